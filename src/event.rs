@@ -1,0 +1,578 @@
+//! What the library tells the world: plain data, one [`Handshake`] for each TLS handshake.
+//!
+//! Nothing here knows how it will be printed: [`crate::sink`] serialises through
+//! structs of its own.
+//!
+//! `None` always means that the capture does not tell; an empty list means that
+//! it was seen to be empty.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::certificate::Certificate;
+use crate::flow::Endpoint;
+use crate::time::Timestamp;
+use crate::tls::{
+    AlertDescription, AlertLevel, CipherSuite, Fingerprint, NamedGroup, ProtocolVersion,
+    SignatureScheme,
+};
+
+/// One TLS handshake, from its first byte in view to its verdict.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Handshake {
+    /// Packet time of the first byte of the ClientHello, or of the first handshake byte seen.
+    pub time: Timestamp,
+    /// The file or interface that the first packet came from.
+    pub source: Arc<str>,
+    /// Names the connection within a run: equal for all handshakes on one connection, and for each run over the same packets.
+    pub flow_id: u64,
+    /// What carries the records.
+    pub transport: Transport,
+    /// Which protocol's framing the handshake uses.
+    pub protocol: Protocol,
+    /// The sender of the ClientHello.
+    pub client: Endpoint,
+    /// The peer of the sender of the ClientHello.
+    pub server: Endpoint,
+    /// 802.1Q VLAN identifiers of the first handshake packet, outermost first.
+    pub vlan: Vec<u16>,
+    /// Tunnels around the first handshake packet, outermost first, as in `vxlan:42`.
+    pub tunnel: Vec<String>,
+    /// The protocol in which TLS was negotiated in plain text, as in `smtp`.
+    pub starttls: Option<&'static str>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// On what the outcome rests.
+    pub evidence: Evidence,
+    /// Share of such verdicts that are right, measured on labelled captures; 1 unless inferred.
+    pub confidence: f64,
+    /// How an inferred outcome was reached.
+    pub inference: Option<Inference>,
+    /// Why it failed and whose doing that was; present for failures only.
+    pub error: Option<HandshakeError>,
+    /// The alerts seen, in order of arrival.
+    pub alerts: Vec<Alert>,
+    /// How the connection ended, where it ended in view before this event was made.
+    pub closed_by: Option<ClosedBy>,
+    /// What was negotiated.
+    pub tls: TlsFacts,
+    /// How long each phase took.
+    pub timing: Timing,
+    /// JA3, JA3S and JA4; empty when the observer was told not to compute them.
+    pub fingerprint: Fingerprint,
+    /// The chain that the server showed, leaf first, as sent.
+    pub server_certificates: Option<CertificateChain>,
+    /// The chain that the client showed, leaf first, as sent.
+    pub client_certificates: Option<CertificateChain>,
+    /// What is wrong with the certificates shown.
+    pub validation: Vec<Finding>,
+    /// The moment at which certificates were judged: packet time unless the user chose another.
+    pub judged_at: Timestamp,
+    /// How well the capture saw this handshake.
+    pub capture: CaptureFacts,
+}
+
+/// The certificates of one Certificate message, leaf first; shared between all events that show the same chain.
+pub type CertificateChain = Arc<[Arc<Certificate>]>;
+
+/// What carries the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// TLS over TCP.
+    Tcp,
+    /// DTLS over UDP.
+    Udp,
+    /// TLS 1.3 inside QUIC.
+    Quic,
+}
+
+impl Transport {
+    /// As written in events: `tcp`, `udp` or `quic`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Quic => "quic",
+        }
+    }
+}
+
+/// Which protocol's framing the handshake uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SSL or TLS.
+    Tls,
+    /// DTLS.
+    Dtls,
+    /// QUIC.
+    Quic,
+}
+
+impl Protocol {
+    /// As written in events: `tls`, `dtls` or `quic`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Dtls => "dtls",
+            Self::Quic => "quic",
+        }
+    }
+}
+
+/// How a handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Both sides completed it.
+    Success,
+    /// One side gave up.
+    Failure,
+    /// The evidence does not carry a verdict.
+    Unknown,
+}
+
+impl Outcome {
+    /// As written in events: `success`, `failure` or `unknown`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// On what an outcome rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// Bytes that were in the clear, and the way the connection ended.
+    Observed,
+    /// Lengths, directions, order and time of encrypted records.
+    Inferred,
+    /// Records decrypted with keys that the user gave.
+    Decrypted,
+}
+
+impl Evidence {
+    /// As written in events: `observed`, `inferred` or `decrypted`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Observed => "observed",
+            Self::Inferred => "inferred",
+            Self::Decrypted => "decrypted",
+        }
+    }
+}
+
+/// How an inferred outcome was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inference {
+    /// The rule that fitted, as in `P1`.
+    pub rule: &'static str,
+    /// What was seen, in the order in which it counts.
+    pub observations: Vec<&'static str>,
+}
+
+/// Client or server: who sent the ClientHello, and its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The sender of the ClientHello.
+    Client,
+    /// Its peer.
+    Server,
+}
+
+impl Side {
+    /// As written in events: `client` or `server`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+
+    /// The other side.
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a handshake failed and whose doing that was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandshakeError {
+    /// The class of the error.
+    pub error_type: ErrorType,
+    /// The side that gave up; `None` if neither can be named.
+    pub side: Option<Side>,
+    /// One clause for people.
+    pub message: String,
+}
+
+macro_rules! error_types {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The class of an error: closed, documented and of low cardinality, for metric labels.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorType {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ErrorType {
+            /// Every class, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// As written in events and metric labels, as in `unknown_ca`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+error_types! {
+    /// A certificate was past its `notAfter`.
+    CertExpired = "cert_expired",
+    /// The issuer of a certificate is not known to the side that judged it.
+    UnknownCa = "unknown_ca",
+    /// Our own chain validation against a trust store failed.
+    UntrustedCa = "untrusted_ca",
+    /// A certificate was refused as corrupt or wrongly signed.
+    BadCertificate = "bad_certificate",
+    /// The server required a client certificate and got none.
+    MissingClientCert = "missing_client_cert",
+    /// No protocol version in common.
+    ProtocolMismatch = "protocol_mismatch",
+    /// No cipher suite, group or signature scheme in common.
+    CipherMismatch = "cipher_mismatch",
+    /// The certificate is not valid for the server name.
+    HostnameMismatch = "hostname_mismatch",
+    /// None of the other classes fits.
+    Other = "other",
+    /// A certificate was not valid yet.
+    CertNotYetValid = "cert_not_yet_valid",
+    /// A certificate was revoked.
+    CertRevoked = "cert_revoked",
+    /// The leaf certificate is signed by its own key.
+    SelfSigned = "self_signed",
+    /// A certificate of a type that the peer does not support.
+    UnsupportedCertificate = "unsupported_certificate",
+    /// A certificate was refused for a reason not told.
+    CertificateUnknown = "certificate_unknown",
+    /// A certificate is soon to expire.
+    NearExpiry = "near_expiry",
+    /// A certificate's key is too short.
+    WeakKey = "weak_key",
+    /// A certificate is signed with a broken algorithm.
+    WeakSignature = "weak_signature",
+    /// An issuer is missing in the chain shown.
+    IncompleteChain = "incomplete_chain",
+    /// The peers found no acceptable set of parameters.
+    HandshakeFailure = "handshake_failure",
+    /// No application protocol in common (ALPN).
+    NoApplicationProtocol = "no_application_protocol",
+    /// The server does not serve the name asked for.
+    UnrecognizedName = "unrecognized_name",
+    /// The server saw a needless fallback to an older version.
+    InappropriateFallback = "inappropriate_fallback",
+    /// A signature or Finished did not verify.
+    DecryptError = "decrypt_error",
+    /// A message could not be decoded.
+    DecodeError = "decode_error",
+    /// A field was out of range or inconsistent.
+    IllegalParameter = "illegal_parameter",
+    /// A message came at the wrong time.
+    UnexpectedMessage = "unexpected_message",
+    /// A valid certificate was refused by policy.
+    AccessDenied = "access_denied",
+    /// The user canceled the handshake.
+    UserCanceled = "user_canceled",
+    /// A failure that has nothing to do with the peer.
+    InternalError = "internal_error",
+    /// The server required Encrypted Client Hello.
+    EchRequired = "ech_required",
+    /// The client refused the server's certificate; inferred, no code visible.
+    ClientRejectedServer = "client_rejected_server",
+    /// The server refused the client or its certificate; inferred, no code visible.
+    ServerRejectedClient = "server_rejected_client",
+    /// The ClientHello was not answered.
+    NoServerHello = "no_server_hello",
+    /// The handshake stopped without an end.
+    HandshakeTimeout = "handshake_timeout",
+    /// The connection was reset during the handshake.
+    ConnectionReset = "connection_reset",
+    /// The connection was closed during the handshake.
+    ConnectionClosed = "connection_closed",
+    /// The answer to a ClientHello was not TLS.
+    NotTls = "not_tls",
+}
+
+impl fmt::Display for ErrorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An alert that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Packet time of its last byte.
+    pub time: Timestamp,
+    /// Who sent it.
+    pub sender: Side,
+    /// Warning or fatal; `None` if encrypted.
+    pub level: Option<AlertLevel>,
+    /// Its code; `None` if encrypted.
+    pub description: Option<AlertDescription>,
+    /// Whether it was encrypted on the wire.
+    pub encrypted: bool,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClosedBy {
+    /// The client's FIN came first.
+    ClientFin,
+    /// The client's RST came first.
+    ClientRst,
+    /// The server's FIN came first.
+    ServerFin,
+    /// The server's RST came first.
+    ServerRst,
+    /// Nothing came for as long as the observer waits.
+    Timeout,
+    /// The capture ended first.
+    CaptureEnd,
+}
+
+impl ClosedBy {
+    /// As written in events, as in `client_fin`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientFin => "client_fin",
+            Self::ClientRst => "client_rst",
+            Self::ServerFin => "server_fin",
+            Self::ServerRst => "server_rst",
+            Self::Timeout => "timeout",
+            Self::CaptureEnd => "capture_end",
+        }
+    }
+}
+
+/// What was offered and selected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsFacts {
+    /// The version that the server selected (`supported_versions` where present, else its legacy version).
+    pub version: Option<ProtocolVersion>,
+    /// The cipher suite that the server selected.
+    pub cipher_suite: Option<CipherSuite>,
+    /// The name in the ClientHello's `server_name` extension (the outer one under ECH).
+    pub server_name: Option<String>,
+    /// The application protocols that the client offers; `None` without the extension or the ClientHello.
+    pub alpn_offered: Option<Vec<String>>,
+    /// The application protocol that the server selected in the clear.
+    pub alpn: Option<String>,
+    /// The group of the key exchange: the server's key share, or up to TLS 1.2 the ServerKeyExchange's curve.
+    pub group: Option<NamedGroup>,
+    /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone.
+    pub offered_versions: Option<Vec<ProtocolVersion>>,
+    /// The cipher suites that the client offers, GREASE included.
+    pub offered_cipher_suites: Option<Vec<CipherSuite>>,
+    /// The groups that the client offers, GREASE included.
+    pub offered_groups: Option<Vec<NamedGroup>>,
+    /// The groups of the key shares in the ClientHello, GREASE included.
+    pub key_share_groups: Option<Vec<NamedGroup>>,
+    /// The signature schemes that the client offers, GREASE included.
+    pub signature_algorithms: Option<Vec<SignatureScheme>>,
+    /// Whether an earlier session was resumed.
+    pub resumed: Option<bool>,
+    /// By what it was resumed.
+    pub resumption: Option<Resumption>,
+    /// What became of 0-RTT data; `None` if not offered.
+    pub early_data: Option<EarlyData>,
+    /// Whether the server asked for another ClientHello; `None` if no answer was seen.
+    pub hello_retry_request: Option<bool>,
+    /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if no ClientHello was seen.
+    pub ech_offered: Option<bool>,
+    /// What is known of the client's certificate.
+    pub client_certificate: ClientCertificate,
+    /// The distinguished names in the CertificateRequest, RFC 4514 form; `None` if none was seen in the clear.
+    pub certificate_authorities: Option<Vec<String>>,
+    /// Whether the server stapled an OCSP response in the clear.
+    pub ocsp_stapled: bool,
+    /// How many signed certificate timestamps the server sent in a ServerHello extension.
+    pub signed_certificate_timestamps: usize,
+    /// Whether the handshake completed and the connection closed before any application data.
+    pub unused: Option<bool>,
+    /// Whether this handshake came inside an established connection.
+    pub renegotiation: bool,
+    /// The order of messages, one letter each, upper case from the client; see [`crate::handshake`].
+    pub history: String,
+}
+
+/// By what an earlier session was resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resumption {
+    /// A session identifier (RFC 5246 §7.3).
+    SessionId,
+    /// A session ticket (RFC 5077).
+    Ticket,
+    /// A pre-shared key (RFC 8446 §2.2).
+    Psk,
+}
+
+impl Resumption {
+    /// As written in events: `session_id`, `ticket` or `psk`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionId => "session_id",
+            Self::Ticket => "ticket",
+            Self::Psk => "psk",
+        }
+    }
+}
+
+/// What became of 0-RTT data (RFC 8446 §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EarlyData {
+    /// The client offered it; the answer is not visible.
+    Offered,
+    /// The server took it.
+    Accepted,
+    /// The server refused it.
+    Rejected,
+}
+
+impl EarlyData {
+    /// As written in events: `offered`, `accepted` or `rejected`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// What is known of the client's certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ClientCertificate {
+    /// The server did not ask.
+    NotRequested,
+    /// The server asked, and no answer was seen.
+    Requested,
+    /// The server asked, and the client had none.
+    Absent,
+    /// The client sent a certificate.
+    Presented,
+    /// The capture does not tell.
+    #[default]
+    Unknown,
+}
+
+impl ClientCertificate {
+    /// As written in events: `not_requested`, `requested`, `absent`, `presented` or `unknown`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRequested => "not_requested",
+            Self::Requested => "requested",
+            Self::Absent => "absent",
+            Self::Presented => "presented",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How long each phase took, by packet time; `None` where an end of it was not seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timing {
+    /// From the client's SYN to the SYN-ACK.
+    pub tcp_connect: Option<Duration>,
+    /// From the first byte of the first ClientHello to the first byte of the ServerHello.
+    pub server_hello: Option<Duration>,
+    /// From the first byte of the first ClientHello to the last byte of the last handshake flight; successes only.
+    pub handshake: Option<Duration>,
+    /// From the first byte of the first ClientHello to the first application data after the handshake.
+    pub first_application_data: Option<Duration>,
+}
+
+/// Something wrong with a certificate that was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub error_type: ErrorType,
+    /// Who showed the certificate.
+    pub side: Side,
+    /// One clause for people.
+    pub detail: String,
+    /// The certificate's subject, RFC 4514 form.
+    pub subject: String,
+}
+
+/// How well the capture saw a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CaptureFacts {
+    /// Number, within its source, of the first packet of the handshake; packets count from 1.
+    pub first_packet: u64,
+    /// Number, within its source, of the last packet that this event rests on.
+    pub last_packet: u64,
+    /// Bytes from the client that the capture never had.
+    pub client_gap_bytes: u64,
+    /// Bytes from the server that the capture never had.
+    pub server_gap_bytes: u64,
+    /// Whether a packet of this connection was cut short by the snap length, or a buffer's bound was reached.
+    pub truncated: bool,
+    /// Which directions carried payload.
+    pub directions: Directions,
+}
+
+/// Which directions of a connection the capture saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Directions {
+    /// Both.
+    Both,
+    /// Only packets from the client.
+    ClientOnly,
+    /// Only packets from the server.
+    ServerOnly,
+}
+
+impl Directions {
+    /// As written in events: `both`, `client_only` or `server_only`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::ClientOnly => "client_only",
+            Self::ServerOnly => "server_only",
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Passive observation of TLS handshakes.
+
+pub mod capture;
+pub mod certificate;
+pub mod event;
+pub mod flow;
+pub mod sink;
+pub mod stats;
+pub mod time;
+pub mod tls;

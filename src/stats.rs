@@ -1,0 +1,74 @@
+//! Counters of a run: what was handled, and what each bound discarded.
+
+use std::ops::AddAssign;
+
+macro_rules! stats {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a run handled and discarded; all counters start at 0 and only grow.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Stats {
+            /// Each counter with its name, in the order of the documentation.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+
+        impl AddAssign for Stats {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+stats! {
+    /// Packets read.
+    packets,
+    /// Bytes captured.
+    bytes,
+    /// Packets that a packet filter left out.
+    packets_filtered,
+    /// Packets cut short by the snap length.
+    packets_truncated,
+    /// Packets whose headers could not be read: cut short or malformed.
+    packets_malformed,
+    /// Packets of a link layer that is not supported.
+    packets_unknown_link,
+    /// Packets that carry no TCP.
+    packets_not_tcp,
+    /// IP fragments seen.
+    fragments,
+    /// IP fragments discarded: incomplete in time, overlapping, or over the table's bound.
+    fragments_discarded,
+    /// TCP connections seen.
+    connections,
+    /// TCP connections that spoke TLS.
+    connections_tls,
+    /// Connections forgotten because nothing came for long.
+    connections_timed_out,
+    /// Connections forgotten because the flow table was full.
+    connections_evicted,
+    /// Gaps: places where the capture lacks bytes of a stream.
+    gaps,
+    /// Bytes that the capture lacks.
+    gap_bytes,
+    /// Bytes that came out of order and were held.
+    bytes_held,
+    /// Segments discarded because too much was held already.
+    segments_discarded,
+    /// Handshake messages discarded because they were too long.
+    messages_discarded,
+    /// Handshakes reported.
+    handshakes,
+    /// Handshakes that completed.
+    handshakes_succeeded,
+    /// Handshakes that failed.
+    handshakes_failed,
+    /// Handshakes without a verdict.
+    handshakes_unknown,
+}

@@ -1,0 +1,99 @@
+//! Packet time: the only clock the library knows.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A moment of packet time, in nanoseconds since 1970-01-01T00:00:00Z, leap seconds ignored.
+///
+/// Comes from the capture (or, on a quiet live interface, from ticks that the
+/// capture thread passes in); nothing in the library reads a clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The earliest moment that can be written down.
+    pub const MIN: Self = Self(i64::MIN);
+    /// The latest moment that can be written down.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// The moment `nanoseconds` after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn from_nanoseconds(nanoseconds: i64) -> Self {
+        Self(nanoseconds)
+    }
+
+    /// The moment `seconds` after 1970-01-01T00:00:00Z, clamped to what fits (the years 1677 to 2262).
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn as_nanoseconds(self) -> i64 {
+        self.0
+    }
+
+    /// Time from `earlier` to `self`; `None` if `earlier` is the later one.
+    ///
+    /// Captures merged from several clocks do run backwards: no duration is
+    /// better than a wrong one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tlscope::time::Timestamp;
+    ///
+    /// let sent = Timestamp::from_nanoseconds(1_000);
+    /// let answered = Timestamp::from_nanoseconds(4_000);
+    /// assert_eq!(answered.checked_since(sent).unwrap().as_nanos(), 3_000);
+    /// assert_eq!(sent.checked_since(answered), None);
+    /// ```
+    #[must_use]
+    pub fn checked_since(self, earlier: Self) -> Option<Duration> {
+        let nanoseconds = i128::from(self.0) - i128::from(earlier.0);
+        u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
+    }
+
+    /// `self` plus `duration`, clamped to [`Timestamp::MAX`].
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        let nanoseconds = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(nanoseconds))
+    }
+}
+
+/// RFC 3339 in UTC with nine decimals, as in `2026-03-01T12:00:00.123456789Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(time) => write!(f, "{time:.9}"),
+            Err(_) => Err(fmt::Error), // cannot happen: 64 bits of nanoseconds end in 2262
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_rfc_3339_with_nanoseconds() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (1_772_366_400_123_456_789, "2026-03-01T12:00:00.123456789Z"),
+            (951_782_400_000_000_000, "2000-02-29T00:00:00.000000000Z"),
+            (-1, "1969-12-31T23:59:59.999999999Z"),
+        ];
+        for (nanoseconds, text) in cases {
+            assert_eq!(Timestamp::from_nanoseconds(nanoseconds).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        assert!(Timestamp::MAX.checked_since(Timestamp::MIN).is_some());
+        assert_eq!(Timestamp::MAX.saturating_add(Duration::MAX), Timestamp::MAX);
+        assert!(Timestamp::MIN.to_string().starts_with("1677-"));
+    }
+}
