@@ -8,3 +8,5 @@ pub mod sink;
 pub mod stats;
 pub mod time;
 pub mod tls;
+pub mod decode;
+pub mod reassembly;
