@@ -14,8 +14,8 @@ pub struct ServerHello {
     pub supported_version: Option<ProtocolVersion>,
     /// `legacy_session_id_echo`: the new or resumed session up to TLS 1.2.
     pub session_id: Vec<u8>,
-    /// The cipher suite taken.
-    pub cipher_suite: CipherSuite,
+    /// The cipher suite taken; early drafts' HelloRetryRequest names none.
+    pub cipher_suite: Option<CipherSuite>,
     /// The types of all extensions, in the order of the wire.
     pub extensions: Vec<ExtensionType>,
     /// The application protocol taken, where it is told in the clear.
@@ -55,7 +55,7 @@ impl ServerHello {
         if session_id.len() > 32 {
             return Err(ReadError::Invalid("session_id"));
         }
-        let cipher_suite = CipherSuite(reader.u16()?);
+        let cipher_suite = Some(CipherSuite(reader.u16()?));
         reader.u8()?; // compression method
         let mut this = Self {
             legacy_version,
@@ -77,7 +77,7 @@ impl ServerHello {
         let mut reader = Reader::new(body);
         let mut this = Self { legacy_version: ProtocolVersion(reader.u16()?), is_retry: true, ..Self::default() };
         if this.legacy_version.draft().is_none_or(|draft| draft >= 19) {
-            this.cipher_suite = CipherSuite(reader.u16()?);
+            this.cipher_suite = Some(CipherSuite(reader.u16()?));
         }
         this.read_extensions(&mut reader);
         Ok(this)
@@ -98,7 +98,7 @@ impl ServerHello {
     /// Drafts 18 to 21 of TLS 1.3 have neither session identifier nor compression method.
     fn read_early_draft(legacy_version: ProtocolVersion, reader: &mut Reader<'_>) -> Result<Self, ReadError> {
         reader.take(32)?; // random
-        let mut this = Self { legacy_version, cipher_suite: CipherSuite(reader.u16()?), ..Self::default() };
+        let mut this = Self { legacy_version, cipher_suite: Some(CipherSuite(reader.u16()?)), ..Self::default() };
         this.read_extensions(reader);
         Ok(this)
     }
