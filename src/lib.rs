@@ -10,3 +10,5 @@ pub mod time;
 pub mod tls;
 pub mod decode;
 pub mod reassembly;
+pub mod handshake;
+pub mod observer;

@@ -22,7 +22,7 @@ pub use detect::{Detection, detect, is_hello_amid_stream};
 pub use extension::Extensions;
 pub use fingerprint::Fingerprint;
 pub use message::{Defragmenter, MAX_MESSAGE, Message};
-pub use record::{MAX_FRAGMENT, Piece, RecordHeader, RecordReader};
+pub use record::{HEADER_LENGTH, MAX_FRAGMENT, Piece, RecordHeader, RecordReader};
 pub use server_hello::ServerHello;
 pub use server_messages::{
     MAX_CERTIFICATES, read_certificate_authorities, read_certificate_list, read_key_exchange_group,

@@ -111,10 +111,17 @@ impl RecordReader {
         self.open.is_none() && self.header_filled == 0
     }
 
-    /// Bytes of the open record that are still to come; 0 between records.
+    /// Skips `missing` bytes of the open record; false, and nothing is skipped, if they do not all lie in it.
     #[must_use]
-    pub fn remaining(&self) -> usize {
-        self.open.map_or(0, |(_, remaining)| usize::from(remaining))
+    pub fn skip(&mut self, missing: u32) -> bool {
+        match self.open {
+            Some((header, remaining)) if missing <= u32::from(remaining) => {
+                let remaining = remaining - missing as u16;
+                self.open = (remaining > 0).then_some((header, remaining));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Forgets the record under way: the next byte is taken for the start of one.
