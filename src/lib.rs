@@ -12,3 +12,4 @@ pub mod decode;
 pub mod reassembly;
 pub mod handshake;
 pub mod observer;
+pub mod pipeline;

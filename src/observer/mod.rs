@@ -23,7 +23,7 @@ use crate::handshake::ReportConfig;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 
-pub(crate) use router::{Routed, Router};
+pub(crate) use router::{Routed, Router, shard_of};
 pub(crate) use shard::ShardSet;
 
 /// How an observer works.
@@ -98,7 +98,7 @@ impl Observer {
     pub fn handle_packet(&mut self, interfaces: &Arc<[Interface]>, packet: &PacketRecord, bytes: &[u8]) {
         let Self { router, shards, chains, events } = self;
         if let Some(now) = router.advance(packet.timestamp) {
-            shards.handle_timeout(now, chains, events);
+            in_order(events, |events| shards.handle_timeout(now, chains, events));
         }
         let Some(interface) = interfaces.get(packet.interface as usize) else { return };
         match router.route(interface.link_type, packet, bytes) {
@@ -114,12 +114,14 @@ impl Observer {
 
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.shards.handle_timeout(now, &mut self.chains, &mut self.events);
+        let Self { shards, chains, events, .. } = self;
+        in_order(events, |events| shards.handle_timeout(now, chains, events));
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence carries.
     pub fn finish(&mut self) {
-        self.shards.finish(&mut self.chains, &mut self.events);
+        let Self { shards, chains, events, .. } = self;
+        in_order(events, |events| shards.finish(chains, events));
     }
 
     /// The next event.
@@ -134,4 +136,18 @@ impl Observer {
         stats += self.shards.stats();
         stats
     }
+}
+
+/// Adds the events that `make` makes, in the order of [`sort_simultaneous`].
+fn in_order(events: &mut VecDeque<Handshake>, make: impl FnOnce(&mut VecDeque<Handshake>)) {
+    let mut made = VecDeque::new();
+    make(&mut made);
+    let mut numbered: Vec<(u32, Handshake)> = made.into_iter().map(|event| (0, event)).collect();
+    sort_simultaneous(&mut numbered);
+    events.extend(numbered.into_iter().map(|(_, event)| event));
+}
+
+/// Sorts events by the number of the step that made them; those of one step in an order that shards have no part in.
+pub(crate) fn sort_simultaneous(events: &mut [(u32, Handshake)]) {
+    events.sort_by_key(|(step, event)| (*step, event.time, event.capture.first_packet, event.flow_id));
 }

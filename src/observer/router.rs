@@ -88,6 +88,14 @@ impl Router {
         }
     }
 
+    /// The segment in a packet that [`Router::route`] found one in before.
+    pub(crate) fn segment<'p>(link_type: LinkType, packet: &PacketRecord, bytes: &'p [u8]) -> Option<Segment<'p>> {
+        match decode(link_type, bytes, packet.wire_length) {
+            Ok(Packet::Segment(segment)) => Some(segment),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
     }

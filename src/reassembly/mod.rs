@@ -7,3 +7,4 @@ mod table;
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
 pub use seq::SeqNumber;
 pub use table::{FlowIndex, FlowKey, FlowTable, Lifetime};
+pub(crate) use table::direction;
