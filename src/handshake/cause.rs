@@ -64,16 +64,14 @@ pub(super) fn from_alert(tracker: &Tracker, side: Side, description: AlertDescri
 /// An alert's class, made precise by where in the handshake it came.
 fn refined_class(tracker: &Tracker, side: Side, description: AlertDescription) -> ErrorType {
     let class = class(description);
-    if side == Side::Client || class != ErrorType::HandshakeFailure {
-        return class;
-    }
     let has_empty_certificate = tracker.peer(Side::Client).certificate.as_ref().is_some_and(|body| body.len() <= 3);
-    if tracker.server_hello.is_none() {
-        ErrorType::CipherMismatch
-    } else if has_empty_certificate {
-        ErrorType::MissingClientCert
-    } else {
-        class
+    match class {
+        _ if side == Side::Client => class,
+        ErrorType::HandshakeFailure if tracker.server_hello.is_none() => ErrorType::CipherMismatch,
+        // Stacks have many words for this: handshake_failure, bad_certificate, decode_error.
+        ErrorType::HandshakeFailure | ErrorType::DecodeError if has_empty_certificate => ErrorType::MissingClientCert,
+        _ if has_empty_certificate && is_refusal(class) => ErrorType::MissingClientCert,
+        _ => class,
     }
 }
 

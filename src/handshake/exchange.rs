@@ -46,14 +46,15 @@ pub(super) fn conclude(tracker: &Tracker, end: End) -> Conclusion {
     if tracker.is_complete() {
         return Conclusion::observed(Outcome::Success);
     }
-    if let Some(alert) = decisive_alert(tracker) {
-        return from_alert(tracker, alert);
-    }
     if tracker.server_hello.is_none() && tracker.peer(Side::Server).is_not_tls {
         return Conclusion::failed(cause::not_tls());
     }
-    if cannot_tell(tracker) {
+    let alert = decisive_alert(tracker);
+    if cannot_tell(tracker) && alert.is_none_or(|alert| alert.content.is_none()) {
         return Conclusion::observed(Outcome::Unknown);
+    }
+    if let Some(alert) = alert {
+        return from_alert(tracker, alert);
     }
     match tracker.first_close() {
         Some((side, close, _)) => from_close(tracker, side, close),
@@ -70,7 +71,7 @@ pub(super) fn cannot_tell(tracker: &Tracker) -> bool {
 
 /// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
 fn decisive_alert(tracker: &Tracker) -> Option<AlertSeen> {
-    let in_time = || tracker.alerts.iter().filter(|alert| !alert.is_late);
+    let in_time = || tracker.alerts.iter().filter(|alert| !alert.is_late && !is_reaction(tracker, alert));
     let is_fatal = |alert: &&AlertSeen| match alert.content {
         Some((level, _)) => level != AlertLevel::Warning,
         None => true,
@@ -80,6 +81,12 @@ fn decisive_alert(tracker: &Tracker) -> Option<AlertSeen> {
         (tracker.side(alert.sender) == sender).then_some(())
     };
     in_time().find(is_fatal).or_else(|| in_time().rfind(|alert| is_last_word(alert).is_some())).copied()
+}
+
+/// Whether an alert came after its receiver had closed: then that close came first, and the alert is only the answer.
+fn is_reaction(tracker: &Tracker, alert: &AlertSeen) -> bool {
+    let close = tracker.peers[alert.sender.flip().index()].close;
+    close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
 }
 
 fn from_alert(tracker: &Tracker, alert: AlertSeen) -> Conclusion {

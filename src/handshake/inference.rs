@@ -185,6 +185,9 @@ const RULES: &[Rule] = &[
     rule("P5", OPEN, 0.99, Success,
         |e| e.server_records_after().any(|length| e.is_longer_than_alert(length)),
         &["server sent more than an alert after the client's flight"]),
+    rule("P5x", OPEN, 0.95, Success,
+        |e| e.has_gone_on(),
+        &["records went on both ways after the client's flight"]),
     rule("P2a", ENDED, 0.5, Unknown,
         |e| e.has_certificate() && e.client_left_first() && e.server_records_after().next().is_some(),
         &["client sent a Certificate message", "client closed first, and the server's answer may be its close_notify or its refusal"]),
@@ -322,7 +325,8 @@ impl<'t> Evidence<'t> {
 
     /// Sets the kind and the end of the client's flight.
     fn read_client_flight(&mut self) {
-        let first = self.seen.get(self.flight_start).map(|sighting| sighting.what);
+        let is_answer = self.is_reaction(self.flight_start, CLIENT);
+        let first = self.seen.get(self.flight_start).map(|sighting| sighting.what).filter(|_| !is_answer);
         self.flight = match first {
             None | Some(Sight::Fin | Sight::Rst) => {
                 self.flight_end = self.flight_start;
@@ -427,7 +431,25 @@ impl<'t> Evidence<'t> {
     }
 
     fn server_alert_position(&self) -> Option<usize> {
-        self.seen.iter().position(|sighting| sighting.side == SERVER && matches!(sighting.what, Sight::Alert(_)))
+        let is_alert = |sighting: &Sighting| sighting.side == SERVER && matches!(sighting.what, Sight::Alert(_));
+        self.seen.iter().position(is_alert).filter(|at| !self.is_reaction(*at, SERVER))
+    }
+
+    /// Whether the peer of `side` had closed before the sighting at `at`: what `side` says then is only its answer.
+    fn is_reaction(&self, at: usize, side: Side) -> bool {
+        let before = self.seen.get(..at).unwrap_or_default();
+        before.iter().any(|sighting| sighting.side != side && matches!(sighting.what, Sight::Fin | Sight::Rst))
+    }
+
+    /// Whether the server sent records after the client's flight, then the client, then the server again: no refusal goes so.
+    fn has_gone_on(&self) -> bool {
+        let mut expected = [SERVER, CLIENT, SERVER].into_iter().peekable();
+        for sighting in self.after() {
+            if expected.peek().is_some_and(|side| is_record(sighting, *side)) {
+                expected.next();
+            }
+        }
+        self.flight != Flight::Nothing && expected.peek().is_none()
     }
 
     /// Lengths of the server's records after the client's flight.

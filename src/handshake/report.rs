@@ -218,7 +218,7 @@ impl<'t> Reporter<'t> {
 
     fn alerts(&self) -> Vec<Alert> {
         let told = |seen: &super::tracker::AlertSeen| Alert {
-            time: seen.time,
+            time: seen.at.time,
             sender: self.tracker.side(seen.sender),
             level: seen.content.map(|(level, _)| level),
             description: seen.content.map(|(_, description)| description),

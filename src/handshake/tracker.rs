@@ -44,7 +44,7 @@ pub(super) struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AlertSeen {
     pub(super) sender: Direction,
-    pub(super) time: Timestamp,
+    pub(super) at: Arrival,
     /// `None` if encrypted.
     pub(super) content: Option<(AlertLevel, AlertDescription)>,
     /// Whether both sides had completed the handshake before.
@@ -378,7 +378,7 @@ impl Tracker {
         self.note(sender, 'L');
         if self.alerts.len() < MAX_ALERTS {
             let is_late = self.is_complete();
-            self.alerts.push(AlertSeen { sender, time: now.time, content, is_late });
+            self.alerts.push(AlertSeen { sender, at: now, content, is_late });
         }
     }
 
