@@ -1,5 +1,12 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
+#[cfg(feature = "cli")]
+pub mod json;
+#[cfg(feature = "cli")]
+pub mod schema;
+#[cfg(all(test, feature = "cli"))]
+pub(crate) mod test_events;
+
 use std::io;
 
 use crate::event::Handshake;
