@@ -6,8 +6,11 @@ use std::time::Duration;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use tlscope::event::{Alert, ErrorType, Handshake, HandshakeError, Outcome, Side};
 use tlscope::flow::Endpoint;
-use tlscope::sink::Sink;
+use tlscope::sink::csv::CsvSink;
 use tlscope::sink::json::JsonSink;
+use tlscope::sink::summary::SummarySink;
+use tlscope::sink::table::TableSink;
+use tlscope::sink::{Look, Sink};
 use tlscope::time::Timestamp;
 use tlscope::tls::{
     AlertDescription, AlertLevel, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
@@ -23,6 +26,21 @@ const EVENTS: usize = 1_000;
 #[divan::bench]
 fn json(bencher: Bencher<'_, '_>) {
     bench(bencher, || JsonSink::new(io::sink()));
+}
+
+#[divan::bench]
+fn csv(bencher: Bencher<'_, '_>) {
+    bench(bencher, || CsvSink::new(io::sink()).unwrap());
+}
+
+#[divan::bench]
+fn table(bencher: Bencher<'_, '_>) {
+    bench(bencher, || TableSink::new(io::sink(), Look::default()));
+}
+
+#[divan::bench]
+fn summary(bencher: Bencher<'_, '_>) {
+    bench(bencher, || SummarySink::new(io::sink(), Look::default()));
 }
 
 fn bench<S: Sink>(bencher: Bencher<'_, '_>, sink: impl Fn() -> S + Sync) {

@@ -33,7 +33,7 @@ use crate::tls::{
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Line<'a> {
     /// One TLS handshake.
-    Handshake(HandshakeLine<'a>),
+    Handshake(&'a HandshakeLine<'a>),
     /// The counters of the whole run: the last line.
     Stats(StatsLine<'a>),
 }

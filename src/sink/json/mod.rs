@@ -135,7 +135,8 @@ use serde::Serialize;
 mod line;
 mod value;
 
-pub(crate) use line::Line;
+pub(crate) use line::{Line, ip_protocol};
+pub(crate) use value::{Milliseconds, days_until};
 
 use super::Sink;
 use crate::event::Handshake;
@@ -179,7 +180,7 @@ impl<W: Write> JsonSink<W> {
 
 impl<W: Write> Sink for JsonSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.write_line(&Line::Handshake(event.into()))
+        self.write_line(&Line::Handshake(&event.into()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
