@@ -2,17 +2,81 @@
 //!
 //! A [`PacketSource`] hands out packets in batches: one block of bytes, and a
 //! record for each packet in it. Nothing is copied or allocated for each packet.
+//!
+//! # Why not libpcap, or a memory map, for files?
+//!
+//! libpcap refuses pcapng files that mix link types, reads nothing compressed
+//! and hides decryption secrets. A memory map saves one copy and costs a page
+//! fault for every page of the file; a block that stays in the cache is faster
+//! than either, and works for standard input too.
+
+#[cfg(feature = "cli")]
+mod block;
+#[cfg(feature = "cli")]
+mod compressed;
+mod error;
+#[cfg(feature = "cli")]
+mod file;
+mod filter;
+#[cfg(feature = "cli")]
+mod interfaces;
+#[cfg(feature = "cli")]
+mod merge;
+#[cfg(feature = "cli")]
+mod pcap;
+#[cfg(feature = "cli")]
+mod pcapng;
+#[cfg(all(test, feature = "cli"))]
+mod testing;
 
 use std::sync::Arc;
 
 use crate::time::Timestamp;
+
+pub use error::{CaptureError, Fault, Position, Problem, Severity};
+pub use filter::PacketFilter;
+#[cfg(feature = "cli")]
+pub use merge::CaptureFiles;
+
+/// Hands out packets, a batch at a time.
+pub trait PacketSource: Send {
+    /// Refills `batch`; `false` if the source has ended and the batch is empty.
+    ///
+    /// The batch's buffers are reused, so handing the same few batches around
+    /// allocates nothing. A batch can hold secrets and no packets.
+    ///
+    /// # Errors
+    ///
+    /// When the source is broken for good. The packets before the break have
+    /// been handed out, and the next call says that the source has ended.
+    fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError>;
+
+    /// What went wrong since the last call and did not stop the source, in order.
+    fn take_problems(&mut self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// How much of the input was read; `None` if the source has no end.
+    fn progress(&self) -> Option<Progress> {
+        None
+    }
+}
+
+/// How much of the input was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read so far, as stored: compressed ones count compressed.
+    pub bytes_read: u64,
+    /// Bytes of all inputs, as stored; `None` if one of them is a pipe.
+    pub bytes_total: Option<u64>,
+}
 
 /// A link layer, by its number in the tcpdump.org LINKTYPE registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u32);
 
 /// Where packets were captured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Interface {
     /// How its packets begin.
     pub link_type: LinkType,
@@ -53,6 +117,12 @@ pub struct PacketBatch {
 }
 
 impl PacketBatch {
+    /// Empties the batch and keeps its buffers.
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.secrets.clear();
+    }
+
     /// The captured bytes of `packet`, which must be one of this batch's records.
     #[must_use]
     pub fn bytes(&self, packet: &PacketRecord) -> &[u8] {

@@ -1,0 +1,275 @@
+//! Inputs found and opened, their format told by their content.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::block::{BlockReader, Format, Input};
+use super::compressed::Compression;
+use super::{CaptureError, Position, Problem};
+
+/// Where the bytes of a capture come from.
+pub(super) enum Origin {
+    /// A file, a pipe or a device.
+    Path(PathBuf),
+    /// Something that is open already, and cannot be opened again.
+    Reader(Box<dyn Read + Send>),
+    /// Was a reader that has been taken.
+    Taken,
+}
+
+impl Origin {
+    /// What the user means by `path`: `-` is standard input.
+    pub(super) fn from_argument(path: &Path) -> Self {
+        if path.as_os_str() == "-" {
+            return Self::Reader(Box::new(io::stdin()));
+        }
+        Self::Path(path.to_owned())
+    }
+
+    /// The length in bytes, if that is known beforehand.
+    pub(super) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Path(path) => regular_file_length(path),
+            Self::Reader(_) | Self::Taken => None,
+        }
+    }
+
+    /// Opens the capture, which may wait for its first bytes; `bytes_read` counts what is read.
+    pub(super) fn open(
+        &mut self,
+        file: &Arc<str>,
+        block_size: usize,
+        bytes_read: &Arc<AtomicU64>,
+    ) -> Result<BlockReader, CaptureError> {
+        let (bytes, eager): (Box<dyn Read + Send>, bool) = match self {
+            Self::Path(path) => {
+                let opened = open_file(path).map_err(|error| CaptureError::Open {
+                    file: Arc::clone(file),
+                    reason: error.to_string(),
+                })?;
+                (Box::new(opened), regular_file_length(path).is_none())
+            }
+            Self::Reader(_) => match std::mem::replace(self, Self::Taken) {
+                Self::Reader(reader) => (reader, true),
+                _ => (Box::new(io::empty()), true),
+            },
+            Self::Taken => (Box::new(io::empty()), true),
+        };
+        let counted = Counted {
+            bytes,
+            count: Arc::clone(bytes_read),
+        };
+        recognise(file, counted, eager, block_size)
+    }
+}
+
+fn regular_file_length(path: &Path) -> Option<u64> {
+    let metadata = fs::metadata(path).ok()?;
+    metadata.is_file().then_some(metadata.len())
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(file)
+}
+
+/// Tells compression and format by the first bytes.
+fn recognise(
+    file: &Arc<str>,
+    mut bytes: Counted,
+    eager: bool,
+    block_size: usize,
+) -> Result<BlockReader, CaptureError> {
+    let head = read_head(&mut bytes).map_err(|error| unreadable(file, false, &error))?;
+    let compression = Compression::recognise(&head);
+    let (head, bytes): (_, Box<dyn Read + Send>) = match compression {
+        None => (head, Box::new(bytes)),
+        Some(compression) => compression
+            .decode(io::Cursor::new(head).chain(bytes))
+            .and_then(|mut bytes| Ok((read_head(&mut bytes)?, bytes)))
+            .map_err(|error| unreadable(file, true, &error))?,
+    };
+    let format = format(file, &head)?;
+    let input = Input {
+        file: Arc::clone(file),
+        bytes,
+        decompressed: compression.is_some(),
+        eager,
+    };
+    Ok(BlockReader::new(input, head, format, block_size))
+}
+
+fn unreadable(file: &Arc<str>, decompressed: bool, error: &io::Error) -> CaptureError {
+    let offset = 0;
+    CaptureError::Read {
+        file: Arc::clone(file),
+        position: Position {
+            offset,
+            decompressed,
+        },
+        reason: error.to_string(),
+    }
+}
+
+/// The first bytes, as many as there are; an error only if there are none.
+fn read_head(bytes: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = [0; HEAD];
+    let mut length = 0;
+    while let Some(room) = head.get_mut(length..).filter(|room| !room.is_empty()) {
+        match bytes.read(room) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if length == 0 => return Err(error),
+            Err(_) => break, // it will be met again where its place is known
+        }
+    }
+    Ok(head.get(..length).unwrap_or_default().to_vec())
+}
+
+fn format(file: &Arc<str>, head: &[u8]) -> Result<Format, CaptureError> {
+    let file = Arc::clone(file);
+    if head.is_empty() {
+        return Err(CaptureError::Empty { file });
+    }
+    let format = head
+        .first_chunk()
+        .and_then(|magic| Format::recognise(*magic));
+    format.ok_or_else(|| {
+        let seen = describe(head);
+        CaptureError::NotACapture { file, seen }
+    })
+}
+
+/// What a file that is no capture is instead, by its first bytes.
+fn describe(head: &[u8]) -> String {
+    let known = KNOWN_FORMATS
+        .iter()
+        .find(|(magic, _)| head.starts_with(magic));
+    if let Some((_, what)) = known {
+        return format!("is {what}");
+    }
+    let start: String = head.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    format!("is not a capture file (starts with 0x{start})")
+}
+
+/// The captures that a path stands for: itself or, for a directory, the files
+/// directly in it by name. Not every file in a directory is a capture, so what
+/// does not look like one is a warning there.
+pub(super) fn captures(path: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    if path.as_os_str() == "-" || !path.is_dir() {
+        return vec![path.to_owned()];
+    }
+    let directory: Arc<str> = path.to_string_lossy().into();
+    let files = match files_in(path) {
+        Ok(files) => files,
+        Err(error) => {
+            let (file, reason) = (directory, error.to_string());
+            problems.push(CaptureError::Open { file, reason }.into());
+            return Vec::new();
+        }
+    };
+    let captures: Vec<PathBuf> = files
+        .into_iter()
+        .filter(|file| looks_like_a_capture(file, problems))
+        .collect();
+    if captures.is_empty() {
+        problems.push(CaptureError::NoCaptures { directory }.into());
+    }
+    captures
+}
+
+fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
+    let mut files: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();
+    files.retain(|file| !file.is_dir());
+    files.sort();
+    Ok(files)
+}
+
+fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
+    let file: Arc<str> = path.to_string_lossy().into();
+    if regular_file_length(path).is_none() {
+        let text = format!("`{file}` is not a regular file: passed over");
+        problems.push(Problem::warning(text)); // opening a pipe could wait for ever
+        return false;
+    }
+    let opened = Origin::Path(path.to_owned()).open(&file, HEAD, &Arc::default());
+    match opened {
+        Ok(_) => true,
+        Err(error @ (CaptureError::NotACapture { .. } | CaptureError::Empty { .. })) => {
+            problems.push(Problem::warning(format!("{error}: passed over")));
+            false
+        }
+        Err(error) => {
+            problems.push(error.into());
+            false
+        }
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counted {
+    bytes: Box<dyn Read + Send>,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.bytes.read(buffer)?;
+        self.count.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+/// Bytes that tell what a file is: no more than the shortest capture has.
+const HEAD: usize = 24;
+
+/// What people also have lying around, by its first bytes.
+const KNOWN_FORMATS: [(&[u8], &str); 12] = [
+    (
+        b"snoop\0\0\0",
+        "a snoop capture: convert it with `editcap -F pcapng`",
+    ),
+    (
+        b"GMBU",
+        "a Network Monitor capture: convert it with `editcap -F pcapng`",
+    ),
+    (
+        b"RTSS",
+        "a Network Monitor 1 capture: convert it with `editcap -F pcapng`",
+    ),
+    (
+        b"TRSNIFF data",
+        "a Sniffer capture: convert it with `editcap -F pcapng`",
+    ),
+    (
+        b"XCP\0",
+        "a NetXRay capture: convert it with `editcap -F pcapng`",
+    ),
+    (
+        b"iptrace ",
+        "an iptrace capture: convert it with `editcap -F pcapng`",
+    ),
+    (b"BZh", "compressed with bzip2: decompress it first"),
+    (
+        b"\x04\x22\x4d\x18",
+        "compressed with lz4: decompress it first",
+    ),
+    (b"PK\x03\x04", "a ZIP archive: unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it first"),
+    (
+        b"CLIENT_",
+        "a TLS key log, not a capture: pass it with `--keylog`",
+    ),
+    (
+        b"SERVER_",
+        "a TLS key log, not a capture: pass it with `--keylog`",
+    ),
+];
