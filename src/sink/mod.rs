@@ -1,5 +1,7 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
+pub mod otel;
+
 use std::io;
 
 use crate::event::Handshake;
