@@ -4,6 +4,7 @@
 pub mod csv;
 #[cfg(feature = "cli")]
 pub mod json;
+pub mod otel;
 #[cfg(feature = "cli")]
 pub mod schema;
 #[cfg(feature = "cli")]
