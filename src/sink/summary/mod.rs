@@ -117,22 +117,15 @@ impl<W: Write> Sink for SummarySink<W> {
 /// The parts, in the order in which they are written.
 impl<W: Write> SummarySink<W> {
     fn write_headline(&mut self, stats: &Stats) -> io::Result<()> {
-        let plural = if self.counts.handshakes == 1 { "" } else { "s" };
-        let headline = format!("{} handshake{plural}", self.counts.handshakes);
-        write!(self.output, "{}", self.look.heading().style(headline))?;
+        let handshakes = counted(self.counts.handshakes, "handshake");
+        write!(self.output, "{}", self.look.heading().style(handshakes))?;
         if self.counts.handshakes > 0 {
             let (first, last) = (second(self.first), second(self.last));
             write!(self.output, ", {first} to {last} UTC")?;
         }
-        let Stats {
-            packets,
-            connections,
-            ..
-        } = stats;
-        writeln!(
-            self.output,
-            "; {packets} packets, {connections} TCP connections"
-        )
+        let packets = counted(stats.packets, "packet");
+        let connections = counted(stats.connections, "TCP connection");
+        writeln!(self.output, "; {packets}, {connections}")
     }
 
     fn write_outcomes(&mut self) -> io::Result<()> {
@@ -359,6 +352,11 @@ fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[Strin
         [error.to_string(), (*side).to_owned(), count.to_string()]
     };
     found.into_iter().map(row).collect()
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// As in `2026-03-01 12:00:00`.
