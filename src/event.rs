@@ -74,6 +74,40 @@ pub struct Handshake {
     pub capture: CaptureFacts,
 }
 
+impl Handshake {
+    /// A handshake of which only its beginning is known: verdict unknown, all else not seen.
+    #[must_use]
+    pub fn new(time: Timestamp, client: Endpoint, server: Endpoint) -> Self {
+        Self {
+            time,
+            source: Arc::default(),
+            flow_id: 0,
+            transport: Transport::Tcp,
+            protocol: Protocol::Tls,
+            client,
+            server,
+            vlan: Vec::new(),
+            tunnel: Vec::new(),
+            starttls: None,
+            outcome: Outcome::Unknown,
+            evidence: Evidence::Observed,
+            confidence: 1.0,
+            inference: None,
+            error: None,
+            alerts: Vec::new(),
+            closed_by: None,
+            tls: TlsFacts::default(),
+            timing: Timing::default(),
+            fingerprint: Fingerprint::default(),
+            server_certificates: None,
+            client_certificates: None,
+            validation: Vec::new(),
+            judged_at: time,
+            capture: CaptureFacts::default(),
+        }
+    }
+}
+
 /// The certificates of one Certificate message, leaf first; shared between all events that show the same chain.
 pub type CertificateChain = Arc<[Arc<Certificate>]>;
 
@@ -537,7 +571,7 @@ pub struct Finding {
 }
 
 /// How well the capture saw a handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CaptureFacts {
     /// Number, within its source, of the first packet of the handshake; packets count from 1.
@@ -555,9 +589,10 @@ pub struct CaptureFacts {
 }
 
 /// Which directions of a connection the capture saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Directions {
     /// Both.
+    #[default]
     Both,
     /// Only packets from the client.
     ClientOnly,

@@ -1,3 +1,7 @@
-//! The command-line program.
+//! The command-line program: see `tlscope --help`, or man/tlscope.1.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,6 +1,25 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
+#[cfg(feature = "cli")]
+pub mod csv;
+#[cfg(feature = "cli")]
+pub mod json;
+pub mod otel;
+#[cfg(feature = "cli")]
+pub mod schema;
+#[cfg(feature = "cli")]
+pub mod summary;
+#[cfg(feature = "cli")]
+pub mod table;
+#[cfg(all(test, feature = "cli"))]
+pub(crate) mod test_events;
+#[cfg(feature = "cli")]
+mod text;
+
 use std::io;
+
+#[cfg(feature = "cli")]
+pub use text::Look;
 
 use crate::event::Handshake;
 use crate::stats::Stats;

@@ -1,0 +1,139 @@
+//! Arguments as resolved: what the run needs, with the system asked for what it knows.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use terminal_size::terminal_size_of;
+use tlscope::sink::Look;
+use tlscope::sink::otel::{MetricsConfig, Protocol};
+use tlscope::time::Timestamp;
+
+use super::args::{At, Format, Metrics, OtlpProtocol, ReadArgs};
+use super::failure::Failure;
+use super::glob::Glob;
+
+/// What `tlscope read` does.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the observer takes what is not read yet")]
+pub(super) struct ReadConfig {
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) filter: Option<String>,
+    pub(super) server_name: Option<Glob>,
+    pub(super) failures_only: bool,
+    pub(super) format: Format,
+    pub(super) near_expiry: Duration,
+    /// `None`: each certificate at the time of its handshake.
+    pub(super) judge_at: Option<Timestamp>,
+    pub(super) handshake_timeout: Duration,
+    pub(super) threads: NonZeroUsize,
+    pub(super) metrics: MetricsConfig,
+    pub(super) look: Look,
+    pub(super) shows_progress: bool,
+}
+
+impl ReadConfig {
+    /// Asks the system for the time and the terminal, where the arguments leave it open.
+    pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
+        let judge_at = match args.at {
+            At::Capture => None,
+            At::Now => Some(now()?),
+            At::Time(time) => Some(time),
+        };
+        Ok(Self {
+            paths: args.paths,
+            filter: args.filter,
+            server_name: args.server_name.map(|pattern| Glob::new(&pattern)),
+            failures_only: args.failures_only,
+            format: args.format,
+            near_expiry: days(args.near_expiry),
+            judge_at,
+            handshake_timeout: args.handshake_timeout,
+            threads: args.threads,
+            metrics: MetricsConfig {
+                endpoint: args.otlp_endpoint,
+                protocol: args.otlp_protocol.map(Protocol::from),
+                stdout: args.metrics == Some(Metrics::Stdout),
+            },
+            look: look(),
+            shows_progress: shows_progress(args.format),
+        })
+    }
+}
+
+impl From<OtlpProtocol> for Protocol {
+    fn from(protocol: OtlpProtocol) -> Self {
+        match protocol {
+            OtlpProtocol::Grpc => Self::Grpc,
+            OtlpProtocol::HttpProtobuf => Self::HttpProtobuf,
+        }
+    }
+}
+
+fn now() -> Result<Timestamp, Failure> {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond())
+        .map(Timestamp::from_nanoseconds)
+        .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 86_400)
+}
+
+/// How output for people looks: as `--color` and the environment say, and as wide as the terminal.
+fn look() -> Look {
+    let choice = anstream::AutoStream::choice(&stdout());
+    Look {
+        color: choice != anstream::ColorChoice::Never,
+        width: terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0)),
+    }
+}
+
+/// A bar would be torn apart by lines that scroll on the same terminal.
+fn shows_progress(format: Format) -> bool {
+    let scrolls = format != Format::Summary && stdout().is_terminal();
+    stderr().is_terminal() && !scrolls
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::args::{Args, Command};
+    use super::*;
+
+    fn resolved(flags: &[&str]) -> ReadConfig {
+        let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
+        match Args::parse_from(arguments).command {
+            Command::Read(read) => ReadConfig::resolve(read).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn certificates_are_judged_at_the_time_of_their_handshake_unless_told_otherwise() {
+        assert_eq!(resolved(&[]).judge_at, None);
+        let time = resolved(&["--at", "2026-03-01T12:00:00Z"]).judge_at;
+        assert_eq!(time, Some(Timestamp::from_seconds(1_772_366_400)));
+        let year_2026 = Timestamp::from_seconds(1_767_225_600);
+        assert!(resolved(&["--at", "now"]).judge_at > Some(year_2026));
+    }
+
+    #[test]
+    fn days_and_seconds_become_durations() {
+        let config = resolved(&["--near-expiry", "2", "--handshake-timeout", "1.5"]);
+        assert_eq!(config.near_expiry, Duration::from_secs(172_800));
+        assert_eq!(config.handshake_timeout, Duration::from_millis(1_500));
+        assert_eq!(days(u32::MAX).as_secs() / 86_400, u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn metrics_are_off_unless_asked_for() {
+        assert_eq!(resolved(&[]).metrics, MetricsConfig::default());
+        let metrics =
+            resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"]).metrics;
+        assert_eq!(metrics.protocol, Some(Protocol::HttpProtobuf));
+        assert!(metrics.stdout);
+    }
+}

@@ -1,0 +1,69 @@
+//! The packets of a run: the captures, through the filter, with the progress shown.
+
+use tlscope::capture::{
+    CaptureError, CaptureFiles, PacketBatch, PacketFilter, PacketSource, Problem, Progress,
+    Severity,
+};
+
+use super::config::ReadConfig;
+use super::progress::LateBar;
+
+/// Captures, through the filter; says on standard error what is wrong with them.
+pub(super) struct Input {
+    captures: CaptureFiles,
+    filter: Option<PacketFilter>,
+    filtered: u64,
+    bar: LateBar,
+    incomplete: bool,
+}
+
+impl Input {
+    pub(super) fn open(config: &ReadConfig) -> Result<Self, CaptureError> {
+        let filter = config.filter.as_deref();
+        Ok(Self {
+            filter: filter.map(PacketFilter::compile).transpose()?,
+            captures: CaptureFiles::open(&config.paths),
+            filtered: 0,
+            bar: LateBar::new(config.shows_progress),
+            incomplete: false,
+        })
+    }
+
+    /// Packets that the filter left out.
+    pub(super) fn filtered(&self) -> u64 {
+        self.filtered
+    }
+
+    /// Whether some of the input could not be read.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    fn tell(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            self.incomplete |= problem.severity == Severity::Error;
+            self.bar.suspend(|| super::tell_problem(&problem));
+        }
+    }
+}
+
+impl PacketSource for Input {
+    fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
+        let more = self.captures.next_batch(batch)?;
+        if let Some(filter) = &mut self.filter {
+            self.filtered += filter.apply(batch);
+            let problems = filter.take_problems();
+            self.tell(problems);
+        }
+        let problems = self.captures.take_problems();
+        self.tell(problems);
+        if let Some(progress) = self.captures.progress() {
+            self.bar.update(progress);
+        }
+        Ok(more)
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        self.captures.progress()
+    }
+}

@@ -1,0 +1,112 @@
+//! The command line: arguments as typed ([`args`]), as resolved ([`config`]), and what they run ([`run`]).
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+use clap_complete::generate;
+use owo_colors::OwoColorize;
+use tlscope::capture::{Problem, Severity};
+
+mod args;
+mod config;
+mod failure;
+mod file;
+mod glob;
+mod input;
+#[cfg(test)]
+mod manual;
+mod progress;
+mod run;
+
+use args::{Args, Color, Command};
+use config::ReadConfig;
+use failure::Failure;
+
+/// Something could not be done: bad usage, unreadable input.
+const ERROR: u8 = 2;
+
+/// Runs what the arguments ask for; errors go to standard error.
+pub(crate) fn main() -> ExitCode {
+    let done = parse().and_then(|args| {
+        choose_color(args.color);
+        run(args.command)
+    });
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            tell(|stderr| write!(stderr, "{}: {failure}", "error".red().bold()));
+            ExitCode::from(ERROR)
+        }
+    }
+}
+
+/// The arguments; with `--config`, those that were not given come from the file.
+fn parse() -> Result<Args, Failure> {
+    let command = Args::command();
+    let args = matches(command.clone());
+    let Some(path) = &args.config else {
+        return Ok(args);
+    };
+    Ok(matches(file::with_defaults_from(command, path)?))
+}
+
+/// Ends the program for `--help`, `--version` and bad usage.
+fn matches(command: clap::Command) -> Args {
+    Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Read(args) => run::read(ReadConfig::resolve(args)?),
+        Command::Schema => print(|stdout| {
+            serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
+            writeln!(stdout)
+        }),
+        Command::Completions { shell } => print(|stdout| {
+            generate(shell, &mut Args::command(), "tlscope", stdout);
+            Ok(())
+        }),
+    }
+}
+
+/// Writes a whole text to standard output.
+fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<ExitCode, Failure> {
+    let mut text = Vec::new();
+    write(&mut text)
+        .and_then(|()| io::stdout().write_all(&text))
+        .and_then(|()| io::stdout().flush())
+        .or_else(run::closed_pipe_is_success)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Applies `--color` to standard output and standard error alike; `auto` obeys `NO_COLOR`.
+fn choose_color(color: Color) {
+    let choice = match color {
+        Color::Auto => anstream::ColorChoice::Auto,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+/// Says what was wrong with the input.
+fn tell_problem(problem: &Problem) {
+    match problem.severity {
+        Severity::Warning => tell_warning(&problem.text),
+        Severity::Error => {
+            tell(|stderr| write!(stderr, "{}: {}", "error".red().bold(), problem.text))
+        }
+    }
+}
+
+fn tell_warning(warning: impl Display) {
+    tell(|stderr| write!(stderr, "{}: {warning}", "warning".yellow().bold()));
+}
+
+/// Says something to the person at the terminal, who may have closed it.
+fn tell(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write(&mut stderr).and_then(|()| writeln!(stderr));
+}

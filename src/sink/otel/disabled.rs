@@ -1,0 +1,63 @@
+//! Stands in for the metrics in a build without the feature `otel`.
+
+use std::io::{self, Write};
+
+use super::{ConfigError, ExportError, MetricsConfig};
+use crate::event::Handshake;
+use crate::sink::Sink;
+use crate::stats::Stats;
+
+/// The metrics of a run; this build cannot make any.
+#[derive(Debug)]
+pub enum Metrics {}
+
+impl Metrics {
+    /// `None`, unless flags ask for metrics; the environment is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NotBuilt`] if flags ask for metrics.
+    pub fn new(
+        config: &MetricsConfig,
+        _environment: &dyn Fn(&str) -> Option<String>,
+        _output: Box<dyn Write + Send>,
+    ) -> Result<Option<Self>, ConfigError> {
+        if *config == MetricsConfig::default() {
+            Ok(None)
+        } else {
+            Err(ConfigError::NotBuilt)
+        }
+    }
+
+    /// Why the last export failed, if it did.
+    #[must_use]
+    pub fn export_error(&self) -> Option<&ExportError> {
+        match *self {}
+    }
+}
+
+impl Sink for Metrics {
+    fn handshake(&mut self, _event: &Handshake) -> io::Result<()> {
+        match *self {}
+    }
+
+    fn finish(&mut self, _stats: &Stats) -> io::Result<()> {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_is_missing_only_when_metrics_are_asked_for() {
+        let new = |config| Metrics::new(&config, &|_| None, Box::new(io::sink()));
+        assert!(matches!(new(MetricsConfig::default()), Ok(None)));
+        let config = MetricsConfig {
+            stdout: true,
+            ..MetricsConfig::default()
+        };
+        assert!(matches!(new(config), Err(ConfigError::NotBuilt)));
+    }
+}

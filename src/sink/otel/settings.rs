@@ -1,0 +1,413 @@
+//! Flags and the `OTEL_*` environment, resolved into where metrics go.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use ureq::http::Uri;
+
+use super::{ConfigError, MetricsConfig, Protocol};
+
+/// How long one export may take; the variables may say otherwise. OpenTelemetry's
+/// own 10 seconds are long for someone who waits for a prompt.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const FLAG_ENDPOINT: &str = "--otlp-endpoint";
+const METRICS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const PROTOCOLS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+];
+const TIMEOUTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+];
+const INSECURES: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_METRICS_INSECURE",
+    "OTEL_EXPORTER_OTLP_INSECURE",
+];
+const CERTIFICATES: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+];
+
+/// The outputs of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// The collector, if metrics go to one.
+    pub(super) otlp: Option<Destination>,
+    /// Whether text is written.
+    pub(super) text: bool,
+}
+
+/// A collector, and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Destination {
+    pub(super) protocol: Protocol,
+    /// With a scheme and, over HTTP, the whole path.
+    pub(super) url: String,
+    /// Bound on one export.
+    pub(super) timeout: Duration,
+    /// Trust anchors in place of the host's: the variable, and the PEM file it names.
+    pub(super) certificate: Option<(&'static str, String)>,
+}
+
+impl Settings {
+    pub(super) fn resolve(
+        config: &MetricsConfig,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let environment = Environment(environment);
+        let mut otlp = config.endpoint.is_some() || config.protocol.is_some();
+        let mut text = config.stdout;
+        if !otlp && !text {
+            (otlp, text) = environment.outputs();
+        }
+        let otlp = otlp.then(|| Destination::resolve(config, &environment));
+        Ok(Self {
+            otlp: otlp.transpose()?,
+            text,
+        })
+    }
+}
+
+impl Destination {
+    fn resolve(config: &MetricsConfig, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        let stated = match config.protocol {
+            Some(protocol) => Some(protocol),
+            None => environment.protocol()?,
+        };
+        let endpoint = Endpoint::given(config, environment);
+        let protocol = stated
+            .or_else(|| endpoint.as_ref()?.usual_protocol())
+            .unwrap_or(Protocol::HttpProtobuf);
+        let endpoint = endpoint.unwrap_or_else(|| Endpoint::usual(protocol));
+        Ok(Self {
+            protocol,
+            url: endpoint.url(protocol, environment)?,
+            timeout: environment.timeout()?,
+            certificate: environment.first(&CERTIFICATES),
+        })
+    }
+
+    /// The URL as people may see it: user name and password removed.
+    pub(super) fn shown_url(&self) -> String {
+        match self.url.split_once("://") {
+            Some((scheme, rest)) => {
+                let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(authority_end);
+                let host = authority.rsplit('@').next().unwrap_or_default();
+                format!("{scheme}://{host}{path}")
+            }
+            None => self.url.clone(),
+        }
+    }
+}
+
+/// An endpoint as the user wrote it.
+struct Endpoint {
+    setting: &'static str,
+    value: String,
+}
+
+impl Endpoint {
+    fn given(config: &MetricsConfig, environment: &Environment<'_>) -> Option<Self> {
+        let (setting, value) = match &config.endpoint {
+            Some(value) => (FLAG_ENDPOINT, value.clone()),
+            None => environment.first(&[METRICS_ENDPOINT, ENDPOINT])?,
+        };
+        Some(Self { setting, value })
+    }
+
+    /// Where collectors listen when nobody said otherwise.
+    fn usual(protocol: Protocol) -> Self {
+        let value = match protocol {
+            Protocol::Grpc => "http://localhost:4317",
+            Protocol::HttpProtobuf => "http://localhost:4318",
+        };
+        Self {
+            setting: ENDPOINT,
+            value: value.to_owned(),
+        }
+    }
+
+    fn usual_protocol(&self) -> Option<Protocol> {
+        let authority = self.value.rsplit("://").next()?.split('/').next()?;
+        authority.ends_with(":4317").then_some(Protocol::Grpc)
+    }
+
+    /// The URL that requests go to.
+    fn url(
+        &self,
+        protocol: Protocol,
+        environment: &Environment<'_>,
+    ) -> Result<String, ConfigError> {
+        let uri: Uri = self
+            .with_scheme(protocol, environment)?
+            .parse()
+            .map_err(|error| self.error(format!("is not a URL: {error}")))?;
+        let Some(scheme @ ("http" | "https")) = uri.scheme_str() else {
+            return Err(self.error("has an unknown scheme: use `http` or `https`"));
+        };
+        let authority = uri.authority().filter(|a| !a.host().is_empty());
+        let authority = authority.ok_or_else(|| self.error("names no host"))?;
+        let path = match protocol {
+            Protocol::Grpc => String::new(),
+            Protocol::HttpProtobuf => self.path(&uri),
+        };
+        Ok(format!("{scheme}://{authority}{path}"))
+    }
+
+    fn with_scheme(
+        &self,
+        protocol: Protocol,
+        environment: &Environment<'_>,
+    ) -> Result<Cow<'_, str>, ConfigError> {
+        let value = &self.value;
+        if value.contains("://") {
+            return Ok(Cow::Borrowed(value));
+        }
+        match environment.first(&INSECURES) {
+            Some((_, insecure)) if protocol == Protocol::Grpc => {
+                let insecure = insecure.eq_ignore_ascii_case("true");
+                let scheme = if insecure { "http" } else { "https" };
+                Ok(Cow::Owned(format!("{scheme}://{value}")))
+            }
+            _ => Err(self.error(format!(
+                "has no scheme: write `http://{value}` or `https://{value}`"
+            ))),
+        }
+    }
+
+    fn path(&self, uri: &Uri) -> String {
+        const SIGNAL: &str = "/v1/metrics";
+
+        let path = uri.path();
+        let query = uri.query().map_or_else(String::new, |q| format!("?{q}"));
+        if self.setting == METRICS_ENDPOINT
+            || (self.setting == FLAG_ENDPOINT && path.ends_with(SIGNAL))
+        {
+            format!("{path}{query}")
+        } else {
+            format!("{}{SIGNAL}{query}", path.trim_end_matches('/'))
+        }
+    }
+
+    fn error(&self, problem: impl Into<String>) -> ConfigError {
+        setting_error(self.setting, &self.value, problem)
+    }
+}
+
+/// Looks up variables; an empty one counts as unset, as OpenTelemetry specifies.
+struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Environment<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn first(&self, names: &[&'static str]) -> Option<(&'static str, String)> {
+        names.iter().find_map(|name| Some((*name, self.get(name)?)))
+    }
+
+    /// Whether the variables alone ask for OTLP, and for text.
+    fn outputs(&self) -> (bool, bool) {
+        let is_true = |value: String| value.eq_ignore_ascii_case("true");
+        if self.get("OTEL_SDK_DISABLED").is_some_and(is_true) {
+            return (false, false);
+        }
+        match self.get("OTEL_METRICS_EXPORTER") {
+            Some(list) => {
+                let names = |name| list.split(',').any(|entry| entry.trim() == name);
+                (names("otlp"), names("console"))
+            }
+            None => (self.first(&[METRICS_ENDPOINT, ENDPOINT]).is_some(), false),
+        }
+    }
+
+    fn protocol(&self) -> Result<Option<Protocol>, ConfigError> {
+        let Some((setting, value)) = self.first(&PROTOCOLS) else {
+            return Ok(None);
+        };
+        match value.parse() {
+            Ok(protocol) => Ok(Some(protocol)),
+            Err(problem) => Err(setting_error(
+                setting,
+                &value,
+                super::UnknownProtocol::to_string(&problem),
+            )),
+        }
+    }
+
+    fn timeout(&self) -> Result<Duration, ConfigError> {
+        let Some((setting, value)) = self.first(&TIMEOUTS) else {
+            return Ok(DEFAULT_TIMEOUT);
+        };
+        match value.parse() {
+            Ok(milliseconds @ 1..) => Ok(Duration::from_millis(milliseconds)),
+            _ => Err(setting_error(
+                setting,
+                &value,
+                "is not a positive number of milliseconds",
+            )),
+        }
+    }
+}
+
+pub(super) fn setting_error(
+    setting: &'static str,
+    value: &str,
+    problem: impl Into<String>,
+) -> ConfigError {
+    ConfigError::Setting {
+        setting,
+        value: value.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let mut config = MetricsConfig::default();
+        for flag in flags {
+            match *flag {
+                "stdout" => config.stdout = true,
+                flag => match flag.parse() {
+                    Ok(protocol) => config.protocol = Some(protocol),
+                    Err(_) => config.endpoint = Some(flag.to_owned()),
+                },
+            }
+        }
+        Settings::resolve(&config, &|name| {
+            let mut values = variables.iter().filter(|(key, _)| *key == name);
+            values.next().map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn otlp(flags: &[&str], variables: &[(&str, &str)]) -> (Protocol, String) {
+        let destination = resolve(flags, variables).unwrap().otlp.unwrap();
+        (destination.protocol, destination.url)
+    }
+
+    fn error(flags: &[&str], variables: &[(&str, &str)]) -> String {
+        resolve(flags, variables).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn without_flags_and_variables_nothing_is_made() {
+        let nothing = Settings {
+            otlp: None,
+            text: false,
+        };
+        assert_eq!(resolve(&[], &[]).unwrap(), nothing);
+        let disabled = [(ENDPOINT, "http://c:4318"), ("OTEL_SDK_DISABLED", "true")];
+        assert_eq!(resolve(&[], &disabled).unwrap(), nothing);
+        let none = [(ENDPOINT, "http://c"), ("OTEL_METRICS_EXPORTER", "none")];
+        assert_eq!(resolve(&[], &none).unwrap(), nothing);
+        assert_eq!(resolve(&[], &[(ENDPOINT, "")]).unwrap(), nothing);
+    }
+
+    #[test]
+    fn the_path_of_the_signal_is_appended_over_http_only() {
+        let cases = [
+            ("http://c:4318", "http://c:4318/v1/metrics"),
+            ("http://c:4318/", "http://c:4318/v1/metrics"),
+            ("https://c/otlp/?k=1", "https://c/otlp/v1/metrics?k=1"),
+            ("http://c:4318/v1/metrics", "http://c:4318/v1/metrics"),
+            ("http://[::1]:4318", "http://[::1]:4318/v1/metrics"),
+        ];
+        for (endpoint, url) in cases {
+            let expected = (Protocol::HttpProtobuf, url.to_owned());
+            assert_eq!(otlp(&[endpoint], &[]), expected);
+        }
+        let expected = (Protocol::Grpc, "http://c:4318".to_owned());
+        assert_eq!(otlp(&["http://c:4318/", "grpc"], &[]), expected);
+    }
+
+    #[test]
+    fn the_endpoint_of_the_signal_is_used_as_it_is() {
+        let variables = [(METRICS_ENDPOINT, "http://c/in"), (ENDPOINT, "http://d")];
+        assert_eq!(otlp(&[], &variables).1, "http://c/in");
+        assert_eq!(otlp(&[], &variables[1..]).1, "http://d/v1/metrics");
+        assert_eq!(
+            otlp(&["http://e"], &variables).1,
+            "http://e/v1/metrics",
+            "flags win"
+        );
+    }
+
+    #[test]
+    fn the_protocol_is_the_one_stated_or_else_the_usual_one_of_the_port() {
+        assert_eq!(otlp(&["http://c:4317"], &[]).0, Protocol::Grpc);
+        assert_eq!(otlp(&["http://c:4318"], &[]).0, Protocol::HttpProtobuf);
+        let variables = [(PROTOCOLS[1], "http/protobuf")];
+        assert_eq!(
+            otlp(&["http://c:4317"], &variables).0,
+            Protocol::HttpProtobuf
+        );
+        let expected = (Protocol::Grpc, "http://localhost:4317".to_owned());
+        assert_eq!(otlp(&["grpc"], &variables), expected);
+    }
+
+    #[test]
+    fn flags_alone_choose_the_outputs() {
+        let variables = [(ENDPOINT, "http://c:4318")];
+        let settings = resolve(&["stdout"], &variables).unwrap();
+        assert!(settings.text && settings.otlp.is_none());
+        let variables = [("OTEL_METRICS_EXPORTER", "console, otlp")];
+        let settings = resolve(&[], &variables).unwrap();
+        assert!(settings.text && settings.otlp.is_some());
+    }
+
+    #[test]
+    fn an_endpoint_without_scheme_is_refused_unless_grpc_is_told_what_to_do() {
+        assert_eq!(
+            error(&["127.0.0.1:4318"], &[]),
+            "--otlp-endpoint: `127.0.0.1:4318` has no scheme: write `http://127.0.0.1:4318` or `https://127.0.0.1:4318`"
+        );
+        let insecure = [(ENDPOINT, "c:4317"), (INSECURES[1], "TRUE")];
+        assert_eq!(otlp(&[], &insecure).1, "http://c:4317");
+        let secure = [(ENDPOINT, "c:4317"), (INSECURES[1], "false")];
+        assert_eq!(otlp(&[], &secure).1, "https://c:4317");
+        let http = [(ENDPOINT, "c:4318"), (INSECURES[1], "true")];
+        assert!(error(&[], &http).contains("has no scheme"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_its_setting() {
+        let endpoints = [
+            ("ftp://c", "has an unknown scheme: use `http` or `https`"),
+            ("http://", "is not a URL: "),
+            ("http://a b", "is not a URL: "),
+            ("http://:1", "names no host"),
+        ];
+        for (endpoint, problem) in endpoints {
+            let error = error(&[endpoint], &[]);
+            let expected = format!("--otlp-endpoint: `{endpoint}` {problem}");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        let variables = [
+            (PROTOCOLS[1], "http/json", "is not supported"),
+            (TIMEOUTS[1], "0", "is not a positive number"),
+            (TIMEOUTS[0], "5s", "is not a positive number"),
+        ];
+        for (name, value, problem) in variables {
+            let error = error(&["http://c"], &[(name, value)]);
+            assert!(
+                error.starts_with(&format!("{name}: `{value}` {problem}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let flags = ["http://me:s3cr3t@c:4318/x@y"];
+        let destination = resolve(&flags, &[]).unwrap().otlp.unwrap();
+        assert!(destination.url.contains("s3cr3t"));
+        assert_eq!(destination.shown_url(), "http://c:4318/x@y/v1/metrics");
+    }
+}

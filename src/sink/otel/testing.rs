@@ -1,0 +1,89 @@
+//! Events and certificates made by hand, for the tests of this module.
+
+use std::time::Duration;
+
+use crate::certificate::{Certificate, CertificateFacts};
+use crate::event::{
+    CaptureFacts, Directions, Evidence, Handshake, Outcome, Protocol, Timing, TlsFacts, Transport,
+};
+use crate::flow::Endpoint;
+use crate::time::Timestamp;
+use crate::tls::{CipherSuite, Fingerprint, ProtocolVersion};
+
+/// A TLS 1.3 handshake that succeeded in 6 ms.
+pub(super) fn handshake() -> Handshake {
+    let endpoint = |port| Endpoint::new([192, 0, 2, 1].into(), port);
+    Handshake {
+        time: Timestamp::from_seconds(0),
+        source: "test".into(),
+        flow_id: 1,
+        transport: Transport::Tcp,
+        protocol: Protocol::Tls,
+        client: endpoint(50_000),
+        server: endpoint(443),
+        vlan: Vec::new(),
+        tunnel: Vec::new(),
+        starttls: None,
+        outcome: Outcome::Success,
+        evidence: Evidence::Observed,
+        confidence: 1.0,
+        inference: None,
+        error: None,
+        alerts: Vec::new(),
+        closed_by: None,
+        tls: TlsFacts {
+            version: Some(ProtocolVersion::TLSv1_3),
+            cipher_suite: Some(CipherSuite::TLS_AES_128_GCM_SHA256),
+            resumed: Some(false),
+            ..TlsFacts::default()
+        },
+        timing: Timing {
+            tcp_connect: Some(Duration::from_micros(400)),
+            server_hello: Some(Duration::from_millis(3)),
+            handshake: Some(Duration::from_millis(6)),
+            first_application_data: None,
+        },
+        fingerprint: Fingerprint::default(),
+        server_certificates: None,
+        client_certificates: None,
+        validation: Vec::new(),
+        judged_at: Timestamp::from_seconds(0),
+        capture: CaptureFacts {
+            first_packet: 1,
+            last_packet: 9,
+            client_gap_bytes: 0,
+            server_gap_bytes: 0,
+            truncated: false,
+            directions: Directions::Both,
+        },
+    }
+}
+
+/// A certificate with this common name; its hash is made of both values.
+pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
+    let mut sha256 = [0; 32];
+    let (number, name) = sha256.split_at_mut(8);
+    number.copy_from_slice(&not_after.to_be_bytes());
+    for (to, from) in name.iter_mut().zip(common_name.bytes()) {
+        *to = from;
+    }
+    Certificate {
+        der: Box::default(),
+        sha256,
+        facts: Ok(CertificateFacts {
+            subject: format!("CN={common_name}"),
+            common_name: Some(common_name.to_owned()),
+            issuer: "CN=Example CA".to_owned(),
+            issuer_common_name: Some("Example CA".to_owned()),
+            serial: "0a".to_owned(),
+            not_before: 0,
+            not_after,
+            dns_names: Vec::new(),
+            ip_addresses: Vec::new(),
+            key: "RSA 2048".to_owned(),
+            signature_algorithm: "sha256WithRSAEncryption".to_owned(),
+            self_signed: false,
+            is_ca: false,
+        }),
+    }
+}

@@ -1,0 +1,380 @@
+//! OTLP to a collector: one blocking export at a time, bounded in time, with
+//! the cause when it fails.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::tonic_types::transport::{
+    Certificate as TonicCertificate, ClientTlsConfig,
+};
+use opentelemetry_otlp::{MetricExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use tokio::runtime::{Builder, Runtime};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::settings::{Destination, setting_error};
+use super::{ConfigError, ExportError, Protocol};
+
+/// Bytes of a collector's answer that are read; a valid one has some dozens.
+const MAX_RESPONSE: u64 = 1 << 20;
+
+/// What tonic's time-out has on top of ours, which can say what it was.
+const OURS_IS_FIRST: Duration = Duration::from_secs(1);
+
+/// A collector, and the way to it.
+///
+/// gRPC needs a runtime; it runs on the calling thread and only during an
+/// export, so that there is no thread to keep in step with.
+pub(super) struct Transport {
+    destination: Destination,
+    runtime: Runtime,
+    exporter: MetricExporter,
+    cause: Cause,
+}
+
+impl Transport {
+    /// Prepares for `destination`; nothing is sent yet.
+    pub(super) fn new(destination: Destination) -> Result<Self, ConfigError> {
+        let failed = |error: &dyn Error| ConfigError::Exporter(clause(&error.to_string()));
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed(&error))?;
+        let cause = Cause::default();
+        let exporter = {
+            let _guard = runtime.enter(); // tonic panics outside of one
+            let builder = MetricExporter::builder();
+            match destination.protocol {
+                Protocol::HttpProtobuf => builder
+                    .with_http()
+                    .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+                    .with_endpoint(&destination.url)
+                    .with_timeout(destination.timeout)
+                    .with_http_client(Client::new(&destination, cause.clone())?)
+                    .build(),
+                Protocol::Grpc => {
+                    let mut builder = builder
+                        .with_tonic()
+                        .with_endpoint(&destination.url)
+                        .with_timeout(destination.timeout + OURS_IS_FIRST);
+                    if destination.url.starts_with("https:") {
+                        builder = builder.with_tls_config(tonic_tls(&destination)?);
+                    }
+                    builder.build()
+                }
+            }
+        };
+        Ok(Self {
+            exporter: exporter.map_err(|error| failed(&error))?,
+            destination,
+            runtime,
+            cause,
+        })
+    }
+
+    /// Whether the collector wants totals or differences.
+    pub(super) fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
+    }
+
+    /// Sends `metrics`; waits for the answer, at most about twice the configured timeout.
+    pub(super) fn export(&self, metrics: &ResourceMetrics) -> Result<(), ExportError> {
+        let timeout = self.destination.timeout;
+        let export = async { tokio::time::timeout(timeout, self.exporter.export(metrics)).await };
+        let cause = match self.runtime.block_on(export) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => grpc_cause(&error),
+            Err(_elapsed) => no_answer(timeout),
+        };
+        let cause = self.cause.take().unwrap_or(cause);
+        Err(ExportError {
+            url: self.destination.shown_url(),
+            cause,
+        })
+    }
+}
+
+/// OTLP/HTTP on a blocking client: no runtime is needed to post one body.
+#[derive(Debug)]
+struct Client {
+    agent: ureq::Agent,
+    timeout: Duration,
+    cause: Cause,
+}
+
+impl Client {
+    fn new(destination: &Destination, cause: Cause) -> Result<Self, ConfigError> {
+        let mut config = ureq::Agent::config_builder()
+            .timeout_global(Some(destination.timeout))
+            .max_redirects(0) // headers may hold a secret that is not for others
+            .http_status_as_error(false);
+        if destination.url.starts_with("https:") {
+            let tls = TlsConfig::builder().root_certs(http_roots(destination)?);
+            config = config.tls_config(tls.build());
+        }
+        Ok(Self {
+            agent: config.build().into(),
+            timeout: destination.timeout,
+            cause,
+        })
+    }
+
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, body.to_vec());
+        let (parts, mut body) = self.agent.run(request)?.into_parts();
+        let body = body.with_config().limit(MAX_RESPONSE).read_to_vec()?;
+        Ok(Response::from_parts(parts, Bytes::from(body)))
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        match self.send(request) {
+            Ok(response) => {
+                let status = response.status();
+                let refused = || format!("the collector answered {status}");
+                self.cause.set((!status.is_success()).then(refused));
+                Ok(response)
+            }
+            Err(error) => {
+                self.cause.set(Some(http_cause(&error, self.timeout)));
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Why the last request failed: the SDK says no more than "network error".
+#[derive(Clone, Debug, Default)]
+struct Cause(Arc<Mutex<Option<String>>>);
+
+impl Cause {
+    fn set(&self, cause: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+fn http_cause(error: &ureq::Error, timeout: Duration) -> String {
+    match error {
+        ureq::Error::Timeout(_) => no_answer(timeout),
+        ureq::Error::Protocol(_) => "the answer is not HTTP/1.1 (is it a gRPC port?)".to_owned(),
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the collector closed the connection".to_owned()
+        }
+        ureq::Error::Io(error) => clause(&error.to_string()),
+        error => clause(&error.to_string()),
+    }
+}
+
+/// What is of use in `… export failed with gRPC code: Unavailable: transport
+/// error: tcp connect error: Connection refused`; a code alone is the collector's answer.
+fn grpc_cause(error: &dyn Error) -> String {
+    let text = error.to_string();
+    let status = text.rsplit("gRPC code: ").next().unwrap_or_default();
+    match status.split_once(": ") {
+        Some((_code, sources)) => {
+            let innermost = sources.rsplit("tcp connect error: ").next();
+            let innermost = innermost.unwrap_or_default();
+            clause(innermost.trim_start_matches("transport error: "))
+        }
+        None => format!("the collector answered {status}"),
+    }
+}
+
+fn no_answer(timeout: Duration) -> String {
+    format!("no answer within {timeout:?}")
+}
+
+/// One lower-case line, without the operating system's number.
+fn clause(text: &str) -> String {
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.lines().next().unwrap_or_default().chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+fn tonic_tls(destination: &Destination) -> Result<ClientTlsConfig, ConfigError> {
+    Ok(match anchors(destination)? {
+        Some(pem) => ClientTlsConfig::new().ca_certificate(TonicCertificate::from_pem(pem)),
+        None => ClientTlsConfig::new().with_enabled_roots(), // none are, by default
+    })
+}
+
+fn http_roots(destination: &Destination) -> Result<RootCerts, ConfigError> {
+    let certificates: Vec<_> = match anchors(destination)? {
+        Some(pem) => parse_pem(&pem)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect(),
+        None => rustls_native_certs::load_native_certs()
+            .certs
+            .iter()
+            .map(|der| Certificate::from_der(der).to_owned())
+            .collect(),
+    };
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// The PEM file named in the environment, if one is.
+fn anchors(destination: &Destination) -> Result<Option<Vec<u8>>, ConfigError> {
+    let Some((setting, path)) = &destination.certificate else {
+        return Ok(None);
+    };
+    let cannot_be_read = |error: io::Error| {
+        let problem = format!("cannot be read: {}", clause(&error.to_string()));
+        setting_error(setting, path, problem)
+    };
+    fs::read(path).map(Some).map_err(cannot_be_read)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use prost::Message;
+
+    use super::*;
+
+    fn transport(protocol: Protocol, port: u16, timeout: Duration) -> Transport {
+        let path = match protocol {
+            Protocol::Grpc => "",
+            Protocol::HttpProtobuf => "/v1/metrics",
+        };
+        let destination = Destination {
+            protocol,
+            url: format!("http://127.0.0.1:{port}{path}"),
+            timeout,
+            certificate: None,
+        };
+        Transport::new(destination).unwrap()
+    }
+
+    fn cause(protocol: Protocol, port: u16, timeout: Duration) -> String {
+        let transport = transport(protocol, port, timeout);
+        let error = transport.export(&ResourceMetrics::default()).unwrap_err();
+        error.cause
+    }
+
+    fn listen() -> (TcpListener, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    /// Answers one request; gives its body.
+    fn answer(listener: &TcpListener, response: &str) -> Vec<u8> {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            match line.trim_end().to_ascii_lowercase().split_once(':') {
+                Some(("content-length", value)) => length = value.trim().parse().unwrap(),
+                Some(_) => {}
+                None if line.trim_end().is_empty() => break,
+                None => assert_eq!(line.trim_end(), "POST /v1/metrics HTTP/1.1"),
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        reader.get_mut().write_all(response.as_bytes()).unwrap();
+        body
+    }
+
+    /// Why a collector that always gives `response` has not got the metrics.
+    fn refusal(response: &'static str) -> String {
+        let (listener, port) = listen();
+        thread::spawn(move || {
+            loop {
+                answer(&listener, response);
+            }
+        });
+        cause(Protocol::HttpProtobuf, port, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn metrics_arrive_over_http() {
+        let (listener, port) = listen();
+        let response = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let server = thread::spawn(move || answer(&listener, response));
+        let transport = transport(Protocol::HttpProtobuf, port, Duration::from_secs(5));
+        transport.export(&ResourceMetrics::default()).unwrap();
+        let request = ExportMetricsServiceRequest::decode(&*server.join().unwrap());
+        assert_eq!(request.unwrap().resource_metrics.len(), 1);
+    }
+
+    #[test]
+    fn an_absent_collector_is_called_refused() {
+        for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+            let (listener, port) = listen();
+            drop(listener);
+            let cause = cause(protocol, port, Duration::from_secs(5));
+            assert_eq!(cause, "connection refused", "{protocol}");
+        }
+    }
+
+    #[test]
+    fn a_silent_collector_is_given_up() {
+        for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+            let (_listener, port) = listen();
+            let cause = cause(protocol, port, Duration::from_millis(200));
+            assert_eq!(cause, "no answer within 200ms", "{protocol}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_status() {
+        let cases = [
+            (
+                "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+                "the collector answered 404 Not Found",
+            ),
+            (
+                "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n",
+                "the collector answered 307 Temporary Redirect",
+            ),
+            (
+                "SSH-2.0-OpenSSH_9.2\r\n",
+                "the answer is not HTTP/1.1 (is it a gRPC port?)",
+            ),
+        ];
+        for (response, cause) in cases {
+            assert_eq!(refusal(response), cause);
+        }
+    }
+
+    #[test]
+    fn a_trust_file_that_is_not_there_is_refused_at_once() {
+        let destination = |protocol| Destination {
+            protocol,
+            url: "https://127.0.0.1:1".to_owned(),
+            timeout: Duration::from_secs(1),
+            certificate: Some(("VARIABLE", "/nowhere/ca.pem".to_owned())),
+        };
+        for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+            let error = Transport::new(destination(protocol)).err().unwrap();
+            assert_eq!(
+                error.to_string(),
+                "VARIABLE: `/nowhere/ca.pem` cannot be read: no such file or directory"
+            );
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Runs the program, and looks at what it prints and how it exits.
+
+#![cfg(feature = "cli")]
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// The program, in an environment without settings of the person who runs the tests.
+fn tlscope(arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
+    command.env_clear().args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    tlscope(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A file of this test run's own.
+fn file(name: &str, contents: &[u8]) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, contents).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A capture of one Ethernet frame that carries nothing.
+fn capture() -> Vec<u8> {
+    let mut pcap = Vec::new();
+    pcap.extend(0xa1b2_c3d4_u32.to_le_bytes());
+    pcap.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // version 2.4, time zone, accuracy
+    pcap.extend(65_535_u32.to_le_bytes()); // snap length
+    pcap.extend(1_u32.to_le_bytes()); // Ethernet
+    for field in [1_772_366_400_u32, 0, 60, 60] {
+        pcap.extend(field.to_le_bytes()); // seconds, microseconds, captured, on the wire
+    }
+    pcap.extend([0; 60]);
+    pcap
+}
+
+#[test]
+fn a_capture_without_tls_is_no_error() {
+    let path = file("without-tls.pcap", &capture());
+    let output = output(&["read", &path]);
+    assert_eq!(stderr(&output), "");
+    assert_eq!(
+        stdout(&output),
+        "0 handshakes; 1 packet, 0 TCP connections\n"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn each_format_has_its_frame_even_without_handshakes() {
+    let path = file("frame.pcap", &capture());
+    for (format, beginning) in [
+        ("json", "{\"type\":\"stats\",\"packets\":1,"),
+        ("csv", "time,source,flow_id,"),
+        ("summary", "0 handshakes;"),
+    ] {
+        let output = output(&["read", "--format", format, &path]);
+        assert!(stdout(&output).starts_with(beginning), "{output:?}");
+        assert_eq!(stdout(&output).lines().count(), 1);
+    }
+}
+
+#[test]
+fn reads_standard_input() {
+    let mut child = tlscope(&["read", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&capture()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(stdout(&output).contains("1 packet"), "{output:?}");
+}
+
+#[test]
+fn a_closed_pipe_is_success_and_silent() {
+    let mut child = tlscope(&["read", "--format", "json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(&capture()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(stderr(&output), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_file_cut_off_at_its_end_is_a_warning() {
+    let whole = capture();
+    let path = file("cut-off.pcap", &whole[..whole.len() - 1]);
+    let output = output(&["read", &path]);
+    assert!(stderr(&output).starts_with("warning: "), "{output:?}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error_and_no_output() {
+    let output = output(&["read", "no-such-file.pcap"]);
+    assert!(
+        stderr(&output).starts_with("error: cannot open `no-such-file.pcap`"),
+        "{output:?}"
+    );
+    assert_eq!(stdout(&output), "");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_can_be_read_is_reported_beside_what_cannot() {
+    let path = file("beside.pcap", &capture());
+    let output = output(&["read", "no-such-file.pcap", &path]);
+    assert!(stderr(&output).contains("no-such-file.pcap"), "{output:?}");
+    assert!(stdout(&output).contains("1 packet"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn bad_usage_is_an_error() {
+    for arguments in [
+        &["read"][..],
+        &[],
+        &["read", "--format", "xml", "x"],
+        &["reed", "x"],
+    ] {
+        let output = output(arguments);
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn a_filter_that_does_not_compile_is_an_error_with_a_hint() {
+    let path = file("filter.pcap", &capture());
+    let bad = output(&["read", "-f", "tcp prot 443", &path]);
+    assert!(
+        stderr(&bad).starts_with("error: bad packet filter `tcp prot 443`"),
+        "{bad:?}"
+    );
+    assert!(stderr(&bad).contains("\n\nhint: "), "{bad:?}");
+    assert_eq!(bad.status.code(), Some(2));
+
+    let good = output(&["read", "--format", "json", "-f", "tcp port 443", &path]);
+    assert!(stdout(&good).contains("\"packets_filtered\":1"), "{good:?}");
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
+    let path = file("precedence.pcap", &capture());
+    let config = file("precedence.toml", b"[read]\nformat = 'json'\n");
+    let format = |variable: Option<&str>, flags: &[&str]| {
+        let mut command = tlscope(&["read", &path, "--config", &config]);
+        command.args(flags);
+        if let Some(value) = variable {
+            command.env("TLSCOPE_FORMAT", value);
+        }
+        stdout(&command.output().unwrap())
+            .chars()
+            .take(4)
+            .collect::<String>()
+    };
+    assert_eq!(format(None, &[]), "{\"ty");
+    assert_eq!(format(Some("csv"), &[]), "time");
+    assert_eq!(format(Some("csv"), &["--format", "summary"]), "0 ha");
+}
+
+#[test]
+fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
+    let config = file("mistake.toml", b"[read]\nformt = 'json'\n");
+    let output = tlscope(&["read", "x.pcap"])
+        .env("TLSCOPE_CONFIG", &config)
+        .output()
+        .unwrap();
+    let expected =
+        format!("error: unknown key `formt`: {config}:2\n\nhint: did you mean `format`?\n");
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn colour_is_for_terminals_or_where_asked_for() {
+    let path = file("colour.pcap", &capture());
+    let plain = output(&["read", &path]);
+    let colored = output(&["read", "--color", "always", &path]);
+    assert!(!stdout(&plain).contains('\u{1b}'));
+    assert!(stdout(&colored).contains('\u{1b}'));
+}
+
+#[test]
+fn the_schema_is_json() {
+    let output = output(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["oneOf"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn completions_are_for_the_shell_asked_for() {
+    let output = output(&["completions", "bash"]);
+    assert!(
+        stdout(&output).contains("complete -F _tlscope"),
+        "{output:?}"
+    );
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn metrics_go_to_standard_output_where_asked_for() {
+    let path = file("metrics.pcap", &capture());
+    let output = output(&["read", "--metrics", "stdout", &path]);
+    assert!(
+        stdout(&output).contains("tls_validation_errors_total"),
+        "{output:?}"
+    );
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn an_endpoint_that_cannot_work_is_an_error() {
+    let path = file("endpoint.pcap", &capture());
+    let output = output(&["read", "--otlp-endpoint", "collector", &path]);
+    assert!(stderr(&output).starts_with("error: "), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
+}
