@@ -56,10 +56,18 @@ pub fn run(
     threads: usize,
     sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
-    if threads <= 1 { run_alone(source, config, sink) } else { run_shared(source, config, threads, sink) }
+    if threads <= 1 {
+        run_alone(source, config, sink)
+    } else {
+        run_shared(source, config, threads, sink)
+    }
 }
 
-fn run_alone(source: &mut dyn PacketSource, config: Config, sink: &mut dyn Sink) -> io::Result<Summary> {
+fn run_alone(
+    source: &mut dyn PacketSource,
+    config: Config,
+    sink: &mut dyn Sink,
+) -> io::Result<Summary> {
     let mut observer = Observer::new(config);
     let mut batch = PacketBatch::default();
     let error = loop {
@@ -73,7 +81,10 @@ fn run_alone(source: &mut dyn PacketSource, config: Config, sink: &mut dyn Sink)
     };
     observer.finish();
     drain(&mut observer, sink)?;
-    Ok(Summary { stats: observer.stats(), error })
+    Ok(Summary {
+        stats: observer.stats(),
+        error,
+    })
 }
 
 fn drain(observer: &mut Observer, sink: &mut dyn Sink) -> io::Result<()> {
@@ -130,9 +141,13 @@ fn run_shared(
         let reader = scope.spawn(move || read(source, &jobs, &spares));
         collect(&answers, &spare_sender, sink)?;
         drop((answers, spare_sender));
-        let (mut stats, error) = reader.join().map_err(|_| io::Error::other("the reading thread panicked"))?;
+        let (mut stats, error) = reader
+            .join()
+            .map_err(|_| io::Error::other("the reading thread panicked"))?;
         for worker in workers {
-            stats += worker.join().map_err(|_| io::Error::other("a worker thread panicked"))?;
+            stats += worker
+                .join()
+                .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
         Ok(Summary { stats, error })
     })
@@ -146,7 +161,10 @@ fn read(
 ) -> (Stats, Option<CaptureError>) {
     let mut router = Router::new();
     loop {
-        let empty = || Job { batch: PacketBatch::default(), steps: jobs.iter().map(|_| Vec::new()).collect() };
+        let empty = || Job {
+            batch: PacketBatch::default(),
+            steps: jobs.iter().map(|_| Vec::new()).collect(),
+        };
         let mut job = spares.try_recv().unwrap_or_else(|_| empty());
         match source.next_batch(&mut job.batch) {
             Ok(true) => {}
@@ -155,7 +173,10 @@ fn read(
         }
         route_batch(&mut router, &mut job);
         let job = Arc::new(job);
-        if jobs.iter().any(|worker| worker.send(Arc::clone(&job)).is_err()) {
+        if jobs
+            .iter()
+            .any(|worker| worker.send(Arc::clone(&job)).is_err())
+        {
             return (router.stats(), None);
         }
     }
@@ -172,7 +193,9 @@ fn route_batch(router: &mut Router, job: &mut Job) {
             }
             number += 1;
         }
-        let Some(interface) = batch.interfaces.get(packet.interface as usize) else { continue };
+        let Some(interface) = batch.interfaces.get(packet.interface as usize) else {
+            continue;
+        };
         let index = index as u32;
         let (shard, step) = match router.route(interface.link_type, packet, batch.bytes(packet)) {
             Some(Routed::Segment(segment)) => (shard_of(&segment), Step::Packet(index)),
@@ -191,7 +214,12 @@ fn route_batch(router: &mut Router, job: &mut Job) {
 }
 
 /// A worker thread: its steps of each job, then the end.
-fn work(mut shards: ShardSet, worker: usize, jobs: &Receiver<Arc<Job>>, answers: &Sender<Answer>) -> Stats {
+fn work(
+    mut shards: ShardSet,
+    worker: usize,
+    jobs: &Receiver<Arc<Job>>,
+    answers: &Sender<Answer>,
+) -> Stats {
     let mut chains = ChainCache::new();
     let mut made = VecDeque::new();
     for job in jobs {
@@ -200,7 +228,13 @@ fn work(mut shards: ShardSet, worker: usize, jobs: &Receiver<Arc<Job>>, answers:
             take_step(&mut shards, &job.batch, step, &mut chains, &mut made);
             events.extend(made.drain(..).map(|event| (*number, event)));
         }
-        if answers.send(Answer { events, job: Some(job) }).is_err() {
+        if answers
+            .send(Answer {
+                events,
+                job: Some(job),
+            })
+            .is_err()
+        {
             return shards.stats();
         }
     }
@@ -222,8 +256,12 @@ fn take_step(
         Step::Packet(index) => (index, None),
         Step::Datagram(index, datagram) => (index, Some(datagram)),
     };
-    let Some(packet) = batch.packets.get(*index as usize) else { return };
-    let Some(interface) = batch.interfaces.get(packet.interface as usize) else { return };
+    let Some(packet) = batch.packets.get(*index as usize) else {
+        return;
+    };
+    let Some(interface) = batch.interfaces.get(packet.interface as usize) else {
+        return;
+    };
     let segment = match datagram {
         Some(datagram) => datagram.segment().ok().flatten(),
         None => Router::segment(interface.link_type, packet, batch.bytes(packet)),
@@ -234,7 +272,11 @@ fn take_step(
 }
 
 /// Puts the workers' events in order, batch by batch, and gives them to the sink.
-fn collect(answers: &[Receiver<Answer>], spares: &Sender<Job>, sink: &mut dyn Sink) -> io::Result<()> {
+fn collect(
+    answers: &[Receiver<Answer>],
+    spares: &Sender<Job>,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
     loop {
         let mut events = Vec::new();
         let mut jobs = Vec::new();
@@ -250,7 +292,9 @@ fn collect(answers: &[Receiver<Answer>], spares: &Sender<Job>, sink: &mut dyn Si
             return Ok(()); // the workers' last answers
         }
         sink.flush()?;
-        jobs.into_iter().filter_map(Arc::into_inner).for_each(|job| recycle(job, spares));
+        jobs.into_iter()
+            .filter_map(Arc::into_inner)
+            .for_each(|job| recycle(job, spares));
     }
 }
 

@@ -111,7 +111,11 @@ impl FragmentTable {
         }
         let done = self.open.remove(&fragment.key)?;
         let vlan = done.vlan;
-        Some(Datagram { key: fragment.key, payload: done.join(), vlan })
+        Some(Datagram {
+            key: fragment.key,
+            payload: done.join(),
+            vlan,
+        })
     }
 
     /// Fragments discarded since the last call: incomplete in time, overlapping, or over a bound.
@@ -142,7 +146,8 @@ impl FragmentTable {
     fn forget_completed(&mut self) {
         if self.order.len() > 4 * MAX_DATAGRAMS {
             let open = &self.open;
-            self.order.retain(|(key, serial)| open.get(key).is_some_and(|found| found.serial == *serial));
+            self.order
+                .retain(|(key, serial)| open.get(key).is_some_and(|found| found.serial == *serial));
         }
     }
 
@@ -164,7 +169,11 @@ impl FragmentTable {
 
     fn discard_oldest(&mut self) {
         while let Some((key, serial)) = self.order.pop_front() {
-            if self.open.get(&key).is_some_and(|open| open.serial == serial) {
+            if self
+                .open
+                .get(&key)
+                .is_some_and(|open| open.serial == serial)
+            {
                 self.discard(key);
                 return;
             }
@@ -191,7 +200,9 @@ impl Assembly {
             }
             self.length = Some(end);
         }
-        let at = self.pieces.partition_point(|(offset, _)| *offset < fragment.offset);
+        let at = self
+            .pieces
+            .partition_point(|(offset, _)| *offset < fragment.offset);
         if let Some((offset, bytes)) = self.pieces.get(at)
             && *offset == fragment.offset
             && bytes.as_slice() == fragment.bytes
@@ -206,7 +217,8 @@ impl Assembly {
         if overlaps_next || overlaps_previous {
             return false;
         }
-        self.pieces.insert(at, (fragment.offset, fragment.bytes.to_vec()));
+        self.pieces
+            .insert(at, (fragment.offset, fragment.bytes.to_vec()));
         true
     }
 
@@ -218,7 +230,10 @@ impl Assembly {
     }
 
     fn join(self) -> Vec<u8> {
-        self.pieces.into_iter().flat_map(|(_, bytes)| bytes).collect()
+        self.pieces
+            .into_iter()
+            .flat_map(|(_, bytes)| bytes)
+            .collect()
     }
 }
 
@@ -227,8 +242,20 @@ mod tests {
     use super::*;
 
     fn fragment(offset: u32, bytes: &[u8], more: bool) -> Fragment<'_> {
-        let key = FragmentKey { source: [1; 16], destination: [2; 16], identification: 7, protocol: 6 };
-        Fragment { key, offset, more, bytes, truncated: false, vlan: VlanTags::default() }
+        let key = FragmentKey {
+            source: [1; 16],
+            destination: [2; 16],
+            identification: 7,
+            protocol: 6,
+        };
+        Fragment {
+            key,
+            offset,
+            more,
+            bytes,
+            truncated: false,
+            vlan: VlanTags::default(),
+        }
     }
 
     fn joined(parts: &[(u32, &[u8], bool)]) -> Option<Vec<u8>> {
@@ -242,26 +269,47 @@ mod tests {
 
     #[test]
     fn joins_fragments_in_any_order() {
-        let parts: [(u32, &[u8], bool); 3] = [(0, b"abcdefgh", true), (8, b"ijklmnop", true), (16, b"qr", false)];
+        let parts: [(u32, &[u8], bool); 3] = [
+            (0, b"abcdefgh", true),
+            (8, b"ijklmnop", true),
+            (16, b"qr", false),
+        ];
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]] {
             let shuffled = order.map(|index: usize| parts[index]);
-            assert_eq!(joined(&shuffled).as_deref(), Some(&b"abcdefghijklmnopqr"[..]));
+            assert_eq!(
+                joined(&shuffled).as_deref(),
+                Some(&b"abcdefghijklmnopqr"[..])
+            );
         }
     }
 
     #[test]
     fn ignores_a_repetition_and_rejects_an_overlap() {
-        let repeated: [(u32, &[u8], bool); 3] = [(0, b"abcdefgh", true), (0, b"abcdefgh", true), (8, b"i", false)];
+        let repeated: [(u32, &[u8], bool); 3] = [
+            (0, b"abcdefgh", true),
+            (0, b"abcdefgh", true),
+            (8, b"i", false),
+        ];
         assert_eq!(joined(&repeated).as_deref(), Some(&b"abcdefghi"[..]));
-        let overlapping: [(u32, &[u8], bool); 3] = [(0, b"abcdefgh", true), (4, b"XXXXXXXX", true), (8, b"i", false)];
+        let overlapping: [(u32, &[u8], bool); 3] = [
+            (0, b"abcdefgh", true),
+            (4, b"XXXXXXXX", true),
+            (8, b"i", false),
+        ];
         assert_eq!(joined(&overlapping), None);
     }
 
     #[test]
     fn gives_up_after_half_a_minute_and_counts_it() {
         let mut table = FragmentTable::default();
-        assert_eq!(table.push(&fragment(0, b"abcdefgh", true), Timestamp::from_seconds(0)), None);
-        assert_eq!(table.push(&fragment(8, b"i", false), Timestamp::from_seconds(31)), None);
+        assert_eq!(
+            table.push(&fragment(0, b"abcdefgh", true), Timestamp::from_seconds(0)),
+            None
+        );
+        assert_eq!(
+            table.push(&fragment(8, b"i", false), Timestamp::from_seconds(31)),
+            None
+        );
         assert_eq!(table.take_discarded(), 1);
     }
 

@@ -1,6 +1,8 @@
 //! IPv4 and IPv6 headers, down to a segment or a fragment.
 
-use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice};
+use etherparse::{
+    IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice,
+};
 
 use super::fragment::{Fragment, FragmentKey};
 use super::link::Frame;
@@ -26,7 +28,11 @@ pub(super) fn decode<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
         Some(4) => ipv4(frame),
         Some(6) => ipv6(frame),
         Some(_) => Err(DecodeError::Malformed { layer: Layer::Ipv4 }),
-        None => Err(DecodeError::Truncated { layer: Layer::Ipv4, needed: 20, available: 0 }),
+        None => Err(DecodeError::Truncated {
+            layer: Layer::Ipv4,
+            needed: 20,
+            available: 0,
+        }),
     }
 }
 
@@ -68,10 +74,20 @@ fn payload<'p>(
     declared: usize,
 ) -> IpPayload<'p> {
     let on_wire = frame.wire_length.saturating_sub(header_length);
-    let wire_length = if declared == 0 { on_wire } else { declared.min(on_wire) };
+    let wire_length = if declared == 0 {
+        on_wire
+    } else {
+        declared.min(on_wire)
+    };
     let captured = frame.bytes.get(header_length..).unwrap_or_default();
     let bytes = captured.get(..wire_length).unwrap_or(captured);
-    IpPayload { source, destination, bytes, wire_length, vlan: frame.vlan }
+    IpPayload {
+        source,
+        destination,
+        bytes,
+        wire_length,
+        vlan: frame.vlan,
+    }
 }
 
 fn ipv6<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
@@ -82,8 +98,11 @@ fn ipv6<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
     if header.next_header() == IpNumber::TCP {
         return transport(IpNumber::TCP, &payload);
     }
-    let (extensions, next_header, rest, _) = Ipv6ExtensionsSlice::from_slice_lax(header.next_header(), payload.bytes);
-    payload.wire_length = payload.wire_length.saturating_sub(payload.bytes.len() - rest.len());
+    let (extensions, next_header, rest, _) =
+        Ipv6ExtensionsSlice::from_slice_lax(header.next_header(), payload.bytes);
+    payload.wire_length = payload
+        .wire_length
+        .saturating_sub(payload.bytes.len() - rest.len());
     payload.bytes = rest;
     for extension in extensions {
         if let Ipv6ExtensionSlice::Fragment(part) = extension
@@ -123,7 +142,11 @@ fn transport<'p>(protocol: IpNumber, payload: &IpPayload<'p>) -> Result<Packet<'
 /// What a header error of `etherparse` comes down to: too short, or else inconsistent.
 fn header_error(layer: Layer, needed: usize, available: usize) -> DecodeError {
     if available < needed {
-        DecodeError::Truncated { layer, needed, available }
+        DecodeError::Truncated {
+            layer,
+            needed,
+            available,
+        }
     } else {
         DecodeError::Malformed { layer }
     }

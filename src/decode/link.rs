@@ -25,16 +25,23 @@ pub(super) struct Frame<'p> {
 impl<'p> Frame<'p> {
     pub(super) fn new(bytes: &'p [u8], wire_length: u32) -> Self {
         let wire_length = (wire_length as usize).max(bytes.len());
-        Self { bytes, wire_length, vlan: VlanTags::default() }
+        Self {
+            bytes,
+            wire_length,
+            vlan: VlanTags::default(),
+        }
     }
 
     /// Takes `length` bytes off the front.
     fn take(&mut self, length: usize) -> Result<&'p [u8], DecodeError> {
-        let (header, rest) = self.bytes.split_at_checked(length).ok_or(DecodeError::Truncated {
-            layer: Layer::Link,
-            needed: length,
-            available: self.bytes.len(),
-        })?;
+        let (header, rest) = self
+            .bytes
+            .split_at_checked(length)
+            .ok_or(DecodeError::Truncated {
+                layer: Layer::Link,
+                needed: length,
+                available: self.bytes.len(),
+            })?;
         self.bytes = rest;
         self.wire_length = self.wire_length.saturating_sub(length);
         Ok(header)
@@ -42,7 +49,9 @@ impl<'p> Frame<'p> {
 
     fn take_array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let header = self.take(N)?;
-        header.try_into().map_err(|_| DecodeError::Malformed { layer: Layer::Link })
+        header
+            .try_into()
+            .map_err(|_| DecodeError::Malformed { layer: Layer::Link })
     }
 
     fn take_u16(&mut self) -> Result<u16, DecodeError> {

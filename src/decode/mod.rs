@@ -56,8 +56,15 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownLink(link_type) => write!(f, "link type {} is not supported", link_type.0),
-            Self::Truncated { layer, needed, available } => {
-                write!(f, "{layer:?} header needs {needed} bytes, {available} are there")
+            Self::Truncated {
+                layer,
+                needed,
+                available,
+            } => {
+                write!(
+                    f,
+                    "{layer:?} header needs {needed} bytes, {available} are there"
+                )
             }
             Self::Malformed { layer } => write!(f, "{layer:?} header contradicts itself"),
         }
@@ -111,7 +118,11 @@ impl VlanTags {
 /// # Errors
 ///
 /// [`DecodeError`], for a packet that has no TCP header to be found.
-pub fn decode(link_type: LinkType, bytes: &[u8], wire_length: u32) -> Result<Packet<'_>, DecodeError> {
+pub fn decode(
+    link_type: LinkType,
+    bytes: &[u8],
+    wire_length: u32,
+) -> Result<Packet<'_>, DecodeError> {
     let mut frame = link::Frame::new(bytes, wire_length);
     match link::decode(link_type, &mut frame)? {
         link::Network::Ip => ip::decode(&frame),

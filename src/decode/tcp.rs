@@ -53,22 +53,31 @@ pub(super) fn decode<'p>(ip: &IpPayload<'p>) -> Result<Segment<'p>, DecodeError>
         return Ok(segment(ip, &tcp, tcp.payload(), tcp.header_slice().len()));
     }
     // The snap length may have cut the options off: the fixed part still tells what went by.
-    let header = ip.bytes.first_chunk::<FIXED_HEADER>().ok_or(DecodeError::Truncated {
-        layer: Layer::Tcp,
-        needed: FIXED_HEADER,
-        available: ip.bytes.len(),
-    })?;
+    let header = ip
+        .bytes
+        .first_chunk::<FIXED_HEADER>()
+        .ok_or(DecodeError::Truncated {
+            layer: Layer::Tcp,
+            needed: FIXED_HEADER,
+            available: ip.bytes.len(),
+        })?;
     let header_length = usize::from(header[12] >> 4) * 4;
     if header_length < FIXED_HEADER || header_length > ip.wire_length {
         return Err(DecodeError::Malformed { layer: Layer::Tcp });
     }
     let mut fixed = *header;
     fixed[12] = (5 << 4) | (fixed[12] & 0x0f);
-    let tcp = TcpSlice::from_slice(&fixed).map_err(|_| DecodeError::Malformed { layer: Layer::Tcp })?;
+    let tcp =
+        TcpSlice::from_slice(&fixed).map_err(|_| DecodeError::Malformed { layer: Layer::Tcp })?;
     Ok(segment(ip, &tcp, &[], header_length))
 }
 
-fn segment<'p>(ip: &IpPayload<'p>, tcp: &TcpSlice<'_>, payload: &'p [u8], header_length: usize) -> Segment<'p> {
+fn segment<'p>(
+    ip: &IpPayload<'p>,
+    tcp: &TcpSlice<'_>,
+    payload: &'p [u8],
+    header_length: usize,
+) -> Segment<'p> {
     let (source, destination): (Address, Address) = (ip.source, ip.destination);
     let wire_length = ip.wire_length.saturating_sub(header_length);
     Segment {
@@ -78,7 +87,12 @@ fn segment<'p>(ip: &IpPayload<'p>, tcp: &TcpSlice<'_>, payload: &'p [u8], header
         destination_port: tcp.destination_port(),
         sequence: SeqNumber(tcp.sequence_number()),
         acknowledgment: SeqNumber(tcp.acknowledgment_number()),
-        flags: TcpFlags { syn: tcp.syn(), ack: tcp.ack(), fin: tcp.fin(), rst: tcp.rst() },
+        flags: TcpFlags {
+            syn: tcp.syn(),
+            ack: tcp.ack(),
+            fin: tcp.fin(),
+            rst: tcp.rst(),
+        },
         payload,
         wire_length: u32::try_from(wire_length).unwrap_or(u32::MAX),
         vlan: ip.vlan,

@@ -18,31 +18,56 @@ pub(super) struct Failure {
 
 impl Failure {
     fn new(error_type: ErrorType, side: Side, message: String) -> Self {
-        Self { error_type, side: Some(side), message, is_refusal: false }
+        Self {
+            error_type,
+            side: Some(side),
+            message,
+            is_refusal: false,
+        }
     }
 
     /// The error, its class made precise by what is wrong with the certificate refused.
     pub(super) fn refine(self, findings: &[Finding]) -> HandshakeError {
-        let Self { mut error_type, side, mut message, is_refusal } = self;
+        let Self {
+            mut error_type,
+            side,
+            mut message,
+            is_refusal,
+        } = self;
         let may_mean_anything = matches!(
             error_type,
-            ErrorType::BadCertificate | ErrorType::CertificateUnknown | ErrorType::ClientRejectedServer | ErrorType::ServerRejectedClient
+            ErrorType::BadCertificate
+                | ErrorType::CertificateUnknown
+                | ErrorType::ClientRejectedServer
+                | ErrorType::ServerRejectedClient
         );
         if is_refusal && may_mean_anything {
             let shown_by = side.map(Side::peer);
-            let told = findings.iter().find(|finding| Some(finding.side) == shown_by && explains(finding.error_type));
+            let told = findings
+                .iter()
+                .find(|finding| Some(finding.side) == shown_by && explains(finding.error_type));
             if let Some(finding) = told {
                 error_type = finding.error_type;
-                message = format!("{message}; the certificate of {}: {}", finding.subject, finding.detail);
+                message = format!(
+                    "{message}; the certificate of {}: {}",
+                    finding.subject, finding.detail
+                );
             }
         }
-        HandshakeError { error_type, side, message }
+        HandshakeError {
+            error_type,
+            side,
+            message,
+        }
     }
 }
 
 /// Whether a finding is a reason for which peers refuse a certificate.
 const fn explains(error_type: ErrorType) -> bool {
-    matches!(error_type, ErrorType::CertExpired | ErrorType::CertNotYetValid | ErrorType::HostnameMismatch)
+    matches!(
+        error_type,
+        ErrorType::CertExpired | ErrorType::CertNotYetValid | ErrorType::HostnameMismatch
+    )
 }
 
 /// The failure that an alert in the clear tells.
@@ -52,24 +77,39 @@ pub(super) fn from_alert(tracker: &Tracker, side: Side, description: AlertDescri
     let said = format!("{description} ({})", description.0);
     let peer = side.peer();
     let message = match error_type {
-        ErrorType::MissingClientCert => format!("server required a client certificate and got none: {said}"),
-        ErrorType::ProtocolMismatch => format!("{side} found no protocol version in common: {said}"),
+        ErrorType::MissingClientCert => {
+            format!("server required a client certificate and got none: {said}")
+        }
+        ErrorType::ProtocolMismatch => {
+            format!("{side} found no protocol version in common: {said}")
+        }
         ErrorType::CipherMismatch => format!("{side} found no parameters in common: {said}"),
         _ if is_refusal => format!("{side} refused the {peer}'s certificate: {said}"),
         _ => format!("{side} ended the handshake: {said}"),
     };
-    Failure { error_type, side: Some(side), message, is_refusal }
+    Failure {
+        error_type,
+        side: Some(side),
+        message,
+        is_refusal,
+    }
 }
 
 /// An alert's class, made precise by where in the handshake it came.
 fn refined_class(tracker: &Tracker, side: Side, description: AlertDescription) -> ErrorType {
     let class = class(description);
-    let has_empty_certificate = tracker.peer(Side::Client).certificate.as_ref().is_some_and(|body| body.len() <= 3);
+    let has_empty_certificate = tracker
+        .peer(Side::Client)
+        .certificate
+        .as_ref()
+        .is_some_and(|body| body.len() <= 3);
     match class {
         _ if side == Side::Client => class,
         ErrorType::HandshakeFailure if tracker.server_hello.is_none() => ErrorType::CipherMismatch,
         // Stacks have many words for this: handshake_failure, bad_certificate, decode_error.
-        ErrorType::HandshakeFailure | ErrorType::DecodeError if has_empty_certificate => ErrorType::MissingClientCert,
+        ErrorType::HandshakeFailure | ErrorType::DecodeError if has_empty_certificate => {
+            ErrorType::MissingClientCert
+        }
         _ if has_empty_certificate && is_refusal(class) => ErrorType::MissingClientCert,
         _ => class,
     }
@@ -120,33 +160,63 @@ const fn is_refusal(error_type: ErrorType) -> bool {
 /// A side gave up without a word, and its peer's certificate (or the lack of one) is the likely reason.
 pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> Failure {
     let message = match error_type {
-        ErrorType::MissingClientCert => "server asked for a client certificate, got none and gave up".to_owned(),
-        _ => format!("{side} gave up when it had seen the {}'s certificate", side.peer()),
+        ErrorType::MissingClientCert => {
+            "server asked for a client certificate, got none and gave up".to_owned()
+        }
+        _ => format!(
+            "{side} gave up when it had seen the {}'s certificate",
+            side.peer()
+        ),
     };
-    Failure { error_type, side: Some(side), message, is_refusal: error_type != ErrorType::MissingClientCert }
+    Failure {
+        error_type,
+        side: Some(side),
+        message,
+        is_refusal: error_type != ErrorType::MissingClientCert,
+    }
 }
 
 /// A side ended the handshake with an alert that cannot be read.
 pub(super) fn encrypted_alert(side: Side) -> Failure {
-    Failure::new(ErrorType::Other, side, format!("{side} ended the handshake with an encrypted alert"))
+    Failure::new(
+        ErrorType::Other,
+        side,
+        format!("{side} ended the handshake with an encrypted alert"),
+    )
 }
 
 /// A side refused what the hellos offer, after the ServerHello.
 pub(super) fn negotiation(side: Side) -> Failure {
-    Failure::new(ErrorType::HandshakeFailure, side, format!("{side} refused the peer's parameters after its ServerHello"))
+    Failure::new(
+        ErrorType::HandshakeFailure,
+        side,
+        format!("{side} refused the peer's parameters after its ServerHello"),
+    )
 }
 
 /// The server's answer was something else than TLS.
 pub(super) fn not_tls() -> Failure {
-    Failure::new(ErrorType::NotTls, Side::Server, "server's answer to the ClientHello is not TLS".to_owned())
+    Failure::new(
+        ErrorType::NotTls,
+        Side::Server,
+        "server's answer to the ClientHello is not TLS".to_owned(),
+    )
 }
 
 /// A side closed the connection.
 pub(super) fn closed(tracker: &Tracker, side: Side, close: Close) -> Failure {
     let stage = stage(tracker);
     match close {
-        Close::Fin => Failure::new(ErrorType::ConnectionClosed, side, format!("{side} closed the connection {stage}")),
-        Close::Rst => Failure::new(ErrorType::ConnectionReset, side, format!("{side} reset the connection {stage}")),
+        Close::Fin => Failure::new(
+            ErrorType::ConnectionClosed,
+            side,
+            format!("{side} closed the connection {stage}"),
+        ),
+        Close::Rst => Failure::new(
+            ErrorType::ConnectionReset,
+            side,
+            format!("{side} reset the connection {stage}"),
+        ),
     }
 }
 
@@ -159,8 +229,14 @@ pub(super) fn silence(tracker: &Tracker) -> Failure {
             "server did not answer the ClientHello".to_owned(),
         );
     }
-    let side = tracker.last_sender.map_or(Side::Server, |sender| tracker.side(sender).peer());
-    Failure::new(ErrorType::HandshakeTimeout, side, format!("{side} fell silent {}", stage(tracker)))
+    let side = tracker
+        .last_sender
+        .map_or(Side::Server, |sender| tracker.side(sender).peer());
+    Failure::new(
+        ErrorType::HandshakeTimeout,
+        side,
+        format!("{side} fell silent {}", stage(tracker)),
+    )
 }
 
 /// How far the handshake had come.

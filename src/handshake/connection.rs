@@ -3,7 +3,8 @@
 use crate::flow::Direction;
 use crate::reassembly::{Arrival, Chunk};
 use crate::tls::{
-    ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH, Message, Piece, ReadError, RecordHeader, RecordReader, detect,
+    ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH, Message, Piece, ReadError,
+    RecordHeader, RecordReader, detect,
 };
 
 use super::tracker::{RecordSeen, Tracker};
@@ -77,7 +78,10 @@ impl Connection {
     /// A connection of which no byte was looked at yet.
     #[must_use]
     pub fn new(start: Arrival) -> Self {
-        Self { streams: Default::default(), tracker: Tracker::new(start) }
+        Self {
+            streams: Default::default(),
+            tracker: Tracker::new(start),
+        }
     }
 
     /// Takes the next chunk of one direction, while `now` is the packet being handled.
@@ -118,13 +122,22 @@ impl Connection {
     /// Whether what began like TLS turned out to be something else.
     #[must_use]
     pub fn is_ruled_out(&self) -> bool {
-        !self.has_hello() && self.streams.iter().any(|stream| stream.state == StreamState::Ignored)
+        !self.has_hello()
+            && self
+                .streams
+                .iter()
+                .any(|stream| stream.state == StreamState::Ignored)
     }
 
     /// Bytes held: of messages under way, and of those that the report needs.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.tracker.held() + self.streams.iter().map(|stream| stream.messages.held()).sum::<usize>()
+        self.tracker.held()
+            + self
+                .streams
+                .iter()
+                .map(|stream| stream.messages.held())
+                .sum::<usize>()
     }
 
     pub(super) const fn tracker(&self) -> &Tracker {
@@ -133,7 +146,10 @@ impl Connection {
 
     /// Messages that were too long to be put together.
     pub fn take_discarded_messages(&mut self) -> u64 {
-        self.streams.iter_mut().map(|stream| stream.messages.take_discarded()).sum()
+        self.streams
+            .iter_mut()
+            .map(|stream| stream.messages.take_discarded())
+            .sum()
     }
 
     fn handle_gap(&mut self, direction: Direction, missing: u32) {
@@ -173,7 +189,10 @@ impl Connection {
         let stream = &mut self.streams[direction.index()];
         stream.record_start = Some(arrival);
         if let Detection::Sslv2ClientHello(length) = detect(bytes) {
-            stream.state = StreamState::Sslv2 { message: Vec::new(), length: 2 + length };
+            stream.state = StreamState::Sslv2 {
+                message: Vec::new(),
+                length: 2 + length,
+            };
             self.go_on_sslv2(direction, bytes, arrival, now);
         } else if self.tracker.expects_sslv2_server_hello() && is_sslv2_server_hello(bytes) {
             stream.state = StreamState::Ignored;
@@ -187,7 +206,9 @@ impl Connection {
     /// Collects an SSLv2 CLIENT-HELLO; what follows it are records.
     fn go_on_sslv2(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival, now: Arrival) {
         let stream = &mut self.streams[direction.index()];
-        let StreamState::Sslv2 { message, length } = &mut stream.state else { return };
+        let StreamState::Sslv2 { message, length } = &mut stream.state else {
+            return;
+        };
         let (part, rest) = bytes.split_at(bytes.len().min(length.saturating_sub(message.len())));
         message.extend_from_slice(part);
         if message.len() < *length {
@@ -198,7 +219,8 @@ impl Connection {
         match hello {
             Ok(hello) => {
                 stream.state = StreamState::InPlace;
-                self.tracker.handle_client_hello(direction, hello, start, now);
+                self.tracker
+                    .handle_client_hello(direction, hello, start, now);
                 self.tracker.note_sslv2();
                 self.read_records(direction, rest, arrival, now);
             }
@@ -206,14 +228,22 @@ impl Connection {
         }
     }
 
-    fn read_records(&mut self, direction: Direction, mut input: &[u8], arrival: Arrival, now: Arrival) {
+    fn read_records(
+        &mut self,
+        direction: Direction,
+        mut input: &[u8],
+        arrival: Arrival,
+        now: Arrival,
+    ) {
         let stream = &mut self.streams[direction.index()];
         loop {
             if stream.records.is_at_boundary() {
                 stream.record_start = Some(arrival);
             }
             match stream.records.next_piece(&mut input) {
-                Ok(Some(piece)) => stream.handle_piece(&mut self.tracker, direction, piece, arrival, now),
+                Ok(Some(piece)) => {
+                    stream.handle_piece(&mut self.tracker, direction, piece, arrival, now)
+                }
                 Ok(None) => return,
                 Err(_) => {
                     stream.state = StreamState::Ignored;
@@ -242,10 +272,15 @@ impl Stream {
             ContentType::Alert if !tracker.is_encrypted(direction) && piece.header.length == 2 => {
                 self.handle_alert(tracker, direction, piece, now);
             }
-            ContentType::ChangeCipherSpec if piece.is_last => tracker.handle_change_cipher_spec(direction, now),
+            ContentType::ChangeCipherSpec if piece.is_last => {
+                tracker.handle_change_cipher_spec(direction, now)
+            }
             ContentType::ChangeCipherSpec => {}
             content_type => {
-                let record = RecordSeen { content_type, length: piece.header.length };
+                let record = RecordSeen {
+                    content_type,
+                    length: piece.header.length,
+                };
                 if piece.is_first {
                     tracker.handle_record(direction, record, start);
                 }
@@ -266,7 +301,11 @@ impl Stream {
         now: Arrival,
     ) {
         // The first message of a record begins with the record's header.
-        let mut start = if self.messages.is_open() { self.message_start.unwrap_or(arrival) } else { record_start };
+        let mut start = if self.messages.is_open() {
+            self.message_start.unwrap_or(arrival)
+        } else {
+            record_start
+        };
         self.messages.push(bytes, &mut |message: Message<'_>| {
             tracker.handle_message(direction, message, start, now);
             start = arrival;
@@ -274,7 +313,13 @@ impl Stream {
         self.message_start = Some(start);
     }
 
-    fn handle_alert(&mut self, tracker: &mut Tracker, direction: Direction, piece: Piece<'_>, now: Arrival) {
+    fn handle_alert(
+        &mut self,
+        tracker: &mut Tracker,
+        direction: Direction,
+        piece: Piece<'_>,
+        now: Arrival,
+    ) {
         for byte in piece.bytes {
             match self.alert {
                 [None, _] => self.alert[0] = Some(*byte),
@@ -291,8 +336,12 @@ impl Stream {
 
 /// Whether `bytes` may begin with a record: its header fits, and so does the next one if it is there.
 fn begins_record(bytes: &[u8]) -> bool {
-    let Ok(header) = RecordHeader::read(bytes) else { return false };
-    let next = bytes.get(HEADER_LENGTH + usize::from(header.length)..).unwrap_or_default();
+    let Ok(header) = RecordHeader::read(bytes) else {
+        return false;
+    };
+    let next = bytes
+        .get(HEADER_LENGTH + usize::from(header.length)..)
+        .unwrap_or_default();
     header.length > 0 && !matches!(RecordHeader::read(next), Err(ReadError::Invalid(_)))
 }
 

@@ -19,14 +19,28 @@ pub(super) struct Conclusion {
 
 impl Conclusion {
     pub(super) const fn observed(outcome: Outcome) -> Self {
-        Self { outcome, evidence: Evidence::Observed, confidence: 1.0, rule: None, failure: None }
+        Self {
+            outcome,
+            evidence: Evidence::Observed,
+            confidence: 1.0,
+            rule: None,
+            failure: None,
+        }
     }
 
     pub(super) fn failed(failure: Failure) -> Self {
-        Self { failure: Some(failure), ..Self::observed(Outcome::Failure) }
+        Self {
+            failure: Some(failure),
+            ..Self::observed(Outcome::Failure)
+        }
     }
 
-    fn inferred(failure: Failure, rule: &'static str, confidence: f64, observation: &'static str) -> Self {
+    fn inferred(
+        failure: Failure,
+        rule: &'static str,
+        confidence: f64,
+        observation: &'static str,
+    ) -> Self {
         Self {
             evidence: Evidence::Inferred,
             confidence,
@@ -38,7 +52,11 @@ impl Conclusion {
 
 /// Whether the handshake has completed and application data followed: nothing more is to be learned.
 pub(super) fn is_in_use(tracker: &Tracker) -> bool {
-    tracker.is_complete() && tracker.peers.iter().any(|peer| peer.application_data.is_some())
+    tracker.is_complete()
+        && tracker
+            .peers
+            .iter()
+            .any(|peer| peer.application_data.is_some())
 }
 
 /// The verdict, once no more will come.
@@ -65,13 +83,24 @@ pub(super) fn conclude(tracker: &Tracker, end: End) -> Conclusion {
 
 /// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or the first hello.
 pub(super) fn cannot_tell(tracker: &Tracker) -> bool {
-    let has_lost = tracker.peers.iter().any(|peer| !peer.is_in_view || peer.gap_bytes > 0);
-    has_lost || tracker.is_truncated || tracker.client_hello.is_none() || tracker.peers.iter().any(|peer| peer.is_not_tls)
+    let has_lost = tracker
+        .peers
+        .iter()
+        .any(|peer| !peer.is_in_view || peer.gap_bytes > 0);
+    has_lost
+        || tracker.is_truncated
+        || tracker.client_hello.is_none()
+        || tracker.peers.iter().any(|peer| peer.is_not_tls)
 }
 
 /// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
 fn decisive_alert(tracker: &Tracker) -> Option<AlertSeen> {
-    let in_time = || tracker.alerts.iter().filter(|alert| !alert.is_late && !is_reaction(tracker, alert));
+    let in_time = || {
+        tracker
+            .alerts
+            .iter()
+            .filter(|alert| !alert.is_late && !is_reaction(tracker, alert))
+    };
     let is_fatal = |alert: &&AlertSeen| match alert.content {
         Some((level, _)) => level != AlertLevel::Warning,
         None => true,
@@ -80,7 +109,10 @@ fn decisive_alert(tracker: &Tracker) -> Option<AlertSeen> {
         let (sender, _, _) = tracker.first_close()?;
         (tracker.side(alert.sender) == sender).then_some(())
     };
-    in_time().find(is_fatal).or_else(|| in_time().rfind(|alert| is_last_word(alert).is_some())).copied()
+    in_time()
+        .find(is_fatal)
+        .or_else(|| in_time().rfind(|alert| is_last_word(alert).is_some()))
+        .copied()
 }
 
 /// Whether an alert came after its receiver had closed: then that close came first, and the alert is only the answer.
@@ -106,9 +138,12 @@ fn from_alert(tracker: &Tracker, alert: AlertSeen) -> Conclusion {
 
 fn from_close(tracker: &Tracker, side: Side, close: Close) -> Conclusion {
     match refusal(tracker, side) {
-        Some(failure) => {
-            Conclusion::inferred(failure, "T3", 0.8, "closed without an alert after the peer's certificate")
-        }
+        Some(failure) => Conclusion::inferred(
+            failure,
+            "T3",
+            0.8,
+            "closed without an alert after the peer's certificate",
+        ),
         None => Conclusion::failed(cause::closed(tracker, side, close)),
     }
 }
@@ -118,12 +153,23 @@ fn refusal(tracker: &Tracker, side: Side) -> Option<Failure> {
     let has_answered = tracker.has_message(HandshakeType::ClientKeyExchange);
     match side {
         Side::Server if tracker.certificate_request.is_some() && has_answered => {
-            let is_empty = tracker.peer(Side::Client).certificate.as_ref().is_none_or(|body| body.len() <= 3);
-            let error_type = if is_empty { ErrorType::MissingClientCert } else { ErrorType::ServerRejectedClient };
+            let is_empty = tracker
+                .peer(Side::Client)
+                .certificate
+                .as_ref()
+                .is_none_or(|body| body.len() <= 3);
+            let error_type = if is_empty {
+                ErrorType::MissingClientCert
+            } else {
+                ErrorType::ServerRejectedClient
+            };
             Some(cause::inferred_refusal(side, error_type))
         }
         Side::Client if tracker.has_message(HandshakeType::ServerHelloDone) && !has_answered => {
-            Some(cause::inferred_refusal(side, ErrorType::ClientRejectedServer))
+            Some(cause::inferred_refusal(
+                side,
+                ErrorType::ClientRejectedServer,
+            ))
         }
         _ => None,
     }

@@ -137,7 +137,14 @@ const fn rule(
     fits: fn(&Evidence<'_>) -> bool,
     observations: &'static [&'static str],
 ) -> Rule {
-    Rule { id, is_open, confidence, verdict, fits, observations }
+    Rule {
+        id,
+        is_open,
+        confidence,
+        verdict,
+        fits,
+        observations,
+    }
 }
 
 const OPEN: bool = true;
@@ -243,7 +250,9 @@ pub(super) fn judge(tracker: &Tracker, end: Option<End>) -> Option<Judgement> {
     }
     let evidence = Evidence::new(tracker, end);
     let has_ended = end.is_some() && tracker.first_close().is_some();
-    let rule = RULES.iter().find(|rule| (rule.is_open || has_ended) && (rule.fits)(&evidence))?;
+    let rule = RULES
+        .iter()
+        .find(|rule| (rule.is_open || has_ended) && (rule.fits)(&evidence))?;
     Some(Judgement {
         rule: rule.id,
         confidence: rule.confidence,
@@ -280,10 +289,11 @@ pub(super) fn shape(tracker: &Tracker) -> Shape {
         _ => ClientCertificate::Unknown,
     };
     let after = evidence.after();
-    let is_data = |sighting: &&Sighting| {
-        matches!(sighting.what, Sight::Record(length) if !evidence.lengths.may_be_alert(length))
-    };
-    let completes = matches!(evidence.flight, Flight::NoCertificate | Flight::EmptyCertificate | Flight::Certificate);
+    let is_data = |sighting: &&Sighting| matches!(sighting.what, Sight::Record(length) if !evidence.lengths.may_be_alert(length));
+    let completes = matches!(
+        evidence.flight,
+        Flight::NoCertificate | Flight::EmptyCertificate | Flight::Certificate
+    );
     Shape {
         client_certificate,
         early_data: evidence.early_data,
@@ -293,7 +303,11 @@ pub(super) fn shape(tracker: &Tracker) -> Shape {
             .filter(|sighting| sighting.side == CLIENT)
             .find(is_data)
             .map(|sighting| sighting.time),
-        server_records_after: after.iter().filter(|sighting| sighting.side == SERVER).filter(is_data).count(),
+        server_records_after: after
+            .iter()
+            .filter(|sighting| sighting.side == SERVER)
+            .filter(is_data)
+            .count(),
     }
 }
 
@@ -303,7 +317,10 @@ impl<'t> Evidence<'t> {
         let lengths = Lengths::of(server_hello.and_then(|(hello, _)| hello.cipher_suite));
         let psk = server_hello.is_some_and(|(hello, _)| hello.pre_shared_key);
         let (seen, early_data) = without_early_data(tracker, lengths, psk);
-        let flight_start = seen.iter().position(|sighting| sighting.side == CLIENT).unwrap_or(seen.len());
+        let flight_start = seen
+            .iter()
+            .position(|sighting| sighting.side == CLIENT)
+            .unwrap_or(seen.len());
         let blocks = [CLIENT, SERVER].map(|side| lengths.are_blocks(records(&seen, side)));
         let mut this = Self {
             lengths,
@@ -326,7 +343,11 @@ impl<'t> Evidence<'t> {
     /// Sets the kind and the end of the client's flight.
     fn read_client_flight(&mut self) {
         let is_answer = self.is_reaction(self.flight_start, CLIENT);
-        let first = self.seen.get(self.flight_start).map(|sighting| sighting.what).filter(|_| !is_answer);
+        let first = self
+            .seen
+            .get(self.flight_start)
+            .map(|sighting| sighting.what)
+            .filter(|_| !is_answer);
         self.flight = match first {
             None | Some(Sight::Fin | Sight::Rst) => {
                 self.flight_end = self.flight_start;
@@ -344,7 +365,11 @@ impl<'t> Evidence<'t> {
         let messages = self.client_messages();
         let length = |index: usize| messages.get(index).map(|(_, length)| *length);
         let is = |index: usize, expected: u16| length(index) == Some(usize::from(expected));
-        let end_of = |index: usize| messages.get(index).map_or(self.seen.len(), |(at, _)| at + 1);
+        let end_of = |index: usize| {
+            messages
+                .get(index)
+                .map_or(self.seen.len(), |(at, _)| at + 1)
+        };
         let lengths = self.lengths;
         let first = length(0).unwrap_or(0);
         if self.blocks[0] {
@@ -360,19 +385,32 @@ impl<'t> Evidence<'t> {
                 self.flight_end = end_of(1);
                 return Flight::EmptyCertificate;
             }
-            if lengths.empty_certificate_and_finished(padding).is_some_and(|packed| is(0, packed)) {
+            if lengths
+                .empty_certificate_and_finished(padding)
+                .is_some_and(|packed| is(0, packed))
+            {
                 self.flight_end = end_of(0);
                 return Flight::EmptyCertificate;
             }
         }
         self.flight_end = end_of(0);
         let has_more = messages.len() > 1;
-        let is_closed = self.seen.iter().any(|sighting| matches!(sighting.what, Sight::Fin | Sight::Rst));
+        let is_closed = self
+            .seen
+            .iter()
+            .any(|sighting| matches!(sighting.what, Sight::Fin | Sight::Rst));
         let is_ambiguous = is(0, lengths.empty_certificate(Padding::Multiple16));
-        if Padding::ALL.into_iter().any(|padding| is(0, lengths.alert(padding))) && (!is_ambiguous || is_closed) {
+        if Padding::ALL
+            .into_iter()
+            .any(|padding| is(0, lengths.alert(padding)))
+            && (!is_ambiguous || is_closed)
+        {
             return Flight::Alert;
         }
-        if Padding::ALL.into_iter().any(|padding| is(0, lengths.empty_certificate(padding))) {
+        if Padding::ALL
+            .into_iter()
+            .any(|padding| is(0, lengths.empty_certificate(padding)))
+        {
             return Flight::EmptyCertificate;
         }
         if !has_more && is_closed && first < usize::from(lengths.finished(Padding::None)) {
@@ -384,7 +422,8 @@ impl<'t> Evidence<'t> {
         for (index, (at, _)) in messages.iter().enumerate().take(LAST_FINISHED + 1).skip(2) {
             let ends_flight = |padding| {
                 is(index, lengths.finished(padding))
-                    && length(index - 1).is_some_and(|verify| lengths.is_certificate_verify(verify, padding))
+                    && length(index - 1)
+                        .is_some_and(|verify| lengths.is_certificate_verify(verify, padding))
             };
             if Padding::ALL.into_iter().any(ends_flight) {
                 self.flight_end = at + 1;
@@ -399,7 +438,9 @@ impl<'t> Evidence<'t> {
         let mut messages: Vec<(usize, usize)> = Vec::new();
         let mut goes_on = false;
         for (at, sighting) in self.seen.iter().enumerate().skip(self.flight_start) {
-            let Sight::Record(length) = sighting.what else { continue };
+            let Sight::Record(length) = sighting.what else {
+                continue;
+            };
             if sighting.side != CLIENT {
                 continue;
             }
@@ -418,7 +459,10 @@ impl<'t> Evidence<'t> {
     }
 
     fn finished(&self) -> Option<Timestamp> {
-        self.flight_end.checked_sub(1).and_then(|last| self.seen.get(last)).map(|sighting| sighting.end)
+        self.flight_end
+            .checked_sub(1)
+            .and_then(|last| self.seen.get(last))
+            .map(|sighting| sighting.end)
     }
 
     /// Whether the client sent a Certificate message, empty or not.
@@ -431,21 +475,31 @@ impl<'t> Evidence<'t> {
     }
 
     fn server_alert_position(&self) -> Option<usize> {
-        let is_alert = |sighting: &Sighting| sighting.side == SERVER && matches!(sighting.what, Sight::Alert(_));
-        self.seen.iter().position(is_alert).filter(|at| !self.is_reaction(*at, SERVER))
+        let is_alert = |sighting: &Sighting| {
+            sighting.side == SERVER && matches!(sighting.what, Sight::Alert(_))
+        };
+        self.seen
+            .iter()
+            .position(is_alert)
+            .filter(|at| !self.is_reaction(*at, SERVER))
     }
 
     /// Whether the peer of `side` had closed before the sighting at `at`: what `side` says then is only its answer.
     fn is_reaction(&self, at: usize, side: Side) -> bool {
         let before = self.seen.get(..at).unwrap_or_default();
-        before.iter().any(|sighting| sighting.side != side && matches!(sighting.what, Sight::Fin | Sight::Rst))
+        before.iter().any(|sighting| {
+            sighting.side != side && matches!(sighting.what, Sight::Fin | Sight::Rst)
+        })
     }
 
     /// Whether the server sent records after the client's flight, then the client, then the server again: no refusal goes so.
     fn has_gone_on(&self) -> bool {
         let mut expected = [SERVER, CLIENT, SERVER].into_iter().peekable();
         for sighting in self.after() {
-            if expected.peek().is_some_and(|side| is_record(sighting, *side)) {
+            if expected
+                .peek()
+                .is_some_and(|side| is_record(sighting, *side))
+            {
                 expected.next();
             }
         }
@@ -454,7 +508,8 @@ impl<'t> Evidence<'t> {
 
     /// Lengths of the server's records after the client's flight.
     fn server_records_after(&self) -> impl Iterator<Item = u16> {
-        let begun = matches!(self.flight, Flight::NoCertificate | Flight::Unclear) || self.has_certificate();
+        let begun = matches!(self.flight, Flight::NoCertificate | Flight::Unclear)
+            || self.has_certificate();
         records(self.after(), SERVER).take_while(move |_| begun)
     }
 
@@ -465,20 +520,35 @@ impl<'t> Evidence<'t> {
         }
         match self.server.padding {
             Some(padding) => length > self.lengths.alert(padding),
-            None => !self.lengths.may_be_alert(length) && length > self.lengths.alert(Padding::None),
+            None => {
+                !self.lengths.may_be_alert(length) && length > self.lengths.alert(Padding::None)
+            }
         }
     }
 
     /// Time from the client's Finished to the server's first record after it.
     fn server_alert_after(&self) -> Option<Duration> {
-        let first = self.after().iter().find(|sighting| is_record(sighting, SERVER))?;
-        Some(first.time.checked_since(self.finished()?).unwrap_or_default())
+        let first = self
+            .after()
+            .iter()
+            .find(|sighting| is_record(sighting, SERVER))?;
+        Some(
+            first
+                .time
+                .checked_since(self.finished()?)
+                .unwrap_or_default(),
+        )
     }
 
     /// Whether the server's first record after the client's first comes before the client's Finished, and may be an alert.
     fn server_answers_before_finished(&self) -> bool {
-        let flight = self.seen.get(self.flight_start..self.flight_end).unwrap_or_default();
-        records(flight, SERVER).next().is_some_and(|length| !self.is_longer_than_alert(length))
+        let flight = self
+            .seen
+            .get(self.flight_start..self.flight_end)
+            .unwrap_or_default();
+        records(flight, SERVER)
+            .next()
+            .is_some_and(|length| !self.is_longer_than_alert(length))
     }
 
     /// Whether the client, after its Finished, sent an alert-length record or closed before the server sent anything.
@@ -487,8 +557,14 @@ impl<'t> Evidence<'t> {
             Sight::Record(length) => self.lengths.may_be_alert(length),
             Sight::Fin | Sight::Rst | Sight::Alert(_) => true,
         };
-        let leaves = self.after().iter().position(|sighting| sighting.side == CLIENT && may_leave(sighting));
-        let server = self.after().iter().position(|sighting| sighting.side == SERVER);
+        let leaves = self
+            .after()
+            .iter()
+            .position(|sighting| sighting.side == CLIENT && may_leave(sighting));
+        let server = self
+            .after()
+            .iter()
+            .position(|sighting| sighting.side == SERVER);
         match (leaves, server) {
             (Some(leaves), Some(server)) => leaves < server,
             (leaves, None) => leaves.is_some(),
@@ -498,25 +574,39 @@ impl<'t> Evidence<'t> {
 
     /// Whether the client sent data before the server's first record after the flight.
     fn has_unanswered_data(&self) -> bool {
-        let before = self.after().iter().take_while(|sighting| !is_record(sighting, SERVER));
-        before.filter(|sighting| sighting.side == CLIENT).any(|sighting| match sighting.what {
-            Sight::Record(length) => !self.lengths.may_be_alert(length),
-            _ => false,
-        })
+        let before = self
+            .after()
+            .iter()
+            .take_while(|sighting| !is_record(sighting, SERVER));
+        before
+            .filter(|sighting| sighting.side == CLIENT)
+            .any(|sighting| match sighting.what {
+                Sight::Record(length) => !self.lengths.may_be_alert(length),
+                _ => false,
+            })
     }
 
     /// Whether the client sent an alert-length record after the server's first record.
     fn client_answers_with_alert(&self) -> bool {
-        let behind = self.after().iter().skip_while(|sighting| !is_record(sighting, SERVER));
-        behind.filter(|sighting| sighting.side == CLIENT).any(|sighting| match sighting.what {
-            Sight::Record(length) => self.lengths.may_be_alert(length),
-            _ => false,
-        })
+        let behind = self
+            .after()
+            .iter()
+            .skip_while(|sighting| !is_record(sighting, SERVER));
+        behind
+            .filter(|sighting| sighting.side == CLIENT)
+            .any(|sighting| match sighting.what {
+                Sight::Record(length) => self.lengths.may_be_alert(length),
+                _ => false,
+            })
     }
 
     /// Whether the client can answer no more: closed, reset, or silent.
     fn is_client_done(&self) -> bool {
-        let is_reset = self.tracker.peers.iter().any(|peer| matches!(peer.close, Some((Close::Rst, _))));
+        let is_reset = self
+            .tracker
+            .peers
+            .iter()
+            .any(|peer| matches!(peer.close, Some((Close::Rst, _))));
         is_reset || self.tracker.peer(CLIENT).close.is_some() || self.end == Some(End::Silence)
     }
 
@@ -532,9 +622,16 @@ impl<'t> Evidence<'t> {
 }
 
 /// The sightings without the client's 0-RTT data, and what became of it.
-fn without_early_data(tracker: &Tracker, lengths: Lengths, psk: bool) -> (Cow<'_, [Sighting]>, Option<EarlyData>) {
+fn without_early_data(
+    tracker: &Tracker,
+    lengths: Lengths,
+    psk: bool,
+) -> (Cow<'_, [Sighting]>, Option<EarlyData>) {
     let seen = &tracker.sightings;
-    let is_offered = tracker.client_hello.as_ref().is_some_and(|hello| hello.early_data);
+    let is_offered = tracker
+        .client_hello
+        .as_ref()
+        .is_some_and(|hello| hello.early_data);
     if !is_offered {
         return (Cow::Borrowed(seen), None);
     }
@@ -543,9 +640,19 @@ fn without_early_data(tracker: &Tracker, lengths: Lengths, psk: bool) -> (Cow<'_
         _ => None,
     };
     let ends = |sighting: &Sighting| client_length(sighting) == Some(lengths.end_of_early_data());
-    if let Some(end) = seen.iter().position(ends).filter(|_| psk && !tracker.hello_retry_request) {
-        let kept = seen.iter().enumerate().filter(|(at, sighting)| *at > end || client_length(sighting).is_none());
-        return (kept.map(|(_, sighting)| *sighting).collect(), Some(EarlyData::Accepted));
+    if let Some(end) = seen
+        .iter()
+        .position(ends)
+        .filter(|_| psk && !tracker.hello_retry_request)
+    {
+        let kept = seen
+            .iter()
+            .enumerate()
+            .filter(|(at, sighting)| *at > end || client_length(sighting).is_none());
+        return (
+            kept.map(|(_, sighting)| *sighting).collect(),
+            Some(EarlyData::Accepted),
+        );
     }
     let begins_flight = |length: u16| {
         Padding::ALL.into_iter().any(|padding| {
@@ -559,9 +666,16 @@ fn without_early_data(tracker: &Tracker, lengths: Lengths, psk: bool) -> (Cow<'_
         .iter()
         .position(|sighting| client_length(sighting).is_some_and(begins_flight))
         .unwrap_or(seen.len());
-    let kept = seen.iter().enumerate().filter(|(at, sighting)| *at >= start || client_length(sighting).is_none());
+    let kept = seen
+        .iter()
+        .enumerate()
+        .filter(|(at, sighting)| *at >= start || client_length(sighting).is_none());
     let is_rejected = start < seen.len() || tracker.hello_retry_request || !psk;
-    let fate = if is_rejected { EarlyData::Rejected } else { EarlyData::Offered };
+    let fate = if is_rejected {
+        EarlyData::Rejected
+    } else {
+        EarlyData::Offered
+    };
     (kept.map(|(_, sighting)| *sighting).collect(), Some(fate))
 }
 
@@ -574,15 +688,18 @@ fn server_flight(before: &[Sighting], lengths: Lengths, psk: bool) -> ServerFlig
     };
     for padding in Padding::ALL {
         let finished = records.iter().enumerate().position(|(index, length)| {
-            let follows_verify = index
-                .checked_sub(1)
-                .is_some_and(|verify| lengths.is_certificate_verify(usize::from(records[verify]), padding));
+            let follows_verify = index.checked_sub(1).is_some_and(|verify| {
+                lengths.is_certificate_verify(usize::from(records[verify]), padding)
+            });
             *length == lengths.finished(padding) && (follows_verify || psk && index == 1)
         });
         if let Some(finished) = finished {
             flight.padding = Some(padding);
             // EncryptedExtensions, [CertificateRequest], Certificate, CertificateVerify: a long chain takes several records.
-            let full = records[..finished].iter().filter(|length| lengths.is_full(**length)).count();
+            let full = records[..finished]
+                .iter()
+                .filter(|length| lengths.is_full(**length))
+                .count();
             flight.requests_certificate = Some(!psk && finished - full >= 4);
             break;
         }
@@ -591,10 +708,12 @@ fn server_flight(before: &[Sighting], lengths: Lengths, psk: bool) -> ServerFlig
 }
 
 fn records(seen: &[Sighting], side: Side) -> impl Iterator<Item = u16> {
-    seen.iter().filter(move |sighting| sighting.side == side).filter_map(|sighting| match sighting.what {
-        Sight::Record(length) => Some(length),
-        _ => None,
-    })
+    seen.iter()
+        .filter(move |sighting| sighting.side == side)
+        .filter_map(|sighting| match sighting.what {
+            Sight::Record(length) => Some(length),
+            _ => None,
+        })
 }
 
 fn is_record(sighting: &Sighting, side: Side) -> bool {
@@ -604,5 +723,9 @@ fn is_record(sighting: &Sighting, side: Side) -> bool {
 /// ClientHello to ServerHello: a round trip and the server's work, so never less than the round trip beyond the observer.
 fn round_trip(tracker: &Tracker) -> Duration {
     let Arrival { time, .. } = tracker.start;
-    tracker.server_hello.as_ref().and_then(|(_, at)| at.checked_since(time)).unwrap_or_default()
+    tracker
+        .server_hello
+        .as_ref()
+        .and_then(|(_, at)| at.checked_since(time))
+        .unwrap_or_default()
 }

@@ -81,7 +81,9 @@ impl Lengths {
 
     /// Whether a record may be an alert, under any way of padding.
     pub(super) fn may_be_alert(self, length: u16) -> bool {
-        Padding::ALL.into_iter().any(|padding| length == self.alert(padding))
+        Padding::ALL
+            .into_iter()
+            .any(|padding| length == self.alert(padding))
     }
 
     /// Whether a record is a full one, so that its message may go on in the next.
@@ -133,20 +135,43 @@ mod tests {
     fn lengths_are_those_that_stacks_send() {
         let sha256 = Lengths::of(Some(CipherSuite::TLS_AES_128_GCM_SHA256));
         let sha384 = Lengths::of(Some(CipherSuite::TLS_AES_256_GCM_SHA384));
-        assert_eq!(Padding::ALL.map(|padding| sha256.alert(padding)), [19, 35, 32]);
-        assert_eq!(Padding::ALL.map(|padding| sha256.empty_certificate(padding)), [25, 41, 32]);
-        assert_eq!(Padding::ALL.map(|padding| sha256.finished(padding)), [53, 69, 64]);
-        assert_eq!(Padding::ALL.map(|padding| sha384.finished(padding)), [69, 85, 80]);
-        assert_eq!(sha256.empty_certificate_and_finished(Padding::None), Some(61));
+        assert_eq!(
+            Padding::ALL.map(|padding| sha256.alert(padding)),
+            [19, 35, 32]
+        );
+        assert_eq!(
+            Padding::ALL.map(|padding| sha256.empty_certificate(padding)),
+            [25, 41, 32]
+        );
+        assert_eq!(
+            Padding::ALL.map(|padding| sha256.finished(padding)),
+            [53, 69, 64]
+        );
+        assert_eq!(
+            Padding::ALL.map(|padding| sha384.finished(padding)),
+            [69, 85, 80]
+        );
+        assert_eq!(
+            sha256.empty_certificate_and_finished(Padding::None),
+            Some(61)
+        );
         assert_eq!(sha256.end_of_early_data(), 21);
-        assert_eq!(Lengths::of(Some(CipherSuite::TLS_AES_128_CCM_8_SHA256)).alert(Padding::None), 11);
+        assert_eq!(
+            Lengths::of(Some(CipherSuite::TLS_AES_128_CCM_8_SHA256)).alert(Padding::None),
+            11
+        );
     }
 
     #[test]
     fn certificate_verify_is_known_by_its_signature() {
         let lengths = Lengths::of(None);
-        for length in [89, 91, 98, 124, 130, 158, 165, 281, 409, 537, 2445, 3334, 4652] {
-            assert!(lengths.is_certificate_verify(length, Padding::None), "{length}");
+        for length in [
+            89, 91, 98, 124, 130, 158, 165, 281, 409, 537, 2445, 3334, 4652,
+        ] {
+            assert!(
+                lengths.is_certificate_verify(length, Padding::None),
+                "{length}"
+            );
         }
         assert!(!lengths.is_certificate_verify(300, Padding::None));
     }

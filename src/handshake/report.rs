@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use crate::certificate::{ChainCache, distinguished_name, findings};
 use crate::event::{
-    Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence,
-    Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side, Timing, TlsFacts, Transport,
+    Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData,
+    ErrorType, Evidence, Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side,
+    Timing, TlsFacts, Transport,
 };
 use crate::flow::{Direction, Endpoint};
 use crate::time::Timestamp;
-use crate::tls::{Fingerprint, HandshakeType, ProtocolVersion, read_certificate_authorities, read_certificate_list};
+use crate::tls::{
+    Fingerprint, HandshakeType, ProtocolVersion, read_certificate_authorities,
+    read_certificate_list,
+};
 
 use super::cause::{self, Failure};
 use super::connection::{Close, Connection, End};
@@ -59,7 +63,9 @@ impl Connection {
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
         let tracker = self.tracker();
-        tracker.has_hello().then(|| Reporter::new(tracker, end, origin, config, chains).report())
+        tracker
+            .has_hello()
+            .then(|| Reporter::new(tracker, end, origin, config, chains).report())
     }
 }
 
@@ -112,8 +118,12 @@ impl<'t> Reporter<'t> {
             outcome: conclusion.outcome,
             evidence: conclusion.evidence,
             confidence: conclusion.confidence,
-            inference: conclusion.rule.map(|(rule, observations)| Inference { rule, observations }),
-            error: conclusion.failure.map(|failure| failure.refine(&validation)),
+            inference: conclusion
+                .rule
+                .map(|(rule, observations)| Inference { rule, observations }),
+            error: conclusion
+                .failure
+                .map(|failure| failure.refine(&validation)),
             alerts: self.alerts(),
             closed_by,
             timing: self.timing(conclusion.outcome),
@@ -137,10 +147,17 @@ impl<'t> Reporter<'t> {
     }
 
     fn validation(&self, at: Timestamp) -> Vec<Finding> {
-        let server_name = self.tracker.client_hello.as_ref().and_then(|hello| hello.server_name.as_deref());
+        let server_name = self
+            .tracker
+            .client_hello
+            .as_ref()
+            .and_then(|hello| hello.server_name.as_deref());
         let near_expiry = self.config.near_expiry;
         let judged = |chain: &Option<CertificateChain>, side, name| {
-            chain.as_ref().map(|chain| findings(chain, side, name, at, near_expiry)).unwrap_or_default()
+            chain
+                .as_ref()
+                .map(|chain| findings(chain, side, name, at, near_expiry))
+                .unwrap_or_default()
         };
         let mut all = judged(&self.server_certificates, Side::Server, server_name);
         all.extend(judged(&self.client_certificates, Side::Client, None));
@@ -151,7 +168,12 @@ impl<'t> Reporter<'t> {
         if !self.tracker.is_tls13() {
             return exchange::conclude(self.tracker, self.end);
         }
-        match self.tracker.judgement.clone().or_else(|| inference::judge(self.tracker, Some(self.end))) {
+        match self
+            .tracker
+            .judgement
+            .clone()
+            .or_else(|| inference::judge(self.tracker, Some(self.end)))
+        {
             Some(judgement) => self.inferred(judgement),
             None if exchange::cannot_tell(self.tracker) => Conclusion::observed(Outcome::Unknown),
             None => self.without_judgement(),
@@ -160,7 +182,11 @@ impl<'t> Reporter<'t> {
 
     /// TLS 1.3, and nothing that a rule fits: silence tells only where a side did not even begin its flight.
     fn without_judgement(&self) -> Conclusion {
-        let client_began = self.tracker.sightings.iter().any(|sighting| sighting.side == Side::Client);
+        let client_began = self
+            .tracker
+            .sightings
+            .iter()
+            .any(|sighting| sighting.side == Side::Client);
         if self.end == End::Silence && !client_began {
             Conclusion::failed(cause::silence(self.tracker))
         } else {
@@ -191,16 +217,26 @@ impl<'t> Reporter<'t> {
 
     /// The failure that a cause stands for, and whether it was said in the clear.
     fn failure(&self, side: Side, cause: Cause) -> (Failure, bool) {
-        let said = self.tracker.sightings.iter().find_map(|sighting| match sighting.what {
-            Sight::Alert(description) if sighting.side == side => Some(description),
-            _ => None,
-        });
+        let said = self
+            .tracker
+            .sightings
+            .iter()
+            .find_map(|sighting| match sighting.what {
+                Sight::Alert(description) if sighting.side == side => Some(description),
+                _ => None,
+            });
         match (cause, said) {
-            (Cause::Alert | Cause::Negotiation, Some(said)) => (cause::from_alert(self.tracker, side, said), true),
+            (Cause::Alert | Cause::Negotiation, Some(said)) => {
+                (cause::from_alert(self.tracker, side, said), true)
+            }
             (Cause::Certificate, _) => (cause::inferred_refusal(side, self.refusal(side)), false),
             (Cause::Negotiation, None) => (cause::negotiation(side), false),
             (Cause::Closed, _) => {
-                let close = self.tracker.peer(side).close.map_or(Close::Fin, |(close, _)| close);
+                let close = self
+                    .tracker
+                    .peer(side)
+                    .close
+                    .map_or(Close::Fin, |(close, _)| close);
                 (cause::closed(self.tracker, side, close), false)
             }
             (Cause::Alert | Cause::Other, _) => (cause::encrypted_alert(side), false),
@@ -241,14 +277,29 @@ impl<'t> Reporter<'t> {
 
     fn timing(&self, outcome: Outcome) -> Timing {
         let start = self.tracker.start.time;
-        let after_start = |moment: Option<Timestamp>| moment.and_then(|moment| moment.checked_since(start));
+        let after_start =
+            |moment: Option<Timestamp>| moment.and_then(|moment| moment.checked_since(start));
         let has_start = self.tracker.client_hello.is_some();
-        let completed = self.completed().filter(|_| outcome == Outcome::Success && has_start);
+        let completed = self
+            .completed()
+            .filter(|_| outcome == Outcome::Success && has_start);
         Timing {
-            tcp_connect: self.origin.syn_ack.zip(self.origin.syn).and_then(|(answer, syn)| answer.checked_since(syn)),
-            server_hello: after_start(self.tracker.server_hello.as_ref().map(|(_, at)| *at).filter(|_| has_start)),
+            tcp_connect: self
+                .origin
+                .syn_ack
+                .zip(self.origin.syn)
+                .and_then(|(answer, syn)| answer.checked_since(syn)),
+            server_hello: after_start(
+                self.tracker
+                    .server_hello
+                    .as_ref()
+                    .map(|(_, at)| *at)
+                    .filter(|_| has_start),
+            ),
             handshake: after_start(completed),
-            first_application_data: after_start(self.application_data().filter(|_| completed.is_some())),
+            first_application_data: after_start(
+                self.application_data().filter(|_| completed.is_some()),
+            ),
         }
     }
 
@@ -266,7 +317,12 @@ impl<'t> Reporter<'t> {
     fn application_data(&self) -> Option<Timestamp> {
         match &self.shape {
             Some(shape) => shape.application_data,
-            None => self.tracker.peers.iter().filter_map(|peer| peer.application_data).min(),
+            None => self
+                .tracker
+                .peers
+                .iter()
+                .filter_map(|peer| peer.application_data)
+                .min(),
         }
     }
 
@@ -310,21 +366,27 @@ impl<'t> Reporter<'t> {
             server_name: hello.and_then(|hello| hello.server_name.clone()),
             alpn_offered: hello.and_then(|hello| hello.alpn.clone()),
             alpn: answer.and_then(|answer| answer.alpn.clone()),
-            group: answer.and_then(|answer| answer.key_share_group).or(tracker.key_exchange_group),
+            group: answer
+                .and_then(|answer| answer.key_share_group)
+                .or(tracker.key_exchange_group),
             offered_versions: hello.map(|hello| hello.offered_versions()),
             offered_cipher_suites: hello.map(|hello| hello.cipher_suites.clone()),
             offered_groups: hello.and_then(|hello| hello.groups.clone()),
             key_share_groups: hello.and_then(|hello| hello.key_share_groups.clone()),
             signature_algorithms: hello.and_then(|hello| hello.signature_algorithms.clone()),
             resumed,
-            resumption: resumed.filter(|resumed| *resumed).map(|_| self.resumption()),
+            resumption: resumed
+                .filter(|resumed| *resumed)
+                .map(|_| self.resumption()),
             early_data: self.early_data(),
-            hello_retry_request: (answer.is_some() || tracker.hello_retry_request).then_some(tracker.hello_retry_request),
+            hello_retry_request: (answer.is_some() || tracker.hello_retry_request)
+                .then_some(tracker.hello_retry_request),
             ech_offered: hello.map(|hello| hello.encrypted_client_hello),
             client_certificate: self.client_certificate(resumed),
             certificate_authorities: self.certificate_authorities(),
             ocsp_stapled: tracker.certificate_status,
-            signed_certificate_timestamps: answer.map_or(0, |answer| answer.signed_certificate_timestamps),
+            signed_certificate_timestamps: answer
+                .map_or(0, |answer| answer.signed_certificate_timestamps),
             unused: self.unused(outcome, is_closed),
             renegotiation: tracker.renegotiation,
             history: tracker.history.clone(),
@@ -336,17 +398,24 @@ impl<'t> Reporter<'t> {
         if answer.version().is_tls13() {
             return Some(answer.pre_shared_key);
         }
-        let has_full_flight =
-            [HandshakeType::Certificate, HandshakeType::ServerKeyExchange, HandshakeType::ServerHelloDone]
-                .into_iter()
-                .any(|message| self.tracker.has_message(message));
+        let has_full_flight = [
+            HandshakeType::Certificate,
+            HandshakeType::ServerKeyExchange,
+            HandshakeType::ServerHelloDone,
+        ]
+        .into_iter()
+        .any(|message| self.tracker.has_message(message));
         let goes_straight_on = self.tracker.peer(Side::Server).change_cipher_spec;
         let has_gap = self.tracker.peer(Side::Server).gap_bytes > 0;
         (has_full_flight || goes_straight_on && !has_gap).then_some(!has_full_flight)
     }
 
     fn resumption(&self) -> Resumption {
-        let ticket = self.tracker.client_hello.as_ref().and_then(|hello| hello.session_ticket_length);
+        let ticket = self
+            .tracker
+            .client_hello
+            .as_ref()
+            .and_then(|hello| hello.session_ticket_length);
         match ticket {
             _ if self.tracker.is_tls13() => Resumption::Psk,
             Some(length) if length > 0 => Resumption::Ticket,
@@ -355,7 +424,11 @@ impl<'t> Reporter<'t> {
     }
 
     fn early_data(&self) -> Option<EarlyData> {
-        let is_offered = self.tracker.client_hello.as_ref().is_some_and(|hello| hello.early_data);
+        let is_offered = self
+            .tracker
+            .client_hello
+            .as_ref()
+            .is_some_and(|hello| hello.early_data);
         match (&self.shape, self.tracker.version()) {
             _ if !is_offered => None,
             (Some(shape), _) => shape.early_data,
@@ -369,13 +442,19 @@ impl<'t> Reporter<'t> {
             return shape.client_certificate;
         }
         let has_gone_on = self.tracker.has_message(HandshakeType::ClientKeyExchange);
-        match (&self.tracker.peer(Side::Client).certificate, &self.tracker.certificate_request) {
+        match (
+            &self.tracker.peer(Side::Client).certificate,
+            &self.tracker.certificate_request,
+        ) {
             (Some(body), _) if body.len() <= 3 => ClientCertificate::Absent,
             (Some(_), _) => ClientCertificate::Presented,
             // SSL 3.0 answers with an alert, and no Certificate message.
             (None, Some(_)) if has_gone_on => ClientCertificate::Absent,
             (None, Some(_)) => ClientCertificate::Requested,
-            (None, None) if self.tracker.has_message(HandshakeType::ServerHelloDone) || resumed == Some(true) => {
+            (None, None)
+                if self.tracker.has_message(HandshakeType::ServerHelloDone)
+                    || resumed == Some(true) =>
+            {
                 ClientCertificate::NotRequested
             }
             (None, None) => ClientCertificate::Unknown,

@@ -5,8 +5,8 @@ use crate::flow::Direction;
 use crate::reassembly::Arrival;
 use crate::time::Timestamp;
 use crate::tls::{
-    AlertDescription, AlertLevel, ClientHello, ContentType, HandshakeType, Message, NamedGroup, ProtocolVersion,
-    ServerHello, read_key_exchange_group,
+    AlertDescription, AlertLevel, ClientHello, ContentType, HandshakeType, Message, NamedGroup,
+    ProtocolVersion, ServerHello, read_key_exchange_group,
 };
 
 use super::connection::Close;
@@ -160,11 +160,19 @@ impl Tracker {
 
     pub(super) fn direction(&self, side: Side) -> Direction {
         let client = self.client.unwrap_or(Direction::Forward);
-        if side == Side::Client { client } else { client.flip() }
+        if side == Side::Client {
+            client
+        } else {
+            client.flip()
+        }
     }
 
     pub(super) fn side(&self, direction: Direction) -> Side {
-        if direction == self.direction(Side::Client) { Side::Client } else { Side::Server }
+        if direction == self.direction(Side::Client) {
+            Side::Client
+        } else {
+            Side::Server
+        }
     }
 
     /// The version agreed on, once the server has said so.
@@ -192,7 +200,10 @@ impl Tracker {
     pub(super) fn is_encrypted(&self, direction: Direction) -> bool {
         let may_be_tls13 = match &self.server_hello {
             Some((hello, _)) => hello.version().is_tls13(),
-            None => self.client_hello.as_ref().is_some_and(|hello| hello.offers_tls13()),
+            None => self
+                .client_hello
+                .as_ref()
+                .is_some_and(|hello| hello.offers_tls13()),
         };
         self.peers[direction.index()].change_cipher_spec && !may_be_tls13
     }
@@ -205,7 +216,11 @@ impl Tracker {
     /// Bytes of message bodies kept for the report.
     pub(super) fn held(&self) -> usize {
         let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
-        certificates.chain(&self.certificate_request).map(|body| body.len()).sum::<usize>() + self.hello_length
+        certificates
+            .chain(&self.certificate_request)
+            .map(|body| body.len())
+            .sum::<usize>()
+            + self.hello_length
     }
 
     pub(super) const fn note_packet(&mut self, direction: Direction, now: Arrival) {
@@ -221,7 +236,13 @@ impl Tracker {
         self.is_sslv2 = true;
     }
 
-    pub(super) fn handle_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival, now: Arrival) {
+    pub(super) fn handle_message(
+        &mut self,
+        sender: Direction,
+        message: Message<'_>,
+        start: Arrival,
+        now: Arrival,
+    ) {
         if message.handshake_type.0 < 64 {
             self.messages |= 1 << message.handshake_type.0;
         }
@@ -243,18 +264,31 @@ impl Tracker {
             (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
                 self.peers[sender.index()].certificate = Some(body.into());
             }
-            (HandshakeType::ServerKeyExchange, Some(body)) => self.key_exchange_group = read_key_exchange_group(body),
-            (HandshakeType::CertificateRequest, Some(body)) => self.certificate_request = Some(body.into()),
+            (HandshakeType::ServerKeyExchange, Some(body)) => {
+                self.key_exchange_group = read_key_exchange_group(body)
+            }
+            (HandshakeType::CertificateRequest, Some(body)) => {
+                self.certificate_request = Some(body.into())
+            }
             (HandshakeType::CertificateStatus, _) => self.certificate_status = true,
             _ => {}
         }
-        if !matches!(message.handshake_type, HandshakeType::ServerHello | HandshakeType::HelloRetryRequest) {
+        if !matches!(
+            message.handshake_type,
+            HandshakeType::ServerHello | HandshakeType::HelloRetryRequest
+        ) {
             self.note(sender, letter(message.handshake_type));
         }
         self.progress(sender);
     }
 
-    pub(super) fn handle_client_hello(&mut self, sender: Direction, hello: ClientHello, start: Arrival, _now: Arrival) {
+    pub(super) fn handle_client_hello(
+        &mut self,
+        sender: Direction,
+        hello: ClientHello,
+        start: Arrival,
+        _now: Arrival,
+    ) {
         if self.client_hello.is_none() {
             self.client = Some(sender);
             self.start = start;
@@ -264,7 +298,12 @@ impl Tracker {
         self.progress(sender);
     }
 
-    fn handle_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
+    fn handle_server_hello(
+        &mut self,
+        sender: Direction,
+        hello: Option<ServerHello>,
+        start: Arrival,
+    ) {
         self.client = self.client.or(Some(sender.flip()));
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
@@ -278,7 +317,10 @@ impl Tracker {
     }
 
     pub(super) fn handle_sslv2_server_hello(&mut self, sender: Direction, start: Arrival) {
-        let hello = ServerHello { legacy_version: ProtocolVersion::SSLv2, ..ServerHello::default() };
+        let hello = ServerHello {
+            legacy_version: ProtocolVersion::SSLv2,
+            ..ServerHello::default()
+        };
         self.handle_server_hello(sender, Some(hello), start);
         self.progress(sender);
     }
@@ -289,7 +331,13 @@ impl Tracker {
         self.progress(sender);
     }
 
-    pub(super) fn handle_alert(&mut self, sender: Direction, level: u8, description: u8, now: Arrival) {
+    pub(super) fn handle_alert(
+        &mut self,
+        sender: Direction,
+        level: u8,
+        description: u8,
+        now: Arrival,
+    ) {
         let (level, description) = (AlertLevel(level), AlertDescription(description));
         self.push_alert(sender, Some((level, description)), now);
         if self.is_tls13() {
@@ -301,7 +349,10 @@ impl Tracker {
     /// A record whose content is not looked at begins.
     pub(super) fn handle_record(&mut self, sender: Direction, record: RecordSeen, start: Arrival) {
         if self.is_tls13() {
-            if matches!(record.content_type, ContentType::ApplicationData | ContentType::Alert) {
+            if matches!(
+                record.content_type,
+                ContentType::ApplicationData | ContentType::Alert
+            ) {
                 self.note(sender, 'D');
                 self.sight(sender, Sight::Record(record.length), start.time);
             }
@@ -310,16 +361,28 @@ impl Tracker {
                 self.early_records = self.early_records.saturating_add(1);
             }
             self.note(sender, 'D');
-            self.peers[sender.index()].application_data.get_or_insert(start.time);
+            self.peers[sender.index()]
+                .application_data
+                .get_or_insert(start.time);
         }
         self.progress(sender);
     }
 
     /// A record whose content is not looked at has ended.
-    pub(super) fn handle_record_end(&mut self, sender: Direction, record: RecordSeen, now: Arrival) {
+    pub(super) fn handle_record_end(
+        &mut self,
+        sender: Direction,
+        record: RecordSeen,
+        now: Arrival,
+    ) {
         if self.is_tls13() {
             let side = self.side(sender);
-            if let Some(sighting) = self.sightings.iter_mut().rev().find(|sighting| sighting.side == side) {
+            if let Some(sighting) = self
+                .sightings
+                .iter_mut()
+                .rev()
+                .find(|sighting| sighting.side == side)
+            {
                 sighting.end = now.time;
             }
             return;
@@ -359,9 +422,18 @@ impl Tracker {
         }
         peer.close = Some((close, now));
         if self.is_tls13() {
-            self.sight(sender, if close == Close::Fin { Sight::Fin } else { Sight::Rst }, now.time);
+            self.sight(
+                sender,
+                if close == Close::Fin {
+                    Sight::Fin
+                } else {
+                    Sight::Rst
+                },
+                now.time,
+            );
         }
-        self.is_decided |= close == Close::Rst || self.peers.iter().all(|peer| peer.close.is_some());
+        self.is_decided |=
+            close == Close::Rst || self.peers.iter().all(|peer| peer.close.is_some());
         true
     }
 
@@ -371,20 +443,38 @@ impl Tracker {
             let (close, at) = self.peer(side).close?;
             Some((side, close, at))
         });
-        closes.into_iter().flatten().min_by_key(|(_, _, at)| (at.time, at.packet))
+        closes
+            .into_iter()
+            .flatten()
+            .min_by_key(|(_, _, at)| (at.time, at.packet))
     }
 
-    fn push_alert(&mut self, sender: Direction, content: Option<(AlertLevel, AlertDescription)>, now: Arrival) {
+    fn push_alert(
+        &mut self,
+        sender: Direction,
+        content: Option<(AlertLevel, AlertDescription)>,
+        now: Arrival,
+    ) {
         self.note(sender, 'L');
         if self.alerts.len() < MAX_ALERTS {
             let is_late = self.is_complete();
-            self.alerts.push(AlertSeen { sender, at: now, content, is_late });
+            self.alerts.push(AlertSeen {
+                sender,
+                at: now,
+                content,
+                is_late,
+            });
         }
     }
 
     fn sight(&mut self, sender: Direction, what: Sight, time: Timestamp) {
         if self.sightings.len() < MAX_SIGHTINGS {
-            self.sightings.push(Sighting { side: self.side(sender), what, time, end: time });
+            self.sightings.push(Sighting {
+                side: self.side(sender),
+                what,
+                time,
+                end: time,
+            });
         }
         if self.judgement.is_none() && self.may_decide(sender, what) {
             self.judgement = inference::judge(self, None);
@@ -394,7 +484,10 @@ impl Tracker {
     /// Whether a sighting can be the one that decides: an alert, a first record that may be one, or an answer to the client's flight.
     fn may_decide(&self, sender: Direction, what: Sight) -> bool {
         let is_from_client = self.client == Some(sender);
-        let mut client = self.sightings.iter().filter(|sighting| sighting.side == Side::Client);
+        let mut client = self
+            .sightings
+            .iter()
+            .filter(|sighting| sighting.side == Side::Client);
         match what {
             Sight::Alert(_) => true,
             Sight::Record(length) if is_from_client => length < 64 && client.nth(1).is_none(),
@@ -409,14 +502,28 @@ impl Tracker {
         if self.client.is_some_and(|client| client != sender) {
             self.peers[sender.index()].has_answered = true;
         }
-        self.is_decided |= if self.is_tls13() { self.is_decided_tls13() } else { exchange::is_in_use(self) };
+        self.is_decided |= if self.is_tls13() {
+            self.is_decided_tls13()
+        } else {
+            exchange::is_in_use(self)
+        };
     }
 
     fn is_decided_tls13(&self) -> bool {
-        let Some(judgement) = &self.judgement else { return self.sightings.len() >= MAX_SIGHTINGS };
+        let Some(judgement) = &self.judgement else {
+            return self.sightings.len() >= MAX_SIGHTINGS;
+        };
         judgement.is_success() && {
-            let after = self.sightings.get(judgement.flight_end..).unwrap_or_default();
-            let from = |side| after.iter().filter(move |sighting| sighting.side == side).count();
+            let after = self
+                .sightings
+                .get(judgement.flight_end..)
+                .unwrap_or_default();
+            let from = |side| {
+                after
+                    .iter()
+                    .filter(move |sighting| sighting.side == side)
+                    .count()
+            };
             from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER
         }
     }

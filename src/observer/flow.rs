@@ -74,7 +74,9 @@ impl Flow {
         match self.stage {
             Stage::Handshake(_) => Lifetime::Handshake,
             _ if self.is_closed => Lifetime::Closed,
-            Stage::Watching if !self.halves[0].is_plain && !self.halves[1].is_plain => Lifetime::Opening,
+            Stage::Watching if !self.halves[0].is_plain && !self.halves[1].is_plain => {
+                Lifetime::Opening
+            }
             _ => Lifetime::Established,
         }
     }
@@ -82,29 +84,52 @@ impl Flow {
     /// Whether a SYN begins another connection between the same end points.
     pub(super) fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.after(1);
-        segment.flags.syn && self.halves[direction.index()].initial.is_some_and(|initial| initial != first)
+        segment.flags.syn
+            && self.halves[direction.index()]
+                .initial
+                .is_some_and(|initial| initial != first)
     }
 
     /// Notes what a segment's header says of the connection.
-    pub(super) fn note_header(&mut self, direction: Direction, segment: &Segment<'_>, time: Timestamp) {
+    pub(super) fn note_header(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        time: Timestamp,
+    ) {
         let half = &mut self.halves[direction.index()];
         half.is_in_view = true;
         if segment.flags.syn {
             let first = segment.sequence.after(1);
             half.initial = Some(first);
             half.assembler.start(first);
-            let seen = if segment.flags.ack { &mut self.syn_ack } else { &mut self.syn };
+            let seen = if segment.flags.ack {
+                &mut self.syn_ack
+            } else {
+                &mut self.syn
+            };
             seen.get_or_insert(time);
         }
         if segment.flags.fin {
-            half.fin = Some(segment.sequence.after(segment.wire_length + u32::from(segment.flags.syn)));
+            half.fin = Some(
+                segment
+                    .sequence
+                    .after(segment.wire_length + u32::from(segment.flags.syn)),
+            );
         }
         let have_both_ended = self.halves.iter().all(|half| half.fin.is_some());
         self.is_closed |= segment.flags.rst || have_both_ended;
     }
 
     /// Looks whether TLS begins with this segment; takes care of the order of the first bytes.
-    pub(super) fn watch(&mut self, direction: Direction, segment: &Segment<'_>, source: &Arc<str>, at: Arrival, budget: &mut Budget) {
+    pub(super) fn watch(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        source: &Arc<str>,
+        at: Arrival,
+        budget: &mut Budget,
+    ) {
         if segment.wire_length == 0 {
             return;
         }
@@ -116,9 +141,20 @@ impl Flow {
             }
             return;
         }
-        let ahead = if half.assembler.is_started() { sequence.since(half.assembler.next()) } else { 0 };
+        let ahead = if half.assembler.is_started() {
+            sequence.since(half.assembler.next())
+        } else {
+            0
+        };
         if ahead > 0 {
-            half.assembler.push(sequence, segment.payload, segment.wire_length, at, budget, &mut |_| {});
+            half.assembler.push(
+                sequence,
+                segment.payload,
+                segment.wire_length,
+                at,
+                budget,
+                &mut |_| {},
+            );
             return;
         }
         half.initial.get_or_insert(sequence);
@@ -136,19 +172,35 @@ impl Flow {
     }
 
     /// Feeds a segment to the handshake under way; true if it brought anything new.
-    pub(super) fn feed(&mut self, direction: Direction, segment: &Segment<'_>, at: Arrival, budget: &mut Budget) -> bool {
-        let Stage::Handshake(open) = &mut self.stage else { return false };
+    pub(super) fn feed(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+    ) -> bool {
+        let Stage::Handshake(open) = &mut self.stage else {
+            return false;
+        };
         let connection = &mut open.connection;
         connection.note_packet(direction, at);
         let mut has_news = false;
         let [ours, theirs] = direction_pair(&mut self.halves, direction);
         if segment.wire_length > 0 {
             let discarded = budget.discarded;
-            ours.assembler.push(first_byte(segment), segment.payload, segment.wire_length, at, budget, &mut |chunk| {
-                has_news = true;
-                connection.handle_chunk(direction, chunk, at);
-            });
-            if budget.discarded != discarded || segment.payload.len() < segment.wire_length as usize {
+            ours.assembler.push(
+                first_byte(segment),
+                segment.payload,
+                segment.wire_length,
+                at,
+                budget,
+                &mut |chunk| {
+                    has_news = true;
+                    connection.handle_chunk(direction, chunk, at);
+                },
+            );
+            if budget.discarded != discarded || segment.payload.len() < segment.wire_length as usize
+            {
                 connection.note_truncated();
             }
         }
@@ -157,9 +209,13 @@ impl Flow {
         }
         for (half, direction) in [(ours, direction), (theirs, direction.flip())] {
             if half.assembler.is_overdue(at.time) {
-                half.assembler.skip_hole(budget, &mut |chunk| connection.handle_chunk(direction, chunk, at));
+                half.assembler.skip_hole(budget, &mut |chunk| {
+                    connection.handle_chunk(direction, chunk, at)
+                });
             }
-            let is_all_there = |fin: SeqNumber| !half.assembler.is_started() || half.assembler.next().since(fin) >= 0;
+            let is_all_there = |fin: SeqNumber| {
+                !half.assembler.is_started() || half.assembler.next().since(fin) >= 0
+            };
             if half.fin.is_some_and(is_all_there) {
                 has_news |= connection.handle_close(direction, Close::Fin, at);
             }
@@ -172,10 +228,14 @@ impl Flow {
 
     /// Delivers what is held, with gaps where bytes lack: nothing more will come.
     pub(super) fn flush(&mut self, now: Arrival, budget: &mut Budget) {
-        let Stage::Handshake(open) = &mut self.stage else { return };
+        let Stage::Handshake(open) = &mut self.stage else {
+            return;
+        };
         for direction in [Direction::Forward, Direction::Reverse] {
             let assembler = &mut self.halves[direction.index()].assembler;
-            assembler.finish(budget, &mut |chunk| open.connection.handle_chunk(direction, chunk, now));
+            assembler.finish(budget, &mut |chunk| {
+                open.connection.handle_chunk(direction, chunk, now)
+            });
         }
     }
 
@@ -187,7 +247,14 @@ impl Flow {
     }
 
     /// A handshake begins with this segment.
-    fn begin(&mut self, direction: Direction, segment: &Segment<'_>, source: &Arc<str>, at: Arrival, budget: &mut Budget) {
+    fn begin(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        source: &Arc<str>,
+        at: Arrival,
+        budget: &mut Budget,
+    ) {
         let mut connection = Connection::new(at);
         for direction in [Direction::Forward, Direction::Reverse] {
             if self.halves[direction.index()].is_in_view {

@@ -52,7 +52,11 @@ pub mod defaults {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            report: ReportConfig { fingerprints: true, near_expiry: defaults::NEAR_EXPIRY, judge_at: None },
+            report: ReportConfig {
+                fingerprints: true,
+                near_expiry: defaults::NEAR_EXPIRY,
+                judge_at: None,
+            },
             handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
             max_flows: defaults::MAX_FLOWS,
         }
@@ -95,14 +99,28 @@ impl Observer {
     }
 
     /// Takes one packet: `bytes` are those captured of it.
-    pub fn handle_packet(&mut self, interfaces: &Arc<[Interface]>, packet: &PacketRecord, bytes: &[u8]) {
-        let Self { router, shards, chains, events } = self;
+    pub fn handle_packet(
+        &mut self,
+        interfaces: &Arc<[Interface]>,
+        packet: &PacketRecord,
+        bytes: &[u8],
+    ) {
+        let Self {
+            router,
+            shards,
+            chains,
+            events,
+        } = self;
         if let Some(now) = router.advance(packet.timestamp) {
             in_order(events, |events| shards.handle_timeout(now, chains, events));
         }
-        let Some(interface) = interfaces.get(packet.interface as usize) else { return };
+        let Some(interface) = interfaces.get(packet.interface as usize) else {
+            return;
+        };
         match router.route(interface.link_type, packet, bytes) {
-            Some(Routed::Segment(segment)) => shards.handle_segment(&segment, interface, packet, chains, events),
+            Some(Routed::Segment(segment)) => {
+                shards.handle_segment(&segment, interface, packet, chains, events)
+            }
             Some(Routed::Datagram(datagram)) => {
                 if let Ok(Some(segment)) = datagram.segment() {
                     shards.handle_segment(&segment, interface, packet, chains, events);
@@ -114,13 +132,23 @@ impl Observer {
 
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        let Self { shards, chains, events, .. } = self;
+        let Self {
+            shards,
+            chains,
+            events,
+            ..
+        } = self;
         in_order(events, |events| shards.handle_timeout(now, chains, events));
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence carries.
     pub fn finish(&mut self) {
-        let Self { shards, chains, events, .. } = self;
+        let Self {
+            shards,
+            chains,
+            events,
+            ..
+        } = self;
         in_order(events, |events| shards.finish(chains, events));
     }
 
@@ -149,5 +177,7 @@ fn in_order(events: &mut VecDeque<Handshake>, make: impl FnOnce(&mut VecDeque<Ha
 
 /// Sorts events by the number of the step that made them; those of one step in an order that shards have no part in.
 pub(crate) fn sort_simultaneous(events: &mut [(u32, Handshake)]) {
-    events.sort_by_key(|(step, event)| (*step, event.time, event.capture.first_packet, event.flow_id));
+    events.sort_by_key(|(step, event)| {
+        (*step, event.time, event.capture.first_packet, event.flow_id)
+    });
 }

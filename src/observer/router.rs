@@ -43,7 +43,10 @@ impl Router {
 
     /// Sets the clock by a packet's time; the time, if flows are to be looked at again.
     pub(crate) fn advance(&mut self, time: Timestamp) -> Option<Timestamp> {
-        let is_step_back = self.now.checked_since(time).is_some_and(|behind| behind > MAX_DISORDER);
+        let is_step_back = self
+            .now
+            .checked_since(time)
+            .is_some_and(|behind| behind > MAX_DISORDER);
         if time <= self.now && !is_step_back {
             return None;
         }
@@ -89,7 +92,11 @@ impl Router {
     }
 
     /// The segment in a packet that [`Router::route`] found one in before.
-    pub(crate) fn segment<'p>(link_type: LinkType, packet: &PacketRecord, bytes: &'p [u8]) -> Option<Segment<'p>> {
+    pub(crate) fn segment<'p>(
+        link_type: LinkType,
+        packet: &PacketRecord,
+        bytes: &'p [u8],
+    ) -> Option<Segment<'p>> {
         match decode(link_type, bytes, packet.wire_length) {
             Ok(Packet::Segment(segment)) => Some(segment),
             _ => None,

@@ -26,7 +26,10 @@ pub(crate) struct ShardSet {
 
 impl ShardSet {
     pub(crate) fn new(config: Config, first: usize, stride: usize) -> Self {
-        let shards = (first..SHARDS).step_by(stride).map(|_| Shard::new(config)).collect();
+        let shards = (first..SHARDS)
+            .step_by(stride)
+            .map(|_| Shard::new(config))
+            .collect();
         Self { shards, stride }
     }
 
@@ -103,13 +106,21 @@ struct Shard {
 
 impl Shard {
     fn new(config: Config) -> Self {
-        let limits = [OPENING_TIMEOUT, config.handshake_timeout, ESTABLISHED_TIMEOUT, CLOSED_TIMEOUT];
+        let limits = [
+            OPENING_TIMEOUT,
+            config.handshake_timeout,
+            ESTABLISHED_TIMEOUT,
+            CLOSED_TIMEOUT,
+        ];
         Self {
             config,
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS), limits),
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
-            newest: Arrival { time: Timestamp::MIN, packet: 0 },
+            newest: Arrival {
+                time: Timestamp::MIN,
+                packet: 0,
+            },
             stats: Stats::default(),
         }
     }
@@ -121,11 +132,18 @@ impl Shard {
         packet: &PacketRecord,
         output: &mut Output<'_>,
     ) {
-        let at = Arrival { time: packet.timestamp, packet: packet.number };
+        let at = Arrival {
+            time: packet.timestamp,
+            packet: packet.number,
+        };
         self.newest = at;
         let (key, goes_up) = FlowKey::of(segment);
-        let Some(index) = self.flow_of(key, goes_up, segment, at, output) else { return };
-        let Some(flow) = self.flows.get_mut(index) else { return };
+        let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
         let direction = direction(goes_up, flow.first_went_up);
         if matches!(flow.stage, Stage::Watching) {
             flow.watch(direction, segment, source, at, &mut self.budget);
@@ -183,8 +201,12 @@ impl Shard {
 
     /// Concludes the handshake if it is decided; keeps count of what it holds.
     fn after_feed(&mut self, index: FlowIndex, output: &mut Output<'_>) {
-        let Some(flow) = self.flows.get_mut(index) else { return };
-        let Stage::Handshake(open) = &mut flow.stage else { return };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let Stage::Handshake(open) = &mut flow.stage else {
+            return;
+        };
         if open.connection.is_decided() {
             self.conclude(index, End::Decided, output);
         } else if open.connection.is_ruled_out() {
@@ -225,16 +247,22 @@ impl Shard {
     /// Makes the event of the handshake under way, if there is one.
     fn conclude(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
         let key = self.flows.key(index);
-        let Some(flow) = self.flows.get_mut(index) else { return };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
         if !matches!(flow.stage, Stage::Handshake(_)) {
             return; // Watching goes on: TLS may yet begin
         }
         flow.flush(self.newest, &mut self.budget);
-        let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else { return };
+        let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
+            return;
+        };
         flow.release(&mut self.budget);
         self.message_bytes -= open.held;
         let origin = origin(key, flow, &mut open);
-        let event = open.connection.report(end, origin, &self.config.report, output.chains);
+        let event = open
+            .connection
+            .report(end, origin, &self.config.report, output.chains);
         self.stats.messages_discarded += open.connection.take_discarded_messages();
         self.stats.connections_tls += u64::from(event.is_some());
         if let Some(event) = event {
@@ -245,7 +273,10 @@ impl Shard {
 
     fn count(&mut self, event: &Handshake) {
         let stats = &mut self.stats;
-        let gaps = [event.capture.client_gap_bytes, event.capture.server_gap_bytes];
+        let gaps = [
+            event.capture.client_gap_bytes,
+            event.capture.server_gap_bytes,
+        ];
         stats.gaps += gaps.iter().filter(|gap| **gap > 0).count() as u64;
         stats.gap_bytes += gaps.iter().sum::<u64>();
         stats.handshakes += 1;
@@ -257,14 +288,22 @@ impl Shard {
     }
 
     fn stats(&self) -> Stats {
-        Stats { bytes_held: self.budget.held, segments_discarded: self.budget.discarded, ..self.stats }
+        Stats {
+            bytes_held: self.budget.held,
+            segments_discarded: self.budget.discarded,
+            ..self.stats
+        }
     }
 }
 
 /// What is known of a connection beside its bytes.
 fn origin(key: FlowKey, flow: &Flow, open: &mut Open) -> Origin {
     let (low, high) = key.endpoints();
-    let (forward, reverse) = if flow.first_went_up { (low, high) } else { (high, low) };
+    let (forward, reverse) = if flow.first_went_up {
+        (low, high)
+    } else {
+        (high, low)
+    };
     Origin {
         source: Arc::clone(&open.source),
         flow_id: key.id(flow.first_seen),

@@ -48,7 +48,11 @@ impl Budget {
     /// A budget of `available` bytes.
     #[must_use]
     pub const fn new(available: usize) -> Self {
-        Self { available, held: 0, discarded: 0 }
+        Self {
+            available,
+            held: 0,
+            discarded: 0,
+        }
     }
 
     fn take(&mut self, bytes: usize) -> bool {
@@ -122,7 +126,11 @@ impl Assembler {
     /// Begins the stream anew at `next`; what was held is dropped.
     pub fn restart(&mut self, next: SeqNumber, budget: &mut Budget) {
         self.clear(budget);
-        *self = Self { next, started: true, ..Self::default() };
+        *self = Self {
+            next,
+            started: true,
+            ..Self::default()
+        };
     }
 
     /// Whether the place of the first byte is known.
@@ -170,7 +178,9 @@ impl Assembler {
             if known >= wire_length {
                 return;
             }
-            let end = self.first_held().map_or(wire_length, |held| wire_length.min(held.since(sequence).unsigned_abs()));
+            let end = self.first_held().map_or(wire_length, |held| {
+                wire_length.min(held.since(sequence).unsigned_abs())
+            });
             self.deliver_part(sequence, bytes, known, end, arrival, deliver);
         }
     }
@@ -189,9 +199,14 @@ impl Assembler {
         let Some(held) = &self.held else { return false };
         let is_full = held.segments.len() >= MAX_HELD_SEGMENTS || held.bytes >= MAX_HELD_BYTES;
         let is_acknowledged = self.any_acknowledged
-            && held.segments.first().is_some_and(|first| self.acknowledged.since(first.sequence) >= 0);
+            && held
+                .segments
+                .first()
+                .is_some_and(|first| self.acknowledged.since(first.sequence) >= 0);
         let has_moved_on = held.followed > REORDER_SEGMENTS
-            || now.checked_since(held.since).is_some_and(|waited| waited >= REORDER_TIME);
+            || now
+                .checked_since(held.since)
+                .is_some_and(|waited| waited >= REORDER_TIME);
         is_full || is_acknowledged && has_moved_on
     }
 
@@ -250,7 +265,9 @@ impl Assembler {
 
     /// Delivers what is held and has come to be next.
     fn drain(&mut self, budget: &mut Budget, deliver: &mut impl FnMut(Chunk<'_>)) {
-        let Some(mut held) = self.held.take() else { return };
+        let Some(mut held) = self.held.take() else {
+            return;
+        };
         let mut contiguous = 0;
         for segment in &held.segments {
             if segment.sequence.since(self.next) > 0 {
@@ -258,7 +275,14 @@ impl Assembler {
             }
             let known = self.next.since(segment.sequence).unsigned_abs();
             if known < segment.wire_length {
-                self.deliver_part(segment.sequence, &segment.bytes, known, segment.wire_length, segment.arrival, deliver);
+                self.deliver_part(
+                    segment.sequence,
+                    &segment.bytes,
+                    known,
+                    segment.wire_length,
+                    segment.arrival,
+                    deliver,
+                );
             }
             contiguous += 1;
         }
@@ -275,17 +299,31 @@ impl Assembler {
     }
 
     /// Holds the parts of a segment that are not held already.
-    fn hold(&mut self, sequence: SeqNumber, bytes: &[u8], wire_length: u32, arrival: Arrival, budget: &mut Budget) {
+    fn hold(
+        &mut self,
+        sequence: SeqNumber,
+        bytes: &[u8],
+        wire_length: u32,
+        arrival: Arrival,
+        budget: &mut Budget,
+    ) {
         let next = self.next;
         let first = sequence.since(next);
         if first > MAX_AHEAD || wire_length > MAX_HELD_BYTES as u32 {
             budget.discarded += 1;
             return;
         }
-        let held = self.held.get_or_insert_with(|| Box::new(Held { since: arrival.time, ..Held::default() }));
+        let held = self.held.get_or_insert_with(|| {
+            Box::new(Held {
+                since: arrival.time,
+                ..Held::default()
+            })
+        });
         held.followed += 1;
         let (mut at, end) = (0, wire_length);
-        let mut index = held.segments.partition_point(|other| other.end().since(next) <= first);
+        let mut index = held
+            .segments
+            .partition_point(|other| other.end().since(next) <= first);
         while at < end {
             let here = sequence.after(at);
             let until = match held.segments.get(index) {
@@ -297,7 +335,14 @@ impl Assembler {
                 Some(other) => end.min(other.sequence.since(sequence).unsigned_abs()),
                 None => end,
             };
-            if !held.insert(index, here, clip(bytes, at, until), until - at, arrival, budget) {
+            if !held.insert(
+                index,
+                here,
+                clip(bytes, at, until),
+                until - at,
+                arrival,
+                budget,
+            ) {
                 break;
             }
             index += 1;
@@ -328,7 +373,15 @@ impl Held {
             return false;
         }
         self.bytes += bytes.len();
-        self.segments.insert(index, HeldSegment { sequence, wire_length, bytes: bytes.into(), arrival });
+        self.segments.insert(
+            index,
+            HeldSegment {
+                sequence,
+                wire_length,
+                bytes: bytes.into(),
+                arrival,
+            },
+        );
         true
     }
 }
@@ -354,7 +407,10 @@ mod tests {
     const START: SeqNumber = SeqNumber(u32::MAX - 40); // the wrap lies inside every test
 
     fn arrival(packet: u64) -> Arrival {
-        Arrival { time: Timestamp::from_nanoseconds(packet.cast_signed()), packet }
+        Arrival {
+            time: Timestamp::from_nanoseconds(packet.cast_signed()),
+            packet,
+        }
     }
 
     /// An assembler with what it has delivered: a byte, or `None` for a byte in a gap.
@@ -369,7 +425,12 @@ mod tests {
         fn new(budget: usize) -> Self {
             let mut assembler = Assembler::default();
             assembler.start(START);
-            Self { assembler, budget: Budget::new(budget), delivered: Vec::new(), packets: 0 }
+            Self {
+                assembler,
+                budget: Budget::new(budget),
+                delivered: Vec::new(),
+                packets: 0,
+            }
         }
 
         fn push(&mut self, offset: u32, bytes: &[u8], wire_length: u32) {
@@ -377,13 +438,20 @@ mod tests {
             let delivered = &mut self.delivered;
             let sequence = START.after(offset);
             let arrival = arrival(self.packets);
-            self.assembler
-                .push(sequence, bytes, wire_length, arrival, &mut self.budget, &mut |chunk| record(delivered, chunk));
+            self.assembler.push(
+                sequence,
+                bytes,
+                wire_length,
+                arrival,
+                &mut self.budget,
+                &mut |chunk| record(delivered, chunk),
+            );
         }
 
         fn finish(&mut self) {
             let delivered = &mut self.delivered;
-            self.assembler.finish(&mut self.budget, &mut |chunk| record(delivered, chunk));
+            self.assembler
+                .finish(&mut self.budget, &mut |chunk| record(delivered, chunk));
         }
     }
 
@@ -396,7 +464,11 @@ mod tests {
 
     /// The obviously right model: an array in which the first copy of each byte stays.
     fn model(segments: &[(u32, Vec<u8>, u32)]) -> Vec<Option<u8>> {
-        let length = segments.iter().map(|(offset, _, wire)| offset + wire).max().unwrap_or(0) as usize;
+        let length = segments
+            .iter()
+            .map(|(offset, _, wire)| offset + wire)
+            .max()
+            .unwrap_or(0) as usize;
         let mut cells: Vec<Option<Option<u8>>> = vec![None; length];
         for (offset, bytes, wire) in segments {
             for index in 0..*wire {
@@ -410,7 +482,11 @@ mod tests {
     }
 
     fn segments() -> impl Strategy<Value = Vec<(u32, Vec<u8>, u32)>> {
-        let segment = (0u32..80, proptest::collection::vec(any::<u8>(), 0..12), 0u32..4)
+        let segment = (
+            0u32..80,
+            proptest::collection::vec(any::<u8>(), 0..12),
+            0u32..4,
+        )
             .prop_map(|(offset, bytes, cut)| {
                 let wire = bytes.len() as u32 + cut;
                 (offset, bytes, wire)
@@ -508,6 +584,9 @@ mod tests {
         recorder.push(0, b"ab", 2);
         recorder.assembler.acknowledge(START.after(6));
         recorder.finish();
-        assert_eq!(recorder.delivered, vec![Some(b'a'), Some(b'b'), None, None, None]);
+        assert_eq!(
+            recorder.delivered,
+            vec![Some(b'a'), Some(b'b'), None, None, None]
+        );
     }
 }

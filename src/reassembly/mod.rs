@@ -6,5 +6,5 @@ mod table;
 
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
 pub use seq::SeqNumber;
-pub use table::{FlowIndex, FlowKey, FlowTable, Lifetime};
 pub(crate) use table::direction;
+pub use table::{FlowIndex, FlowKey, FlowTable, Lifetime};

@@ -30,9 +30,23 @@ impl FlowKey {
         let (source, destination) = (segment.source, segment.destination);
         let (from, to) = (segment.source_port, segment.destination_port);
         if (source, from) <= (destination, to) {
-            (Self { low: source, high: destination, ports: [from, to] }, true)
+            (
+                Self {
+                    low: source,
+                    high: destination,
+                    ports: [from, to],
+                },
+                true,
+            )
         } else {
-            (Self { low: destination, high: source, ports: [to, from] }, false)
+            (
+                Self {
+                    low: destination,
+                    high: source,
+                    ports: [to, from],
+                },
+                false,
+            )
         }
     }
 
@@ -61,7 +75,8 @@ impl FlowKey {
     /// A number that names this flow begun at `time`: the same in each run.
     #[must_use]
     pub fn id(&self, time: Timestamp) -> u64 {
-        foldhash::fast::FixedState::with_seed(0x746c_7363_6f70_65).hash_one((self, time.as_nanoseconds()))
+        foldhash::fast::FixedState::with_seed(0x746c_7363_6f70_65)
+            .hash_one((self, time.as_nanoseconds()))
     }
 }
 
@@ -87,10 +102,20 @@ pub enum Lifetime {
 }
 
 impl Lifetime {
-    const ALL: [Self; 4] = [Self::Opening, Self::Handshake, Self::Established, Self::Closed];
+    const ALL: [Self; 4] = [
+        Self::Opening,
+        Self::Handshake,
+        Self::Established,
+        Self::Closed,
+    ];
 
     /// In which order the lists give up flows when the table is full: the cheapest to lose first.
-    const EVICTION: [Self; 4] = [Self::Closed, Self::Opening, Self::Established, Self::Handshake];
+    const EVICTION: [Self; 4] = [
+        Self::Closed,
+        Self::Opening,
+        Self::Established,
+        Self::Handshake,
+    ];
 }
 
 /// Flows, found by key, bounded in number.
@@ -136,7 +161,10 @@ impl<V> FlowTable<V> {
             index: HashTable::new(),
             entries: Vec::new(),
             free: NONE,
-            lists: [List { oldest: NONE, newest: NONE }; 4],
+            lists: [List {
+                oldest: NONE,
+                newest: NONE,
+            }; 4],
             limits,
             capacity: capacity.clamp(1, NONE as usize - 1),
             hasher: RandomState::default(),
@@ -165,13 +193,30 @@ impl<V> FlowTable<V> {
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<FlowIndex> {
         let entries = &self.entries;
-        self.index.find(self.hasher.hash_one(key), |at| entries[*at as usize].key == *key).map(|at| FlowIndex(*at))
+        self.index
+            .find(self.hasher.hash_one(key), |at| {
+                entries[*at as usize].key == *key
+            })
+            .map(|at| FlowIndex(*at))
     }
 
     /// Puts a flow in that is not there yet.
-    pub fn insert(&mut self, key: FlowKey, value: V, lifetime: Lifetime, now: Timestamp) -> FlowIndex {
-        let entry =
-            Entry { key, last_seen: now, listed: now, lifetime, previous: NONE, next: NONE, value: Some(value) };
+    pub fn insert(
+        &mut self,
+        key: FlowKey,
+        value: V,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> FlowIndex {
+        let entry = Entry {
+            key,
+            last_seen: now,
+            listed: now,
+            lifetime,
+            previous: NONE,
+            next: NONE,
+            value: Some(value),
+        };
         let at = self.free;
         let at = if at == NONE {
             self.entries.push(entry);
@@ -182,7 +227,9 @@ impl<V> FlowTable<V> {
             at
         };
         let (entries, hasher) = (&self.entries, &self.hasher);
-        self.index.insert_unique(hasher.hash_one(key), at, |other| hasher.hash_one(entries[*other as usize].key));
+        self.index.insert_unique(hasher.hash_one(key), at, |other| {
+            hasher.hash_one(entries[*other as usize].key)
+        });
         self.link(at);
         FlowIndex(at)
     }
@@ -202,14 +249,17 @@ impl<V> FlowTable<V> {
     #[must_use]
     pub fn is_expired(&self, at: FlowIndex, now: Timestamp) -> bool {
         let entry = &self.entries[at.0 as usize];
-        now.checked_since(entry.last_seen).is_some_and(|age| age >= self.limits[entry.lifetime as usize])
+        now.checked_since(entry.last_seen)
+            .is_some_and(|age| age >= self.limits[entry.lifetime as usize])
     }
 
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];
         entry.last_seen = now;
-        let is_due = now.checked_since(entry.listed).is_none_or(|age| age >= TOUCH_INTERVAL);
+        let is_due = now
+            .checked_since(entry.listed)
+            .is_none_or(|age| age >= TOUCH_INTERVAL);
         if entry.lifetime != lifetime || is_due {
             self.unlink(at.0);
             let entry = &mut self.entries[at.0 as usize];
@@ -269,7 +319,11 @@ impl<V> FlowTable<V> {
     /// Any flow that is left, for the end of a run; the caller removes it.
     #[must_use]
     pub fn any(&self) -> Option<FlowIndex> {
-        Lifetime::ALL.iter().map(|lifetime| self.lists[*lifetime as usize].oldest).find(|at| *at != NONE).map(FlowIndex)
+        Lifetime::ALL
+            .iter()
+            .map(|lifetime| self.lists[*lifetime as usize].oldest)
+            .find(|at| *at != NONE)
+            .map(FlowIndex)
     }
 
     fn link(&mut self, at: u32) {
@@ -301,18 +355,30 @@ impl<V> FlowTable<V> {
 /// Which way a segment goes, given how the flow's first segment went.
 #[must_use]
 pub(crate) const fn direction(goes_up: bool, first_went_up: bool) -> Direction {
-    if goes_up == first_went_up { Direction::Forward } else { Direction::Reverse }
+    if goes_up == first_went_up {
+        Direction::Forward
+    } else {
+        Direction::Reverse
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: [Duration; 4] =
-        [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(100), Duration::from_secs(1)];
+    const LIMITS: [Duration; 4] = [
+        Duration::from_secs(1),
+        Duration::from_secs(10),
+        Duration::from_secs(100),
+        Duration::from_secs(1),
+    ];
 
     fn key(port: u16) -> FlowKey {
-        FlowKey { low: [1; 16], high: [2; 16], ports: [port, 443] }
+        FlowKey {
+            low: [1; 16],
+            high: [2; 16],
+            ports: [port, 443],
+        }
     }
 
     fn at(seconds: i64) -> Timestamp {

@@ -56,12 +56,16 @@ impl ClientHello {
     ///
     /// [`ReadError::Invalid`] if the fields before the extensions break a rule.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
-        let (_, hello) =
-            tls_parser::parse_tls_handshake_client_hello(body).map_err(|_| ReadError::Invalid("ClientHello"))?;
+        let (_, hello) = tls_parser::parse_tls_handshake_client_hello(body)
+            .map_err(|_| ReadError::Invalid("ClientHello"))?;
         let mut this = Self {
             legacy_version: ProtocolVersion(hello.version.0),
             session_id: hello.session_id.unwrap_or_default().to_vec(),
-            cipher_suites: hello.ciphers.iter().map(|suite| CipherSuite(suite.0)).collect(),
+            cipher_suites: hello
+                .ciphers
+                .iter()
+                .map(|suite| CipherSuite(suite.0))
+                .collect(),
             ..Self::default()
         };
         for (extension_type, data) in Extensions::new(hello.ext.unwrap_or_default()) {
@@ -89,19 +93,29 @@ impl ClientHello {
             .filter(|spec| spec[0] == 0)
             .map(|spec| CipherSuite(u16::from_be_bytes([spec[1], spec[2]])))
             .collect();
-        Ok(Self { legacy_version, session_id, cipher_suites, ..Self::default() })
+        Ok(Self {
+            legacy_version,
+            session_id,
+            cipher_suites,
+            ..Self::default()
+        })
     }
 
     /// The versions offered: `supported_versions`, or without it the legacy version alone.
     #[must_use]
     pub fn offered_versions(&self) -> Vec<ProtocolVersion> {
-        self.supported_versions.clone().unwrap_or_else(|| vec![self.legacy_version])
+        self.supported_versions
+            .clone()
+            .unwrap_or_else(|| vec![self.legacy_version])
     }
 
     /// Whether TLS 1.3, or a draft of it, is among the versions offered.
     #[must_use]
     pub fn offers_tls13(&self) -> bool {
-        self.supported_versions.iter().flatten().any(|version| !is_grease(version.0) && version.is_tls13())
+        self.supported_versions
+            .iter()
+            .flatten()
+            .any(|version| !is_grease(version.0) && version.is_tls13())
     }
 
     /// JA3: MD5 over the lists of the hello, lower-case hexadecimal.
@@ -116,7 +130,11 @@ impl ClientHello {
         fingerprint::ja4(self, 't')
     }
 
-    fn read_extension(&mut self, extension_type: ExtensionType, data: &[u8]) -> Result<(), ReadError> {
+    fn read_extension(
+        &mut self,
+        extension_type: ExtensionType,
+        data: &[u8],
+    ) -> Result<(), ReadError> {
         let mut reader = Reader::new(data);
         match extension_type {
             ExtensionType::ServerName => self.server_name = server_name(&mut reader)?,
@@ -126,16 +144,30 @@ impl ClientHello {
                 self.alpn_ends = ends;
             }
             ExtensionType::SupportedVersions => {
-                self.supported_versions = Some(reader.vector_u8()?.u16_list().map(ProtocolVersion).collect());
+                self.supported_versions = Some(
+                    reader
+                        .vector_u8()?
+                        .u16_list()
+                        .map(ProtocolVersion)
+                        .collect(),
+                );
             }
             ExtensionType::SupportedGroups => {
                 self.groups = Some(reader.vector_u16()?.u16_list().map(NamedGroup).collect());
             }
             ExtensionType::KeyShare => self.key_share_groups = Some(key_shares(&mut reader)?),
             ExtensionType::SignatureAlgorithms => {
-                self.signature_algorithms = Some(reader.vector_u16()?.u16_list().map(SignatureScheme).collect());
+                self.signature_algorithms = Some(
+                    reader
+                        .vector_u16()?
+                        .u16_list()
+                        .map(SignatureScheme)
+                        .collect(),
+                );
             }
-            ExtensionType::EcPointFormats => self.point_formats = reader.vector_u8()?.rest().to_vec(),
+            ExtensionType::EcPointFormats => {
+                self.point_formats = reader.vector_u8()?.rest().to_vec()
+            }
             ExtensionType::SessionTicket => self.session_ticket_length = Some(data.len()),
             ExtensionType::PreSharedKey => self.pre_shared_key = true,
             ExtensionType::PskKeyExchangeModes => self.psk_key_exchange_modes = true,

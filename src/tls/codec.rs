@@ -42,7 +42,10 @@ impl<'a> Reader<'a> {
     ///
     /// [`ReadError::Incomplete`] if fewer are left; nothing is taken then.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], ReadError> {
-        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(ReadError::Incomplete)?;
+        let (taken, rest) = self
+            .bytes
+            .split_at_checked(length)
+            .ok_or(ReadError::Incomplete)?;
         self.bytes = rest;
         Ok(taken)
     }
@@ -62,7 +65,8 @@ impl<'a> Reader<'a> {
     ///
     /// [`ReadError::Incomplete`] if fewer than 2 bytes are left.
     pub fn u16(&mut self) -> Result<u16, ReadError> {
-        self.take(2).map(|taken| u16::from_be_bytes([taken[0], taken[1]]))
+        self.take(2)
+            .map(|taken| u16::from_be_bytes([taken[0], taken[1]]))
     }
 
     /// Takes a 24-bit number in network byte order.
@@ -71,7 +75,9 @@ impl<'a> Reader<'a> {
     ///
     /// [`ReadError::Incomplete`] if fewer than 3 bytes are left.
     pub fn u24(&mut self) -> Result<usize, ReadError> {
-        self.take(3).map(|taken| usize::from(taken[0]) << 16 | usize::from(taken[1]) << 8 | usize::from(taken[2]))
+        self.take(3).map(|taken| {
+            usize::from(taken[0]) << 16 | usize::from(taken[1]) << 8 | usize::from(taken[2])
+        })
     }
 
     /// Takes a vector with an 8-bit length before it: `opaque v<0..2^8-1>`.
@@ -107,7 +113,9 @@ impl<'a> Reader<'a> {
     /// Takes all 16-bit numbers that are left; an odd byte at the end is ignored.
     pub fn u16_list(&mut self) -> impl Iterator<Item = u16> + use<'a> {
         let bytes = std::mem::take(&mut self.bytes);
-        bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+        bytes
+            .chunks_exact(2)
+            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
     }
 
     /// Takes all that is left.
@@ -140,16 +148,31 @@ mod tests {
         assert_eq!(reader.u8(), Ok(1));
         assert_eq!(reader.u16(), Ok(2));
         assert_eq!(reader.u24(), Ok(3));
-        assert_eq!(reader.vector_u8().map(|mut vector| vector.rest()), Ok(&[7, 8][..]));
-        assert_eq!(reader.vector_u16().map(|mut vector| vector.rest()), Ok(&[9][..]));
+        assert_eq!(
+            reader.vector_u8().map(|mut vector| vector.rest()),
+            Ok(&[7, 8][..])
+        );
+        assert_eq!(
+            reader.vector_u16().map(|mut vector| vector.rest()),
+            Ok(&[9][..])
+        );
         assert!(reader.is_empty());
     }
 
     #[test]
     fn a_vector_cannot_reach_past_the_end() {
-        assert_eq!(Reader::new(&[3, 1, 2]).vector_u8().err(), Some(ReadError::Incomplete));
-        assert_eq!(Reader::new(&[0, 3, 1, 2]).vector_u16().err(), Some(ReadError::Incomplete));
-        assert_eq!(Reader::new(&[0, 0, 3, 1, 2]).vector_u24().err(), Some(ReadError::Incomplete));
+        assert_eq!(
+            Reader::new(&[3, 1, 2]).vector_u8().err(),
+            Some(ReadError::Incomplete)
+        );
+        assert_eq!(
+            Reader::new(&[0, 3, 1, 2]).vector_u16().err(),
+            Some(ReadError::Incomplete)
+        );
+        assert_eq!(
+            Reader::new(&[0, 0, 3, 1, 2]).vector_u24().err(),
+            Some(ReadError::Incomplete)
+        );
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub fn detect(bytes: &[u8]) -> Detection {
 
 fn detect_record(bytes: &[u8]) -> Detection {
     let fits = |index: usize, rule: fn(u8) -> bool| bytes.get(index).is_none_or(|byte| rule(*byte));
-    let is_possible = fits(1, |major| major == 3) && fits(2, |minor| minor <= 4) && fits(3, |high| high <= 0x48);
+    let is_possible =
+        fits(1, |major| major == 3) && fits(2, |minor| minor <= 4) && fits(3, |high| high <= 0x48);
     if !is_possible {
         return Detection::Other;
     }
@@ -56,13 +57,21 @@ fn detect_sslv2(bytes: &[u8]) -> Detection {
     if bytes.get(2).is_some_and(|message_type| *message_type != 1) {
         return Detection::Other;
     }
-    let Some(header) = bytes.first_chunk::<11>() else { return Detection::Incomplete };
+    let Some(header) = bytes.first_chunk::<11>() else {
+        return Detection::Incomplete;
+    };
     let number = |index: usize| usize::from(header[index]) << 8 | usize::from(header[index + 1]);
     let length = number(0) & 0x7fff;
     let (version, specs, session_id, challenge) = (number(3), number(5), number(7), number(9));
     let is_version = version == 0x0002 || (0x0300..=0x0304).contains(&version);
     let adds_up = length == FIXED + specs + session_id + challenge;
-    if is_version && adds_up && specs % 3 == 0 && specs > 0 && session_id <= 32 && (8..=32).contains(&challenge) {
+    if is_version
+        && adds_up
+        && specs % 3 == 0
+        && specs > 0
+        && session_id <= 32
+        && (8..=32).contains(&challenge)
+    {
         Detection::Sslv2ClientHello(length)
     } else {
         Detection::Other
@@ -75,7 +84,21 @@ fn detect_sslv2(bytes: &[u8]) -> Detection {
 /// version and length must fit, too.
 #[must_use]
 pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
-    let Some([content_type, 3, 0..=4, high, low, handshake_type, 0, middle, end, 3 | 0x7f, _]) = bytes.first_chunk::<11>()
+    let Some(
+        [
+            content_type,
+            3,
+            0..=4,
+            high,
+            low,
+            handshake_type,
+            0,
+            middle,
+            end,
+            3 | 0x7f,
+            _,
+        ],
+    ) = bytes.first_chunk::<11>()
     else {
         return false;
     };
@@ -85,7 +108,11 @@ pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
         HandshakeType(*handshake_type),
         HandshakeType::ClientHello | HandshakeType::ServerHello | HandshakeType::HelloRetryRequest
     );
-    *content_type == ContentType::Handshake.0 && is_hello && record > 4 && message >= 34 && record <= 1 << 14
+    *content_type == ContentType::Handshake.0
+        && is_hello
+        && record > 4
+        && message >= 34
+        && record <= 1 << 14
 }
 
 #[cfg(test)]
@@ -115,11 +142,21 @@ mod tests {
 
     #[test]
     fn knows_what_is_no_hello() {
-        for bytes in [&b"GET / HTTP/1.1"[..], b"SSH-2.0", &[22, 2], &[22, 3, 9], &[22, 3, 1, 0, 5, 11], &[23, 3, 3], &[0x80, 28, 4]] {
+        for bytes in [
+            &b"GET / HTTP/1.1"[..],
+            b"SSH-2.0",
+            &[22, 2],
+            &[22, 3, 9],
+            &[22, 3, 1, 0, 5, 11],
+            &[23, 3, 3],
+            &[0x80, 28, 4],
+        ] {
             assert_eq!(detect(bytes), Detection::Other, "{bytes:?}");
         }
         assert!(!is_hello_amid_stream(&HELLO[..10]));
-        assert!(!is_hello_amid_stream(&[22, 3, 3, 0, 100, 11, 0, 0, 96, 3, 3]));
+        assert!(!is_hello_amid_stream(&[
+            22, 3, 3, 0, 100, 11, 0, 0, 96, 3, 3
+        ]));
     }
 
     #[test]

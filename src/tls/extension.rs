@@ -13,7 +13,9 @@ impl<'a> Extensions<'a> {
     /// The extensions in `list`, without the length before it.
     #[must_use]
     pub const fn new(list: &'a [u8]) -> Self {
-        Self { reader: Reader::new(list) }
+        Self {
+            reader: Reader::new(list),
+        }
     }
 }
 

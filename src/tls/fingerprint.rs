@@ -30,11 +30,20 @@ pub(super) fn ja3(hello: &ClientHello) -> String {
     text.push(',');
     push_list(&mut text, hello.cipher_suites.iter().map(|suite| suite.0));
     text.push(',');
-    push_list(&mut text, hello.extensions.iter().map(|extension| extension.0));
+    push_list(
+        &mut text,
+        hello.extensions.iter().map(|extension| extension.0),
+    );
     text.push(',');
-    push_list(&mut text, hello.groups.iter().flatten().map(|group| group.0));
+    push_list(
+        &mut text,
+        hello.groups.iter().flatten().map(|group| group.0),
+    );
     text.push(',');
-    push_list(&mut text, hello.point_formats.iter().map(|format| u16::from(*format)));
+    push_list(
+        &mut text,
+        hello.point_formats.iter().map(|format| u16::from(*format)),
+    );
     hex(&Md5::digest(text))
 }
 
@@ -44,20 +53,29 @@ pub(super) fn ja3s(hello: &ServerHello) -> String {
     text.push(',');
     push_list(&mut text, hello.cipher_suite.iter().map(|suite| suite.0));
     text.push(',');
-    push_list(&mut text, hello.extensions.iter().map(|extension| extension.0));
+    push_list(
+        &mut text,
+        hello.extensions.iter().map(|extension| extension.0),
+    );
     hex(&Md5::digest(text))
 }
 
 /// JA4 of a hello over `transport`: `t` for TCP, `q` for QUIC, `d` for DTLS.
 pub(super) fn ja4(hello: &ClientHello, transport: char) -> String {
     let mut suites: Vec<u16> = without_grease(hello.cipher_suites.iter().map(|suite| suite.0));
-    let mut extensions: Vec<u16> = without_grease(hello.extensions.iter().map(|extension| extension.0));
+    let mut extensions: Vec<u16> =
+        without_grease(hello.extensions.iter().map(|extension| extension.0));
     let has_name = extensions.contains(&ExtensionType::ServerName.0);
     let mut text = String::with_capacity(36);
     text.push(transport);
     text.push_str(version_code(hello));
     text.push(if has_name { 'd' } else { 'i' });
-    let _ = write!(text, "{:02}{:02}", suites.len().min(99), extensions.len().min(99));
+    let _ = write!(
+        text,
+        "{:02}{:02}",
+        suites.len().min(99),
+        extensions.len().min(99)
+    );
     push_alpn_ends(&mut text, hello.alpn_ends);
 
     suites.sort_unstable();
@@ -65,12 +83,21 @@ pub(super) fn ja4(hello: &ClientHello, transport: char) -> String {
     text.push_str(&truncated_hash(&hex_list(&suites)));
 
     extensions.retain(|extension| {
-        ![ExtensionType::ServerName, ExtensionType::ApplicationLayerProtocolNegotiation]
-            .contains(&ExtensionType(*extension))
+        ![
+            ExtensionType::ServerName,
+            ExtensionType::ApplicationLayerProtocolNegotiation,
+        ]
+        .contains(&ExtensionType(*extension))
     });
     extensions.sort_unstable();
     let mut listed = hex_list(&extensions);
-    let schemes = without_grease(hello.signature_algorithms.iter().flatten().map(|scheme| scheme.0));
+    let schemes = without_grease(
+        hello
+            .signature_algorithms
+            .iter()
+            .flatten()
+            .map(|scheme| scheme.0),
+    );
     if !schemes.is_empty() && !listed.is_empty() {
         listed.push('_');
         listed.push_str(&hex_list(&schemes));
@@ -82,7 +109,11 @@ pub(super) fn ja4(hello: &ClientHello, transport: char) -> String {
 
 /// The highest version offered, in JA4's two letters.
 fn version_code(hello: &ClientHello) -> &'static str {
-    let offered = hello.supported_versions.iter().flatten().filter(|version| !is_grease(version.0));
+    let offered = hello
+        .supported_versions
+        .iter()
+        .flatten()
+        .filter(|version| !is_grease(version.0));
     match offered.max().copied().unwrap_or(hello.legacy_version) {
         ProtocolVersion::TLSv1_3 => "13",
         ProtocolVersion::TLSv1_2 => "12",
@@ -181,7 +212,10 @@ mod tests {
 
     #[test]
     fn ja3_hashes_the_lists_without_grease() {
-        assert_eq!(ja3(&hello()), hex(&Md5::digest("771,4866-4865,0-16-10-11-13-43,29-23,0")));
+        assert_eq!(
+            ja3(&hello()),
+            hex(&Md5::digest("771,4866-4865,0-16-10-11-13-43,29-23,0"))
+        );
         assert_eq!(ja3(&ClientHello::default()), hex(&Md5::digest("0,,,,")));
     }
 
@@ -189,17 +223,26 @@ mod tests {
     fn ja4_sorts_suites_and_extensions_but_not_schemes() {
         let suites = hex(&Sha256::digest("1301,1302")[..6]);
         let extensions = hex(&Sha256::digest("000a,000b,000d,002b_0804,0403")[..6]);
-        assert_eq!(ja4(&hello(), 't'), format!("t13d0206h2_{suites}_{extensions}"));
+        assert_eq!(
+            ja4(&hello(), 't'),
+            format!("t13d0206h2_{suites}_{extensions}")
+        );
     }
 
     #[test]
     fn ja4_of_an_empty_hello_is_zeros() {
-        assert_eq!(ja4(&ClientHello::default(), 't'), "t00i000000_000000000000_000000000000");
+        assert_eq!(
+            ja4(&ClientHello::default(), 't'),
+            "t00i000000_000000000000_000000000000"
+        );
     }
 
     #[test]
     fn ja4_writes_an_odd_alpn_in_hexadecimal() {
-        let odd = ClientHello { alpn_ends: Some((0xab, 0xcd)), ..hello() };
+        let odd = ClientHello {
+            alpn_ends: Some((0xab, 0xcd)),
+            ..hello()
+        };
         assert!(ja4(&odd, 't').starts_with("t13d0206ad_"));
     }
 }

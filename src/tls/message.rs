@@ -45,7 +45,10 @@ impl Header {
     fn read(bytes: &[u8]) -> Option<Self> {
         let [handshake_type, length @ ..] = *bytes.first_chunk::<HEADER_LENGTH>()?;
         let [high, middle, low] = length.map(usize::from);
-        Some(Self { handshake_type: HandshakeType(handshake_type), length: high << 16 | middle << 8 | low })
+        Some(Self {
+            handshake_type: HandshakeType(handshake_type),
+            length: high << 16 | middle << 8 | low,
+        })
     }
 
     /// Whether somebody reads the bodies of such messages.
@@ -70,7 +73,11 @@ impl Header {
     }
 
     fn message(self, body: Option<&[u8]>) -> Message<'_> {
-        Message { handshake_type: self.handshake_type, body, length: self.length }
+        Message {
+            handshake_type: self.handshake_type,
+            body,
+            length: self.length,
+        }
     }
 }
 
@@ -136,7 +143,9 @@ impl Defragmenter {
     /// In a message that began in an earlier fragment.
     fn go_on(&mut self, input: &mut &[u8], on_message: &mut impl FnMut(Message<'_>)) -> bool {
         self.fill(input, HEADER_LENGTH);
-        let Some(header) = Header::read(&self.buffer) else { return false };
+        let Some(header) = Header::read(&self.buffer) else {
+            return false;
+        };
         if !header.is_kept() {
             self.buffer = Vec::new();
             self.start_skipping(header);
@@ -200,7 +209,11 @@ mod tests {
         let mut messages = Vec::new();
         for part in parts {
             defragmenter.push(part, &mut |message| {
-                messages.push((message.handshake_type.0, message.body.map(<[u8]>::to_vec), message.length));
+                messages.push((
+                    message.handshake_type.0,
+                    message.body.map(<[u8]>::to_vec),
+                    message.length,
+                ));
             });
         }
         messages
@@ -208,7 +221,13 @@ mod tests {
 
     #[test]
     fn joins_messages_split_at_any_two_places() {
-        let stream = [message(1, b"hello"), message(14, b""), message(20, b"secret"), message(11, b"chain")].concat();
+        let stream = [
+            message(1, b"hello"),
+            message(14, b""),
+            message(20, b"secret"),
+            message(11, b"chain"),
+        ]
+        .concat();
         let expected = [
             (1, Some(b"hello".to_vec()), 5),
             (14, None, 0),
@@ -237,7 +256,9 @@ mod tests {
         let mut seen = Vec::new();
         let stream = [message(11, &vec![0; MAX_MESSAGE + 1]), message(1, b"x")].concat();
         for part in stream.chunks(1000) {
-            defragmenter.push(part, &mut |message| seen.push((message.handshake_type.0, message.body.is_some())));
+            defragmenter.push(part, &mut |message| {
+                seen.push((message.handshake_type.0, message.body.is_some()))
+            });
             assert!(defragmenter.held() <= RESERVE);
         }
         assert_eq!(seen, [(11, false), (1, true)]);

@@ -15,8 +15,8 @@ mod version;
 pub use client_hello::ClientHello;
 pub use codec::{ReadError, Reader};
 pub use codepoints::{
-    AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion,
-    SignatureScheme, is_grease,
+    AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType,
+    NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
 };
 pub use detect::{Detection, detect, is_hello_amid_stream};
 pub use extension::Extensions;

@@ -59,7 +59,11 @@ impl RecordHeader {
             return Err(ReadError::Invalid("length"));
         }
         let version = ProtocolVersion(u16::from_be_bytes([major, minor]));
-        Ok(Self { content_type: ContentType(content_type), version, length })
+        Ok(Self {
+            content_type: ContentType(content_type),
+            version,
+            length,
+        })
     }
 }
 
@@ -152,12 +156,23 @@ impl RecordReader {
         }
     }
 
-    fn fragment<'a>(&mut self, input: &mut &'a [u8], header: RecordHeader, remaining: u16, is_first: bool) -> Piece<'a> {
+    fn fragment<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        header: RecordHeader,
+        remaining: u16,
+        is_first: bool,
+    ) -> Piece<'a> {
         let (bytes, rest) = input.split_at(input.len().min(usize::from(remaining)));
         *input = rest;
         let remaining = remaining - bytes.len() as u16;
         self.open = (remaining > 0).then_some((header, remaining));
-        Piece { header, bytes, is_first, is_last: remaining == 0 }
+        Piece {
+            header,
+            bytes,
+            is_first,
+            is_last: remaining == 0,
+        }
     }
 }
 
@@ -165,7 +180,9 @@ impl RecordReader {
 mod tests {
     use super::*;
 
-    const STREAM: &[u8] = &[22, 3, 1, 0, 3, 0xa, 0xb, 0xc, 20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 0, 21, 3, 3, 0, 2, 2, 48];
+    const STREAM: &[u8] = &[
+        22, 3, 1, 0, 3, 0xa, 0xb, 0xc, 20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 0, 21, 3, 3, 0, 2, 2, 48,
+    ];
 
     /// The stream's records joined again, when it comes in parts of `size` bytes.
     fn read_in_parts(size: usize) -> Vec<(u8, Vec<u8>)> {
@@ -178,7 +195,10 @@ mod tests {
                 }
                 records.last_mut().unwrap().1.extend_from_slice(piece.bytes);
                 let (_, bytes) = records.last().unwrap();
-                assert_eq!(piece.is_last, bytes.len() == usize::from(piece.header.length));
+                assert_eq!(
+                    piece.is_last,
+                    bytes.len() == usize::from(piece.header.length)
+                );
             }
         }
         assert!(reader.is_at_boundary());
@@ -188,7 +208,15 @@ mod tests {
     #[test]
     fn cuts_the_same_records_however_the_bytes_come() {
         let whole = read_in_parts(STREAM.len());
-        assert_eq!(whole, [(22, vec![10, 11, 12]), (20, vec![1]), (23, vec![]), (21, vec![2, 48])]);
+        assert_eq!(
+            whole,
+            [
+                (22, vec![10, 11, 12]),
+                (20, vec![1]),
+                (23, vec![]),
+                (21, vec![2, 48])
+            ]
+        );
         for size in 1..STREAM.len() {
             assert_eq!(read_in_parts(size), whole, "parts of {size} bytes");
         }
@@ -197,19 +225,34 @@ mod tests {
     #[test]
     fn every_cut_of_a_header_is_incomplete() {
         for length in 0..HEADER_LENGTH {
-            assert_eq!(RecordHeader::read(&STREAM[..length]), Err(ReadError::Incomplete));
+            assert_eq!(
+                RecordHeader::read(&STREAM[..length]),
+                Err(ReadError::Incomplete)
+            );
         }
     }
 
     #[test]
     fn rejects_what_is_no_record() {
-        assert_eq!(RecordHeader::read(b"HTTP/"), Err(ReadError::Invalid("ContentType")));
-        assert_eq!(RecordHeader::read(&[22, 2]), Err(ReadError::Invalid("ProtocolVersion")));
-        assert_eq!(RecordHeader::read(&[22, 3, 1, 0x48, 0x01]), Err(ReadError::Invalid("length")));
+        assert_eq!(
+            RecordHeader::read(b"HTTP/"),
+            Err(ReadError::Invalid("ContentType"))
+        );
+        assert_eq!(
+            RecordHeader::read(&[22, 2]),
+            Err(ReadError::Invalid("ProtocolVersion"))
+        );
+        assert_eq!(
+            RecordHeader::read(&[22, 3, 1, 0x48, 0x01]),
+            Err(ReadError::Invalid("length"))
+        );
     }
 
     #[test]
     fn accepts_the_longest_record() {
-        assert_eq!(RecordHeader::read(&[23, 3, 3, 0x48, 0x00]).map(|header| header.length), Ok(MAX_FRAGMENT));
+        assert_eq!(
+            RecordHeader::read(&[23, 3, 3, 0x48, 0x00]).map(|header| header.length),
+            Ok(MAX_FRAGMENT)
+        );
     }
 }

@@ -34,8 +34,8 @@ pub struct ServerHello {
 
 /// SHA-256 of "HelloRetryRequest" (RFC 8446 §4.1.3).
 const RETRY_RANDOM: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
-    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
 impl ServerHello {
@@ -75,7 +75,11 @@ impl ServerHello {
     /// [`ReadError::Incomplete`] if it is too short.
     pub fn read_draft_retry(body: &[u8]) -> Result<Self, ReadError> {
         let mut reader = Reader::new(body);
-        let mut this = Self { legacy_version: ProtocolVersion(reader.u16()?), is_retry: true, ..Self::default() };
+        let mut this = Self {
+            legacy_version: ProtocolVersion(reader.u16()?),
+            is_retry: true,
+            ..Self::default()
+        };
         if this.legacy_version.draft().is_none_or(|draft| draft >= 19) {
             this.cipher_suite = Some(CipherSuite(reader.u16()?));
         }
@@ -96,25 +100,41 @@ impl ServerHello {
     }
 
     /// Drafts 18 to 21 of TLS 1.3 have neither session identifier nor compression method.
-    fn read_early_draft(legacy_version: ProtocolVersion, reader: &mut Reader<'_>) -> Result<Self, ReadError> {
+    fn read_early_draft(
+        legacy_version: ProtocolVersion,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, ReadError> {
         reader.take(32)?; // random
-        let mut this = Self { legacy_version, cipher_suite: Some(CipherSuite(reader.u16()?)), ..Self::default() };
+        let mut this = Self {
+            legacy_version,
+            cipher_suite: Some(CipherSuite(reader.u16()?)),
+            ..Self::default()
+        };
         this.read_extensions(reader);
         Ok(this)
     }
 
     fn read_extensions(&mut self, reader: &mut Reader<'_>) {
-        let list = reader.vector_u16().map(|mut list| list.rest()).unwrap_or_default();
+        let list = reader
+            .vector_u16()
+            .map(|mut list| list.rest())
+            .unwrap_or_default();
         for (extension_type, data) in Extensions::new(list) {
             self.extensions.push(extension_type);
             let _unread = self.read_extension(extension_type, data);
         }
     }
 
-    fn read_extension(&mut self, extension_type: ExtensionType, data: &[u8]) -> Result<(), ReadError> {
+    fn read_extension(
+        &mut self,
+        extension_type: ExtensionType,
+        data: &[u8],
+    ) -> Result<(), ReadError> {
         let mut reader = Reader::new(data);
         match extension_type {
-            ExtensionType::SupportedVersions => self.supported_version = Some(ProtocolVersion(reader.u16()?)),
+            ExtensionType::SupportedVersions => {
+                self.supported_version = Some(ProtocolVersion(reader.u16()?))
+            }
             ExtensionType::KeyShare => self.key_share_group = Some(NamedGroup(reader.u16()?)),
             ExtensionType::PreSharedKey => self.pre_shared_key = true,
             ExtensionType::SessionTicket => self.session_ticket = true,

@@ -28,7 +28,10 @@ const MAX_AUTHORITIES: usize = 256;
 /// # Errors
 ///
 /// [`ReadError`] if a length reaches past the end.
-pub fn read_certificate_authorities(body: &[u8], version: ProtocolVersion) -> Result<Vec<&[u8]>, ReadError> {
+pub fn read_certificate_authorities(
+    body: &[u8],
+    version: ProtocolVersion,
+) -> Result<Vec<&[u8]>, ReadError> {
     let mut reader = Reader::new(body);
     reader.vector_u8()?; // certificate_types
     if version.0 >= ProtocolVersion::TLSv1_2.0 {

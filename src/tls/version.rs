@@ -13,7 +13,11 @@ impl ProtocolVersion {
     #[must_use]
     pub const fn draft(self) -> Option<u8> {
         let [high, low] = self.0.to_be_bytes();
-        if (high == 0x7f || high == 0xfb) && low <= 28 { Some(low) } else { None }
+        if (high == 0x7f || high == 0xfb) && low <= 28 {
+            Some(low)
+        } else {
+            None
+        }
     }
 
     /// Whether this is a draft whose ServerHello tells the version in its first field: up to 21.
