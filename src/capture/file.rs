@@ -98,11 +98,11 @@ fn recognise(
     let format = format(file, &head)?;
     let input = Input {
         file: Arc::clone(file),
-        bytes,
+        bytes: Box::new(io::Cursor::new(head).chain(bytes)),
         decompressed: compression.is_some(),
         eager,
     };
-    Ok(BlockReader::new(input, head, format, block_size))
+    Ok(BlockReader::new(input, format, block_size))
 }
 
 fn unreadable(file: &Arc<str>, decompressed: bool, error: &io::Error) -> CaptureError {
