@@ -95,7 +95,9 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    const COMPRESSORS: [fn(&[u8]) -> Vec<u8>; 3] = [gzip, zstd, xz];
+    type Compress = fn(&[u8]) -> Vec<u8>;
+
+    const COMPRESSORS: [Compress; 3] = [gzip, zstd, xz];
 
     /// A pcap file whose packets do not compress, so that a cut anywhere loses some.
     fn capture() -> Vec<u8> {
