@@ -82,38 +82,46 @@ impl Pcapng {
             let Some(header) = rest.first_chunk::<MIN_LENGTH>() else {
                 return Ok(Parsed::wants(at, MIN_LENGTH));
             };
-            let block_type = self.order.u32(header, 0);
-            if block_type == SECTION_HEADER {
-                self.set_byte_order(header, at)?;
-            }
-            let length = self.order.u32(header, 4);
-            self.check_length(block_type, length, at)?;
-            if !is_wanted(block_type, length, found) {
-                let skip = u64::from(length).saturating_sub(rest.len() as u64);
-                if skip > 0 {
-                    let (next, wanted) = (data.len(), MIN_LENGTH);
-                    return Ok(Parsed { next, skip, wanted });
+            let (block_type, length) = self.header(header, at)?;
+            if is_wanted(block_type, length, found) {
+                if length > MAX_BLOCK {
+                    return Err(block_too_long(block_type, length, at));
                 }
-            } else if length > MAX_BLOCK {
-                return Err(block_too_long(block_type, length, at));
-            } else {
                 let Some(block) = rest.get(..length as usize) else {
                     return Ok(Parsed::wants(at, length as usize));
                 };
                 self.check_trailer(block, length, at)?;
                 let body = block.get(8..block.len() - 4).unwrap_or_default();
-                self.block(
-                    &Block {
-                        block_type,
-                        at,
-                        length,
-                        body,
-                    },
-                    found,
-                )?;
+                let block = Block {
+                    block_type,
+                    at,
+                    length,
+                    body,
+                };
+                self.block(&block, found)?;
+            } else if length as usize > rest.len() {
+                return Ok(Parsed {
+                    next: data.len(),
+                    skip: u64::from(length) - rest.len() as u64,
+                    wanted: MIN_LENGTH,
+                });
             }
             at += length as usize;
         }
+    }
+
+    /// Type and length of a block; a section header sets the byte order first.
+    #[inline]
+    fn header(&mut self, header: &[u8; MIN_LENGTH], at: usize) -> Result<(u32, u32), Malformed> {
+        let block_type = self.order.u32(header, 0);
+        if block_type == SECTION_HEADER {
+            self.set_byte_order(header, at)?;
+        }
+        let length = self.order.u32(header, 4);
+        if length.is_multiple_of(4) && length as usize >= MIN_LENGTH {
+            return Ok((block_type, length));
+        }
+        Err(impossible_length(block_type, length, at))
     }
 
     /// Each section says in which order its numbers are written.
@@ -130,13 +138,6 @@ impl Pcapng {
         Ok(())
     }
 
-    fn check_length(&self, block_type: u32, length: u32, at: usize) -> Result<(), Malformed> {
-        if length.is_multiple_of(4) && length as usize >= MIN_LENGTH {
-            return Ok(());
-        }
-        Err(impossible_length(block_type, length, at))
-    }
-
     fn check_trailer(&self, block: &[u8], first: u32, at: usize) -> Result<(), Malformed> {
         let last = self.order.u32(block, block.len() - 4);
         if first == last {
@@ -149,11 +150,11 @@ impl Pcapng {
     #[inline]
     fn block(&mut self, block: &Block<'_>, found: &mut Found<'_>) -> Result<(), Malformed> {
         match block.block_type {
-            ENHANCED_PACKET => self.enhanced_packet(block, found),
+            ENHANCED_PACKET => self.timed_packet(block, self.order.u32(block.body, 0), found),
             SECTION_HEADER => self.section_header(block),
             INTERFACE_DESCRIPTION => self.interface_description(block, found),
             SIMPLE_PACKET => self.simple_packet(block, found),
-            PACKET => self.obsolete_packet(block, found),
+            PACKET => self.timed_packet(block, self.order.u16(block.body, 0).into(), found),
             DECRYPTION_SECRETS => {
                 self.decryption_secrets(block, found);
                 Ok(())
@@ -178,10 +179,13 @@ impl Pcapng {
         Ok(())
     }
 
-    /// Enhanced Packet Block: interface, time in two halves, lengths, packet, options.
-    fn enhanced_packet(
+    /// Enhanced Packet Block, and the obsolete Packet Block, which has 16 bits each
+    /// of interface and drop count: time in two halves, lengths, packet, options.
+    #[inline]
+    fn timed_packet(
         &mut self,
         block: &Block<'_>,
+        interface: u32,
         found: &mut Found<'_>,
     ) -> Result<(), Malformed> {
         let body = block.fields(20)?;
@@ -190,25 +194,9 @@ impl Pcapng {
             captured: self.order.u32(body, 12),
             wire: self.order.u32(body, 16),
         };
-        let interface = self.interface(self.order.u32(body, 0), block.at)?;
-        let (index, time) = (interface.index, interface.clock.time(self.ticks(body)));
-        self.packet(block, &lengths, index, time, found)
-    }
-
-    /// Packet Block, obsolete: as the enhanced one, but 16 bits each of interface and drop count.
-    fn obsolete_packet(
-        &mut self,
-        block: &Block<'_>,
-        found: &mut Found<'_>,
-    ) -> Result<(), Malformed> {
-        let body = block.fields(20)?;
-        let lengths = PacketLengths {
-            fields: 20,
-            captured: self.order.u32(body, 12),
-            wire: self.order.u32(body, 16),
-        };
-        let interface = self.interface(self.order.u16(body, 0).into(), block.at)?;
-        let (index, time) = (interface.index, interface.clock.time(self.ticks(body)));
+        let interface = self.interface(interface, block.at)?;
+        let ticks = u64::from(self.order.u32(body, 4)) << 32 | u64::from(self.order.u32(body, 8));
+        let (index, time) = (interface.index, interface.clock.time(ticks));
         self.packet(block, &lengths, index, time, found)
     }
 
@@ -250,11 +238,6 @@ impl Pcapng {
             wire_length: lengths.wire.max(lengths.captured),
         });
         Ok(())
-    }
-
-    #[inline]
-    fn ticks(&self, body: &[u8]) -> u64 {
-        u64::from(self.order.u32(body, 4)) << 32 | u64::from(self.order.u32(body, 8))
     }
 
     #[inline]
