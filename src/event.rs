@@ -435,6 +435,8 @@ pub struct TlsFacts {
     pub offered_versions: Option<Vec<ProtocolVersion>>,
     /// The cipher suites that the client offers, GREASE included.
     pub offered_cipher_suites: Option<Vec<CipherSuite>>,
+    /// The cipher specs of an SSLv2 CLIENT-HELLO, 24 bits each; `None` in a ClientHello of TLS.
+    pub sslv2_cipher_specs: Option<Vec<u32>>,
     /// The groups that the client offers, GREASE included.
     pub offered_groups: Option<Vec<NamedGroup>>,
     /// The groups of the key shares in the ClientHello, GREASE included.

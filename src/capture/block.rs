@@ -56,8 +56,8 @@ struct Window {
 }
 
 impl BlockReader {
-    /// Reads `input` in blocks of `block_size`; `head` was read from it already.
-    pub(super) fn new(input: Input, head: Vec<u8>, format: Format, block_size: usize) -> Self {
+    /// Reads `input`, a capture in `format`, in blocks of `block_size`.
+    pub(super) fn new(input: Input, format: Format, block_size: usize) -> Self {
         Self {
             file: input.file,
             input: input.bytes,
@@ -65,7 +65,7 @@ impl BlockReader {
             eager: input.eager,
             block_size,
             format,
-            carry: head,
+            carry: Vec::new(),
             carry_offset: 0,
             wanted: 0,
             skip: 0,
@@ -338,3 +338,260 @@ pub(super) const MAX_PACKET: u32 = 256 * 1024;
 /// The longest pcapng block that is buffered. Packets are far shorter; a key log
 /// of 16 MiB has the secrets of some 30 000 connections.
 pub(super) const MAX_BLOCK: u32 = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::capture::testing::{
+        BIG, Contents, Dribble, LITTLE, PCAP_MICROSECONDS, Packet, blocks, contents, read,
+    };
+
+    /// A small capture, and where each record ends that a reader hands out.
+    fn pcap() -> (Vec<u8>, Vec<usize>) {
+        let records = [
+            BIG.record(1, 0, b"abc"),
+            BIG.record(2, 0, b""),
+            BIG.record(3, 0, b"defgh"),
+        ];
+        let mut capture = BIG.pcap(PCAP_MICROSECONDS, 1);
+        let ends = append(&mut capture, &records);
+        (capture, ends)
+    }
+
+    fn pcapng() -> (Vec<u8>, Vec<usize>) {
+        let start = [LITTLE.section(), LITTLE.interface(1, 0, &[])].concat();
+        let statistics = LITTLE.block(5, &[0; 40]);
+        let second = [BIG.section(), BIG.interface(113, 0, &[])].concat();
+        let records = [
+            [start, LITTLE.enhanced_packet(0, 1, b"abc")].concat(),
+            [statistics, LITTLE.enhanced_packet(0, 2, b"")].concat(),
+            [second, BIG.enhanced_packet(0, 3, b"defgh")].concat(),
+        ];
+        let mut capture = Vec::new();
+        let ends = append(&mut capture, &records);
+        (capture, ends)
+    }
+
+    fn append(capture: &mut Vec<u8>, records: &[Vec<u8>]) -> Vec<usize> {
+        let append = |record: &Vec<u8>| {
+            capture.extend(record);
+            capture.len()
+        };
+        records.iter().map(append).collect()
+    }
+
+    #[test]
+    fn every_prefix_gives_its_whole_packets_and_a_warning() {
+        for (capture, ends) in [pcap(), pcapng()] {
+            let all = read(&capture);
+            assert_eq!((all.packets.len(), &all.problems), (3, &vec![]));
+            for cut in 4..capture.len() {
+                let part = read(&capture[..cut]);
+                let whole = ends.iter().filter(|end| **end <= cut).count();
+                assert_eq!(part.packets, all.packets[..whole], "cut at {cut}");
+                assert_eq!(part.error, None);
+                let warned = part.problems.len() == 1;
+                assert_eq!(warned, !is_boundary(&capture, cut), "cut at {cut}");
+            }
+        }
+    }
+
+    /// Whether `cut` falls between two records, which only the naive walk below knows.
+    fn is_boundary(capture: &[u8], cut: usize) -> bool {
+        let is_pcap = capture[0] == 0xa1;
+        let mut order = ByteOrder::Big;
+        let mut at = if is_pcap { 24 } else { 0 };
+        while at < cut {
+            if capture[at..].starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
+                let is_big = capture[at + 8] == 0x1a;
+                order = if is_big {
+                    ByteOrder::Big
+                } else {
+                    ByteOrder::Little
+                };
+            }
+            at += match is_pcap {
+                true => 16 + order.u32(capture, at + 8) as usize,
+                false => order.u32(capture, at + 4) as usize,
+            };
+        }
+        at == cut
+    }
+
+    #[test]
+    fn the_warning_names_where_the_last_record_begins() {
+        let (capture, ends) = pcap();
+        let contents = read(&capture[..capture.len() - 1]);
+        let expected = format!(
+            "`test` is cut off: there is no whole record at byte {}",
+            ends[1]
+        );
+        assert_eq!(contents.problems, [Problem::warning(expected)]);
+    }
+
+    #[test]
+    fn pieces_and_block_sizes_make_no_difference() {
+        for (capture, _) in [pcap(), pcapng()] {
+            let all = read(&capture);
+            for block_size in [1, 2, 16, 31, 64, 1000] {
+                for piece in [1, 2, 7, 1000] {
+                    for eager in [false, true] {
+                        let input = Dribble(capture.clone(), piece);
+                        let blocks = blocks(input, &capture, eager, block_size);
+                        assert_eq!(contents(blocks), all, "{piece} in {block_size}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_eager_reader_hands_out_a_packet_without_waiting_for_more() {
+        let (capture, ends) = pcap();
+        let waits = Waits(Cursor::new(capture[..ends[0]].to_vec()));
+        let mut blocks = blocks(waits, &capture, true, BLOCK_SIZE);
+        let mut batch = PacketBatch::default();
+        let mut interfaces = InterfaceTable::default();
+        let more = blocks.next_batch(&mut batch, &mut interfaces, &mut Vec::new());
+        assert_eq!((more, batch.packets.len()), (Ok(true), 1));
+    }
+
+    /// Must not be read when all bytes have been: a pipe would wait.
+    struct Waits(Cursor<Vec<u8>>);
+
+    impl Read for Waits {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.0.read(buffer)?;
+            assert_ne!(length, 0, "waited for more");
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn what_came_before_an_input_error_is_handed_out() {
+        let (capture, ends) = pcap();
+        for (kind, is_error) in [
+            (io::ErrorKind::ConnectionReset, true),
+            (io::ErrorKind::UnexpectedEof, false),
+        ] {
+            let input = Cursor::new(capture[..ends[1] + 3].to_vec()).chain(Fails(kind));
+            let contents = contents(blocks(input, &capture, false, BLOCK_SIZE));
+            assert_eq!(contents.packets.len(), 2);
+            assert_eq!(contents.error.is_some(), is_error);
+            assert_eq!(contents.problems.is_empty(), is_error);
+            if is_error {
+                let text = contents.error_text();
+                let start = format!("cannot read `test` beyond byte {}: ", ends[1] + 3);
+                assert!(text.starts_with(&start), "{text}");
+            }
+        }
+    }
+
+    struct Fails(io::ErrorKind);
+
+    impl Read for Fails {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn an_interrupted_read_is_tried_again() {
+        let (capture, _) = pcap();
+        let interrupts = Interrupts(Cursor::new(capture.clone()), false);
+        let contents = contents(blocks(interrupts, &capture, false, BLOCK_SIZE));
+        assert_eq!(contents, read(&capture));
+    }
+
+    struct Interrupts(Cursor<Vec<u8>>, bool);
+
+    impl Read for Interrupts {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            self.0.read(buffer)
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_grew_for_one_record_shrinks_again() {
+        let start = [LITTLE.section(), LITTLE.interface(1, 0, &[])].concat();
+        let log = [LITTLE.u32s([0x544c_534b, 4 << 20]), vec![b'x'; 4 << 20]].concat();
+        let packets = vec![LITTLE.enhanced_packet(0, 1, &[0; 1000]); 2000];
+        let capture = [start, LITTLE.block(10, &log), packets.concat()].concat();
+        let mut blocks = blocks(Cursor::new(capture.clone()), &capture, false, BLOCK_SIZE);
+        let (mut batch, mut interfaces) = (PacketBatch::default(), InterfaceTable::default());
+        let mut longest = 0;
+        while let Ok(true) = blocks.next_batch(&mut batch, &mut interfaces, &mut Vec::new()) {
+            longest = longest.max(batch.data.capacity());
+        }
+        assert!(longest > 4 << 20);
+        assert!(batch.data.capacity() <= BLOCK_SIZE);
+    }
+
+    #[test]
+    fn an_ended_reader_stays_ended() {
+        let (capture, _) = pcap();
+        let mut blocks = blocks(Cursor::new(capture.clone()), &capture, false, BLOCK_SIZE);
+        let (mut batch, mut interfaces) = (PacketBatch::default(), InterfaceTable::default());
+        let mut next = || {
+            blocks
+                .next_batch(&mut batch, &mut interfaces, &mut Vec::new())
+                .unwrap()
+        };
+        assert_eq!([next(), next(), next()], [true, false, false]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_mutated_capture_never_panics_however_it_is_read(
+            is_pcap: bool,
+            changes in prop::collection::vec((4_usize..400, any::<u8>()), 1..6),
+            cut in 4_usize..400,
+            block_size in 1_usize..300,
+        ) {
+            let (mut capture, _) = if is_pcap { pcap() } else { pcapng() };
+            for (at, byte) in changes {
+                let length = capture.len();
+                capture[at % (length - 4) + 4] = byte;
+            }
+            capture.truncate(cut);
+            let at_once = read(&capture);
+            let dribbled = blocks(Dribble(capture.clone(), 1), &capture, true, block_size);
+            prop_assert_eq!(without_warnings(contents(dribbled)), without_warnings(at_once));
+        }
+
+        #[test]
+        fn packets_of_any_length_come_back_as_they_were_written(
+            packets in prop::collection::vec((any::<u32>(), 0_usize..3000), 0..40),
+            block_size in 64_usize..5000,
+        ) {
+            let mut capture = [LITTLE.section(), LITTLE.interface(1, 0, &[])].concat();
+            for (ticks, length) in &packets {
+                let bytes = vec![*ticks as u8; *length];
+                capture.extend(LITTLE.enhanced_packet(0, u64::from(*ticks), &bytes));
+            }
+            let blocks = blocks(Cursor::new(capture.clone()), &capture, false, block_size);
+            let written = packets.iter().zip(1..).map(|((ticks, length), number)| Packet {
+                nanoseconds: i64::from(*ticks) * 1000,
+                number,
+                link_type: 1,
+                wire_length: *length as u32,
+                bytes: vec![*ticks as u8; *length],
+            });
+            prop_assert_eq!(contents(blocks).packets, written.collect::<Vec<_>>());
+        }
+    }
+
+    /// The place of a cut within a record that is passed over depends on how it is read.
+    fn without_warnings(mut contents: Contents) -> Contents {
+        contents.problems.clear();
+        contents
+    }
+}

@@ -109,6 +109,14 @@ impl fmt::Display for Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Fault {
+    /// A version of the format that nobody has written down.
+    #[error("version {major}.{minor} of the format, which is not known")]
+    Version {
+        /// The version's first part.
+        major: u16,
+        /// The version's second part.
+        minor: u16,
+    },
     /// No capture holds packets of this length.
     #[error("a packet of {length} bytes, over the limit of {limit}")]
     PacketTooLong {

@@ -98,11 +98,11 @@ fn recognise(
     let format = format(file, &head)?;
     let input = Input {
         file: Arc::clone(file),
-        bytes,
+        bytes: Box::new(io::Cursor::new(head).chain(bytes)),
         decompressed: compression.is_some(),
         eager,
     };
-    Ok(BlockReader::new(input, head, format, block_size))
+    Ok(BlockReader::new(input, format, block_size))
 }
 
 fn unreadable(file: &Arc<str>, decompressed: bool, error: &io::Error) -> CaptureError {
@@ -273,3 +273,106 @@ const KNOWN_FORMATS: [(&[u8], &str); 12] = [
         "a TLS key log, not a capture: pass it with `--keylog`",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Severity;
+    use crate::capture::testing::{Directory, LITTLE, PCAP_MICROSECONDS};
+
+    fn open(path: &Path) -> Result<BlockReader, CaptureError> {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        Origin::from_argument(path).open(&file.into(), 1024, &Arc::default())
+    }
+
+    fn refusal(name: &str, bytes: &[u8]) -> String {
+        let directory = Directory::new();
+        let error = open(&directory.write(name, bytes)).err().unwrap();
+        error.to_string()
+    }
+
+    #[test]
+    fn says_what_a_file_is_instead_of_a_capture() {
+        let cases: [(&[u8], &str); 6] = [
+            (b"", "`x` is empty"),
+            (
+                b"\xd4\xc3\xb2",
+                "`x` is not a capture file (starts with 0xd4c3b2)",
+            ),
+            (
+                b"hello world",
+                "`x` is not a capture file (starts with 0x68656c6c)",
+            ),
+            (
+                b"snoop\0\0\0\0\0\0\x02",
+                "`x` is a snoop capture: convert it with `editcap -F pcapng`",
+            ),
+            (
+                b"CLIENT_RANDOM 00 11",
+                "`x` is a TLS key log, not a capture: pass it with `--keylog`",
+            ),
+            (
+                b"BZh91AY&SY",
+                "`x` is compressed with bzip2: decompress it first",
+            ),
+        ];
+        for (bytes, text) in cases {
+            assert_eq!(refusal("x", bytes), text);
+        }
+    }
+
+    #[test]
+    fn says_what_cannot_be_opened() {
+        let directory = Directory::new();
+        let missing = open(&directory.path().join("missing.pcap")).err().unwrap();
+        let start = "cannot open `missing.pcap`: No such file";
+        assert!(missing.to_string().starts_with(start), "{missing}");
+        let error = open(directory.path()).err().unwrap();
+        assert!(matches!(error, CaptureError::Open { .. }), "{error}");
+    }
+
+    #[test]
+    fn counts_the_bytes_that_it_reads() {
+        let directory = Directory::new();
+        let path = directory.write("a", &LITTLE.pcap(PCAP_MICROSECONDS, 1));
+        let mut origin = Origin::from_argument(&path);
+        assert_eq!(origin.length(), Some(24));
+        let count = Arc::default();
+        origin.open(&"a".into(), 1024, &count).ok().unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 24);
+        assert_eq!(Origin::from_argument(Path::new("-")).length(), None);
+    }
+
+    #[test]
+    fn a_directory_stands_for_its_captures_by_name() {
+        let capture = LITTLE.pcap(PCAP_MICROSECONDS, 1);
+        let directory = Directory::new();
+        let second = directory.write("b.cap", &capture);
+        let first = directory.write("a", &capture);
+        directory.write("README", b"captures of March");
+        directory.write("c.pcap", b"");
+        fs::create_dir(directory.path().join("older")).unwrap();
+        let mut problems = Vec::new();
+        assert_eq!(captures(directory.path(), &mut problems), [first, second]);
+        let texts: Vec<&str> = problems.iter().map(|p| &*p.text).collect();
+        assert!(
+            texts[0]
+                .ends_with("README` is not a capture file (starts with 0x63617074): passed over")
+        );
+        assert!(texts[1].ends_with("c.pcap` is empty: passed over"));
+        assert!(problems.iter().all(|p| p.severity == Severity::Warning));
+        assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn a_directory_without_captures_is_an_error() {
+        let directory = Directory::new();
+        let mut problems = Vec::new();
+        assert!(captures(directory.path(), &mut problems).is_empty());
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        assert!(problem.text.starts_with("no capture files in directory `"));
+        assert_eq!(problem.severity, Severity::Error);
+    }
+}

@@ -50,6 +50,8 @@ pub struct CaptureFiles {
     /// The source that was read last and whose next packet is not known yet.
     unsettled: Option<usize>,
     open: usize,
+    /// The buffers of the source that ended last, for the next one.
+    spare: PacketBatch,
     secrets: Vec<Box<[u8]>>,
     interfaces: InterfaceTable,
     problems: Vec<Problem>,
@@ -119,6 +121,7 @@ impl CaptureFiles {
             queue: BinaryHeap::new(),
             unsettled: None,
             open: 0,
+            spare: PacketBatch::default(),
             secrets: Vec::new(),
             interfaces: InterfaceTable::default(),
             problems,
@@ -185,8 +188,15 @@ impl CaptureFiles {
         let Some(source) = self.sources.get_mut(index) else {
             return;
         };
-        match source.start(self.open, &self.bytes_read) {
-            Ok(()) => {
+        match source.open(self.open, &self.bytes_read) {
+            Ok(reader) => {
+                let batch = mem::take(&mut self.spare);
+                let next = 0;
+                source.reading = Some(Reading {
+                    reader,
+                    batch,
+                    next,
+                });
                 self.open += 1;
                 self.unsettled = Some(index);
             }
@@ -211,8 +221,14 @@ impl CaptureFiles {
                 return;
             }
         }
-        if let Some(source) = self.sources.get_mut(index) {
-            source.reading = None;
+        self.end(index);
+    }
+
+    /// Closes a source.
+    fn end(&mut self, index: usize) {
+        let source = self.sources.get_mut(index);
+        if let Some(reading) = source.and_then(|source| source.reading.take()) {
+            self.spare = reading.batch;
             self.open -= 1;
         }
     }
@@ -262,7 +278,12 @@ impl Source {
         Ok(Timestamp::MIN)
     }
 
-    fn start(&mut self, open: usize, bytes_read: &Arc<AtomicU64>) -> Result<(), CaptureError> {
+    /// Opens it as one more than `open` others.
+    fn open(
+        &mut self,
+        open: usize,
+        bytes_read: &Arc<AtomicU64>,
+    ) -> Result<BlockReader, CaptureError> {
         if open >= MAX_OPEN {
             let file = Arc::clone(&self.file);
             return Err(CaptureError::TooManyOpen { file, open });
@@ -272,12 +293,7 @@ impl Source {
         } else {
             SMALL_BLOCK_SIZE
         };
-        self.reading = Some(Reading {
-            reader: self.origin.open(&self.file, block_size, bytes_read)?,
-            batch: PacketBatch::default(),
-            next: 0,
-        });
-        Ok(())
+        self.origin.open(&self.file, block_size, bytes_read)
     }
 }
 
@@ -362,3 +378,245 @@ const PEEK_SIZE: usize = 16 * 1024;
 
 /// As many packets as a block can hold: packets without bytes would never fill it.
 const MAX_MERGED_PACKETS: usize = BLOCK_SIZE / 16;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::capture::testing::{Directory, LITTLE, PCAP_MICROSECONDS};
+    use crate::capture::{Fault, Severity};
+
+    /// A pcap file with a packet of `bytes` at each of `seconds`.
+    fn capture(seconds: &[u32], bytes: &[u8]) -> Vec<u8> {
+        let records = seconds.iter().map(|s| LITTLE.record(*s, 0, bytes));
+        let header = LITTLE.pcap(PCAP_MICROSECONDS, 1);
+        [header, records.collect::<Vec<_>>().concat()].concat()
+    }
+
+    fn source(capture: Vec<u8>, name: String) -> Source {
+        Source {
+            file: name.into(),
+            origin: Origin::Reader(Box::new(io::Cursor::new(capture))),
+            reading: None,
+        }
+    }
+
+    /// Second, source and number of each packet.
+    fn read(files: &mut CaptureFiles) -> Vec<(i64, String, u64)> {
+        let mut batch = PacketBatch::default();
+        let mut packets = Vec::new();
+        while files.next_batch(&mut batch).unwrap() {
+            for packet in &batch.packets {
+                let interface = &batch.interfaces[packet.interface as usize];
+                let second = packet.timestamp.as_nanoseconds() / 1_000_000_000;
+                packets.push((second, interface.source.to_string(), packet.number));
+            }
+        }
+        packets
+    }
+
+    #[test]
+    fn equally_early_packets_come_in_the_order_of_the_arguments() {
+        let directory = Directory::new();
+        let paths = [
+            directory.write("z", &capture(&[1, 3, 3], b"z")),
+            directory.write("a", &capture(&[1, 2, 3], b"a")),
+        ];
+        let read = read(&mut CaptureFiles::open(&paths));
+        let names = paths.map(|path| path.to_string_lossy().into_owned());
+        let [z, a] = &names;
+        let order = [
+            (1, z, 1),
+            (1, a, 1),
+            (2, a, 2),
+            (3, z, 2),
+            (3, z, 3),
+            (3, a, 3),
+        ];
+        let order = order.map(|(second, name, number)| (second, name.clone(), number));
+        assert_eq!(read, order);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn merges_like_a_stable_sort(
+            captures in prop::collection::vec(prop::collection::vec(0_u32..50, 0..30), 1..6),
+            length in 0_usize..40_000,
+        ) {
+            let sorted = captures.into_iter().map(|mut seconds| {
+                seconds.sort_unstable();
+                seconds
+            });
+            let captures: Vec<Vec<u32>> = sorted.collect();
+            let sources = captures.iter().zip(0..).map(|(seconds, name)| {
+                source(capture(seconds, &vec![7; length]), name.to_string())
+            });
+            let mut files = CaptureFiles::new(sources.collect(), Vec::new());
+
+            let mut expected = Vec::new();
+            for (seconds, name) in captures.iter().zip(0..) {
+                for (second, number) in seconds.iter().zip(1..) {
+                    expected.push((i64::from(*second), name.to_string(), number));
+                }
+            }
+            expected.sort_by_key(|(second, ..)| *second);
+            prop_assert_eq!(read(&mut files), expected);
+            prop_assert!(files.take_problems().is_empty());
+            prop_assert_eq!(files.open, 0);
+        }
+    }
+
+    #[test]
+    fn merged_packets_keep_their_bytes() {
+        let odd = capture(&[1, 3, 5], b"odd");
+        let even = capture(&[2, 4], b"even!");
+        let sources = vec![source(odd, "odd".into()), source(even, "even".into())];
+        let mut files = CaptureFiles::new(sources, Vec::new());
+        let mut batch = PacketBatch::default();
+        let mut bytes = Vec::new();
+        while files.next_batch(&mut batch).unwrap() {
+            bytes.extend(batch.packets.iter().map(|p| batch.bytes(p).to_vec()));
+        }
+        let expected: [&[u8]; 5] = [b"odd", b"even!", b"odd", b"even!", b"odd"];
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn blocks_that_do_not_overlap_are_handed_on_without_copying() {
+        let directory = Directory::new();
+        let late = directory.write("late", &capture(&[10, 11], b"abc"));
+        let early = directory.write("early", &capture(&[1, 2], b"abc"));
+        let mut files = CaptureFiles::open(&[late, early]);
+        let mut batch = PacketBatch::default();
+        for seconds in [[1, 2], [10, 11]] {
+            assert!(files.next_batch(&mut batch).unwrap());
+            let times = batch.packets.iter().map(|packet| packet.timestamp);
+            assert!(times.eq(seconds.map(Timestamp::from_seconds)));
+            // Behind the headers of file and record, as it was read.
+            assert_eq!(batch.packets[0].offset, 24 + 16);
+        }
+        assert!(!files.next_batch(&mut batch).unwrap());
+    }
+
+    #[test]
+    fn a_long_rotated_set_is_opened_a_file_at_a_time() {
+        let directory = Directory::new();
+        let second = |number: u32| 1100 - number;
+        for number in 0..1100 {
+            let name = format!("{number:04}");
+            directory.write(&name, &capture(&[second(number)], b""));
+        }
+        let mut files = CaptureFiles::open(&[directory.path().to_owned()]);
+        let mut batch = PacketBatch::default();
+        let mut expected = 1;
+        while files.next_batch(&mut batch).unwrap() {
+            assert!(files.open <= 2);
+            for packet in &batch.packets {
+                assert_eq!(packet.timestamp, Timestamp::from_seconds(expected));
+                expected += 1;
+            }
+        }
+        assert_eq!(expected, 1101);
+        assert_eq!(files.take_problems(), []);
+    }
+
+    #[test]
+    fn more_overlapping_files_than_can_be_open_are_an_error_for_each_too_many() {
+        let sources = (0..MAX_OPEN + 2).map(|n| source(capture(&[1, 9], b""), n.to_string()));
+        let mut files = CaptureFiles::new(sources.collect(), Vec::new());
+        assert_eq!(read(&mut files).len(), 2 * MAX_OPEN);
+        let problems = files.take_problems();
+        assert_eq!(problems.len(), 2);
+        assert_eq!(
+            problems[0].text,
+            "`512` overlaps in time with 512 others, too many to read at once: merge some of them first"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_does_not_stop_the_others() {
+        let directory = Directory::new();
+        let broken = [capture(&[2], b"abc"), vec![0xff; 16]].concat();
+        let paths = [
+            directory.path().join("missing"),
+            directory.write("text", b"not a capture"),
+            directory.write("broken", &broken),
+            directory.write("good", &capture(&[1, 3], b"abc")),
+        ];
+        let mut files = CaptureFiles::open(&paths);
+        let seconds: Vec<i64> = read(&mut files).iter().map(|packet| packet.0).collect();
+        assert_eq!(seconds, [1, 2, 3]);
+        let problems = files.take_problems();
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(problems.iter().all(|p| p.severity == Severity::Error));
+        let fault = Fault::PacketTooLong {
+            length: u32::MAX,
+            limit: 256 * 1024,
+        };
+        let of_broken = problems.iter().find(|p| p.text.contains("broken`"));
+        assert!(of_broken.unwrap().text.ends_with(&fault.to_string()));
+        assert_eq!(files.take_problems(), []);
+    }
+
+    #[test]
+    fn secrets_come_before_the_packets_that_follow_them() {
+        let key_log = [&LITTLE.u32s([0x544c_534b, 4]), b"key\n".as_slice()].concat();
+        let with_secrets = [
+            LITTLE.section(),
+            LITTLE.interface(1, 0, &[]),
+            LITTLE.enhanced_packet(0, 1_000_000, b"a"),
+            LITTLE.block(10, &key_log),
+            LITTLE.enhanced_packet(0, 3_000_000, b"b"),
+            LITTLE.block(10, &key_log),
+        ];
+        let sources = vec![
+            source(with_secrets.concat(), "pcapng".into()),
+            source(capture(&[2, 4], b"c"), "pcap".into()),
+        ];
+        let mut files = CaptureFiles::new(sources, Vec::new());
+        let mut batch = PacketBatch::default();
+        let (mut packets, mut secrets) = (0, 0);
+        while files.next_batch(&mut batch).unwrap() {
+            packets += batch.packets.len();
+            secrets += batch.secrets.len();
+            let is_after_first = |p: &PacketRecord| p.timestamp >= Timestamp::from_seconds(3);
+            assert!(secrets > 0 || !batch.packets.iter().any(is_after_first));
+        }
+        assert_eq!((packets, secrets), (4, 2));
+    }
+
+    #[test]
+    fn progress_counts_every_byte_of_every_file_once() {
+        let directory = Directory::new();
+        let paths = [
+            directory.write("a", &capture(&[1, 5], &[1; 1000])),
+            directory.write("b", &capture(&[2, 3], &[1; 1000])),
+        ];
+        let mut files = CaptureFiles::open(&paths);
+        let bytes_total = Some(2 * (24 + 2 * 1016));
+        let bytes_read = 0;
+        let progress = |bytes_read| Progress {
+            bytes_read,
+            bytes_total,
+        };
+        assert_eq!(files.progress(), Some(progress(bytes_read)));
+        read(&mut files);
+        assert_eq!(files.progress(), Some(progress(2 * (24 + 2 * 1016))));
+        let pipe = CaptureFiles::from_reader("-", io::empty());
+        assert_eq!(pipe.progress().unwrap().bytes_total, None);
+    }
+
+    #[test]
+    fn nothing_to_read_is_no_packets() {
+        let mut files = CaptureFiles::open(&[]);
+        assert_eq!(files.next_batch(&mut PacketBatch::default()), Ok(false));
+        let mut files = CaptureFiles::from_reader("-", io::empty());
+        assert_eq!(files.next_batch(&mut PacketBatch::default()), Ok(false));
+        assert_eq!(files.take_problems()[0].text, "`-` is empty");
+    }
+}

@@ -12,6 +12,8 @@ pub(super) struct Pcap {
     order: ByteOrder,
     record_header: usize,
     nanoseconds_per_tick: i64,
+    /// Where in a record header the captured and the wire length stand.
+    lengths_at: (usize, usize),
     interface: Option<u32>,
     packets: u64,
 }
@@ -34,6 +36,7 @@ impl Pcap {
             order,
             record_header,
             nanoseconds_per_tick,
+            lengths_at: (8, 12),
             interface: None,
             packets: 0,
         })
@@ -49,13 +52,14 @@ impl Pcap {
         let Some(interface) = self.interface else {
             return self.parse_header(data, start, found);
         };
+        let (captured_at, wire_at) = self.lengths_at;
         let mut at = start;
         loop {
             let rest = data.get(at..).unwrap_or_default();
             let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
                 return Ok(Parsed::wants(at, self.record_header));
             };
-            let captured_length = self.order.u32(header, 8);
+            let captured_length = self.order.u32(header, captured_at);
             if captured_length > MAX_PACKET {
                 return Err(too_long(at, captured_length));
             }
@@ -70,13 +74,13 @@ impl Pcap {
                 interface,
                 offset: (at + self.record_header) as u32, // within a block
                 captured_length,
-                wire_length: self.order.u32(header, 12).max(captured_length),
+                wire_length: self.order.u32(header, wire_at).max(captured_length),
             });
             at += length;
         }
     }
 
-    /// Reads the link type: the snap length is wrong in too many files to be of use,
+    /// Reads version and link type: the snap length is wrong in too many files to be of use,
     /// and nobody sets the time zone.
     fn parse_header(
         &mut self,
@@ -89,6 +93,14 @@ impl Pcap {
             return Ok(Parsed::wants(start, FILE_HEADER));
         };
         let header: &[u8; FILE_HEADER] = header;
+        match (self.order.u16(header, 4), self.order.u16(header, 6)) {
+            (2, 0..=2) => self.lengths_at = (12, 8), // they changed places in version 2.3
+            (2, _) => {}
+            (major, minor) => {
+                let fault = Fault::Version { major, minor };
+                return Err(Malformed { at: start, fault });
+            }
+        }
         let link_type = self.order.u32(header, 20) & LINK_TYPE_MASK;
         let interface = Interface {
             link_type: LinkType(link_type),
@@ -131,3 +143,150 @@ const MODIFIED_RECORD_HEADER: usize = 24;
 
 /// The upper bits tell the length of the frame check sequence.
 const LINK_TYPE_MASK: u32 = 0xffff;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::testing::{BIG, Contents, LITTLE, Numbers, Packet, read};
+
+    #[test]
+    fn reads_a_little_endian_microsecond_file() {
+        let capture = [
+            0xd4, 0xc3, 0xb2, 0xa1, // magic
+            2, 0, 4, 0, // version
+            0, 0, 0, 0, 0, 0, 0, 0, // time zone, accuracy
+            0, 0, 4, 0, // snap length
+            113, 0, 0, 0, // link type
+            0x80, 0x2b, 0xa4, 0x69, 0x40, 0xe2, 0x01, 0x00, // 1772366720.123456
+            3, 0, 0, 0, 60, 0, 0, 0, // captured, on the wire
+            b'a', b'b', b'c',
+        ];
+        let expected = Packet {
+            nanoseconds: 1_772_366_720_123_456_000,
+            number: 1,
+            link_type: 113,
+            wire_length: 60,
+            bytes: b"abc".to_vec(),
+        };
+        let contents = Contents {
+            packets: vec![expected],
+            names: vec![None],
+            ..Contents::default()
+        };
+        assert_eq!(read(&capture), contents);
+    }
+
+    #[test]
+    fn reads_every_byte_order_and_resolution() {
+        let cases = [
+            (LITTLE, MICROSECONDS, 4_294_967_295_999_999_000),
+            (LITTLE, NANOSECONDS, 4_294_967_295_000_999_999),
+            (BIG, MICROSECONDS, 4_294_967_295_999_999_000),
+            (BIG, NANOSECONDS, 4_294_967_295_000_999_999),
+        ];
+        for (numbers, magic, nanoseconds) in cases {
+            let first = numbers.record(u32::MAX, 999_999, b"one");
+            let second = numbers.record(0, 0, b"");
+            let capture = [numbers.pcap(magic, 1), first, second].concat();
+            let contents = read(&capture);
+            assert_eq!(contents.times(), [nanoseconds, 0]);
+            assert_eq!(contents.bytes(), [b"one".as_slice(), b""]);
+            assert_eq!(contents.problems, []);
+        }
+    }
+
+    #[test]
+    fn passes_over_the_longer_record_header_of_the_modified_format() {
+        for numbers in [LITTLE, BIG] {
+            let header = numbers.u32s([1, 2, 3, 9]);
+            let extra = [0xee; 8]; // interface, protocol, packet type
+            let record = [&header, &extra[..], b"abc"].concat();
+            let capture = [numbers.pcap(MODIFIED, 1), record.clone(), record].concat();
+            let contents = read(&capture);
+            assert_eq!(contents.bytes(), [b"abc", b"abc"]);
+            assert_eq!(contents.times(), [1_000_002_000, 1_000_002_000]);
+            assert_eq!(contents.packets[1].wire_length, 9);
+        }
+    }
+
+    #[test]
+    fn passes_over_the_check_sequence_length_in_the_link_type() {
+        let capture = [
+            LITTLE.pcap(MICROSECONDS, 0x2400_0001),
+            LITTLE.record(1, 0, b"x"),
+        ];
+        assert_eq!(read(&capture.concat()).packets[0].link_type, 1);
+    }
+
+    #[test]
+    fn does_not_believe_the_snap_length() {
+        for snap_length in [0, 1, u32::MAX] {
+            let mut header = LITTLE.pcap(MICROSECONDS, 1);
+            header[16..20].copy_from_slice(&LITTLE.u32(snap_length));
+            let capture = [header, LITTLE.record(1, 0, &[7; 100])].concat();
+            assert_eq!(read(&capture).bytes(), [[7; 100]]);
+        }
+    }
+
+    #[test]
+    fn nonsense_in_the_fraction_of_a_second_does_not_overflow() {
+        let capture = [
+            LITTLE.pcap(MICROSECONDS, 1),
+            LITTLE.record(u32::MAX, u32::MAX, b""),
+        ];
+        let times = read(&capture.concat()).times();
+        assert_eq!(times, [4_294_967_295_000_000_000 + 4_294_967_295_000]);
+    }
+
+    #[test]
+    fn lengths_stand_the_other_way_round_up_to_version_2_2() {
+        let mut header = BIG.pcap(MICROSECONDS, 1);
+        header[7] = 2;
+        let record = [&BIG.u32s([1, 0, 60, 3]), b"abc".as_slice()].concat();
+        let contents = read(&[header, record].concat());
+        assert_eq!(contents.bytes(), [b"abc"]);
+        assert_eq!(contents.packets[0].wire_length, 60);
+    }
+
+    #[test]
+    fn a_wire_length_below_the_captured_one_is_not_believed() {
+        let record = [&LITTLE.u32s([1, 0, 3, 0]), b"abc".as_slice()].concat();
+        let contents = read(&[LITTLE.pcap(MICROSECONDS, 1), record].concat());
+        assert_eq!(contents.packets[0].wire_length, 3);
+    }
+
+    #[test]
+    fn accepts_the_longest_packet_and_rejects_a_longer_one() {
+        let longest = LITTLE.record(1, 0, &vec![1; MAX_PACKET as usize]);
+        let longer = LITTLE.record(2, 0, &vec![2; MAX_PACKET as usize + 1]);
+        let contents = read(&[LITTLE.pcap(MICROSECONDS, 1), longest, longer].concat());
+        assert_eq!(contents.times(), [1_000_000_000]);
+        assert_eq!(
+            contents.error_text(),
+            "`test` is malformed at byte 262184: a packet of 262145 bytes, over the limit of 262144"
+        );
+    }
+
+    #[test]
+    fn rejects_an_unknown_version() {
+        for numbers in [LITTLE, BIG] {
+            let mut header = numbers.pcap(MICROSECONDS, 1);
+            header[4..6].copy_from_slice(&numbers.u16(3));
+            let text = read(&header).error_text();
+            assert!(text.ends_with("version 3.4 of the format, which is not known"));
+        }
+    }
+
+    #[test]
+    fn a_file_without_packets_is_whole() {
+        let contents = read(&Numbers::pcap(BIG, NANOSECONDS, 1));
+        assert_eq!((contents.packets, contents.problems), (vec![], vec![]));
+    }
+
+    #[test]
+    fn does_not_recognise_other_magic_numbers() {
+        assert!(Pcap::recognise(*b"\xa1\xb2\xc3\xd5").is_none());
+        assert!(Pcap::recognise(*b"\x0a\x0d\x0d\x0a").is_none());
+        assert!(Pcap::recognise([0; 4]).is_none());
+    }
+}

@@ -113,6 +113,18 @@ impl Connection {
         self.tracker.is_decided()
     }
 
+    /// Whether the connection was reset, so that what is still under way will come soon or not at all.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.tracker.is_closing()
+    }
+
+    /// Whether the connection was reset, so that what is still under way will come soon or not at all.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.tracker.is_closing()
+    }
+
     /// Whether a hello was seen: without one there is nothing to tell.
     #[must_use]
     pub const fn has_hello(&self) -> bool {

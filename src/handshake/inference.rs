@@ -492,7 +492,8 @@ impl<'t> Evidence<'t> {
         })
     }
 
-    /// Whether the server sent records after the client's flight, then the client, then the server again: no refusal goes so.
+    /// Whether records padded to blocks went from the server after the client's flight, then from the client, then
+    /// from the server again: a refusal would have ended it.
     fn has_gone_on(&self) -> bool {
         let mut expected = [SERVER, CLIENT, SERVER].into_iter().peekable();
         for sighting in self.after() {
@@ -503,7 +504,7 @@ impl<'t> Evidence<'t> {
                 expected.next();
             }
         }
-        self.flight != Flight::Nothing && expected.peek().is_none()
+        self.blocks[1] && self.flight != Flight::Nothing && expected.peek().is_none()
     }
 
     /// Lengths of the server's records after the client's flight.
@@ -602,11 +603,7 @@ impl<'t> Evidence<'t> {
 
     /// Whether the client can answer no more: closed, reset, or silent.
     fn is_client_done(&self) -> bool {
-        let is_reset = self
-            .tracker
-            .peers
-            .iter()
-            .any(|peer| matches!(peer.close, Some((Close::Rst, _))));
+        let is_reset = self.tracker.is_closing();
         is_reset || self.tracker.peer(CLIENT).close.is_some() || self.end == Some(End::Silence)
     }
 

@@ -333,9 +333,9 @@ impl<'t> Reporter<'t> {
         let client = self.tracker.client_hello.as_ref();
         let server = self.tracker.server_hello.as_ref();
         Fingerprint {
-            ja3: client.map(|hello| hello.ja3()),
+            ja3: client.and_then(|hello| hello.ja3()),
             ja3s: server.map(|(hello, _)| hello.ja3s()),
-            ja4: client.map(|hello| hello.ja4()),
+            ja4: client.and_then(|hello| hello.ja4()),
         }
     }
 
@@ -370,7 +370,10 @@ impl<'t> Reporter<'t> {
                 .and_then(|answer| answer.key_share_group)
                 .or(tracker.key_exchange_group),
             offered_versions: hello.map(|hello| hello.offered_versions()),
-            offered_cipher_suites: hello.map(|hello| hello.cipher_suites.clone()),
+            offered_cipher_suites: hello
+                .filter(|hello| hello.sslv2_cipher_specs.is_none())
+                .map(|hello| hello.cipher_suites.clone()),
+            sslv2_cipher_specs: hello.and_then(|hello| hello.sslv2_cipher_specs.clone()),
             offered_groups: hello.and_then(|hello| hello.groups.clone()),
             key_share_groups: hello.and_then(|hello| hello.key_share_groups.clone()),
             signature_algorithms: hello.and_then(|hello| hello.signature_algorithms.clone()),

@@ -35,7 +35,10 @@ pub(super) struct Peer {
     pub(super) certificate: Option<Box<[u8]>>,
     /// When its first application data began.
     pub(super) application_data: Option<Timestamp>,
+    /// How it closed first.
     pub(super) close: Option<(Close, Arrival)>,
+    /// Whether it reset the connection, first or after a FIN.
+    pub(super) has_reset: bool,
     /// Whether it spoke something else than TLS.
     pub(super) is_not_tls: bool,
 }
@@ -147,6 +150,16 @@ impl Tracker {
 
     pub(super) const fn is_decided(&self) -> bool {
         self.is_decided
+    }
+
+    /// Whether a side has closed, so that the rest will come soon or not at all.
+    pub(super) fn is_closing(&self) -> bool {
+        self.peers.iter().any(|peer| peer.has_reset)
+    }
+
+    /// Whether the connection was reset, so that the rest will come soon or not at all.
+    pub(super) fn is_closing(&self) -> bool {
+        self.peers.iter().any(|peer| peer.has_reset)
     }
 
     pub(super) const fn has_hello(&self) -> bool {
@@ -416,8 +429,8 @@ impl Tracker {
 
     pub(super) fn handle_close(&mut self, sender: Direction, close: Close, now: Arrival) -> bool {
         let peer = &mut self.peers[sender.index()];
+        peer.has_reset |= close == Close::Rst;
         if peer.close.is_some() {
-            self.is_decided |= close == Close::Rst;
             return false;
         }
         peer.close = Some((close, now));
@@ -432,8 +445,8 @@ impl Tracker {
                 now.time,
             );
         }
-        self.is_decided |=
-            close == Close::Rst || self.peers.iter().all(|peer| peer.close.is_some());
+        // A side that was reset may have more under way: the observer waits a little for it.
+        self.is_decided |= self.peers.iter().all(|peer| peer.close.is_some());
         true
     }
 

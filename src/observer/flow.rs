@@ -70,8 +70,9 @@ impl Flow {
         }
     }
 
-    pub(super) const fn lifetime(&self) -> Lifetime {
+    pub(super) fn lifetime(&self) -> Lifetime {
         match self.stage {
+            Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
             _ if self.is_closed => Lifetime::Closed,
             Stage::Watching if !self.halves[0].is_plain && !self.halves[1].is_plain => {

@@ -82,6 +82,8 @@ const MAX_MESSAGE_BYTES: usize = 64 << 20;
 const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a closed flow is remembered, so that late packets begin no new one.
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -109,6 +111,7 @@ impl Shard {
         let limits = [
             OPENING_TIMEOUT,
             config.handshake_timeout,
+            CLOSING_TIMEOUT.min(config.handshake_timeout),
             ESTABLISHED_TIMEOUT,
             CLOSED_TIMEOUT,
         ];

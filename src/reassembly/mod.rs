@@ -7,4 +7,4 @@ mod table;
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
 pub use seq::SeqNumber;
 pub(crate) use table::direction;
-pub use table::{FlowIndex, FlowKey, FlowTable, Lifetime};
+pub use table::{FlowIndex, FlowKey, FlowTable, LIFETIMES, Lifetime};

@@ -88,6 +88,9 @@ fn endpoint(address: [u8; 16], port: u16) -> Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowIndex(u32);
 
+/// How many lifetimes there are.
+pub const LIFETIMES: usize = 5;
+
 /// How long a flow may stay without a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
@@ -95,6 +98,8 @@ pub enum Lifetime {
     Opening,
     /// A handshake is under way.
     Handshake,
+    /// A handshake was reset: late packets of the other side may tell more.
+    Closing,
     /// Anything else.
     Established,
     /// Reset, or closed by both sides: late packets only.
@@ -102,20 +107,10 @@ pub enum Lifetime {
 }
 
 impl Lifetime {
-    const ALL: [Self; 4] = [
-        Self::Opening,
-        Self::Handshake,
-        Self::Established,
-        Self::Closed,
-    ];
+    const ALL: [Self; LIFETIMES] = [Self::Opening, Self::Handshake, Self::Closing, Self::Established, Self::Closed];
 
     /// In which order the lists give up flows when the table is full: the cheapest to lose first.
-    const EVICTION: [Self; 4] = [
-        Self::Closed,
-        Self::Opening,
-        Self::Established,
-        Self::Handshake,
-    ];
+    const EVICTION: [Self; LIFETIMES] = [Self::Closed, Self::Opening, Self::Established, Self::Closing, Self::Handshake];
 }
 
 /// Flows, found by key, bounded in number.
@@ -124,8 +119,8 @@ pub struct FlowTable<V> {
     index: HashTable<u32>,
     entries: Vec<Entry<V>>,
     free: u32,
-    lists: [List; 4],
-    limits: [Duration; 4],
+    lists: [List; LIFETIMES],
+    limits: [Duration; LIFETIMES],
     capacity: usize,
     hasher: RandomState,
 }
@@ -156,15 +151,14 @@ const TOUCH_INTERVAL: Duration = Duration::from_millis(500);
 impl<V> FlowTable<V> {
     /// A table of at most `capacity` flows; `limits` are the lifetimes' durations, in the order of [`Lifetime`].
     #[must_use]
-    pub fn new(capacity: usize, limits: [Duration; 4]) -> Self {
+    pub fn new(capacity: usize, limits: [Duration; LIFETIMES]) -> Self {
         Self {
             index: HashTable::new(),
             entries: Vec::new(),
             free: NONE,
             lists: [List {
                 oldest: NONE,
-                newest: NONE,
-            }; 4],
+                newest: NONE }; LIFETIMES],
             limits,
             capacity: capacity.clamp(1, NONE as usize - 1),
             hasher: RandomState::default(),
@@ -366,12 +360,7 @@ pub(crate) const fn direction(goes_up: bool, first_went_up: bool) -> Direction {
 mod tests {
     use super::*;
 
-    const LIMITS: [Duration; 4] = [
-        Duration::from_secs(1),
-        Duration::from_secs(10),
-        Duration::from_secs(100),
-        Duration::from_secs(1),
-    ];
+    const LIMITS: [Duration; LIFETIMES] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(2), Duration::from_secs(100), Duration::from_secs(1)];
 
     fn key(port: u16) -> FlowKey {
         FlowKey {

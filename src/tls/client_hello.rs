@@ -14,6 +14,10 @@ pub struct ClientHello {
     pub session_id: Vec<u8>,
     /// `cipher_suites`.
     pub cipher_suites: Vec<CipherSuite>,
+    /// `cipher_specs` of an SSLv2 CLIENT-HELLO, 24 bits each: those below 0x10000 are cipher suites. `None` in a hello of TLS.
+    pub sslv2_cipher_specs: Option<Vec<u32>>,
+    /// Whether the hello was cut short, so that lists may lack their end.
+    pub is_partial: bool,
     /// The types of all extensions.
     pub extensions: Vec<ExtensionType>,
     /// The host name in `server_name` (RFC 6066 §3), control characters and bytes beyond UTF-8 replaced.
@@ -87,16 +91,14 @@ impl ClientHello {
         let (specs, session_id, _challenge) = (reader.u16()?, reader.u16()?, reader.u16()?);
         let specs = reader.take(usize::from(specs))?;
         let session_id = reader.take(usize::from(session_id))?.to_vec();
-        // Each spec has three bytes; those of SSL 3.0 and later begin with a zero.
-        let cipher_suites = specs
+        let sslv2_cipher_specs = specs
             .chunks_exact(3)
-            .filter(|spec| spec[0] == 0)
-            .map(|spec| CipherSuite(u16::from_be_bytes([spec[1], spec[2]])))
+            .map(|spec| u32::from_be_bytes([0, spec[0], spec[1], spec[2]]))
             .collect();
         Ok(Self {
             legacy_version,
             session_id,
-            cipher_suites,
+            sslv2_cipher_specs: Some(sslv2_cipher_specs),
             ..Self::default()
         })
     }
@@ -118,16 +120,52 @@ impl ClientHello {
             .any(|version| !is_grease(version.0) && version.is_tls13())
     }
 
-    /// JA3: MD5 over the lists of the hello, lower-case hexadecimal.
-    #[must_use]
-    pub fn ja3(&self) -> String {
-        fingerprint::ja3(self)
+    /// Reads what there is of a ClientHello's body that was cut short.
+    ///
+    /// What the cut goes through is left out, and so is all behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if not even the version is there.
+    pub fn read_partial(body: &[u8]) -> Result<Self, ReadError> {
+        let mut reader = Reader::new(body);
+        let mut this = Self {
+            legacy_version: ProtocolVersion(reader.u16()?),
+            is_partial: true,
+            ..Self::default()
+        };
+        let _cut = this.read_fields(&mut reader);
+        Ok(this)
     }
 
-    /// JA4 of a hello over TCP.
+    /// The fields behind the version, as far as they are there.
+    fn read_fields(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
+        reader.take(32)?; // random
+        self.session_id = reader.vector_u8()?.rest().to_vec();
+        self.cipher_suites = reader.vector_u16()?.u16_list().map(CipherSuite).collect();
+        reader.vector_u8()?; // compression methods
+        reader.u16()?; // length of the extensions
+        for (extension_type, data) in Extensions::new(reader.rest()) {
+            self.extensions.push(extension_type);
+            self.read_extension(extension_type, data)?;
+        }
+        Ok(())
+    }
+
+    /// JA3: MD5 over the lists of the hello, lower-case hexadecimal; `None` for a hello of SSLv2 or one that was cut short.
     #[must_use]
-    pub fn ja4(&self) -> String {
-        fingerprint::ja4(self, 't')
+    pub fn ja3(&self) -> Option<String> {
+        self.has_fingerprint().then(|| fingerprint::ja3(self))
+    }
+
+    /// JA4 of a hello over TCP; `None` as for [`ClientHello::ja3`].
+    #[must_use]
+    pub fn ja4(&self) -> Option<String> {
+        self.has_fingerprint().then(|| fingerprint::ja4(self, 't'))
+    }
+
+    const fn has_fingerprint(&self) -> bool {
+        !self.is_partial && self.sslv2_cipher_specs.is_none()
     }
 
     fn read_extension(
@@ -155,7 +193,9 @@ impl ClientHello {
             ExtensionType::SupportedGroups => {
                 self.groups = Some(reader.vector_u16()?.u16_list().map(NamedGroup).collect());
             }
-            ExtensionType::KeyShare => self.key_share_groups = Some(key_shares(&mut reader)?),
+            ExtensionType::KeyShare | DRAFT_KEY_SHARE => {
+                self.key_share_groups = Some(key_shares(&mut reader)?);
+            }
             ExtensionType::SignatureAlgorithms => {
                 self.signature_algorithms = Some(
                     reader
@@ -179,6 +219,9 @@ impl ClientHello {
         Ok(())
     }
 }
+
+/// What drafts of TLS 1.3 up to 22 called `key_share`; reserved since.
+pub(super) const DRAFT_KEY_SHARE: ExtensionType = ExtensionType(40);
 
 /// RFC 6066 §3: `ServerName server_name_list<1..2^16-1>`; the first host name counts.
 fn server_name(reader: &mut Reader<'_>) -> Result<Option<String>, ReadError> {

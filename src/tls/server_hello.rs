@@ -1,5 +1,6 @@
 //! ServerHello and HelloRetryRequest (RFC 8446 §4.1.3, §4.1.4).
 
+use super::client_hello::DRAFT_KEY_SHARE;
 use super::codec::{ReadError, Reader};
 use super::extension::{Extensions, protocol_names};
 use super::fingerprint;
@@ -135,7 +136,7 @@ impl ServerHello {
             ExtensionType::SupportedVersions => {
                 self.supported_version = Some(ProtocolVersion(reader.u16()?))
             }
-            ExtensionType::KeyShare => self.key_share_group = Some(NamedGroup(reader.u16()?)),
+            ExtensionType::KeyShare | DRAFT_KEY_SHARE => self.key_share_group = Some(NamedGroup(reader.u16()?)),
             ExtensionType::PreSharedKey => self.pre_shared_key = true,
             ExtensionType::SessionTicket => self.session_ticket = true,
             ExtensionType::ApplicationLayerProtocolNegotiation => {

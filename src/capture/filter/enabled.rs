@@ -110,3 +110,114 @@ const USUAL_LINK_TYPES: [LinkType; 6] = [
     LinkType(105),
     LinkType(127),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::capture::{Interface, PacketRecord};
+    use crate::time::Timestamp;
+
+    const ETHERNET: u32 = 1;
+    const RAW_IP: u32 = 101;
+    const USB: u32 = 189;
+
+    /// An IPv4 header with a TCP header's ports, `port` being the destination.
+    fn tcp(port: u16) -> Vec<u8> {
+        let mut packet = vec![0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0];
+        packet.extend([10, 0, 0, 1, 10, 0, 0, 2, 0xc0, 0]);
+        packet.extend(port.to_be_bytes());
+        packet.resize(40, 0);
+        packet
+    }
+
+    fn on_ethernet(packet: Vec<u8>) -> Vec<u8> {
+        [&[0; 12], &[0x08, 0x00][..], &packet].concat()
+    }
+
+    fn batch(packets: &[(u32, Vec<u8>)]) -> PacketBatch {
+        let mut batch = PacketBatch::default();
+        let link_types = [ETHERNET, RAW_IP, USB];
+        batch.interfaces = Arc::from(link_types.map(|link_type| Interface {
+            link_type: LinkType(link_type),
+            source: "a.pcap".into(),
+            name: None,
+        }));
+        for ((link_type, bytes), number) in packets.iter().zip(1..) {
+            let interface = link_types.iter().position(|known| known == link_type);
+            batch.packets.push(PacketRecord {
+                timestamp: Timestamp::default(),
+                number,
+                interface: interface.unwrap() as u32,
+                offset: batch.data.len() as u32,
+                captured_length: bytes.len() as u32,
+                wire_length: bytes.len() as u32,
+            });
+            batch.data.extend(bytes);
+        }
+        batch
+    }
+
+    fn numbers(batch: &PacketBatch) -> Vec<u64> {
+        batch.packets.iter().map(|packet| packet.number).collect()
+    }
+
+    #[test]
+    fn keeps_matching_packets_of_every_link_type() {
+        let mut batch = batch(&[
+            (ETHERNET, on_ethernet(tcp(443))),
+            (ETHERNET, on_ethernet(tcp(80))),
+            (RAW_IP, tcp(443)),
+            (RAW_IP, tcp(80)),
+            (RAW_IP, vec![]),
+        ]);
+        let mut filter = PacketFilter::compile("tcp dst port 443").ok().unwrap();
+        assert_eq!(filter.apply(&mut batch), 3);
+        assert_eq!(numbers(&batch), [1, 3]);
+        assert_eq!(filter.take_problems(), []);
+    }
+
+    #[test]
+    fn says_once_where_an_expression_makes_no_sense() {
+        let packets = [
+            (ETHERNET, on_ethernet(tcp(443))),
+            (USB, vec![0; 64]),
+            (USB, vec![0; 64]),
+        ];
+        let mut filter = PacketFilter::compile("ether[0] = 0").ok().unwrap();
+        let mut filter_wlan = PacketFilter::compile("wlan addr1 00:00:00:00:00:00")
+            .ok()
+            .unwrap();
+        assert_eq!(filter.apply(&mut batch(&packets[..1])), 0);
+        assert_eq!(filter_wlan.apply(&mut batch(&packets)), 3);
+        let texts: Vec<String> = filter_wlan
+            .take_problems()
+            .into_iter()
+            .map(|p| p.text)
+            .collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts[0].contains("matches nothing on link type 1: "),
+            "{texts:?}"
+        );
+    }
+
+    #[test]
+    fn rejects_an_expression_that_is_none() {
+        for expression in ["tcp port", "no such thing", "tcp\0"] {
+            let error = PacketFilter::compile(expression).err().unwrap();
+            let CaptureError::Filter { reason, .. } = &error else {
+                panic!("{error}");
+            };
+            assert!(!reason.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_empty_expression_matches_everything() {
+        let mut batch = batch(&[(ETHERNET, on_ethernet(tcp(443))), (USB, vec![1])]);
+        let mut filter = PacketFilter::compile("").ok().unwrap();
+        assert_eq!(filter.apply(&mut batch), 0);
+    }
+}
