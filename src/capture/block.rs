@@ -158,13 +158,35 @@ impl BlockReader {
                 self.wanted = parsed.wanted;
             }
             Err(malformed) => {
+                window.start = malformed.at;
+                self.refuse(window, malformed.fault, problems);
+            }
+        }
+    }
+
+    /// A record cannot be right: the file is broken, or just cut off if it ends before that record would.
+    fn refuse(&mut self, window: &Window, fault: Fault, problems: &mut Vec<Problem>) {
+        let there = (window.end - window.start) as u64;
+        match fault {
+            Fault::PacketTooLong { length, .. } if self.ends_within(length, there) => {
+                self.state = State::Ended;
+                problems.push(self.cut_off(window));
+            }
+            _ => {
                 self.state = State::Failed(CaptureError::Malformed {
                     file: Arc::clone(&self.file),
-                    position: self.position(malformed.at),
-                    fault: malformed.fault,
+                    position: self.position(window.start),
+                    fault,
                 });
             }
         }
+    }
+
+    /// Whether the input ends before a record of `length` bytes would, of which some are `there`.
+    fn ends_within(&mut self, length: u32, there: u64) -> bool {
+        let missing = u64::from(length).saturating_sub(there).min(MAX_LOOK_AHEAD);
+        let rest = io::copy(&mut (&mut self.input).take(missing), &mut io::sink());
+        rest.is_ok_and(|rest| rest < missing)
     }
 
     /// No more bytes: says so if a record was still to come.
@@ -218,6 +240,9 @@ impl BlockReader {
         }
     }
 }
+
+/// How far to read on for the end of a file whose next record is impossibly long: a compressed file may hold much.
+const MAX_LOOK_AHEAD: u64 = 64 << 20;
 
 fn is_empty(batch: &PacketBatch) -> bool {
     batch.packets.is_empty() && batch.secrets.is_empty()

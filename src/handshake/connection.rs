@@ -107,16 +107,17 @@ impl Connection {
         self.tracker.note_truncated();
     }
 
+    /// Notes that no more bytes will come.
+    pub fn handle_end(&mut self) {
+        for direction in [Direction::Forward, Direction::Reverse] {
+            self.streams[direction.index()].give_up_message(&mut self.tracker, direction);
+        }
+    }
+
     /// Whether nothing that comes can change what will be told.
     #[must_use]
     pub const fn is_decided(&self) -> bool {
         self.tracker.is_decided()
-    }
-
-    /// Whether the connection was reset, so that what is still under way will come soon or not at all.
-    #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.tracker.is_closing()
     }
 
     /// Whether the connection was reset, so that what is still under way will come soon or not at all.
@@ -167,7 +168,7 @@ impl Connection {
     fn handle_gap(&mut self, direction: Direction, missing: u32) {
         self.tracker.handle_gap(direction, missing);
         let stream = &mut self.streams[direction.index()];
-        stream.messages.clear();
+        stream.give_up_message(&mut self.tracker, direction);
         stream.alert = [None; 2];
         match stream.state {
             StreamState::Ignored => {}
@@ -232,7 +233,7 @@ impl Connection {
             Ok(hello) => {
                 stream.state = StreamState::InPlace;
                 self.tracker
-                    .handle_client_hello(direction, hello, start, now);
+                    .handle_client_hello(direction, hello, start);
                 self.tracker.note_sslv2();
                 self.read_records(direction, rest, arrival, now);
             }
@@ -279,13 +280,13 @@ impl Stream {
         let start = self.record_start.unwrap_or(arrival);
         match piece.header.content_type {
             ContentType::Handshake if !tracker.is_encrypted(direction) => {
-                self.handle_fragment(tracker, direction, piece.bytes, start, arrival, now);
+                self.handle_fragment(tracker, direction, piece.bytes, start, arrival);
             }
             ContentType::Alert if !tracker.is_encrypted(direction) && piece.header.length == 2 => {
                 self.handle_alert(tracker, direction, piece, now);
             }
             ContentType::ChangeCipherSpec if piece.is_last => {
-                tracker.handle_change_cipher_spec(direction, now)
+                tracker.handle_change_cipher_spec(direction)
             }
             ContentType::ChangeCipherSpec => {}
             content_type => {
@@ -310,7 +311,6 @@ impl Stream {
         bytes: &[u8],
         record_start: Arrival,
         arrival: Arrival,
-        now: Arrival,
     ) {
         // The first message of a record begins with the record's header.
         let mut start = if self.messages.is_open() {
@@ -319,10 +319,18 @@ impl Stream {
             record_start
         };
         self.messages.push(bytes, &mut |message: Message<'_>| {
-            tracker.handle_message(direction, message, start, now);
+            tracker.handle_message(direction, message, start);
             start = arrival;
         });
         self.message_start = Some(start);
+    }
+
+    /// The rest of the message under way will not come: what there is of a hello still tells something.
+    fn give_up_message(&mut self, tracker: &mut Tracker, direction: Direction) {
+        if let (Some(message), Some(start)) = (self.messages.partial(), self.message_start) {
+            tracker.handle_partial_message(direction, message, start);
+        }
+        self.messages.clear();
     }
 
     fn handle_alert(

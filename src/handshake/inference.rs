@@ -18,7 +18,7 @@ use crate::reassembly::Arrival;
 use crate::time::Timestamp;
 use crate::tls::AlertDescription;
 
-use super::connection::{Close, End};
+use super::connection::End;
 use super::padding::{Lengths, Padding};
 use super::tracker::{Sight, Sighting, Tracker};
 

@@ -334,7 +334,7 @@ impl<'t> Reporter<'t> {
         let server = self.tracker.server_hello.as_ref();
         Fingerprint {
             ja3: client.and_then(|hello| hello.ja3()),
-            ja3s: server.map(|(hello, _)| hello.ja3s()),
+            ja3s: server.and_then(|(hello, _)| hello.ja3s()),
             ja4: client.and_then(|hello| hello.ja4()),
         }
     }

@@ -157,11 +157,6 @@ impl Tracker {
         self.peers.iter().any(|peer| peer.has_reset)
     }
 
-    /// Whether the connection was reset, so that the rest will come soon or not at all.
-    pub(super) fn is_closing(&self) -> bool {
-        self.peers.iter().any(|peer| peer.has_reset)
-    }
-
     pub(super) const fn has_hello(&self) -> bool {
         self.client.is_some()
     }
@@ -254,7 +249,6 @@ impl Tracker {
         sender: Direction,
         message: Message<'_>,
         start: Arrival,
-        now: Arrival,
     ) {
         if message.handshake_type.0 < 64 {
             self.messages |= 1 << message.handshake_type.0;
@@ -264,7 +258,7 @@ impl Tracker {
             (HandshakeType::ClientHello, Some(body)) => match ClientHello::read(body) {
                 Ok(hello) => {
                     self.hello_length = self.hello_length.max(message.length);
-                    return self.handle_client_hello(sender, hello, start, now);
+                    return self.handle_client_hello(sender, hello, start);
                 }
                 Err(_) => self.client = self.client.or(Some(sender)),
             },
@@ -295,12 +289,26 @@ impl Tracker {
         self.progress(sender);
     }
 
+    /// Part of a message came, and the rest will not.
+    pub(super) fn handle_partial_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
+        match (message.handshake_type, message.body) {
+            (HandshakeType::ClientHello, Some(body)) if self.client_hello.is_none() => {
+                if let Ok(hello) = ClientHello::read_partial(body)
+                    && hello.legacy_version.is_plausible()
+                {
+                    self.handle_client_hello(sender, hello, start);
+                }
+            }
+            (HandshakeType::ServerHello, _) => self.client = self.client.or(Some(sender.flip())),
+            _ => {}
+        }
+    }
+
     pub(super) fn handle_client_hello(
         &mut self,
         sender: Direction,
         hello: ClientHello,
         start: Arrival,
-        _now: Arrival,
     ) {
         if self.client_hello.is_none() {
             self.client = Some(sender);
@@ -338,7 +346,7 @@ impl Tracker {
         self.progress(sender);
     }
 
-    pub(super) fn handle_change_cipher_spec(&mut self, sender: Direction, _now: Arrival) {
+    pub(super) fn handle_change_cipher_spec(&mut self, sender: Direction) {
         self.peers[sender.index()].change_cipher_spec = true;
         self.note(sender, 'I');
         self.progress(sender);

@@ -1,6 +1,7 @@
 //! One TCP connection: what is remembered of it, and when TLS begins on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decode::Segment;
 use crate::flow::Direction;
@@ -42,7 +43,12 @@ pub(super) struct Open {
     pub(super) vlan: Vec<u16>,
     /// Bytes that it holds, as last counted.
     pub(super) held: usize,
+    /// When it last made progress.
+    last_news: Timestamp,
 }
+
+/// How long segments sent again may keep a handshake open: TCP gives up a connection after some 100 s (RFC 1122 §4.2.3.5).
+const MAX_RETRANSMISSION: Duration = Duration::from_secs(100);
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
@@ -71,7 +77,7 @@ impl Flow {
     }
 
     pub(super) fn lifetime(&self) -> Lifetime {
-        match self.stage {
+        match &self.stage {
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
             _ if self.is_closed => Lifetime::Closed,
@@ -172,7 +178,7 @@ impl Flow {
         }
     }
 
-    /// Feeds a segment to the handshake under way; true if it brought anything new.
+    /// Feeds a segment to the handshake under way; true if it shows that somebody still tries to go on.
     pub(super) fn feed(
         &mut self,
         direction: Direction,
@@ -224,7 +230,13 @@ impl Flow {
         if segment.flags.rst {
             has_news |= connection.handle_close(direction, Close::Rst, at);
         }
-        has_news
+        if has_news {
+            open.last_news = at.time;
+        }
+        // A segment sent again is no progress, but no silence either: its sender has not given up yet. A keep-alive is.
+        let is_sent_again = segment.wire_length > 1
+            && at.time.checked_since(open.last_news).is_none_or(|since| since < MAX_RETRANSMISSION);
+        has_news || is_sent_again
     }
 
     /// Delivers what is held, with gaps where bytes lack: nothing more will come.
@@ -238,6 +250,7 @@ impl Flow {
                 open.connection.handle_chunk(direction, chunk, now)
             });
         }
+        open.connection.handle_end();
     }
 
     /// Gives back what the connection holds.
@@ -275,6 +288,7 @@ impl Flow {
             source: Arc::clone(source),
             vlan: segment.vlan.ids().to_vec(),
             held: 0,
+            last_news: at.time,
         }));
     }
 }

@@ -102,6 +102,13 @@ impl Defragmenter {
         !self.buffer.is_empty() || self.skipping.is_some()
     }
 
+    /// The message under way, as far as it came; `None` between messages and where its body is not kept.
+    #[must_use]
+    pub fn partial(&self) -> Option<Message<'_>> {
+        let header = Header::read(&self.buffer)?;
+        Some(header.message(self.buffer.get(HEADER_LENGTH..)))
+    }
+
     /// Bytes held for the message under way.
     #[must_use]
     pub const fn held(&self) -> usize {

@@ -94,10 +94,10 @@ impl ServerHello {
         self.supported_version.unwrap_or(self.legacy_version)
     }
 
-    /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal.
+    /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal; `None` for a SERVER-HELLO of SSLv2.
     #[must_use]
-    pub fn ja3s(&self) -> String {
-        fingerprint::ja3s(self)
+    pub fn ja3s(&self) -> Option<String> {
+        (self.legacy_version != ProtocolVersion::SSLv2).then(|| fingerprint::ja3s(self))
     }
 
     /// Drafts 18 to 21 of TLS 1.3 have neither session identifier nor compression method.

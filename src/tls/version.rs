@@ -9,6 +9,12 @@ impl ProtocolVersion {
         self.0 == Self::TLSv1_3.0 || self.draft().is_some()
     }
 
+    /// Whether a TLS hello may name this version: SSL 3.0 to TLS 1.3, or a draft.
+    #[must_use]
+    pub const fn is_plausible(self) -> bool {
+        (self.0 >= Self::SSLv3.0 && self.0 <= Self::TLSv1_3.0) || self.draft().is_some()
+    }
+
     /// The number of a draft of TLS 1.3: `0x7f1c` is draft 28; `0xfb1a` Facebook's variant of draft 26.
     #[must_use]
     pub const fn draft(self) -> Option<u8> {

@@ -259,6 +259,9 @@ struct TlsLine<'a> {
     offered_versions: Option<Codes<'a, ProtocolVersion>>,
     /// The cipher suites that the client offers, GREASE included.
     offered_cipher_suites: Option<Codes<'a, CipherSuite>>,
+    /// The cipher specs of an SSLv2 CLIENT-HELLO, 24 bits each; only for such hellos.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sslv2_cipher_specs: Option<&'a [u32]>,
     /// The groups that the client offers, GREASE included.
     offered_groups: Option<Codes<'a, NamedGroup>>,
     /// The groups of the client's key shares, GREASE included.
@@ -316,6 +319,7 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             group_code: tls.group.map(CodePoint::code),
             offered_versions: tls.offered_versions.as_deref().map(Codes),
             offered_cipher_suites: tls.offered_cipher_suites.as_deref().map(Codes),
+            sslv2_cipher_specs: tls.sslv2_cipher_specs.as_deref(),
             offered_groups: tls.offered_groups.as_deref().map(Codes),
             key_share_groups: tls.key_share_groups.as_deref().map(Codes),
             signature_algorithms: tls.signature_algorithms.as_deref().map(Codes),
