@@ -8,3 +8,8 @@ pub mod sink;
 pub mod stats;
 pub mod time;
 pub mod tls;
+pub mod decode;
+pub mod reassembly;
+pub mod handshake;
+pub mod observer;
+pub mod pipeline;

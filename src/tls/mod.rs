@@ -1,10 +1,29 @@
 //! Bytes to records to messages: no TCP, no time, no flow.
 
+mod client_hello;
+mod codec;
 mod codepoints;
+mod detect;
+mod extension;
 mod fingerprint;
+mod message;
+mod record;
+mod server_hello;
+mod server_messages;
+mod version;
 
+pub use client_hello::ClientHello;
+pub use codec::{ReadError, Reader};
 pub use codepoints::{
-    AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType,
-    NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
+    AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup, ProtocolVersion,
+    SignatureScheme, is_grease,
 };
+pub use detect::{Detection, detect, is_hello_amid_stream};
+pub use extension::Extensions;
 pub use fingerprint::Fingerprint;
+pub use message::{Defragmenter, MAX_MESSAGE, Message};
+pub use record::{HEADER_LENGTH, MAX_FRAGMENT, Piece, RecordHeader, RecordReader};
+pub use server_hello::ServerHello;
+pub use server_messages::{
+    MAX_CERTIFICATES, read_certificate_authorities, read_certificate_list, read_key_exchange_group,
+};

@@ -1,0 +1,251 @@
+//! Certificates and chains seen before, so that each is parsed once.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::{Certificate, CertificateFacts};
+use crate::event::CertificateChain;
+
+/// How many certificates of one message are kept; those after them are dropped.
+///
+/// OpenSSL goes no deeper by default. Honest chains hold two to five; a few
+/// servers send a whole bundle of roots by mistake.
+pub const MAX_CHAIN_LENGTH: usize = 100;
+
+/// Bytes that either half of either table may hold, so four times this in all.
+///
+/// Holds about 1,000 different leaves with their issuers: more than most networks
+/// show in the time it takes to see them again, and little beside the flow table.
+const MAX_BYTES: usize = 4 << 20;
+
+/// What an entry costs beside its contents: table slot, reference counts, allocations. A guess on the safe side.
+const ENTRY_BYTES: usize = 512;
+
+/// Parsed chains, shared between all handshakes that show the same bytes.
+///
+/// Bounded, and keyed by the bytes themselves: an entry found is compared in
+/// full, so that no collision can mix up two chains. What is found or forgotten
+/// changes nothing but the time that an answer takes.
+#[derive(Debug, Default)]
+pub struct ChainCache {
+    hasher: RandomState,
+    chains: Generations<CertificateChain>,
+    certificates: Generations<Arc<Certificate>>,
+}
+
+impl ChainCache {
+    /// An empty cache.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The chain of these DER certificates, of which at most [`MAX_CHAIN_LENGTH`] are kept.
+    ///
+    /// A chain seen recently is found without parsing or allocating anything.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tlscope::certificate::ChainCache;
+    ///
+    /// let mut cache = ChainCache::new();
+    /// let first = cache.chain([&b"leaf"[..], b"issuer"].into_iter());
+    /// let again = cache.chain([&b"leaf"[..], b"issuer"].into_iter());
+    /// assert_eq!(first.len(), 2);
+    /// assert!(Arc::ptr_eq(&first, &again));
+    /// ```
+    pub fn chain<'a>(
+        &mut self,
+        certificates: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> CertificateChain {
+        let certificates = certificates.take(MAX_CHAIN_LENGTH);
+        let hash = self.hash(certificates.clone());
+        let is_same = |chain: &CertificateChain| {
+            let shown = chain.iter().map(|certificate| &*certificate.der);
+            shown.eq(certificates.clone())
+        };
+        if let Some(chain) = self.chains.find(hash, is_same) {
+            return chain;
+        }
+        let chain: CertificateChain = certificates.map(|der| self.certificate(der)).collect();
+        let bytes = chain.iter().map(|certificate| size(certificate)).sum();
+        self.chains.insert(hash, chain.clone(), bytes);
+        chain
+    }
+
+    fn certificate(&mut self, der: &[u8]) -> Arc<Certificate> {
+        let hash = self.hash([der].into_iter());
+        if let Some(certificate) = self.certificates.find(hash, |known| *known.der == *der) {
+            return certificate;
+        }
+        let certificate = Arc::new(Certificate::from_der(der));
+        self.certificates
+            .insert(hash, Arc::clone(&certificate), size(&certificate));
+        certificate
+    }
+
+    fn hash<'a>(&self, certificates: impl Iterator<Item = &'a [u8]>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for der in certificates {
+            hasher.write_usize(der.len());
+            hasher.write(der);
+        }
+        hasher.finish()
+    }
+}
+
+/// Bytes that a certificate holds in memory, about.
+fn size(certificate: &Certificate) -> usize {
+    let facts = |facts: &CertificateFacts| {
+        let texts = facts.subject.len() + facts.issuer.len() + facts.serial.len();
+        let names = facts
+            .dns_names
+            .iter()
+            .map(|name| name.len() + 32)
+            .sum::<usize>();
+        texts + names + facts.ip_addresses.len() * size_of::<std::net::IpAddr>()
+    };
+    certificate.der.len() + certificate.facts.as_ref().map_or(0, facts)
+}
+
+/// A bounded table that forgets by halves: what was not used while a new half filled up is dropped with the old one.
+#[derive(Debug)]
+struct Generations<T> {
+    new: HashTable<Entry<T>>,
+    old: HashTable<Entry<T>>,
+    new_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    hash: u64,
+    bytes: usize,
+    value: T,
+}
+
+impl<T> Default for Generations<T> {
+    fn default() -> Self {
+        Self {
+            new: HashTable::new(),
+            old: HashTable::new(),
+            new_bytes: 0,
+        }
+    }
+}
+
+impl<T: Clone> Generations<T> {
+    fn find(&mut self, hash: u64, is_same: impl Fn(&T) -> bool) -> Option<T> {
+        let is_wanted = |entry: &Entry<T>| entry.hash == hash && is_same(&entry.value);
+        if let Some(entry) = self.new.find(hash, is_wanted) {
+            return Some(entry.value.clone());
+        }
+        let (entry, _) = self.old.find_entry(hash, is_wanted).ok()?.remove();
+        let value = entry.value.clone();
+        self.push(entry);
+        Some(value)
+    }
+
+    fn insert(&mut self, hash: u64, value: T, bytes: usize) {
+        let bytes = bytes + ENTRY_BYTES;
+        self.push(Entry { hash, bytes, value });
+    }
+
+    fn push(&mut self, entry: Entry<T>) {
+        if entry.bytes > MAX_BYTES {
+            return;
+        }
+        if self.new_bytes + entry.bytes > MAX_BYTES {
+            self.old = std::mem::take(&mut self.new);
+            self.new_bytes = 0;
+        }
+        self.new_bytes += entry.bytes;
+        self.new
+            .insert_unique(entry.hash, entry, |entry| entry.hash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(cache: &mut ChainCache, certificates: &[&[u8]]) -> CertificateChain {
+        cache.chain(certificates.iter().copied())
+    }
+
+    #[test]
+    fn the_same_bytes_give_the_same_chain_and_certificates() {
+        let mut cache = ChainCache::new();
+        let first = chain(&mut cache, &[b"a", b"ca"]);
+        assert!(Arc::ptr_eq(&first, &chain(&mut cache, &[b"a", b"ca"])));
+        let other = chain(&mut cache, &[b"b", b"ca"]);
+        assert!(Arc::ptr_eq(&first[1], &other[1]));
+        assert_eq!(*other[0].der, *b"b");
+    }
+
+    #[test]
+    fn where_one_certificate_ends_matters() {
+        let mut cache = ChainCache::new();
+        for certificates in [
+            &[&b"ab"[..], b"c"][..],
+            &[b"a", b"bc"],
+            &[b"abc"],
+            &[b"ab"],
+            &[],
+            &[b""],
+        ] {
+            let chain = chain(&mut cache, certificates);
+            assert!(
+                chain
+                    .iter()
+                    .map(|certificate| &*certificate.der)
+                    .eq(certificates.iter().copied())
+            );
+        }
+    }
+
+    #[test]
+    fn equal_hashes_do_not_mix_up_chains() {
+        let mut table = Generations::default();
+        table.insert(7, "one", 0);
+        table.insert(7, "two", 0);
+        assert_eq!(table.find(7, |&value| value == "two"), Some("two"));
+        assert_eq!(table.find(7, |&value| value == "one"), Some("one"));
+        assert_eq!(table.find(7, |&value| value == "three"), None);
+    }
+
+    #[test]
+    fn a_chain_is_cut_at_its_bound() {
+        let certificates = vec![&b"a"[..]; MAX_CHAIN_LENGTH + 1];
+        assert_eq!(
+            chain(&mut ChainCache::new(), &certificates).len(),
+            MAX_CHAIN_LENGTH
+        );
+    }
+
+    #[test]
+    fn the_unused_is_forgotten_and_the_used_is_kept() {
+        let mut table = Generations::default();
+        let fill = MAX_BYTES / 4 - ENTRY_BYTES;
+        for key in 0..100 {
+            table.insert(key, key, fill);
+            assert_eq!(table.find(0, |&value| value == 0), Some(0));
+            assert!(table.new.len() <= 4 && table.old.len() <= 4);
+        }
+        assert_eq!(table.find(1, |&value| value == 1), None);
+        assert_eq!(table.find(99, |&value| value == 99), Some(99));
+    }
+
+    #[test]
+    fn what_is_larger_than_the_table_is_not_kept() {
+        let mut table = Generations::default();
+        table.insert(1, 1, 0);
+        table.insert(2, 2, MAX_BYTES);
+        assert_eq!(table.find(1, |&value| value == 1), Some(1));
+        assert_eq!(table.find(2, |&value| value == 2), None);
+    }
+}

@@ -1,0 +1,338 @@
+//! What is wrong with a chain at a given moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Certificate, CertificateFacts, hostname};
+use crate::event::{ErrorType, Finding, Side};
+use crate::time::Timestamp;
+
+const DAY: i64 = 86_400;
+
+/// What is wrong, at the moment `at`, with the chain that `side` showed; leaf first.
+///
+/// - [`ErrorType::CertExpired`], [`ErrorType::CertNotYetValid`] and
+///   [`ErrorType::NearExpiry`] (valid for at most `near_expiry` more) for each
+///   certificate. Both ends of validity are inclusive, in whole seconds (RFC 5280 §4.1.2.5).
+/// - [`ErrorType::HostnameMismatch`] for a server's leaf that is not valid for
+///   `server_name`, where that is known.
+/// - [`ErrorType::SelfSigned`] for a leaf, see [`CertificateFacts::self_signed`].
+///
+/// A certificate that does not parse has no findings. Nothing is allocated
+/// unless something is wrong.
+#[must_use]
+pub fn findings(
+    chain: &[Arc<Certificate>],
+    side: Side,
+    server_name: Option<&str>,
+    at: Timestamp,
+    near_expiry: Duration,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, certificate) in chain.iter().enumerate() {
+        let Ok(facts) = &certificate.facts else {
+            continue;
+        };
+        let mut add = |error_type, detail| {
+            let subject = facts.subject.clone();
+            findings.push(Finding {
+                error_type,
+                side,
+                detail,
+                subject,
+            });
+        };
+        if let Some((error_type, detail)) = validity(facts, at, near_expiry) {
+            add(error_type, place(index, chain.len(), detail));
+        }
+        if index > 0 {
+            continue;
+        }
+        if let Some(name) = server_name.filter(|_| side == Side::Server)
+            && !hostname::is_valid_for(certificate, facts, name)
+        {
+            add(ErrorType::HostnameMismatch, mismatch(facts, name));
+        }
+        if facts.self_signed {
+            add(ErrorType::SelfSigned, "signed by its own key".to_owned());
+        }
+    }
+    findings
+}
+
+/// Says which certificate is meant, unless it is the leaf.
+fn place(index: usize, length: usize, detail: String) -> String {
+    match index {
+        0 => detail,
+        _ => format!("certificate {} of {length} {detail}", index + 1),
+    }
+}
+
+fn validity(
+    facts: &CertificateFacts,
+    at: Timestamp,
+    near_expiry: Duration,
+) -> Option<(ErrorType, String)> {
+    let at = at.as_nanoseconds().div_euclid(1_000_000_000);
+    let near_expiry = i64::try_from(near_expiry.as_secs()).unwrap_or(i64::MAX);
+    let left = facts.not_after.saturating_sub(at);
+    let early = facts.not_before.saturating_sub(at);
+    if left < 0 {
+        let detail = format!("expired {} before this handshake", span(-left));
+        Some((ErrorType::CertExpired, detail))
+    } else if early > 0 {
+        let detail = format!("not valid until {} after this handshake", span(early));
+        Some((ErrorType::CertNotYetValid, detail))
+    } else if left <= near_expiry && near_expiry > 0 {
+        let detail = format!("expires {} after this handshake", span(left));
+        Some((ErrorType::NearExpiry, detail))
+    } else {
+        None
+    }
+}
+
+/// A time for people: `3.2 days`, or a smaller unit under a day.
+fn span(seconds: i64) -> String {
+    let (unit, name) = match seconds {
+        DAY.. => (DAY, "days"),
+        3_600.. => (3_600, "hours"),
+        60.. => (60, "minutes"),
+        _ => return format!("{seconds} s"),
+    };
+    format!("{:.1} {name}", seconds as f64 / unit as f64)
+}
+
+fn mismatch(facts: &CertificateFacts, server_name: &str) -> String {
+    const SHOWN: usize = 3; // a clause for people: the event lists all of them
+    let addresses = facts.ip_addresses.iter().map(ToString::to_string);
+    let mut names = facts.dns_names.iter().cloned().chain(addresses);
+    let mut shown: Vec<String> = names
+        .by_ref()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if shown.is_empty() {
+        return format!(
+            "not valid for `{server_name}`: it has no alternative name, and a common name alone does not count"
+        );
+    }
+    let more = names.count() + facts.names_omitted;
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    format!(
+        "not valid for `{server_name}`, only for {}",
+        shown.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::support::{Template, common_name, dns_names, ip_addresses, rsa_key};
+    use super::*;
+
+    const MONTH: Duration = Duration::from_secs(30 * 86_400);
+    const START: i64 = 1_767_225_600; // 2026-01-01, when the template becomes valid
+    const END: i64 = 1_798_761_600; // 2027-01-01
+
+    fn chain(templates: &[Template]) -> Vec<Arc<Certificate>> {
+        templates
+            .iter()
+            .map(|template| Arc::new(template.certificate()))
+            .collect()
+    }
+
+    fn valid_for(extension: Vec<u8>) -> Vec<Arc<Certificate>> {
+        chain(&[Template {
+            extensions: vec![extension],
+            ..Template::default()
+        }])
+    }
+
+    /// Each finding as `type: detail`.
+    fn texts(chain: &[Arc<Certificate>], server_name: Option<&str>, at: i64) -> Vec<String> {
+        let at = Timestamp::from_seconds(at);
+        let findings = findings(chain, Side::Server, server_name, at, MONTH);
+        findings
+            .iter()
+            .map(|finding| format!("{}: {}", finding.error_type, finding.detail))
+            .collect()
+    }
+
+    #[test]
+    fn both_ends_of_validity_are_inclusive() {
+        let chain = chain(&[Template::default()]);
+        let none: [&str; 0] = [];
+        assert_eq!(texts(&chain, None, START), none);
+        assert_eq!(
+            texts(&chain, None, START - 1),
+            ["cert_not_yet_valid: not valid until 1 s after this handshake"]
+        );
+        assert_eq!(
+            texts(&chain, None, END),
+            ["near_expiry: expires 0 s after this handshake"]
+        );
+        assert_eq!(
+            texts(&chain, None, END + 1),
+            ["cert_expired: expired 1 s before this handshake"]
+        );
+        let late_in_the_second = Timestamp::from_nanoseconds(END * 1_000_000_000 + 999_999_999);
+        let findings = findings(
+            &chain,
+            Side::Client,
+            None,
+            late_in_the_second,
+            Duration::ZERO,
+        );
+        assert_eq!(findings, []);
+    }
+
+    #[test]
+    fn times_are_told_in_a_unit_that_fits() {
+        let chain = chain(&[Template::default()]);
+        assert_eq!(
+            texts(&chain, None, END + 276_480),
+            ["cert_expired: expired 3.2 days before this handshake"]
+        );
+        assert_eq!(
+            texts(&chain, None, END - 5_400),
+            ["near_expiry: expires 1.5 hours after this handshake"]
+        );
+        assert_eq!(
+            texts(&chain, None, END - 90),
+            ["near_expiry: expires 1.5 minutes after this handshake"]
+        );
+    }
+
+    #[test]
+    fn near_expiry_begins_where_it_was_asked_to() {
+        let chain = chain(&[Template::default()]);
+        let month = 30 * DAY;
+        assert_eq!(texts(&chain, None, END - month).len(), 1);
+        assert_eq!(texts(&chain, None, END - month - 1).len(), 0);
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_the_leaf_is_named() {
+        let ca = Template {
+            subject: common_name("ca"),
+            not_after: "20260201000000Z",
+            ..Template::default()
+        };
+        let chain = chain(&[Template::default(), ca]);
+        let at = Timestamp::from_seconds(START + 41 * DAY);
+        let findings = findings(&chain, Side::Client, None, at, MONTH);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(
+            findings[0].detail,
+            "certificate 2 of 2 expired 10.0 days before this handshake"
+        );
+        assert_eq!(
+            (findings[0].subject.as_str(), findings[0].side),
+            ("CN=ca", Side::Client)
+        );
+    }
+
+    #[test]
+    fn a_server_is_held_to_the_name_it_was_asked_for() {
+        let chain = valid_for(dns_names([
+            "example.org",
+            "*.example.org",
+            "a.test",
+            "b.test",
+        ]));
+        let none: [&str; 0] = [];
+        assert_eq!(texts(&chain, Some("EXAMPLE.org."), START), none);
+        assert_eq!(texts(&chain, Some("www.example.org"), START), none);
+        assert_eq!(texts(&chain, None, START), none);
+        assert_eq!(
+            texts(&chain, Some("192.0.2.1"), START),
+            [
+                "hostname_mismatch: not valid for `192.0.2.1`, only for `example.org`, `*.example.org`, `a.test`, 1 more"
+            ]
+        );
+        let client = findings(
+            &chain,
+            Side::Client,
+            Some("c.test"),
+            Timestamp::from_seconds(START),
+            MONTH,
+        );
+        assert_eq!(client, []);
+    }
+
+    #[test]
+    fn addresses_match_addresses_alone() {
+        let mut v6 = [0; 16];
+        v6[15] = 1;
+        let chain = valid_for(ip_addresses(&[&[192, 0, 2, 1], &v6]));
+        let none: [&str; 0] = [];
+        assert_eq!(texts(&chain, Some("192.0.2.1"), START), none);
+        assert_eq!(texts(&chain, Some("::1"), START), none);
+        assert_eq!(
+            texts(&chain, Some("192.0.2.2"), START),
+            ["hostname_mismatch: not valid for `192.0.2.2`, only for `192.0.2.1`, `::1`"]
+        );
+        let chain = valid_for(dns_names(["192.0.2.1"]));
+        assert_eq!(texts(&chain, Some("192.0.2.1"), START).len(), 1);
+    }
+
+    #[test]
+    fn a_common_name_alone_is_not_a_match() {
+        let chain = chain(&[Template {
+            subject: common_name("example.org"),
+            ..Template::default()
+        }]);
+        assert_eq!(
+            texts(&chain, Some("example.org"), START),
+            [
+                "hostname_mismatch: not valid for `example.org`: it has no alternative name, and a common name alone does not count"
+            ]
+        );
+    }
+
+    #[test]
+    fn names_beyond_the_bound_count() {
+        let names: Vec<String> = (0..super::super::MAX_NAMES + 2)
+            .map(|index| format!("n{index}.test"))
+            .collect();
+        let chain = valid_for(dns_names(names.iter().map(String::as_str)));
+        let none: [&str; 0] = [];
+        assert_eq!(texts(&chain, names.last().map(String::as_str), START), none);
+        assert_eq!(texts(&chain, Some("other.test"), START).len(), 1);
+    }
+
+    #[test]
+    fn a_leaf_signed_by_its_own_key_is_found_and_a_root_is_not() {
+        let root = || Template {
+            subject: common_name("ca"),
+            key: rsa_key(1024), // not judged: equal names decide
+            ..Template::default()
+        };
+        assert_eq!(
+            texts(&chain(&[root()]), None, START),
+            ["self_signed: signed by its own key"]
+        );
+        assert_eq!(
+            texts(&chain(&[Template::default(), root()]), None, START).len(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_malformed_leaf_has_no_findings() {
+        let chain = [Arc::new(Certificate::from_der(b"junk"))];
+        assert_eq!(texts(&chain, Some("example.org"), START).len(), 0);
+    }
+
+    #[test]
+    fn extreme_moments_do_not_overflow() {
+        let chain = chain(&[Template::default()]);
+        for at in [Timestamp::MIN, Timestamp::MAX] {
+            assert_eq!(
+                findings(&chain, Side::Server, None, at, Duration::MAX).len(),
+                1
+            );
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! DER to facts, by x509-parser where it is right and by hand where it is not.
+
+use std::net::IpAddr;
+
+use x509_parser::certificate::{X509Certificate, X509CertificateParser};
+use x509_parser::error::X509Error;
+use x509_parser::nom::error::ErrorKind;
+use x509_parser::nom::{Err, Parser};
+
+use super::der::{self, Elements};
+use super::{CertificateFacts, algorithm, name};
+
+/// How many alternative names of one certificate are kept.
+///
+/// The largest known in honest use, those of content delivery networks, hold a
+/// few hundred; a name of two bytes costs over twenty times that once kept.
+pub const MAX_NAMES: usize = 2000;
+
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13]; // 2.5.29.19
+const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11]; // 2.5.29.17
+const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e]; // 2.5.29.14
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23]; // 2.5.29.35
+
+pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
+    let certificate = read(der)?;
+    let subject = certificate.subject().as_raw();
+    let issuer = certificate.issuer().as_raw();
+    let names = |raw| name::distinguished_name(raw).ok_or("malformed name");
+    let mut facts = CertificateFacts {
+        subject: names(subject)?,
+        common_name: name::common_name(subject),
+        issuer: names(issuer)?,
+        issuer_common_name: name::common_name(issuer),
+        serial: serial(certificate.raw_serial()),
+        not_before: certificate.validity().not_before.timestamp(),
+        not_after: certificate.validity().not_after.timestamp(),
+        dns_names: Vec::new(),
+        ip_addresses: Vec::new(),
+        names_omitted: 0,
+        key: algorithm::key(certificate.public_key()),
+        signature_algorithm: algorithm::signature(&certificate.signature_algorithm),
+        self_signed: is_self_signed(&certificate),
+        is_ca: is_ca(&certificate),
+    };
+    for name in alternative_names(&certificate) {
+        facts.keep(name);
+    }
+    Ok(facts)
+}
+
+impl CertificateFacts {
+    fn keep(&mut self, name: AlternativeName<'_>) {
+        if self.dns_names.len() + self.ip_addresses.len() >= MAX_NAMES {
+            self.names_omitted += 1;
+            return;
+        }
+        match name {
+            AlternativeName::Dns(name) => self.dns_names.push(name::ascii(name)),
+            AlternativeName::Ip(address) => self.ip_addresses.push(address),
+        }
+    }
+}
+
+/// Extensions stay raw: of the many kinds only four are looked at, and an odd one must not cost the rest.
+fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+    match parser.parse(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok((rest, _)) => Err(format!("bytes after the certificate: {}", rest.len())),
+        Err(Err::Incomplete(_)) => Err("cut short".to_owned()),
+        Err(Err::Error(error) | Err::Failure(error)) => Err(match error {
+            X509Error::NomError(ErrorKind::Eof) => "cut short".to_owned(),
+            X509Error::NomError(_) => "malformed structure".to_owned(),
+            other => other.to_string(),
+        }),
+    }
+}
+
+fn serial(integer: &[u8]) -> String {
+    match integer.iter().position(|&octet| octet != 0) {
+        Some(start) => der::hex(integer.get(start..).unwrap_or_default()),
+        None => "00".to_owned(),
+    }
+}
+
+/// A name of the kinds that servers are known by (RFC 5280 §4.2.1.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AlternativeName<'a> {
+    Dns(&'a [u8]),
+    Ip(IpAddr),
+}
+
+/// Whether any alternative name of this certificate, kept or not, is one that is `wanted`.
+pub(super) fn any_alternative_name(
+    der: &[u8],
+    wanted: impl FnMut(AlternativeName<'_>) -> bool,
+) -> bool {
+    read(der).is_ok_and(|certificate| alternative_names(&certificate).any(wanted))
+}
+
+fn alternative_names<'a>(
+    certificate: &X509Certificate<'a>,
+) -> impl Iterator<Item = AlternativeName<'a>> + use<'a> {
+    extension(certificate, SUBJECT_ALTERNATIVE_NAME)
+        .and_then(|value| Elements::within(value, der::SEQUENCE))
+        .into_iter()
+        .flatten()
+        .filter_map(alternative_name)
+}
+
+fn alternative_name(element: der::Element<'_>) -> Option<AlternativeName<'_>> {
+    const DNS_NAME: u8 = der::context(2);
+    const IP_ADDRESS: u8 = der::context(7);
+    match element.tag {
+        DNS_NAME => Some(AlternativeName::Dns(element.content)),
+        IP_ADDRESS => ip_address(element.content).map(AlternativeName::Ip),
+        _ => None,
+    }
+}
+
+fn ip_address(content: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(content).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(content).map(IpAddr::from))
+        .ok()
+}
+
+fn is_ca(certificate: &X509Certificate<'_>) -> bool {
+    extension(certificate, BASIC_CONSTRAINTS)
+        .and_then(|value| Elements::within(value, der::SEQUENCE)?.content(der::BOOLEAN))
+        .is_some_and(|flag| flag != [0])
+}
+
+/// The first extension of this type; RFC 5280 §4.2 allows no second.
+fn extension<'a>(certificate: &X509Certificate<'a>, oid: &[u8]) -> Option<&'a [u8]> {
+    certificate
+        .extensions()
+        .iter()
+        .find(|extension| extension.oid.as_bytes() == oid)
+        .map(|extension| extension.value)
+}
+
+/// See [`CertificateFacts::self_signed`]. Cheap checks come first: verifying costs more than all the rest.
+fn is_self_signed(certificate: &X509Certificate<'_>) -> bool {
+    certificate.subject().as_raw() == certificate.issuer().as_raw()
+        && !identifiers_differ(certificate)
+        && verifies_itself(certificate) != Some(false)
+}
+
+/// Whether the certificate says that it was signed with another key (RFC 5280 §4.2.1.1).
+fn identifiers_differ(certificate: &X509Certificate<'_>) -> bool {
+    const KEY_IDENTIFIER: u8 = der::context(0);
+    let own = extension(certificate, SUBJECT_KEY_IDENTIFIER)
+        .and_then(|value| Elements::new(value).content(der::OCTET_STRING));
+    let signer = extension(certificate, AUTHORITY_KEY_IDENTIFIER)
+        .and_then(|value| Elements::within(value, der::SEQUENCE)?.content(KEY_IDENTIFIER));
+    matches!((own, signer), (Some(own), Some(signer)) if own != signer)
+}
+
+/// Whether its own key verifies its signature; `None` where that cannot be told.
+fn verifies_itself(certificate: &X509Certificate<'_>) -> Option<bool> {
+    match certificate.verify_signature(None) {
+        Ok(()) => Some(true),
+        Err(X509Error::SignatureVerificationError) if is_within_bounds(certificate) => Some(false),
+        Err(_) => None,
+    }
+}
+
+/// Whether the verifier takes this key; it calls signatures by keys that it does not take wrong.
+fn is_within_bounds(certificate: &X509Certificate<'_>) -> bool {
+    let key = certificate.public_key();
+    match algorithm::rsa_bits(key) {
+        Some(bits) => (2048..=8192).contains(&bits),
+        // An elliptic curve point must be uncompressed; any string of 32 octets is an Ed25519 key.
+        None => {
+            key.subject_public_key.data.first() == Some(&4)
+                || key.subject_public_key.data.len() == 32
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    use super::super::Certificate;
+    use super::super::support::{
+        Template, algorithm, common_name, dns_names, element, extension, rsa_key,
+    };
+    use super::*;
+
+    fn parameters(common_name: &str) -> CertificateParams {
+        let mut parameters =
+            CertificateParams::new(vec!["example.org".to_owned(), "192.0.2.1".to_owned()]).unwrap();
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        parameters
+    }
+
+    fn facts_of(der: &[u8]) -> CertificateFacts {
+        Certificate::from_der(der).facts.unwrap()
+    }
+
+    #[test]
+    fn a_certificate_issued_by_a_ca_states_its_facts() {
+        let ca_key = KeyPair::generate().unwrap();
+        let issuer = Issuer::new(parameters("Example CA"), ca_key);
+        let mut parameters = parameters("leaf, or so");
+        parameters.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2027, 1, 1);
+        parameters.serial_number = Some(vec![0x8a, 0x1b].into());
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&key, &issuer).unwrap();
+        let facts = facts_of(certificate.der());
+        assert_eq!(facts.subject, "CN=leaf\\, or so");
+        assert_eq!(facts.common_name.as_deref(), Some("leaf, or so"));
+        assert_eq!(facts.issuer, "CN=Example CA");
+        assert_eq!(facts.issuer_common_name.as_deref(), Some("Example CA"));
+        assert_eq!(facts.serial, "8a1b");
+        assert_eq!(
+            (facts.not_before, facts.not_after),
+            (1_767_225_600, 1_798_761_600)
+        );
+        assert_eq!(facts.dns_names, ["example.org"]);
+        assert_eq!(facts.ip_addresses, [IpAddr::from([192, 0, 2, 1])]);
+        assert_eq!(facts.key, "ECDSA P-256");
+        assert_eq!(facts.signature_algorithm, "ecdsa-with-SHA256");
+        assert!(!facts.self_signed && !facts.is_ca);
+    }
+
+    #[test]
+    fn a_certificate_signed_by_its_own_key_is_self_signed() {
+        let algorithms = [
+            &rcgen::PKCS_ECDSA_P256_SHA256,
+            &rcgen::PKCS_ECDSA_P384_SHA384,
+            &rcgen::PKCS_ED25519,
+        ];
+        for algorithm in algorithms {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let mut parameters = parameters("root");
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let facts = facts_of(parameters.self_signed(&key).unwrap().der());
+            assert!(facts.self_signed && facts.is_ca, "{}", facts.key);
+        }
+    }
+
+    #[test]
+    fn a_certificate_signed_by_another_key_of_the_same_name_is_not_self_signed() {
+        for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519] {
+            let issuer = Issuer::new(
+                parameters("root"),
+                KeyPair::generate_for(algorithm).unwrap(),
+            );
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let certificate = parameters("root").signed_by(&key, &issuer).unwrap();
+            assert!(!facts_of(certificate.der()).self_signed);
+        }
+    }
+
+    #[test]
+    fn where_the_signature_cannot_be_checked_names_and_key_identifiers_decide() {
+        let identifiers = |authority: &[u8]| {
+            vec![
+                extension("2.5.29.14", &element(4, b"key")),
+                extension("2.5.29.35", &element(0x30, &element(0x80, authority))),
+            ]
+        };
+        let is_self_signed = |key, extensions| {
+            let (subject, issuer) = (common_name("root"), common_name("root"));
+            Template {
+                subject,
+                issuer,
+                key,
+                extensions,
+                ..Template::default()
+            }
+            .facts()
+            .self_signed
+        };
+        assert!(is_self_signed(rsa_key(1024), vec![]));
+        assert!(is_self_signed(rsa_key(1024), identifiers(b"key")));
+        assert!(!is_self_signed(rsa_key(1024), identifiers(b"other")));
+        assert!(!is_self_signed(rsa_key(2048), identifiers(b"key"))); // checked, and wrong
+    }
+
+    #[test]
+    fn serial_numbers_lose_their_leading_zeros_alone() {
+        let serial = |serial: &[u8]| {
+            Template {
+                serial: serial.to_vec(),
+                ..Template::default()
+            }
+            .facts()
+            .serial
+        };
+        assert_eq!(serial(&[0x00, 0xff]), "ff");
+        assert_eq!(serial(&[0x0a, 0x00]), "0a00");
+        assert_eq!(serial(&[0x00]), "00");
+        assert_eq!(serial(&[0x8a]), "8a"); // negative, against RFC 5280 §4.1.2.2
+    }
+
+    #[test]
+    fn validity_may_reach_from_1950_to_9999() {
+        let template = Template {
+            not_before: "500101000000Z",
+            not_after: "99991231235959Z",
+            ..Template::default()
+        };
+        let facts = template.facts();
+        assert_eq!(
+            (facts.not_before, facts.not_after),
+            (-631_152_000, 253_402_300_799)
+        );
+    }
+
+    #[test]
+    fn names_beyond_the_bound_are_counted_and_still_found() {
+        let names: Vec<String> = (0..MAX_NAMES + 2)
+            .map(|index| format!("n{index}.example"))
+            .collect();
+        let template = Template {
+            extensions: vec![dns_names(names.iter().map(String::as_str))],
+            ..Template::default()
+        };
+        let der = template.der();
+        let facts = facts_of(&der);
+        assert_eq!((facts.dns_names.len(), facts.names_omitted), (MAX_NAMES, 2));
+        let last = names.last().unwrap().as_bytes();
+        assert!(any_alternative_name(&der, |name| name == AlternativeName::Dns(last)));
+    }
+
+    #[test]
+    fn a_malformed_certificate_says_why() {
+        let reason = |der: &[u8]| Certificate::from_der(der).facts.unwrap_err();
+        let der = Template::default().der();
+        assert_eq!(
+            reason(&[&der[..], &[0; 3]].concat()),
+            "bytes after the certificate: 3"
+        );
+        assert_eq!(reason(&der[..der.len() - 1]), "cut short");
+        let bad_date = Template {
+            not_before: "991301000000Z",
+            ..Template::default()
+        };
+        assert_eq!(reason(&bad_date.der()), "invalid date");
+        assert_eq!(reason(b""), "cut short");
+    }
+
+    #[test]
+    fn no_prefix_of_a_certificate_is_a_certificate() {
+        let der = Template {
+            extensions: vec![dns_names(["a.example"])],
+            ..Template::default()
+        }
+        .der();
+        for end in 0..der.len() {
+            assert!(
+                Certificate::from_der(&der[..end]).facts.is_err(),
+                "{end} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn odd_extensions_do_not_cost_the_certificate() {
+        let template = Template {
+            extensions: vec![
+                extension(
+                    "2.5.29.17",
+                    &element(0x30, &[0x87, 0x03, 1, 2, 3, 0x82, 0x01, b'a', 0x82]),
+                ),
+                extension("2.5.29.19", &[0xff]),
+            ],
+            signature_algorithm: algorithm("1.2.3", &[]),
+            ..Template::default()
+        };
+        let facts = template.facts();
+        assert_eq!(facts.dns_names, ["a"]);
+        assert!(facts.ip_addresses.is_empty() && !facts.is_ca);
+    }
+
+    proptest! {
+        #[test]
+        fn no_mutation_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+            let name = common_name("root");
+            let mut der = Template {
+                subject: name.clone(),
+                issuer: name,
+                extensions: vec![dns_names(["a.example"])],
+                ..Template::default()
+            }.der();
+            for (index, value) in changes {
+                let index = index.index(der.len());
+                der[index] = value;
+            }
+            let _ = Certificate::from_der(&der);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Why a handshake failed, as a class and in words.
+
+use crate::event::{ErrorType, Finding, HandshakeError, Side};
+use crate::tls::{AlertDescription, HandshakeType, ProtocolVersion};
+
+use super::connection::Close;
+use super::tracker::Tracker;
+
+/// A failure before the certificates were looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) error_type: ErrorType,
+    pub(super) side: Option<Side>,
+    pub(super) message: String,
+    /// Whether it is the peer's certificate that was refused, so that findings about it may say why.
+    pub(super) is_refusal: bool,
+}
+
+impl Failure {
+    fn new(error_type: ErrorType, side: Side, message: String) -> Self {
+        Self { error_type, side: Some(side), message, is_refusal: false }
+    }
+
+    /// The error, its class made precise by what is wrong with the certificate refused.
+    pub(super) fn refine(self, findings: &[Finding]) -> HandshakeError {
+        let Self { mut error_type, side, mut message, is_refusal } = self;
+        let may_mean_anything = matches!(
+            error_type,
+            ErrorType::BadCertificate | ErrorType::CertificateUnknown | ErrorType::ClientRejectedServer | ErrorType::ServerRejectedClient
+        );
+        if is_refusal && may_mean_anything {
+            let shown_by = side.map(Side::peer);
+            let told = findings.iter().find(|finding| Some(finding.side) == shown_by && explains(finding.error_type));
+            if let Some(finding) = told {
+                error_type = finding.error_type;
+                message = format!("{message}; the certificate of {}: {}", finding.subject, finding.detail);
+            }
+        }
+        HandshakeError { error_type, side, message }
+    }
+}
+
+/// Whether a finding is a reason for which peers refuse a certificate.
+const fn explains(error_type: ErrorType) -> bool {
+    matches!(error_type, ErrorType::CertExpired | ErrorType::CertNotYetValid | ErrorType::HostnameMismatch)
+}
+
+/// The failure that an alert in the clear tells.
+pub(super) fn from_alert(tracker: &Tracker, side: Side, description: AlertDescription) -> Failure {
+    let error_type = refined_class(tracker, side, description);
+    let is_refusal = is_refusal(error_type);
+    let said = format!("{description} ({})", description.0);
+    let peer = side.peer();
+    let message = match error_type {
+        ErrorType::MissingClientCert => format!("server required a client certificate and got none: {said}"),
+        ErrorType::ProtocolMismatch => format!("{side} found no protocol version in common: {said}"),
+        ErrorType::CipherMismatch => format!("{side} found no parameters in common: {said}"),
+        _ if is_refusal => format!("{side} refused the {peer}'s certificate: {said}"),
+        _ => format!("{side} ended the handshake: {said}"),
+    };
+    Failure { error_type, side: Some(side), message, is_refusal }
+}
+
+/// An alert's class, made precise by where in the handshake it came.
+fn refined_class(tracker: &Tracker, side: Side, description: AlertDescription) -> ErrorType {
+    let class = class(description);
+    let has_empty_certificate = tracker.peer(Side::Client).certificate.as_ref().is_some_and(|body| body.len() <= 3);
+    match class {
+        _ if side == Side::Client => class,
+        ErrorType::HandshakeFailure if tracker.server_hello.is_none() => ErrorType::CipherMismatch,
+        // Stacks have many words for this: handshake_failure, bad_certificate, decode_error.
+        ErrorType::HandshakeFailure | ErrorType::DecodeError if has_empty_certificate => ErrorType::MissingClientCert,
+        _ if has_empty_certificate && is_refusal(class) => ErrorType::MissingClientCert,
+        _ => class,
+    }
+}
+
+/// The class of an alert by itself.
+const fn class(description: AlertDescription) -> ErrorType {
+    match description.0 {
+        0 => ErrorType::ConnectionClosed,
+        10 => ErrorType::UnexpectedMessage,
+        20 | 21 | 51 => ErrorType::DecryptError,
+        22 | 30 | 50 => ErrorType::DecodeError,
+        40 => ErrorType::HandshakeFailure,
+        41 | 116 => ErrorType::MissingClientCert,
+        42 | 113 | 114 => ErrorType::BadCertificate,
+        43 => ErrorType::UnsupportedCertificate,
+        44 => ErrorType::CertRevoked,
+        45 => ErrorType::CertExpired,
+        46 => ErrorType::CertificateUnknown,
+        47 | 110 => ErrorType::IllegalParameter,
+        48 => ErrorType::UnknownCa,
+        49 => ErrorType::AccessDenied,
+        60 | 71 => ErrorType::CipherMismatch,
+        70 => ErrorType::ProtocolMismatch,
+        80 => ErrorType::InternalError,
+        86 => ErrorType::InappropriateFallback,
+        90 => ErrorType::UserCanceled,
+        112 => ErrorType::UnrecognizedName,
+        120 => ErrorType::NoApplicationProtocol,
+        121 => ErrorType::EchRequired,
+        _ => ErrorType::Other,
+    }
+}
+
+/// Whether an alert of this class is about the peer's certificate.
+const fn is_refusal(error_type: ErrorType) -> bool {
+    matches!(
+        error_type,
+        ErrorType::BadCertificate
+            | ErrorType::UnsupportedCertificate
+            | ErrorType::CertRevoked
+            | ErrorType::CertExpired
+            | ErrorType::CertificateUnknown
+            | ErrorType::UnknownCa
+    )
+}
+
+/// A side gave up without a word, and its peer's certificate (or the lack of one) is the likely reason.
+pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> Failure {
+    let message = match error_type {
+        ErrorType::MissingClientCert => "server asked for a client certificate, got none and gave up".to_owned(),
+        _ => format!("{side} gave up when it had seen the {}'s certificate", side.peer()),
+    };
+    Failure { error_type, side: Some(side), message, is_refusal: error_type != ErrorType::MissingClientCert }
+}
+
+/// A side ended the handshake with an alert that cannot be read.
+pub(super) fn encrypted_alert(side: Side) -> Failure {
+    Failure::new(ErrorType::Other, side, format!("{side} ended the handshake with an encrypted alert"))
+}
+
+/// A side refused what the hellos offer, after the ServerHello.
+pub(super) fn negotiation(side: Side) -> Failure {
+    Failure::new(ErrorType::HandshakeFailure, side, format!("{side} refused the peer's parameters after its ServerHello"))
+}
+
+/// The server's answer was something else than TLS.
+pub(super) fn not_tls() -> Failure {
+    Failure::new(ErrorType::NotTls, Side::Server, "server's answer to the ClientHello is not TLS".to_owned())
+}
+
+/// A side closed the connection.
+pub(super) fn closed(tracker: &Tracker, side: Side, close: Close) -> Failure {
+    let stage = stage(tracker);
+    match close {
+        Close::Fin => Failure::new(ErrorType::ConnectionClosed, side, format!("{side} closed the connection {stage}")),
+        Close::Rst => Failure::new(ErrorType::ConnectionReset, side, format!("{side} reset the connection {stage}")),
+    }
+}
+
+/// Nothing more came.
+pub(super) fn silence(tracker: &Tracker) -> Failure {
+    if tracker.server_hello.is_none() && !tracker.peer(Side::Server).has_answered {
+        return Failure::new(
+            ErrorType::NoServerHello,
+            Side::Server,
+            "server did not answer the ClientHello".to_owned(),
+        );
+    }
+    let side = tracker.last_sender.map_or(Side::Server, |sender| tracker.side(sender).peer());
+    Failure::new(ErrorType::HandshakeTimeout, side, format!("{side} fell silent {}", stage(tracker)))
+}
+
+/// How far the handshake had come.
+fn stage(tracker: &Tracker) -> &'static str {
+    if tracker.server_hello.is_none() {
+        return "before the ServerHello";
+    }
+    if tracker.version().is_some_and(ProtocolVersion::is_tls13) {
+        return "after the ServerHello";
+    }
+    if tracker.has_message(HandshakeType::ClientKeyExchange) {
+        "after the client's key exchange"
+    } else if tracker.has_message(HandshakeType::ServerHelloDone) {
+        "after the server's flight"
+    } else {
+        "during the server's flight"
+    }
+}

@@ -1,0 +1,302 @@
+//! One connection's bytes to records to messages, for both directions.
+
+use crate::flow::Direction;
+use crate::reassembly::{Arrival, Chunk};
+use crate::tls::{
+    ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH, Message, Piece, ReadError, RecordHeader, RecordReader, detect,
+};
+
+use super::tracker::{RecordSeen, Tracker};
+
+/// How one direction of a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// In order.
+    Fin,
+    /// Abruptly.
+    Rst,
+}
+
+/// Why no more of a connection will be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All that counts was seen.
+    Decided,
+    /// Nothing new came for as long as the observer waits.
+    Silence,
+    /// A new connection took its five-tuple.
+    Replaced,
+    /// The flow table needed its room.
+    Evicted,
+    /// The capture ended.
+    CaptureEnd,
+}
+
+/// A connection on which a handshake is under way.
+#[derive(Debug)]
+pub struct Connection {
+    streams: [Stream; 2],
+    tracker: Tracker,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Stream {
+    records: RecordReader,
+    messages: Defragmenter,
+    /// Where the message under way began.
+    message_start: Option<Arrival>,
+    /// The start of the open record.
+    record_start: Option<Arrival>,
+    /// The two bytes of an alert, as they come.
+    alert: [Option<u8>; 2],
+    state: StreamState,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum StreamState {
+    /// Nothing has come.
+    #[default]
+    Fresh,
+    /// Records follow one another.
+    InPlace,
+    /// A gap swallowed the start of a record: look for the next.
+    LostPlace,
+    /// Part of an SSLv2 CLIENT-HELLO has come.
+    Sslv2 {
+        /// What has come of it.
+        message: Vec<u8>,
+        /// Its whole length; [`detect`] lets no more than 32 KiB through.
+        length: usize,
+    },
+    /// No TLS, or no more of it.
+    Ignored,
+}
+
+impl Connection {
+    /// A connection of which no byte was looked at yet.
+    #[must_use]
+    pub fn new(start: Arrival) -> Self {
+        Self { streams: Default::default(), tracker: Tracker::new(start) }
+    }
+
+    /// Takes the next chunk of one direction, while `now` is the packet being handled.
+    pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>, now: Arrival) {
+        match chunk {
+            Chunk::Bytes(bytes, arrival) => self.handle_bytes(direction, bytes, arrival, now),
+            Chunk::Gap(missing) => self.handle_gap(direction, missing),
+        }
+    }
+
+    /// Notes that one direction was closed; false if it was before.
+    pub fn handle_close(&mut self, direction: Direction, close: Close, now: Arrival) -> bool {
+        self.tracker.handle_close(direction, close, now)
+    }
+
+    /// Notes that packets of `direction` are in view, with or without payload.
+    pub const fn note_packet(&mut self, direction: Direction, now: Arrival) {
+        self.tracker.note_packet(direction, now);
+    }
+
+    /// Notes that a bound or the snap length took something from this connection.
+    pub const fn note_truncated(&mut self) {
+        self.tracker.note_truncated();
+    }
+
+    /// Whether nothing that comes can change what will be told.
+    #[must_use]
+    pub const fn is_decided(&self) -> bool {
+        self.tracker.is_decided()
+    }
+
+    /// Whether a hello was seen: without one there is nothing to tell.
+    #[must_use]
+    pub const fn has_hello(&self) -> bool {
+        self.tracker.has_hello()
+    }
+
+    /// Whether what began like TLS turned out to be something else.
+    #[must_use]
+    pub fn is_ruled_out(&self) -> bool {
+        !self.has_hello() && self.streams.iter().any(|stream| stream.state == StreamState::Ignored)
+    }
+
+    /// Bytes held: of messages under way, and of those that the report needs.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.tracker.held() + self.streams.iter().map(|stream| stream.messages.held()).sum::<usize>()
+    }
+
+    pub(super) const fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// Messages that were too long to be put together.
+    pub fn take_discarded_messages(&mut self) -> u64 {
+        self.streams.iter_mut().map(|stream| stream.messages.take_discarded()).sum()
+    }
+
+    fn handle_gap(&mut self, direction: Direction, missing: u32) {
+        self.tracker.handle_gap(direction, missing);
+        let stream = &mut self.streams[direction.index()];
+        stream.messages.clear();
+        stream.alert = [None; 2];
+        match stream.state {
+            StreamState::Ignored => {}
+            // The gap lies within the open record: its end is where it was said to be.
+            StreamState::InPlace if stream.records.skip(missing) => {}
+            _ => {
+                stream.records.lose_place();
+                stream.state = StreamState::LostPlace;
+            }
+        }
+    }
+
+    fn handle_bytes(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival, now: Arrival) {
+        let stream = &mut self.streams[direction.index()];
+        match &mut stream.state {
+            StreamState::Ignored => {}
+            StreamState::Fresh => self.begin(direction, bytes, arrival, now),
+            StreamState::Sslv2 { .. } => self.go_on_sslv2(direction, bytes, arrival, now),
+            StreamState::InPlace => self.read_records(direction, bytes, arrival, now),
+            StreamState::LostPlace => {
+                if begins_record(bytes) {
+                    stream.state = StreamState::InPlace;
+                    self.read_records(direction, bytes, arrival, now);
+                }
+            }
+        }
+    }
+
+    /// Looks at the first bytes of a direction.
+    fn begin(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival, now: Arrival) {
+        let stream = &mut self.streams[direction.index()];
+        stream.record_start = Some(arrival);
+        if let Detection::Sslv2ClientHello(length) = detect(bytes) {
+            stream.state = StreamState::Sslv2 { message: Vec::new(), length: 2 + length };
+            self.go_on_sslv2(direction, bytes, arrival, now);
+        } else if self.tracker.expects_sslv2_server_hello() && is_sslv2_server_hello(bytes) {
+            stream.state = StreamState::Ignored;
+            self.tracker.handle_sslv2_server_hello(direction, arrival);
+        } else {
+            stream.state = StreamState::InPlace;
+            self.read_records(direction, bytes, arrival, now);
+        }
+    }
+
+    /// Collects an SSLv2 CLIENT-HELLO; what follows it are records.
+    fn go_on_sslv2(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival, now: Arrival) {
+        let stream = &mut self.streams[direction.index()];
+        let StreamState::Sslv2 { message, length } = &mut stream.state else { return };
+        let (part, rest) = bytes.split_at(bytes.len().min(length.saturating_sub(message.len())));
+        message.extend_from_slice(part);
+        if message.len() < *length {
+            return;
+        }
+        let hello = ClientHello::read_sslv2(message.get(2..).unwrap_or_default());
+        let start = stream.record_start.unwrap_or(arrival);
+        match hello {
+            Ok(hello) => {
+                stream.state = StreamState::InPlace;
+                self.tracker.handle_client_hello(direction, hello, start, now);
+                self.tracker.note_sslv2();
+                self.read_records(direction, rest, arrival, now);
+            }
+            Err(_) => stream.state = StreamState::Ignored,
+        }
+    }
+
+    fn read_records(&mut self, direction: Direction, mut input: &[u8], arrival: Arrival, now: Arrival) {
+        let stream = &mut self.streams[direction.index()];
+        loop {
+            if stream.records.is_at_boundary() {
+                stream.record_start = Some(arrival);
+            }
+            match stream.records.next_piece(&mut input) {
+                Ok(Some(piece)) => stream.handle_piece(&mut self.tracker, direction, piece, arrival, now),
+                Ok(None) => return,
+                Err(_) => {
+                    stream.state = StreamState::Ignored;
+                    self.tracker.handle_not_tls(direction);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn handle_piece(
+        &mut self,
+        tracker: &mut Tracker,
+        direction: Direction,
+        piece: Piece<'_>,
+        arrival: Arrival,
+        now: Arrival,
+    ) {
+        let start = self.record_start.unwrap_or(arrival);
+        match piece.header.content_type {
+            ContentType::Handshake if !tracker.is_encrypted(direction) => {
+                self.handle_fragment(tracker, direction, piece.bytes, start, arrival, now);
+            }
+            ContentType::Alert if !tracker.is_encrypted(direction) && piece.header.length == 2 => {
+                self.handle_alert(tracker, direction, piece, now);
+            }
+            ContentType::ChangeCipherSpec if piece.is_last => tracker.handle_change_cipher_spec(direction, now),
+            ContentType::ChangeCipherSpec => {}
+            content_type => {
+                let record = RecordSeen { content_type, length: piece.header.length };
+                if piece.is_first {
+                    tracker.handle_record(direction, record, start);
+                }
+                if piece.is_last {
+                    tracker.handle_record_end(direction, record, now);
+                }
+            }
+        }
+    }
+
+    fn handle_fragment(
+        &mut self,
+        tracker: &mut Tracker,
+        direction: Direction,
+        bytes: &[u8],
+        record_start: Arrival,
+        arrival: Arrival,
+        now: Arrival,
+    ) {
+        // The first message of a record begins with the record's header.
+        let mut start = if self.messages.is_open() { self.message_start.unwrap_or(arrival) } else { record_start };
+        self.messages.push(bytes, &mut |message: Message<'_>| {
+            tracker.handle_message(direction, message, start, now);
+            start = arrival;
+        });
+        self.message_start = Some(start);
+    }
+
+    fn handle_alert(&mut self, tracker: &mut Tracker, direction: Direction, piece: Piece<'_>, now: Arrival) {
+        for byte in piece.bytes {
+            match self.alert {
+                [None, _] => self.alert[0] = Some(*byte),
+                _ => self.alert[1] = Some(*byte),
+            }
+        }
+        if piece.is_last
+            && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
+        {
+            tracker.handle_alert(direction, level, description, now);
+        }
+    }
+}
+
+/// Whether `bytes` may begin with a record: its header fits, and so does the next one if it is there.
+fn begins_record(bytes: &[u8]) -> bool {
+    let Ok(header) = RecordHeader::read(bytes) else { return false };
+    let next = bytes.get(HEADER_LENGTH + usize::from(header.length)..).unwrap_or_default();
+    header.length > 0 && !matches!(RecordHeader::read(next), Err(ReadError::Invalid(_)))
+}
+
+/// Whether `bytes` begin with an SSLv2 SERVER-HELLO, from a server that knows nothing newer.
+fn is_sslv2_server_hello(bytes: &[u8]) -> bool {
+    matches!(bytes, [first, _, 4, 0 | 1, _, 0, 2, ..] if first & 0x80 != 0)
+}

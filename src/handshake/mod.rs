@@ -1,0 +1,50 @@
+//! Messages to one verdict per handshake: state machines without I/O and without a clock.
+//!
+//! ```text
+//! chunks ─▶ Connection (records, messages) ─▶ Tracker (what was seen) ─▶ verdict ─▶ event
+//!                                               ├─ exchange: up to TLS 1.2, all that counts is in the clear
+//!                                               └─ inference: TLS 1.3, from the shape of encrypted records
+//! ```
+//!
+//! # Why does a verdict wait?
+//!
+//! A handshake is reported when nothing that comes can change what is told: at
+//! the first application data after it, when the connection has ended, or after
+//! silence. An alert alone does not end it, since how the connection closed
+//! belongs to the report.
+//!
+//! # The letters of `history`
+//!
+//! One letter a message, upper case from the client, lower case from the
+//! server, in the manner of Zeek's `ssl_history`:
+//!
+//! | letter | message |
+//! | --- | --- |
+//! | `H` | HelloRequest |
+//! | `C` | ClientHello |
+//! | `S` | ServerHello |
+//! | `J` | HelloRetryRequest |
+//! | `T` | NewSessionTicket |
+//! | `X` | Certificate |
+//! | `K` | ServerKeyExchange |
+//! | `R` | CertificateRequest |
+//! | `N` | ServerHelloDone |
+//! | `Y` | CertificateVerify |
+//! | `G` | ClientKeyExchange |
+//! | `U` | CertificateStatus |
+//! | `I` | ChangeCipherSpec |
+//! | `F` | Finished: up to TLS 1.2, the first encrypted handshake record |
+//! | `D` | encrypted record (in TLS 1.3 also handshake messages), or application data; once for a run of them |
+//! | `L` | alert |
+//! | `Z` | another message |
+
+mod cause;
+mod connection;
+mod exchange;
+mod inference;
+mod padding;
+mod report;
+mod tracker;
+
+pub use connection::{Close, Connection, End};
+pub use report::{Origin, ReportConfig};

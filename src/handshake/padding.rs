@@ -1,0 +1,161 @@
+//! How long TLS 1.3 handshake messages are once encrypted, for each way of padding.
+//!
+//! A record's length is content + one byte of type + padding + AEAD tag
+//! (RFC 8446 §5.2). Stacks keep to one way of padding, told from lengths that
+//! fit it.
+
+use crate::tls::CipherSuite;
+
+/// A way of padding. A sender keeps to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Padding {
+    /// None: nearly everybody.
+    None,
+    /// 16 bytes on every record: JSSE.
+    Plus16,
+    /// Content and type filled up to a multiple of 16: Mbed TLS.
+    Multiple16,
+}
+
+impl Padding {
+    pub(super) const ALL: [Self; 3] = [Self::None, Self::Plus16, Self::Multiple16];
+}
+
+/// Lengths of records under one cipher suite.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lengths {
+    tag: u16,
+    hash: u16,
+}
+
+/// Content of an alert.
+const ALERT: u16 = 2;
+/// Content of an EndOfEarlyData message.
+const END_OF_EARLY_DATA: u16 = 4;
+/// Content of a Certificate message without certificates.
+const EMPTY_CERTIFICATE: u16 = 8;
+/// A full record's content (RFC 8446 §5.1).
+const FULL_CONTENT: u16 = 1 << 14;
+
+impl Lengths {
+    pub(super) const fn of(suite: Option<CipherSuite>) -> Self {
+        let (tag, hash) = match suite {
+            Some(CipherSuite::TLS_AES_256_GCM_SHA384) => (16, 48),
+            Some(CipherSuite::TLS_AES_128_CCM_8_SHA256) => (8, 32),
+            _ => (16, 32),
+        };
+        Self { tag, hash }
+    }
+
+    const fn record(self, content: u16, padding: Padding) -> u16 {
+        match padding {
+            Padding::None => content + 1 + self.tag,
+            Padding::Plus16 => content + 17 + self.tag,
+            Padding::Multiple16 => (content + 1).next_multiple_of(16) + self.tag,
+        }
+    }
+
+    pub(super) const fn alert(self, padding: Padding) -> u16 {
+        self.record(ALERT, padding)
+    }
+
+    pub(super) const fn finished(self, padding: Padding) -> u16 {
+        self.record(4 + self.hash, padding)
+    }
+
+    pub(super) const fn empty_certificate(self, padding: Padding) -> u16 {
+        self.record(EMPTY_CERTIFICATE, padding)
+    }
+
+    /// An empty Certificate and Finished in one record; `None` where other content has the same length.
+    pub(super) const fn empty_certificate_and_finished(self, padding: Padding) -> Option<u16> {
+        match padding {
+            Padding::Multiple16 => None,
+            _ => Some(self.record(EMPTY_CERTIFICATE + 4 + self.hash, padding)),
+        }
+    }
+
+    pub(super) const fn end_of_early_data(self) -> u16 {
+        self.record(END_OF_EARLY_DATA, Padding::None)
+    }
+
+    /// Whether a record may be an alert, under any way of padding.
+    pub(super) fn may_be_alert(self, length: u16) -> bool {
+        Padding::ALL.into_iter().any(|padding| length == self.alert(padding))
+    }
+
+    /// Whether a record is a full one, so that its message may go on in the next.
+    pub(super) const fn is_full(self, length: u16) -> bool {
+        length >= FULL_CONTENT + 1 + self.tag
+    }
+
+    /// Whether a record has the length of a CertificateVerify message.
+    pub(super) fn is_certificate_verify(self, length: usize, padding: Padding) -> bool {
+        SIGNATURE_LENGTHS
+            .iter()
+            .flat_map(|(shortest, longest)| *shortest..=*longest)
+            .any(|signature| length == usize::from(self.record(8 + signature, padding)))
+    }
+
+    /// Whether the records of a sender look filled up to blocks of 64 bytes or a multiple: their lengths say nothing then.
+    pub(super) fn are_blocks(self, lengths: impl Iterator<Item = u16>) -> bool {
+        let mut count = 0;
+        for length in lengths {
+            if length <= self.tag || !(length - self.tag).is_multiple_of(64) {
+                return false;
+            }
+            count += 1;
+        }
+        count > 0
+    }
+}
+
+/// Lengths of signatures: from and to, since DER-encoded ECDSA ones vary.
+const SIGNATURE_LENGTHS: [(u16, u16); 11] = [
+    (64, 64),     // Ed25519
+    (66, 73),     // ECDSA P-256
+    (99, 105),    // ECDSA P-384
+    (114, 114),   // Ed448
+    (133, 140),   // ECDSA P-521
+    (256, 256),   // RSA 2048
+    (384, 384),   // RSA 3072
+    (512, 512),   // RSA 4096
+    (2420, 2420), // ML-DSA-44
+    (3309, 3309), // ML-DSA-65
+    (4627, 4627), // ML-DSA-87
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_those_that_stacks_send() {
+        let sha256 = Lengths::of(Some(CipherSuite::TLS_AES_128_GCM_SHA256));
+        let sha384 = Lengths::of(Some(CipherSuite::TLS_AES_256_GCM_SHA384));
+        assert_eq!(Padding::ALL.map(|padding| sha256.alert(padding)), [19, 35, 32]);
+        assert_eq!(Padding::ALL.map(|padding| sha256.empty_certificate(padding)), [25, 41, 32]);
+        assert_eq!(Padding::ALL.map(|padding| sha256.finished(padding)), [53, 69, 64]);
+        assert_eq!(Padding::ALL.map(|padding| sha384.finished(padding)), [69, 85, 80]);
+        assert_eq!(sha256.empty_certificate_and_finished(Padding::None), Some(61));
+        assert_eq!(sha256.end_of_early_data(), 21);
+        assert_eq!(Lengths::of(Some(CipherSuite::TLS_AES_128_CCM_8_SHA256)).alert(Padding::None), 11);
+    }
+
+    #[test]
+    fn certificate_verify_is_known_by_its_signature() {
+        let lengths = Lengths::of(None);
+        for length in [89, 91, 98, 124, 130, 158, 165, 281, 409, 537, 2445, 3334, 4652] {
+            assert!(lengths.is_certificate_verify(length, Padding::None), "{length}");
+        }
+        assert!(!lengths.is_certificate_verify(300, Padding::None));
+    }
+
+    #[test]
+    fn blocks_are_told_from_chance() {
+        let lengths = Lengths::of(None);
+        assert!(lengths.are_blocks([528, 1040, 528].into_iter()));
+        assert!(!lengths.are_blocks([528, 53].into_iter()));
+        assert!(!lengths.are_blocks(std::iter::empty()));
+    }
+}

@@ -1,0 +1,451 @@
+//! What was seen of one handshake, in the order in which it came.
+
+use crate::event::Side;
+use crate::flow::Direction;
+use crate::reassembly::Arrival;
+use crate::time::Timestamp;
+use crate::tls::{
+    AlertDescription, AlertLevel, ClientHello, ContentType, HandshakeType, Message, NamedGroup, ProtocolVersion,
+    ServerHello, read_key_exchange_group,
+};
+
+use super::connection::Close;
+use super::exchange;
+use super::inference::{self, Judgement};
+
+/// The header of a record whose content is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RecordSeen {
+    pub(super) content_type: ContentType,
+    pub(super) length: u16,
+}
+
+/// What one end point did.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    /// Whether any packet of it is in view.
+    pub(super) is_in_view: bool,
+    /// Whether it sent anything after the first hello.
+    pub(super) has_answered: bool,
+    pub(super) gap_bytes: u64,
+    pub(super) change_cipher_spec: bool,
+    /// Up to TLS 1.2: when its Finished, the first encrypted handshake record, ended.
+    pub(super) finished: Option<Timestamp>,
+    /// The body of its Certificate message.
+    pub(super) certificate: Option<Box<[u8]>>,
+    /// When its first application data began.
+    pub(super) application_data: Option<Timestamp>,
+    pub(super) close: Option<(Close, Arrival)>,
+    /// Whether it spoke something else than TLS.
+    pub(super) is_not_tls: bool,
+}
+
+/// An alert, in the clear or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AlertSeen {
+    pub(super) sender: Direction,
+    pub(super) at: Arrival,
+    /// `None` if encrypted.
+    pub(super) content: Option<(AlertLevel, AlertDescription)>,
+    /// Whether both sides had completed the handshake before.
+    pub(super) is_late: bool,
+}
+
+/// What a TLS 1.3 peer did after ServerHello, as far as an outsider sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub(super) side: Side,
+    pub(super) what: Sight,
+    /// When it began.
+    pub(super) time: Timestamp,
+    /// When it ended.
+    pub(super) end: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// An encrypted record, with the length in its header.
+    Record(u16),
+    /// An alert in the clear.
+    Alert(AlertDescription),
+    Fin,
+    Rst,
+}
+
+/// Alerts kept: the first decides, a few more tell the story; an attacker sends thousands.
+const MAX_ALERTS: usize = 16;
+/// Letters of history kept, for the same reason.
+const MAX_HISTORY: usize = 64;
+/// Sightings kept: a flight has up to five records, a 64 KiB chain in small records some forty.
+pub(super) const MAX_SIGHTINGS: usize = 128;
+/// Records of the server after a completed TLS 1.3 handshake before it is reported without application data of the client.
+const MAX_RECORDS_AFTER: usize = 8;
+
+/// What was seen of one handshake.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    pub(super) start: Arrival,
+    /// The last packet that the report rests on.
+    pub(super) last: Arrival,
+    pub(super) client: Option<Direction>,
+    /// The first ClientHello.
+    pub(super) client_hello: Option<Box<ClientHello>>,
+    pub(super) is_sslv2: bool,
+    pub(super) server_hello: Option<(Box<ServerHello>, Timestamp)>,
+    pub(super) hello_retry_request: bool,
+    pub(super) key_exchange_group: Option<NamedGroup>,
+    /// The body of the CertificateRequest.
+    pub(super) certificate_request: Option<Box<[u8]>>,
+    pub(super) certificate_status: bool,
+    /// Types of the messages seen in the clear, as bits.
+    messages: u64,
+    /// By [`Direction`].
+    pub(super) peers: [Peer; 2],
+    pub(super) alerts: Vec<AlertSeen>,
+    pub(super) sightings: Vec<Sighting>,
+    /// Encrypted records of the client before ServerHello: 0-RTT data.
+    pub(super) early_records: u32,
+    pub(super) renegotiation: bool,
+    pub(super) history: String,
+    pub(super) is_truncated: bool,
+    /// Who sent the last byte that was new.
+    pub(super) last_sender: Option<Direction>,
+    /// A TLS 1.3 verdict that no later record changes.
+    pub(super) judgement: Option<Judgement>,
+    /// Length of the ClientHello, as a measure of what its lists take.
+    hello_length: usize,
+    is_decided: bool,
+}
+
+impl Tracker {
+    pub(super) fn new(start: Arrival) -> Self {
+        Self {
+            start,
+            last: start,
+            client: None,
+            client_hello: None,
+            is_sslv2: false,
+            server_hello: None,
+            hello_retry_request: false,
+            key_exchange_group: None,
+            certificate_request: None,
+            certificate_status: false,
+            messages: 0,
+            peers: Default::default(),
+            alerts: Vec::new(),
+            sightings: Vec::new(),
+            early_records: 0,
+            renegotiation: false,
+            history: String::new(),
+            is_truncated: false,
+            last_sender: None,
+            judgement: None,
+            hello_length: 0,
+            is_decided: false,
+        }
+    }
+
+    pub(super) const fn is_decided(&self) -> bool {
+        self.is_decided
+    }
+
+    pub(super) const fn has_hello(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// The peer on `side`; before the first hello, the originator counts as the client.
+    pub(super) fn peer(&self, side: Side) -> &Peer {
+        &self.peers[self.direction(side).index()]
+    }
+
+    pub(super) fn direction(&self, side: Side) -> Direction {
+        let client = self.client.unwrap_or(Direction::Forward);
+        if side == Side::Client { client } else { client.flip() }
+    }
+
+    pub(super) fn side(&self, direction: Direction) -> Side {
+        if direction == self.direction(Side::Client) { Side::Client } else { Side::Server }
+    }
+
+    /// The version agreed on, once the server has said so.
+    pub(super) fn version(&self) -> Option<ProtocolVersion> {
+        self.server_hello.as_ref().map(|(hello, _)| hello.version())
+    }
+
+    pub(super) fn is_tls13(&self) -> bool {
+        self.version().is_some_and(ProtocolVersion::is_tls13)
+    }
+
+    /// Whether a message of this type was seen in the clear, from either side.
+    pub(super) const fn has_message(&self, handshake_type: HandshakeType) -> bool {
+        handshake_type.0 < 64 && self.messages >> handshake_type.0 & 1 == 1
+    }
+
+    /// Up to TLS 1.2: whether both Finished were seen.
+    pub(super) fn is_complete(&self) -> bool {
+        self.peers.iter().all(|peer| peer.finished.is_some())
+    }
+
+    /// Whether records of `direction` are encrypted although their types tell what they carry: TLS 1.2 after ChangeCipherSpec.
+    ///
+    /// In TLS 1.3 ChangeCipherSpec means nothing, and a client may send it before its second ClientHello.
+    pub(super) fn is_encrypted(&self, direction: Direction) -> bool {
+        let may_be_tls13 = match &self.server_hello {
+            Some((hello, _)) => hello.version().is_tls13(),
+            None => self.client_hello.as_ref().is_some_and(|hello| hello.offers_tls13()),
+        };
+        self.peers[direction.index()].change_cipher_spec && !may_be_tls13
+    }
+
+    /// Whether an SSLv2 server's answer would make sense.
+    pub(super) const fn expects_sslv2_server_hello(&self) -> bool {
+        self.is_sslv2 && self.server_hello.is_none()
+    }
+
+    /// Bytes of message bodies kept for the report.
+    pub(super) fn held(&self) -> usize {
+        let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
+        certificates.chain(&self.certificate_request).map(|body| body.len()).sum::<usize>() + self.hello_length
+    }
+
+    pub(super) const fn note_packet(&mut self, direction: Direction, now: Arrival) {
+        self.peers[direction.index()].is_in_view = true;
+        self.last = now;
+    }
+
+    pub(super) const fn note_truncated(&mut self) {
+        self.is_truncated = true;
+    }
+
+    pub(super) const fn note_sslv2(&mut self) {
+        self.is_sslv2 = true;
+    }
+
+    pub(super) fn handle_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival, now: Arrival) {
+        if message.handshake_type.0 < 64 {
+            self.messages |= 1 << message.handshake_type.0;
+        }
+        self.is_truncated |= message.body.is_none() && message.length > crate::tls::MAX_MESSAGE;
+        match (message.handshake_type, message.body) {
+            (HandshakeType::ClientHello, Some(body)) => match ClientHello::read(body) {
+                Ok(hello) => {
+                    self.hello_length = self.hello_length.max(message.length);
+                    return self.handle_client_hello(sender, hello, start, now);
+                }
+                Err(_) => self.client = self.client.or(Some(sender)),
+            },
+            (HandshakeType::ServerHello, Some(body)) => {
+                self.handle_server_hello(sender, ServerHello::read(body).ok(), start);
+            }
+            (HandshakeType::HelloRetryRequest, Some(body)) => {
+                self.handle_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
+            }
+            (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
+                self.peers[sender.index()].certificate = Some(body.into());
+            }
+            (HandshakeType::ServerKeyExchange, Some(body)) => self.key_exchange_group = read_key_exchange_group(body),
+            (HandshakeType::CertificateRequest, Some(body)) => self.certificate_request = Some(body.into()),
+            (HandshakeType::CertificateStatus, _) => self.certificate_status = true,
+            _ => {}
+        }
+        if !matches!(message.handshake_type, HandshakeType::ServerHello | HandshakeType::HelloRetryRequest) {
+            self.note(sender, letter(message.handshake_type));
+        }
+        self.progress(sender);
+    }
+
+    pub(super) fn handle_client_hello(&mut self, sender: Direction, hello: ClientHello, start: Arrival, _now: Arrival) {
+        if self.client_hello.is_none() {
+            self.client = Some(sender);
+            self.start = start;
+            self.client_hello = Some(Box::new(hello));
+        }
+        self.note(sender, 'C');
+        self.progress(sender);
+    }
+
+    fn handle_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
+        self.client = self.client.or(Some(sender.flip()));
+        let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
+        self.note(sender, if is_retry { 'J' } else { 'S' });
+        self.hello_retry_request |= is_retry;
+        if let Some(hello) = hello
+            && self.server_hello.is_none()
+            && !is_retry
+        {
+            self.server_hello = Some((Box::new(hello), start.time));
+        }
+    }
+
+    pub(super) fn handle_sslv2_server_hello(&mut self, sender: Direction, start: Arrival) {
+        let hello = ServerHello { legacy_version: ProtocolVersion::SSLv2, ..ServerHello::default() };
+        self.handle_server_hello(sender, Some(hello), start);
+        self.progress(sender);
+    }
+
+    pub(super) fn handle_change_cipher_spec(&mut self, sender: Direction, _now: Arrival) {
+        self.peers[sender.index()].change_cipher_spec = true;
+        self.note(sender, 'I');
+        self.progress(sender);
+    }
+
+    pub(super) fn handle_alert(&mut self, sender: Direction, level: u8, description: u8, now: Arrival) {
+        let (level, description) = (AlertLevel(level), AlertDescription(description));
+        self.push_alert(sender, Some((level, description)), now);
+        if self.is_tls13() {
+            self.sight(sender, Sight::Alert(description), now.time);
+        }
+        self.progress(sender);
+    }
+
+    /// A record whose content is not looked at begins.
+    pub(super) fn handle_record(&mut self, sender: Direction, record: RecordSeen, start: Arrival) {
+        if self.is_tls13() {
+            if matches!(record.content_type, ContentType::ApplicationData | ContentType::Alert) {
+                self.note(sender, 'D');
+                self.sight(sender, Sight::Record(record.length), start.time);
+            }
+        } else if record.content_type == ContentType::ApplicationData {
+            if self.server_hello.is_none() && self.client == Some(sender) {
+                self.early_records = self.early_records.saturating_add(1);
+            }
+            self.note(sender, 'D');
+            self.peers[sender.index()].application_data.get_or_insert(start.time);
+        }
+        self.progress(sender);
+    }
+
+    /// A record whose content is not looked at has ended.
+    pub(super) fn handle_record_end(&mut self, sender: Direction, record: RecordSeen, now: Arrival) {
+        if self.is_tls13() {
+            let side = self.side(sender);
+            if let Some(sighting) = self.sightings.iter_mut().rev().find(|sighting| sighting.side == side) {
+                sighting.end = now.time;
+            }
+            return;
+        }
+        match record.content_type {
+            ContentType::Handshake => self.handle_encrypted_handshake(sender, now),
+            ContentType::Alert => self.push_alert(sender, None, now),
+            _ => {}
+        }
+        self.progress(sender);
+    }
+
+    fn handle_encrypted_handshake(&mut self, sender: Direction, now: Arrival) {
+        self.renegotiation |= self.is_complete();
+        let peer = &mut self.peers[sender.index()];
+        if peer.finished.is_none() {
+            peer.finished = Some(now.time);
+            self.note(sender, 'F');
+        }
+    }
+
+    pub(super) fn handle_not_tls(&mut self, sender: Direction) {
+        self.peers[sender.index()].is_not_tls = true;
+        self.progress(sender);
+    }
+
+    pub(super) fn handle_gap(&mut self, sender: Direction, missing: u32) {
+        let peer = &mut self.peers[sender.index()];
+        peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+    }
+
+    pub(super) fn handle_close(&mut self, sender: Direction, close: Close, now: Arrival) -> bool {
+        let peer = &mut self.peers[sender.index()];
+        if peer.close.is_some() {
+            self.is_decided |= close == Close::Rst;
+            return false;
+        }
+        peer.close = Some((close, now));
+        if self.is_tls13() {
+            self.sight(sender, if close == Close::Fin { Sight::Fin } else { Sight::Rst }, now.time);
+        }
+        self.is_decided |= close == Close::Rst || self.peers.iter().all(|peer| peer.close.is_some());
+        true
+    }
+
+    /// How the connection was closed first, and by whom.
+    pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
+        let closes = [Side::Client, Side::Server].map(|side| {
+            let (close, at) = self.peer(side).close?;
+            Some((side, close, at))
+        });
+        closes.into_iter().flatten().min_by_key(|(_, _, at)| (at.time, at.packet))
+    }
+
+    fn push_alert(&mut self, sender: Direction, content: Option<(AlertLevel, AlertDescription)>, now: Arrival) {
+        self.note(sender, 'L');
+        if self.alerts.len() < MAX_ALERTS {
+            let is_late = self.is_complete();
+            self.alerts.push(AlertSeen { sender, at: now, content, is_late });
+        }
+    }
+
+    fn sight(&mut self, sender: Direction, what: Sight, time: Timestamp) {
+        if self.sightings.len() < MAX_SIGHTINGS {
+            self.sightings.push(Sighting { side: self.side(sender), what, time, end: time });
+        }
+        if self.judgement.is_none() && self.may_decide(sender, what) {
+            self.judgement = inference::judge(self, None);
+        }
+    }
+
+    /// Whether a sighting can be the one that decides: an alert, a first record that may be one, or an answer to the client's flight.
+    fn may_decide(&self, sender: Direction, what: Sight) -> bool {
+        let is_from_client = self.client == Some(sender);
+        let mut client = self.sightings.iter().filter(|sighting| sighting.side == Side::Client);
+        match what {
+            Sight::Alert(_) => true,
+            Sight::Record(length) if is_from_client => length < 64 && client.nth(1).is_none(),
+            Sight::Record(_) => client.next().is_some(),
+            Sight::Fin | Sight::Rst => false,
+        }
+    }
+
+    /// Notes that `sender` sent something new, and whether that was the last thing of interest.
+    fn progress(&mut self, sender: Direction) {
+        self.last_sender = Some(sender);
+        if self.client.is_some_and(|client| client != sender) {
+            self.peers[sender.index()].has_answered = true;
+        }
+        self.is_decided |= if self.is_tls13() { self.is_decided_tls13() } else { exchange::is_in_use(self) };
+    }
+
+    fn is_decided_tls13(&self) -> bool {
+        let Some(judgement) = &self.judgement else { return self.sightings.len() >= MAX_SIGHTINGS };
+        judgement.is_success() && {
+            let after = self.sightings.get(judgement.flight_end..).unwrap_or_default();
+            let from = |side| after.iter().filter(move |sighting| sighting.side == side).count();
+            from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER
+        }
+    }
+
+    fn note(&mut self, sender: Direction, letter: char) {
+        let letter = match self.side(sender) {
+            Side::Client => letter,
+            Side::Server => letter.to_ascii_lowercase(),
+        };
+        let is_run = matches!(letter, 'D' | 'd') && self.history.ends_with(letter);
+        if self.history.len() < MAX_HISTORY && !is_run {
+            self.history.push(letter);
+        }
+    }
+}
+
+/// The letter of a message in the history.
+const fn letter(handshake_type: HandshakeType) -> char {
+    match handshake_type {
+        HandshakeType::HelloRequest => 'H',
+        HandshakeType::NewSessionTicket => 'T',
+        HandshakeType::Certificate => 'X',
+        HandshakeType::ServerKeyExchange => 'K',
+        HandshakeType::CertificateRequest => 'R',
+        HandshakeType::ServerHelloDone => 'N',
+        HandshakeType::CertificateVerify => 'Y',
+        HandshakeType::ClientKeyExchange => 'G',
+        HandshakeType::CertificateStatus => 'U',
+        HandshakeType::Finished => 'F',
+        _ => 'Z',
+    }
+}

@@ -1,0 +1,226 @@
+//! One TCP connection: what is remembered of it, and when TLS begins on it.
+
+use std::sync::Arc;
+
+use crate::decode::Segment;
+use crate::flow::Direction;
+use crate::handshake::{Close, Connection};
+use crate::reassembly::{Arrival, Assembler, Budget, Lifetime, SeqNumber};
+use crate::time::Timestamp;
+use crate::tls::{Detection, detect, is_hello_amid_stream};
+
+/// A TCP connection.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Whether the first segment seen went from the lower to the higher end point.
+    pub(super) first_went_up: bool,
+    pub(super) first_seen: Timestamp,
+    pub(super) syn: Option<Timestamp>,
+    pub(super) syn_ack: Option<Timestamp>,
+    pub(super) stage: Stage,
+    pub(super) is_closed: bool,
+    halves: [Half; 2],
+}
+
+/// How much is done for a connection.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// No TLS so far.
+    Watching,
+    /// A handshake is under way.
+    Handshake(Box<Open>),
+    /// Nothing more is to be learned.
+    Done,
+}
+
+/// A handshake under way.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) connection: Connection,
+    /// The file or interface that its first packet came from.
+    pub(super) source: Arc<str>,
+    pub(super) vlan: Vec<u16>,
+    /// Bytes that it holds, as last counted.
+    pub(super) held: usize,
+}
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+struct Half {
+    assembler: Assembler,
+    /// Sequence number of the first byte.
+    initial: Option<SeqNumber>,
+    /// Sequence number behind the last byte.
+    fin: Option<SeqNumber>,
+    /// Whether it began with something else than TLS.
+    is_plain: bool,
+    is_in_view: bool,
+}
+
+impl Flow {
+    pub(super) fn new(first_went_up: bool, first_seen: Timestamp) -> Self {
+        Self {
+            first_went_up,
+            first_seen,
+            syn: None,
+            syn_ack: None,
+            stage: Stage::Watching,
+            is_closed: false,
+            halves: Default::default(),
+        }
+    }
+
+    pub(super) const fn lifetime(&self) -> Lifetime {
+        match self.stage {
+            Stage::Handshake(_) => Lifetime::Handshake,
+            _ if self.is_closed => Lifetime::Closed,
+            Stage::Watching if !self.halves[0].is_plain && !self.halves[1].is_plain => Lifetime::Opening,
+            _ => Lifetime::Established,
+        }
+    }
+
+    /// Whether a SYN begins another connection between the same end points.
+    pub(super) fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let first = segment.sequence.after(1);
+        segment.flags.syn && self.halves[direction.index()].initial.is_some_and(|initial| initial != first)
+    }
+
+    /// Notes what a segment's header says of the connection.
+    pub(super) fn note_header(&mut self, direction: Direction, segment: &Segment<'_>, time: Timestamp) {
+        let half = &mut self.halves[direction.index()];
+        half.is_in_view = true;
+        if segment.flags.syn {
+            let first = segment.sequence.after(1);
+            half.initial = Some(first);
+            half.assembler.start(first);
+            let seen = if segment.flags.ack { &mut self.syn_ack } else { &mut self.syn };
+            seen.get_or_insert(time);
+        }
+        if segment.flags.fin {
+            half.fin = Some(segment.sequence.after(segment.wire_length + u32::from(segment.flags.syn)));
+        }
+        let have_both_ended = self.halves.iter().all(|half| half.fin.is_some());
+        self.is_closed |= segment.flags.rst || have_both_ended;
+    }
+
+    /// Looks whether TLS begins with this segment; takes care of the order of the first bytes.
+    pub(super) fn watch(&mut self, direction: Direction, segment: &Segment<'_>, source: &Arc<str>, at: Arrival, budget: &mut Budget) {
+        if segment.wire_length == 0 {
+            return;
+        }
+        let sequence = first_byte(segment);
+        let half = &mut self.halves[direction.index()];
+        if half.is_plain {
+            if is_hello_amid_stream(segment.payload) {
+                self.begin(direction, segment, source, at, budget);
+            }
+            return;
+        }
+        let ahead = if half.assembler.is_started() { sequence.since(half.assembler.next()) } else { 0 };
+        if ahead > 0 {
+            half.assembler.push(sequence, segment.payload, segment.wire_length, at, budget, &mut |_| {});
+            return;
+        }
+        half.initial.get_or_insert(sequence);
+        let known = ahead.unsigned_abs();
+        if known >= segment.wire_length {
+            return; // sent before
+        }
+        match detect(segment.payload.get(known as usize..).unwrap_or_default()) {
+            Detection::Other => {
+                half.is_plain = true;
+                half.assembler.clear(budget);
+            }
+            _ => self.begin(direction, segment, source, at, budget),
+        }
+    }
+
+    /// Feeds a segment to the handshake under way; true if it brought anything new.
+    pub(super) fn feed(&mut self, direction: Direction, segment: &Segment<'_>, at: Arrival, budget: &mut Budget) -> bool {
+        let Stage::Handshake(open) = &mut self.stage else { return false };
+        let connection = &mut open.connection;
+        connection.note_packet(direction, at);
+        let mut has_news = false;
+        let [ours, theirs] = direction_pair(&mut self.halves, direction);
+        if segment.wire_length > 0 {
+            let discarded = budget.discarded;
+            ours.assembler.push(first_byte(segment), segment.payload, segment.wire_length, at, budget, &mut |chunk| {
+                has_news = true;
+                connection.handle_chunk(direction, chunk, at);
+            });
+            if budget.discarded != discarded || segment.payload.len() < segment.wire_length as usize {
+                connection.note_truncated();
+            }
+        }
+        if segment.flags.ack {
+            theirs.assembler.acknowledge(segment.acknowledgment);
+        }
+        for (half, direction) in [(ours, direction), (theirs, direction.flip())] {
+            if half.assembler.is_overdue(at.time) {
+                half.assembler.skip_hole(budget, &mut |chunk| connection.handle_chunk(direction, chunk, at));
+            }
+            let is_all_there = |fin: SeqNumber| !half.assembler.is_started() || half.assembler.next().since(fin) >= 0;
+            if half.fin.is_some_and(is_all_there) {
+                has_news |= connection.handle_close(direction, Close::Fin, at);
+            }
+        }
+        if segment.flags.rst {
+            has_news |= connection.handle_close(direction, Close::Rst, at);
+        }
+        has_news
+    }
+
+    /// Delivers what is held, with gaps where bytes lack: nothing more will come.
+    pub(super) fn flush(&mut self, now: Arrival, budget: &mut Budget) {
+        let Stage::Handshake(open) = &mut self.stage else { return };
+        for direction in [Direction::Forward, Direction::Reverse] {
+            let assembler = &mut self.halves[direction.index()].assembler;
+            assembler.finish(budget, &mut |chunk| open.connection.handle_chunk(direction, chunk, now));
+        }
+    }
+
+    /// Gives back what the connection holds.
+    pub(super) fn release(&mut self, budget: &mut Budget) {
+        for half in &mut self.halves {
+            half.assembler.clear(budget);
+        }
+    }
+
+    /// A handshake begins with this segment.
+    fn begin(&mut self, direction: Direction, segment: &Segment<'_>, source: &Arc<str>, at: Arrival, budget: &mut Budget) {
+        let mut connection = Connection::new(at);
+        for direction in [Direction::Forward, Direction::Reverse] {
+            if self.halves[direction.index()].is_in_view {
+                connection.note_packet(direction, at);
+            }
+        }
+        let [ours, theirs] = direction_pair(&mut self.halves, direction);
+        if ours.is_plain || !ours.assembler.is_started() {
+            ours.assembler.restart(first_byte(segment), budget);
+        }
+        if segment.flags.ack && (theirs.is_plain || !theirs.assembler.is_started()) {
+            theirs.assembler.restart(segment.acknowledgment, budget);
+        }
+        (ours.is_plain, theirs.is_plain) = (false, false);
+        self.stage = Stage::Handshake(Box::new(Open {
+            connection,
+            source: Arc::clone(source),
+            vlan: segment.vlan.ids().to_vec(),
+            held: 0,
+        }));
+    }
+}
+
+/// Sequence number of a segment's first byte of payload.
+const fn first_byte(segment: &Segment<'_>) -> SeqNumber {
+    segment.sequence.after(segment.flags.syn as u32)
+}
+
+/// The half of `direction`, and the other one.
+const fn direction_pair(halves: &mut [Half; 2], direction: Direction) -> [&mut Half; 2] {
+    let [forward, reverse] = halves;
+    match direction {
+        Direction::Forward => [forward, reverse],
+        Direction::Reverse => [reverse, forward],
+    }
+}

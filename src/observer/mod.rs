@@ -1,0 +1,153 @@
+//! Wires the stages: packets in, events out.
+//!
+//! ```text
+//! packet ─▶ Router (decode, fragments, clock) ─▶ Shard (flows, reassembly, handshakes) ─▶ event
+//! ```
+//!
+//! Flows are spread over a fixed number of shards, and time advances in ticks
+//! that the packets set. Each shard sees the same packets and ticks however many
+//! threads share the shards out: so the events are the same, too.
+
+mod flow;
+mod router;
+mod shard;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::{Interface, PacketBatch, PacketRecord};
+use crate::certificate::ChainCache;
+use crate::event::Handshake;
+use crate::handshake::ReportConfig;
+use crate::stats::Stats;
+use crate::time::Timestamp;
+
+pub(crate) use router::{Routed, Router, shard_of};
+pub(crate) use shard::ShardSet;
+
+/// How an observer works.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// What is told in events.
+    pub report: ReportConfig,
+    /// How long a handshake may make no progress, in packet time.
+    pub handshake_timeout: Duration,
+    /// The most TCP connections remembered at once.
+    pub max_flows: usize,
+}
+
+/// Defaults, in one place: help and manual quote them.
+pub mod defaults {
+    use std::time::Duration;
+
+    /// How long a handshake may make no progress, in packet time.
+    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+    /// How long before its end a certificate counts as soon to expire.
+    pub const NEAR_EXPIRY: Duration = Duration::from_secs(30 * 86_400);
+    /// The most TCP connections remembered at once: a million of some 250 bytes each.
+    pub const MAX_FLOWS: usize = 1 << 20;
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            report: ReportConfig { fingerprints: true, near_expiry: defaults::NEAR_EXPIRY, judge_at: None },
+            handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
+            max_flows: defaults::MAX_FLOWS,
+        }
+    }
+}
+
+/// Shards that flows are spread over: enough for as many workers as hosts give to an observer.
+pub(crate) const SHARDS: usize = 16;
+
+/// Watches packets, tells of handshakes.
+///
+/// Methods come in kinds: `handle_*` for what arrives, [`Observer::poll_event`]
+/// for what comes out. It does no I/O and reads no clock: packet time, and the
+/// time given to [`Observer::handle_timeout`], is all the time there is.
+#[derive(Debug)]
+pub struct Observer {
+    router: Router,
+    shards: ShardSet,
+    chains: ChainCache,
+    events: VecDeque<Handshake>,
+}
+
+impl Observer {
+    /// An observer that has seen nothing.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            router: Router::new(),
+            shards: ShardSet::new(config, 0, 1),
+            chains: ChainCache::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes a batch of packets.
+    pub fn handle_batch(&mut self, batch: &PacketBatch) {
+        for packet in &batch.packets {
+            self.handle_packet(&batch.interfaces, packet, batch.bytes(packet));
+        }
+    }
+
+    /// Takes one packet: `bytes` are those captured of it.
+    pub fn handle_packet(&mut self, interfaces: &Arc<[Interface]>, packet: &PacketRecord, bytes: &[u8]) {
+        let Self { router, shards, chains, events } = self;
+        if let Some(now) = router.advance(packet.timestamp) {
+            in_order(events, |events| shards.handle_timeout(now, chains, events));
+        }
+        let Some(interface) = interfaces.get(packet.interface as usize) else { return };
+        match router.route(interface.link_type, packet, bytes) {
+            Some(Routed::Segment(segment)) => shards.handle_segment(&segment, interface, packet, chains, events),
+            Some(Routed::Datagram(datagram)) => {
+                if let Ok(Some(segment)) = datagram.segment() {
+                    shards.handle_segment(&segment, interface, packet, chains, events);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let Self { shards, chains, events, .. } = self;
+        in_order(events, |events| shards.handle_timeout(now, chains, events));
+    }
+
+    /// Ends the run: open handshakes get the verdict that the evidence carries.
+    pub fn finish(&mut self) {
+        let Self { shards, chains, events, .. } = self;
+        in_order(events, |events| shards.finish(chains, events));
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Handshake> {
+        self.events.pop_front()
+    }
+
+    /// What was handled and discarded so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.router.stats();
+        stats += self.shards.stats();
+        stats
+    }
+}
+
+/// Adds the events that `make` makes, in the order of [`sort_simultaneous`].
+fn in_order(events: &mut VecDeque<Handshake>, make: impl FnOnce(&mut VecDeque<Handshake>)) {
+    let mut made = VecDeque::new();
+    make(&mut made);
+    let mut numbered: Vec<(u32, Handshake)> = made.into_iter().map(|event| (0, event)).collect();
+    sort_simultaneous(&mut numbered);
+    events.extend(numbered.into_iter().map(|(_, event)| event));
+}
+
+/// Sorts events by the number of the step that made them; those of one step in an order that shards have no part in.
+pub(crate) fn sort_simultaneous(events: &mut [(u32, Handshake)]) {
+    events.sort_by_key(|(step, event)| (*step, event.time, event.capture.first_packet, event.flow_id));
+}

@@ -1,0 +1,277 @@
+//! A share of the flows: each segment to its flow, each handshake to its event.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::{Interface, PacketRecord};
+use crate::certificate::ChainCache;
+use crate::decode::Segment;
+use crate::event::{Handshake, Outcome};
+use crate::handshake::{End, Origin};
+use crate::reassembly::{Arrival, Budget, FlowIndex, FlowKey, FlowTable, Lifetime, direction};
+use crate::stats::Stats;
+use crate::time::Timestamp;
+
+use super::flow::{Flow, Open, Stage};
+use super::router::shard_of;
+use super::{Config, SHARDS};
+
+/// The shards of one worker: every `stride`th, from `first` on.
+#[derive(Debug)]
+pub(crate) struct ShardSet {
+    shards: Vec<Shard>,
+    stride: usize,
+}
+
+impl ShardSet {
+    pub(crate) fn new(config: Config, first: usize, stride: usize) -> Self {
+        let shards = (first..SHARDS).step_by(stride).map(|_| Shard::new(config)).collect();
+        Self { shards, stride }
+    }
+
+    /// Takes a segment whose shard is in this set.
+    pub(crate) fn handle_segment(
+        &mut self,
+        segment: &Segment<'_>,
+        interface: &Interface,
+        packet: &PacketRecord,
+        chains: &mut ChainCache,
+        events: &mut VecDeque<Handshake>,
+    ) {
+        let mut output = Output { chains, events };
+        if let Some(shard) = self.shards.get_mut(shard_of(segment) / self.stride) {
+            shard.handle_segment(segment, &interface.source, packet, &mut output);
+        }
+    }
+
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Timestamp,
+        chains: &mut ChainCache,
+        events: &mut VecDeque<Handshake>,
+    ) {
+        for shard in &mut self.shards {
+            shard.handle_timeout(now, &mut Output { chains, events });
+        }
+    }
+
+    pub(crate) fn finish(&mut self, chains: &mut ChainCache, events: &mut VecDeque<Handshake>) {
+        for shard in &mut self.shards {
+            shard.finish(&mut Output { chains, events });
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut sum = Stats::default();
+        for shard in &self.shards {
+            sum += shard.stats();
+        }
+        sum
+    }
+}
+
+/// Bytes that all shards together hold of segments out of order.
+const MAX_HELD_BYTES: usize = 64 << 20;
+/// Bytes that all shards together hold of handshake messages.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// How long a flow without payload is remembered.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a flow with nothing more to learn is remembered without a packet.
+const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a closed flow is remembered, so that late packets begin no new one.
+const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a shard's results go, and the chains that its worker knows.
+struct Output<'o> {
+    chains: &'o mut ChainCache,
+    events: &'o mut VecDeque<Handshake>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    config: Config,
+    flows: FlowTable<Flow>,
+    /// For segments out of order.
+    budget: Budget,
+    /// Bytes of handshake messages held.
+    message_bytes: usize,
+    /// The newest packet, as the moment of verdicts that no packet brings.
+    newest: Arrival,
+    stats: Stats,
+}
+
+impl Shard {
+    fn new(config: Config) -> Self {
+        let limits = [OPENING_TIMEOUT, config.handshake_timeout, ESTABLISHED_TIMEOUT, CLOSED_TIMEOUT];
+        Self {
+            config,
+            flows: FlowTable::new(config.max_flows.div_ceil(SHARDS), limits),
+            budget: Budget::new(MAX_HELD_BYTES / SHARDS),
+            message_bytes: 0,
+            newest: Arrival { time: Timestamp::MIN, packet: 0 },
+            stats: Stats::default(),
+        }
+    }
+
+    fn handle_segment(
+        &mut self,
+        segment: &Segment<'_>,
+        source: &Arc<str>,
+        packet: &PacketRecord,
+        output: &mut Output<'_>,
+    ) {
+        let at = Arrival { time: packet.timestamp, packet: packet.number };
+        self.newest = at;
+        let (key, goes_up) = FlowKey::of(segment);
+        let Some(index) = self.flow_of(key, goes_up, segment, at, output) else { return };
+        let Some(flow) = self.flows.get_mut(index) else { return };
+        let direction = direction(goes_up, flow.first_went_up);
+        if matches!(flow.stage, Stage::Watching) {
+            flow.watch(direction, segment, source, at, &mut self.budget);
+        }
+        let is_open = matches!(flow.stage, Stage::Handshake(_));
+        let has_news = flow.feed(direction, segment, at, &mut self.budget);
+        if is_open {
+            self.after_feed(index, output);
+        }
+        if let Some(flow) = self.flows.get_mut(index)
+            && (has_news || !is_open)
+        {
+            let lifetime = flow.lifetime();
+            self.flows.touch(index, lifetime, at.time);
+        }
+    }
+
+    /// The flow of a segment; `None` for a segment of no known flow that is not worth one.
+    fn flow_of(
+        &mut self,
+        key: FlowKey,
+        goes_up: bool,
+        segment: &Segment<'_>,
+        at: Arrival,
+        output: &mut Output<'_>,
+    ) -> Option<FlowIndex> {
+        if let Some(index) = self.flows.find(&key) {
+            let has_expired = self.flows.is_expired(index, at.time);
+            let flow = self.flows.get_mut(index)?;
+            let direction = direction(goes_up, flow.first_went_up);
+            let end = match () {
+                () if has_expired => End::Silence,
+                () if flow.is_replaced_by(direction, segment) => End::Replaced,
+                () => {
+                    flow.note_header(direction, segment, at.time);
+                    return Some(index);
+                }
+            };
+            self.remove(index, end, output);
+        }
+        if segment.wire_length == 0 && !segment.flags.syn {
+            return None;
+        }
+        if self.flows.is_full()
+            && let Some(oldest) = self.flows.evict()
+        {
+            self.stats.connections_evicted += 1;
+            self.remove(oldest, End::Evicted, output);
+        }
+        self.stats.connections += 1;
+        let mut flow = Flow::new(goes_up, at.time);
+        flow.note_header(crate::flow::Direction::Forward, segment, at.time);
+        Some(self.flows.insert(key, flow, Lifetime::Opening, at.time))
+    }
+
+    /// Concludes the handshake if it is decided; keeps count of what it holds.
+    fn after_feed(&mut self, index: FlowIndex, output: &mut Output<'_>) {
+        let Some(flow) = self.flows.get_mut(index) else { return };
+        let Stage::Handshake(open) = &mut flow.stage else { return };
+        if open.connection.is_decided() {
+            self.conclude(index, End::Decided, output);
+        } else if open.connection.is_ruled_out() {
+            self.message_bytes -= open.held;
+            flow.release(&mut self.budget);
+            flow.stage = Stage::Done;
+        } else {
+            let held = open.connection.held();
+            self.message_bytes = self.message_bytes - open.held + held;
+            open.held = held;
+            if self.message_bytes > MAX_MESSAGE_BYTES / SHARDS {
+                self.stats.connections_evicted += 1;
+                self.conclude(index, End::Evicted, output);
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
+        while let Some(index) = self.flows.expired(now) {
+            self.stats.connections_timed_out += 1;
+            self.remove(index, End::Silence, output);
+        }
+    }
+
+    fn finish(&mut self, output: &mut Output<'_>) {
+        while let Some(index) = self.flows.any() {
+            self.remove(index, End::CaptureEnd, output);
+        }
+    }
+
+    fn remove(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
+        self.conclude(index, end, output);
+        if let Some(mut flow) = self.flows.remove(index) {
+            flow.release(&mut self.budget);
+        }
+    }
+
+    /// Makes the event of the handshake under way, if there is one.
+    fn conclude(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
+        let key = self.flows.key(index);
+        let Some(flow) = self.flows.get_mut(index) else { return };
+        if !matches!(flow.stage, Stage::Handshake(_)) {
+            return; // Watching goes on: TLS may yet begin
+        }
+        flow.flush(self.newest, &mut self.budget);
+        let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else { return };
+        flow.release(&mut self.budget);
+        self.message_bytes -= open.held;
+        let origin = origin(key, flow, &mut open);
+        let event = open.connection.report(end, origin, &self.config.report, output.chains);
+        self.stats.messages_discarded += open.connection.take_discarded_messages();
+        self.stats.connections_tls += u64::from(event.is_some());
+        if let Some(event) = event {
+            self.count(&event);
+            output.events.push_back(event);
+        }
+    }
+
+    fn count(&mut self, event: &Handshake) {
+        let stats = &mut self.stats;
+        let gaps = [event.capture.client_gap_bytes, event.capture.server_gap_bytes];
+        stats.gaps += gaps.iter().filter(|gap| **gap > 0).count() as u64;
+        stats.gap_bytes += gaps.iter().sum::<u64>();
+        stats.handshakes += 1;
+        match event.outcome {
+            Outcome::Success => stats.handshakes_succeeded += 1,
+            Outcome::Failure => stats.handshakes_failed += 1,
+            Outcome::Unknown => stats.handshakes_unknown += 1,
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        Stats { bytes_held: self.budget.held, segments_discarded: self.budget.discarded, ..self.stats }
+    }
+}
+
+/// What is known of a connection beside its bytes.
+fn origin(key: FlowKey, flow: &Flow, open: &mut Open) -> Origin {
+    let (low, high) = key.endpoints();
+    let (forward, reverse) = if flow.first_went_up { (low, high) } else { (high, low) };
+    Origin {
+        source: Arc::clone(&open.source),
+        flow_id: key.id(flow.first_seen),
+        forward,
+        reverse,
+        vlan: std::mem::take(&mut open.vlan),
+        syn: flow.syn,
+        syn_ack: flow.syn_ack,
+    }
+}

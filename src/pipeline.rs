@@ -1,0 +1,296 @@
+//! A capture from beginning to end, on one thread or on several.
+//!
+//! ```text
+//! one thread:  source ─▶ Observer ─▶ consumer
+//! several:     source ─▶ Router ══batches══▶ ShardSet (each worker) ══events══▶ put in order ─▶ consumer
+//! ```
+//!
+//! With several threads a batch of packets is shared, not copied: each worker
+//! gets the whole batch and a list of the steps that are its own. Events come
+//! back with the number of the step that made them, so that their order is the
+//! one that a single thread gives. Channels are bounded: whoever is slow holds
+//! the reader up, and memory stays what a few batches need.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::capture::{CaptureError, PacketBatch, PacketSource, Problem, Progress};
+use crate::certificate::ChainCache;
+use crate::decode::Datagram;
+use crate::event::Handshake;
+use crate::observer::{Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous};
+use crate::stats::Stats;
+use crate::time::Timestamp;
+
+/// Takes what a run gives, in order, on the thread that called [`run`].
+pub trait Consumer {
+    /// Takes one event.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written: this ends the run.
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()>;
+
+    /// A batch of packets has been handled: its events were given, and this is how far the source has come.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written: this ends the run.
+    fn batch_done(&mut self, problems: Vec<Problem>, progress: Option<Progress>) -> io::Result<()>;
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Summary {
+    /// What was handled and discarded.
+    pub stats: Stats,
+    /// What broke the source, if anything did; the packets before it were handled.
+    pub error: Option<CaptureError>,
+}
+
+/// The most threads that a run uses: one for each shard of flows.
+pub const MAX_THREADS: usize = crate::observer::SHARDS;
+
+/// Runs a capture through.
+///
+/// Up to one thread, all is done on the calling one. Beyond, there is a thread
+/// that reads and decodes, and `threads` that follow connections.
+///
+/// # Errors
+///
+/// Those of `consumer`. A broken source is no error but part of the summary.
+pub fn run(
+    source: &mut dyn PacketSource,
+    config: Config,
+    threads: usize,
+    consumer: &mut dyn Consumer,
+) -> io::Result<Summary> {
+    if threads <= 1 { run_alone(source, config, consumer) } else { run_shared(source, config, threads, consumer) }
+}
+
+fn run_alone(source: &mut dyn PacketSource, config: Config, consumer: &mut dyn Consumer) -> io::Result<Summary> {
+    let mut observer = Observer::new(config);
+    let mut batch = PacketBatch::default();
+    let error = loop {
+        match source.next_batch(&mut batch) {
+            Ok(true) => observer.handle_batch(&batch),
+            Ok(false) => break None,
+            Err(error) => break Some(error),
+        }
+        drain(&mut observer, consumer)?;
+        consumer.batch_done(source.take_problems(), source.progress())?;
+    };
+    observer.finish();
+    drain(&mut observer, consumer)?;
+    consumer.batch_done(source.take_problems(), source.progress())?;
+    Ok(Summary { stats: observer.stats(), error })
+}
+
+fn drain(observer: &mut Observer, consumer: &mut dyn Consumer) -> io::Result<()> {
+    while let Some(event) = observer.poll_event() {
+        consumer.handshake(&event)?;
+    }
+    Ok(())
+}
+
+/// Batches under way between the threads: enough that nobody waits for a neighbour's hiccup.
+const BATCHES_AHEAD: usize = 4;
+
+/// A batch and who does what with it.
+struct Job {
+    batch: PacketBatch,
+    /// For each worker, its steps with their numbers.
+    steps: Vec<Vec<(u32, Step)>>,
+}
+
+enum Step {
+    /// The packet with this index in the batch.
+    Packet(u32),
+    /// A datagram that the packet with this index completed.
+    Datagram(u32, Box<Datagram>),
+    /// Time goes on.
+    Tick(Timestamp),
+}
+
+/// What the reader says of a batch, in the order of batches.
+struct Notice {
+    problems: Vec<Problem>,
+    progress: Option<Progress>,
+}
+
+/// A worker's events of one batch, with the numbers of the steps that made them.
+struct Answer {
+    events: Vec<(u32, Handshake)>,
+    /// The batch, to be reused when all workers have answered.
+    job: Option<Arc<Job>>,
+}
+
+fn run_shared(
+    source: &mut dyn PacketSource,
+    config: Config,
+    threads: usize,
+    consumer: &mut dyn Consumer,
+) -> io::Result<Summary> {
+    let threads = threads.min(MAX_THREADS);
+    let (notice_sender, notices) = bounded(BATCHES_AHEAD);
+    let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
+    std::thread::scope(|scope| {
+        let (mut jobs, mut answers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        for first in 0..threads {
+            let (job_sender, job_receiver) = bounded(BATCHES_AHEAD);
+            let (answer_sender, answer_receiver) = bounded(BATCHES_AHEAD);
+            jobs.push(job_sender);
+            answers.push(answer_receiver);
+            let shards = ShardSet::new(config, first, threads);
+            workers.push(scope.spawn(move || work(shards, first, &job_receiver, &answer_sender)));
+        }
+        let reader = scope.spawn(move || read(source, jobs, &notice_sender, &spares));
+        collect(&notices, &answers, &spare_sender, consumer)?;
+        drop((notices, answers, spare_sender));
+        let (mut stats, error) = reader.join().map_err(|_| io::Error::other("the reading thread panicked"))?;
+        for worker in workers {
+            stats += worker.join().map_err(|_| io::Error::other("a worker thread panicked"))?;
+        }
+        Ok(Summary { stats, error })
+    })
+}
+
+/// The reading thread: batches to jobs, until the source ends or nobody listens any more.
+fn read(
+    source: &mut dyn PacketSource,
+    jobs: Vec<Sender<Arc<Job>>>,
+    notices: &Sender<Notice>,
+    spares: &Receiver<Job>,
+) -> (Stats, Option<CaptureError>) {
+    let mut router = Router::new();
+    loop {
+        let empty = || Job { batch: PacketBatch::default(), steps: jobs.iter().map(|_| Vec::new()).collect() };
+        let mut job = spares.try_recv().unwrap_or_else(|_| empty());
+        let has_ended = match source.next_batch(&mut job.batch) {
+            Ok(true) => None,
+            Ok(false) => Some(None),
+            Err(error) => Some(Some(error)),
+        };
+        let notice = Notice { problems: source.take_problems(), progress: source.progress() };
+        if let Some(error) = has_ended {
+            let _ = notices.send(notice); // the last word, for whoever listens
+            return (router.stats(), error);
+        }
+        route_batch(&mut router, &mut job);
+        let job = Arc::new(job);
+        let is_heard = notices.send(notice).is_ok() && jobs.iter().all(|worker| worker.send(Arc::clone(&job)).is_ok());
+        if !is_heard {
+            return (router.stats(), None);
+        }
+    }
+}
+
+/// Gives each packet and each tick to the workers that it concerns.
+fn route_batch(router: &mut Router, job: &mut Job) {
+    let Job { batch, steps } = job;
+    let mut number = 0;
+    for (index, packet) in batch.packets.iter().enumerate() {
+        if let Some(now) = router.advance(packet.timestamp) {
+            for worker in steps.iter_mut() {
+                worker.push((number, Step::Tick(now)));
+            }
+            number += 1;
+        }
+        let Some(interface) = batch.interfaces.get(packet.interface as usize) else { continue };
+        let index = index as u32;
+        let (shard, step) = match router.route(interface.link_type, packet, batch.bytes(packet)) {
+            Some(Routed::Segment(segment)) => (shard_of(&segment), Step::Packet(index)),
+            Some(Routed::Datagram(datagram)) => match datagram.segment() {
+                Ok(Some(segment)) => (shard_of(&segment), Step::Datagram(index, datagram.clone())),
+                _ => continue,
+            },
+            None => continue,
+        };
+        let worker = shard % steps.len();
+        if let Some(worker) = steps.get_mut(worker) {
+            worker.push((number, step));
+        }
+        number += 1;
+    }
+}
+
+/// A worker thread: its steps of each job, then the end.
+fn work(mut shards: ShardSet, worker: usize, jobs: &Receiver<Arc<Job>>, answers: &Sender<Answer>) -> Stats {
+    let mut chains = ChainCache::new();
+    let mut made = VecDeque::new();
+    for job in jobs {
+        let mut events = Vec::new();
+        for (number, step) in job.steps.get(worker).into_iter().flatten() {
+            take_step(&mut shards, &job.batch, step, &mut chains, &mut made);
+            events.extend(made.drain(..).map(|event| (*number, event)));
+        }
+        if answers.send(Answer { events, job: Some(job) }).is_err() {
+            return shards.stats();
+        }
+    }
+    shards.finish(&mut chains, &mut made);
+    let events = made.drain(..).map(|event| (0, event)).collect();
+    let _ = answers.send(Answer { events, job: None });
+    shards.stats()
+}
+
+fn take_step(
+    shards: &mut ShardSet,
+    batch: &PacketBatch,
+    step: &Step,
+    chains: &mut ChainCache,
+    events: &mut VecDeque<Handshake>,
+) {
+    let (index, datagram) = match step {
+        Step::Tick(now) => return shards.handle_timeout(*now, chains, events),
+        Step::Packet(index) => (index, None),
+        Step::Datagram(index, datagram) => (index, Some(datagram)),
+    };
+    let Some(packet) = batch.packets.get(*index as usize) else { return };
+    let Some(interface) = batch.interfaces.get(packet.interface as usize) else { return };
+    let segment = match datagram {
+        Some(datagram) => datagram.segment().ok().flatten(),
+        None => Router::segment(interface.link_type, packet, batch.bytes(packet)),
+    };
+    if let Some(segment) = segment {
+        shards.handle_segment(&segment, interface, packet, chains, events);
+    }
+}
+
+/// Puts the workers' events in order, batch by batch, and gives them to the consumer.
+fn collect(
+    notices: &Receiver<Notice>,
+    answers: &[Receiver<Answer>],
+    spares: &Sender<Job>,
+    consumer: &mut dyn Consumer,
+) -> io::Result<()> {
+    loop {
+        let notice = notices.recv().ok();
+        let mut events = Vec::new();
+        let mut jobs = Vec::new();
+        for answer in answers.iter().filter_map(|worker| worker.recv().ok()) {
+            events.extend(answer.events);
+            jobs.extend(answer.job);
+        }
+        sort_simultaneous(&mut events);
+        for (_, event) in &events {
+            consumer.handshake(event)?;
+        }
+        let is_end = jobs.is_empty();
+        jobs.into_iter().filter_map(Arc::into_inner).for_each(|job| recycle(job, spares));
+        if let Some(Notice { problems, progress }) = notice {
+            consumer.batch_done(problems, progress)?;
+        }
+        if is_end {
+            return Ok(());
+        }
+    }
+}
+
+fn recycle(mut job: Job, spares: &Sender<Job>) {
+    job.steps.iter_mut().for_each(Vec::clear);
+    let _ = spares.try_send(job); // enough are there already
+}

@@ -1,0 +1,173 @@
+//! ClientHello (RFC 8446 §4.1.2), as much of it as an observer tells.
+
+use super::codec::{ReadError, Reader};
+use super::extension::{Extensions, protocol_names};
+use super::fingerprint;
+use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme, is_grease};
+
+/// What a ClientHello says. Lists keep the order of the wire, GREASE included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientHello {
+    /// `legacy_version`: the version itself up to TLS 1.2.
+    pub legacy_version: ProtocolVersion,
+    /// `legacy_session_id`, of 0 to 32 bytes.
+    pub session_id: Vec<u8>,
+    /// `cipher_suites`.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// The types of all extensions.
+    pub extensions: Vec<ExtensionType>,
+    /// The host name in `server_name` (RFC 6066 §3), control characters and bytes beyond UTF-8 replaced.
+    pub server_name: Option<String>,
+    /// `application_layer_protocol_negotiation` (RFC 7301).
+    pub alpn: Option<Vec<String>>,
+    /// `supported_versions`.
+    pub supported_versions: Option<Vec<ProtocolVersion>>,
+    /// `supported_groups`.
+    pub groups: Option<Vec<NamedGroup>>,
+    /// The groups in `key_share`.
+    pub key_share_groups: Option<Vec<NamedGroup>>,
+    /// `signature_algorithms`.
+    pub signature_algorithms: Option<Vec<SignatureScheme>>,
+    /// `ec_point_formats` (RFC 8422 §5.1.2).
+    pub point_formats: Vec<u8>,
+    /// Length of the ticket in `session_ticket` (RFC 5077); `None` without the extension.
+    pub session_ticket_length: Option<usize>,
+    /// Whether `pre_shared_key` offers a session or an external key.
+    pub pre_shared_key: bool,
+    /// Whether `psk_key_exchange_modes` is there: without it a server sends no tickets.
+    pub psk_key_exchange_modes: bool,
+    /// Whether 0-RTT data follows.
+    pub early_data: bool,
+    /// Whether an Encrypted Client Hello is offered (RFC 9849, and its drafts since 13).
+    pub encrypted_client_hello: bool,
+    /// Whether the client offers to authenticate after the handshake.
+    pub post_handshake_auth: bool,
+    /// The first and last byte of the first ALPN value, for JA4.
+    pub(super) alpn_ends: Option<(u8, u8)>,
+}
+
+impl ClientHello {
+    /// Reads the body of a ClientHello message.
+    ///
+    /// Extensions are read one by one: one that breaks a rule is as good as
+    /// absent, and the others count.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Invalid`] if the fields before the extensions break a rule.
+    pub fn read(body: &[u8]) -> Result<Self, ReadError> {
+        let (_, hello) =
+            tls_parser::parse_tls_handshake_client_hello(body).map_err(|_| ReadError::Invalid("ClientHello"))?;
+        let mut this = Self {
+            legacy_version: ProtocolVersion(hello.version.0),
+            session_id: hello.session_id.unwrap_or_default().to_vec(),
+            cipher_suites: hello.ciphers.iter().map(|suite| CipherSuite(suite.0)).collect(),
+            ..Self::default()
+        };
+        for (extension_type, data) in Extensions::new(hello.ext.unwrap_or_default()) {
+            this.extensions.push(extension_type);
+            let _unread = this.read_extension(extension_type, data);
+        }
+        Ok(this)
+    }
+
+    /// Reads an SSLv2 CLIENT-HELLO that offers SSL 3.0 or later (RFC 5246 §E.2), without its two length bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the lengths in it do not add up.
+    pub fn read_sslv2(message: &[u8]) -> Result<Self, ReadError> {
+        let mut reader = Reader::new(message);
+        reader.u8()?; // msg_type
+        let legacy_version = ProtocolVersion(reader.u16()?);
+        let (specs, session_id, _challenge) = (reader.u16()?, reader.u16()?, reader.u16()?);
+        let specs = reader.take(usize::from(specs))?;
+        let session_id = reader.take(usize::from(session_id))?.to_vec();
+        // Each spec has three bytes; those of SSL 3.0 and later begin with a zero.
+        let cipher_suites = specs
+            .chunks_exact(3)
+            .filter(|spec| spec[0] == 0)
+            .map(|spec| CipherSuite(u16::from_be_bytes([spec[1], spec[2]])))
+            .collect();
+        Ok(Self { legacy_version, session_id, cipher_suites, ..Self::default() })
+    }
+
+    /// The versions offered: `supported_versions`, or without it the legacy version alone.
+    #[must_use]
+    pub fn offered_versions(&self) -> Vec<ProtocolVersion> {
+        self.supported_versions.clone().unwrap_or_else(|| vec![self.legacy_version])
+    }
+
+    /// Whether TLS 1.3, or a draft of it, is among the versions offered.
+    #[must_use]
+    pub fn offers_tls13(&self) -> bool {
+        self.supported_versions.iter().flatten().any(|version| !is_grease(version.0) && version.is_tls13())
+    }
+
+    /// JA3: MD5 over the lists of the hello, lower-case hexadecimal.
+    #[must_use]
+    pub fn ja3(&self) -> String {
+        fingerprint::ja3(self)
+    }
+
+    /// JA4 of a hello over TCP.
+    #[must_use]
+    pub fn ja4(&self) -> String {
+        fingerprint::ja4(self, 't')
+    }
+
+    fn read_extension(&mut self, extension_type: ExtensionType, data: &[u8]) -> Result<(), ReadError> {
+        let mut reader = Reader::new(data);
+        match extension_type {
+            ExtensionType::ServerName => self.server_name = server_name(&mut reader)?,
+            ExtensionType::ApplicationLayerProtocolNegotiation => {
+                let (names, ends) = protocol_names(&mut reader)?;
+                self.alpn = Some(names);
+                self.alpn_ends = ends;
+            }
+            ExtensionType::SupportedVersions => {
+                self.supported_versions = Some(reader.vector_u8()?.u16_list().map(ProtocolVersion).collect());
+            }
+            ExtensionType::SupportedGroups => {
+                self.groups = Some(reader.vector_u16()?.u16_list().map(NamedGroup).collect());
+            }
+            ExtensionType::KeyShare => self.key_share_groups = Some(key_shares(&mut reader)?),
+            ExtensionType::SignatureAlgorithms => {
+                self.signature_algorithms = Some(reader.vector_u16()?.u16_list().map(SignatureScheme).collect());
+            }
+            ExtensionType::EcPointFormats => self.point_formats = reader.vector_u8()?.rest().to_vec(),
+            ExtensionType::SessionTicket => self.session_ticket_length = Some(data.len()),
+            ExtensionType::PreSharedKey => self.pre_shared_key = true,
+            ExtensionType::PskKeyExchangeModes => self.psk_key_exchange_modes = true,
+            ExtensionType::EarlyData => self.early_data = true,
+            ExtensionType::EncryptedClientHello => self.encrypted_client_hello = true,
+            ExtensionType::PostHandshakeAuth => self.post_handshake_auth = true,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// RFC 6066 §3: `ServerName server_name_list<1..2^16-1>`; the first host name counts.
+fn server_name(reader: &mut Reader<'_>) -> Result<Option<String>, ReadError> {
+    let mut list = reader.vector_u16()?;
+    while !list.is_empty() {
+        let name_type = list.u8()?;
+        let name = list.vector_u16()?.rest();
+        if name_type == 0 {
+            return Ok(Some(String::from_utf8_lossy(name).into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// RFC 8446 §4.2.8: `KeyShareEntry client_shares<0..2^16-1>`.
+fn key_shares(reader: &mut Reader<'_>) -> Result<Vec<NamedGroup>, ReadError> {
+    let mut list = reader.vector_u16()?;
+    let mut groups = Vec::new();
+    while !list.is_empty() {
+        groups.push(NamedGroup(list.u16()?));
+        list.vector_u16()?;
+    }
+    Ok(groups)
+}

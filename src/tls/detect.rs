@@ -1,0 +1,131 @@
+//! Is this TLS? Told from the first bytes of a direction, whatever the port.
+
+use super::{ContentType, HandshakeType};
+
+/// What the first bytes of a direction look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detection {
+    /// A record that begins a ClientHello.
+    ClientHello,
+    /// A record that begins a ServerHello.
+    ServerHello,
+    /// An SSLv2 CLIENT-HELLO, of so many bytes after its two length bytes.
+    Sslv2ClientHello(usize),
+    /// All bytes so far fit, but they are too few to say.
+    Incomplete,
+    /// Something else.
+    Other,
+}
+
+/// Bytes that decide: a record header and the type of the first message.
+const DECISIVE: usize = 6;
+
+/// Looks at the first bytes of a direction.
+#[must_use]
+pub fn detect(bytes: &[u8]) -> Detection {
+    match bytes {
+        [] => Detection::Incomplete,
+        [first, ..] if *first == ContentType::Handshake.0 => detect_record(bytes),
+        [first, ..] if first & 0x80 != 0 => detect_sslv2(bytes),
+        _ => Detection::Other,
+    }
+}
+
+fn detect_record(bytes: &[u8]) -> Detection {
+    let fits = |index: usize, rule: fn(u8) -> bool| bytes.get(index).is_none_or(|byte| rule(*byte));
+    let is_possible = fits(1, |major| major == 3) && fits(2, |minor| minor <= 4) && fits(3, |high| high <= 0x48);
+    if !is_possible {
+        return Detection::Other;
+    }
+    let Some([.., high, low, handshake_type]) = bytes.first_chunk::<DECISIVE>() else {
+        return Detection::Incomplete;
+    };
+    if *high == 0 && *low == 0 {
+        return Detection::Other;
+    }
+    match HandshakeType(*handshake_type) {
+        HandshakeType::ClientHello => Detection::ClientHello,
+        HandshakeType::ServerHello | HandshakeType::HelloRetryRequest => Detection::ServerHello,
+        _ => Detection::Other,
+    }
+}
+
+/// RFC 5246 §E.2: two length bytes with the top bit set, type 1, version, and three lengths that add up.
+fn detect_sslv2(bytes: &[u8]) -> Detection {
+    const FIXED: usize = 9;
+    if bytes.get(2).is_some_and(|message_type| *message_type != 1) {
+        return Detection::Other;
+    }
+    let Some(header) = bytes.first_chunk::<11>() else { return Detection::Incomplete };
+    let number = |index: usize| usize::from(header[index]) << 8 | usize::from(header[index + 1]);
+    let length = number(0) & 0x7fff;
+    let (version, specs, session_id, challenge) = (number(3), number(5), number(7), number(9));
+    let is_version = version == 0x0002 || (0x0300..=0x0304).contains(&version);
+    let adds_up = length == FIXED + specs + session_id + challenge;
+    if is_version && adds_up && specs % 3 == 0 && specs > 0 && session_id <= 32 && (8..=32).contains(&challenge) {
+        Detection::Sslv2ClientHello(length)
+    } else {
+        Detection::Other
+    }
+}
+
+/// Whether `bytes`, the start of a segment amid a stream, begin a hello beyond reasonable doubt.
+///
+/// Stricter than [`detect`], since here chance has many tries: the message's
+/// version and length must fit, too.
+#[must_use]
+pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
+    let Some([content_type, 3, 0..=4, high, low, handshake_type, 0, middle, end, 3 | 0x7f, _]) = bytes.first_chunk::<11>()
+    else {
+        return false;
+    };
+    let record = usize::from(*high) << 8 | usize::from(*low);
+    let message = usize::from(*middle) << 8 | usize::from(*end);
+    let is_hello = matches!(
+        HandshakeType(*handshake_type),
+        HandshakeType::ClientHello | HandshakeType::ServerHello | HandshakeType::HelloRetryRequest
+    );
+    *content_type == ContentType::Handshake.0 && is_hello && record > 4 && message >= 34 && record <= 1 << 14
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: &[u8] = &[22, 3, 1, 0, 100, 1, 0, 0, 96, 3, 3];
+    const SSLV2: &[u8] = &[0x80, 28, 1, 3, 1, 0, 3, 0, 0, 0, 16];
+
+    #[test]
+    fn knows_hellos() {
+        assert_eq!(detect(HELLO), Detection::ClientHello);
+        assert_eq!(detect(&[22, 3, 3, 0, 100, 2]), Detection::ServerHello);
+        assert_eq!(detect(SSLV2), Detection::Sslv2ClientHello(28));
+        assert!(is_hello_amid_stream(HELLO));
+    }
+
+    #[test]
+    fn every_prefix_of_a_hello_is_incomplete() {
+        for length in 0..DECISIVE {
+            assert_eq!(detect(&HELLO[..length]), Detection::Incomplete);
+        }
+        for length in 0..SSLV2.len() {
+            assert_eq!(detect(&SSLV2[..length]), Detection::Incomplete);
+        }
+    }
+
+    #[test]
+    fn knows_what_is_no_hello() {
+        for bytes in [&b"GET / HTTP/1.1"[..], b"SSH-2.0", &[22, 2], &[22, 3, 9], &[22, 3, 1, 0, 5, 11], &[23, 3, 3], &[0x80, 28, 4]] {
+            assert_eq!(detect(bytes), Detection::Other, "{bytes:?}");
+        }
+        assert!(!is_hello_amid_stream(&HELLO[..10]));
+        assert!(!is_hello_amid_stream(&[22, 3, 3, 0, 100, 11, 0, 0, 96, 3, 3]));
+    }
+
+    #[test]
+    fn an_sslv2_hello_must_add_up() {
+        let mut bytes = SSLV2.to_vec();
+        bytes[1] = 29;
+        assert_eq!(detect(&bytes), Detection::Other);
+    }
+}

@@ -1,0 +1,45 @@
+//! Extensions (RFC 8446 §4.2), one after the other.
+
+use super::ExtensionType;
+use super::codec::{ReadError, Reader};
+
+/// The extensions of a hello, in the order of the wire; ends at the first that reaches past the end.
+#[derive(Clone, Debug)]
+pub struct Extensions<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Extensions<'a> {
+    /// The extensions in `list`, without the length before it.
+    #[must_use]
+    pub const fn new(list: &'a [u8]) -> Self {
+        Self { reader: Reader::new(list) }
+    }
+}
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = (ExtensionType, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let extension_type = ExtensionType(self.reader.u16().ok()?);
+        let data = self.reader.vector_u16().ok()?.rest();
+        Some((extension_type, data))
+    }
+}
+
+/// The names, and the first and last byte of the first one.
+type ProtocolNames = (Vec<String>, Option<(u8, u8)>);
+
+/// RFC 7301 §3.1: `ProtocolName protocol_name_list<2..2^16-1>`.
+pub(super) fn protocol_names(reader: &mut Reader<'_>) -> Result<ProtocolNames, ReadError> {
+    let mut list = reader.vector_u16()?;
+    let (mut names, mut ends) = (Vec::new(), None);
+    while !list.is_empty() {
+        let name = list.vector_u8()?.rest();
+        if names.is_empty() {
+            ends = name.first().copied().zip(name.last().copied());
+        }
+        names.push(String::from_utf8_lossy(name).into_owned());
+    }
+    Ok((names, ends))
+}

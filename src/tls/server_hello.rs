@@ -1,0 +1,135 @@
+//! ServerHello and HelloRetryRequest (RFC 8446 §4.1.3, §4.1.4).
+
+use super::codec::{ReadError, Reader};
+use super::extension::{Extensions, protocol_names};
+use super::fingerprint;
+use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion};
+
+/// What a ServerHello says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerHello {
+    /// `legacy_version`: the version itself up to TLS 1.2.
+    pub legacy_version: ProtocolVersion,
+    /// `selected_version` of the `supported_versions` extension.
+    pub supported_version: Option<ProtocolVersion>,
+    /// `legacy_session_id_echo`: the new or resumed session up to TLS 1.2.
+    pub session_id: Vec<u8>,
+    /// The cipher suite taken; early drafts' HelloRetryRequest names none.
+    pub cipher_suite: Option<CipherSuite>,
+    /// The types of all extensions, in the order of the wire.
+    pub extensions: Vec<ExtensionType>,
+    /// The application protocol taken, where it is told in the clear.
+    pub alpn: Option<String>,
+    /// The group in `key_share`: of the share, or in a HelloRetryRequest the one asked for.
+    pub key_share_group: Option<NamedGroup>,
+    /// Whether a pre-shared key was taken.
+    pub pre_shared_key: bool,
+    /// Whether the server will send a ticket (RFC 5077 §3.2).
+    pub session_ticket: bool,
+    /// How many timestamps `signed_certificate_timestamp` (RFC 6962 §3.3) lists.
+    pub signed_certificate_timestamps: usize,
+    /// Whether this is a HelloRetryRequest, by its `random`.
+    pub is_retry: bool,
+}
+
+/// SHA-256 of "HelloRetryRequest" (RFC 8446 §4.1.3).
+const RETRY_RANDOM: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
+    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+impl ServerHello {
+    /// Reads the body of a ServerHello message, of any version.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if the fields before the extensions break a rule.
+    pub fn read(body: &[u8]) -> Result<Self, ReadError> {
+        let mut reader = Reader::new(body);
+        let legacy_version = ProtocolVersion(reader.u16()?);
+        if legacy_version.is_early_draft() {
+            return Self::read_early_draft(legacy_version, &mut reader);
+        }
+        let random = reader.take(32)?;
+        let session_id = reader.vector_u8()?.rest();
+        if session_id.len() > 32 {
+            return Err(ReadError::Invalid("session_id"));
+        }
+        let cipher_suite = Some(CipherSuite(reader.u16()?));
+        reader.u8()?; // compression method
+        let mut this = Self {
+            legacy_version,
+            session_id: session_id.to_vec(),
+            cipher_suite,
+            is_retry: random == RETRY_RANDOM,
+            ..Self::default()
+        };
+        this.read_extensions(&mut reader);
+        Ok(this)
+    }
+
+    /// Reads the body of the HelloRetryRequest message that drafts of TLS 1.3 up to 21 had.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Incomplete`] if it is too short.
+    pub fn read_draft_retry(body: &[u8]) -> Result<Self, ReadError> {
+        let mut reader = Reader::new(body);
+        let mut this = Self { legacy_version: ProtocolVersion(reader.u16()?), is_retry: true, ..Self::default() };
+        if this.legacy_version.draft().is_none_or(|draft| draft >= 19) {
+            this.cipher_suite = Some(CipherSuite(reader.u16()?));
+        }
+        this.read_extensions(&mut reader);
+        Ok(this)
+    }
+
+    /// The version taken: `supported_versions` where it is there, else the legacy version.
+    #[must_use]
+    pub fn version(&self) -> ProtocolVersion {
+        self.supported_version.unwrap_or(self.legacy_version)
+    }
+
+    /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal.
+    #[must_use]
+    pub fn ja3s(&self) -> String {
+        fingerprint::ja3s(self)
+    }
+
+    /// Drafts 18 to 21 of TLS 1.3 have neither session identifier nor compression method.
+    fn read_early_draft(legacy_version: ProtocolVersion, reader: &mut Reader<'_>) -> Result<Self, ReadError> {
+        reader.take(32)?; // random
+        let mut this = Self { legacy_version, cipher_suite: Some(CipherSuite(reader.u16()?)), ..Self::default() };
+        this.read_extensions(reader);
+        Ok(this)
+    }
+
+    fn read_extensions(&mut self, reader: &mut Reader<'_>) {
+        let list = reader.vector_u16().map(|mut list| list.rest()).unwrap_or_default();
+        for (extension_type, data) in Extensions::new(list) {
+            self.extensions.push(extension_type);
+            let _unread = self.read_extension(extension_type, data);
+        }
+    }
+
+    fn read_extension(&mut self, extension_type: ExtensionType, data: &[u8]) -> Result<(), ReadError> {
+        let mut reader = Reader::new(data);
+        match extension_type {
+            ExtensionType::SupportedVersions => self.supported_version = Some(ProtocolVersion(reader.u16()?)),
+            ExtensionType::KeyShare => self.key_share_group = Some(NamedGroup(reader.u16()?)),
+            ExtensionType::PreSharedKey => self.pre_shared_key = true,
+            ExtensionType::SessionTicket => self.session_ticket = true,
+            ExtensionType::ApplicationLayerProtocolNegotiation => {
+                self.alpn = protocol_names(&mut reader)?.0.into_iter().next();
+            }
+            ExtensionType::SignedCertificateTimestamp => {
+                let mut list = reader.vector_u16()?;
+                while !list.is_empty() {
+                    list.vector_u16()?;
+                    self.signed_certificate_timestamps += 1;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! What else a server, or a client, says in the clear up to TLS 1.2: chains, requests, key exchange.
+
+use super::codec::{ReadError, Reader};
+use super::{NamedGroup, ProtocolVersion};
+
+/// Certificates of one message that are looked at. Chains have two to four; test suites and attackers go beyond.
+pub const MAX_CERTIFICATES: usize = 100;
+
+/// Reads the body of a Certificate message up to TLS 1.2 (RFC 5246 §7.4.2): the DER of each certificate, leaf first.
+///
+/// # Errors
+///
+/// [`ReadError`] if a length reaches past the end.
+pub fn read_certificate_list(body: &[u8]) -> Result<Vec<&[u8]>, ReadError> {
+    let mut list = Reader::new(body).vector_u24()?;
+    let mut certificates = Vec::new();
+    while !list.is_empty() && certificates.len() < MAX_CERTIFICATES {
+        certificates.push(list.vector_u24()?.rest());
+    }
+    Ok(certificates)
+}
+
+/// Distinguished names of one request that are kept: enough for real lists, of some 150 roots.
+const MAX_AUTHORITIES: usize = 256;
+
+/// Reads the certificate authorities in the body of a CertificateRequest up to TLS 1.2 (RFC 5246 §7.4.4): DER names.
+///
+/// # Errors
+///
+/// [`ReadError`] if a length reaches past the end.
+pub fn read_certificate_authorities(body: &[u8], version: ProtocolVersion) -> Result<Vec<&[u8]>, ReadError> {
+    let mut reader = Reader::new(body);
+    reader.vector_u8()?; // certificate_types
+    if version.0 >= ProtocolVersion::TLSv1_2.0 {
+        reader.vector_u16()?; // supported_signature_algorithms
+    }
+    let mut list = reader.vector_u16()?;
+    let mut names = Vec::new();
+    while !list.is_empty() && names.len() < MAX_AUTHORITIES {
+        names.push(list.vector_u16()?.rest());
+    }
+    Ok(names)
+}
+
+/// The group of an ECDHE ServerKeyExchange (RFC 8422 §5.4); `None` for other curves and key exchanges.
+#[must_use]
+pub fn read_key_exchange_group(body: &[u8]) -> Option<NamedGroup> {
+    const NAMED_CURVE: u8 = 3;
+    let mut reader = Reader::new(body);
+    (reader.u8().ok()? == NAMED_CURVE).then_some(())?;
+    let group = NamedGroup(reader.u16().ok()?);
+    group.name().map(|_| group)
+}
