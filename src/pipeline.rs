@@ -1,8 +1,8 @@
 //! A capture from beginning to end, on one thread or on several.
 //!
 //! ```text
-//! one thread:  source ─▶ Observer ─▶ consumer
-//! several:     source ─▶ Router ══batches══▶ ShardSet (each worker) ══events══▶ put in order ─▶ consumer
+//! one thread:  source ─▶ Observer ─▶ sink
+//! several:     source ─▶ Router ══batches══▶ ShardSet (each worker) ══events══▶ put in order ─▶ sink
 //! ```
 //!
 //! With several threads a batch of packets is shared, not copied: each worker
@@ -17,30 +17,14 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::capture::{CaptureError, PacketBatch, PacketSource, Problem, Progress};
+use crate::capture::{CaptureError, PacketBatch, PacketSource};
 use crate::certificate::ChainCache;
 use crate::decode::Datagram;
 use crate::event::Handshake;
 use crate::observer::{Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous};
+use crate::sink::Sink;
 use crate::stats::Stats;
 use crate::time::Timestamp;
-
-/// Takes what a run gives, in order, on the thread that called [`run`].
-pub trait Consumer {
-    /// Takes one event.
-    ///
-    /// # Errors
-    ///
-    /// When the output cannot be written: this ends the run.
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()>;
-
-    /// A batch of packets has been handled: its events were given, and this is how far the source has come.
-    ///
-    /// # Errors
-    ///
-    /// When the output cannot be written: this ends the run.
-    fn batch_done(&mut self, problems: Vec<Problem>, progress: Option<Progress>) -> io::Result<()>;
-}
 
 /// What a run came to.
 #[derive(Debug)]
@@ -59,19 +43,23 @@ pub const MAX_THREADS: usize = crate::observer::SHARDS;
 /// Up to one thread, all is done on the calling one. Beyond, there is a thread
 /// that reads and decodes, and `threads` that follow connections.
 ///
+/// The sink gets each event, and is flushed after each batch of packets; to
+/// finish it is left to the caller.
+///
 /// # Errors
 ///
-/// Those of `consumer`. A broken source is no error but part of the summary.
+/// Those of `sink`: they end the run. A broken source is no error but part of
+/// the summary.
 pub fn run(
     source: &mut dyn PacketSource,
     config: Config,
     threads: usize,
-    consumer: &mut dyn Consumer,
+    sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
-    if threads <= 1 { run_alone(source, config, consumer) } else { run_shared(source, config, threads, consumer) }
+    if threads <= 1 { run_alone(source, config, sink) } else { run_shared(source, config, threads, sink) }
 }
 
-fn run_alone(source: &mut dyn PacketSource, config: Config, consumer: &mut dyn Consumer) -> io::Result<Summary> {
+fn run_alone(source: &mut dyn PacketSource, config: Config, sink: &mut dyn Sink) -> io::Result<Summary> {
     let mut observer = Observer::new(config);
     let mut batch = PacketBatch::default();
     let error = loop {
@@ -80,18 +68,17 @@ fn run_alone(source: &mut dyn PacketSource, config: Config, consumer: &mut dyn C
             Ok(false) => break None,
             Err(error) => break Some(error),
         }
-        drain(&mut observer, consumer)?;
-        consumer.batch_done(source.take_problems(), source.progress())?;
+        drain(&mut observer, sink)?;
+        sink.flush()?;
     };
     observer.finish();
-    drain(&mut observer, consumer)?;
-    consumer.batch_done(source.take_problems(), source.progress())?;
+    drain(&mut observer, sink)?;
     Ok(Summary { stats: observer.stats(), error })
 }
 
-fn drain(observer: &mut Observer, consumer: &mut dyn Consumer) -> io::Result<()> {
+fn drain(observer: &mut Observer, sink: &mut dyn Sink) -> io::Result<()> {
     while let Some(event) = observer.poll_event() {
-        consumer.handshake(&event)?;
+        sink.handshake(&event)?;
     }
     Ok(())
 }
@@ -115,12 +102,6 @@ enum Step {
     Tick(Timestamp),
 }
 
-/// What the reader says of a batch, in the order of batches.
-struct Notice {
-    problems: Vec<Problem>,
-    progress: Option<Progress>,
-}
-
 /// A worker's events of one batch, with the numbers of the steps that made them.
 struct Answer {
     events: Vec<(u32, Handshake)>,
@@ -132,10 +113,9 @@ fn run_shared(
     source: &mut dyn PacketSource,
     config: Config,
     threads: usize,
-    consumer: &mut dyn Consumer,
+    sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
     let threads = threads.min(MAX_THREADS);
-    let (notice_sender, notices) = bounded(BATCHES_AHEAD);
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
     std::thread::scope(|scope| {
         let (mut jobs, mut answers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -147,9 +127,9 @@ fn run_shared(
             let shards = ShardSet::new(config, first, threads);
             workers.push(scope.spawn(move || work(shards, first, &job_receiver, &answer_sender)));
         }
-        let reader = scope.spawn(move || read(source, jobs, &notice_sender, &spares));
-        collect(&notices, &answers, &spare_sender, consumer)?;
-        drop((notices, answers, spare_sender));
+        let reader = scope.spawn(move || read(source, &jobs, &spares));
+        collect(&answers, &spare_sender, sink)?;
+        drop((answers, spare_sender));
         let (mut stats, error) = reader.join().map_err(|_| io::Error::other("the reading thread panicked"))?;
         for worker in workers {
             stats += worker.join().map_err(|_| io::Error::other("a worker thread panicked"))?;
@@ -161,28 +141,21 @@ fn run_shared(
 /// The reading thread: batches to jobs, until the source ends or nobody listens any more.
 fn read(
     source: &mut dyn PacketSource,
-    jobs: Vec<Sender<Arc<Job>>>,
-    notices: &Sender<Notice>,
+    jobs: &[Sender<Arc<Job>>],
     spares: &Receiver<Job>,
 ) -> (Stats, Option<CaptureError>) {
     let mut router = Router::new();
     loop {
         let empty = || Job { batch: PacketBatch::default(), steps: jobs.iter().map(|_| Vec::new()).collect() };
         let mut job = spares.try_recv().unwrap_or_else(|_| empty());
-        let has_ended = match source.next_batch(&mut job.batch) {
-            Ok(true) => None,
-            Ok(false) => Some(None),
-            Err(error) => Some(Some(error)),
-        };
-        let notice = Notice { problems: source.take_problems(), progress: source.progress() };
-        if let Some(error) = has_ended {
-            let _ = notices.send(notice); // the last word, for whoever listens
-            return (router.stats(), error);
+        match source.next_batch(&mut job.batch) {
+            Ok(true) => {}
+            Ok(false) => return (router.stats(), None),
+            Err(error) => return (router.stats(), Some(error)),
         }
         route_batch(&mut router, &mut job);
         let job = Arc::new(job);
-        let is_heard = notices.send(notice).is_ok() && jobs.iter().all(|worker| worker.send(Arc::clone(&job)).is_ok());
-        if !is_heard {
+        if jobs.iter().any(|worker| worker.send(Arc::clone(&job)).is_err()) {
             return (router.stats(), None);
         }
     }
@@ -260,15 +233,9 @@ fn take_step(
     }
 }
 
-/// Puts the workers' events in order, batch by batch, and gives them to the consumer.
-fn collect(
-    notices: &Receiver<Notice>,
-    answers: &[Receiver<Answer>],
-    spares: &Sender<Job>,
-    consumer: &mut dyn Consumer,
-) -> io::Result<()> {
+/// Puts the workers' events in order, batch by batch, and gives them to the sink.
+fn collect(answers: &[Receiver<Answer>], spares: &Sender<Job>, sink: &mut dyn Sink) -> io::Result<()> {
     loop {
-        let notice = notices.recv().ok();
         let mut events = Vec::new();
         let mut jobs = Vec::new();
         for answer in answers.iter().filter_map(|worker| worker.recv().ok()) {
@@ -277,16 +244,13 @@ fn collect(
         }
         sort_simultaneous(&mut events);
         for (_, event) in &events {
-            consumer.handshake(event)?;
+            sink.handshake(event)?;
         }
-        let is_end = jobs.is_empty();
+        if jobs.is_empty() {
+            return Ok(()); // the workers' last answers
+        }
+        sink.flush()?;
         jobs.into_iter().filter_map(Arc::into_inner).for_each(|job| recycle(job, spares));
-        if let Some(Notice { problems, progress }) = notice {
-            consumer.batch_done(problems, progress)?;
-        }
-        if is_end {
-            return Ok(());
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
+use tlscope::observer;
 use tlscope::sink::Look;
 use tlscope::sink::otel::{MetricsConfig, Protocol};
 use tlscope::time::Timestamp;
@@ -16,7 +17,6 @@ use super::glob::Glob;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the observer takes what is not read yet")]
 pub(super) struct ReadConfig {
     pub(super) paths: Vec<PathBuf>,
     pub(super) filter: Option<String>,
@@ -59,6 +59,18 @@ impl ReadConfig {
             look: look(),
             shows_progress: shows_progress(args.format),
         })
+    }
+}
+
+impl ReadConfig {
+    /// How the observer is to work.
+    pub(super) fn observer(&self) -> observer::Config {
+        let mut config = observer::Config::default();
+        config.report.fingerprints = matches!(self.format, Format::Json | Format::Csv);
+        config.report.near_expiry = self.near_expiry;
+        config.report.judge_at = self.judge_at;
+        config.handshake_timeout = self.handshake_timeout;
+        config
     }
 }
 

@@ -3,8 +3,9 @@
 use std::io::{self, BufWriter, ErrorKind, stdout};
 use std::process::ExitCode;
 
-use tlscope::capture::{CaptureError, PacketBatch, PacketSource};
+use tlscope::capture::CaptureError;
 use tlscope::event::{Handshake, Outcome};
+use tlscope::pipeline;
 use tlscope::sink::Sink;
 use tlscope::sink::csv::CsvSink;
 use tlscope::sink::json::JsonSink;
@@ -52,15 +53,18 @@ fn report(config: &ReadConfig, input: &mut Input, output: &mut Output<'_>) -> Re
 }
 
 /// Packets in, events out; counts what was handled.
-fn replay(_config: &ReadConfig, input: &mut Input, output: &mut Output<'_>) -> Result<Stats, End> {
-    let mut stats = Stats::default();
-    let mut batch = PacketBatch::default();
-    while input.next_batch(&mut batch).map_err(End::Input)? {
-        stats.packets += batch.packets.len() as u64;
-        output.flush().map_err(End::Output)?;
-    }
+fn replay(config: &ReadConfig, input: &mut Input, output: &mut Output<'_>) -> Result<Stats, End> {
+    let summary = pipeline::run(input, config.observer(), config.threads.get(), output)
+        .map_err(End::Output)?;
+    let mut stats = summary.stats;
     stats.packets_filtered = input.filtered();
-    Ok(stats)
+    match summary.error {
+        None => Ok(stats),
+        Some(error) => {
+            output.finish(&stats).map_err(End::Output)?;
+            Err(End::Input(error))
+        }
+    }
 }
 
 /// Whoever reads the output may stop when they have seen enough.
