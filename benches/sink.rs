@@ -1,10 +1,15 @@
 //! What it costs to write an event in each format.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{Bencher, black_box, counter::ItemsCount};
-use tlscope::event::{Alert, ErrorType, Handshake, HandshakeError, Outcome, Side};
+use rcgen::{CertificateParams, DnType, KeyPair};
+use tlscope::certificate::Certificate;
+use tlscope::event::{
+    Alert, CertificateChain, ErrorType, Handshake, HandshakeError, Outcome, Side,
+};
 use tlscope::flow::Endpoint;
 use tlscope::sink::csv::CsvSink;
 use tlscope::sink::json::JsonSink;
@@ -44,7 +49,15 @@ fn summary(bencher: Bencher<'_, '_>) {
 }
 
 fn bench<S: Sink>(bencher: Bencher<'_, '_>, sink: impl Fn() -> S + Sync) {
-    let events: Vec<_> = (0..EVENTS).map(event).collect();
+    let chain: CertificateChain = [
+        certificate("host.example.org"),
+        certificate("ca.example.org"),
+    ]
+    .into();
+    let mut events: Vec<_> = (0..EVENTS).map(event).collect();
+    for event in &mut events {
+        event.server_certificates = Some(Arc::clone(&chain));
+    }
     bencher
         .counter(ItemsCount::new(EVENTS))
         .with_inputs(sink)
@@ -73,6 +86,16 @@ fn event(number: usize) -> Handshake {
         fail(&mut event);
     }
     event
+}
+
+fn certificate(common_name: &str) -> Arc<Certificate> {
+    let names = [format!("{common_name}.example"), "www.example.org".into()];
+    let mut params = CertificateParams::new(names).unwrap();
+    let name = &mut params.distinguished_name;
+    name.push(DnType::OrganizationName, "Example Services");
+    name.push(DnType::CommonName, common_name);
+    let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    Arc::new(Certificate::from_der(certificate.der()))
 }
 
 fn fill_hello(event: &mut Handshake, number: usize) {

@@ -401,7 +401,7 @@ mod tests {
         table.insert(key(2), 2, Lifetime::Handshake, at(0));
         table.insert(key(3), 3, Lifetime::Established, at(0));
         assert_eq!(drain(&mut table, at(1)), [1]);
-        assert_eq!(drain(&mut table, at(9)), []);
+        assert!(drain(&mut table, at(9)).is_empty());
         assert_eq!(drain(&mut table, at(10)), [2]);
         assert_eq!(drain(&mut table, at(1000)), [3]);
         assert!(table.is_empty());

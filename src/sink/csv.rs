@@ -29,7 +29,7 @@ use std::io::{self, Write};
 use super::Sink;
 use super::json::{Milliseconds, days_until, ip_protocol};
 use super::text::printable;
-use crate::certificate::{Certificate, CertificateFacts};
+use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
 use crate::event::{CertificateChain, Handshake, HandshakeError};
 use crate::flow::community_id;
 use crate::stats::Stats;
@@ -248,8 +248,10 @@ fn facts(chain: &Option<CertificateChain>) -> Option<&CertificateFacts> {
 }
 
 fn not_after(field: &mut String, chain: &Option<CertificateChain>) -> fmt::Result {
-    let time = facts(chain).map(|leaf| jiff::Timestamp::from_second(leaf.not_after));
-    some(field, time.and_then(Result::ok))
+    some(
+        field,
+        facts(chain).map(|leaf| CertificateTime(leaf.not_after)),
+    )
 }
 
 fn days(field: &mut String, event: &Handshake, chain: &Option<CertificateChain>) -> fmt::Result {

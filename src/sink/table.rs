@@ -14,7 +14,7 @@ use owo_colors::Style;
 use super::Sink;
 use super::text::{Cut, Look, fit, printable, push_left, push_right};
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Handshake, Outcome,
+    ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Finding, Handshake, Outcome,
 };
 use crate::flow::Endpoint;
 use crate::stats::Stats;
@@ -79,34 +79,39 @@ impl<W: Write> Sink for TableSink<W> {
         self.output.flush()
     }
 
+    /// Ends with an empty line: what follows is no part of the table.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
+        if !self.day.is_empty() {
+            writeln!(self.output)?;
+        }
         self.flush()
     }
 }
 
-/// Widths of the columns.
+/// Widths of the columns; a column of width 0 is left out.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     time: usize,
     client: usize,
     client_has_port: bool,
     server: usize,
-    /// 0 where the server's column holds the name instead.
+    /// Where it is left out, the server's column holds the name.
     name: usize,
+    version: usize,
     /// What is left for notes; `None` for all they need.
     notes: Option<usize>,
     cut: Cut,
 }
 
 const VERSION: usize = 7; // "TLS 1.3"
-const LATENCY: usize = 8; // "100000.0"
+const LATENCY: usize = 6; // "9999.9": what takes longer counts as stuck, unless told otherwise
 const OUTCOME: usize = 7; // "unknown"
 const PORT: usize = 6; // ":65535"
 const IPV4: usize = 15; // "255.255.255.255"
 
 /// Columns at which a server's name and address both fit, with room for notes.
 const WIDE: usize = 150;
-/// Columns below which ports and milliseconds have to go.
+/// Columns below which ports, milliseconds and versions have to go, or no cause of a failure would fit.
 const NARROW: usize = 100;
 
 impl Layout {
@@ -117,73 +122,75 @@ impl Layout {
             client_has_port: true,
             server: IPV4 + PORT,
             name: 28,
+            version: VERSION,
             notes: None,
             cut: Cut::Middle,
         };
-        let Some(width) = width else {
-            let cut = Cut::Never;
-            return Self { cut, ..wide };
-        };
-        let layout = if width >= WIDE {
-            wide
-        } else if width >= NARROW {
-            Self {
-                server: 24,
-                name: 0,
-                ..wide
+        let mut layout = wide;
+        match width {
+            None => layout.cut = Cut::Never,
+            Some(WIDE..) => {}
+            Some(NARROW..) => (layout.server, layout.name) = (24, 0),
+            Some(_) => {
+                (layout.time, layout.client, layout.client_has_port) =
+                    ("12:00:00".len(), IPV4, false);
+                (layout.server, layout.name, layout.version) = (18, 0, 0);
             }
-        } else {
-            let (time, client) = ("12:00:00".len(), IPV4);
-            Self {
-                time,
-                client,
-                client_has_port: false,
-                server: 18,
-                name: 0,
-                ..wide
-            }
-        };
-        let notes = Some(width.saturating_sub(layout.before_notes()));
-        Self { notes, ..layout }
+        }
+        layout.notes = width.map(|width| width.saturating_sub(layout.before_notes()));
+        layout
     }
 
     /// Columns before the notes, with the space between columns.
     fn before_notes(&self) -> usize {
-        let name = if self.name == 0 { 0 } else { self.name + 1 };
-        self.time + self.client + self.server + name + VERSION + LATENCY + OUTCOME + 6
+        let cells = [
+            self.time,
+            self.client,
+            self.server,
+            self.name,
+            self.version,
+            LATENCY,
+            OUTCOME,
+        ];
+        cells
+            .iter()
+            .filter(|width| **width > 0)
+            .map(|width| width + 1)
+            .sum()
     }
 
     fn header(&self, day: &str) -> String {
         let mut line = String::new();
+        // The day, and Z for UTC; the year only where it fits.
         let day = if self.time > day.len() {
-            format!("{day} Z")
+            day
         } else {
-            "UTC".to_owned()
+            day.get(5..).unwrap_or(day)
         };
-        self.push(&mut line, &day, self.time);
+        self.push(&mut line, &format!("{day} Z"), self.time);
         self.push(&mut line, "CLIENT", self.client);
         self.push(&mut line, "SERVER", self.server);
-        if self.name > 0 {
-            self.push(&mut line, "NAME", self.name);
-        }
-        self.push(&mut line, "VERSION", VERSION);
+        self.push(&mut line, "NAME", self.name);
+        self.push(&mut line, "VERSION", self.version);
         push_right(&mut line, "MS", LATENCY);
         line + " OUTCOME"
     }
 
     fn write_row(&self, line: &mut String, time: &str, event: &Handshake, style: Style) {
-        self.push(line, time.get(..self.time).unwrap_or(time), self.time);
-        self.push(line, &self.client(event.client), self.client);
-        self.push(line, &self.server(event), self.server);
-        if self.name > 0 {
-            let name = event.tls.server_name.as_deref().unwrap_or("-");
-            self.push(line, &printable(name), self.name);
-        }
+        let name = event
+            .tls
+            .server_name
+            .as_deref()
+            .map_or(Cow::Borrowed("-"), printable);
         let version = event
             .tls
             .version
-            .map_or(Cow::Borrowed("-"), |version| version.to_string().into());
-        self.push(line, &version, VERSION);
+            .map_or_else(|| "-".to_owned(), |version| version.to_string());
+        self.push(line, time.get(..self.time).unwrap_or(time), self.time);
+        self.push(line, &self.client(event.client), self.client);
+        self.push(line, &self.server(event), self.server);
+        self.push(line, &name, self.name);
+        self.push(line, &version, self.version);
         push_right(line, &latency(event), LATENCY);
         let outcome = outcome_word(event.outcome);
         let _ = write!(
@@ -192,17 +199,19 @@ impl Layout {
             style.style(format_args!("{outcome:OUTCOME$}"))
         );
         let notes = notes(event);
-        let cut = if self.notes.is_some() {
-            Cut::End
-        } else {
-            Cut::Never
-        };
-        line.push_str(&fit(&printable(&notes), self.notes.unwrap_or(0), cut));
+        let notes = printable(&notes);
+        line.push_str(
+            &self
+                .notes
+                .map_or(Cow::Borrowed(&*notes), |width| fit(&notes, width, Cut::End)),
+        );
     }
 
     fn push(&self, line: &mut String, text: &str, width: usize) {
-        push_left(line, &fit(text, width, self.cut), width);
-        line.push(' ');
+        if width > 0 {
+            push_left(line, &fit(text, width, self.cut), width);
+            line.push(' ');
+        }
     }
 
     fn client(&self, client: Endpoint) -> String {
@@ -253,9 +262,13 @@ fn notes(event: &Handshake) -> String {
         add_doubts(&mut notes, event);
     }
     add_features(&mut notes, event);
-    for finding in &event.validation {
-        notes.add("! ");
-        let _ = write!(notes.0, "{} ({})", finding.error_type, finding.side);
+    for (index, finding) in event.validation.iter().enumerate() {
+        let is_same =
+            |other: &Finding| (other.error_type, other.side) == (finding.error_type, finding.side);
+        if !event.validation.iter().take(index).any(is_same) {
+            notes.add("! ");
+            let _ = write!(notes.0, "{} ({})", finding.error_type, finding.side);
+        }
     }
     notes.0
 }
@@ -329,6 +342,7 @@ mod tests {
     use unicode_width::UnicodeWidthStr;
 
     use super::*;
+    use crate::event::ErrorType;
     use crate::sink::test_events;
     use crate::time::Timestamp;
 
@@ -382,6 +396,26 @@ mod tests {
     }
 
     #[test]
+    fn the_cause_of_a_failure_fits_a_terminal_of_80_columns() {
+        let look = Look {
+            color: false,
+            width: Some(80),
+        };
+        let mut event = test_events::refused_by_the_client();
+        event.error.as_mut().unwrap().error_type = ErrorType::CertExpired;
+        let text = table(&[event], look);
+        assert!(text.contains("FAILED  cert_expired (client"), "{text}");
+    }
+
+    #[test]
+    fn two_findings_of_a_kind_are_noted_once() {
+        let mut event = test_events::refused_by_the_client();
+        event.validation.extend(event.validation.clone());
+        let text = table(&[event], Look::default());
+        assert_eq!(text.matches("near_expiry").count(), 1);
+    }
+
+    #[test]
     fn cuts_nothing_where_there_is_no_terminal() {
         let mut event = test_events::completed();
         event.tls.server_name = Some("a".repeat(200));
@@ -405,7 +439,7 @@ mod tests {
                 text.chars().all(|c| c == '\n' || !c.is_control()),
                 "{text:?}"
             );
-            assert_eq!(text.lines().count(), 2);
+            assert_eq!(text.lines().count(), 3); // the header, the line, the end
         }
     }
 
@@ -432,6 +466,6 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("2026-03-01 Z CLIENT"));
         assert!(lines[3].starts_with("2026-03-02 Z CLIENT"));
-        assert_eq!(lines.len(), 5);
+        assert_eq!(lines.len(), 6);
     }
 }

@@ -171,6 +171,7 @@ pub(crate) fn leaf() -> CertificateFacts {
         not_after: 1_773_446_400,
         dns_names: vec!["example.org".into()],
         ip_addresses: Vec::new(),
+        names_omitted: 0,
         key: "RSA 2048".into(),
         signature_algorithm: "sha256WithRSAEncryption".into(),
         self_signed: false,

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use super::value::{
     CodePoint, Codes, Each, Hex, Identifier, Milliseconds, OneOf, Text, Time, days_until, is_unset,
 };
-use crate::certificate::{Certificate, CertificateFacts};
+use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
 use crate::event::{
     Alert, CaptureFacts, ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence,
     Finding, Handshake, HandshakeError, Inference, Outcome, Protocol, Resumption, Side, Timing,
@@ -108,7 +108,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             })
         };
         Self {
-            time: Time::nanoseconds(event.time),
+            time: Time(event.time),
             source: &event.source,
             flow_id: Identifier(event.flow_id),
             community_id: community_id(event.client, event.server, ip_protocol(event.transport)),
@@ -223,7 +223,7 @@ struct AlertLine {
 impl From<&Alert> for AlertLine {
     fn from(alert: &Alert) -> Self {
         Self {
-            time: Time::nanoseconds(alert.time),
+            time: Time(alert.time),
             sender: OneOf(alert.sender),
             level: alert.level.map(Text),
             code: alert.description.map(CodePoint::code),
@@ -444,15 +444,18 @@ struct FactsLine<'a> {
     /// The serial number as sent, in hexadecimal.
     serial: &'a str,
     /// Start of validity.
-    not_before: Option<Time<jiff::Timestamp>>,
+    not_before: Time<CertificateTime>,
     /// End of validity.
-    not_after: Option<Time<jiff::Timestamp>>,
+    not_after: Time<CertificateTime>,
     /// Days from the moment of judgement (that of the handshake, unless `--at` says otherwise) to the end of validity; negative once expired.
     days_until_expiry: f64,
     /// DNS names in the subject alternative name extension.
     dns_names: &'a [String],
     /// IP addresses in the subject alternative name extension.
     ip_addresses: &'a [IpAddr],
+    /// How many more names the extension holds than are listed here; absent if none.
+    #[serde(skip_serializing_if = "is_unset")]
+    names_omitted: usize,
     /// Algorithm and size of the key, as in `RSA 2048`.
     key: &'a str,
     /// The algorithm that it is signed with, as in `sha256WithRSAEncryption`.
@@ -483,11 +486,12 @@ impl<'a> FactsLine<'a> {
             issuer: &facts.issuer,
             issuer_common_name: facts.issuer_common_name.as_deref(),
             serial: &facts.serial,
-            not_before: Time::seconds(facts.not_before),
-            not_after: Time::seconds(facts.not_after),
+            not_before: Time(CertificateTime(facts.not_before)),
+            not_after: Time(CertificateTime(facts.not_after)),
             days_until_expiry: days_until(facts.not_after, judged_at),
             dns_names: &facts.dns_names,
             ip_addresses: &facts.ip_addresses,
+            names_omitted: facts.names_omitted,
             key: &facts.key,
             signature_algorithm: &facts.signature_algorithm,
             sha256,

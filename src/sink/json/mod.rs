@@ -10,9 +10,10 @@
 //! A key that scripts ask for is always there, and `null` if the capture does not
 //! tell. These keys are left out when there is nothing to say: `vlan`, `tunnel`,
 //! `starttls`, `inference`, `error`, and in `tls` `certificate_authorities`,
-//! `ocsp_stapled`, `signed_certificate_timestamps` and `renegotiation`. An empty
-//! list says that it was seen to be empty: `"client_certificates": []` is a client
-//! that had no certificate, `null` one whose answer was not seen.
+//! `ocsp_stapled`, `signed_certificate_timestamps` and `renegotiation`, in a
+//! certificate `names_omitted`. An empty list says that it was seen to be empty:
+//! `"client_certificates": []` is a client that had no certificate, `null` one
+//! whose answer was not seen.
 //!
 //! A registered value has its name and its number (`version` and `version_code`);
 //! a value without a name is written as in `0x7f1c`. Times are packet times in UTC

@@ -80,6 +80,7 @@ pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
             not_after,
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
+            names_omitted: 0,
             key: "RSA 2048".to_owned(),
             signature_algorithm: "sha256WithRSAEncryption".to_owned(),
             self_signed: false,

@@ -52,7 +52,11 @@ impl SoonestToExpire {
     fn record_chain(&mut self, chain: &Option<CertificateChain>, side: Side) {
         let chain = chain.as_deref().unwrap_or_default();
         for (position, certificate) in chain.iter().enumerate() {
-            self.record_certificate(certificate, position, side);
+            let mut earlier = chain.iter().take(position);
+            // A chain that repeats a certificate shows it once.
+            if earlier.all(|other| other.sha256 != certificate.sha256) {
+                self.record_certificate(certificate, position, side);
+            }
         }
     }
 
@@ -125,7 +129,7 @@ mod tests {
             table.record(&event_showing(&chain));
         }
         let found: Vec<_> = table.iter().map(|(at, shown)| (at, shown.times)).collect();
-        assert_eq!(found, [(1, 5), (2, 1), (7, 1)]);
+        assert_eq!(found, [(1, 3), (2, 1), (7, 1)]);
     }
 
     #[test]

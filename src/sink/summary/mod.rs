@@ -225,7 +225,8 @@ impl<W: Write> SummarySink<W> {
                 ]
             })
             .collect();
-        self.write_part("Certificates by expiry", [Align::Left; 5], &rows)
+        let title = format!("Certificates by expiry, as of {} UTC", second(judged_at));
+        self.write_part(&title, [Align::Left; 5], &rows)
     }
 
     fn write_findings(&mut self) -> io::Result<()> {
@@ -301,7 +302,7 @@ impl Counts {
 }
 
 /// What the capture lacked, and what a bound of ours discarded.
-fn quality(stats: &Stats) -> [(&'static str, u64); 10] {
+fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -326,10 +327,6 @@ fn quality(stats: &Stats) -> [(&'static str, u64); 10] {
         (
             "connections forgotten, too many at once",
             stats.connections_evicted,
-        ),
-        (
-            "connections forgotten, silent for long",
-            stats.connections_timed_out,
         ),
     ]
 }
@@ -431,7 +428,7 @@ Latency of completed handshakes, in ms
   version  handshakes   p50   p90   p99   max
   TLS 1.3           3  5.90  5.90  5.90  5.90
 
-Certificates by expiry
+Certificates by expiry, as of 2026-03-01 12:00:00 UTC
   in 12.5 days  server  example.org  by Example CA  shown once
 
 Findings on certificates, and the side that showed them
