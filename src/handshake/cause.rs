@@ -222,7 +222,11 @@ pub(super) fn closed(tracker: &Tracker, side: Side, close: Close) -> Failure {
 
 /// Nothing more came.
 pub(super) fn silence(tracker: &Tracker) -> Failure {
-    if tracker.client_hello.as_ref().is_some_and(|hello| hello.is_partial) {
+    if tracker
+        .client_hello
+        .as_ref()
+        .is_some_and(|hello| hello.is_partial)
+    {
         let message = "client did not finish its ClientHello".to_owned();
         return Failure::new(ErrorType::HandshakeTimeout, Side::Client, message);
     }

@@ -232,8 +232,7 @@ impl Connection {
         match hello {
             Ok(hello) => {
                 stream.state = StreamState::InPlace;
-                self.tracker
-                    .handle_client_hello(direction, hello, start);
+                self.tracker.handle_client_hello(direction, hello, start);
                 self.tracker.note_sslv2();
                 self.read_records(direction, rest, arrival, now);
             }

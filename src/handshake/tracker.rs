@@ -290,7 +290,12 @@ impl Tracker {
     }
 
     /// Part of a message came, and the rest will not.
-    pub(super) fn handle_partial_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
+    pub(super) fn handle_partial_message(
+        &mut self,
+        sender: Direction,
+        message: Message<'_>,
+        start: Arrival,
+    ) {
         match (message.handshake_type, message.body) {
             (HandshakeType::ClientHello, Some(body)) if self.client_hello.is_none() => {
                 if let Ok(hello) = ClientHello::read_partial(body)
@@ -299,7 +304,9 @@ impl Tracker {
                     self.handle_client_hello(sender, hello, start);
                 }
             }
-            (HandshakeType::ServerHello, _) => self.client = self.client.or(Some(sender.flip())),
+            (HandshakeType::ServerHello, Some(body)) => {
+                self.handle_server_hello(sender, ServerHello::read_partial(body).ok(), start);
+            }
             _ => {}
         }
     }

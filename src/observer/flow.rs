@@ -234,8 +234,11 @@ impl Flow {
             open.last_news = at.time;
         }
         // A segment sent again is no progress, but no silence either: its sender has not given up yet. A keep-alive is.
-        let is_sent_again = segment.wire_length > 1
-            && at.time.checked_since(open.last_news).is_none_or(|since| since < MAX_RETRANSMISSION);
+        let is_sent_again = (segment.wire_length > 1 || segment.flags.fin)
+            && at
+                .time
+                .checked_since(open.last_news)
+                .is_none_or(|since| since < MAX_RETRANSMISSION);
         has_news || is_sent_again
     }
 

@@ -107,10 +107,22 @@ pub enum Lifetime {
 }
 
 impl Lifetime {
-    const ALL: [Self; LIFETIMES] = [Self::Opening, Self::Handshake, Self::Closing, Self::Established, Self::Closed];
+    const ALL: [Self; LIFETIMES] = [
+        Self::Opening,
+        Self::Handshake,
+        Self::Closing,
+        Self::Established,
+        Self::Closed,
+    ];
 
     /// In which order the lists give up flows when the table is full: the cheapest to lose first.
-    const EVICTION: [Self; LIFETIMES] = [Self::Closed, Self::Opening, Self::Established, Self::Closing, Self::Handshake];
+    const EVICTION: [Self; LIFETIMES] = [
+        Self::Closed,
+        Self::Opening,
+        Self::Established,
+        Self::Closing,
+        Self::Handshake,
+    ];
 }
 
 /// Flows, found by key, bounded in number.
@@ -158,7 +170,8 @@ impl<V> FlowTable<V> {
             free: NONE,
             lists: [List {
                 oldest: NONE,
-                newest: NONE }; LIFETIMES],
+                newest: NONE,
+            }; LIFETIMES],
             limits,
             capacity: capacity.clamp(1, NONE as usize - 1),
             hasher: RandomState::default(),
@@ -360,7 +373,13 @@ pub(crate) const fn direction(goes_up: bool, first_went_up: bool) -> Direction {
 mod tests {
     use super::*;
 
-    const LIMITS: [Duration; LIFETIMES] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(2), Duration::from_secs(100), Duration::from_secs(1)];
+    const LIMITS: [Duration; LIFETIMES] = [
+        Duration::from_secs(1),
+        Duration::from_secs(10),
+        Duration::from_secs(2),
+        Duration::from_secs(100),
+        Duration::from_secs(1),
+    ];
 
     fn key(port: u16) -> FlowKey {
         FlowKey {

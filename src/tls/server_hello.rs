@@ -29,6 +29,8 @@ pub struct ServerHello {
     pub session_ticket: bool,
     /// How many timestamps `signed_certificate_timestamp` (RFC 6962 §3.3) lists.
     pub signed_certificate_timestamps: usize,
+    /// Whether the message was cut short behind the version.
+    pub is_partial: bool,
     /// Whether this is a HelloRetryRequest, by its `random`.
     pub is_retry: bool,
 }
@@ -88,16 +90,34 @@ impl ServerHello {
         Ok(this)
     }
 
+    /// Reads the version from a ServerHello that was cut short.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if it is not there, or if an extension behind the cut may overrule it: TLS 1.2 and later.
+    pub fn read_partial(body: &[u8]) -> Result<Self, ReadError> {
+        let legacy_version = ProtocolVersion(Reader::new(body).u16()?);
+        if !(ProtocolVersion::SSLv3..ProtocolVersion::TLSv1_2).contains(&legacy_version) {
+            return Err(ReadError::Incomplete);
+        }
+        Ok(Self {
+            legacy_version,
+            is_partial: true,
+            ..Self::default()
+        })
+    }
+
     /// The version taken: `supported_versions` where it is there, else the legacy version.
     #[must_use]
     pub fn version(&self) -> ProtocolVersion {
         self.supported_version.unwrap_or(self.legacy_version)
     }
 
-    /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal; `None` for a SERVER-HELLO of SSLv2.
+    /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal; `None` for a SERVER-HELLO of SSLv2 or a message that was cut short.
     #[must_use]
     pub fn ja3s(&self) -> Option<String> {
-        (self.legacy_version != ProtocolVersion::SSLv2).then(|| fingerprint::ja3s(self))
+        (self.legacy_version != ProtocolVersion::SSLv2 && !self.is_partial)
+            .then(|| fingerprint::ja3s(self))
     }
 
     /// Drafts 18 to 21 of TLS 1.3 have neither session identifier nor compression method.
@@ -136,7 +156,9 @@ impl ServerHello {
             ExtensionType::SupportedVersions => {
                 self.supported_version = Some(ProtocolVersion(reader.u16()?))
             }
-            ExtensionType::KeyShare | DRAFT_KEY_SHARE => self.key_share_group = Some(NamedGroup(reader.u16()?)),
+            ExtensionType::KeyShare | DRAFT_KEY_SHARE => {
+                self.key_share_group = Some(NamedGroup(reader.u16()?))
+            }
             ExtensionType::PreSharedKey => self.pre_shared_key = true,
             ExtensionType::SessionTicket => self.session_ticket = true,
             ExtensionType::ApplicationLayerProtocolNegotiation => {
