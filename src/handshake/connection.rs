@@ -153,8 +153,8 @@ impl Connection {
                 .sum::<usize>()
     }
 
-    pub(super) const fn tracker(&self) -> &Tracker {
-        &self.tracker
+    pub(super) const fn tracker_mut(&mut self) -> &mut Tracker {
+        &mut self.tracker
     }
 
     /// Messages that were too long to be put together.

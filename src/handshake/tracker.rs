@@ -139,7 +139,7 @@ impl Tracker {
             sightings: Vec::new(),
             early_records: 0,
             renegotiation: false,
-            history: String::new(),
+            history: String::with_capacity(16), // a full handshake of TLS 1.2
             is_truncated: false,
             last_sender: None,
             judgement: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decode::Segment;
 use crate::flow::Direction;
 use crate::handshake::{Close, Connection};
-use crate::reassembly::{Arrival, Assembler, Budget, Lifetime, SeqNumber};
+use crate::reassembly::{Arrival, Assembler, Budget, FirstBytes, Lifetime, SeqNumber};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 
@@ -80,12 +80,21 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
-            _ if self.is_closed => Lifetime::Closed,
             Stage::Watching if !self.halves[0].is_plain && !self.halves[1].is_plain => {
                 Lifetime::Opening
             }
             _ => Lifetime::Established,
         }
+    }
+
+    /// Whether it has ended and nothing is waited for: the key is all that is still of use.
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_closed && !matches!(self.stage, Stage::Handshake(_))
+    }
+
+    /// Where the sequence numbers of both directions began.
+    pub(super) fn first_bytes(&self) -> FirstBytes {
+        self.halves.each_ref().map(|half| half.initial)
     }
 
     /// Whether a SYN begins another connection between the same end points.
