@@ -109,7 +109,7 @@ impl<'t> Reporter<'t> {
         let time = tracker.start.time;
         let judged_at = self.config.judge_at.unwrap_or(time);
         let validation = self.validation(judged_at);
-        let conclusion = self.conclusion();
+        let conclusion = self.conclusion(&validation);
         let closed_by = self.closed_by();
         let tls = self.tls_facts(conclusion.outcome, closed_by.is_some());
         Handshake {
@@ -170,9 +170,9 @@ impl<'t> Reporter<'t> {
         all
     }
 
-    fn conclusion(&self) -> Conclusion {
+    fn conclusion(&self, findings: &[Finding]) -> Conclusion {
         if !self.tracker.is_tls13() {
-            return exchange::conclude(self.tracker, self.end);
+            return exchange::conclude(self.tracker, self.end, findings);
         }
         match self
             .tracker

@@ -212,7 +212,7 @@ impl Flow {
                 budget,
                 &mut |chunk| {
                     has_news = true;
-                    connection.handle_chunk(direction, chunk, at);
+                    connection.handle_chunk(direction, chunk);
                 },
             );
             if budget.discarded != discarded || segment.payload.len() < segment.wire_length as usize
@@ -226,7 +226,7 @@ impl Flow {
         for (half, direction) in [(ours, direction), (theirs, direction.flip())] {
             if half.assembler.is_overdue(at.time) {
                 half.assembler.skip_hole(budget, &mut |chunk| {
-                    connection.handle_chunk(direction, chunk, at)
+                    connection.handle_chunk(direction, chunk)
                 });
             }
             let is_all_there = |fin: SeqNumber| {
@@ -252,14 +252,14 @@ impl Flow {
     }
 
     /// Delivers what is held, with gaps where bytes lack: nothing more will come.
-    pub(super) fn flush(&mut self, now: Arrival, budget: &mut Budget) {
+    pub(super) fn flush(&mut self, budget: &mut Budget) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
         for direction in [Direction::Forward, Direction::Reverse] {
             let assembler = &mut self.halves[direction.index()].assembler;
             assembler.finish(budget, &mut |chunk| {
-                open.connection.handle_chunk(direction, chunk, now)
+                open.connection.handle_chunk(direction, chunk)
             });
         }
         open.connection.handle_end();
@@ -283,8 +283,12 @@ impl Flow {
     ) {
         let mut connection = Connection::new(at);
         for direction in [Direction::Forward, Direction::Reverse] {
-            if self.halves[direction.index()].is_in_view {
+            let half = &self.halves[direction.index()];
+            if half.is_in_view {
                 connection.note_packet(direction, at);
+            }
+            if half.is_plain {
+                connection.note_plain(direction);
             }
         }
         let [ours, theirs] = direction_pair(&mut self.halves, direction);

@@ -106,8 +106,6 @@ struct Shard {
     budget: Budget,
     /// Bytes of handshake messages held.
     message_bytes: usize,
-    /// The newest packet, as the moment of verdicts that no packet brings.
-    newest: Arrival,
     stats: Stats,
 }
 
@@ -125,10 +123,6 @@ impl Shard {
             closed: ClosedFlows::new(MAX_CLOSED / SHARDS, CLOSED_TIMEOUT),
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
-            newest: Arrival {
-                time: Timestamp::MIN,
-                packet: 0,
-            },
             stats: Stats::default(),
         }
     }
@@ -144,7 +138,6 @@ impl Shard {
             time: packet.timestamp,
             packet: packet.number,
         };
-        self.newest = at;
         let (key, goes_up) = FlowKey::of(segment);
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
@@ -268,7 +261,7 @@ impl Shard {
         if !matches!(flow.stage, Stage::Handshake(_)) {
             return; // Watching goes on: TLS may yet begin
         }
-        flow.flush(self.newest, &mut self.budget);
+        flow.flush(&mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };
