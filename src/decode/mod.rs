@@ -4,8 +4,8 @@
 //! snap length left: sequence numbers count bytes that were sent. Checksums are
 //! not looked at, since network cards fill them in after the capture point.
 //!
-//! Tunnels will be peeled between [`link`] and [`ip`]: whatever carries IP ends
-//! in [`ip::decode`], and what it was wrapped in goes to [`Segment::scope`].
+//! Tunnels are not peeled yet. Their place is between `link` and `ip`: whatever
+//! carries IP ends in `ip::decode`.
 
 mod fragment;
 mod ip;
