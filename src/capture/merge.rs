@@ -387,7 +387,7 @@ mod tests {
 
     use super::*;
     use crate::capture::testing::{Directory, LITTLE, PCAP_MICROSECONDS};
-    use crate::capture::{Fault, Severity};
+    use crate::capture::Severity;
 
     /// A pcap file with a packet of `bytes` at each of `seconds`.
     fn capture(seconds: &[u32], bytes: &[u8]) -> Vec<u8> {
