@@ -155,6 +155,9 @@ impl Shard {
             return;
         };
         let direction = direction(goes_up, flow.first_went_up);
+        if flow.take_acknowledgment(direction, segment, at.time) {
+            return;
+        }
         if matches!(flow.stage, Stage::Watching) {
             flow.watch(direction, segment, source, at, &mut self.budget);
         }
