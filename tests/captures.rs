@@ -27,7 +27,7 @@ fn every_capture_says_what_its_baseline_says() {
     for fixture in fixtures::all() {
         let said = read(&[&fixture.capture]);
         if rewrite {
-            fs::write(fixture.file("expected.jsonl"), &said).unwrap();
+            fs::write(baseline(&fixture), &said).unwrap();
         }
         differences += &difference(&fixture, &said);
     }
@@ -141,9 +141,15 @@ fn scratch(name: &str) -> PathBuf {
     folder
 }
 
+/// What is expected to be said of a case.
+fn baseline(fixture: &Fixture) -> PathBuf {
+    let folder = package().join("fixtures").join(&fixture.name);
+    folder.join("expected.jsonl")
+}
+
 /// How what is said of a case differs from its baseline; nothing if it does not.
 fn difference(fixture: &Fixture, said: &str) -> String {
-    let baseline = fs::read_to_string(fixture.file("expected.jsonl")).unwrap_or_default();
+    let baseline = fs::read_to_string(baseline(fixture)).unwrap_or_default();
     let mut text = String::new();
     for line in 0..baseline.lines().count().max(said.lines().count()) {
         let (before, now) = (baseline.lines().nth(line), said.lines().nth(line));

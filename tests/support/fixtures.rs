@@ -1,7 +1,7 @@
 //! The captures under `fixtures/`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One case: a folder of `fixtures/` that holds a capture.
 pub(crate) struct Fixture {
@@ -9,13 +9,6 @@ pub(crate) struct Fixture {
     pub(crate) name: String,
     /// The capture, relative to the package.
     pub(crate) capture: String,
-}
-
-impl Fixture {
-    /// A file of the case.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        package().join("fixtures").join(&self.name).join(name)
-    }
 }
 
 /// The package's folder: paths in baselines are relative to it.
