@@ -48,7 +48,8 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  All went well, whatever the handshakes did; also if whoever read the output
      closed it.
-  2  An error: bad usage, or input that could not be read.";
+  2  An error: bad usage, or input that could not be read; what could be read is
+     reported first.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -154,6 +155,9 @@ pub(super) struct ReadArgs {
     pub(super) at: At,
 
     /// Seconds of packet time without progress after which a handshake counts as stuck
+    ///
+    /// A segment that is sent again is no progress, but no silence either: for up to
+    /// 100 s it keeps the handshake open.
     #[arg(
         long, value_name = "SECONDS", default_value = defaults::HANDSHAKE_TIMEOUT_SECONDS, value_parser = seconds,
         help_heading = "Judgement", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
@@ -162,14 +166,14 @@ pub(super) struct ReadArgs {
 
     /// Threads that take handshakes apart
     ///
-    /// The output is the same for any number.
+    /// The output is the same for any number. More than 16 are of no use.
     #[arg(
         long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::THREADS).unwrap_or(NonZeroUsize::MIN),
         help_heading = "Input", env = "TLSCOPE_THREADS"
     )]
     pub(super) threads: NonZeroUsize,
 
-    /// Write metrics too, when the run ends
+    /// Write metrics too, after everything else, when the run ends
     #[arg(
         long,
         value_enum,
@@ -182,8 +186,8 @@ pub(super) struct ReadArgs {
     /// Send metrics to an OpenTelemetry collector when the run ends
     ///
     /// As in `http://localhost:4318`. The standard OTEL_EXPORTER_OTLP_… variables
-    /// work as well. A collector that does not answer is a warning: what was read is
-    /// printed all the same.
+    /// work as well: OTEL_EXPORTER_OTLP_ENDPOINT alone is enough. A collector that does
+    /// not answer is a warning: what was read is printed all the same.
     #[arg(
         long,
         value_name = "URL",
