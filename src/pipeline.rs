@@ -168,8 +168,8 @@ fn read(
         let mut job = spares.try_recv().unwrap_or_else(|_| empty());
         match source.next_batch(&mut job.batch) {
             Ok(true) => {}
-            Ok(false) => return (router.stats(), None),
-            Err(error) => return (router.stats(), Some(error)),
+            Ok(false) => return (end(router), None),
+            Err(error) => return (end(router), Some(error)),
         }
         route_batch(&mut router, &mut job);
         let job = Arc::new(job);
@@ -177,9 +177,14 @@ fn read(
             .iter()
             .any(|worker| worker.send(Arc::clone(&job)).is_err())
         {
-            return (router.stats(), None);
+            return (end(router), None);
         }
     }
+}
+
+fn end(mut router: Router) -> Stats {
+    router.finish();
+    router.stats()
 }
 
 /// Gives each packet and each tick to the workers that it concerns.

@@ -18,7 +18,8 @@ const DAY: i64 = 86_400;
 ///   `server_name`, where that is known.
 /// - [`ErrorType::SelfSigned`] for a leaf, see [`CertificateFacts::self_signed`].
 ///
-/// A certificate that does not parse has no findings. Nothing is allocated
+/// A certificate that does not parse has no findings, and one that the chain
+/// repeats has them once. Nothing is allocated
 /// unless something is wrong.
 #[must_use]
 pub fn findings(
@@ -33,6 +34,13 @@ pub fn findings(
         let Ok(facts) = &certificate.facts else {
             continue;
         };
+        let is_repeated = chain
+            .iter()
+            .take(index)
+            .any(|earlier| earlier.sha256 == certificate.sha256);
+        if is_repeated {
+            continue;
+        }
         let mut add = |error_type, detail| {
             let subject = facts.subject.clone();
             findings.push(Finding {

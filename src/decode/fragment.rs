@@ -118,6 +118,13 @@ impl FragmentTable {
         })
     }
 
+    /// Gives up what is still incomplete: the capture has ended.
+    pub fn finish(&mut self) {
+        while !self.open.is_empty() {
+            self.discard_oldest();
+        }
+    }
+
     /// Fragments discarded since the last call: incomplete in time, overlapping, or over a bound.
     pub fn take_discarded(&mut self) -> u64 {
         std::mem::take(&mut self.discarded)

@@ -1,7 +1,9 @@
 //! IPv4 and IPv6 headers, down to a segment or a fragment.
 
+use etherparse::err::LenError;
 use etherparse::{
-    IpNumber, Ipv4HeaderSlice, Ipv6ExtensionSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice,
+    IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
+    Ipv6RawExtHeaderSlice,
 };
 
 use super::fragment::{Fragment, FragmentKey};
@@ -20,6 +22,14 @@ pub(super) struct IpPayload<'p> {
     /// Length of the payload on the wire.
     pub(super) wire_length: usize,
     pub(super) vlan: VlanTags,
+}
+
+impl IpPayload<'_> {
+    /// Takes `length` bytes of an extension header off the front.
+    fn skip(&mut self, length: usize) {
+        self.bytes = self.bytes.get(length..).unwrap_or_default();
+        self.wire_length = self.wire_length.saturating_sub(length);
+    }
 }
 
 /// Reads an IP packet of either version.
@@ -95,30 +105,62 @@ fn ipv6<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
         .map_err(|_| header_error(Layer::Ipv6, 40, frame.bytes.len()))?;
     let addresses = (header.source(), header.destination());
     let mut payload = payload(frame, addresses, 40, usize::from(header.payload_length()));
-    if header.next_header() == IpNumber::TCP {
-        return transport(IpNumber::TCP, &payload);
+    let mut next_header = header.next_header();
+    for _ in 0..MAX_EXTENSIONS {
+        let (next, length) = match next_header {
+            IpNumber::IPV6_HEADER_HOP_BY_HOP
+            | IpNumber::IPV6_ROUTE_HEADER
+            | IpNumber::IPV6_DESTINATION_OPTIONS
+            | IpNumber::MOBILITY_HEADER
+            | IpNumber::HIP
+            | IpNumber::SHIM6 => {
+                let extension = Ipv6RawExtHeaderSlice::from_slice(payload.bytes);
+                let extension = extension.map_err(|error| too_short(&error))?;
+                (extension.next_header(), extension.slice().len())
+            }
+            IpNumber::AUTHENTICATION_HEADER => {
+                let extension = IpAuthHeaderSlice::from_slice(payload.bytes);
+                let extension =
+                    extension.map_err(|_| DecodeError::Malformed { layer: Layer::Ipv6 })?;
+                (extension.next_header(), extension.slice().len())
+            }
+            IpNumber::IPV6_FRAGMENTATION_HEADER => {
+                let part = Ipv6FragmentHeaderSlice::from_slice(payload.bytes);
+                let part = part.map_err(|error| too_short(&error))?;
+                if part.is_fragmenting_payload() {
+                    payload.skip(part.slice().len());
+                    return Ok(ipv6_fragment(&part, &payload));
+                }
+                (part.next_header(), part.slice().len())
+            }
+            _ => return transport(next_header, &payload),
+        };
+        next_header = next;
+        payload.skip(length);
     }
-    let (extensions, next_header, rest, _) =
-        Ipv6ExtensionsSlice::from_slice_lax(header.next_header(), payload.bytes);
-    payload.wire_length = payload
-        .wire_length
-        .saturating_sub(payload.bytes.len() - rest.len());
-    payload.bytes = rest;
-    for extension in extensions {
-        if let Ipv6ExtensionSlice::Fragment(part) = extension
-            && part.is_fragmenting_payload()
-        {
-            let key = FragmentKey {
-                source: payload.source,
-                destination: payload.destination,
-                identification: part.identification(),
-                protocol: next_header.0,
-            };
-            let offset = u32::from(part.fragment_offset().value()) * 8;
-            return Ok(fragment(key, offset, part.more_fragments(), &payload));
-        }
+    Err(DecodeError::Malformed { layer: Layer::Ipv6 })
+}
+
+/// Extension headers of one packet: RFC 8200 §4.1 lists seven, each at most once or twice.
+const MAX_EXTENSIONS: usize = 16;
+
+fn too_short(error: &LenError) -> DecodeError {
+    DecodeError::Truncated {
+        layer: Layer::Ipv6,
+        needed: error.required_len,
+        available: error.len,
     }
-    transport(next_header, &payload)
+}
+
+fn ipv6_fragment<'p>(part: &Ipv6FragmentHeaderSlice<'_>, payload: &IpPayload<'p>) -> Packet<'p> {
+    let key = FragmentKey {
+        source: payload.source,
+        destination: payload.destination,
+        identification: part.identification(),
+        protocol: part.next_header().0,
+    };
+    let offset = u32::from(part.fragment_offset().value()) * 8;
+    fragment(key, offset, part.more_fragments(), payload)
 }
 
 fn fragment<'p>(key: FragmentKey, offset: u32, more: bool, payload: &IpPayload<'p>) -> Packet<'p> {

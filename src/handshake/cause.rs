@@ -43,9 +43,7 @@ impl Failure {
         );
         if is_refusal && may_mean_anything {
             let shown_by = side.map(Side::peer);
-            let told = findings
-                .iter()
-                .find(|finding| Some(finding.side) == shown_by && explains(finding.error_type));
+            let told = shown_by.and_then(|side| explain(findings, side));
             if let Some(finding) = told {
                 error_type = finding.error_type;
                 message = format!(
@@ -60,6 +58,13 @@ impl Failure {
             message,
         }
     }
+}
+
+/// The finding that explains why a certificate shown by `side` was refused.
+pub(super) fn explain(findings: &[Finding], side: Side) -> Option<&Finding> {
+    findings
+        .iter()
+        .find(|finding| finding.side == side && explains(finding.error_type))
 }
 
 /// Whether a finding is a reason for which peers refuse a certificate.
@@ -120,7 +125,7 @@ const fn class(description: AlertDescription) -> ErrorType {
     match description.0 {
         0 => ErrorType::ConnectionClosed,
         10 => ErrorType::UnexpectedMessage,
-        20 | 21 | 51 => ErrorType::DecryptError,
+        51 => ErrorType::DecryptError,
         22 | 30 | 50 => ErrorType::DecodeError,
         40 => ErrorType::HandshakeFailure,
         41 | 116 => ErrorType::MissingClientCert,

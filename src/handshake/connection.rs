@@ -45,6 +45,8 @@ pub struct Connection {
 struct Stream {
     records: RecordReader,
     messages: Defragmenter,
+    /// The newest packet that brought bytes: held ones are older than those that they waited for.
+    latest: Option<Arrival>,
     /// Where the message under way began.
     message_start: Option<Arrival>,
     /// The start of the open record.
@@ -84,10 +86,10 @@ impl Connection {
         }
     }
 
-    /// Takes the next chunk of one direction, while `now` is the packet being handled.
-    pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>, now: Arrival) {
+    /// Takes the next chunk of one direction.
+    pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
         match chunk {
-            Chunk::Bytes(bytes, arrival) => self.handle_bytes(direction, bytes, arrival, now),
+            Chunk::Bytes(bytes, arrival) => self.handle_bytes(direction, bytes, arrival),
             Chunk::Gap(missing) => self.handle_gap(direction, missing),
         }
     }
@@ -100,6 +102,11 @@ impl Connection {
     /// Notes that packets of `direction` are in view, with or without payload.
     pub const fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.tracker.note_packet(direction, now);
+    }
+
+    /// Notes that `direction` carried something else than TLS before.
+    pub const fn note_plain(&mut self, direction: Direction) {
+        self.tracker.note_plain(direction);
     }
 
     /// Notes that a bound or the snap length took something from this connection.
@@ -153,8 +160,8 @@ impl Connection {
                 .sum::<usize>()
     }
 
-    pub(super) const fn tracker(&self) -> &Tracker {
-        &self.tracker
+    pub(super) const fn tracker_mut(&mut self) -> &mut Tracker {
+        &mut self.tracker
     }
 
     /// Messages that were too long to be put together.
@@ -181,24 +188,25 @@ impl Connection {
         }
     }
 
-    fn handle_bytes(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival, now: Arrival) {
+    fn handle_bytes(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
         let stream = &mut self.streams[direction.index()];
+        stream.note_arrival(arrival);
         match &mut stream.state {
             StreamState::Ignored => {}
-            StreamState::Fresh => self.begin(direction, bytes, arrival, now),
-            StreamState::Sslv2 { .. } => self.go_on_sslv2(direction, bytes, arrival, now),
-            StreamState::InPlace => self.read_records(direction, bytes, arrival, now),
+            StreamState::Fresh => self.begin(direction, bytes, arrival),
+            StreamState::Sslv2 { .. } => self.go_on_sslv2(direction, bytes, arrival),
+            StreamState::InPlace => self.read_records(direction, bytes, arrival),
             StreamState::LostPlace => {
                 if begins_record(bytes) {
                     stream.state = StreamState::InPlace;
-                    self.read_records(direction, bytes, arrival, now);
+                    self.read_records(direction, bytes, arrival);
                 }
             }
         }
     }
 
     /// Looks at the first bytes of a direction.
-    fn begin(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival, now: Arrival) {
+    fn begin(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
         let stream = &mut self.streams[direction.index()];
         stream.record_start = Some(arrival);
         if let Detection::Sslv2ClientHello(length) = detect(bytes) {
@@ -206,18 +214,18 @@ impl Connection {
                 message: Vec::new(),
                 length: 2 + length,
             };
-            self.go_on_sslv2(direction, bytes, arrival, now);
+            self.go_on_sslv2(direction, bytes, arrival);
         } else if self.tracker.expects_sslv2_server_hello() && is_sslv2_server_hello(bytes) {
             stream.state = StreamState::Ignored;
             self.tracker.handle_sslv2_server_hello(direction, arrival);
         } else {
             stream.state = StreamState::InPlace;
-            self.read_records(direction, bytes, arrival, now);
+            self.read_records(direction, bytes, arrival);
         }
     }
 
     /// Collects an SSLv2 CLIENT-HELLO; what follows it are records.
-    fn go_on_sslv2(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival, now: Arrival) {
+    fn go_on_sslv2(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
         let stream = &mut self.streams[direction.index()];
         let StreamState::Sslv2 { message, length } = &mut stream.state else {
             return;
@@ -234,19 +242,13 @@ impl Connection {
                 stream.state = StreamState::InPlace;
                 self.tracker.handle_client_hello(direction, hello, start);
                 self.tracker.note_sslv2();
-                self.read_records(direction, rest, arrival, now);
+                self.read_records(direction, rest, arrival);
             }
             Err(_) => stream.state = StreamState::Ignored,
         }
     }
 
-    fn read_records(
-        &mut self,
-        direction: Direction,
-        mut input: &[u8],
-        arrival: Arrival,
-        now: Arrival,
-    ) {
+    fn read_records(&mut self, direction: Direction, mut input: &[u8], arrival: Arrival) {
         let stream = &mut self.streams[direction.index()];
         loop {
             if stream.records.is_at_boundary() {
@@ -254,7 +256,7 @@ impl Connection {
             }
             match stream.records.next_piece(&mut input) {
                 Ok(Some(piece)) => {
-                    stream.handle_piece(&mut self.tracker, direction, piece, arrival, now)
+                    stream.handle_piece(&mut self.tracker, direction, piece, arrival)
                 }
                 Ok(None) => return,
                 Err(_) => {
@@ -268,13 +270,20 @@ impl Connection {
 }
 
 impl Stream {
+    fn note_arrival(&mut self, arrival: Arrival) {
+        let is_newer =
+            |latest: Arrival| (arrival.time, arrival.packet) > (latest.time, latest.packet);
+        if self.latest.is_none_or(is_newer) {
+            self.latest = Some(arrival);
+        }
+    }
+
     fn handle_piece(
         &mut self,
         tracker: &mut Tracker,
         direction: Direction,
         piece: Piece<'_>,
         arrival: Arrival,
-        now: Arrival,
     ) {
         let start = self.record_start.unwrap_or(arrival);
         match piece.header.content_type {
@@ -282,7 +291,7 @@ impl Stream {
                 self.handle_fragment(tracker, direction, piece.bytes, start, arrival);
             }
             ContentType::Alert if !tracker.is_encrypted(direction) && piece.header.length == 2 => {
-                self.handle_alert(tracker, direction, piece, now);
+                self.handle_alert(tracker, direction, piece);
             }
             ContentType::ChangeCipherSpec if piece.is_last => {
                 tracker.handle_change_cipher_spec(direction)
@@ -297,7 +306,7 @@ impl Stream {
                     tracker.handle_record(direction, record, start);
                 }
                 if piece.is_last {
-                    tracker.handle_record_end(direction, record, now);
+                    tracker.handle_record_end(direction, record, self.latest.unwrap_or(arrival));
                 }
             }
         }
@@ -332,13 +341,7 @@ impl Stream {
         self.messages.clear();
     }
 
-    fn handle_alert(
-        &mut self,
-        tracker: &mut Tracker,
-        direction: Direction,
-        piece: Piece<'_>,
-        now: Arrival,
-    ) {
+    fn handle_alert(&mut self, tracker: &mut Tracker, direction: Direction, piece: Piece<'_>) {
         for byte in piece.bytes {
             match self.alert {
                 [None, _] => self.alert[0] = Some(*byte),
@@ -348,7 +351,9 @@ impl Stream {
         if piece.is_last
             && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
         {
-            tracker.handle_alert(direction, level, description, now);
+            if let Some(latest) = self.latest {
+                tracker.handle_alert(direction, level, description, latest);
+            }
         }
     }
 }

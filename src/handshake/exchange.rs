@@ -1,6 +1,6 @@
 //! Verdicts up to TLS 1.2, and of any handshake without a ServerHello: all that counts is in the clear.
 
-use crate::event::{ErrorType, Evidence, Outcome, Side};
+use crate::event::{ErrorType, Evidence, Finding, Outcome, Side};
 use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
 
 use super::cause::{self, Failure};
@@ -60,11 +60,11 @@ pub(super) fn is_in_use(tracker: &Tracker) -> bool {
 }
 
 /// The verdict, once no more will come.
-pub(super) fn conclude(tracker: &Tracker, end: End) -> Conclusion {
+pub(super) fn conclude(tracker: &Tracker, end: End, findings: &[Finding]) -> Conclusion {
     if tracker.is_complete() {
         return Conclusion::observed(Outcome::Success);
     }
-    if tracker.server_hello.is_none() && tracker.peer(Side::Server).is_not_tls {
+    if answers_in_plain_text(tracker) {
         return Conclusion::failed(cause::not_tls());
     }
     let alert = decisive_alert(tracker);
@@ -75,10 +75,21 @@ pub(super) fn conclude(tracker: &Tracker, end: End) -> Conclusion {
         return from_alert(tracker, alert);
     }
     match tracker.first_close() {
-        Some((side, close, _)) => from_close(tracker, side, close),
+        Some((side, close, _)) => from_close(tracker, side, close, findings),
         None if end == End::Silence => Conclusion::failed(cause::silence(tracker)),
         None => Conclusion::observed(Outcome::Unknown),
     }
+}
+
+/// Whether a ClientHello met a server that does not speak TLS.
+///
+/// Plain text from the server before the hello counts, unless the client had
+/// spoken plain text, too: then they may have agreed to begin TLS (STARTTLS).
+fn answers_in_plain_text(tracker: &Tracker) -> bool {
+    let server = tracker.peer(Side::Server);
+    let has_banner =
+        server.was_plain && !tracker.peer(Side::Client).was_plain && !server.has_answered;
+    tracker.server_hello.is_none() && (server.is_not_tls || has_banner)
 }
 
 /// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or the first hello.
@@ -124,8 +135,11 @@ fn is_reaction(tracker: &Tracker, alert: &AlertSeen) -> bool {
 fn from_alert(tracker: &Tracker, alert: AlertSeen) -> Conclusion {
     let side = tracker.side(alert.sender);
     match alert.content {
-        // A close_notify says nothing of its cause: as good as a close.
-        Some((_, AlertDescription::CloseNotify)) => from_close(tracker, side, Close::Fin),
+        // A close_notify amid the handshake is said on purpose: whoever says it has seen enough.
+        Some((_, AlertDescription::CloseNotify)) => match refusal(tracker, side) {
+            Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
+            None => Conclusion::failed(cause::closed(tracker, side, Close::Fin)),
+        },
         Some((_, description)) => Conclusion::failed(cause::from_alert(tracker, side, description)),
         None => Conclusion::inferred(
             refusal(tracker, side).unwrap_or_else(|| cause::encrypted_alert(side)),
@@ -136,14 +150,13 @@ fn from_alert(tracker: &Tracker, alert: AlertSeen) -> Conclusion {
     }
 }
 
-fn from_close(tracker: &Tracker, side: Side, close: Close) -> Conclusion {
-    match refusal(tracker, side) {
-        Some(failure) => Conclusion::inferred(
-            failure,
-            "T3",
-            0.8,
-            "closed without an alert after the peer's certificate",
-        ),
+const CLOSED_AFTER_CERTIFICATE: &str = "closed without an alert after the peer's certificate";
+
+fn from_close(tracker: &Tracker, side: Side, close: Close, findings: &[Finding]) -> Conclusion {
+    // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused.
+    let has_reason = side == Side::Server || cause::explain(findings, side.peer()).is_some();
+    match refusal(tracker, side).filter(|_| has_reason) {
+        Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
         None => Conclusion::failed(cause::closed(tracker, side, close)),
     }
 }

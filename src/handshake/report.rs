@@ -12,7 +12,7 @@ use crate::event::{
 use crate::flow::{Direction, Endpoint};
 use crate::time::Timestamp;
 use crate::tls::{
-    Fingerprint, HandshakeType, ProtocolVersion, read_certificate_authorities,
+    ClientHello, Fingerprint, HandshakeType, ProtocolVersion, read_certificate_authorities,
     read_certificate_list,
 };
 
@@ -56,16 +56,22 @@ impl Connection {
     /// The event for the handshake on this connection; `None` if no hello was seen.
     #[must_use]
     pub fn report(
-        &self,
+        &mut self,
         end: End,
         origin: Origin,
         config: &ReportConfig,
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
-        let tracker = self.tracker();
-        tracker
-            .has_hello()
-            .then(|| Reporter::new(tracker, end, origin, config, chains).report())
+        let tracker = self.tracker_mut();
+        if !tracker.has_hello() {
+            return None;
+        }
+        let mut event = Reporter::new(tracker, end, origin, config, chains).report();
+        event.tls.history = std::mem::take(&mut tracker.history);
+        if let Some(hello) = tracker.client_hello.take() {
+            give_offer(&mut event.tls, *hello);
+        }
+        Some(event)
     }
 }
 
@@ -103,7 +109,7 @@ impl<'t> Reporter<'t> {
         let time = tracker.start.time;
         let judged_at = self.config.judge_at.unwrap_or(time);
         let validation = self.validation(judged_at);
-        let conclusion = self.conclusion();
+        let conclusion = self.conclusion(&validation);
         let closed_by = self.closed_by();
         let tls = self.tls_facts(conclusion.outcome, closed_by.is_some());
         Handshake {
@@ -164,9 +170,9 @@ impl<'t> Reporter<'t> {
         all
     }
 
-    fn conclusion(&self) -> Conclusion {
+    fn conclusion(&self, findings: &[Finding]) -> Conclusion {
         if !self.tracker.is_tls13() {
-            return exchange::conclude(self.tracker, self.end);
+            return exchange::conclude(self.tracker, self.end, findings);
         }
         match self
             .tracker
@@ -363,20 +369,10 @@ impl<'t> Reporter<'t> {
         TlsFacts {
             version: tracker.version(),
             cipher_suite: answer.and_then(|answer| answer.cipher_suite),
-            server_name: hello.and_then(|hello| hello.server_name.clone()),
-            alpn_offered: hello.and_then(|hello| hello.alpn.clone()),
             alpn: answer.and_then(|answer| answer.alpn.clone()),
             group: answer
                 .and_then(|answer| answer.key_share_group)
                 .or(tracker.key_exchange_group),
-            offered_versions: hello.map(|hello| hello.offered_versions()),
-            offered_cipher_suites: hello
-                .filter(|hello| hello.sslv2_cipher_specs.is_none())
-                .map(|hello| hello.cipher_suites.clone()),
-            sslv2_cipher_specs: hello.and_then(|hello| hello.sslv2_cipher_specs.clone()),
-            offered_groups: hello.and_then(|hello| hello.groups.clone()),
-            key_share_groups: hello.and_then(|hello| hello.key_share_groups.clone()),
-            signature_algorithms: hello.and_then(|hello| hello.signature_algorithms.clone()),
             resumed,
             resumption: resumed
                 .filter(|resumed| *resumed)
@@ -392,7 +388,7 @@ impl<'t> Reporter<'t> {
                 .map_or(0, |answer| answer.signed_certificate_timestamps),
             unused: self.unused(outcome, is_closed),
             renegotiation: tracker.renegotiation,
-            history: tracker.history.clone(),
+            ..TlsFacts::default()
         }
     }
 
@@ -484,6 +480,21 @@ impl<'t> Reporter<'t> {
             _ => (is_closed && self.tracker.first_close().is_some()).then_some(true),
         }
     }
+}
+
+/// Moves what the client offers into the event.
+fn give_offer(tls: &mut TlsFacts, hello: ClientHello) {
+    tls.offered_versions = Some(hello.offered_versions());
+    tls.server_name = hello.server_name;
+    tls.alpn_offered = hello.alpn;
+    tls.offered_cipher_suites = hello
+        .sslv2_cipher_specs
+        .is_none()
+        .then_some(hello.cipher_suites);
+    tls.sslv2_cipher_specs = hello.sslv2_cipher_specs;
+    tls.offered_groups = hello.groups;
+    tls.key_share_groups = hello.key_share_groups;
+    tls.signature_algorithms = hello.signature_algorithms;
 }
 
 fn chain(tracker: &Tracker, side: Side, chains: &mut ChainCache) -> Option<CertificateChain> {

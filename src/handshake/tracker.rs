@@ -39,8 +39,10 @@ pub(super) struct Peer {
     pub(super) close: Option<(Close, Arrival)>,
     /// Whether it reset the connection, first or after a FIN.
     pub(super) has_reset: bool,
-    /// Whether it spoke something else than TLS.
+    /// Whether it spoke something else than TLS where TLS should be.
     pub(super) is_not_tls: bool,
+    /// Whether it had spoken something else before the handshake began.
+    pub(super) was_plain: bool,
 }
 
 /// An alert, in the clear or not.
@@ -139,7 +141,7 @@ impl Tracker {
             sightings: Vec::new(),
             early_records: 0,
             renegotiation: false,
-            history: String::new(),
+            history: String::with_capacity(16), // a full handshake of TLS 1.2
             is_truncated: false,
             last_sender: None,
             judgement: None,
@@ -234,6 +236,10 @@ impl Tracker {
     pub(super) const fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.peers[direction.index()].is_in_view = true;
         self.last = now;
+    }
+
+    pub(super) const fn note_plain(&mut self, direction: Direction) {
+        self.peers[direction.index()].was_plain = true;
     }
 
     pub(super) const fn note_truncated(&mut self) {
@@ -572,6 +578,7 @@ impl Tracker {
 const fn letter(handshake_type: HandshakeType) -> char {
     match handshake_type {
         HandshakeType::HelloRequest => 'H',
+        HandshakeType::ClientHello => 'C', // one that could not be read
         HandshakeType::NewSessionTicket => 'T',
         HandshakeType::Certificate => 'X',
         HandshakeType::ServerKeyExchange => 'K',

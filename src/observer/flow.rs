@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decode::Segment;
 use crate::flow::Direction;
 use crate::handshake::{Close, Connection};
-use crate::reassembly::{Arrival, Assembler, Budget, Lifetime, SeqNumber};
+use crate::reassembly::{Arrival, Assembler, Budget, FirstBytes, Lifetime, SeqNumber};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 
@@ -80,12 +80,21 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
-            _ if self.is_closed => Lifetime::Closed,
             Stage::Watching if !self.halves[0].is_plain && !self.halves[1].is_plain => {
                 Lifetime::Opening
             }
             _ => Lifetime::Established,
         }
+    }
+
+    /// Whether it has ended and nothing is waited for: the key is all that is still of use.
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_closed && !matches!(self.stage, Stage::Handshake(_))
+    }
+
+    /// Where the sequence numbers of both directions began.
+    pub(super) fn first_bytes(&self) -> FirstBytes {
+        self.halves.each_ref().map(|half| half.initial)
     }
 
     /// Whether a SYN begins another connection between the same end points.
@@ -203,7 +212,7 @@ impl Flow {
                 budget,
                 &mut |chunk| {
                     has_news = true;
-                    connection.handle_chunk(direction, chunk, at);
+                    connection.handle_chunk(direction, chunk);
                 },
             );
             if budget.discarded != discarded || segment.payload.len() < segment.wire_length as usize
@@ -217,7 +226,7 @@ impl Flow {
         for (half, direction) in [(ours, direction), (theirs, direction.flip())] {
             if half.assembler.is_overdue(at.time) {
                 half.assembler.skip_hole(budget, &mut |chunk| {
-                    connection.handle_chunk(direction, chunk, at)
+                    connection.handle_chunk(direction, chunk)
                 });
             }
             let is_all_there = |fin: SeqNumber| {
@@ -243,14 +252,14 @@ impl Flow {
     }
 
     /// Delivers what is held, with gaps where bytes lack: nothing more will come.
-    pub(super) fn flush(&mut self, now: Arrival, budget: &mut Budget) {
+    pub(super) fn flush(&mut self, budget: &mut Budget) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
         for direction in [Direction::Forward, Direction::Reverse] {
             let assembler = &mut self.halves[direction.index()].assembler;
             assembler.finish(budget, &mut |chunk| {
-                open.connection.handle_chunk(direction, chunk, now)
+                open.connection.handle_chunk(direction, chunk)
             });
         }
         open.connection.handle_end();
@@ -274,8 +283,12 @@ impl Flow {
     ) {
         let mut connection = Connection::new(at);
         for direction in [Direction::Forward, Direction::Reverse] {
-            if self.halves[direction.index()].is_in_view {
+            let half = &self.halves[direction.index()];
+            if half.is_in_view {
                 connection.note_packet(direction, at);
+            }
+            if half.is_plain {
+                connection.note_plain(direction);
             }
         }
         let [ours, theirs] = direction_pair(&mut self.halves, direction);

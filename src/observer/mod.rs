@@ -143,6 +143,7 @@ impl Observer {
 
     /// Ends the run: open handshakes get the verdict that the evidence carries.
     pub fn finish(&mut self) {
+        self.router.finish();
         let Self {
             shards,
             chains,

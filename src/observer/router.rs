@@ -103,6 +103,12 @@ impl Router {
         }
     }
 
+    /// The capture has ended: what is incomplete stays so.
+    pub(crate) fn finish(&mut self) {
+        self.fragments.finish();
+        self.stats.fragments_discarded += self.fragments.take_discarded();
+    }
+
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
     }
