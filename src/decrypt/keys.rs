@@ -48,10 +48,14 @@ impl Keys {
         self.change(|log| log.absorb(text));
     }
 
+    /// Notes that the text has ended; see [`KeyLog::finish`].
+    pub fn finish(&self) {
+        self.change(KeyLog::finish);
+    }
+
     /// Takes a whole key log's text.
     pub fn absorb_all(&self, text: &[u8]) {
         self.change(|log| {
-            log.finish(); // of the text before
             log.absorb(text);
             log.finish();
         });

@@ -35,8 +35,10 @@ mod tls13;
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::event::Side;
-use crate::tls::{CipherSuite, HandshakeType, ProtocolVersion, RecordHeader};
+use crate::tls::{CipherSuite, ContentType, HandshakeType, ProtocolVersion, RecordHeader};
 
 pub use keylog::{ClientRandom, KeyLog, KeyLogCounts, Label, MAX_CONNECTIONS, Secret};
 pub use keys::Keys;
@@ -97,6 +99,8 @@ pub struct Decryptor {
 #[derive(Default)]
 struct OneSide {
     opener: Option<Opener>,
+    /// TLS 1.3: what opened the records up to Finished. Some servers alert with it until they have the client's Finished.
+    previous: Option<Opener>,
     /// TLS 1.3: whether Finished was seen, so that application traffic secrets are in use.
     is_finished: bool,
 }
@@ -104,6 +108,31 @@ struct OneSide {
 enum Opener {
     Tls12(Box<tls12::Opener>),
     Tls13(Box<tls13::Opener>),
+}
+
+impl OneSide {
+    /// Opens a record as if Finished had not been there; `fragment` changes only if that is right.
+    fn open_with_previous(
+        &mut self,
+        header: RecordHeader,
+        fragment: &mut [u8],
+    ) -> Option<(ContentType, usize)> {
+        let previous = self.previous.as_mut()?;
+        let mut copy = Zeroizing::new(fragment.to_vec());
+        let opened = previous.open(header, &mut copy)?;
+        let length = opened.content.len();
+        fragment.get_mut(..length)?.copy_from_slice(opened.content);
+        Some((opened.content_type, length))
+    }
+}
+
+impl Opener {
+    fn open<'r>(&mut self, header: RecordHeader, fragment: &'r mut [u8]) -> Option<Opened<'r>> {
+        match self {
+            Self::Tls12(opener) => opener.open(header, fragment),
+            Self::Tls13(opener) => opener.open(header, fragment),
+        }
+    }
 }
 
 impl fmt::Debug for Decryptor {
@@ -134,6 +163,23 @@ impl Decryptor {
         })
     }
 
+    /// Looks for what opens the next record of `side`, so that it need not be kept if there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DecryptError::NoKey`] if no secret is known, and [`DecryptError::WrongKey`] if it is of no length that fits.
+    pub fn prepare(&mut self, side: Side) -> Result<(), DecryptError> {
+        if self.sides[side as usize].opener.is_some() {
+            return Ok(());
+        }
+        match self.opener(side) {
+            Ok(opener) => self.sides[side as usize].opener = Some(opener),
+            Err(_) if self.sides[side as usize].previous.is_some() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Decrypts, in place, the fragment of the next record of `side`.
     ///
     /// # Errors
@@ -147,18 +193,21 @@ impl Decryptor {
         header: RecordHeader,
         fragment: &'r mut [u8],
     ) -> Result<Opened<'r>, DecryptError> {
-        let opener = match &mut self.sides[side as usize].opener {
-            Some(opener) => opener,
-            None => {
-                let opener = self.opener(side)?;
-                self.sides[side as usize].opener.insert(opener)
-            }
-        };
-        let opened = match opener {
-            Opener::Tls12(opener) => opener.open(header, fragment),
-            Opener::Tls13(opener) => opener.open(header, fragment),
-        };
-        opened.ok_or(DecryptError::WrongKey)
+        self.prepare(side)?;
+        let this = &mut self.sides[side as usize];
+        if let Some((content_type, length)) = this.open_with_previous(header, fragment) {
+            let content = fragment.get(..length).unwrap_or_default();
+            return Ok(Opened {
+                content_type,
+                content,
+            });
+        }
+        let opener = this.opener.as_mut().ok_or(DecryptError::NoKey)?;
+        let opened = opener
+            .open(header, fragment)
+            .ok_or(DecryptError::WrongKey)?;
+        this.previous = None;
+        Ok(opened)
     }
 
     /// Notes that a decrypted handshake message of `side` has ended: some change what protects the next record.
@@ -167,7 +216,7 @@ impl Decryptor {
         match (handshake_type, &mut this.opener) {
             (HandshakeType::Finished, opener @ Some(Opener::Tls13(_))) if !this.is_finished => {
                 this.is_finished = true;
-                *opener = None;
+                this.previous = opener.take();
             }
             (HandshakeType::KeyUpdate, Some(Opener::Tls13(opener))) => opener.update(),
             _ => {}
