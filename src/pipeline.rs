@@ -25,6 +25,7 @@ use crate::event::Handshake;
 use crate::observer::{
     Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous, take_secrets,
 };
+use crate::reassembly::FlowKey;
 use crate::sink::Sink;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -209,9 +210,14 @@ fn route_batch(router: &mut Router, job: &mut Job) {
         };
         let index = index as u32;
         let (shard, step) = match router.route(interface.link_type, packet, batch.bytes(packet)) {
-            Some(Routed::Segment(segment)) => (shard_of(&segment), Step::Packet(index)),
+            Some(Routed::Segment(segment)) => {
+                (shard_of(&FlowKey::of(&segment).0), Step::Packet(index))
+            }
             Some(Routed::Datagram(datagram)) => match datagram.segment() {
-                Ok(Some(segment)) => (shard_of(&segment), Step::Datagram(index, datagram.clone())),
+                Ok(Some(segment)) => (
+                    shard_of(&FlowKey::of(&segment).0),
+                    Step::Datagram(index, datagram.clone()),
+                ),
                 _ => continue,
             },
             None => continue,

@@ -183,7 +183,12 @@ impl BlockReader {
     }
 
     /// Whether the input ends before a record of `length` bytes would, of which some are `there`.
+    ///
+    /// Not asked of compressed input: damage there shows as nonsense first.
     fn ends_within(&mut self, length: u32, there: u64) -> bool {
+        if self.decompressed {
+            return false;
+        }
         let missing = u64::from(length).saturating_sub(there).min(MAX_LOOK_AHEAD);
         let rest = io::copy(&mut (&mut self.input).take(missing), &mut io::sink());
         rest.is_ok_and(|rest| rest < missing)
@@ -241,7 +246,7 @@ impl BlockReader {
     }
 }
 
-/// How far to read on for the end of a file whose next record is impossibly long: a compressed file may hold much.
+/// How far to read on for the end of a file whose next record is impossibly long.
 const MAX_LOOK_AHEAD: u64 = 64 << 20;
 
 fn is_empty(batch: &PacketBatch) -> bool {

@@ -129,7 +129,7 @@ impl fmt::Display for CertificateTime {
         const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
         // Saturates, but only beyond what a certificate's four digits of year can say.
         let time = EPOCH.saturating_add(SignedDuration::from_secs(self.0));
-        f.pad(&format!("{time:.0}Z"))
+        write!(f, "{time:.0}Z")
     }
 }
 

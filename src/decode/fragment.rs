@@ -269,7 +269,8 @@ mod tests {
         let mut table = FragmentTable::default();
         let mut done = None;
         for (offset, bytes, more) in parts {
-            done = done.or(table.push(&fragment(*offset, bytes, *more), Timestamp::default()));
+            let completed = table.push(&fragment(*offset, bytes, *more), Timestamp::default());
+            done = done.or(completed);
         }
         done.map(|datagram| datagram.payload)
     }

@@ -378,10 +378,9 @@ impl Stream {
         }
         if piece.is_last
             && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
+            && let Some(latest) = self.latest
         {
-            if let Some(latest) = self.latest {
-                tracker.handle_alert(direction, level, description, latest);
-            }
+            tracker.handle_alert(direction, level, description, latest);
         }
     }
 }

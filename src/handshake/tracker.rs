@@ -359,7 +359,7 @@ impl Tracker {
         hello: Option<ServerHello>,
         start: Arrival,
     ) {
-        self.client = self.client.or(Some(sender.flip()));
+        self.client.get_or_insert_with(|| sender.flip());
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
         self.hello_retry_request |= is_retry;

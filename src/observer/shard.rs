@@ -57,8 +57,16 @@ impl ShardSet {
         events: &mut VecDeque<Handshake>,
     ) {
         let mut output = Output { chains, events };
-        if let Some(shard) = self.shards.get_mut(shard_of(segment) / self.stride) {
-            shard.handle_segment(segment, &interface.source, packet, &mut output);
+        let (key, goes_up) = FlowKey::of(segment);
+        if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
+            shard.handle_segment(
+                key,
+                goes_up,
+                segment,
+                &interface.source,
+                packet,
+                &mut output,
+            );
         }
     }
 
@@ -146,6 +154,8 @@ impl Shard {
 
     fn handle_segment(
         &mut self,
+        key: FlowKey,
+        goes_up: bool,
         segment: &Segment<'_>,
         source: &Arc<str>,
         packet: &PacketRecord,
@@ -155,7 +165,6 @@ impl Shard {
             time: packet.timestamp,
             packet: packet.number,
         };
-        let (key, goes_up) = FlowKey::of(segment);
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
         };

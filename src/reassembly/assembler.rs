@@ -466,6 +466,7 @@ mod tests {
     fn model(segments: &[(u32, Vec<u8>, u32)]) -> Vec<Option<u8>> {
         let length = segments
             .iter()
+            .filter(|(_, _, wire)| *wire > 0)
             .map(|(offset, _, wire)| offset + wire)
             .max()
             .unwrap_or(0) as usize;

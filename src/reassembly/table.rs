@@ -75,7 +75,7 @@ impl FlowKey {
     /// A number that names this flow begun at `time`: the same in each run.
     #[must_use]
     pub fn id(&self, time: Timestamp) -> u64 {
-        foldhash::fast::FixedState::with_seed(0x746c_7363_6f70_65)
+        foldhash::fast::FixedState::with_seed(0x0074_6c73_636f_7065)
             .hash_one((self, time.as_nanoseconds()))
     }
 }

@@ -157,8 +157,19 @@ fn push_list(text: &mut String, values: impl Iterator<Item = u16>) {
     }
 }
 
+/// Appends a number without the detour of the formatting machinery: a hello has some hundred.
 fn push_decimal(text: &mut String, value: u16) {
-    let _ = write!(text, "{value}");
+    let mut divisor = match value {
+        0..10 => 1,
+        10..100 => 10,
+        100..1_000 => 100,
+        1_000..10_000 => 1_000,
+        10_000.. => 10_000,
+    };
+    while divisor > 0 {
+        text.push(digit(value / divisor % 10));
+        divisor /= 10;
+    }
 }
 
 /// Four hexadecimal digits each, joined with commas.
@@ -168,7 +179,7 @@ fn hex_list(values: &[u16]) -> String {
         if !text.is_empty() {
             text.push(',');
         }
-        let _ = write!(text, "{value:04x}");
+        push_hex(&mut text, &value.to_be_bytes());
     }
     text
 }
@@ -183,12 +194,21 @@ fn truncated_hash(list: &str) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-        }
-    }
+    push_hex(&mut text, bytes);
     text
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.push(digit(u16::from(byte >> 4)));
+        text.push(digit(u16::from(byte & 15)));
+    }
+}
+
+/// A digit of a base up to 16.
+fn digit(value: u16) -> char {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    char::from(DIGITS[usize::from(value & 15)])
 }
 
 #[cfg(test)]
@@ -217,6 +237,20 @@ mod tests {
             hex(&Md5::digest("771,4866-4865,0-16-10-11-13-43,29-23,0"))
         );
         assert_eq!(ja3(&ClientHello::default()), hex(&Md5::digest("0,,,,")));
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_standard_library_does() {
+        for value in
+            (0..=u16::MAX)
+                .step_by(7)
+                .chain([9, 10, 99, 100, 999, 1_000, 9_999, 10_000, u16::MAX])
+        {
+            let mut text = String::new();
+            push_decimal(&mut text, value);
+            assert_eq!(text, value.to_string());
+            assert_eq!(hex_list(&[value]), format!("{value:04x}"));
+        }
     }
 
     #[test]

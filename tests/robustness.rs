@@ -1,0 +1,321 @@
+//! Hostile captures: whatever the bytes, no panic, and no event that contradicts itself.
+//!
+//! Debug builds check arithmetic, so run this as it is. All is the same in each
+//! run; `TLSCOPE_EFFORT=100` tries a hundred times as much. A capture that breaks
+//! something is written to a file, named in the message.
+
+#![cfg(feature = "cli")]
+
+mod support {
+    pub(crate) mod fixtures;
+    pub(crate) mod invariants;
+    pub(crate) mod pcap;
+    pub(crate) mod random;
+}
+
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use support::fixtures::{self, package};
+use support::invariants::Invariants;
+use support::pcap::{Packet, Pcap};
+use support::random::Random;
+use tlscope::capture::CaptureFiles;
+use tlscope::event::Handshake;
+use tlscope::observer::Config;
+use tlscope::pipeline;
+use tlscope::sink::Look;
+use tlscope::sink::Sink;
+use tlscope::sink::csv::CsvSink;
+use tlscope::sink::json::JsonSink;
+use tlscope::sink::summary::SummarySink;
+use tlscope::sink::table::TableSink;
+use tlscope::stats::Stats;
+
+/// Captures that are cut at every length: those up to so many bytes.
+const SMALL: usize = 1_400;
+/// Cuts of a larger capture.
+const CUTS: usize = 40;
+/// Mutations of each capture.
+const MUTATIONS: u64 = 24;
+
+/// How much more to try than usually.
+fn effort() -> u64 {
+    let wanted = std::env::var("TLSCOPE_EFFORT").ok();
+    wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(1)
+}
+
+#[test]
+fn a_capture_cut_anywhere_is_survived() {
+    for (name, capture) in captures() {
+        let stride = match capture.len() {
+            length if length <= SMALL => 1,
+            length => length.div_ceil(CUTS),
+        };
+        for length in (0..capture.len()).step_by(stride) {
+            survive(&name, "cut", length as u64, &capture[..length]);
+        }
+    }
+}
+
+#[test]
+fn packets_cut_at_any_length_are_survived() {
+    for (name, mut pcap) in pcaps() {
+        for length in (0..160).rev().step_by(7) {
+            for packet in &mut pcap.packets {
+                packet.bytes.truncate(length);
+            }
+            survive(&name, "snap", length as u64, &pcap.to_bytes());
+        }
+    }
+}
+
+#[test]
+fn files_with_bytes_changed_are_survived() {
+    for (name, capture) in captures() {
+        for seed in 0..MUTATIONS * effort() {
+            let mut capture = capture.clone();
+            change_bytes(&mut capture, &mut Random::new(seed));
+            survive(&name, "bytes", seed, &capture);
+        }
+    }
+}
+
+#[test]
+fn packets_changed_lost_repeated_and_disordered_are_survived() {
+    for (name, pcap) in pcaps() {
+        for seed in 0..MUTATIONS * effort() {
+            let mut pcap = pcap.clone();
+            mutate(&mut pcap.packets, &mut Random::new(seed));
+            survive(&name, "packets", seed, &pcap.to_bytes());
+        }
+    }
+}
+
+#[test]
+fn connections_woven_into_each_other_are_survived() {
+    let pcaps = pcaps();
+    for seed in 0..200 * effort() {
+        let mut random = Random::new(seed);
+        let (_, mut woven) = pcaps[random.below(pcaps.len())].clone();
+        for _ in 0..3 {
+            let (_, other) = &pcaps[random.below(pcaps.len())];
+            weave(&mut woven.packets, &other.packets, &mut random);
+        }
+        survive("woven", "seed", seed, &woven.to_bytes());
+    }
+}
+
+#[test]
+fn random_bytes_are_survived() {
+    let magics: [&[u8]; 9] = [
+        &[],
+        &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0],
+        &[0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4],
+        &[0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0],
+        &[
+            10, 13, 13, 10, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0,
+        ],
+        &[
+            10, 13, 13, 10, 0, 0, 0, 28, 0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0,
+        ],
+        &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3],
+        &[0x28, 0xb5, 0x2f, 0xfd],
+        &[0xfd, b'7', b'z', b'X', b'Z', 0],
+    ];
+    for seed in 0..2_000 * effort() {
+        let mut random = Random::new(seed);
+        let length = random.below(2_000);
+        let capture = [random.pick(&magics), &random.bytes(length)].concat();
+        survive("random", "seed", seed, &capture);
+    }
+}
+
+#[test]
+fn random_packets_of_every_link_layer_are_survived() {
+    for link_type in [
+        0, 1, 9, 12, 14, 101, 105, 108, 113, 127, 228, 229, 276, 9_999,
+    ] {
+        for seed in 0..40 * effort() {
+            let mut random = Random::new(seed);
+            let mut pcap = Pcap::new(link_type);
+            pcap.packets = (0..20).map(|_| random_packet(&mut random)).collect();
+            survive(&format!("link-{link_type}"), "seed", seed, &pcap.to_bytes());
+        }
+    }
+}
+
+/// Every fixture's capture, by name.
+fn captures() -> Vec<(String, Vec<u8>)> {
+    let read = |fixture: &fixtures::Fixture| fs::read(package().join(&fixture.capture)).unwrap();
+    fixtures::all()
+        .into_iter()
+        .map(|fixture| (fixture.name.clone(), read(&fixture)))
+        .collect()
+}
+
+/// The fixtures that can be taken apart packet by packet.
+fn pcaps() -> Vec<(String, Pcap)> {
+    let taken_apart = |(name, capture): (String, Vec<u8>)| Some((name, Pcap::read(&capture)?));
+    let pcaps: Vec<_> = captures().into_iter().filter_map(taken_apart).collect();
+    assert!(pcaps.len() > 200);
+    pcaps
+}
+
+/// Runs a capture through, alone and now and then with two threads, which must say the same.
+fn survive(name: &str, kind: &str, number: u64, capture: &[u8]) {
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let said = observe(capture, 1);
+        if number % 8 == 1 {
+            assert!(said == observe(capture, 2), "two threads say otherwise");
+        }
+    }));
+    if ran.is_err() {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{kind}-{number}.capture"));
+        fs::write(&path, capture).unwrap();
+        panic!("{name}, {kind} {number}: see {}", path.display());
+    }
+}
+
+/// What is said of a capture, as JSON lines.
+fn observe(capture: &[u8], threads: usize) -> Vec<u8> {
+    let mut source = CaptureFiles::from_reader("capture", io::Cursor::new(capture.to_vec()));
+    let mut said = Vec::new();
+    let mut sinks = Sinks(vec![
+        Box::new(Invariants::default()),
+        Box::new(JsonSink::new(&mut said)),
+        Box::new(CsvSink::new(io::sink()).unwrap()),
+        Box::new(TableSink::new(io::sink(), Look::default())),
+        Box::new(SummarySink::new(io::sink(), Look::default())),
+    ]);
+    let run = pipeline::run(&mut source, Config::default(), threads, &mut sinks).unwrap();
+    sinks.finish(&run.stats).unwrap();
+    drop(sinks);
+    said
+}
+
+/// Several sinks as one.
+struct Sinks<'s>(Vec<Box<dyn Sink + 's>>);
+
+impl Sink for Sinks<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(|sink| sink.handshake(event))
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(|sink| sink.finish(stats))
+    }
+}
+
+/// Changes a few bytes, some to values at the edge.
+fn change_bytes(bytes: &mut [u8], random: &mut Random) {
+    if bytes.is_empty() {
+        return;
+    }
+    for _ in 0..=random.below(8) {
+        let at = random.below(bytes.len());
+        bytes[at] = match random.below(3) {
+            0 => bytes[at] ^ (1 << random.below(8)),
+            1 => random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
+            _ => random.next() as u8,
+        };
+    }
+}
+
+/// Does a few bad things to packets.
+fn mutate(packets: &mut Vec<Packet>, random: &mut Random) {
+    for _ in 0..=random.below(6) {
+        if packets.is_empty() {
+            return;
+        }
+        let (at, to) = (random.below(packets.len()), random.below(packets.len()));
+        match random.below(8) {
+            0 => drop(packets.remove(at)),
+            1 => packets.insert(to, packets[at].clone()),
+            2 => packets.swap(at, to),
+            3 => packets[at].time = [random.next() as u32, random.next() as u32 % 1_000_000],
+            4 => packets[at].wire_length = random.pick(&[0, 1, 60, 65_535, 1 << 20, u32::MAX]),
+            5 => change_a_length(&mut packets[at].bytes, random),
+            6 => change_a_sequence_number(&mut packets[at].bytes, random),
+            _ => change_bytes(&mut packets[at].bytes, random),
+        }
+    }
+}
+
+/// Writes a telling length over two bytes: of IP, TCP, a record, a message or a list, as chance has it.
+fn change_a_length(bytes: &mut [u8], random: &mut Random) {
+    let lengths = [0, 1, 2, 19, 20, 40, 0x3fff, 0x4000, 0x4801, 0x7fff, 0xffff];
+    let length: u16 = random.pick(&lengths);
+    let at = random.below(bytes.len().max(2) - 1);
+    if let Some(field) = bytes.get_mut(at..at + 2) {
+        field.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// Moves a TCP segment of Ethernet and IPv4 in its stream.
+fn change_a_sequence_number(bytes: &mut [u8], random: &mut Random) {
+    const SEQUENCE: usize = 14 + 20 + 4;
+    const ACKNOWLEDGMENT: usize = SEQUENCE + 4;
+    let moves = [
+        1,
+        2,
+        1_448,
+        1 << 16,
+        64 << 20,
+        1 << 31,
+        u32::MAX,
+        u32::MAX - 1,
+    ];
+    let at = random.pick(&[SEQUENCE, ACKNOWLEDGMENT]);
+    if let Some(field) = bytes.get_mut(at..at + 4) {
+        let number = u32::from_be_bytes(field.try_into().unwrap());
+        let moved = number.wrapping_add(random.pick(&moves));
+        field.copy_from_slice(&moved.to_be_bytes());
+    }
+}
+
+/// Puts other packets among these as if they belonged to the same connection.
+fn weave(packets: &mut Vec<Packet>, others: &[Packet], random: &mut Random) {
+    const ADDRESSES_AND_PORTS: std::ops::Range<usize> = 14 + 12..14 + 20 + 4;
+    for other in others {
+        let at = random.below(packets.len() + 1);
+        let mut other = other.clone();
+        let like = packets.get(at).map(|packet| packet.bytes.as_slice());
+        if let (Some(theirs), Some(ours)) = (
+            other.bytes.get_mut(ADDRESSES_AND_PORTS),
+            like.and_then(|bytes| bytes.get(ADDRESSES_AND_PORTS)),
+        ) {
+            theirs.copy_from_slice(ours);
+        }
+        packets.insert(at, other);
+    }
+}
+
+/// Random bytes behind what may be the start of a header.
+fn random_packet(random: &mut Random) -> Packet {
+    let starts: [&[u8]; 6] = [
+        &[],
+        &[0x45, 0, 0, 100, 0, 0, 0, 0, 64, 6],
+        &[0x60, 0, 0, 0, 0, 60, 6, 64],
+        &[
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0x45, 0, 0, 0, 0, 0, 0x20, 0, 64, 6,
+        ],
+        &[
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x81, 0, 0, 12, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 60,
+            44,
+        ],
+        &[
+            0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0x45, 0, 0, 0,
+        ],
+    ];
+    let length = random.below(200);
+    let bytes = [random.pick(&starts), &random.bytes(length)].concat();
+    Packet {
+        time: [random.below(100) as u32, 0],
+        wire_length: random.pick(&[bytes.len() as u32, 1_500, 0, u32::MAX]),
+        bytes,
+    }
+}

@@ -1,0 +1,97 @@
+//! What holds for every event, whatever the packets.
+
+use std::io;
+use std::time::Duration;
+
+use tlscope::event::{Evidence, Handshake, Outcome, Resumption};
+use tlscope::sink::Sink;
+use tlscope::stats::Stats;
+
+/// A sink that refuses events which contradict themselves.
+#[derive(Default)]
+pub(crate) struct Invariants {
+    outcomes: [u64; 3],
+}
+
+impl Sink for Invariants {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        check_verdict(event);
+        check_timing(event);
+        check_facts(event);
+        self.outcomes[event.outcome as usize] += 1;
+        Ok(())
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        let [succeeded, failed, unknown] = self.outcomes;
+        assert_eq!(
+            [
+                stats.handshakes_succeeded,
+                stats.handshakes_failed,
+                stats.handshakes_unknown
+            ],
+            [succeeded, failed, unknown]
+        );
+        assert_eq!(stats.handshakes, succeeded + failed + unknown);
+        assert!(stats.connections_tls <= stats.connections, "{stats:?}");
+        assert!(stats.fragments_discarded <= stats.fragments, "{stats:?}");
+        Ok(())
+    }
+}
+
+fn check_verdict(event: &Handshake) {
+    let is_inferred = event.evidence == Evidence::Inferred;
+    assert!((0.0..=1.0).contains(&event.confidence), "{event:?}");
+    assert!(is_inferred || event.confidence == 1.0, "{event:?}");
+    assert_eq!(is_inferred, event.inference.is_some(), "{event:?}");
+    if let Some(inference) = &event.inference {
+        assert!(!inference.observations.is_empty(), "{event:?}");
+    }
+    let is_failure = event.outcome == Outcome::Failure;
+    assert_eq!(is_failure, event.error.is_some(), "{event:?}");
+    if let Some(error) = &event.error {
+        assert!(!error.message.is_empty(), "{event:?}");
+    }
+}
+
+/// Packet times in files reach from 1970 to 2106, so no phase lasts longer.
+const LONGEST: Duration = Duration::from_secs(1 << 32);
+
+fn check_timing(event: &Handshake) {
+    let timing = &event.timing;
+    let phases = [
+        timing.tcp_connect,
+        timing.server_hello,
+        timing.handshake,
+        timing.first_application_data,
+    ];
+    for phase in phases.into_iter().flatten() {
+        assert!(phase <= LONGEST, "{event:?}");
+    }
+    if event.outcome != Outcome::Success {
+        assert_eq!(timing.handshake, None, "{event:?}");
+    }
+}
+
+fn check_facts(event: &Handshake) {
+    let (tls, capture) = (&event.tls, &event.capture);
+    assert!(capture.first_packet >= 1, "{event:?}");
+    assert!(capture.first_packet <= capture.last_packet, "{event:?}");
+    assert!(tls.history.len() <= 64, "{event:?}");
+    assert!(event.alerts.len() <= 16, "{event:?}");
+    for alert in &event.alerts {
+        assert_eq!(alert.encrypted, alert.description.is_none(), "{event:?}");
+    }
+    assert_eq!(
+        tls.resumption.is_some(),
+        tls.resumed == Some(true),
+        "{event:?}"
+    );
+    if tls.resumption == Some(Resumption::Psk) {
+        assert!(tls.version.is_some_and(|version| version.is_tls13()));
+    }
+    if tls.unused.is_some() {
+        assert_eq!(event.outcome, Outcome::Success, "{event:?}");
+    }
+    assert_eq!(event.judged_at, event.time, "{event:?}");
+}

@@ -1,0 +1,232 @@
+//! Scripted peers on a virtual clock: packets are made here, and reach the observer when, how often and in which order
+//! the test wants.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use etherparse::PacketBuilder;
+use tlscope::capture::{Interface, LinkType, PacketRecord};
+use tlscope::event::{Handshake, Side};
+use tlscope::observer::{Config, Observer};
+use tlscope::stats::Stats;
+use tlscope::time::Timestamp;
+
+/// Ethernet, IPv4, TCP and payload.
+#[derive(Clone)]
+pub(crate) struct Packet(Vec<u8>);
+
+/// A TCP connection, both of whose ends the test plays.
+///
+/// Each method makes a packet, and goes on as if it had arrived.
+pub(crate) struct Peers {
+    client_port: u16,
+    /// The next sequence numbers: client, server.
+    next: [u32; 2],
+}
+
+/// Control bits.
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    syn: bool,
+    ack: bool,
+    fin: bool,
+    rst: bool,
+}
+
+impl Peers {
+    pub(crate) const fn new(client_port: u16) -> Self {
+        Self::with_initial(client_port, [1_000, 2_000])
+    }
+
+    /// With initial sequence numbers: client, server.
+    pub(crate) const fn with_initial(client_port: u16, next: [u32; 2]) -> Self {
+        Self { client_port, next }
+    }
+
+    pub(crate) fn syn(&mut self) -> Packet {
+        let flags = Flags {
+            syn: true,
+            ..Flags::default()
+        };
+        self.segment(Side::Client, flags, &[])
+    }
+
+    pub(crate) fn syn_ack(&mut self) -> Packet {
+        let flags = Flags {
+            syn: true,
+            ack: true,
+            ..Flags::default()
+        };
+        self.segment(Side::Server, flags, &[])
+    }
+
+    /// Sends `bytes`, and acknowledges all that the peer has sent.
+    pub(crate) fn says(&mut self, side: Side, bytes: &[u8]) -> Packet {
+        self.segment(side, ACK, bytes)
+    }
+
+    pub(crate) fn acknowledges(&mut self, side: Side) -> Packet {
+        self.segment(side, ACK, &[])
+    }
+
+    pub(crate) fn closes(&mut self, side: Side) -> Packet {
+        let flags = Flags { fin: true, ..ACK };
+        self.segment(side, flags, &[])
+    }
+
+    pub(crate) fn resets(&mut self, side: Side) -> Packet {
+        let flags = Flags { rst: true, ..ACK };
+        self.segment(side, flags, &[])
+    }
+
+    /// The byte before the next one, to see whether the peer is alive.
+    pub(crate) fn keeps_alive(&mut self, side: Side) -> Packet {
+        self.says_again(side, 1, &[0])
+    }
+
+    /// Sends `bytes` from `back` bytes before the next one on: they count as sent already.
+    pub(crate) fn says_again(&mut self, side: Side, back: u32, bytes: &[u8]) -> Packet {
+        let next = self.next;
+        self.next[side as usize] = next[side as usize].wrapping_sub(back);
+        let packet = self.says(side, bytes);
+        self.next = next;
+        packet
+    }
+
+    fn segment(&mut self, side: Side, flags: Flags, bytes: &[u8]) -> Packet {
+        const CLIENT: [u8; 4] = [192, 0, 2, 1];
+        const SERVER: [u8; 4] = [192, 0, 2, 10];
+        let (us, them) = (side as usize, side.peer() as usize);
+        let (from, to, ports) = match side {
+            Side::Client => (CLIENT, SERVER, [self.client_port, 443]),
+            Side::Server => (SERVER, CLIENT, [443, self.client_port]),
+        };
+        let mut builder = PacketBuilder::ethernet2([2; 6], [4; 6])
+            .ipv4(from, to, 64)
+            .tcp(ports[0], ports[1], self.next[us], 64_000);
+        if flags.syn {
+            builder = builder.syn();
+        }
+        if flags.ack {
+            builder = builder.ack(self.next[them]);
+        }
+        if flags.fin {
+            builder = builder.fin();
+        }
+        if flags.rst {
+            builder = builder.rst();
+        }
+        let mut packet = Vec::new();
+        builder.write(&mut packet, bytes).unwrap();
+        let taken = bytes.len() as u32 + u32::from(flags.syn) + u32::from(flags.fin);
+        self.next[us] = self.next[us].wrapping_add(taken);
+        Packet(packet)
+    }
+}
+
+const ACK: Flags = Flags {
+    syn: false,
+    ack: true,
+    fin: false,
+    rst: false,
+};
+
+/// An observer and its clock.
+pub(crate) struct Scene {
+    observer: Observer,
+    interfaces: Arc<[Interface]>,
+    now: Timestamp,
+    packets: u64,
+    events: Vec<Handshake>,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let ethernet = Interface {
+            link_type: LinkType(1),
+            source: "scene".into(),
+            name: None,
+        };
+        Self {
+            observer: Observer::new(config),
+            interfaces: [ethernet].into(),
+            now: Timestamp::from_seconds(1_800_000_000),
+            packets: 0,
+            events: Vec::new(),
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&mut self, milliseconds: u64) {
+        self.now = self.now.saturating_add(Duration::from_millis(milliseconds));
+    }
+
+    /// Sets the clock back, as a capture does that was put together from several.
+    pub(crate) fn step_back(&mut self, milliseconds: i64) {
+        let nanoseconds = self.now.as_nanoseconds() - milliseconds * 1_000_000;
+        self.now = Timestamp::from_nanoseconds(nanoseconds);
+    }
+
+    /// Shows the observer a packet.
+    pub(crate) fn deliver(&mut self, Packet(bytes): &Packet) {
+        self.packets += 1;
+        let length = bytes.len() as u32;
+        let record = PacketRecord {
+            timestamp: self.now,
+            number: self.packets,
+            interface: 0,
+            offset: 0,
+            captured_length: length,
+            wire_length: length,
+        };
+        self.observer
+            .handle_packet(&self.interfaces, &record, bytes);
+        self.poll();
+    }
+
+    /// Shows the observer packets, a millisecond apart.
+    pub(crate) fn play(&mut self, packets: impl IntoIterator<Item = Packet>) {
+        for packet in packets {
+            self.wait(1);
+            self.deliver(&packet);
+        }
+    }
+
+    /// Tells the observer the time, without a packet.
+    pub(crate) fn tick(&mut self) {
+        self.observer.handle_timeout(self.now);
+        self.poll();
+    }
+
+    fn poll(&mut self) {
+        self.events
+            .extend(std::iter::from_fn(|| self.observer.poll_event()));
+    }
+
+    /// What was told so far.
+    pub(crate) fn told(&self) -> &[Handshake] {
+        &self.events
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.observer.stats()
+    }
+
+    /// Ends the capture: all that was told.
+    pub(crate) fn end(mut self) -> Vec<Handshake> {
+        self.observer.finish();
+        self.poll();
+        self.events
+    }
+
+    /// Ends the capture, in which there was one handshake.
+    pub(crate) fn end_with_one(self) -> Handshake {
+        let mut events = self.end();
+        assert_eq!(events.len(), 1, "{events:?}");
+        events.remove(0)
+    }
+}
