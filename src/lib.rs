@@ -64,6 +64,7 @@
 pub mod capture;
 pub mod certificate;
 pub mod decode;
+pub mod decrypt;
 pub mod event;
 pub mod flow;
 pub mod handshake;

@@ -20,8 +20,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::capture::{CaptureError, PacketBatch, PacketSource};
 use crate::certificate::ChainCache;
 use crate::decode::Datagram;
+use crate::decrypt::Keys;
 use crate::event::Handshake;
-use crate::observer::{Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous};
+use crate::observer::{
+    Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous, take_secrets,
+};
 use crate::reassembly::FlowKey;
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -136,10 +139,11 @@ fn run_shared(
             let (answer_sender, answer_receiver) = bounded(BATCHES_AHEAD);
             jobs.push(job_sender);
             answers.push(answer_receiver);
-            let shards = ShardSet::new(config, first, threads);
+            let shards = ShardSet::new(&config, first, threads);
             workers.push(scope.spawn(move || work(shards, first, &job_receiver, &answer_sender)));
         }
-        let reader = scope.spawn(move || read(source, &jobs, &spares));
+        let keys = config.keys.view();
+        let reader = scope.spawn(move || read(source, &keys, &jobs, &spares));
         collect(&answers, &spare_sender, sink)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader
@@ -157,6 +161,7 @@ fn run_shared(
 /// The reading thread: batches to jobs, until the source ends or nobody listens any more.
 fn read(
     source: &mut dyn PacketSource,
+    keys: &Keys,
     jobs: &[Sender<Arc<Job>>],
     spares: &Receiver<Job>,
 ) -> (Stats, Option<CaptureError>) {
@@ -172,6 +177,7 @@ fn read(
             Ok(false) => return (end(router), None),
             Err(error) => return (end(router), Some(error)),
         }
+        take_secrets(keys, &job.batch);
         route_batch(&mut router, &mut job);
         let job = Arc::new(job);
         if jobs
@@ -234,6 +240,7 @@ fn work(
     let mut chains = ChainCache::new();
     let mut made = VecDeque::new();
     for job in jobs {
+        shards.begin_batch();
         let mut events = Vec::new();
         for (number, step) in job.steps.get(worker).into_iter().flatten() {
             take_step(&mut shards, &job.batch, step, &mut chains, &mut made);

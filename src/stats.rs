@@ -49,6 +49,14 @@ stats! {
     connections,
     /// TCP connections that spoke TLS.
     connections_tls,
+    /// TLS connections of which records were decrypted with the keys given.
+    connections_decrypted,
+    /// TLS connections with encrypted records for which the keys given had none.
+    connections_keys_missing,
+    /// TLS connections whose key opened nothing.
+    connections_keys_wrong,
+    /// TLS connections whose cipher suite cannot be decrypted.
+    connections_keys_unsupported,
     /// Connections forgotten because nothing came for long.
     connections_timed_out,
     /// Connections forgotten because the flow table was full.

@@ -103,6 +103,20 @@ pub(super) struct ReadArgs {
     )]
     pub(super) filter: Option<String>,
 
+    /// Decrypt handshakes with the secrets in a key log
+    ///
+    /// In the format that browsers and TLS libraries write where SSLKEYLOGFILE says;
+    /// can be given more than once. Certificates and alerts that are encrypted come
+    /// to light, and verdicts that were inferred become exact. Application data is
+    /// not decrypted. Secrets inside a pcapng are used without being asked for.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Input",
+        env = "TLSCOPE_KEYLOG"
+    )]
+    pub(super) keylog: Vec<PathBuf>,
+
     /// Report only handshakes with servers whose name matches
     ///
     /// The name is the one that the client asked for. `*` stands for any characters,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
+use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::sink::Look;
 use tlscope::sink::otel::{MetricsConfig, Protocol};
@@ -14,11 +15,14 @@ use tlscope::time::Timestamp;
 use super::args::{At, Format, Metrics, OtlpProtocol, ReadArgs};
 use super::failure::Failure;
 use super::glob::Glob;
+use super::keylog;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
 pub(super) struct ReadConfig {
     pub(super) paths: Vec<PathBuf>,
+    /// The secrets in the key logs given.
+    pub(super) keys: Keys,
     pub(super) filter: Option<String>,
     pub(super) server_name: Option<Glob>,
     pub(super) failures_only: bool,
@@ -34,7 +38,7 @@ pub(super) struct ReadConfig {
 }
 
 impl ReadConfig {
-    /// Asks the system for the time and the terminal, where the arguments leave it open.
+    /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
         let judge_at = match args.at {
             At::Capture => None,
@@ -43,6 +47,7 @@ impl ReadConfig {
         };
         Ok(Self {
             paths: args.paths,
+            keys: keylog::read(&args.keylog)?,
             filter: args.filter,
             server_name: args.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: args.failures_only,
@@ -70,6 +75,7 @@ impl ReadConfig {
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
+        config.keys = self.keys.clone();
         config
     }
 }

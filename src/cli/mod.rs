@@ -15,6 +15,7 @@ mod failure;
 mod file;
 mod glob;
 mod input;
+mod keylog;
 #[cfg(test)]
 mod manual;
 mod progress;

@@ -18,6 +18,7 @@ use super::args::Format;
 use super::config::ReadConfig;
 use super::failure::Failure;
 use super::input::Input;
+use super::keylog;
 use super::{ERROR, tell_warning};
 
 /// Reads all captures and writes what was asked for.
@@ -58,6 +59,7 @@ fn replay(config: &ReadConfig, input: &mut Input, output: &mut Output<'_>) -> Re
         .map_err(End::Output)?;
     let mut stats = summary.stats;
     stats.packets_filtered = input.filtered();
+    keylog::warn_of_use(&config.keys, &stats);
     match summary.error {
         None => Ok(stats),
         Some(error) => {

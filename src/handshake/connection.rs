@@ -1,5 +1,6 @@
 //! One connection's bytes to records to messages, for both directions.
 
+use crate::decrypt::Keys;
 use crate::flow::Direction;
 use crate::reassembly::{Arrival, Chunk};
 use crate::tls::{
@@ -7,6 +8,7 @@ use crate::tls::{
     RecordHeader, RecordReader, detect,
 };
 
+use super::decryption::{Content, Decryption, KeyUse};
 use super::tracker::{RecordSeen, Tracker};
 
 /// How one direction of a connection was closed.
@@ -37,6 +39,7 @@ pub enum End {
 #[derive(Debug)]
 pub struct Connection {
     streams: [Stream; 2],
+    decryption: Decryption,
     tracker: Tracker,
 }
 
@@ -51,6 +54,8 @@ struct Stream {
     message_start: Option<Arrival>,
     /// The start of the open record.
     record_start: Option<Arrival>,
+    /// Whether the open record is encrypted and may be opened.
+    has_key: bool,
     /// The two bytes of an alert, as they come.
     alert: [Option<u8>; 2],
     state: StreamState,
@@ -77,11 +82,12 @@ enum StreamState {
 }
 
 impl Connection {
-    /// A connection of which no byte was looked at yet.
+    /// A connection of which no byte was looked at yet; `keys` open what is encrypted on it, if they fit.
     #[must_use]
-    pub fn new(start: Arrival) -> Self {
+    pub fn new(start: Arrival, keys: &Keys) -> Self {
         Self {
             streams: Default::default(),
+            decryption: Decryption::new(keys.clone()),
             tracker: Tracker::new(start),
         }
     }
@@ -153,6 +159,7 @@ impl Connection {
     #[must_use]
     pub fn held(&self) -> usize {
         self.tracker.held()
+            + self.decryption.held()
             + self
                 .streams
                 .iter()
@@ -162,6 +169,12 @@ impl Connection {
 
     pub(super) const fn tracker_mut(&mut self) -> &mut Tracker {
         &mut self.tracker
+    }
+
+    /// What keys were good for; `None` if there were none at all, or nothing to use them for.
+    #[must_use]
+    pub const fn key_use(&self) -> Option<KeyUse> {
+        self.decryption.key_use()
     }
 
     /// Messages that were too long to be put together.
@@ -174,6 +187,7 @@ impl Connection {
 
     fn handle_gap(&mut self, direction: Direction, missing: u32) {
         self.tracker.handle_gap(direction, missing);
+        self.decryption.handle_gap(&mut self.tracker, direction);
         let stream = &mut self.streams[direction.index()];
         stream.give_up_message(&mut self.tracker, direction);
         stream.alert = [None; 2];
@@ -255,9 +269,13 @@ impl Connection {
                 stream.record_start = Some(arrival);
             }
             match stream.records.next_piece(&mut input) {
-                Ok(Some(piece)) => {
-                    stream.handle_piece(&mut self.tracker, direction, piece, arrival)
-                }
+                Ok(Some(piece)) => stream.handle_piece(
+                    &mut self.tracker,
+                    &mut self.decryption,
+                    direction,
+                    piece,
+                    arrival,
+                ),
                 Ok(None) => return,
                 Err(_) => {
                     stream.state = StreamState::Ignored;
@@ -281,6 +299,7 @@ impl Stream {
     fn handle_piece(
         &mut self,
         tracker: &mut Tracker,
+        decryption: &mut Decryption,
         direction: Direction,
         piece: Piece<'_>,
         arrival: Arrival,
@@ -298,15 +317,24 @@ impl Stream {
             }
             ContentType::ChangeCipherSpec => {}
             content_type => {
+                if piece.is_first {
+                    self.has_key = decryption.begin_record(tracker, direction);
+                }
                 let record = RecordSeen {
                     content_type,
                     length: piece.header.length,
+                    has_key: self.has_key,
                 };
                 if piece.is_first {
                     tracker.handle_record(direction, record, start);
                 }
+                let latest = self.latest.unwrap_or(arrival);
+                let mut content = Content::Closed;
+                if self.has_key {
+                    content = decryption.handle_piece(tracker, direction, piece, latest);
+                }
                 if piece.is_last {
-                    tracker.handle_record_end(direction, record, self.latest.unwrap_or(arrival));
+                    tracker.handle_record_end(direction, record, content, latest);
                 }
             }
         }

@@ -127,7 +127,7 @@ fn decisive_alert(tracker: &Tracker) -> Option<AlertSeen> {
 }
 
 /// Whether an alert came after its receiver had closed: then that close came first, and the alert is only the answer.
-fn is_reaction(tracker: &Tracker, alert: &AlertSeen) -> bool {
+pub(super) fn is_reaction(tracker: &Tracker, alert: &AlertSeen) -> bool {
     let close = tracker.peers[alert.sender.flip().index()].close;
     close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
 }
@@ -140,7 +140,14 @@ fn from_alert(tracker: &Tracker, alert: AlertSeen) -> Conclusion {
             Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
             None => Conclusion::failed(cause::closed(tracker, side, Close::Fin)),
         },
-        Some((_, description)) => Conclusion::failed(cause::from_alert(tracker, side, description)),
+        Some((_, description)) => Conclusion {
+            evidence: if alert.is_encrypted {
+                Evidence::Decrypted
+            } else {
+                Evidence::Observed
+            },
+            ..Conclusion::failed(cause::from_alert(tracker, side, description))
+        },
         None => Conclusion::inferred(
             refusal(tracker, side).unwrap_or_else(|| cause::encrypted_alert(side)),
             "T2",

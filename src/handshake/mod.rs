@@ -3,6 +3,7 @@
 //! ```text
 //! chunks ─▶ Connection (records, messages) ─▶ Tracker (what was seen) ─▶ verdict ─▶ event
 //!                                               ├─ exchange: up to TLS 1.2, all that counts is in the clear
+//!                                               ├─ decrypted: TLS 1.3, from what keys show
 //!                                               └─ inference: TLS 1.3, from the shape of encrypted records
 //! ```
 //!
@@ -36,10 +37,15 @@
 //! | `F` | Finished: up to TLS 1.2, the first encrypted handshake record |
 //! | `D` | encrypted record (in TLS 1.3 also handshake messages), or application data; once for a run of them |
 //! | `L` | alert |
+//! | `O` | EncryptedExtensions, decrypted as all of the following |
+//! | `E` | EndOfEarlyData |
+//! | `P` | KeyUpdate |
 //! | `Z` | another message |
 
 mod cause;
 mod connection;
+mod decrypted;
+mod decryption;
 mod exchange;
 mod inference;
 mod padding;
@@ -47,4 +53,5 @@ mod report;
 mod tracker;
 
 pub use connection::{Close, Connection, End};
+pub use decryption::KeyUse;
 pub use report::{Origin, ReportConfig};

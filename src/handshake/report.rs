@@ -18,6 +18,7 @@ use crate::tls::{
 
 use super::cause::{self, Failure};
 use super::connection::{Close, Connection, End};
+use super::decrypted;
 use super::exchange::{self, Conclusion};
 use super::inference::{self, Cause, Judgement, Shape, Verdict};
 use super::tracker::{Sight, Tracker};
@@ -98,7 +99,7 @@ impl<'t> Reporter<'t> {
             end,
             origin,
             config,
-            shape: tracker.is_tls13().then(|| inference::shape(tracker)),
+            shape: tracker.is_tls13().then(|| shape(tracker)),
             server_certificates: chain(tracker, Side::Server, chains),
             client_certificates: chain(tracker, Side::Client, chains),
         }
@@ -174,13 +175,16 @@ impl<'t> Reporter<'t> {
         if !self.tracker.is_tls13() {
             return exchange::conclude(self.tracker, self.end, findings);
         }
+        if let Some(conclusion) = decrypted::conclude(self.tracker) {
+            return conclusion;
+        }
         match self
             .tracker
             .judgement
             .clone()
             .or_else(|| inference::judge(self.tracker, Some(self.end)))
         {
-            Some(judgement) => self.inferred(judgement),
+            Some(judgement) => self.inferred(judgement, findings),
             None if exchange::cannot_tell(self.tracker) => Conclusion::observed(Outcome::Unknown),
             None => self.without_judgement(),
         }
@@ -200,11 +204,11 @@ impl<'t> Reporter<'t> {
         }
     }
 
-    fn inferred(&self, judgement: Judgement) -> Conclusion {
+    fn inferred(&self, judgement: Judgement, findings: &[Finding]) -> Conclusion {
         let outcome = judgement.outcome();
         let failure = match judgement.verdict {
             Verdict::Failure(side, cause) => {
-                let (failure, is_observed) = self.failure(side, cause);
+                let (failure, is_observed) = self.failure(side, cause, findings);
                 if is_observed {
                     return Conclusion::failed(failure);
                 }
@@ -222,7 +226,7 @@ impl<'t> Reporter<'t> {
     }
 
     /// The failure that a cause stands for, and whether it was said in the clear.
-    fn failure(&self, side: Side, cause: Cause) -> (Failure, bool) {
+    fn failure(&self, side: Side, cause: Cause, findings: &[Finding]) -> (Failure, bool) {
         let said = self
             .tracker
             .sightings
@@ -237,6 +241,10 @@ impl<'t> Reporter<'t> {
             }
             (Cause::Certificate, _) => (cause::inferred_refusal(side, self.refusal(side)), false),
             (Cause::Negotiation, None) => (cause::negotiation(side), false),
+            // With keys, the certificate that was the last thing seen may be a reason.
+            (Cause::Closed, _) if cause::explain(findings, side.peer()).is_some() => {
+                (cause::inferred_refusal(side, self.refusal(side)), false)
+            }
             (Cause::Closed, _) => {
                 let close = self
                     .tracker
@@ -264,7 +272,7 @@ impl<'t> Reporter<'t> {
             sender: self.tracker.side(seen.sender),
             level: seen.content.map(|(level, _)| level),
             description: seen.content.map(|(_, description)| description),
-            encrypted: seen.content.is_none(),
+            encrypted: seen.is_encrypted,
         };
         self.tracker.alerts.iter().map(told).collect()
     }
@@ -369,7 +377,7 @@ impl<'t> Reporter<'t> {
         TlsFacts {
             version: tracker.version(),
             cipher_suite: answer.and_then(|answer| answer.cipher_suite),
-            alpn: answer.and_then(|answer| answer.alpn.clone()),
+            alpn: self.alpn(),
             group: answer
                 .and_then(|answer| answer.key_share_group)
                 .or(tracker.key_exchange_group),
@@ -384,12 +392,19 @@ impl<'t> Reporter<'t> {
             client_certificate: self.client_certificate(resumed),
             certificate_authorities: self.certificate_authorities(),
             ocsp_stapled: tracker.certificate_status,
-            signed_certificate_timestamps: answer
-                .map_or(0, |answer| answer.signed_certificate_timestamps),
+            signed_certificate_timestamps: tracker.certificate_timestamps
+                + answer.map_or(0, |answer| answer.signed_certificate_timestamps),
             unused: self.unused(outcome, is_closed),
             renegotiation: tracker.renegotiation,
             ..TlsFacts::default()
         }
+    }
+
+    fn alpn(&self) -> Option<String> {
+        let decrypted = self.tracker.decrypted.as_ref();
+        let hidden = decrypted.and_then(|decrypted| decrypted.extensions.as_ref());
+        let (hello, _) = self.tracker.server_hello.as_ref()?;
+        hidden.map_or(&hello.alpn, |hidden| &hidden.alpn).clone()
     }
 
     fn resumed(&self) -> Option<bool> {
@@ -495,6 +510,14 @@ fn give_offer(tls: &mut TlsFacts, hello: ClientHello) {
     tls.offered_groups = hello.groups;
     tls.key_share_groups = hello.key_share_groups;
     tls.signature_algorithms = hello.signature_algorithms;
+}
+
+fn shape(tracker: &Tracker) -> Shape {
+    let mut shape = inference::shape(tracker);
+    if let Some(decrypted) = &tracker.decrypted {
+        decrypted.correct(&mut shape, tracker);
+    }
+    shape
 }
 
 fn chain(tracker: &Tracker, side: Side, chains: &mut ChainCache) -> Option<CertificateChain> {

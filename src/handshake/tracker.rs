@@ -10,6 +10,8 @@ use crate::tls::{
 };
 
 use super::connection::Close;
+use super::decrypted::Decrypted;
+use super::decryption::Content;
 use super::exchange;
 use super::inference::{self, Judgement};
 
@@ -18,6 +20,8 @@ use super::inference::{self, Judgement};
 pub(super) struct RecordSeen {
     pub(super) content_type: ContentType,
     pub(super) length: u16,
+    /// Whether it may be opened, so that its end tells what it carries.
+    pub(super) has_key: bool,
 }
 
 /// What one end point did.
@@ -50,10 +54,21 @@ pub(super) struct Peer {
 pub(super) struct AlertSeen {
     pub(super) sender: Direction,
     pub(super) at: Arrival,
-    /// `None` if encrypted.
+    /// `None` if encrypted, and not decrypted.
     pub(super) content: Option<(AlertLevel, AlertDescription)>,
+    pub(super) is_encrypted: bool,
     /// Whether both sides had completed the handshake before.
     pub(super) is_late: bool,
+}
+
+impl AlertSeen {
+    pub(super) fn description(&self) -> Option<AlertDescription> {
+        self.content.map(|(_, description)| description)
+    }
+
+    pub(super) fn is_close_notify(&self) -> bool {
+        self.description() == Some(AlertDescription::CloseNotify)
+    }
 }
 
 /// What a TLS 1.3 peer did after ServerHello, as far as an outsider sees.
@@ -102,6 +117,8 @@ pub(super) struct Tracker {
     /// The body of the CertificateRequest.
     pub(super) certificate_request: Option<Box<[u8]>>,
     pub(super) certificate_status: bool,
+    /// Signed certificate timestamps that came with certificates.
+    pub(super) certificate_timestamps: usize,
     /// Types of the messages seen in the clear, as bits.
     messages: u64,
     /// By [`Direction`].
@@ -117,6 +134,8 @@ pub(super) struct Tracker {
     pub(super) last_sender: Option<Direction>,
     /// A TLS 1.3 verdict that no later record changes.
     pub(super) judgement: Option<Judgement>,
+    /// What opened records of TLS 1.3 told; `None` if there are no keys.
+    pub(super) decrypted: Option<Box<Decrypted>>,
     /// Length of the ClientHello, as a measure of what its lists take.
     hello_length: usize,
     is_decided: bool,
@@ -135,6 +154,7 @@ impl Tracker {
             key_exchange_group: None,
             certificate_request: None,
             certificate_status: false,
+            certificate_timestamps: 0,
             messages: 0,
             peers: Default::default(),
             alerts: Vec::new(),
@@ -145,6 +165,7 @@ impl Tracker {
             is_truncated: false,
             last_sender: None,
             judgement: None,
+            decrypted: None,
             hello_length: 0,
             is_decided: false,
         }
@@ -373,7 +394,7 @@ impl Tracker {
         now: Arrival,
     ) {
         let (level, description) = (AlertLevel(level), AlertDescription(description));
-        self.push_alert(sender, Some((level, description)), now);
+        self.push_alert(sender, Some((level, description)), false, now);
         if self.is_tls13() {
             self.sight(sender, Sight::Alert(description), now.time);
         }
@@ -387,7 +408,9 @@ impl Tracker {
                 record.content_type,
                 ContentType::ApplicationData | ContentType::Alert
             ) {
-                self.note(sender, 'D');
+                if !record.has_key {
+                    self.note(sender, 'D');
+                }
                 self.sight(sender, Sight::Record(record.length), start.time);
             }
         } else if record.content_type == ContentType::ApplicationData {
@@ -402,11 +425,12 @@ impl Tracker {
         self.progress(sender);
     }
 
-    /// A record whose content is not looked at has ended.
+    /// An encrypted record has ended.
     pub(super) fn handle_record_end(
         &mut self,
         sender: Direction,
         record: RecordSeen,
+        content: Content,
         now: Arrival,
     ) {
         if self.is_tls13() {
@@ -418,12 +442,17 @@ impl Tracker {
                 .find(|sighting| sighting.side == side)
             {
                 sighting.end = now.time;
+                let start = sighting.time;
+                if record.has_key {
+                    self.handle_content(sender, content, start, now);
+                    self.progress(sender);
+                }
             }
             return;
         }
         match record.content_type {
             ContentType::Handshake => self.handle_encrypted_handshake(sender, now),
-            ContentType::Alert => self.push_alert(sender, None, now),
+            ContentType::Alert => self.push_alert(sender, content.alert(), true, now),
             _ => {}
         }
         self.progress(sender);
@@ -483,19 +512,25 @@ impl Tracker {
             .min_by_key(|(_, _, at)| (at.time, at.packet))
     }
 
-    fn push_alert(
+    pub(super) fn push_alert(
         &mut self,
         sender: Direction,
         content: Option<(AlertLevel, AlertDescription)>,
+        is_encrypted: bool,
         now: Arrival,
     ) {
         self.note(sender, 'L');
         if self.alerts.len() < MAX_ALERTS {
-            let is_late = self.is_complete();
+            let side = self.side(sender);
+            let is_late = match &self.decrypted {
+                Some(decrypted) => decrypted.is_late(side),
+                None => self.is_complete(),
+            };
             self.alerts.push(AlertSeen {
                 sender,
                 at: now,
                 content,
+                is_encrypted,
                 is_late,
             });
         }
@@ -544,6 +579,10 @@ impl Tracker {
     }
 
     fn is_decided_tls13(&self) -> bool {
+        let decrypted = self.decrypted.as_ref();
+        if let Some(is_decided) = decrypted.and_then(|decrypted| decrypted.is_decided()) {
+            return is_decided || self.sightings.len() >= MAX_SIGHTINGS;
+        }
         let Some(judgement) = &self.judgement else {
             return self.sightings.len() >= MAX_SIGHTINGS;
         };
@@ -562,7 +601,7 @@ impl Tracker {
         }
     }
 
-    fn note(&mut self, sender: Direction, letter: char) {
+    pub(super) fn note(&mut self, sender: Direction, letter: char) {
         let letter = match self.side(sender) {
             Side::Client => letter,
             Side::Server => letter.to_ascii_lowercase(),
@@ -575,7 +614,7 @@ impl Tracker {
 }
 
 /// The letter of a message in the history.
-const fn letter(handshake_type: HandshakeType) -> char {
+pub(super) const fn letter(handshake_type: HandshakeType) -> char {
     match handshake_type {
         HandshakeType::HelloRequest => 'H',
         HandshakeType::ClientHello => 'C', // one that could not be read

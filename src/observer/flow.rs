@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decode::Segment;
+use crate::decrypt::Keys;
 use crate::flow::Direction;
 use crate::handshake::{Close, Connection};
 use crate::reassembly::{Arrival, Assembler, Budget, FirstBytes, Lifetime, SeqNumber};
@@ -145,6 +146,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         source: &Arc<str>,
+        keys: &Keys,
         at: Arrival,
         budget: &mut Budget,
     ) {
@@ -155,7 +157,7 @@ impl Flow {
         let half = &mut self.halves[direction.index()];
         if half.is_plain {
             if is_hello_amid_stream(segment.payload) {
-                self.begin(direction, segment, source, at, budget);
+                self.begin(direction, segment, source, keys, at, budget);
             }
             return;
         }
@@ -185,7 +187,7 @@ impl Flow {
                 half.is_plain = true;
                 half.assembler.clear(budget);
             }
-            _ => self.begin(direction, segment, source, at, budget),
+            _ => self.begin(direction, segment, source, keys, at, budget),
         }
     }
 
@@ -305,10 +307,11 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         source: &Arc<str>,
+        keys: &Keys,
         at: Arrival,
         budget: &mut Budget,
     ) {
-        let mut connection = Connection::new(at);
+        let mut connection = Connection::new(at, keys);
         for direction in [Direction::Forward, Direction::Reverse] {
             let half = &mut self.halves[direction.index()];
             half.is_noted = half.is_in_view;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::capture::{Interface, PacketBatch, PacketRecord};
 use crate::certificate::ChainCache;
+use crate::decrypt::Keys;
 use crate::event::Handshake;
 use crate::handshake::ReportConfig;
 use crate::stats::Stats;
@@ -27,7 +28,7 @@ pub(crate) use router::{Routed, Router, shard_of};
 pub(crate) use shard::ShardSet;
 
 /// How an observer works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// What is told in events.
     pub report: ReportConfig,
@@ -35,6 +36,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// The most TCP connections remembered at once.
     pub max_flows: usize,
+    /// Secrets that the user gave, to which those in captures are added.
+    pub keys: Keys,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -59,6 +62,7 @@ impl Default for Config {
             },
             handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
             max_flows: defaults::MAX_FLOWS,
+            keys: Keys::default(),
         }
     }
 }
@@ -74,6 +78,8 @@ pub(crate) const SHARDS: usize = 16;
 #[derive(Debug)]
 pub struct Observer {
     router: Router,
+    /// The secrets, as the reader of the capture sees them.
+    keys: Keys,
     shards: ShardSet,
     chains: ChainCache,
     events: VecDeque<Handshake>,
@@ -85,7 +91,8 @@ impl Observer {
     pub fn new(config: Config) -> Self {
         Self {
             router: Router::new(),
-            shards: ShardSet::new(config, 0, 1),
+            shards: ShardSet::new(&config, 0, 1),
+            keys: config.keys.view(),
             chains: ChainCache::new(),
             events: VecDeque::new(),
         }
@@ -93,6 +100,8 @@ impl Observer {
 
     /// Takes a batch of packets.
     pub fn handle_batch(&mut self, batch: &PacketBatch) {
+        take_secrets(&self.keys, batch);
+        self.shards.begin_batch();
         for packet in &batch.packets {
             self.handle_packet(&batch.interfaces, packet, batch.bytes(packet));
         }
@@ -110,6 +119,7 @@ impl Observer {
             shards,
             chains,
             events,
+            ..
         } = self;
         if let Some(now) = router.advance(packet.timestamp) {
             in_order(events, |events| shards.handle_timeout(now, chains, events));
@@ -164,6 +174,14 @@ impl Observer {
         let mut stats = self.router.stats();
         stats += self.shards.stats();
         stats
+    }
+}
+
+/// Takes the secrets that a capture brings; `keys` are as its reader sees them.
+pub(crate) fn take_secrets(keys: &Keys, batch: &PacketBatch) {
+    keys.advance();
+    for text in &batch.secrets {
+        keys.absorb_all(text);
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
 use crate::decode::Segment;
+use crate::decrypt::Keys;
 use crate::event::{Handshake, Outcome};
-use crate::handshake::{End, Origin};
+use crate::handshake::{End, KeyUse, Origin};
 use crate::reassembly::{
     Arrival, Budget, ClosedFlows, FlowIndex, FlowKey, FlowTable, Lifetime, direction,
 };
@@ -24,15 +25,26 @@ use super::{Config, SHARDS};
 pub(crate) struct ShardSet {
     shards: Vec<Shard>,
     stride: usize,
+    /// The secrets, as these shards see them.
+    keys: Keys,
 }
 
 impl ShardSet {
-    pub(crate) fn new(config: Config, first: usize, stride: usize) -> Self {
+    pub(crate) fn new(config: &Config, first: usize, stride: usize) -> Self {
+        let keys = config.keys.view();
+        let config = Config {
+            keys: keys.clone(),
+            ..config.clone()
+        };
         let shards = (first..SHARDS)
             .step_by(stride)
-            .map(|_| Shard::new(config))
+            .map(|_| Shard::new(config.clone()))
             .collect();
-        Self { shards, stride }
+        Self {
+            shards,
+            stride,
+            keys,
+        }
     }
 
     /// Takes a segment whose shard is in this set.
@@ -73,6 +85,11 @@ impl ShardSet {
         for shard in &mut self.shards {
             shard.finish(&mut Output { chains, events });
         }
+    }
+
+    /// Takes the next batch: secrets that came with it are of use from now on.
+    pub(crate) fn begin_batch(&self) {
+        self.keys.advance();
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -126,12 +143,12 @@ impl Shard {
             ESTABLISHED_TIMEOUT,
         ];
         Self {
-            config,
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS), limits),
             closed: ClosedFlows::new(MAX_CLOSED / SHARDS, CLOSED_TIMEOUT),
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
             stats: Stats::default(),
+            config,
         }
     }
 
@@ -159,7 +176,8 @@ impl Shard {
             return;
         }
         if matches!(flow.stage, Stage::Watching) {
-            flow.watch(direction, segment, source, at, &mut self.budget);
+            let keys = &self.config.keys;
+            flow.watch(direction, segment, source, keys, at, &mut self.budget);
         }
         let is_open = matches!(flow.stage, Stage::Handshake(_));
         let has_news = flow.feed(direction, segment, at, &mut self.budget);
@@ -284,11 +302,23 @@ impl Shard {
             .connection
             .report(end, origin, &self.config.report, output.chains);
         self.stats.messages_discarded += open.connection.take_discarded_messages();
+        self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
         if let Some(event) = event {
             self.count(&event);
             output.events.push_back(event);
         }
+    }
+
+    fn count_key_use(&mut self, key_use: Option<KeyUse>) {
+        let counter = match key_use {
+            Some(KeyUse::Fits) => &mut self.stats.connections_decrypted,
+            Some(KeyUse::Missing) => &mut self.stats.connections_keys_missing,
+            Some(KeyUse::Wrong) => &mut self.stats.connections_keys_wrong,
+            Some(KeyUse::Unsupported) => &mut self.stats.connections_keys_unsupported,
+            None => return,
+        };
+        *counter += 1;
     }
 
     fn count(&mut self, event: &Handshake) {

@@ -10,6 +10,8 @@ use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureSc
 pub struct ClientHello {
     /// `legacy_version`: the version itself up to TLS 1.2.
     pub legacy_version: ProtocolVersion,
+    /// `random`: key logs name a connection by it. Zeros if the hello was cut short before its end.
+    pub random: [u8; 32],
     /// `legacy_session_id`, of 0 to 32 bytes.
     pub session_id: Vec<u8>,
     /// `cipher_suites`.
@@ -64,6 +66,7 @@ impl ClientHello {
             .map_err(|_| ReadError::Invalid("ClientHello"))?;
         let mut this = Self {
             legacy_version: ProtocolVersion(hello.version.0),
+            random: hello.random.try_into().unwrap_or_default(),
             session_id: hello.session_id.unwrap_or_default().to_vec(),
             cipher_suites: hello
                 .ciphers
@@ -88,15 +91,22 @@ impl ClientHello {
         let mut reader = Reader::new(message);
         reader.u8()?; // msg_type
         let legacy_version = ProtocolVersion(reader.u16()?);
-        let (specs, session_id, _challenge) = (reader.u16()?, reader.u16()?, reader.u16()?);
+        let (specs, session_id, challenge) = (reader.u16()?, reader.u16()?, reader.u16()?);
         let specs = reader.take(usize::from(specs))?;
         let session_id = reader.take(usize::from(session_id))?.to_vec();
+        let challenge = reader.take(usize::from(challenge))?;
+        // A shorter challenge stands at the end of `random` (RFC 5246 §E.2).
+        let mut random = [0; 32];
+        for (byte, from) in random.iter_mut().rev().zip(challenge.iter().rev()) {
+            *byte = *from;
+        }
         let sslv2_cipher_specs = specs
             .chunks_exact(3)
             .map(|spec| u32::from_be_bytes([0, spec[0], spec[1], spec[2]]))
             .collect();
         Ok(Self {
             legacy_version,
+            random,
             session_id,
             sslv2_cipher_specs: Some(sslv2_cipher_specs),
             ..Self::default()
@@ -140,7 +150,7 @@ impl ClientHello {
 
     /// The fields behind the version, as far as they are there.
     fn read_fields(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
-        reader.take(32)?; // random
+        self.random = reader.take(32)?.try_into().unwrap_or_default();
         self.session_id = reader.vector_u8()?.rest().to_vec();
         self.cipher_suites = reader.vector_u16()?.u16_list().map(CipherSuite).collect();
         reader.vector_u8()?; // compression methods

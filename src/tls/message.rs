@@ -61,6 +61,8 @@ impl Header {
                 | HandshakeType::Certificate
                 | HandshakeType::CertificateRequest
                 | HandshakeType::ServerKeyExchange
+                | HandshakeType::EncryptedExtensions
+                | HandshakeType::CompressedCertificate
         )
     }
 

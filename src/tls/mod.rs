@@ -3,7 +3,9 @@
 mod client_hello;
 mod codec;
 mod codepoints;
+mod compressed_certificate;
 mod detect;
+mod encrypted_messages;
 mod extension;
 mod fingerprint;
 mod message;
@@ -18,7 +20,9 @@ pub use codepoints::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType,
     NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
 };
+pub use compressed_certificate::decompress_certificate;
 pub use detect::{Detection, detect, is_hello_amid_stream};
+pub use encrypted_messages::{CertificateMessage, EncryptedExtensions};
 pub use extension::Extensions;
 pub use fingerprint::Fingerprint;
 pub use message::{Defragmenter, MAX_MESSAGE, Message};

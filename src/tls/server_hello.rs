@@ -13,6 +13,8 @@ pub struct ServerHello {
     pub legacy_version: ProtocolVersion,
     /// `selected_version` of the `supported_versions` extension.
     pub supported_version: Option<ProtocolVersion>,
+    /// `random`; zeros if the message was cut short.
+    pub random: [u8; 32],
     /// `legacy_session_id_echo`: the new or resumed session up to TLS 1.2.
     pub session_id: Vec<u8>,
     /// The cipher suite taken; early drafts' HelloRetryRequest names none.
@@ -29,6 +31,10 @@ pub struct ServerHello {
     pub session_ticket: bool,
     /// How many timestamps `signed_certificate_timestamp` (RFC 6962 §3.3) lists.
     pub signed_certificate_timestamps: usize,
+    /// Whether records are encrypted first and authenticated then (RFC 7366).
+    pub encrypt_then_mac: bool,
+    /// Whether records are compressed: `legacy_compression_method` is not null.
+    pub is_compressed: bool,
     /// Whether the message was cut short behind the version.
     pub is_partial: bool,
     /// Whether this is a HelloRetryRequest, by its `random`.
@@ -59,9 +65,11 @@ impl ServerHello {
             return Err(ReadError::Invalid("session_id"));
         }
         let cipher_suite = Some(CipherSuite(reader.u16()?));
-        reader.u8()?; // compression method
+        let compression_method = reader.u8()?;
         let mut this = Self {
             legacy_version,
+            random: random.try_into().unwrap_or_default(),
+            is_compressed: compression_method != 0,
             session_id: session_id.to_vec(),
             cipher_suite,
             is_retry: random == RETRY_RANDOM,
@@ -125,9 +133,10 @@ impl ServerHello {
         legacy_version: ProtocolVersion,
         reader: &mut Reader<'_>,
     ) -> Result<Self, ReadError> {
-        reader.take(32)?; // random
+        let random = reader.take(32)?.try_into().unwrap_or_default();
         let mut this = Self {
             legacy_version,
+            random,
             cipher_suite: Some(CipherSuite(reader.u16()?)),
             ..Self::default()
         };
@@ -161,6 +170,7 @@ impl ServerHello {
             }
             ExtensionType::PreSharedKey => self.pre_shared_key = true,
             ExtensionType::SessionTicket => self.session_ticket = true,
+            ExtensionType::EncryptThenMac => self.encrypt_then_mac = true,
             ExtensionType::ApplicationLayerProtocolNegotiation => {
                 self.alpn = protocol_names(&mut reader)?.0.into_iter().next();
             }

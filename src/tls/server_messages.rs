@@ -1,7 +1,8 @@
 //! What else a server, or a client, says in the clear up to TLS 1.2: chains, requests, key exchange.
 
 use super::codec::{ReadError, Reader};
-use super::{NamedGroup, ProtocolVersion};
+use super::extension::Extensions;
+use super::{ExtensionType, NamedGroup, ProtocolVersion};
 
 /// Certificates of one message that are looked at. Chains have two to four; test suites and attackers go beyond.
 pub const MAX_CERTIFICATES: usize = 100;
@@ -23,7 +24,7 @@ pub fn read_certificate_list(body: &[u8]) -> Result<Vec<&[u8]>, ReadError> {
 /// Distinguished names of one request that are kept: enough for real lists, of some 150 roots.
 const MAX_AUTHORITIES: usize = 256;
 
-/// Reads the certificate authorities in the body of a CertificateRequest up to TLS 1.2 (RFC 5246 §7.4.4): DER names.
+/// Reads the certificate authorities in the body of a CertificateRequest (RFC 5246 §7.4.4; RFC 8446 §4.3.2): DER names.
 ///
 /// # Errors
 ///
@@ -33,11 +34,23 @@ pub fn read_certificate_authorities(
     version: ProtocolVersion,
 ) -> Result<Vec<&[u8]>, ReadError> {
     let mut reader = Reader::new(body);
+    if version.is_tls13() {
+        reader.vector_u8()?; // certificate_request_context
+        let extensions = reader.vector_u16()?.rest();
+        let authorities = Extensions::new(extensions)
+            .find(|(extension_type, _)| *extension_type == ExtensionType::CertificateAuthorities);
+        return authorities.map_or(Ok(Vec::new()), |(_, data)| read_names(data));
+    }
     reader.vector_u8()?; // certificate_types
     if version.0 >= ProtocolVersion::TLSv1_2.0 {
         reader.vector_u16()?; // supported_signature_algorithms
     }
-    let mut list = reader.vector_u16()?;
+    read_names(reader.rest())
+}
+
+/// `DistinguishedName certificate_authorities<0..2^16-1>`
+fn read_names(bytes: &[u8]) -> Result<Vec<&[u8]>, ReadError> {
+    let mut list = Reader::new(bytes).vector_u16()?;
     let mut names = Vec::new();
     while !list.is_empty() && names.len() < MAX_AUTHORITIES {
         names.push(list.vector_u16()?.rest());

@@ -1,0 +1,134 @@
+//! Secrets shared between those who find them and those who need them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::keylog::{ClientRandom, KeyLog, KeyLogCounts, Label, Secret};
+
+/// The secrets of a run, as one worker sees them.
+///
+/// Clones see the same. A [`Keys::view`] shares the secrets too, but goes
+/// through turns of its own: workers that lag behind the reader of a capture
+/// see, of the secrets in it, just those that came before the packets that they
+/// are at. So what is decrypted does not depend on the number of workers.
+///
+/// As long as nobody has found a secret, looking for one locks nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Keys(Arc<View>);
+
+#[derive(Debug, Default)]
+struct View {
+    shared: Arc<Shared>,
+    turn: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    log: RwLock<KeyLog>,
+    has_secrets: AtomicBool,
+}
+
+impl Keys {
+    /// The same secrets, with turns that begin anew.
+    #[must_use]
+    pub fn view(&self) -> Self {
+        Self(Arc::new(View {
+            shared: Arc::clone(&self.0.shared),
+            turn: AtomicU64::new(0),
+        }))
+    }
+
+    /// Begins the next turn: once for each batch of packets.
+    pub fn advance(&self) {
+        self.0.turn.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes the next part of a key log's text; see [`KeyLog::absorb`].
+    pub fn absorb(&self, text: &[u8]) {
+        self.change(|log| log.absorb(text));
+    }
+
+    /// Notes that the text has ended; see [`KeyLog::finish`].
+    pub fn finish(&self) {
+        self.change(KeyLog::finish);
+    }
+
+    /// Takes a whole key log's text.
+    pub fn absorb_all(&self, text: &[u8]) {
+        self.change(|log| {
+            log.absorb(text);
+            log.finish();
+        });
+    }
+
+    /// Whether any secret was found yet.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        self.0.shared.has_secrets.load(Ordering::Acquire)
+    }
+
+    /// A connection's secret, as far as it is there in this view's turn.
+    #[must_use]
+    pub fn find(&self, random: &ClientRandom, label: Label) -> Option<Secret> {
+        if !self.has_secrets() {
+            return None;
+        }
+        let log = self.0.shared.log.read();
+        log.unwrap_or_else(PoisonError::into_inner)
+            .find(random, label, self.0.turn.load(Ordering::Relaxed))
+            .cloned()
+    }
+
+    /// What the lines of key logs came to.
+    #[must_use]
+    pub fn counts(&self) -> KeyLogCounts {
+        let log = self.0.shared.log.read();
+        log.unwrap_or_else(PoisonError::into_inner).counts()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut KeyLog)) {
+        let log = self.0.shared.log.write();
+        let mut log = log.unwrap_or_else(PoisonError::into_inner);
+        log.begin_turn(self.0.turn.load(Ordering::Relaxed));
+        change(&mut log);
+        let has_secrets = log.counts().secrets > 0;
+        self.0
+            .shared
+            .has_secrets
+            .store(has_secrets, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(random: u8) -> String {
+        let hex = |byte: u8, count: usize| format!("{byte:02x}").repeat(count);
+        format!("CLIENT_RANDOM {} {}", hex(random, 32), hex(2, 48))
+    }
+
+    #[test]
+    fn a_view_sees_secrets_from_the_turn_in_which_they_came() {
+        let reader = Keys::default();
+        let worker = reader.view();
+        reader.absorb_all(line(1).as_bytes());
+        reader.advance();
+        reader.absorb_all(line(2).as_bytes());
+        let sees = |keys: &Keys, random: u8| keys.find(&[random; 32], Label::Master).is_some();
+        assert!(sees(&reader, 1) && sees(&reader, 2));
+        assert!(sees(&worker, 1) && !sees(&worker, 2));
+        worker.advance();
+        assert!(sees(&worker, 2));
+    }
+
+    #[test]
+    fn clones_go_through_turns_together() {
+        let keys = Keys::default();
+        let clone = keys.clone();
+        keys.advance();
+        keys.absorb_all(line(1).as_bytes());
+        assert!(clone.find(&[1; 32], Label::Master).is_some());
+        assert!(!Keys::default().has_secrets());
+    }
+}

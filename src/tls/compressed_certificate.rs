@@ -1,0 +1,128 @@
+//! Certificate messages, compressed (RFC 8879).
+
+use std::io::Read;
+
+use super::MAX_MESSAGE;
+use super::codec::{ReadError, Reader};
+
+/// The Certificate message in the body of a CompressedCertificate message.
+///
+/// Knows zlib and Brotli, and with the feature `cli` Zstandard.
+///
+/// # Errors
+///
+/// [`ReadError`] if the body is cut short, the algorithm unknown, the message
+/// longer than [`MAX_MESSAGE`], or not of the length that it is said to have.
+pub fn decompress_certificate(body: &[u8]) -> Result<Vec<u8>, ReadError> {
+    let mut reader = Reader::new(body);
+    let algorithm = reader.u16()?;
+    let length = reader.u24()?;
+    let compressed = reader.vector_u24()?.rest();
+    if length > MAX_MESSAGE {
+        return Err(ReadError::Invalid("uncompressed_length"));
+    }
+    let message = match algorithm {
+        1 => read(flate2::read::ZlibDecoder::new(compressed), length),
+        2 => read(
+            brotli_decompressor::Decompressor::new(compressed, BUFFER),
+            length,
+        ),
+        #[cfg(feature = "cli")]
+        3 => zstd::bulk::decompress(compressed, length).ok(),
+        _ => return Err(ReadError::Invalid("algorithm")),
+    };
+    message
+        .filter(|message| message.len() == length)
+        .ok_or(ReadError::Invalid("compressed_certificate_message"))
+}
+
+/// Bytes that Brotli reads at once: a chain has a few times as many.
+const BUFFER: usize = 1 << 10;
+
+/// Reads to the end, or one byte more than `length`.
+fn read(decoder: impl Read, length: usize) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    decoder
+        .take(length as u64 + 1)
+        .read_to_end(&mut message)
+        .ok()?;
+    Some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn body(algorithm: u8, length: usize, compressed: &[u8]) -> Vec<u8> {
+        let number = |number: usize| (number as u32).to_be_bytes()[1..].to_vec();
+        let lengths = [number(length), number(compressed.len())].concat();
+        [&[0, algorithm], &lengths[..], compressed].concat()
+    }
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// What `brotli` makes of "certificate": stored, since it is too short.
+    const BROTLI: &[u8] = b"\x0b\x05\x80certificate\x03";
+
+    #[test]
+    fn decompresses_what_was_compressed_by_each_algorithm() {
+        let message = b"certificate";
+        assert_eq!(
+            decompress_certificate(&body(1, 11, &zlib(message))).unwrap(),
+            message
+        );
+        assert_eq!(
+            decompress_certificate(&body(2, 11, BROTLI)).unwrap(),
+            message
+        );
+        #[cfg(feature = "cli")]
+        {
+            let zstd = zstd::encode_all(&message[..], 1).unwrap();
+            assert_eq!(
+                decompress_certificate(&body(3, 11, &zstd)).unwrap(),
+                message
+            );
+        }
+    }
+
+    #[test]
+    fn rejects_a_message_of_another_length_and_what_cannot_be_decompressed() {
+        let message = zlib(b"certificate");
+        let damaged = Err(ReadError::Invalid("compressed_certificate_message"));
+        for (length, compressed) in [(10, &message[..]), (12, &message), (11, b"xx"), (11, b"")] {
+            let read = decompress_certificate(&body(1, length, compressed));
+            assert_eq!(read, damaged, "{length}");
+        }
+        assert_eq!(
+            decompress_certificate(&body(9, 11, &message)),
+            Err(ReadError::Invalid("algorithm"))
+        );
+    }
+
+    #[test]
+    fn a_bomb_takes_no_more_room_than_it_claims_and_may_claim() {
+        let bomb = zlib(&vec![0; 4 * MAX_MESSAGE]);
+        assert!(decompress_certificate(&body(1, 1000, &bomb)).is_err());
+        assert_eq!(
+            decompress_certificate(&body(1, MAX_MESSAGE + 1, &bomb)),
+            Err(ReadError::Invalid("uncompressed_length"))
+        );
+    }
+
+    #[test]
+    fn every_prefix_is_incomplete() {
+        let whole = body(1, 11, &zlib(b"certificate"));
+        for length in 0..whole.len() {
+            assert_eq!(
+                decompress_certificate(&whole[..length]),
+                Err(ReadError::Incomplete)
+            );
+        }
+    }
+}
