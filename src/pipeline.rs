@@ -22,6 +22,7 @@ use crate::certificate::ChainCache;
 use crate::decode::Datagram;
 use crate::event::Handshake;
 use crate::observer::{Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous};
+use crate::reassembly::FlowKey;
 use crate::sink::Sink;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -203,9 +204,14 @@ fn route_batch(router: &mut Router, job: &mut Job) {
         };
         let index = index as u32;
         let (shard, step) = match router.route(interface.link_type, packet, batch.bytes(packet)) {
-            Some(Routed::Segment(segment)) => (shard_of(&segment), Step::Packet(index)),
+            Some(Routed::Segment(segment)) => {
+                (shard_of(&FlowKey::of(&segment).0), Step::Packet(index))
+            }
             Some(Routed::Datagram(datagram)) => match datagram.segment() {
-                Ok(Some(segment)) => (shard_of(&segment), Step::Datagram(index, datagram.clone())),
+                Ok(Some(segment)) => (
+                    shard_of(&FlowKey::of(&segment).0),
+                    Step::Datagram(index, datagram.clone()),
+                ),
                 _ => continue,
             },
             None => continue,

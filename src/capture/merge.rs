@@ -386,8 +386,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::capture::testing::{Directory, LITTLE, PCAP_MICROSECONDS};
     use crate::capture::Severity;
+    use crate::capture::testing::{Directory, LITTLE, PCAP_MICROSECONDS};
 
     /// A pcap file with a packet of `bytes` at each of `seconds`.
     fn capture(seconds: &[u32], bytes: &[u8]) -> Vec<u8> {

@@ -61,6 +61,8 @@ struct Half {
     /// Whether it began with something else than TLS.
     is_plain: bool,
     is_in_view: bool,
+    /// Whether the handshake under way knows that this direction is in view.
+    is_noted: bool,
 }
 
 impl Flow {
@@ -187,6 +189,31 @@ impl Flow {
         }
     }
 
+    /// Takes a segment that does nothing but acknowledge; false if it is more than that to the handshake under way.
+    ///
+    /// Every other packet is one: they go by without a look at the handshake itself.
+    pub(super) fn take_acknowledgment(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        time: Timestamp,
+    ) -> bool {
+        let flags = segment.flags;
+        let is_bare = segment.wire_length == 0 && !flags.syn && !flags.fin && !flags.rst;
+        if !is_bare || !matches!(self.stage, Stage::Handshake(_)) {
+            return false;
+        }
+        let [ours, theirs] = direction_pair(&mut self.halves, direction);
+        if !ours.is_noted {
+            ours.is_noted = true;
+            return false;
+        }
+        if flags.ack {
+            theirs.assembler.acknowledge(segment.acknowledgment);
+        }
+        !ours.assembler.is_overdue(time) && !theirs.assembler.is_overdue(time)
+    }
+
     /// Feeds a segment to the handshake under way; true if it shows that somebody still tries to go on.
     pub(super) fn feed(
         &mut self,
@@ -283,7 +310,8 @@ impl Flow {
     ) {
         let mut connection = Connection::new(at);
         for direction in [Direction::Forward, Direction::Reverse] {
-            let half = &self.halves[direction.index()];
+            let half = &mut self.halves[direction.index()];
+            half.is_noted = half.is_in_view;
             if half.is_in_view {
                 connection.note_packet(direction, at);
             }

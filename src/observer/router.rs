@@ -114,7 +114,7 @@ impl Router {
     }
 }
 
-/// The shard that handles a segment.
-pub(crate) fn shard_of(segment: &Segment<'_>) -> usize {
-    FlowKey::of(segment).0.shard(SHARDS.trailing_zeros())
+/// The shard that handles a flow.
+pub(crate) fn shard_of(key: &FlowKey) -> usize {
+    key.shard(SHARDS.trailing_zeros())
 }

@@ -45,8 +45,16 @@ impl ShardSet {
         events: &mut VecDeque<Handshake>,
     ) {
         let mut output = Output { chains, events };
-        if let Some(shard) = self.shards.get_mut(shard_of(segment) / self.stride) {
-            shard.handle_segment(segment, &interface.source, packet, &mut output);
+        let (key, goes_up) = FlowKey::of(segment);
+        if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
+            shard.handle_segment(
+                key,
+                goes_up,
+                segment,
+                &interface.source,
+                packet,
+                &mut output,
+            );
         }
     }
 
@@ -129,6 +137,8 @@ impl Shard {
 
     fn handle_segment(
         &mut self,
+        key: FlowKey,
+        goes_up: bool,
         segment: &Segment<'_>,
         source: &Arc<str>,
         packet: &PacketRecord,
@@ -138,7 +148,6 @@ impl Shard {
             time: packet.timestamp,
             packet: packet.number,
         };
-        let (key, goes_up) = FlowKey::of(segment);
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
         };
@@ -146,6 +155,9 @@ impl Shard {
             return;
         };
         let direction = direction(goes_up, flow.first_went_up);
+        if flow.take_acknowledgment(direction, segment, at.time) {
+            return;
+        }
         if matches!(flow.stage, Stage::Watching) {
             flow.watch(direction, segment, source, at, &mut self.budget);
         }

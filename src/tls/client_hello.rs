@@ -246,3 +246,86 @@ fn key_shares(reader: &mut Reader<'_>) -> Result<Vec<NamedGroup>, ReadError> {
     }
     Ok(groups)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ClientHello with one GREASE suite, a server name, two ALPN values, groups and key shares.
+    fn body() -> Vec<u8> {
+        let name = [&[0, 0, 0, 16, 0, 14, 0, 0, 11][..], b"example.org"].concat();
+        let alpn = [
+            0, 16, 0, 14, 0, 12, 2, b'h', b'2', 8, b'h', b't', b't', b'p', b'/', b'1', b'.', b'1',
+        ];
+        let groups = [0, 10, 0, 6, 0, 4, 0x1a, 0x1a, 0, 29];
+        let shares = [0, 51, 0, 7, 0, 5, 0, 29, 0, 1, 9];
+        let versions = [0, 43, 0, 5, 4, 3, 4, 3, 3];
+        let extensions = [&name[..], &alpn, &groups, &shares, &versions].concat();
+        let length = (extensions.len() as u16).to_be_bytes();
+        let fixed = [
+            &[3, 3][..],
+            &[7; 32],
+            &[2, 8, 9],
+            &[0, 4, 0x0a, 0x0a, 0x13, 0x01],
+            &[1, 0],
+        ]
+        .concat();
+        [&fixed[..], &length, &extensions].concat()
+    }
+
+    #[test]
+    fn reads_what_it_offers_grease_included() {
+        let hello = ClientHello::read(&body()).unwrap();
+        assert_eq!(hello.session_id, [8, 9]);
+        assert_eq!(hello.cipher_suites, [0x0a0a, 0x1301].map(CipherSuite));
+        assert_eq!(hello.server_name.as_deref(), Some("example.org"));
+        assert_eq!(
+            hello.alpn.as_deref(),
+            Some(&["h2".to_owned(), "http/1.1".to_owned()][..])
+        );
+        assert_eq!(hello.groups, Some([0x1a1a, 29].map(NamedGroup).to_vec()));
+        assert_eq!(hello.key_share_groups, Some(vec![NamedGroup(29)]));
+        assert!(hello.offers_tls13());
+        assert_eq!(hello.extensions.len(), 5);
+    }
+
+    #[test]
+    fn a_malformed_extension_hides_none_of_the_others() {
+        let mut bytes = body();
+        let start = [0, 16, 0, 14, 0, 12];
+        let alpn = bytes.windows(6).position(|window| window == start).unwrap();
+        bytes[alpn + 4] = 0xff; // the list claims to be longer than the extension
+        let hello = ClientHello::read(&bytes).unwrap();
+        assert_eq!(hello.alpn, None);
+        assert_eq!(hello.key_share_groups, Some(vec![NamedGroup(29)]));
+    }
+
+    #[test]
+    fn every_prefix_tells_what_is_there_and_makes_no_fingerprint() {
+        let bytes = body();
+        for length in 0..bytes.len() {
+            match ClientHello::read_partial(&bytes[..length]) {
+                Ok(hello) => {
+                    assert!(length >= 2);
+                    assert_eq!((hello.ja3(), hello.ja4()), (None, None));
+                    assert!(hello.server_name.is_none_or(|name| name == "example.org"));
+                }
+                Err(error) => assert_eq!((error, length < 2), (ReadError::Incomplete, true)),
+            }
+        }
+    }
+
+    #[test]
+    fn an_sslv2_hello_has_cipher_specs_of_its_own() {
+        let message = [
+            &[1, 3, 1, 0, 6, 0, 0, 0, 8, 0, 0, 0x2f, 7, 0, 0xc0][..],
+            &[5; 8],
+        ]
+        .concat();
+        let hello = ClientHello::read_sslv2(&message).unwrap();
+        assert_eq!(hello.legacy_version, ProtocolVersion::TLSv1_0);
+        assert_eq!(hello.sslv2_cipher_specs, Some(vec![0x2f, 0x0700c0]));
+        assert_eq!(hello.ja3(), None);
+        assert!(ClientHello::read_sslv2(&message[..12]).is_err());
+    }
+}

@@ -176,3 +176,59 @@ impl ServerHello {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(random: [u8; 32]) -> Vec<u8> {
+        let extensions = [0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 29, 0, 41, 0, 2, 0, 0];
+        let fixed = [&[3, 3][..], &random, &[0], &[0x13, 0x02], &[0]].concat();
+        [&fixed[..], &[0, extensions.len() as u8], &extensions].concat()
+    }
+
+    #[test]
+    fn reads_what_the_server_took() {
+        let hello = ServerHello::read(&body([1; 32])).unwrap();
+        assert_eq!(hello.version(), ProtocolVersion::TLSv1_3);
+        assert_eq!(
+            hello.cipher_suite,
+            Some(CipherSuite::TLS_AES_256_GCM_SHA384)
+        );
+        assert_eq!(hello.key_share_group, Some(NamedGroup(29)));
+        assert!(hello.pre_shared_key && !hello.is_retry);
+    }
+
+    #[test]
+    fn a_retry_is_known_by_its_random() {
+        use sha2::Digest as _;
+        let random: [u8; 32] = sha2::Sha256::digest("HelloRetryRequest").into();
+        assert!(ServerHello::read(&body(random)).unwrap().is_retry);
+    }
+
+    #[test]
+    fn a_cut_hello_tells_its_version_only_where_no_extension_can_overrule_it() {
+        assert_eq!(ServerHello::read_partial(&[3]), Err(ReadError::Incomplete));
+        assert_eq!(
+            ServerHello::read_partial(&[3, 3, 1, 2]),
+            Err(ReadError::Incomplete)
+        );
+        let old = ServerHello::read_partial(&[3, 1, 1, 2]).unwrap();
+        assert_eq!(
+            (old.version(), old.ja3s()),
+            (ProtocolVersion::TLSv1_0, None)
+        );
+    }
+
+    #[test]
+    fn every_prefix_of_the_fixed_part_is_incomplete() {
+        let bytes = body([1; 32]);
+        for length in 0..38 {
+            assert_eq!(
+                ServerHello::read(&bytes[..length]),
+                Err(ReadError::Incomplete),
+                "{length}"
+            );
+        }
+    }
+}
