@@ -1,13 +1,16 @@
 //! Scripted peers before an observer with a virtual clock: what is awkward to capture.
 
 mod support {
+    pub(crate) mod invariants;
     pub(crate) mod peers;
+    pub(crate) mod random;
     pub(crate) mod tls;
 }
 
 mod scripted {
     mod closing;
     mod inference;
+    mod noise;
     mod streams;
     mod table;
     mod time;

@@ -217,10 +217,16 @@ impl Scene {
     }
 
     /// Ends the capture: all that was told.
-    pub(crate) fn end(mut self) -> Vec<Handshake> {
+    pub(crate) fn end(self) -> Vec<Handshake> {
+        self.end_with_stats().0
+    }
+
+    /// Ends the capture: all that was told, and counted.
+    pub(crate) fn end_with_stats(mut self) -> (Vec<Handshake>, Stats) {
         self.observer.finish();
         self.poll();
-        self.events
+        let stats = self.stats();
+        (self.events, stats)
     }
 
     /// Ends the capture, in which there was one handshake.

@@ -7,7 +7,7 @@ pub(crate) fn record(content_type: u8, fragment: &[u8]) -> Vec<u8> {
 }
 
 /// A handshake message in a record of its own.
-fn message(message_type: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(message_type: u8, body: &[u8]) -> Vec<u8> {
     let [_, length @ ..] = u32::try_from(body.len()).unwrap().to_be_bytes();
     record(22, &[&[message_type], &length[..], body].concat())
 }

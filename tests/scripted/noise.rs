@@ -1,0 +1,95 @@
+//! Peers that say anything at any time: TLS that is well formed and makes no sense.
+
+use tlscope::event::Side;
+use tlscope::observer::Config;
+use tlscope::sink::Sink;
+
+use super::{CLIENT, SERVER};
+use crate::support::invariants::Invariants;
+use crate::support::peers::{Packet, Peers, Scene};
+use crate::support::random::Random;
+use crate::support::tls;
+
+#[test]
+fn peers_that_make_no_sense_are_survived() {
+    let mut told = 0;
+    for seed in 0..600 {
+        let mut random = Random::new(seed);
+        let mut scene = Scene::with(Config {
+            max_flows: random.pick(&[16, 1_000]),
+            ..Config::default()
+        });
+        let mut peers = [50_000, 50_001, 50_002].map(Peers::new);
+        let mut late = Vec::new();
+        for _ in 0..100 {
+            let peers = &mut peers[random.below(3)];
+            let packet = anything(peers, &mut random);
+            let_time_pass(&mut scene, &mut random);
+            match random.below(8) {
+                0 => {} // lost
+                1 => late.push(packet),
+                2 => scene.play([packet.clone(), packet]),
+                3 => scene.play(late.drain(..).rev()),
+                _ => scene.deliver(&packet),
+            }
+        }
+        let mut invariants = Invariants::default();
+        let (events, stats) = scene.end_with_stats();
+        for event in &events {
+            invariants.handshake(event).unwrap();
+        }
+        invariants.finish(&stats).unwrap();
+        told += events.len();
+    }
+    assert!(told > 1_000, "nonsense enough to look like handshakes");
+}
+
+fn let_time_pass(scene: &mut Scene, random: &mut Random) {
+    match random.below(40) {
+        0 => scene.wait(random.next() % 400_000),
+        1 => scene.step_back(random.below(200_000) as i64),
+        2 => scene.tick(),
+        _ => scene.wait(1),
+    }
+}
+
+fn anything(peers: &mut Peers, random: &mut Random) -> Packet {
+    let side = random.pick(&[CLIENT, SERVER]);
+    match random.below(24) {
+        0 => peers.syn(),
+        1 => peers.syn_ack(),
+        2 => peers.acknowledges(side),
+        3 => peers.keeps_alive(side),
+        4 => peers.closes(side),
+        5 => peers.resets(side),
+        6 => peers.says_again(side, random.below(100) as u32, &words(side, random)),
+        _ => peers.says(side, &words(side, random)),
+    }
+}
+
+/// What a side may say, or what its peer may, or part of it.
+fn words(side: Side, random: &mut Random) -> Vec<u8> {
+    let lengths = [1, 17, 19, 21, 25, 32, 35, 53, 61, 69, 281, 528, 900, 16_401];
+    let length = random.below(60);
+    let mut words = match (random.below(12), side) {
+        (0, _) => tls::alert(random.pick(&[1, 2, 0xff]), random.next() as u8),
+        (1, _) => tls::finished_12(),
+        (2, _) => tls::encrypted_alert_12(),
+        (3..=6, _) => tls::encrypted(random.pick(&lengths)),
+        (7, _) => tls::record(
+            random.pick(&[20, 21, 22, 23, 24, 99]),
+            &random.bytes(length),
+        ),
+        (8, _) => tls::message(random.below(26) as u8, &random.bytes(length)),
+        (9, Side::Client) => tls::client_hello(),
+        (10, Side::Client) => tls::client_hello_with_early_data(),
+        (_, Side::Client) => tls::client_flight_12(),
+        (9, Side::Server) => tls::server_flight_12_with_request(),
+        (10, Side::Server) => tls::server_hello_psk(),
+        (_, Side::Server) => tls::server_hello_13(),
+    };
+    if random.below(10) == 0 {
+        words.truncate(random.below(words.len()));
+    }
+    words
+}
