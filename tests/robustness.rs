@@ -35,11 +35,11 @@ use tlscope::sink::table::TableSink;
 use tlscope::stats::Stats;
 
 /// Captures that are cut at every length: those up to so many bytes.
-const SMALL: usize = 1_400;
+const SMALL: usize = 600;
 /// Cuts of a larger capture.
-const CUTS: usize = 40;
+const CUTS: usize = 4;
 /// Mutations of each capture.
-const MUTATIONS: u64 = 24;
+const MUTATIONS: u64 = 2;
 
 /// How much more to try than usually.
 fn effort() -> u64 {
