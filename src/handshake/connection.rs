@@ -1,5 +1,7 @@
 //! One connection's bytes to records to messages, for both directions.
 
+use std::time::Duration;
+
 use crate::decrypt::Keys;
 use crate::flow::Direction;
 use crate::reassembly::{Arrival, Chunk};
@@ -289,9 +291,11 @@ impl Connection {
 
 impl Stream {
     fn note_arrival(&mut self, arrival: Arrival) {
-        let is_newer =
-            |latest: Arrival| (arrival.time, arrival.packet) > (latest.time, latest.packet);
-        if self.latest.is_none_or(is_newer) {
+        let is_held = |latest: Arrival| {
+            let age = latest.time.checked_since(arrival.time);
+            age.is_some_and(|age| age > Duration::ZERO && age < MAX_HELD)
+        };
+        if !self.latest.is_some_and(is_held) {
             self.latest = Some(arrival);
         }
     }
@@ -384,6 +388,9 @@ impl Stream {
         }
     }
 }
+
+/// How much older than its stream a held segment may be. More is a clock that was set back.
+const MAX_HELD: Duration = Duration::from_secs(60);
 
 /// Whether `bytes` may begin with a record: its header fits, and so does the next one if it is there.
 fn begins_record(bytes: &[u8]) -> bool {

@@ -178,16 +178,25 @@ impl<'t> Reporter<'t> {
         if let Some(conclusion) = decrypted::conclude(self.tracker) {
             return conclusion;
         }
-        match self
+        let early = self
             .tracker
             .judgement
             .clone()
-            .or_else(|| inference::judge(self.tracker, Some(self.end)))
-        {
+            .filter(|early| self.still_holds(early));
+        match early.or_else(|| inference::judge(self.tracker, Some(self.end))) {
             Some(judgement) => self.inferred(judgement, findings),
             None if exchange::cannot_tell(self.tracker) => Conclusion::observed(Outcome::Unknown),
             None => self.without_judgement(),
         }
+    }
+
+    /// Whether a verdict given while the connection was open holds now that its gaps are known.
+    ///
+    /// What was said in the clear was said, and a server that went on had completed
+    /// the handshake. A refusal read from lengths may lie in what is missing.
+    fn still_holds(&self, early: &Judgement) -> bool {
+        let has_gap = self.tracker.peers.iter().any(|peer| peer.gap_bytes > 0);
+        !has_gap || early.is_success() || matches!(early.verdict, Verdict::Failure(_, Cause::Alert))
     }
 
     /// TLS 1.3, and nothing that a rule fits: silence tells only where a side did not even begin its flight.
