@@ -40,7 +40,7 @@ pub(super) struct ReadConfig {
 impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
-        let judge_at = match args.at {
+        let judge_at = match args.judgement.at {
             At::Capture => None,
             At::Now => Some(now()?),
             At::Time(time) => Some(time),
@@ -52,14 +52,14 @@ impl ReadConfig {
             server_name: args.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: args.failures_only,
             format: args.format,
-            near_expiry: days(args.near_expiry),
+            near_expiry: days(args.judgement.near_expiry),
             judge_at,
-            handshake_timeout: args.handshake_timeout,
+            handshake_timeout: args.judgement.handshake_timeout,
             threads: args.threads,
             metrics: MetricsConfig {
-                endpoint: args.otlp_endpoint,
-                protocol: args.otlp_protocol.map(Protocol::from),
-                stdout: args.metrics == Some(Metrics::Stdout),
+                endpoint: args.metrics.otlp_endpoint,
+                protocol: args.metrics.otlp_protocol.map(Protocol::from),
+                stdout: args.metrics.metrics == Some(Metrics::Stdout),
             },
             look: look(),
             shows_progress: shows_progress(args.format),

@@ -1,0 +1,105 @@
+//! How handshakes and certificates are judged: the same flags for every command that judges.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use tlscope::time::Timestamp;
+
+use super::defaults;
+
+/// Where the line is drawn between good and bad.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct JudgementArgs {
+    /// How many days before its end a certificate counts as soon to expire
+    #[arg(
+        long, value_name = "DAYS", default_value_t = defaults::NEAR_EXPIRY_DAYS,
+        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY"
+    )]
+    pub(in crate::cli) near_expiry: u32,
+
+    /// The moment at which certificates are judged: `capture`, `now`, or a time
+    ///
+    /// `capture` judges each certificate at the time of the handshake that showed
+    /// it. A time is written as in `2026-03-01T12:00:00Z`.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "capture",
+        help_heading = "Judgement",
+        env = "TLSCOPE_AT"
+    )]
+    pub(in crate::cli) at: At,
+
+    /// Seconds of packet time without progress after which a handshake counts as stuck
+    ///
+    /// A segment that is sent again is no progress, but no silence either: for up to
+    /// 100 s it keeps the handshake open.
+    #[arg(
+        long, value_name = "SECONDS", default_value = defaults::HANDSHAKE_TIMEOUT_SECONDS, value_parser = seconds,
+        help_heading = "Judgement", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
+    )]
+    pub(in crate::cli) handshake_timeout: Duration,
+}
+
+/// The moment at which certificates are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum At {
+    /// That of each handshake.
+    Capture,
+    /// When the program runs.
+    Now,
+    /// A moment that the user chose.
+    Time(Timestamp),
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "capture" => Ok(Self::Capture),
+            "now" => Ok(Self::Now),
+            time => time
+                .parse::<jiff::Timestamp>()
+                .ok()
+                .and_then(|time| i64::try_from(time.as_nanosecond()).ok())
+                .map(|nanoseconds| Self::Time(Timestamp::from_nanoseconds(nanoseconds)))
+                .ok_or_else(|| {
+                    "neither `capture`, `now` nor a time as in `2026-03-01T12:00:00Z`".to_owned()
+                }),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "not a number of seconds above zero".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_moments_and_rejects_what_is_none() {
+        let time = Timestamp::from_seconds(1_772_366_400);
+        assert_eq!("now".parse(), Ok(At::Now));
+        assert_eq!("capture".parse(), Ok(At::Capture));
+        assert_eq!("2026-03-01T12:00:00Z".parse(), Ok(At::Time(time)));
+        assert_eq!("2026-03-01T14:00:00+02:00".parse(), Ok(At::Time(time)));
+        for wrong in ["", "yesterday", "2026-03-01", "9999-01-01T00:00:00Z"] {
+            assert!(wrong.parse::<At>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_a_positive_number_of_seconds() {
+        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2_500)));
+        for wrong in ["0", "-1", "soon", "inf", "NaN", "1e300", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

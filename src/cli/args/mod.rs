@@ -1,0 +1,135 @@
+//! Arguments as typed. The comments are the help, the manual, and what the configuration file can say.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod judgement;
+mod metrics;
+mod read;
+
+pub(super) use judgement::{At, JudgementArgs};
+pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
+pub(super) use read::{Format, ReadArgs};
+
+use read::READ_EXAMPLES;
+
+/// What holds when nothing else is said; help and manual quote these.
+mod defaults {
+    pub(in crate::cli) const NEAR_EXPIRY_DAYS: u32 = 30;
+    /// As long as impatient clients wait; a handshake takes round trips, not seconds.
+    pub(in crate::cli) const HANDSHAKE_TIMEOUT_SECONDS: &str = "10";
+    pub(in crate::cli) const THREADS: usize = 1;
+}
+
+/// Passive observer of TLS handshakes: how long they took, how they ended, whose fault and why
+///
+/// tlscope only listens: it needs no agent, no proxy and no keys. It reads packet
+/// captures, and says of every TLS handshake in them how long it took, phase by
+/// phase; how it ended; if it failed, which side gave up and why; and which
+/// certificates were shown and what is wrong with them.
+#[derive(Debug, Parser)]
+#[command(name = "tlscope", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+pub(in crate::cli) struct Args {
+    #[command(subcommand)]
+    pub(in crate::cli) command: Command,
+
+    /// Read settings from a TOML file
+    ///
+    /// Every long flag can be set there by its name: `color` at the top, the flags
+    /// of a command in a table named for it, as in `[read]` and `near-expiry = 14`.
+    /// Every long flag can be set by an environment variable too. The command line
+    /// wins over the environment, the environment over the file.
+    #[arg(long, global = true, value_name = "FILE", env = "TLSCOPE_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
+
+    /// When to use colour
+    ///
+    /// `auto` colours what goes to a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, env = "TLSCOPE_COLOR")]
+    pub(in crate::cli) color: Color,
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0  All went well, whatever the handshakes did; also if whoever read the output
+     closed it.
+  2  An error: bad usage, or input that could not be read; what could be read is
+     reported first.";
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Read packet captures and report the handshakes in them
+    ///
+    /// Prints a line a handshake and a summary. Reads pcap and pcapng, each also
+    /// compressed by gzip, zstd or xz. Several captures are read in the order of
+    /// packet time, as one.
+    #[command(after_long_help = READ_EXAMPLES)]
+    Read(ReadArgs),
+
+    /// Print the JSON Schema of `read --format json`
+    Schema,
+
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to complete in
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(flags: &[&str]) -> Result<ReadArgs, clap::Error> {
+        let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
+        Args::try_parse_from(arguments).map(|args| match args.command {
+            Command::Read(read) => read,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_long_flag_has_its_environment_variable() {
+        let root = Args::command();
+        for command in std::iter::once(&root).chain(root.get_subcommands()) {
+            for argument in command.get_arguments() {
+                let Some(long) = argument.get_long() else {
+                    continue;
+                };
+                let expected = format!("TLSCOPE_{}", long.to_uppercase().replace('-', "_"));
+                assert_eq!(argument.get_env().unwrap(), expected.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn a_flag_of_yes_or_no_can_be_taken_back() {
+        assert!(!read(&[]).unwrap().failures_only);
+        assert!(read(&["--failures-only"]).unwrap().failures_only);
+        assert!(!read(&["--failures-only=false"]).unwrap().failures_only);
+    }
+
+    #[test]
+    fn rejects_no_thread_and_no_path() {
+        assert!(read(&["--threads", "0"]).is_err());
+        assert!(Args::try_parse_from(["tlscope", "read"]).is_err());
+    }
+}
