@@ -22,6 +22,7 @@ use crate::certificate::ChainCache;
 use crate::decode::Datagram;
 use crate::decrypt::Keys;
 use crate::event::Handshake;
+use crate::handshake::Judge;
 use crate::observer::{
     Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous, take_secrets,
 };
@@ -144,7 +145,8 @@ fn run_shared(
         }
         let keys = config.keys.view();
         let reader = scope.spawn(move || read(source, &keys, &jobs, &spares));
-        collect(&answers, &spare_sender, sink)?;
+        let mut judge = Judge::new(config.trust.clone());
+        collect(&answers, &spare_sender, &mut judge, sink)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader
             .join()
@@ -289,10 +291,11 @@ fn take_step(
     }
 }
 
-/// Puts the workers' events in order, batch by batch, and gives them to the sink.
+/// Puts the workers' events in order, batch by batch, has their certificates judged, and gives them to the sink.
 fn collect(
     answers: &[Receiver<Answer>],
     spares: &Sender<Job>,
+    judge: &mut Judge,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     loop {
@@ -303,7 +306,8 @@ fn collect(
             jobs.extend(answer.job);
         }
         sort_simultaneous(&mut events);
-        for (_, event) in &events {
+        for (_, event) in &mut events {
+            judge.handle_event(event);
             sink.handshake(event)?;
         }
         if jobs.is_empty() {

@@ -3,9 +3,11 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
+use tlscope::certificate::{NearExpiry, TrustStore};
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::sink::Look;
@@ -16,6 +18,7 @@ use super::args::{At, Format, Metrics, OtlpProtocol, ReadArgs};
 use super::failure::Failure;
 use super::glob::Glob;
 use super::keylog;
+use super::trust;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -27,7 +30,9 @@ pub(super) struct ReadConfig {
     pub(super) server_name: Option<Glob>,
     pub(super) failures_only: bool,
     pub(super) format: Format,
-    pub(super) near_expiry: Duration,
+    pub(super) near_expiry: NearExpiry,
+    /// The roots that chains are held against.
+    pub(super) trust: Option<Arc<TrustStore>>,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
@@ -52,7 +57,11 @@ impl ReadConfig {
             server_name: args.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: args.failures_only,
             format: args.format,
-            near_expiry: days(args.judgement.near_expiry),
+            trust: trust::read(&args.judgement)?,
+            near_expiry: NearExpiry {
+                within: days(args.judgement.near_expiry),
+                percent: args.judgement.near_expiry_share,
+            },
             judge_at,
             handshake_timeout: args.judgement.handshake_timeout,
             threads: args.threads,
@@ -76,6 +85,7 @@ impl ReadConfig {
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
+        config.trust = self.trust.clone();
         config
     }
 }
@@ -141,7 +151,7 @@ mod tests {
     #[test]
     fn days_and_seconds_become_durations() {
         let config = resolved(&["--near-expiry", "2", "--handshake-timeout", "1.5"]);
-        assert_eq!(config.near_expiry, Duration::from_secs(172_800));
+        assert_eq!(config.near_expiry.within, Duration::from_secs(172_800));
         assert_eq!(config.handshake_timeout, Duration::from_millis(1_500));
         assert_eq!(days(u32::MAX).as_secs() / 86_400, u64::from(u32::MAX));
     }

@@ -20,6 +20,7 @@ mod keylog;
 mod manual;
 mod progress;
 mod run;
+mod trust;
 
 use args::{Args, Color, Command};
 use config::ReadConfig;

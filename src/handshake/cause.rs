@@ -1,5 +1,6 @@
 //! Why a handshake failed, as a class and in words.
 
+use crate::certificate::TrustOrigin;
 use crate::event::{ErrorType, Finding, HandshakeError, Side};
 use crate::tls::{AlertDescription, HandshakeType, ProtocolVersion};
 
@@ -59,6 +60,69 @@ impl Failure {
         }
     }
 }
+
+/// Says of the refusal of a certificate what the findings on its chain explain of it.
+///
+/// `bad_certificate`, `certificate_unknown` and refusals without a code become
+/// [`ErrorType::UnknownCa`] where the chain can hardly have led the peer to a root:
+///
+/// - its leaf is signed by its own key;
+/// - it lacks an issuer, and is trusted once completed;
+/// - it is not trusted, and the user named the roots (`trust` is [`TrustOrigin::Given`]).
+///
+/// That the roots of the system that observes do not include the chain's says little of
+/// a peer with a trust store of its own: that is added in words, and the class
+/// stays. So are a weak key and the like added, and what a peer that says `unknown_ca` may mean.
+pub(super) fn explain_refusal(
+    error: &mut HandshakeError,
+    findings: &[Finding],
+    trust: Option<TrustOrigin>,
+) {
+    let Some(shown_by) = error.side.map(Side::peer) else {
+        return;
+    };
+    let find = |wanted: &[ErrorType]| {
+        let mut shown = findings.iter().filter(|finding| finding.side == shown_by);
+        shown.find(|finding| wanted.contains(&finding.error_type))
+    };
+    let is_untrusted = || find(&[ErrorType::UntrustedCa]).is_some();
+    let told = match error.error_type {
+        ErrorType::UnknownCa => find(UNKNOWN_CA_FINDINGS),
+        ErrorType::BadCertificate
+        | ErrorType::CertificateUnknown
+        | ErrorType::ClientRejectedServer
+        | ErrorType::ServerRejectedClient => {
+            let told = find(UNKNOWN_CA_FINDINGS);
+            if told.is_some() && (!is_untrusted() || trust == Some(TrustOrigin::Given)) {
+                error.error_type = ErrorType::UnknownCa;
+            }
+            told.or_else(|| find(OTHER_FINDINGS))
+        }
+        ErrorType::UnsupportedCertificate => find(OTHER_FINDINGS),
+        _ => None,
+    };
+    if let Some(finding) = told {
+        error.message = format!(
+            "{}; the certificate of {}: {}",
+            error.message, finding.subject, finding.detail
+        );
+    }
+}
+
+/// What makes a peer say that it does not know the issuer, the most telling first.
+const UNKNOWN_CA_FINDINGS: &[ErrorType] = &[
+    ErrorType::IncompleteChain,
+    ErrorType::SelfSigned,
+    ErrorType::UntrustedCa,
+];
+
+/// What else peers refuse certificates for.
+const OTHER_FINDINGS: &[ErrorType] = &[
+    ErrorType::BadCertificate,
+    ErrorType::WeakKey,
+    ErrorType::WeakSignature,
+    ErrorType::UnsupportedCertificate,
+];
 
 /// The finding that explains why a certificate shown by `side` was refused.
 pub(super) fn explain(findings: &[Finding], side: Side) -> Option<&Finding> {

@@ -1,9 +1,8 @@
 //! What was seen of a handshake, told as an event.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::certificate::{ChainCache, distinguished_name, findings};
+use crate::certificate::{ChainCache, NearExpiry, distinguished_name, findings};
 use crate::event::{
     Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side,
@@ -47,8 +46,8 @@ pub struct Origin {
 pub struct ReportConfig {
     /// Whether to compute JA3, JA3S and JA4.
     pub fingerprints: bool,
-    /// How long before its end a certificate counts as soon to expire.
-    pub near_expiry: Duration,
+    /// When a certificate counts as soon to expire.
+    pub near_expiry: NearExpiry,
     /// The moment to judge certificates at; `None` for the packet time of each handshake.
     pub judge_at: Option<Timestamp>,
 }
@@ -138,6 +137,7 @@ impl<'t> Reporter<'t> {
             capture: self.capture(),
             tls,
             validation,
+            notes: Vec::new(),
             judged_at,
             source: self.origin.source,
             vlan: self.origin.vlan,

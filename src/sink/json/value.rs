@@ -11,8 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, Outcome, Protocol,
-    Resumption, Side, Transport,
+    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NoteKind, Outcome,
+    Protocol, Resumption, Side, Transport,
 };
 use crate::time::Timestamp;
 use crate::tls::{
@@ -73,6 +73,7 @@ words! {
     Directions { Both, ClientOnly, ServerOnly }
     EarlyData { Offered, Accepted, Rejected }
     Evidence { Observed, Inferred, Decrypted }
+    NoteKind { WrongOrder, DuplicateCertificate, SuperfluousCertificate, LongValidity }
     Outcome { Success, Failure, Unknown }
     Protocol { Tls, Dtls, Quic }
     Resumption { SessionId, Ticket, Psk }
@@ -242,6 +243,10 @@ pub(crate) struct Each<'a, T, L>(&'a [T], PhantomData<L>);
 impl<'a, T, L> Each<'a, T, L> {
     pub(crate) fn of(items: &'a [T]) -> Self {
         Self(items, PhantomData)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
