@@ -7,7 +7,7 @@ use webpki::Error;
 use super::path::{Walk, WalkEnd, distinct};
 use super::signature::RSA_BITS;
 use super::trust::{Root, TrustOrigin, TrustStore};
-use super::{Certificate, CertificateFacts, CertificateTime, parse};
+use super::{Certificate, CertificateFacts, CertificateTime, flaws, parse};
 use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, NoteKind, Side};
 
 /// A chain and what names say of it.
@@ -50,6 +50,13 @@ impl Explanation<'_> {
             let (subject, moment) = (&root.subject, CertificateTime(moment));
             let detail = format!("trusted root `{subject}` {state} {moment}");
             findings.push(self.finding(error_type, detail));
+        }
+        // A root that is shown is judged with the chain.
+        if !path.contains(&root.sha256)
+            && let Some(weakness) = flaws::weak_key(&root.key)
+        {
+            let detail = format!("trusted root `{}`: {weakness}", root.subject);
+            findings.push(self.finding(ErrorType::WeakKey, detail));
         }
         findings
     }

@@ -79,7 +79,8 @@ pub(super) fn findings(
     findings
 }
 
-fn weak_key(key: &str) -> Option<String> {
+/// Why a key, named as in [`CertificateFacts::key`], is weak; `None` if it is not.
+pub(super) fn weak_key(key: &str) -> Option<String> {
     let (kind, size) = key.split_once(' ')?;
     match kind {
         "RSA" | "RSA-PSS" | "DSA" => {

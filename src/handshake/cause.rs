@@ -332,3 +332,79 @@ fn stage(tracker: &Tracker) -> &'static str {
         "during the server's flight"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The class that a refusal of the server's certificate becomes, and whether it is told why.
+    fn explained(
+        error_type: ErrorType,
+        found: &[ErrorType],
+        trust: Option<TrustOrigin>,
+    ) -> (ErrorType, bool) {
+        let finding = |side, error_type| Finding {
+            error_type,
+            side,
+            detail: "detail".to_owned(),
+            subject: "CN=leaf".to_owned(),
+        };
+        let mut findings = vec![finding(Side::Client, ErrorType::SelfSigned)]; // of no account
+        findings.extend(found.iter().map(|&found| finding(Side::Server, found)));
+        let mut error = HandshakeError {
+            error_type,
+            side: Some(Side::Client),
+            message: "refused".to_owned(),
+        };
+        explain_refusal(&mut error, &findings, trust);
+        let is_told = match error.message.as_str() {
+            "refused" => false,
+            "refused; the certificate of CN=leaf: detail" => true,
+            other => panic!("{other}"),
+        };
+        (error.error_type, is_told)
+    }
+
+    const VAGUE: [ErrorType; 3] = [
+        ErrorType::BadCertificate,
+        ErrorType::CertificateUnknown,
+        ErrorType::ClientRejectedServer,
+    ];
+
+    #[test]
+    fn a_vague_refusal_of_what_leads_to_no_root_is_unknown_ca() {
+        let (system, given) = (Some(TrustOrigin::System), Some(TrustOrigin::Given));
+        for vague in VAGUE {
+            let self_signed = explained(vague, &[ErrorType::SelfSigned], None);
+            assert_eq!(self_signed, (ErrorType::UnknownCa, true));
+            let completed = explained(vague, &[ErrorType::IncompleteChain], system);
+            assert_eq!(completed, (ErrorType::UnknownCa, true));
+            let named = explained(vague, &[ErrorType::UntrustedCa], given);
+            assert_eq!(named, (ErrorType::UnknownCa, true));
+        }
+    }
+
+    #[test]
+    fn the_observers_own_roots_do_not_decide_for_the_peer() {
+        for vague in VAGUE {
+            let system = Some(TrustOrigin::System);
+            let untrusted = explained(vague, &[ErrorType::UntrustedCa], system);
+            assert_eq!(untrusted, (vague, true));
+            let alone = [ErrorType::UntrustedCa, ErrorType::IncompleteChain];
+            assert_eq!(explained(vague, &alone, system), (vague, true));
+            assert_eq!(explained(vague, &[], system), (vague, false));
+        }
+    }
+
+    #[test]
+    fn what_else_is_wrong_is_told_and_changes_no_class() {
+        let weak = explained(ErrorType::BadCertificate, &[ErrorType::WeakKey], None);
+        assert_eq!(weak, (ErrorType::BadCertificate, true));
+        let unknown_ca = explained(ErrorType::UnknownCa, &[ErrorType::UntrustedCa], None);
+        assert_eq!(unknown_ca, (ErrorType::UnknownCa, true));
+        let revoked = explained(ErrorType::CertRevoked, &[ErrorType::SelfSigned], None);
+        assert_eq!(revoked, (ErrorType::CertRevoked, false));
+        let near = explained(ErrorType::BadCertificate, &[ErrorType::NearExpiry], None);
+        assert_eq!(near, (ErrorType::BadCertificate, false));
+    }
+}
