@@ -210,10 +210,10 @@ impl ChainJudge {
 }
 
 fn is_same(one: &CertificateChain, other: &CertificateChain) -> bool {
-    let hashes = |chain: &'_ CertificateChain| -> Vec<[u8; 32]> {
-        chain.iter().map(|certificate| certificate.sha256).collect()
-    };
-    Arc::ptr_eq(one, other) || one.len() == other.len() && hashes(one) == hashes(other)
+    fn hashes(chain: &CertificateChain) -> impl Iterator<Item = &[u8; 32]> {
+        chain.iter().map(|certificate| &certificate.sha256)
+    }
+    Arc::ptr_eq(one, other) || hashes(one).eq(hashes(other))
 }
 
 /// The longest time around `at` in which no certificate that matters begins or ends to be valid.

@@ -3,11 +3,10 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
-use tlscope::certificate::{NearExpiry, TrustStore};
+use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::sink::Look;
@@ -18,7 +17,7 @@ use super::args::{At, Format, Metrics, OtlpProtocol, ReadArgs};
 use super::failure::Failure;
 use super::glob::Glob;
 use super::keylog;
-use super::trust;
+use super::trust::{self, Roots};
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -30,9 +29,11 @@ pub(super) struct ReadConfig {
     pub(super) server_name: Option<Glob>,
     pub(super) failures_only: bool,
     pub(super) format: Format,
+    /// Where certificates are written to.
+    pub(super) extract_certs: Option<PathBuf>,
     pub(super) near_expiry: NearExpiry,
     /// The roots that chains are held against.
-    pub(super) trust: Option<Arc<TrustStore>>,
+    pub(super) roots: Roots,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
@@ -57,7 +58,8 @@ impl ReadConfig {
             server_name: args.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: args.failures_only,
             format: args.format,
-            trust: trust::read(&args.judgement)?,
+            extract_certs: args.extract_certs,
+            roots: trust::read(&args.judgement)?,
             near_expiry: NearExpiry {
                 within: days(args.judgement.near_expiry),
                 percent: args.judgement.near_expiry_share,
@@ -85,7 +87,7 @@ impl ReadConfig {
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
-        config.trust = self.trust.clone();
+        config.trust = self.roots.store.clone();
         config
     }
 }
@@ -120,7 +122,7 @@ fn look() -> Look {
 
 /// A bar would be torn apart by lines that scroll on the same terminal.
 fn shows_progress(format: Format) -> bool {
-    let scrolls = format != Format::Summary && stdout().is_terminal();
+    let scrolls = !matches!(format, Format::Summary | Format::Certs) && stdout().is_terminal();
     stderr().is_terminal() && !scrolls
 }
 

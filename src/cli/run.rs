@@ -7,7 +7,9 @@ use tlscope::capture::CaptureError;
 use tlscope::event::{Handshake, Outcome};
 use tlscope::pipeline;
 use tlscope::sink::Sink;
+use tlscope::sink::certificates::CertificatesSink;
 use tlscope::sink::csv::CsvSink;
+use tlscope::sink::extract::ExtractSink;
 use tlscope::sink::json::JsonSink;
 use tlscope::sink::otel::{ConfigError, Metrics};
 use tlscope::sink::summary::SummarySink;
@@ -31,6 +33,7 @@ pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
         Err(End::Input(error)) => return Err(error.into()),
     }
     output.warn_of_lost_metrics();
+    config.roots.warn_if_missed(output.has_seen_chains);
     Ok(if input.is_incomplete() {
         ERROR.into()
     } else {
@@ -73,6 +76,8 @@ fn replay(config: &ReadConfig, input: &mut Input, output: &mut Output<'_>) -> Re
 pub(super) fn closed_pipe_is_success(error: io::Error) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
+        // A sink that writes elsewhere says where.
+        ErrorKind::Other if error.get_ref().is_some() => Err(Failure::new(error)),
         _ => Err(Failure::new(format_args!(
             "cannot write to standard output: {error}"
         ))),
@@ -86,7 +91,10 @@ struct Output<'a> {
     lines: Option<Box<dyn Sink>>,
     /// Gets all selected handshakes.
     summary: Option<Box<dyn Sink>>,
+    /// Gets all selected handshakes.
+    extract: Option<ExtractSink>,
     metrics: Option<Metrics>,
+    has_seen_chains: bool,
 }
 
 impl<'a> Output<'a> {
@@ -96,18 +104,18 @@ impl<'a> Output<'a> {
             config,
             lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
             summary: summary(config),
+            extract: extract(config)?,
             metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()))?,
+            has_seen_chains: false,
         })
     }
 
     fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
         let text = [&mut self.lines, &mut self.summary].into_iter().flatten();
         let text = text.map(|sink| &mut **sink as &mut dyn Sink);
-        text.chain(
-            self.metrics
-                .as_mut()
-                .map(|metrics| metrics as &mut dyn Sink),
-        )
+        let extract = self.extract.as_mut().map(|sink| sink as &mut dyn Sink);
+        let metrics = self.metrics.as_mut().map(|sink| sink as &mut dyn Sink);
+        text.chain(extract).chain(metrics)
     }
 
     fn is_selected(&self, event: &Handshake) -> bool {
@@ -134,12 +142,17 @@ impl Sink for Output<'_> {
         if !self.is_selected(event) {
             return Ok(());
         }
+        self.has_seen_chains |=
+            event.server_certificates.is_some() || event.client_certificates.is_some();
         let written = self.is_written(event);
         if let (Some(lines), true) = (&mut self.lines, written) {
             lines.handshake(event)?;
         }
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
+        }
+        if let Some(extract) = &mut self.extract {
+            extract.handshake(event)?;
         }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
@@ -165,7 +178,7 @@ fn lines(config: &ReadConfig) -> io::Result<Option<Box<dyn Sink>>> {
         ))),
         Format::Json => Some(Box::new(JsonSink::new(stdout()))),
         Format::Csv => Some(Box::new(CsvSink::new(stdout())?)),
-        Format::Summary => None,
+        Format::Summary | Format::Certs => None,
     })
 }
 
@@ -175,8 +188,20 @@ fn summary(config: &ReadConfig) -> Option<Box<dyn Sink>> {
             BufWriter::new(stdout()),
             config.look,
         ))),
+        Format::Certs => Some(Box::new(CertificatesSink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
         Format::Json | Format::Csv => None,
     }
+}
+
+fn extract(config: &ReadConfig) -> Result<Option<ExtractSink>, Failure> {
+    let directory = config.extract_certs.clone();
+    directory
+        .map(ExtractSink::new)
+        .transpose()
+        .map_err(Failure::new)
 }
 
 impl From<CaptureError> for Failure {

@@ -13,12 +13,31 @@ use super::args::JudgementArgs;
 use super::failure::Failure;
 use super::tell_warning;
 
-/// The roots that chains are to be held against; `None` if none are wanted.
-///
-/// A system without roots is a warning: everything else can be judged all the same.
-pub(super) fn read(args: &JudgementArgs) -> Result<Option<Arc<TrustStore>>, Failure> {
+/// What chains are held against.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    /// `None` if none are wanted, or there are none.
+    pub(super) store: Option<Arc<TrustStore>>,
+    /// Why there are none, where they are wanted.
+    missing: Option<String>,
+}
+
+impl Roots {
+    /// Says that chains were not held against any root, where chains were `seen`; all else could be judged.
+    pub(super) fn warn_if_missed(&self, seen: bool) {
+        if let (Some(missing), true) = (&self.missing, seen) {
+            tell_warning(format_args!(
+                "chains were not held against any root of trust: {missing}\n\nhint: install \
+                 `ca-certificates`, name roots with --ca-file, or do without with --no-verify"
+            ));
+        }
+    }
+}
+
+/// The roots that the arguments name, or those of the system.
+pub(super) fn read(args: &JudgementArgs) -> Result<Roots, Failure> {
     if args.no_verify {
-        return Ok(None);
+        return Ok(Roots::default());
     }
     let is_given = !args.ca_file.is_empty() || !args.ca_dir.is_empty();
     let origin = if is_given && !args.system_roots {
@@ -35,25 +54,25 @@ pub(super) fn read(args: &JudgementArgs) -> Result<Option<Arc<TrustStore>>, Fail
             add_file(&mut store, &path)?;
         }
     }
-    if origin == TrustOrigin::System {
-        add_system_roots(&mut store);
-    }
-    Ok((!store.is_empty()).then(|| Arc::new(store)))
+    let reason = match origin {
+        TrustOrigin::System => add_system_roots(&mut store),
+        TrustOrigin::Given => None,
+    };
+    let missing = store.is_empty().then_some(reason).flatten();
+    let store = (!store.is_empty()).then(|| Arc::new(store));
+    Ok(Roots { store, missing })
 }
 
-fn add_system_roots(store: &mut TrustStore) {
+/// Adds what the system has; says why if that is nothing.
+fn add_system_roots(store: &mut TrustStore) -> Option<String> {
     let found = load_native_certs();
     for root in &found.certs {
         let _ = store.add(root); // the system's store is not the user's to mend: the rest of it serves
     }
-    if store.is_empty() {
-        let reason = found.errors.first().map(|error| format!(": {error}"));
-        tell_warning(format_args!(
-            "this system has no roots of trust, so chains are not held against any{}\n\nhint: install \
-             `ca-certificates`, name your own roots with --ca-file, or do without with --no-verify",
-            reason.unwrap_or_default()
-        ));
-    }
+    found.certs.is_empty().then(|| match found.errors.first() {
+        Some(error) => error.to_string(),
+        None => "this system has none".to_owned(),
+    })
 }
 
 /// Adds all certificates in a file of PEM, or the one in a file of DER.

@@ -4,6 +4,8 @@
 //! bounds for keys and hashes are those of `weak_key` and `weak_signature`.
 
 mod making;
+#[cfg(feature = "cli")]
+mod program;
 #[path = "../support/random.rs"]
 mod random;
 

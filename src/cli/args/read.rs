@@ -17,6 +17,8 @@ Examples:
       tlscope read --format summary captures/
   From another host, as packets arrive:
       ssh host tcpdump -U -w - tcp port 443 | tlscope read -
+  The certificates of a network, held against its own roots:
+      tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
   To a collector:
       tlscope read --otlp-endpoint http://localhost:4318 capture.pcapng";
 
@@ -85,6 +87,18 @@ pub(in crate::cli) struct ReadArgs {
     )]
     pub(in crate::cli) format: Format,
 
+    /// Write each certificate shown into a directory
+    ///
+    /// As a file of PEM named by its SHA-256, once, and an index of where each was
+    /// shown, `index.json`. The directory is made if it is not there.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Output",
+        env = "TLSCOPE_EXTRACT_CERTS"
+    )]
+    pub(in crate::cli) extract_certs: Option<PathBuf>,
+
     #[command(flatten)]
     pub(in crate::cli) judgement: JudgementArgs,
 
@@ -111,4 +125,6 @@ pub(in crate::cli) enum Format {
     Json,
     /// Comma-separated values.
     Csv,
+    /// A table of the certificates, the soonest to expire first, with who shows them.
+    Certs,
 }

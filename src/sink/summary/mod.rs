@@ -11,6 +11,7 @@ mod histogram;
 mod servers;
 
 use certificates::SoonestToExpire;
+pub(super) use certificates::role;
 use histogram::Histogram;
 use servers::FailingServers;
 
@@ -351,13 +352,13 @@ fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[Strin
     found.into_iter().map(row).collect()
 }
 
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
 /// As in `2026-03-01 12:00:00`.
-fn second(time: Timestamp) -> String {
+pub(super) fn second(time: Timestamp) -> String {
     time.to_string()
         .chars()
         .take(19)
@@ -373,7 +374,7 @@ fn milliseconds(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1e3)
 }
 
-fn times(count: u64) -> String {
+pub(super) fn times(count: u64) -> String {
     if count == 1 {
         "once".to_owned()
     } else {
@@ -381,7 +382,7 @@ fn times(count: u64) -> String {
     }
 }
 
-fn expiry(not_after: i64, judged_at: Timestamp) -> String {
+pub(super) fn expiry(not_after: i64, judged_at: Timestamp) -> String {
     let days = days_until(not_after, judged_at);
     if days < 0.0 {
         format!("expired {:.1} days ago", -days)
