@@ -1,6 +1,8 @@
 //! Why a handshake failed, as a class and in words.
 
-use crate::certificate::TrustOrigin;
+use std::sync::Arc;
+
+use crate::certificate::{Certificate, TrustOrigin};
 use crate::event::{ErrorType, Finding, HandshakeError, Side};
 use crate::tls::{AlertDescription, HandshakeType, ProtocolVersion};
 
@@ -107,6 +109,46 @@ pub(super) fn explain_refusal(
             error.message, finding.subject, finding.detail
         );
     }
+}
+
+/// Says of a server's refusal which authorities it had asked for, where the client showed nothing of theirs.
+///
+/// The request tells what the server trusts: so a refusal that could mean anything is [`ErrorType::UnknownCa`] then.
+pub(super) fn explain_request(
+    error: &mut HandshakeError,
+    asked_for: &[String],
+    shown: &[Arc<Certificate>],
+) {
+    const NAMED: usize = 3; // a clause for people: the event lists all of them
+    let is_about_client = error.side == Some(Side::Server)
+        && matches!(
+            error.error_type,
+            ErrorType::MissingClientCert
+                | ErrorType::UnknownCa
+                | ErrorType::BadCertificate
+                | ErrorType::CertificateUnknown
+                | ErrorType::ServerRejectedClient
+        );
+    let is_of_theirs = |certificate: &Arc<Certificate>| {
+        let facts = certificate.facts.as_ref();
+        facts.is_ok_and(|facts| asked_for.contains(&facts.issuer))
+    };
+    if !is_about_client || asked_for.is_empty() || shown.iter().any(is_of_theirs) {
+        return;
+    }
+    if !shown.is_empty() && error.error_type != ErrorType::MissingClientCert {
+        error.error_type = ErrorType::UnknownCa;
+    }
+    let named = asked_for.iter().take(NAMED);
+    let mut names: Vec<String> = named.map(|name| format!("`{name}`")).collect();
+    if asked_for.len() > NAMED {
+        names.push(format!("{} more", asked_for.len() - NAMED));
+    }
+    error.message = format!(
+        "{}; it had asked for a certificate by {}",
+        error.message,
+        names.join(", ")
+    );
 }
 
 /// What makes a peer say that it does not know the issuer, the most telling first.
@@ -394,6 +436,39 @@ mod tests {
             assert_eq!(explained(vague, &alone, system), (vague, true));
             assert_eq!(explained(vague, &[], system), (vague, false));
         }
+    }
+
+    #[test]
+    fn a_client_of_another_authority_than_those_asked_for_is_unknown_ca() {
+        let refused = |error_type, asked_for: &[&str], shown: &[Arc<Certificate>]| {
+            let mut error = HandshakeError {
+                error_type,
+                side: Some(Side::Server),
+                message: "refused".to_owned(),
+            };
+            let asked_for: Vec<String> = asked_for.iter().map(|&name| name.to_owned()).collect();
+            explain_request(&mut error, &asked_for, shown);
+            (error.error_type, error.message)
+        };
+        let issuer = rcgen::CertificateParams::default();
+        let issuer = rcgen::Issuer::new(issuer, rcgen::KeyPair::generate().unwrap());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::default().signed_by(&key, &issuer);
+        let leaf = Certificate::from_der(leaf.unwrap().der());
+        let name = leaf.facts.as_ref().unwrap().issuer.clone();
+        let shown = [Arc::new(leaf)];
+        let vague = ErrorType::CertificateUnknown;
+        let said = "refused; it had asked for a certificate by `CN=other`".to_owned();
+        assert_eq!(
+            refused(vague, &["CN=other"], &shown),
+            (ErrorType::UnknownCa, said.clone())
+        );
+        assert_eq!(refused(vague, &[&name], &shown).0, vague);
+        assert_eq!(refused(vague, &[], &shown).0, vague);
+        let missing = ErrorType::MissingClientCert;
+        assert_eq!(refused(missing, &["CN=other"], &[]), (missing, said));
+        let expired = ErrorType::CertExpired;
+        assert_eq!(refused(expired, &["CN=other"], &shown).1, "refused");
     }
 
     #[test]

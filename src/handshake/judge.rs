@@ -46,6 +46,13 @@ impl Judge {
             .sort_by_key(|finding| finding.side == Side::Client); // stable: dates and names come first
         if let Some(error) = &mut event.error {
             cause::explain_refusal(error, &event.validation, self.chains.origin());
+            let asked_for = event.tls.certificate_authorities.as_deref();
+            let shown = event.client_certificates.as_deref();
+            cause::explain_request(
+                error,
+                asked_for.unwrap_or_default(),
+                shown.unwrap_or_default(),
+            );
         }
     }
 }

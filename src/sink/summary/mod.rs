@@ -1,4 +1,4 @@
-//! What a run amounts to, for people: outcomes, causes, servers, latencies, certificates.
+//! What a run amounts to, for people: outcomes, causes, servers, latencies, clients, certificates.
 //!
 //! Written once, at the end. Every table is bounded, and an event costs well under a
 //! microsecond. Parts that have nothing to say are left out.
@@ -7,11 +7,13 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 mod certificates;
+mod clients;
 mod histogram;
 mod servers;
 
 use certificates::SoonestToExpire;
 pub(super) use certificates::role;
+use clients::{Client, Clients, Identity};
 use histogram::Histogram;
 use servers::FailingServers;
 
@@ -32,6 +34,7 @@ pub struct SummarySink<W> {
     servers: FailingServers,
     latencies: Vec<(Option<ProtocolVersion>, Histogram)>,
     certificates: SoonestToExpire,
+    clients: Clients,
     /// The latest moment at which certificates were judged.
     judged_at: Timestamp,
     first: Timestamp,
@@ -67,6 +70,7 @@ impl<W: Write> SummarySink<W> {
             servers: FailingServers::default(),
             latencies: Vec::new(),
             certificates: SoonestToExpire::new(TOP),
+            clients: Clients::default(),
             judged_at: Timestamp::MIN,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
@@ -93,6 +97,7 @@ impl<W: Write> Sink for SummarySink<W> {
         self.counts.record(event);
         self.record_latency(event);
         self.certificates.record(event);
+        self.clients.record(event);
         if let Some(error) = &event.error {
             self.servers.record(event, error.error_type);
         }
@@ -108,6 +113,7 @@ impl<W: Write> Sink for SummarySink<W> {
         self.write_causes()?;
         self.write_servers()?;
         self.write_latencies()?;
+        self.write_clients()?;
         self.write_certificates()?;
         self.write_findings()?;
         self.write_quality(stats)?;
@@ -206,6 +212,25 @@ impl<W: Write> SummarySink<W> {
         let mut align = [Align::Right; 6];
         align[0] = Align::Left;
         self.write_part("Latency of completed handshakes, in ms", align, rows)
+    }
+
+    fn write_clients(&mut self) -> io::Result<()> {
+        let judged_at = self.judged_at;
+        let (top, others) = self.clients.top(TOP);
+        let mut rows: Vec<_> = top
+            .iter()
+            .map(|(identity, client)| client_row(identity, client, judged_at))
+            .collect();
+        if others > 0 {
+            let mut row = <[String; 5]>::default();
+            (row[0], row[3]) = ("others".into(), counted(others, "handshake"));
+            rows.push(row);
+        }
+        self.write_part(
+            "Clients by certificate, where the server asked for one",
+            [Align::Left; 5],
+            &rows,
+        )
     }
 
     fn write_certificates(&mut self) -> io::Result<()> {
@@ -332,6 +357,40 @@ fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
     ]
 }
 
+/// Who, by whom, until when, how often, and why it was refused.
+fn client_row(identity: &Identity, client: &Client, judged_at: Timestamp) -> [String; 5] {
+    let (name, issuer) = match identity {
+        Identity::Shown { name, issuer, .. } => (
+            printable(name).into_owned(),
+            format!("by {}", printable(issuer)),
+        ),
+        Identity::Unreadable => ("unreadable certificate".to_owned(), String::new()),
+        Identity::Encrypted => ("certificate not visible".to_owned(), String::new()),
+        Identity::Absent => ("no certificate".to_owned(), String::new()),
+        Identity::NoAnswer => ("no answer seen".to_owned(), String::new()),
+    };
+    let expires = client
+        .not_after
+        .map(|not_after| expiry(not_after, judged_at));
+    let causes: Vec<_> = client
+        .causes()
+        .iter()
+        .take(CAUSES)
+        .map(|(cause, count)| format!("{cause} {count}"))
+        .collect();
+    let refused = match causes.as_slice() {
+        [] => String::new(),
+        causes => format!("refused {}: {}", times(client.refused), causes.join(", ")),
+    };
+    [
+        name,
+        issuer,
+        expires.unwrap_or_default(),
+        counted(client.handshakes, "handshake"),
+        refused,
+    ]
+}
+
 /// A row for each count above zero, the highest first: class, side, count.
 fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[String; 3]> {
     let mut found: Vec<_> = ErrorType::ALL
@@ -428,6 +487,9 @@ Failures by server
 Latency of completed handshakes, in ms
   version  handshakes   p50   p90   p99   max
   TLS 1.3           3  5.90  5.90  5.90  5.90
+
+Clients by certificate, where the server asked for one
+  unreadable certificate      1 handshake
 
 Certificates by expiry, as of 2026-03-01 12:00:00 UTC
   in 12.5 days  server  example.org  by Example CA  shown once
