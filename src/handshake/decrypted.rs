@@ -119,6 +119,7 @@ impl Decrypted {
         }
         if self.has_read_all() {
             shape.finished = client_finished;
+            shape.server_flight_end = server_finished;
             shape.application_data = self.application_data.into_iter().flatten().min();
             shape.server_records_after = 0;
         }

@@ -7,7 +7,7 @@ use crate::certificate::{ChainCache, distinguished_name, findings};
 use crate::event::{
     Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side,
-    Timing, TlsFacts, Transport,
+    TlsFacts, Transport,
 };
 use crate::flow::{Direction, Endpoint};
 use crate::time::Timestamp;
@@ -21,6 +21,7 @@ use super::connection::{Close, Connection, End};
 use super::decrypted;
 use super::exchange::{self, Conclusion};
 use super::inference::{self, Cause, Judgement, Shape, Verdict};
+use super::timing::{RoundTrips, application_data, timing};
 use super::tracker::{Sight, Tracker};
 
 /// What is known of a connection beside its bytes.
@@ -36,10 +37,8 @@ pub struct Origin {
     pub reverse: Endpoint,
     /// VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
-    /// When the SYN was seen.
-    pub syn: Option<Timestamp>,
-    /// When the SYN-ACK was seen.
-    pub syn_ack: Option<Timestamp>,
+    /// How far away the peers are.
+    pub round_trips: RoundTrips,
 }
 
 /// What the user wants of reports.
@@ -112,6 +111,12 @@ impl<'t> Reporter<'t> {
         let validation = self.validation(judged_at);
         let conclusion = self.conclusion(&validation);
         let closed_by = self.closed_by();
+        let timing = timing(
+            tracker,
+            self.shape.as_ref(),
+            &self.origin.round_trips,
+            conclusion.outcome,
+        );
         let tls = self.tls_facts(conclusion.outcome, closed_by.is_some());
         Handshake {
             time,
@@ -133,7 +138,7 @@ impl<'t> Reporter<'t> {
                 .map(|failure| failure.refine(&validation)),
             alerts: self.alerts(),
             closed_by,
-            timing: self.timing(conclusion.outcome),
+            timing,
             fingerprint: self.fingerprint(),
             capture: self.capture(),
             tls,
@@ -298,57 +303,6 @@ impl<'t> Reporter<'t> {
         }
     }
 
-    fn timing(&self, outcome: Outcome) -> Timing {
-        let start = self.tracker.start.time;
-        let after_start =
-            |moment: Option<Timestamp>| moment.and_then(|moment| moment.checked_since(start));
-        let has_start = self.tracker.client_hello.is_some();
-        let completed = self
-            .completed()
-            .filter(|_| outcome == Outcome::Success && has_start);
-        Timing {
-            tcp_connect: self
-                .origin
-                .syn_ack
-                .zip(self.origin.syn)
-                .and_then(|(answer, syn)| answer.checked_since(syn)),
-            server_hello: after_start(
-                self.tracker
-                    .server_hello
-                    .as_ref()
-                    .map(|(_, at)| *at)
-                    .filter(|_| has_start),
-            ),
-            handshake: after_start(completed),
-            first_application_data: after_start(
-                self.application_data().filter(|_| completed.is_some()),
-            ),
-        }
-    }
-
-    /// When the last handshake flight ended.
-    fn completed(&self) -> Option<Timestamp> {
-        match &self.shape {
-            Some(shape) => shape.finished,
-            None => {
-                let [forward, reverse] = &self.tracker.peers;
-                Some(forward.finished?.max(reverse.finished?))
-            }
-        }
-    }
-
-    fn application_data(&self) -> Option<Timestamp> {
-        match &self.shape {
-            Some(shape) => shape.application_data,
-            None => self
-                .tracker
-                .peers
-                .iter()
-                .filter_map(|peer| peer.application_data)
-                .min(),
-        }
-    }
-
     fn fingerprint(&self) -> Fingerprint {
         if !self.config.fingerprints {
             return Fingerprint::default();
@@ -499,7 +453,7 @@ impl<'t> Reporter<'t> {
             return None;
         }
         match &self.shape {
-            _ if self.application_data().is_some() => Some(false),
+            _ if application_data(self.tracker, self.shape.as_ref()).is_some() => Some(false),
             Some(shape) if shape.server_records_after > TICKET_RECORDS => None,
             _ => (is_closed && self.tracker.first_close().is_some()).then_some(true),
         }

@@ -360,7 +360,6 @@ fn origin(key: FlowKey, flow: &Flow, open: &mut Open) -> Origin {
         forward,
         reverse,
         vlan: std::mem::take(&mut open.vlan),
-        syn: flow.syn,
-        syn_ack: flow.syn_ack,
+        round_trips: flow.opening.round_trips(),
     }
 }

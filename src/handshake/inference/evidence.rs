@@ -76,6 +76,15 @@ impl<'t> Evidence<'t> {
             .map(|sighting| sighting.end)
     }
 
+    /// When the last record of the server ended that came before the client answered.
+    pub(super) fn server_flight_end(&self) -> Option<Timestamp> {
+        let before = self.seen.get(..self.flight_start)?;
+        before
+            .iter()
+            .rfind(|sighting| is_record(sighting, SERVER))
+            .map(|sighting| sighting.end)
+    }
+
     /// Whether the client sent a Certificate message, empty or not.
     pub(super) fn has_certificate(&self) -> bool {
         matches!(self.flight, Flight::EmptyCertificate | Flight::Certificate)

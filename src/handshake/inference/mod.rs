@@ -98,6 +98,8 @@ pub(super) fn judge(tracker: &Tracker, end: Option<End>) -> Option<Judgement> {
 pub(super) struct Shape {
     pub(super) client_certificate: ClientCertificate,
     pub(super) early_data: Option<EarlyData>,
+    /// When the server's flight ended: the last that it sent before the client answered.
+    pub(super) server_flight_end: Option<Timestamp>,
     /// When the client's Finished ended.
     pub(super) finished: Option<Timestamp>,
     /// When the client's first application data began.
@@ -129,6 +131,7 @@ pub(super) fn shape(tracker: &Tracker) -> Shape {
     Shape {
         client_certificate,
         early_data: evidence.early_data,
+        server_flight_end: evidence.server_flight_end().filter(|_| !has_gap),
         finished: evidence.finished().filter(|_| completes && !has_gap),
         application_data: after
             .iter()
