@@ -200,6 +200,9 @@ impl<'t> Reporter<'t> {
     /// What was said in the clear was said, and a server that went on had completed
     /// the handshake. A refusal read from lengths may lie in what is missing.
     fn still_holds(&self, early: &Judgement) -> bool {
+        if inference::is_refused_later(self.tracker) {
+            return false;
+        }
         let has_gap = self.tracker.peers.iter().any(|peer| peer.gap_bytes > 0);
         !has_gap || early.is_success() || matches!(early.verdict, Verdict::Failure(_, Cause::Alert))
     }

@@ -100,6 +100,9 @@ const MAX_HISTORY: usize = 64;
 pub(super) const MAX_SIGHTINGS: usize = 128;
 /// Records of the server after a completed TLS 1.3 handshake before it is reported without application data of the client.
 const MAX_RECORDS_AFTER: usize = 8;
+/// Records after a completed TLS 1.3 handshake among which the client may be asked for a certificate: a server learns from the first
+/// request that it wants one.
+const MAX_LATER_AUTHENTICATION: usize = 32;
 
 /// What was seen of one handshake.
 #[derive(Debug)]
@@ -218,6 +221,12 @@ impl Tracker {
     /// Whether a message of this type was seen in the clear, from either side.
     pub(super) const fn has_message(&self, handshake_type: HandshakeType) -> bool {
         handshake_type.0 < 64 && self.messages >> handshake_type.0 & 1 == 1
+    }
+
+    /// Whether the client said that it would show a certificate after the handshake (RFC 8446 §4.2.6).
+    pub(super) fn offers_later_authentication(&self) -> bool {
+        let hello = self.client_hello.as_ref();
+        hello.is_some_and(|hello| hello.post_handshake_auth)
     }
 
     /// Up to TLS 1.2: whether both Finished were seen.
@@ -597,7 +606,11 @@ impl Tracker {
                     .filter(move |sighting| sighting.side == side)
                     .count()
             };
-            from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER
+            if self.offers_later_authentication() {
+                after.len() >= MAX_LATER_AUTHENTICATION
+            } else {
+                from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER
+            }
         }
     }
 

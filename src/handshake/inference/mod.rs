@@ -13,6 +13,7 @@
 mod early_data;
 mod evidence;
 mod flight;
+mod post_handshake;
 mod rules;
 
 use crate::event::{ClientCertificate, EarlyData, Outcome, Side};
@@ -94,6 +95,14 @@ pub(super) fn judge(tracker: &Tracker, end: Option<End>) -> Option<Judgement> {
     })
 }
 
+/// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
+pub(super) fn is_refused_later(tracker: &Tracker) -> bool {
+    tracker.offers_later_authentication()
+        && Evidence::new(tracker, None)
+            .later_answer()
+            .is_some_and(|answer| answer.is_refused)
+}
+
 /// What the shape of the flights tells beside the outcome.
 pub(super) struct Shape {
     pub(super) client_certificate: ClientCertificate,
@@ -113,9 +122,12 @@ pub(super) fn shape(tracker: &Tracker) -> Shape {
     let evidence = Evidence::new(tracker, None);
     let has_gap = tracker.peers.iter().any(|peer| peer.gap_bytes > 0);
     let requested = evidence.server.requests_certificate;
+    let later_answer = evidence.later_answer();
     let client_certificate = match evidence.flight {
         _ if has_gap => ClientCertificate::Unknown,
-        Flight::NoCertificate => ClientCertificate::NotRequested,
+        Flight::NoCertificate => {
+            later_answer.map_or(ClientCertificate::NotRequested, |answer| answer.certificate)
+        }
         Flight::EmptyCertificate => ClientCertificate::Absent,
         Flight::Certificate => ClientCertificate::Presented,
         _ if evidence.psk || requested == Some(false) => ClientCertificate::NotRequested,
