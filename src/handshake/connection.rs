@@ -135,6 +135,12 @@ impl Connection {
         self.tracker.is_decided()
     }
 
+    /// Whether the handshake has completed and is in use: if nothing more comes, nothing is wrong.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.tracker.is_settled()
+    }
+
     /// Whether the connection was reset, so that what is still under way will come soon or not at all.
     #[must_use]
     pub fn is_closing(&self) -> bool {

@@ -43,6 +43,12 @@ impl Decrypted {
         self.is_closed == [false; 2]
     }
 
+    /// Whether the server has answered data of the client; `None` if that cannot be told.
+    pub(super) fn is_in_use(&self) -> Option<bool> {
+        let [_, server_data] = self.application_data;
+        self.has_read_all().then_some(server_data.is_some())
+    }
+
     /// Whether nothing that comes can change the verdict; `None` if that cannot be told.
     pub(super) fn is_decided(&self) -> Option<bool> {
         let [_, server_data] = self.application_data;

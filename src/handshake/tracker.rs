@@ -139,6 +139,8 @@ pub(super) struct Tracker {
     pub(super) judgement: Option<Judgement>,
     /// What opened records of TLS 1.3 told; `None` if there are no keys.
     pub(super) decrypted: Option<Box<Decrypted>>,
+    /// Up to TLS 1.2: encrypted records for which there are keys.
+    pub(super) keyed_records: u32,
     /// Length of the ClientHello, as a measure of what its lists take.
     hello_length: usize,
     is_decided: bool,
@@ -169,6 +171,7 @@ impl Tracker {
             last_sender: None,
             judgement: None,
             decrypted: None,
+            keyed_records: 0,
             hello_length: 0,
             is_decided: false,
         }
@@ -176,6 +179,17 @@ impl Tracker {
 
     pub(super) const fn is_decided(&self) -> bool {
         self.is_decided
+    }
+
+    /// Whether the handshake has completed and is in use, although more might be learned from what follows.
+    pub(super) fn is_settled(&self) -> bool {
+        if !self.is_tls13() {
+            return exchange::is_in_use(self);
+        }
+        match self.decrypted.as_ref().and_then(|d| d.is_in_use()) {
+            Some(is_in_use) => is_in_use,
+            None => self.judgement.as_ref().is_some_and(|j| self.is_in_use(j)),
+        }
     }
 
     /// Whether a side has closed, so that the rest will come soon or not at all.
@@ -422,7 +436,10 @@ impl Tracker {
                 }
                 self.sight(sender, Sight::Record(record.length), start.time);
             }
-        } else if record.content_type == ContentType::ApplicationData {
+            return self.progress(sender);
+        }
+        self.keyed_records = self.keyed_records.saturating_add(record.has_key.into());
+        if record.content_type == ContentType::ApplicationData {
             if self.server_hello.is_none() && self.client == Some(sender) {
                 self.early_records = self.early_records.saturating_add(1);
             }
@@ -583,7 +600,7 @@ impl Tracker {
         self.is_decided |= if self.is_tls13() {
             self.is_decided_tls13()
         } else {
-            exchange::is_in_use(self)
+            exchange::is_in_use(self) && !exchange::expects_alerts(self)
         };
     }
 
@@ -595,23 +612,26 @@ impl Tracker {
         let Some(judgement) = &self.judgement else {
             return self.sightings.len() >= MAX_SIGHTINGS;
         };
-        judgement.is_success() && {
-            let after = self
-                .sightings
-                .get(judgement.flight_end..)
-                .unwrap_or_default();
-            let from = |side| {
-                after
-                    .iter()
-                    .filter(move |sighting| sighting.side == side)
-                    .count()
-            };
-            if self.offers_later_authentication() {
-                after.len() >= MAX_LATER_AUTHENTICATION
-            } else {
-                from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER
-            }
-        }
+        let may_be_asked_later = self.offers_later_authentication()
+            && self.after(judgement).len() < MAX_LATER_AUTHENTICATION;
+        self.is_in_use(judgement) && !may_be_asked_later
+    }
+
+    /// Whether a completed TLS 1.3 handshake is followed by the client's data, or much of the server's.
+    fn is_in_use(&self, judgement: &Judgement) -> bool {
+        let from = |side| {
+            let after = self.after(judgement).iter();
+            after.filter(move |sighting| sighting.side == side).count()
+        };
+        judgement.is_success()
+            && (from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER)
+    }
+
+    /// What came after the client's Finished.
+    fn after(&self, judgement: &Judgement) -> &[Sighting] {
+        self.sightings
+            .get(judgement.flight_end..)
+            .unwrap_or_default()
     }
 
     pub(super) fn note(&mut self, sender: Direction, letter: char) {

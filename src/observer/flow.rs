@@ -90,6 +90,14 @@ impl Flow {
         }
     }
 
+    /// Whether the handshake under way has completed and is in use, so that silence is no time-out.
+    pub(super) fn is_settled(&self) -> bool {
+        match &self.stage {
+            Stage::Handshake(open) => open.connection.is_settled(),
+            Stage::Watching | Stage::Done => false,
+        }
+    }
+
     /// Whether it has ended and nothing is waited for: the key is all that is still of use.
     pub(super) const fn is_over(&self) -> bool {
         self.is_closed && !matches!(self.stage, Stage::Handshake(_))

@@ -207,7 +207,8 @@ impl Shard {
         output: &mut Output<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
-            let has_expired = self.flows.is_expired(index, at.time);
+            let has_expired =
+                self.flows.is_expired(index, at.time) && !self.settle(index, at.time, output);
             let flow = self.flows.get_mut(index)?;
             let direction = direction(goes_up, flow.first_went_up);
             let end = match () {
@@ -263,10 +264,26 @@ impl Shard {
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
         while let Some(index) = self.flows.expired(now) {
+            if self.settle(index, now, output) {
+                continue;
+            }
             self.stats.connections_timed_out += 1;
             self.remove(index, End::Silence, output);
         }
         self.closed.expire(now);
+    }
+
+    /// Concludes a handshake that silence does not put in question; false if it does.
+    fn settle(&mut self, index: FlowIndex, now: Timestamp, output: &mut Output<'_>) -> bool {
+        let is_settled = self
+            .flows
+            .get_mut(index)
+            .is_some_and(|flow| flow.is_settled());
+        if is_settled {
+            self.conclude(index, End::Decided, output);
+            self.flows.touch(index, Lifetime::Established, now);
+        }
+        is_settled
     }
 
     fn finish(&mut self, output: &mut Output<'_>) {

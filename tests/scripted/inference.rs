@@ -574,3 +574,11 @@ fn a1_data_that_is_no_answer_to_a_request_stays_data() {
     let event = full(&[FLIGHT, ASKED_LATER, NO_CERTIFICATE, goodbye]);
     assert_eq!(verdict(&event), "success P5");
 }
+
+#[test]
+fn a_handshake_in_use_is_told_when_it_falls_silent_and_has_not_ended() {
+    let data = &[Sends(SERVER, 400), Waits(11_000), Sends(CLIENT, 100)];
+    let event = later(&[data, &[Sends(SERVER, 19), Closes(SERVER)]]);
+    assert_eq!(verdict(&event), "success P5");
+    assert_eq!(event.closed_by, None);
+}
