@@ -22,6 +22,18 @@ pub enum KeyUse {
     Unsupported,
 }
 
+impl KeyUse {
+    /// Why a verdict is inferred although there were keys.
+    pub(super) const fn complaint(self) -> Option<&'static str> {
+        match self {
+            Self::Fits => None,
+            Self::Missing => Some("no secret given belongs to this connection"),
+            Self::Wrong => Some("the secret given does not open this connection"),
+            Self::Unsupported => Some("decryption is not supported for this cipher suite"),
+        }
+    }
+}
+
 /// What an encrypted record turned out to carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {

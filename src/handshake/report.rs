@@ -19,6 +19,7 @@ use crate::tls::{
 use super::cause::{self, Failure};
 use super::connection::{Close, Connection, End};
 use super::decrypted;
+use super::decryption::KeyUse;
 use super::exchange::{self, Conclusion};
 use super::inference::{self, Cause, Judgement, Shape, Verdict};
 use super::timing::{RoundTrips, application_data, timing};
@@ -62,11 +63,17 @@ impl Connection {
         config: &ReportConfig,
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
+        let key_use = self.key_use();
         let tracker = self.tracker_mut();
         if !tracker.has_hello() {
             return None;
         }
         let mut event = Reporter::new(tracker, end, origin, config, chains).report();
+        if let Some(inference) = &mut event.inference {
+            inference
+                .observations
+                .extend(key_use.and_then(KeyUse::complaint));
+        }
         event.tls.history = std::mem::take(&mut tracker.history);
         if let Some(hello) = tracker.client_hello.take() {
             give_offer(&mut event.tls, *hello);
