@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::time::Timestamp;
+
 use super::keylog::{ClientRandom, KeyLog, KeyLogCounts, Label, Secret};
 
 /// The secrets of a run, as one worker sees them.
@@ -77,6 +79,18 @@ impl Keys {
         log.unwrap_or_else(PoisonError::into_inner)
             .find(random, label, self.0.turn.load(Ordering::Relaxed))
             .cloned()
+    }
+
+    /// Notes that a connection ended; see [`KeyLog::retire`].
+    pub fn retire(&self, random: &ClientRandom, at: Timestamp) {
+        self.change(|log| log.retire(random, at));
+    }
+
+    /// Wipes secrets that are of no more use; see [`KeyLog::expire`].
+    pub fn expire(&self, now: Timestamp) {
+        if self.has_secrets() {
+            self.change(|log| log.expire(now));
+        }
     }
 
     /// What the lines of key logs came to.

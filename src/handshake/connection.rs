@@ -185,6 +185,14 @@ impl Connection {
         self.decryption.key_use()
     }
 
+    /// Lets the secrets of this connection be wiped, some time after its last packet; to be called before the report.
+    pub fn retire_secrets(&self) {
+        if let (Some(_), Some(hello)) = (self.key_use(), &self.tracker.client_hello) {
+            let at = self.tracker.last.time;
+            self.decryption.keys().retire(&hello.random, at);
+        }
+    }
+
     /// Messages that were too long to be put together.
     pub fn take_discarded_messages(&mut self) -> u64 {
         self.streams

@@ -100,6 +100,10 @@ impl Decryption {
         self.key_use
     }
 
+    pub(super) const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Bytes held of records and messages under way.
     pub(super) fn held(&self) -> usize {
         let streams = self.open.iter().flat_map(|open| &open.streams);

@@ -79,6 +79,7 @@ impl ShardSet {
         for shard in &mut self.shards {
             shard.handle_timeout(now, &mut Output { chains, events });
         }
+        self.keys.expire(now);
     }
 
     pub(crate) fn finish(&mut self, chains: &mut ChainCache, events: &mut VecDeque<Handshake>) {
@@ -314,6 +315,9 @@ impl Shard {
         };
         flow.release(&mut self.budget);
         self.message_bytes -= open.held;
+        if self.config.wipes_secrets {
+            open.connection.retire_secrets();
+        }
         let origin = origin(key, flow, &mut open);
         let event = open
             .connection
