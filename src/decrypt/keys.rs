@@ -28,6 +28,7 @@ struct View {
 struct Shared {
     log: RwLock<KeyLog>,
     has_secrets: AtomicBool,
+    is_growing: AtomicBool,
 }
 
 impl Keys {
@@ -38,6 +39,20 @@ impl Keys {
             shared: Arc::clone(&self.0.shared),
             turn: AtomicU64::new(0),
         }))
+    }
+
+    /// Notes that more secrets will come while the run goes on, for as long as it goes on.
+    ///
+    /// Records that come before their secret then wait for it, within a bound,
+    /// and secrets are wiped some time after their connection has ended.
+    pub fn expect_more(&self) {
+        self.0.shared.is_growing.store(true, Ordering::Release);
+    }
+
+    /// Whether more secrets are expected; see [`Keys::expect_more`].
+    #[must_use]
+    pub fn is_growing(&self) -> bool {
+        self.0.shared.is_growing.load(Ordering::Acquire)
     }
 
     /// Begins the next turn: once for each batch of packets.

@@ -52,6 +52,7 @@ mod padding;
 mod report;
 mod timing;
 mod tracker;
+mod waiting;
 
 pub use connection::{Close, Connection, End};
 pub use decryption::KeyUse;

@@ -63,6 +63,7 @@ impl Connection {
         config: &ReportConfig,
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
+        self.conclude_decryption();
         let key_use = self.key_use();
         let tracker = self.tracker_mut();
         if !tracker.has_hello() {

@@ -132,6 +132,8 @@ pub(super) struct Tracker {
     pub(super) early_records: u32,
     pub(super) renegotiation: bool,
     pub(super) history: String,
+    /// Where in the history the encrypted records begin that wait for their secret.
+    pub(super) history_mark: Option<usize>,
     pub(super) is_truncated: bool,
     /// Who sent the last byte that was new.
     pub(super) last_sender: Option<Direction>,
@@ -167,6 +169,7 @@ impl Tracker {
             early_records: 0,
             renegotiation: false,
             history: String::with_capacity(16), // a full handshake of TLS 1.2
+            history_mark: None,
             is_truncated: false,
             last_sender: None,
             judgement: None,

@@ -39,9 +39,6 @@ pub struct Config {
     pub max_flows: usize,
     /// Secrets that the user gave, to which those in captures are added.
     pub keys: Keys,
-    /// Whether secrets are wiped some time after their connection has ended: right for a process that goes on for
-    /// months, wrong for captures of one connection whose clocks differ.
-    pub wipes_secrets: bool,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -67,7 +64,6 @@ impl Default for Config {
             handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
-            wipes_secrets: false,
         }
     }
 }

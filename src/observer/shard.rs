@@ -282,7 +282,13 @@ impl Shard {
             .is_some_and(|flow| flow.is_settled());
         if is_settled {
             self.conclude(index, End::Decided, output);
-            self.flows.touch(index, Lifetime::Established, now);
+            if self
+                .flows
+                .get_mut(index)
+                .is_some_and(|flow| !flow.is_over())
+            {
+                self.flows.touch(index, Lifetime::Established, now);
+            }
         }
         is_settled
     }
@@ -315,7 +321,7 @@ impl Shard {
         };
         flow.release(&mut self.budget);
         self.message_bytes -= open.held;
-        if self.config.wipes_secrets {
+        if self.config.keys.is_growing() {
             open.connection.retire_secrets();
         }
         let origin = origin(key, flow, &mut open);
