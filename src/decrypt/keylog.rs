@@ -205,10 +205,11 @@ impl KeyLog {
 
     /// Wipes the secrets of connections that had ended [`GRACE`] before `now`.
     pub fn expire(&mut self, now: Timestamp) {
-        while let Some((_, random)) = self
-            .retired
-            .pop_front_if(|(at, _)| at.saturating_add(GRACE) <= now)
-        {
+        while let Some((at, random)) = self.retired.front().copied() {
+            if at.saturating_add(GRACE) > now {
+                return;
+            }
+            self.retired.pop_front();
             self.remove(&random);
         }
     }
