@@ -51,9 +51,12 @@ mod inference;
 mod judge;
 mod padding;
 mod report;
+mod timing;
 mod tracker;
+mod waiting;
 
 pub use connection::{Close, Connection, End};
 pub use decryption::KeyUse;
 pub(crate) use judge::Judge;
 pub use report::{Origin, ReportConfig};
+pub use timing::RoundTrips;
