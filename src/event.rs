@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, OcspStaple};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 use crate::tls::{
@@ -462,6 +462,8 @@ pub struct TlsFacts {
     pub certificate_authorities: Option<Vec<String>>,
     /// Whether the server stapled an OCSP response in the clear.
     pub ocsp_stapled: bool,
+    /// What that response says, where it can be read.
+    pub ocsp_staple: Option<OcspStaple>,
     /// How many signed certificate timestamps the server sent in a ServerHello extension.
     pub signed_certificate_timestamps: usize,
     /// Whether the handshake completed and the connection closed before any application data.

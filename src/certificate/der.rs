@@ -121,6 +121,14 @@ fn push_arc(text: &mut String, arc: u128) {
     }
 }
 
+/// An INTEGER's contents as hexadecimal, less leading zeros; `00` if it is zero.
+pub(super) fn integer_hex(integer: &[u8]) -> String {
+    match integer.iter().position(|&octet| octet != 0) {
+        Some(start) => hex(integer.get(start..).unwrap_or_default()),
+        None => "00".to_owned(),
+    }
+}
+
 /// Lower-case hexadecimal without separators.
 pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -23,6 +23,7 @@ mod hostname;
 mod issuers;
 mod judge;
 mod name;
+mod ocsp;
 mod parse;
 mod path;
 mod signature;
@@ -41,6 +42,7 @@ pub use cache::{ChainCache, MAX_CHAIN_LENGTH};
 pub use finding::{NearExpiry, findings};
 pub use judge::{ChainJudge, Judgement};
 pub use name::distinguished_name;
+pub use ocsp::{OcspStaple, OcspStatus};
 pub use parse::MAX_NAMES;
 pub use trust::{TrustOrigin, TrustStore};
 

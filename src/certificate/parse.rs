@@ -32,7 +32,7 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
         common_name: name::common_name(subject),
         issuer: names(issuer)?,
         issuer_common_name: name::common_name(issuer),
-        serial: serial(certificate.raw_serial()),
+        serial: der::integer_hex(certificate.raw_serial()),
         not_before: certificate.validity().not_before.timestamp(),
         not_after: certificate.validity().not_after.timestamp(),
         dns_names: Vec::new(),
@@ -87,13 +87,6 @@ fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
             X509Error::NomError(_) => "malformed structure".to_owned(),
             other => other.to_string(),
         }),
-    }
-}
-
-fn serial(integer: &[u8]) -> String {
-    match integer.iter().position(|&octet| octet != 0) {
-        Some(start) => der::hex(integer.get(start..).unwrap_or_default()),
-        None => "00".to_owned(),
     }
 }
 

@@ -177,7 +177,10 @@ pub(super) fn explain(findings: &[Finding], side: Side) -> Option<&Finding> {
 const fn explains(error_type: ErrorType) -> bool {
     matches!(
         error_type,
-        ErrorType::CertExpired | ErrorType::CertNotYetValid | ErrorType::HostnameMismatch
+        ErrorType::CertExpired
+            | ErrorType::CertNotYetValid
+            | ErrorType::CertRevoked
+            | ErrorType::HostnameMismatch
     )
 }
 

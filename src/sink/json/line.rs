@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use super::value::{
     CodePoint, Codes, Each, Hex, Identifier, Milliseconds, OneOf, Text, Time, days_until, is_unset,
 };
-use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
+use crate::certificate::{Certificate, CertificateFacts, CertificateTime, OcspStatus};
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
@@ -294,6 +294,9 @@ struct TlsLine<'a> {
     /// `true` if the server stapled an OCSP response in the clear; absent otherwise.
     #[serde(skip_serializing_if = "is_unset")]
     ocsp_stapled: bool,
+    /// What that response says of the certificate; absent where there is none that can be read. Its signature is not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ocsp_status: Option<OneOf<OcspStatus>>,
     /// How many signed certificate timestamps a ServerHello extension held; absent if none.
     #[serde(skip_serializing_if = "is_unset")]
     signed_certificate_timestamps: usize,
@@ -337,6 +340,7 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             history: &tls.history,
             certificate_authorities: tls.certificate_authorities.as_deref(),
             ocsp_stapled: tls.ocsp_stapled,
+            ocsp_status: tls.ocsp_staple.as_ref().map(|staple| OneOf(staple.status)),
             signed_certificate_timestamps: tls.signed_certificate_timestamps,
             renegotiation: tls.renegotiation,
         }

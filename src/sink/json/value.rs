@@ -10,6 +10,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use crate::certificate::OcspStatus;
 use crate::event::{
     ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NoteKind, Outcome,
     Protocol, Resumption, Side, Transport,
@@ -86,6 +87,19 @@ impl Word for ErrorType {
 
     fn words() -> Vec<&'static str> {
         Self::ALL.iter().map(|error| error.as_str()).collect()
+    }
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Word for OcspStatus {
+    const SET: &'static str = "OcspStatus";
+
+    fn words() -> Vec<&'static str> {
+        let all = [Self::Good, Self::Revoked(0), Self::Unknown];
+        all.map(Self::as_str).into()
     }
 
     fn word(self) -> &'static str {
