@@ -156,6 +156,7 @@ fn run_shared(
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
+        stats += judge.stats();
         Ok(Summary { stats, error })
     })
 }

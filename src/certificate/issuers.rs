@@ -20,6 +20,8 @@ const MAX_BYTES: usize = 4096;
 pub(super) struct Issuers {
     by_subject: HashMap<String, Vec<Arc<Certificate>>>,
     oldest: VecDeque<String>,
+    /// Names that made room.
+    pub(super) forgotten: u64,
 }
 
 impl Issuers {
@@ -56,6 +58,7 @@ impl Issuers {
                     && let Some(oldest) = self.oldest.pop_front()
                 {
                     self.by_subject.remove(&oldest);
+                    self.forgotten += 1;
                 }
                 self.oldest.push_back(subject.to_owned());
                 self.by_subject
@@ -110,6 +113,7 @@ mod tests {
         }
         assert_eq!(issuers.by_subject.len(), MAX_NAMES);
         assert_eq!(issuers.named("CN=many").len(), 0);
+        assert_eq!(issuers.forgotten, 1);
         assert_eq!(issuers.named("CN=0").len(), 1);
     }
 }

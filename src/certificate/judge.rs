@@ -12,6 +12,7 @@ use super::path::{self, Verdict, Walk, WalkEnd};
 use super::trust::{TrustOrigin, TrustStore};
 use super::{Certificate, flaws};
 use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, Side};
+use crate::stats::Stats;
 use crate::time::Timestamp;
 
 /// Judges chains, and remembers what it found.
@@ -24,6 +25,7 @@ pub struct ChainJudge {
     hasher: RandomState,
     known: Generations<Arc<Judgement>>,
     issuers: Issuers,
+    judged: u64,
 }
 
 /// What was found of a chain, beside dates and names.
@@ -85,6 +87,7 @@ impl ChainJudge {
             hasher: RandomState::default(),
             known: Generations::default(),
             issuers: Issuers::default(),
+            judged: 0,
         }
     }
 
@@ -120,6 +123,7 @@ impl ChainJudge {
             return known;
         }
         let judgement = Arc::new(self.judge_anew(chain, side, at));
+        self.judged += 1;
         let bytes = chain.iter().map(|certificate| size(certificate)).sum();
         self.known.insert(hash, Arc::clone(&judgement), bytes);
         judgement
@@ -130,6 +134,15 @@ impl ChainJudge {
         if self.trust.is_some() {
             self.issuers.learn(chain);
         }
+    }
+
+    /// What was judged, and what a bound discarded.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        stats.chains_judged = self.judged;
+        stats.issuers_forgotten = self.issuers.forgotten;
+        stats
     }
 
     fn judge_anew(&self, chain: &CertificateChain, side: Side, at: i64) -> Judgement {

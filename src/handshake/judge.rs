@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::certificate::{ChainJudge, TrustStore};
 use crate::event::{Handshake, Side};
+use crate::stats::Stats;
 
 use super::cause;
 
@@ -21,6 +22,11 @@ impl Judge {
         Self {
             chains: ChainJudge::new(trust),
         }
+    }
+
+    /// What was judged, and what a bound discarded.
+    pub(crate) fn stats(&self) -> Stats {
+        self.chains.stats()
     }
 
     /// Judges the chains of both sides, and says of a refusal what they explain of it.

@@ -188,6 +188,7 @@ impl Observer {
     pub fn stats(&self) -> Stats {
         let mut stats = self.router.stats();
         stats += self.shards.stats();
+        stats += self.judge.stats();
         stats
     }
 }

@@ -222,13 +222,11 @@ impl<W: Write> SummarySink<W> {
             .map(|(identity, client)| client_row(identity, client, judged_at))
             .collect();
         if others > 0 {
-            let mut row = <[String; 5]>::default();
-            (row[0], row[3]) = ("others".into(), counted(others, "handshake"));
-            rows.push(row);
+            rows.push(["others".into(), counted(others, "handshake"), String::new()]);
         }
         self.write_part(
             "Clients by certificate, where the server asked for one",
-            [Align::Left; 5],
+            [Align::Left; 3],
             &rows,
         )
     }
@@ -357,38 +355,40 @@ fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
     ]
 }
 
-/// Who, by whom, until when, how often, and why it was refused.
-fn client_row(identity: &Identity, client: &Client, judged_at: Timestamp) -> [String; 5] {
-    let (name, issuer) = match identity {
-        Identity::Shown { name, issuer, .. } => (
-            printable(name).into_owned(),
-            format!("by {}", printable(issuer)),
-        ),
-        Identity::Unreadable => ("unreadable certificate".to_owned(), String::new()),
-        Identity::Encrypted => ("certificate not visible".to_owned(), String::new()),
-        Identity::Absent => ("no certificate".to_owned(), String::new()),
-        Identity::NoAnswer => ("no answer seen".to_owned(), String::new()),
+/// Who, how often, and what became of it: why it was refused, and whose certificate it has until when.
+fn client_row(identity: &Identity, client: &Client, judged_at: Timestamp) -> [String; 3] {
+    let name = match identity {
+        Identity::Shown { name, .. } => &printable(name),
+        Identity::Unreadable => "unreadable certificate",
+        Identity::Encrypted => "certificate not visible",
+        Identity::Absent => "no certificate",
+        Identity::NoAnswer => "no answer seen",
     };
-    let expires = client
-        .not_after
-        .map(|not_after| expiry(not_after, judged_at));
     let causes: Vec<_> = client
         .causes()
         .iter()
         .take(CAUSES)
         .map(|(cause, count)| format!("{cause} {count}"))
         .collect();
-    let refused = match causes.as_slice() {
-        [] => String::new(),
-        causes => format!("refused {}: {}", times(client.refused), causes.join(", ")),
-    };
-    [
-        name,
-        issuer,
-        expires.unwrap_or_default(),
-        counted(client.handshakes, "handshake"),
-        refused,
-    ]
+    let mut notes = Vec::new();
+    if !causes.is_empty() {
+        notes.push(format!(
+            "refused {}: {}",
+            times(client.refused),
+            causes.join(", ")
+        ));
+    }
+    if let (Identity::Shown { issuer, .. }, Some(not_after)) = (identity, client.not_after) {
+        let (issuer, ends) = (printable(issuer), expiry(not_after, judged_at));
+        let ends = if ends.starts_with("in ") {
+            format!("expires {ends}")
+        } else {
+            ends
+        };
+        notes.push(format!("by {issuer}, {ends}"));
+    }
+    let handshakes = counted(client.handshakes, "handshake");
+    [name.to_owned(), handshakes, notes.join("; ")]
 }
 
 /// A row for each count above zero, the highest first: class, side, count.
@@ -489,7 +489,7 @@ Latency of completed handshakes, in ms
   TLS 1.3           3  5.90  5.90  5.90  5.90
 
 Clients by certificate, where the server asked for one
-  unreadable certificate      1 handshake
+  unreadable certificate  1 handshake
 
 Certificates by expiry, as of 2026-03-01 12:00:00 UTC
   in 12.5 days  server  example.org  by Example CA  shown once
