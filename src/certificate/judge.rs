@@ -139,10 +139,11 @@ impl ChainJudge {
     /// What was judged, and what a bound discarded.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats::default();
-        stats.chains_judged = self.judged;
-        stats.issuers_forgotten = self.issuers.forgotten;
-        stats
+        Stats {
+            chains_judged: self.judged,
+            issuers_forgotten: self.issuers.forgotten,
+            ..Stats::default()
+        }
     }
 
     fn judge_anew(&self, chain: &CertificateChain, side: Side, at: i64) -> Judgement {

@@ -52,7 +52,7 @@ impl Case {
     fn new(name: &'static str, root: &Ca, chain: Vec<Der>) -> Self {
         Self {
             name,
-            roots: vec![root.der.clone()],
+            roots: vec![root.der()],
             chain,
             before: Vec::new(),
             side: Side::Server,
@@ -183,7 +183,7 @@ fn chains_that_lead_to_a_root_or_do_not() {
     let issuing = root.ca("Issuing");
     let rogue = making::root("Rogue");
     let namesake = making::root("Root");
-    let chain = |leaf: Der| vec![leaf, issuing.der.clone()];
+    let chain = |leaf: Der| vec![leaf, issuing.der()];
     let places_issuer = CustomExtension::from_oid_content(
         &[1, 3, 6, 1, 5, 5, 7, 1, 1],
         b"\x30\x15\x30\x13\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x07http://".to_vec(),
@@ -198,7 +198,7 @@ fn chains_that_lead_to_a_root_or_do_not() {
             &[20],
             "",
         ),
-        Case::new("untrusted, root shown", &root, vec![rogue.leaf(), rogue.der.clone()])
+        Case::new("untrusted, root shown", &root, vec![rogue.leaf(), rogue.der()])
             .says(
                 &["untrusted_ca: ends at `CN=Rogue`, which is not trusted"],
                 &[19],
@@ -207,7 +207,7 @@ fn chains_that_lead_to_a_root_or_do_not() {
             .noting(&[
                 "superfluous_certificate: certificate 2 of 2 is a root, which need not be sent",
             ]),
-        Case::new("root of the same name", &root, vec![namesake.leaf(), namesake.der.clone()])
+        Case::new("root of the same name", &root, vec![namesake.leaf(), namesake.der()])
             .says(
                 &[
                     "untrusted_ca: ends at `CN=Root`, which has the name of a trusted root and another key",
@@ -246,7 +246,7 @@ fn chains_that_lead_to_a_root_or_do_not() {
             ..Case::new("self-signed and trusted", &root, vec![own])
         },
         Case {
-            roots: vec![issuing.der.clone()],
+            roots: vec![issuing.der()],
             ..Case::new("an issuer that is trusted, but no root", &root, vec![issuing.leaf()]).says(
                 &[],
                 &[2],
@@ -264,7 +264,7 @@ fn dates() {
     let old_root = root_with("Old Root", |params| {
         params.not_after = date_time_ymd(2026, 2, 1)
     });
-    let chain = |leaf: Der| vec![leaf, issuing.der.clone()];
+    let chain = |leaf: Der| vec![leaf, issuing.der()];
     let ends = |year, month, day| {
         issuing.leaf_with(|params| params.not_after = date_time_ymd(year, month, day))
     };
@@ -282,12 +282,7 @@ fn dates() {
             &[9],
             "",
         ),
-        Case::new(
-            "expired intermediate",
-            &root,
-            vec![old.leaf(), old.der.clone()],
-        )
-        .says(
+        Case::new("expired intermediate", &root, vec![old.leaf(), old.der()]).says(
             &["cert_expired: certificate 2 of 2 expired 28.5 days before this handshake"],
             &[10],
             "",
@@ -332,7 +327,7 @@ fn an_expired_certificate_beside_the_way_is_no_fault() {
     let crossed = crossed
         .signed_by(new_root.issuer.key(), &old_root.issuer)
         .unwrap();
-    let chain = vec![issuing.leaf(), issuing.der.clone(), crossed.der().to_vec()];
+    let chain = vec![issuing.leaf(), issuing.der(), crossed.der().to_vec()];
     check(&[Case::new("cross-signed", &new_root, chain)]);
 }
 
@@ -341,7 +336,7 @@ fn signatures_purposes_and_constraints() {
     let root = root("Root");
     let issuing = root.ca("Issuing");
     let good = issuing.leaf();
-    let chain = |leaf: Der| vec![leaf, issuing.der.clone()];
+    let chain = |leaf: Der| vec![leaf, issuing.der()];
     let not_a_ca = root.ca_with("Impostor", |params| {
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -385,7 +380,7 @@ fn signatures_purposes_and_constraints() {
             &[20],
             "openssl finds no key for it, and says that it has no issuer",
         ),
-        Case::new("issuer is no CA", &root, vec![not_a_ca.leaf(), not_a_ca.der.clone()]).says(
+        Case::new("issuer is no CA", &root, vec![not_a_ca.leaf(), not_a_ca.der()]).says(
             &["bad_certificate: an issuer in the chain is not a CA"],
             &[79, 26, 32],
             "",
@@ -393,7 +388,7 @@ fn signatures_purposes_and_constraints() {
         Case::new(
             "path too long",
             &root,
-            vec![below_short.leaf(), below_short.der.clone(), short.der.clone()],
+            vec![below_short.leaf(), below_short.der(), short.der()],
         )
         .says(
             &[
@@ -402,7 +397,7 @@ fn signatures_purposes_and_constraints() {
             &[25],
             "",
         ),
-        Case::new("name not permitted", &root, vec![elsewhere.leaf(), elsewhere.der.clone()]).says(
+        Case::new("name not permitted", &root, vec![elsewhere.leaf(), elsewhere.der()]).says(
             &[
                 "bad_certificate: an issuer in the chain may not issue for these names (name constraints)",
             ],
@@ -583,7 +578,7 @@ fn weak_and_unknown_algorithms() {
 fn no_mutation_of_a_chain_panics() {
     let root = root("Root");
     let issuing = root.ca("Issuing");
-    let chain = [issuing.leaf(), issuing.der.clone(), root.der.clone()];
+    let chain = [issuing.leaf(), issuing.der(), root.der()];
     let mut store = TrustStore::new(TrustOrigin::Given);
     store.add(&root.der).unwrap();
     let mut judge = ChainJudge::new(Some(Arc::new(store)));

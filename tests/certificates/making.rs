@@ -47,6 +47,11 @@ pub(crate) fn root(name: &str) -> Ca {
 }
 
 impl Ca {
+    /// Its certificate.
+    pub(crate) fn der(&self) -> Der {
+        self.der.clone()
+    }
+
     /// A CA below this one.
     pub(crate) fn ca_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = ca_params(name, change);
@@ -143,6 +148,10 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
 }
 
 /// Whether openssl is installed; says so where it is not.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that is skipped must be seen to be"
+)]
 pub(crate) fn has_openssl() -> bool {
     let found = Command::new("openssl").arg("version").output().is_ok();
     if !found {

@@ -45,9 +45,10 @@ fn hierarchy() -> [Vec<u8>; 3] {
 fn trusting(root: &[u8]) -> Config {
     let mut store = TrustStore::new(TrustOrigin::System);
     store.add(root).unwrap();
-    let mut config = Config::default();
-    config.trust = Some(Arc::new(store));
-    config
+    Config {
+        trust: Some(Arc::new(store)),
+        ..Config::default()
+    }
 }
 
 /// Plays connections to servers that show these chains, and say what follows; the client refuses each with `bad_certificate`.

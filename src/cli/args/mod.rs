@@ -60,6 +60,7 @@ Exit status:
      reported first.";
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub(in crate::cli) enum Command {
     /// Read packet captures and report the handshakes in them
     ///
