@@ -242,10 +242,10 @@ mod tests {
         let text = "color = 'never'\n[read]\nformat = \"json\"\nnear-expiry = 14\nfailures-only = true\nhandshake-timeout = 2.5";
         let (color, read) = parsed(text, &[]);
         assert_eq!(
-            (color, read.format, read.judgement.near_expiry),
+            (color, read.common.format, read.judgement.near_expiry),
             (Color::Never, Format::Json, 14)
         );
-        assert!(read.failures_only);
+        assert!(read.common.failures_only);
         assert_eq!(read.judgement.handshake_timeout.as_millis(), 2_500);
 
         let flags = [
@@ -257,10 +257,10 @@ mod tests {
         ];
         let (color, read) = parsed(text, &flags);
         assert_eq!(
-            (color, read.format, read.judgement.near_expiry),
+            (color, read.common.format, read.judgement.near_expiry),
             (Color::Always, Format::Csv, 14)
         );
-        assert!(!read.failures_only);
+        assert!(!read.common.failures_only);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod input;
 mod keylog;
 #[cfg(test)]
 mod manual;
+mod output;
 mod progress;
 mod run;
 
@@ -78,7 +79,7 @@ fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<ExitCode,
     write(&mut text)
         .and_then(|()| io::stdout().write_all(&text))
         .and_then(|()| io::stdout().flush())
-        .or_else(run::closed_pipe_is_success)?;
+        .or_else(output::closed_pipe_is_success)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod common;
 mod judgement;
 mod metrics;
 mod read;
 
+pub(super) use common::{CommonArgs, Format};
 pub(super) use judgement::{At, JudgementArgs};
 pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
-pub(super) use read::{Format, ReadArgs};
+pub(super) use read::ReadArgs;
 
 use read::READ_EXAMPLES;
 
@@ -122,9 +124,14 @@ mod tests {
 
     #[test]
     fn a_flag_of_yes_or_no_can_be_taken_back() {
-        assert!(!read(&[]).unwrap().failures_only);
-        assert!(read(&["--failures-only"]).unwrap().failures_only);
-        assert!(!read(&["--failures-only=false"]).unwrap().failures_only);
+        assert!(!read(&[]).unwrap().common.failures_only);
+        assert!(read(&["--failures-only"]).unwrap().common.failures_only);
+        assert!(
+            !read(&["--failures-only=false"])
+                .unwrap()
+                .common
+                .failures_only
+        );
     }
 
     #[test]
