@@ -1,17 +1,23 @@
 //! Arguments as resolved: what the run needs, with the system asked for what it knows.
 
+#[cfg(feature = "live")]
+use std::collections::HashSet;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
+#[cfg(feature = "live")]
+use tlscope::capture::live::LiveOptions;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::sink::Look;
 use tlscope::sink::otel::{MetricsConfig, Protocol};
 use tlscope::time::Timestamp;
 
+#[cfg(feature = "live")]
+use super::args::LiveArgs;
 use super::args::{
     At, CommonArgs, Format, JudgementArgs, Metrics, MetricsArgs, OtlpProtocol, ReadArgs,
 };
@@ -28,6 +34,18 @@ pub(super) struct ReadConfig {
     pub(super) analysis: Analysis,
     pub(super) output: OutputConfig,
     pub(super) shows_progress: bool,
+}
+
+/// What `tlscope live` does.
+#[cfg(feature = "live")]
+#[derive(Debug)]
+pub(super) struct LiveConfig {
+    /// At least one, none of them twice.
+    pub(super) interfaces: Vec<String>,
+    pub(super) capture: LiveOptions,
+    pub(super) threads: NonZeroUsize,
+    pub(super) analysis: Analysis,
+    pub(super) output: OutputConfig,
 }
 
 /// How packets are made into handshakes.
@@ -61,6 +79,33 @@ impl ReadConfig {
             analysis: Analysis::resolve(&args.common, &args.judgement)?,
             shows_progress: shows_progress(args.common.format),
             filter: args.common.filter.clone(),
+            threads: args.common.threads,
+            output: OutputConfig::resolve(args.common, args.metrics),
+        })
+    }
+}
+
+#[cfg(feature = "live")]
+impl LiveConfig {
+    /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
+    pub(super) fn resolve(mut args: LiveArgs) -> Result<Self, Failure> {
+        let mut interfaces = args.interface;
+        let mut known = HashSet::new();
+        interfaces.retain(|name| known.insert(name.clone()));
+        if interfaces.is_empty() {
+            return Err(Failure::new("no interface is given").hint(
+                "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
+            ));
+        }
+        Ok(Self {
+            interfaces,
+            analysis: Analysis::resolve(&args.common, &args.judgement)?,
+            capture: LiveOptions {
+                filter: args.common.filter.take(),
+                snap_length: args.snaplen,
+                buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+                is_promiscuous: args.promiscuous,
+            },
             threads: args.common.threads,
             output: OutputConfig::resolve(args.common, args.metrics),
         })

@@ -14,8 +14,12 @@ mod config;
 mod failure;
 mod file;
 mod glob;
+#[cfg(feature = "live")]
+mod host;
 mod input;
 mod keylog;
+#[cfg(feature = "live")]
+mod live;
 #[cfg(test)]
 mod manual;
 mod output;
@@ -62,6 +66,8 @@ fn matches(command: clap::Command) -> Args {
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Read(args) => run::read(ReadConfig::resolve(args)?),
+        #[cfg(feature = "live")]
+        Command::Live(args) => live::live(config::LiveConfig::resolve(args)?),
         Command::Schema => print(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
             writeln!(stdout)

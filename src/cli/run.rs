@@ -70,8 +70,26 @@ fn replay(config: &ReadConfig, input: &mut Input, output: &mut Output<'_>) -> Re
 
 impl From<CaptureError> for Failure {
     fn from(error: CaptureError) -> Self {
-        let is_filter = matches!(error, CaptureError::Filter { .. });
-        Self::new(error)
-            .maybe_hint(is_filter.then_some("pcap-filter(7) has the language of filters"))
+        let hint = match &error {
+            CaptureError::Filter { .. } => {
+                Some("pcap-filter(7) has the language of filters".to_owned())
+            }
+            CaptureError::Interface { .. } => {
+                Some("`tlscope interfaces` lists the interfaces".to_owned())
+            }
+            CaptureError::NotPermitted { .. } => Some(how_to_be_permitted()),
+            _ => None,
+        };
+        Self::new(error).maybe_hint(hint)
     }
+}
+
+fn how_to_be_permitted() -> String {
+    let program = std::env::current_exe().ok();
+    let program = program
+        .as_ref()
+        .map_or("tlscope".into(), |path| path.display().to_string());
+    format!(
+        "run it as root, or give the program the capability once: `sudo setcap cap_net_raw+ep {program}`"
+    )
 }

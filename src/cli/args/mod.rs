@@ -6,14 +6,20 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod common;
 mod judgement;
+#[cfg(feature = "live")]
+mod live;
 mod metrics;
 mod read;
 
 pub(super) use common::{CommonArgs, Format};
 pub(super) use judgement::{At, JudgementArgs};
+#[cfg(feature = "live")]
+pub(super) use live::LiveArgs;
 pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
 pub(super) use read::ReadArgs;
 
+#[cfg(feature = "live")]
+use live::LIVE_EXAMPLES;
 use read::READ_EXAMPLES;
 
 /// What holds when nothing else is said; help and manual quote these.
@@ -68,6 +74,15 @@ pub(in crate::cli) enum Command {
     /// packet time, as one.
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
+
+    /// Watch live interfaces and report the handshakes on them
+    ///
+    /// Reports as `read` does, as handshakes are decided, until it is told to stop:
+    /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
+    /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
+    #[cfg(feature = "live")]
+    #[command(after_long_help = LIVE_EXAMPLES)]
+    Live(LiveArgs),
 
     /// Print the JSON Schema of `read --format json`
     Schema,

@@ -1,0 +1,135 @@
+//! `tlscope live`: from interfaces to output, until told to stop.
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use tlscope::capture::live::{LiveCapture, LiveSource};
+use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
+use tlscope::event::Handshake;
+use tlscope::pipeline;
+use tlscope::sink::Sink;
+use tlscope::stats::{Health, Stats};
+use tlscope::time::Timestamp;
+
+use super::config::LiveConfig;
+use super::failure::Failure;
+use super::host::Signals;
+use super::output::{Output, closed_pipe_is_success};
+use super::{keylog, tell, tell_problem};
+
+/// Watches the interfaces, and writes what was asked for.
+pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
+    let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
+    let signals = Signals::listen()
+        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
+    let output = Output::open(&config.output)?;
+    let mut watch = Watch {
+        output,
+        signals: signals.clone(),
+        health: Health::default(),
+    };
+    let mut input = Input(capture.start(signals.stop()).map_err(|error| {
+        Failure::new(format_args!("cannot start a thread to capture: {error}"))
+    })?);
+    let started = Instant::now();
+    let run = pipeline::run(
+        &mut input,
+        config.analysis.observer(),
+        config.threads.get(),
+        &mut watch,
+    );
+    drop(input); // the capture threads end
+    let stats = match run {
+        Ok(summary) => summary.stats,
+        Err(error) => {
+            closed_pipe_is_success(error)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    keylog::warn_of_use(&config.analysis.keys, &stats);
+    watch
+        .output
+        .finish(&stats)
+        .or_else(closed_pipe_is_success)?;
+    watch.output.warn_of_lost_metrics();
+    tell_summary(&watch.health, started);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Packets as the interfaces bring them; what is wrong with them goes to standard error.
+struct Input(LiveSource);
+
+impl PacketSource for Input {
+    fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
+        let more = self.0.next_batch(batch);
+        for problem in self.0.take_problems() {
+            tell_problem(&problem);
+        }
+        more
+    }
+
+    fn meters(&self) -> Option<Meters> {
+        self.0.meters()
+    }
+}
+
+/// Output, with an eye on the run itself.
+struct Watch<'a> {
+    output: Output<'a>,
+    signals: Signals,
+    /// As the last tick told.
+    health: Health,
+}
+
+impl Sink for Watch<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.output.handshake(event)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.health.clone_from(health);
+        if self.signals.take_reload() {
+            self.output.reload();
+        }
+        self.output.tick(now, health)
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.output.finish(stats)
+    }
+}
+
+/// The last lines on standard error: what came in, what was lost and where.
+fn tell_summary(health: &Health, started: Instant) {
+    for interface in &health.interfaces {
+        tell(|stderr| {
+            write!(
+                stderr,
+                "{}: {} packets; dropped: {} by the kernel, {} by the interface, {} at the queue",
+                interface.name,
+                interface.packets,
+                interface.dropped_kernel,
+                interface.dropped_interface,
+                interface.dropped_queue
+            )
+        });
+    }
+    let stats = &health.stats;
+    tell(|stderr| {
+        write!(
+            stderr,
+            "{} packets handled in {} s; {} handshakes: {} succeeded, {} failed, {} unknown",
+            stats.packets,
+            started.elapsed().as_secs(),
+            stats.handshakes,
+            stats.handshakes_succeeded,
+            stats.handshakes_failed,
+            stats.handshakes_unknown
+        )
+    });
+}
