@@ -17,6 +17,8 @@
 mod device;
 mod queue;
 mod source;
+#[cfg(test)]
+mod testing;
 mod thread;
 mod warning;
 

@@ -54,7 +54,11 @@ impl LiveCapture {
     ///
     /// When the system gives no more threads.
     pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<LiveSource> {
-        LiveSource::start(self.devices, self.interfaces, stop, QUEUE)
+        let pace = Pace {
+            queue: QUEUE,
+            retry: RETRY,
+        };
+        LiveSource::start(self.devices, self.interfaces, stop, pace)
     }
 }
 
@@ -78,14 +82,26 @@ const ON_THE_WAY: Duration = PATIENCE.saturating_mul(2);
 /// Notices kept for whoever asks for them; more come at most a few a minute.
 const MAX_NOTICES: usize = 64;
 
+/// How often an interface that is gone is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What tests cannot wait for.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// Batches under way.
+    pub(super) queue: usize,
+    /// Between two tries of an interface that is gone.
+    pub(super) retry: Duration,
+}
+
 impl LiveSource {
     pub(super) fn start<D: Device + 'static>(
         devices: Vec<D>,
         interfaces: Arc<[capture::Interface]>,
         stop: Arc<AtomicBool>,
-        length: usize,
+        pace: Pace,
     ) -> io::Result<Self> {
-        let (entrance, exit) = queue(length);
+        let (entrance, exit) = queue(pace.queue);
         let (notices, notices_taken) = bounded(MAX_NOTICES);
         let names = devices.iter().map(|device| Arc::clone(device.name()));
         let meters: Meters = names.map(|name| Arc::new(Meter::new(name))).collect();
@@ -105,6 +121,7 @@ impl LiveSource {
                 queue: entrance.clone(),
                 notices: Sender::clone(&notices),
                 stop: Arc::clone(&stop),
+                retry: pace.retry,
             };
             let builder = std::thread::Builder::new().name(format!("capture {}", meter.name()));
             source.threads.push(builder.spawn(move || thread.run())?);
@@ -164,4 +181,184 @@ fn now_less(age: Duration) -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let since = since.unwrap_or_default().saturating_sub(age);
     Timestamp::default().saturating_add(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::queue::BATCH_PACKETS;
+    use super::super::testing::{self, Act, Scripted};
+    use super::*;
+    use crate::event::Handshake;
+    use crate::observer::Config;
+    use crate::pipeline;
+    use crate::sink::Sink;
+    use crate::stats::{Health, Stats};
+
+    fn start(script: Vec<Act>) -> LiveSource {
+        let pace = Pace {
+            queue: 4,
+            retry: Duration::ZERO,
+        };
+        let device = Scripted::new(script);
+        LiveSource::start(vec![device], testing::interfaces(), Arc::default(), pace).unwrap()
+    }
+
+    /// Waits until the meter shows something, as long as a busy machine may need.
+    fn wait_for(source: &LiveSource, shows: impl Fn(&Meter) -> bool) {
+        let begun = Instant::now();
+        while !shows(&source.meters[0]) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{:?}",
+                source.meters
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    fn stop(source: &LiveSource) {
+        source.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// The numbers of all packets that are still handed out.
+    fn drain(source: &mut LiveSource) -> Vec<u64> {
+        let mut batch = PacketBatch::default();
+        let mut numbers = Vec::new();
+        while source.next_batch(&mut batch).unwrap() {
+            numbers.extend(batch.packets.iter().map(|packet| packet.number));
+        }
+        numbers
+    }
+
+    #[test]
+    fn what_arrived_before_the_stop_is_still_handed_out() {
+        let mut source = start(vec![Act::Packets(3), Act::Packets(2)]);
+        wait_for(&source, |meter| meter.read().packets == 5);
+        stop(&source);
+        assert_eq!(drain(&mut source), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_quiet_wire_still_tells_the_time() {
+        let mut source = start(Vec::new());
+        let mut batch = PacketBatch::default();
+        assert!(source.next_batch(&mut batch).unwrap());
+        assert!(batch.packets.is_empty());
+        let year_2026 = Timestamp::from_seconds(1_767_225_600);
+        assert!(batch.now > Some(year_2026));
+    }
+
+    #[test]
+    fn packets_that_find_the_queue_full_are_dropped_and_counted() {
+        let mut source = start(vec![Act::Packets(6 * BATCH_PACKETS)]);
+        let all = 6 * BATCH_PACKETS as u64;
+        wait_for(&source, |meter| meter.read().packets == all);
+        stop(&source);
+        let handed_out = drain(&mut source).len() as u64;
+        let dropped = source.meters[0].read().dropped_queue;
+        assert!(handed_out >= 4 * BATCH_PACKETS as u64);
+        assert_eq!(handed_out + dropped, all);
+    }
+
+    #[test]
+    fn an_interface_that_goes_and_comes_back_is_picked_up_again() {
+        let mut source = start(vec![Act::Packets(1), Act::Gone, Act::Packets(2)]);
+        wait_for(&source, |meter| meter.read().packets == 3);
+        assert!(source.meters[0].read().is_up);
+        let problems = source.take_problems();
+        let texts: Vec<&str> = problems.iter().map(|problem| &*problem.text).collect();
+        assert_eq!(
+            texts,
+            [
+                "nothing is captured on `test0`: the cable is cut; it is tried again every second",
+                "`test0` is back: it was away for 0 s",
+            ]
+        );
+        stop(&source);
+        assert_eq!(drain(&mut source), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_the_kernel_lost_is_counted_by_cause() {
+        let mut source = start(vec![Act::Packets(1), Act::Lost(5, 2)]);
+        wait_for(&source, |meter| meter.read().packets == 1);
+        stop(&source);
+        drain(&mut source);
+        let health = source.meters[0].read();
+        assert_eq!((health.dropped_kernel, health.dropped_interface), (5, 2));
+        assert_eq!((health.seen(), health.dropped()), (8, 7));
+        let warning = &source.take_problems()[0].text;
+        assert!(
+            warning.starts_with("`test0` loses 87.5 % of its packets"),
+            "{warning}"
+        );
+    }
+
+    /// Takes nothing until the gate opens.
+    struct Slow {
+        gate: Receiver<()>,
+        health: Health,
+    }
+
+    impl Sink for Slow {
+        fn handshake(&mut self, _: &Handshake) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            let _ = self.gate.recv(); // an error once it is open
+            Ok(())
+        }
+
+        fn tick(&mut self, _: Timestamp, health: &Health) -> io::Result<()> {
+            self.health.clone_from(health);
+            Ok(())
+        }
+
+        fn finish(&mut self, _: &Stats) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whatever_holds_workers_up_each_packet_is_handled_or_dropped() {
+        for threads in [1, 3] {
+            let packets = 40 * BATCH_PACKETS;
+            let mut source = start(vec![Act::Packets(packets)]);
+            let (meters, stop) = (Arc::clone(&source.meters), Arc::clone(&source.stop));
+            let (opener, gate) = bounded(0);
+            let mut sink = Slow {
+                gate,
+                health: Health::default(),
+            };
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let begun = Instant::now();
+                    let all_came = || meters[0].read().packets == packets as u64;
+                    while !all_came() && begun.elapsed() < Duration::from_secs(20) {
+                        std::thread::yield_now();
+                    }
+                    drop(opener);
+                    stop.store(true, Ordering::Relaxed);
+                });
+                pipeline::run(&mut source, Config::default(), threads, &mut sink).unwrap();
+            });
+            let (health, last) = (&sink.health, meters[0].read());
+            assert_eq!(health.interfaces, [last.clone()]);
+            assert_eq!(last.packets, packets as u64);
+            assert!(last.dropped_queue > 0);
+            assert_eq!(health.stats.packets + last.dropped_queue, last.packets);
+        }
+    }
+
+    #[test]
+    fn a_run_that_ends_early_ends_the_capture_threads() {
+        let source = start(vec![Act::Packets(1)]);
+        wait_for(&source, |meter| meter.read().packets == 1);
+        let stop = Arc::clone(&source.stop);
+        drop(source); // returns once the threads have ended
+        assert!(stop.load(Ordering::Relaxed));
+    }
 }

@@ -13,7 +13,7 @@ use crate::capture::{Meter, PacketBatch, PacketRecord, Problem};
 use crate::time::Timestamp;
 
 /// Where a capture thread gets its packets from.
-pub(crate) trait Device: Send {
+pub(super) trait Device: Send {
     /// The interface's name.
     fn name(&self) -> &Arc<str>;
 
@@ -41,17 +41,15 @@ pub(crate) trait Device: Send {
 
 /// Packets that never reached the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Losses {
+pub(super) struct Losses {
     /// The kernel's buffer was full.
-    pub(crate) kernel: u64,
+    pub(super) kernel: u64,
     /// The interface or its driver was overrun.
-    pub(crate) interface: u64,
+    pub(super) interface: u64,
 }
 
 /// How often the kernel is asked what it dropped.
 const CENSUS: Duration = Duration::from_secs(2);
-/// How often an interface that is gone is tried again.
-const RETRY: Duration = Duration::from_secs(1);
 /// Packets taken at once, so that a batch does not grow far beyond its bound.
 const CHUNK: usize = 64;
 /// The largest packet that a first look expects.
@@ -66,6 +64,8 @@ pub(super) struct CaptureThread<D> {
     pub(super) queue: Entrance,
     pub(super) notices: Sender<Problem>,
     pub(super) stop: Arc<AtomicBool>,
+    /// Between two tries of an interface that is gone.
+    pub(super) retry: Duration,
 }
 
 impl<D: Device> CaptureThread<D> {
@@ -171,7 +171,7 @@ impl<D: Device> CaptureThread<D> {
             "nothing is captured on `{name}`: {reason}; it is tried again every second"
         ));
         self.device.close();
-        while !self.sleep(RETRY) {
+        while !self.sleep(self.retry) {
             if self.device.reopen().is_ok() {
                 self.meter.set_up(true);
                 let seconds = gone.elapsed().as_secs();
