@@ -24,6 +24,8 @@ use super::args::{
 use super::failure::Failure;
 use super::glob::Glob;
 use super::keylog;
+#[cfg(feature = "live")]
+use super::keylog::KeyLogs;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub(super) struct LiveConfig {
     /// At least one, none of them twice.
     pub(super) interfaces: Vec<String>,
     pub(super) capture: LiveOptions,
+    /// Key logs that may grow.
+    pub(super) key_logs: KeyLogs,
     pub(super) threads: NonZeroUsize,
     pub(super) analysis: Analysis,
     pub(super) output: OutputConfig,
@@ -76,7 +80,11 @@ impl ReadConfig {
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
         Ok(Self {
             paths: args.paths,
-            analysis: Analysis::resolve(&args.common, &args.judgement)?,
+            analysis: Analysis::resolve(
+                keylog::read(&args.common.keylog)?,
+                &args.common,
+                &args.judgement,
+            )?,
             shows_progress: shows_progress(args.common.format),
             filter: args.common.filter.clone(),
             threads: args.common.threads,
@@ -97,9 +105,11 @@ impl LiveConfig {
                 "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
             ));
         }
+        let (keys, key_logs) = KeyLogs::open(&args.common.keylog)?;
         Ok(Self {
             interfaces,
-            analysis: Analysis::resolve(&args.common, &args.judgement)?,
+            key_logs,
+            analysis: Analysis::resolve(keys, &args.common, &args.judgement)?,
             capture: LiveOptions {
                 filter: args.common.filter.take(),
                 snap_length: args.snaplen,
@@ -113,14 +123,18 @@ impl LiveConfig {
 }
 
 impl Analysis {
-    pub(super) fn resolve(common: &CommonArgs, judgement: &JudgementArgs) -> Result<Self, Failure> {
+    pub(super) fn resolve(
+        keys: Keys,
+        common: &CommonArgs,
+        judgement: &JudgementArgs,
+    ) -> Result<Self, Failure> {
         let judge_at = match judgement.at {
             At::Capture => None,
             At::Now => Some(now()?),
             At::Time(time) => Some(time),
         };
         Ok(Self {
-            keys: keylog::read(&common.keylog)?,
+            keys,
             fingerprints: matches!(common.format, Format::Json | Format::Csv),
             near_expiry: days(judgement.near_expiry),
             judge_at,

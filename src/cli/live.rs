@@ -2,7 +2,8 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
@@ -15,8 +16,9 @@ use tlscope::time::Timestamp;
 use super::config::LiveConfig;
 use super::failure::Failure;
 use super::host::Signals;
+use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
-use super::{keylog, tell, tell_problem};
+use super::{tell, tell_problem};
 
 /// Watches the interfaces, and writes what was asked for.
 pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
@@ -29,9 +31,14 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
         signals: signals.clone(),
         health: Health::default(),
     };
-    let mut input = Input(capture.start(signals.stop()).map_err(|error| {
-        Failure::new(format_args!("cannot start a thread to capture: {error}"))
-    })?);
+    let source = capture.start(signals.stop());
+    let mut input = Input {
+        source: source.map_err(|error| {
+            Failure::new(format_args!("cannot start a thread to capture: {error}"))
+        })?,
+        key_logs: config.key_logs,
+    };
+    tell(|stderr| write!(stderr, "listening on {}", config.interfaces.join(", ")));
     let started = Instant::now();
     let run = pipeline::run(
         &mut input,
@@ -57,20 +64,48 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Packets as the interfaces bring them; what is wrong with them goes to standard error.
-struct Input(LiveSource);
+/// Packets as the interfaces bring them, with the secrets that key logs bring meanwhile.
+struct Input {
+    source: LiveSource,
+    key_logs: KeyLogs,
+}
+
+/// How long packets wait for their secrets, where key logs are followed: whoever
+/// writes one has to get to it, after the packets that it is about.
+const WAIT_FOR_SECRETS: Duration = Duration::from_millis(250);
+
+impl Input {
+    /// Holds the batch back until secrets had time to come; not while more packets pile up.
+    fn add_secrets(&mut self, batch: &mut PacketBatch) {
+        if self.key_logs.is_empty() {
+            return;
+        }
+        let newest = batch.packets.last().map(|packet| packet.timestamp);
+        let age = newest.zip(batch.now).map(|(newest, now)| {
+            // A packet from the future has the clock's faults: no reason to wait longer.
+            now.checked_since(newest).unwrap_or_default()
+        });
+        if let Some(age) = age
+            && !self.source.is_crowded()
+        {
+            thread::sleep(WAIT_FOR_SECRETS.saturating_sub(age));
+        }
+        self.key_logs.poll(&mut batch.secrets);
+    }
+}
 
 impl PacketSource for Input {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
-        let more = self.0.next_batch(batch);
-        for problem in self.0.take_problems() {
+        let more = self.source.next_batch(batch)?;
+        self.add_secrets(batch);
+        for problem in self.source.take_problems() {
             tell_problem(&problem);
         }
-        more
+        Ok(more)
     }
 
     fn meters(&self) -> Option<Meters> {
-        self.0.meters()
+        self.source.meters()
     }
 }
 
