@@ -23,6 +23,8 @@ use super::args::{
 };
 use super::failure::Failure;
 use super::glob::Glob;
+#[cfg(feature = "live")]
+use super::host::{Account, Sandbox};
 use super::keylog;
 #[cfg(feature = "live")]
 use super::keylog::KeyLogs;
@@ -50,6 +52,10 @@ pub(super) struct LiveConfig {
     pub(super) threads: NonZeroUsize,
     pub(super) analysis: Analysis,
     pub(super) output: OutputConfig,
+    /// Who to go on as, if not as who started the run.
+    pub(super) account: Option<Account>,
+    /// The files that can be opened later; `None` for all.
+    pub(super) sandbox: Option<Sandbox>,
 }
 
 /// How packets are made into handshakes.
@@ -118,6 +124,8 @@ impl LiveConfig {
             },
             threads: args.common.threads,
             output: OutputConfig::resolve(args.common, args.metrics),
+            account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
+            sandbox: (!args.no_sandbox).then(Sandbox::default),
         })
     }
 }

@@ -15,7 +15,7 @@ use tlscope::time::Timestamp;
 
 use super::config::LiveConfig;
 use super::failure::Failure;
-use super::host::Signals;
+use super::host::{self, Service, Signals};
 use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
 use super::{tell, tell_problem};
@@ -23,20 +23,30 @@ use super::{tell, tell_problem};
 /// Watches the interfaces, and writes what was asked for.
 pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
-    let signals = Signals::listen()
-        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let output = Output::open(&config.output)?;
-    let mut watch = Watch {
-        output,
-        signals: signals.clone(),
-        health: Health::default(),
-    };
+    if let Some(account) = &config.account {
+        account.assume()?;
+    }
+    host::keep_capture_only()?;
+    if let Some(sandbox) = &config.sandbox {
+        sandbox.enter()?;
+    }
+    let signals = Signals::default();
     let source = capture.start(signals.stop());
     let mut input = Input {
         source: source.map_err(|error| {
             Failure::new(format_args!("cannot start a thread to capture: {error}"))
         })?,
         key_logs: config.key_logs,
+    };
+    host::drop_all()?; // the capture threads have what it takes, all others none
+    signals
+        .listen()
+        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
+    let mut watch = Watch {
+        output: Output::open(&config.output)?,
+        signals,
+        service: Service::ready(&config.interfaces.join(", ")),
+        health: Health::default(),
     };
     tell(|stderr| write!(stderr, "listening on {}", config.interfaces.join(", ")));
     let started = Instant::now();
@@ -46,6 +56,7 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
         config.threads.get(),
         &mut watch,
     );
+    watch.service.stopping();
     drop(input); // the capture threads end
     let stats = match run {
         Ok(summary) => summary.stats,
@@ -113,6 +124,7 @@ impl PacketSource for Input {
 struct Watch<'a> {
     output: Output<'a>,
     signals: Signals,
+    service: Service,
     /// As the last tick told.
     health: Health,
 }
@@ -128,6 +140,7 @@ impl Sink for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
+        self.service.is_well();
         if self.signals.take_reload() {
             self.output.reload();
         }

@@ -63,6 +63,26 @@ pub(in crate::cli) struct LiveArgs {
 
     #[command(flatten)]
     pub(in crate::cli) metrics: MetricsArgs,
+
+    /// The user to go on as once the interfaces are open, by name or number
+    ///
+    /// By default, a run that root started goes on as who called sudo, else as
+    /// `nobody`; `root` stays root, without the privileges of root. Files are written by
+    /// that user.
+    #[arg(long, value_name = "USER", help_heading = "Host", env = "TLSCOPE_USER")]
+    pub(in crate::cli) user: Option<String>,
+
+    /// Do not restrict which files the run can open
+    ///
+    /// By default it can open, once it has started, only those that it was told of
+    /// and those that the system's libraries need, where the kernel has Landlock.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Host", env = "TLSCOPE_NO_SANDBOX"
+    )]
+    pub(in crate::cli) no_sandbox: bool,
 }
 
 /// [`defaults::BUFFER_SIZE`], as one types it.
