@@ -84,7 +84,8 @@ impl From<CaptureError> for Failure {
     }
 }
 
-fn how_to_be_permitted() -> String {
+/// What lets the program capture.
+pub(super) fn how_to_be_permitted() -> String {
     let program = std::env::current_exe().ok();
     let program = program
         .as_ref()

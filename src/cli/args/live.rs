@@ -83,6 +83,12 @@ pub(in crate::cli) struct LiveArgs {
         help_heading = "Host", env = "TLSCOPE_NO_SANDBOX"
     )]
     pub(in crate::cli) no_sandbox: bool,
+
+    /// Print the settings as a configuration file, and do nothing else
+    ///
+    /// Each with where it is from. What is printed can be read with `--config`.
+    #[arg(long, help_heading = "Host", env = "TLSCOPE_PRINT_CONFIG")]
+    pub(in crate::cli) print_config: bool,
 }
 
 /// [`defaults::BUFFER_SIZE`], as one types it.
