@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
+#[cfg(feature = "live")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use super::host::{Account, Sandbox};
 use super::keylog;
 #[cfg(feature = "live")]
 use super::keylog::KeyLogs;
+use super::rotate::Rotation;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -77,6 +80,8 @@ pub(super) struct OutputConfig {
     pub(super) server_name: Option<Glob>,
     pub(super) failures_only: bool,
     pub(super) format: Format,
+    /// The file that handshakes are written to; `None` for standard output.
+    pub(super) file: Option<Rotation>,
     pub(super) metrics: MetricsConfig,
     pub(super) look: Look,
 }
@@ -112,21 +117,44 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.keylog)?;
+        let analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        let capture = LiveOptions {
+            filter: args.common.filter.take(),
+            snap_length: args.snaplen,
+            buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+            is_promiscuous: args.promiscuous,
+        };
+        let threads = args.common.threads;
+        let mut sandbox = Sandbox::default();
+        let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.file = args.output.map(|path| Rotation {
+            path,
+            size: args.rotate_size,
+            age: args.rotate_time,
+            keep: args.rotate_keep,
+        });
+        if let Some(file) = &output.file {
+            sandbox.write(directory_of(&file.path));
+        }
         Ok(Self {
             interfaces,
+            capture,
             key_logs,
-            analysis: Analysis::resolve(keys, &args.common, &args.judgement)?,
-            capture: LiveOptions {
-                filter: args.common.filter.take(),
-                snap_length: args.snaplen,
-                buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
-                is_promiscuous: args.promiscuous,
-            },
-            threads: args.common.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            threads,
+            analysis,
+            output,
             account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
-            sandbox: (!args.no_sandbox).then(Sandbox::default),
+            sandbox: (!args.no_sandbox).then_some(sandbox),
         })
+    }
+}
+
+/// The directory that a file is in, or will be.
+#[cfg(feature = "live")]
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
     }
 }
 
@@ -168,6 +196,7 @@ impl OutputConfig {
             server_name: common.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
             format: common.format,
+            file: None,
             metrics: MetricsConfig {
                 endpoint: metrics.otlp_endpoint,
                 protocol: metrics.otlp_protocol.map(Protocol::from),

@@ -304,7 +304,7 @@ mod tests {
                 || {
                     possible
                         .first()
-                        .map_or("x", |value| value.get_name())
+                        .map_or("1", |value| value.get_name())
                         .to_owned()
                 },
                 |value| value.into_owned(),

@@ -26,6 +26,7 @@ mod live;
 mod manual;
 mod output;
 mod progress;
+mod rotate;
 mod run;
 #[cfg(feature = "live")]
 mod settings;
