@@ -353,7 +353,7 @@ mod tests {
                 pipeline::run(&mut source, Config::default(), threads, &mut sink).unwrap();
             });
             let (health, last) = (&sink.health, meters[0].read());
-            assert_eq!(health.interfaces, [last.clone()]);
+            assert_eq!(health.interfaces[..], *std::slice::from_ref(&last));
             assert_eq!(last.packets, packets as u64);
             assert!(last.dropped_queue > 0);
             assert_eq!(health.stats.packets + last.dropped_queue, last.packets);
