@@ -69,6 +69,7 @@ pub mod event;
 pub mod flow;
 pub mod handshake;
 pub mod observer;
+pub mod pattern;
 pub mod pipeline;
 pub mod reassembly;
 pub mod sink;

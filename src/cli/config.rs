@@ -8,13 +8,13 @@ use std::time::Duration;
 use terminal_size::terminal_size_of;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
+use tlscope::pattern::Glob;
 use tlscope::sink::Look;
 use tlscope::sink::otel::{MetricsConfig, Protocol};
 use tlscope::time::Timestamp;
 
 use super::args::{At, Format, Metrics, OtlpProtocol, ReadArgs};
 use super::failure::Failure;
-use super::glob::Glob;
 use super::keylog;
 
 /// What `tlscope read` does.

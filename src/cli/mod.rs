@@ -13,7 +13,6 @@ mod args;
 mod config;
 mod failure;
 mod file;
-mod glob;
 mod input;
 mod keylog;
 #[cfg(test)]
