@@ -47,15 +47,15 @@ impl ReadConfig {
         };
         Ok(Self {
             paths: args.paths,
-            keys: keylog::read(&args.keylog)?,
-            filter: args.filter,
-            server_name: args.server_name.map(|pattern| Glob::new(&pattern)),
+            keys: keylog::read(&args.input.keylog)?,
+            filter: args.input.filter,
+            server_name: args.input.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: args.failures_only,
             format: args.format,
             near_expiry: days(args.judgement.near_expiry),
             judge_at,
             handshake_timeout: args.judgement.handshake_timeout,
-            threads: args.threads,
+            threads: args.input.threads,
             metrics: MetricsConfig {
                 endpoint: args.metrics.otlp_endpoint,
                 protocol: args.metrics.otlp_protocol.map(Protocol::from),

@@ -23,7 +23,11 @@ use super::{ERROR, tell_warning};
 
 /// Reads all captures and writes what was asked for.
 pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
-    let mut input = Input::open(&config)?;
+    let mut input = Input::open(
+        &config.paths,
+        config.filter.as_deref(),
+        config.shows_progress,
+    )?;
     let mut output = Output::open(&config)?;
     match report(&config, &mut input, &mut output) {
         Ok(()) => {}

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod input;
 mod judgement;
 mod metrics;
 mod read;
 
+pub(super) use input::InputArgs;
 pub(super) use judgement::{At, JudgementArgs};
 pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
 pub(super) use read::{Format, ReadArgs};

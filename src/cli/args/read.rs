@@ -1,11 +1,10 @@
 //! `tlscope read`.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{JudgementArgs, MetricsArgs, defaults};
+use super::{InputArgs, JudgementArgs, MetricsArgs};
 
 pub(super) const READ_EXAMPLES: &str = "\
 Examples:
@@ -27,45 +26,8 @@ pub(in crate::cli) struct ReadArgs {
     #[arg(required = true, value_name = "PATH")]
     pub(in crate::cli) paths: Vec<PathBuf>,
 
-    /// Use only packets that match a filter
-    ///
-    /// In the language of tcpdump; see pcap-filter(7). A filter sees tagged packets
-    /// only if it asks for them: `tcp port 443 or (vlan and tcp port 443)`.
-    #[arg(
-        short,
-        long,
-        value_name = "BPF",
-        help_heading = "Selection",
-        env = "TLSCOPE_FILTER"
-    )]
-    pub(in crate::cli) filter: Option<String>,
-
-    /// Decrypt handshakes with the secrets in a key log
-    ///
-    /// In the format that browsers and TLS libraries write where SSLKEYLOGFILE says;
-    /// can be given more than once. Certificates and alerts that are encrypted come
-    /// to light, and verdicts that were inferred become exact. Application data is
-    /// not decrypted. Secrets inside a pcapng are used without being asked for.
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Input",
-        env = "TLSCOPE_KEYLOG"
-    )]
-    pub(in crate::cli) keylog: Vec<PathBuf>,
-
-    /// Report only handshakes with servers whose name matches
-    ///
-    /// The name is the one that the client asked for. `*` stands for any characters,
-    /// `?` for one; case does not matter. Other handshakes are not counted in the
-    /// summary and the metrics either.
-    #[arg(
-        long,
-        value_name = "GLOB",
-        help_heading = "Selection",
-        env = "TLSCOPE_SERVER_NAME"
-    )]
-    pub(in crate::cli) server_name: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) input: InputArgs,
 
     /// Report only handshakes that failed
     ///
@@ -87,15 +49,6 @@ pub(in crate::cli) struct ReadArgs {
 
     #[command(flatten)]
     pub(in crate::cli) judgement: JudgementArgs,
-
-    /// Threads that take handshakes apart
-    ///
-    /// The output is the same for any number. More than 16 are of no use.
-    #[arg(
-        long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::THREADS).unwrap_or(NonZeroUsize::MIN),
-        help_heading = "Input", env = "TLSCOPE_THREADS"
-    )]
-    pub(in crate::cli) threads: NonZeroUsize,
 
     #[command(flatten)]
     pub(in crate::cli) metrics: MetricsArgs,
