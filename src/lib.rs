@@ -18,6 +18,7 @@
 //! | [`handshake`] | messages and the shape of encrypted records | verdicts |
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
+//! | [`check`] | events, and a policy | what holds and what does not |
 //! | [`sink`] | events | JSON, tables, metrics |
 //!
 //! Data flows one way: a module uses only those to its left. [`observer`] holds
@@ -63,6 +64,8 @@
 
 pub mod capture;
 pub mod certificate;
+#[cfg(feature = "cli")]
+pub mod check;
 pub mod decode;
 pub mod decrypt;
 pub mod event;

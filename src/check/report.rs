@@ -1,0 +1,150 @@
+//! What a check came to: plain data, for every format.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Severity;
+use crate::event::{Handshake, Outcome};
+use crate::flow::Endpoint;
+use crate::time::Timestamp;
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The policy's name.
+    pub policy: String,
+    /// The captures, as they were named.
+    pub captures: Vec<String>,
+    /// Handshakes looked at.
+    pub handshakes: u64,
+    /// One result for each assertion, in the order of the policy.
+    pub results: Vec<CheckResult>,
+}
+
+impl Report {
+    /// How many results have this verdict.
+    #[must_use]
+    pub fn count(&self, verdict: Verdict) -> usize {
+        let same = self.results.iter().filter(|one| one.verdict == verdict);
+        same.count()
+    }
+
+    /// Whether nothing of severity error was broken.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        self.count(Verdict::Error) == 0
+    }
+}
+
+/// What became of one assertion.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CheckResult {
+    /// The assertion's key in the policy, as in `min-version`.
+    pub id: &'static str,
+    /// The rule's name, or the wish in words where it has none.
+    pub name: String,
+    /// Line of the policy file; 0 if it is in none.
+    pub line: usize,
+    /// How bad it is if it does not hold.
+    pub severity: Severity,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What the policy wants, in one clause.
+    pub wanted: String,
+    /// What was found, in one clause.
+    pub found: String,
+    /// Handshakes that it was judged on.
+    pub judged: u64,
+    /// Handshakes among them that speak against it.
+    pub broken: u64,
+    /// Handshakes that it could not be judged on, by what was missing.
+    pub not_judged: BTreeMap<&'static str, u64>,
+    /// Handshakes that speak against it: the first [`super::MAX_OFFENDERS`].
+    pub offenders: Vec<Offender>,
+}
+
+impl CheckResult {
+    /// Handshakes that it could not be judged on.
+    #[must_use]
+    pub fn not_judged_total(&self) -> u64 {
+        self.not_judged.values().sum()
+    }
+
+    /// Handshakes that speak against it and are not among the offenders listed.
+    #[must_use]
+    pub fn offenders_omitted(&self) -> u64 {
+        self.broken.saturating_sub(self.offenders.len() as u64)
+    }
+}
+
+/// What became of an assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It held, as far as could be judged.
+    Held,
+    /// It did not, or could not be judged where that is not to be ignored.
+    Warning,
+    /// It did not, or could not be judged where that fails the check.
+    Error,
+}
+
+impl Verdict {
+    /// As written in reports: `held`, `warning` or `error`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A handshake that speaks against an assertion.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Offender {
+    /// Which handshake; `None` if one is missing.
+    pub handshake: Option<Location>,
+    /// What was seen, in one clause.
+    pub why: String,
+}
+
+/// Which handshake, and where it is in the captures.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Location {
+    /// The file that the first packet came from.
+    pub source: Arc<str>,
+    /// Number of the first packet in the file, from 1.
+    pub first_packet: u64,
+    /// Number of the last packet that the event rests on.
+    pub last_packet: u64,
+    /// Packet time of its beginning.
+    pub time: Timestamp,
+    /// The client.
+    pub client: Endpoint,
+    /// The server.
+    pub server: Endpoint,
+    /// The name that the client asked for.
+    pub server_name: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl From<&Handshake> for Location {
+    fn from(event: &Handshake) -> Self {
+        Self {
+            source: Arc::clone(&event.source),
+            first_packet: event.capture.first_packet,
+            last_packet: event.capture.last_packet,
+            time: event.time,
+            client: event.client,
+            server: event.server,
+            server_name: event.tls.server_name.clone(),
+            outcome: event.outcome,
+        }
+    }
+}
