@@ -107,6 +107,7 @@ impl Evaluation {
         Report {
             policy: self.name,
             captures: Vec::new(),
+            is_complete: true,
             handshakes: self.handshakes,
             results,
         }
@@ -123,7 +124,7 @@ fn nothing_seen(stats: &Stats) -> CheckResult {
         verdict: Verdict::Error,
         wanted: "at least one handshake in the capture".to_owned(),
         found: format!(
-            "no handshake in {} packets of {} TCP connections",
+            "no handshake; packets: {}, TCP connections: {}",
             stats.packets, stats.connections
         ),
         judged: 0,
@@ -191,6 +192,7 @@ impl Tally {
             (Severity::Warning, _) if is_broken => Verdict::Warning,
             (Severity::Error, Unknown::Fail) if is_unknown => Verdict::Error,
             (_, Unknown::Warn | Unknown::Fail) if is_unknown => Verdict::Warning,
+            _ if is_unknown && self.judged == 0 => Verdict::NotJudged,
             _ => Verdict::Held,
         };
         let found = match whole {
@@ -248,29 +250,25 @@ impl Tally {
     }
 
     fn found(&self) -> String {
-        let mut found = if self.in_scope == 0 {
-            "no handshake in scope".to_owned()
-        } else if self.judged == 0 && self.not_judged.is_empty() {
-            format!(
-                "{} in scope, none with anything to judge",
-                handshakes(self.in_scope)
-            )
-        } else {
+        let mut found = Vec::new();
+        if self.in_scope == 0 {
+            found.push("no handshake in scope".to_owned());
+        } else if self.judged > 0 {
+            let verb = wish::speaks_against(&self.check.assertion);
             let allowed = match self.tolerance() {
                 0 => String::new(),
                 allowed => format!(", {allowed} allowed"),
             };
-            let verb = wish::speaks_against(&self.check.assertion);
-            format!(
-                "{} of {} {verb}{allowed}",
-                self.broken,
-                handshakes(self.judged)
-            )
-        };
-        for (reason, count) in &self.not_judged {
-            found += &format!("; not judged: {}: {reason}", handshakes(*count));
+            let judged = handshakes(self.judged);
+            found.push(format!("{} of {judged} {verb}{allowed}", self.broken));
+        } else if self.not_judged.is_empty() {
+            let in_scope = handshakes(self.in_scope);
+            found.push(format!("{in_scope} in scope, none with anything to judge"));
         }
-        found
+        for (reason, count) in &self.not_judged {
+            found.push(format!("not judged: {}: {reason}", handshakes(*count)));
+        }
+        found.join("; ")
     }
 }
 

@@ -18,11 +18,20 @@ pub struct Report {
     pub captures: Vec<String>,
     /// Handshakes looked at.
     pub handshakes: u64,
+    /// Whether all of the input could be read.
+    pub is_complete: bool,
     /// One result for each assertion, in the order of the policy.
     pub results: Vec<CheckResult>,
 }
 
 impl Report {
+    /// The results that are worth a word: neither held nor ignored.
+    pub fn complaints(&self) -> impl Iterator<Item = &CheckResult> {
+        let is_complaint =
+            |one: &&CheckResult| matches!(one.verdict, Verdict::Warning | Verdict::Error);
+        self.results.iter().filter(is_complaint)
+    }
+
     /// How many results have this verdict.
     #[must_use]
     pub fn count(&self, verdict: Verdict) -> usize {
@@ -66,6 +75,24 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
+    /// Says that some of the input could not be read: whatever held, more may not.
+    #[must_use]
+    pub fn of_unreadable_input() -> Self {
+        Self {
+            id: "input",
+            name: "all of the input".to_owned(),
+            line: 0,
+            severity: Severity::Error,
+            verdict: Verdict::Error,
+            wanted: "captures that can be read".to_owned(),
+            found: "some of the input could not be read".to_owned(),
+            judged: 0,
+            broken: 0,
+            not_judged: BTreeMap::new(),
+            offenders: Vec::new(),
+        }
+    }
+
     /// Handshakes that it could not be judged on.
     #[must_use]
     pub fn not_judged_total(&self) -> u64 {
@@ -84,6 +111,8 @@ impl CheckResult {
 pub enum Verdict {
     /// It held, as far as could be judged.
     Held,
+    /// Nothing could be judged, and the policy ignores that.
+    NotJudged,
     /// It did not, or could not be judged where that is not to be ignored.
     Warning,
     /// It did not, or could not be judged where that fails the check.
@@ -91,11 +120,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// As written in reports: `held`, `warning` or `error`.
+    /// As written in reports: `held`, `not_judged`, `warning` or `error`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
+            Self::NotJudged => "not_judged",
             Self::Warning => "warning",
             Self::Error => "error",
         }

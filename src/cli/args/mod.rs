@@ -4,16 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod check;
 mod input;
 mod judgement;
 mod metrics;
 mod read;
 
+pub(super) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(super) use input::InputArgs;
 pub(super) use judgement::{At, JudgementArgs};
 pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
 pub(super) use read::{Format, ReadArgs};
 
+use check::CHECK_EXAMPLES;
 use read::READ_EXAMPLES;
 
 /// What holds when nothing else is said; help and manual quote these.
@@ -56,6 +59,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  All went well, whatever the handshakes did; also if whoever read the output
      closed it.
+  1  `check`: an assertion of severity error does not hold.
   2  An error: bad usage, or input that could not be read; what could be read is
      reported first.";
 
@@ -68,6 +72,15 @@ pub(in crate::cli) enum Command {
     /// packet time, as one.
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
+
+    /// Check captures against a policy, for CI
+    ///
+    /// Judges every handshake by a policy, and says which ones break it, where they
+    /// are and what was wanted. What cannot be judged, as certificates that TLS 1.3
+    /// encrypts, is counted and said, not passed over. A capture without any handshake
+    /// fails the check.
+    #[command(after_long_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
 
     /// Print the JSON Schema of `read --format json`
     Schema,

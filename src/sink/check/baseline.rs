@@ -2,7 +2,7 @@
 //!
 //! A baseline is a file of JSON lines, one handshake a line, as `read --format
 //! json` writes them. What differs from run to run, or from one release to the next, is
-//! masked on both sides, see [`MASKED`]; GREASE values count as equal. The order of the
+//! masked on both sides; GREASE values count as equal. The order of the
 //! lines does not matter: handshakes that overlap end in any order.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -10,42 +10,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::facts::{Facts, facts, masked};
 use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Verdict};
 use crate::event::Handshake;
 use crate::sink::json::handshake_value;
-use crate::tls::is_grease;
-
-/// What is left out of a baseline and of the comparison: keys by their path, with `[]` for each item of a list.
-const MASKED: &[&str] = &[
-    // When and where.
-    "time",
-    "source",
-    "flow_id",
-    "community_id",
-    "client.port",
-    "alerts[].time",
-    "timing_ms",
-    "capture.first_packet",
-    "capture.last_packet",
-    // Some clients shuffle their extensions.
-    "fingerprint.ja3",
-    // Certificates made anew for each run.
-    "server_certificates[].serial",
-    "server_certificates[].not_before",
-    "server_certificates[].not_after",
-    "server_certificates[].days_until_expiry",
-    "server_certificates[].sha256",
-    "client_certificates[].serial",
-    "client_certificates[].not_before",
-    "client_certificates[].not_after",
-    "client_certificates[].days_until_expiry",
-    "client_certificates[].sha256",
-    // Words for people, and how sure an inference is.
-    "error.message",
-    "validation[].detail",
-    "confidence",
-    "inference",
-];
 
 /// Handshakes in a baseline, and differences kept: more than anyone reads, and at most some hundred megabytes.
 pub const MAX_BASELINE: usize = 100_000;
@@ -61,9 +29,6 @@ pub struct Baseline {
     handshakes: u64,
     different: u64,
 }
-
-/// What is compared of a handshake: each value by its path, as JSON.
-type Facts = BTreeMap<String, String>;
 
 /// Why a baseline cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,77 +223,6 @@ fn changes(expected: &Facts, facts: &Facts) -> String {
         shown.push(format!("{more} more"));
     }
     shown.join("; ")
-}
-
-/// Without what is masked, and without what is `null`.
-fn masked(value: Value) -> Value {
-    mask(value, "").unwrap_or(Value::Null)
-}
-
-fn mask(value: Value, path: &str) -> Option<Value> {
-    if MASKED.contains(&path) {
-        return None;
-    }
-    match value {
-        Value::Null => None,
-        Value::Object(object) => {
-            let item = |(key, value): (String, Value)| {
-                let path = match path {
-                    "" => key.clone(),
-                    _ => format!("{path}.{key}"),
-                };
-                Some((key, mask(value, &path)?))
-            };
-            Some(Value::Object(object.into_iter().filter_map(item).collect()))
-        }
-        Value::Array(items) => {
-            let path = format!("{path}[]");
-            let items = items.into_iter().filter_map(|item| mask(item, &path));
-            Some(Value::Array(items.collect()))
-        }
-        Value::Number(number) if is_code_point(path) => {
-            let code = number.as_u64().and_then(|code| u16::try_from(code).ok());
-            Some(match code {
-                Some(code) if is_grease(code) => Value::from("GREASE"),
-                _ => Value::Number(number),
-            })
-        }
-        value => Some(value),
-    }
-}
-
-/// Whether a path is that of a number in a list that clients put GREASE into (RFC 8701).
-fn is_code_point(path: &str) -> bool {
-    path.starts_with("tls.") && path.ends_with("[]")
-}
-
-/// The values with their paths; a list of plain values is one value.
-fn facts(value: &Value) -> Facts {
-    let mut facts = Facts::new();
-    collect(value, String::new(), &mut facts);
-    facts
-}
-
-fn collect(value: &Value, path: String, facts: &mut Facts) {
-    match value {
-        Value::Object(object) => {
-            for (key, value) in object {
-                let path = match path.as_str() {
-                    "" => key.clone(),
-                    path => format!("{path}.{key}"),
-                };
-                collect(value, path, facts);
-            }
-        }
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            for (index, value) in items.iter().enumerate() {
-                collect(value, format!("{path}[{index}]"), facts);
-            }
-        }
-        plain => {
-            facts.insert(path, plain.to_string());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,16 +5,12 @@
 use std::io::{self, Write};
 
 use super::{closing, offence, omitted};
-use crate::check::{CheckResult, Report, Verdict};
+use crate::check::{CheckResult, Report};
 use crate::sink::text::printable;
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
-    for result in &report.results {
-        let command = match result.verdict {
-            Verdict::Held => continue,
-            Verdict::Warning => "warning",
-            Verdict::Error => "error",
-        };
+    for result in report.complaints() {
+        let command = result.verdict.as_str(); // `warning` and `error`, as here
         let place = match result.line {
             0 => String::new(),
             line => format!("file={},line={line},", property(&report.policy)),

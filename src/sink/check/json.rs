@@ -2,11 +2,11 @@
 //!
 //! ```json
 //! {
-//!   "type": "check", "passed": false, "policy": "tlscope.toml", "captures": ["capture.pcapng"], "handshakes": 16,
-//!   "errors": 1, "warnings": 0,
+//!   "type": "check", "passed": false, "policy": "tlscope.toml", "captures": ["capture.pcapng"], "complete": true,
+//!   "handshakes": 16, "errors": 1, "warnings": 0,
 //!   "results": [{
 //!     "id": "min-version", "name": "no old versions", "line": 3, "severity": "error", "verdict": "error",
-//!     "wanted": "TLS 1.2 or later", "found": "1 of 16 handshakes against it", "judged": 16, "broken": 1,
+//!     "wanted": "TLS 1.2 or later", "found": "1 of 16 handshakes without it", "judged": 16, "broken": 1,
 //!     "not_judged": [{"reason": "no ServerHello in view", "handshakes": 2}],
 //!     "offenders": [{
 //!       "why": "TLS 1.1 was selected",
@@ -20,7 +20,8 @@
 //! }
 //! ```
 //!
-//! `verdict` is `held`, `warning` or `error`. `line` is `null` for what is in no policy file,
+//! `complete` is `false` if some of the input could not be read. `verdict` is
+//! `held`, `not_judged` (nothing could be judged, and the policy ignores that), `warning` or `error`. `line` is `null` for what is in no policy file,
 //! `handshake` for one that is missing.
 
 use std::io::{self, Write};
@@ -35,6 +36,7 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
         passed: report.has_passed(),
         policy: &report.policy,
         captures: &report.captures,
+        complete: report.is_complete,
         handshakes: report.handshakes,
         errors: report.count(Verdict::Error),
         warnings: report.count(Verdict::Warning),
@@ -51,6 +53,7 @@ struct Document<'a> {
     passed: bool,
     policy: &'a str,
     captures: &'a [String],
+    complete: bool,
     handshakes: u64,
     errors: usize,
     warnings: usize,

@@ -38,7 +38,9 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
 }
 
 fn is_skipped(result: &CheckResult) -> bool {
-    result.verdict == Verdict::Warning && result.judged == 0 && result.broken == 0
+    let is_unjudged_warning =
+        result.verdict == Verdict::Warning && result.judged == 0 && result.broken == 0;
+    is_unjudged_warning || result.verdict == Verdict::NotJudged
 }
 
 fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
@@ -55,13 +57,15 @@ fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
             let attributes = [("type", result.id), ("message", &*result.found)];
             xml.leaf("failure", &attributes, &details);
         }),
-        Verdict::Warning if is_skipped(result) => xml.element("testcase", &case, |xml| {
-            xml.leaf("skipped", &[("message", &result.found)], "");
-        }),
+        Verdict::Warning | Verdict::NotJudged if is_skipped(result) => {
+            xml.element("testcase", &case, |xml| {
+                xml.leaf("skipped", &[("message", &result.found)], "");
+            })
+        }
         Verdict::Warning => xml.element("testcase", &case, |xml| {
             xml.leaf("system-out", &[], &format!("warning: {details}"));
         }),
-        Verdict::Held => xml.leaf("testcase", &case, ""),
+        Verdict::Held | Verdict::NotJudged => xml.leaf("testcase", &case, ""),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a check came to, for people and for the programs that run builds: one file for each format.
 
 mod baseline;
+mod facts;
 mod github;
 mod json;
 mod junit;
@@ -86,9 +87,9 @@ fn policy_line(report: &Report, result: &CheckResult) -> Option<String> {
     (result.line > 0).then(|| format!("{}:{}", report.policy, result.line))
 }
 
-/// `check failed: 2 errors, 1 warning; 7 of 10 held, on 16 handshakes`.
+/// `check failed: 2 errors, 1 warning; 6 of 10 assertions held, 1 not judged, on 16 handshakes`.
 fn closing(report: &Report) -> String {
-    use crate::check::Verdict::{Error, Held, Warning};
+    use crate::check::Verdict::{Error, Held, NotJudged, Warning};
     let many = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
@@ -99,11 +100,12 @@ fn closing(report: &Report) -> String {
         "failed"
     };
     format!(
-        "check {passed}: {}, {}; {} of {} held, on {}",
+        "check {passed}: {}, {}; {} of {} held, {} not judged, on {}",
         many(report.count(Error), "error"),
         many(report.count(Warning), "warning"),
         report.count(Held),
         many(report.results.len(), "assertion"),
+        report.count(NotJudged),
         many(
             usize::try_from(report.handshakes).unwrap_or(usize::MAX),
             "handshake"

@@ -8,18 +8,15 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::{offence, place};
-use crate::check::{CheckResult, Offender, Report, Verdict};
+use crate::check::{CheckResult, Offender, Report};
 use crate::sink::text::printable;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
-    let broken = report
-        .results
-        .iter()
-        .filter(|one| one.verdict != Verdict::Held);
-    let results: Vec<_> = broken.flat_map(|one| results(report, one)).collect();
+    let complaints = report.complaints();
+    let results: Vec<_> = complaints.flat_map(|one| results(report, one)).collect();
     let document = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -29,7 +26,7 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": report.results.iter().map(|one| rule(report, one)).collect::<Vec<_>>(),
             }},
-            "invocations": [{"executionSuccessful": true}],
+            "invocations": [{"executionSuccessful": report.is_complete}],
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
