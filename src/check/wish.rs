@@ -139,7 +139,7 @@ pub(super) const fn speaks_against(assertion: &Assertion) -> &'static str {
         Assertion::MaxUnknown(_) => "without a verdict",
         Assertion::MaxLatency { .. } => "took longer",
         Assertion::ExpectFailure { .. } => "ended otherwise",
-        _ => "without it",
+        _ => "break it",
     }
 }
 

@@ -43,11 +43,16 @@ pub(super) fn codes(subject: Subject, list: List, codes: &Codes, event: &Handsha
             Some(_) => Held,
             None => no_group(list, event),
         },
-        Subject::OfferedSuites => offered(
-            tls.offered_cipher_suites.as_deref(),
-            |suite: &CipherSuite| is_refused(suite.0) && !is_signal(*suite) && !is_grease(suite.0),
-            "no list of cipher suites in view",
-        ),
+        Subject::OfferedSuites => {
+            let suites = tls.sslv2_cipher_specs.as_deref().map(suites_of_sslv2);
+            offered(
+                suites.as_deref().or(tls.offered_cipher_suites.as_deref()),
+                |suite: &CipherSuite| {
+                    is_refused(suite.0) && !is_signal(*suite) && !is_grease(suite.0)
+                },
+                "no list of cipher suites in view",
+            )
+        }
         Subject::OfferedGroups => offered(
             tls.offered_groups.as_deref(),
             |group: &NamedGroup| is_refused(group.0) && !is_grease(group.0),
@@ -59,6 +64,13 @@ pub(super) fn codes(subject: Subject, list: List, codes: &Codes, event: &Handsha
             "no list of signature schemes in view",
         ),
     }
+}
+
+/// The suites among an SSLv2 hello's cipher specs: those with a leading zero byte (RFC 5246, appendix E.2).
+/// The others are SSLv2's own, and no name in a policy stands for them.
+fn suites_of_sslv2(specs: &[u32]) -> Vec<CipherSuite> {
+    let suites = specs.iter().filter_map(|spec| u16::try_from(*spec).ok());
+    suites.map(CipherSuite).collect()
 }
 
 /// Whether a suite only signals something: RFC 5746 §3.3, RFC 7507 §2.
@@ -137,7 +149,8 @@ pub(super) fn alpn(allowed: Option<&[String]>, event: &Handshake) -> Judgement {
             _ => Held,
         };
     }
-    if tls.offered_cipher_suites.is_some() && tls.alpn_offered.is_none() {
+    let hello_seen = tls.offered_cipher_suites.is_some() || tls.sslv2_cipher_specs.is_some();
+    if hello_seen && tls.alpn_offered.is_none() {
         return Broken("the client offers no application protocol".to_owned());
     }
     match tls.version {
@@ -227,6 +240,24 @@ mod tests {
             panic!("RC4 is not allowed")
         };
         assert!(why.ends_with(", 2 more offered"), "{why}");
+    }
+
+    #[test]
+    fn the_suites_in_an_sslv2_hello_count_as_offered() {
+        let mut event = refused_by_the_client();
+        event.tls.offered_cipher_suites = None;
+        event.tls.sslv2_cipher_specs = Some(vec![0x07_00c0, 0x0a]); // 3DES, as SSLv2 and as SSLv3 has it
+        let old = set(&["*_3DES_*"], Registry::CipherSuites);
+        assert!(is_broken(&codes(
+            Subject::OfferedSuites,
+            List::Forbidden,
+            &old,
+            &event
+        )));
+        assert_eq!(
+            codes(Subject::OfferedSuites, List::Allowed, &old, &event),
+            Held
+        );
     }
 
     #[test]

@@ -120,7 +120,9 @@ fn rule(entries: &[Entry<'_>], line: usize, defaults: Defaults) -> Result<Vec<Ch
         let written: Vec<_> = own.iter().map(|(entry, _)| entry.key).collect();
         for assertion in preset.assertions()? {
             if !written.contains(&wish::key(&assertion)) {
+                let name = template.rule.clone();
                 checks.push(Check {
+                    rule: name.or_else(|| Some(preset.as_str().to_owned())),
                     line,
                     assertion,
                     ..template.clone()
