@@ -267,13 +267,16 @@ mod tests {
             offered.insert(0, CipherSuite(grease));
             event
         };
-        assert_eq!(compared(&[event.clone()], &[again]).verdict, Verdict::Held);
+        assert_eq!(
+            compared(std::slice::from_ref(&event), &[again]).verdict,
+            Verdict::Held
+        );
         assert_eq!(
             compared(&[greasy(0x1a1a)], &[greasy(0x2a2a)]).verdict,
             Verdict::Held
         );
         assert_eq!(
-            compared(&[greasy(0x1a1a)], &[event.clone()]).verdict,
+            compared(&[greasy(0x1a1a)], std::slice::from_ref(&event)).verdict,
             Verdict::Error
         );
     }
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn more_and_fewer_handshakes_are_told() {
         let (one, other) = (refused_by_the_client(), completed());
-        let more = compared(&[one.clone()], &[one.clone(), one.clone()]);
+        let more = compared(std::slice::from_ref(&one), &[one.clone(), one.clone()]);
         assert!(
             more.offenders[0]
                 .why
