@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::judge::{Judgement, judge};
 use super::policy::{Assertion, Check, Policy, Severity, Unknown, share};
-use super::report::{CheckResult, Location, Offender, Report, Verdict};
+use super::report::{CheckResult, Offender, Report, Verdict};
 use super::wish::{self, handshakes};
 use crate::event::Handshake;
 use crate::stats::Stats;
@@ -100,7 +100,7 @@ impl Evaluation {
     pub fn finish(self, stats: &Stats) -> Report {
         let mut results = Vec::new();
         if self.handshakes == 0 && !self.allows_empty {
-            results.push(nothing_seen(stats));
+            results.push(CheckResult::of_nothing_seen(stats));
         }
         let judged = self.tallies.into_iter().map(|tally| tally.result(stats));
         results.extend(judged);
@@ -111,26 +111,6 @@ impl Evaluation {
             handshakes: self.handshakes,
             results,
         }
-    }
-}
-
-/// A check that saw nothing must not pass.
-fn nothing_seen(stats: &Stats) -> CheckResult {
-    CheckResult {
-        id: "allow-empty",
-        name: "a capture with handshakes".to_owned(),
-        line: 0,
-        severity: Severity::Error,
-        verdict: Verdict::Error,
-        wanted: "at least one handshake in the capture".to_owned(),
-        found: format!(
-            "no handshake; packets: {}, TCP connections: {}",
-            stats.packets, stats.connections
-        ),
-        judged: 0,
-        broken: 0,
-        not_judged: BTreeMap::new(),
-        offenders: Vec::new(),
     }
 }
 
@@ -147,21 +127,20 @@ impl Tally {
                     _ => false,
                 };
                 if too_many {
-                    self.accuse(event, format!("handshake number {}", self.judged));
+                    self.accuse(event, &format!("handshake number {}", self.judged));
                 }
             }
             Judgement::Broken(why) => {
                 self.judged += 1;
-                self.accuse(event, why);
+                self.accuse(event, &why);
             }
         }
     }
 
-    fn accuse(&mut self, event: &Handshake, why: String) {
+    fn accuse(&mut self, event: &Handshake, why: &str) {
         self.broken += 1;
         if self.offenders.len() < MAX_OFFENDERS {
-            let handshake = Some(Location::from(event));
-            self.offenders.push(Offender { handshake, why });
+            self.offenders.push(Offender::new(event, why));
         }
     }
 

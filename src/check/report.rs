@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Severity;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
+use crate::stats::Stats;
 use crate::time::Timestamp;
 
 /// What a check came to.
@@ -78,14 +79,37 @@ impl CheckResult {
     /// Says that some of the input could not be read: whatever held, more may not.
     #[must_use]
     pub fn of_unreadable_input() -> Self {
+        Self::of_input(
+            "input",
+            ("all of the input", "captures that can be read"),
+            "some of the input could not be read".to_owned(),
+        )
+    }
+
+    /// Says that there was no handshake: a check that saw nothing must not pass.
+    pub(super) fn of_nothing_seen(stats: &Stats) -> Self {
+        Self::of_input(
+            "allow-empty",
+            (
+                "a capture with handshakes",
+                "at least one handshake in the capture",
+            ),
+            format!(
+                "no handshake; packets: {}, TCP connections: {}",
+                stats.packets, stats.connections
+            ),
+        )
+    }
+
+    fn of_input(id: &'static str, (name, wanted): (&str, &str), found: String) -> Self {
         Self {
-            id: "input",
-            name: "all of the input".to_owned(),
+            id,
+            name: name.to_owned(),
             line: 0,
             severity: Severity::Error,
             verdict: Verdict::Error,
-            wanted: "captures that can be read".to_owned(),
-            found: "some of the input could not be read".to_owned(),
+            wanted: wanted.to_owned(),
+            found,
             judged: 0,
             broken: 0,
             not_judged: BTreeMap::new(),
@@ -164,6 +188,29 @@ pub struct Location {
     pub outcome: Outcome,
 }
 
+/// Characters of a server name that are kept: as many as a DNS name may have (RFC 1035 §2.3.4). A hello has room for 64 KiB.
+const MAX_NAME: usize = 255;
+
+/// Characters kept of what was seen: it quotes certificates, which may be as long as a message.
+const MAX_WHY: usize = 1_000;
+
+impl Offender {
+    pub(super) fn new(event: &Handshake, why: &str) -> Self {
+        Self {
+            handshake: Some(Location::from(event)),
+            why: cut(why, MAX_WHY),
+        }
+    }
+}
+
+/// At most `most` characters, with an ellipsis for the rest.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 impl From<&Handshake> for Location {
     fn from(event: &Handshake) -> Self {
         Self {
@@ -173,8 +220,29 @@ impl From<&Handshake> for Location {
             time: event.time,
             client: event.client,
             server: event.server,
-            server_name: event.tls.server_name.clone(),
+            server_name: event
+                .tls
+                .server_name
+                .as_deref()
+                .map(|name| cut(name, MAX_NAME)),
             outcome: event.outcome,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::test_events::refused_by_the_client;
+
+    #[test]
+    fn what_strangers_write_is_kept_up_to_a_bound() {
+        let mut event = refused_by_the_client();
+        event.tls.server_name = Some("é".repeat(60_000));
+        let offender = Offender::new(&event, &"x".repeat(500_000));
+        let name = offender.handshake.unwrap().server_name.unwrap();
+        assert_eq!(name.chars().count(), MAX_NAME + 1);
+        assert_eq!(offender.why.chars().count(), MAX_WHY + 1);
+        assert_eq!(cut("example.org", 11), "example.org");
     }
 }

@@ -89,6 +89,9 @@ pub(super) fn wanted(assertion: &Assertion) -> String {
         Assertion::MaxLifetimeDays(days) => {
             format!("certificates valid for at most {days} days in all")
         }
+        Assertion::ForbiddenFindings(types) if types.len() == ErrorType::ALL.len() => {
+            "certificates without any finding".to_owned()
+        }
         Assertion::ForbiddenFindings(types) => {
             format!("certificates without {}", error_types(types, "nor"))
         }
