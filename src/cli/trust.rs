@@ -2,65 +2,108 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustls_native_certs::load_native_certs;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tlscope::certificate::{TrustOrigin, TrustStore};
+use tlscope::certificate::{Trust, TrustOrigin, TrustStore};
 
 use super::args::JudgementArgs;
 use super::failure::Failure;
 use super::tell_warning;
 
-/// What chains are held against.
-#[derive(Debug, Default)]
+/// What chains are held against, and where it was read.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Roots {
-    /// `None` if none are wanted, or there are none.
-    pub(super) store: Option<Arc<TrustStore>>,
+    trust: Trust,
+    files: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+    system: bool,
     /// Why there are none, where they are wanted.
     missing: Option<String>,
 }
 
 impl Roots {
-    /// Says that chains were not held against any root, where chains were `seen`; all else could be judged.
-    pub(super) fn warn_if_missed(&self, seen: bool) {
-        if let (Some(missing), true) = (&self.missing, seen) {
+    /// The roots that the arguments name, or those of the system.
+    pub(super) fn read(args: &JudgementArgs) -> Result<Self, Failure> {
+        if args.no_verify {
+            return Ok(Self::default());
+        }
+        let is_given = !args.ca_file.is_empty() || !args.ca_dir.is_empty();
+        let mut roots = Self {
+            files: args.ca_file.clone(),
+            directories: args.ca_dir.clone(),
+            system: args.system_roots || !is_given,
+            ..Self::default()
+        };
+        let (store, missing) = roots.load()?;
+        match missing {
+            None => roots.trust = Trust::new(store),
+            missing => roots.missing = missing,
+        }
+        Ok(roots)
+    }
+
+    /// For the observer.
+    pub(super) fn trust(&self) -> Trust {
+        self.trust.clone()
+    }
+
+    /// Files and directories that [`Self::reload`] reads.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter().chain(&self.directories);
+        files.map(PathBuf::as_path)
+    }
+
+    /// Reads the roots again; those in force stay so if that fails.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn reload(&self) {
+        if self.trust.store().is_none() {
+            return;
+        }
+        match self.load() {
+            Ok((store, None)) => self.trust.exchange(store),
+            Ok((_, Some(missing))) => {
+                tell_warning(format_args!("roots stay as they were: {missing}"))
+            }
+            Err(failure) => tell_warning(format_args!("roots stay as they were: {failure}")),
+        }
+    }
+
+    /// Says that chains were not held against any root; all else could be judged.
+    pub(super) fn warn_if_missing(&self) {
+        if let Some(missing) = &self.missing {
             tell_warning(format_args!(
                 "chains were not held against any root of trust: {missing}\n\nhint: install \
                  `ca-certificates`, name roots with --ca-file, or do without with --no-verify"
             ));
         }
     }
-}
 
-/// The roots that the arguments name, or those of the system.
-pub(super) fn read(args: &JudgementArgs) -> Result<Roots, Failure> {
-    if args.no_verify {
-        return Ok(Roots::default());
-    }
-    let is_given = !args.ca_file.is_empty() || !args.ca_dir.is_empty();
-    let origin = if is_given && !args.system_roots {
-        TrustOrigin::Given
-    } else {
-        TrustOrigin::System
-    };
-    let mut store = TrustStore::new(origin);
-    for path in &args.ca_file {
-        add_file(&mut store, path)?;
-    }
-    for directory in &args.ca_dir {
-        for path in files(directory)? {
-            add_file(&mut store, &path)?;
+    /// All roots, and why there are none if there are none.
+    fn load(&self) -> Result<(TrustStore, Option<String>), Failure> {
+        let mut store = TrustStore::new(if self.system {
+            TrustOrigin::System
+        } else {
+            TrustOrigin::Given
+        });
+        for path in &self.files {
+            add_file(&mut store, path)?;
         }
+        for directory in &self.directories {
+            for path in files(directory)? {
+                add_file(&mut store, &path)?;
+            }
+        }
+        let reason = if self.system {
+            add_system_roots(&mut store)
+        } else {
+            None
+        };
+        let missing = reason.filter(|_| store.is_empty());
+        Ok((store, missing))
     }
-    let reason = match origin {
-        TrustOrigin::System => add_system_roots(&mut store),
-        TrustOrigin::Given => None,
-    };
-    let missing = store.is_empty().then_some(reason).flatten();
-    let store = (!store.is_empty()).then(|| Arc::new(store));
-    Ok(Roots { store, missing })
 }
 
 /// Adds what the system has; says why if that is nothing.

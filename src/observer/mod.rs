@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketBatch, PacketRecord};
-use crate::certificate::{ChainCache, NearExpiry, TrustStore};
+use crate::certificate::{ChainCache, NearExpiry, Trust};
 use crate::decrypt::Keys;
 use crate::event::Handshake;
 use crate::handshake::{Judge, ReportConfig};
-use crate::stats::Stats;
+use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
 pub(crate) use router::{Routed, Router, shard_of};
@@ -39,8 +39,8 @@ pub struct Config {
     pub max_flows: usize,
     /// Secrets that the user gave, to which those in captures are added.
     pub keys: Keys,
-    /// The roots that chains are held against; `None` to leave trust out.
-    pub trust: Option<Arc<TrustStore>>,
+    /// The roots that chains are held against.
+    pub trust: Trust,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -73,7 +73,7 @@ impl Default for Config {
             handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
-            trust: None,
+            trust: Trust::default(),
         }
     }
 }
@@ -107,7 +107,7 @@ impl Observer {
             keys: config.keys.view(),
             chains: ChainCache::new(),
             events: VecDeque::new(),
-            judge: Judge::new(config.trust),
+            judge: Judge::new(&config.trust),
         }
     }
 
@@ -117,6 +117,9 @@ impl Observer {
         self.shards.begin_batch();
         for packet in &batch.packets {
             self.handle_packet(&batch.interfaces, packet, batch.bytes(packet));
+        }
+        if let Some(now) = quiet_time(batch).and_then(|now| self.router.advance(now)) {
+            self.handle_timeout(now);
         }
     }
 
@@ -191,6 +194,17 @@ impl Observer {
         stats += self.judge.stats();
         stats
     }
+
+    /// What is held now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.shards.load()
+    }
+}
+
+/// The time that a batch without packets tells: the wire is quiet, and time goes on.
+pub(crate) fn quiet_time(batch: &PacketBatch) -> Option<Timestamp> {
+    batch.now.filter(|_| batch.packets.is_empty())
 }
 
 /// Takes the secrets that a capture brings; `keys` are as its reader sees them.

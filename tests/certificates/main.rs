@@ -22,7 +22,9 @@ use rcgen::{
     BasicConstraints, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
-use tlscope::certificate::{ChainCache, ChainJudge, NearExpiry, TrustOrigin, TrustStore, findings};
+use tlscope::certificate::{
+    ChainCache, ChainJudge, NearExpiry, Trust, TrustOrigin, TrustStore, findings,
+};
 use tlscope::event::Side;
 use tlscope::time::Timestamp;
 
@@ -86,7 +88,7 @@ fn judged(case: &Case) -> (Vec<String>, Vec<String>) {
     for root in &case.roots {
         store.add(root).unwrap();
     }
-    let mut judge = ChainJudge::new(Some(Arc::new(store)));
+    let mut judge = ChainJudge::new(&Trust::new(store));
     let mut cache = ChainCache::new();
     let mut read = |chain: &[Der]| cache.chain(chain.iter().map(Vec::as_slice));
     for chain in &case.before {
@@ -581,7 +583,7 @@ fn no_mutation_of_a_chain_panics() {
     let chain = [issuing.leaf(), issuing.der(), root.der()];
     let mut store = TrustStore::new(TrustOrigin::Given);
     store.add(&root.der).unwrap();
-    let mut judge = ChainJudge::new(Some(Arc::new(store)));
+    let mut judge = ChainJudge::new(&Trust::new(store));
     let mut random = Random::new(5);
     for _ in 0..2_000 {
         let mut mutated = chain.clone();

@@ -4,14 +4,27 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod check;
+mod common;
+mod input;
 mod judgement;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod live;
 mod metrics;
 mod read;
 
+pub(super) use check::{CheckArgs, PrintedPolicy, ReportTo};
+pub(super) use common::{CommonArgs, Format};
+pub(super) use input::InputArgs;
 pub(super) use judgement::{At, JudgementArgs};
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub(super) use live::LiveArgs;
 pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
-pub(super) use read::{Format, ReadArgs};
+pub(super) use read::ReadArgs;
 
+use check::CHECK_EXAMPLES;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use live::LIVE_EXAMPLES;
 use read::READ_EXAMPLES;
 
 /// What holds when nothing else is said; help and manual quote these.
@@ -56,6 +69,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  All went well, whatever the handshakes did; also if whoever read the output
      closed it.
+  1  `check`: an assertion of severity error does not hold.
   2  An error: bad usage, or input that could not be read; what could be read is
      reported first.";
 
@@ -69,6 +83,30 @@ pub(in crate::cli) enum Command {
     /// packet time, as one.
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
+
+    /// Watch live interfaces and report the handshakes on them
+    ///
+    /// Reports as `read` does, as handshakes are decided, until it is told to stop:
+    /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
+    /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[command(after_long_help = LIVE_EXAMPLES)]
+    Live(LiveArgs),
+
+    /// List the interfaces that `live` can capture on
+    ///
+    /// With their state and addresses; and for those that cannot be opened, why not.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Interfaces,
+
+    /// Check captures against a policy, for CI
+    ///
+    /// Judges every handshake by a policy, and says which ones break it, where they
+    /// are and what was wanted. What cannot be judged, as certificates that TLS 1.3
+    /// encrypts, is counted and said, not passed over. A capture without any handshake
+    /// fails the check.
+    #[command(after_long_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
 
     /// Print the JSON Schema of `read --format json`
     Schema,
@@ -125,9 +163,14 @@ mod tests {
 
     #[test]
     fn a_flag_of_yes_or_no_can_be_taken_back() {
-        assert!(!read(&[]).unwrap().failures_only);
-        assert!(read(&["--failures-only"]).unwrap().failures_only);
-        assert!(!read(&["--failures-only=false"]).unwrap().failures_only);
+        assert!(!read(&[]).unwrap().common.failures_only);
+        assert!(read(&["--failures-only"]).unwrap().common.failures_only);
+        assert!(
+            !read(&["--failures-only=false"])
+                .unwrap()
+                .common
+                .failures_only
+        );
     }
 
     #[test]

@@ -9,13 +9,17 @@ use std::time::Duration;
 mod certificates;
 mod clients;
 mod histogram;
+mod screen;
 mod servers;
+mod slowest;
 
 use certificates::SoonestToExpire;
 pub(super) use certificates::role;
 use clients::{Client, Clients, Identity};
 use histogram::Histogram;
 use servers::FailingServers;
+
+pub use screen::{LEAVE, ScreenSink, Terminal};
 
 use super::Sink;
 use super::json::days_until;
