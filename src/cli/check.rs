@@ -33,10 +33,14 @@ pub(super) fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
         return super::print(|stdout| write!(stdout, "{}", text_of(policy)));
     }
     let outputs = outputs(&args.format)?;
-    let mut judge = Judge::open(&args)?;
+    let roots = Roots::read(&args.judgement)?;
+    let context = Context {
+        chains_are_validated: roots.trust().store().is_some(),
+    };
+    let mut judge = Judge::open(&args, context)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
-    let observer = observer_config(&args)?;
+    let observer = observer_config(&args, &roots)?;
     let keys = observer.keys.clone();
     let threads = args.input.threads.get();
     let run = pipeline::run(&mut input, observer, threads, &mut judge)
@@ -114,11 +118,11 @@ impl ReportTo {
     }
 }
 
-fn observer_config(args: &CheckArgs) -> Result<observer::Config, Failure> {
+fn observer_config(args: &CheckArgs, roots: &Roots) -> Result<observer::Config, Failure> {
     let mut config = observer::Config::default();
     config.report.fingerprints = args.expect.is_some();
     config.report.near_expiry = config::near_expiry(&args.judgement);
-    config.trust = Roots::read(&args.judgement)?.trust();
+    config.trust = roots.trust();
     config.report.judge_at = config::judge_at(args.judgement.at)?;
     config.handshake_timeout = args.judgement.handshake_timeout;
     config.keys = keylog::read(&args.input.keylog)?;
@@ -141,7 +145,7 @@ enum Expectation {
 }
 
 impl Judge {
-    fn open(args: &CheckArgs) -> Result<Self, Failure> {
+    fn open(args: &CheckArgs, context: Context) -> Result<Self, Failure> {
         let policy = policy(args)?;
         let baseline = match &args.expect {
             Some(path) if args.update => Some((path.clone(), Expectation::Updated(Vec::new()))),
@@ -155,7 +159,7 @@ impl Judge {
         Ok(Self {
             server_name: args.input.server_name.as_deref().map(Glob::new),
             allows_empty: policy.allows_empty,
-            evaluation: Evaluation::new(policy, Context::default()),
+            evaluation: Evaluation::new(policy, context),
             baseline,
         })
     }
