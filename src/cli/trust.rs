@@ -182,7 +182,56 @@ fn is_certificate(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
+    use super::super::args::{Args, Command};
     use super::*;
+
+    fn roots(flags: &[&str]) -> Result<Roots, Failure> {
+        let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
+        match Args::parse_from(arguments).command {
+            Command::Read(read) => Roots::read(&read.judgement),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mtls-day/ca.pem");
+
+    #[test]
+    fn what_is_named_takes_the_place_of_the_systems_roots() {
+        let named = roots(&["--ca-file", CA, "--ca-file", CA]).unwrap();
+        let store = named.trust().store().unwrap();
+        assert_eq!((store.origin(), store.len()), (TrustOrigin::Given, 1));
+        let both = roots(&["--ca-file", CA, "--system-roots"]).unwrap();
+        let store = both.trust().store().unwrap();
+        assert_eq!(store.origin(), TrustOrigin::System);
+        assert!(roots(&["--no-verify"]).unwrap().trust().store().is_none());
+    }
+
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[test]
+    fn roots_that_changed_come_in_force_and_those_that_broke_do_not() {
+        let folder = std::env::temp_dir().join(format!("tlscope-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("ca.pem");
+        fs::copy(CA, &file).unwrap();
+        let roots = roots(&["--ca-file", file.to_str().unwrap()]).unwrap();
+        let trust = roots.trust();
+        let len = || trust.store().unwrap().len();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let other = rcgen::CertificateParams::default()
+            .self_signed(&key)
+            .unwrap();
+        let two = fs::read_to_string(CA).unwrap() + &other.pem();
+        fs::write(&file, two).unwrap();
+        assert_eq!(len(), 1);
+        roots.reload();
+        assert_eq!(len(), 2);
+        fs::write(&file, "").unwrap();
+        roots.reload();
+        assert_eq!(len(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn certificates_are_known_by_their_names() {

@@ -577,6 +577,48 @@ fn weak_and_unknown_algorithms() {
 }
 
 #[test]
+fn other_roots_in_force_give_other_verdicts() {
+    let (first, second) = (root("First"), root("Second"));
+    let store = |root: &Ca| {
+        let mut store = TrustStore::new(TrustOrigin::Given);
+        store.add(&root.der).unwrap();
+        store
+    };
+    let trust = Trust::new(store(&first));
+    let mut judge = ChainJudge::new(&trust);
+    let chain = ChainCache::new().chain([second.leaf().as_slice()].into_iter());
+    let at = Timestamp::from_seconds(NOON);
+    assert!(!judge.judge(&chain, Side::Server, at).is_trusted());
+    trust.exchange(store(&second));
+    assert!(judge.judge(&chain, Side::Server, at).is_trusted());
+    assert_eq!(judge.stats().chains_judged, 2);
+}
+
+#[test]
+fn a_chain_is_judged_once_until_a_date_is_passed() {
+    let root = root("Root");
+    let mut store = TrustStore::new(TrustOrigin::Given);
+    store.add(&root.der).unwrap();
+    let mut judge = ChainJudge::new(&Trust::new(store));
+    let chain = ChainCache::new().chain([root.leaf().as_slice()].into_iter());
+    let end = 1_798_761_600; // 2027-01-01, when the leaf ends
+    for second in [
+        NOON,
+        NOON + 1,
+        end - 1,
+        end,
+        end,
+        NOON,
+        end + 1,
+        end + 99,
+        end,
+    ] {
+        judge.judge(&chain, Side::Server, Timestamp::from_seconds(second));
+    }
+    assert_eq!(judge.stats().chains_judged, 2); // before and after
+}
+
+#[test]
 fn no_mutation_of_a_chain_panics() {
     let root = root("Root");
     let issuing = root.ca("Issuing");
