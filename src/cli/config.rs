@@ -72,6 +72,8 @@ pub(super) struct Analysis {
     pub(super) keys: Keys,
     /// Whether somebody reads them.
     fingerprints: bool,
+    /// Whether the packets of failures are saved.
+    keeps_packets: bool,
     pub(super) near_expiry: NearExpiry,
     /// The roots that chains are held against.
     pub(super) roots: Roots,
@@ -88,6 +90,8 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Where the packets of failures are saved, and how many files are kept.
+    pub(super) save_failures: Option<(PathBuf, usize)>,
     /// Where certificates are written to.
     pub(super) extract_certs: Option<PathBuf>,
     /// Whether the terminal shows the state of the run instead of lines.
@@ -159,6 +163,9 @@ impl LiveConfig {
         if let Some(file) = &output.file {
             sandbox.write(directory_of(&file.path));
         }
+        if let Some((directory, _)) = &output.save_failures {
+            sandbox.write(directory);
+        }
         Ok(Self {
             interfaces,
             capture,
@@ -189,6 +196,7 @@ impl Analysis {
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
+            keeps_packets: common.save_failures.is_some(),
             fingerprints: matches!(common.format, Format::Json | Format::Csv),
             near_expiry: near_expiry(judgement),
             roots: trust::read(judgement)?,
@@ -206,6 +214,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config.trust = self.roots.store.clone();
+        config.keeps_packets = self.keeps_packets;
         config
     }
 }
@@ -217,6 +226,9 @@ impl OutputConfig {
             failures_only: common.failures_only,
             format: common.format,
             file: None,
+            save_failures: common
+                .save_failures
+                .map(|directory| (directory, common.save_failures_keep.get())),
             extract_certs: None,
             screen: false,
             metrics: MetricsConfig {
