@@ -129,6 +129,7 @@ impl LiveConfig {
             snap_length: args.snaplen,
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
+            threads: args.fanout,
         };
         let threads = args.common.threads;
         let mut sandbox = Sandbox::default();
