@@ -1,6 +1,6 @@
 //! `tlscope live`: from interfaces to output, until told to stop.
 
-use std::io;
+use std::io::{self, IsTerminal, stdout};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     if let Some(sandbox) = &config.sandbox {
         sandbox.enter()?;
     }
-    let signals = Signals::default();
+    let signals = Signals::new(stdout().is_terminal());
     let source = capture.start(signals.stop());
     let mut input = Input {
         source: source.map_err(|error| {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use pcap::{Active, Capture, Precision};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use super::PATIENCE;
 use super::queue::push;
@@ -107,17 +106,13 @@ impl Device for Interface {
         &self.name
     }
 
-    fn wait(&mut self, patience: Duration) -> bool {
+    fn wait(&mut self, patience: Duration) {
         let Some(capture) = &self.capture else {
-            return false;
+            return;
         };
         let mut waited_for = [PollFd::new(capture, PollFlags::IN)];
         let patience = Timespec::try_from(patience).ok();
-        match poll(&mut waited_for, patience.as_ref()) {
-            Ok(ready) => ready > 0,
-            // A signal: whoever waits looks whether it is to stop.
-            Err(error) => error != Errno::INTR,
-        }
+        let _ = poll(&mut waited_for, patience.as_ref()); // a signal ends it early: so be it
     }
 
     fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String> {

@@ -16,8 +16,8 @@ pub(super) trait Device: Send {
     /// The interface's name.
     fn name(&self) -> &Arc<str>;
 
-    /// Waits for packets, but not for longer than `patience`; whether it is worth a look.
-    fn wait(&mut self, patience: Duration) -> bool;
+    /// Waits for packets, but not for longer than `patience`.
+    fn wait(&mut self, patience: Duration);
 
     /// Appends at most `count` packets to `batch`, without waiting; how many were taken, which
     /// can be more than were appended. Their numbers and interfaces are for the caller to say.
@@ -89,9 +89,10 @@ impl<D: Device> CaptureThread<D> {
 
     /// Waits for packets and takes all that there are, for a while; false if nobody wants them.
     fn round(&mut self, state: &mut State) -> Result<bool, String> {
-        let is_worth_a_look = self.device.wait(PATIENCE);
+        self.device.wait(PATIENCE);
         let until = Instant::now() + PATIENCE;
-        while is_worth_a_look && Instant::now() < until {
+        // At least one look, whatever came of the waiting: libpcap notices by it that an interface is gone.
+        loop {
             let room = BATCH_BYTES.saturating_sub(state.batch.data.len()) / state.largest;
             let room = room.min(BATCH_PACKETS - state.batch.packets.len());
             let room = room.clamp(1, CHUNK);
@@ -101,7 +102,7 @@ impl<D: Device> CaptureThread<D> {
             if is_full && self.hand_over(state) == Fate::Unwanted {
                 return Ok(false);
             }
-            if taken == 0 {
+            if taken == 0 || Instant::now() >= until {
                 break;
             }
         }
