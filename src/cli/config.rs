@@ -14,6 +14,7 @@ use terminal_size::terminal_size_of;
 use tlscope::capture::live::LiveOptions;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
+use tlscope::pattern::Glob;
 use tlscope::sink::Look;
 use tlscope::sink::otel::{MetricsConfig, Protocol};
 use tlscope::time::Timestamp;
@@ -24,7 +25,6 @@ use super::args::{
     At, CommonArgs, Format, JudgementArgs, Metrics, MetricsArgs, OtlpProtocol, ReadArgs,
 };
 use super::failure::Failure;
-use super::glob::Glob;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::host::{Account, Sandbox};
 use super::keylog;
@@ -94,13 +94,13 @@ impl ReadConfig {
         Ok(Self {
             paths: args.paths,
             analysis: Analysis::resolve(
-                keylog::read(&args.common.keylog)?,
+                keylog::read(&args.common.input.keylog)?,
                 &args.common,
                 &args.judgement,
             )?,
             shows_progress: shows_progress(args.common.format),
-            filter: args.common.filter.clone(),
-            threads: args.common.threads,
+            filter: args.common.input.filter.clone(),
+            threads: args.common.input.threads,
             output: OutputConfig::resolve(args.common, args.metrics),
         })
     }
@@ -121,22 +121,22 @@ impl LiveConfig {
                 "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
             ));
         }
-        let (keys, key_logs) = KeyLogs::open(&args.common.keylog)?;
+        let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
         let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
         if args.judgement.at == At::Now {
             analysis.judge_at = None; // now is whenever a handshake is
         }
         let capture = LiveOptions {
-            filter: args.common.filter.take(),
+            filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
             threads: args.fanout,
         };
-        let threads = args.common.threads;
+        let threads = args.common.input.threads;
         let mut sandbox = Sandbox::default();
         sandbox.read_named(&environment);
-        for path in &args.common.keylog {
+        for path in &args.common.input.keylog {
             sandbox.read(path);
         }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
@@ -173,16 +173,11 @@ impl Analysis {
         common: &CommonArgs,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
-        let judge_at = match judgement.at {
-            At::Capture => None,
-            At::Now => Some(now()?),
-            At::Time(time) => Some(time),
-        };
         Ok(Self {
             keys,
             fingerprints: matches!(common.format, Format::Json | Format::Csv),
             near_expiry: days(judgement.near_expiry),
-            judge_at,
+            judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
         })
     }
@@ -202,7 +197,7 @@ impl Analysis {
 impl OutputConfig {
     pub(super) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
         Self {
-            server_name: common.server_name.map(|pattern| Glob::new(&pattern)),
+            server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
             format: common.format,
             file: None,
@@ -226,18 +221,27 @@ impl From<OtlpProtocol> for Protocol {
     }
 }
 
+/// The moment at which certificates are judged; `None`: each at the time of its handshake.
+pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+    Ok(match at {
+        At::Capture => None,
+        At::Now => Some(now()?),
+        At::Time(time) => Some(time),
+    })
+}
+
 fn now() -> Result<Timestamp, Failure> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
 }
 
-fn days(days: u32) -> Duration {
+pub(super) fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 
 /// How output for people looks: as `--color` and the environment say, and as wide as the terminal.
-fn look() -> Look {
+pub(super) fn look() -> Look {
     let choice = anstream::AutoStream::choice(&stdout());
     Look {
         color: choice != anstream::ColorChoice::Never,
