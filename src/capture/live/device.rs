@@ -137,6 +137,14 @@ impl Device for Interface {
         losses
     }
 
+    fn is_up(&self) -> bool {
+        let path = format!("/sys/class/net/{}/flags", self.name);
+        let flags = std::fs::read_to_string(path).unwrap_or_default();
+        let digits = flags.trim().trim_start_matches("0x");
+        // `any` has no such file: it is as good as up.
+        u32::from_str_radix(digits, 16).map_or(true, |flags| flags & IFF_UP != 0)
+    }
+
     fn close(&mut self) {
         self.capture = None;
     }
@@ -202,6 +210,9 @@ fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, Captur
     }
     Ok(capture)
 }
+
+/// The flag of an interface that somebody has set up (netdevice(7)).
+const IFF_UP: u32 = 1;
 
 fn clamped(number: impl TryInto<i32>) -> i32 {
     number.try_into().unwrap_or(i32::MAX)

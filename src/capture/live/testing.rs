@@ -86,6 +86,10 @@ impl Device for Scripted {
         std::mem::take(&mut self.losses)
     }
 
+    fn is_up(&self) -> bool {
+        true
+    }
+
     fn close(&mut self) {}
 
     fn reopen(&mut self) -> Result<(), String> {

@@ -26,6 +26,9 @@ pub(super) trait Device: Send {
     /// Packets lost since the last call.
     fn losses(&mut self) -> Losses;
 
+    /// Whether the interface is up: one that is down is silent, and may come up again.
+    fn is_up(&self) -> bool;
+
     /// Lets go of the interface.
     fn close(&mut self);
 
@@ -71,6 +74,7 @@ impl<D: Device> CaptureThread<D> {
             batch: PacketBatch::default(),
             largest: LARGE,
             next_census: Instant::now() + CENSUS,
+            is_up: true,
             warnings: Warnings::default(),
         };
         loop {
@@ -110,6 +114,7 @@ impl<D: Device> CaptureThread<D> {
         if Instant::now() >= state.next_census {
             state.next_census = Instant::now() + CENSUS;
             self.count_losses(state);
+            self.look_whether_up(state);
         }
         Ok(fate != Fate::Unwanted)
     }
@@ -151,6 +156,16 @@ impl<D: Device> CaptureThread<D> {
         }
     }
 
+    fn look_whether_up(&self, state: &mut State) {
+        let is_up = self.device.is_up();
+        if is_up != state.is_up {
+            state.is_up = is_up;
+            self.meter.set_up(is_up);
+            let now = if is_up { "up again" } else { "down" };
+            self.say(format!("`{}` is {now}", self.device.name()));
+        }
+    }
+
     /// Waits for the interface to come back; false if the program ends before.
     fn mend(&mut self, state: &mut State, reason: &str) -> bool {
         self.hand_over(state);
@@ -165,6 +180,7 @@ impl<D: Device> CaptureThread<D> {
         while !self.sleep(self.retry) {
             if self.device.reopen().is_ok() {
                 self.meter.set_up(true);
+                state.is_up = true;
                 let seconds = gone.elapsed().as_secs();
                 self.say(format!("`{name}` is back: it was away for {seconds} s"));
                 return true;
@@ -196,5 +212,6 @@ struct State {
     /// Bytes of the largest packet so far.
     largest: usize,
     next_census: Instant,
+    is_up: bool,
     warnings: Warnings,
 }
