@@ -6,8 +6,6 @@ use std::collections::HashSet;
 use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-#[cfg(all(feature = "live", target_os = "linux"))]
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -127,6 +125,7 @@ impl LiveConfig {
     ///
     /// `chose_format` says whether the user did.
     pub(super) fn resolve(mut args: LiveArgs, chose_format: bool) -> Result<Self, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
         let mut interfaces = args.interface;
         let mut known = HashSet::new();
         interfaces.retain(|name| known.insert(name.clone()));
@@ -136,17 +135,22 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        let analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        if args.judgement.at == At::Now {
+            analysis.judge_at = None; // now is whenever a handshake is
+        }
         let capture = LiveOptions {
             filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
+            threads: args.fanout,
         };
         let threads = args.common.input.threads;
         let mut sandbox = Sandbox::default();
+        sandbox.read_named(&environment);
         for path in &args.common.input.keylog {
-            sandbox.read(directory_of(path));
+            sandbox.read(path);
         }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.file = args.output.map(|path| Rotation {
@@ -161,7 +165,7 @@ impl LiveConfig {
             && stdout().is_terminal()
             && stdin().is_terminal();
         if let Some(file) = &output.file {
-            sandbox.write(directory_of(&file.path));
+            sandbox.write(&file.path);
         }
         if let Some((directory, _)) = &output.save_failures {
             sandbox.write(directory);
@@ -173,18 +177,9 @@ impl LiveConfig {
             threads,
             analysis,
             output,
-            account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
+            account: Account::resolve(args.user.as_deref(), &environment)?,
             sandbox: (!args.no_sandbox).then_some(sandbox),
         })
-    }
-}
-
-/// The directory that a file is in, or will be.
-#[cfg(all(feature = "live", target_os = "linux"))]
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => directory,
-        _ => Path::new("."),
     }
 }
 
