@@ -49,7 +49,7 @@ pub(super) fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
         return Ok(ERROR.into()); // what was wrong has been said
     }
     let captures = args.paths.iter().map(|path| path.display().to_string());
-    let mut report = judge.report(&run.stats, is_complete)?;
+    let mut report = judge.report(&run.stats, &input)?;
     report.captures = captures.collect();
     for output in &outputs {
         output.write(&report)?;
@@ -158,8 +158,9 @@ impl Judge {
         })
     }
 
-    fn report(self, stats: &Stats, is_complete: bool) -> Result<Report, Failure> {
-        let mut report = self.evaluation.finish(stats);
+    fn report(self, stats: &Stats, input: &Input) -> Result<Report, Failure> {
+        let is_complete = !input.is_incomplete();
+        let mut report = self.evaluation.finish(stats, input.warnings());
         report.is_complete = is_complete;
         match self.baseline {
             None => {}
