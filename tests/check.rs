@@ -217,7 +217,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
         "FAILED   modern (",
         "offender.toml:3)\n",
         "wanted: TLS 1.2 or later\n",
-        "found:  1 of 1 handshake break it\n",
+        "found:  1 of 1 handshakes against it\n",
         "- fixtures/tls11-static-rsa/capture.pcap, packets ",
         ": 192.0.2.1:",
         " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",

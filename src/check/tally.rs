@@ -135,13 +135,7 @@ impl Tally {
             Assertion::ExpectFailure { .. } if self.in_scope == 0 => {
                 Some((false, "no handshake in scope".to_owned()))
             }
-            Assertion::CompleteInput => Some(match warnings.first.as_slice() {
-                [] => (true, "no warning".to_owned()),
-                first => (
-                    false,
-                    format!("{} warnings: {}", warnings.count, first.join("; ")),
-                ),
-            }),
+            Assertion::CompleteInput => Some(warned(warnings)),
             Assertion::NoDrops => {
                 let dropped: Vec<_> = drops(stats)
                     .into_iter()
@@ -169,8 +163,8 @@ impl Tally {
                 0 => String::new(),
                 allowed => format!(", {allowed} allowed"),
             };
-            let judged = handshakes(self.judged);
-            found.push(format!("{} of {judged} {verb}{allowed}", self.broken));
+            let (broken, judged) = (self.broken, self.judged);
+            found.push(format!("{broken} of {judged} handshakes {verb}{allowed}"));
         } else if self.not_judged.is_empty() {
             let in_scope = handshakes(self.in_scope);
             found.push(format!("{in_scope} in scope, none with anything to judge"));
@@ -191,4 +185,16 @@ fn drops(stats: &Stats) -> [(&'static str, u64); 5] {
         ("segments_discarded", stats.segments_discarded),
         ("messages_discarded", stats.messages_discarded),
     ]
+}
+
+fn warned(warnings: &InputWarnings) -> (bool, String) {
+    if warnings.count == 0 {
+        return (true, "no warning".to_owned());
+    }
+    let mut found = warnings.first.clone();
+    let more = warnings.count.saturating_sub(found.len() as u64);
+    if more > 0 {
+        found.push(format!("{more} more warnings"));
+    }
+    (false, found.join("; "))
 }

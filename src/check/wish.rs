@@ -144,7 +144,7 @@ pub(super) const fn speaks_against(assertion: &Assertion) -> &'static str {
         Assertion::MaxUnknown(_) => "without a verdict",
         Assertion::MaxLatency { .. } => "took longer",
         Assertion::ExpectFailure { .. } => "ended otherwise",
-        _ => "break it",
+        _ => "against it",
     }
 }
 
