@@ -11,7 +11,7 @@
 //!
 //! | module | turns | into |
 //! | --- | --- | --- |
-//! | [`capture`] | files and standard input | batches of packets |
+//! | [`capture`] | files, standard input and live interfaces | batches of packets |
 //! | [`decode`] | packets | TCP segments |
 //! | [`reassembly`] | segments in any order | bytes in order, and gaps |
 //! | [`tls`] | bytes | records and messages |

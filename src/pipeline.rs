@@ -10,24 +10,30 @@
 //! back with the number of the step that made them, so that their order is the
 //! one that a single thread gives. Channels are bounded: whoever is slow holds
 //! the reader up, and memory stays what a few batches need.
+//!
+//! A live source takes part like a file: it tells the time with its batches, and
+//! hands out empty ones while the wire is quiet. It has a queue of its own, and
+//! drops packets there rather than wait for a reader that is held up.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::capture::{CaptureError, PacketBatch, PacketSource};
+use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use crate::certificate::ChainCache;
 use crate::decode::Datagram;
 use crate::decrypt::Keys;
 use crate::event::Handshake;
 use crate::observer::{
-    Config, Observer, Routed, Router, ShardSet, shard_of, sort_simultaneous, take_secrets,
+    Config, Observer, Routed, Router, ShardSet, quiet_time, shard_of, sort_simultaneous,
+    take_secrets,
 };
 use crate::reassembly::FlowKey;
 use crate::sink::Sink;
-use crate::stats::Stats;
+use crate::stats::{Health, Load, Stats};
 use crate::time::Timestamp;
 
 /// What a run came to.
@@ -47,8 +53,9 @@ pub const MAX_THREADS: usize = crate::observer::SHARDS;
 /// Up to one thread, all is done on the calling one. Beyond, there is a thread
 /// that reads and decodes, and `threads` that follow connections.
 ///
-/// The sink gets each event, and is flushed after each batch of packets; to
-/// finish it is left to the caller.
+/// The sink gets each event, and is flushed after each batch of packets. While the
+/// source is live, it gets ticks, and one more when all is done; to finish it is
+/// left to the caller.
 ///
 /// # Errors
 ///
@@ -74,6 +81,7 @@ fn run_alone(
 ) -> io::Result<Summary> {
     let mut observer = Observer::new(config);
     let mut batch = PacketBatch::default();
+    let mut ticker = Ticker::new(source.meters());
     let error = loop {
         match source.next_batch(&mut batch) {
             Ok(true) => observer.handle_batch(&batch),
@@ -82,13 +90,61 @@ fn run_alone(
         }
         drain(&mut observer, sink)?;
         sink.flush()?;
+        if ticker.is_due(batch.now) {
+            ticker.tick(sink, observer.stats(), observer.load())?;
+        }
     };
     observer.finish();
     drain(&mut observer, sink)?;
-    Ok(Summary {
-        stats: observer.stats(),
-        error,
-    })
+    let stats = observer.stats();
+    ticker.tick(sink, stats, Load::default())?;
+    Ok(Summary { stats, error })
+}
+
+/// Tells sinks how a live run is doing; does nothing in others.
+struct Ticker {
+    meters: Option<Meters>,
+    now: Option<Timestamp>,
+    next: Timestamp,
+}
+
+/// How far the clock goes between two ticks.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Ticker {
+    const fn new(meters: Option<Meters>) -> Self {
+        Self {
+            meters,
+            now: None,
+            next: Timestamp::MIN,
+        }
+    }
+
+    /// Takes the time; whether a tick is due. A clock that is set back does not stop the ticks.
+    fn is_due(&mut self, now: Option<Timestamp>) -> bool {
+        let Some(time) = now else {
+            return false;
+        };
+        let is_set_back = self.now > now;
+        self.now = now;
+        if time < self.next && !is_set_back {
+            return false;
+        }
+        self.next = time.saturating_add(TICK);
+        true
+    }
+
+    fn tick(&self, sink: &mut dyn Sink, stats: Stats, load: Load) -> io::Result<()> {
+        let (Some(now), Some(meters)) = (self.now, &self.meters) else {
+            return Ok(());
+        };
+        let health = Health {
+            interfaces: meters.iter().map(|meter| meter.read()).collect(),
+            stats,
+            load,
+        };
+        sink.tick(now, &health)
+    }
 }
 
 fn drain(observer: &mut Observer, sink: &mut dyn Sink) -> io::Result<()> {
@@ -106,6 +162,8 @@ struct Job {
     batch: PacketBatch,
     /// For each worker, its steps with their numbers.
     steps: Vec<Vec<(u32, Step)>>,
+    /// Whether workers are to say how they are doing; what the reader has counted so far.
+    census: Option<Stats>,
 }
 
 enum Step {
@@ -122,6 +180,8 @@ struct Answer {
     events: Vec<(u32, Handshake)>,
     /// The batch, to be reused when all workers have answered.
     job: Option<Arc<Job>>,
+    /// How the worker is doing, if the job asks.
+    census: Option<(Stats, Load)>,
 }
 
 fn run_shared(
@@ -132,6 +192,7 @@ fn run_shared(
 ) -> io::Result<Summary> {
     let threads = threads.min(MAX_THREADS);
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
+    let mut ticker = Ticker::new(source.meters());
     std::thread::scope(|scope| {
         let (mut jobs, mut answers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for first in 0..threads {
@@ -144,7 +205,7 @@ fn run_shared(
         }
         let keys = config.keys.view();
         let reader = scope.spawn(move || read(source, &keys, &jobs, &spares));
-        collect(&answers, &spare_sender, sink)?;
+        collect(&answers, &spare_sender, &mut ticker, sink)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader
             .join()
@@ -154,6 +215,7 @@ fn run_shared(
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
+        ticker.tick(sink, stats, Load::default())?;
         Ok(Summary { stats, error })
     })
 }
@@ -166,10 +228,12 @@ fn read(
     spares: &Receiver<Job>,
 ) -> (Stats, Option<CaptureError>) {
     let mut router = Router::new();
+    let mut ticker = Ticker::new(source.meters());
     loop {
         let empty = || Job {
             batch: PacketBatch::default(),
             steps: jobs.iter().map(|_| Vec::new()).collect(),
+            census: None,
         };
         let mut job = spares.try_recv().unwrap_or_else(|_| empty());
         match source.next_batch(&mut job.batch) {
@@ -179,6 +243,8 @@ fn read(
         }
         take_secrets(keys, &job.batch);
         route_batch(&mut router, &mut job);
+        let is_due = ticker.is_due(job.batch.now);
+        job.census = is_due.then(|| router.stats());
         let job = Arc::new(job);
         if jobs
             .iter()
@@ -196,7 +262,7 @@ fn end(mut router: Router) -> Stats {
 
 /// Gives each packet and each tick to the workers that it concerns.
 fn route_batch(router: &mut Router, job: &mut Job) {
-    let Job { batch, steps } = job;
+    let Job { batch, steps, .. } = job;
     let mut number = 0;
     for (index, packet) in batch.packets.iter().enumerate() {
         if let Some(now) = router.advance(packet.timestamp) {
@@ -228,6 +294,11 @@ fn route_batch(router: &mut Router, job: &mut Job) {
         }
         number += 1;
     }
+    if let Some(now) = quiet_time(batch).and_then(|now| router.advance(now)) {
+        for worker in steps.iter_mut() {
+            worker.push((number, Step::Tick(now)));
+        }
+    }
 }
 
 /// A worker thread: its steps of each job, then the end.
@@ -246,10 +317,13 @@ fn work(
             take_step(&mut shards, &job.batch, step, &mut chains, &mut made);
             events.extend(made.drain(..).map(|event| (*number, event)));
         }
+        let census = job.census.map(|_| (shards.stats(), shards.load()));
+        let job = Some(job);
         if answers
             .send(Answer {
                 events,
-                job: Some(job),
+                job,
+                census,
             })
             .is_err()
         {
@@ -258,7 +332,11 @@ fn work(
     }
     shards.finish(&mut chains, &mut made);
     let events = made.drain(..).map(|event| (0, event)).collect();
-    let _ = answers.send(Answer { events, job: None });
+    let _ = answers.send(Answer {
+        events,
+        job: None,
+        census: None,
+    });
     shards.stats()
 }
 
@@ -293,14 +371,19 @@ fn take_step(
 fn collect(
     answers: &[Receiver<Answer>],
     spares: &Sender<Job>,
+    ticker: &mut Ticker,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     loop {
         let mut events = Vec::new();
         let mut jobs = Vec::new();
+        let (mut stats, mut load) = (Stats::default(), Load::default());
         for answer in answers.iter().filter_map(|worker| worker.recv().ok()) {
             events.extend(answer.events);
             jobs.extend(answer.job);
+            let (of_worker, held) = answer.census.unwrap_or_default();
+            stats += of_worker;
+            load += held;
         }
         sort_simultaneous(&mut events);
         for (_, event) in &events {
@@ -310,6 +393,13 @@ fn collect(
             return Ok(()); // the workers' last answers
         }
         sink.flush()?;
+        if let Some(job) = jobs.first()
+            && let Some(of_reader) = job.census
+        {
+            stats += of_reader;
+            ticker.now = job.batch.now;
+            ticker.tick(sink, stats, load)?;
+        }
         jobs.into_iter()
             .filter_map(Arc::into_inner)
             .for_each(|job| recycle(job, spares));

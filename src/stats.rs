@@ -1,6 +1,7 @@
 //! Counters of a run: what was handled, and what each bound discarded.
 
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 macro_rules! stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -79,4 +80,74 @@ stats! {
     handshakes_failed,
     /// Handshakes without a verdict.
     handshakes_unknown,
+}
+
+/// What an observer holds at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Load {
+    /// TCP connections remembered.
+    pub connections: u64,
+    /// Handshakes without a verdict yet.
+    pub handshakes: u64,
+    /// Bytes of segments out of order and of handshake messages.
+    pub bytes: u64,
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.handshakes += other.handshakes;
+        self.bytes += other.bytes;
+    }
+}
+
+/// How a live run is doing: told to sinks about every second.
+///
+/// At the end of a run, the packets of [`Health::interfaces`] add up: those
+/// received are those handled ([`Stats::packets`]) and those dropped at the queue.
+/// Before, some are under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// For each interface, in the order in which the user named them.
+    pub interfaces: Vec<InterfaceHealth>,
+    /// What was handled and discarded since the start.
+    pub stats: Stats,
+    /// What is held now.
+    pub load: Load,
+}
+
+/// What came in on an interface, and what was lost there; all counters start at 0 and only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InterfaceHealth {
+    /// The interface's name.
+    pub name: Arc<str>,
+    /// Whether packets can be captured on it now.
+    pub is_up: bool,
+    /// Packets that the kernel handed over.
+    pub packets: u64,
+    /// Bytes captured of them.
+    pub bytes: u64,
+    /// Packets that the kernel dropped for want of room in its buffer.
+    pub dropped_kernel: u64,
+    /// Packets that the interface or its driver dropped.
+    pub dropped_interface: u64,
+    /// Packets, of those handed over, dropped because the workers were behind.
+    pub dropped_queue: u64,
+}
+
+impl InterfaceHealth {
+    /// Packets lost, by whatever cause.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped_kernel + self.dropped_interface + self.dropped_queue
+    }
+
+    /// Packets that there were: those handed over, and those lost before.
+    #[must_use]
+    pub const fn seen(&self) -> u64 {
+        self.packets + self.dropped_kernel + self.dropped_interface
+    }
 }

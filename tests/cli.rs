@@ -179,6 +179,34 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     assert_eq!(format(Some("csv"), &["--format", "summary"]), "0 ha");
 }
 
+#[cfg(all(feature = "live", target_os = "linux"))]
+#[test]
+fn printed_settings_can_be_read_again() {
+    let arguments = [
+        "live",
+        "-i",
+        "eth0,eth1",
+        "--near-expiry",
+        "14",
+        "-f",
+        "tcp port 443",
+    ];
+    let printed = output(&[&arguments[..], &["--print-config"]].concat());
+    let config = file("printed.toml", &printed.stdout);
+    let again = output(&["live", "--config", &config, "--print-config"]);
+    let values = |output: &Output| -> Vec<String> {
+        let lines = stdout(output).lines();
+        lines
+            .map(|line| line.split(" #").next().unwrap().to_owned())
+            .collect()
+    };
+    assert!(
+        values(&printed).contains(&"interface = [\"eth0\", \"eth1\"]".to_owned()),
+        "{printed:?}"
+    );
+    assert_eq!(values(&printed), values(&again));
+}
+
 #[test]
 fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
     let config = file("mistake.toml", b"[read]\nformt = 'json'\n");

@@ -67,6 +67,20 @@ pub enum CaptureError {
         /// How many are open already.
         open: usize,
     },
+    /// Packets cannot be captured on a live interface.
+    #[error("cannot capture on `{interface}`: {reason}")]
+    Interface {
+        /// The interface as the user named it.
+        interface: Arc<str>,
+        /// What libpcap said.
+        reason: String,
+    },
+    /// The process may not capture packets.
+    #[error("cannot capture on `{interface}`: that takes the capability CAP_NET_RAW")]
+    NotPermitted {
+        /// The interface as the user named it.
+        interface: Arc<str>,
+    },
     /// The packet filter does not compile.
     #[error("bad packet filter `{expression}`: {reason}")]
     Filter {

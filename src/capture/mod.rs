@@ -8,7 +8,7 @@
 //! libpcap refuses pcapng files that mix link types, reads nothing compressed
 //! and hides decryption secrets. A memory map saves one copy and costs a page
 //! fault for every page of the file; a block that stays in the cache is faster
-//! than either, and works for standard input too.
+//! than either, and works for standard input too. Live interfaces are libpcap's.
 
 #[cfg(feature = "cli")]
 mod block;
@@ -20,8 +20,11 @@ mod file;
 mod filter;
 #[cfg(feature = "cli")]
 mod interfaces;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub mod live;
 #[cfg(feature = "cli")]
 mod merge;
+mod meter;
 #[cfg(feature = "cli")]
 mod pcap;
 #[cfg(feature = "cli")]
@@ -37,6 +40,7 @@ pub use error::{CaptureError, Fault, Position, Problem, Severity};
 pub use filter::PacketFilter;
 #[cfg(feature = "cli")]
 pub use merge::CaptureFiles;
+pub use meter::{Meter, Meters};
 
 /// Hands out packets, a batch at a time.
 pub trait PacketSource: Send {
@@ -54,6 +58,11 @@ pub trait PacketSource: Send {
     /// What went wrong since the last call and did not stop the source, in order.
     fn take_problems(&mut self) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// How the interfaces are doing; `None` if the source is not live.
+    fn meters(&self) -> Option<Meters> {
+        None
     }
 
     /// How much of the input was read; `None` if the source has no end.
@@ -114,6 +123,9 @@ pub struct PacketBatch {
     pub interfaces: Arc<[Interface]>,
     /// TLS secrets found in the capture before the last of these packets, NSS key log format.
     pub secrets: Vec<Box<[u8]>>,
+    /// What time it is, if the source is live. A live source hands out batches
+    /// without packets while the wire is quiet, so that time goes on.
+    pub now: Option<Timestamp>,
 }
 
 impl PacketBatch {
@@ -121,6 +133,7 @@ impl PacketBatch {
     pub fn clear(&mut self) {
         self.packets.clear();
         self.secrets.clear();
+        self.now = None;
     }
 
     /// The captured bytes of `packet`, which must be one of this batch's records.

@@ -105,7 +105,7 @@ impl ReportTo {
             None => written
                 .and_then(|()| stdout().write_all(&text))
                 .and_then(|()| stdout().flush())
-                .or_else(super::run::closed_pipe_is_success),
+                .or_else(super::output::closed_pipe_is_success),
             Some(path) => written
                 .and_then(|()| fs::write(path, &text))
                 .map_err(|error| cannot("write report", path, &error)),

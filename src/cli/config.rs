@@ -1,11 +1,19 @@
 //! Arguments as resolved: what the run needs, with the system asked for what it knows.
 
+#[cfg(all(feature = "live", target_os = "linux"))]
+use std::collections::HashSet;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use tlscope::capture::live::LiveOptions;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
@@ -13,28 +21,73 @@ use tlscope::sink::Look;
 use tlscope::sink::otel::{MetricsConfig, Protocol};
 use tlscope::time::Timestamp;
 
-use super::args::{At, Format, Metrics, OtlpProtocol, ReadArgs};
+#[cfg(all(feature = "live", target_os = "linux"))]
+use super::args::LiveArgs;
+use super::args::{
+    At, CommonArgs, Format, JudgementArgs, Metrics, MetricsArgs, OtlpProtocol, ReadArgs,
+};
 use super::failure::Failure;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use super::host::{Account, Sandbox};
 use super::keylog;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use super::keylog::KeyLogs;
+use super::rotate::Rotation;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
 pub(super) struct ReadConfig {
     pub(super) paths: Vec<PathBuf>,
+    pub(super) filter: Option<String>,
+    pub(super) threads: NonZeroUsize,
+    pub(super) analysis: Analysis,
+    pub(super) output: OutputConfig,
+    pub(super) shows_progress: bool,
+}
+
+/// What `tlscope live` does.
+#[cfg(all(feature = "live", target_os = "linux"))]
+#[derive(Debug)]
+pub(super) struct LiveConfig {
+    /// At least one, none of them twice.
+    pub(super) interfaces: Vec<String>,
+    pub(super) capture: LiveOptions,
+    /// Key logs that may grow.
+    pub(super) key_logs: KeyLogs,
+    pub(super) threads: NonZeroUsize,
+    pub(super) analysis: Analysis,
+    pub(super) output: OutputConfig,
+    /// Who to go on as, if not as who started the run.
+    pub(super) account: Option<Account>,
+    /// The files that can be opened later; `None` for all.
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+/// How packets are made into handshakes.
+#[derive(Clone, Debug)]
+pub(super) struct Analysis {
     /// The secrets in the key logs given.
     pub(super) keys: Keys,
-    pub(super) filter: Option<String>,
-    pub(super) server_name: Option<Glob>,
-    pub(super) failures_only: bool,
-    pub(super) format: Format,
+    /// Whether somebody reads them.
+    fingerprints: bool,
     pub(super) near_expiry: Duration,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
-    pub(super) threads: NonZeroUsize,
+}
+
+/// Which handshakes are written, and how.
+#[derive(Clone, Debug)]
+pub(super) struct OutputConfig {
+    pub(super) server_name: Option<Glob>,
+    pub(super) failures_only: bool,
+    pub(super) format: Format,
+    /// The file that handshakes are written to; `None` for standard output.
+    pub(super) file: Option<Rotation>,
+    /// Whether the terminal shows the state of the run instead of lines.
+    pub(super) screen: bool,
     pub(super) metrics: MetricsConfig,
     pub(super) look: Look,
-    pub(super) shows_progress: bool,
 }
 
 impl ReadConfig {
@@ -42,36 +95,125 @@ impl ReadConfig {
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
         Ok(Self {
             paths: args.paths,
-            keys: keylog::read(&args.input.keylog)?,
-            filter: args.input.filter,
-            server_name: args.input.server_name.map(|pattern| Glob::new(&pattern)),
-            failures_only: args.failures_only,
-            format: args.format,
-            near_expiry: days(args.judgement.near_expiry),
-            judge_at: judge_at(args.judgement.at)?,
-            handshake_timeout: args.judgement.handshake_timeout,
-            threads: args.input.threads,
-            metrics: MetricsConfig {
-                endpoint: args.metrics.otlp_endpoint,
-                protocol: args.metrics.otlp_protocol.map(Protocol::from),
-                stdout: args.metrics.metrics == Some(Metrics::Stdout),
-            },
-            look: look(),
-            shows_progress: shows_progress(args.format),
+            analysis: Analysis::resolve(
+                keylog::read(&args.common.input.keylog)?,
+                &args.common,
+                &args.judgement,
+            )?,
+            shows_progress: shows_progress(args.common.format),
+            filter: args.common.input.filter.clone(),
+            threads: args.common.input.threads,
+            output: OutputConfig::resolve(args.common, args.metrics),
         })
     }
 }
 
-impl ReadConfig {
+#[cfg(all(feature = "live", target_os = "linux"))]
+impl LiveConfig {
+    /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
+    ///
+    /// `chose_format` says whether the user did.
+    pub(super) fn resolve(mut args: LiveArgs, chose_format: bool) -> Result<Self, Failure> {
+        let mut interfaces = args.interface;
+        let mut known = HashSet::new();
+        interfaces.retain(|name| known.insert(name.clone()));
+        if interfaces.is_empty() {
+            return Err(Failure::new("no interface is given").hint(
+                "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
+            ));
+        }
+        let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
+        let analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        let capture = LiveOptions {
+            filter: args.common.input.filter.take(),
+            snap_length: args.snaplen,
+            buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+            is_promiscuous: args.promiscuous,
+        };
+        let threads = args.common.input.threads;
+        let mut sandbox = Sandbox::default();
+        for path in &args.common.input.keylog {
+            sandbox.read(directory_of(path));
+        }
+        let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.file = args.output.map(|path| Rotation {
+            path,
+            size: args.rotate_size,
+            age: args.rotate_time,
+            keep: args.rotate_keep,
+        });
+        output.screen = !chose_format
+            && output.file.is_none()
+            && !output.metrics.stdout
+            && stdout().is_terminal()
+            && stdin().is_terminal();
+        if let Some(file) = &output.file {
+            sandbox.write(directory_of(&file.path));
+        }
+        Ok(Self {
+            interfaces,
+            capture,
+            key_logs,
+            threads,
+            analysis,
+            output,
+            account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
+            sandbox: (!args.no_sandbox).then_some(sandbox),
+        })
+    }
+}
+
+/// The directory that a file is in, or will be.
+#[cfg(all(feature = "live", target_os = "linux"))]
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
+    }
+}
+
+impl Analysis {
+    pub(super) fn resolve(
+        keys: Keys,
+        common: &CommonArgs,
+        judgement: &JudgementArgs,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            keys,
+            fingerprints: matches!(common.format, Format::Json | Format::Csv),
+            near_expiry: days(judgement.near_expiry),
+            judge_at: judge_at(judgement.at)?,
+            handshake_timeout: judgement.handshake_timeout,
+        })
+    }
+
     /// How the observer is to work.
     pub(super) fn observer(&self) -> observer::Config {
         let mut config = observer::Config::default();
-        config.report.fingerprints = matches!(self.format, Format::Json | Format::Csv);
+        config.report.fingerprints = self.fingerprints;
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config
+    }
+}
+
+impl OutputConfig {
+    pub(super) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
+        Self {
+            server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
+            failures_only: common.failures_only,
+            format: common.format,
+            file: None,
+            screen: false,
+            metrics: MetricsConfig {
+                endpoint: metrics.otlp_endpoint,
+                protocol: metrics.otlp_protocol.map(Protocol::from),
+                stdout: metrics.metrics == Some(Metrics::Stdout),
+            },
+            look: look(),
+        }
     }
 }
 
@@ -135,26 +277,32 @@ mod tests {
 
     #[test]
     fn certificates_are_judged_at_the_time_of_their_handshake_unless_told_otherwise() {
-        assert_eq!(resolved(&[]).judge_at, None);
-        let time = resolved(&["--at", "2026-03-01T12:00:00Z"]).judge_at;
+        assert_eq!(resolved(&[]).analysis.judge_at, None);
+        let time = resolved(&["--at", "2026-03-01T12:00:00Z"])
+            .analysis
+            .judge_at;
         assert_eq!(time, Some(Timestamp::from_seconds(1_772_366_400)));
         let year_2026 = Timestamp::from_seconds(1_767_225_600);
-        assert!(resolved(&["--at", "now"]).judge_at > Some(year_2026));
+        assert!(resolved(&["--at", "now"]).analysis.judge_at > Some(year_2026));
     }
 
     #[test]
     fn days_and_seconds_become_durations() {
         let config = resolved(&["--near-expiry", "2", "--handshake-timeout", "1.5"]);
-        assert_eq!(config.near_expiry, Duration::from_secs(172_800));
-        assert_eq!(config.handshake_timeout, Duration::from_millis(1_500));
+        assert_eq!(config.analysis.near_expiry, Duration::from_secs(172_800));
+        assert_eq!(
+            config.analysis.handshake_timeout,
+            Duration::from_millis(1_500)
+        );
         assert_eq!(days(u32::MAX).as_secs() / 86_400, u64::from(u32::MAX));
     }
 
     #[test]
     fn metrics_are_off_unless_asked_for() {
-        assert_eq!(resolved(&[]).metrics, MetricsConfig::default());
-        let metrics =
-            resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"]).metrics;
+        assert_eq!(resolved(&[]).output.metrics, MetricsConfig::default());
+        let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
+            .output
+            .metrics;
         assert_eq!(metrics.protocol, Some(Protocol::HttpProtobuf));
         assert!(metrics.stdout);
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::builder::Arg;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Command, Error};
+use clap::{ArgAction, Command, Error};
 use tlscope::pattern::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -91,15 +91,19 @@ fn with_default(
         return Err(file.unknown("key", key, &known));
     };
     let id = argument.get_id().clone();
-    let text = text_of(value.get_ref()).ok_or_else(|| {
+    let takes_list = matches!(argument.get_action(), ArgAction::Append);
+    let texts = texts_of(value.get_ref(), takes_list).ok_or_else(|| {
+        let list = if takes_list { ", or a list" } else { "" };
         file.failure(
-            &format!("`{name}` takes a string, a number, `true` or `false`"),
+            &format!("`{name}` takes a string, a number, `true` or `false`{list}"),
             value.span(),
         )
     })?;
-    check(&command, subcommand, name, &text)
-        .map_err(|error| invalid(&error, file, name, &text, value.span()))?;
-    let set = |argument: Arg| argument.default_value(text);
+    for text in &texts {
+        check(&command, subcommand, name, text)
+            .map_err(|error| invalid(&error, file, name, text, value.span()))?;
+    }
+    let set = |argument: Arg| argument.default_values(texts);
     Ok(match subcommand {
         Some(subcommand) => command.mut_subcommand(subcommand, |owner| owner.mut_arg(id, set)),
         None => command.mut_arg(id, set),
@@ -107,11 +111,11 @@ fn with_default(
 }
 
 /// The flags that a file can set: which file is read is not for a file to say.
-fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
+pub(super) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| {
         argument
             .get_long()
-            .is_some_and(|long| !["config", "help", "version"].contains(&long))
+            .is_some_and(|long| !["config", "help", "version", "print-config"].contains(&long))
     })
 }
 
@@ -122,6 +126,17 @@ fn subcommands(command: &Command) -> Vec<&str> {
         .filter(|command| settable(command).next().is_some())
         .map(Command::get_name)
         .collect()
+}
+
+/// As one would type them, one after the other.
+fn texts_of(value: &DeValue<'_>, takes_list: bool) -> Option<Vec<String>> {
+    match value {
+        DeValue::Array(values) if takes_list => values
+            .iter()
+            .map(|value| text_of(value.get_ref()))
+            .collect(),
+        value => Some(vec![text_of(value)?]),
+    }
 }
 
 /// As one would type it; `None` for lists, tables and dates.
@@ -219,10 +234,10 @@ mod tests {
         let text = "color = 'never'\n[read]\nformat = \"json\"\nnear-expiry = 14\nfailures-only = true\nhandshake-timeout = 2.5";
         let (color, read) = parsed(text, &[]);
         assert_eq!(
-            (color, read.format, read.judgement.near_expiry),
+            (color, read.common.format, read.judgement.near_expiry),
             (Color::Never, Format::Json, 14)
         );
-        assert!(read.failures_only);
+        assert!(read.common.failures_only);
         assert_eq!(read.judgement.handshake_timeout.as_millis(), 2_500);
 
         let flags = [
@@ -234,17 +249,28 @@ mod tests {
         ];
         let (color, read) = parsed(text, &flags);
         assert_eq!(
-            (color, read.format, read.judgement.near_expiry),
+            (color, read.common.format, read.judgement.near_expiry),
             (Color::Always, Format::Csv, 14)
         );
-        assert!(!read.failures_only);
+        assert!(!read.common.failures_only);
     }
 
     #[test]
-    fn every_flag_of_read_can_be_set() {
+    fn a_flag_that_can_be_given_more_than_once_takes_a_list() {
+        let keylogs = |text| parsed(text, &[]).1.common.input.keylog;
+        assert_eq!(keylogs("[read]\nkeylog = ['a', 'b']").len(), 2);
+        assert_eq!(keylogs("[read]\nkeylog = 'a'").len(), 1);
+        assert!(keylogs("[read]\nkeylog = []").is_empty());
+    }
+
+    #[test]
+    fn every_flag_can_be_set() {
         let root = Args::command();
-        let read = root.find_subcommand("read").unwrap();
-        for argument in settable(read) {
+        let flags = root.get_subcommands().flat_map(|command| {
+            let name = command.get_name();
+            settable(command).map(move |argument| (name, argument))
+        });
+        for (name, argument) in flags {
             let long = argument.get_long().unwrap();
             let default = argument
                 .get_default_values()
@@ -255,12 +281,12 @@ mod tests {
                 || {
                     possible
                         .first()
-                        .map_or("x", |value| value.get_name())
+                        .map_or("1", |value| value.get_name())
                         .to_owned()
                 },
                 |value| value.into_owned(),
             );
-            let text = format!("[read]\n{long} = \"{value}\"");
+            let text = format!("[{name}]\n{long} = \"{value}\"");
             assert!(command(&text).is_ok(), "{text}");
         }
     }

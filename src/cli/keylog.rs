@@ -1,4 +1,4 @@
-//! Key logs that the user names, read before the first packet.
+//! Key logs that the user names: read before the first packet, and in a live run followed as they grow.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -77,3 +77,9 @@ fn absorb(path: &Path, keys: &Keys) -> io::Result<()> {
     keys.finish();
     Ok(())
 }
+
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub(super) use follow::KeyLogs;
+
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod follow;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use clap_complete::generate;
 use owo_colors::OwoColorize;
 use tlscope::capture::{Problem, Severity};
@@ -14,12 +14,24 @@ mod check;
 mod config;
 mod failure;
 mod file;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod host;
 mod input;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod interfaces;
 mod keylog;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod live;
 #[cfg(test)]
 mod manual;
+mod output;
 mod progress;
+mod rotate;
 mod run;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod screen;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod settings;
 
 use args::{Args, Color, Command};
 use config::ReadConfig;
@@ -30,9 +42,9 @@ const ERROR: u8 = 2;
 
 /// Runs what the arguments ask for; errors go to standard error.
 pub(crate) fn main() -> ExitCode {
-    let done = parse().and_then(|args| {
+    let done = parse().and_then(|(args, matches)| {
         choose_color(args.color);
-        run(args.command)
+        run(args.command, &matches)
     });
     match done {
         Ok(code) => code,
@@ -44,23 +56,40 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The arguments; with `--config`, those that were not given come from the file.
-fn parse() -> Result<Args, Failure> {
+fn parse() -> Result<(Args, ArgMatches), Failure> {
     let command = Args::command();
-    let args = matches(command.clone());
-    let Some(path) = &args.config else {
-        return Ok(args);
-    };
-    Ok(matches(file::with_defaults_from(command, path)?))
+    let (args, matches) = matches(command.clone());
+    match &args.config {
+        None => Ok((args, matches)),
+        Some(path) => Ok(self::matches(file::with_defaults_from(command, path)?)),
+    }
 }
 
 /// Ends the program for `--help`, `--version` and bad usage.
-fn matches(command: clap::Command) -> Args {
-    Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+fn matches(command: clap::Command) -> (Args, ArgMatches) {
+    let matches = command.get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    (args, matches)
 }
 
-fn run(command: Command) -> Result<ExitCode, Failure> {
+#[cfg_attr(
+    not(all(feature = "live", target_os = "linux")),
+    expect(unused_variables)
+)]
+fn run(command: Command, matches: &ArgMatches) -> Result<ExitCode, Failure> {
     match command {
         Command::Read(args) => run::read(ReadConfig::resolve(args)?),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Live(args) if args.print_config => print(|stdout| {
+            stdout.write_all(settings::as_file(&Args::command(), matches).as_bytes())
+        }),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Live(args) => {
+            let chose_format = settings::is_chosen(matches, "format");
+            live::live(config::LiveConfig::resolve(args, chose_format)?)
+        }
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Interfaces => interfaces::list(),
         Command::Check(args) => check::check(args),
         Command::Schema => print(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
@@ -79,7 +108,7 @@ fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<ExitCode,
     write(&mut text)
         .and_then(|()| io::stdout().write_all(&text))
         .and_then(|()| io::stdout().flush())
-        .or_else(run::closed_pipe_is_success)?;
+        .or_else(output::closed_pipe_is_success)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -109,6 +138,12 @@ fn tell_warning(warning: impl Display) {
 
 /// Says something to the person at the terminal, who may have closed it.
 fn tell(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    if screen::is_shown() {
+        let mut text = Vec::new();
+        let _ = write(&mut text); // a Vec takes all
+        return screen::note(&String::from_utf8_lossy(&text));
+    }
     let mut stderr = anstream::stderr().lock();
     let _ = write(&mut stderr).and_then(|()| writeln!(stderr));
 }

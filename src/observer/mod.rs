@@ -22,7 +22,7 @@ use crate::certificate::ChainCache;
 use crate::decrypt::Keys;
 use crate::event::Handshake;
 use crate::handshake::ReportConfig;
-use crate::stats::Stats;
+use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
 pub(crate) use router::{Routed, Router, shard_of};
@@ -106,6 +106,9 @@ impl Observer {
         for packet in &batch.packets {
             self.handle_packet(&batch.interfaces, packet, batch.bytes(packet));
         }
+        if let Some(now) = quiet_time(batch).and_then(|now| self.router.advance(now)) {
+            self.handle_timeout(now);
+        }
     }
 
     /// Takes one packet: `bytes` are those captured of it.
@@ -176,6 +179,17 @@ impl Observer {
         stats += self.shards.stats();
         stats
     }
+
+    /// What is held now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.shards.load()
+    }
+}
+
+/// The time that a batch without packets tells: the wire is quiet, and time goes on.
+pub(crate) fn quiet_time(batch: &PacketBatch) -> Option<Timestamp> {
+    batch.now.filter(|_| batch.packets.is_empty())
 }
 
 /// Takes the secrets that a capture brings; `keys` are as its reader sees them.

@@ -13,7 +13,7 @@ use crate::handshake::{End, KeyUse, Origin};
 use crate::reassembly::{
     Arrival, Budget, ClosedFlows, FlowIndex, FlowKey, FlowTable, Lifetime, direction,
 };
-use crate::stats::Stats;
+use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
 use super::flow::{Flow, Open, Stage};
@@ -100,6 +100,14 @@ impl ShardSet {
         }
         sum
     }
+
+    pub(crate) fn load(&self) -> Load {
+        let mut sum = Load::default();
+        for shard in &self.shards {
+            sum += shard.load();
+        }
+        sum
+    }
 }
 
 /// Bytes that all shards together hold of segments out of order.
@@ -132,6 +140,8 @@ struct Shard {
     budget: Budget,
     /// Bytes of handshake messages held.
     message_bytes: usize,
+    /// Handshakes without a verdict yet.
+    open: u64,
     stats: Stats,
 }
 
@@ -148,6 +158,7 @@ impl Shard {
             closed: ClosedFlows::new(MAX_CLOSED / SHARDS, CLOSED_TIMEOUT),
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
+            open: 0,
             stats: Stats::default(),
             config,
         }
@@ -179,6 +190,7 @@ impl Shard {
         if matches!(flow.stage, Stage::Watching) {
             let keys = &self.config.keys;
             flow.watch(direction, segment, source, keys, at, &mut self.budget);
+            self.open += u64::from(matches!(flow.stage, Stage::Handshake(_)));
         }
         let is_open = matches!(flow.stage, Stage::Handshake(_));
         let has_news = flow.feed(direction, segment, at, &mut self.budget);
@@ -252,6 +264,7 @@ impl Shard {
             self.message_bytes -= open.held;
             flow.release(&mut self.budget);
             flow.stage = Stage::Done;
+            self.open -= 1;
         } else {
             let held = open.connection.held();
             self.message_bytes = self.message_bytes - open.held + held;
@@ -319,6 +332,7 @@ impl Shard {
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };
+        self.open -= 1;
         flow.release(&mut self.budget);
         self.message_bytes -= open.held;
         if self.config.keys.is_growing() {
@@ -361,6 +375,15 @@ impl Shard {
             Outcome::Success => stats.handshakes_succeeded += 1,
             Outcome::Failure => stats.handshakes_failed += 1,
             Outcome::Unknown => stats.handshakes_unknown += 1,
+        }
+    }
+
+    fn load(&self) -> Load {
+        let out_of_order = MAX_HELD_BYTES / SHARDS - self.budget.available();
+        Load {
+            connections: self.flows.len() as u64,
+            handshakes: self.open,
+            bytes: (out_of_order + self.message_bytes) as u64,
         }
     }
 

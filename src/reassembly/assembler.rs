@@ -55,6 +55,12 @@ impl Budget {
         }
     }
 
+    /// Bytes that may still be held.
+    #[must_use]
+    pub const fn available(&self) -> usize {
+        self.available
+    }
+
     fn take(&mut self, bytes: usize) -> bool {
         let cost = bytes + HELD_OVERHEAD;
         if cost > self.available {

@@ -24,12 +24,14 @@ use std::io;
 pub use text::Look;
 
 use crate::event::Handshake;
-use crate::stats::Stats;
+use crate::stats::{Health, Stats};
+use crate::time::Timestamp;
 
 /// Takes events in the order in which they were made.
 ///
 /// `handshake` is called once for each event, `flush` after each batch of
-/// packets, `finish` once at the end. An error ends the run.
+/// packets, `tick` about once a second of a live run, `finish` once at the end.
+/// An error ends the run.
 pub trait Sink {
     /// Takes one event.
     ///
@@ -44,6 +46,15 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Notes that a live run goes on at `now`, and how it is doing; also just before the end.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn tick(&mut self, _now: Timestamp, _health: &Health) -> io::Result<()> {
         Ok(())
     }
 

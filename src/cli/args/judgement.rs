@@ -71,7 +71,8 @@ impl FromStr for At {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A time, as in `10` or `2.5`.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -5,18 +5,26 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod check;
+mod common;
 mod input;
 mod judgement;
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod live;
 mod metrics;
 mod read;
 
 pub(super) use check::{CheckArgs, PrintedPolicy, ReportTo};
+pub(super) use common::{CommonArgs, Format};
 pub(super) use input::InputArgs;
 pub(super) use judgement::{At, JudgementArgs};
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub(super) use live::LiveArgs;
 pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
-pub(super) use read::{Format, ReadArgs};
+pub(super) use read::ReadArgs;
 
 use check::CHECK_EXAMPLES;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use live::LIVE_EXAMPLES;
 use read::READ_EXAMPLES;
 
 /// What holds when nothing else is said; help and manual quote these.
@@ -72,6 +80,21 @@ pub(in crate::cli) enum Command {
     /// packet time, as one.
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
+
+    /// Watch live interfaces and report the handshakes on them
+    ///
+    /// Reports as `read` does, as handshakes are decided, until it is told to stop:
+    /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
+    /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[command(after_long_help = LIVE_EXAMPLES)]
+    Live(LiveArgs),
+
+    /// List the interfaces that `live` can capture on
+    ///
+    /// With their state and addresses; and for those that cannot be opened, why not.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Interfaces,
 
     /// Check captures against a policy, for CI
     ///
@@ -137,9 +160,14 @@ mod tests {
 
     #[test]
     fn a_flag_of_yes_or_no_can_be_taken_back() {
-        assert!(!read(&[]).unwrap().failures_only);
-        assert!(read(&["--failures-only"]).unwrap().failures_only);
-        assert!(!read(&["--failures-only=false"]).unwrap().failures_only);
+        assert!(!read(&[]).unwrap().common.failures_only);
+        assert!(read(&["--failures-only"]).unwrap().common.failures_only);
+        assert!(
+            !read(&["--failures-only=false"])
+                .unwrap()
+                .common
+                .failures_only
+        );
     }
 
     #[test]

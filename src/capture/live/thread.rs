@@ -1,0 +1,208 @@
+//! What a capture thread does: packets from a device into batches, and losses into counters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use super::PATIENCE;
+use super::queue::{BATCH_BYTES, BATCH_PACKETS, Entrance, Fate};
+use super::warning::Warnings;
+use crate::capture::{Meter, PacketBatch, PacketRecord, Problem};
+use crate::time::Timestamp;
+
+/// Where a capture thread gets its packets from.
+pub(super) trait Device: Send {
+    /// The interface's name.
+    fn name(&self) -> &Arc<str>;
+
+    /// Waits for packets, but not for longer than `patience`; whether it is worth a look.
+    fn wait(&mut self, patience: Duration) -> bool;
+
+    /// Appends at most `count` packets to `batch`, without waiting; how many were taken, which
+    /// can be more than were appended. They are numbered, and are of the interface, as `next` says.
+    fn take(
+        &mut self,
+        count: usize,
+        next: PacketRecord,
+        batch: &mut PacketBatch,
+    ) -> Result<usize, String>;
+
+    /// Packets lost since the last call.
+    fn losses(&mut self) -> Losses;
+
+    /// Lets go of the interface.
+    fn close(&mut self);
+
+    /// Takes hold of the interface again.
+    fn reopen(&mut self) -> Result<(), String>;
+}
+
+/// Packets that never reached the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Losses {
+    /// The kernel's buffer was full.
+    pub(super) kernel: u64,
+    /// The interface or its driver was overrun.
+    pub(super) interface: u64,
+}
+
+/// How often the kernel is asked what it dropped.
+const CENSUS: Duration = Duration::from_secs(2);
+/// Packets taken at once, so that a batch does not grow far beyond its bound.
+const CHUNK: usize = 64;
+/// The largest packet that a first look expects.
+const LARGE: usize = 2048;
+
+/// A capture thread.
+pub(super) struct CaptureThread<D> {
+    pub(super) device: D,
+    /// The interface's index in the batches.
+    pub(super) interface: u32,
+    pub(super) meter: Arc<Meter>,
+    pub(super) queue: Entrance,
+    pub(super) notices: Sender<Problem>,
+    pub(super) stop: Arc<AtomicBool>,
+    /// Between two tries of an interface that is gone.
+    pub(super) retry: Duration,
+}
+
+impl<D: Device> CaptureThread<D> {
+    /// Captures until told to stop; what had arrived by then is still taken.
+    pub(super) fn run(mut self) {
+        let mut state = State {
+            batch: PacketBatch::default(),
+            packets: 0,
+            largest: LARGE,
+            next_census: Instant::now() + CENSUS,
+            warnings: Warnings::default(),
+        };
+        loop {
+            let is_last = self.stop.load(Ordering::Relaxed);
+            let is_wanted = match self.round(&mut state) {
+                Ok(is_wanted) => is_wanted,
+                Err(reason) => self.mend(&mut state, &reason),
+            };
+            if is_last || !is_wanted {
+                break;
+            }
+        }
+        self.hand_over(&mut state);
+        self.count_losses(&mut state);
+    }
+
+    /// Waits for packets and takes all that there are, for a while; false if nobody wants them.
+    fn round(&mut self, state: &mut State) -> Result<bool, String> {
+        let is_worth_a_look = self.device.wait(PATIENCE);
+        let until = Instant::now() + PATIENCE;
+        while is_worth_a_look && Instant::now() < until {
+            let room = BATCH_BYTES.saturating_sub(state.batch.data.len()) / state.largest;
+            let room = room.min(BATCH_PACKETS - state.batch.packets.len());
+            let room = room.clamp(1, CHUNK);
+            let taken = self.take(room, state)?;
+            let is_full = state.batch.packets.len() >= BATCH_PACKETS
+                || state.batch.data.len() + state.largest > BATCH_BYTES;
+            if is_full && self.hand_over(state) == Fate::Unwanted {
+                return Ok(false);
+            }
+            if taken == 0 {
+                break;
+            }
+        }
+        let fate = self.hand_over(state);
+        if Instant::now() >= state.next_census {
+            state.next_census = Instant::now() + CENSUS;
+            self.count_losses(state);
+        }
+        Ok(fate != Fate::Unwanted)
+    }
+
+    fn take(&mut self, room: usize, state: &mut State) -> Result<usize, String> {
+        let next = PacketRecord {
+            timestamp: Timestamp::MIN,
+            number: state.packets + 1,
+            interface: self.interface,
+            offset: 0,
+            captured_length: 0,
+            wire_length: 0,
+        };
+        let before = (state.batch.packets.len(), state.batch.data.len());
+        let taken = self.device.take(room, next, &mut state.batch);
+        let new = state.batch.packets.get(before.0..).unwrap_or_default();
+        for packet in new {
+            state.largest = state.largest.max(packet.captured_length as usize);
+        }
+        let bytes = state.batch.data.len() - before.1;
+        self.meter.add_packets(new.len() as u64, bytes as u64);
+        state.packets += new.len() as u64;
+        taken
+    }
+
+    fn hand_over(&self, state: &mut State) -> Fate {
+        let packets = state.batch.packets.len() as u64;
+        if packets == 0 {
+            return Fate::Queued;
+        }
+        let fate = self.queue.offer(&mut state.batch);
+        if fate != Fate::Queued {
+            self.meter.add_dropped_at_queue(packets);
+        }
+        fate
+    }
+
+    fn count_losses(&mut self, state: &mut State) {
+        let losses = self.device.losses();
+        self.meter.add_lost(losses.kernel, losses.interface);
+        let health = self.meter.read();
+        if let Some(text) = state.warnings.of(&health, Instant::now()) {
+            self.say(text);
+        }
+    }
+
+    /// Waits for the interface to come back; false if the program ends before.
+    fn mend(&mut self, state: &mut State, reason: &str) -> bool {
+        self.hand_over(state);
+        self.count_losses(state);
+        self.meter.set_up(false);
+        let name = Arc::clone(self.device.name());
+        let gone = Instant::now();
+        self.say(format!(
+            "nothing is captured on `{name}`: {reason}; it is tried again every second"
+        ));
+        self.device.close();
+        while !self.sleep(self.retry) {
+            if self.device.reopen().is_ok() {
+                self.meter.set_up(true);
+                let seconds = gone.elapsed().as_secs();
+                self.say(format!("`{name}` is back: it was away for {seconds} s"));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True if the program is to end.
+    fn sleep(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while Instant::now() < until && !self.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(PATIENCE.min(time));
+        }
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn say(&self, text: String) {
+        let _ = self.notices.try_send(Problem::warning(text)); // whoever listens has more than enough to read
+    }
+}
+
+/// What a capture thread keeps between rounds.
+struct State {
+    batch: PacketBatch,
+    /// Packets taken so far.
+    packets: u64,
+    /// Bytes of the largest packet so far.
+    largest: usize,
+    next_census: Instant,
+    warnings: Warnings,
+}

@@ -1,0 +1,183 @@
+//! `tlscope live`: from interfaces to output, until told to stop.
+
+use std::io;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tlscope::capture::live::{LiveCapture, LiveSource};
+use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
+use tlscope::event::Handshake;
+use tlscope::pipeline;
+use tlscope::sink::Sink;
+use tlscope::stats::{Health, Stats};
+use tlscope::time::Timestamp;
+
+use super::config::LiveConfig;
+use super::failure::Failure;
+use super::host::{self, Service, Signals};
+use super::keylog::{self, KeyLogs};
+use super::output::{Output, closed_pipe_is_success};
+use super::screen;
+use super::{tell, tell_problem};
+
+/// Watches the interfaces, and writes what was asked for.
+pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
+    let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
+    if let Some(account) = &config.account {
+        account.assume()?;
+    }
+    host::keep_capture_only()?;
+    if let Some(sandbox) = &config.sandbox {
+        sandbox.enter()?;
+    }
+    let signals = Signals::default();
+    let source = capture.start(signals.stop());
+    let mut input = Input {
+        source: source.map_err(|error| {
+            Failure::new(format_args!("cannot start a thread to capture: {error}"))
+        })?,
+        key_logs: config.key_logs,
+    };
+    host::drop_all()?; // the capture threads have what it takes, all others none
+    signals
+        .listen()
+        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
+    let mut watch = Watch {
+        output: Output::open(&config.output)?,
+        signals,
+        service: Service::ready(&config.interfaces.join(", ")),
+        health: Health::default(),
+    };
+    tell(|stderr| write!(stderr, "listening on {}", config.interfaces.join(", ")));
+    watch.output.show(watch.signals.stop())?;
+    let started = Instant::now();
+    let run = pipeline::run(
+        &mut input,
+        config.analysis.observer(),
+        config.threads.get(),
+        &mut watch,
+    );
+    watch.service.stopping();
+    drop(input); // the capture threads end
+    let finished = run.and_then(|summary| watch.output.finish(&summary.stats).map(|()| summary));
+    screen::close();
+    let stats = match finished {
+        Ok(summary) => summary.stats,
+        Err(error) => {
+            closed_pipe_is_success(error)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    keylog::warn_of_use(&config.analysis.keys, &stats);
+    watch.output.warn_of_lost_metrics();
+    tell_summary(&watch.health, started);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Packets as the interfaces bring them, with the secrets that key logs bring meanwhile.
+struct Input {
+    source: LiveSource,
+    key_logs: KeyLogs,
+}
+
+/// How long packets wait for their secrets, where key logs are followed: whoever
+/// writes one has to get to it, after the packets that it is about.
+const WAIT_FOR_SECRETS: Duration = Duration::from_millis(250);
+
+impl Input {
+    /// Holds the batch back until secrets had time to come; not while more packets pile up.
+    fn add_secrets(&mut self, batch: &mut PacketBatch) {
+        if self.key_logs.is_empty() {
+            return;
+        }
+        let newest = batch.packets.last().map(|packet| packet.timestamp);
+        let age = newest.zip(batch.now).map(|(newest, now)| {
+            // A packet from the future has the clock's faults: no reason to wait longer.
+            now.checked_since(newest).unwrap_or_default()
+        });
+        if let Some(age) = age
+            && !self.source.is_crowded()
+        {
+            thread::sleep(WAIT_FOR_SECRETS.saturating_sub(age));
+        }
+        self.key_logs.poll(&mut batch.secrets);
+    }
+}
+
+impl PacketSource for Input {
+    fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
+        let more = self.source.next_batch(batch)?;
+        self.add_secrets(batch);
+        for problem in self.source.take_problems() {
+            tell_problem(&problem);
+        }
+        Ok(more)
+    }
+
+    fn meters(&self) -> Option<Meters> {
+        self.source.meters()
+    }
+}
+
+/// Output, with an eye on the run itself.
+struct Watch<'a> {
+    output: Output<'a>,
+    signals: Signals,
+    service: Service,
+    /// As the last tick told.
+    health: Health,
+}
+
+impl Sink for Watch<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.output.handshake(event)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.health.clone_from(health);
+        self.service.is_well();
+        if self.signals.take_reload() {
+            self.output.reload();
+        }
+        self.output.tick(now, health)
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.output.finish(stats)
+    }
+}
+
+/// The last lines on standard error: what came in, what was lost and where.
+fn tell_summary(health: &Health, started: Instant) {
+    for interface in &health.interfaces {
+        tell(|stderr| {
+            write!(
+                stderr,
+                "{}: {} packets; dropped: {} by the kernel, {} by the interface, {} at the queue",
+                interface.name,
+                interface.packets,
+                interface.dropped_kernel,
+                interface.dropped_interface,
+                interface.dropped_queue
+            )
+        });
+    }
+    let stats = &health.stats;
+    tell(|stderr| {
+        write!(
+            stderr,
+            "{} packets handled in {} s; {} handshakes: {} succeeded, {} failed, {} unknown",
+            stats.packets,
+            started.elapsed().as_secs(),
+            stats.handshakes,
+            stats.handshakes_succeeded,
+            stats.handshakes_failed,
+            stats.handshakes_unknown
+        )
+    });
+}

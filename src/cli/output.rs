@@ -1,0 +1,177 @@
+//! Everything that takes events: the same for every command that takes packets.
+
+use std::io::{self, BufWriter, ErrorKind, stdout};
+#[cfg(all(feature = "live", target_os = "linux"))]
+use std::sync::{Arc, atomic::AtomicBool};
+
+use tlscope::event::{Handshake, Outcome};
+use tlscope::sink::Sink;
+use tlscope::sink::csv::CsvSink;
+use tlscope::sink::json::JsonSink;
+use tlscope::sink::otel::{ConfigError, Metrics};
+use tlscope::sink::summary::SummarySink;
+use tlscope::sink::table::TableSink;
+use tlscope::stats::{Health, Stats};
+use tlscope::time::Timestamp;
+
+use super::args::Format;
+use super::config::OutputConfig;
+use super::failure::Failure;
+use super::rotate::RotatingSink;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use super::screen;
+use super::tell_warning;
+
+/// Everything that takes events, behind the selection.
+pub(super) struct Output<'a> {
+    config: &'a OutputConfig,
+    /// Gets the selected handshakes that are to be written one by one.
+    lines: Option<Box<dyn Sink>>,
+    /// Gets them where they do not go to standard output.
+    file: Option<RotatingSink>,
+    /// Gets all selected handshakes.
+    summary: Option<Box<dyn Sink>>,
+    metrics: Option<Metrics>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn open(config: &'a OutputConfig) -> Result<Self, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
+        Ok(Self {
+            config,
+            lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
+            file: file(config)?,
+            summary: summary(config),
+            metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()))?,
+        })
+    }
+
+    fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
+        let text = [&mut self.lines, &mut self.summary].into_iter().flatten();
+        let text = text.map(|sink| &mut **sink as &mut dyn Sink);
+        let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
+        let metrics = self.metrics.as_mut();
+        let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
+        text.chain(file).chain(metrics)
+    }
+
+    fn is_selected(&self, event: &Handshake) -> bool {
+        self.config.server_name.as_ref().is_none_or(|glob| {
+            let name = event.tls.server_name.as_deref();
+            name.is_some_and(|name| glob.matches(name))
+        })
+    }
+
+    fn is_written(&self, event: &Handshake) -> bool {
+        !self.config.failures_only || event.outcome == Outcome::Failure
+    }
+
+    /// Shows the state of the run on the terminal, until the end; then the summary.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn show(&mut self, stop: Arc<AtomicBool>) -> Result<(), Failure> {
+        if self.config.screen {
+            let screen = screen::open(self.config.look, stop).map_err(|error| {
+                Failure::new(format_args!("cannot use the terminal: {error}"))
+                    .hint("`--format table` writes lines instead")
+            })?;
+            self.summary = Some(Box::new(screen));
+        }
+        Ok(())
+    }
+
+    /// Opens and reads again what may have changed: the file that is written, certificates, trust.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn reload(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.reload();
+        }
+    }
+
+    /// The analysis is worth its exit code even where metrics do not arrive.
+    pub(super) fn warn_of_lost_metrics(&self) {
+        if let Some(error) = self.metrics.as_ref().and_then(Metrics::export_error) {
+            tell_warning(error);
+        }
+    }
+}
+
+impl Sink for Output<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        if !self.is_selected(event) {
+            return Ok(());
+        }
+        let written = self.is_written(event);
+        if let (Some(lines), true) = (&mut self.lines, written) {
+            lines.handshake(event)?;
+        }
+        if let (Some(file), true) = (&mut self.file, written) {
+            file.handshake(event)?;
+        }
+        if let Some(summary) = &mut self.summary {
+            summary.handshake(event)?;
+        }
+        match &mut self.metrics {
+            Some(metrics) => metrics.handshake(event),
+            None => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sinks().try_for_each(Sink::flush)
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.sinks().try_for_each(|sink| sink.tick(now, health))
+    }
+
+    /// Metrics come last: they may wait for a collector.
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.sinks().try_for_each(|sink| sink.finish(stats))
+    }
+}
+
+fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
+    Ok(match config.format {
+        _ if config.file.is_some() || config.screen => None,
+        Format::Table => Some(Box::new(TableSink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
+        Format::Json => Some(Box::new(JsonSink::new(stdout()))),
+        Format::Csv => Some(Box::new(CsvSink::new(stdout())?)),
+        Format::Summary => None,
+    })
+}
+
+fn file(config: &OutputConfig) -> Result<Option<RotatingSink>, Failure> {
+    let file = config.file.clone();
+    file.map(|file| RotatingSink::open(file, config.format))
+        .transpose()
+}
+
+fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
+    match config.format {
+        _ if config.screen => None, // the screen ends with it
+        Format::Table | Format::Summary => Some(Box::new(SummarySink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
+        Format::Json | Format::Csv => None,
+    }
+}
+
+/// Whoever reads the output may stop when they have seen enough.
+pub(super) fn closed_pipe_is_success(error: io::Error) -> Result<(), Failure> {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::new(format_args!(
+            "cannot write to standard output: {error}"
+        ))),
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(error)
+    }
+}
