@@ -9,7 +9,6 @@ use tlscope::check::{
     CheckResult, Context, Evaluation, Policy, PolicyError, Preset, Report, default_policy_text,
 };
 use tlscope::event::Handshake;
-use tlscope::observer;
 use tlscope::pattern::Glob;
 use tlscope::pipeline;
 use tlscope::sink::Look;
@@ -18,7 +17,7 @@ use tlscope::sink::check::{Baseline, MAX_BASELINE, ReportFormat, write_report};
 use tlscope::stats::Stats;
 
 use super::args::{CheckArgs, PrintedPolicy, ReportTo};
-use super::config::{self, look};
+use super::config::{Analysis, look};
 use super::failure::Failure;
 use super::input::Input;
 use super::{ERROR, keylog};
@@ -35,15 +34,15 @@ pub(super) fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
     let mut judge = Judge::open(&args)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
-    let observer = observer_config(&args)?;
-    let keys = observer.keys.clone();
+    let keys = keylog::read(&args.input.keylog)?;
+    let analysis = Analysis::resolve(keys, args.expect.is_some(), &args.judgement)?;
     let threads = args.input.threads.get();
-    let run = pipeline::run(&mut input, observer, threads, &mut judge)
+    let run = pipeline::run(&mut input, analysis.observer(), threads, &mut judge)
         .map_err(|error| Failure::new(format_args!("cannot check: {error}")))?;
     if let Some(error) = run.error {
         return Err(error.into());
     }
-    keylog::warn_of_use(&keys, &run.stats);
+    keylog::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
     if run.stats.packets == 0 && !is_complete {
         return Ok(ERROR.into()); // what was wrong has been said
@@ -111,16 +110,6 @@ impl ReportTo {
                 .map_err(|error| cannot("write report", path, &error)),
         }
     }
-}
-
-fn observer_config(args: &CheckArgs) -> Result<observer::Config, Failure> {
-    let mut config = observer::Config::default();
-    config.report.fingerprints = args.expect.is_some();
-    config.report.near_expiry = config::days(args.judgement.near_expiry);
-    config.report.judge_at = config::judge_at(args.judgement.at)?;
-    config.handshake_timeout = args.judgement.handshake_timeout;
-    config.keys = keylog::read(&args.input.keylog)?;
-    Ok(config)
 }
 
 /// Takes the selected handshakes: the policy, and the baseline if there is one.

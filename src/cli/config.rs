@@ -97,7 +97,7 @@ impl ReadConfig {
             paths: args.paths,
             analysis: Analysis::resolve(
                 keylog::read(&args.common.input.keylog)?,
-                &args.common,
+                wants_fingerprints(&args.common),
                 &args.judgement,
             )?,
             shows_progress: shows_progress(args.common.format),
@@ -123,7 +123,7 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        let analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        let analysis = Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
         let capture = LiveOptions {
             filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
@@ -175,12 +175,12 @@ fn directory_of(path: &Path) -> &Path {
 impl Analysis {
     pub(super) fn resolve(
         keys: Keys,
-        common: &CommonArgs,
+        fingerprints: bool,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
-            fingerprints: matches!(common.format, Format::Json | Format::Csv),
+            fingerprints,
             near_expiry: days(judgement.near_expiry),
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
@@ -226,8 +226,13 @@ impl From<OtlpProtocol> for Protocol {
     }
 }
 
+/// The formats for people leave fingerprints out.
+fn wants_fingerprints(common: &CommonArgs) -> bool {
+    matches!(common.format, Format::Json | Format::Csv)
+}
+
 /// The moment at which certificates are judged; `None`: each at the time of its handshake.
-pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
     Ok(match at {
         At::Capture => None,
         At::Now => Some(now()?),
@@ -241,7 +246,7 @@ fn now() -> Result<Timestamp, Failure> {
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
 }
 
-pub(super) fn days(days: u32) -> Duration {
+fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 
