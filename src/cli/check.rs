@@ -26,16 +26,18 @@ use super::{ERROR, keylog};
 const BROKEN: u8 = 1;
 
 /// Checks all captures and writes the reports.
-pub(super) fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
+pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(policy) = args.print_policy {
         return super::print(|stdout| write!(stdout, "{}", text_of(policy)));
     }
     let outputs = outputs(&args.format)?;
-    let mut judge = Judge::open(&args)?;
+    let analysis = analysis(&mut args)?;
+    let context = Context {
+        chains_are_validated: analysis.roots.store.is_some(),
+    };
+    let mut judge = Judge::open(&args, context)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
-    let keys = keylog::read(&args.input.keylog)?;
-    let analysis = Analysis::resolve(keys, args.expect.is_some(), &args.judgement)?;
     let threads = args.input.threads.get();
     let run = pipeline::run(&mut input, analysis.observer(), threads, &mut judge)
         .map_err(|error| Failure::new(format_args!("cannot check: {error}")))?;
@@ -112,6 +114,19 @@ impl ReportTo {
     }
 }
 
+/// How the handshakes are judged.
+///
+/// A baseline has to say the same on every machine, so the system's roots have no part in comparing with one.
+fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
+    let keys = keylog::read(&args.input.keylog)?;
+    let has_baseline = args.expect.is_some();
+    let judgement = &mut args.judgement;
+    let names_roots =
+        !judgement.ca_file.is_empty() || !judgement.ca_dir.is_empty() || judgement.system_roots;
+    judgement.no_verify |= has_baseline && !names_roots;
+    Analysis::resolve(keys, has_baseline, judgement)
+}
+
 /// Takes the selected handshakes: the policy, and the baseline if there is one.
 struct Judge {
     server_name: Option<Glob>,
@@ -128,7 +143,7 @@ enum Expectation {
 }
 
 impl Judge {
-    fn open(args: &CheckArgs) -> Result<Self, Failure> {
+    fn open(args: &CheckArgs, context: Context) -> Result<Self, Failure> {
         let policy = policy(args)?;
         let baseline = match &args.expect {
             Some(path) if args.update => Some((path.clone(), Expectation::Updated(Vec::new()))),
@@ -142,7 +157,7 @@ impl Judge {
         Ok(Self {
             server_name: args.input.server_name.as_deref().map(Glob::new),
             allows_empty: policy.allows_empty,
-            evaluation: Evaluation::new(policy, Context::default()),
+            evaluation: Evaluation::new(policy, context),
             baseline,
         })
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use terminal_size::terminal_size_of;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use tlscope::capture::live::LiveOptions;
+use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
@@ -33,6 +34,7 @@ use super::keylog;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::keylog::KeyLogs;
 use super::rotate::Rotation;
+use super::trust::{self, Roots};
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -70,7 +72,9 @@ pub(super) struct Analysis {
     pub(super) keys: Keys,
     /// Whether somebody reads them.
     fingerprints: bool,
-    pub(super) near_expiry: Duration,
+    pub(super) near_expiry: NearExpiry,
+    /// The roots that chains are held against.
+    pub(super) roots: Roots,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
@@ -84,6 +88,8 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Where certificates are written to.
+    pub(super) extract_certs: Option<PathBuf>,
     /// Whether the terminal shows the state of the run instead of lines.
     pub(super) screen: bool,
     pub(super) metrics: MetricsConfig,
@@ -103,7 +109,10 @@ impl ReadConfig {
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            output: OutputConfig {
+                extract_certs: args.extract_certs,
+                ..OutputConfig::resolve(args.common, args.metrics)
+            },
         })
     }
 }
@@ -181,7 +190,11 @@ impl Analysis {
         Ok(Self {
             keys,
             fingerprints,
-            near_expiry: days(judgement.near_expiry),
+            near_expiry: NearExpiry {
+                within: days(judgement.near_expiry),
+                percent: judgement.near_expiry_share,
+            },
+            roots: trust::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
         })
@@ -195,6 +208,7 @@ impl Analysis {
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
+        config.trust = self.roots.store.clone();
         config
     }
 }
@@ -206,6 +220,7 @@ impl OutputConfig {
             failures_only: common.failures_only,
             format: common.format,
             file: None,
+            extract_certs: None,
             screen: false,
             metrics: MetricsConfig {
                 endpoint: metrics.otlp_endpoint,
@@ -261,7 +276,7 @@ pub(super) fn look() -> Look {
 
 /// A bar would be torn apart by lines that scroll on the same terminal.
 fn shows_progress(format: Format) -> bool {
-    let scrolls = format != Format::Summary && stdout().is_terminal();
+    let scrolls = !matches!(format, Format::Summary | Format::Certs) && stdout().is_terminal();
     stderr().is_terminal() && !scrolls
 }
 
@@ -294,7 +309,10 @@ mod tests {
     #[test]
     fn days_and_seconds_become_durations() {
         let config = resolved(&["--near-expiry", "2", "--handshake-timeout", "1.5"]);
-        assert_eq!(config.analysis.near_expiry, Duration::from_secs(172_800));
+        assert_eq!(
+            config.analysis.near_expiry.within,
+            Duration::from_secs(172_800)
+        );
         assert_eq!(
             config.analysis.handshake_timeout,
             Duration::from_millis(1_500)
