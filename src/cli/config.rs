@@ -103,11 +103,14 @@ impl ReadConfig {
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
         Ok(Self {
             paths: args.paths,
-            analysis: Analysis::resolve(
-                keylog::read(&args.common.input.keylog)?,
-                &args.common,
-                &args.judgement,
-            )?,
+            analysis: Analysis {
+                keeps_packets: args.common.save_failures.is_some(),
+                ..Analysis::resolve(
+                    keylog::read(&args.common.input.keylog)?,
+                    wants_fingerprints(&args.common),
+                    &args.judgement,
+                )?
+            },
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
@@ -135,7 +138,12 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        if !key_logs.is_empty() {
+            keys.expect_more();
+        }
+        let mut analysis =
+            Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
+        analysis.keeps_packets = args.common.save_failures.is_some();
         if args.judgement.at == At::Now {
             analysis.judge_at = None; // now is whenever a handshake is
         }
@@ -186,14 +194,17 @@ impl LiveConfig {
 impl Analysis {
     pub(super) fn resolve(
         keys: Keys,
-        common: &CommonArgs,
+        fingerprints: bool,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
-            keeps_packets: common.save_failures.is_some(),
-            fingerprints: matches!(common.format, Format::Json | Format::Csv),
-            near_expiry: near_expiry(judgement),
+            keeps_packets: false,
+            fingerprints,
+            near_expiry: NearExpiry {
+                within: days(judgement.near_expiry),
+                percent: judgement.near_expiry_share,
+            },
             roots: trust::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
@@ -245,8 +256,13 @@ impl From<OtlpProtocol> for Protocol {
     }
 }
 
+/// The formats for people leave fingerprints out.
+fn wants_fingerprints(common: &CommonArgs) -> bool {
+    matches!(common.format, Format::Json | Format::Csv)
+}
+
 /// The moment at which certificates are judged; `None`: each at the time of its handshake.
-pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
     Ok(match at {
         At::Capture => None,
         At::Now => Some(now()?),
@@ -258,14 +274,6 @@ fn now() -> Result<Timestamp, Failure> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
-}
-
-/// When a certificate counts as soon to expire.
-pub(super) fn near_expiry(judgement: &JudgementArgs) -> NearExpiry {
-    NearExpiry {
-        within: days(judgement.near_expiry),
-        percent: judgement.near_expiry_share,
-    }
 }
 
 fn days(days: u32) -> Duration {

@@ -2,8 +2,7 @@
 
 use std::io::{self, IsTerminal, stdout};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
@@ -83,34 +82,10 @@ struct Input {
     key_logs: KeyLogs,
 }
 
-/// How long packets wait for their secrets, where key logs are followed: whoever
-/// writes one has to get to it, after the packets that it is about.
-const WAIT_FOR_SECRETS: Duration = Duration::from_millis(250);
-
-impl Input {
-    /// Holds the batch back until secrets had time to come; not while more packets pile up.
-    fn add_secrets(&mut self, batch: &mut PacketBatch) {
-        if self.key_logs.is_empty() {
-            return;
-        }
-        let newest = batch.packets.last().map(|packet| packet.timestamp);
-        let age = newest.zip(batch.now).map(|(newest, now)| {
-            // A packet from the future has the clock's faults: no reason to wait longer.
-            now.checked_since(newest).unwrap_or_default()
-        });
-        if let Some(age) = age
-            && !self.source.is_crowded()
-        {
-            thread::sleep(WAIT_FOR_SECRETS.saturating_sub(age));
-        }
-        self.key_logs.poll(&mut batch.secrets);
-    }
-}
-
 impl PacketSource for Input {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         let more = self.source.next_batch(batch)?;
-        self.add_secrets(batch);
+        self.key_logs.poll(&mut batch.secrets);
         for problem in self.source.take_problems() {
             tell_problem(&problem);
         }
