@@ -6,8 +6,6 @@ use std::collections::HashSet;
 use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-#[cfg(all(feature = "live", target_os = "linux"))]
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,6 +70,8 @@ pub(super) struct Analysis {
     pub(super) keys: Keys,
     /// Whether somebody reads them.
     fingerprints: bool,
+    /// Whether the packets of failures are saved.
+    keeps_packets: bool,
     pub(super) near_expiry: NearExpiry,
     /// The roots that chains are held against.
     pub(super) roots: Roots,
@@ -88,12 +88,14 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Where the packets of failures are saved, and how many files are kept.
+    pub(super) save_failures: Option<(PathBuf, usize)>,
+    /// Where certificates are written to.
+    pub(super) extract_certs: Option<PathBuf>,
     /// Whether the terminal shows the state of the run instead of lines.
     pub(super) screen: bool,
     pub(super) metrics: MetricsConfig,
     pub(super) look: Look,
-    /// Where certificates are written to.
-    pub(super) extract_certs: Option<PathBuf>,
 }
 
 impl ReadConfig {
@@ -101,11 +103,14 @@ impl ReadConfig {
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
         Ok(Self {
             paths: args.paths,
-            analysis: Analysis::resolve(
-                keylog::read(&args.common.input.keylog)?,
-                &args.common,
-                &args.judgement,
-            )?,
+            analysis: Analysis {
+                keeps_packets: args.common.save_failures.is_some(),
+                ..Analysis::resolve(
+                    keylog::read(&args.common.input.keylog)?,
+                    wants_fingerprints(&args.common),
+                    &args.judgement,
+                )?
+            },
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
@@ -120,6 +125,7 @@ impl LiveConfig {
     ///
     /// `chose_format` says whether the user did.
     pub(super) fn resolve(mut args: LiveArgs, chose_format: bool) -> Result<Self, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
         let mut interfaces = args.interface;
         let mut known = HashSet::new();
         interfaces.retain(|name| known.insert(name.clone()));
@@ -129,30 +135,32 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        let analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        if !key_logs.is_empty() {
+            keys.expect_more();
+        }
+        let mut analysis =
+            Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
+        analysis.keeps_packets = args.common.save_failures.is_some();
+        if args.judgement.at == At::Now {
+            analysis.judge_at = None; // now is whenever a handshake is
+        }
         let capture = LiveOptions {
             filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
+            threads: args.fanout,
         };
         let threads = args.common.input.threads;
         let mut sandbox = Sandbox::default();
+        sandbox.read_named(&environment);
         for path in &args.common.input.keylog {
-            sandbox.read(directory_of(path));
+            sandbox.read(path);
         }
         for path in analysis.roots.paths() {
-            sandbox.read(directory_of(path)); // a file may be replaced by another of its name
+            sandbox.read(path);
         }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
-        if let Some(directory) = &output.extract_certs {
-            let is_there = directory.is_dir();
-            sandbox.write(if is_there {
-                directory
-            } else {
-                directory_of(directory)
-            });
-        }
         output.file = args.output.map(|path| Rotation {
             path,
             size: args.rotate_size,
@@ -165,7 +173,13 @@ impl LiveConfig {
             && stdout().is_terminal()
             && stdin().is_terminal();
         if let Some(file) = &output.file {
-            sandbox.write(directory_of(&file.path));
+            sandbox.write(&file.path);
+        }
+        if let Some((directory, _)) = &output.save_failures {
+            sandbox.write(directory);
+        }
+        if let Some(directory) = &output.extract_certs {
+            sandbox.write(directory);
         }
         Ok(Self {
             interfaces,
@@ -174,31 +188,26 @@ impl LiveConfig {
             threads,
             analysis,
             output,
-            account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
+            account: Account::resolve(args.user.as_deref(), &environment)?,
             sandbox: (!args.no_sandbox).then_some(sandbox),
         })
-    }
-}
-
-/// The directory that a file is in, or will be.
-#[cfg(all(feature = "live", target_os = "linux"))]
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => directory,
-        _ => Path::new("."),
     }
 }
 
 impl Analysis {
     pub(super) fn resolve(
         keys: Keys,
-        common: &CommonArgs,
+        fingerprints: bool,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
-            fingerprints: matches!(common.format, Format::Json | Format::Csv),
-            near_expiry: near_expiry(judgement),
+            keeps_packets: false,
+            fingerprints,
+            near_expiry: NearExpiry {
+                within: days(judgement.near_expiry),
+                percent: judgement.near_expiry_share,
+            },
             roots: Roots::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
@@ -214,6 +223,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
+        config.keeps_packets = self.keeps_packets;
         config
     }
 }
@@ -223,9 +233,12 @@ impl OutputConfig {
         Self {
             server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
-            extract_certs: common.extract_certs,
             format: common.format,
             file: None,
+            save_failures: common
+                .save_failures
+                .map(|directory| (directory, common.save_failures_keep.get())),
+            extract_certs: common.extract_certs,
             screen: false,
             metrics: MetricsConfig {
                 endpoint: metrics.otlp_endpoint,
@@ -246,8 +259,13 @@ impl From<OtlpProtocol> for Protocol {
     }
 }
 
+/// The formats for people leave fingerprints out.
+fn wants_fingerprints(common: &CommonArgs) -> bool {
+    matches!(common.format, Format::Json | Format::Csv)
+}
+
 /// The moment at which certificates are judged; `None`: each at the time of its handshake.
-pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
     Ok(match at {
         At::Capture => None,
         At::Now => Some(now()?),
@@ -259,14 +277,6 @@ fn now() -> Result<Timestamp, Failure> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
-}
-
-/// When certificates count as soon to expire.
-pub(super) fn near_expiry(judgement: &JudgementArgs) -> NearExpiry {
-    NearExpiry {
-        within: days(judgement.near_expiry),
-        percent: judgement.near_expiry_share,
-    }
 }
 
 fn days(days: u32) -> Duration {

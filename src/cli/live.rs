@@ -1,9 +1,8 @@
 //! `tlscope live`: from interfaces to output, until told to stop.
 
-use std::io;
+use std::io::{self, IsTerminal, stdout};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
@@ -24,6 +23,47 @@ use super::{tell, tell_problem};
 
 /// Watches the interfaces, and writes what was asked for.
 pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
+    let signals = Signals::new(stdout().is_terminal());
+    let source = capture(&config, &signals)?;
+    signals
+        .listen()
+        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
+    let mut output = Output::open(&config.output)?;
+    let interfaces = config.interfaces.join(", ");
+    tell(|stderr| write!(stderr, "listening on {interfaces}"));
+    output.show(signals.stop())?;
+    let mut watch = Watch {
+        output,
+        roots: config.analysis.roots.clone(),
+        signals,
+        service: Service::ready(&interfaces),
+        health: Health::default(),
+    };
+    let mut input = Input {
+        source,
+        key_logs: config.key_logs,
+    };
+    let started = Instant::now();
+    let threads = config.threads.get();
+    let run = pipeline::run(&mut input, config.analysis.observer(), threads, &mut watch);
+    watch.service.stopping();
+    drop(input); // the capture threads end
+    let finished = run.and_then(|summary| watch.finish(&summary.stats).map(|()| summary.stats));
+    screen::close();
+    match finished {
+        Ok(stats) => {
+            keylog::warn_of_use(&config.analysis.keys, &stats);
+            watch.output.warn_of_lost_metrics();
+            watch.roots.warn_if_missed(watch.output.has_seen_chains());
+            tell_summary(&watch.health, started);
+        }
+        Err(error) => closed_pipe_is_success(error)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the interfaces, and gives up what that takes: but for the threads that may have to open them again.
+fn capture(config: &LiveConfig, signals: &Signals) -> Result<LiveSource, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
     if let Some(account) = &config.account {
         account.assume()?;
@@ -32,50 +72,11 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     if let Some(sandbox) = &config.sandbox {
         sandbox.enter()?;
     }
-    let signals = Signals::default();
-    let source = capture.start(signals.stop());
-    let mut input = Input {
-        source: source.map_err(|error| {
-            Failure::new(format_args!("cannot start a thread to capture: {error}"))
-        })?,
-        key_logs: config.key_logs,
-    };
-    host::drop_all()?; // the capture threads have what it takes, all others none
-    signals
-        .listen()
-        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let mut watch = Watch {
-        output: Output::open(&config.output)?,
-        roots: &config.analysis.roots,
-        signals,
-        service: Service::ready(&config.interfaces.join(", ")),
-        health: Health::default(),
-    };
-    tell(|stderr| write!(stderr, "listening on {}", config.interfaces.join(", ")));
-    watch.output.show(watch.signals.stop())?;
-    let started = Instant::now();
-    let run = pipeline::run(
-        &mut input,
-        config.analysis.observer(),
-        config.threads.get(),
-        &mut watch,
-    );
-    watch.service.stopping();
-    drop(input); // the capture threads end
-    let finished = run.and_then(|summary| watch.output.finish(&summary.stats).map(|()| summary));
-    screen::close();
-    let stats = match finished {
-        Ok(summary) => summary.stats,
-        Err(error) => {
-            closed_pipe_is_success(error)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-    };
-    keylog::warn_of_use(&config.analysis.keys, &stats);
-    watch.output.warn_of_lost_metrics();
-    watch.output.warn_of_missing_roots(&config.analysis.roots);
-    tell_summary(&watch.health, started);
-    Ok(ExitCode::SUCCESS)
+    let source = capture
+        .start(signals.stop())
+        .map_err(|error| Failure::new(format_args!("cannot start a thread to capture: {error}")))?;
+    host::drop_all()?;
+    Ok(source)
 }
 
 /// Packets as the interfaces bring them, with the secrets that key logs bring meanwhile.
@@ -84,34 +85,10 @@ struct Input {
     key_logs: KeyLogs,
 }
 
-/// How long packets wait for their secrets, where key logs are followed: whoever
-/// writes one has to get to it, after the packets that it is about.
-const WAIT_FOR_SECRETS: Duration = Duration::from_millis(250);
-
-impl Input {
-    /// Holds the batch back until secrets had time to come; not while more packets pile up.
-    fn add_secrets(&mut self, batch: &mut PacketBatch) {
-        if self.key_logs.is_empty() {
-            return;
-        }
-        let newest = batch.packets.last().map(|packet| packet.timestamp);
-        let age = newest.zip(batch.now).map(|(newest, now)| {
-            // A packet from the future has the clock's faults: no reason to wait longer.
-            now.checked_since(newest).unwrap_or_default()
-        });
-        if let Some(age) = age
-            && !self.source.is_crowded()
-        {
-            thread::sleep(WAIT_FOR_SECRETS.saturating_sub(age));
-        }
-        self.key_logs.poll(&mut batch.secrets);
-    }
-}
-
 impl PacketSource for Input {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         let more = self.source.next_batch(batch)?;
-        self.add_secrets(batch);
+        self.key_logs.poll(&mut batch.secrets);
         for problem in self.source.take_problems() {
             tell_problem(&problem);
         }
@@ -126,7 +103,7 @@ impl PacketSource for Input {
 /// Output, with an eye on the run itself.
 struct Watch<'a> {
     output: Output<'a>,
-    roots: &'a Roots,
+    roots: Roots,
     signals: Signals,
     service: Service,
     /// As the last tick told.

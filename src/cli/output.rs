@@ -1,8 +1,9 @@
 //! Everything that takes events: the same for every command that takes packets.
 
 use std::io::{self, BufWriter, ErrorKind, stdout};
+use std::sync::Arc;
 #[cfg(all(feature = "live", target_os = "linux"))]
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::atomic::AtomicBool;
 
 use tlscope::event::{Handshake, Outcome};
 use tlscope::sink::Sink;
@@ -11,6 +12,7 @@ use tlscope::sink::csv::CsvSink;
 use tlscope::sink::extract::ExtractSink;
 use tlscope::sink::json::JsonSink;
 use tlscope::sink::otel::{ConfigError, Metrics};
+use tlscope::sink::save::FailureFiles;
 use tlscope::sink::summary::SummarySink;
 use tlscope::sink::table::TableSink;
 use tlscope::stats::{Health, Stats};
@@ -23,7 +25,6 @@ use super::rotate::RotatingSink;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::screen;
 use super::tell_warning;
-use super::trust::Roots;
 
 /// Everything that takes events, behind the selection.
 pub(super) struct Output<'a> {
@@ -36,6 +37,7 @@ pub(super) struct Output<'a> {
     summary: Option<Box<dyn Sink>>,
     /// Gets all selected handshakes.
     extract: Option<ExtractSink>,
+    failures: Option<FailureFiles>,
     metrics: Option<Metrics>,
     has_seen_chains: bool,
 }
@@ -49,8 +51,9 @@ impl<'a> Output<'a> {
             file: file(config)?,
             summary: summary(config),
             extract: extract(config)?,
-            metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()))?,
+            failures: failures(config)?,
             has_seen_chains: false,
+            metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()))?,
         })
     }
 
@@ -60,10 +63,7 @@ impl<'a> Output<'a> {
         let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        let extract = self
-            .extract
-            .as_mut()
-            .map(|extract| extract as &mut dyn Sink);
+        let extract = self.extract.as_mut().map(|sink| sink as &mut dyn Sink);
         text.chain(file).chain(extract).chain(metrics)
     }
 
@@ -99,11 +99,9 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Says that chains were not held against roots, if there were chains.
-    pub(super) fn warn_of_missing_roots(&self, roots: &Roots) {
-        if self.has_seen_chains {
-            roots.warn_if_missing();
-        }
+    /// Whether any handshake showed certificates.
+    pub(super) const fn has_seen_chains(&self) -> bool {
+        self.has_seen_chains
     }
 
     /// The analysis is worth its exit code even where metrics do not arrive.
@@ -114,11 +112,21 @@ impl<'a> Output<'a> {
     }
 }
 
-impl Sink for Output<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !self.is_selected(event) {
-            return Ok(());
-        }
+impl Output<'_> {
+    /// Saves the packets of a failure: where to. A disk that is full ends no run.
+    fn save(&mut self, event: &Handshake) -> Option<Arc<str>> {
+        let files = self.failures.as_mut()?;
+        files.save(event).unwrap_or_else(|error| {
+            if files.lost() == 1 {
+                tell_warning(format_args!(
+                    "cannot save the packets of a failure: {error}"
+                ));
+            }
+            None
+        })
+    }
+
+    fn tell(&mut self, event: &Handshake) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let written = self.is_written(event);
@@ -138,6 +146,20 @@ impl Sink for Output<'_> {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
         }
+    }
+}
+
+impl Sink for Output<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        if !self.is_selected(event) {
+            return Ok(());
+        }
+        let Some(saved_to) = self.save(event) else {
+            return self.tell(event);
+        };
+        let mut event = event.clone();
+        event.saved_to = Some(saved_to);
+        self.tell(&event)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -192,6 +214,14 @@ fn extract(config: &OutputConfig) -> Result<Option<ExtractSink>, Failure> {
     let directory = config.extract_certs.clone();
     directory
         .map(ExtractSink::new)
+        .transpose()
+        .map_err(Failure::new)
+}
+
+fn failures(config: &OutputConfig) -> Result<Option<FailureFiles>, Failure> {
+    let files = config.save_failures.clone();
+    files
+        .map(|(directory, keep)| FailureFiles::open(directory, keep))
         .transpose()
         .map_err(Failure::new)
 }

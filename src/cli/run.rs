@@ -29,7 +29,10 @@ pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
         Err(End::Input(error)) => return Err(error.into()),
     }
     output.warn_of_lost_metrics();
-    output.warn_of_missing_roots(&config.analysis.roots);
+    config
+        .analysis
+        .roots
+        .warn_if_missed(output.has_seen_chains());
     Ok(if input.is_incomplete() {
         ERROR.into()
     } else {

@@ -71,9 +71,9 @@ impl Roots {
         }
     }
 
-    /// Says that chains were not held against any root; all else could be judged.
-    pub(super) fn warn_if_missing(&self) {
-        if let Some(missing) = &self.missing {
+    /// Says that chains were not held against any root, where chains were `seen`; all else could be judged.
+    pub(super) fn warn_if_missed(&self, seen: bool) {
+        if let (Some(missing), true) = (&self.missing, seen) {
             tell_warning(format_args!(
                 "chains were not held against any root of trust: {missing}\n\nhint: install \
                  `ca-certificates`, name roots with --ca-file, or do without with --no-verify"
