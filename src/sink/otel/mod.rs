@@ -62,29 +62,61 @@
 mod config;
 
 #[cfg(feature = "otel")]
+mod attributes;
+#[cfg(feature = "otel")]
+mod bindings;
+#[cfg(feature = "otel")]
 mod certificates;
+#[cfg(feature = "otel")]
+mod delivery;
 #[cfg(feature = "otel")]
 mod enabled;
 #[cfg(feature = "otel")]
+mod facts;
+#[cfg(feature = "otel")]
+mod files;
+#[cfg(feature = "otel")]
 mod instruments;
 #[cfg(feature = "otel")]
+mod labels;
+#[cfg(feature = "otel")]
+mod outbox;
+#[cfg(feature = "otel")]
+mod periodic;
+#[cfg(feature = "otel")]
+mod prometheus;
+#[cfg(feature = "otel")]
 mod reader;
+#[cfg(feature = "otel")]
+mod records;
+#[cfg(feature = "otel")]
+mod resource;
 #[cfg(feature = "otel")]
 mod series;
 #[cfg(feature = "otel")]
 mod settings;
+#[cfg(feature = "otel")]
+mod spans;
 #[cfg(all(test, feature = "otel"))]
 mod testing;
 #[cfg(feature = "otel")]
 mod text;
 #[cfg(feature = "otel")]
 mod transport;
+#[cfg(feature = "otel")]
+mod vitals;
 
 #[cfg(not(feature = "otel"))]
 mod disabled;
 
-pub use config::{ConfigError, ExportError, MetricsConfig, Protocol, UnknownProtocol};
+pub use config::{
+    Compression, ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes,
+    MetricAttribute, MetricTemporality, MetricsConfig, Protocol, Signal, UnknownProtocol,
+};
 #[cfg(not(feature = "otel"))]
 pub use disabled::Metrics;
 #[cfg(feature = "otel")]
 pub use enabled::Metrics;
+
+/// Takes one line for the user, from any thread.
+pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;

@@ -64,6 +64,7 @@ fn family_name(metric: &Metric, suffix: &str) -> String {
     name.push_str(match metric.unit() {
         "ms" => "_milliseconds",
         "s" => "_seconds",
+        "By" if !name.ends_with("_bytes") => "_bytes",
         _ => "", // annotations such as `{handshake}` are no units
     });
     if !name.ends_with(suffix) {
@@ -164,7 +165,7 @@ mod tests {
             .with_reader(reader.clone())
             .build();
         record(&provider.meter("test"));
-        encode(&reader.read())
+        encode(&reader.read().metrics)
     }
 
     #[test]

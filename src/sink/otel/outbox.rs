@@ -1,0 +1,168 @@
+//! Log records and spans to a collector, in batches, on a thread of their own.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+
+use super::delivery::Delivery;
+use super::periodic::LAST_EXPORT;
+use super::vitals::Vitals;
+use super::{ExportError, Signal};
+
+/// Records that wait to be sent; OpenTelemetry's own defaults, as the next two. Of
+/// some kilobytes each, and bounded in size since what the traffic brings is cut.
+const MAX_WAITING: usize = 2_048;
+/// Records of one export.
+const MAX_BATCH: usize = 512;
+/// How long a record waits for others.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+
+/// Sends a batch of records to a collector.
+pub(super) trait Carrier<T>: Send {
+    /// Sends all of `batch`.
+    fn send(&self, batch: &[T]) -> Result<(), ExportError>;
+}
+
+/// Takes records, and sees to it that they are sent.
+pub(super) struct Outbox<T> {
+    signal: Signal,
+    records: Sender<T>,
+    stop: Sender<()>,
+    done: Receiver<Result<(), ExportError>>,
+    vitals: Arc<Vitals>,
+    /// Whether records may wait for a slow collector: a file can, a wire cannot.
+    is_patient: bool,
+}
+
+impl<T: Send + 'static> Outbox<T> {
+    /// `is_patient` if the input can wait for the collector.
+    pub(super) fn start(
+        signal: Signal,
+        carrier: impl Carrier<T> + 'static,
+        delivery: Delivery,
+        vitals: Arc<Vitals>,
+        is_patient: bool,
+    ) -> io::Result<Self> {
+        let (records, received) = bounded(MAX_WAITING);
+        let (stop, stopped) = bounded(1);
+        let (report, done) = bounded(1);
+        let mut sender = BatchSender {
+            carrier,
+            delivery,
+            is_patient,
+            last_error: None,
+        };
+        thread::Builder::new()
+            .name(signal.as_str().to_owned())
+            .spawn(move || {
+                sender.run(&received, &stopped);
+                let _ = report.send(sender.last_error.map_or(Ok(()), Err)); // nobody waits any more
+            })?;
+        Ok(Self {
+            signal,
+            records,
+            stop,
+            done,
+            vitals,
+            is_patient,
+        })
+    }
+
+    /// Takes a record; discards it where there is no room.
+    pub(super) fn push(&self, record: T) {
+        let lost = if self.is_patient {
+            self.records.send(record).is_err()
+        } else {
+            match self.records.try_send(record) {
+                Ok(()) => false,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => true,
+            }
+        };
+        if lost {
+            self.vitals.count_discarded(self.signal, 1);
+        }
+    }
+
+    /// Sends what waits, and ends; gives up after [`LAST_EXPORT`].
+    pub(super) fn finish(self, url: String) -> Result<(), ExportError> {
+        drop(self.records);
+        let patience = if self.is_patient {
+            LAST_EXPORT * 12 // a replay's queue may hold as many batches as that takes
+        } else {
+            let _ = self.stop.send(());
+            LAST_EXPORT
+        };
+        self.done.recv_timeout(patience).unwrap_or_else(|_| {
+            Err(ExportError {
+                signal: self.signal,
+                url,
+                cause: format!("no answer within {patience:?}"),
+            })
+        })
+    }
+}
+
+struct BatchSender<C> {
+    carrier: C,
+    delivery: Delivery,
+    is_patient: bool,
+    /// Why the last batch that was given up was.
+    last_error: Option<ExportError>,
+}
+
+impl<C> BatchSender<C> {
+    /// Sends batches until nobody makes records any more.
+    fn run<T>(&mut self, records: &Receiver<T>, stopped: &Receiver<()>)
+    where
+        C: Carrier<T>,
+    {
+        let mut batch = Vec::new();
+        while fill(&mut batch, records) {
+            if self.last_error.is_some() {
+                self.delivery.discarded(batch.len()); // a replay does not wait for who is not there
+            } else {
+                self.deliver(&batch, stopped);
+            }
+            batch.clear();
+        }
+    }
+
+    /// Sends `batch`, again and again if it must be; gives it up at the end of the run.
+    fn deliver<T>(&mut self, batch: &[T], stopped: &Receiver<()>)
+    where
+        C: Carrier<T>,
+    {
+        loop {
+            let error = match self.carrier.send(batch) {
+                Ok(()) => return self.delivery.succeeded(),
+                Err(error) => error,
+            };
+            let pause = self.delivery.failed(&error);
+            let gives_up = self.is_patient || stopped.recv_timeout(pause).is_ok();
+            if gives_up {
+                self.delivery.discarded(batch.len());
+                self.last_error = Some(error);
+                return;
+            }
+        }
+    }
+}
+
+/// Takes records until there are enough or the first has waited for long enough; `false` at the end.
+fn fill<T>(batch: &mut Vec<T>, records: &Receiver<T>) -> bool {
+    let Ok(first) = records.recv() else {
+        return false;
+    };
+    batch.push(first);
+    let latest = Instant::now() + MAX_DELAY;
+    while batch.len() < MAX_BATCH {
+        match records.recv_deadline(latest) {
+            Ok(record) => batch.push(record),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    true
+}
