@@ -13,14 +13,12 @@ use tlscope::capture::live::LiveOptions;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::sink::Look;
-use tlscope::sink::otel::{MetricsConfig, Protocol};
+use tlscope::sink::otel::MetricsConfig;
 use tlscope::time::Timestamp;
 
 #[cfg(feature = "live")]
 use super::args::LiveArgs;
-use super::args::{
-    At, CommonArgs, Format, JudgementArgs, Metrics, MetricsArgs, OtlpProtocol, ReadArgs,
-};
+use super::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
 use super::failure::Failure;
 use super::glob::Glob;
 use super::keylog;
@@ -117,7 +115,11 @@ impl LiveConfig {
                 is_promiscuous: args.promiscuous,
             },
             threads: args.common.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            output: {
+                let mut output = OutputConfig::resolve(args.common, args.metrics);
+                output.metrics.live = Some(args.live_metrics.into());
+                output
+            },
         })
     }
 }
@@ -160,21 +162,8 @@ impl OutputConfig {
             server_name: common.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
             format: common.format,
-            metrics: MetricsConfig {
-                endpoint: metrics.otlp_endpoint,
-                protocol: metrics.otlp_protocol.map(Protocol::from),
-                stdout: metrics.metrics == Some(Metrics::Stdout),
-            },
+            metrics: metrics.into(),
             look: look(),
-        }
-    }
-}
-
-impl From<OtlpProtocol> for Protocol {
-    fn from(protocol: OtlpProtocol) -> Self {
-        match protocol {
-            OtlpProtocol::Grpc => Self::Grpc,
-            OtlpProtocol::HttpProtobuf => Self::HttpProtobuf,
         }
     }
 }
@@ -207,6 +196,8 @@ fn shows_progress(format: Format) -> bool {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+
+    use tlscope::sink::otel::Protocol;
 
     use super::super::args::{Args, Command};
     use super::*;
@@ -243,7 +234,7 @@ mod tests {
 
     #[test]
     fn metrics_are_off_unless_asked_for() {
-        assert_eq!(resolved(&[]).output.metrics, MetricsConfig::default());
+        assert!(resolved(&[]).output.metrics.asks_for_nothing());
         let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
             .output
             .metrics;

@@ -276,9 +276,14 @@ mod tests {
             let possible = argument.get_possible_values();
             let value = default.map_or_else(
                 || {
+                    let of_its_kind = match argument.get_value_names() {
+                        Some([name]) if name == "SECONDS" => "1",
+                        Some([name]) if name == "NAME=VALUE" => "a=b",
+                        _ => "x",
+                    };
                     possible
                         .first()
-                        .map_or("x", |value| value.get_name())
+                        .map_or(of_its_kind, |value| value.get_name())
                         .to_owned()
                 },
                 |value| value.into_owned(),

@@ -23,9 +23,10 @@ use super::{tell, tell_problem};
 /// Watches the interfaces, and writes what was asked for.
 pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
+    let mut output = Output::open(&config.output)?; // sockets and files that need privileges, too
     let signals = Signals::listen()
         .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let output = Output::open(&config.output)?;
+    output.start()?;
     let mut watch = Watch {
         output,
         signals: signals.clone(),

@@ -22,6 +22,7 @@ mod keylog;
 mod live;
 #[cfg(test)]
 mod manual;
+mod metrics;
 mod output;
 mod progress;
 mod run;

@@ -1,12 +1,13 @@
 //! Everything that takes events: the same for every command that takes packets.
 
 use std::io::{self, BufWriter, ErrorKind, stdout};
+use std::sync::Arc;
 
 use tlscope::event::{Handshake, Outcome};
 use tlscope::sink::Sink;
 use tlscope::sink::csv::CsvSink;
 use tlscope::sink::json::JsonSink;
-use tlscope::sink::otel::{ConfigError, Metrics};
+use tlscope::sink::otel::{ConfigError, Metrics, Notice};
 use tlscope::sink::summary::SummarySink;
 use tlscope::sink::table::TableSink;
 use tlscope::stats::{Health, Stats};
@@ -30,12 +31,21 @@ pub(super) struct Output<'a> {
 impl<'a> Output<'a> {
     pub(super) fn open(config: &'a OutputConfig) -> Result<Self, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
+        let notice: Notice = Arc::new(|line: &str| tell_warning(line));
         Ok(Self {
             config,
             lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
             summary: summary(config),
-            metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()))?,
+            metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()), notice)?,
         })
+    }
+
+    /// Begins what needs threads: by now, privileges are dropped.
+    pub(super) fn start(&mut self) -> Result<(), Failure> {
+        let metrics = self.metrics.as_mut();
+        metrics
+            .map_or(Ok(()), Metrics::start)
+            .map_err(|error| Failure::new(format_args!("cannot start a thread to export: {error}")))
     }
 
     fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
@@ -61,13 +71,16 @@ impl<'a> Output<'a> {
 
     /// Reads again what the user may have changed: certificates, trust.
     #[cfg(feature = "live")]
-    pub(super) fn reload(&mut self) {}
+    pub(super) fn reload(&mut self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.reload();
+        }
+    }
 
     /// The analysis is worth its exit code even where metrics do not arrive.
     pub(super) fn warn_of_lost_metrics(&self) {
-        if let Some(error) = self.metrics.as_ref().and_then(Metrics::export_error) {
-            tell_warning(error);
-        }
+        let errors = self.metrics.as_ref().map(Metrics::export_errors);
+        errors.into_iter().flatten().for_each(tell_warning);
     }
 }
 

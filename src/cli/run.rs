@@ -19,6 +19,7 @@ use super::output::{Output, closed_pipe_is_success};
 pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
     let mut input = Input::open(&config)?;
     let mut output = Output::open(&config.output)?;
+    output.start()?;
     match report(&config, &mut input, &mut output) {
         Ok(()) => {}
         Err(End::Output(error)) => closed_pipe_is_success(error)?,

@@ -2,7 +2,7 @@
 
 use tlscope::capture::live::defaults;
 
-use super::{CommonArgs, JudgementArgs, MetricsArgs};
+use super::{CommonArgs, JudgementArgs, LiveMetricsArgs, MetricsArgs};
 
 pub(super) const LIVE_EXAMPLES: &str = "\
 Examples:
@@ -63,6 +63,9 @@ pub(in crate::cli) struct LiveArgs {
 
     #[command(flatten)]
     pub(in crate::cli) metrics: MetricsArgs,
+
+    #[command(flatten)]
+    pub(in crate::cli) live_metrics: LiveMetricsArgs,
 }
 
 /// [`defaults::BUFFER_SIZE`], as one types it.

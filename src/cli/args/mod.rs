@@ -15,7 +15,9 @@ pub(super) use common::{CommonArgs, Format};
 pub(super) use judgement::{At, JudgementArgs};
 #[cfg(feature = "live")]
 pub(super) use live::LiveArgs;
-pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
+#[cfg(feature = "live")]
+pub(super) use metrics::LiveMetricsArgs;
+pub(super) use metrics::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
 pub(super) use read::ReadArgs;
 
 #[cfg(feature = "live")]
