@@ -24,6 +24,7 @@ mod live;
 mod manual;
 mod metrics;
 mod output;
+mod print;
 mod progress;
 mod run;
 
@@ -73,6 +74,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
             writeln!(stdout)
         }),
+        Command::Print { what } => print(|stdout| print::print(what, stdout)),
         Command::Completions { shell } => print(|stdout| {
             generate(shell, &mut Args::command(), "tlscope", stdout);
             Ok(())

@@ -9,6 +9,7 @@ mod judgement;
 #[cfg(feature = "live")]
 mod live;
 mod metrics;
+mod print;
 mod read;
 
 pub(super) use common::{CommonArgs, Format};
@@ -18,10 +19,12 @@ pub(super) use live::LiveArgs;
 #[cfg(feature = "live")]
 pub(super) use metrics::LiveMetricsArgs;
 pub(super) use metrics::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
+pub(super) use print::Asset;
 pub(super) use read::ReadArgs;
 
 #[cfg(feature = "live")]
 use live::LIVE_EXAMPLES;
+use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
 
 /// What holds when nothing else is said; help and manual quote these.
@@ -88,6 +91,14 @@ pub(in crate::cli) enum Command {
 
     /// Print the JSON Schema of `read --format json`
     Schema,
+
+    /// Print a file that goes with the program: alert rules, a dashboard, …
+    #[command(after_long_help = PRINT_EXAMPLES)]
+    Print {
+        /// Which one
+        #[arg(value_name = "WHAT")]
+        what: Asset,
+    },
 
     /// Print a completion script for a shell
     Completions {
