@@ -555,6 +555,17 @@ pub struct Timing {
     pub server_hello: Option<Duration>,
     /// From the first byte of the first ClientHello to the last byte of the last handshake flight; successes only.
     pub handshake: Option<Duration>,
+    /// [`Timing::handshake`] as the client saw it: until it had the server's last flight.
+    ///
+    /// Corrected by how far away the client is, which TCP's own handshake
+    /// tells: absent without that, or where a segment of it was sent again. A
+    /// relay or proxy that ends TCP near the observer makes the distance its own.
+    pub handshake_client_view: Option<Duration>,
+    /// [`Timing::handshake`] as the server saw it: until it had the client's last flight, or had sent its own.
+    ///
+    /// Corrected by how far away the server is where that matters: up to TLS
+    /// 1.2 without resumption, where it is absent as [`Timing::handshake_client_view`] is.
+    pub handshake_server_view: Option<Duration>,
     /// From the first byte of the first ClientHello to the first application data after the handshake.
     pub first_application_data: Option<Duration>,
 }

@@ -179,6 +179,34 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     assert_eq!(format(Some("csv"), &["--format", "summary"]), "0 ha");
 }
 
+#[cfg(all(feature = "live", target_os = "linux"))]
+#[test]
+fn printed_settings_can_be_read_again() {
+    let arguments = [
+        "live",
+        "-i",
+        "eth0,eth1",
+        "--near-expiry",
+        "14",
+        "-f",
+        "tcp port 443",
+    ];
+    let printed = output(&[&arguments[..], &["--print-config"]].concat());
+    let config = file("printed.toml", &printed.stdout);
+    let again = output(&["live", "--config", &config, "--print-config"]);
+    let values = |output: &Output| -> Vec<String> {
+        let lines = stdout(output).lines();
+        lines
+            .map(|line| line.split(" #").next().unwrap().to_owned())
+            .collect()
+    };
+    assert!(
+        values(&printed).contains(&"interface = [\"eth0\", \"eth1\"]".to_owned()),
+        "{printed:?}"
+    );
+    assert_eq!(values(&printed), values(&again));
+}
+
 #[test]
 fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
     let config = file("mistake.toml", b"[read]\nformt = 'json'\n");
@@ -235,4 +263,57 @@ fn an_endpoint_that_cannot_work_is_an_error() {
     let output = output(&["read", "--otlp-endpoint", "collector", &path]);
     assert!(stderr(&output).starts_with("error: "), "{output:?}");
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// A fixture's key log with every secret changed, or those of another connection in its place.
+fn damaged_keys(fixture: &str, damage: fn(&str) -> String) -> String {
+    let log = fs::read_to_string(format!("fixtures/{fixture}/keys.log")).unwrap();
+    log.lines().map(|line| damage(line) + "\n").collect()
+}
+
+fn first_inference(keys: &str) -> (serde_json::Value, String) {
+    let capture = "fixtures/mtls13-success/capture.pcap";
+    let output = output(&["read", "--format", "json", "--keylog", keys, capture]);
+    assert_eq!(output.status.code(), Some(0));
+    let line = stdout(&output).lines().next().unwrap();
+    let event: serde_json::Value = serde_json::from_str(line).unwrap();
+    (event, stderr(&output).to_owned())
+}
+
+#[test]
+fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
+    let wrong = damaged_keys("mtls13-success", |line| match line.strip_suffix('0') {
+        Some(start) => format!("{start}1"),
+        None => format!("{}0", &line[..line.len() - 1]),
+    });
+    let (event, complaint) = first_inference(&file("wrong.keys", wrong.as_bytes()));
+    assert_eq!(event["outcome"], "success");
+    assert_eq!(event["evidence"], "inferred");
+    let observations = event["inference"]["observations"].as_array().unwrap();
+    assert_eq!(
+        observations.last().unwrap(),
+        "the secret given does not open this connection"
+    );
+    assert_eq!(
+        complaint,
+        "warning: wrong secrets: what was given for 1 connection does not open it\n"
+    );
+}
+
+#[test]
+fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
+    let other = damaged_keys("mtls13-success", |line| {
+        let mut fields: Vec<&str> = line.split(' ').collect();
+        let random = "5a".repeat(32);
+        fields[1] = &random;
+        fields.join(" ")
+    });
+    let (event, complaint) = first_inference(&file("other.keys", other.as_bytes()));
+    assert_eq!(event["evidence"], "inferred");
+    let observations = event["inference"]["observations"].as_array().unwrap();
+    assert_eq!(
+        observations.last().unwrap(),
+        "no secret given belongs to this connection"
+    );
+    assert!(complaint.contains("no secret given belongs"), "{complaint}");
 }

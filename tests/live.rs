@@ -7,6 +7,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -38,8 +40,14 @@ struct Live {
 impl Live {
     /// Starts it, and waits until it listens; `None` if it may not.
     fn start(arguments: &[&str]) -> Option<Self> {
+        Self::start_in(&[], arguments)
+    }
+
+    /// The same, in an environment.
+    fn start_in(environment: &[(&str, String)], arguments: &[&str]) -> Option<Self> {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
             .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .args(["live", "-i", "lo"])
             .args(arguments)
             .stdin(Stdio::null())
@@ -282,6 +290,109 @@ fn a_key_log_is_followed_as_it_grows() {
             "live.example"
         );
     }
+}
+
+#[test]
+fn a_run_that_root_started_goes_on_without_privileges() {
+    let Some(live) = Live::start(&["--format", "json", "-f", "tcp port 1"]) else {
+        return;
+    };
+    let tasks = fs::read_dir(format!("/proc/{}/task", live.process.0.id())).unwrap();
+    for task in tasks {
+        let path = task.unwrap().path();
+        let name = fs::read_to_string(path.join("comm")).unwrap();
+        let status = fs::read_to_string(path.join("status")).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        assert_ne!(field("Uid:"), "0", "{name}");
+        let capture_only = u64::from(name.starts_with("capture ")) << 13; // CAP_NET_RAW
+        let permitted = u64::from_str_radix(&field("CapPrm:"), 16).unwrap();
+        assert_eq!(permitted, capture_only, "{name}");
+        assert_eq!(field("NoNewPrivs:"), "1", "{name}");
+    }
+}
+
+#[test]
+fn a_file_is_written_and_set_aside_when_it_is_large() {
+    let directory = directory("live-output");
+    for file in fs::read_dir(&directory).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let file = directory.join("events.jsonl");
+    let Some(server) = Server::start(&directory, &[]) else {
+        return;
+    };
+    let filter = server.filter();
+    let arguments = [
+        "--format",
+        "json",
+        "-f",
+        &filter,
+        "--rotate-size",
+        "1",
+        "--user",
+        "root",
+    ];
+    let output = ["--output", file.to_str().unwrap()];
+    let Some(live) = Live::start(&[&arguments[..], &output].concat()) else {
+        return;
+    };
+    for name in ["events.jsonl.1", "events.jsonl.2"] {
+        server.connect(&["-tls1_2"]);
+        let begun = Instant::now();
+        while !directory.join(name).exists() {
+            assert!(begun.elapsed() < PATIENCE, "no {name}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    live.signal("-INT");
+    let (status, stdout, _) = live.end();
+    assert_eq!((status.code(), stdout.len()), (Some(0), 0));
+    let first = fs::read_to_string(directory.join("events.jsonl.2")).unwrap();
+    let event: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(event["tls"]["server_name"], "live.example");
+}
+
+#[test]
+fn a_service_manager_is_told() {
+    let name = format!("tlscope-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let manager = UnixDatagram::bind_addr(&address).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let environment = [
+        ("NOTIFY_SOCKET", format!("@{name}")),
+        ("WATCHDOG_USEC", "9000000".into()),
+    ];
+    let Some(live) = Live::start_in(&environment, &["--format", "json", "-f", "tcp port 1"]) else {
+        return;
+    };
+    let told = || {
+        let mut message = [0; 256];
+        let length = manager.recv(&mut message).unwrap();
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    assert!(told().starts_with("READY=1\n"));
+    assert_eq!(told().trim_end(), "WATCHDOG=1");
+    live.signal("-TERM");
+    while told().trim_end() != "STOPPING=1" {}
+    assert_eq!(live.end().0.code(), Some(0));
+}
+
+#[test]
+fn interfaces_are_listed() {
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
+        .env_clear()
+        .arg("interfaces")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.lines().any(|line| line.starts_with("lo ")),
+        "{stdout}"
+    );
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]

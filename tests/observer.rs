@@ -11,6 +11,7 @@ mod scripted {
     mod closing;
     mod inference;
     mod noise;
+    mod position;
     mod streams;
     mod table;
     mod time;

@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
+#[cfg(feature = "live")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,9 +23,12 @@ use super::args::LiveArgs;
 use super::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
 use super::failure::Failure;
 use super::glob::Glob;
+#[cfg(feature = "live")]
+use super::host::{Account, Sandbox};
 use super::keylog;
 #[cfg(feature = "live")]
 use super::keylog::KeyLogs;
+use super::rotate::Rotation;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -48,6 +53,10 @@ pub(super) struct LiveConfig {
     pub(super) threads: NonZeroUsize,
     pub(super) analysis: Analysis,
     pub(super) output: OutputConfig,
+    /// Who to go on as, if not as who started the run.
+    pub(super) account: Option<Account>,
+    /// The files that can be opened later; `None` for all.
+    pub(super) sandbox: Option<Sandbox>,
 }
 
 /// How packets are made into handshakes.
@@ -69,6 +78,8 @@ pub(super) struct OutputConfig {
     pub(super) server_name: Option<Glob>,
     pub(super) failures_only: bool,
     pub(super) format: Format,
+    /// The file that handshakes are written to; `None` for standard output.
+    pub(super) file: Option<Rotation>,
     pub(super) metrics: MetricsConfig,
     pub(super) look: Look,
 }
@@ -76,13 +87,12 @@ pub(super) struct OutputConfig {
 impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
+        let keys = keylog::read(&args.common.keylog)?;
+        let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        analysis.fingerprints |= args.metrics.asks_for_records();
         Ok(Self {
             paths: args.paths,
-            analysis: Analysis::resolve(
-                keylog::read(&args.common.keylog)?,
-                &args.common,
-                &args.judgement,
-            )?,
+            analysis,
             shows_progress: shows_progress(args.common.format),
             filter: args.common.filter.clone(),
             threads: args.common.threads,
@@ -104,23 +114,46 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.keylog)?;
+        let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        analysis.fingerprints |= args.metrics.asks_for_records();
+        let capture = LiveOptions {
+            filter: args.common.filter.take(),
+            snap_length: args.snaplen,
+            buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+            is_promiscuous: args.promiscuous,
+        };
+        let threads = args.common.threads;
+        let mut sandbox = Sandbox::default();
+        let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.metrics.live = Some(args.live_metrics.into());
+        output.file = args.output.map(|path| Rotation {
+            path,
+            size: args.rotate_size,
+            age: args.rotate_time,
+            keep: args.rotate_keep,
+        });
+        if let Some(file) = &output.file {
+            sandbox.write(directory_of(&file.path));
+        }
         Ok(Self {
             interfaces,
+            capture,
             key_logs,
-            analysis: Analysis::resolve(keys, &args.common, &args.judgement)?,
-            capture: LiveOptions {
-                filter: args.common.filter.take(),
-                snap_length: args.snaplen,
-                buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
-                is_promiscuous: args.promiscuous,
-            },
-            threads: args.common.threads,
-            output: {
-                let mut output = OutputConfig::resolve(args.common, args.metrics);
-                output.metrics.live = Some(args.live_metrics.into());
-                output
-            },
+            threads,
+            analysis,
+            output,
+            account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
+            sandbox: (!args.no_sandbox).then_some(sandbox),
         })
+    }
+}
+
+/// The directory that a file is in, or will be.
+#[cfg(feature = "live")]
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
     }
 }
 
@@ -162,6 +195,7 @@ impl OutputConfig {
             server_name: common.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
             format: common.format,
+            file: None,
             metrics: metrics.into(),
             look: look(),
         }

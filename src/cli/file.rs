@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::builder::Arg;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Command, Error};
+use clap::{ArgAction, Command, Error};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -90,15 +90,19 @@ fn with_default(
         return Err(file.unknown("key", key, &known));
     };
     let id = argument.get_id().clone();
-    let text = text_of(value.get_ref()).ok_or_else(|| {
+    let takes_list = matches!(argument.get_action(), ArgAction::Append);
+    let texts = texts_of(value.get_ref(), takes_list).ok_or_else(|| {
+        let list = if takes_list { ", or a list" } else { "" };
         file.failure(
-            &format!("`{name}` takes a string, a number, `true` or `false`"),
+            &format!("`{name}` takes a string, a number, `true` or `false`{list}"),
             value.span(),
         )
     })?;
-    check(&command, subcommand, name, &text)
-        .map_err(|error| invalid(&error, file, name, &text, value.span()))?;
-    let set = |argument: Arg| argument.default_value(text);
+    for text in &texts {
+        check(&command, subcommand, name, text)
+            .map_err(|error| invalid(&error, file, name, text, value.span()))?;
+    }
+    let set = |argument: Arg| argument.default_values(texts);
     Ok(match subcommand {
         Some(subcommand) => command.mut_subcommand(subcommand, |owner| owner.mut_arg(id, set)),
         None => command.mut_arg(id, set),
@@ -106,11 +110,11 @@ fn with_default(
 }
 
 /// The flags that a file can set: which file is read is not for a file to say.
-fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
+pub(super) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| {
         argument
             .get_long()
-            .is_some_and(|long| !["config", "help", "version"].contains(&long))
+            .is_some_and(|long| !["config", "help", "version", "print-config"].contains(&long))
     })
 }
 
@@ -121,6 +125,17 @@ fn subcommands(command: &Command) -> Vec<&str> {
         .filter(|command| settable(command).next().is_some())
         .map(Command::get_name)
         .collect()
+}
+
+/// As one would type them, one after the other.
+fn texts_of(value: &DeValue<'_>, takes_list: bool) -> Option<Vec<String>> {
+    match value {
+        DeValue::Array(values) if takes_list => values
+            .iter()
+            .map(|value| text_of(value.get_ref()))
+            .collect(),
+        value => Some(vec![text_of(value)?]),
+    }
 }
 
 /// As one would type it; `None` for lists, tables and dates.
@@ -264,10 +279,21 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_of_read_can_be_set() {
+    fn a_flag_that_can_be_given_more_than_once_takes_a_list() {
+        let keylogs = |text| parsed(text, &[]).1.common.keylog;
+        assert_eq!(keylogs("[read]\nkeylog = ['a', 'b']").len(), 2);
+        assert_eq!(keylogs("[read]\nkeylog = 'a'").len(), 1);
+        assert!(keylogs("[read]\nkeylog = []").is_empty());
+    }
+
+    #[test]
+    fn every_flag_can_be_set() {
         let root = Args::command();
-        let read = root.find_subcommand("read").unwrap();
-        for argument in settable(read) {
+        let flags = root.get_subcommands().flat_map(|command| {
+            let name = command.get_name();
+            settable(command).map(move |argument| (name, argument))
+        });
+        for (name, argument) in flags {
             let long = argument.get_long().unwrap();
             let default = argument
                 .get_default_values()
@@ -279,7 +305,8 @@ mod tests {
                     let of_its_kind = match argument.get_value_names() {
                         Some([name]) if name == "SECONDS" => "1",
                         Some([name]) if name == "NAME=VALUE" => "a=b",
-                        _ => "x",
+                        Some([name]) if name == "ADDRESS:PORT" => "127.0.0.1:0",
+                        _ => "1",
                     };
                     possible
                         .first()
@@ -288,7 +315,7 @@ mod tests {
                 },
                 |value| value.into_owned(),
             );
-            let text = format!("[read]\n{long} = \"{value}\"");
+            let text = format!("[{name}]\n{long} = \"{value}\"");
             assert!(command(&text).is_ok(), "{text}");
         }
     }

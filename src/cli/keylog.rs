@@ -42,15 +42,23 @@ pub(super) fn warn_of_use(keys: &Keys, stats: &Stats) {
     }
     if stats.connections_keys_wrong > 0 {
         tell_warning(format_args!(
-            "secrets of {} connections do not open them",
-            stats.connections_keys_wrong
+            "wrong secrets: what was given for {} does not open it",
+            connections(stats.connections_keys_wrong)
         ));
     }
     let forgotten = keys.counts().forgotten;
     if forgotten > 0 {
         tell_warning(format_args!(
-            "too many secrets: those of {forgotten} connections were forgotten"
+            "too many secrets: those of {} were forgotten",
+            connections(forgotten)
         ));
+    }
+}
+
+fn connections(count: u64) -> String {
+    match count {
+        1 => "1 connection".to_owned(),
+        _ => format!("{count} connections"),
     }
 }
 

@@ -10,34 +10,47 @@ use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::event::Handshake;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
+use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
 use super::config::LiveConfig;
 use super::failure::Failure;
-use super::host::Signals;
+use super::host::{self, Service, Signals};
 use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
 use super::{tell, tell_problem};
 
 /// Watches the interfaces, and writes what was asked for.
-pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
+pub(super) fn live(mut config: LiveConfig) -> Result<ExitCode, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
-    let mut output = Output::open(&config.output)?; // sockets and files that need privileges, too
-    let signals = Signals::listen()
-        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    output.start()?;
-    let mut watch = Watch {
-        output,
-        signals: signals.clone(),
-        health: Health::default(),
-    };
+    let metrics = Output::metrics(&config.output)?; // sockets and files that need privileges, too
+    if let Some(account) = &config.account {
+        account.assume()?;
+    }
+    host::keep_capture_only()?;
+    if let Some(sandbox) = &mut config.sandbox {
+        let watched = metrics.iter().flat_map(Metrics::watched_directories);
+        watched.for_each(|directory| sandbox.read(directory));
+        sandbox.enter()?;
+    }
+    let signals = Signals::default();
     let source = capture.start(signals.stop());
     let mut input = Input {
         source: source.map_err(|error| {
             Failure::new(format_args!("cannot start a thread to capture: {error}"))
         })?,
         key_logs: config.key_logs,
+    };
+    host::drop_all()?; // the capture threads have what it takes, all others none
+    signals
+        .listen()
+        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
+    let mut watch = Watch {
+        output: Output::open(&config.output, metrics)?,
+        signals,
+        service: Service::ready(&config.interfaces.join(", ")),
+        health: Health::default(),
     };
     tell(|stderr| write!(stderr, "listening on {}", config.interfaces.join(", ")));
     let started = Instant::now();
@@ -47,6 +60,7 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
         config.threads.get(),
         &mut watch,
     );
+    watch.service.stopping();
     drop(input); // the capture threads end
     let stats = match run {
         Ok(summary) => summary.stats,
@@ -114,6 +128,7 @@ impl PacketSource for Input {
 struct Watch<'a> {
     output: Output<'a>,
     signals: Signals,
+    service: Service,
     /// As the last tick told.
     health: Health,
 }
@@ -129,6 +144,7 @@ impl Sink for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
+        self.service.is_well();
         if self.signals.take_reload() {
             self.output.reload();
         }

@@ -2,11 +2,21 @@
 
 #[cfg(feature = "live")]
 use tlscope::sink::otel::LiveMetricsConfig;
-use tlscope::sink::otel::{Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Protocol};
+use tlscope::sink::otel::{
+    Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Protocol, Signal,
+};
 
 #[cfg(feature = "live")]
 use super::args::LiveMetricsArgs;
 use super::args::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
+
+impl MetricsArgs {
+    /// Whether something goes to the collector that tells of single handshakes.
+    pub(super) fn asks_for_records(&self) -> bool {
+        let mut signals = self.otlp_signals.iter();
+        signals.any(|signal| *signal != Signal::Metrics)
+    }
+}
 
 impl From<MetricsArgs> for MetricsConfig {
     /// For a run that ends by itself.

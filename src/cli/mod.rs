@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use clap_complete::generate;
 use owo_colors::OwoColorize;
 use tlscope::capture::{Problem, Severity};
@@ -17,6 +17,8 @@ mod glob;
 #[cfg(feature = "live")]
 mod host;
 mod input;
+#[cfg(feature = "live")]
+mod interfaces;
 mod keylog;
 #[cfg(feature = "live")]
 mod live;
@@ -26,7 +28,10 @@ mod metrics;
 mod output;
 mod print;
 mod progress;
+mod rotate;
 mod run;
+#[cfg(feature = "live")]
+mod settings;
 
 use args::{Args, Color, Command};
 use config::ReadConfig;
@@ -37,9 +42,9 @@ const ERROR: u8 = 2;
 
 /// Runs what the arguments ask for; errors go to standard error.
 pub(crate) fn main() -> ExitCode {
-    let done = parse().and_then(|args| {
+    let done = parse().and_then(|(args, matches)| {
         choose_color(args.color);
-        run(args.command)
+        run(args.command, &matches)
     });
     match done {
         Ok(code) => code,
@@ -51,25 +56,34 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The arguments; with `--config`, those that were not given come from the file.
-fn parse() -> Result<Args, Failure> {
+fn parse() -> Result<(Args, ArgMatches), Failure> {
     let command = Args::command();
-    let args = matches(command.clone());
-    let Some(path) = &args.config else {
-        return Ok(args);
-    };
-    Ok(matches(file::with_defaults_from(command, path)?))
+    let (args, matches) = matches(command.clone());
+    match &args.config {
+        None => Ok((args, matches)),
+        Some(path) => Ok(self::matches(file::with_defaults_from(command, path)?)),
+    }
 }
 
 /// Ends the program for `--help`, `--version` and bad usage.
-fn matches(command: clap::Command) -> Args {
-    Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+fn matches(command: clap::Command) -> (Args, ArgMatches) {
+    let matches = command.get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    (args, matches)
 }
 
-fn run(command: Command) -> Result<ExitCode, Failure> {
+#[cfg_attr(not(feature = "live"), expect(unused_variables))]
+fn run(command: Command, matches: &ArgMatches) -> Result<ExitCode, Failure> {
     match command {
         Command::Read(args) => run::read(ReadConfig::resolve(args)?),
         #[cfg(feature = "live")]
+        Command::Live(args) if args.print_config => print(|stdout| {
+            stdout.write_all(settings::as_file(&Args::command(), matches).as_bytes())
+        }),
+        #[cfg(feature = "live")]
         Command::Live(args) => live::live(config::LiveConfig::resolve(args)?),
+        #[cfg(feature = "live")]
+        Command::Interfaces => interfaces::list(),
         Command::Schema => print(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
             writeln!(stdout)

@@ -16,6 +16,7 @@ use tlscope::time::Timestamp;
 use super::args::Format;
 use super::config::OutputConfig;
 use super::failure::Failure;
+use super::rotate::RotatingSink;
 use super::tell_warning;
 
 /// Everything that takes events, behind the selection.
@@ -23,39 +24,48 @@ pub(super) struct Output<'a> {
     config: &'a OutputConfig,
     /// Gets the selected handshakes that are to be written one by one.
     lines: Option<Box<dyn Sink>>,
+    /// Gets them where they do not go to standard output.
+    file: Option<RotatingSink>,
     /// Gets all selected handshakes.
     summary: Option<Box<dyn Sink>>,
     metrics: Option<Metrics>,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn open(config: &'a OutputConfig) -> Result<Self, Failure> {
+    /// The metrics, prepared with what privileges there are.
+    pub(super) fn metrics(config: &OutputConfig) -> Result<Option<Metrics>, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
         let notice: Notice = Arc::new(|line: &str| tell_warning(line));
+        let output = Box::new(stdout());
+        Ok(Metrics::new(&config.metrics, &environment, output, notice)?)
+    }
+
+    /// Opens what is to be written, and starts what exports: by now, privileges are dropped.
+    pub(super) fn open(
+        config: &'a OutputConfig,
+        mut metrics: Option<Metrics>,
+    ) -> Result<Self, Failure> {
+        if let Some(metrics) = &mut metrics {
+            metrics.start().map_err(|error| {
+                Failure::new(format_args!("cannot start a thread to export: {error}"))
+            })?;
+        }
         Ok(Self {
             config,
             lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
+            file: file(config)?,
             summary: summary(config),
-            metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()), notice)?,
+            metrics,
         })
-    }
-
-    /// Begins what needs threads: by now, privileges are dropped.
-    pub(super) fn start(&mut self) -> Result<(), Failure> {
-        let metrics = self.metrics.as_mut();
-        metrics
-            .map_or(Ok(()), Metrics::start)
-            .map_err(|error| Failure::new(format_args!("cannot start a thread to export: {error}")))
     }
 
     fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
         let text = [&mut self.lines, &mut self.summary].into_iter().flatten();
         let text = text.map(|sink| &mut **sink as &mut dyn Sink);
-        text.chain(
-            self.metrics
-                .as_mut()
-                .map(|metrics| metrics as &mut dyn Sink),
-        )
+        let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
+        let metrics = self.metrics.as_mut();
+        let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
+        text.chain(file).chain(metrics)
     }
 
     fn is_selected(&self, event: &Handshake) -> bool {
@@ -69,11 +79,14 @@ impl<'a> Output<'a> {
         !self.config.failures_only || event.outcome == Outcome::Failure
     }
 
-    /// Reads again what the user may have changed: certificates, trust.
+    /// Opens and reads again what may have changed: the file that is written, certificates, trust.
     #[cfg(feature = "live")]
     pub(super) fn reload(&mut self) {
         if let Some(metrics) = &self.metrics {
             metrics.reload();
+        }
+        if let Some(file) = &mut self.file {
+            file.reload();
         }
     }
 
@@ -92,6 +105,9 @@ impl Sink for Output<'_> {
         let written = self.is_written(event);
         if let (Some(lines), true) = (&mut self.lines, written) {
             lines.handshake(event)?;
+        }
+        if let (Some(file), true) = (&mut self.file, written) {
+            file.handshake(event)?;
         }
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
@@ -118,6 +134,7 @@ impl Sink for Output<'_> {
 
 fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
     Ok(match config.format {
+        _ if config.file.is_some() => None,
         Format::Table => Some(Box::new(TableSink::new(
             BufWriter::new(stdout()),
             config.look,
@@ -126,6 +143,12 @@ fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
         Format::Csv => Some(Box::new(CsvSink::new(stdout())?)),
         Format::Summary => None,
     })
+}
+
+fn file(config: &OutputConfig) -> Result<Option<RotatingSink>, Failure> {
+    let file = config.file.clone();
+    file.map(|file| RotatingSink::open(file, config.format))
+        .transpose()
 }
 
 fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {

@@ -18,8 +18,7 @@ use super::output::{Output, closed_pipe_is_success};
 /// Reads all captures and writes what was asked for.
 pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
     let mut input = Input::open(&config)?;
-    let mut output = Output::open(&config.output)?;
-    output.start()?;
+    let mut output = Output::open(&config.output, Output::metrics(&config.output)?)?;
     match report(&config, &mut input, &mut output) {
         Ok(()) => {}
         Err(End::Output(error)) => closed_pipe_is_success(error)?,
@@ -85,7 +84,8 @@ impl From<CaptureError> for Failure {
     }
 }
 
-fn how_to_be_permitted() -> String {
+/// What lets the program capture.
+pub(super) fn how_to_be_permitted() -> String {
     let program = std::env::current_exe().ok();
     let program = program
         .as_ref()

@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use zeroize::Zeroizing;
+
+use crate::time::Timestamp;
 
 /// The `random` of a ClientHello, by which key logs name a connection.
 pub type ClientRandom = [u8; 32];
@@ -68,6 +71,8 @@ impl fmt::Debug for Secret {
 
 /// Connections whose secrets are kept; of one more, the oldest is forgotten. They take some 400 bytes each.
 pub const MAX_CONNECTIONS: usize = 1 << 18;
+/// How long secrets outlive their connection: it may be in view twice, before and behind a translator of addresses.
+const GRACE: Duration = Duration::from_secs(60);
 /// The longest line that holds a secret: its label, 64 digits, 128 digits, and some room.
 const MAX_LINE: usize = 512;
 /// The longest secret: the output of SHA-512, which no cipher suite exceeds.
@@ -109,6 +114,8 @@ pub struct KeyLog {
     connections: HashTable<Connection>,
     /// By age.
     randoms: VecDeque<ClientRandom>,
+    /// Connections that have ended, and when.
+    retired: VecDeque<(Timestamp, ClientRandom)>,
     /// The last line, as far as it came; never grows, since that would leave copies behind.
     line: Zeroizing<Vec<u8>>,
     /// Whether the last line is too long to be one.
@@ -129,6 +136,7 @@ impl Default for KeyLog {
             hasher: RandomState::default(),
             connections: HashTable::new(),
             randoms: VecDeque::new(),
+            retired: VecDeque::new(),
             line: Zeroizing::new(Vec::with_capacity(MAX_LINE)),
             is_overlong: false,
             turn: 0,
@@ -186,6 +194,24 @@ impl KeyLog {
             .find(self.hash(random), |connection| connection.random == *random)?;
         let (secret, came) = connection.secrets[label as usize].as_ref()?;
         (*came <= turn).then_some(secret)
+    }
+
+    /// Notes that a connection ended `at` some moment: [`KeyLog::expire`] wipes its secrets [`GRACE`] later.
+    pub fn retire(&mut self, random: &ClientRandom, at: Timestamp) {
+        if self.retired.len() < MAX_CONNECTIONS {
+            self.retired.push_back((at, *random));
+        }
+    }
+
+    /// Wipes the secrets of connections that had ended [`GRACE`] before `now`.
+    pub fn expire(&mut self, now: Timestamp) {
+        while let Some((at, random)) = self.retired.front().copied() {
+            if at.saturating_add(GRACE) > now {
+                return;
+            }
+            self.retired.pop_front();
+            self.remove(&random);
+        }
     }
 
     /// What the lines so far came to.
@@ -255,21 +281,44 @@ impl KeyLog {
             .insert_unique(hash, connection, |connection| {
                 hasher.hash_one(connection.random)
             });
+        if self.randoms.len() >= 2 * MAX_CONNECTIONS {
+            self.forget_randoms();
+        }
         self.randoms.push_back(random);
     }
 
     fn forget_oldest(&mut self) {
-        let Some(oldest) = self.randoms.pop_front() else {
-            return;
-        };
-        let hash = self.hash(&oldest);
-        if let Ok(entry) = self
-            .connections
-            .find_entry(hash, |connection| connection.random == oldest)
-        {
-            entry.remove();
-            self.counts.forgotten += 1;
+        // Those of connections that have ended are no longer there.
+        while let Some(oldest) = self.randoms.pop_front() {
+            if self.remove(&oldest) {
+                self.counts.forgotten += 1;
+                return;
+            }
         }
+    }
+
+    /// Drops the randoms of connections that are no longer there.
+    fn forget_randoms(&mut self) {
+        let Self {
+            hasher,
+            connections,
+            randoms,
+            ..
+        } = self;
+        randoms.retain(|random| {
+            let hash = hasher.hash_one(random);
+            let found = connections.find(hash, |connection| connection.random == *random);
+            found.is_some()
+        });
+    }
+
+    /// Wipes the secrets of a connection; false if there are none.
+    fn remove(&mut self, random: &ClientRandom) -> bool {
+        let hash = self.hash(random);
+        let entry = self
+            .connections
+            .find_entry(hash, |connection| connection.random == *random);
+        entry.map(|entry| drop(entry.remove())).is_ok()
     }
 
     fn hash(&self, random: &ClientRandom) -> u64 {
@@ -420,5 +469,20 @@ mod tests {
         assert!(text.contains("connections: 1"));
         let text = text + &format!("{:?}", Secret::new(&[0xbb; 48]));
         assert!(!text.contains("bb") && !text.contains("187"), "{text}");
+    }
+
+    #[test]
+    fn secrets_of_a_connection_that_has_ended_are_wiped_after_a_while() {
+        let mut log = log(&(line("CLIENT_RANDOM", 1, 2) + &line("CLIENT_RANDOM", 3, 4)));
+        let end = Timestamp::from_seconds(100);
+        log.retire(&[1; 32], end);
+        log.expire(end.saturating_add(GRACE - Duration::from_nanos(1)));
+        assert!(log.find(&[1; 32], Label::Master, 0).is_some());
+        log.expire(end.saturating_add(GRACE));
+        assert!(log.find(&[1; 32], Label::Master, 0).is_none());
+        assert!(log.find(&[3; 32], Label::Master, 0).is_some());
+        assert_eq!(log.counts().forgotten, 0);
+        log.forget_randoms();
+        assert_eq!(log.randoms, [[3; 32]]);
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::time::Timestamp;
+
 use super::keylog::{ClientRandom, KeyLog, KeyLogCounts, Label, Secret};
 
 /// The secrets of a run, as one worker sees them.
@@ -26,6 +28,7 @@ struct View {
 struct Shared {
     log: RwLock<KeyLog>,
     has_secrets: AtomicBool,
+    is_growing: AtomicBool,
 }
 
 impl Keys {
@@ -36,6 +39,20 @@ impl Keys {
             shared: Arc::clone(&self.0.shared),
             turn: AtomicU64::new(0),
         }))
+    }
+
+    /// Notes that more secrets will come while the run goes on, for as long as it goes on.
+    ///
+    /// Records that come before their secret then wait for it, within a bound,
+    /// and secrets are wiped some time after their connection has ended.
+    pub fn expect_more(&self) {
+        self.0.shared.is_growing.store(true, Ordering::Release);
+    }
+
+    /// Whether more secrets are expected; see [`Keys::expect_more`].
+    #[must_use]
+    pub fn is_growing(&self) -> bool {
+        self.0.shared.is_growing.load(Ordering::Acquire)
     }
 
     /// Begins the next turn: once for each batch of packets.
@@ -77,6 +94,18 @@ impl Keys {
         log.unwrap_or_else(PoisonError::into_inner)
             .find(random, label, self.0.turn.load(Ordering::Relaxed))
             .cloned()
+    }
+
+    /// Notes that a connection ended; see [`KeyLog::retire`].
+    pub fn retire(&self, random: &ClientRandom, at: Timestamp) {
+        self.change(|log| log.retire(random, at));
+    }
+
+    /// Wipes secrets that are of no more use; see [`KeyLog::expire`].
+    pub fn expire(&self, now: Timestamp) {
+        if self.has_secrets() {
+            self.change(|log| log.expire(now));
+        }
     }
 
     /// What the lines of key logs came to.

@@ -132,13 +132,20 @@ impl Connection {
     /// Whether nothing that comes can change what will be told.
     #[must_use]
     pub const fn is_decided(&self) -> bool {
-        self.tracker.is_decided()
+        self.tracker.is_decided() && !self.decryption.is_waiting()
     }
 
-    /// Whether the connection was reset, so that what is still under way will come soon or not at all.
+    /// Whether the handshake has completed and is in use: if nothing more comes, nothing is wrong.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.tracker.is_settled() || self.tracker.is_decided()
+    }
+
+    /// Whether what is still waited for will come soon or not at all: segments under way when the connection was
+    /// reset, or secrets.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.tracker.is_closing()
+        self.tracker.is_closing() || self.tracker.is_decided()
     }
 
     /// Whether a hello was seen: without one there is nothing to tell.
@@ -173,10 +180,24 @@ impl Connection {
         &mut self.tracker
     }
 
+    /// Waits no longer for secrets: what has come by now is all that there is.
+    pub(super) fn conclude_decryption(&mut self) {
+        self.decryption.catch_up(&mut self.tracker);
+        self.decryption.give_up(&mut self.tracker);
+    }
+
     /// What keys were good for; `None` if there were none at all, or nothing to use them for.
     #[must_use]
     pub const fn key_use(&self) -> Option<KeyUse> {
         self.decryption.key_use()
+    }
+
+    /// Lets the secrets of this connection be wiped, some time after its last packet; to be called before the report.
+    pub fn retire_secrets(&self) {
+        if let (Some(_), Some(hello)) = (self.key_use(), &self.tracker.client_hello) {
+            let at = self.tracker.last.time;
+            self.decryption.keys().retire(&hello.random, at);
+        }
     }
 
     /// Messages that were too long to be put together.
@@ -336,6 +357,8 @@ impl Stream {
                 let mut content = Content::Closed;
                 if self.has_key {
                     content = decryption.handle_piece(tracker, direction, piece, latest);
+                } else {
+                    decryption.hold(tracker, direction, piece, start.time, latest);
                 }
                 if piece.is_last {
                     tracker.handle_record_end(direction, record, content, latest);

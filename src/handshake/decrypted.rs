@@ -33,17 +33,29 @@ pub(super) struct Decrypted {
 }
 
 /// Records after the client's Finished, without an answer of the server to them, before the handshake is reported.
-const MAX_RECORDS_AFTER: usize = 64;
+const MAX_RECORDS_UNANSWERED: usize = 64;
+/// Records after the client's Finished, answered, before the handshake is reported: what is said at the end of a short
+/// connection, or of a client's certificate on its first request, is among them.
+const MAX_RECORDS_IN_USE: usize = 32;
 
 impl Decrypted {
     fn has_read_all(&self) -> bool {
         self.is_closed == [false; 2]
     }
 
+    /// Whether the server has answered data of the client; `None` if that cannot be told.
+    pub(super) fn is_in_use(&self) -> Option<bool> {
+        let [_, server_data] = self.application_data;
+        self.has_read_all().then_some(server_data.is_some())
+    }
+
     /// Whether nothing that comes can change the verdict; `None` if that cannot be told.
     pub(super) fn is_decided(&self) -> Option<bool> {
         let [_, server_data] = self.application_data;
-        let is_over = server_data.is_some() || self.records_after >= MAX_RECORDS_AFTER;
+        let is_over = match server_data {
+            Some(_) => self.records_after >= MAX_RECORDS_IN_USE,
+            None => self.records_after >= MAX_RECORDS_UNANSWERED,
+        };
         self.has_read_all().then_some(is_over)
     }
 
@@ -119,6 +131,7 @@ impl Decrypted {
         }
         if self.has_read_all() {
             shape.finished = client_finished;
+            shape.server_flight_end = server_finished;
             shape.application_data = self.application_data.into_iter().flatten().min();
             shape.server_records_after = 0;
         }

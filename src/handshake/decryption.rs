@@ -5,9 +5,13 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::decrypt::{DecryptError, Decryptor, Keys, Session};
 use crate::flow::Direction;
 use crate::reassembly::Arrival;
-use crate::tls::{AlertDescription, AlertLevel, ContentType, Defragmenter, Message, Piece};
+use crate::time::Timestamp;
+use crate::tls::{
+    AlertDescription, AlertLevel, ContentType, Defragmenter, Message, Piece, RecordHeader,
+};
 
 use super::tracker::Tracker;
+use super::waiting::Waiting;
 
 /// What the keys that the user gave were good for on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +24,18 @@ pub enum KeyUse {
     Wrong,
     /// The cipher suite is not supported.
     Unsupported,
+}
+
+impl KeyUse {
+    /// Why a verdict is inferred although there were keys.
+    pub(super) const fn complaint(self) -> Option<&'static str> {
+        match self {
+            Self::Fits => None,
+            Self::Missing => Some("no secret given belongs to this connection"),
+            Self::Wrong => Some("the secret given does not open this connection"),
+            Self::Unsupported => Some("decryption is not supported for this cipher suite"),
+        }
+    }
 }
 
 /// What an encrypted record turned out to carry.
@@ -49,6 +65,10 @@ pub(super) struct Decryption {
     /// Made when the first encrypted record comes.
     open: Option<Box<Open>>,
     key_use: Option<KeyUse>,
+    /// Records that came before their secret.
+    waiting: Waiting,
+    /// Whether the record that has begun is one of them.
+    must_wait: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +100,8 @@ impl Decryption {
             keys,
             open: None,
             key_use: None,
+            waiting: Waiting::new(),
+            must_wait: false,
         }
     }
 
@@ -88,34 +110,119 @@ impl Decryption {
         self.key_use
     }
 
+    pub(super) const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Bytes held of records and messages under way.
     pub(super) fn held(&self) -> usize {
         let streams = self.open.iter().flat_map(|open| &open.streams);
         streams
             .map(|stream| stream.record.capacity() + stream.messages.held())
-            .sum()
+            .sum::<usize>()
+            + self.waiting.held()
     }
 
     /// Whether the record of `sender` that begins now may be opened.
     pub(super) fn begin_record(&mut self, tracker: &mut Tracker, sender: Direction) -> bool {
+        self.must_wait = false;
         if !tracker.is_tls13() && !tracker.is_encrypted(sender) {
             return false;
         }
         if self.open.is_none() {
             self.begin(tracker);
         }
+        self.catch_up(tracker);
+        self.must_wait = self.is_waiting();
+        !self.must_wait && self.has_key(tracker, sender)
+    }
+
+    /// Whether there is a key for records of `sender`; sets whether it is waited for.
+    fn has_key(&mut self, tracker: &mut Tracker, sender: Direction) -> bool {
         let Some(open) = &mut self.open else {
             return false;
         };
         let stream = &mut open.streams[sender.index()];
-        if !stream.is_lost
-            && let Err(error) = open.decryptor.prepare(tracker.side(sender))
-        {
-            stream.is_lost = true;
-            self.lose(tracker, sender, error);
+        if stream.is_lost {
             return false;
         }
-        !stream.is_lost
+        match open.decryptor.prepare(tracker.side(sender)) {
+            Ok(()) => true,
+            Err(DecryptError::NoKey) if self.keys.is_growing() => {
+                self.must_wait = true;
+                false
+            }
+            Err(error) => {
+                stream.is_lost = true;
+                self.lose(tracker, sender, error);
+                false
+            }
+        }
+    }
+
+    /// Whether records wait for their secret.
+    pub(super) const fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Keeps a piece of a record without a key, if that may come.
+    pub(super) fn hold(
+        &mut self,
+        tracker: &mut Tracker,
+        sender: Direction,
+        piece: Piece<'_>,
+        start: Timestamp,
+        now: Arrival,
+    ) {
+        let is_kept = if piece.is_first {
+            self.must_wait
+        } else {
+            self.waiting.is_open(sender)
+        };
+        if !is_kept {
+            return;
+        }
+        if self.waiting.is_empty() {
+            tracker.mark_history();
+        }
+        if !self.waiting.push(sender, piece, start, now) {
+            self.give_up(tracker);
+        }
+    }
+
+    /// Opens the records that waited, as far as their secrets have come.
+    pub(super) fn catch_up(&mut self, tracker: &mut Tracker) {
+        while let Some(record) = self.waiting.first() {
+            let sender = record.sender;
+            self.must_wait = false;
+            let has_key = self.has_key(tracker, sender);
+            if self.must_wait {
+                return;
+            }
+            let Some(mut record) = self.waiting.pop() else {
+                return;
+            };
+            if let (true, Some(end), Some(open)) = (has_key, record.end, &mut self.open) {
+                let stream = &mut open.streams[sender.index()];
+                stream.record = Zeroizing::new(std::mem::take(&mut record.fragment));
+                tracker.rewrite_history();
+                let content = self.open_record(tracker, sender, record.header, end);
+                tracker.handle_late_content(sender, content, record.start, end);
+            }
+        }
+    }
+
+    /// Waits no longer for secrets.
+    pub(super) fn give_up(&mut self, tracker: &mut Tracker) {
+        while let Some(record) = self.waiting.pop() {
+            if let Some(open) = &mut self.open {
+                open.streams[record.sender.index()].is_lost = true;
+            }
+            if tracker.is_tls13() && tracker.history_mark.is_none() {
+                tracker.note(record.sender, 'D');
+            }
+            self.lose(tracker, record.sender, DecryptError::NoKey);
+        }
     }
 
     /// Takes a piece of a record; what it carries, once it is all there.
@@ -131,8 +238,7 @@ impl Decryption {
         let Some(open) = &mut self.open else {
             return Content::Closed;
         };
-        let Open { decryptor, streams } = &mut **open;
-        let stream = &mut streams[sender.index()];
+        let stream = &mut open.streams[sender.index()];
         if stream.is_lost {
             return Content::Closed;
         }
@@ -140,7 +246,23 @@ impl Decryption {
         if !piece.is_last {
             return Content::Closed;
         }
-        let opened = stream.open(decryptor, tracker, sender, piece, at);
+        self.open_record(tracker, sender, piece.header, at)
+    }
+
+    /// Opens the record of `sender` that is there.
+    fn open_record(
+        &mut self,
+        tracker: &mut Tracker,
+        sender: Direction,
+        header: RecordHeader,
+        at: Arrival,
+    ) -> Content {
+        let Some(open) = &mut self.open else {
+            return Content::Closed;
+        };
+        let Open { decryptor, streams } = &mut **open;
+        let stream = &mut streams[sender.index()];
+        let opened = stream.open(decryptor, tracker, sender, header, at);
         stream.record.zeroize();
         match opened {
             Ok(content) => {
@@ -158,6 +280,8 @@ impl Decryption {
 
     /// Notes that bytes of `sender` are missing: the number of the next record is not known.
     pub(super) fn handle_gap(&mut self, tracker: &mut Tracker, sender: Direction) {
+        self.catch_up(tracker);
+        self.give_up(tracker);
         if let Some(open) = &mut self.open {
             open.streams[sender.index()] = Stream {
                 is_lost: true,
@@ -169,7 +293,8 @@ impl Decryption {
 
     /// Looks whether there are keys, now that the hellos were seen.
     fn begin(&mut self, tracker: &Tracker) {
-        if self.key_use.is_some() || !self.keys.has_secrets() {
+        let may_have_key = self.keys.has_secrets() || self.keys.is_growing();
+        if self.key_use.is_some() || !may_have_key {
             return;
         }
         let Some(session) = session(tracker) else {
@@ -205,11 +330,11 @@ impl Stream {
         decryptor: &mut Decryptor,
         tracker: &mut Tracker,
         sender: Direction,
-        piece: Piece<'_>,
+        header: RecordHeader,
         at: Arrival,
     ) -> Result<Content, DecryptError> {
         let side = tracker.side(sender);
-        let opened = decryptor.open(side, piece.header, &mut self.record)?;
+        let opened = decryptor.open(side, header, &mut self.record)?;
         self.has_opened = true;
         Ok(match (opened.content_type, opened.content) {
             (ContentType::Handshake, fragment) => {

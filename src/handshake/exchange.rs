@@ -50,7 +50,15 @@ impl Conclusion {
     }
 }
 
-/// Whether the handshake has completed and application data followed: nothing more is to be learned.
+/// Encrypted records among which alerts are looked for where there are keys: those at the end of a short connection are.
+const MAX_KEYED_RECORDS: u32 = 32;
+
+/// Whether there are keys for the alerts that may end a connection soon.
+pub(super) fn expects_alerts(tracker: &Tracker) -> bool {
+    (1..MAX_KEYED_RECORDS).contains(&tracker.keyed_records)
+}
+
+/// Whether the handshake has completed and application data followed: without keys, nothing more is to be learned.
 pub(super) fn is_in_use(tracker: &Tracker) -> bool {
     tracker.is_complete()
         && tracker

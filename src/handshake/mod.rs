@@ -50,8 +50,11 @@ mod exchange;
 mod inference;
 mod padding;
 mod report;
+mod timing;
 mod tracker;
+mod waiting;
 
 pub use connection::{Close, Connection, End};
 pub use decryption::KeyUse;
 pub use report::{Origin, ReportConfig};
+pub use timing::RoundTrips;

@@ -67,6 +67,15 @@ impl Lengths {
         self.record(EMPTY_CERTIFICATE, padding)
     }
 
+    /// Whether a record has the length of an empty Certificate that names the request it answers.
+    ///
+    /// Requests after the handshake have a name of one byte or more (RFC 8446 §4.3.2): OpenSSL's has 32.
+    pub(super) fn is_empty_certificate_with_context(self, length: usize, padding: Padding) -> bool {
+        const LONGEST_CONTEXT: u16 = 32;
+        (1..=LONGEST_CONTEXT)
+            .any(|context| length == usize::from(self.record(EMPTY_CERTIFICATE + context, padding)))
+    }
+
     /// An empty Certificate and Finished in one record; `None` where other content has the same length.
     pub(super) const fn empty_certificate_and_finished(self, padding: Padding) -> Option<u16> {
         match padding {

@@ -7,7 +7,7 @@ use crate::certificate::{ChainCache, distinguished_name, findings};
 use crate::event::{
     Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side,
-    Timing, TlsFacts, Transport,
+    TlsFacts, Transport,
 };
 use crate::flow::{Direction, Endpoint};
 use crate::time::Timestamp;
@@ -19,8 +19,10 @@ use crate::tls::{
 use super::cause::{self, Failure};
 use super::connection::{Close, Connection, End};
 use super::decrypted;
+use super::decryption::KeyUse;
 use super::exchange::{self, Conclusion};
 use super::inference::{self, Cause, Judgement, Shape, Verdict};
+use super::timing::{RoundTrips, application_data, timing};
 use super::tracker::{Sight, Tracker};
 
 /// What is known of a connection beside its bytes.
@@ -36,10 +38,8 @@ pub struct Origin {
     pub reverse: Endpoint,
     /// VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
-    /// When the SYN was seen.
-    pub syn: Option<Timestamp>,
-    /// When the SYN-ACK was seen.
-    pub syn_ack: Option<Timestamp>,
+    /// How far away the peers are.
+    pub round_trips: RoundTrips,
 }
 
 /// What the user wants of reports.
@@ -63,11 +63,18 @@ impl Connection {
         config: &ReportConfig,
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
+        self.conclude_decryption();
+        let key_use = self.key_use();
         let tracker = self.tracker_mut();
         if !tracker.has_hello() {
             return None;
         }
         let mut event = Reporter::new(tracker, end, origin, config, chains).report();
+        if let Some(inference) = &mut event.inference {
+            inference
+                .observations
+                .extend(key_use.and_then(KeyUse::complaint));
+        }
         event.tls.history = std::mem::take(&mut tracker.history);
         if let Some(hello) = tracker.client_hello.take() {
             give_offer(&mut event.tls, *hello);
@@ -112,6 +119,12 @@ impl<'t> Reporter<'t> {
         let validation = self.validation(judged_at);
         let conclusion = self.conclusion(&validation);
         let closed_by = self.closed_by();
+        let timing = timing(
+            tracker,
+            self.shape.as_ref(),
+            &self.origin.round_trips,
+            conclusion.outcome,
+        );
         let tls = self.tls_facts(conclusion.outcome, closed_by.is_some());
         Handshake {
             time,
@@ -133,7 +146,7 @@ impl<'t> Reporter<'t> {
                 .map(|failure| failure.refine(&validation)),
             alerts: self.alerts(),
             closed_by,
-            timing: self.timing(conclusion.outcome),
+            timing,
             fingerprint: self.fingerprint(),
             capture: self.capture(),
             tls,
@@ -195,6 +208,9 @@ impl<'t> Reporter<'t> {
     /// What was said in the clear was said, and a server that went on had completed
     /// the handshake. A refusal read from lengths may lie in what is missing.
     fn still_holds(&self, early: &Judgement) -> bool {
+        if inference::is_refused_later(self.tracker) {
+            return false;
+        }
         let has_gap = self.tracker.peers.iter().any(|peer| peer.gap_bytes > 0);
         !has_gap || early.is_success() || matches!(early.verdict, Verdict::Failure(_, Cause::Alert))
     }
@@ -295,57 +311,6 @@ impl<'t> Reporter<'t> {
             (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
             (None, End::Silence) => Some(ClosedBy::Timeout),
             (None, End::Decided | End::Replaced | End::Evicted) => None,
-        }
-    }
-
-    fn timing(&self, outcome: Outcome) -> Timing {
-        let start = self.tracker.start.time;
-        let after_start =
-            |moment: Option<Timestamp>| moment.and_then(|moment| moment.checked_since(start));
-        let has_start = self.tracker.client_hello.is_some();
-        let completed = self
-            .completed()
-            .filter(|_| outcome == Outcome::Success && has_start);
-        Timing {
-            tcp_connect: self
-                .origin
-                .syn_ack
-                .zip(self.origin.syn)
-                .and_then(|(answer, syn)| answer.checked_since(syn)),
-            server_hello: after_start(
-                self.tracker
-                    .server_hello
-                    .as_ref()
-                    .map(|(_, at)| *at)
-                    .filter(|_| has_start),
-            ),
-            handshake: after_start(completed),
-            first_application_data: after_start(
-                self.application_data().filter(|_| completed.is_some()),
-            ),
-        }
-    }
-
-    /// When the last handshake flight ended.
-    fn completed(&self) -> Option<Timestamp> {
-        match &self.shape {
-            Some(shape) => shape.finished,
-            None => {
-                let [forward, reverse] = &self.tracker.peers;
-                Some(forward.finished?.max(reverse.finished?))
-            }
-        }
-    }
-
-    fn application_data(&self) -> Option<Timestamp> {
-        match &self.shape {
-            Some(shape) => shape.application_data,
-            None => self
-                .tracker
-                .peers
-                .iter()
-                .filter_map(|peer| peer.application_data)
-                .min(),
         }
     }
 
@@ -499,7 +464,7 @@ impl<'t> Reporter<'t> {
             return None;
         }
         match &self.shape {
-            _ if self.application_data().is_some() => Some(false),
+            _ if application_data(self.tracker, self.shape.as_ref()).is_some() => Some(false),
             Some(shape) if shape.server_records_after > TICKET_RECORDS => None,
             _ => (is_closed && self.tracker.first_close().is_some()).then_some(true),
         }

@@ -100,6 +100,9 @@ const MAX_HISTORY: usize = 64;
 pub(super) const MAX_SIGHTINGS: usize = 128;
 /// Records of the server after a completed TLS 1.3 handshake before it is reported without application data of the client.
 const MAX_RECORDS_AFTER: usize = 8;
+/// Records after a completed TLS 1.3 handshake among which the client may be asked for a certificate: a server learns from the first
+/// request that it wants one.
+const MAX_LATER_AUTHENTICATION: usize = 32;
 
 /// What was seen of one handshake.
 #[derive(Debug)]
@@ -129,6 +132,8 @@ pub(super) struct Tracker {
     pub(super) early_records: u32,
     pub(super) renegotiation: bool,
     pub(super) history: String,
+    /// Where in the history the encrypted records begin that wait for their secret.
+    pub(super) history_mark: Option<usize>,
     pub(super) is_truncated: bool,
     /// Who sent the last byte that was new.
     pub(super) last_sender: Option<Direction>,
@@ -136,6 +141,8 @@ pub(super) struct Tracker {
     pub(super) judgement: Option<Judgement>,
     /// What opened records of TLS 1.3 told; `None` if there are no keys.
     pub(super) decrypted: Option<Box<Decrypted>>,
+    /// Up to TLS 1.2: encrypted records for which there are keys.
+    pub(super) keyed_records: u32,
     /// Length of the ClientHello, as a measure of what its lists take.
     hello_length: usize,
     is_decided: bool,
@@ -162,10 +169,12 @@ impl Tracker {
             early_records: 0,
             renegotiation: false,
             history: String::with_capacity(16), // a full handshake of TLS 1.2
+            history_mark: None,
             is_truncated: false,
             last_sender: None,
             judgement: None,
             decrypted: None,
+            keyed_records: 0,
             hello_length: 0,
             is_decided: false,
         }
@@ -173,6 +182,17 @@ impl Tracker {
 
     pub(super) const fn is_decided(&self) -> bool {
         self.is_decided
+    }
+
+    /// Whether the handshake has completed and is in use, although more might be learned from what follows.
+    pub(super) fn is_settled(&self) -> bool {
+        if !self.is_tls13() {
+            return exchange::is_in_use(self);
+        }
+        match self.decrypted.as_ref().and_then(|d| d.is_in_use()) {
+            Some(is_in_use) => is_in_use,
+            None => self.judgement.as_ref().is_some_and(|j| self.is_in_use(j)),
+        }
     }
 
     /// Whether a side has closed, so that the rest will come soon or not at all.
@@ -218,6 +238,12 @@ impl Tracker {
     /// Whether a message of this type was seen in the clear, from either side.
     pub(super) const fn has_message(&self, handshake_type: HandshakeType) -> bool {
         handshake_type.0 < 64 && self.messages >> handshake_type.0 & 1 == 1
+    }
+
+    /// Whether the client said that it would show a certificate after the handshake (RFC 8446 §4.2.6).
+    pub(super) fn offers_later_authentication(&self) -> bool {
+        let hello = self.client_hello.as_ref();
+        hello.is_some_and(|hello| hello.post_handshake_auth)
     }
 
     /// Up to TLS 1.2: whether both Finished were seen.
@@ -413,7 +439,10 @@ impl Tracker {
                 }
                 self.sight(sender, Sight::Record(record.length), start.time);
             }
-        } else if record.content_type == ContentType::ApplicationData {
+            return self.progress(sender);
+        }
+        self.keyed_records = self.keyed_records.saturating_add(record.has_key.into());
+        if record.content_type == ContentType::ApplicationData {
             if self.server_hello.is_none() && self.client == Some(sender) {
                 self.early_records = self.early_records.saturating_add(1);
             }
@@ -574,7 +603,7 @@ impl Tracker {
         self.is_decided |= if self.is_tls13() {
             self.is_decided_tls13()
         } else {
-            exchange::is_in_use(self)
+            exchange::is_in_use(self) && !exchange::expects_alerts(self)
         };
     }
 
@@ -586,19 +615,26 @@ impl Tracker {
         let Some(judgement) = &self.judgement else {
             return self.sightings.len() >= MAX_SIGHTINGS;
         };
-        judgement.is_success() && {
-            let after = self
-                .sightings
-                .get(judgement.flight_end..)
-                .unwrap_or_default();
-            let from = |side| {
-                after
-                    .iter()
-                    .filter(move |sighting| sighting.side == side)
-                    .count()
-            };
-            from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER
-        }
+        let may_be_asked_later = self.offers_later_authentication()
+            && self.after(judgement).len() < MAX_LATER_AUTHENTICATION;
+        self.is_in_use(judgement) && !may_be_asked_later
+    }
+
+    /// Whether a completed TLS 1.3 handshake is followed by the client's data, or much of the server's.
+    fn is_in_use(&self, judgement: &Judgement) -> bool {
+        let from = |side| {
+            let after = self.after(judgement).iter();
+            after.filter(move |sighting| sighting.side == side).count()
+        };
+        judgement.is_success()
+            && (from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER)
+    }
+
+    /// What came after the client's Finished.
+    fn after(&self, judgement: &Judgement) -> &[Sighting] {
+        self.sightings
+            .get(judgement.flight_end..)
+            .unwrap_or_default()
     }
 
     pub(super) fn note(&mut self, sender: Direction, letter: char) {

@@ -11,14 +11,15 @@ use crate::reassembly::{Arrival, Assembler, Budget, FirstBytes, Lifetime, SeqNum
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 
+use super::opening::Opening;
+
 /// A TCP connection.
 #[derive(Debug)]
 pub(super) struct Flow {
     /// Whether the first segment seen went from the lower to the higher end point.
     pub(super) first_went_up: bool,
     pub(super) first_seen: Timestamp,
-    pub(super) syn: Option<Timestamp>,
-    pub(super) syn_ack: Option<Timestamp>,
+    pub(super) opening: Opening,
     pub(super) stage: Stage,
     pub(super) is_closed: bool,
     halves: [Half; 2],
@@ -71,8 +72,7 @@ impl Flow {
         Self {
             first_went_up,
             first_seen,
-            syn: None,
-            syn_ack: None,
+            opening: Opening::new(),
             stage: Stage::Watching,
             is_closed: false,
             halves: Default::default(),
@@ -87,6 +87,14 @@ impl Flow {
                 Lifetime::Opening
             }
             _ => Lifetime::Established,
+        }
+    }
+
+    /// Whether the handshake under way has completed and is in use, so that silence is no time-out.
+    pub(super) fn is_settled(&self) -> bool {
+        match &self.stage {
+            Stage::Handshake(open) => open.connection.is_settled(),
+            Stage::Watching | Stage::Done => false,
         }
     }
 
@@ -122,13 +130,8 @@ impl Flow {
             let first = segment.sequence.after(1);
             half.initial = Some(first);
             half.assembler.start(first);
-            let seen = if segment.flags.ack {
-                &mut self.syn_ack
-            } else {
-                &mut self.syn
-            };
-            seen.get_or_insert(time);
         }
+        self.opening.note(direction, segment.flags, time);
         if segment.flags.fin {
             half.fin = Some(
                 segment

@@ -9,6 +9,7 @@
 //! threads share the shards out: so the events are the same, too.
 
 mod flow;
+mod opening;
 mod router;
 mod shard;
 

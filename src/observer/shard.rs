@@ -79,6 +79,7 @@ impl ShardSet {
         for shard in &mut self.shards {
             shard.handle_timeout(now, &mut Output { chains, events });
         }
+        self.keys.expire(now);
     }
 
     pub(crate) fn finish(&mut self, chains: &mut ChainCache, events: &mut VecDeque<Handshake>) {
@@ -219,7 +220,8 @@ impl Shard {
         output: &mut Output<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
-            let has_expired = self.flows.is_expired(index, at.time);
+            let has_expired =
+                self.flows.is_expired(index, at.time) && !self.settle(index, at.time, output);
             let flow = self.flows.get_mut(index)?;
             let direction = direction(goes_up, flow.first_went_up);
             let end = match () {
@@ -276,10 +278,32 @@ impl Shard {
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
         while let Some(index) = self.flows.expired(now) {
+            if self.settle(index, now, output) {
+                continue;
+            }
             self.stats.connections_timed_out += 1;
             self.remove(index, End::Silence, output);
         }
         self.closed.expire(now);
+    }
+
+    /// Concludes a handshake that silence does not put in question; false if it does.
+    fn settle(&mut self, index: FlowIndex, now: Timestamp, output: &mut Output<'_>) -> bool {
+        let is_settled = self
+            .flows
+            .get_mut(index)
+            .is_some_and(|flow| flow.is_settled());
+        if is_settled {
+            self.conclude(index, End::Decided, output);
+            if self
+                .flows
+                .get_mut(index)
+                .is_some_and(|flow| !flow.is_over())
+            {
+                self.flows.touch(index, Lifetime::Established, now);
+            }
+        }
+        is_settled
     }
 
     fn finish(&mut self, output: &mut Output<'_>) {
@@ -311,6 +335,9 @@ impl Shard {
         self.open -= 1;
         flow.release(&mut self.budget);
         self.message_bytes -= open.held;
+        if self.config.keys.is_growing() {
+            open.connection.retire_secrets();
+        }
         let origin = origin(key, flow, &mut open);
         let event = open
             .connection
@@ -383,7 +410,6 @@ fn origin(key: FlowKey, flow: &Flow, open: &mut Open) -> Origin {
         forward,
         reverse,
         vlan: std::mem::take(&mut open.vlan),
-        syn: flow.syn,
-        syn_ack: flow.syn_ack,
+        round_trips: flow.opening.round_trips(),
     }
 }

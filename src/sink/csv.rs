@@ -141,6 +141,12 @@ const COLUMNS: &[Column] = &[
         milliseconds(f, e.timing.server_hello)
     }),
     ("handshake_ms", |e, f| milliseconds(f, e.timing.handshake)),
+    ("handshake_client_view_ms", |e, f| {
+        milliseconds(f, e.timing.handshake_client_view)
+    }),
+    ("handshake_server_view_ms", |e, f| {
+        milliseconds(f, e.timing.handshake_server_view)
+    }),
     ("first_application_data_ms", |e, f| {
         milliseconds(f, e.timing.first_application_data)
     }),

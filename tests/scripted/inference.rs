@@ -514,3 +514,71 @@ fn zero_rtt_data_is_rejected_where_the_session_is() {
     assert_eq!(event.tls.early_data, Some(EarlyData::Rejected));
     assert_eq!(event.tls.resumed, Some(false));
 }
+
+/// A handshake, the server's tickets, and a request that makes the server ask for a certificate.
+const ASKED_LATER: &[Step] = &[
+    Sends(CLIENT, 53),
+    Sends(SERVER, 250),
+    Sends(CLIENT, 91),
+    Sends(SERVER, 148),
+];
+
+/// A handshake with a client that offers authentication after it.
+fn later(steps: &[&[Step]]) -> Handshake {
+    let hello = tls::client_hello_with_later_authentication();
+    let steps = [&[FLIGHT, ASKED_LATER], steps].concat();
+    observe(&hello, &[], &tls::server_hello_13(), &steps)
+}
+
+#[test]
+fn a1_a_server_refuses_what_the_client_shows_after_the_handshake() {
+    let refusal = &[Sends(SERVER, 19), Closes(SERVER)];
+    let without = later(&[&[Sends(CLIENT, 57), Sends(CLIENT, 53)], refusal]);
+    assert_eq!(
+        verdict(&without),
+        "failure A1: missing_client_cert by server"
+    );
+    assert_eq!(without.tls.client_certificate, ClientCertificate::Absent);
+
+    let refused = later(&[CERTIFICATE, refusal]);
+    assert_eq!(
+        verdict(&refused),
+        "failure A1: server_rejected_client by server"
+    );
+    let accepted = later(&[CERTIFICATE, &[Sends(SERVER, 794)], refusal]);
+    assert_eq!(verdict(&accepted), "success P5");
+    assert_eq!(
+        accepted.tls.client_certificate,
+        ClientCertificate::Presented
+    );
+}
+
+#[test]
+fn a1_data_that_is_no_answer_to_a_request_stays_data() {
+    let goodbye = &[Sends(SERVER, 19), Closes(SERVER)];
+    for data in [
+        &[Sends(CLIENT, 57)][..],
+        &[Sends(CLIENT, 53)],
+        &[Sends(CLIENT, 60), Sends(CLIENT, 57), Sends(CLIENT, 53)],
+        &[Sends(CLIENT, 57), Sends(SERVER, 400), Sends(CLIENT, 53)],
+        &[Sends(CLIENT, 25), Sends(CLIENT, 53)], // an answer names the request
+    ] {
+        let event = later(&[data, goodbye]);
+        assert_eq!(verdict(&event), "success P5");
+        assert_eq!(
+            event.tls.client_certificate,
+            ClientCertificate::NotRequested
+        );
+    }
+    // The client had not offered it.
+    let event = full(&[FLIGHT, ASKED_LATER, NO_CERTIFICATE, goodbye]);
+    assert_eq!(verdict(&event), "success P5");
+}
+
+#[test]
+fn a_handshake_in_use_is_told_when_it_falls_silent_and_has_not_ended() {
+    let data = &[Sends(SERVER, 400), Waits(11_000), Sends(CLIENT, 100)];
+    let event = later(&[data, &[Sends(SERVER, 19), Closes(SERVER)]]);
+    assert_eq!(verdict(&event), "success P5");
+    assert_eq!(event.closed_by, None);
+}

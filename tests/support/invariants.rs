@@ -63,6 +63,8 @@ fn check_timing(event: &Handshake) {
         timing.tcp_connect,
         timing.server_hello,
         timing.handshake,
+        timing.handshake_client_view,
+        timing.handshake_server_view,
         timing.first_application_data,
     ];
     for phase in phases.into_iter().flatten() {
@@ -70,6 +72,8 @@ fn check_timing(event: &Handshake) {
     }
     if event.outcome != Outcome::Success {
         assert_eq!(timing.handshake, None, "{event:?}");
+        assert_eq!(timing.handshake_client_view, None, "{event:?}");
+        assert_eq!(timing.handshake_server_view, None, "{event:?}");
     }
 }
 

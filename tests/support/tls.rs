@@ -53,6 +53,11 @@ pub(crate) fn client_hello_with_early_data() -> Vec<u8> {
     client_hello_with(&[extension(42, &[])])
 }
 
+/// A ClientHello that offers authentication after the handshake.
+pub(crate) fn client_hello_with_later_authentication() -> Vec<u8> {
+    client_hello_with(&[extension(49, &[])])
+}
+
 fn server_hello(cipher_suite: [u8; 2], extensions: &[u8]) -> Vec<u8> {
     let body = [
         &[3, 3],

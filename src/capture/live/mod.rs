@@ -14,6 +14,7 @@
 //! On Linux that time-out begins with the first packet: a capture of a quiet
 //! interface would hold up the end of the program, and every time-out in it.
 
+mod candidate;
 mod device;
 mod queue;
 mod source;
@@ -24,6 +25,7 @@ mod warning;
 
 use std::time::Duration;
 
+pub use candidate::Candidate;
 pub use device::{LiveOptions, defaults};
 pub use source::{LiveCapture, LiveSource};
 

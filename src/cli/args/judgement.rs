@@ -71,6 +71,7 @@ impl FromStr for At {
     }
 }
 
+/// A time, as in `10` or `2.5`.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()

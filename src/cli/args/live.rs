@@ -1,7 +1,11 @@
 //! `tlscope live`.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use tlscope::capture::live::defaults;
 
+use super::judgement::seconds;
 use super::{CommonArgs, JudgementArgs, LiveMetricsArgs, MetricsArgs};
 
 pub(super) const LIVE_EXAMPLES: &str = "\
@@ -10,6 +14,8 @@ Examples:
       tlscope live -i eth0
   Watch all of them, only what may be TLS on two ports, as JSON lines:
       tlscope live -i any -f 'tcp port 443 or tcp port 8443' --format json
+  Failures to files of 64 MiB, ten of which are kept:
+      tlscope live -i eth0 --format json --failures-only --output events.jsonl --rotate-size 64M
   Without being root, once the program has the one capability that it needs:
       sudo setcap cap_net_raw+ep \"$(command -v tlscope)\"
       tlscope live -i eth0";
@@ -58,6 +64,42 @@ pub(in crate::cli) struct LiveArgs {
     #[command(flatten)]
     pub(in crate::cli) common: CommonArgs,
 
+    /// Write handshakes to a file instead of standard output
+    ///
+    /// Is added to if it is there. A summary still goes to standard output. SIGHUP
+    /// opens it anew, for programs that set files aside. While it cannot be written,
+    /// the run goes on, and says so.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        env = "TLSCOPE_OUTPUT"
+    )]
+    pub(in crate::cli) output: Option<PathBuf>,
+
+    /// Set the file aside as FILE.1 when it is this large, and begin a new one
+    ///
+    /// In bytes, or with K, M or G as in `64M`.
+    #[arg(
+        long, value_name = "SIZE", value_parser = size,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_SIZE"
+    )]
+    pub(in crate::cli) rotate_size: Option<u64>,
+
+    /// Set the file aside when it is this old, in seconds
+    #[arg(
+        long, value_name = "SECONDS", value_parser = seconds,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_TIME"
+    )]
+    pub(in crate::cli) rotate_time: Option<Duration>,
+
+    /// How many files set aside are kept
+    #[arg(
+        long, value_name = "N", default_value_t = ROTATE_KEEP,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_KEEP"
+    )]
+    pub(in crate::cli) rotate_keep: u32,
+
     #[command(flatten)]
     pub(in crate::cli) judgement: JudgementArgs,
 
@@ -66,8 +108,35 @@ pub(in crate::cli) struct LiveArgs {
 
     #[command(flatten)]
     pub(in crate::cli) live_metrics: LiveMetricsArgs,
+
+    /// The user to go on as once the interfaces are open, by name or number
+    ///
+    /// By default, a run that root started goes on as who called sudo, else as
+    /// `nobody`; `root` stays root, without the privileges of root. Files are written by
+    /// that user.
+    #[arg(long, value_name = "USER", help_heading = "Host", env = "TLSCOPE_USER")]
+    pub(in crate::cli) user: Option<String>,
+
+    /// Do not restrict which files the run can open
+    ///
+    /// By default it can open, once it has started, only those that it was told of
+    /// and those that the system's libraries need, where the kernel has Landlock.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Host", env = "TLSCOPE_NO_SANDBOX"
+    )]
+    pub(in crate::cli) no_sandbox: bool,
+
+    /// Print the settings as a configuration file, and do nothing else
+    ///
+    /// Each with where it is from. What is printed can be read with `--config`.
+    #[arg(long, help_heading = "Host", env = "TLSCOPE_PRINT_CONFIG")]
+    pub(in crate::cli) print_config: bool,
 }
 
+const ROTATE_KEEP: u32 = 10;
 /// [`defaults::BUFFER_SIZE`], as one types it.
 const BUFFER_SIZE: &str = "16M";
 

@@ -89,6 +89,12 @@ pub(in crate::cli) enum Command {
     #[command(after_long_help = LIVE_EXAMPLES)]
     Live(LiveArgs),
 
+    /// List the interfaces that `live` can capture on
+    ///
+    /// With their state and addresses; and for those that cannot be opened, why not.
+    #[cfg(feature = "live")]
+    Interfaces,
+
     /// Print the JSON Schema of `read --format json`
     Schema,
 

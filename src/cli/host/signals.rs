@@ -28,9 +28,8 @@ impl Signals {
     /// # Errors
     ///
     /// When the system refuses.
-    pub(in crate::cli) fn listen() -> io::Result<Self> {
-        let signals = Self::default();
-        let heard = signals.clone();
+    pub(in crate::cli) fn listen(&self) -> io::Result<()> {
+        let heard = self.clone();
         let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGHUP])?;
         thread::Builder::new()
             .name("signals".to_owned())
@@ -39,7 +38,7 @@ impl Signals {
                     heard.take(signal);
                 }
             })?;
-        Ok(signals)
+        Ok(())
     }
 
     /// Set once the run is to end.

@@ -12,6 +12,7 @@ use super::super::padding::{Lengths, Padding};
 use super::super::tracker::{Sight, Sighting, Tracker};
 use super::early_data::without_early_data;
 use super::flight::{ClientFlight as Flight, ServerFlight, server_flight};
+use super::post_handshake::{Answer, answer};
 use super::{CLIENT, SERVER};
 
 /// What was seen, in the terms of the rules.
@@ -73,6 +74,15 @@ impl<'t> Evidence<'t> {
         self.flight_end
             .checked_sub(1)
             .and_then(|last| self.seen.get(last))
+            .map(|sighting| sighting.end)
+    }
+
+    /// When the last record of the server ended that came before the client answered.
+    pub(super) fn server_flight_end(&self) -> Option<Timestamp> {
+        let before = self.seen.get(..self.flight_start)?;
+        before
+            .iter()
+            .rfind(|sighting| is_record(sighting, SERVER))
             .map(|sighting| sighting.end)
     }
 
@@ -218,6 +228,15 @@ impl<'t> Evidence<'t> {
         is_reset || self.tracker.peer(CLIENT).close.is_some() || self.end == Some(End::Silence)
     }
 
+    /// What the client answered when it was asked for a certificate after the handshake.
+    pub(super) fn later_answer(&self) -> Option<Answer> {
+        let hello = self.tracker.client_hello.as_ref()?;
+        if !hello.post_handshake_auth || self.blocks[0] {
+            return None;
+        }
+        answer(self.after(), self.lengths)
+    }
+
     pub(super) fn server_closed_without_record(&self) -> bool {
         let server = self.after().iter().find(|sighting| sighting.side == SERVER);
         server.is_some_and(|sighting| matches!(sighting.what, Sight::Fin | Sight::Rst))
@@ -238,7 +257,7 @@ pub(super) fn records(seen: &[Sighting], side: Side) -> impl Iterator<Item = u16
         })
 }
 
-fn is_record(sighting: &Sighting, side: Side) -> bool {
+pub(super) fn is_record(sighting: &Sighting, side: Side) -> bool {
     sighting.side == side && matches!(sighting.what, Sight::Record(_))
 }
 

@@ -36,7 +36,7 @@ pub(super) struct ServerFlight {
 }
 
 /// The shortest record in which a client sends certificates: less holds no certificate and no signature over one.
-const SHORTEST_CERTIFICATE: u16 = 220;
+pub(super) const SHORTEST_CERTIFICATE: u16 = 220;
 /// The last place in the client's flight where Finished is looked for, from 0: Certificate may take several records.
 const LAST_FINISHED: usize = 5;
 
@@ -134,25 +134,34 @@ impl Evidence<'_> {
         ClientFlight::Certificate
     }
 
-    /// The client's records after ServerHello, those of one long message joined: the last one's place, and the length of all.
+    /// The client's messages after ServerHello: where each ends in what was seen, and how long it is.
     fn client_messages(&self) -> Vec<(usize, usize)> {
-        let mut messages: Vec<(usize, usize)> = Vec::new();
-        let mut goes_on = false;
-        for (at, sighting) in self.seen.iter().enumerate().skip(self.flight_start) {
-            let Sight::Record(length) = sighting.what else {
-                continue;
-            };
-            if sighting.side != CLIENT {
-                continue;
-            }
-            match messages.last_mut() {
-                Some(last) if goes_on => *last = (at, last.1 + usize::from(length)),
-                _ => messages.push((at, usize::from(length))),
-            }
-            goes_on = self.lengths.is_full(length);
-        }
-        messages
+        let seen = self.seen.iter().enumerate().skip(self.flight_start);
+        let from_client = seen.filter(|(_, sighting)| sighting.side == CLIENT);
+        messages(from_client, self.lengths)
     }
+}
+
+/// The messages in one side's records, where there is one a record: each one's last place, and its length.
+///
+/// The records of a message too long for one are joined.
+pub(super) fn messages<'s>(
+    seen: impl Iterator<Item = (usize, &'s Sighting)>,
+    lengths: Lengths,
+) -> Vec<(usize, usize)> {
+    let mut messages: Vec<(usize, usize)> = Vec::new();
+    let mut goes_on = false;
+    for (at, sighting) in seen {
+        let Sight::Record(length) = sighting.what else {
+            continue;
+        };
+        match messages.last_mut() {
+            Some(last) if goes_on => *last = (at, last.1 + usize::from(length)),
+            _ => messages.push((at, usize::from(length))),
+        }
+        goes_on = lengths.is_full(length);
+    }
+    messages
 }
 
 pub(super) fn server_flight(before: &[Sighting], lengths: Lengths, psk: bool) -> ServerFlight {

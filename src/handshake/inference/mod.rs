@@ -13,6 +13,7 @@
 mod early_data;
 mod evidence;
 mod flight;
+mod post_handshake;
 mod rules;
 
 use crate::event::{ClientCertificate, EarlyData, Outcome, Side};
@@ -94,10 +95,20 @@ pub(super) fn judge(tracker: &Tracker, end: Option<End>) -> Option<Judgement> {
     })
 }
 
+/// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
+pub(super) fn is_refused_later(tracker: &Tracker) -> bool {
+    tracker.offers_later_authentication()
+        && Evidence::new(tracker, None)
+            .later_answer()
+            .is_some_and(|answer| answer.is_refused)
+}
+
 /// What the shape of the flights tells beside the outcome.
 pub(super) struct Shape {
     pub(super) client_certificate: ClientCertificate,
     pub(super) early_data: Option<EarlyData>,
+    /// When the server's flight ended: the last that it sent before the client answered.
+    pub(super) server_flight_end: Option<Timestamp>,
     /// When the client's Finished ended.
     pub(super) finished: Option<Timestamp>,
     /// When the client's first application data began.
@@ -111,9 +122,12 @@ pub(super) fn shape(tracker: &Tracker) -> Shape {
     let evidence = Evidence::new(tracker, None);
     let has_gap = tracker.peers.iter().any(|peer| peer.gap_bytes > 0);
     let requested = evidence.server.requests_certificate;
+    let later_answer = evidence.later_answer();
     let client_certificate = match evidence.flight {
         _ if has_gap => ClientCertificate::Unknown,
-        Flight::NoCertificate => ClientCertificate::NotRequested,
+        Flight::NoCertificate => {
+            later_answer.map_or(ClientCertificate::NotRequested, |answer| answer.certificate)
+        }
         Flight::EmptyCertificate => ClientCertificate::Absent,
         Flight::Certificate => ClientCertificate::Presented,
         _ if evidence.psk || requested == Some(false) => ClientCertificate::NotRequested,
@@ -129,6 +143,7 @@ pub(super) fn shape(tracker: &Tracker) -> Shape {
     Shape {
         client_certificate,
         early_data: evidence.early_data,
+        server_flight_end: evidence.server_flight_end().filter(|_| !has_gap),
         finished: evidence.finished().filter(|_| completes && !has_gap),
         application_data: after
             .iter()

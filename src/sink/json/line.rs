@@ -349,6 +349,10 @@ struct TimingLine {
     server_hello: Option<Milliseconds>,
     /// From the first byte of the first ClientHello to the last byte of the last handshake flight; successes only.
     handshake: Option<Milliseconds>,
+    /// The same as the client saw it; `null` where the distance to the client is not known.
+    handshake_client_view: Option<Milliseconds>,
+    /// The same as the server saw it; `null` where the distance to the server counts and is not known.
+    handshake_server_view: Option<Milliseconds>,
     /// From the first byte of the first ClientHello to the first application data after the handshake.
     first_application_data: Option<Milliseconds>,
 }
@@ -359,6 +363,8 @@ impl From<&Timing> for TimingLine {
             tcp_connect: timing.tcp_connect.map(Milliseconds),
             server_hello: timing.server_hello.map(Milliseconds),
             handshake: timing.handshake.map(Milliseconds),
+            handshake_client_view: timing.handshake_client_view.map(Milliseconds),
+            handshake_server_view: timing.handshake_server_view.map(Milliseconds),
             first_application_data: timing.first_application_data.map(Milliseconds),
         }
     }

@@ -83,6 +83,8 @@
 //!     "tcp_connect": 0.4,
 //!     "server_hello": 3.1,
 //!     "handshake": null,
+//!     "handshake_client_view": null,
+//!     "handshake_server_view": null,
 //!     "first_application_data": null
 //!   },
 //!   "fingerprint": {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::{ConfigError, ExportError, MetricsConfig, Notice};
 use crate::event::Handshake;
@@ -43,6 +44,12 @@ impl Metrics {
     /// Where scrapes are answered.
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
+        match *self {}
+    }
+
+    /// The directories that must stay readable.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
         match *self {}
     }
 

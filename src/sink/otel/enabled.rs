@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -200,6 +201,13 @@ impl Metrics {
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
         self.waiting.scrapes.as_ref()?.address().ok()
+    }
+
+    /// The directories that must stay readable for certificates to be watched: those
+    /// of the files named, and of what they are links to.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
+        self.files.directories()
     }
 
     /// Looks at watched certificates now, as on SIGHUP.

@@ -113,6 +113,25 @@ impl WatchedFiles {
             .collect()
     }
 
+    /// Where files are looked for, and where those found really are.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        let parent = |path: &Path| path.parent().map(Path::to_owned);
+        let mut directories: Vec<_> = self.paths.iter().map(|path| fixed_part(path)).collect();
+        let real = self
+            .found()
+            .into_keys()
+            .flat_map(|path| path.canonicalize());
+        directories.extend(real.filter_map(|path| parent(&path)));
+        for directory in &mut directories {
+            if directory.as_os_str().is_empty() {
+                *directory = PathBuf::from(".");
+            }
+        }
+        directories.sort();
+        directories.dedup();
+        directories
+    }
+
     /// The files there are, and whether the user named each of them itself.
     fn found(&self) -> BTreeMap<PathBuf, bool> {
         let mut found = BTreeMap::new();
@@ -256,6 +275,21 @@ fn entries(path: &Path) -> Option<Vec<PathBuf>> {
     let entries = fs::read_dir(path).ok()?.flatten().map(|entry| entry.path());
     let files = entries.filter(|path| is_certificate(path) && path.is_file());
     Some(files.take(MAX_PATHS).collect())
+}
+
+/// The directory that all files are in that `path` may ever mean.
+fn fixed_part(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        return path.to_owned();
+    }
+    let parts = path.components();
+    let is_fixed = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?']);
+    let fixed: PathBuf = parts.take_while(is_fixed).collect();
+    if fixed == path {
+        path.parent().map(Path::to_owned).unwrap_or_default()
+    } else {
+        fixed
+    }
 }
 
 /// The paths that fit a pattern; each part of it may have `*` and `?`.
@@ -454,6 +488,26 @@ mod tests {
         fs::rename(directory.join("a.example"), directory.join("c")).unwrap();
         files.refresh(DAY_BEFORE);
         assert_eq!(told(&files), ["b.example"]);
+    }
+
+    #[test]
+    fn directories_are_where_files_are_and_where_links_lead() {
+        let directory = directory().canonicalize().unwrap();
+        let (live, archive) = (directory.join("live"), directory.join("archive"));
+        for path in [&live, &archive] {
+            fs::create_dir_all(path).unwrap();
+        }
+        fs::write(archive.join("a1.pem"), certificate("a").pem()).unwrap();
+        std::os::unix::fs::symlink("../archive/a1.pem", live.join("a.pem")).unwrap();
+        let directories = |path: &str| WatchedFiles::new(&[directory.join(path)]).directories();
+        assert_eq!(directories("live/a.pem"), [archive.clone(), live.clone()]);
+        assert_eq!(directories("live/*.pem"), [archive.clone(), live.clone()]);
+        assert_eq!(directories("live"), [archive, live.clone()]);
+        assert_eq!(directories("live/missing.pem"), [live]);
+        assert_eq!(
+            WatchedFiles::new(&["a.pem".into()]).directories(),
+            [Path::new(".")]
+        );
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) fn handshake() -> Handshake {
             tcp_connect: Some(Duration::from_micros(400)),
             server_hello: Some(Duration::from_millis(3)),
             handshake: Some(Duration::from_millis(6)),
-            first_application_data: None,
+            ..Timing::default()
         },
         fingerprint: Fingerprint::default(),
         server_certificates: None,

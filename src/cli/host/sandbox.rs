@@ -1,0 +1,134 @@
+//! The sandbox: after the start, only those files can be opened that the run has to do with (Landlock).
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    path_beneath_rules,
+};
+
+use crate::cli::failure::Failure;
+use crate::cli::tell_warning;
+
+/// The files that the run may still open. Files that are open already stay so.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cli) struct Sandbox {
+    readable: Vec<PathBuf>,
+    writable: Vec<PathBuf>,
+}
+
+/// What the system's libraries read: to look up a host, to trust a certificate, to
+/// see an interface come back; and our own counters of memory.
+const READABLE: [&str; 19] = [
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/nsswitch.conf",
+    "/etc/services",
+    "/etc/ld.so.cache",
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/run/systemd/resolve",
+    "/sys/class/net",
+    "/sys/devices",
+    "/proc",
+];
+
+/// What programs on a terminal, and random numbers, take.
+const WRITABLE: [&str; 3] = ["/dev/tty", "/dev/null", "/dev/urandom"];
+
+/// Newer kernels can restrict more, older ones less.
+const RULES: ABI = ABI::V5;
+
+impl Sandbox {
+    /// Lets files at or below `path` be read.
+    pub(in crate::cli) fn read(&mut self, path: impl Into<PathBuf>) {
+        self.readable.push(path.into());
+    }
+
+    /// Lets files at or below `path` be read, written, made and removed.
+    pub(in crate::cli) fn write(&mut self, path: impl Into<PathBuf>) {
+        self.writable.push(path.into());
+    }
+
+    /// Restricts this thread, and those that it will start, for good.
+    ///
+    /// A kernel that cannot earns a warning.
+    pub(in crate::cli) fn enter(&self) -> Result<(), Failure> {
+        let status = self.restrict().map_err(|error| {
+            Failure::new(format_args!("cannot enter the sandbox: {error}"))
+                .hint("`--no-sandbox` does without")
+        })?;
+        if status == RulesetStatus::NotEnforced {
+            tell_warning("this kernel has no sandbox (Landlock): files are not restricted");
+        }
+        Ok(())
+    }
+
+    fn restrict(&self) -> Result<RulesetStatus, RulesetError> {
+        let readable = READABLE.iter().map(Path::new);
+        let readable = readable.chain(self.readable.iter().map(PathBuf::as_path));
+        let writable = WRITABLE.iter().map(Path::new);
+        let writable = writable.chain(self.writable.iter().map(PathBuf::as_path));
+        let (all, read) = (
+            AccessFs::from_all(RULES),
+            AccessFs::ReadFile | AccessFs::ReadDir,
+        );
+        let status = Ruleset::default()
+            .handle_access(all)?
+            .create()?
+            .add_rules(path_beneath_rules(readable, read))?
+            .add_rules(path_beneath_rules(writable, all & !AccessFs::Execute))?
+            .restrict_self()?;
+        Ok(status.ruleset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn other_files_than_those_named_cannot_be_opened() {
+        let directory =
+            std::env::temp_dir().join(format!("tlscope-sandbox-{}", std::process::id()));
+        let (readable, writable, other) = (
+            directory.join("readable"),
+            directory.join("writable"),
+            directory.join("other"),
+        );
+        for path in [&readable, &writable, &other] {
+            fs::create_dir_all(path).unwrap();
+            fs::write(path.join("file"), "x").unwrap();
+        }
+        let mut sandbox = Sandbox::default();
+        sandbox.read(&readable);
+        sandbox.write(&writable);
+        let thread = std::thread::spawn(move || {
+            if sandbox.restrict().unwrap() == RulesetStatus::NotEnforced {
+                eprintln!("skipped: this kernel has no Landlock");
+                return;
+            }
+            let denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+            assert!(File::open(readable.join("file")).is_ok());
+            assert!(File::create(readable.join("file")).is_err_and(denied));
+            assert!(File::create(writable.join("new")).is_ok());
+            assert!(fs::rename(writable.join("new"), writable.join("file")).is_ok());
+            assert!(File::open(other.join("file")).is_err_and(denied));
+            assert!(File::open("/etc/passwd").is_err_and(denied));
+            assert!(fs::read_dir("/").is_err_and(denied));
+        });
+        thread.join().unwrap();
+        fs::remove_dir_all(directory).unwrap();
+    }
+}

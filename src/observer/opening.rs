@@ -1,0 +1,150 @@
+//! The three segments that open a TCP connection, and when the observer saw them.
+
+use crate::decode::TcpFlags;
+use crate::flow::Direction;
+use crate::handshake::RoundTrips;
+use crate::time::Timestamp;
+
+/// When the SYN, the SYN-ACK and the acknowledgment of it were seen.
+///
+/// Times are bare nanoseconds, since there is one of these for each connection
+/// in view: [`NOT_SEEN`] takes no room of its own.
+#[derive(Debug)]
+pub(super) struct Opening {
+    syn: i64,
+    syn_ack: i64,
+    acknowledgment: i64,
+    /// Who sent the SYN, or got the SYN-ACK.
+    originator: Direction,
+    /// Whether one of them was sent again: then what lies between them is no round trip.
+    is_repeated: bool,
+}
+
+const NOT_SEEN: i64 = i64::MIN;
+
+impl Opening {
+    pub(super) const fn new() -> Self {
+        Self {
+            syn: NOT_SEEN,
+            syn_ack: NOT_SEEN,
+            acknowledgment: NOT_SEEN,
+            originator: Direction::Forward,
+            is_repeated: false,
+        }
+    }
+
+    /// Notes what a segment of `sender` says of the opening.
+    pub(super) fn note(&mut self, sender: Direction, flags: TcpFlags, at: Timestamp) {
+        let at = at.as_nanoseconds();
+        if !flags.syn {
+            let is_first = self.acknowledgment == NOT_SEEN && self.syn_ack != NOT_SEEN;
+            if is_first && flags.ack && sender == self.originator {
+                self.acknowledgment = at;
+            }
+            return;
+        }
+        let (seen, originator) = if flags.ack {
+            (&mut self.syn_ack, sender.flip())
+        } else {
+            (&mut self.syn, sender)
+        };
+        self.is_repeated |= *seen != NOT_SEEN;
+        if *seen == NOT_SEEN {
+            *seen = at;
+            self.originator = originator;
+        }
+    }
+
+    /// The round trips that the opening shows, by what it was seen of.
+    pub(super) fn round_trips(&self) -> RoundTrips {
+        let seen = |time: i64| (time != NOT_SEEN).then(|| Timestamp::from_nanoseconds(time));
+        let between = |from, to| seen(to)?.checked_since(seen(from)?);
+        RoundTrips {
+            originator: self.originator,
+            beyond_responder: between(self.syn, self.syn_ack),
+            beyond_originator: between(self.syn_ack, self.acknowledgment),
+            is_repeated: self.is_repeated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SYN: TcpFlags = flags(true, false);
+    const SYN_ACK: TcpFlags = flags(true, true);
+    const ACK: TcpFlags = flags(false, true);
+    const UP: Direction = Direction::Forward;
+    const DOWN: Direction = Direction::Reverse;
+
+    const fn flags(syn: bool, ack: bool) -> TcpFlags {
+        TcpFlags {
+            syn,
+            ack,
+            fin: false,
+            rst: false,
+        }
+    }
+
+    fn opening(segments: &[(Direction, TcpFlags, i64)]) -> RoundTrips {
+        let mut opening = Opening::new();
+        for (sender, flags, milliseconds) in segments {
+            let at = Timestamp::from_nanoseconds(milliseconds * 1_000_000);
+            opening.note(*sender, *flags, at);
+        }
+        opening.round_trips()
+    }
+
+    fn milliseconds(trip: Option<Duration>) -> Option<u128> {
+        trip.map(|trip| trip.as_millis())
+    }
+
+    #[test]
+    fn the_two_halves_of_the_round_trip_are_told_apart() {
+        let seen = [
+            (UP, SYN, 0),
+            (DOWN, SYN_ACK, 30),
+            (UP, ACK, 32),
+            (UP, ACK, 90),
+        ];
+        let trips = opening(&seen);
+        assert_eq!(milliseconds(trips.beyond_responder), Some(30));
+        assert_eq!(milliseconds(trips.beyond_originator), Some(2));
+        assert!(!trips.is_repeated);
+        assert_eq!(trips.originator, UP);
+    }
+
+    #[test]
+    fn what_is_sent_again_is_noted() {
+        let seen = [(UP, SYN, 0), (UP, SYN, 1_000), (DOWN, SYN_ACK, 1_030)];
+        let trips = opening(&seen);
+        assert!(trips.is_repeated);
+        assert_eq!(milliseconds(trips.beyond_responder), Some(1_030));
+        let seen = [(UP, SYN, 0), (DOWN, SYN_ACK, 30), (DOWN, SYN_ACK, 1_030)];
+        assert!(opening(&seen).is_repeated);
+    }
+
+    #[test]
+    fn what_was_not_seen_is_absent() {
+        let trips = opening(&[(UP, ACK, 0), (DOWN, ACK, 1)]);
+        assert_eq!(
+            (trips.beyond_responder, trips.beyond_originator),
+            (None, None)
+        );
+        // A capture that begins with the answer: the SYN went the other way.
+        let trips = opening(&[(UP, SYN_ACK, 0), (UP, ACK, 1), (DOWN, ACK, 5)]);
+        assert_eq!(trips.originator, DOWN);
+        assert_eq!(trips.beyond_responder, None);
+        assert_eq!(milliseconds(trips.beyond_originator), Some(5));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_shows_nothing() {
+        let trips = opening(&[(UP, SYN, 10), (DOWN, SYN_ACK, 0), (UP, ACK, 3)]);
+        assert_eq!(trips.beyond_responder, None);
+        assert_eq!(milliseconds(trips.beyond_originator), Some(3));
+    }
+}

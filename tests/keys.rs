@@ -1,0 +1,128 @@
+//! Key logs that come late, or never: what is told in the end is what is told with keys from the start, or without any.
+
+#![cfg(feature = "cli")]
+
+mod support {
+    pub(crate) mod fixtures;
+}
+
+use std::fs;
+
+use support::fixtures::{self, Fixture, package};
+use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
+use tlscope::decrypt::Keys;
+use tlscope::event::{Evidence, Handshake};
+use tlscope::observer::{Config, Observer};
+
+/// When an observer gets the key log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    /// There is none.
+    None,
+    Before,
+    /// It is waited for, and comes after the last packet.
+    After,
+    /// It is waited for, and never comes.
+    Never,
+}
+
+/// The fixtures that have a key log, with it.
+fn keyed() -> Vec<(Fixture, Vec<u8>)> {
+    let keyed = fixtures::all().into_iter().filter_map(|fixture| {
+        let log = package().join("fixtures").join(&fixture.name);
+        let log = fs::read(log.join("keys.log")).ok()?;
+        Some((fixture, log))
+    });
+    let keyed: Vec<_> = keyed.collect();
+    assert!(keyed.len() > 100, "the key logs are there");
+    keyed
+}
+
+fn observe(fixture: &Fixture, log: &[u8], when: Log) -> Vec<Handshake> {
+    let keys = Keys::default();
+    match when {
+        Log::None => {}
+        Log::Before => keys.absorb_all(log),
+        Log::After | Log::Never => keys.expect_more(),
+    }
+    let mut observer = Observer::new(Config {
+        keys: keys.clone(),
+        ..Config::default()
+    });
+    let mut capture = CaptureFiles::open(&[package().join(&fixture.capture)]);
+    let mut batch = PacketBatch::default();
+    while capture.next_batch(&mut batch).unwrap() {
+        observer.handle_batch(&batch);
+    }
+    if when == Log::After {
+        keys.absorb_all(log);
+    }
+    observer.finish();
+    std::iter::from_fn(|| observer.poll_event()).collect()
+}
+
+/// What keys change, in words that can be compared.
+fn told(event: &Handshake) -> String {
+    let alerts: Vec<_> = event
+        .alerts
+        .iter()
+        .map(|alert| (alert.sender, alert.description))
+        .collect();
+    let certificates = [&event.server_certificates, &event.client_certificates].map(|chain| {
+        let chain = chain.as_ref()?;
+        Some(chain.iter().map(|one| one.sha256).collect::<Vec<_>>())
+    });
+    format!(
+        "{:?} {:?} {:?} {alerts:?} {certificates:?} {:?} {:?} {:?}",
+        event.outcome,
+        event.evidence,
+        event.error,
+        event.tls.alpn,
+        event.tls.client_certificate,
+        event.tls.early_data,
+    )
+}
+
+/// Fixtures in which a log that comes after the last packet comes too late.
+const TOO_LATE: &[&str] = &[
+    // The connection had ended or fallen silent more than a second before.
+    "early-data-gnutls",
+    "mtls-day",
+    "mtls13-post-handshake",
+    "resumption-psk-gnutls",
+    "silence-after-server-flight-tls13",
+    "tls13-ech-grease",
+    // Records are not numbered on across a gap, and what waits for that is given up.
+    "gap-in-certificate",
+    // The alert at the end is seen only because the report waits for keys.
+    "tls13-bad-record-mac",
+];
+
+#[test]
+fn secrets_that_come_after_the_records_serve_as_well() {
+    let (mut compared, mut decrypted) = (0, 0);
+    let in_time = |(fixture, _): &(Fixture, Vec<u8>)| !TOO_LATE.contains(&fixture.name.as_str());
+    for (fixture, log) in keyed().into_iter().filter(in_time) {
+        let expected = observe(&fixture, &log, Log::Before);
+        let late = observe(&fixture, &log, Log::After);
+        assert_eq!(expected.len(), late.len(), "{}", fixture.name);
+        for (expected, late) in expected.iter().zip(&late) {
+            assert_eq!(told(expected), told(late), "{}", fixture.name);
+            compared += 1;
+            decrypted += usize::from(late.evidence == Evidence::Decrypted);
+        }
+    }
+    assert!(compared > 150 && decrypted > 50, "{compared} {decrypted}");
+}
+
+#[test]
+fn secrets_that_never_come_change_nothing() {
+    for (fixture, log) in keyed() {
+        let without = observe(&fixture, &log, Log::None);
+        let waiting = observe(&fixture, &log, Log::Never);
+        let verdict = |event: &Handshake| (event.outcome, event.evidence, event.error.clone());
+        let [without, waiting] =
+            [without, waiting].map(|events| events.iter().map(verdict).collect::<Vec<_>>());
+        assert_eq!(without, waiting, "{}", fixture.name);
+    }
+}
