@@ -3,6 +3,7 @@
 //! Needs the capability CAP_NET_RAW and `openssl`: without one of them, a test says so and does nothing.
 
 #![cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -1,16 +1,18 @@
 //! Arguments as resolved: what the run needs, with the system asked for what it knows.
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use std::collections::HashSet;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use tlscope::capture::live::LiveOptions;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
@@ -18,15 +20,15 @@ use tlscope::sink::Look;
 use tlscope::sink::otel::MetricsConfig;
 use tlscope::time::Timestamp;
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use super::args::LiveArgs;
 use super::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
 use super::failure::Failure;
 use super::glob::Glob;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use super::host::{Account, Sandbox};
 use super::keylog;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use super::keylog::KeyLogs;
 use super::rotate::Rotation;
 
@@ -42,7 +44,7 @@ pub(super) struct ReadConfig {
 }
 
 /// What `tlscope live` does.
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 #[derive(Debug)]
 pub(super) struct LiveConfig {
     /// At least one, none of them twice.
@@ -80,6 +82,8 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Whether the terminal shows the state of the run instead of lines.
+    pub(super) screen: bool,
     pub(super) metrics: MetricsConfig,
     pub(super) look: Look,
 }
@@ -101,10 +105,12 @@ impl ReadConfig {
     }
 }
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 impl LiveConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
-    pub(super) fn resolve(mut args: LiveArgs) -> Result<Self, Failure> {
+    ///
+    /// `chose_format` says whether the user did.
+    pub(super) fn resolve(mut args: LiveArgs, chose_format: bool) -> Result<Self, Failure> {
         let mut interfaces = args.interface;
         let mut known = HashSet::new();
         interfaces.retain(|name| known.insert(name.clone()));
@@ -121,9 +127,13 @@ impl LiveConfig {
             snap_length: args.snaplen,
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
+            threads: args.fanout,
         };
         let threads = args.common.threads;
         let mut sandbox = Sandbox::default();
+        for path in &args.common.keylog {
+            sandbox.read(directory_of(path));
+        }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
         output.file = args.output.map(|path| Rotation {
@@ -132,6 +142,11 @@ impl LiveConfig {
             age: args.rotate_time,
             keep: args.rotate_keep,
         });
+        output.screen = !chose_format
+            && output.file.is_none()
+            && !output.metrics.stdout
+            && stdout().is_terminal()
+            && stdin().is_terminal();
         if let Some(file) = &output.file {
             sandbox.write(directory_of(&file.path));
         }
@@ -149,7 +164,7 @@ impl LiveConfig {
 }
 
 /// The directory that a file is in, or will be.
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if directory != Path::new("") => directory,
@@ -196,6 +211,7 @@ impl OutputConfig {
             failures_only: common.failures_only,
             format: common.format,
             file: None,
+            screen: false,
             metrics: metrics.into(),
             look: look(),
         }

@@ -78,8 +78,8 @@ fn absorb(path: &Path, keys: &Keys) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 pub(super) use follow::KeyLogs;
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 mod follow;

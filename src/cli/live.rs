@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::host::{self, Service, Signals};
 use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
+use super::screen;
 use super::{tell, tell_problem};
 
 /// Watches the interfaces, and writes what was asked for.
@@ -53,6 +54,7 @@ pub(super) fn live(mut config: LiveConfig) -> Result<ExitCode, Failure> {
         health: Health::default(),
     };
     tell(|stderr| write!(stderr, "listening on {}", config.interfaces.join(", ")));
+    watch.output.show(watch.signals.stop())?;
     let started = Instant::now();
     let run = pipeline::run(
         &mut input,
@@ -62,7 +64,9 @@ pub(super) fn live(mut config: LiveConfig) -> Result<ExitCode, Failure> {
     );
     watch.service.stopping();
     drop(input); // the capture threads end
-    let stats = match run {
+    let finished = run.and_then(|summary| watch.output.finish(&summary.stats).map(|()| summary));
+    screen::close();
+    let stats = match finished {
         Ok(summary) => summary.stats,
         Err(error) => {
             closed_pipe_is_success(error)?;
@@ -70,10 +74,6 @@ pub(super) fn live(mut config: LiveConfig) -> Result<ExitCode, Failure> {
         }
     };
     keylog::warn_of_use(&config.analysis.keys, &stats);
-    watch
-        .output
-        .finish(&stats)
-        .or_else(closed_pipe_is_success)?;
     watch.output.warn_of_lost_metrics();
     tell_summary(&watch.health, started);
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,12 @@
 //! What the flags say about metrics, as the sink takes it.
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use tlscope::sink::otel::LiveMetricsConfig;
 use tlscope::sink::otel::{
     Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Protocol, Signal,
 };
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use super::args::LiveMetricsArgs;
 use super::args::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
 
@@ -46,7 +46,7 @@ impl From<MetricsArgs> for MetricsConfig {
     }
 }
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 impl From<LiveMetricsArgs> for LiveMetricsConfig {
     fn from(args: LiveMetricsArgs) -> Self {
         Self {

@@ -14,13 +14,13 @@ mod config;
 mod failure;
 mod file;
 mod glob;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 mod host;
 mod input;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 mod interfaces;
 mod keylog;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 mod live;
 #[cfg(test)]
 mod manual;
@@ -30,7 +30,9 @@ mod print;
 mod progress;
 mod rotate;
 mod run;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
+mod screen;
+#[cfg(all(feature = "live", target_os = "linux"))]
 mod settings;
 
 use args::{Args, Color, Command};
@@ -72,17 +74,23 @@ fn matches(command: clap::Command) -> (Args, ArgMatches) {
     (args, matches)
 }
 
-#[cfg_attr(not(feature = "live"), expect(unused_variables))]
+#[cfg_attr(
+    not(all(feature = "live", target_os = "linux")),
+    expect(unused_variables)
+)]
 fn run(command: Command, matches: &ArgMatches) -> Result<ExitCode, Failure> {
     match command {
         Command::Read(args) => run::read(ReadConfig::resolve(args)?),
-        #[cfg(feature = "live")]
+        #[cfg(all(feature = "live", target_os = "linux"))]
         Command::Live(args) if args.print_config => print(|stdout| {
             stdout.write_all(settings::as_file(&Args::command(), matches).as_bytes())
         }),
-        #[cfg(feature = "live")]
-        Command::Live(args) => live::live(config::LiveConfig::resolve(args)?),
-        #[cfg(feature = "live")]
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Command::Live(args) => {
+            let chose_format = settings::is_chosen(matches, "format");
+            live::live(config::LiveConfig::resolve(args, chose_format)?)
+        }
+        #[cfg(all(feature = "live", target_os = "linux"))]
         Command::Interfaces => interfaces::list(),
         Command::Schema => print(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
@@ -132,6 +140,12 @@ fn tell_warning(warning: impl Display) {
 
 /// Says something to the person at the terminal, who may have closed it.
 fn tell(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    if screen::is_shown() {
+        let mut text = Vec::new();
+        let _ = write(&mut text); // a Vec takes all
+        return screen::note(&String::from_utf8_lossy(&text));
+    }
     let mut stderr = anstream::stderr().lock();
     let _ = write(&mut stderr).and_then(|()| writeln!(stderr));
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufWriter, ErrorKind, stdout};
 use std::sync::Arc;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use std::sync::atomic::AtomicBool;
 
 use tlscope::event::{Handshake, Outcome};
 use tlscope::sink::Sink;
@@ -17,6 +19,8 @@ use super::args::Format;
 use super::config::OutputConfig;
 use super::failure::Failure;
 use super::rotate::RotatingSink;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use super::screen;
 use super::tell_warning;
 
 /// Everything that takes events, behind the selection.
@@ -79,8 +83,21 @@ impl<'a> Output<'a> {
         !self.config.failures_only || event.outcome == Outcome::Failure
     }
 
+    /// Shows the state of the run on the terminal, until the end; then the summary.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn show(&mut self, stop: Arc<AtomicBool>) -> Result<(), Failure> {
+        if self.config.screen {
+            let screen = screen::open(self.config.look, stop).map_err(|error| {
+                Failure::new(format_args!("cannot use the terminal: {error}"))
+                    .hint("`--format table` writes lines instead")
+            })?;
+            self.summary = Some(Box::new(screen));
+        }
+        Ok(())
+    }
+
     /// Opens and reads again what may have changed: the file that is written, certificates, trust.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", target_os = "linux"))]
     pub(super) fn reload(&mut self) {
         if let Some(metrics) = &self.metrics {
             metrics.reload();
@@ -134,7 +151,7 @@ impl Sink for Output<'_> {
 
 fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
     Ok(match config.format {
-        _ if config.file.is_some() => None,
+        _ if config.file.is_some() || config.screen => None,
         Format::Table => Some(Box::new(TableSink::new(
             BufWriter::new(stdout()),
             config.look,
@@ -153,6 +170,7 @@ fn file(config: &OutputConfig) -> Result<Option<RotatingSink>, Failure> {
 
 fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     match config.format {
+        _ if config.screen => None, // the screen ends with it
         Format::Table | Format::Summary => Some(Box::new(SummarySink::new(
             BufWriter::new(stdout()),
             config.look,

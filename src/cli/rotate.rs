@@ -77,7 +77,7 @@ impl RotatingSink {
     }
 
     /// Closes the file and opens it again: somebody else may have set it aside.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", target_os = "linux"))]
     pub(super) fn reload(&mut self) {
         let done = self.reopen();
         self.lose(done);

@@ -89,7 +89,7 @@ pub(super) fn how_to_be_permitted() -> String {
     let program = std::env::current_exe().ok();
     let program = program
         .as_ref()
-        .map_or("tlscope".into(), |path| path.display().to_string());
+        .map_or_else(|| "tlscope".into(), |path| path.display().to_string());
     format!(
         "run it as root, or give the program the capability once: `sudo setcap cap_net_raw+ep {program}`"
     )

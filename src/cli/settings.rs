@@ -20,6 +20,16 @@ pub(super) fn as_file(root: &Command, matches: &ArgMatches) -> String {
     text
 }
 
+/// Whether the user set a flag of the command: typed it, or in the environment, or in the configuration file.
+pub(super) fn is_chosen(matches: &ArgMatches, flag: &str) -> bool {
+    let Some((_, of_command)) = matches.subcommand() else {
+        return false;
+    };
+    let is_default = of_command.value_source(flag) == Some(ValueSource::DefaultValue);
+    // The file's values are the defaults by now: they may have been set there.
+    !is_default || matches.contains_id("config")
+}
+
 fn lines(command: &Command, matches: &ArgMatches) -> String {
     let mut text = String::new();
     for argument in settable(command) {

@@ -9,8 +9,7 @@ use crossbeam_channel::Sender;
 use super::PATIENCE;
 use super::queue::{BATCH_BYTES, BATCH_PACKETS, Entrance, Fate};
 use super::warning::Warnings;
-use crate::capture::{Meter, PacketBatch, PacketRecord, Problem};
-use crate::time::Timestamp;
+use crate::capture::{Meter, PacketBatch, Problem};
 
 /// Where a capture thread gets its packets from.
 pub(super) trait Device: Send {
@@ -21,13 +20,8 @@ pub(super) trait Device: Send {
     fn wait(&mut self, patience: Duration) -> bool;
 
     /// Appends at most `count` packets to `batch`, without waiting; how many were taken, which
-    /// can be more than were appended. They are numbered, and are of the interface, as `next` says.
-    fn take(
-        &mut self,
-        count: usize,
-        next: PacketRecord,
-        batch: &mut PacketBatch,
-    ) -> Result<usize, String>;
+    /// can be more than were appended. Their numbers and interfaces are for the caller to say.
+    fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String>;
 
     /// Packets lost since the last call.
     fn losses(&mut self) -> Losses;
@@ -66,6 +60,8 @@ pub(super) struct CaptureThread<D> {
     pub(super) stop: Arc<AtomicBool>,
     /// Between two tries of an interface that is gone.
     pub(super) retry: Duration,
+    /// Whether this thread speaks for its interface, of which several may capture.
+    pub(super) speaks: bool,
 }
 
 impl<D: Device> CaptureThread<D> {
@@ -73,7 +69,6 @@ impl<D: Device> CaptureThread<D> {
     pub(super) fn run(mut self) {
         let mut state = State {
             batch: PacketBatch::default(),
-            packets: 0,
             largest: LARGE,
             next_census: Instant::now() + CENSUS,
             warnings: Warnings::default(),
@@ -119,23 +114,16 @@ impl<D: Device> CaptureThread<D> {
     }
 
     fn take(&mut self, room: usize, state: &mut State) -> Result<usize, String> {
-        let next = PacketRecord {
-            timestamp: Timestamp::MIN,
-            number: state.packets + 1,
-            interface: self.interface,
-            offset: 0,
-            captured_length: 0,
-            wire_length: 0,
-        };
         let before = (state.batch.packets.len(), state.batch.data.len());
-        let taken = self.device.take(room, next, &mut state.batch);
-        let new = state.batch.packets.get(before.0..).unwrap_or_default();
-        for packet in new {
+        let taken = self.device.take(room, &mut state.batch);
+        let bytes = state.batch.data.len() - before.1;
+        let new = state.batch.packets.get_mut(before.0..).unwrap_or_default();
+        let known = self.meter.add_packets(new.len() as u64, bytes as u64);
+        for (packet, number) in new.iter_mut().zip(known + 1..) {
+            packet.number = number;
+            packet.interface = self.interface;
             state.largest = state.largest.max(packet.captured_length as usize);
         }
-        let bytes = state.batch.data.len() - before.1;
-        self.meter.add_packets(new.len() as u64, bytes as u64);
-        state.packets += new.len() as u64;
         taken
     }
 
@@ -153,7 +141,9 @@ impl<D: Device> CaptureThread<D> {
 
     fn count_losses(&mut self, state: &mut State) {
         let losses = self.device.losses();
-        self.meter.add_lost(losses.kernel, losses.interface);
+        // All threads of an interface are told the same of it.
+        let of_interface = if self.speaks { losses.interface } else { 0 };
+        self.meter.add_lost(losses.kernel, of_interface);
         let health = self.meter.read();
         if let Some(text) = state.warnings.of(&health, Instant::now()) {
             self.say(text);
@@ -192,6 +182,9 @@ impl<D: Device> CaptureThread<D> {
     }
 
     fn say(&self, text: String) {
+        if !self.speaks {
+            return;
+        }
         let _ = self.notices.try_send(Problem::warning(text)); // whoever listens has more than enough to read
     }
 }
@@ -199,8 +192,6 @@ impl<D: Device> CaptureThread<D> {
 /// What a capture thread keeps between rounds.
 struct State {
     batch: PacketBatch,
-    /// Packets taken so far.
-    packets: u64,
     /// Bytes of the largest packet so far.
     largest: usize,
     next_census: Instant,

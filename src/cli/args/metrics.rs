@@ -1,8 +1,8 @@
 //! Where metrics go: the same flags for every command that makes them.
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use std::net::SocketAddr;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -156,7 +156,7 @@ pub(in crate::cli) struct MetricsArgs {
 }
 
 /// How metrics leave a run that goes on.
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct LiveMetricsArgs {
     /// Answer Prometheus' scrapes, at `/metrics`; `/healthz` says whether all is well
@@ -259,7 +259,7 @@ fn ratio(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "not a number from 0 to 1".to_owned())
 }
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 fn hours(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()

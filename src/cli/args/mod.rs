@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 mod common;
 mod judgement;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 mod live;
 mod metrics;
 mod print;
@@ -14,15 +14,15 @@ mod read;
 
 pub(super) use common::{CommonArgs, Format};
 pub(super) use judgement::{At, JudgementArgs};
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 pub(super) use live::LiveArgs;
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 pub(super) use metrics::LiveMetricsArgs;
 pub(super) use metrics::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
 pub(super) use print::Asset;
 pub(super) use read::ReadArgs;
 
-#[cfg(feature = "live")]
+#[cfg(all(feature = "live", target_os = "linux"))]
 use live::LIVE_EXAMPLES;
 use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
@@ -85,14 +85,14 @@ pub(in crate::cli) enum Command {
     /// Reports as `read` does, as handshakes are decided, until it is told to stop:
     /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
     /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", target_os = "linux"))]
     #[command(after_long_help = LIVE_EXAMPLES)]
     Live(LiveArgs),
 
     /// List the interfaces that `live` can capture on
     ///
     /// With their state and addresses; and for those that cannot be opened, why not.
-    #[cfg(feature = "live")]
+    #[cfg(all(feature = "live", target_os = "linux"))]
     Interfaces,
 
     /// Print the JSON Schema of `read --format json`

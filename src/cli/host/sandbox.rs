@@ -99,6 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn other_files_than_those_named_cannot_be_opened() {
         let directory =
             std::env::temp_dir().join(format!("tlscope-sandbox-{}", std::process::id()));

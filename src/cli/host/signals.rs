@@ -10,7 +10,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
 
-use crate::cli::tell_warning;
+use crate::cli::{screen, tell_warning};
 
 /// What signals asked for.
 #[derive(Clone, Debug, Default)]
@@ -72,5 +72,6 @@ impl Signals {
 
 /// Ends the program as the signal itself would have, as far as its parent can see.
 fn exit(signal: i32) -> ! {
+    screen::abandon();
     process::exit(128 + signal)
 }

@@ -1,7 +1,8 @@
 //! Key logs that grow while the run goes on.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use tlscope::decrypt::Keys;
@@ -77,10 +78,15 @@ impl KeyLogs {
 impl Followed {
     /// Takes whole lines; false if there was nothing new.
     fn read(&mut self, lines: &mut Vec<Box<[u8]>>) -> io::Result<bool> {
-        if self.file.metadata()?.len() < self.position {
+        let open = self.file.metadata()?;
+        if open.len() < self.position {
             self.file.rewind()?; // it was emptied, to be written anew
-            self.position = 0;
-            self.rest.clear();
+            self.begin_anew();
+        } else if open.len() == self.position
+            && fs::metadata(&self.path).is_ok_and(|named| named.ino() != open.ino())
+        {
+            self.file = File::open(&self.path)?; // it was set aside, and another one begun
+            self.begin_anew();
         }
         let mut taken = 0;
         let mut buffer = Zeroizing::new([0; BUFFER]);
@@ -94,6 +100,11 @@ impl Followed {
             self.take(buffer.get(..count).unwrap_or_default(), lines);
         }
         Ok(taken > 0)
+    }
+
+    fn begin_anew(&mut self) {
+        self.position = 0;
+        self.rest.clear();
     }
 
     fn take(&mut self, text: &[u8], lines: &mut Vec<Box<[u8]>>) {
@@ -111,7 +122,6 @@ impl Followed {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::io::Write;
 
     use super::*;
@@ -171,6 +181,18 @@ mod tests {
         let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
         fs::write(&log.0, line(3)).unwrap();
         assert_eq!(poll(&mut logs), line(3));
+    }
+
+    #[test]
+    fn a_log_that_is_set_aside_is_left_for_the_new_one() {
+        let log = Log::new("aside");
+        let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
+        let aside = Log::new("set-aside");
+        log.append(&line(1));
+        fs::rename(&log.0, &aside.0).unwrap();
+        fs::write(&log.0, line(2)).unwrap();
+        assert_eq!(poll(&mut logs), line(1));
+        assert_eq!(poll(&mut logs), line(2));
     }
 
     #[test]

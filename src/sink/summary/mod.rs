@@ -8,11 +8,15 @@ use std::time::Duration;
 
 mod certificates;
 mod histogram;
+mod screen;
 mod servers;
+mod slowest;
 
 use certificates::SoonestToExpire;
 use histogram::Histogram;
 use servers::FailingServers;
+
+pub use screen::{LEAVE, ScreenSink, Terminal};
 
 use super::Sink;
 use super::json::days_until;
