@@ -1,4 +1,4 @@
-//! Events to OpenTelemetry metrics: over OTLP to a collector, or as text.
+//! Events to OpenTelemetry metrics: over OTLP to a collector, to Prometheus, or as text; log records and spans, too.
 //!
 //! # Instruments
 //!
@@ -7,10 +7,19 @@
 //! | `tls.handshake.total` | counter, `{handshake}` | `result`, `error.type` (failures only), `tls.version`, `tls.cipher_suite`, `tls.resumed`, `tls.evidence`, `network.transport` |
 //! | `tls.handshake.duration` | histogram, `ms` | `result`, `tls.version`, `tls.resumed`, `network.transport` |
 //! | `tls.handshake.phase.duration` | histogram, `ms` | `tls.phase`, `tls.version` |
-//! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial` |
+//! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial`, `certificate.path` (files) |
 //! | `tls.certificate.not_after` | observable gauge, `s` | the same |
 //! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
 //! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
+//!
+//! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
+//! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
+//! | `tlscope.interface.up` | observable gauge | `network.interface.name` |
+//! | `tlscope.flows.open`, `tlscope.handshakes.open` | observable gauges | |
+//! | `tlscope.flows.evicted`, `tlscope.gaps` | counters | |
+//! | `tlscope.export.failures`, `tlscope.export.discarded` | counters | `signal` (metrics, logs, traces) |
+//! | `tlscope.certificate.files.unreadable` | observable gauge, `{file}` | |
+//! | `tlscope.memory` | observable gauge, `By` | |
 //!
 //! What the capture does not tell is an absent attribute. A version, cipher
 //! suite or alert that has no registered name is `other`: the traffic chooses
@@ -24,7 +33,16 @@
 //!   counted here. Every class is there from the start, at zero.
 //! - `tls.certificate.*` has a series for each certificate shown. Its days run
 //!   from the newest moment at which a handshake's certificates were judged, so
-//!   that a replay gives the same values whenever it is made.
+//!   that a replay gives the same values whenever it is made; in a live run the
+//!   clock counts as well. Files that are watched have the role `file` and
+//!   `certificate.path`.
+//! - [`MetricAttribute`]s are added to `tls.handshake.total` and
+//!   `tls.handshake.duration` where they are asked for. Which values are told apart
+//!   is chosen before recording: the busiest, the rest is `other`.
+//! - In a live run, a new series of a counter is told at zero once before its
+//!   counts follow, to whoever listens regularly: `rate()` does not see a series
+//!   that begins at one. Every result and every `error.type` is there at zero from
+//!   the start.
 //!
 //! # Where they go
 //!
@@ -53,11 +71,22 @@
 //! that Prometheus and the Collector derive from OTLP (`tls_handshake_total`,
 //! `tls_handshake_duration_milliseconds`, …).
 //!
+//! # Log records and spans
+//!
+//! A record says what an event says, under the names of OpenTelemetry's semantic
+//! conventions where there are any (`tls.protocol.version`, `tls.cipher`,
+//! `server.address`, `error.type`, …), at packet time. A span runs from the SYN to
+//! the end of the handshake, with a child for each phase; the record of the same
+//! handshake carries its numbers. They wait in a bounded queue for a collector that
+//! is slow; what finds it full is discarded and counted.
+//!
 //! # Why does no failure to deliver end the run?
 //!
 //! The analysis is the product; a collector that is down must not cost it. So
 //! [`Metrics`] remembers why its last export failed
-//! ([`Metrics::export_error`]), and the caller tells the user.
+//! ([`Metrics::export_errors`]), and the caller tells the user. A run that goes on
+//! tries again, ever more seldom up to once a minute, and says so when it begins to
+//! fail and when it works again.
 
 mod config;
 
