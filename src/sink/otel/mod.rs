@@ -11,7 +11,6 @@
 //! | `tls.certificate.not_after` | observable gauge, `s` | the same |
 //! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
 //! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
-//!
 //! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
 //! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
 //! | `tlscope.interface.up` | observable gauge | `network.interface.name` |

@@ -18,7 +18,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 /// What is told of the program; written where it happens, read when metrics are collected.
 #[derive(Debug)]
 pub(super) struct Vitals {
-    health: Mutex<Health>,
+    /// `None` before the run said how it is doing.
+    health: Mutex<Option<Health>>,
     /// When the run last said how it is doing; `None` before it did.
     heard: Mutex<Option<Instant>>,
     exports: Vec<ExportVitals>,
@@ -56,13 +57,14 @@ impl Vitals {
 
     /// Notes how the run is doing.
     pub(super) fn set(&self, health: Health) {
-        *self.health() = health;
+        *self.health() = Some(health);
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Notes the final counters; interfaces stay as they were.
     pub(super) fn finish(&self, stats: &Stats) {
         let mut health = self.health();
+        let health = health.get_or_insert_default();
         health.stats = *stats;
         health.load = Load::default();
     }
@@ -111,7 +113,7 @@ impl Vitals {
         Some(resident * PAGE)
     }
 
-    fn health(&self) -> MutexGuard<'_, Health> {
+    fn health(&self) -> MutexGuard<'_, Option<Health>> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -271,7 +273,9 @@ fn observing(
     move |instrument| {
         // A copy: the lock is gone before the SDK takes the values, so that recording never waits for an export.
         let health = vitals.health().clone();
-        observe(&health, instrument);
+        if let Some(health) = health {
+            observe(&health, instrument);
+        }
     }
 }
 
