@@ -23,6 +23,7 @@ pub(super) struct Delivery {
     notice: Notice,
     /// Since the last success.
     failures: u32,
+    first_pause: Duration,
 }
 
 impl Delivery {
@@ -33,7 +34,15 @@ impl Delivery {
             vitals,
             notice,
             failures: 0,
+            first_pause: FIRST_PAUSE,
         }
+    }
+
+    /// The same in less time, for tests.
+    #[cfg(test)]
+    pub(super) const fn hurried(mut self) -> Self {
+        self.first_pause = Duration::from_millis(1);
+        self
     }
 
     /// Notes an export that arrived.
@@ -55,7 +64,8 @@ impl Delivery {
             (self.notice)(&format!("{error}; trying again until they are"));
         }
         self.failures = self.failures.saturating_add(1);
-        pause(self.failures, RandomState::new().hash_one(self.failures))
+        let random = RandomState::new().hash_one(self.failures);
+        pause(self.first_pause, self.failures, random)
     }
 
     pub(super) const fn is_failing(&self) -> bool {
@@ -74,8 +84,8 @@ impl Delivery {
 
 /// Doubles with each failure up to [`LONGEST_PAUSE`], less up to a quarter: hosts that
 /// lost the collector at the same moment do not all come back at the same moment.
-fn pause(failures: u32, random: u64) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
+fn pause(first: Duration, failures: u32, random: u64) -> Duration {
+    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let pause = doubled.min(LONGEST_PAUSE);
     let share = (random % 1_000) as u32;
     pause - pause * share / 4_000
@@ -85,22 +95,8 @@ fn pause(failures: u32, random: u64) -> Duration {
 mod tests {
     use std::sync::Mutex;
 
-    use super::super::Protocol;
+    use super::super::testing::destination;
     use super::*;
-
-    fn destination() -> Destination {
-        Destination {
-            signal: Signal::Metrics,
-            protocol: Protocol::HttpProtobuf,
-            url: "http://c/v1/metrics".to_owned(),
-            timeout: Duration::from_secs(1),
-            certificate: None,
-            headers: Vec::new(),
-            compression: None,
-            temporality: None,
-            retries: false,
-        }
-    }
 
     #[test]
     fn a_change_of_state_is_told_in_one_line() {
@@ -110,7 +106,7 @@ mod tests {
             Arc::new(move |line| told.lock().unwrap().push(line.to_owned()))
         };
         let vitals = Arc::new(Vitals::new(&[Signal::Metrics]));
-        let mut delivery = Delivery::new(&destination(), vitals, notice);
+        let mut delivery = Delivery::new(&destination("http://c/v1/metrics"), vitals, notice);
         let error = ExportError {
             signal: Signal::Metrics,
             url: "http://c/v1/metrics".to_owned(),
@@ -132,10 +128,12 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_minute_and_differ_from_host_to_host() {
-        let longest: Vec<_> = (1..10).map(|n| pause(n, 0).as_secs()).collect();
+        let longest: Vec<_> = (1..10)
+            .map(|n| pause(FIRST_PAUSE, n, 0).as_secs())
+            .collect();
         assert_eq!(longest, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        assert_eq!(pause(u32::MAX, 0), LONGEST_PAUSE);
-        assert!(pause(7, 999) >= LONGEST_PAUSE * 3 / 4);
-        assert!(pause(7, 999) < LONGEST_PAUSE);
+        assert_eq!(pause(FIRST_PAUSE, u32::MAX, 0), LONGEST_PAUSE);
+        assert!(pause(FIRST_PAUSE, 7, 999) >= LONGEST_PAUSE * 3 / 4);
+        assert!(pause(FIRST_PAUSE, 7, 999) < LONGEST_PAUSE);
     }
 }

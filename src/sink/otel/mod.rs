@@ -63,7 +63,8 @@
 //! - `OTEL_EXPORTER_OTLP[_METRICS]_TIMEOUT` bounds one export, by default
 //!   5 seconds: nobody waits longer for a collector that is not there.
 //! - `…_HEADERS`, `…_COMPRESSION`, `…_TEMPORALITY_PREFERENCE`, `…_CERTIFICATE`
-//!   (a PEM file of trust anchors in place of the host's),
+//!   (a PEM file of trust anchors in place of the host's), `…_CLIENT_CERTIFICATE`
+//!   and `…_CLIENT_KEY` (for a collector that asks for a certificate),
 //!   `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` work as specified.
 //!
 //! As text, metrics come in the Prometheus exposition format, with the names

@@ -166,3 +166,112 @@ fn fill<T>(batch: &mut Vec<T>, records: &Receiver<T>) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::testing::destination;
+    use super::*;
+
+    /// Refuses some batches, then takes all.
+    struct Flaky {
+        refusals: Mutex<usize>,
+        taken: Arc<Mutex<Vec<u32>>>,
+        /// Lets a batch through for each message.
+        gate: Option<Receiver<()>>,
+    }
+
+    impl Carrier<u32> for Flaky {
+        fn send(&self, batch: &[u32]) -> Result<(), ExportError> {
+            if let Some(gate) = &self.gate {
+                let _ = gate.recv();
+            }
+            let mut refusals = self.refusals.lock().unwrap();
+            if *refusals > 0 {
+                *refusals -= 1;
+                return Err(ExportError {
+                    signal: Signal::Logs,
+                    url: String::new(),
+                    cause: "down".to_owned(),
+                });
+            }
+            self.taken.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    struct Run {
+        outbox: Outbox<u32>,
+        taken: Arc<Mutex<Vec<u32>>>,
+        vitals: Arc<Vitals>,
+    }
+
+    fn run(refusals: usize, is_patient: bool, gate: Option<Receiver<()>>) -> Run {
+        let vitals = Arc::new(Vitals::new(&[Signal::Logs]));
+        let taken = Arc::default();
+        let mut to = destination("http://c");
+        to.signal = Signal::Logs;
+        let delivery = Delivery::new(&to, Arc::clone(&vitals), Arc::new(|_| {})).hurried();
+        let carrier = Flaky {
+            refusals: refusals.into(),
+            taken: Arc::clone(&taken),
+            gate,
+        };
+        let own = Arc::clone(&vitals);
+        let outbox = Outbox::start(Signal::Logs, carrier, delivery, own, is_patient);
+        Run {
+            outbox: outbox.unwrap(),
+            taken,
+            vitals,
+        }
+    }
+
+    #[test]
+    fn records_wait_for_a_collector_that_comes_back() {
+        let run = run(3, false, None);
+        (0..10).for_each(|number| run.outbox.push(number));
+        while run.taken.lock().unwrap().is_empty() {
+            thread::yield_now();
+        }
+        run.outbox.finish(String::new()).unwrap();
+        assert_eq!(*run.taken.lock().unwrap(), (0..10).collect::<Vec<_>>());
+        assert_eq!(run.vitals.failures(Signal::Logs), 3);
+        assert_eq!(run.vitals.discarded(Signal::Logs), 0);
+    }
+
+    #[test]
+    fn what_finds_the_queue_full_is_discarded_and_counted() {
+        let (open, gate) = bounded(0);
+        let run = run(0, false, Some(gate));
+        let pushed = MAX_WAITING + 3 * MAX_BATCH;
+        (0..pushed as u32).for_each(|number| run.outbox.push(number));
+        drop(open);
+        run.outbox.finish(String::new()).unwrap();
+        let taken = run.taken.lock().unwrap().len();
+        let discarded = run.vitals.discarded(Signal::Logs) as usize;
+        assert!(discarded >= 2 * MAX_BATCH, "{discarded}");
+        assert_eq!(taken + discarded, pushed);
+    }
+
+    #[test]
+    fn the_end_of_a_run_does_not_wait_for_who_is_not_there() {
+        let run = run(usize::MAX, false, None);
+        (0..5).for_each(|number| run.outbox.push(number));
+        let error = run.outbox.finish(String::new()).unwrap_err();
+        assert_eq!(error.cause, "down");
+        assert_eq!(run.vitals.discarded(Signal::Logs), 5);
+    }
+
+    #[test]
+    fn a_replay_loses_nothing_to_a_slow_collector() {
+        let (open, gate) = bounded(0);
+        let run = run(0, true, Some(gate));
+        let pushed = 2 * MAX_WAITING as u32;
+        let opener = thread::spawn(move || while open.send(()).is_ok() {});
+        (0..pushed).for_each(|number| run.outbox.push(number));
+        run.outbox.finish(String::new()).unwrap();
+        opener.join().unwrap();
+        assert_eq!(run.taken.lock().unwrap().len(), pushed as usize);
+    }
+}

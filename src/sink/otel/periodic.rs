@@ -134,3 +134,110 @@ impl Exports {
         self.export()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+    use prost::Message;
+
+    use super::super::MetricTemporality;
+    use super::super::testing::destination;
+    use super::super::vitals::Vitals;
+    use super::*;
+
+    /// Takes one request, and gives the value of its only counter; `None` for a request without body.
+    fn take_until_end(listener: &TcpListener) -> Option<Option<i64>> {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            match line.to_ascii_lowercase().split_once(':') {
+                Some(("content-length", value)) => length = value.trim().parse().unwrap(),
+                None if line.trim().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        reader.get_mut().write_all(answer).unwrap();
+        (length > 0).then(|| value(&body))
+    }
+
+    fn value(body: &[u8]) -> Option<i64> {
+        let request = ExportMetricsServiceRequest::decode(body).unwrap();
+        let metrics = request.resource_metrics.first()?.scope_metrics.first()?;
+        let Some(Data::Sum(sum)) = &metrics.metrics.first()?.data else {
+            return None;
+        };
+        match sum.data_points.first()?.value {
+            Some(Value::AsInt(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What a collector that was away gets to know: five before, two meanwhile, one after.
+    fn outage(temporality: MetricTemporality) -> Vec<i64> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut to = destination(&format!("http://{address}/v1/metrics"));
+        to.temporality = Some(temporality);
+        let transport = Transport::for_metrics(to.clone()).unwrap();
+        let reader = Reader::new(transport.temporality());
+        let provider = SdkMeterProvider::builder().with_reader(reader.clone());
+        let provider = provider.build();
+        let counter = provider.meter("test").u64_counter("c").build();
+        let vitals = Arc::new(Vitals::new(&[Signal::Metrics]));
+        let delivery = Delivery::new(&to, Arc::clone(&vitals), Arc::new(|_| {})).hurried();
+
+        counter.add(5, &[]);
+        let interval = Duration::from_millis(2);
+        let periodic = Periodic::start(reader, transport, delivery, interval).unwrap();
+        let mut told: Vec<_> = take_until_end(&listener).flatten().into_iter().collect();
+        drop(listener);
+        while vitals.failures(Signal::Metrics) == 0 {
+            thread::yield_now();
+        }
+        counter.add(2, &[]);
+        let failures = vitals.failures(Signal::Metrics);
+        while vitals.failures(Signal::Metrics) < failures + 2 {
+            thread::yield_now();
+        }
+        let listener = TcpListener::bind(address).unwrap();
+        counter.add(1, &[]);
+        // Requests arrive until the run has ended; then one without a body ends the server.
+        let server = thread::spawn(move || {
+            let mut later = Vec::new();
+            while let Some(value) = take_until_end(&listener) {
+                later.extend(value);
+            }
+            later
+        });
+        periodic.finish().unwrap();
+        let mut end = std::net::TcpStream::connect(address).unwrap();
+        end.write_all(b"GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        told.extend(server.join().unwrap());
+        told
+    }
+
+    #[test]
+    fn totals_are_right_when_a_collector_comes_back() {
+        assert_eq!(outage(MetricTemporality::Cumulative).last(), Some(&8));
+    }
+
+    #[test]
+    fn no_difference_is_lost_while_a_collector_is_away() {
+        let sum: i64 = outage(MetricTemporality::Delta).iter().sum();
+        assert_eq!(sum, 8);
+    }
+}

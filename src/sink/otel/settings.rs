@@ -27,6 +27,8 @@ struct Variables {
     timeout: [&'static str; 2],
     insecure: [&'static str; 2],
     certificate: [&'static str; 2],
+    client_certificate: [&'static str; 2],
+    client_key: [&'static str; 2],
     /// Where the signal goes over HTTP.
     path: &'static str,
 }
@@ -50,6 +52,14 @@ macro_rules! variables {
             certificate: [
                 concat!("OTEL_EXPORTER_OTLP_", $signal, "_CERTIFICATE"),
                 "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            ],
+            client_certificate: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_CLIENT_CERTIFICATE"),
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+            ],
+            client_key: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_CLIENT_KEY"),
+                "OTEL_EXPORTER_OTLP_CLIENT_KEY",
             ],
             path: $path,
         }
@@ -86,6 +96,8 @@ pub(super) struct Destination {
     pub(super) timeout: Duration,
     /// Trust anchors in place of the host's: the variable, and the PEM file it names.
     pub(super) certificate: Option<(&'static str, String)>,
+    /// What we show who asks for a certificate.
+    pub(super) client_certificate: Option<ClientCertificate>,
     /// On top of those in the environment.
     pub(super) headers: Vec<(String, String)>,
     /// `None` for what the environment says.
@@ -94,6 +106,13 @@ pub(super) struct Destination {
     pub(super) temporality: Option<MetricTemporality>,
     /// Whether one export tries more than once; who exports again and again does without.
     pub(super) retries: bool,
+}
+
+/// The PEM files of a certificate and its key, each with the variable that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClientCertificate {
+    pub(super) chain: (&'static str, String),
+    pub(super) key: (&'static str, String),
 }
 
 impl Settings {
@@ -167,6 +186,7 @@ impl Destination {
             url: endpoint.url(protocol, variables, environment)?,
             timeout,
             certificate: environment.first(&variables.certificate),
+            client_certificate: environment.client_certificate(variables)?,
             headers: config.headers.clone(),
             compression: config.compression,
             temporality: config.temporality,
@@ -354,6 +374,29 @@ impl Environment<'_> {
                 &value,
                 super::UnknownProtocol::to_string(&problem),
             )),
+        }
+    }
+
+    /// A certificate is of no use without its key, nor the key without it.
+    fn client_certificate(
+        &self,
+        variables: &Variables,
+    ) -> Result<Option<ClientCertificate>, ConfigError> {
+        let chain = self.first(&variables.client_certificate);
+        let key = self.first(&variables.client_key);
+        match (chain, key) {
+            (Some(chain), Some(key)) => Ok(Some(ClientCertificate { chain, key })),
+            (None, None) => Ok(None),
+            (Some((setting, value)), None) => {
+                let key = variables.client_key[1];
+                let problem = format!("is of no use without its key: set {key}, too");
+                Err(setting_error(setting, &value, problem))
+            }
+            (None, Some((setting, value))) => {
+                let chain = variables.client_certificate[1];
+                let problem = format!("is of no use without its certificate: set {chain}, too");
+                Err(setting_error(setting, &value, problem))
+            }
         }
     }
 
@@ -560,6 +603,12 @@ mod tests {
             (TIMEOUTS[1], "0", "is not a positive number"),
             (TIMEOUTS[0], "5s", "is not a positive number"),
             (INTERVAL, "1m", "is not a positive number"),
+            (METRICS.client_key[1], "k.pem", "is of no use without"),
+            (
+                METRICS.client_certificate[0],
+                "c.pem",
+                "is of no use without",
+            ),
         ];
         for (name, value, problem) in variables {
             let error = error(&["http://c"], &[(name, value)]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::{
-    Certificate as TonicCertificate, ClientTlsConfig,
+    Certificate as TonicCertificate, ClientTlsConfig, Identity,
 };
 use opentelemetry_otlp::{
     LogExporter, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
@@ -25,9 +25,9 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tokio::runtime::{Builder, Runtime};
 use ureq::http::{HeaderMap, HeaderName};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use super::settings::{Destination, setting_error};
+use super::settings::{ClientCertificate, Destination, setting_error};
 use super::{Compression, ConfigError, ExportError, MetricTemporality, Protocol};
 
 /// Bytes of a collector's answer that are read; a valid one has some dozens.
@@ -231,7 +231,9 @@ impl Client {
             .max_redirects(0) // headers may hold a secret that is not for others
             .http_status_as_error(false);
         if destination.url.starts_with("https:") {
-            let tls = TlsConfig::builder().root_certs(http_roots(destination)?);
+            let tls = TlsConfig::builder()
+                .root_certs(http_roots(destination)?)
+                .client_cert(http_client_certificate(destination)?);
             config = config.tls_config(tls.build());
         }
         Ok(Self {
@@ -324,20 +326,45 @@ fn clause(text: &str) -> String {
 }
 
 fn tonic_tls(destination: &Destination) -> Result<ClientTlsConfig, ConfigError> {
-    Ok(match anchors(destination)? {
+    let tls = match anchors(destination)? {
         Some(pem) => ClientTlsConfig::new().ca_certificate(TonicCertificate::from_pem(pem)),
         None => ClientTlsConfig::new().with_enabled_roots(), // none are, by default
+    };
+    Ok(match &destination.client_certificate {
+        Some(ClientCertificate { chain, key }) => {
+            tls.identity(Identity::from_pem(read(chain)?, read(key)?))
+        }
+        None => tls,
     })
+}
+
+fn http_client_certificate(destination: &Destination) -> Result<Option<ClientCert>, ConfigError> {
+    let Some(ClientCertificate { chain, key }) = &destination.client_certificate else {
+        return Ok(None);
+    };
+    let unusable =
+        |(setting, path): &(&'static str, String), what| setting_error(setting, path, what);
+    let certificates = certificates(&read(chain)?);
+    if certificates.is_empty() {
+        return Err(unusable(chain, "holds no certificate"));
+    }
+    let private = PrivateKey::from_pem(&read(key)?);
+    let private = private.map_err(|_| unusable(key, "holds no private key"))?;
+    Ok(Some(ClientCert::new_with_certs(&certificates, private)))
+}
+
+fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    let items = parse_pem(pem);
+    let certificates = items.filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    certificates.collect()
 }
 
 fn http_roots(destination: &Destination) -> Result<RootCerts, ConfigError> {
     let certificates: Vec<_> = match anchors(destination)? {
-        Some(pem) => parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
-            .collect(),
+        Some(pem) => certificates(&pem),
         None => rustls_native_certs::load_native_certs()
             .certs
             .iter()
@@ -347,16 +374,18 @@ fn http_roots(destination: &Destination) -> Result<RootCerts, ConfigError> {
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
-/// The PEM file named in the environment, if one is.
+/// The trust anchors named in the environment, if they are.
 fn anchors(destination: &Destination) -> Result<Option<Vec<u8>>, ConfigError> {
-    let Some((setting, path)) = &destination.certificate else {
-        return Ok(None);
-    };
+    destination.certificate.as_ref().map(read).transpose()
+}
+
+/// The file that a variable names.
+fn read((setting, path): &(&'static str, String)) -> Result<Vec<u8>, ConfigError> {
     let cannot_be_read = |error: io::Error| {
         let problem = format!("cannot be read: {}", clause(&error.to_string()));
         setting_error(setting, path, problem)
     };
-    fs::read(path).map(Some).map_err(cannot_be_read)
+    fs::read(path).map_err(cannot_be_read)
 }
 
 #[cfg(test)]
@@ -368,20 +397,15 @@ mod tests {
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
     use prost::Message;
 
-    use super::super::Signal;
+    use super::super::testing;
     use super::*;
 
-    fn destination(protocol: Protocol, url: String, timeout: Duration) -> Destination {
+    fn destination(protocol: Protocol, url: &str, timeout: Duration) -> Destination {
         Destination {
-            signal: Signal::Metrics,
             protocol,
-            url,
             timeout,
-            certificate: None,
-            headers: Vec::new(),
-            compression: None,
-            temporality: None,
             retries: true,
+            ..testing::destination(url)
         }
     }
 
@@ -391,7 +415,7 @@ mod tests {
             Protocol::HttpProtobuf => "/v1/metrics",
         };
         let url = format!("http://127.0.0.1:{port}{path}");
-        Transport::for_metrics(destination(protocol, url, timeout)).unwrap()
+        Transport::for_metrics(destination(protocol, &url, timeout)).unwrap()
     }
 
     fn cause(protocol: Protocol, port: u16, timeout: Duration) -> String {
@@ -492,7 +516,7 @@ mod tests {
     #[test]
     fn a_trust_file_that_is_not_there_is_refused_at_once() {
         let destination = |protocol| {
-            let url = "https://127.0.0.1:1".to_owned();
+            let url = "https://127.0.0.1:1";
             let mut destination = destination(protocol, url, Duration::from_secs(1));
             destination.certificate = Some(("VARIABLE", "/nowhere/ca.pem".to_owned()));
             destination

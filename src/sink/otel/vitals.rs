@@ -96,6 +96,20 @@ impl Vitals {
             });
     }
 
+    /// Exports of a signal that failed.
+    #[cfg(test)]
+    pub(super) fn failures(&self, signal: Signal) -> u64 {
+        let mut exports = self.exports.iter().filter(|e| e.signal == signal);
+        exports.next().unwrap().failures.load(Ordering::Relaxed)
+    }
+
+    /// Records of a signal that were discarded.
+    #[cfg(test)]
+    pub(super) fn discarded(&self, signal: Signal) -> u64 {
+        let mut exports = self.exports.iter().filter(|e| e.signal == signal);
+        exports.next().unwrap().discarded.load(Ordering::Relaxed)
+    }
+
     /// Notes how many of the certificates watched cannot be read now.
     pub(super) fn set_unreadable_certificates(&self, files: usize) {
         self.unreadable_certificates
