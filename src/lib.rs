@@ -18,6 +18,7 @@
 //! | [`handshake`] | messages and the shape of encrypted records | verdicts |
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
+//! | [`check`] | events, and a policy | what holds and what does not |
 //! | [`sink`] | events | JSON, tables, metrics |
 //!
 //! Data flows one way: a module uses only those to its left. [`observer`] holds
@@ -63,12 +64,15 @@
 
 pub mod capture;
 pub mod certificate;
+#[cfg(feature = "cli")]
+pub mod check;
 pub mod decode;
 pub mod decrypt;
 pub mod event;
 pub mod flow;
 pub mod handshake;
 pub mod observer;
+pub mod pattern;
 pub mod pipeline;
 pub mod reassembly;
 pub mod sink;

@@ -6,8 +6,6 @@ use std::collections::HashSet;
 use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-#[cfg(all(feature = "live", target_os = "linux"))]
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use terminal_size::terminal_size_of;
 use tlscope::capture::live::LiveOptions;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
+use tlscope::pattern::Glob;
 use tlscope::sink::Look;
 use tlscope::sink::otel::MetricsConfig;
 use tlscope::time::Timestamp;
@@ -24,7 +23,6 @@ use tlscope::time::Timestamp;
 use super::args::LiveArgs;
 use super::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
 use super::failure::Failure;
-use super::glob::Glob;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::host::{Account, Sandbox};
 use super::keylog;
@@ -91,15 +89,15 @@ pub(super) struct OutputConfig {
 impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
-        let keys = keylog::read(&args.common.keylog)?;
+        let keys = keylog::read(&args.common.input.keylog)?;
         let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
         analysis.fingerprints |= args.metrics.asks_for_records();
         Ok(Self {
             paths: args.paths,
             analysis,
             shows_progress: shows_progress(args.common.format),
-            filter: args.common.filter.clone(),
-            threads: args.common.threads,
+            filter: args.common.input.filter.clone(),
+            threads: args.common.input.threads,
             output: OutputConfig::resolve(args.common, args.metrics),
         })
     }
@@ -111,6 +109,7 @@ impl LiveConfig {
     ///
     /// `chose_format` says whether the user did.
     pub(super) fn resolve(mut args: LiveArgs, chose_format: bool) -> Result<Self, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
         let mut interfaces = args.interface;
         let mut known = HashSet::new();
         interfaces.retain(|name| known.insert(name.clone()));
@@ -119,20 +118,24 @@ impl LiveConfig {
                 "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
             ));
         }
-        let (keys, key_logs) = KeyLogs::open(&args.common.keylog)?;
+        let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
         let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
         analysis.fingerprints |= args.metrics.asks_for_records();
+        if args.judgement.at == At::Now {
+            analysis.judge_at = None; // now is whenever a handshake is
+        }
         let capture = LiveOptions {
-            filter: args.common.filter.take(),
+            filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
             threads: args.fanout,
         };
-        let threads = args.common.threads;
+        let threads = args.common.input.threads;
         let mut sandbox = Sandbox::default();
-        for path in &args.common.keylog {
-            sandbox.read(directory_of(path));
+        sandbox.read_named(&environment);
+        for path in &args.common.input.keylog {
+            sandbox.read(path);
         }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
@@ -148,7 +151,7 @@ impl LiveConfig {
             && stdout().is_terminal()
             && stdin().is_terminal();
         if let Some(file) = &output.file {
-            sandbox.write(directory_of(&file.path));
+            sandbox.write(&file.path);
         }
         Ok(Self {
             interfaces,
@@ -157,18 +160,9 @@ impl LiveConfig {
             threads,
             analysis,
             output,
-            account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
+            account: Account::resolve(args.user.as_deref(), &environment)?,
             sandbox: (!args.no_sandbox).then_some(sandbox),
         })
-    }
-}
-
-/// The directory that a file is in, or will be.
-#[cfg(all(feature = "live", target_os = "linux"))]
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => directory,
-        _ => Path::new("."),
     }
 }
 
@@ -178,16 +172,11 @@ impl Analysis {
         common: &CommonArgs,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
-        let judge_at = match judgement.at {
-            At::Capture => None,
-            At::Now => Some(now()?),
-            At::Time(time) => Some(time),
-        };
         Ok(Self {
             keys,
             fingerprints: matches!(common.format, Format::Json | Format::Csv),
             near_expiry: days(judgement.near_expiry),
-            judge_at,
+            judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
         })
     }
@@ -207,7 +196,7 @@ impl Analysis {
 impl OutputConfig {
     pub(super) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
         Self {
-            server_name: common.server_name.map(|pattern| Glob::new(&pattern)),
+            server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
             format: common.format,
             file: None,
@@ -218,18 +207,27 @@ impl OutputConfig {
     }
 }
 
+/// The moment at which certificates are judged; `None`: each at the time of its handshake.
+pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+    Ok(match at {
+        At::Capture => None,
+        At::Now => Some(now()?),
+        At::Time(time) => Some(time),
+    })
+}
+
 fn now() -> Result<Timestamp, Failure> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
 }
 
-fn days(days: u32) -> Duration {
+pub(super) fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 
 /// How output for people looks: as `--color` and the environment say, and as wide as the terminal.
-fn look() -> Look {
+pub(super) fn look() -> Look {
     let choice = anstream::AutoStream::choice(&stdout());
     Look {
         color: choice != anstream::ColorChoice::Never,

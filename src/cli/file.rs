@@ -10,6 +10,7 @@ use std::path::Path;
 use clap::builder::Arg;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Command, Error};
+use tlscope::pattern::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -194,30 +195,6 @@ fn invalid(error: &Error, file: &File<'_>, key: &str, value: &str, at: Range<usi
     file.failure(&what, at).maybe_hint(hint)
 }
 
-/// The word that was probably meant, if one is near.
-fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distances = known.iter().map(|known| (distance(written, known), *known));
-    let (distance, known) = distances.min()?;
-    (distance <= 1 + known.len() / 4).then_some(known)
-}
-
-/// How many characters to insert, remove or replace (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        row[0] = left;
-        for (to, above) in b.chars().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = *above;
-            left = replaced.min(left + 1).min(*above + 1);
-            *above = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, FromArgMatches};
@@ -280,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_flag_that_can_be_given_more_than_once_takes_a_list() {
-        let keylogs = |text| parsed(text, &[]).1.common.keylog;
+        let keylogs = |text| parsed(text, &[]).1.common.input.keylog;
         assert_eq!(keylogs("[read]\nkeylog = ['a', 'b']").len(), 2);
         assert_eq!(keylogs("[read]\nkeylog = 'a'").len(), 1);
         assert!(keylogs("[read]\nkeylog = []").is_empty());
@@ -377,18 +354,5 @@ mod tests {
     fn what_is_no_toml_is_refused_with_its_line() {
         let message = refusal("[read]\nformat = ");
         assert!(message.ends_with(": t.toml:2"), "{message}");
-    }
-
-    #[test]
-    fn distance_counts_single_changes() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("abc", "abc", 0),
-            ("kitten", "sitting", 3),
-            ("", "ab", 2),
-            ("ab", "", 2),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
     }
 }

@@ -1,11 +1,12 @@
 //! The packets of a run: the captures, through the filter, with the progress shown.
 
+use std::path::PathBuf;
+
 use tlscope::capture::{
     CaptureError, CaptureFiles, PacketBatch, PacketFilter, PacketSource, Problem, Progress,
     Severity,
 };
 
-use super::config::ReadConfig;
 use super::progress::LateBar;
 
 /// Captures, through the filter; says on standard error what is wrong with them.
@@ -18,13 +19,17 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn open(config: &ReadConfig) -> Result<Self, CaptureError> {
-        let filter = config.filter.as_deref();
+    /// Shows progress only if `shows_progress`.
+    pub(super) fn open(
+        paths: &[PathBuf],
+        filter: Option<&str>,
+        shows_progress: bool,
+    ) -> Result<Self, CaptureError> {
         Ok(Self {
             filter: filter.map(PacketFilter::compile).transpose()?,
-            captures: CaptureFiles::open(&config.paths),
+            captures: CaptureFiles::open(paths),
             filtered: 0,
-            bar: LateBar::new(config.shows_progress),
+            bar: LateBar::new(shows_progress),
             incomplete: false,
         })
     }

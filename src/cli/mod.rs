@@ -10,10 +10,10 @@ use owo_colors::OwoColorize;
 use tlscope::capture::{Problem, Severity};
 
 mod args;
+mod check;
 mod config;
 mod failure;
 mod file;
-mod glob;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod host;
 mod input;
@@ -92,6 +92,7 @@ fn run(command: Command, matches: &ArgMatches) -> Result<ExitCode, Failure> {
         }
         #[cfg(all(feature = "live", target_os = "linux"))]
         Command::Interfaces => interfaces::list(),
+        Command::Check(args) => check::check(args),
         Command::Schema => print(|stdout| {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
             writeln!(stdout)

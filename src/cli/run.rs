@@ -17,7 +17,11 @@ use super::output::{Output, closed_pipe_is_success};
 
 /// Reads all captures and writes what was asked for.
 pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
-    let mut input = Input::open(&config)?;
+    let mut input = Input::open(
+        &config.paths,
+        config.filter.as_deref(),
+        config.shows_progress,
+    )?;
     let mut output = Output::open(&config.output, Output::metrics(&config.output)?)?;
     match report(&config, &mut input, &mut output) {
         Ok(()) => {}

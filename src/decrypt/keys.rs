@@ -1,7 +1,7 @@
 //! Secrets shared between those who find them and those who need them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::time::Timestamp;
 
@@ -24,11 +24,25 @@ struct View {
     turn: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     log: RwLock<KeyLog>,
-    has_secrets: AtomicBool,
+    /// The turn in which the first secret came.
+    first_turn: AtomicU64,
     is_growing: AtomicBool,
+}
+
+/// No secret has come.
+const NEVER: u64 = u64::MAX;
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            log: RwLock::default(),
+            first_turn: AtomicU64::new(NEVER),
+            is_growing: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Keys {
@@ -78,10 +92,11 @@ impl Keys {
         });
     }
 
-    /// Whether any secret was found yet.
+    /// Whether any secret has come by this view's turn.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
-        self.0.shared.has_secrets.load(Ordering::Acquire)
+        let first = self.0.shared.first_turn.load(Ordering::Acquire);
+        first != NEVER && first <= self.0.turn.load(Ordering::Relaxed)
     }
 
     /// A connection's secret, as far as it is there in this view's turn.
@@ -98,13 +113,13 @@ impl Keys {
 
     /// Notes that a connection ended; see [`KeyLog::retire`].
     pub fn retire(&self, random: &ClientRandom, at: Timestamp) {
-        self.change(|log| log.retire(random, at));
+        self.lock().retire(random, at);
     }
 
     /// Wipes secrets that are of no more use; see [`KeyLog::expire`].
     pub fn expire(&self, now: Timestamp) {
         if self.has_secrets() {
-            self.change(|log| log.expire(now));
+            self.lock().expire(now);
         }
     }
 
@@ -115,16 +130,19 @@ impl Keys {
         log.unwrap_or_else(PoisonError::into_inner).counts()
     }
 
-    fn change(&self, change: impl FnOnce(&mut KeyLog)) {
+    fn lock(&self) -> RwLockWriteGuard<'_, KeyLog> {
         let log = self.0.shared.log.write();
-        let mut log = log.unwrap_or_else(PoisonError::into_inner);
-        log.begin_turn(self.0.turn.load(Ordering::Relaxed));
+        log.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut KeyLog)) {
+        let mut log = self.lock();
+        let turn = self.0.turn.load(Ordering::Relaxed);
+        log.begin_turn(turn);
         change(&mut log);
-        let has_secrets = log.counts().secrets > 0;
-        self.0
-            .shared
-            .has_secrets
-            .store(has_secrets, Ordering::Release);
+        if log.counts().secrets > 0 {
+            self.0.shared.first_turn.fetch_min(turn, Ordering::AcqRel);
+        }
     }
 }
 
@@ -149,6 +167,17 @@ mod tests {
         assert!(sees(&worker, 1) && !sees(&worker, 2));
         worker.advance();
         assert!(sees(&worker, 2));
+    }
+
+    #[test]
+    fn a_view_has_no_secrets_before_the_turn_of_the_first() {
+        let reader = Keys::default();
+        let worker = reader.view();
+        reader.advance();
+        reader.absorb_all(line(1).as_bytes());
+        assert!(reader.has_secrets() && !worker.has_secrets());
+        worker.advance();
+        assert!(worker.has_secrets());
     }
 
     #[test]

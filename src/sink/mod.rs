@@ -1,6 +1,8 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
 #[cfg(feature = "cli")]
+pub mod check;
+#[cfg(feature = "cli")]
 pub mod csv;
 #[cfg(feature = "cli")]
 pub mod json;

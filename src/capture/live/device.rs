@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use pcap::{Active, Capture, Precision};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use super::PATIENCE;
 use super::queue::push;
@@ -107,17 +106,13 @@ impl Device for Interface {
         &self.name
     }
 
-    fn wait(&mut self, patience: Duration) -> bool {
+    fn wait(&mut self, patience: Duration) {
         let Some(capture) = &self.capture else {
-            return false;
+            return;
         };
         let mut waited_for = [PollFd::new(capture, PollFlags::IN)];
         let patience = Timespec::try_from(patience).ok();
-        match poll(&mut waited_for, patience.as_ref()) {
-            Ok(ready) => ready > 0,
-            // A signal: whoever waits looks whether it is to stop.
-            Err(error) => error != Errno::INTR,
-        }
+        let _ = poll(&mut waited_for, patience.as_ref()); // a signal ends it early: so be it
     }
 
     fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String> {
@@ -140,6 +135,14 @@ impl Device for Interface {
         };
         self.counted = (now.dropped, now.if_dropped);
         losses
+    }
+
+    fn is_up(&self) -> bool {
+        let path = format!("/sys/class/net/{}/flags", self.name);
+        let flags = std::fs::read_to_string(path).unwrap_or_default();
+        let digits = flags.trim().trim_start_matches("0x");
+        // `any` has no such file: it is as good as up.
+        u32::from_str_radix(digits, 16).map_or(true, |flags| flags & IFF_UP != 0)
     }
 
     fn close(&mut self) {
@@ -207,6 +210,9 @@ fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, Captur
     }
     Ok(capture)
 }
+
+/// The flag of an interface that somebody has set up (netdevice(7)).
+const IFF_UP: u32 = 1;
 
 fn clamped(number: impl TryInto<i32>) -> i32 {
     number.try_into().unwrap_or(i32::MAX)

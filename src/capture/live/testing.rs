@@ -50,11 +50,10 @@ impl Device for Scripted {
         &self.name
     }
 
-    fn wait(&mut self, _: Duration) -> bool {
+    fn wait(&mut self, _: Duration) {
         if self.script.is_empty() {
             std::thread::sleep(Duration::from_millis(1)); // as a wire does that is quiet
         }
-        !self.script.is_empty()
     }
 
     fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String> {
@@ -85,6 +84,10 @@ impl Device for Scripted {
 
     fn losses(&mut self) -> Losses {
         std::mem::take(&mut self.losses)
+    }
+
+    fn is_up(&self) -> bool {
+        true
     }
 
     fn close(&mut self) {}

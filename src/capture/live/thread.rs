@@ -16,8 +16,8 @@ pub(super) trait Device: Send {
     /// The interface's name.
     fn name(&self) -> &Arc<str>;
 
-    /// Waits for packets, but not for longer than `patience`; whether it is worth a look.
-    fn wait(&mut self, patience: Duration) -> bool;
+    /// Waits for packets, but not for longer than `patience`.
+    fn wait(&mut self, patience: Duration);
 
     /// Appends at most `count` packets to `batch`, without waiting; how many were taken, which
     /// can be more than were appended. Their numbers and interfaces are for the caller to say.
@@ -25,6 +25,9 @@ pub(super) trait Device: Send {
 
     /// Packets lost since the last call.
     fn losses(&mut self) -> Losses;
+
+    /// Whether the interface is up: one that is down is silent, and may come up again.
+    fn is_up(&self) -> bool;
 
     /// Lets go of the interface.
     fn close(&mut self);
@@ -71,6 +74,7 @@ impl<D: Device> CaptureThread<D> {
             batch: PacketBatch::default(),
             largest: LARGE,
             next_census: Instant::now() + CENSUS,
+            is_up: true,
             warnings: Warnings::default(),
         };
         loop {
@@ -89,9 +93,10 @@ impl<D: Device> CaptureThread<D> {
 
     /// Waits for packets and takes all that there are, for a while; false if nobody wants them.
     fn round(&mut self, state: &mut State) -> Result<bool, String> {
-        let is_worth_a_look = self.device.wait(PATIENCE);
+        self.device.wait(PATIENCE);
         let until = Instant::now() + PATIENCE;
-        while is_worth_a_look && Instant::now() < until {
+        // At least one look, whatever came of the waiting: libpcap notices by it that an interface is gone.
+        loop {
             let room = BATCH_BYTES.saturating_sub(state.batch.data.len()) / state.largest;
             let room = room.min(BATCH_PACKETS - state.batch.packets.len());
             let room = room.clamp(1, CHUNK);
@@ -101,7 +106,7 @@ impl<D: Device> CaptureThread<D> {
             if is_full && self.hand_over(state) == Fate::Unwanted {
                 return Ok(false);
             }
-            if taken == 0 {
+            if taken == 0 || Instant::now() >= until {
                 break;
             }
         }
@@ -109,6 +114,7 @@ impl<D: Device> CaptureThread<D> {
         if Instant::now() >= state.next_census {
             state.next_census = Instant::now() + CENSUS;
             self.count_losses(state);
+            self.look_whether_up(state);
         }
         Ok(fate != Fate::Unwanted)
     }
@@ -150,6 +156,16 @@ impl<D: Device> CaptureThread<D> {
         }
     }
 
+    fn look_whether_up(&self, state: &mut State) {
+        let is_up = self.device.is_up();
+        if is_up != state.is_up {
+            state.is_up = is_up;
+            self.meter.set_up(is_up);
+            let now = if is_up { "up again" } else { "down" };
+            self.say(format!("`{}` is {now}", self.device.name()));
+        }
+    }
+
     /// Waits for the interface to come back; false if the program ends before.
     fn mend(&mut self, state: &mut State, reason: &str) -> bool {
         self.hand_over(state);
@@ -164,6 +180,7 @@ impl<D: Device> CaptureThread<D> {
         while !self.sleep(self.retry) {
             if self.device.reopen().is_ok() {
                 self.meter.set_up(true);
+                state.is_up = true;
                 let seconds = gone.elapsed().as_secs();
                 self.say(format!("`{name}` is back: it was away for {seconds} s"));
                 return true;
@@ -195,5 +212,6 @@ struct State {
     /// Bytes of the largest packet so far.
     largest: usize,
     next_census: Instant,
+    is_up: bool,
     warnings: Warnings,
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod check;
 mod common;
+mod input;
 mod judgement;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod live;
@@ -12,7 +14,9 @@ mod metrics;
 mod print;
 mod read;
 
+pub(super) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(super) use common::{CommonArgs, Format};
+pub(super) use input::InputArgs;
 pub(super) use judgement::{At, JudgementArgs};
 #[cfg(all(feature = "live", target_os = "linux"))]
 pub(super) use live::LiveArgs;
@@ -22,6 +26,7 @@ pub(super) use metrics::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtoco
 pub(super) use print::Asset;
 pub(super) use read::ReadArgs;
 
+use check::CHECK_EXAMPLES;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use live::LIVE_EXAMPLES;
 use print::PRINT_EXAMPLES;
@@ -67,6 +72,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  All went well, whatever the handshakes did; also if whoever read the output
      closed it.
+  1  `check`: an assertion of severity error does not hold.
   2  An error: bad usage, or input that could not be read; what could be read is
      reported first.";
 
@@ -94,6 +100,15 @@ pub(in crate::cli) enum Command {
     /// With their state and addresses; and for those that cannot be opened, why not.
     #[cfg(all(feature = "live", target_os = "linux"))]
     Interfaces,
+
+    /// Check captures against a policy, for CI
+    ///
+    /// Judges every handshake by a policy, and says which ones break it, where they
+    /// are and what was wanted. What cannot be judged, as certificates that TLS 1.3
+    /// encrypts, is counted and said, not passed over. A capture without any handshake
+    /// fails the check.
+    #[command(after_long_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
 
     /// Print the JSON Schema of `read --format json`
     Schema,

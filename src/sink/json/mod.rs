@@ -197,6 +197,11 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 }
 
+/// The line of one handshake as a value; `null` if it cannot be one, which no event is known to be.
+pub(crate) fn handshake_value(event: &Handshake) -> serde_json::Value {
+    serde_json::to_value(Line::Handshake(&event.into())).unwrap_or_default()
+}
+
 #[cfg(test)]
 pub(crate) fn lines_of(events: &[Handshake]) -> Vec<serde_json::Value> {
     let mut output = Vec::new();

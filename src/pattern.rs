@@ -1,11 +1,22 @@
-//! Patterns for server names.
+//! What people write for names: patterns, and words with a letter wrong.
 
 /// A pattern in which `*` stands for any characters and `?` for one; upper and lower case are the same.
+///
+/// # Example
+///
+/// ```
+/// use tlscope::pattern::Glob;
+///
+/// assert!(Glob::new("*.example.org").matches("API.example.org"));
+/// assert!(!Glob::new("*.example.org").matches("example.org"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Glob(Vec<char>);
+pub struct Glob(Vec<char>);
 
 impl Glob {
-    pub(super) fn new(pattern: &str) -> Self {
+    /// Takes any text: what is neither `*` nor `?` stands for itself.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
         Self(pattern.chars().map(|c| c.to_ascii_lowercase()).collect())
     }
 
@@ -13,7 +24,8 @@ impl Glob {
     ///
     /// Takes at most pattern times name steps: the last `*` alone is tried again,
     /// for what an earlier one could take, the last can.
-    pub(super) fn matches(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().map(|c| c.to_ascii_lowercase()).collect();
         let (mut at, mut next) = (0, 0); // in the name, in the pattern
         let mut retry = None; // after the last `*`: where in the name it ends, and what follows it
@@ -38,6 +50,40 @@ impl Glob {
             }
         }
     }
+}
+
+/// The word that was probably meant, if one is near: a letter in four may be wrong, and one.
+///
+/// # Example
+///
+/// ```
+/// use tlscope::pattern::nearest;
+///
+/// assert_eq!(nearest("near_expiry", &["near-expiry", "format"]), Some("near-expiry"));
+/// assert_eq!(nearest("colour", &["near-expiry", "format"]), None);
+/// ```
+#[must_use]
+pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distances = known.iter().map(|known| (distance(written, known), *known));
+    let (distance, known) = distances.min()?;
+    (distance <= 1 + known.len() / 4).then_some(known)
+}
+
+/// How many characters to insert, remove or replace (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        row[0] = left;
+        for (to, above) in b.chars().zip(row.iter_mut().skip(1)) {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = *above;
+            left = replaced.min(left + 1).min(*above + 1);
+            *above = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -83,5 +129,18 @@ mod tests {
     #[test]
     fn many_stars_take_no_exponential_time() {
         assert!(!matches(&("*a".repeat(50) + "b"), &"a".repeat(5_000)));
+    }
+
+    #[test]
+    fn distance_counts_single_changes() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("kitten", "sitting", 3),
+            ("", "ab", 2),
+            ("ab", "", 2),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
     }
 }

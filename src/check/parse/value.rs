@@ -1,0 +1,225 @@
+//! Values of a policy file, each with the place where it is.
+
+use std::fmt;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::pattern::nearest;
+
+/// Why a policy cannot be used: what is wrong, and on which line.
+///
+/// Prints as one lower-case clause with the place, as in ``unknown key `min-vesion`: tlscope.toml:3``.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    message: String,
+    place: String,
+    hint: Option<String>,
+}
+
+impl PolicyError {
+    /// What to try, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
+        let hint = Some(hint.into());
+        Self { hint, ..self }
+    }
+
+    pub(super) fn suggesting(self, meant: Option<&str>) -> Self {
+        match meant {
+            Some(meant) => self.with_hint(format!("did you mean `{meant}`?")),
+            None => self,
+        }
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.message, self.place)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+type Result<T> = std::result::Result<T, PolicyError>;
+
+/// A policy file, and where in it something is.
+#[derive(Clone, Copy)]
+pub(super) struct File<'a> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+impl<'a> File<'a> {
+    /// The line of a place, counted from 1.
+    pub(super) fn line(self, at: usize) -> usize {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        before.matches('\n').count() + 1
+    }
+
+    pub(super) fn error(self, message: impl Into<String>, at: Range<usize>) -> PolicyError {
+        PolicyError {
+            message: message.into(),
+            place: format!("{}:{}", self.name, self.line(at.start)),
+            hint: None,
+        }
+    }
+
+    /// The entries of a table, in the order of the file.
+    pub(super) fn entries(self, table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
+        let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<_>)| {
+            let text: &std::borrow::Cow<'a, str> = key.get_ref();
+            Entry {
+                file: self,
+                key: text.as_ref(),
+                at: key.span(),
+                value,
+            }
+        };
+        let mut entries: Vec<_> = table.iter().map(entry).collect();
+        entries.sort_by_key(|entry| entry.at.start);
+        entries
+    }
+}
+
+/// A key and its value.
+#[derive(Clone)]
+pub(super) struct Entry<'a> {
+    file: File<'a>,
+    pub(super) key: &'a str,
+    pub(super) at: Range<usize>,
+    pub(super) value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn line(&self) -> usize {
+        self.file.line(self.at.start)
+    }
+
+    /// The key is none of those `known` here.
+    pub(super) fn unknown_key(&self, known: &[&str]) -> PolicyError {
+        let message = format!("unknown key `{}`", self.key);
+        let error = self.file.error(message, self.at.clone());
+        error.suggesting(nearest(self.key, known))
+    }
+
+    /// The value is not what the key takes.
+    pub(super) fn takes(&self, what: &str) -> PolicyError {
+        self.invalid(format!("`{}` takes {what}", self.key))
+    }
+
+    pub(super) fn invalid(&self, message: String) -> PolicyError {
+        self.file.error(message, self.value.span())
+    }
+
+    pub(super) fn table(&self) -> Option<Vec<Self>> {
+        let table = self.value.get_ref().as_table()?;
+        Some(self.file.entries(table))
+    }
+
+    /// The tables of a list of tables, or the one table, each with its place.
+    pub(super) fn tables(&self) -> Option<Vec<(Range<usize>, Vec<Self>)>> {
+        match self.value.get_ref() {
+            DeValue::Array(array) => array
+                .iter()
+                .map(|item| {
+                    let table = item.get_ref().as_table()?;
+                    Some((item.span(), self.file.entries(table)))
+                })
+                .collect(),
+            _ => Some(vec![(self.value.span(), self.table()?)]),
+        }
+    }
+
+    pub(super) fn string(&self) -> Option<&'a str> {
+        self.value.get_ref().as_str()
+    }
+
+    /// A string or a list of strings, not empty, each with its place.
+    pub(super) fn strings(&self, what: &str) -> Result<Vec<(String, Range<usize>)>> {
+        let items: Option<Vec<_>> = match self.value.get_ref() {
+            DeValue::String(text) => Some(vec![(text.to_string(), self.value.span())]),
+            DeValue::Array(array) => array
+                .iter()
+                .map(|item| Some((item.get_ref().as_str()?.to_owned(), item.span())))
+                .collect(),
+            _ => None,
+        };
+        items
+            .filter(|items| !items.is_empty())
+            .ok_or_else(|| self.takes(&format!("{what}, or a list of them")))
+    }
+
+    pub(super) fn boolean(&self) -> Result<bool> {
+        match self.value.get_ref() {
+            DeValue::Boolean(truth) => Ok(*truth),
+            _ => Err(self.takes("`true` or `false`")),
+        }
+    }
+
+    /// A number that is not negative.
+    pub(super) fn number(&self, what: &str) -> Result<f64> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+            .ok_or_else(|| self.takes(what))
+    }
+
+    /// A whole number from 0 to `most`.
+    pub(super) fn whole(&self, most: u64, what: &str) -> Result<u64> {
+        integer(self.value.get_ref())
+            .filter(|number| *number <= most)
+            .ok_or_else(|| self.takes(what))
+    }
+
+    /// One of `words`.
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
+        let text = self.string().ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.takes(&format!("one of `{}`", known.join("`, `")))
+        })?;
+        self.word_of(text, self.value.span(), words)
+    }
+
+    /// `text`, written at `at` in this value, as one of `words`.
+    pub(super) fn word_of<T: Copy>(
+        &self,
+        text: &str,
+        at: Range<usize>,
+        words: &[(&str, T)],
+    ) -> Result<T> {
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(*value);
+        }
+        /// More would fill the terminal.
+        const LISTED: usize = 8;
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let message = format!("invalid value `{text}` for `{}`", self.key);
+        let error = self.file.error(message, at);
+        Err(if known.len() <= LISTED {
+            error.with_hint(format!("one of `{}`", known.join("`, `")))
+        } else {
+            error.suggesting(nearest(text, &known))
+        })
+    }
+
+    pub(super) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
+        self.file.error(message, at)
+    }
+}
+
+pub(super) fn integer(value: &DeValue<'_>) -> Option<u64> {
+    match value {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,328 @@
+//! Events against a stored baseline: what should happen again on each run.
+//!
+//! A baseline is a file of JSON lines, one handshake a line, as `read --format
+//! json` writes them. What differs from run to run, or from one release to the next, is
+//! masked on both sides; GREASE values count as equal. The order of the
+//! lines does not matter: handshakes that overlap end in any order.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::facts::{Facts, facts, masked};
+use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Verdict};
+use crate::event::Handshake;
+use crate::sink::json::handshake_value;
+
+/// Handshakes in a baseline, and differences kept: more than anyone reads, and at most some hundred megabytes.
+pub const MAX_BASELINE: usize = 100_000;
+
+/// A baseline that is compared with the handshakes of a run, or made from them.
+#[derive(Debug, Default)]
+pub struct Baseline {
+    /// What is expected and did not come yet, in the order of the file.
+    expected: Vec<Option<Facts>>,
+    /// Where in `expected` equal facts are.
+    places: HashMap<Facts, VecDeque<usize>>,
+    unexpected: Vec<(Facts, Location)>,
+    handshakes: u64,
+    different: u64,
+}
+
+/// Why a baseline cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BaselineError {
+    /// This line, counted from 1, is no JSON object.
+    NotJson(usize),
+    /// It has more than [`MAX_BASELINE`] handshakes.
+    TooLong,
+}
+
+impl fmt::Display for BaselineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJson(line) => write!(f, "line {line} is no JSON object"),
+            Self::TooLong => write!(f, "more than {MAX_BASELINE} handshakes"),
+        }
+    }
+}
+
+impl std::error::Error for BaselineError {}
+
+impl Baseline {
+    /// Reads a baseline; lines that are no handshakes are passed over.
+    ///
+    /// # Errors
+    ///
+    /// When a line is no JSON object, or there are too many.
+    pub fn parse(text: &str) -> Result<Self, BaselineError> {
+        let mut baseline = Self::default();
+        for (index, line) in text.lines().enumerate() {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let value: Map<String, Value> =
+                serde_json::from_str(line).map_err(|_| BaselineError::NotJson(index + 1))?;
+            if value.get("type").is_some_and(|kind| kind != "handshake") {
+                continue;
+            }
+            if baseline.expected.len() == MAX_BASELINE {
+                return Err(BaselineError::TooLong);
+            }
+            let facts = facts(&masked(Value::Object(value)));
+            let place = baseline.expected.len();
+            let places = baseline.places.entry(facts.clone()).or_default();
+            places.push_back(place);
+            baseline.expected.push(Some(facts));
+        }
+        Ok(baseline)
+    }
+
+    /// A handshake as a baseline has it: one line of JSON, without its end.
+    #[must_use]
+    pub fn line(event: &Handshake) -> String {
+        masked(handshake_value(event)).to_string()
+    }
+
+    /// Compares one handshake.
+    pub fn handshake(&mut self, event: &Handshake) {
+        self.handshakes += 1;
+        let facts = facts(&masked(handshake_value(event)));
+        if let Some(place) = self.places.get_mut(&facts).and_then(VecDeque::pop_front) {
+            if let Some(expected) = self.expected.get_mut(place) {
+                *expected = None;
+            }
+            return;
+        }
+        self.different += 1;
+        if self.unexpected.len() < MAX_BASELINE {
+            self.unexpected.push((facts, Location::from(event)));
+        }
+    }
+
+    /// What became of it; `name` is what the report calls the baseline.
+    #[must_use]
+    pub fn finish(self, name: &str) -> CheckResult {
+        let mut missing = Missing::new(self.expected.into_iter().flatten());
+        let mut offenders = Vec::new();
+        let mut broken = self.different;
+        for (facts, location) in self.unexpected {
+            let why = match missing.take_like(&facts) {
+                Some(expected) => changes(&expected, &facts),
+                None => format!("not in the baseline: {}", identity(&facts)),
+            };
+            if offenders.len() < MAX_OFFENDERS {
+                let handshake = Some(location);
+                offenders.push(Offender { handshake, why });
+            }
+        }
+        for facts in missing.rest() {
+            broken += 1;
+            if offenders.len() < MAX_OFFENDERS {
+                let why = format!("only in the baseline: {}", identity(&facts));
+                offenders.push(Offender {
+                    handshake: None,
+                    why,
+                });
+            }
+        }
+        let verdict = if broken == 0 {
+            Verdict::Held
+        } else {
+            Verdict::Error
+        };
+        let found = match broken {
+            0 => format!("{} as in the baseline", self.handshakes),
+            1 => "1 difference".to_owned(),
+            _ => format!("{broken} differences"),
+        };
+        CheckResult {
+            id: "expect",
+            name: format!("as in {name}"),
+            line: 0,
+            severity: Severity::Error,
+            verdict,
+            wanted: "the handshakes of the baseline".to_owned(),
+            found,
+            judged: self.handshakes,
+            broken,
+            not_judged: BTreeMap::new(),
+            offenders,
+        }
+    }
+}
+
+/// What the baseline has and the run has not, to be found by who talks to whom.
+struct Missing {
+    facts: Vec<Option<Facts>>,
+    by_identity: HashMap<String, VecDeque<usize>>,
+}
+
+impl Missing {
+    fn new(missing: impl Iterator<Item = Facts>) -> Self {
+        let mut by_identity: HashMap<String, VecDeque<usize>> = HashMap::new();
+        let mut all = Vec::new();
+        for (place, facts) in missing.enumerate() {
+            by_identity
+                .entry(identity(&facts))
+                .or_default()
+                .push_back(place);
+            all.push(Some(facts));
+        }
+        Self {
+            facts: all,
+            by_identity,
+        }
+    }
+
+    /// One with the same client, server and name: probably the same handshake, changed.
+    fn take_like(&mut self, facts: &Facts) -> Option<Facts> {
+        let place = self.by_identity.get_mut(&identity(facts))?.pop_front()?;
+        self.facts.get_mut(place)?.take()
+    }
+
+    fn rest(self) -> impl Iterator<Item = Facts> {
+        self.facts.into_iter().flatten()
+    }
+}
+
+/// Who talks to whom.
+fn identity(facts: &Facts) -> String {
+    let fact = |path: &str| {
+        let value = facts.get(path).map_or("?", String::as_str);
+        value.trim_matches('"')
+    };
+    format!(
+        "{} to {} ({}:{})",
+        fact("client.address"),
+        fact("tls.server_name"),
+        fact("server.address"),
+        fact("server.port")
+    )
+}
+
+/// Paths that differ, and how.
+fn changes(expected: &Facts, facts: &Facts) -> String {
+    /// A clause for people.
+    const SHOWN: usize = 4;
+    let paths: std::collections::BTreeSet<_> = expected.keys().chain(facts.keys()).collect();
+    let absent = "nothing".to_owned();
+    let mut differing = paths
+        .into_iter()
+        .filter(|path| expected.get(*path) != facts.get(*path))
+        .map(|path| {
+            let was = expected.get(path).unwrap_or(&absent);
+            let is = facts.get(path).unwrap_or(&absent);
+            format!("{path} is {is}, was {was}")
+        });
+    let mut shown: Vec<_> = differing.by_ref().take(SHOWN).collect();
+    let more = differing.count();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    shown.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::test_events::{self, START, completed, refused_by_the_client};
+    use crate::time::Timestamp;
+    use crate::tls::{CipherSuite, ProtocolVersion};
+
+    fn compared(expected: &[Handshake], seen: &[Handshake]) -> CheckResult {
+        let lines: Vec<_> = expected.iter().map(Baseline::line).collect();
+        let mut baseline = Baseline::parse(&lines.join("\n")).unwrap();
+        seen.iter().for_each(|event| baseline.handshake(event));
+        baseline.finish("expected.jsonl")
+    }
+
+    #[test]
+    fn the_same_handshakes_in_any_order_are_as_expected() {
+        let events = test_events::all();
+        let mut shuffled = events.clone();
+        shuffled.rotate_left(2);
+        let result = compared(&events, &shuffled);
+        assert_eq!(result.verdict, Verdict::Held, "{result:?}");
+    }
+
+    #[test]
+    fn what_changes_from_run_to_run_does_not_count() {
+        let event = refused_by_the_client();
+        let mut again = event.clone();
+        again.time = Timestamp::from_seconds(1_800_000_000);
+        again.judged_at = again.time;
+        again.source = "other.pcap".into();
+        again.flow_id = 1;
+        again.client.port = 1;
+        again.timing.server_hello = None;
+        again.alerts[0].time = START;
+        again.capture.first_packet = 99;
+        again.validation[0].detail = "expires in 1 day".into();
+        let greasy = |grease| {
+            let mut event = event.clone();
+            let offered = event.tls.offered_cipher_suites.as_mut().unwrap();
+            offered.insert(0, CipherSuite(grease));
+            event
+        };
+        assert_eq!(
+            compared(std::slice::from_ref(&event), &[again]).verdict,
+            Verdict::Held
+        );
+        assert_eq!(
+            compared(&[greasy(0x1a1a)], &[greasy(0x2a2a)]).verdict,
+            Verdict::Held
+        );
+        assert_eq!(
+            compared(&[greasy(0x1a1a)], std::slice::from_ref(&event)).verdict,
+            Verdict::Error
+        );
+    }
+
+    #[test]
+    fn a_change_is_told_by_its_path() {
+        let event = refused_by_the_client();
+        let mut changed = event.clone();
+        changed.tls.version = Some(ProtocolVersion::TLSv1_3);
+        let result = compared(&[event], &[changed]);
+        let expected =
+            "tls.version is \"TLS 1.3\", was \"TLS 1.2\"; tls.version_code is 772, was 771";
+        assert_eq!(result.offenders[0].why, expected);
+        assert_eq!(result.broken, 1);
+    }
+
+    #[test]
+    fn more_and_fewer_handshakes_are_told() {
+        let (one, other) = (refused_by_the_client(), completed());
+        let more = compared(std::slice::from_ref(&one), &[one.clone(), one.clone()]);
+        assert!(
+            more.offenders[0]
+                .why
+                .starts_with("not in the baseline: 10.0.0.1 to example.org")
+        );
+        let fewer = compared(&[one.clone(), other], &[one]);
+        assert!(fewer.offenders[0].why.starts_with("only in the baseline: "));
+        assert_eq!(fewer.offenders[0].handshake, None);
+    }
+
+    #[test]
+    fn the_output_of_read_will_do_as_a_baseline() {
+        let event = refused_by_the_client();
+        let lines = crate::sink::json::lines_of(std::slice::from_ref(&event));
+        let text: Vec<_> = lines.iter().map(Value::to_string).collect();
+        let mut baseline = Baseline::parse(&text.join("\n\n")).unwrap();
+        baseline.handshake(&event);
+        assert_eq!(baseline.finish("x").verdict, Verdict::Held);
+    }
+
+    #[test]
+    fn a_line_that_is_no_object_is_refused() {
+        assert_eq!(
+            Baseline::parse("{}\n[]").unwrap_err(),
+            BaselineError::NotJson(2)
+        );
+        assert_eq!(Baseline::parse("{").unwrap_err(), BaselineError::NotJson(1));
+    }
+}

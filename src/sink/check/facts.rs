@@ -1,0 +1,153 @@
+//! What is compared of a handshake, and what is not.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::tls::is_grease;
+
+/// What is compared of a handshake: each value by its path, as JSON.
+pub(super) type Facts = BTreeMap<String, String>;
+
+/// Without what is masked, and without what is `null`.
+pub(super) fn masked(value: Value) -> Value {
+    mask(value, "").unwrap_or(Value::Null)
+}
+
+fn mask(value: Value, path: &str) -> Option<Value> {
+    if MASKED.contains(&path) {
+        return None;
+    }
+    match value {
+        Value::Null => None,
+        Value::Object(object) => {
+            let item = |(key, value): (String, Value)| {
+                let path = match path {
+                    "" => key.clone(),
+                    _ => format!("{path}.{key}"),
+                };
+                Some((key, mask(value, &path)?))
+            };
+            Some(Value::Object(object.into_iter().filter_map(item).collect()))
+        }
+        Value::Array(items) => {
+            let path = format!("{path}[]");
+            let items = items.into_iter().filter_map(|item| mask(item, &path));
+            Some(Value::Array(items.collect()))
+        }
+        Value::Number(number) if is_code_point(path) => {
+            let code = number.as_u64().and_then(|code| u16::try_from(code).ok());
+            Some(match code {
+                Some(code) if is_grease(code) => Value::from("GREASE"),
+                _ => Value::Number(number),
+            })
+        }
+        value => Some(value),
+    }
+}
+
+/// Whether a path is that of a number in a list that clients put GREASE into (RFC 8701).
+fn is_code_point(path: &str) -> bool {
+    path.starts_with("tls.") && path.ends_with("[]")
+}
+
+/// The values with their paths; a list of plain values is one value.
+pub(super) fn facts(value: &Value) -> Facts {
+    let mut facts = Facts::new();
+    collect(value, String::new(), &mut facts);
+    facts
+}
+
+fn collect(value: &Value, path: String, facts: &mut Facts) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let path = match path.as_str() {
+                    "" => key.clone(),
+                    path => format!("{path}.{key}"),
+                };
+                collect(value, path, facts);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (index, value) in items.iter().enumerate() {
+                collect(value, format!("{path}[{index}]"), facts);
+            }
+        }
+        plain => {
+            facts.insert(path, plain.to_string());
+        }
+    }
+}
+
+/// What is left out of a baseline and of the comparison: keys by their path, with `[]` for each item of a list.
+const MASKED: &[&str] = &[
+    // When and where.
+    "time",
+    "source",
+    "flow_id",
+    "community_id",
+    "client.port",
+    "alerts[].time",
+    "timing_ms",
+    "capture.first_packet",
+    "capture.last_packet",
+    // Some clients shuffle their extensions.
+    "fingerprint.ja3",
+    // Certificates made anew for each run.
+    "server_certificates[].serial",
+    "server_certificates[].not_before",
+    "server_certificates[].not_after",
+    "server_certificates[].days_until_expiry",
+    "server_certificates[].sha256",
+    "client_certificates[].serial",
+    "client_certificates[].not_before",
+    "client_certificates[].not_after",
+    "client_certificates[].days_until_expiry",
+    "client_certificates[].sha256",
+    // Words for people, and how sure an inference is.
+    "error.message",
+    "validation[].detail",
+    "confidence",
+    "inference",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn masks_name_keys_that_events_have() {
+        let lines = crate::sink::json::lines_of(&crate::sink::test_events::all());
+        for path in MASKED {
+            let path = path.replace("client_certificates", "server_certificates"); // of one kind
+            let pointer = format!("/{}", path.replace("[]", "/0").replace('.', "/"));
+            let is_there = lines.iter().any(|line| line.pointer(&pointer).is_some());
+            assert!(is_there, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_masked_or_null_is_gone_and_grease_is_called_that() {
+        let event = json!({
+            "time": "now", "client": {"address": "::1", "port": 1}, "alerts": [{"time": "now", "code": 48}],
+            "tls": {"alpn": null, "offered_groups": [0x1a1a, 29]},
+        });
+        let expected = json!({
+            "client": {"address": "::1"}, "alerts": [{"code": 48}], "tls": {"offered_groups": ["GREASE", 29]},
+        });
+        assert_eq!(masked(event), expected);
+    }
+
+    #[test]
+    fn values_have_paths() {
+        let facts = facts(&json!({"a": {"b": [1, 2]}, "c": [{"d": "x"}], "e": []}));
+        let said: Vec<_> = facts
+            .iter()
+            .map(|(path, value)| format!("{path}={value}"))
+            .collect();
+        assert_eq!(said, ["a.b=[1,2]", "c[0].d=\"x\"", "e=[]"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! Workflow commands of GitHub Actions: an annotation for each assertion that does not hold.
+//!
+//! An annotation is put at the assertion's line in the policy file, where it has one.
+
+use std::io::{self, Write};
+
+use super::{closing, offence, omitted};
+use crate::check::{CheckResult, Report};
+use crate::sink::text::printable;
+
+pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    for result in report.complaints() {
+        let command = result.verdict.as_str(); // `warning` and `error`, as here
+        let place = match result.line {
+            0 => String::new(),
+            line => format!("file={},line={line},", property(&report.policy)),
+        };
+        let title = property(&format!("tlscope check: {}", result.name));
+        let message = data(&message(result));
+        writeln!(output, "::{command} {place}title={title}::{message}")?;
+    }
+    writeln!(output, "{}", closing(report))
+}
+
+fn message(result: &CheckResult) -> String {
+    let mut lines = vec![
+        format!("wanted: {}", printable(&result.wanted)),
+        format!("found: {}", printable(&result.found)),
+    ];
+    lines.extend(result.offenders.iter().map(offence));
+    lines.extend(omitted(result));
+    lines.join("\n")
+}
+
+/// What a command's message may hold, in GitHub's encoding.
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// What a property may hold besides.
+fn property(text: &str) -> String {
+    data(&printable(text))
+        .replace(':', "%3A")
+        .replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ReportFormat, example, written};
+
+    #[test]
+    fn each_annotation_is_one_line_whatever_names_hold() {
+        let text = written(&example(), ReportFormat::Github);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 5, "two errors, two warnings, the end");
+        let start = "::error file=folder/tlscope.toml,line=3,title=tlscope check%3A all is <well> & \"good\"::wanted: no failure%0Afound: ";
+        assert!(lines[0].starts_with(start), "{}", lines[0]);
+        assert!(
+            lines[0].contains("%250A::error::"),
+            "a name cannot end the line"
+        );
+        assert!(lines[2].starts_with("::warning "));
+        assert!(lines[4].starts_with("check failed: "));
+    }
+}

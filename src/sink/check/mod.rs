@@ -1,0 +1,154 @@
+//! What a check came to, for people and for the programs that run builds: one file for each format.
+
+mod baseline;
+mod facts;
+mod github;
+mod json;
+mod junit;
+mod sarif;
+mod text;
+mod xml;
+
+use std::io::{self, Write};
+
+pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
+
+use super::Look;
+use super::text::printable;
+use crate::check::{CheckResult, Location, Offender, Report};
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReportFormat {
+    /// For people.
+    Text,
+    /// One object.
+    Json,
+    /// JUnit XML, as Jenkins, GitLab and others read it: a test case for each assertion.
+    Junit,
+    /// SARIF 2.1.0: a result for each handshake that speaks against an assertion.
+    Sarif,
+    /// Workflow commands of GitHub Actions, which show as annotations.
+    Github,
+}
+
+/// Writes `report` in `format`; `look` is for text only.
+///
+/// # Errors
+///
+/// When `output` cannot be written.
+pub fn write_report(
+    report: &Report,
+    format: ReportFormat,
+    look: Look,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    match format {
+        ReportFormat::Text => text::write(report, look, output),
+        ReportFormat::Json => json::write(report, output),
+        ReportFormat::Junit => junit::write(report, output),
+        ReportFormat::Sarif => sarif::write(report, output),
+        ReportFormat::Github => github::write(report, output),
+    }
+}
+
+/// `capture.pcap, packets 12-31: 10.0.0.1:51234 to example.org (10.0.0.2:443)`.
+fn place(location: &Location) -> String {
+    let packets = match (location.first_packet, location.last_packet) {
+        (first, last) if first == last => format!("packet {first}"),
+        (first, last) => format!("packets {first}-{last}"),
+    };
+    let server = match &location.server_name {
+        Some(name) => format!("{} ({})", printable(name), location.server),
+        None => location.server.to_string(),
+    };
+    let source = printable(&location.source);
+    format!("{source}, {packets}: {} to {server}", location.client)
+}
+
+/// An offender in one line.
+fn offence(offender: &Offender) -> String {
+    let why = printable(&offender.why);
+    match &offender.handshake {
+        Some(location) => format!("{}: {why}", place(location)),
+        None => why.into_owned(),
+    }
+}
+
+/// The offenders that are not listed.
+fn omitted(result: &CheckResult) -> Option<String> {
+    let omitted = result.offenders_omitted();
+    let some = !result.offenders.is_empty() && omitted > 0;
+    some.then(|| format!("and {omitted} more"))
+}
+
+/// `tlscope.toml:12`; nothing for what is in no file.
+fn policy_line(report: &Report, result: &CheckResult) -> Option<String> {
+    (result.line > 0).then(|| format!("{}:{}", report.policy, result.line))
+}
+
+/// `check failed: 2 errors, 1 warning; 6 of 10 assertions held, 1 not judged, on 16 handshakes`.
+fn closing(report: &Report) -> String {
+    use crate::check::Verdict::{Error, Held, NotJudged, Warning};
+    let many = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    let passed = if report.has_passed() {
+        "passed"
+    } else {
+        "failed"
+    };
+    format!(
+        "check {passed}: {}, {}; {} of {} held, {} not judged, on {}",
+        many(report.count(Error), "error"),
+        many(report.count(Warning), "warning"),
+        report.count(Held),
+        many(report.results.len(), "assertion"),
+        report.count(NotJudged),
+        many(
+            usize::try_from(report.handshakes).unwrap_or(usize::MAX),
+            "handshake"
+        ),
+    )
+}
+
+#[cfg(test)]
+fn written(report: &Report, format: ReportFormat) -> String {
+    let mut output = Vec::new();
+    write_report(report, format, Look::default(), &mut output).unwrap();
+    String::from_utf8(output).unwrap()
+}
+
+/// A report with an error, a warning, something that was not judged and something that held.
+#[cfg(test)]
+fn example() -> Report {
+    use super::test_events::{barely_seen, completed, refused_by_the_client};
+    use crate::check::{Context, Evaluation, Policy};
+    let policy = "[[rule]]
+name = 'all is <well> & \"good\"'
+max-failures = 0
+min-version = 'TLS 1.3'
+[[rule]]
+severity = 'warning'
+require-server-name = true
+unknown = 'ignore'
+[[rule]]
+where = { port = 8443 }
+no-gaps = true
+[[rule]]
+max-handshakes = 100";
+    let policy = Policy::parse(policy, "folder/tlscope.toml").unwrap();
+    let mut evaluation = Evaluation::new(policy, Context::default());
+    let mut hostile = refused_by_the_client();
+    hostile.tls.server_name = Some("a\u{1b}[31m]]>%0A::error::\u{0}".to_owned());
+    let mut nameless = refused_by_the_client();
+    nameless.tls.server_name = None;
+    nameless.source = "/tmp/a b.pcap".into();
+    for event in [hostile, nameless, completed(), barely_seen()] {
+        evaluation.handshake(&event);
+    }
+    let mut report = evaluation.finish(&crate::stats::Stats::default());
+    report.captures = vec!["capture.pcapng".to_owned()];
+    report
+}

@@ -1,0 +1,170 @@
+//! SARIF 2.1.0 (OASIS): a result for each handshake that speaks against an assertion.
+//!
+//! The artifact is the capture; which packets is a logical location, since a region
+//! would have to be in lines or bytes. What no handshake stands for is at the policy's line.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::{offence, place};
+use crate::check::{CheckResult, Offender, Report};
+use crate::sink::text::printable;
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
+    let complaints = report.complaints();
+    let results: Vec<_> = complaints.flat_map(|one| results(report, one)).collect();
+    let document = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "tlscope",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": report.results.iter().map(|one| rule(report, one)).collect::<Vec<_>>(),
+            }},
+            "invocations": [{"executionSuccessful": report.is_complete}],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    });
+    serde_json::to_writer_pretty(&mut *output, &document)?;
+    writeln!(output)
+}
+
+/// The assertion's key; with the line of the policy where several rules have it.
+fn rule_id(report: &Report, result: &CheckResult) -> String {
+    let same = report.results.iter().filter(|one| one.id == result.id);
+    match same.count() {
+        1 => result.id.to_owned(),
+        _ => format!("{}/{}", result.id, result.line),
+    }
+}
+
+fn rule(report: &Report, result: &CheckResult) -> Value {
+    json!({
+        "id": rule_id(report, result),
+        "shortDescription": {"text": printable(&result.name)},
+        "fullDescription": {"text": printable(&result.wanted)},
+        "defaultConfiguration": {"level": result.severity.as_str()},
+    })
+}
+
+fn results(report: &Report, result: &CheckResult) -> Vec<Value> {
+    let one = |text: String, location: Option<Value>| {
+        json!({
+            "ruleId": rule_id(report, result),
+            "level": result.verdict.as_str(),
+            "message": {"text": text},
+            "locations": location.into_iter().collect::<Vec<_>>(),
+        })
+    };
+    if result.offenders.is_empty() {
+        let text = format!("wanted: {}; found: {}", result.wanted, result.found);
+        return vec![one(
+            printable(&text).into_owned(),
+            policy_location(report, result),
+        )];
+    }
+    let wanted = printable(&result.wanted);
+    let offender = |offender: &Offender| {
+        let text = format!("{}; wanted: {wanted}", offence(offender));
+        let location = capture_location(offender).or_else(|| policy_location(report, result));
+        one(text, location)
+    };
+    result.offenders.iter().map(offender).collect()
+}
+
+fn capture_location(offender: &Offender) -> Option<Value> {
+    let location = offender.handshake.as_ref()?;
+    let packets = format!("packets {}-{}", location.first_packet, location.last_packet);
+    Some(json!({
+        "physicalLocation": {"artifactLocation": {"uri": uri(&location.source)}},
+        "logicalLocations": [{"name": packets, "fullyQualifiedName": place(location)}],
+    }))
+}
+
+fn policy_location(report: &Report, result: &CheckResult) -> Option<Value> {
+    (result.line > 0).then(|| {
+        json!({"physicalLocation": {
+            "artifactLocation": {"uri": uri(&report.policy)},
+            "region": {"startLine": result.line},
+        }})
+    })
+}
+
+/// A path as a URI reference (RFC 3986): `file:` for an absolute one, else relative to where the program ran.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    if path.starts_with('/') {
+        uri.push_str("file://");
+    }
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(byte.into());
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ReportFormat, example, written};
+    use super::*;
+
+    #[test]
+    fn each_offender_is_a_result_that_names_its_rule_and_its_capture() {
+        let document: Value =
+            serde_json::from_str(&written(&example(), ReportFormat::Sarif)).unwrap();
+        let run = &document["runs"][0];
+        let results = run["results"].as_array().unwrap();
+        assert_eq!(
+            results.len(),
+            6,
+            "two and two of two errors, one and one warning"
+        );
+        let rules: Vec<_> = run["tool"]["driver"]["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rule| &rule["id"])
+            .collect();
+        assert_eq!(rules.len(), 5);
+        for result in results {
+            assert!(rules.contains(&&result["ruleId"]));
+            assert_eq!(result["locations"].as_array().unwrap().len(), 1);
+        }
+        let uri = |index: usize| {
+            &results[index]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        };
+        assert_eq!(uri(1), "file:///tmp/a%20b.pcap");
+        assert_eq!(uri(5), "folder/tlscope.toml");
+    }
+
+    #[test]
+    fn rules_with_the_same_key_are_told_apart_by_their_line() {
+        let mut report = example();
+        report.results[1].id = report.results[0].id;
+        let ids: Vec<_> = report
+            .results
+            .iter()
+            .map(|one| rule_id(&report, one))
+            .collect();
+        assert_eq!(
+            ids[..3],
+            ["max-failures/3", "max-failures/4", "require-server-name"]
+        );
+    }
+
+    #[test]
+    fn paths_become_uri_references() {
+        assert_eq!(uri("a b/ü:%.pcap"), "a%20b/%C3%BC%3A%25.pcap");
+        assert_eq!(uri("/tmp/x"), "file:///tmp/x");
+    }
+}

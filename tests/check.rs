@@ -1,0 +1,384 @@
+//! Runs `tlscope check`, and looks at what it prints and how it exits.
+
+#![cfg(feature = "cli")]
+
+mod support {
+    pub(crate) mod check;
+    pub(crate) mod fixtures;
+}
+
+use std::fs;
+
+use support::check::{BROKEN, HELD, capture, check, file, output, scratch, status, stderr, stdout};
+use support::fixtures::{self, package};
+
+#[test]
+fn each_assertion_holds_of_one_capture_and_not_of_another() {
+    // Each with the fixture that it holds of, then the one that it does not.
+    let cases = [
+        (
+            "min-version = 'TLS 1.2'",
+            "mtls12-success",
+            "tls11-static-rsa",
+        ),
+        (
+            "allowed-suites = '*_ECDHE_*'",
+            "mtls12-success",
+            "tls12-static-rsa",
+        ),
+        (
+            "forbidden-suites = '*_CBC_*'",
+            "mtls12-success",
+            "tls10-rsa",
+        ),
+        (
+            "allowed-groups = 'X25519MLKEM768'",
+            "tls13-mlkem768",
+            "tls13-rsa",
+        ),
+        (
+            "forbidden-groups = 'secp*'",
+            "mtls12-success",
+            "tls12-ecdsa-chain",
+        ),
+        (
+            "forbidden-offered-suites = '*_3DES_*'",
+            "mtls12-success",
+            "sslv2-hello",
+        ),
+        (
+            "allowed-offered-suites = ['TLS_AES_*', 'TLS_CHACHA20_*']",
+            "mtls13-post-handshake",
+            "mtls12-success",
+        ),
+        (
+            "allowed-offered-signature-schemes = ['ecdsa_*', 'rsa_*']",
+            "mtls13-post-handshake",
+            "mtls12-success",
+        ),
+        (
+            "allowed-offered-groups = ['x25519', 'secp*', 'x448', 'ffdhe*']",
+            "mtls13-success",
+            "tls13-mlkem768",
+        ),
+        (
+            "forbidden-offered-groups = '*MLKEM*'",
+            "mtls13-success",
+            "tls13-mlkem768",
+        ),
+        (
+            "forbidden-offered-signature-schemes = 'dsa_*'",
+            "tls13-chrome",
+            "mtls12-success",
+        ),
+        (
+            "allowed-keys = 'RSA *'",
+            "mtls12-success",
+            "tls12-ecdsa-chain",
+        ),
+        (
+            "forbidden-keys = 'RSA 1024'",
+            "mtls12-success",
+            "weak-key-accepted",
+        ),
+        (
+            "allowed-certificate-signatures = 'sha256*'",
+            "mtls12-success",
+            "weak-key-accepted",
+        ),
+        (
+            "forbidden-certificate-signatures = 'sha1*'",
+            "mtls12-success",
+            "weak-key-accepted",
+        ),
+        ("min-rsa-bits = 2048", "mtls12-success", "weak-key-accepted"),
+        ("min-days-valid = 30", "mtls12-success", "near-expiry"),
+        ("min-days-valid = 0", "near-expiry", "expired-accepted"),
+        ("max-lifetime-days = 100", "near-expiry", "mtls12-success"),
+        (
+            "forbidden-findings = 'cert_expired'",
+            "mtls12-success",
+            "expired-accepted",
+        ),
+        (
+            "client-certificate = 'required'",
+            "mtls12-success",
+            "mtls12-optional-absent",
+        ),
+        (
+            "client-certificate = 'forbidden'",
+            "mtls12-optional-absent",
+            "mtls12-success",
+        ),
+        (
+            "require-server-name = true",
+            "mtls12-success",
+            "no-server-name",
+        ),
+        ("require-alpn = true", "alpn-tls12", "mtls12-success"),
+        (
+            "allowed-alpn = ['h2', 'http/1.1']",
+            "alpn-tls12",
+            "alpn-ignored",
+        ),
+        ("max-failures = 0", "mtls12-success", "alert-unknown-ca"),
+        ("max-failures = '50 %'", "port-reuse", "alert-unknown-ca"),
+        (
+            "max-failures-of = { unknown_ca = 0 }",
+            "client-refuses-expired",
+            "alert-unknown-ca",
+        ),
+        ("max-unknown = 0", "mtls12-success", "one-way-client"),
+        (
+            "max-latency = { phase = 'handshake', ms = 20 }",
+            "mtls12-success",
+            "tls13-ecdsa",
+        ),
+        ("min-handshakes = 2", "port-reuse", "mtls12-success"),
+        ("max-handshakes = 1", "mtls12-success", "port-reuse"),
+        (
+            "expect-failure = 'unknown_ca'",
+            "alert-unknown-ca",
+            "client-refuses-expired",
+        ),
+        (
+            "expect-failure = { side = 'client' }",
+            "alert-unknown-ca",
+            "mtls12-success",
+        ),
+        ("no-gaps = true", "mtls12-success", "gap-in-certificate"),
+        ("no-truncation = true", "mtls12-success", "snaplen-600"),
+        ("no-drops = true", "mtls12-success", "ipv4-fragment-missing"),
+        ("preset = 'post-quantum'", "tls13-mlkem768", "tls13-rsa"),
+    ];
+    for (index, (rule, good, bad)) in cases.into_iter().enumerate() {
+        let text = format!("[[rule]]\nunknown = 'ignore'\n{rule}");
+        let policy = file(&format!("assertion-{index}.toml"), &text);
+        let status = |fixture| status(&["--policy", &policy, &capture(fixture)]);
+        assert_eq!(status(good), HELD, "{rule}: {good}");
+        assert_eq!(status(bad), BROKEN, "{rule}: {bad}");
+    }
+}
+
+/// The first line of each policy in `fixtures/policies` is a command, the second its exit status.
+#[test]
+fn the_policies_among_the_fixtures_do_what_their_first_lines_say() {
+    let folder = package().join("fixtures/policies");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let mut lines = text.lines();
+        let command = lines
+            .next()
+            .unwrap()
+            .strip_prefix("# tlscope check ")
+            .unwrap();
+        let expected = lines
+            .next()
+            .unwrap()
+            .strip_prefix("# exit status ")
+            .unwrap();
+        let mut arguments: Vec<String> = Vec::new();
+        for word in command.split(' ') {
+            match word {
+                "fixtures/*/capture.*" => {
+                    arguments.extend(fixtures::all().into_iter().map(|one| one.capture))
+                }
+                word => arguments.push(word.to_owned()),
+            }
+        }
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let output = output(&arguments);
+        let status = output.status.code().unwrap().to_string();
+        assert_eq!(status, expected[..1], "{path:?}: {}", stdout(&output));
+        count += 1;
+    }
+    assert!(count > 8, "the policies are there");
+}
+
+#[test]
+fn the_offending_handshake_is_named_with_what_was_wanted() {
+    let policy = file(
+        "offender.toml",
+        "[[rule]]\nname = 'modern'\nmin-version = 'TLS 1.2'\n",
+    );
+    let output = output(&[
+        "--policy",
+        &policy,
+        "fixtures/tls11-static-rsa/capture.pcap",
+    ]);
+    let text = stdout(&output);
+    for part in [
+        "FAILED   modern (",
+        "offender.toml:3)\n",
+        "wanted: TLS 1.2 or later\n",
+        "found:  1 of 1 handshake break it\n",
+        "- fixtures/tls11-static-rsa/capture.pcap, packets ",
+        ": 192.0.2.1:",
+        " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",
+        "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 not judged, on 1 handshake\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_warning_is_said_and_does_not_fail_the_check() {
+    let policy = file(
+        "warning.toml",
+        "[[rule]]\nseverity = 'warning'\nmax-failures = 0\n",
+    );
+    let output = output(&["--policy", &policy, &capture("alert-unknown-ca")]);
+    assert!(
+        stdout(&output).starts_with("warning  no failure"),
+        "{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(HELD));
+}
+
+#[test]
+fn what_is_not_judged_is_said_and_the_policy_decides() {
+    let capture = capture("tls13-rsa");
+    for (unknown, expected) in [("ignore", HELD), ("warn", HELD), ("fail", BROKEN)] {
+        let text = format!("unknown = '{unknown}'\n[[rule]]\nmin-days-valid = 1\n");
+        let policy = file(&format!("unknown-{unknown}.toml"), &text);
+        let output = output(&["--policy", &policy, &capture]);
+        let said = "not judged: 1 handshake: certificates are encrypted (TLS 1.3)";
+        assert!(stdout(&output).contains(said), "{output:?}");
+        assert_eq!(output.status.code(), Some(expected), "{unknown}");
+    }
+}
+
+#[test]
+fn a_rule_is_for_the_handshakes_in_its_scope() {
+    let day = capture("mtls-day");
+    let in_scope = |scope: &str| {
+        let name = format!("scope-{}.toml", scope.len());
+        let policy = file(
+            &name,
+            &format!("[[rule]]\nmax-handshakes = 0\nwhere = {{ {scope} }}"),
+        );
+        let output = output(&["--policy", &policy, &day]);
+        let text = stdout(&output).to_owned();
+        let (_, rest) = text.split_once("found:  ").unwrap();
+        rest.split_once(' ').unwrap().0.parse::<u32>().unwrap()
+    };
+    assert_eq!(in_scope("server-name = 'api.*'"), 5);
+    assert_eq!(in_scope("server-name = ['api.*', 'db.*']"), 7);
+    assert_eq!(in_scope("client = '192.0.2.21/32'"), 5);
+    assert_eq!(in_scope("client = '192.0.2.16/28', server-name = '*'"), 5);
+    assert_eq!(in_scope("server = ['198.51.100.50', '198.51.100.60']"), 3);
+    assert_eq!(in_scope("port = 443"), 16);
+}
+
+#[test]
+fn a_capture_without_handshakes_fails_unless_the_policy_allows_it() {
+    let empty = capture("http-only");
+    let output = output(&[&empty]);
+    assert!(
+        stdout(&output).contains("FAILED   a capture with handshakes\n"),
+        "{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(BROKEN));
+    let policy = file("allow-empty.toml", "allow-empty = true\n");
+    assert_eq!(status(&["--policy", &policy, &empty]), HELD);
+    let selected = ["--server-name", "nobody.example", &capture("mtls-day")];
+    assert_eq!(
+        status(&selected),
+        BROKEN,
+        "nor does one of which nothing is selected"
+    );
+}
+
+#[test]
+fn without_a_policy_the_default_holds_and_can_be_printed() {
+    assert_eq!(status(&[&capture("mtls12-success")]), HELD);
+    assert_eq!(status(&[&capture("tls10-rsa")]), BROKEN);
+    let printed = output(&["--print-policy"]);
+    let policy = file("default.toml", stdout(&printed));
+    assert_eq!(
+        status(&["--policy", &policy, &capture("mtls12-success")]),
+        HELD
+    );
+    let preset = output(&["--print-policy=post-quantum"]);
+    assert!(stdout(&preset).contains("allowed-groups = [\"*MLKEM*\"]"));
+    let rule = file("preset.toml", &format!("[[rule]]\n{}", stdout(&preset)));
+    assert_eq!(
+        status(&["--policy", &rule, &capture("tls13-mlkem768")]),
+        HELD
+    );
+}
+
+#[test]
+fn what_cannot_be_checked_is_an_error_of_its_own() {
+    let good = capture("mtls12-success");
+    let wrong = file("wrong.toml", "[[rule]]\nmin_version = 'TLS 1.2'\n");
+    let junk = file("junk.pcap", "no capture");
+    let baseline = file("junk.jsonl", "junk\n");
+    let cases: [(&[&str], &str); 8] = [
+        (
+            &["--policy", &wrong, &good],
+            &format!(
+                "error: unknown key `min_version`: {wrong}:2\n\nhint: did you mean `min-version`?\n"
+            ),
+        ),
+        (
+            &["--policy", "nowhere.toml", &good],
+            "error: cannot read policy `nowhere.toml`: ",
+        ),
+        (&["nowhere.pcap"], "error: cannot open `nowhere.pcap`"),
+        (&[&junk], "error: "),
+        (
+            &["--expect", "nowhere.jsonl", &good],
+            "error: cannot read baseline `nowhere.jsonl`: ",
+        ),
+        (&["--expect", &baseline, &good], "error: no baseline: "),
+        (
+            &["--update", &good],
+            "error: `--update` writes a baseline, and none is named",
+        ),
+        (
+            &["--format", "json,github", &good],
+            "error: two reports cannot both go to standard output",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = output(arguments);
+        assert!(stderr(&output).starts_with(expected), "{output:?}");
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(output(&["--format", "xml", &good]).status.code(), Some(2));
+    assert_eq!(output(&[]).status.code(), Some(2));
+}
+
+#[test]
+fn settings_come_from_the_environment_and_the_configuration_file_as_well() {
+    let policy = file("setting.toml", "[[rule]]\nmax-failures = 0\n");
+    let config = file(
+        "config.toml",
+        &format!("[check]\nformat = 'json'\npolicy = '{policy}'\n"),
+    );
+    let failing = capture("alert-unknown-ca");
+    let output = check(&["--config", &config, &failing]).output().unwrap();
+    assert!(
+        stdout(&output).starts_with("{\n  \"type\": \"check\",\n  \"passed\": false"),
+        "{output:?}"
+    );
+    let xml = scratch("setting.xml");
+    let output = check(&["--config", &config, &failing])
+        .env("TLSCOPE_FORMAT", format!("github,junit={xml}"))
+        .output()
+        .unwrap();
+    assert!(stdout(&output).starts_with("::error file="), "{output:?}");
+    assert!(fs::exists(xml).unwrap());
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let day = capture("mtls-day");
+    let alone = output(&["--format", "json", &day]);
+    let four = output(&["--format", "json", "--threads", "4", &day]);
+    assert_eq!(stdout(&alone), stdout(&four));
+}

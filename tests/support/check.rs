@@ -1,0 +1,67 @@
+//! `tlscope check`, as a command.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use super::fixtures::{self, package};
+
+/// All held.
+pub(crate) const HELD: i32 = 0;
+/// An assertion of severity error does not hold.
+pub(crate) const BROKEN: i32 = 1;
+
+/// The program beside the fixtures, in an environment without settings of the person who runs the tests.
+pub(crate) fn check(arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
+    command
+        .env_clear()
+        .current_dir(package())
+        .arg("check")
+        .args(arguments)
+        .stdin(Stdio::null());
+    command
+}
+
+/// What it prints, and how it exits.
+pub(crate) fn output(arguments: &[&str]) -> Output {
+    check(arguments).output().unwrap()
+}
+
+/// How it exits, with nothing to say on standard error.
+pub(crate) fn status(arguments: &[&str]) -> i32 {
+    let output = output(arguments);
+    assert_eq!(stderr(&output), "", "{arguments:?}");
+    output.status.code().unwrap()
+}
+
+/// Its standard output.
+pub(crate) fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+/// Its standard error.
+pub(crate) fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A path of this test run's own.
+pub(crate) fn scratch(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("check");
+    fs::create_dir_all(&path).unwrap();
+    path.join(name).to_str().unwrap().to_owned()
+}
+
+/// A file of this test run's own.
+pub(crate) fn file(name: &str, contents: &str) -> String {
+    let path = scratch(name);
+    fs::write(&path, contents).unwrap();
+    path
+}
+
+/// The capture of a fixture.
+pub(crate) fn capture(fixture: &str) -> String {
+    let all = fixtures::all();
+    let found = all.into_iter().find(|one| one.name == fixture);
+    found.unwrap().capture
+}
