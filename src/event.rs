@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, OcspStaple};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 use crate::tls::{
@@ -68,6 +68,8 @@ pub struct Handshake {
     pub client_certificates: Option<CertificateChain>,
     /// What is wrong with the certificates shown.
     pub validation: Vec<Finding>,
+    /// What is odd about the chains shown, and no reason to refuse them.
+    pub notes: Vec<CertificateNote>,
     /// The moment at which certificates were judged: packet time unless the user chose another.
     pub judged_at: Timestamp,
     /// How well the capture saw this handshake.
@@ -102,6 +104,7 @@ impl Handshake {
             server_certificates: None,
             client_certificates: None,
             validation: Vec::new(),
+            notes: Vec::new(),
             judged_at: time,
             capture: CaptureFacts::default(),
         }
@@ -459,6 +462,8 @@ pub struct TlsFacts {
     pub certificate_authorities: Option<Vec<String>>,
     /// Whether the server stapled an OCSP response in the clear.
     pub ocsp_stapled: bool,
+    /// What that response says, where it can be read.
+    pub ocsp_staple: Option<OcspStaple>,
     /// How many signed certificate timestamps the server sent in a ServerHello extension.
     pub signed_certificate_timestamps: usize,
     /// Whether the handshake completed and the connection closed before any application data.
@@ -581,6 +586,54 @@ pub struct Finding {
     pub detail: String,
     /// The certificate's subject, RFC 4514 form.
     pub subject: String,
+}
+
+/// Something odd about a chain that was shown, and no reason to refuse it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateNote {
+    /// What is odd.
+    pub kind: NoteKind,
+    /// Who showed the certificate.
+    pub side: Side,
+    /// One clause for people.
+    pub detail: String,
+    /// The certificate's subject, RFC 4514 form.
+    pub subject: String,
+}
+
+/// What can be odd about a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NoteKind {
+    /// A certificate comes after its issuer (up to TLS 1.2 it must come before: RFC 5246 §7.4.2).
+    WrongOrder,
+    /// A certificate is there twice.
+    DuplicateCertificate,
+    /// A certificate is no issuer of the others, or is a root, which the peer has or does not trust.
+    SuperfluousCertificate,
+    /// A certificate of a public authority is valid for longer than browsers take.
+    LongValidity,
+}
+
+impl NoteKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: &'static [Self] = &[
+        Self::WrongOrder,
+        Self::DuplicateCertificate,
+        Self::SuperfluousCertificate,
+        Self::LongValidity,
+    ];
+
+    /// As written in events, as in `wrong_order`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongOrder => "wrong_order",
+            Self::DuplicateCertificate => "duplicate_certificate",
+            Self::SuperfluousCertificate => "superfluous_certificate",
+            Self::LongValidity => "long_validity",
+        }
+    }
 }
 
 /// How well the capture saw a handshake.

@@ -72,6 +72,10 @@ stats! {
     segments_discarded,
     /// Handshake messages discarded because they were too long.
     messages_discarded,
+    /// Chains held against the roots of trust, or judged without; a chain seen again counts only once it was forgotten or a date was passed.
+    chains_judged,
+    /// Names of issuers forgotten, that chains could have been completed with, because there were too many.
+    issuers_forgotten,
     /// Handshakes reported.
     handshakes,
     /// Handshakes that completed.

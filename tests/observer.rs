@@ -8,6 +8,7 @@ mod support {
 }
 
 mod scripted {
+    mod certificates;
     mod closing;
     mod inference;
     mod noise;

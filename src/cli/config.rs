@@ -12,6 +12,7 @@ use std::time::Duration;
 use terminal_size::terminal_size_of;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use tlscope::capture::live::LiveOptions;
+use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
@@ -29,6 +30,7 @@ use super::keylog;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::keylog::KeyLogs;
 use super::rotate::Rotation;
+use super::trust::{self, Roots};
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -66,7 +68,9 @@ pub(super) struct Analysis {
     pub(super) keys: Keys,
     /// Whether somebody reads them.
     fingerprints: bool,
-    pub(super) near_expiry: Duration,
+    pub(super) near_expiry: NearExpiry,
+    /// The roots that chains are held against.
+    pub(super) roots: Roots,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
@@ -80,6 +84,8 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Where certificates are written to.
+    pub(super) extract_certs: Option<PathBuf>,
     /// Whether the terminal shows the state of the run instead of lines.
     pub(super) screen: bool,
     pub(super) metrics: MetricsConfig,
@@ -98,7 +104,10 @@ impl ReadConfig {
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            output: OutputConfig {
+                extract_certs: args.extract_certs,
+                ..OutputConfig::resolve(args.common, args.metrics)
+            },
         })
     }
 }
@@ -175,7 +184,8 @@ impl Analysis {
         Ok(Self {
             keys,
             fingerprints: matches!(common.format, Format::Json | Format::Csv),
-            near_expiry: days(judgement.near_expiry),
+            near_expiry: near_expiry(judgement),
+            roots: trust::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
         })
@@ -189,6 +199,7 @@ impl Analysis {
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
+        config.trust = self.roots.store.clone();
         config
     }
 }
@@ -200,6 +211,7 @@ impl OutputConfig {
             failures_only: common.failures_only,
             format: common.format,
             file: None,
+            extract_certs: None,
             screen: false,
             metrics: metrics.into(),
             look: look(),
@@ -222,7 +234,15 @@ fn now() -> Result<Timestamp, Failure> {
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
 }
 
-pub(super) fn days(days: u32) -> Duration {
+/// When a certificate counts as soon to expire.
+pub(super) fn near_expiry(judgement: &JudgementArgs) -> NearExpiry {
+    NearExpiry {
+        within: days(judgement.near_expiry),
+        percent: judgement.near_expiry_share,
+    }
+}
+
+fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 
@@ -237,7 +257,7 @@ pub(super) fn look() -> Look {
 
 /// A bar would be torn apart by lines that scroll on the same terminal.
 fn shows_progress(format: Format) -> bool {
-    let scrolls = format != Format::Summary && stdout().is_terminal();
+    let scrolls = !matches!(format, Format::Summary | Format::Certs) && stdout().is_terminal();
     stderr().is_terminal() && !scrolls
 }
 
@@ -272,7 +292,10 @@ mod tests {
     #[test]
     fn days_and_seconds_become_durations() {
         let config = resolved(&["--near-expiry", "2", "--handshake-timeout", "1.5"]);
-        assert_eq!(config.analysis.near_expiry, Duration::from_secs(172_800));
+        assert_eq!(
+            config.analysis.near_expiry.within,
+            Duration::from_secs(172_800)
+        );
         assert_eq!(
             config.analysis.handshake_timeout,
             Duration::from_millis(1_500)

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use tlscope::event::{Handshake, Outcome};
 use tlscope::sink::Sink;
+use tlscope::sink::certificates::CertificatesSink;
 use tlscope::sink::csv::CsvSink;
+use tlscope::sink::extract::ExtractSink;
 use tlscope::sink::json::JsonSink;
 use tlscope::sink::otel::{ConfigError, Metrics, Notice};
 use tlscope::sink::summary::SummarySink;
@@ -32,7 +34,10 @@ pub(super) struct Output<'a> {
     file: Option<RotatingSink>,
     /// Gets all selected handshakes.
     summary: Option<Box<dyn Sink>>,
+    /// Gets all selected handshakes.
+    extract: Option<ExtractSink>,
     metrics: Option<Metrics>,
+    has_seen_chains: bool,
 }
 
 impl<'a> Output<'a> {
@@ -59,6 +64,8 @@ impl<'a> Output<'a> {
             lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
             file: file(config)?,
             summary: summary(config),
+            extract: extract(config)?,
+            has_seen_chains: false,
             metrics,
         })
     }
@@ -69,7 +76,8 @@ impl<'a> Output<'a> {
         let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        text.chain(file).chain(metrics)
+        let extract = self.extract.as_mut().map(|sink| sink as &mut dyn Sink);
+        text.chain(file).chain(extract).chain(metrics)
     }
 
     fn is_selected(&self, event: &Handshake) -> bool {
@@ -107,6 +115,11 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Whether any handshake showed certificates.
+    pub(super) const fn has_seen_chains(&self) -> bool {
+        self.has_seen_chains
+    }
+
     /// The analysis is worth its exit code even where metrics do not arrive.
     pub(super) fn warn_of_lost_metrics(&self) {
         let errors = self.metrics.as_ref().map(Metrics::export_errors);
@@ -119,6 +132,8 @@ impl Sink for Output<'_> {
         if !self.is_selected(event) {
             return Ok(());
         }
+        self.has_seen_chains |=
+            event.server_certificates.is_some() || event.client_certificates.is_some();
         let written = self.is_written(event);
         if let (Some(lines), true) = (&mut self.lines, written) {
             lines.handshake(event)?;
@@ -128,6 +143,9 @@ impl Sink for Output<'_> {
         }
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
+        }
+        if let Some(extract) = &mut self.extract {
+            extract.handshake(event)?;
         }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
@@ -158,7 +176,7 @@ fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
         ))),
         Format::Json => Some(Box::new(JsonSink::new(stdout()))),
         Format::Csv => Some(Box::new(CsvSink::new(stdout())?)),
-        Format::Summary => None,
+        Format::Summary | Format::Certs => None,
     })
 }
 
@@ -175,14 +193,28 @@ fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
             BufWriter::new(stdout()),
             config.look,
         ))),
+        Format::Certs => Some(Box::new(CertificatesSink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
         Format::Json | Format::Csv => None,
     }
+}
+
+fn extract(config: &OutputConfig) -> Result<Option<ExtractSink>, Failure> {
+    let directory = config.extract_certs.clone();
+    directory
+        .map(ExtractSink::new)
+        .transpose()
+        .map_err(Failure::new)
 }
 
 /// Whoever reads the output may stop when they have seen enough.
 pub(super) fn closed_pipe_is_success(error: io::Error) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
+        // A sink that writes elsewhere says where.
+        ErrorKind::Other if error.get_ref().is_some() => Err(Failure::new(error)),
         _ => Err(Failure::new(format_args!(
             "cannot write to standard output: {error}"
         ))),

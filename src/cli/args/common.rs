@@ -39,4 +39,6 @@ pub(in crate::cli) enum Format {
     Json,
     /// Comma-separated values.
     Csv,
+    /// A table of the certificates, the soonest to expire first, with who shows them.
+    Certs,
 }

@@ -49,6 +49,7 @@ pub(super) fn handshake() -> Handshake {
         server_certificates: None,
         client_certificates: None,
         validation: Vec::new(),
+        notes: Vec::new(),
         judged_at: Timestamp::from_seconds(0),
         capture: CaptureFacts {
             first_packet: 1,
