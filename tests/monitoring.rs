@@ -279,7 +279,9 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let _prometheus = Running::start(&mut command);
-    wait_for("scrape", || query(theirs, "tls_handshake_total").pop());
+    wait_for("scrapes", || {
+        query(theirs, "count_over_time(up[1m]) > 3").pop()
+    });
 
     peers.shake_hands(); // each failure is the first of its kind
     for class in CLASSES {

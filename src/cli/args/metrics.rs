@@ -188,8 +188,9 @@ pub(in crate::cli) struct LiveMetricsArgs {
     ///
     /// PEM or DER; also a directory, or a pattern as in `/etc/letsencrypt/live/*/cert.pem`
     /// (in quotes, so that files which come later are found). Files are read again
-    /// when they change, and on SIGHUP. One that cannot be read is told of, and
-    /// counted in `tlscope.certificate.files.unreadable`.
+    /// when they change, and on SIGHUP, as the user that the run goes on as (`--user`).
+    /// One that cannot be read is told of, and counted in
+    /// `tlscope.certificate.files.unreadable`; what it said before stays.
     #[arg(
         long,
         value_name = "PATH",

@@ -7,8 +7,8 @@
 //! appears with the value 1 has had no increase, so that the first failure of its
 //! kind (often the one that matters) would raise no alert. So a new series is told
 //! with zero once, to everyone who is listening regularly, and its counts follow
-//! with the next export. Where nobody listens, nothing waits: whoever asks for the
-//! first time gets the counts as they are.
+//! with the next export. Where nobody listens, nothing waits: whoever asks now and
+//! then gets the counts as they are.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -26,6 +26,9 @@ use super::series::Series;
 /// How long counts wait at most, and how long ago a listener may have listened
 /// last: more than two exports at OpenTelemetry's usual 60 s.
 const PATIENCE: Duration = Duration::from_secs(150);
+
+/// Scrapes after which somebody counts as a regular listener, and not as a person who looks.
+pub(super) const REGULAR: u64 = 3;
 
 /// Counters of an instrument.
 pub(super) struct Counters<S> {
@@ -208,20 +211,22 @@ pub(super) struct Listener {
     told: AtomicU64,
     /// When that was, in milliseconds.
     told_at: AtomicU64,
+    /// The first collection after which it counts as one who listens regularly.
+    regular_from: u64,
 }
 
-impl Default for Listener {
-    fn default() -> Self {
+impl Listener {
+    /// Listens regularly once `regular_from` collections were delivered.
+    pub(super) fn new(regular_from: u64) -> Self {
         Self {
+            regular_from,
             made: Instant::now(),
             begun: AtomicU64::new(0),
             told: AtomicU64::new(0),
             told_at: AtomicU64::new(0),
         }
     }
-}
 
-impl Listener {
     /// Notes that values are about to be collected; gives the collection its number.
     pub(super) fn begin(&self) -> u64 {
         self.begun.fetch_add(1, Ordering::SeqCst) + 1
@@ -242,7 +247,7 @@ impl Listener {
     /// The first collection that will hold what is made now; `None` if nobody listens regularly.
     fn awaited(&self, now: Instant) -> Option<u64> {
         let told_at = Duration::from_millis(self.told_at.load(Ordering::SeqCst));
-        let listens = self.told() > 0
+        let listens = self.told() >= self.regular_from
             && now.saturating_duration_since(self.made) <= told_at.saturating_add(PATIENCE);
         listens.then(|| self.begun.load(Ordering::SeqCst) + 1)
     }
@@ -274,7 +279,7 @@ mod tests {
 
     impl Run {
         fn new() -> Self {
-            let reader = Reader::new(Temporality::Cumulative);
+            let reader = Reader::new(Temporality::Cumulative, 1);
             let provider = SdkMeterProvider::builder();
             let provider = provider.with_reader(reader.clone()).build();
             let instrument = provider.meter("test").u64_counter("c").build();
@@ -319,6 +324,18 @@ mod tests {
         assert_eq!(run.export(true), ["c_total{name=\"a\"} 3"]);
         run.counters.add(Named("a"), 1);
         assert_eq!(run.export(true), ["c_total{name=\"a\"} 4"]);
+    }
+
+    #[test]
+    fn nothing_waits_for_who_looks_now_and_then() {
+        let listener = Listener::new(REGULAR);
+        for _ in 1..REGULAR {
+            listener.delivered(listener.begin());
+            assert_eq!(listener.awaited(Instant::now()), None);
+        }
+        listener.delivered(listener.begin());
+        assert_eq!(listener.awaited(Instant::now()), Some(REGULAR + 1));
+        assert_eq!(listener.awaited(Instant::now() + 2 * PATIENCE), None);
     }
 
     #[test]

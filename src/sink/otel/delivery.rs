@@ -4,7 +4,9 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
 
 use super::settings::Destination;
 use super::vitals::Vitals;
@@ -68,6 +70,11 @@ impl Delivery {
         pause(self.first_pause, self.failures, random)
     }
 
+    /// Where to, as people may see it.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(super) const fn is_failing(&self) -> bool {
         self.failures > 0
     }
@@ -79,6 +86,27 @@ impl Delivery {
 
     fn tell(&self, what: fmt::Arguments<'_>) {
         (self.notice)(&format!("{} {what}", self.signal.as_str()));
+    }
+}
+
+/// An export thread that was told to end.
+pub(super) struct Closing {
+    pub(super) signal: Signal,
+    pub(super) url: String,
+    pub(super) done: Receiver<Result<(), ExportError>>,
+}
+
+impl Closing {
+    /// Waits for the last export, at most for `patience` since `begun`.
+    pub(super) fn wait(self, begun: Instant, patience: Duration) -> Result<(), ExportError> {
+        let result = self.done.recv_deadline(begun + patience);
+        result.unwrap_or_else(|_| {
+            Err(ExportError {
+                signal: self.signal,
+                url: self.url,
+                cause: format!("no answer within {patience:?}"),
+            })
+        })
     }
 }
 

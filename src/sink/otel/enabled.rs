@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use opentelemetry::InstrumentationScope;
@@ -17,7 +17,7 @@ use opentelemetry_sdk::logs::SdkLogRecord;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::bindings::Listeners;
+use super::bindings::{Listeners, REGULAR};
 use super::delivery::Delivery;
 use super::files::WatchedFiles;
 use super::instruments::{self, Instruments};
@@ -41,6 +41,13 @@ use crate::time::Timestamp;
 /// How often watched certificates are looked at: a renewal is seen soon, and some
 /// thousand calls to the system now and then are nothing.
 const LOOK_AT_FILES: Duration = Duration::from_secs(10);
+
+/// How long the end of a live run waits for the last exports.
+const LAST_EXPORT: Duration = Duration::from_secs(5);
+
+/// How long the end of a replay waits for a collector that takes records slowly: it
+/// may have some batches to take yet, and nothing is waiting but a prompt.
+const LAST_RECORDS: Duration = Duration::from_secs(60);
 
 /// The metrics of a run: recorded event by event, exported when it finishes, and of
 /// a run that goes on, again and again. Log records and spans, too.
@@ -76,8 +83,8 @@ struct Waiting {
 #[derive(Default)]
 struct Running {
     metrics: Option<Periodic>,
-    logs: Option<(Outbox<SdkLogRecord>, String)>,
-    traces: Option<(Outbox<Vec<SpanData>>, String)>,
+    logs: Option<Outbox<SdkLogRecord>>,
+    traces: Option<Outbox<Vec<SpanData>>>,
     /// Wakes who looks at files; whoever drops it ends that.
     files: Option<Sender<()>>,
 }
@@ -122,11 +129,11 @@ impl Metrics {
         let resource = resource();
         let mut waiting = Waiting::prepare(settings.otlp, &resource)?;
         if let Some(address) = prometheus {
-            let reader = Reader::new(Temporality::Cumulative);
+            let reader = Reader::new(Temporality::Cumulative, REGULAR);
             waiting.scrapes = Some(Scrapes::bind(address, reader, Arc::clone(&vitals))?);
         }
         let text = settings.text.then_some(output);
-        let text = text.map(|output| (Reader::new(Temporality::Cumulative), output));
+        let text = text.map(|output| (Reader::new(Temporality::Cumulative, 1), output));
 
         let files = Arc::new(WatchedFiles::new(watched));
         look_at(&files, &vitals, &notice);
@@ -162,7 +169,6 @@ impl Metrics {
     /// When no thread can be started.
     pub fn start(&mut self) -> io::Result<()> {
         if let Some(transport) = self.waiting.logs.take() {
-            let url = transport.destination().shown_url();
             let delivery = self.delivery(transport.destination());
             let carrier = LogCarrier {
                 transport,
@@ -170,15 +176,14 @@ impl Metrics {
             };
             let vitals = Arc::clone(&self.vitals);
             let outbox = Outbox::start(Signal::Logs, carrier, delivery, vitals, !self.is_live)?;
-            self.running.logs = Some((outbox, url));
+            self.running.logs = Some(outbox);
         }
         if let Some(transport) = self.waiting.traces.take() {
-            let url = transport.destination().shown_url();
             let delivery = self.delivery(transport.destination());
             let vitals = Arc::clone(&self.vitals);
             let carrier = SpanCarrier(transport);
             let outbox = Outbox::start(Signal::Traces, carrier, delivery, vitals, !self.is_live)?;
-            self.running.traces = Some((outbox, url));
+            self.running.traces = Some(outbox);
         }
         if !self.is_live {
             return Ok(());
@@ -247,15 +252,28 @@ impl Metrics {
         Ok(wake)
     }
 
-    /// Exports metrics for the last time.
-    fn finish_metrics(&mut self) -> Result<(), ExportError> {
-        if let Some(periodic) = self.running.metrics.take() {
-            return periodic.finish();
+    /// Exports what is left: all signals at once, so that a collector which is not
+    /// there holds the end up no longer than one of them would.
+    fn finish_exports(&mut self) -> Vec<ExportError> {
+        let begun = Instant::now();
+        let patience = if self.is_live {
+            LAST_EXPORT
+        } else {
+            LAST_RECORDS
+        };
+        let running = std::mem::take(&mut self.running);
+        let closing = [
+            running.metrics.map(Periodic::close),
+            running.logs.map(Outbox::close),
+            running.traces.map(Outbox::close),
+        ];
+        let waited = closing.into_iter().flatten();
+        let waited = waited.map(|closing| closing.wait(begun, patience));
+        let mut results: Vec<_> = waited.collect();
+        if let Some((reader, transport)) = &self.waiting.metrics {
+            results.insert(0, transport.export(&reader.read().metrics));
         }
-        match &self.waiting.metrics {
-            Some((reader, transport)) => transport.export(&reader.read().metrics),
-            None => Ok(()),
-        }
+        results.into_iter().filter_map(Result::err).collect()
     }
 }
 
@@ -266,7 +284,7 @@ impl Waiting {
             match destination.signal {
                 Signal::Metrics => {
                     let transport = Transport::for_metrics(destination)?;
-                    let reader = Reader::new(transport.temporality());
+                    let reader = Reader::new(transport.temporality(), 1);
                     waiting.metrics = Some((reader, transport));
                 }
                 Signal::Logs => {
@@ -304,12 +322,12 @@ impl Sink for Metrics {
         self.instruments.record(event);
         let spans = self.spans.as_ref().and_then(|spans| spans.of(event));
         let ids = spans.as_ref().map(|(ids, _)| *ids);
-        if let (Some((outbox, _)), Some((_, spans))) = (&self.running.traces, spans) {
+        if let (Some(outbox), Some((_, spans))) = (&self.running.traces, spans) {
             outbox.push(spans);
         }
         let record = self.records.as_ref();
         let record = record.and_then(|records| records.of(event, ids));
-        if let (Some((outbox, _)), Some(record)) = (&self.running.logs, record) {
+        if let (Some(outbox), Some(record)) = (&self.running.logs, record) {
             outbox.push(record);
         }
         Ok(())
@@ -325,13 +343,7 @@ impl Sink for Metrics {
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
         self.vitals.finish(stats);
         self.instruments.finish();
-        self.running.files = None;
-        let logs = self.running.logs.take();
-        let logs = logs.map_or(Ok(()), |(outbox, url)| outbox.finish(url));
-        let traces = self.running.traces.take();
-        let traces = traces.map_or(Ok(()), |(outbox, url)| outbox.finish(url));
-        let results = [self.finish_metrics(), logs, traces];
-        self.export_errors = results.into_iter().filter_map(Result::err).collect();
+        self.export_errors = self.finish_exports();
         if let Some((reader, output)) = &mut self.text {
             output.write_all(text::encode(&reader.read().metrics).as_bytes())?;
             output.flush()?;

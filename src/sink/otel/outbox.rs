@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-use super::delivery::Delivery;
-use super::periodic::LAST_EXPORT;
+use super::delivery::{Closing, Delivery};
 use super::vitals::Vitals;
 use super::{ExportError, Signal};
 
@@ -29,6 +28,7 @@ pub(super) trait Carrier<T>: Send {
 /// Takes records, and sees to it that they are sent.
 pub(super) struct Outbox<T> {
     signal: Signal,
+    url: String,
     records: Sender<T>,
     stop: Sender<()>,
     done: Receiver<Result<(), ExportError>>,
@@ -49,6 +49,7 @@ impl<T: Send + 'static> Outbox<T> {
         let (records, received) = bounded(MAX_WAITING);
         let (stop, stopped) = bounded(1);
         let (report, done) = bounded(1);
+        let url = delivery.url().to_owned();
         let mut sender = BatchSender {
             carrier,
             delivery,
@@ -63,6 +64,7 @@ impl<T: Send + 'static> Outbox<T> {
             })?;
         Ok(Self {
             signal,
+            url,
             records,
             stop,
             done,
@@ -86,22 +88,17 @@ impl<T: Send + 'static> Outbox<T> {
         }
     }
 
-    /// Sends what waits, and ends; gives up after [`LAST_EXPORT`].
-    pub(super) fn finish(self, url: String) -> Result<(), ExportError> {
+    /// Has it send what waits, and end.
+    pub(super) fn close(self) -> Closing {
         drop(self.records);
-        let patience = if self.is_patient {
-            LAST_EXPORT * 12 // a replay's queue may hold as many batches as that takes
-        } else {
+        if !self.is_patient {
             let _ = self.stop.send(());
-            LAST_EXPORT
-        };
-        self.done.recv_timeout(patience).unwrap_or_else(|_| {
-            Err(ExportError {
-                signal: self.signal,
-                url,
-                cause: format!("no answer within {patience:?}"),
-            })
-        })
+        }
+        Closing {
+            signal: self.signal,
+            url: self.url,
+            done: self.done,
+        }
     }
 }
 
@@ -227,6 +224,10 @@ mod tests {
         }
     }
 
+    fn finish(outbox: Outbox<u32>) -> Result<(), ExportError> {
+        outbox.close().wait(Instant::now(), Duration::from_secs(60))
+    }
+
     #[test]
     fn records_wait_for_a_collector_that_comes_back() {
         let run = run(3, false, None);
@@ -234,7 +235,7 @@ mod tests {
         while run.taken.lock().unwrap().is_empty() {
             thread::yield_now();
         }
-        run.outbox.finish(String::new()).unwrap();
+        finish(run.outbox).unwrap();
         assert_eq!(*run.taken.lock().unwrap(), (0..10).collect::<Vec<_>>());
         assert_eq!(run.vitals.failures(Signal::Logs), 3);
         assert_eq!(run.vitals.discarded(Signal::Logs), 0);
@@ -247,7 +248,7 @@ mod tests {
         let pushed = MAX_WAITING + 3 * MAX_BATCH;
         (0..pushed as u32).for_each(|number| run.outbox.push(number));
         drop(open);
-        run.outbox.finish(String::new()).unwrap();
+        finish(run.outbox).unwrap();
         let taken = run.taken.lock().unwrap().len();
         let discarded = run.vitals.discarded(Signal::Logs) as usize;
         assert!(discarded >= 2 * MAX_BATCH, "{discarded}");
@@ -258,7 +259,7 @@ mod tests {
     fn the_end_of_a_run_does_not_wait_for_who_is_not_there() {
         let run = run(usize::MAX, false, None);
         (0..5).for_each(|number| run.outbox.push(number));
-        let error = run.outbox.finish(String::new()).unwrap_err();
+        let error = finish(run.outbox).unwrap_err();
         assert_eq!(error.cause, "down");
         assert_eq!(run.vitals.discarded(Signal::Logs), 5);
     }
@@ -270,7 +271,7 @@ mod tests {
         let pushed = 2 * MAX_WAITING as u32;
         let opener = thread::spawn(move || while open.send(()).is_ok() {});
         (0..pushed).for_each(|number| run.outbox.push(number));
-        run.outbox.finish(String::new()).unwrap();
+        finish(run.outbox).unwrap();
         opener.join().unwrap();
         assert_eq!(run.taken.lock().unwrap().len(), pushed as usize);
     }

@@ -17,13 +17,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::metrics::Temporality;
 
-use super::delivery::Delivery;
+use super::delivery::{Closing, Delivery};
 use super::reader::{Collection, Reader};
 use super::transport::Transport;
 use super::{ExportError, Signal};
-
-/// How long the end of a run waits for the last export.
-pub(super) const LAST_EXPORT: Duration = Duration::from_secs(5);
 
 /// A last export that fails is tried again once, this much later: collectors restart, too.
 const SECOND_CHANCE: Duration = Duration::from_millis(500);
@@ -61,16 +58,14 @@ impl Periodic {
         Ok(Self { stop, done, url })
     }
 
-    /// Exports once more and ends; gives up after [`LAST_EXPORT`].
-    pub(super) fn finish(self) -> Result<(), ExportError> {
+    /// Has it export once more, and end.
+    pub(super) fn close(self) -> Closing {
         let _ = self.stop.send(());
-        self.done.recv_timeout(LAST_EXPORT).unwrap_or_else(|_| {
-            Err(ExportError {
-                signal: Signal::Metrics,
-                url: self.url,
-                cause: format!("no answer within {LAST_EXPORT:?}"),
-            })
-        })
+        Closing {
+            signal: Signal::Metrics,
+            url: self.url,
+            done: self.done,
+        }
     }
 }
 
@@ -192,7 +187,7 @@ mod tests {
         let mut to = destination(&format!("http://{address}/v1/metrics"));
         to.temporality = Some(temporality);
         let transport = Transport::for_metrics(to.clone()).unwrap();
-        let reader = Reader::new(transport.temporality());
+        let reader = Reader::new(transport.temporality(), 1);
         let provider = SdkMeterProvider::builder().with_reader(reader.clone());
         let provider = provider.build();
         let counter = provider.meter("test").u64_counter("c").build();
@@ -222,7 +217,10 @@ mod tests {
             }
             later
         });
-        periodic.finish().unwrap();
+        let closing = periodic.close();
+        closing
+            .wait(Instant::now(), Duration::from_secs(60))
+            .unwrap();
         let mut end = std::net::TcpStream::connect(address).unwrap();
         end.write_all(b"GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
             .unwrap();

@@ -202,7 +202,7 @@ mod tests {
 
     /// What the server says to `request`.
     fn ask(request: &[u8]) -> String {
-        let reader = Reader::new(Temporality::Cumulative);
+        let reader = Reader::new(Temporality::Cumulative, 1);
         let provider = SdkMeterProvider::builder().with_reader(reader.clone());
         let provider = provider.build();
         let counter = provider.meter("test").u64_counter("c").build();
@@ -253,7 +253,7 @@ mod tests {
     fn an_address_in_use_is_an_error_that_names_it() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let reader = Reader::new(Temporality::Cumulative);
+        let reader = Reader::new(Temporality::Cumulative, 1);
         let error = Scrapes::bind(address, reader, Arc::new(Vitals::new(&[])));
         assert_eq!(
             error.err().unwrap().to_string(),

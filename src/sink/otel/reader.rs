@@ -24,11 +24,12 @@ pub(super) struct Collection {
 }
 
 impl Reader {
-    pub(super) fn new(temporality: Temporality) -> Self {
+    /// `regular_from`: how many collections make the one behind it a regular listener.
+    pub(super) fn new(temporality: Temporality, regular_from: u64) -> Self {
         let reader = ManualReader::builder().with_temporality(temporality);
         Self {
             reader: Arc::new(reader.build()),
-            listener: Arc::default(),
+            listener: Arc::new(Listener::new(regular_from)),
         }
     }
 

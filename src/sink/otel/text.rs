@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn text(record: impl FnOnce(&opentelemetry::metrics::Meter)) -> String {
-        let reader = Reader::new(Temporality::Cumulative);
+        let reader = Reader::new(Temporality::Cumulative, 1);
         let provider = SdkMeterProvider::builder()
             .with_reader(reader.clone())
             .build();
