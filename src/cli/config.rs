@@ -17,14 +17,12 @@ use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
 use tlscope::sink::Look;
-use tlscope::sink::otel::{MetricsConfig, Protocol};
+use tlscope::sink::otel::MetricsConfig;
 use tlscope::time::Timestamp;
 
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::args::LiveArgs;
-use super::args::{
-    At, CommonArgs, Format, JudgementArgs, Metrics, MetricsArgs, OtlpProtocol, ReadArgs,
-};
+use super::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
 use super::failure::Failure;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::host::{Account, Sandbox};
@@ -101,16 +99,14 @@ pub(super) struct OutputConfig {
 impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
+        let keys = keylog::read(&args.common.input.keylog)?;
+        let mut analysis =
+            Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
+        analysis.fingerprints |= args.metrics.asks_for_records();
+        analysis.keeps_packets = args.common.save_failures.is_some();
         Ok(Self {
             paths: args.paths,
-            analysis: Analysis {
-                keeps_packets: args.common.save_failures.is_some(),
-                ..Analysis::resolve(
-                    keylog::read(&args.common.input.keylog)?,
-                    wants_fingerprints(&args.common),
-                    &args.judgement,
-                )?
-            },
+            analysis,
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
@@ -143,6 +139,7 @@ impl LiveConfig {
         }
         let mut analysis =
             Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
+        analysis.fingerprints |= args.metrics.asks_for_records();
         analysis.keeps_packets = args.common.save_failures.is_some();
         if args.judgement.at == At::Now {
             analysis.judge_at = None; // now is whenever a handshake is
@@ -161,6 +158,7 @@ impl LiveConfig {
             sandbox.read(path);
         }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.metrics.live = Some(args.live_metrics.into());
         output.file = args.output.map(|path| Rotation {
             path,
             size: args.rotate_size,
@@ -237,21 +235,8 @@ impl OutputConfig {
                 .map(|directory| (directory, common.save_failures_keep.get())),
             extract_certs: None,
             screen: false,
-            metrics: MetricsConfig {
-                endpoint: metrics.otlp_endpoint,
-                protocol: metrics.otlp_protocol.map(Protocol::from),
-                stdout: metrics.metrics == Some(Metrics::Stdout),
-            },
+            metrics: metrics.into(),
             look: look(),
-        }
-    }
-}
-
-impl From<OtlpProtocol> for Protocol {
-    fn from(protocol: OtlpProtocol) -> Self {
-        match protocol {
-            OtlpProtocol::Grpc => Self::Grpc,
-            OtlpProtocol::HttpProtobuf => Self::HttpProtobuf,
         }
     }
 }
@@ -299,6 +284,8 @@ fn shows_progress(format: Format) -> bool {
 mod tests {
     use clap::Parser;
 
+    use tlscope::sink::otel::Protocol;
+
     use super::super::args::{Args, Command};
     use super::*;
 
@@ -337,7 +324,7 @@ mod tests {
 
     #[test]
     fn metrics_are_off_unless_asked_for() {
-        assert_eq!(resolved(&[]).output.metrics, MetricsConfig::default());
+        assert!(resolved(&[]).output.metrics.asks_for_nothing());
         let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
             .output
             .metrics;
