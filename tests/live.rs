@@ -298,10 +298,19 @@ fn a_run_that_root_started_goes_on_without_privileges() {
     let Some(live) = Live::start(&["--format", "json", "-f", "tcp port 1"]) else {
         return;
     };
-    let tasks = fs::read_dir(format!("/proc/{}/task", live.process.0.id())).unwrap();
-    for task in tasks {
-        let path = task.unwrap().path();
-        let name = fs::read_to_string(path.join("comm")).unwrap();
+    let tasks = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", live.process.0.id())).unwrap();
+        let name = |path: PathBuf| (fs::read_to_string(path.join("comm")).unwrap(), path);
+        tasks.map(move |task| name(task.unwrap().path()))
+    };
+    // A thread has its parent's name until it runs.
+    let begun = Instant::now();
+    let is_there = |wanted: &str| tasks().any(|(name, _)| name.starts_with(wanted));
+    while !is_there("capture ") || !is_there("signals") {
+        assert!(begun.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(10));
+    }
+    for (name, path) in tasks() {
         let status = fs::read_to_string(path.join("status")).unwrap();
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::stats::InterfaceHealth;
 
-/// The counters of one interface: written by its capture thread, read by anyone at any time.
+/// The counters of one interface: written by its capture threads, read by anyone at any time.
 ///
 /// Each counter is right by itself; a reading of all of them while packets come
 /// in may be a few packets apart.
@@ -42,10 +42,10 @@ impl Meter {
         self.is_up.store(is_up, Ordering::Relaxed);
     }
 
-    /// Counts packets that the kernel handed over.
-    pub fn add_packets(&self, packets: u64, bytes: u64) {
-        self.packets.fetch_add(packets, Ordering::Relaxed);
+    /// Counts packets that the kernel handed over; how many there were before.
+    pub fn add_packets(&self, packets: u64, bytes: u64) -> u64 {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.packets.fetch_add(packets, Ordering::Relaxed)
     }
 
     /// Counts packets that were lost before they were handed over.

@@ -6,8 +6,6 @@ use std::collections::HashSet;
 use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-#[cfg(all(feature = "live", target_os = "linux"))]
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,12 +70,32 @@ pub(super) struct Analysis {
     pub(super) keys: Keys,
     /// Whether somebody reads them.
     fingerprints: bool,
+    /// Whether the packets of failures are saved.
+    keeps_packets: bool,
     pub(super) near_expiry: NearExpiry,
     /// The roots that chains are held against.
     pub(super) roots: Roots,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
+}
+
+/// What the output asks for beyond verdicts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Needs {
+    pub(super) fingerprints: bool,
+    /// The packets of each handshake, until its verdict.
+    pub(super) packets: bool,
+}
+
+impl Needs {
+    /// The formats for people leave fingerprints out.
+    fn of(common: &CommonArgs) -> Self {
+        Self {
+            fingerprints: matches!(common.format, Format::Json | Format::Csv),
+            packets: common.save_failures.is_some(),
+        }
+    }
 }
 
 /// Which handshakes are written, and how.
@@ -88,6 +106,8 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Where the packets of failures are saved, and how many files are kept.
+    pub(super) save_failures: Option<(PathBuf, usize)>,
     /// Where certificates are written to.
     pub(super) extract_certs: Option<PathBuf>,
     /// Whether the terminal shows the state of the run instead of lines.
@@ -103,7 +123,7 @@ impl ReadConfig {
             paths: args.paths,
             analysis: Analysis::resolve(
                 keylog::read(&args.common.input.keylog)?,
-                wants_fingerprints(&args.common),
+                Needs::of(&args.common),
                 &args.judgement,
             )?,
             shows_progress: shows_progress(args.common.format),
@@ -123,6 +143,7 @@ impl LiveConfig {
     ///
     /// `chose_format` says whether the user did.
     pub(super) fn resolve(mut args: LiveArgs, chose_format: bool) -> Result<Self, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
         let mut interfaces = args.interface;
         let mut known = HashSet::new();
         interfaces.retain(|name| known.insert(name.clone()));
@@ -132,17 +153,23 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        let analysis = Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
+        let needs = Needs::of(&args.common);
+        let mut analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        if args.judgement.at == At::Now {
+            analysis.judge_at = None; // now is whenever a handshake is
+        }
         let capture = LiveOptions {
             filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
+            threads: args.fanout,
         };
         let threads = args.common.input.threads;
         let mut sandbox = Sandbox::default();
+        sandbox.read_named(&environment);
         for path in &args.common.input.keylog {
-            sandbox.read(directory_of(path));
+            sandbox.read(path);
         }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.file = args.output.map(|path| Rotation {
@@ -157,7 +184,10 @@ impl LiveConfig {
             && stdout().is_terminal()
             && stdin().is_terminal();
         if let Some(file) = &output.file {
-            sandbox.write(directory_of(&file.path));
+            sandbox.write(&file.path);
+        }
+        if let Some((directory, _)) = &output.save_failures {
+            sandbox.write(directory);
         }
         Ok(Self {
             interfaces,
@@ -166,30 +196,22 @@ impl LiveConfig {
             threads,
             analysis,
             output,
-            account: Account::resolve(args.user.as_deref(), &|name| std::env::var(name).ok())?,
+            account: Account::resolve(args.user.as_deref(), &environment)?,
             sandbox: (!args.no_sandbox).then_some(sandbox),
         })
-    }
-}
-
-/// The directory that a file is in, or will be.
-#[cfg(all(feature = "live", target_os = "linux"))]
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(directory) if directory != Path::new("") => directory,
-        _ => Path::new("."),
     }
 }
 
 impl Analysis {
     pub(super) fn resolve(
         keys: Keys,
-        fingerprints: bool,
+        needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
-            fingerprints,
+            keeps_packets: needs.packets,
+            fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
                 percent: judgement.near_expiry_share,
@@ -209,6 +231,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config.trust = self.roots.store.clone();
+        config.keeps_packets = self.keeps_packets;
         config
     }
 }
@@ -220,6 +243,9 @@ impl OutputConfig {
             failures_only: common.failures_only,
             format: common.format,
             file: None,
+            save_failures: common
+                .save_failures
+                .map(|directory| (directory, common.save_failures_keep.get())),
             extract_certs: None,
             screen: false,
             metrics: MetricsConfig {
@@ -239,11 +265,6 @@ impl From<OtlpProtocol> for Protocol {
             OtlpProtocol::HttpProtobuf => Self::HttpProtobuf,
         }
     }
-}
-
-/// The formats for people leave fingerprints out.
-fn wants_fingerprints(common: &CommonArgs) -> bool {
-    matches!(common.format, Format::Json | Format::Csv)
 }
 
 /// The moment at which certificates are judged; `None`: each at the time of its handshake.

@@ -1,6 +1,6 @@
 //! `tlscope live`: from interfaces to output, until told to stop.
 
-use std::io;
+use std::io::{self, IsTerminal, stdout};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,45 @@ use super::{tell, tell_problem};
 
 /// Watches the interfaces, and writes what was asked for.
 pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
+    let signals = Signals::new(stdout().is_terminal());
+    let source = capture(&config, &signals)?;
+    signals
+        .listen()
+        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
+    let mut output = Output::open(&config.output)?;
+    let interfaces = config.interfaces.join(", ");
+    tell(|stderr| write!(stderr, "listening on {interfaces}"));
+    output.show(signals.stop())?;
+    let mut watch = Watch {
+        output,
+        signals,
+        service: Service::ready(&interfaces),
+        health: Health::default(),
+    };
+    let mut input = Input {
+        source,
+        key_logs: config.key_logs,
+    };
+    let started = Instant::now();
+    let threads = config.threads.get();
+    let run = pipeline::run(&mut input, config.analysis.observer(), threads, &mut watch);
+    watch.service.stopping();
+    drop(input); // the capture threads end
+    let finished = run.and_then(|summary| watch.finish(&summary.stats).map(|()| summary.stats));
+    screen::close();
+    match finished {
+        Ok(stats) => {
+            keylog::warn_of_use(&config.analysis.keys, &stats);
+            watch.output.warn_of_lost_metrics();
+            tell_summary(&watch.health, started);
+        }
+        Err(error) => closed_pipe_is_success(error)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the interfaces, and gives up what that takes: but for the threads that may have to open them again.
+fn capture(config: &LiveConfig, signals: &Signals) -> Result<LiveSource, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
     if let Some(account) = &config.account {
         account.assume()?;
@@ -31,48 +70,11 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     if let Some(sandbox) = &config.sandbox {
         sandbox.enter()?;
     }
-    let signals = Signals::default();
-    let source = capture.start(signals.stop());
-    let mut input = Input {
-        source: source.map_err(|error| {
-            Failure::new(format_args!("cannot start a thread to capture: {error}"))
-        })?,
-        key_logs: config.key_logs,
-    };
-    host::drop_all()?; // the capture threads have what it takes, all others none
-    signals
-        .listen()
-        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let mut watch = Watch {
-        output: Output::open(&config.output)?,
-        signals,
-        service: Service::ready(&config.interfaces.join(", ")),
-        health: Health::default(),
-    };
-    tell(|stderr| write!(stderr, "listening on {}", config.interfaces.join(", ")));
-    watch.output.show(watch.signals.stop())?;
-    let started = Instant::now();
-    let run = pipeline::run(
-        &mut input,
-        config.analysis.observer(),
-        config.threads.get(),
-        &mut watch,
-    );
-    watch.service.stopping();
-    drop(input); // the capture threads end
-    let finished = run.and_then(|summary| watch.output.finish(&summary.stats).map(|()| summary));
-    screen::close();
-    let stats = match finished {
-        Ok(summary) => summary.stats,
-        Err(error) => {
-            closed_pipe_is_success(error)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-    };
-    keylog::warn_of_use(&config.analysis.keys, &stats);
-    watch.output.warn_of_lost_metrics();
-    tell_summary(&watch.health, started);
-    Ok(ExitCode::SUCCESS)
+    let source = capture
+        .start(signals.stop())
+        .map_err(|error| Failure::new(format_args!("cannot start a thread to capture: {error}")))?;
+    host::drop_all()?;
+    Ok(source)
 }
 
 /// Packets as the interfaces bring them, with the secrets that key logs bring meanwhile.

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use pcap::{Active, Capture, Precision};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use super::PATIENCE;
 use super::queue::push;
 use super::thread::{Device, Losses};
-use crate::capture::{CaptureError, LinkType, PacketBatch, PacketRecord};
+use crate::capture::{CaptureError, LinkType, PacketBatch, PacketFilter};
 use crate::time::Timestamp;
 
 /// How interfaces are captured on.
@@ -24,6 +23,8 @@ pub struct LiveOptions {
     pub buffer_size: u32,
     /// Whether packets for other hosts are captured too.
     pub is_promiscuous: bool,
+    /// Capture threads for each interface, each with a buffer of its own.
+    pub threads: u32,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -42,6 +43,7 @@ impl Default for LiveOptions {
             snap_length: defaults::SNAP_LENGTH,
             buffer_size: defaults::BUFFER_SIZE,
             is_promiscuous: false,
+            threads: 1,
         }
     }
 }
@@ -66,10 +68,28 @@ impl Interface {
     /// - [`CaptureError::NotPermitted`] if the process may not.
     /// - [`CaptureError::Filter`] if libpcap rejects the filter.
     pub(super) fn open(name: &str, options: &LiveOptions) -> Result<Self, CaptureError> {
-        let capture = activate(name, options)?;
+        Self::open_share(name, options, 0)
+    }
+
+    /// Opens an interface for the share of one of its capture threads: see [`share`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Interface::open`].
+    pub(super) fn open_share(
+        name: &str,
+        options: &LiveOptions,
+        index: u32,
+    ) -> Result<Self, CaptureError> {
+        if let Some(expression) = &options.filter {
+            PacketFilter::compile(expression)?; // errors name what the user wrote, not what is made of it
+        }
+        let mut options = options.clone();
+        options.filter = share(options.filter.as_deref(), index, options.threads);
+        let capture = activate(name, &options)?;
         Ok(Self {
             name: name.into(),
-            options: options.clone(),
+            options,
             link_type: link_type(&capture),
             capture: Some(capture),
             counted: (0, 0),
@@ -86,33 +106,21 @@ impl Device for Interface {
         &self.name
     }
 
-    fn wait(&mut self, patience: Duration) -> bool {
+    fn wait(&mut self, patience: Duration) {
         let Some(capture) = &self.capture else {
-            return false;
+            return;
         };
         let mut waited_for = [PollFd::new(capture, PollFlags::IN)];
         let patience = Timespec::try_from(patience).ok();
-        match poll(&mut waited_for, patience.as_ref()) {
-            Ok(ready) => ready > 0,
-            // A signal: whoever waits looks whether it is to stop.
-            Err(error) => error != Errno::INTR,
-        }
+        let _ = poll(&mut waited_for, patience.as_ref()); // a signal ends it early: so be it
     }
 
-    fn take(
-        &mut self,
-        count: usize,
-        next: PacketRecord,
-        batch: &mut PacketBatch,
-    ) -> Result<usize, String> {
+    fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String> {
         let capture = self.capture.as_mut().ok_or("closed")?;
-        let mut packet = next;
         capture
-            .dispatch(Some(count), |captured| {
-                packet.timestamp = timestamp(captured.header);
-                packet.wire_length = captured.header.len;
-                push(batch, packet, captured.data);
-                packet.number += 1;
+            .dispatch(Some(count), |packet| {
+                let header = packet.header;
+                push(batch, timestamp(header), header.len, packet.data);
             })
             .map_err(reason)
     }
@@ -129,6 +137,14 @@ impl Device for Interface {
         losses
     }
 
+    fn is_up(&self) -> bool {
+        let path = format!("/sys/class/net/{}/flags", self.name);
+        let flags = std::fs::read_to_string(path).unwrap_or_default();
+        let digits = flags.trim().trim_start_matches("0x");
+        // `any` has no such file: it is as good as up.
+        u32::from_str_radix(digits, 16).map_or(true, |flags| flags & IFF_UP != 0)
+    }
+
     fn close(&mut self) {
         self.capture = None;
     }
@@ -142,6 +158,29 @@ impl Device for Interface {
         self.capture = Some(capture);
         Ok(())
     }
+}
+
+/// The filter for one of `threads` threads, each of which gets the packets of its share of the pairs of hosts.
+///
+/// So both directions of a connection, and fragments, come in order through one
+/// thread. Packets of neither IPv4 nor IPv6 are the first thread's. (The kernel's
+/// own fan-out would spread ports, too, but takes a socket option for which there
+/// is no safe interface.)
+fn share(filter: Option<&str>, index: u32, threads: u32) -> Option<String> {
+    if threads <= 1 {
+        return filter.map(str::to_owned);
+    }
+    let mut share = format!(
+        "(ip and (ip[12:4] + ip[16:4]) % {threads} = {index}) or \
+         (ip6 and (ip6[20:4] + ip6[36:4]) % {threads} = {index})"
+    );
+    if index == 0 {
+        share += " or (not ip and not ip6)";
+    }
+    Some(match filter {
+        Some(filter) if !filter.trim().is_empty() => format!("({filter}) and ({share})"),
+        _ => share,
+    })
 }
 
 fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, CaptureError> {
@@ -171,6 +210,9 @@ fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, Captur
     }
     Ok(capture)
 }
+
+/// The flag of an interface that somebody has set up (netdevice(7)).
+const IFF_UP: u32 = 1;
 
 fn clamped(number: impl TryInto<i32>) -> i32 {
     number.try_into().unwrap_or(i32::MAX)
@@ -209,4 +251,52 @@ fn link_type(capture: &Capture<Active>) -> LinkType {
 fn timestamp(header: &pcap::PacketHeader) -> Timestamp {
     let nanoseconds = Duration::from_nanos(u64::try_from(header.ts.tv_usec).unwrap_or(0));
     Timestamp::from_seconds(header.ts.tv_sec).saturating_add(nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::capture;
+    use crate::time::Timestamp;
+
+    /// Which of three threads get a packet between two hosts, by the last byte of their addresses.
+    fn takers(filter: Option<&str>, from: u8, to: u8) -> Vec<u32> {
+        let ip = [
+            0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, from, 10, 0, 0, to,
+        ];
+        let frame = [&[0; 12][..], &[0x08, 0x00], &ip, &[0; 20]].concat();
+        let takes = |index: &u32| {
+            let expression = share(filter, *index, 3).unwrap();
+            let mut filter = PacketFilter::compile(&expression).unwrap();
+            let mut batch = PacketBatch::default();
+            push(&mut batch, Timestamp::MIN, 54, &frame);
+            batch.interfaces = Arc::new([capture::Interface {
+                link_type: LinkType(1),
+                source: "test0".into(),
+                name: None,
+            }]);
+            filter.apply(&mut batch) == 0
+        };
+        (0..3).filter(takes).collect()
+    }
+
+    #[test]
+    fn each_pair_of_hosts_has_one_thread_in_both_directions() {
+        for to in 2..12 {
+            let there = takers(None, 1, to);
+            assert_eq!(there.len(), 1);
+            assert_eq!(there, takers(None, to, 1));
+        }
+        assert_ne!(takers(None, 1, 2), takers(None, 1, 3));
+    }
+
+    #[test]
+    fn shares_are_of_what_the_filter_lets_through() {
+        assert_eq!(takers(Some("tcp"), 1, 2).len(), 1);
+        assert!(takers(Some("udp or icmp"), 1, 2).is_empty());
+        assert_eq!(share(Some("tcp"), 0, 1).as_deref(), Some("tcp"));
+        assert_eq!(share(None, 0, 1), None);
+    }
 }

@@ -3,6 +3,7 @@
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::capture::{PacketBatch, PacketRecord};
+use crate::time::Timestamp;
 
 /// Packets in a batch: enough that handing it over costs nothing by the packet.
 pub(super) const BATCH_PACKETS: usize = 512;
@@ -78,8 +79,8 @@ fn empty(batch: &mut PacketBatch) {
     batch.data.shrink_to(2 * BATCH_BYTES);
 }
 
-/// Appends a packet with its bytes.
-pub(super) fn push(batch: &mut PacketBatch, packet: PacketRecord, bytes: &[u8]) {
+/// Appends a packet with its bytes, without a number and an interface.
+pub(super) fn push(batch: &mut PacketBatch, timestamp: Timestamp, wire_length: u32, bytes: &[u8]) {
     let (Ok(offset), Ok(captured_length)) =
         (u32::try_from(batch.data.len()), u32::try_from(bytes.len()))
     else {
@@ -87,8 +88,11 @@ pub(super) fn push(batch: &mut PacketBatch, packet: PacketRecord, bytes: &[u8]) 
     };
     batch.data.extend_from_slice(bytes);
     batch.packets.push(PacketRecord {
+        timestamp,
+        number: 0,
+        interface: 0,
         offset,
         captured_length,
-        ..packet
+        wire_length,
     });
 }

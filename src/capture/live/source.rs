@@ -19,7 +19,8 @@ use crate::time::Timestamp;
 ///
 /// To open them takes privileges that may be given up afterwards.
 pub struct LiveCapture {
-    devices: Vec<Interface>,
+    /// For each interface, as many as it has threads.
+    devices: Vec<Vec<Interface>>,
     interfaces: Arc<[capture::Interface]>,
 }
 
@@ -32,11 +33,17 @@ impl LiveCapture {
     /// - [`CaptureError::NotPermitted`] if the process may not.
     /// - [`CaptureError::Filter`] if libpcap rejects the filter.
     pub fn open(interfaces: &[String], options: &LiveOptions) -> Result<Self, CaptureError> {
+        let open_all = |name: &String| {
+            let threads = 0..options.threads.max(1);
+            let open = |index| Interface::open_share(name, options, index);
+            threads.map(open).collect::<Result<Vec<_>, _>>()
+        };
         let devices = interfaces
             .iter()
-            .map(|name| Interface::open(name, options))
+            .map(open_all)
             .collect::<Result<Vec<_>, _>>()?;
-        let interfaces = devices.iter().map(|device| capture::Interface {
+        let first = devices.iter().filter_map(|devices| devices.first());
+        let interfaces = first.map(|device| capture::Interface {
             link_type: device.link_type(),
             source: Arc::clone(device.name()),
             name: Some(Arc::clone(device.name())),
@@ -96,14 +103,14 @@ pub(super) struct Pace {
 
 impl LiveSource {
     pub(super) fn start<D: Device + 'static>(
-        devices: Vec<D>,
+        devices: Vec<Vec<D>>,
         interfaces: Arc<[capture::Interface]>,
         stop: Arc<AtomicBool>,
         pace: Pace,
     ) -> io::Result<Self> {
         let (entrance, exit) = queue(pace.queue);
         let (notices, notices_taken) = bounded(MAX_NOTICES);
-        let names = devices.iter().map(|device| Arc::clone(device.name()));
+        let names = interfaces.iter().map(|one| Arc::clone(&one.source));
         let meters: Meters = names.map(|name| Arc::new(Meter::new(name))).collect();
         let mut source = Self {
             queue: Some(exit),
@@ -113,7 +120,12 @@ impl LiveSource {
             stop: Arc::clone(&stop),
             threads: Vec::new(),
         };
-        for ((device, meter), interface) in devices.into_iter().zip(meters.iter()).zip(0..) {
+        let each = devices.into_iter().zip(meters.iter()).zip(0..);
+        let each = each.flat_map(|((devices, meter), interface)| {
+            let numbered = devices.into_iter().enumerate();
+            numbered.map(move |(index, device)| (device, meter, interface, index == 0))
+        });
+        for (device, meter, interface, speaks) in each {
             let thread = CaptureThread {
                 device,
                 interface,
@@ -122,6 +134,7 @@ impl LiveSource {
                 notices: Sender::clone(&notices),
                 stop: Arc::clone(&stop),
                 retry: pace.retry,
+                speaks,
             };
             let builder = std::thread::Builder::new().name(format!("capture {}", meter.name()));
             source.threads.push(builder.spawn(move || thread.run())?);
@@ -209,7 +222,13 @@ mod tests {
             retry: Duration::ZERO,
         };
         let device = Scripted::new(script);
-        LiveSource::start(vec![device], testing::interfaces(), Arc::default(), pace).unwrap()
+        LiveSource::start(
+            vec![vec![device]],
+            testing::interfaces(),
+            Arc::default(),
+            pace,
+        )
+        .unwrap()
     }
 
     /// Waits until the meter shows something, as long as a busy machine may need.
@@ -358,6 +377,25 @@ mod tests {
             assert!(last.dropped_queue > 0);
             assert_eq!(health.stats.packets + last.dropped_queue, last.packets);
         }
+    }
+
+    #[test]
+    fn threads_of_one_interface_share_its_counters() {
+        let pace = Pace {
+            queue: 4,
+            retry: Duration::ZERO,
+        };
+        let script = || Scripted::new(vec![Act::Packets(3), Act::Lost(1, 5)]);
+        let devices = vec![vec![script(), script()]];
+        let mut source =
+            LiveSource::start(devices, testing::interfaces(), Arc::default(), pace).unwrap();
+        wait_for(&source, |meter| meter.read().packets == 6);
+        stop(&source);
+        let mut numbers = drain(&mut source);
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
+        let health = source.meters[0].read();
+        assert_eq!((health.dropped_kernel, health.dropped_interface), (2, 5));
     }
 
     #[test]

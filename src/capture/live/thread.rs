@@ -9,28 +9,25 @@ use crossbeam_channel::Sender;
 use super::PATIENCE;
 use super::queue::{BATCH_BYTES, BATCH_PACKETS, Entrance, Fate};
 use super::warning::Warnings;
-use crate::capture::{Meter, PacketBatch, PacketRecord, Problem};
-use crate::time::Timestamp;
+use crate::capture::{Meter, PacketBatch, Problem};
 
 /// Where a capture thread gets its packets from.
 pub(super) trait Device: Send {
     /// The interface's name.
     fn name(&self) -> &Arc<str>;
 
-    /// Waits for packets, but not for longer than `patience`; whether it is worth a look.
-    fn wait(&mut self, patience: Duration) -> bool;
+    /// Waits for packets, but not for longer than `patience`.
+    fn wait(&mut self, patience: Duration);
 
     /// Appends at most `count` packets to `batch`, without waiting; how many were taken, which
-    /// can be more than were appended. They are numbered, and are of the interface, as `next` says.
-    fn take(
-        &mut self,
-        count: usize,
-        next: PacketRecord,
-        batch: &mut PacketBatch,
-    ) -> Result<usize, String>;
+    /// can be more than were appended. Their numbers and interfaces are for the caller to say.
+    fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String>;
 
     /// Packets lost since the last call.
     fn losses(&mut self) -> Losses;
+
+    /// Whether the interface is up: one that is down is silent, and may come up again.
+    fn is_up(&self) -> bool;
 
     /// Lets go of the interface.
     fn close(&mut self);
@@ -66,6 +63,8 @@ pub(super) struct CaptureThread<D> {
     pub(super) stop: Arc<AtomicBool>,
     /// Between two tries of an interface that is gone.
     pub(super) retry: Duration,
+    /// Whether this thread speaks for its interface, of which several may capture.
+    pub(super) speaks: bool,
 }
 
 impl<D: Device> CaptureThread<D> {
@@ -73,9 +72,9 @@ impl<D: Device> CaptureThread<D> {
     pub(super) fn run(mut self) {
         let mut state = State {
             batch: PacketBatch::default(),
-            packets: 0,
             largest: LARGE,
             next_census: Instant::now() + CENSUS,
+            is_up: true,
             warnings: Warnings::default(),
         };
         loop {
@@ -94,9 +93,10 @@ impl<D: Device> CaptureThread<D> {
 
     /// Waits for packets and takes all that there are, for a while; false if nobody wants them.
     fn round(&mut self, state: &mut State) -> Result<bool, String> {
-        let is_worth_a_look = self.device.wait(PATIENCE);
+        self.device.wait(PATIENCE);
         let until = Instant::now() + PATIENCE;
-        while is_worth_a_look && Instant::now() < until {
+        // At least one look, whatever came of the waiting: libpcap notices by it that an interface is gone.
+        loop {
             let room = BATCH_BYTES.saturating_sub(state.batch.data.len()) / state.largest;
             let room = room.min(BATCH_PACKETS - state.batch.packets.len());
             let room = room.clamp(1, CHUNK);
@@ -106,7 +106,7 @@ impl<D: Device> CaptureThread<D> {
             if is_full && self.hand_over(state) == Fate::Unwanted {
                 return Ok(false);
             }
-            if taken == 0 {
+            if taken == 0 || Instant::now() >= until {
                 break;
             }
         }
@@ -114,28 +114,22 @@ impl<D: Device> CaptureThread<D> {
         if Instant::now() >= state.next_census {
             state.next_census = Instant::now() + CENSUS;
             self.count_losses(state);
+            self.look_whether_up(state);
         }
         Ok(fate != Fate::Unwanted)
     }
 
     fn take(&mut self, room: usize, state: &mut State) -> Result<usize, String> {
-        let next = PacketRecord {
-            timestamp: Timestamp::MIN,
-            number: state.packets + 1,
-            interface: self.interface,
-            offset: 0,
-            captured_length: 0,
-            wire_length: 0,
-        };
         let before = (state.batch.packets.len(), state.batch.data.len());
-        let taken = self.device.take(room, next, &mut state.batch);
-        let new = state.batch.packets.get(before.0..).unwrap_or_default();
-        for packet in new {
+        let taken = self.device.take(room, &mut state.batch);
+        let bytes = state.batch.data.len() - before.1;
+        let new = state.batch.packets.get_mut(before.0..).unwrap_or_default();
+        let known = self.meter.add_packets(new.len() as u64, bytes as u64);
+        for (packet, number) in new.iter_mut().zip(known + 1..) {
+            packet.number = number;
+            packet.interface = self.interface;
             state.largest = state.largest.max(packet.captured_length as usize);
         }
-        let bytes = state.batch.data.len() - before.1;
-        self.meter.add_packets(new.len() as u64, bytes as u64);
-        state.packets += new.len() as u64;
         taken
     }
 
@@ -153,10 +147,22 @@ impl<D: Device> CaptureThread<D> {
 
     fn count_losses(&mut self, state: &mut State) {
         let losses = self.device.losses();
-        self.meter.add_lost(losses.kernel, losses.interface);
+        // All threads of an interface are told the same of it.
+        let of_interface = if self.speaks { losses.interface } else { 0 };
+        self.meter.add_lost(losses.kernel, of_interface);
         let health = self.meter.read();
         if let Some(text) = state.warnings.of(&health, Instant::now()) {
             self.say(text);
+        }
+    }
+
+    fn look_whether_up(&self, state: &mut State) {
+        let is_up = self.device.is_up();
+        if is_up != state.is_up {
+            state.is_up = is_up;
+            self.meter.set_up(is_up);
+            let now = if is_up { "up again" } else { "down" };
+            self.say(format!("`{}` is {now}", self.device.name()));
         }
     }
 
@@ -174,6 +180,7 @@ impl<D: Device> CaptureThread<D> {
         while !self.sleep(self.retry) {
             if self.device.reopen().is_ok() {
                 self.meter.set_up(true);
+                state.is_up = true;
                 let seconds = gone.elapsed().as_secs();
                 self.say(format!("`{name}` is back: it was away for {seconds} s"));
                 return true;
@@ -192,6 +199,9 @@ impl<D: Device> CaptureThread<D> {
     }
 
     fn say(&self, text: String) {
+        if !self.speaks {
+            return;
+        }
         let _ = self.notices.try_send(Problem::warning(text)); // whoever listens has more than enough to read
     }
 }
@@ -199,10 +209,9 @@ impl<D: Device> CaptureThread<D> {
 /// What a capture thread keeps between rounds.
 struct State {
     batch: PacketBatch,
-    /// Packets taken so far.
-    packets: u64,
     /// Bytes of the largest packet so far.
     largest: usize,
     next_census: Instant,
+    is_up: bool,
     warnings: Warnings,
 }

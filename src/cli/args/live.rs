@@ -61,6 +61,16 @@ pub(in crate::cli) struct LiveArgs {
     )]
     pub(in crate::cli) promiscuous: bool,
 
+    /// Capture threads for each interface, each with a buffer of its own
+    ///
+    /// Worth it where one thread does not keep up: a core for each should be idle. The
+    /// kernel shares packets out by the addresses of both hosts.
+    #[arg(
+        long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16),
+        help_heading = "Input", env = "TLSCOPE_FANOUT"
+    )]
+    pub(in crate::cli) fanout: u32,
+
     #[command(flatten)]
     pub(in crate::cli) common: CommonArgs,
 

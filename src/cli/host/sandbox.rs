@@ -44,18 +44,52 @@ const READABLE: [&str; 19] = [
 /// What programs on a terminal, and random numbers, take.
 const WRITABLE: [&str; 3] = ["/dev/tty", "/dev/null", "/dev/urandom"];
 
+/// Variables that name files: of trust, and of who we are to a collector.
+const VARIABLES: [&str; 14] = [
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+];
+
 /// Newer kernels can restrict more, older ones less.
 const RULES: ABI = ABI::V5;
 
 impl Sandbox {
-    /// Lets files at or below `path` be read.
-    pub(in crate::cli) fn read(&mut self, path: impl Into<PathBuf>) {
-        self.readable.push(path.into());
+    /// Lets `path` be read, with all that is below and, for a file, beside it: it may be
+    /// replaced. Where it is a link, that goes for what it leads to as well.
+    pub(in crate::cli) fn read(&mut self, path: &Path) {
+        let target = path.canonicalize().ok();
+        for path in [Some(path), target.as_deref()].into_iter().flatten() {
+            let path = if path.is_dir() {
+                path
+            } else {
+                directory_of(path)
+            };
+            self.readable.push(path.to_owned());
+        }
     }
 
-    /// Lets files at or below `path` be read, written, made and removed.
-    pub(in crate::cli) fn write(&mut self, path: impl Into<PathBuf>) {
-        self.writable.push(path.into());
+    /// Lets the files be read that variables of the environment name for the libraries that look there.
+    pub(in crate::cli) fn read_named(&mut self, environment: &dyn Fn(&str) -> Option<String>) {
+        for path in VARIABLES.iter().filter_map(|name| environment(name)) {
+            self.read(Path::new(&path));
+        }
+    }
+
+    /// Lets the file `path`, and those beside it, be read, written, made and removed.
+    pub(in crate::cli) fn write(&mut self, path: &Path) {
+        self.writable.push(directory_of(path).to_owned());
     }
 
     /// Restricts this thread, and those that it will start, for good.
@@ -91,6 +125,14 @@ impl Sandbox {
     }
 }
 
+/// The directory that a file is in, or will be.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
@@ -103,18 +145,19 @@ mod tests {
     fn other_files_than_those_named_cannot_be_opened() {
         let directory =
             std::env::temp_dir().join(format!("tlscope-sandbox-{}", std::process::id()));
-        let (readable, writable, other) = (
-            directory.join("readable"),
-            directory.join("writable"),
-            directory.join("other"),
-        );
-        for path in [&readable, &writable, &other] {
+        let [readable, writable, linked, other] =
+            ["readable", "writable", "linked", "other"].map(|name| directory.join(name));
+        let links = directory.join("links");
+        for path in [&readable, &writable, &linked, &links, &other] {
             fs::create_dir_all(path).unwrap();
             fs::write(path.join("file"), "x").unwrap();
         }
+        let link = links.join("file.pem");
+        std::os::unix::fs::symlink(linked.join("file"), &link).unwrap();
         let mut sandbox = Sandbox::default();
+        sandbox.read_named(&|name| (name == "SSL_CERT_FILE").then(|| link.display().to_string()));
         sandbox.read(&readable);
-        sandbox.write(&writable);
+        sandbox.write(&writable.join("file"));
         let thread = std::thread::spawn(move || {
             if sandbox.restrict().unwrap() == RulesetStatus::NotEnforced {
                 eprintln!("skipped: this kernel has no Landlock");
@@ -125,6 +168,7 @@ mod tests {
             assert!(File::create(readable.join("file")).is_err_and(denied));
             assert!(File::create(writable.join("new")).is_ok());
             assert!(fs::rename(writable.join("new"), writable.join("file")).is_ok());
+            assert!(File::open(linked.join("file")).is_ok());
             assert!(File::open(other.join("file")).is_err_and(denied));
             assert!(File::open("/etc/passwd").is_err_and(denied));
             assert!(fs::read_dir("/").is_err_and(denied));

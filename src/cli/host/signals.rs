@@ -17,12 +17,22 @@ use crate::cli::{screen, tell_warning};
 pub(in crate::cli) struct Signals {
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
+    /// Whether SIGHUP says that the terminal is gone, and the person with it.
+    has_terminal: bool,
 }
 
 /// How long an orderly end may take: what is still to be written by then is lost.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(6);
 
 impl Signals {
+    /// Nothing was asked for yet; a run that writes to a terminal ends with it.
+    pub(in crate::cli) fn new(has_terminal: bool) -> Self {
+        Self {
+            has_terminal,
+            ..Self::default()
+        }
+    }
+
     /// Listens to SIGTERM, SIGINT and SIGHUP from now on.
     ///
     /// # Errors
@@ -52,7 +62,7 @@ impl Signals {
     }
 
     fn take(&self, signal: i32) {
-        if signal == SIGHUP {
+        if signal == SIGHUP && !self.has_terminal {
             self.reload.store(true, Ordering::Relaxed);
         } else if self.stop.swap(true, Ordering::Relaxed) {
             exit(signal);

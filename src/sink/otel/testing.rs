@@ -57,6 +57,8 @@ pub(super) fn handshake() -> Handshake {
             truncated: false,
             directions: Directions::Both,
         },
+        packets: None,
+        saved_to: None,
     }
 }
 
