@@ -78,6 +78,25 @@ pub(super) struct Analysis {
     pub(super) handshake_timeout: Duration,
 }
 
+/// What the output asks for beyond verdicts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Needs {
+    pub(super) fingerprints: bool,
+    /// The packets of each handshake, until its verdict.
+    pub(super) packets: bool,
+}
+
+impl Needs {
+    /// The formats for people leave fingerprints out; log records and spans have them.
+    fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
+        let is_for_programs = matches!(common.format, Format::Json | Format::Csv);
+        Self {
+            fingerprints: is_for_programs || metrics.asks_for_records(),
+            packets: common.save_failures.is_some(),
+        }
+    }
+}
+
 /// Which handshakes are written, and how.
 #[derive(Clone, Debug)]
 pub(super) struct OutputConfig {
@@ -100,10 +119,8 @@ impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
         let keys = keylog::read(&args.common.input.keylog)?;
-        let mut analysis =
-            Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
-        analysis.fingerprints |= args.metrics.asks_for_records();
-        analysis.keeps_packets = args.common.save_failures.is_some();
+        let needs = Needs::of(&args.common, &args.metrics);
+        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         Ok(Self {
             paths: args.paths,
             analysis,
@@ -137,10 +154,8 @@ impl LiveConfig {
         if !key_logs.is_empty() {
             keys.expect_more();
         }
-        let mut analysis =
-            Analysis::resolve(keys, wants_fingerprints(&args.common), &args.judgement)?;
-        analysis.fingerprints |= args.metrics.asks_for_records();
-        analysis.keeps_packets = args.common.save_failures.is_some();
+        let needs = Needs::of(&args.common, &args.metrics);
+        let mut analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         if args.judgement.at == At::Now {
             analysis.judge_at = None; // now is whenever a handshake is
         }
@@ -192,13 +207,13 @@ impl LiveConfig {
 impl Analysis {
     pub(super) fn resolve(
         keys: Keys,
-        fingerprints: bool,
+        needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
-            keeps_packets: false,
-            fingerprints,
+            keeps_packets: needs.packets,
+            fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
                 percent: judgement.near_expiry_share,
@@ -239,11 +254,6 @@ impl OutputConfig {
             look: look(),
         }
     }
-}
-
-/// The formats for people leave fingerprints out.
-fn wants_fingerprints(common: &CommonArgs) -> bool {
-    matches!(common.format, Format::Json | Format::Csv)
 }
 
 /// The moment at which certificates are judged; `None`: each at the time of its handshake.
