@@ -7,7 +7,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
-use tlscope::certificate::{Certificate, ChainCache, findings};
+use tlscope::certificate::{Certificate, ChainCache, NearExpiry, findings};
 use tlscope::event::Side;
 use tlscope::time::Timestamp;
 
@@ -61,7 +61,10 @@ fn judge_a_chain_of_three(bencher: Bencher<'_, '_>) {
     let at = Timestamp::from_seconds(1_800_000_000);
     bencher.bench(|| {
         let name = Some("leaf23.example.org");
-        let near = Duration::from_secs(30 * 86_400);
+        let near = NearExpiry {
+            within: Duration::from_secs(30 * 86_400),
+            percent: 33,
+        };
         let findings = findings(black_box(&chain), Side::Server, name, at, near);
         assert!(findings.is_empty());
     });

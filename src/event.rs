@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::certificate::Certificate;
+use crate::capture::LinkType;
+use crate::certificate::{Certificate, OcspStaple};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 use crate::tls::{
@@ -68,10 +69,16 @@ pub struct Handshake {
     pub client_certificates: Option<CertificateChain>,
     /// What is wrong with the certificates shown.
     pub validation: Vec<Finding>,
+    /// What is odd about the chains shown, and no reason to refuse them.
+    pub notes: Vec<CertificateNote>,
     /// The moment at which certificates were judged: packet time unless the user chose another.
     pub judged_at: Timestamp,
     /// How well the capture saw this handshake.
     pub capture: CaptureFacts,
+    /// The packets of a failed handshake, where the observer was told to keep them.
+    pub packets: Option<Box<KeptPackets>>,
+    /// The file that its packets were saved to.
+    pub saved_to: Option<Arc<str>>,
 }
 
 impl Handshake {
@@ -102,8 +109,11 @@ impl Handshake {
             server_certificates: None,
             client_certificates: None,
             validation: Vec::new(),
+            notes: Vec::new(),
             judged_at: time,
             capture: CaptureFacts::default(),
+            packets: None,
+            saved_to: None,
         }
     }
 }
@@ -459,6 +469,8 @@ pub struct TlsFacts {
     pub certificate_authorities: Option<Vec<String>>,
     /// Whether the server stapled an OCSP response in the clear.
     pub ocsp_stapled: bool,
+    /// What that response says, where it can be read.
+    pub ocsp_staple: Option<OcspStaple>,
     /// How many signed certificate timestamps the server sent in a ServerHello extension.
     pub signed_certificate_timestamps: usize,
     /// Whether the handshake completed and the connection closed before any application data.
@@ -583,6 +595,54 @@ pub struct Finding {
     pub subject: String,
 }
 
+/// Something odd about a chain that was shown, and no reason to refuse it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateNote {
+    /// What is odd.
+    pub kind: NoteKind,
+    /// Who showed the certificate.
+    pub side: Side,
+    /// One clause for people.
+    pub detail: String,
+    /// The certificate's subject, RFC 4514 form.
+    pub subject: String,
+}
+
+/// What can be odd about a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NoteKind {
+    /// A certificate comes after its issuer (up to TLS 1.2 it must come before: RFC 5246 §7.4.2).
+    WrongOrder,
+    /// A certificate is there twice.
+    DuplicateCertificate,
+    /// A certificate is no issuer of the others, or is a root, which the peer has or does not trust.
+    SuperfluousCertificate,
+    /// A certificate of a public authority is valid for longer than browsers take.
+    LongValidity,
+}
+
+impl NoteKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: &'static [Self] = &[
+        Self::WrongOrder,
+        Self::DuplicateCertificate,
+        Self::SuperfluousCertificate,
+        Self::LongValidity,
+    ];
+
+    /// As written in events, as in `wrong_order`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongOrder => "wrong_order",
+            Self::DuplicateCertificate => "duplicate_certificate",
+            Self::SuperfluousCertificate => "superfluous_certificate",
+            Self::LongValidity => "long_validity",
+        }
+    }
+}
+
 /// How well the capture saw a handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -599,6 +659,44 @@ pub struct CaptureFacts {
     pub truncated: bool,
     /// Which directions carried payload.
     pub directions: Directions,
+}
+
+/// Packets of one connection, as they were captured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptPackets {
+    /// The interfaces that they came through: how packets begin there, and a name.
+    pub interfaces: Vec<(LinkType, Arc<str>)>,
+    /// The packets, in order.
+    pub packets: Vec<KeptPacket>,
+    /// Their bytes, one packet behind the other.
+    pub data: Vec<u8>,
+    /// Whether some are missing that a bound left no room for.
+    pub is_cut: bool,
+}
+
+/// One of [`KeptPackets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptPacket {
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// Index into [`KeptPackets::interfaces`].
+    pub interface: u32,
+    /// Bytes captured.
+    pub length: u32,
+    /// Bytes on the wire.
+    pub wire_length: u32,
+}
+
+impl KeptPackets {
+    /// Each packet with its bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&KeptPacket, &[u8])> {
+        let mut rest = self.data.as_slice();
+        self.packets.iter().map(move |packet| {
+            let (bytes, behind) = rest.split_at(rest.len().min(packet.length as usize));
+            rest = behind;
+            (packet, bytes)
+        })
+    }
 }
 
 /// Which directions of a connection the capture saw.

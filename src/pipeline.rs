@@ -27,6 +27,7 @@ use crate::certificate::ChainCache;
 use crate::decode::Datagram;
 use crate::decrypt::Keys;
 use crate::event::Handshake;
+use crate::handshake::Judge;
 use crate::observer::{
     Config, Observer, Routed, Router, ShardSet, quiet_time, shard_of, sort_simultaneous,
     take_secrets,
@@ -205,7 +206,8 @@ fn run_shared(
         }
         let keys = config.keys.view();
         let reader = scope.spawn(move || read(source, &keys, &jobs, &spares));
-        collect(&answers, &spare_sender, &mut ticker, sink)?;
+        let mut judge = Judge::new(config.trust.clone());
+        collect(&answers, &spare_sender, &mut ticker, &mut judge, sink)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader
             .join()
@@ -215,6 +217,7 @@ fn run_shared(
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
+        stats += judge.stats();
         ticker.tick(sink, stats, Load::default())?;
         Ok(Summary { stats, error })
     })
@@ -363,15 +366,17 @@ fn take_step(
         None => Router::segment(interface.link_type, packet, batch.bytes(packet)),
     };
     if let Some(segment) = segment {
+        let packet = (packet, batch.bytes(packet));
         shards.handle_segment(&segment, interface, packet, chains, events);
     }
 }
 
-/// Puts the workers' events in order, batch by batch, and gives them to the sink.
+/// Puts the workers' events in order, batch by batch, has their certificates judged, and gives them to the sink.
 fn collect(
     answers: &[Receiver<Answer>],
     spares: &Sender<Job>,
     ticker: &mut Ticker,
+    judge: &mut Judge,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     loop {
@@ -386,7 +391,8 @@ fn collect(
             load += held;
         }
         sort_simultaneous(&mut events);
-        for (_, event) in &events {
+        for (_, event) in &mut events {
+            judge.handle_event(event);
             sink.handshake(event)?;
         }
         if jobs.is_empty() {

@@ -8,8 +8,10 @@ mod support {
 }
 
 mod scripted {
+    mod certificates;
     mod closing;
     mod inference;
+    mod kept;
     mod noise;
     mod position;
     mod streams;

@@ -15,7 +15,7 @@ use crate::event::CertificateChain;
 /// servers send a whole bundle of roots by mistake.
 pub const MAX_CHAIN_LENGTH: usize = 100;
 
-/// Bytes that either half of either table may hold, so four times this in all.
+/// Bytes that either half of a table may hold, so four times this in all; and twice this again for judgements.
 ///
 /// Holds about 1,000 different leaves with their issuers: more than most networks
 /// show in the time it takes to see them again, and little beside the flow table.
@@ -100,7 +100,7 @@ impl ChainCache {
 }
 
 /// Bytes that a certificate holds in memory, about.
-fn size(certificate: &Certificate) -> usize {
+pub(super) fn size(certificate: &Certificate) -> usize {
     let facts = |facts: &CertificateFacts| {
         let texts = facts.subject.len() + facts.issuer.len() + facts.serial.len();
         let names = facts
@@ -115,7 +115,7 @@ fn size(certificate: &Certificate) -> usize {
 
 /// A bounded table that forgets by halves: what was not used while a new half filled up is dropped with the old one.
 #[derive(Debug)]
-struct Generations<T> {
+pub(super) struct Generations<T> {
     new: HashTable<Entry<T>>,
     old: HashTable<Entry<T>>,
     new_bytes: usize,
@@ -139,7 +139,7 @@ impl<T> Default for Generations<T> {
 }
 
 impl<T: Clone> Generations<T> {
-    fn find(&mut self, hash: u64, is_same: impl Fn(&T) -> bool) -> Option<T> {
+    pub(super) fn find(&mut self, hash: u64, is_same: impl Fn(&T) -> bool) -> Option<T> {
         let is_wanted = |entry: &Entry<T>| entry.hash == hash && is_same(&entry.value);
         if let Some(entry) = self.new.find(hash, is_wanted) {
             return Some(entry.value.clone());
@@ -150,7 +150,7 @@ impl<T: Clone> Generations<T> {
         Some(value)
     }
 
-    fn insert(&mut self, hash: u64, value: T, bytes: usize) {
+    pub(super) fn insert(&mut self, hash: u64, value: T, bytes: usize) {
         let bytes = bytes + ENTRY_BYTES;
         self.push(Entry { hash, bytes, value });
     }

@@ -2,6 +2,7 @@
 
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
+pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -10,6 +11,11 @@ pub(super) const SET: u8 = 0x31;
 /// The context-specific primitive tag `[number]`.
 pub(super) const fn context(number: u8) -> u8 {
     0x80 | number
+}
+
+/// The context-specific constructed tag `[number]`.
+pub(super) const fn constructed_context(number: u8) -> u8 {
+    0xa0 | number
 }
 
 /// One element: what it is and what is in it.
@@ -112,6 +118,14 @@ fn push_arc(text: &mut String, arc: u128) {
         *text = format!("{root}.{}", arc - root * 40);
     } else {
         text.push_str(&format!(".{arc}"));
+    }
+}
+
+/// An INTEGER's contents as hexadecimal, less leading zeros; `00` if it is zero.
+pub(super) fn integer_hex(integer: &[u8]) -> String {
+    match integer.iter().position(|&octet| octet != 0) {
+        Some(start) => hex(integer.get(start..).unwrap_or_default()),
+        None => "00".to_owned(),
     }
 }
 

@@ -9,11 +9,32 @@ use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
 
+/// When a certificate counts as soon to expire: when both hold.
+///
+/// The share is there for certificates that live for weeks or days: they would
+/// always be soon to expire if days alone counted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NearExpiry {
+    /// It is valid for at most so much more; zero for never.
+    pub within: Duration,
+    /// At most so many hundredths of its lifetime are left.
+    pub percent: u8,
+}
+
+impl NearExpiry {
+    /// Seconds before its end from which on a certificate is soon to expire.
+    fn seconds(self, facts: &CertificateFacts) -> i64 {
+        let within = i64::try_from(self.within.as_secs()).unwrap_or(i64::MAX);
+        let lifetime = facts.not_after.saturating_sub(facts.not_before).max(0);
+        let share = i128::from(lifetime) * i128::from(self.percent) / 100;
+        within.min(i64::try_from(share).unwrap_or(i64::MAX))
+    }
+}
+
 /// What is wrong, at the moment `at`, with the chain that `side` showed; leaf first.
 ///
 /// - [`ErrorType::CertExpired`], [`ErrorType::CertNotYetValid`] and
-///   [`ErrorType::NearExpiry`] (valid for at most `near_expiry` more) for each
-///   certificate. Both ends of validity are inclusive, in whole seconds (RFC 5280 §4.1.2.5).
+///   [`ErrorType::NearExpiry`] for each certificate. Both ends of validity are inclusive, in whole seconds (RFC 5280 §4.1.2.5).
 /// - [`ErrorType::HostnameMismatch`] for a server's leaf that is not valid for
 ///   `server_name`, where that is known.
 /// - [`ErrorType::SelfSigned`] for a leaf, see [`CertificateFacts::self_signed`].
@@ -27,7 +48,7 @@ pub fn findings(
     side: Side,
     server_name: Option<&str>,
     at: Timestamp,
-    near_expiry: Duration,
+    near_expiry: NearExpiry,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, certificate) in chain.iter().enumerate() {
@@ -79,10 +100,10 @@ fn place(index: usize, length: usize, detail: String) -> String {
 fn validity(
     facts: &CertificateFacts,
     at: Timestamp,
-    near_expiry: Duration,
+    near_expiry: NearExpiry,
 ) -> Option<(ErrorType, String)> {
     let at = at.as_nanoseconds().div_euclid(1_000_000_000);
-    let near_expiry = i64::try_from(near_expiry.as_secs()).unwrap_or(i64::MAX);
+    let near_expiry = near_expiry.seconds(facts);
     let left = facts.not_after.saturating_sub(at);
     let early = facts.not_before.saturating_sub(at);
     if left < 0 {
@@ -139,7 +160,10 @@ mod tests {
     use super::super::support::{Template, common_name, dns_names, ip_addresses, rsa_key};
     use super::*;
 
-    const MONTH: Duration = Duration::from_secs(30 * 86_400);
+    const MONTH: NearExpiry = NearExpiry {
+        within: Duration::from_secs(30 * 86_400),
+        percent: 33,
+    };
     const START: i64 = 1_767_225_600; // 2026-01-01, when the template becomes valid
     const END: i64 = 1_798_761_600; // 2027-01-01
 
@@ -190,7 +214,10 @@ mod tests {
             Side::Client,
             None,
             late_in_the_second,
-            Duration::ZERO,
+            NearExpiry {
+                within: Duration::ZERO,
+                ..MONTH
+            },
         );
         assert_eq!(findings, []);
     }
@@ -218,6 +245,17 @@ mod tests {
         let month = 30 * DAY;
         assert_eq!(texts(&chain, None, END - month).len(), 1);
         assert_eq!(texts(&chain, None, END - month - 1).len(), 0);
+    }
+
+    #[test]
+    fn what_lives_for_days_is_near_its_end_for_a_share_of_them() {
+        let chain = chain(&[Template {
+            not_before: "20261226000000Z", // six days
+            ..Template::default()
+        }]);
+        let share = 6 * DAY * 33 / 100;
+        assert_eq!(texts(&chain, None, END - share).len(), 1);
+        assert_eq!(texts(&chain, None, END - share - 1).len(), 0);
     }
 
     #[test]
@@ -338,7 +376,17 @@ mod tests {
         let chain = chain(&[Template::default()]);
         for at in [Timestamp::MIN, Timestamp::MAX] {
             assert_eq!(
-                findings(&chain, Side::Server, None, at, Duration::MAX).len(),
+                findings(
+                    &chain,
+                    Side::Server,
+                    None,
+                    at,
+                    NearExpiry {
+                        within: Duration::MAX,
+                        percent: u8::MAX
+                    }
+                )
+                .len(),
                 1
             );
         }

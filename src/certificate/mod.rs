@@ -2,19 +2,34 @@
 //!
 //! Parsing needs no clock and never fails: a certificate that cannot be read is
 //! an observation, with its hash and the reason. Judging takes the moment as an
-//! argument. A [`ChainCache`] sees to it that a chain shown ten thousand times is read once.
+//! argument. A [`ChainCache`] sees to it that a chain shown ten thousand times is read once,
+//! a [`ChainJudge`] that it is held against the roots once.
 //!
-//! Nothing here decides whether a certificate is to be trusted.
+//! ```text
+//! DER ─▶ parse ─▶ findings: dates and names, for each handshake
+//!                 ChainJudge ─▶ flaws: keys, signatures, purposes, order
+//!                               path: a way to a root in the TrustStore, by webpki ─▶ explain: in words
+//! ```
+//!
+//! Which roots there are is for the caller to say: nothing here reads a file.
 
 mod algorithm;
 mod cache;
 mod der;
+mod explain;
 mod finding;
+mod flaws;
 mod hostname;
+mod issuers;
+mod judge;
 mod name;
+mod ocsp;
 mod parse;
+mod path;
+mod signature;
 #[cfg(test)]
 mod support;
+mod trust;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -24,9 +39,12 @@ use jiff::civil::DateTime;
 use sha2::{Digest, Sha256};
 
 pub use cache::{ChainCache, MAX_CHAIN_LENGTH};
-pub use finding::findings;
+pub use finding::{NearExpiry, findings};
+pub use judge::{ChainJudge, Judgement};
 pub use name::distinguished_name;
+pub use ocsp::{OcspStaple, OcspStatus};
 pub use parse::MAX_NAMES;
+pub use trust::{TrustOrigin, TrustStore};
 
 use crate::time::Timestamp;
 

@@ -8,6 +8,7 @@ use x509_parser::nom::error::ErrorKind;
 use x509_parser::nom::{Err, Parser};
 
 use super::der::{self, Elements};
+use super::trust::Root;
 use super::{CertificateFacts, algorithm, name};
 
 /// How many alternative names of one certificate are kept.
@@ -31,7 +32,7 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
         common_name: name::common_name(subject),
         issuer: names(issuer)?,
         issuer_common_name: name::common_name(issuer),
-        serial: serial(certificate.raw_serial()),
+        serial: der::integer_hex(certificate.raw_serial()),
         not_before: certificate.validity().not_before.timestamp(),
         not_after: certificate.validity().not_after.timestamp(),
         dns_names: Vec::new(),
@@ -48,6 +49,19 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
     Ok(facts)
 }
 
+/// What is told of a root of trust; its hash is left to the caller.
+pub(super) fn root(der: &[u8]) -> Result<Root, String> {
+    let certificate = read(der)?;
+    let subject = name::distinguished_name(certificate.subject().as_raw());
+    Ok(Root {
+        subject: subject.ok_or("malformed name")?,
+        sha256: [0; 32],
+        not_before: certificate.validity().not_before.timestamp(),
+        not_after: certificate.validity().not_after.timestamp(),
+        key: algorithm::key(certificate.public_key()),
+    })
+}
+
 impl CertificateFacts {
     fn keep(&mut self, name: AlternativeName<'_>) {
         if self.dns_names.len() + self.ip_addresses.len() >= MAX_NAMES {
@@ -61,7 +75,7 @@ impl CertificateFacts {
     }
 }
 
-/// Extensions stay raw: of the many kinds only four are looked at, and an odd one must not cost the rest.
+/// Extensions stay raw: of the many kinds only a few are looked at, and an odd one must not cost the rest.
 fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
     match parser.parse(der) {
@@ -73,13 +87,6 @@ fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
             X509Error::NomError(_) => "malformed structure".to_owned(),
             other => other.to_string(),
         }),
-    }
-}
-
-fn serial(integer: &[u8]) -> String {
-    match integer.iter().position(|&octet| octet != 0) {
-        Some(start) => der::hex(integer.get(start..).unwrap_or_default()),
-        None => "00".to_owned(),
     }
 }
 
@@ -137,6 +144,93 @@ fn extension<'a>(certificate: &X509Certificate<'a>, oid: &[u8]) -> Option<&'a [u
         .iter()
         .find(|extension| extension.oid.as_bytes() == oid)
         .map(|extension| extension.value)
+}
+
+/// What a certificate says that its key may be used for.
+#[derive(Debug, Default)]
+pub(super) struct Usage<'a> {
+    /// The bits of the key usage extension, the first named in the high bit; `None` without it.
+    pub(super) key_usage: Option<u8>,
+    /// The purposes in the extended key usage extension; `None` without it.
+    purposes: Option<Vec<&'a [u8]>>,
+    /// Whether it says where its issuer's certificate is to be had (RFC 5280 §4.2.2.1).
+    pub(super) names_issuers_place: bool,
+}
+
+pub(super) const DIGITAL_SIGNATURE: u8 = 0x80;
+pub(super) const KEY_ENCIPHERMENT: u8 = 0x20;
+pub(super) const KEY_AGREEMENT: u8 = 0x08;
+pub(super) const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1]; // 1.3.6.1.5.5.7.3.1
+pub(super) const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+
+impl Usage<'_> {
+    /// Whether the extended key usage has the purpose, or is not there.
+    ///
+    /// `anyExtendedKeyUsage` does not count: neither OpenSSL nor webpki take it (RFC 5280 §4.2.1.12 leaves it to them).
+    pub(super) fn allows_purpose(&self, purpose: &[u8]) -> bool {
+        self.purposes
+            .as_ref()
+            .is_none_or(|purposes| purposes.contains(&purpose))
+    }
+}
+
+/// What a certificate may be used for; `None` if it cannot be read.
+pub(super) fn usage(der: &[u8]) -> Option<Usage<'_>> {
+    const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
+    const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25]; // 2.5.29.37
+    const AUTHORITY_INFORMATION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+    const CA_ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 2];
+    let certificate = read(der).ok()?;
+    let key_usage = extension(&certificate, KEY_USAGE)
+        .and_then(|value| Elements::new(value).content(der::BIT_STRING))
+        .map(|bits| bits.get(1).copied().unwrap_or_default());
+    let purposes = extension(&certificate, EXTENDED_KEY_USAGE)
+        .and_then(|value| Elements::within(value, der::SEQUENCE))
+        .map(|purposes| purposes.map(|purpose| purpose.content).collect());
+    let names_issuers_place = extension(&certificate, AUTHORITY_INFORMATION)
+        .and_then(|value| Elements::within(value, der::SEQUENCE))
+        .into_iter()
+        .flatten()
+        .filter_map(|description| {
+            Elements::new(description.content).content(der::OBJECT_IDENTIFIER)
+        })
+        .any(|method| method == CA_ISSUERS);
+    Some(Usage {
+        key_usage,
+        purposes,
+        names_issuers_place,
+    })
+}
+
+/// Whether a certificate signed with RSASSA-PSS is so with SHA-1, its default (RFC 4055 §3.1).
+pub(super) fn is_pss_with_sha1(der: &[u8]) -> bool {
+    const HASH_ALGORITHM: u8 = der::constructed_context(0);
+    const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a]; // 1.3.14.3.2.26
+    let Ok(certificate) = read(der) else {
+        return false;
+    };
+    let Some(parameters) = &certificate.signature_algorithm.parameters else {
+        return false;
+    };
+    let hash = Elements::new(parameters.data).find(|field| field.tag == HASH_ALGORITHM);
+    match hash {
+        None => true,
+        Some(hash) => {
+            let name = Elements::within(hash.content, der::SEQUENCE)
+                .and_then(|mut algorithm| algorithm.content(der::OBJECT_IDENTIFIER));
+            name == Some(SHA1)
+        }
+    }
+}
+
+/// Whether the key of one certificate verifies the signature on another; `None` where that cannot be told.
+pub(super) fn is_signed_by(der: &[u8], issuer: &[u8]) -> Option<bool> {
+    let (certificate, issuer) = (read(der).ok()?, read(issuer).ok()?);
+    match certificate.verify_signature(Some(issuer.public_key())) {
+        Ok(()) => Some(true),
+        Err(X509Error::SignatureVerificationError) if is_within_bounds(&issuer) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// See [`CertificateFacts::self_signed`]. Cheap checks come first: verifying costs more than all the rest.

@@ -5,13 +5,10 @@ use super::{Certificate, CertificateFacts};
 /// One element: identifier, length, contents.
 pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();
-    let header = match u8::try_from(length) {
-        Ok(short @ 0..0x80) => vec![tag, short],
-        _ => [
-            &[tag, 0x84],
-            &u32::try_from(length).unwrap().to_be_bytes()[..],
-        ]
-        .concat(),
+    let header = match u16::try_from(length).unwrap().to_be_bytes() {
+        [0, short @ 0..0x80] => vec![tag, short],
+        [0, long] => vec![tag, 0x81, long],
+        [high, low] => vec![tag, 0x82, high, low],
     };
     [&header, content].concat()
 }

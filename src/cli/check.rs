@@ -21,6 +21,7 @@ use super::args::{CheckArgs, PrintedPolicy, ReportTo};
 use super::config::{self, look};
 use super::failure::Failure;
 use super::input::Input;
+use super::trust::{self, Roots};
 use super::{ERROR, keylog};
 
 /// An assertion of severity error does not hold.
@@ -32,10 +33,14 @@ pub(super) fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
         return super::print(|stdout| write!(stdout, "{}", text_of(policy)));
     }
     let outputs = outputs(&args.format)?;
-    let mut judge = Judge::open(&args)?;
+    let roots = roots(&args)?;
+    let context = Context {
+        chains_are_validated: roots.store.is_some(),
+    };
+    let mut judge = Judge::open(&args, context)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
-    let observer = observer_config(&args)?;
+    let observer = observer_config(&args, &roots)?;
     let keys = observer.keys.clone();
     let threads = args.input.threads.get();
     let run = pipeline::run(&mut input, observer, threads, &mut judge)
@@ -113,13 +118,27 @@ impl ReportTo {
     }
 }
 
-fn observer_config(args: &CheckArgs) -> Result<observer::Config, Failure> {
+/// The roots that chains are held against.
+///
+/// A baseline has to say the same on every machine, so the system's roots have no part in comparing with one.
+fn roots(args: &CheckArgs) -> Result<Roots, Failure> {
+    let judgement = &args.judgement;
+    let names_roots =
+        !judgement.ca_file.is_empty() || !judgement.ca_dir.is_empty() || judgement.system_roots;
+    if args.expect.is_some() && !names_roots {
+        return Ok(Roots::default());
+    }
+    trust::read(judgement)
+}
+
+fn observer_config(args: &CheckArgs, roots: &Roots) -> Result<observer::Config, Failure> {
     let mut config = observer::Config::default();
     config.report.fingerprints = args.expect.is_some();
-    config.report.near_expiry = config::days(args.judgement.near_expiry);
+    config.report.near_expiry = config::near_expiry(&args.judgement);
     config.report.judge_at = config::judge_at(args.judgement.at)?;
     config.handshake_timeout = args.judgement.handshake_timeout;
     config.keys = keylog::read(&args.input.keylog)?;
+    config.trust = roots.store.clone();
     Ok(config)
 }
 
@@ -139,7 +158,7 @@ enum Expectation {
 }
 
 impl Judge {
-    fn open(args: &CheckArgs) -> Result<Self, Failure> {
+    fn open(args: &CheckArgs, context: Context) -> Result<Self, Failure> {
         let policy = policy(args)?;
         let baseline = match &args.expect {
             Some(path) if args.update => Some((path.clone(), Expectation::Updated(Vec::new()))),
@@ -153,7 +172,7 @@ impl Judge {
         Ok(Self {
             server_name: args.input.server_name.as_deref().map(Glob::new),
             allows_empty: policy.allows_empty,
-            evaluation: Evaluation::new(policy, Context::default()),
+            evaluation: Evaluation::new(policy, context),
             baseline,
         })
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use terminal_size::terminal_size_of;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use tlscope::capture::live::LiveOptions;
+use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
@@ -31,6 +32,7 @@ use super::keylog;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::keylog::KeyLogs;
 use super::rotate::Rotation;
+use super::trust::{self, Roots};
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -68,7 +70,11 @@ pub(super) struct Analysis {
     pub(super) keys: Keys,
     /// Whether somebody reads them.
     fingerprints: bool,
-    pub(super) near_expiry: Duration,
+    /// Whether the packets of failures are saved.
+    keeps_packets: bool,
+    pub(super) near_expiry: NearExpiry,
+    /// The roots that chains are held against.
+    pub(super) roots: Roots,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
@@ -82,6 +88,10 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Where the packets of failures are saved, and how many files are kept.
+    pub(super) save_failures: Option<(PathBuf, usize)>,
+    /// Where certificates are written to.
+    pub(super) extract_certs: Option<PathBuf>,
     /// Whether the terminal shows the state of the run instead of lines.
     pub(super) screen: bool,
     pub(super) metrics: MetricsConfig,
@@ -101,7 +111,10 @@ impl ReadConfig {
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            output: OutputConfig {
+                extract_certs: args.extract_certs,
+                ..OutputConfig::resolve(args.common, args.metrics)
+            },
         })
     }
 }
@@ -154,6 +167,9 @@ impl LiveConfig {
         if let Some(file) = &output.file {
             sandbox.write(&file.path);
         }
+        if let Some((directory, _)) = &output.save_failures {
+            sandbox.write(directory);
+        }
         Ok(Self {
             interfaces,
             capture,
@@ -175,8 +191,10 @@ impl Analysis {
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
+            keeps_packets: common.save_failures.is_some(),
             fingerprints: matches!(common.format, Format::Json | Format::Csv),
-            near_expiry: days(judgement.near_expiry),
+            near_expiry: near_expiry(judgement),
+            roots: trust::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
         })
@@ -190,6 +208,8 @@ impl Analysis {
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
+        config.trust = self.roots.store.clone();
+        config.keeps_packets = self.keeps_packets;
         config
     }
 }
@@ -201,6 +221,10 @@ impl OutputConfig {
             failures_only: common.failures_only,
             format: common.format,
             file: None,
+            save_failures: common
+                .save_failures
+                .map(|directory| (directory, common.save_failures_keep.get())),
+            extract_certs: None,
             screen: false,
             metrics: MetricsConfig {
                 endpoint: metrics.otlp_endpoint,
@@ -236,7 +260,15 @@ fn now() -> Result<Timestamp, Failure> {
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
 }
 
-pub(super) fn days(days: u32) -> Duration {
+/// When a certificate counts as soon to expire.
+pub(super) fn near_expiry(judgement: &JudgementArgs) -> NearExpiry {
+    NearExpiry {
+        within: days(judgement.near_expiry),
+        percent: judgement.near_expiry_share,
+    }
+}
+
+fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 
@@ -251,7 +283,7 @@ pub(super) fn look() -> Look {
 
 /// A bar would be torn apart by lines that scroll on the same terminal.
 fn shows_progress(format: Format) -> bool {
-    let scrolls = format != Format::Summary && stdout().is_terminal();
+    let scrolls = !matches!(format, Format::Summary | Format::Certs) && stdout().is_terminal();
     stderr().is_terminal() && !scrolls
 }
 
@@ -284,7 +316,10 @@ mod tests {
     #[test]
     fn days_and_seconds_become_durations() {
         let config = resolved(&["--near-expiry", "2", "--handshake-timeout", "1.5"]);
-        assert_eq!(config.analysis.near_expiry, Duration::from_secs(172_800));
+        assert_eq!(
+            config.analysis.near_expiry.within,
+            Duration::from_secs(172_800)
+        );
         assert_eq!(
             config.analysis.handshake_timeout,
             Duration::from_millis(1_500)

@@ -320,7 +320,7 @@ mod tests {
         let cases = [
             (
                 "[read]\nformat = 'xml'",
-                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `summary`, `json`, `csv`",
+                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `summary`, `json`, `csv`, `certs`",
             ),
             (
                 "[read]\nformat = []",

@@ -32,6 +32,7 @@ mod run;
 mod screen;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod settings;
+mod trust;
 
 use args::{Args, Color, Command};
 use config::ReadConfig;

@@ -1,14 +1,18 @@
 //! Everything that takes events: the same for every command that takes packets.
 
 use std::io::{self, BufWriter, ErrorKind, stdout};
+use std::sync::Arc;
 #[cfg(all(feature = "live", target_os = "linux"))]
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::atomic::AtomicBool;
 
 use tlscope::event::{Handshake, Outcome};
 use tlscope::sink::Sink;
+use tlscope::sink::certificates::CertificatesSink;
 use tlscope::sink::csv::CsvSink;
+use tlscope::sink::extract::ExtractSink;
 use tlscope::sink::json::JsonSink;
 use tlscope::sink::otel::{ConfigError, Metrics};
+use tlscope::sink::save::FailureFiles;
 use tlscope::sink::summary::SummarySink;
 use tlscope::sink::table::TableSink;
 use tlscope::stats::{Health, Stats};
@@ -31,7 +35,11 @@ pub(super) struct Output<'a> {
     file: Option<RotatingSink>,
     /// Gets all selected handshakes.
     summary: Option<Box<dyn Sink>>,
+    /// Gets all selected handshakes.
+    extract: Option<ExtractSink>,
+    failures: Option<FailureFiles>,
     metrics: Option<Metrics>,
+    has_seen_chains: bool,
 }
 
 impl<'a> Output<'a> {
@@ -42,6 +50,9 @@ impl<'a> Output<'a> {
             lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
             file: file(config)?,
             summary: summary(config),
+            extract: extract(config)?,
+            failures: failures(config)?,
+            has_seen_chains: false,
             metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()))?,
         })
     }
@@ -52,7 +63,8 @@ impl<'a> Output<'a> {
         let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        text.chain(file).chain(metrics)
+        let extract = self.extract.as_mut().map(|sink| sink as &mut dyn Sink);
+        text.chain(file).chain(extract).chain(metrics)
     }
 
     fn is_selected(&self, event: &Handshake) -> bool {
@@ -87,6 +99,11 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Whether any handshake showed certificates.
+    pub(super) const fn has_seen_chains(&self) -> bool {
+        self.has_seen_chains
+    }
+
     /// The analysis is worth its exit code even where metrics do not arrive.
     pub(super) fn warn_of_lost_metrics(&self) {
         if let Some(error) = self.metrics.as_ref().and_then(Metrics::export_error) {
@@ -95,11 +112,23 @@ impl<'a> Output<'a> {
     }
 }
 
-impl Sink for Output<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !self.is_selected(event) {
-            return Ok(());
-        }
+impl Output<'_> {
+    /// Saves the packets of a failure: where to. A disk that is full ends no run.
+    fn save(&mut self, event: &Handshake) -> Option<Arc<str>> {
+        let files = self.failures.as_mut()?;
+        files.save(event).unwrap_or_else(|error| {
+            if files.lost() == 1 {
+                tell_warning(format_args!(
+                    "cannot save the packets of a failure: {error}"
+                ));
+            }
+            None
+        })
+    }
+
+    fn tell(&mut self, event: &Handshake) -> io::Result<()> {
+        self.has_seen_chains |=
+            event.server_certificates.is_some() || event.client_certificates.is_some();
         let written = self.is_written(event);
         if let (Some(lines), true) = (&mut self.lines, written) {
             lines.handshake(event)?;
@@ -110,10 +139,27 @@ impl Sink for Output<'_> {
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
         }
+        if let Some(extract) = &mut self.extract {
+            extract.handshake(event)?;
+        }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
         }
+    }
+}
+
+impl Sink for Output<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        if !self.is_selected(event) {
+            return Ok(());
+        }
+        let Some(saved_to) = self.save(event) else {
+            return self.tell(event);
+        };
+        let mut event = event.clone();
+        event.saved_to = Some(saved_to);
+        self.tell(&event)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -139,7 +185,7 @@ fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
         ))),
         Format::Json => Some(Box::new(JsonSink::new(stdout()))),
         Format::Csv => Some(Box::new(CsvSink::new(stdout())?)),
-        Format::Summary => None,
+        Format::Summary | Format::Certs => None,
     })
 }
 
@@ -156,14 +202,36 @@ fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
             BufWriter::new(stdout()),
             config.look,
         ))),
+        Format::Certs => Some(Box::new(CertificatesSink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
         Format::Json | Format::Csv => None,
     }
+}
+
+fn extract(config: &OutputConfig) -> Result<Option<ExtractSink>, Failure> {
+    let directory = config.extract_certs.clone();
+    directory
+        .map(ExtractSink::new)
+        .transpose()
+        .map_err(Failure::new)
+}
+
+fn failures(config: &OutputConfig) -> Result<Option<FailureFiles>, Failure> {
+    let files = config.save_failures.clone();
+    files
+        .map(|(directory, keep)| FailureFiles::open(directory, keep))
+        .transpose()
+        .map_err(Failure::new)
 }
 
 /// Whoever reads the output may stop when they have seen enough.
 pub(super) fn closed_pipe_is_success(error: io::Error) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
+        // A sink that writes elsewhere says where.
+        ErrorKind::Other if error.get_ref().is_some() => Err(Failure::new(error)),
         _ => Err(Failure::new(format_args!(
             "cannot write to standard output: {error}"
         ))),

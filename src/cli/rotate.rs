@@ -97,7 +97,7 @@ impl RotatingSink {
         let sink: Box<dyn Sink> = match self.format {
             Format::Json => Box::new(JsonSink::new(output)),
             Format::Csv => Box::new(CsvSink::new(output)?),
-            Format::Table | Format::Summary => {
+            Format::Table | Format::Summary | Format::Certs => {
                 Box::new(TableSink::new(BufWriter::new(output), Look::default()))
             }
         };

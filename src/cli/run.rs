@@ -29,6 +29,10 @@ pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
         Err(End::Input(error)) => return Err(error.into()),
     }
     output.warn_of_lost_metrics();
+    config
+        .analysis
+        .roots
+        .warn_if_missed(output.has_seen_chains());
     Ok(if input.is_incomplete() {
         ERROR.into()
     } else {

@@ -1,5 +1,8 @@
 //! Why a handshake failed, as a class and in words.
 
+use std::sync::Arc;
+
+use crate::certificate::{Certificate, TrustOrigin};
 use crate::event::{ErrorType, Finding, HandshakeError, Side};
 use crate::tls::{AlertDescription, HandshakeType, ProtocolVersion};
 
@@ -60,6 +63,109 @@ impl Failure {
     }
 }
 
+/// Says of the refusal of a certificate what the findings on its chain explain of it.
+///
+/// `bad_certificate`, `certificate_unknown` and refusals without a code become
+/// [`ErrorType::UnknownCa`] where the chain can hardly have led the peer to a root:
+///
+/// - its leaf is signed by its own key;
+/// - it lacks an issuer, and is trusted once completed;
+/// - it is not trusted, and the user named the roots (`trust` is [`TrustOrigin::Given`]).
+///
+/// That the roots of the system that observes do not include the chain's says little of
+/// a peer with a trust store of its own: that is added in words, and the class
+/// stays. So are a weak key and the like added, and what a peer that says `unknown_ca` may mean.
+pub(super) fn explain_refusal(
+    error: &mut HandshakeError,
+    findings: &[Finding],
+    trust: Option<TrustOrigin>,
+) {
+    let Some(shown_by) = error.side.map(Side::peer) else {
+        return;
+    };
+    let find = |wanted: &[ErrorType]| {
+        let mut shown = findings.iter().filter(|finding| finding.side == shown_by);
+        shown.find(|finding| wanted.contains(&finding.error_type))
+    };
+    let is_untrusted = || find(&[ErrorType::UntrustedCa]).is_some();
+    let told = match error.error_type {
+        ErrorType::UnknownCa => find(UNKNOWN_CA_FINDINGS),
+        ErrorType::BadCertificate
+        | ErrorType::CertificateUnknown
+        | ErrorType::ClientRejectedServer
+        | ErrorType::ServerRejectedClient => {
+            let told = find(UNKNOWN_CA_FINDINGS);
+            if told.is_some() && (!is_untrusted() || trust == Some(TrustOrigin::Given)) {
+                error.error_type = ErrorType::UnknownCa;
+            }
+            told.or_else(|| find(OTHER_FINDINGS))
+        }
+        ErrorType::UnsupportedCertificate => find(OTHER_FINDINGS),
+        _ => None,
+    };
+    if let Some(finding) = told {
+        error.message = format!(
+            "{}; the certificate of {}: {}",
+            error.message, finding.subject, finding.detail
+        );
+    }
+}
+
+/// Says of a server's refusal which authorities it had asked for, where the client showed nothing of theirs.
+///
+/// The request tells what the server trusts: so a refusal that could mean anything is [`ErrorType::UnknownCa`] then.
+pub(super) fn explain_request(
+    error: &mut HandshakeError,
+    asked_for: &[String],
+    shown: &[Arc<Certificate>],
+) {
+    const NAMED: usize = 3; // a clause for people: the event lists all of them
+    let is_about_client = error.side == Some(Side::Server)
+        && matches!(
+            error.error_type,
+            ErrorType::MissingClientCert
+                | ErrorType::UnknownCa
+                | ErrorType::BadCertificate
+                | ErrorType::CertificateUnknown
+                | ErrorType::ServerRejectedClient
+        );
+    let is_of_theirs = |certificate: &Arc<Certificate>| {
+        let facts = certificate.facts.as_ref();
+        facts.is_ok_and(|facts| asked_for.contains(&facts.issuer))
+    };
+    if !is_about_client || asked_for.is_empty() || shown.iter().any(is_of_theirs) {
+        return;
+    }
+    if !shown.is_empty() && error.error_type != ErrorType::MissingClientCert {
+        error.error_type = ErrorType::UnknownCa;
+    }
+    let named = asked_for.iter().take(NAMED);
+    let mut names: Vec<String> = named.map(|name| format!("`{name}`")).collect();
+    if asked_for.len() > NAMED {
+        names.push(format!("{} more", asked_for.len() - NAMED));
+    }
+    error.message = format!(
+        "{}; it had asked for a certificate by {}",
+        error.message,
+        names.join(", ")
+    );
+}
+
+/// What makes a peer say that it does not know the issuer, the most telling first.
+const UNKNOWN_CA_FINDINGS: &[ErrorType] = &[
+    ErrorType::IncompleteChain,
+    ErrorType::SelfSigned,
+    ErrorType::UntrustedCa,
+];
+
+/// What else peers refuse certificates for.
+const OTHER_FINDINGS: &[ErrorType] = &[
+    ErrorType::BadCertificate,
+    ErrorType::WeakKey,
+    ErrorType::WeakSignature,
+    ErrorType::UnsupportedCertificate,
+];
+
 /// The finding that explains why a certificate shown by `side` was refused.
 pub(super) fn explain(findings: &[Finding], side: Side) -> Option<&Finding> {
     findings
@@ -71,7 +177,10 @@ pub(super) fn explain(findings: &[Finding], side: Side) -> Option<&Finding> {
 const fn explains(error_type: ErrorType) -> bool {
     matches!(
         error_type,
-        ErrorType::CertExpired | ErrorType::CertNotYetValid | ErrorType::HostnameMismatch
+        ErrorType::CertExpired
+            | ErrorType::CertNotYetValid
+            | ErrorType::CertRevoked
+            | ErrorType::HostnameMismatch
     )
 }
 
@@ -266,5 +375,114 @@ fn stage(tracker: &Tracker) -> &'static str {
         "after the server's flight"
     } else {
         "during the server's flight"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The class that a refusal of the server's certificate becomes, and whether it is told why.
+    fn explained(
+        error_type: ErrorType,
+        found: &[ErrorType],
+        trust: Option<TrustOrigin>,
+    ) -> (ErrorType, bool) {
+        let finding = |side, error_type| Finding {
+            error_type,
+            side,
+            detail: "detail".to_owned(),
+            subject: "CN=leaf".to_owned(),
+        };
+        let mut findings = vec![finding(Side::Client, ErrorType::SelfSigned)]; // of no account
+        findings.extend(found.iter().map(|&found| finding(Side::Server, found)));
+        let mut error = HandshakeError {
+            error_type,
+            side: Some(Side::Client),
+            message: "refused".to_owned(),
+        };
+        explain_refusal(&mut error, &findings, trust);
+        let is_told = match error.message.as_str() {
+            "refused" => false,
+            "refused; the certificate of CN=leaf: detail" => true,
+            other => panic!("{other}"),
+        };
+        (error.error_type, is_told)
+    }
+
+    const VAGUE: [ErrorType; 3] = [
+        ErrorType::BadCertificate,
+        ErrorType::CertificateUnknown,
+        ErrorType::ClientRejectedServer,
+    ];
+
+    #[test]
+    fn a_vague_refusal_of_what_leads_to_no_root_is_unknown_ca() {
+        let (system, given) = (Some(TrustOrigin::System), Some(TrustOrigin::Given));
+        for vague in VAGUE {
+            let self_signed = explained(vague, &[ErrorType::SelfSigned], None);
+            assert_eq!(self_signed, (ErrorType::UnknownCa, true));
+            let completed = explained(vague, &[ErrorType::IncompleteChain], system);
+            assert_eq!(completed, (ErrorType::UnknownCa, true));
+            let named = explained(vague, &[ErrorType::UntrustedCa], given);
+            assert_eq!(named, (ErrorType::UnknownCa, true));
+        }
+    }
+
+    #[test]
+    fn the_observers_own_roots_do_not_decide_for_the_peer() {
+        for vague in VAGUE {
+            let system = Some(TrustOrigin::System);
+            let untrusted = explained(vague, &[ErrorType::UntrustedCa], system);
+            assert_eq!(untrusted, (vague, true));
+            let alone = [ErrorType::UntrustedCa, ErrorType::IncompleteChain];
+            assert_eq!(explained(vague, &alone, system), (vague, true));
+            assert_eq!(explained(vague, &[], system), (vague, false));
+        }
+    }
+
+    #[test]
+    fn a_client_of_another_authority_than_those_asked_for_is_unknown_ca() {
+        let refused = |error_type, asked_for: &[&str], shown: &[Arc<Certificate>]| {
+            let mut error = HandshakeError {
+                error_type,
+                side: Some(Side::Server),
+                message: "refused".to_owned(),
+            };
+            let asked_for: Vec<String> = asked_for.iter().map(|&name| name.to_owned()).collect();
+            explain_request(&mut error, &asked_for, shown);
+            (error.error_type, error.message)
+        };
+        let issuer = rcgen::CertificateParams::default();
+        let issuer = rcgen::Issuer::new(issuer, rcgen::KeyPair::generate().unwrap());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::default().signed_by(&key, &issuer);
+        let leaf = Certificate::from_der(leaf.unwrap().der());
+        let name = leaf.facts.as_ref().unwrap().issuer.clone();
+        let shown = [Arc::new(leaf)];
+        let vague = ErrorType::CertificateUnknown;
+        let said = "refused; it had asked for a certificate by `CN=other`".to_owned();
+        assert_eq!(
+            refused(vague, &["CN=other"], &shown),
+            (ErrorType::UnknownCa, said.clone())
+        );
+        assert_eq!(refused(vague, &[&name], &shown).0, vague);
+        assert_eq!(refused(vague, &[], &shown).0, vague);
+        let missing = ErrorType::MissingClientCert;
+        assert_eq!(refused(missing, &["CN=other"], &[]), (missing, said));
+        let expired = ErrorType::CertExpired;
+        assert_eq!(refused(expired, &["CN=other"], &shown).1, "refused");
+    }
+
+    #[test]
+    fn what_else_is_wrong_is_told_and_changes_no_class() {
+        let weak = explained(ErrorType::BadCertificate, &[ErrorType::WeakKey], None);
+        assert_eq!(weak, (ErrorType::BadCertificate, true));
+        let unknown_ca = explained(ErrorType::UnknownCa, &[ErrorType::UntrustedCa], None);
+        assert_eq!(unknown_ca, (ErrorType::UnknownCa, true));
+        let revoked = explained(ErrorType::CertRevoked, &[ErrorType::SelfSigned], None);
+        assert_eq!(revoked, (ErrorType::CertRevoked, false));
+        let near = explained(ErrorType::BadCertificate, &[ErrorType::NearExpiry], None);
+        assert_eq!(near, (ErrorType::BadCertificate, false));
     }
 }

@@ -1,5 +1,6 @@
 //! TLS 1.3 with keys: what opened records tell, and the verdict that rests on it.
 
+use crate::certificate::OcspStaple;
 use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome, Side};
 use crate::flow::Direction;
 use crate::reassembly::Arrival;
@@ -260,6 +261,7 @@ impl Tracker {
             self.peers[sender.index()].certificate = Some(message.to_tls12().into());
             if self.side(sender) == Side::Server {
                 self.certificate_status = message.ocsp_stapled;
+                self.ocsp_staple = message.certificate_status.and_then(OcspStaple::read);
                 self.certificate_timestamps = message.signed_certificate_timestamps;
             }
         }

@@ -1,7 +1,7 @@
 //! Messages to one verdict per handshake: state machines without I/O and without a clock.
 //!
 //! ```text
-//! chunks ─▶ Connection (records, messages) ─▶ Tracker (what was seen) ─▶ verdict ─▶ event
+//! chunks ─▶ Connection (records, messages) ─▶ Tracker (what was seen) ─▶ verdict ─▶ event ─▶ Judge (chains against roots)
 //!                                               ├─ exchange: up to TLS 1.2, all that counts is in the clear
 //!                                               ├─ decrypted: TLS 1.3, from what keys show
 //!                                               └─ inference: TLS 1.3, from the shape of encrypted records
@@ -48,6 +48,7 @@ mod decrypted;
 mod decryption;
 mod exchange;
 mod inference;
+mod judge;
 mod padding;
 mod report;
 mod timing;
@@ -56,5 +57,6 @@ mod waiting;
 
 pub use connection::{Close, Connection, End};
 pub use decryption::KeyUse;
+pub(crate) use judge::Judge;
 pub use report::{Origin, ReportConfig};
 pub use timing::RoundTrips;

@@ -1,9 +1,10 @@
 //! What was seen of a handshake, told as an event.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::certificate::{ChainCache, distinguished_name, findings};
+use crate::certificate::{
+    CertificateTime, ChainCache, NearExpiry, OcspStatus, distinguished_name, findings,
+};
 use crate::event::{
     Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side,
@@ -47,8 +48,8 @@ pub struct Origin {
 pub struct ReportConfig {
     /// Whether to compute JA3, JA3S and JA4.
     pub fingerprints: bool,
-    /// How long before its end a certificate counts as soon to expire.
-    pub near_expiry: Duration,
+    /// When a certificate counts as soon to expire.
+    pub near_expiry: NearExpiry,
     /// The moment to judge certificates at; `None` for the packet time of each handshake.
     pub judge_at: Option<Timestamp>,
 }
@@ -149,8 +150,11 @@ impl<'t> Reporter<'t> {
             timing,
             fingerprint: self.fingerprint(),
             capture: self.capture(),
+            packets: None,
+            saved_to: None,
             tls,
             validation,
+            notes: Vec::new(),
             judged_at,
             source: self.origin.source,
             vlan: self.origin.vlan,
@@ -180,8 +184,28 @@ impl<'t> Reporter<'t> {
                 .unwrap_or_default()
         };
         let mut all = judged(&self.server_certificates, Side::Server, server_name);
+        all.extend(self.revocation());
         all.extend(judged(&self.client_certificates, Side::Client, None));
         all
+    }
+
+    /// That the server itself says that its leaf was revoked.
+    fn revocation(&self) -> Option<Finding> {
+        let staple = self.tracker.ocsp_staple.as_ref()?;
+        let leaf = self.server_certificates.as_ref()?.first()?;
+        let facts = leaf.facts.as_ref().ok()?;
+        match staple.status {
+            OcspStatus::Revoked(at) if staple.serial == facts.serial => Some(Finding {
+                error_type: ErrorType::CertRevoked,
+                side: Side::Server,
+                detail: format!(
+                    "revoked {}, by the OCSP response that the server stapled",
+                    CertificateTime(at)
+                ),
+                subject: facts.subject.clone(),
+            }),
+            _ => None,
+        }
     }
 
     fn conclusion(&self, findings: &[Finding]) -> Conclusion {
@@ -366,6 +390,7 @@ impl<'t> Reporter<'t> {
             client_certificate: self.client_certificate(resumed),
             certificate_authorities: self.certificate_authorities(),
             ocsp_stapled: tracker.certificate_status,
+            ocsp_staple: tracker.ocsp_staple.clone(),
             signed_certificate_timestamps: tracker.certificate_timestamps
                 + answer.map_or(0, |answer| answer.signed_certificate_timestamps),
             unused: self.unused(outcome, is_closed),

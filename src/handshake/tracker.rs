@@ -1,5 +1,6 @@
 //! What was seen of one handshake, in the order in which it came.
 
+use crate::certificate::OcspStaple;
 use crate::event::Side;
 use crate::flow::Direction;
 use crate::reassembly::Arrival;
@@ -120,6 +121,8 @@ pub(super) struct Tracker {
     /// The body of the CertificateRequest.
     pub(super) certificate_request: Option<Box<[u8]>>,
     pub(super) certificate_status: bool,
+    /// What a stapled OCSP response says.
+    pub(super) ocsp_staple: Option<OcspStaple>,
     /// Signed certificate timestamps that came with certificates.
     pub(super) certificate_timestamps: usize,
     /// Types of the messages seen in the clear, as bits.
@@ -161,6 +164,7 @@ impl Tracker {
             key_exchange_group: None,
             certificate_request: None,
             certificate_status: false,
+            ocsp_staple: None,
             certificate_timestamps: 0,
             messages: 0,
             peers: Default::default(),
@@ -330,7 +334,10 @@ impl Tracker {
             (HandshakeType::CertificateRequest, Some(body)) => {
                 self.certificate_request = Some(body.into())
             }
-            (HandshakeType::CertificateStatus, _) => self.certificate_status = true,
+            (HandshakeType::CertificateStatus, body) => {
+                self.certificate_status = true;
+                self.ocsp_staple = body.and_then(OcspStaple::read);
+            }
             _ => {}
         }
         if !matches!(

@@ -9,6 +9,7 @@
 //! threads share the shards out: so the events are the same, too.
 
 mod flow;
+mod kept;
 mod opening;
 mod router;
 mod shard;
@@ -18,10 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketBatch, PacketRecord};
-use crate::certificate::ChainCache;
+use crate::certificate::{ChainCache, NearExpiry, TrustStore};
 use crate::decrypt::Keys;
 use crate::event::Handshake;
-use crate::handshake::ReportConfig;
+use crate::handshake::{Judge, ReportConfig};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
@@ -39,6 +40,10 @@ pub struct Config {
     pub max_flows: usize,
     /// Secrets that the user gave, to which those in captures are added.
     pub keys: Keys,
+    /// Whether failed handshakes come with their packets.
+    pub keeps_packets: bool,
+    /// The roots that chains are held against; `None` to leave trust out.
+    pub trust: Option<Arc<TrustStore>>,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -49,6 +54,10 @@ pub mod defaults {
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
     /// How long before its end a certificate counts as soon to expire.
     pub const NEAR_EXPIRY: Duration = Duration::from_secs(30 * 86_400);
+    /// The share of its lifetime, in hundredths, that is left of a certificate which is soon to expire.
+    ///
+    /// What renews by itself (ACME) does so when a third is left: then it is late.
+    pub const NEAR_EXPIRY_PERCENT: u8 = 33;
     /// The most TCP connections remembered at once: a million of some 250 bytes each.
     pub const MAX_FLOWS: usize = 1 << 20;
 }
@@ -58,12 +67,17 @@ impl Default for Config {
         Self {
             report: ReportConfig {
                 fingerprints: true,
-                near_expiry: defaults::NEAR_EXPIRY,
+                near_expiry: NearExpiry {
+                    within: defaults::NEAR_EXPIRY,
+                    percent: defaults::NEAR_EXPIRY_PERCENT,
+                },
                 judge_at: None,
             },
             handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
+            keeps_packets: false,
+            trust: None,
         }
     }
 }
@@ -84,6 +98,7 @@ pub struct Observer {
     shards: ShardSet,
     chains: ChainCache,
     events: VecDeque<Handshake>,
+    judge: Judge,
 }
 
 impl Observer {
@@ -96,6 +111,7 @@ impl Observer {
             keys: config.keys.view(),
             chains: ChainCache::new(),
             events: VecDeque::new(),
+            judge: Judge::new(config.trust),
         }
     }
 
@@ -133,11 +149,11 @@ impl Observer {
         };
         match router.route(interface.link_type, packet, bytes) {
             Some(Routed::Segment(segment)) => {
-                shards.handle_segment(&segment, interface, packet, chains, events)
+                shards.handle_segment(&segment, interface, (packet, bytes), chains, events)
             }
             Some(Routed::Datagram(datagram)) => {
                 if let Ok(Some(segment)) = datagram.segment() {
-                    shards.handle_segment(&segment, interface, packet, chains, events);
+                    shards.handle_segment(&segment, interface, (packet, bytes), chains, events);
                 }
             }
             None => {}
@@ -169,7 +185,9 @@ impl Observer {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Handshake> {
-        self.events.pop_front()
+        let mut event = self.events.pop_front()?;
+        self.judge.handle_event(&mut event);
+        Some(event)
     }
 
     /// What was handled and discarded so far.
@@ -177,6 +195,7 @@ impl Observer {
     pub fn stats(&self) -> Stats {
         let mut stats = self.router.stats();
         stats += self.shards.stats();
+        stats += self.judge.stats();
         stats
     }
 

@@ -1,12 +1,19 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
 #[cfg(feature = "cli")]
+pub mod certificates;
+#[cfg(feature = "cli")]
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod csv;
 #[cfg(feature = "cli")]
+pub mod extract;
+#[cfg(feature = "cli")]
+mod inventory;
+#[cfg(feature = "cli")]
 pub mod json;
 pub mod otel;
+pub mod save;
 #[cfg(feature = "cli")]
 pub mod schema;
 #[cfg(feature = "cli")]

@@ -296,6 +296,7 @@ fn add_doubts(notes: &mut Notes, event: &Handshake) {
 /// What was negotiated beyond the plain case.
 fn add_features(notes: &mut Notes, event: &Handshake) {
     let tls = &event.tls;
+    let client = client_certificate(event);
     let features = [
         (event.starttls, event.starttls.is_some()),
         (tls.alpn.as_deref(), tls.alpn.is_some()),
@@ -307,7 +308,7 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
         ),
         (Some("hello retry"), tls.hello_retry_request == Some(true)),
         (
-            Some("client certificate"),
+            Some(client.as_ref()),
             tls.client_certificate == ClientCertificate::Presented,
         ),
         (
@@ -321,6 +322,21 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
         if let (Some(feature), true) = (feature, present) {
             notes.add(feature);
         }
+    }
+}
+
+/// That the client showed a certificate, and whose it is where that can be seen.
+fn client_certificate(event: &Handshake) -> Cow<'_, str> {
+    let leaf = event
+        .client_certificates
+        .as_ref()
+        .and_then(|chain| chain.first());
+    match leaf.map(|leaf| &leaf.facts) {
+        Some(Ok(facts)) => {
+            let name = facts.common_name.as_ref().unwrap_or(&facts.subject);
+            format!("client certificate {name}").into()
+        }
+        _ => "client certificate".into(),
     }
 }
 

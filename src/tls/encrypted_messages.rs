@@ -44,6 +44,8 @@ pub struct CertificateMessage<'a> {
     pub certificates: Vec<&'a [u8]>,
     /// Whether an OCSP response came with any of them.
     pub ocsp_stapled: bool,
+    /// The first such response, as a `CertificateStatus`.
+    pub certificate_status: Option<&'a [u8]>,
     /// How many signed certificate timestamps (RFC 6962 §3.3) came with them.
     pub signed_certificate_timestamps: usize,
 }
@@ -82,9 +84,12 @@ impl<'a> CertificateMessage<'a> {
         body
     }
 
-    fn note_extension(&mut self, extension_type: ExtensionType, data: &[u8]) {
+    fn note_extension(&mut self, extension_type: ExtensionType, data: &'a [u8]) {
         match extension_type {
-            ExtensionType::StatusRequest => self.ocsp_stapled = true,
+            ExtensionType::StatusRequest => {
+                self.ocsp_stapled = true;
+                self.certificate_status.get_or_insert(data);
+            }
             ExtensionType::SignedCertificateTimestamp => {
                 let mut list = Reader::new(data).vector_u16().unwrap_or(Reader::new(&[]));
                 while list.vector_u16().is_ok() {

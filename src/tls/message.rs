@@ -60,6 +60,7 @@ impl Header {
                 | HandshakeType::HelloRetryRequest
                 | HandshakeType::Certificate
                 | HandshakeType::CertificateRequest
+                | HandshakeType::CertificateStatus
                 | HandshakeType::ServerKeyExchange
                 | HandshakeType::EncryptedExtensions
                 | HandshakeType::CompressedCertificate

@@ -107,6 +107,16 @@ fn certificate_12() -> Vec<u8> {
     message(11, &[0, 0, 5, 0, 0, 2, 0x30, 0])
 }
 
+/// A Certificate message of TLS 1.2 with these certificates.
+pub(crate) fn certificates_12(chain: &[&[u8]]) -> Vec<u8> {
+    let vector = |bytes: &[u8]| {
+        let [_, length @ ..] = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&length[..], bytes].concat()
+    };
+    let list: Vec<u8> = chain.iter().flat_map(|der| vector(der)).collect();
+    message(11, &vector(&list))
+}
+
 /// A Certificate message of TLS 1.2 without certificates.
 pub(crate) fn empty_certificate_12() -> Vec<u8> {
     message(11, &[0, 0, 0])

@@ -51,7 +51,8 @@ pub(in crate::cli) struct CheckArgs {
     ///
     /// A baseline is a file of JSON lines, as `--update` or `read --format json`
     /// writes them. Times, packet numbers, client ports, and what else differs from
-    /// run to run is left out of the comparison, and so is the order.
+    /// run to run is left out of the comparison, and so is the order. Chains are held
+    /// against roots only where some are named: the system's differ from host to host.
     #[arg(
         long,
         value_name = "FILE",

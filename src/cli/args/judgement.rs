@@ -1,5 +1,6 @@
 //! How handshakes and certificates are judged: the same flags for every command that judges.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,6 +17,65 @@ pub(in crate::cli) struct JudgementArgs {
         help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY"
     )]
     pub(in crate::cli) near_expiry: u32,
+
+    /// How many hundredths of its lifetime are left of a certificate that is soon to expire
+    ///
+    /// Both must hold, this and --near-expiry: so certificates that live for some days
+    /// are not always soon to expire. 100 leaves it to --near-expiry alone.
+    #[arg(
+        long, value_name = "PERCENT", default_value_t = defaults::NEAR_EXPIRY_PERCENT,
+        value_parser = clap::value_parser!(u8).range(1..=100),
+        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY_SHARE"
+    )]
+    pub(in crate::cli) near_expiry_share: u8,
+
+    /// Trust the roots in a file of PEM certificates, instead of the system's
+    ///
+    /// Can be given more than once, and with --ca-dir: all count. Chains are held
+    /// against these roots alone, unless --system-roots is given as well. Any
+    /// certificate in it is a root, whether or not it is signed by its own key.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Judgement",
+        env = "TLSCOPE_CA_FILE"
+    )]
+    pub(in crate::cli) ca_file: Vec<PathBuf>,
+
+    /// Trust the roots in the PEM files of a directory, instead of the system's
+    ///
+    /// As --ca-file for each file in it whose name ends in `.pem`, `.crt` or `.cer`, or
+    /// that is named by its hash, as `openssl rehash` does.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Judgement",
+        env = "TLSCOPE_CA_DIR"
+    )]
+    pub(in crate::cli) ca_dir: Vec<PathBuf>,
+
+    /// Trust the system's roots, too, where --ca-file or --ca-dir is given
+    ///
+    /// Without them, the system's roots are what is trusted; SSL_CERT_FILE and
+    /// SSL_CERT_DIR say where they are, if they are elsewhere.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Judgement", env = "TLSCOPE_SYSTEM_ROOTS"
+    )]
+    pub(in crate::cli) system_roots: bool,
+
+    /// Do not hold chains against roots of trust
+    ///
+    /// Dates, names, keys and signature algorithms are judged all the same.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Judgement", env = "TLSCOPE_NO_VERIFY"
+    )]
+    pub(in crate::cli) no_verify: bool,
 
     /// The moment at which certificates are judged: `capture`, `now`, or a time
     ///

@@ -30,9 +30,13 @@ use read::READ_EXAMPLES;
 /// What holds when nothing else is said; help and manual quote these.
 mod defaults {
     pub(in crate::cli) const NEAR_EXPIRY_DAYS: u32 = 30;
+    /// What renews by itself does so when a third is left.
+    pub(in crate::cli) const NEAR_EXPIRY_PERCENT: u8 = 33;
     /// As long as impatient clients wait; a handshake takes round trips, not seconds.
     pub(in crate::cli) const HANDSHAKE_TIMEOUT_SECONDS: &str = "10";
     pub(in crate::cli) const THREADS: usize = 1;
+    /// At a quarter of a MiB each at most, no more than 256 MiB.
+    pub(in crate::cli) const SAVED_FAILURES: usize = 1024;
 }
 
 /// Passive observer of TLS handshakes: how long they took, how they ended, whose fault and why
@@ -72,6 +76,7 @@ Exit status:
      reported first.";
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub(in crate::cli) enum Command {
     /// Read packet captures and report the handshakes in them
     ///

@@ -14,6 +14,8 @@ Examples:
       tlscope read --format summary captures/
   From another host, as packets arrive:
       ssh host tcpdump -U -w - tcp port 443 | tlscope read -
+  The certificates of a network, held against its own roots:
+      tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
   To a collector:
       tlscope read --otlp-endpoint http://localhost:4318 capture.pcapng";
 
@@ -26,6 +28,18 @@ pub(in crate::cli) struct ReadArgs {
 
     #[command(flatten)]
     pub(in crate::cli) common: CommonArgs,
+
+    /// Write each certificate shown into a directory
+    ///
+    /// As a file of PEM named by its SHA-256, once, and an index of where each was
+    /// shown, `index.json`. The directory is made if it is not there.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Output",
+        env = "TLSCOPE_EXTRACT_CERTS"
+    )]
+    pub(in crate::cli) extract_certs: Option<PathBuf>,
 
     #[command(flatten)]
     pub(in crate::cli) judgement: JudgementArgs,

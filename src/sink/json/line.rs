@@ -12,11 +12,11 @@ use serde::{Serialize, Serializer};
 use super::value::{
     CodePoint, Codes, Each, Hex, Identifier, Milliseconds, OneOf, Text, Time, days_until, is_unset,
 };
-use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
+use crate::certificate::{Certificate, CertificateFacts, CertificateTime, OcspStatus};
 use crate::event::{
-    Alert, CaptureFacts, ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence,
-    Finding, Handshake, HandshakeError, Inference, Outcome, Protocol, Resumption, Side, Timing,
-    TlsFacts, Transport,
+    Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
+    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
+    Protocol, Resumption, Side, Timing, TlsFacts, Transport,
 };
 use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::stats::Stats;
@@ -95,8 +95,14 @@ pub(crate) struct HandshakeLine<'a> {
     client_certificates: Option<Chain<'a>>,
     /// What is wrong with the certificates shown.
     validation: Each<'a, Finding, FindingLine<'a>>,
+    /// What is odd about the chains shown, and no reason to refuse them; absent if nothing is.
+    #[serde(skip_serializing_if = "Each::is_empty")]
+    notes: Each<'a, CertificateNote, NoteLine<'a>>,
     /// How well the capture saw this handshake.
     capture: CaptureLine,
+    /// The capture file that the packets of this handshake were saved to; absent if they were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved_to: Option<&'a str>,
 }
 
 impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
@@ -132,7 +138,9 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             server_certificates: chain(&event.server_certificates),
             client_certificates: chain(&event.client_certificates),
             validation: Each::of(&event.validation),
+            notes: Each::of(&event.notes),
             capture: CaptureLine::from(&event.capture),
+            saved_to: event.saved_to.as_deref(),
         }
     }
 }
@@ -290,6 +298,9 @@ struct TlsLine<'a> {
     /// `true` if the server stapled an OCSP response in the clear; absent otherwise.
     #[serde(skip_serializing_if = "is_unset")]
     ocsp_stapled: bool,
+    /// What that response says of the certificate; absent where there is none that can be read. Its signature is not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ocsp_status: Option<OneOf<OcspStatus>>,
     /// How many signed certificate timestamps a ServerHello extension held; absent if none.
     #[serde(skip_serializing_if = "is_unset")]
     signed_certificate_timestamps: usize,
@@ -333,6 +344,7 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             history: &tls.history,
             certificate_authorities: tls.certificate_authorities.as_deref(),
             ocsp_stapled: tls.ocsp_stapled,
+            ocsp_status: tls.ocsp_staple.as_ref().map(|staple| OneOf(staple.status)),
             signed_certificate_timestamps: tls.signed_certificate_timestamps,
             renegotiation: tls.renegotiation,
         }
@@ -528,6 +540,31 @@ impl<'a> From<&'a Finding> for FindingLine<'a> {
             side: OneOf(finding.side),
             detail: &finding.detail,
             subject: &finding.subject,
+        }
+    }
+}
+
+/// Something odd about a chain that was shown.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Note")]
+struct NoteLine<'a> {
+    /// What is odd.
+    kind: OneOf<NoteKind>,
+    /// Who showed the certificate.
+    side: OneOf<Side>,
+    /// One clause for people.
+    detail: &'a str,
+    /// The certificate's subject, in RFC 4514 form.
+    subject: &'a str,
+}
+
+impl<'a> From<&'a CertificateNote> for NoteLine<'a> {
+    fn from(note: &'a CertificateNote) -> Self {
+        Self {
+            kind: OneOf(note.kind),
+            side: OneOf(note.side),
+            detail: &note.detail,
+            subject: &note.subject,
         }
     }
 }

@@ -9,8 +9,8 @@
 //!
 //! A key that scripts ask for is always there, and `null` if the capture does not
 //! tell. These keys are left out when there is nothing to say: `vlan`, `tunnel`,
-//! `starttls`, `inference`, `error`, and in `tls` `certificate_authorities`,
-//! `ocsp_stapled`, `signed_certificate_timestamps` and `renegotiation`, in a
+//! `starttls`, `inference`, `error`, `notes`, and in `tls` `certificate_authorities`,
+//! `ocsp_stapled`, `ocsp_status`, `signed_certificate_timestamps` and `renegotiation`, in a
 //! certificate `names_omitted`. An empty list says that it was seen to be empty:
 //! `"client_certificates": []` is a client that had no certificate, `null` one
 //! whose answer was not seen.

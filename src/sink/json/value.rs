@@ -10,9 +10,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use crate::certificate::OcspStatus;
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, Outcome, Protocol,
-    Resumption, Side, Transport,
+    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NoteKind, Outcome,
+    Protocol, Resumption, Side, Transport,
 };
 use crate::time::Timestamp;
 use crate::tls::{
@@ -73,6 +74,7 @@ words! {
     Directions { Both, ClientOnly, ServerOnly }
     EarlyData { Offered, Accepted, Rejected }
     Evidence { Observed, Inferred, Decrypted }
+    NoteKind { WrongOrder, DuplicateCertificate, SuperfluousCertificate, LongValidity }
     Outcome { Success, Failure, Unknown }
     Protocol { Tls, Dtls, Quic }
     Resumption { SessionId, Ticket, Psk }
@@ -85,6 +87,19 @@ impl Word for ErrorType {
 
     fn words() -> Vec<&'static str> {
         Self::ALL.iter().map(|error| error.as_str()).collect()
+    }
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Word for OcspStatus {
+    const SET: &'static str = "OcspStatus";
+
+    fn words() -> Vec<&'static str> {
+        let all = [Self::Good, Self::Revoked(0), Self::Unknown];
+        all.map(Self::as_str).into()
     }
 
     fn word(self) -> &'static str {
@@ -242,6 +257,10 @@ pub(crate) struct Each<'a, T, L>(&'a [T], PhantomData<L>);
 impl<'a, T, L> Each<'a, T, L> {
     pub(crate) fn of(items: &'a [T]) -> Self {
         Self(items, PhantomData)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn handshake() -> Handshake {
         server_certificates: None,
         client_certificates: None,
         validation: Vec::new(),
+        notes: Vec::new(),
         judged_at: Timestamp::from_seconds(0),
         capture: CaptureFacts {
             first_packet: 1,
@@ -56,6 +57,8 @@ pub(super) fn handshake() -> Handshake {
             truncated: false,
             directions: Directions::Both,
         },
+        packets: None,
+        saved_to: None,
     }
 }
 

@@ -91,7 +91,8 @@ impl SoonestToExpire {
     }
 }
 
-fn role(position: usize, side: Side, self_signed: bool) -> &'static str {
+/// What a certificate is in a chain, by its place.
+pub(in crate::sink) fn role(position: usize, side: Side, self_signed: bool) -> &'static str {
     match (position, self_signed) {
         (0, _) => side.as_str(),
         (_, true) => "root",

@@ -1,4 +1,4 @@
-//! What a run amounts to, for people: outcomes, causes, servers, latencies, certificates.
+//! What a run amounts to, for people: outcomes, causes, servers, latencies, clients, certificates.
 //!
 //! Written once, at the end. Every table is bounded, and an event costs well under a
 //! microsecond. Parts that have nothing to say are left out.
@@ -7,12 +7,15 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 mod certificates;
+mod clients;
 mod histogram;
 mod screen;
 mod servers;
 mod slowest;
 
 use certificates::SoonestToExpire;
+pub(super) use certificates::role;
+use clients::{Client, Clients, Identity};
 use histogram::Histogram;
 use servers::FailingServers;
 
@@ -35,6 +38,7 @@ pub struct SummarySink<W> {
     servers: FailingServers,
     latencies: Vec<(Option<ProtocolVersion>, Histogram)>,
     certificates: SoonestToExpire,
+    clients: Clients,
     /// The latest moment at which certificates were judged.
     judged_at: Timestamp,
     first: Timestamp,
@@ -70,6 +74,7 @@ impl<W: Write> SummarySink<W> {
             servers: FailingServers::default(),
             latencies: Vec::new(),
             certificates: SoonestToExpire::new(TOP),
+            clients: Clients::default(),
             judged_at: Timestamp::MIN,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
@@ -96,6 +101,7 @@ impl<W: Write> Sink for SummarySink<W> {
         self.counts.record(event);
         self.record_latency(event);
         self.certificates.record(event);
+        self.clients.record(event);
         if let Some(error) = &event.error {
             self.servers.record(event, error.error_type);
         }
@@ -111,6 +117,7 @@ impl<W: Write> Sink for SummarySink<W> {
         self.write_causes()?;
         self.write_servers()?;
         self.write_latencies()?;
+        self.write_clients()?;
         self.write_certificates()?;
         self.write_findings()?;
         self.write_quality(stats)?;
@@ -209,6 +216,23 @@ impl<W: Write> SummarySink<W> {
         let mut align = [Align::Right; 6];
         align[0] = Align::Left;
         self.write_part("Latency of completed handshakes, in ms", align, rows)
+    }
+
+    fn write_clients(&mut self) -> io::Result<()> {
+        let judged_at = self.judged_at;
+        let (top, others) = self.clients.top(TOP);
+        let mut rows: Vec<_> = top
+            .iter()
+            .map(|(identity, client)| client_row(identity, client, judged_at))
+            .collect();
+        if others > 0 {
+            rows.push(["others".into(), counted(others, "handshake"), String::new()]);
+        }
+        self.write_part(
+            "Clients by certificate, where the server asked for one",
+            [Align::Left; 3],
+            &rows,
+        )
     }
 
     fn write_certificates(&mut self) -> io::Result<()> {
@@ -335,6 +359,42 @@ fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
     ]
 }
 
+/// Who, how often, and what became of it: why it was refused, and whose certificate it has until when.
+fn client_row(identity: &Identity, client: &Client, judged_at: Timestamp) -> [String; 3] {
+    let name = match identity {
+        Identity::Shown { name, .. } => &printable(name),
+        Identity::Unreadable => "unreadable certificate",
+        Identity::Encrypted => "certificate not visible",
+        Identity::Absent => "no certificate",
+        Identity::NoAnswer => "no answer seen",
+    };
+    let causes: Vec<_> = client
+        .causes()
+        .iter()
+        .take(CAUSES)
+        .map(|(cause, count)| format!("{cause} {count}"))
+        .collect();
+    let mut notes = Vec::new();
+    if !causes.is_empty() {
+        notes.push(format!(
+            "refused {}: {}",
+            times(client.refused),
+            causes.join(", ")
+        ));
+    }
+    if let (Identity::Shown { issuer, .. }, Some(not_after)) = (identity, client.not_after) {
+        let (issuer, ends) = (printable(issuer), expiry(not_after, judged_at));
+        let ends = if ends.starts_with("in ") {
+            format!("expires {ends}")
+        } else {
+            ends
+        };
+        notes.push(format!("by {issuer}, {ends}"));
+    }
+    let handshakes = counted(client.handshakes, "handshake");
+    [name.to_owned(), handshakes, notes.join("; ")]
+}
+
 /// A row for each count above zero, the highest first: class, side, count.
 fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[String; 3]> {
     let mut found: Vec<_> = ErrorType::ALL
@@ -355,13 +415,13 @@ fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[Strin
     found.into_iter().map(row).collect()
 }
 
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
 /// As in `2026-03-01 12:00:00`.
-fn second(time: Timestamp) -> String {
+pub(super) fn second(time: Timestamp) -> String {
     time.to_string()
         .chars()
         .take(19)
@@ -377,7 +437,7 @@ fn milliseconds(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1e3)
 }
 
-fn times(count: u64) -> String {
+pub(super) fn times(count: u64) -> String {
     if count == 1 {
         "once".to_owned()
     } else {
@@ -385,7 +445,7 @@ fn times(count: u64) -> String {
     }
 }
 
-fn expiry(not_after: i64, judged_at: Timestamp) -> String {
+pub(super) fn expiry(not_after: i64, judged_at: Timestamp) -> String {
     let days = days_until(not_after, judged_at);
     if days < 0.0 {
         format!("expired {:.1} days ago", -days)
@@ -431,6 +491,9 @@ Failures by server
 Latency of completed handshakes, in ms
   version  handshakes   p50   p90   p99   max
   TLS 1.3           3  5.90  5.90  5.90  5.90
+
+Clients by certificate, where the server asked for one
+  unreadable certificate  1 handshake
 
 Certificates by expiry, as of 2026-03-01 12:00:00 UTC
   in 12.5 days  server  example.org  by Example CA  shown once

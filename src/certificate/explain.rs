@@ -1,0 +1,276 @@
+//! Verdicts on chains in words: which certificate, which issuer, what is wrong.
+
+use std::sync::Arc;
+
+use webpki::Error;
+
+use super::path::{Walk, WalkEnd, distinct};
+use super::signature::RSA_BITS;
+use super::trust::{Root, TrustOrigin, TrustStore};
+use super::{Certificate, CertificateFacts, CertificateTime, flaws, parse};
+use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, NoteKind, Side};
+
+/// A chain and what names say of it.
+pub(super) struct Explanation<'a> {
+    pub(super) chain: &'a CertificateChain,
+    pub(super) walk: &'a Walk,
+    pub(super) side: Side,
+    pub(super) trust: &'a TrustStore,
+}
+
+impl Explanation<'_> {
+    /// What is wrong although there is a way to a root.
+    pub(super) fn trusted(&self, root: &Root, path: &[[u8; 32]], at: i64) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let is_shown = |hash: &&[u8; 32]| self.chain.iter().any(|shown| shown.sha256 == **hash);
+        let lacking = path.iter().filter(|hash| !is_shown(hash));
+        let names: Vec<String> = lacking
+            .filter_map(|hash| {
+                let mut completed = self.walk.completed.iter();
+                let issuer = completed.find(|issuer| issuer.sha256 == *hash)?;
+                Some(format!("`{}`", issuer.facts.as_ref().ok()?.subject))
+            })
+            .collect();
+        if !names.is_empty() {
+            let names = names.join(", ");
+            let detail = format!("issuer {names} is not shown; other handshakes show it");
+            findings.push(self.finding(ErrorType::IncompleteChain, detail));
+        }
+        let state = match () {
+            () if at > root.not_after => Some(("expired", root.not_after)),
+            () if at < root.not_before => Some(("is not valid before", root.not_before)),
+            () => None,
+        };
+        if let Some((state, moment)) = state {
+            let error_type = if at > root.not_after {
+                ErrorType::CertExpired
+            } else {
+                ErrorType::CertNotYetValid
+            };
+            let (subject, moment) = (&root.subject, CertificateTime(moment));
+            let detail = format!("trusted root `{subject}` {state} {moment}");
+            findings.push(self.finding(error_type, detail));
+        }
+        // A root that is shown is judged with the chain.
+        if !path.contains(&root.sha256)
+            && let Some(weakness) = flaws::weak_key(&root.key)
+        {
+            let detail = format!("trusted root `{}`: {weakness}", root.subject);
+            findings.push(self.finding(ErrorType::WeakKey, detail));
+        }
+        findings
+    }
+
+    /// What is wrong, as there is no way to a root.
+    pub(super) fn refused(&self, error: &Error) -> Vec<Finding> {
+        match error {
+            _ if matches!(error, Error::UnknownIssuer) || self.walk.end != WalkEnd::Root => {
+                self.untrusted()
+            }
+            // Dates and what a leaf is for have findings of their own.
+            Error::CertExpired { .. } | Error::CertNotValidYet { .. } => Vec::new(),
+            Error::CaUsedAsEndEntity => Vec::new(),
+            Error::RequiredEkuNotFoundContext(_) if self.is_leaf_misused() => Vec::new(),
+            Error::InvalidSignatureForPublicKey => vec![self.invalid_signature()],
+            _ => vec![self.other(error)],
+        }
+    }
+
+    fn untrusted(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let detail = match &self.walk.end {
+            WalkEnd::SelfIssued(subject) => {
+                format!("ends at `{subject}`, which is not trusted")
+            }
+            WalkEnd::Missing(issuer) => {
+                format!("issued by `{issuer}`, which is neither shown nor trusted")
+            }
+            WalkEnd::Root => match self.top() {
+                Some((_, facts)) => format!(
+                    "issued by `{}`, which is not the trusted root of that name",
+                    facts.issuer
+                ),
+                None => "leads to no trusted root".to_owned(),
+            },
+            WalkEnd::Nowhere => "leads to no trusted root".to_owned(),
+        };
+        findings.push(self.finding(ErrorType::UntrustedCa, detail));
+        if let WalkEnd::Missing(issuer) = &self.walk.end
+            && let [0] = self.walk.shown.as_slice()
+            && self.names_issuers_place()
+        {
+            let detail = format!("issuer `{issuer}` is not shown: the leaf stands alone");
+            findings.push(self.finding(ErrorType::IncompleteChain, detail));
+        }
+        findings
+    }
+
+    /// Roots are not fetched: who says where its issuer is to be had is likely to mean an intermediate.
+    fn names_issuers_place(&self) -> bool {
+        let usage = self.chain.first().and_then(|leaf| parse::usage(&leaf.der));
+        usage.is_some_and(|usage| usage.names_issuers_place)
+    }
+
+    fn is_leaf_misused(&self) -> bool {
+        let purpose = match self.side {
+            Side::Server => parse::SERVER_AUTH,
+            Side::Client => parse::CLIENT_AUTH,
+        };
+        let usage = self.chain.first().and_then(|leaf| parse::usage(&leaf.der));
+        usage.is_some_and(|usage| !usage.allows_purpose(purpose))
+    }
+
+    /// Which signature is wrong; one by a key that the verifier does not take is not judged.
+    fn invalid_signature(&self) -> Finding {
+        let way = self.way();
+        let too_short_or_long = |key: &str| {
+            let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
+            bits.is_some_and(|bits: usize| !RSA_BITS.contains(&bits))
+        };
+        for pair in way.windows(2) {
+            let [(certificate, facts), (issuer, issuer_facts)] = pair else {
+                continue;
+            };
+            if too_short_or_long(&issuer_facts.key) {
+                return self.unsupported_key(&issuer_facts.key);
+            }
+            if parse::is_signed_by(&certificate.der, &issuer.der) == Some(false) {
+                let detail = format!(
+                    "its signature is not by the key of `{}`, which is shown as its issuer",
+                    issuer_facts.subject
+                );
+                return Finding {
+                    subject: facts.subject.clone(),
+                    ..self.finding(ErrorType::BadCertificate, detail)
+                };
+            }
+        }
+        let Some((_, top)) = way.last() else {
+            let detail = "a signature is wrong".to_owned();
+            return self.finding(ErrorType::BadCertificate, detail);
+        };
+        let mut roots = self.trust.named(&top.issuer);
+        if let Some(root) = roots.find(|root| too_short_or_long(&root.key)) {
+            return self.unsupported_key(&root.key);
+        }
+        // A root that is shown and has the name of a trusted one is another.
+        let shows_root = distinct(self.chain).any(|shown| {
+            let facts = shown.facts.as_ref().ok();
+            facts.is_some_and(|facts| facts.subject == top.issuer && facts.subject == facts.issuer)
+        });
+        if shows_root || top.subject == top.issuer {
+            let detail = format!(
+                "ends at `{}`, which has the name of a trusted root and another key",
+                top.issuer
+            );
+            return self.finding(ErrorType::UntrustedCa, detail);
+        }
+        let detail = format!(
+            "its signature is not by the key of the trusted root `{}`",
+            top.issuer
+        );
+        Finding {
+            subject: top.subject.clone(),
+            ..self.finding(ErrorType::BadCertificate, detail)
+        }
+    }
+
+    fn unsupported_key(&self, key: &str) -> Finding {
+        let detail = format!("cannot be judged: signed by a key of type {key}");
+        self.finding(ErrorType::UnsupportedCertificate, detail)
+    }
+
+    fn other(&self, error: &Error) -> Finding {
+        let bad = |detail: &str| self.finding(ErrorType::BadCertificate, detail.to_owned());
+        match error {
+            Error::EndEntityUsedAsCa => bad("an issuer in the chain is not a CA"),
+            Error::PathLenConstraintViolated => {
+                bad("an issuer in the chain may not have so many below it (path length)")
+            }
+            Error::NameConstraintViolation => {
+                bad("an issuer in the chain may not issue for these names (name constraints)")
+            }
+            Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
+                bad(match self.side {
+                    Side::Server => "an issuer in the chain is not for TLS server authentication",
+                    Side::Client => "an issuer in the chain is not for TLS client authentication",
+                })
+            }
+            Error::CertRevoked | Error::CertDistrusted => bad("distrusted by the verifier"),
+            // Whatever is left the verifier does not know or does not read: that is no fault of the chain.
+            Error::UnsupportedSignatureAlgorithmContext(_)
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+                let way = self.way();
+                let used: Vec<&str> = way
+                    .iter()
+                    .map(|(_, facts)| facts.signature_algorithm.as_str())
+                    .collect();
+                let detail = format!("cannot be judged: signed with {}", used.join(", "));
+                self.finding(ErrorType::UnsupportedCertificate, detail)
+            }
+            Error::UnsupportedCertVersion => self.finding(
+                ErrorType::UnsupportedCertificate,
+                "cannot be judged: not a version 3 certificate".to_owned(),
+            ),
+            _ => self.finding(
+                ErrorType::UnsupportedCertificate,
+                format!("cannot be judged: {error}"),
+            ),
+        }
+    }
+
+    /// A public authority's leaf that is valid for longer than browsers take.
+    ///
+    /// Limits of the CA/Browser Forum's baseline requirements §6.3.2, by the day of issue.
+    pub(super) fn long_validity(&self) -> Option<CertificateNote> {
+        /// From this moment on, at most so many days.
+        const LIMITS: [(i64, i64); 5] = [
+            (1_868_227_200, 47),  // 2029-03-15
+            (1_805_068_800, 100), // 2027-03-15
+            (1_773_532_800, 200), // 2026-03-15
+            (1_598_918_400, 398), // 2020-09-01
+            (1_519_862_400, 825), // 2018-03-01
+        ];
+        const DAY: i64 = 86_400;
+        let facts = self.chain.first()?.facts.as_ref().ok()?;
+        if self.side != Side::Server || self.trust.origin() != TrustOrigin::System {
+            return None; // the limits are for the public
+        }
+        let lifetime = facts.not_after.saturating_sub(facts.not_before) + 1; // both ends count
+        let (_, limit) = LIMITS.iter().find(|(from, _)| facts.not_before >= *from)?;
+        (lifetime > limit * DAY).then(|| CertificateNote {
+            kind: NoteKind::LongValidity,
+            side: self.side,
+            detail: format!(
+                "valid for {} days; browsers take {limit} from public authorities",
+                lifetime.div_euclid(DAY)
+            ),
+            subject: facts.subject.clone(),
+        })
+    }
+
+    /// The readable certificates on the way that names have it, leaf first.
+    fn way(&self) -> Vec<(&Arc<Certificate>, &CertificateFacts)> {
+        let shown = self.walk.shown.iter();
+        let shown = shown.filter_map(|index| self.chain.get(*index));
+        shown
+            .chain(&self.walk.completed)
+            .filter_map(|certificate| Some((certificate, certificate.facts.as_ref().ok()?)))
+            .collect()
+    }
+
+    fn top(&self) -> Option<(&Arc<Certificate>, &CertificateFacts)> {
+        self.way().pop()
+    }
+
+    /// A finding on the chain as a whole: on its leaf.
+    fn finding(&self, error_type: ErrorType, detail: String) -> Finding {
+        let leaf = self.chain.first().and_then(|leaf| leaf.facts.as_ref().ok());
+        Finding {
+            error_type,
+            side: self.side,
+            detail,
+            subject: leaf.map(|facts| facts.subject.clone()).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! From a leaf to a trusted root, or why there is no way: by webpki, and by names to say where it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, Error, KeyUsage};
+
+use super::issuers::Issuers;
+use super::signature::ALGORITHMS;
+use super::trust::{Root, TrustStore};
+use super::{Certificate, CertificateFacts};
+use crate::event::{CertificateChain, Side};
+
+/// Certificates of one chain, beside the leaf, that may be on the way to a root.
+///
+/// Honest chains have one to three; webpki bounds the ways that it tries among them.
+const MAX_INTERMEDIATES: usize = 32;
+
+/// Issuers that were not shown, and that other handshakes showed, on one way to a root.
+const MAX_COMPLETED: usize = 8;
+
+/// What became of a chain at one moment.
+#[derive(Debug)]
+pub(super) enum Verdict<'t> {
+    /// There is a way to a root.
+    Trusted {
+        root: &'t Root,
+        /// Hashes of the certificates on the way, leaf first.
+        path: Vec<[u8; 32]>,
+    },
+    /// There is none, and this is webpki's reason.
+    Refused(Error),
+}
+
+/// Holds a chain whose leaf can be read against the roots.
+pub(super) fn verify<'t>(
+    chain: &CertificateChain,
+    walk: &Walk,
+    side: Side,
+    at: i64,
+    trust: &'t TrustStore,
+) -> Verdict<'t> {
+    let judge = |completed: &[Arc<Certificate>], at| try_path(chain, completed, side, at, trust);
+    let mut verdict = judge(&[], at);
+    if matches!(verdict, Verdict::Refused(Error::UnknownIssuer)) && !walk.completed.is_empty() {
+        verdict = judge(&walk.completed, at);
+    }
+    // Dates have findings of their own: whether the chain is trusted is told for a moment when it was valid.
+    match (&verdict, walk.moment(chain, at)) {
+        (Verdict::Refused(error), Some(other)) if is_about_time(error) && other != at => {
+            judge(&walk.completed, other)
+        }
+        _ => verdict,
+    }
+}
+
+/// Whether a refusal is one for the moment only.
+pub(super) const fn is_about_time(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::CertExpired { .. } | Error::CertNotValidYet { .. }
+    )
+}
+
+fn try_path<'t>(
+    chain: &CertificateChain,
+    completed: &[Arc<Certificate>],
+    side: Side,
+    at: i64,
+    trust: &'t TrustStore,
+) -> Verdict<'t> {
+    let Some((leaf, shown)) = chain.split_first() else {
+        return Verdict::Refused(Error::UnknownIssuer);
+    };
+    let leaf_der = CertificateDer::from(&*leaf.der);
+    let others: Vec<&Arc<Certificate>> = distinct(shown)
+        .filter(|other| other.sha256 != leaf.sha256)
+        .take(MAX_INTERMEDIATES)
+        .chain(completed)
+        .collect();
+    let intermediates: Vec<CertificateDer<'_>> = others
+        .iter()
+        .map(|certificate| CertificateDer::from(&*certificate.der))
+        .collect();
+    let at = Duration::from_secs(u64::try_from(at).unwrap_or_default());
+    let usage = match side {
+        Side::Server => KeyUsage::server_auth(),
+        Side::Client => KeyUsage::client_auth(),
+    };
+    let result = EndEntityCert::try_from(&leaf_der).and_then(|end_entity| {
+        let path = end_entity.verify_for_usage(
+            ALGORITHMS,
+            trust.anchors(),
+            &intermediates,
+            UnixTime::since_unix_epoch(at),
+            usage,
+            None,
+            None,
+        )?;
+        let root = trust.root_of(path.anchor()).ok_or(Error::UnknownIssuer)?;
+        let of_path = path.intermediate_certificates().filter_map(|used| {
+            let der = used.der();
+            let known = others.iter().find(|other| *other.der == *der)?;
+            Some(known.sha256)
+        });
+        let path = std::iter::once(leaf.sha256).chain(of_path).collect();
+        Ok(Verdict::Trusted { root, path })
+    });
+    result.unwrap_or_else(Verdict::Refused)
+}
+
+/// The certificates of a chain, each once.
+pub(super) fn distinct(chain: &[Arc<Certificate>]) -> impl Iterator<Item = &Arc<Certificate>> {
+    chain.iter().enumerate().filter_map(|(index, certificate)| {
+        let mut earlier = chain.iter().take(index);
+        earlier
+            .all(|other| other.sha256 != certificate.sha256)
+            .then_some(certificate)
+    })
+}
+
+/// The way from the leaf upwards as names have it; no signature is looked at.
+#[derive(Debug, PartialEq)]
+pub(super) struct Walk {
+    /// Positions in the chain, the leaf's first.
+    pub(super) shown: Vec<usize>,
+    /// Issuers that the chain lacks, and that other handshakes showed.
+    pub(super) completed: Vec<Arc<Certificate>>,
+    pub(super) end: WalkEnd,
+}
+
+/// Where a walk ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum WalkEnd {
+    /// At the name of a trusted root, or at a certificate that is one.
+    Root,
+    /// At a certificate that names itself as its issuer, and that is not trusted: its subject.
+    SelfIssued(String),
+    /// At the name of an issuer that is not there.
+    Missing(String),
+    /// At something that cannot be read, or in a circle.
+    Nowhere,
+}
+
+impl Walk {
+    /// Walks up from the leaf.
+    pub(super) fn new(chain: &CertificateChain, trust: &TrustStore, issuers: &Issuers) -> Self {
+        let mut walk = Self {
+            shown: vec![0],
+            completed: Vec::new(),
+            end: WalkEnd::Nowhere,
+        };
+        let Some(mut current) = chain.first().cloned() else {
+            return walk;
+        };
+        // Each turn uses up a certificate shown, or one of those that complete the chain.
+        for _ in 0..chain.len() + MAX_COMPLETED {
+            let Ok(facts) = &current.facts else {
+                return walk;
+            };
+            if trust.holds(&current.sha256) || trust.named(&facts.issuer).next().is_some() {
+                walk.end = WalkEnd::Root;
+                return walk;
+            }
+            if facts.subject == facts.issuer {
+                walk.end = WalkEnd::SelfIssued(facts.subject.clone());
+                return walk;
+            }
+            let next = match shown_issuer(chain, &walk.shown, facts) {
+                Some(index) => {
+                    walk.shown.push(index);
+                    chain.get(index)
+                }
+                None => {
+                    let seen = issuers.named(&facts.issuer);
+                    walk.completed.extend(seen.iter().cloned());
+                    seen.first()
+                }
+            };
+            match next {
+                Some(next) => current = Arc::clone(next),
+                None => {
+                    walk.end = WalkEnd::Missing(facts.issuer.clone());
+                    return walk;
+                }
+            }
+        }
+        walk
+    }
+
+    /// The moment nearest to `at` when all certificates on the way were valid; `None` if there was none.
+    fn moment(&self, chain: &CertificateChain, at: i64) -> Option<i64> {
+        let shown = self.shown.iter().filter_map(|index| chain.get(*index));
+        let facts = shown
+            .chain(&self.completed)
+            .filter_map(|certificate| certificate.facts.as_ref().ok());
+        let (mut from, mut to) = (i64::MIN, i64::MAX);
+        for facts in facts {
+            from = from.max(facts.not_before);
+            to = to.min(facts.not_after);
+        }
+        (from <= to).then(|| at.clamp(from, to))
+    }
+}
+
+/// The position of a certificate in the chain that is named as the issuer and not used yet.
+pub(super) fn shown_issuer(
+    chain: &[Arc<Certificate>],
+    used: &[usize],
+    of: &CertificateFacts,
+) -> Option<usize> {
+    let is_issuer = |(index, certificate): &(usize, &Arc<Certificate>)| {
+        let is_named = certificate
+            .facts
+            .as_ref()
+            .is_ok_and(|facts| facts.subject == of.issuer);
+        // One that the chain repeats is where it was first.
+        let is_used = used.iter().any(|used| {
+            chain
+                .get(*used)
+                .is_some_and(|used| used.sha256 == certificate.sha256)
+        });
+        *index > 0 && is_named && !is_used
+    };
+    let (index, _) = chain.iter().enumerate().find(is_issuer)?;
+    Some(index)
+}

@@ -1,0 +1,213 @@
+//! Each distinct certificate of a run as a file, and an index of where it was shown.
+//!
+//! A certificate is a file of PEM named by its SHA-256, written when it is first
+//! shown. `index.json` is written at the end, as a whole:
+//!
+//! ```json
+//! {
+//!   "certificates": [
+//!     {
+//!       "sha256": "0101…",
+//!       "file": "0101….pem",
+//!       "subject": "CN=example.org",
+//!       "issuer": "CN=Example CA",
+//!       "serial": "0a1b",
+//!       "not_before": "2025-12-31T00:00:00Z",
+//!       "not_after": "2026-03-14T00:00:00Z",
+//!       "key": "RSA 2048",
+//!       "error": null,
+//!       "roles": ["server"],
+//!       "handshakes": 1,
+//!       "first_shown": "2026-03-01T12:00:00.123456789Z",
+//!       "last_shown": "2026-03-01T12:00:00.123456789Z",
+//!       "shown_by": [{"server_name": "example.org", "address": "10.0.0.2", "port": 443}],
+//!       "shown_by_more": false,
+//!       "findings": {"near_expiry": 1}
+//!     }
+//!   ],
+//!   "omitted": 0
+//! }
+//! ```
+//!
+//! `error` says why a certificate cannot be read; what it would say is `null` then.
+//! `shown_by` names eight at most, and `shown_by_more` says whether there were
+//! others; `findings` counts handshakes. `omitted` counts how often a certificate was shown
+//! after the twenty thousandth.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::Sink;
+use super::inventory::{Inventory, Shown, ShownBy};
+use crate::certificate::{Certificate, CertificateTime};
+use crate::event::Handshake;
+use crate::stats::Stats;
+
+/// Writes certificates into a directory; the module's docs specify what is there then.
+#[derive(Debug)]
+pub struct ExtractSink {
+    directory: PathBuf,
+    inventory: Inventory,
+}
+
+impl ExtractSink {
+    /// Writes into `directory`, which is made if it is not there; files of the same names are replaced.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be made; the error names it.
+    pub fn new(directory: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&directory).map_err(|error| cannot_write(&directory, &error))?;
+        Ok(Self {
+            directory,
+            inventory: Inventory::default(),
+        })
+    }
+}
+
+impl Sink for ExtractSink {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        let directory = &self.directory;
+        self.inventory.record(event, |certificate| {
+            let path = directory.join(file_name(&certificate.sha256));
+            write(&path, pem(certificate).as_bytes())
+        })
+    }
+
+    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+        let index = Index {
+            certificates: self.inventory.iter().map(Entry::from).collect(),
+            omitted: self.inventory.omitted,
+        };
+        let mut text = serde_json::to_vec_pretty(&index)?;
+        text.push(b'\n');
+        write(&self.directory.join("index.json"), &text)
+    }
+}
+
+fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
+    fs::write(path, contents).map_err(|error| cannot_write(path, &error))
+}
+
+/// The error with the path, which the system leaves out.
+fn cannot_write(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::other(format!("cannot write `{}`: {error}", path.display()))
+}
+
+/// Privacy-Enhanced Mail (RFC 7468 §5).
+fn pem(certificate: &Certificate) -> String {
+    const LINE: usize = 64;
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    let base64 = STANDARD.encode(&certificate.der);
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, behind) = rest.split_at(rest.len().min(LINE)); // base64 is ASCII
+        text.push_str(line);
+        text.push('\n');
+        rest = behind;
+    }
+    text + "-----END CERTIFICATE-----\n"
+}
+
+fn hex(sha256: &[u8; 32]) -> String {
+    sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn file_name(sha256: &[u8; 32]) -> String {
+    hex(sha256) + ".pem"
+}
+
+#[derive(Serialize)]
+struct Index<'a> {
+    certificates: Vec<Entry<'a>>,
+    omitted: u64,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    sha256: String,
+    file: String,
+    subject: Option<&'a str>,
+    issuer: Option<&'a str>,
+    serial: Option<&'a str>,
+    not_before: Option<String>,
+    not_after: Option<String>,
+    key: Option<&'a str>,
+    error: Option<&'a str>,
+    roles: Vec<&'static str>,
+    handshakes: u64,
+    first_shown: String,
+    last_shown: String,
+    shown_by: Vec<Peer<'a>>,
+    shown_by_more: bool,
+    findings: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Peer<'a> {
+    server_name: Option<&'a str>,
+    address: IpAddr,
+    port: Option<u16>,
+}
+
+impl<'a> From<&'a Shown> for Entry<'a> {
+    fn from(shown: &'a Shown) -> Self {
+        let facts = shown.facts.as_ref().ok();
+        let findings = shown.findings.iter();
+        Self {
+            sha256: hex(&shown.sha256),
+            file: file_name(&shown.sha256),
+            subject: facts.map(|facts| facts.subject.as_str()),
+            issuer: facts.map(|facts| facts.issuer.as_str()),
+            serial: facts.map(|facts| facts.serial.as_str()),
+            not_before: facts.map(|facts| CertificateTime(facts.not_before).to_string()),
+            not_after: facts.map(|facts| CertificateTime(facts.not_after).to_string()),
+            key: facts.map(|facts| facts.key.as_str()),
+            error: shown.facts.as_ref().err().map(String::as_str),
+            roles: shown.roles.iter().copied().collect(),
+            handshakes: shown.times,
+            first_shown: shown.first_shown.to_string(),
+            last_shown: shown.last_shown.to_string(),
+            shown_by: shown.shown_by.iter().map(Peer::from).collect(),
+            shown_by_more: shown.shown_by_more,
+            findings: findings
+                .map(|(found, count)| (found.as_str(), *count))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a ShownBy> for Peer<'a> {
+    fn from(by: &'a ShownBy) -> Self {
+        Self {
+            server_name: by.server_name.as_deref(),
+            address: by.address,
+            port: by.port,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pem_has_lines_of_64_characters() {
+        let text = |length: usize| pem(&Certificate::from_der(&vec![0; length]));
+        assert_eq!(
+            text(1),
+            "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+        );
+        let lines = |length| text(length).lines().map(str::len).collect::<Vec<_>>();
+        assert_eq!(lines(48), [27, 64, 25]);
+        assert_eq!(lines(49), [27, 64, 4, 25]);
+        assert_eq!(lines(0), [27, 25]);
+    }
+}
