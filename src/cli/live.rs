@@ -15,7 +15,7 @@ use tlscope::time::Timestamp;
 
 use super::config::LiveConfig;
 use super::failure::Failure;
-use super::host::{self, Service, Signals};
+use super::host::{self, Account, Service, Signals};
 use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
 use super::screen;
@@ -29,7 +29,11 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     signals
         .listen()
         .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let mut output = Output::open(&config.output, metrics)?;
+    let mut output = Output::open(&config.output, metrics).map_err(|failure| {
+        let account = config.account.as_ref();
+        let account = account.filter(|_| failure.is_about_permission());
+        failure.maybe_hint(account.map(Account::hint))
+    })?;
     let interfaces = config.interfaces.join(", ");
     tell(|stderr| write!(stderr, "listening on {interfaces}"));
     output.show(signals.stop())?;
