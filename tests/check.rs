@@ -255,6 +255,26 @@ fn what_is_not_judged_is_said_and_the_policy_decides() {
 }
 
 #[test]
+fn trust_is_judged_by_the_roots_named_and_not_without_any() {
+    let policy = file(
+        "trust.toml",
+        "[[rule]]\nunknown = 'fail'\nforbidden-findings = 'untrusted_ca'\nwhere = { server-name = 'db.*' }\n",
+    );
+    let checked = |flags: &[&str]| {
+        let day = capture("mtls-day");
+        let arguments = [&["--policy", &policy, &day], flags].concat();
+        let output = output(&arguments);
+        (output.status.code(), stdout(&output).to_owned())
+    };
+    let ours = checked(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
+    assert_eq!(ours.0, Some(HELD), "{}", ours.1);
+    let none = checked(&["--no-verify"]);
+    assert_eq!(none.0, Some(BROKEN));
+    let said = "not judged: 2 handshakes: chains are not validated against a trust store";
+    assert!(none.1.contains(said), "{}", none.1);
+}
+
+#[test]
 fn a_rule_is_for_the_handshakes_in_its_scope() {
     let day = capture("mtls-day");
     let in_scope = |scope: &str| {

@@ -17,7 +17,7 @@ use tlscope::sink::check::{Baseline, MAX_BASELINE, ReportFormat, write_report};
 use tlscope::stats::Stats;
 
 use super::args::{CheckArgs, PrintedPolicy, ReportTo};
-use super::config::{Analysis, look};
+use super::config::{Analysis, Needs, look};
 use super::failure::Failure;
 use super::input::Input;
 use super::{ERROR, keylog};
@@ -124,7 +124,11 @@ fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
     let names_roots =
         !judgement.ca_file.is_empty() || !judgement.ca_dir.is_empty() || judgement.system_roots;
     judgement.no_verify |= has_baseline && !names_roots;
-    Analysis::resolve(keys, has_baseline, judgement)
+    let needs = Needs {
+        fingerprints: has_baseline,
+        packets: false,
+    };
+    Analysis::resolve(keys, needs, judgement)
 }
 
 /// Takes the selected handshakes: the policy, and the baseline if there is one.

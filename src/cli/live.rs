@@ -9,12 +9,13 @@ use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::event::Handshake;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
+use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
 use super::config::LiveConfig;
 use super::failure::Failure;
-use super::host::{self, Service, Signals};
+use super::host::{self, Account, Service, Signals};
 use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
 use super::screen;
@@ -24,11 +25,16 @@ use super::{tell, tell_problem};
 /// Watches the interfaces, and writes what was asked for.
 pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     let signals = Signals::new(stdout().is_terminal());
-    let source = capture(&config, &signals)?;
+    let metrics = Output::metrics(&config.output)?; // sockets and files that take privileges, too
+    let source = capture(&config, metrics.as_ref(), &signals)?;
     signals
         .listen()
         .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let mut output = Output::open(&config.output)?;
+    let mut output = Output::open(&config.output, metrics).map_err(|failure| {
+        let account = config.account.as_ref();
+        let account = account.filter(|_| failure.is_about_permission());
+        failure.maybe_hint(account.map(Account::hint))
+    })?;
     let interfaces = config.interfaces.join(", ");
     tell(|stderr| write!(stderr, "listening on {interfaces}"));
     output.show(signals.stop())?;
@@ -63,13 +69,20 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
 }
 
 /// Opens the interfaces, and gives up what that takes: but for the threads that may have to open them again.
-fn capture(config: &LiveConfig, signals: &Signals) -> Result<LiveSource, Failure> {
+fn capture(
+    config: &LiveConfig,
+    metrics: Option<&Metrics>,
+    signals: &Signals,
+) -> Result<LiveSource, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
     if let Some(account) = &config.account {
         account.assume()?;
     }
     host::keep_capture_only()?;
     if let Some(sandbox) = &config.sandbox {
+        let mut sandbox = sandbox.clone();
+        let watched = metrics.into_iter().flat_map(Metrics::watched_directories);
+        watched.for_each(|directory| sandbox.read(&directory));
         sandbox.enter()?;
     }
     let source = capture
