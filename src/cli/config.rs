@@ -17,14 +17,12 @@ use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
 use tlscope::sink::Look;
-use tlscope::sink::otel::{MetricsConfig, Protocol};
+use tlscope::sink::otel::MetricsConfig;
 use tlscope::time::Timestamp;
 
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::args::LiveArgs;
-use super::args::{
-    At, CommonArgs, Format, JudgementArgs, Metrics, MetricsArgs, OtlpProtocol, ReadArgs,
-};
+use super::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
 use super::failure::Failure;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::host::{Account, Sandbox};
@@ -80,6 +78,25 @@ pub(super) struct Analysis {
     pub(super) handshake_timeout: Duration,
 }
 
+/// What the output asks for beyond verdicts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Needs {
+    pub(super) fingerprints: bool,
+    /// The packets of each handshake, until its verdict.
+    pub(super) packets: bool,
+}
+
+impl Needs {
+    /// The formats for people leave fingerprints out; log records and spans have them.
+    fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
+        let is_for_programs = matches!(common.format, Format::Json | Format::Csv);
+        Self {
+            fingerprints: is_for_programs || metrics.asks_for_records(),
+            packets: common.save_failures.is_some(),
+        }
+    }
+}
+
 /// Which handshakes are written, and how.
 #[derive(Clone, Debug)]
 pub(super) struct OutputConfig {
@@ -101,13 +118,12 @@ pub(super) struct OutputConfig {
 impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
+        let keys = keylog::read(&args.common.input.keylog)?;
+        let needs = Needs::of(&args.common, &args.metrics);
+        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         Ok(Self {
             paths: args.paths,
-            analysis: Analysis::resolve(
-                keylog::read(&args.common.input.keylog)?,
-                &args.common,
-                &args.judgement,
-            )?,
+            analysis,
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
@@ -135,7 +151,11 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
+        if !key_logs.is_empty() {
+            keys.expect_more();
+        }
+        let needs = Needs::of(&args.common, &args.metrics);
+        let mut analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         if args.judgement.at == At::Now {
             analysis.judge_at = None; // now is whenever a handshake is
         }
@@ -153,6 +173,7 @@ impl LiveConfig {
             sandbox.read(path);
         }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.metrics.live = Some(args.live_metrics.into());
         output.file = args.output.map(|path| Rotation {
             path,
             size: args.rotate_size,
@@ -186,14 +207,17 @@ impl LiveConfig {
 impl Analysis {
     pub(super) fn resolve(
         keys: Keys,
-        common: &CommonArgs,
+        needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
-            keeps_packets: common.save_failures.is_some(),
-            fingerprints: matches!(common.format, Format::Json | Format::Csv),
-            near_expiry: near_expiry(judgement),
+            keeps_packets: needs.packets,
+            fingerprints: needs.fingerprints,
+            near_expiry: NearExpiry {
+                within: days(judgement.near_expiry),
+                percent: judgement.near_expiry_share,
+            },
             roots: trust::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
@@ -226,27 +250,14 @@ impl OutputConfig {
                 .map(|directory| (directory, common.save_failures_keep.get())),
             extract_certs: None,
             screen: false,
-            metrics: MetricsConfig {
-                endpoint: metrics.otlp_endpoint,
-                protocol: metrics.otlp_protocol.map(Protocol::from),
-                stdout: metrics.metrics == Some(Metrics::Stdout),
-            },
+            metrics: metrics.into(),
             look: look(),
         }
     }
 }
 
-impl From<OtlpProtocol> for Protocol {
-    fn from(protocol: OtlpProtocol) -> Self {
-        match protocol {
-            OtlpProtocol::Grpc => Self::Grpc,
-            OtlpProtocol::HttpProtobuf => Self::HttpProtobuf,
-        }
-    }
-}
-
 /// The moment at which certificates are judged; `None`: each at the time of its handshake.
-pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
     Ok(match at {
         At::Capture => None,
         At::Now => Some(now()?),
@@ -258,14 +269,6 @@ fn now() -> Result<Timestamp, Failure> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
-}
-
-/// When a certificate counts as soon to expire.
-pub(super) fn near_expiry(judgement: &JudgementArgs) -> NearExpiry {
-    NearExpiry {
-        within: days(judgement.near_expiry),
-        percent: judgement.near_expiry_share,
-    }
 }
 
 fn days(days: u32) -> Duration {
@@ -290,6 +293,8 @@ fn shows_progress(format: Format) -> bool {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+
+    use tlscope::sink::otel::Protocol;
 
     use super::super::args::{Args, Command};
     use super::*;
@@ -329,7 +334,7 @@ mod tests {
 
     #[test]
     fn metrics_are_off_unless_asked_for() {
-        assert_eq!(resolved(&[]).output.metrics, MetricsConfig::default());
+        assert!(resolved(&[]).output.metrics.asks_for_nothing());
         let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
             .output
             .metrics;

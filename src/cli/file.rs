@@ -279,9 +279,15 @@ mod tests {
             let possible = argument.get_possible_values();
             let value = default.map_or_else(
                 || {
+                    let of_its_kind = match argument.get_value_names() {
+                        Some([name]) if name == "SECONDS" => "1",
+                        Some([name]) if name == "NAME=VALUE" => "a=b",
+                        Some([name]) if name == "ADDRESS:PORT" => "127.0.0.1:0",
+                        _ => "1",
+                    };
                     possible
                         .first()
-                        .map_or("1", |value| value.get_name())
+                        .map_or(of_its_kind, |value| value.get_name())
                         .to_owned()
                 },
                 |value| value.into_owned(),

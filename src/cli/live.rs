@@ -2,14 +2,14 @@
 
 use std::io::{self, IsTerminal, stdout};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::event::Handshake;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
+use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
@@ -24,11 +24,12 @@ use super::{tell, tell_problem};
 /// Watches the interfaces, and writes what was asked for.
 pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     let signals = Signals::new(stdout().is_terminal());
-    let source = capture(&config, &signals)?;
+    let metrics = Output::metrics(&config.output)?; // sockets and files that take privileges, too
+    let source = capture(&config, metrics.as_ref(), &signals)?;
     signals
         .listen()
         .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let mut output = Output::open(&config.output).map_err(|failure| {
+    let mut output = Output::open(&config.output, metrics).map_err(|failure| {
         let account = config.account.as_ref();
         let account = account.filter(|_| failure.is_about_permission());
         failure.maybe_hint(account.map(Account::hint))
@@ -65,13 +66,20 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
 }
 
 /// Opens the interfaces, and gives up what that takes: but for the threads that may have to open them again.
-fn capture(config: &LiveConfig, signals: &Signals) -> Result<LiveSource, Failure> {
+fn capture(
+    config: &LiveConfig,
+    metrics: Option<&Metrics>,
+    signals: &Signals,
+) -> Result<LiveSource, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
     if let Some(account) = &config.account {
         account.assume()?;
     }
     host::keep_capture_only()?;
     if let Some(sandbox) = &config.sandbox {
+        let mut sandbox = sandbox.clone();
+        let watched = metrics.into_iter().flat_map(Metrics::watched_directories);
+        watched.for_each(|directory| sandbox.read(&directory));
         sandbox.enter()?;
     }
     let source = capture
@@ -87,34 +95,10 @@ struct Input {
     key_logs: KeyLogs,
 }
 
-/// How long packets wait for their secrets, where key logs are followed: whoever
-/// writes one has to get to it, after the packets that it is about.
-const WAIT_FOR_SECRETS: Duration = Duration::from_millis(250);
-
-impl Input {
-    /// Holds the batch back until secrets had time to come; not while more packets pile up.
-    fn add_secrets(&mut self, batch: &mut PacketBatch) {
-        if self.key_logs.is_empty() {
-            return;
-        }
-        let newest = batch.packets.last().map(|packet| packet.timestamp);
-        let age = newest.zip(batch.now).map(|(newest, now)| {
-            // A packet from the future has the clock's faults: no reason to wait longer.
-            now.checked_since(newest).unwrap_or_default()
-        });
-        if let Some(age) = age
-            && !self.source.is_crowded()
-        {
-            thread::sleep(WAIT_FOR_SECRETS.saturating_sub(age));
-        }
-        self.key_logs.poll(&mut batch.secrets);
-    }
-}
-
 impl PacketSource for Input {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         let more = self.source.next_batch(batch)?;
-        self.add_secrets(batch);
+        self.key_logs.poll(&mut batch.secrets);
         for problem in self.source.take_problems() {
             tell_problem(&problem);
         }

@@ -24,7 +24,9 @@ mod keylog;
 mod live;
 #[cfg(test)]
 mod manual;
+mod metrics;
 mod output;
+mod print;
 mod progress;
 mod rotate;
 mod run;
@@ -96,6 +98,7 @@ fn run(command: Command, matches: &ArgMatches) -> Result<ExitCode, Failure> {
             serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
             writeln!(stdout)
         }),
+        Command::Print { what } => print(|stdout| print::print(what, stdout)),
         Command::Completions { shell } => print(|stdout| {
             generate(shell, &mut Args::command(), "tlscope", stdout);
             Ok(())

@@ -11,7 +11,7 @@ use tlscope::sink::certificates::CertificatesSink;
 use tlscope::sink::csv::CsvSink;
 use tlscope::sink::extract::ExtractSink;
 use tlscope::sink::json::JsonSink;
-use tlscope::sink::otel::{ConfigError, Metrics};
+use tlscope::sink::otel::{ConfigError, Metrics, Notice};
 use tlscope::sink::save::FailureFiles;
 use tlscope::sink::summary::SummarySink;
 use tlscope::sink::table::TableSink;
@@ -43,8 +43,24 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn open(config: &'a OutputConfig) -> Result<Self, Failure> {
+    /// The metrics, prepared with what privileges there are.
+    pub(super) fn metrics(config: &OutputConfig) -> Result<Option<Metrics>, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
+        let notice: Notice = Arc::new(|line: &str| tell_warning(line));
+        let output = Box::new(stdout());
+        Ok(Metrics::new(&config.metrics, &environment, output, notice)?)
+    }
+
+    /// Opens what is to be written, and starts what exports: by now, privileges are dropped.
+    pub(super) fn open(
+        config: &'a OutputConfig,
+        mut metrics: Option<Metrics>,
+    ) -> Result<Self, Failure> {
+        if let Some(metrics) = &mut metrics {
+            metrics.start().map_err(|error| {
+                Failure::new(format_args!("cannot start a thread to export: {error}"))
+            })?;
+        }
         Ok(Self {
             config,
             lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
@@ -53,7 +69,7 @@ impl<'a> Output<'a> {
             extract: extract(config)?,
             failures: failures(config)?,
             has_seen_chains: false,
-            metrics: Metrics::new(&config.metrics, &environment, Box::new(stdout()))?,
+            metrics,
         })
     }
 
@@ -94,6 +110,9 @@ impl<'a> Output<'a> {
     /// Opens and reads again what may have changed: the file that is written, certificates, trust.
     #[cfg(all(feature = "live", target_os = "linux"))]
     pub(super) fn reload(&mut self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.reload();
+        }
         if let Some(file) = &mut self.file {
             file.reload();
         }
@@ -106,9 +125,8 @@ impl<'a> Output<'a> {
 
     /// The analysis is worth its exit code even where metrics do not arrive.
     pub(super) fn warn_of_lost_metrics(&self) {
-        if let Some(error) = self.metrics.as_ref().and_then(Metrics::export_error) {
-            tell_warning(error);
-        }
+        let errors = self.metrics.as_ref().map(Metrics::export_errors);
+        errors.into_iter().flatten().for_each(tell_warning);
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn read(config: ReadConfig) -> Result<ExitCode, Failure> {
         config.filter.as_deref(),
         config.shows_progress,
     )?;
-    let mut output = Output::open(&config.output)?;
+    let mut output = Output::open(&config.output, Output::metrics(&config.output)?)?;
     match report(&config, &mut input, &mut output) {
         Ok(()) => {}
         Err(End::Output(error)) => closed_pipe_is_success(error)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tlscope::capture::live::defaults;
 
 use super::judgement::seconds;
-use super::{CommonArgs, JudgementArgs, MetricsArgs};
+use super::{CommonArgs, JudgementArgs, LiveMetricsArgs, MetricsArgs};
 
 pub(super) const LIVE_EXAMPLES: &str = "\
 Examples:
@@ -115,6 +115,9 @@ pub(in crate::cli) struct LiveArgs {
 
     #[command(flatten)]
     pub(in crate::cli) metrics: MetricsArgs,
+
+    #[command(flatten)]
+    pub(in crate::cli) live_metrics: LiveMetricsArgs,
 
     /// The user to go on as once the interfaces are open, by name or number
     ///

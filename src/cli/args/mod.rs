@@ -11,6 +11,7 @@ mod judgement;
 #[cfg(all(feature = "live", target_os = "linux"))]
 mod live;
 mod metrics;
+mod print;
 mod read;
 
 pub(super) use check::{CheckArgs, PrintedPolicy, ReportTo};
@@ -19,12 +20,16 @@ pub(super) use input::InputArgs;
 pub(super) use judgement::{At, JudgementArgs};
 #[cfg(all(feature = "live", target_os = "linux"))]
 pub(super) use live::LiveArgs;
-pub(super) use metrics::{Metrics, MetricsArgs, OtlpProtocol};
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub(super) use metrics::LiveMetricsArgs;
+pub(super) use metrics::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
+pub(super) use print::Asset;
 pub(super) use read::ReadArgs;
 
 use check::CHECK_EXAMPLES;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use live::LIVE_EXAMPLES;
+use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
 
 /// What holds when nothing else is said; help and manual quote these.
@@ -112,6 +117,14 @@ pub(in crate::cli) enum Command {
 
     /// Print the JSON Schema of `read --format json`
     Schema,
+
+    /// Print a file that goes with the program: alert rules, a dashboard, …
+    #[command(after_long_help = PRINT_EXAMPLES)]
+    Print {
+        /// Which one
+        #[arg(value_name = "WHAT")]
+        what: Asset,
+    },
 
     /// Print a completion script for a shell
     Completions {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
 
+use super::labels::label;
 use crate::certificate::{Certificate, CertificateFacts};
 use crate::event::{Handshake, Side};
 use crate::time::Timestamp;
@@ -14,18 +16,25 @@ use crate::time::Timestamp;
 /// in use looks for the ones that expire soon.
 pub(super) const MAX_CERTIFICATES: usize = 10_000;
 
-/// Bytes of a label. RFC 5280 bounds a common name to 64 characters and a serial
-/// number to 20 octets, but certificates come from strangers.
-const MAX_LABEL: usize = 256;
-
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// The certificates shown so far, earliest expiry first.
 #[derive(Debug)]
 pub(super) struct CertificateTable {
-    shown: BTreeMap<Entry, Arc<[KeyValue]>>,
+    shown: BTreeMap<Entry, Shown>,
     judged_at: Timestamp,
+    /// Packet time, as far as it has come.
+    now: Timestamp,
     capacity: usize,
+    /// How long after it was shown last a certificate is kept; `None` for ever.
+    memory: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    attributes: Arc<[KeyValue]>,
+    /// When it was shown last.
+    last: Timestamp,
 }
 
 /// Orders by expiry; the rest tells certificates apart.
@@ -55,42 +64,70 @@ pub(super) struct Observation {
     pub(super) attributes: Arc<[KeyValue]>,
 }
 
+impl Observation {
+    pub(super) fn new(not_after: i64, now: Timestamp, attributes: &Arc<[KeyValue]>) -> Self {
+        let now = now.as_nanoseconds() as f64 / 1e9;
+        Self {
+            not_after,
+            days_until_expiry: (not_after as f64 - now) / SECONDS_PER_DAY,
+            attributes: Arc::clone(attributes),
+        }
+    }
+}
+
 impl CertificateTable {
-    pub(super) const fn new(capacity: usize) -> Self {
+    pub(super) const fn new(capacity: usize, memory: Option<Duration>) -> Self {
         Self {
             shown: BTreeMap::new(),
             judged_at: Timestamp::MIN,
+            now: Timestamp::MIN,
             capacity,
+            memory,
         }
+    }
+
+    /// Notes that it is `now`: certificates are judged, and forgotten, even while none is shown.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.judged_at = self.judged_at.max(now);
     }
 
     /// Takes the certificates that both sides of `event` showed.
     pub(super) fn record(&mut self, event: &Handshake) {
         self.judged_at = self.judged_at.max(event.judged_at);
+        self.now = self.now.max(event.time);
         let server = (Side::Server, &event.server_certificates);
         let client = (Side::Client, &event.client_certificates);
         for (side, chain) in [server, client] {
             for (position, certificate) in chain.iter().flat_map(|chain| chain.iter()).enumerate() {
-                self.insert(certificate, side, position);
+                self.insert(certificate, side, position, event.time);
             }
         }
     }
 
     /// Every certificate, latest expiry first: of two with the same attributes
     /// the gauge keeps what it is told last, and that must be the earlier one.
-    pub(super) fn observe(&self) -> Vec<Observation> {
-        let now = self.judged_at.as_nanoseconds() as f64 / 1e9;
+    pub(super) fn observe(&mut self) -> Vec<Observation> {
+        self.forget();
         let latest_first = self.shown.iter().rev();
         latest_first
-            .map(|(entry, attributes)| Observation {
-                not_after: entry.not_after,
-                days_until_expiry: (entry.not_after as f64 - now) / SECONDS_PER_DAY,
-                attributes: Arc::clone(attributes),
+            .map(|(entry, shown)| {
+                Observation::new(entry.not_after, self.judged_at, &shown.attributes)
             })
             .collect()
     }
 
-    fn insert(&mut self, certificate: &Certificate, side: Side, position: usize) {
+    fn forget(&mut self) {
+        let (Some(memory), now) = (self.memory, self.now) else {
+            return;
+        };
+        self.shown.retain(|_, shown| {
+            now.checked_since(shown.last)
+                .is_none_or(|age| age <= memory)
+        });
+    }
+
+    fn insert(&mut self, certificate: &Certificate, side: Side, position: usize, time: Timestamp) {
         let Ok(facts) = &certificate.facts else {
             return;
         };
@@ -99,7 +136,8 @@ impl CertificateTable {
             sha256: certificate.sha256,
             role: Role::of(facts, side, position),
         };
-        if self.shown.contains_key(&entry) {
+        if let Some(shown) = self.shown.get_mut(&entry) {
+            shown.last = shown.last.max(time);
             return;
         }
         if self.shown.len() >= self.capacity {
@@ -112,7 +150,11 @@ impl CertificateTable {
             }
             self.shown.pop_last();
         }
-        self.shown.insert(entry, attributes(facts, entry.role));
+        let shown = Shown {
+            attributes: attributes(facts, entry.role.as_str(), None),
+            last: time,
+        };
+        self.shown.insert(entry, shown);
     }
 }
 
@@ -136,15 +178,22 @@ impl Role {
     }
 }
 
-/// Sorted by key: the SDK stores an unsorted list twice.
-fn attributes(facts: &CertificateFacts, role: Role) -> Arc<[KeyValue]> {
+/// What tells a certificate; `path` is the file that it is in. Sorted by key: the
+/// SDK stores an unsorted list twice.
+pub(super) fn attributes(
+    facts: &CertificateFacts,
+    role: &'static str,
+    path: Option<&str>,
+) -> Arc<[KeyValue]> {
     let issuer = facts.issuer_common_name.as_ref().unwrap_or(&facts.issuer);
-    Arc::new([
-        KeyValue::new("certificate.issuer", label(issuer)),
-        KeyValue::new("certificate.role", role.as_str()),
-        KeyValue::new("certificate.serial", label(&facts.serial)),
-        KeyValue::new("certificate.subject", label(&subject(facts))),
-    ])
+    let attributes = [
+        Some(KeyValue::new("certificate.issuer", label(issuer))),
+        path.map(|path| KeyValue::new("certificate.path", label(path))),
+        Some(KeyValue::new("certificate.role", role)),
+        Some(KeyValue::new("certificate.serial", label(&facts.serial))),
+        Some(KeyValue::new("certificate.subject", label(&subject(facts)))),
+    ];
+    attributes.into_iter().flatten().collect()
 }
 
 /// The common name; without one the whole subject; and for certificates with an
@@ -155,23 +204,6 @@ fn subject(facts: &CertificateFacts) -> String {
     let name = name.or_else(|| facts.dns_names.first()).cloned();
     name.or_else(|| Some(facts.ip_addresses.first()?.to_string()))
         .unwrap_or_default()
-}
-
-/// `text` cut to [`MAX_LABEL`] bytes; no control character reaches a terminal.
-fn label(text: &str) -> String {
-    let mut label = String::with_capacity(text.len().min(MAX_LABEL));
-    for character in text.chars() {
-        let character = if character.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            character
-        };
-        if label.len() + character.len_utf8() > MAX_LABEL {
-            break;
-        }
-        label.push(character);
-    }
-    label
 }
 
 #[cfg(test)]
@@ -185,7 +217,7 @@ mod tests {
         found.unwrap().value.to_string()
     }
 
-    fn subjects(table: &CertificateTable) -> Vec<String> {
+    fn subjects(table: &mut CertificateTable) -> Vec<String> {
         let observations = table.observe();
         let texts = observations.iter().map(|o| text(o, "certificate.subject"));
         texts.collect()
@@ -199,7 +231,7 @@ mod tests {
         let server = [certificate("leaf", 1), certificate("issuing", 2), root];
         event.server_certificates = Some(server.map(Arc::new).into());
         event.client_certificates = Some([certificate("leaf", 1)].map(Arc::new).into());
-        let mut table = CertificateTable::new(9);
+        let mut table = CertificateTable::new(9, None);
         table.record(&event);
         table.record(&event);
         let observations = table.observe();
@@ -212,30 +244,57 @@ mod tests {
 
     #[test]
     fn days_run_from_the_newest_judgement_and_go_negative() {
-        let mut table = CertificateTable::new(9);
+        let mut table = CertificateTable::new(9, None);
         let mut event = handshake();
         event.server_certificates = Some([certificate("a", 86_400)].map(Arc::new).into());
-        let days = |table: &CertificateTable| table.observe()[0].days_until_expiry;
+        let days = |table: &mut CertificateTable| table.observe()[0].days_until_expiry;
         event.judged_at = Timestamp::from_seconds(43_200);
         table.record(&event);
-        assert_eq!(days(&table), 0.5);
+        assert_eq!(days(&mut table), 0.5);
         event.judged_at = Timestamp::from_seconds(3 * 86_400);
         table.record(&event);
-        assert_eq!(days(&table), -2.0);
+        assert_eq!(days(&mut table), -2.0);
         event.judged_at = Timestamp::from_seconds(0);
         table.record(&event);
-        assert_eq!(days(&table), -2.0, "merged captures run backwards");
+        assert_eq!(days(&mut table), -2.0, "merged captures run backwards");
+    }
+
+    #[test]
+    fn days_go_by_while_no_certificate_is_shown() {
+        let mut table = CertificateTable::new(9, None);
+        let mut event = handshake();
+        event.server_certificates = Some([certificate("a", 86_400)].map(Arc::new).into());
+        table.record(&event);
+        table.tick(Timestamp::from_seconds(43_200));
+        assert_eq!(table.observe()[0].days_until_expiry, 0.5);
+    }
+
+    #[test]
+    fn a_certificate_not_shown_for_long_is_forgotten() {
+        let mut table = CertificateTable::new(9, Some(Duration::from_secs(100)));
+        for (name, time) in [("a", 0), ("b", 0), ("b", 60)] {
+            let mut event = handshake();
+            event.time = Timestamp::from_seconds(time);
+            event.server_certificates = Some([certificate(name, 10)].map(Arc::new).into());
+            table.record(&event);
+        }
+        table.tick(Timestamp::from_seconds(100));
+        assert_eq!(subjects(&mut table), ["b", "a"]);
+        table.tick(Timestamp::from_seconds(101));
+        assert_eq!(subjects(&mut table), ["b"]);
+        table.tick(Timestamp::from_seconds(161));
+        assert!(subjects(&mut table).is_empty());
     }
 
     #[test]
     fn a_full_table_keeps_the_earliest_expiring() {
-        let mut table = CertificateTable::new(2);
+        let mut table = CertificateTable::new(2, None);
         for (name, not_after) in [("e", 50), ("c", 30), ("d", 40), ("a", 10), ("f", 60)] {
             let mut event = handshake();
             event.server_certificates = Some([certificate(name, not_after)].map(Arc::new).into());
             table.record(&event);
         }
-        assert_eq!(subjects(&table), ["c", "a"]);
+        assert_eq!(subjects(&mut table), ["c", "a"]);
     }
 
     #[test]
@@ -250,16 +309,5 @@ mod tests {
         assert_eq!(subject(&facts), "192.0.2.1");
         facts.dns_names = vec!["example.org".to_owned()];
         assert_eq!(subject(&facts), "example.org");
-    }
-
-    #[test]
-    fn a_label_is_bounded_and_cannot_drive_a_terminal() {
-        assert_eq!(label("a\u{1b}[2J\nb"), "a\u{fffd}[2J\u{fffd}b");
-        let long = label(&"ü".repeat(1000));
-        assert_eq!(long.len(), MAX_LABEL);
-        assert_eq!(
-            label(&format!("a{}", "ü".repeat(1000))).len(),
-            MAX_LABEL - 1
-        );
     }
 }

@@ -1,8 +1,10 @@
 //! Stands in for the metrics in a build without the feature `otel`.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use super::{ConfigError, ExportError, MetricsConfig};
+use super::{ConfigError, ExportError, MetricsConfig, Notice};
 use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -21,17 +23,44 @@ impl Metrics {
         config: &MetricsConfig,
         _environment: &dyn Fn(&str) -> Option<String>,
         _output: Box<dyn Write + Send>,
+        _notice: Notice,
     ) -> Result<Option<Self>, ConfigError> {
-        if *config == MetricsConfig::default() {
+        if config.asks_for_nothing() {
             Ok(None)
         } else {
             Err(ConfigError::NotBuilt)
         }
     }
 
-    /// Why the last export failed, if it did.
+    /// Starts to export.
+    ///
+    /// # Errors
+    ///
+    /// None: there is nothing to start.
+    pub fn start(&mut self) -> io::Result<()> {
+        match *self {}
+    }
+
+    /// Where scrapes are answered.
     #[must_use]
-    pub fn export_error(&self) -> Option<&ExportError> {
+    pub fn prometheus_address(&self) -> Option<SocketAddr> {
+        match *self {}
+    }
+
+    /// The directories that must stay readable.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
+        match *self {}
+    }
+
+    /// Looks at watched certificates now.
+    pub fn reload(&self) {
+        match *self {}
+    }
+
+    /// Why the last exports failed, if they did.
+    #[must_use]
+    pub fn export_errors(&self) -> &[ExportError] {
         match *self {}
     }
 }
@@ -52,7 +81,14 @@ mod tests {
 
     #[test]
     fn says_what_is_missing_only_when_metrics_are_asked_for() {
-        let new = |config| Metrics::new(&config, &|_| None, Box::new(io::sink()));
+        let new = |config| {
+            Metrics::new(
+                &config,
+                &|_| None,
+                Box::new(io::sink()),
+                std::sync::Arc::new(|_: &str| {}),
+            )
+        };
         assert!(matches!(new(MetricsConfig::default()), Ok(None)));
         let config = MetricsConfig {
             stdout: true,

@@ -1,20 +1,21 @@
 //! The instruments: what is recorded of an event, under which series.
 
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram, Meter};
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
 
+use super::attributes::Chooser;
+use super::bindings::{Counters, Histograms, Listeners};
 use super::certificates::{CertificateTable, MAX_CERTIFICATES, Observation};
+use super::files::{MAX_FILES, WatchedFiles};
 use super::series::{
-    AlertSeries, DurationSeries, ErrorSeries, HandshakeSeries, PhaseSeries, Series,
+    AlertSeries, DurationSeries, ErrorSeries, HandshakeSeries, KnownSeries, PhaseSeries, Series,
 };
-use crate::event::{Handshake, Outcome};
+use super::{Histograms as Buckets, MetricsConfig};
+use crate::event::Handshake;
+use crate::time::Timestamp;
 
 const TOTAL: &str = "tls.handshake.total";
 const DURATION: &str = "tls.handshake.duration";
@@ -24,106 +25,171 @@ const NOT_AFTER: &str = "tls.certificate.not_after";
 const VALIDATION_ERRORS: &str = "tls.validation.errors";
 const ALERTS: &str = "tls.alerts";
 
-/// Series of `tls.handshake.total` before cipher suites are told apart no more:
-/// the SDK's own default for an instrument. Networks show some dozens.
+/// Series of `tls.handshake.total` before cipher suites, and what was asked for on
+/// top, are told apart no more: the SDK's own default for an instrument. Networks
+/// show some dozens.
 const MAX_DETAILED_SERIES: usize = 2_000;
-/// Room for the series without detail. Beyond it, the SDK counts in one series
-/// that has lost all attributes, and with them the alert on failures.
-const MAX_SERIES: usize = 2 * MAX_DETAILED_SERIES;
+/// The same where attributes were asked for on top.
+const MAX_ATTRIBUTED_SERIES: usize = 10_000;
+/// Series of `tls.handshake.duration` before what was asked for on top is told
+/// apart no more: each has a count for every bucket.
+const MAX_DURATION_SERIES: usize = 2_000;
+/// Room for the series without detail, in each instrument. Beyond it, the SDK counts
+/// in one series that has lost all attributes, and with them the alert on failures.
+const MAX_PLAIN_SERIES: usize = 2_000;
+
+/// Values of each attribute asked for on top, unless said otherwise.
+const USUAL_VALUES: usize = 50;
 
 /// Upper bounds of the histograms' buckets, in milliseconds: from a connection within a host to a client that gives up.
 const BUCKETS: [f64; 16] = [
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4,
 ];
 
-/// Adapts streams to our instruments: buckets, and room for certificates.
-pub(super) fn view(instrument: &Instrument) -> Option<Stream> {
-    let stream = Stream::builder();
-    let stream = match instrument.name() {
-        DURATION | PHASE_DURATION => {
-            stream.with_aggregation(Aggregation::ExplicitBucketHistogram {
-                boundaries: BUCKETS.to_vec(),
-                record_min_max: true,
-            })
-        }
-        DAYS_UNTIL_EXPIRY | NOT_AFTER => stream.with_cardinality_limit(MAX_CERTIFICATES),
-        TOTAL => stream.with_cardinality_limit(MAX_SERIES),
-        _ => return None,
-    };
-    stream.build().ok()
+/// Adapts streams to our instruments: buckets, and room for series.
+pub(super) fn view(
+    buckets: Buckets,
+) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
+    move |instrument| {
+        let stream = Stream::builder();
+        let stream = match instrument.name() {
+            DURATION | PHASE_DURATION => stream
+                .with_aggregation(aggregation(buckets))
+                .with_cardinality_limit(MAX_DURATION_SERIES + MAX_PLAIN_SERIES),
+            DAYS_UNTIL_EXPIRY | NOT_AFTER => {
+                stream.with_cardinality_limit(MAX_CERTIFICATES + MAX_FILES)
+            }
+            TOTAL => stream.with_cardinality_limit(MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES),
+            _ => return None,
+        };
+        stream.build().ok()
+    }
 }
 
-/// Every instrument, with the series that were recorded in.
+fn aggregation(buckets: Buckets) -> Aggregation {
+    match buckets {
+        Buckets::Explicit => Aggregation::ExplicitBucketHistogram {
+            boundaries: BUCKETS.to_vec(),
+            record_min_max: true,
+        },
+        // As OpenTelemetry's default: 160 buckets, as fine as the values allow.
+        Buckets::Exponential => Aggregation::Base2ExponentialHistogram {
+            max_size: 160,
+            max_scale: 20,
+            record_min_max: true,
+        },
+    }
+}
+
+/// Every instrument of handshakes, with the series that were recorded in.
 pub(super) struct Instruments {
-    total: Bindings<HandshakeSeries, Counter<u64>>,
-    duration: Bindings<DurationSeries, Histogram<f64>>,
-    phase_duration: Bindings<PhaseSeries, Histogram<f64>>,
-    validation_errors: Bindings<ErrorSeries, Counter<u64>>,
-    alerts: Bindings<AlertSeries, Counter<u64>>,
+    chooser: Chooser,
+    max_detailed_series: usize,
+    total: Counters<HandshakeSeries>,
+    /// The zeros of `total`: only there to be seen.
+    _known: Counters<KnownSeries>,
+    duration: Histograms<DurationSeries>,
+    phase_duration: Histograms<PhaseSeries>,
+    validation_errors: Counters<ErrorSeries>,
+    alerts: Counters<AlertSeries>,
     certificates: Arc<Mutex<CertificateTable>>,
 }
 
 impl Instruments {
-    pub(super) fn new(meter: &Meter) -> Self {
-        let mut validation_errors = Bindings::new(
-            meter
-                .u64_counter(VALIDATION_ERRORS)
-                .with_unit("{error}")
-                .with_description("Handshakes in which a certificate or an offer was found wrong.")
-                .build(),
+    /// `files` are the certificates watched, `listeners` those who are told again and again.
+    pub(super) fn new(
+        meter: &Meter,
+        config: &MetricsConfig,
+        files: &Arc<WatchedFiles>,
+        listeners: &Listeners,
+    ) -> Self {
+        let counters = |name, unit, description| {
+            let counter = meter.u64_counter(name).with_unit(unit);
+            counter.with_description(description).build()
+        };
+        let total = counters(
+            TOTAL,
+            "{handshake}",
+            "TLS handshakes seen, by how they ended.",
         );
-        for series in ErrorSeries::known() {
-            validation_errors.bound(series).add(0);
-        }
+        let validation_errors = counters(
+            VALIDATION_ERRORS,
+            "{error}",
+            "Handshakes in which a certificate or an offer was found wrong.",
+        );
+        let memory = config
+            .live
+            .as_ref()
+            .and_then(|live| live.certificate_memory);
         Self {
-            total: Bindings::new(total(meter)),
-            duration: Bindings::new(histogram(
+            chooser: Chooser::new(&config.attributes, config.values.unwrap_or(USUAL_VALUES)),
+            max_detailed_series: if config.attributes.is_empty() {
+                MAX_DETAILED_SERIES
+            } else {
+                MAX_ATTRIBUTED_SERIES
+            },
+            _known: with_zeros(total.clone(), listeners, KnownSeries::all()),
+            total: Counters::new(total, listeners.clone()),
+            duration: Histograms::new(histogram(
                 meter,
                 DURATION,
                 "From the ClientHello to the last handshake message.",
             )),
-            phase_duration: Bindings::new(histogram(
+            phase_duration: Histograms::new(histogram(
                 meter,
                 PHASE_DURATION,
                 "How long each phase of a handshake took.",
             )),
-            validation_errors,
-            alerts: Bindings::new(
-                meter
-                    .u64_counter(ALERTS)
-                    .with_unit("{alert}")
-                    .with_description("Alerts seen.")
-                    .build(),
+            validation_errors: with_zeros(validation_errors, listeners, ErrorSeries::known()),
+            alerts: Counters::new(
+                counters(ALERTS, "{alert}", "Alerts seen."),
+                listeners.clone(),
             ),
-            certificates: observed_certificates(meter),
+            certificates: observed_certificates(meter, memory, files),
         }
     }
 
     pub(super) fn record(&mut self, event: &Handshake) {
-        self.count(event);
-        self.time(event);
+        self.count_and_time(event);
         for series in ErrorSeries::of(event) {
-            self.validation_errors.bound(series).add(1);
+            self.validation_errors.add(series, 1);
         }
         for alert in &event.alerts {
-            self.alerts.bound(AlertSeries::of(alert)).add(1);
+            self.alerts.add(AlertSeries::of(alert), 1);
         }
         lock(&self.certificates).record(event);
     }
 
-    fn count(&mut self, event: &Handshake) {
-        let mut series = HandshakeSeries::of(event);
-        if self.total.len() >= MAX_DETAILED_SERIES && !self.total.contains(&series) {
-            series = series.without_detail();
-        }
-        self.total.bound(series).add(1);
+    /// Notes that it is `now`; counts that waited for their series to be told of may be added.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        lock(&self.certificates).tick(now);
+        self.total.tick();
+        self.validation_errors.tick();
+        self.alerts.tick();
     }
 
-    fn time(&mut self, event: &Handshake) {
+    /// Adds whatever still waits: this is the last export.
+    pub(super) fn finish(&mut self) {
+        self.total.finish();
+        self.validation_errors.finish();
+        self.alerts.finish();
+    }
+
+    fn count_and_time(&mut self, event: &Handshake) {
+        let (counted, timed) = self.chooser.choose(event);
+        let mut series = HandshakeSeries::of(event, counted);
+        if self.total.len() >= self.max_detailed_series && !self.total.contains(&series) {
+            series = series.without_detail();
+        }
+        self.total.add(series, 1);
+
         let timing = &event.timing;
         if let Some(duration) = timing.handshake {
-            let series = DurationSeries::of(event);
-            self.duration.bound(series).record(milliseconds(duration));
+            let mut series = DurationSeries::of(event, timed);
+            if self.duration.len() >= MAX_DURATION_SERIES && !self.duration.contains(&series) {
+                series = series.without_detail();
+            }
+            self.duration.record(series, milliseconds(duration));
         }
         for (phase, duration) in [
             ("tcp_connect", timing.tcp_connect),
@@ -133,24 +199,21 @@ impl Instruments {
         ] {
             if let Some(duration) = duration {
                 let series = PhaseSeries::of(phase, &event.tls);
-                let phase_duration = self.phase_duration.bound(series);
-                phase_duration.record(milliseconds(duration));
+                self.phase_duration.record(series, milliseconds(duration));
             }
         }
     }
 }
 
-fn total(meter: &Meter) -> Counter<u64> {
-    let total = meter
-        .u64_counter(TOTAL)
-        .with_unit("{handshake}")
-        .with_description("TLS handshakes seen, by how they ended.")
-        .build();
-    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Unknown] {
-        // No rule over these results is ever without data.
-        total.add(0, &[KeyValue::new("result", outcome.as_str())]);
-    }
-    total
+/// A counter with series that are there from the start, at zero.
+fn with_zeros<S: Series + Clone + Eq + std::hash::Hash>(
+    counter: Counter<u64>,
+    listeners: &Listeners,
+    series: impl Iterator<Item = S>,
+) -> Counters<S> {
+    let mut counters = Counters::new(counter, listeners.clone());
+    series.for_each(|series| counters.create(series));
+    counters
 }
 
 fn histogram(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
@@ -158,12 +221,21 @@ fn histogram(meter: &Meter, name: &'static str, description: &'static str) -> Hi
     histogram.with_description(description).build()
 }
 
-fn observed_certificates(meter: &Meter) -> Arc<Mutex<CertificateTable>> {
-    let table = Arc::new(Mutex::new(CertificateTable::new(MAX_CERTIFICATES)));
+fn observed_certificates(
+    meter: &Meter,
+    memory: Option<Duration>,
+    files: &Arc<WatchedFiles>,
+) -> Arc<Mutex<CertificateTable>> {
+    let table = CertificateTable::new(MAX_CERTIFICATES, memory);
+    let table = Arc::new(Mutex::new(table));
     let observe = {
-        let table = Arc::clone(&table);
-        // The lock is gone before the SDK takes the values: recording never waits for an export.
-        move || -> Vec<Observation> { lock(&table).observe() }
+        let (table, files) = (Arc::clone(&table), Arc::clone(files));
+        // The locks are gone before the SDK takes the values: recording never waits for an export.
+        move || -> Vec<Observation> {
+            let mut observations = lock(&table).observe();
+            observations.extend(files.observe());
+            observations
+        }
     };
     let observe_days = observe.clone();
     meter
@@ -195,57 +267,4 @@ fn lock(table: &Mutex<CertificateTable>) -> MutexGuard<'_, CertificateTable> {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
-}
-
-/// An instrument with its series, each bound when first used: the SDK's own way
-/// from attributes to a series is slower by an order of magnitude.
-struct Bindings<S, I: Bind> {
-    instrument: I,
-    bound: HashMap<S, I::Bound, RandomState>,
-}
-
-impl<S: Series + Eq + Hash, I: Bind> Bindings<S, I> {
-    fn new(instrument: I) -> Self {
-        Self {
-            instrument,
-            bound: HashMap::default(),
-        }
-    }
-
-    fn bound(&mut self, series: S) -> &I::Bound {
-        let instrument = &self.instrument;
-        let entry = self.bound.entry(series);
-        entry.or_insert_with_key(|series| instrument.bind(&series.attributes()))
-    }
-
-    fn contains(&self, series: &S) -> bool {
-        self.bound.contains_key(series)
-    }
-
-    fn len(&self) -> usize {
-        self.bound.len()
-    }
-}
-
-/// An instrument whose series can be bound.
-trait Bind {
-    type Bound;
-
-    fn bind(&self, attributes: &[KeyValue]) -> Self::Bound;
-}
-
-impl Bind for Counter<u64> {
-    type Bound = BoundCounter<u64>;
-
-    fn bind(&self, attributes: &[KeyValue]) -> Self::Bound {
-        self.bind(attributes)
-    }
-}
-
-impl Bind for Histogram<f64> {
-    type Bound = BoundHistogram<f64>;
-
-    fn bind(&self, attributes: &[KeyValue]) -> Self::Bound {
-        self.bind(attributes)
-    }
 }

@@ -1,4 +1,4 @@
-//! Events to OpenTelemetry metrics: over OTLP to a collector, or as text.
+//! Events to OpenTelemetry metrics: over OTLP to a collector, to Prometheus, or as text; log records and spans, too.
 //!
 //! # Instruments
 //!
@@ -7,10 +7,18 @@
 //! | `tls.handshake.total` | counter, `{handshake}` | `result`, `error.type` (failures only), `tls.version`, `tls.cipher_suite`, `tls.resumed`, `tls.evidence`, `network.transport` |
 //! | `tls.handshake.duration` | histogram, `ms` | `result`, `tls.version`, `tls.resumed`, `network.transport` |
 //! | `tls.handshake.phase.duration` | histogram, `ms` | `tls.phase`, `tls.version` |
-//! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial` |
+//! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial`, `certificate.path` (files) |
 //! | `tls.certificate.not_after` | observable gauge, `s` | the same |
 //! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
 //! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
+//! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
+//! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
+//! | `tlscope.interface.up` | observable gauge | `network.interface.name` |
+//! | `tlscope.flows.open`, `tlscope.handshakes.open` | observable gauges | |
+//! | `tlscope.flows.evicted`, `tlscope.gaps` | counters | |
+//! | `tlscope.export.failures`, `tlscope.export.discarded` | counters | `signal` (metrics, logs, traces) |
+//! | `tlscope.certificate.files.unreadable` | observable gauge, `{file}` | |
+//! | `tlscope.memory` | observable gauge, `By` | |
 //!
 //! What the capture does not tell is an absent attribute. A version, cipher
 //! suite or alert that has no registered name is `other`: the traffic chooses
@@ -24,7 +32,16 @@
 //!   counted here. Every class is there from the start, at zero.
 //! - `tls.certificate.*` has a series for each certificate shown. Its days run
 //!   from the newest moment at which a handshake's certificates were judged, so
-//!   that a replay gives the same values whenever it is made.
+//!   that a replay gives the same values whenever it is made; in a live run the
+//!   clock counts as well. Files that are watched have the role `file` and
+//!   `certificate.path`.
+//! - [`MetricAttribute`]s are added to `tls.handshake.total` and
+//!   `tls.handshake.duration` where they are asked for. Which values are told apart
+//!   is chosen before recording: the busiest, the rest is `other`.
+//! - In a live run, a new series of a counter is told at zero once before its
+//!   counts follow, to whoever listens regularly: `rate()` does not see a series
+//!   that begins at one. Every result and every `error.type` is there at zero from
+//!   the start.
 //!
 //! # Where they go
 //!
@@ -46,45 +63,89 @@
 //! - `OTEL_EXPORTER_OTLP[_METRICS]_TIMEOUT` bounds one export, by default
 //!   5 seconds: nobody waits longer for a collector that is not there.
 //! - `…_HEADERS`, `…_COMPRESSION`, `…_TEMPORALITY_PREFERENCE`, `…_CERTIFICATE`
-//!   (a PEM file of trust anchors in place of the host's),
+//!   (a PEM file of trust anchors in place of the host's), `…_CLIENT_CERTIFICATE`
+//!   and `…_CLIENT_KEY` (for a collector that asks for a certificate),
 //!   `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` work as specified.
 //!
 //! As text, metrics come in the Prometheus exposition format, with the names
 //! that Prometheus and the Collector derive from OTLP (`tls_handshake_total`,
 //! `tls_handshake_duration_milliseconds`, …).
 //!
+//! # Log records and spans
+//!
+//! A record says what an event says, under the names of OpenTelemetry's semantic
+//! conventions where there are any (`tls.protocol.version`, `tls.cipher`,
+//! `server.address`, `error.type`, …), at packet time. A span runs from the SYN to
+//! the end of the handshake, with a child for each phase; the record of the same
+//! handshake carries its numbers. They wait in a bounded queue for a collector that
+//! is slow; what finds it full is discarded and counted.
+//!
 //! # Why does no failure to deliver end the run?
 //!
 //! The analysis is the product; a collector that is down must not cost it. So
 //! [`Metrics`] remembers why its last export failed
-//! ([`Metrics::export_error`]), and the caller tells the user.
+//! ([`Metrics::export_errors`]), and the caller tells the user. A run that goes on
+//! tries again, ever more seldom up to once a minute, and says so when it begins to
+//! fail and when it works again.
 
 mod config;
 
 #[cfg(feature = "otel")]
+mod attributes;
+#[cfg(feature = "otel")]
+mod bindings;
+#[cfg(feature = "otel")]
 mod certificates;
+#[cfg(feature = "otel")]
+mod delivery;
 #[cfg(feature = "otel")]
 mod enabled;
 #[cfg(feature = "otel")]
+mod facts;
+#[cfg(feature = "otel")]
+mod files;
+#[cfg(feature = "otel")]
 mod instruments;
 #[cfg(feature = "otel")]
+mod labels;
+#[cfg(feature = "otel")]
+mod outbox;
+#[cfg(feature = "otel")]
+mod periodic;
+#[cfg(feature = "otel")]
+mod prometheus;
+#[cfg(feature = "otel")]
 mod reader;
+#[cfg(feature = "otel")]
+mod records;
+#[cfg(feature = "otel")]
+mod resource;
 #[cfg(feature = "otel")]
 mod series;
 #[cfg(feature = "otel")]
 mod settings;
+#[cfg(feature = "otel")]
+mod spans;
 #[cfg(all(test, feature = "otel"))]
 mod testing;
 #[cfg(feature = "otel")]
 mod text;
 #[cfg(feature = "otel")]
 mod transport;
+#[cfg(feature = "otel")]
+mod vitals;
 
 #[cfg(not(feature = "otel"))]
 mod disabled;
 
-pub use config::{ConfigError, ExportError, MetricsConfig, Protocol, UnknownProtocol};
+pub use config::{
+    Compression, ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes,
+    MetricAttribute, MetricTemporality, MetricsConfig, Protocol, Signal, UnknownProtocol,
+};
 #[cfg(not(feature = "otel"))]
 pub use disabled::Metrics;
 #[cfg(feature = "otel")]
 pub use enabled::Metrics;
+
+/// Takes one line for the user, from any thread.
+pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;

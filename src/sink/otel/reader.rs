@@ -8,43 +8,69 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
+use super::bindings::Listener;
+
 /// A reader that we keep a handle to; the SDK takes ownership of its own.
 #[derive(Clone, Debug)]
-pub(super) struct Reader(Arc<ManualReader>);
+pub(super) struct Reader {
+    reader: Arc<ManualReader>,
+    listener: Arc<Listener>,
+}
+
+/// What was measured up to a moment.
+pub(super) struct Collection {
+    pub(super) metrics: ResourceMetrics,
+    number: u64,
+}
 
 impl Reader {
-    pub(super) fn new(temporality: Temporality) -> Self {
+    /// `regular_from`: how many collections make the one behind it a regular listener.
+    pub(super) fn new(temporality: Temporality, regular_from: u64) -> Self {
         let reader = ManualReader::builder().with_temporality(temporality);
-        Self(Arc::new(reader.build()))
+        Self {
+            reader: Arc::new(reader.build()),
+            listener: Arc::new(Listener::new(regular_from)),
+        }
     }
 
-    /// Everything measured so far.
-    pub(super) fn read(&self) -> ResourceMetrics {
+    /// Everything measured so far; or, if differences were asked for, since the last time.
+    pub(super) fn read(&self) -> Collection {
+        let number = self.listener.begin();
         let mut metrics = ResourceMetrics::default();
         // Fails only after a shutdown or before registration, and `Metrics` does neither.
-        let _ = self.0.collect(&mut metrics);
-        metrics
+        let _ = self.reader.collect(&mut metrics);
+        Collection { metrics, number }
+    }
+
+    /// Notes that a collection has reached its reader.
+    pub(super) fn delivered(&self, collection: &Collection) {
+        self.listener.delivered(collection.number);
+    }
+
+    /// Follows what the one behind this reader was told.
+    pub(super) fn listener(&self) -> Arc<Listener> {
+        Arc::clone(&self.listener)
     }
 }
 
 impl MetricReader for Reader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
+        self.reader.register_pipeline(pipeline);
     }
 
     fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
+        self.reader.collect(metrics)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
+        self.reader.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
+        self.reader.shutdown_with_timeout(timeout)
     }
 
     fn temporality(&self, kind: InstrumentKind) -> Temporality {
-        self.0.temporality(kind)
+        self.reader.temporality(kind)
     }
 }

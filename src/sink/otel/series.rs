@@ -4,12 +4,13 @@
 
 use opentelemetry::KeyValue;
 
+use super::attributes::Extras;
 use crate::event::{
     Alert, ErrorType, Evidence, Handshake, HandshakeError, Outcome, Side, TlsFacts, Transport,
 };
 
 /// Stands for every code point without a registered name.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// A set of attributes.
 pub(super) trait Series {
@@ -17,7 +18,7 @@ pub(super) trait Series {
 }
 
 /// A series of `tls.handshake.total`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct HandshakeSeries {
     outcome: Outcome,
     error_type: Option<ErrorType>,
@@ -26,10 +27,11 @@ pub(super) struct HandshakeSeries {
     resumed: Option<bool>,
     evidence: Evidence,
     transport: Transport,
+    extras: Extras,
 }
 
 impl HandshakeSeries {
-    pub(super) fn of(event: &Handshake) -> Self {
+    pub(super) fn of(event: &Handshake, extras: Extras) -> Self {
         let cipher_suite = event.tls.cipher_suite;
         Self {
             outcome: event.outcome,
@@ -39,13 +41,16 @@ impl HandshakeSeries {
             resumed: event.tls.resumed,
             evidence: event.evidence,
             transport: event.transport,
+            extras,
         }
     }
 
-    /// The series that stands for this one in a full table: cipher suites are told apart no more.
+    /// The series that stands for this one in a full table: cipher suites, and
+    /// what was asked for on top, are told apart no more.
     pub(super) fn without_detail(self) -> Self {
         Self {
             cipher_suite: self.cipher_suite.and(Some(OTHER)),
+            extras: self.extras.without_detail(),
             ..self
         }
     }
@@ -65,26 +70,68 @@ impl Series for HandshakeSeries {
             Some(KeyValue::new("tls.evidence", self.evidence.as_str())),
             Some(KeyValue::new("network.transport", self.transport.as_str())),
         ];
-        attributes.into_iter().flatten().collect()
+        self.extras.add_to(attributes.into_iter().flatten())
+    }
+}
+
+/// The series of `tls.handshake.total` that are there from the start: no rule over
+/// a result or a class of failure is ever without data.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct KnownSeries {
+    outcome: Outcome,
+    error_type: Option<ErrorType>,
+}
+
+impl KnownSeries {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let results = [Outcome::Success, Outcome::Failure, Outcome::Unknown];
+        let results = results.into_iter().map(|outcome| Self {
+            outcome,
+            error_type: None,
+        });
+        results.chain(ErrorType::ALL.iter().map(|error_type| Self {
+            outcome: Outcome::Failure,
+            error_type: Some(*error_type),
+        }))
+    }
+}
+
+impl Series for KnownSeries {
+    fn attributes(&self) -> Vec<KeyValue> {
+        let error_type = self.error_type.map(ErrorType::as_str);
+        let error_type = error_type.map(|text| KeyValue::new("error.type", text));
+        let result = KeyValue::new("result", self.outcome.as_str());
+        [result].into_iter().chain(error_type).collect()
     }
 }
 
 /// A series of `tls.handshake.duration`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct DurationSeries {
     outcome: Outcome,
     version: Option<&'static str>,
     resumed: Option<bool>,
     transport: Transport,
+    extras: Extras,
 }
 
 impl DurationSeries {
-    pub(super) fn of(event: &Handshake) -> Self {
+    pub(super) fn of(event: &Handshake, extras: Extras) -> Self {
         Self {
             outcome: event.outcome,
             version: version(&event.tls),
             resumed: event.tls.resumed,
             transport: event.transport,
+            extras,
+        }
+    }
+
+    /// The series that stands for this one in a full table: what was asked for on
+    /// top is told apart no more.
+    pub(super) fn without_detail(self) -> Self {
+        Self {
+            extras: self.extras.without_detail(),
+            ..self
         }
     }
 }
@@ -98,7 +145,7 @@ impl Series for DurationSeries {
                 .map(|resumed| KeyValue::new("tls.resumed", resumed)),
             Some(KeyValue::new("network.transport", self.transport.as_str())),
         ];
-        attributes.into_iter().flatten().collect()
+        self.extras.add_to(attributes.into_iter().flatten())
     }
 }
 

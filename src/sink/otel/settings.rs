@@ -5,44 +5,90 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
-use super::{ConfigError, MetricsConfig, Protocol};
+use super::{
+    Compression, ConfigError, Histograms, MetricTemporality, MetricsConfig, Protocol, Signal,
+};
 
 /// How long one export may take; the variables may say otherwise. OpenTelemetry's
 /// own 10 seconds are long for someone who waits for a prompt.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Time between two exports, as OpenTelemetry specifies.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
 const FLAG_ENDPOINT: &str = "--otlp-endpoint";
-const METRICS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-const PROTOCOLS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-];
-const TIMEOUTS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
-];
-const INSECURES: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_METRICS_INSECURE",
-    "OTEL_EXPORTER_OTLP_INSECURE",
-];
-const CERTIFICATES: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-];
+const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+
+/// The variables that say how a signal travels: its own, then those of all signals.
+struct Variables {
+    endpoint: &'static str,
+    protocol: [&'static str; 2],
+    timeout: [&'static str; 2],
+    insecure: [&'static str; 2],
+    certificate: [&'static str; 2],
+    client_certificate: [&'static str; 2],
+    client_key: [&'static str; 2],
+    /// Where the signal goes over HTTP.
+    path: &'static str,
+}
+
+macro_rules! variables {
+    ($signal:literal, $path:literal) => {
+        Variables {
+            endpoint: concat!("OTEL_EXPORTER_OTLP_", $signal, "_ENDPOINT"),
+            protocol: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_PROTOCOL"),
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+            ],
+            timeout: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_TIMEOUT"),
+                "OTEL_EXPORTER_OTLP_TIMEOUT",
+            ],
+            insecure: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_INSECURE"),
+                "OTEL_EXPORTER_OTLP_INSECURE",
+            ],
+            certificate: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_CERTIFICATE"),
+                "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            ],
+            client_certificate: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_CLIENT_CERTIFICATE"),
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+            ],
+            client_key: [
+                concat!("OTEL_EXPORTER_OTLP_", $signal, "_CLIENT_KEY"),
+                "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+            ],
+            path: $path,
+        }
+    };
+}
+
+const fn variables(signal: Signal) -> &'static Variables {
+    match signal {
+        Signal::Metrics => &const { variables!("METRICS", "/v1/metrics") },
+        Signal::Logs => &const { variables!("LOGS", "/v1/logs") },
+        Signal::Traces => &const { variables!("TRACES", "/v1/traces") },
+    }
+}
 
 /// The outputs of a run.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Settings {
-    /// The collector, if metrics go to one.
-    pub(super) otlp: Option<Destination>,
+    /// For each signal that goes to a collector, how.
+    pub(super) otlp: Vec<Destination>,
     /// Whether text is written.
     pub(super) text: bool,
+    /// Time between two exports.
+    pub(super) interval: Duration,
 }
 
 /// A collector, and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
+    pub(super) signal: Signal,
     pub(super) protocol: Protocol,
     /// With a scheme and, over HTTP, the whole path.
     pub(super) url: String,
@@ -50,6 +96,23 @@ pub(super) struct Destination {
     pub(super) timeout: Duration,
     /// Trust anchors in place of the host's: the variable, and the PEM file it names.
     pub(super) certificate: Option<(&'static str, String)>,
+    /// What we show who asks for a certificate.
+    pub(super) client_certificate: Option<ClientCertificate>,
+    /// On top of those in the environment.
+    pub(super) headers: Vec<(String, String)>,
+    /// `None` for what the environment says.
+    pub(super) compression: Option<Compression>,
+    /// `None` for what the environment says.
+    pub(super) temporality: Option<MetricTemporality>,
+    /// Whether one export tries more than once; who exports again and again does without.
+    pub(super) retries: bool,
+}
+
+/// The PEM files of a certificate and its key, each with the variable that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClientCertificate {
+    pub(super) chain: (&'static str, String),
+    pub(super) key: (&'static str, String),
 }
 
 impl Settings {
@@ -58,35 +121,76 @@ impl Settings {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let environment = Environment(environment);
-        let mut otlp = config.endpoint.is_some() || config.protocol.is_some();
+        let mut otlp =
+            config.endpoint.is_some() || config.protocol.is_some() || !config.signals.is_empty();
         let mut text = config.stdout;
-        if !otlp && !text {
+        let live = config.live.as_ref();
+        let scrapes = live.is_some_and(|live| live.prometheus.is_some());
+        let mut signals = config.signals.clone();
+        if config.asks_for_nothing() {
             (otlp, text) = environment.outputs();
+            signals = environment.signals();
         }
-        let otlp = otlp.then(|| Destination::resolve(config, &environment));
+        if signals.is_empty() {
+            signals.push(Signal::Metrics);
+        }
+        signals.sort_unstable();
+        signals.dedup();
+        if config.histograms == Histograms::Exponential && (text || scrapes) {
+            return Err(ConfigError::Conflict(
+                "exponential histograms cannot be written as Prometheus text: use `--histograms explicit`, or OTLP alone",
+            ));
+        }
+        let otlp = if otlp { signals } else { Vec::new() };
+        let otlp = otlp
+            .into_iter()
+            .map(|signal| Destination::resolve(config, signal, &environment));
         Ok(Self {
-            otlp: otlp.transpose()?,
+            otlp: otlp.collect::<Result<_, _>>()?,
             text,
+            interval: match live.and_then(|live| live.interval) {
+                Some(interval) => interval,
+                None => environment
+                    .milliseconds(&[INTERVAL])?
+                    .unwrap_or(DEFAULT_INTERVAL),
+            },
         })
     }
 }
 
 impl Destination {
-    fn resolve(config: &MetricsConfig, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+    fn resolve(
+        config: &MetricsConfig,
+        signal: Signal,
+        environment: &Environment<'_>,
+    ) -> Result<Self, ConfigError> {
+        let variables = variables(signal);
         let stated = match config.protocol {
             Some(protocol) => Some(protocol),
-            None => environment.protocol()?,
+            None => environment.protocol(&variables.protocol)?,
         };
-        let endpoint = Endpoint::given(config, environment);
+        let endpoint = Endpoint::given(config, variables, environment);
         let protocol = stated
             .or_else(|| endpoint.as_ref()?.usual_protocol())
             .unwrap_or(Protocol::HttpProtobuf);
         let endpoint = endpoint.unwrap_or_else(|| Endpoint::usual(protocol));
+        let timeout = match config.timeout {
+            Some(timeout) => timeout,
+            None => environment
+                .milliseconds(&variables.timeout)?
+                .unwrap_or(DEFAULT_TIMEOUT),
+        };
         Ok(Self {
+            signal,
             protocol,
-            url: endpoint.url(protocol, environment)?,
-            timeout: environment.timeout()?,
-            certificate: environment.first(&CERTIFICATES),
+            url: endpoint.url(protocol, variables, environment)?,
+            timeout,
+            certificate: environment.first(&variables.certificate),
+            client_certificate: environment.client_certificate(variables)?,
+            headers: config.headers.clone(),
+            compression: config.compression,
+            temporality: config.temporality,
+            retries: config.live.is_none(),
         })
     }
 
@@ -111,10 +215,14 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    fn given(config: &MetricsConfig, environment: &Environment<'_>) -> Option<Self> {
+    fn given(
+        config: &MetricsConfig,
+        variables: &Variables,
+        environment: &Environment<'_>,
+    ) -> Option<Self> {
         let (setting, value) = match &config.endpoint {
             Some(value) => (FLAG_ENDPOINT, value.clone()),
-            None => environment.first(&[METRICS_ENDPOINT, ENDPOINT])?,
+            None => environment.first(&[variables.endpoint, ENDPOINT])?,
         };
         Some(Self { setting, value })
     }
@@ -140,10 +248,11 @@ impl Endpoint {
     fn url(
         &self,
         protocol: Protocol,
+        variables: &Variables,
         environment: &Environment<'_>,
     ) -> Result<String, ConfigError> {
         let uri: Uri = self
-            .with_scheme(protocol, environment)?
+            .with_scheme(protocol, variables, environment)?
             .parse()
             .map_err(|error| self.error(format!("is not a URL: {error}")))?;
         let Some(scheme @ ("http" | "https")) = uri.scheme_str() else {
@@ -153,7 +262,7 @@ impl Endpoint {
         let authority = authority.ok_or_else(|| self.error("names no host"))?;
         let path = match protocol {
             Protocol::Grpc => String::new(),
-            Protocol::HttpProtobuf => self.path(&uri),
+            Protocol::HttpProtobuf => self.path(&uri, variables),
         };
         Ok(format!("{scheme}://{authority}{path}"))
     }
@@ -161,13 +270,14 @@ impl Endpoint {
     fn with_scheme(
         &self,
         protocol: Protocol,
+        variables: &Variables,
         environment: &Environment<'_>,
     ) -> Result<Cow<'_, str>, ConfigError> {
         let value = &self.value;
         if value.contains("://") {
             return Ok(Cow::Borrowed(value));
         }
-        match environment.first(&INSECURES) {
+        match environment.first(&variables.insecure) {
             Some((_, insecure)) if protocol == Protocol::Grpc => {
                 let insecure = insecure.eq_ignore_ascii_case("true");
                 let scheme = if insecure { "http" } else { "https" };
@@ -179,23 +289,32 @@ impl Endpoint {
         }
     }
 
-    fn path(&self, uri: &Uri) -> String {
-        const SIGNAL: &str = "/v1/metrics";
-
+    fn path(&self, uri: &Uri, variables: &Variables) -> String {
+        let signal = variables.path;
         let path = uri.path();
         let query = uri.query().map_or_else(String::new, |q| format!("?{q}"));
-        if self.setting == METRICS_ENDPOINT
-            || (self.setting == FLAG_ENDPOINT && path.ends_with(SIGNAL))
+        let path = path.trim_end_matches('/');
+        if self.setting == variables.endpoint {
+            format!("{}{query}", uri.path())
+        } else if self.setting == FLAG_ENDPOINT
+            && let Some(base) = without_signal(path)
         {
-            format!("{path}{query}")
+            format!("{base}{signal}{query}")
         } else {
-            format!("{}{SIGNAL}{query}", path.trim_end_matches('/'))
+            format!("{path}{signal}{query}")
         }
     }
 
     fn error(&self, problem: impl Into<String>) -> ConfigError {
         setting_error(self.setting, &self.value, problem)
     }
+}
+
+/// What is before the path of whichever signal was named, where one was.
+fn without_signal(path: &str) -> Option<&str> {
+    let signals = Signal::ALL.iter();
+    let mut bases = signals.filter_map(|signal| path.strip_suffix(variables(*signal).path));
+    bases.next()
 }
 
 /// Looks up variables; an empty one counts as unset, as OpenTelemetry specifies.
@@ -221,12 +340,31 @@ impl Environment<'_> {
                 let names = |name| list.split(',').any(|entry| entry.trim() == name);
                 (names("otlp"), names("console"))
             }
-            None => (self.first(&[METRICS_ENDPOINT, ENDPOINT]).is_some(), false),
+            None => {
+                let endpoints = [variables(Signal::Metrics).endpoint, ENDPOINT];
+                (self.first(&endpoints).is_some(), false)
+            }
         }
     }
 
-    fn protocol(&self) -> Result<Option<Protocol>, ConfigError> {
-        let Some((setting, value)) = self.first(&PROTOCOLS) else {
+    /// The signals that the variables ask for.
+    fn signals(&self) -> Vec<Signal> {
+        let asked = |name: &str| {
+            let list = self.get(name).unwrap_or_default();
+            list.split(',').any(|entry| entry.trim() == "otlp")
+        };
+        let mut signals = vec![Signal::Metrics];
+        if asked("OTEL_LOGS_EXPORTER") {
+            signals.push(Signal::Logs);
+        }
+        if asked("OTEL_TRACES_EXPORTER") {
+            signals.push(Signal::Traces);
+        }
+        signals
+    }
+
+    fn protocol(&self, names: &[&'static str]) -> Result<Option<Protocol>, ConfigError> {
+        let Some((setting, value)) = self.first(names) else {
             return Ok(None);
         };
         match value.parse() {
@@ -239,12 +377,35 @@ impl Environment<'_> {
         }
     }
 
-    fn timeout(&self) -> Result<Duration, ConfigError> {
-        let Some((setting, value)) = self.first(&TIMEOUTS) else {
-            return Ok(DEFAULT_TIMEOUT);
+    /// A certificate is of no use without its key, nor the key without it.
+    fn client_certificate(
+        &self,
+        variables: &Variables,
+    ) -> Result<Option<ClientCertificate>, ConfigError> {
+        let chain = self.first(&variables.client_certificate);
+        let key = self.first(&variables.client_key);
+        match (chain, key) {
+            (Some(chain), Some(key)) => Ok(Some(ClientCertificate { chain, key })),
+            (None, None) => Ok(None),
+            (Some((setting, value)), None) => {
+                let key = variables.client_key[1];
+                let problem = format!("is of no use without its key: set {key}, too");
+                Err(setting_error(setting, &value, problem))
+            }
+            (None, Some((setting, value))) => {
+                let chain = variables.client_certificate[1];
+                let problem = format!("is of no use without its certificate: set {chain}, too");
+                Err(setting_error(setting, &value, problem))
+            }
+        }
+    }
+
+    fn milliseconds(&self, names: &[&'static str]) -> Result<Option<Duration>, ConfigError> {
+        let Some((setting, value)) = self.first(names) else {
+            return Ok(None);
         };
         match value.parse() {
-            Ok(milliseconds @ 1..) => Ok(Duration::from_millis(milliseconds)),
+            Ok(milliseconds @ 1..) => Ok(Some(Duration::from_millis(milliseconds))),
             _ => Err(setting_error(
                 setting,
                 &value,
@@ -288,7 +449,7 @@ mod tests {
     }
 
     fn otlp(flags: &[&str], variables: &[(&str, &str)]) -> (Protocol, String) {
-        let destination = resolve(flags, variables).unwrap().otlp.unwrap();
+        let destination = resolve(flags, variables).unwrap().otlp.remove(0);
         (destination.protocol, destination.url)
     }
 
@@ -296,11 +457,18 @@ mod tests {
         resolve(flags, variables).unwrap_err().to_string()
     }
 
+    const METRICS: &Variables = variables(Signal::Metrics);
+    const METRICS_ENDPOINT: &str = METRICS.endpoint;
+    const PROTOCOLS: [&str; 2] = METRICS.protocol;
+    const TIMEOUTS: [&str; 2] = METRICS.timeout;
+    const INSECURES: [&str; 2] = METRICS.insecure;
+
     #[test]
     fn without_flags_and_variables_nothing_is_made() {
         let nothing = Settings {
-            otlp: None,
+            otlp: Vec::new(),
             text: false,
+            interval: DEFAULT_INTERVAL,
         };
         assert_eq!(resolve(&[], &[]).unwrap(), nothing);
         let disabled = [(ENDPOINT, "http://c:4318"), ("OTEL_SDK_DISABLED", "true")];
@@ -325,6 +493,47 @@ mod tests {
         }
         let expected = (Protocol::Grpc, "http://c:4318".to_owned());
         assert_eq!(otlp(&["http://c:4318/", "grpc"], &[]), expected);
+    }
+
+    #[test]
+    fn each_signal_has_its_own_path_and_its_own_variables() {
+        let config = MetricsConfig {
+            endpoint: Some("http://c:4318/v1/metrics".to_owned()),
+            signals: vec![Signal::Traces, Signal::Metrics, Signal::Logs],
+            ..MetricsConfig::default()
+        };
+        let settings = Settings::resolve(&config, &|_| None).unwrap();
+        let urls: Vec<_> = settings.otlp.iter().map(|d| d.url.as_str()).collect();
+        assert_eq!(
+            urls,
+            [
+                "http://c:4318/v1/metrics",
+                "http://c:4318/v1/logs",
+                "http://c:4318/v1/traces"
+            ]
+        );
+        let variables = [
+            (ENDPOINT, "http://c:4318"),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://d:4317"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+        ];
+        let settings = resolve(&[], &variables).unwrap();
+        assert_eq!(settings.otlp[1].protocol, Protocol::Grpc);
+        assert_eq!(settings.otlp[1].url, "http://d:4317");
+        assert_eq!(settings.otlp.len(), 2);
+    }
+
+    #[test]
+    fn exponential_histograms_are_for_otlp_alone() {
+        let config = |stdout| MetricsConfig {
+            endpoint: Some("http://c:4318".to_owned()),
+            histograms: Histograms::Exponential,
+            stdout,
+            ..MetricsConfig::default()
+        };
+        assert!(Settings::resolve(&config(false), &|_| None).is_ok());
+        let error = Settings::resolve(&config(true), &|_| None).unwrap_err();
+        assert!(error.to_string().contains("`--histograms explicit`"));
     }
 
     #[test]
@@ -356,10 +565,10 @@ mod tests {
     fn flags_alone_choose_the_outputs() {
         let variables = [(ENDPOINT, "http://c:4318")];
         let settings = resolve(&["stdout"], &variables).unwrap();
-        assert!(settings.text && settings.otlp.is_none());
+        assert!(settings.text && settings.otlp.is_empty());
         let variables = [("OTEL_METRICS_EXPORTER", "console, otlp")];
         let settings = resolve(&[], &variables).unwrap();
-        assert!(settings.text && settings.otlp.is_some());
+        assert!(settings.text && settings.otlp.len() == 1);
     }
 
     #[test]
@@ -393,6 +602,13 @@ mod tests {
             (PROTOCOLS[1], "http/json", "is not supported"),
             (TIMEOUTS[1], "0", "is not a positive number"),
             (TIMEOUTS[0], "5s", "is not a positive number"),
+            (INTERVAL, "1m", "is not a positive number"),
+            (METRICS.client_key[1], "k.pem", "is of no use without"),
+            (
+                METRICS.client_certificate[0],
+                "c.pem",
+                "is of no use without",
+            ),
         ];
         for (name, value, problem) in variables {
             let error = error(&["http://c"], &[(name, value)]);
@@ -406,7 +622,7 @@ mod tests {
     #[test]
     fn a_password_is_not_shown() {
         let flags = ["http://me:s3cr3t@c:4318/x@y"];
-        let destination = resolve(&flags, &[]).unwrap().otlp.unwrap();
+        let destination = resolve(&flags, &[]).unwrap().otlp.remove(0);
         assert!(destination.url.contains("s3cr3t"));
         assert_eq!(destination.shown_url(), "http://c:4318/x@y/v1/metrics");
     }

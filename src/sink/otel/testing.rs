@@ -1,7 +1,9 @@
-//! Events and certificates made by hand, for the tests of this module.
+//! Events, certificates and destinations made by hand, for the tests of this module.
 
 use std::time::Duration;
 
+use super::Signal;
+use super::settings::Destination;
 use crate::certificate::{Certificate, CertificateFacts};
 use crate::event::{
     CaptureFacts, Directions, Evidence, Handshake, Outcome, Protocol, Timing, TlsFacts, Transport,
@@ -89,5 +91,21 @@ pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
             self_signed: false,
             is_ca: false,
         }),
+    }
+}
+
+/// Metrics over HTTP to this URL.
+pub(super) fn destination(url: &str) -> Destination {
+    Destination {
+        signal: Signal::Metrics,
+        protocol: super::Protocol::HttpProtobuf,
+        url: url.to_owned(),
+        timeout: Duration::from_secs(5),
+        certificate: None,
+        client_certificate: None,
+        headers: Vec::new(),
+        compression: None,
+        temporality: None,
+        retries: false,
     }
 }

@@ -64,6 +64,7 @@ fn family_name(metric: &Metric, suffix: &str) -> String {
     name.push_str(match metric.unit() {
         "ms" => "_milliseconds",
         "s" => "_seconds",
+        "By" if !name.ends_with("_bytes") => "_bytes",
         _ => "", // annotations such as `{handshake}` are no units
     });
     if !name.ends_with(suffix) {
@@ -159,12 +160,12 @@ mod tests {
     use super::*;
 
     fn text(record: impl FnOnce(&opentelemetry::metrics::Meter)) -> String {
-        let reader = Reader::new(Temporality::Cumulative);
+        let reader = Reader::new(Temporality::Cumulative, 1);
         let provider = SdkMeterProvider::builder()
             .with_reader(reader.clone())
             .build();
         record(&provider.meter("test"));
-        encode(&reader.read())
+        encode(&reader.read().metrics)
     }
 
     #[test]

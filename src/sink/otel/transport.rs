@@ -8,18 +8,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::{
-    Certificate as TonicCertificate, ClientTlsConfig,
+    Certificate as TonicCertificate, ClientTlsConfig, Identity,
 };
-use opentelemetry_otlp::{MetricExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
+use opentelemetry_otlp::{
+    LogExporter, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogBatch, LogExporter as _};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tokio::runtime::{Builder, Runtime};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::http::{HeaderMap, HeaderName};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use super::settings::{Destination, setting_error};
-use super::{ConfigError, ExportError, Protocol};
+use super::settings::{ClientCertificate, Destination, setting_error};
+use super::{Compression, ConfigError, ExportError, MetricTemporality, Protocol};
 
 /// Bytes of a collector's answer that are read; a valid one has some dozens.
 const MAX_RESPONSE: u64 = 1 << 20;
@@ -27,52 +36,68 @@ const MAX_RESPONSE: u64 = 1 << 20;
 /// What tonic's time-out has on top of ours, which can say what it was.
 const OURS_IS_FIRST: Duration = Duration::from_secs(1);
 
-/// A collector, and the way to it.
+/// A collector, and the way to it for one signal.
 ///
 /// gRPC needs a runtime; it runs on the calling thread and only during an
 /// export, so that there is no thread to keep in step with.
-pub(super) struct Transport {
+pub(super) struct Transport<E> {
     destination: Destination,
     runtime: Runtime,
-    exporter: MetricExporter,
+    exporter: E,
     cause: Cause,
 }
 
-impl Transport {
-    /// Prepares for `destination`; nothing is sent yet.
-    pub(super) fn new(destination: Destination) -> Result<Self, ConfigError> {
-        let failed = |error: &dyn Error| ConfigError::Exporter(clause(&error.to_string()));
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| failed(&error))?;
-        let cause = Cause::default();
-        let exporter = {
-            let _guard = runtime.enter(); // tonic panics outside of one
-            let builder = MetricExporter::builder();
-            match destination.protocol {
-                Protocol::HttpProtobuf => builder
+/// Builds an exporter of one signal; each has builders of its own, of the same shape.
+macro_rules! build {
+    ($builder:expr, $destination:expr, $cause:expr) => {{
+        let (destination, builder) = ($destination, $builder);
+        match destination.protocol {
+            Protocol::HttpProtobuf => {
+                let mut builder = builder
                     .with_http()
                     .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
                     .with_endpoint(&destination.url)
                     .with_timeout(destination.timeout)
-                    .with_http_client(Client::new(&destination, cause.clone())?)
-                    .build(),
-                Protocol::Grpc => {
-                    let mut builder = builder
-                        .with_tonic()
-                        .with_endpoint(&destination.url)
-                        .with_timeout(destination.timeout + OURS_IS_FIRST);
-                    if destination.url.starts_with("https:") {
-                        builder = builder.with_tls_config(tonic_tls(&destination)?);
-                    }
-                    builder.build()
+                    .with_headers(destination.headers.iter().cloned().collect())
+                    .with_retry_policy(retry_policy(destination))
+                    .with_http_client(Client::new(destination, $cause)?);
+                if destination.compression == Some(Compression::Gzip) {
+                    builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
                 }
+                builder.build()
             }
-        };
-        Ok(Self {
-            exporter: exporter.map_err(|error| failed(&error))?,
-            destination,
-            runtime,
-            cause,
+            Protocol::Grpc => {
+                let mut builder = builder
+                    .with_tonic()
+                    .with_endpoint(&destination.url)
+                    .with_timeout(destination.timeout + OURS_IS_FIRST)
+                    .with_metadata(metadata(destination)?)
+                    .with_retry_policy(retry_policy(destination));
+                if destination.compression == Some(Compression::Gzip) {
+                    builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
+                }
+                if destination.url.starts_with("https:") {
+                    builder = builder.with_tls_config(tonic_tls(destination)?);
+                }
+                builder.build()
+            }
+        }
+    }};
+}
+
+impl Transport<MetricExporter> {
+    /// Prepares for `destination`; nothing is sent yet.
+    pub(super) fn for_metrics(destination: Destination) -> Result<Self, ConfigError> {
+        Self::new(destination, |destination, cause| {
+            let mut builder = MetricExporter::builder();
+            if let Some(temporality) = destination.temporality {
+                builder = builder.with_temporality(match temporality {
+                    MetricTemporality::Cumulative => Temporality::Cumulative,
+                    MetricTemporality::Delta => Temporality::Delta,
+                    MetricTemporality::LowMemory => Temporality::LowMemory,
+                });
+            }
+            build!(builder, destination, cause).map_err(|error| failed(&error))
         })
     }
 
@@ -83,8 +108,76 @@ impl Transport {
 
     /// Sends `metrics`; waits for the answer, at most about twice the configured timeout.
     pub(super) fn export(&self, metrics: &ResourceMetrics) -> Result<(), ExportError> {
+        self.wait(self.exporter.export(metrics))
+    }
+}
+
+impl Transport<LogExporter> {
+    /// Prepares for `destination`; nothing is sent yet.
+    pub(super) fn for_logs(
+        destination: Destination,
+        resource: &Resource,
+    ) -> Result<Self, ConfigError> {
+        let mut transport = Self::new(destination, |destination, cause| {
+            build!(LogExporter::builder(), destination, cause).map_err(|error| failed(&error))
+        })?;
+        transport.exporter.set_resource(resource);
+        Ok(transport)
+    }
+
+    /// Sends `batch`; waits as long as with metrics.
+    pub(super) fn export(&self, batch: LogBatch<'_>) -> Result<(), ExportError> {
+        self.wait(self.exporter.export(batch))
+    }
+}
+
+impl Transport<SpanExporter> {
+    /// Prepares for `destination`; nothing is sent yet.
+    pub(super) fn for_traces(
+        destination: Destination,
+        resource: &Resource,
+    ) -> Result<Self, ConfigError> {
+        let mut transport = Self::new(destination, |destination, cause| {
+            build!(SpanExporter::builder(), destination, cause).map_err(|error| failed(&error))
+        })?;
+        transport.exporter.set_resource(resource);
+        Ok(transport)
+    }
+
+    /// Sends `batch`; waits as long as with metrics.
+    pub(super) fn export(&self, batch: Vec<SpanData>) -> Result<(), ExportError> {
+        self.wait(self.exporter.export(batch))
+    }
+}
+
+impl<E> Transport<E> {
+    fn new(
+        destination: Destination,
+        build: impl FnOnce(&Destination, Cause) -> Result<E, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed(&error))?;
+        let cause = Cause::default();
+        let exporter = {
+            let _guard = runtime.enter(); // tonic panics outside of one
+            build(&destination, cause.clone())?
+        };
+        Ok(Self {
+            exporter,
+            destination,
+            runtime,
+            cause,
+        })
+    }
+
+    /// What travels, and where to, as people may see it.
+    pub(super) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    fn wait(&self, export: impl Future<Output = OTelSdkResult>) -> Result<(), ExportError> {
         let timeout = self.destination.timeout;
-        let export = async { tokio::time::timeout(timeout, self.exporter.export(metrics)).await };
+        let export = async { tokio::time::timeout(timeout, export).await };
         let cause = match self.runtime.block_on(export) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => grpc_cause(&error),
@@ -92,10 +185,35 @@ impl Transport {
         };
         let cause = self.cause.take().unwrap_or(cause);
         Err(ExportError {
+            signal: self.destination.signal,
             url: self.destination.shown_url(),
             cause,
         })
     }
+}
+
+fn retry_policy(destination: &Destination) -> RetryPolicy {
+    if destination.retries {
+        RetryPolicy::recommended()
+    } else {
+        RetryPolicy::disabled()
+    }
+}
+
+fn failed(error: &dyn Error) -> ConfigError {
+    ConfigError::Exporter(clause(&error.to_string()))
+}
+
+/// The headers, as gRPC has them.
+fn metadata(destination: &Destination) -> Result<MetadataMap, ConfigError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &destination.headers {
+        let (Ok(key), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) else {
+            return Err(setting_error("--otlp-header", name, "cannot be sent"));
+        };
+        headers.insert(key, value);
+    }
+    Ok(MetadataMap::from_headers(headers))
 }
 
 /// OTLP/HTTP on a blocking client: no runtime is needed to post one body.
@@ -113,7 +231,9 @@ impl Client {
             .max_redirects(0) // headers may hold a secret that is not for others
             .http_status_as_error(false);
         if destination.url.starts_with("https:") {
-            let tls = TlsConfig::builder().root_certs(http_roots(destination)?);
+            let tls = TlsConfig::builder()
+                .root_certs(http_roots(destination)?)
+                .client_cert(http_client_certificate(destination)?);
             config = config.tls_config(tls.build());
         }
         Ok(Self {
@@ -206,20 +326,45 @@ fn clause(text: &str) -> String {
 }
 
 fn tonic_tls(destination: &Destination) -> Result<ClientTlsConfig, ConfigError> {
-    Ok(match anchors(destination)? {
+    let tls = match anchors(destination)? {
         Some(pem) => ClientTlsConfig::new().ca_certificate(TonicCertificate::from_pem(pem)),
         None => ClientTlsConfig::new().with_enabled_roots(), // none are, by default
+    };
+    Ok(match &destination.client_certificate {
+        Some(ClientCertificate { chain, key }) => {
+            tls.identity(Identity::from_pem(read(chain)?, read(key)?))
+        }
+        None => tls,
     })
+}
+
+fn http_client_certificate(destination: &Destination) -> Result<Option<ClientCert>, ConfigError> {
+    let Some(ClientCertificate { chain, key }) = &destination.client_certificate else {
+        return Ok(None);
+    };
+    let unusable =
+        |(setting, path): &(&'static str, String), what| setting_error(setting, path, what);
+    let certificates = certificates(&read(chain)?);
+    if certificates.is_empty() {
+        return Err(unusable(chain, "holds no certificate"));
+    }
+    let private = PrivateKey::from_pem(&read(key)?);
+    let private = private.map_err(|_| unusable(key, "holds no private key"))?;
+    Ok(Some(ClientCert::new_with_certs(&certificates, private)))
+}
+
+fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    let items = parse_pem(pem);
+    let certificates = items.filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    certificates.collect()
 }
 
 fn http_roots(destination: &Destination) -> Result<RootCerts, ConfigError> {
     let certificates: Vec<_> = match anchors(destination)? {
-        Some(pem) => parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
-            .collect(),
+        Some(pem) => certificates(&pem),
         None => rustls_native_certs::load_native_certs()
             .certs
             .iter()
@@ -229,16 +374,18 @@ fn http_roots(destination: &Destination) -> Result<RootCerts, ConfigError> {
     Ok(RootCerts::new_with_certs(&certificates))
 }
 
-/// The PEM file named in the environment, if one is.
+/// The trust anchors named in the environment, if they are.
 fn anchors(destination: &Destination) -> Result<Option<Vec<u8>>, ConfigError> {
-    let Some((setting, path)) = &destination.certificate else {
-        return Ok(None);
-    };
+    destination.certificate.as_ref().map(read).transpose()
+}
+
+/// The file that a variable names.
+fn read((setting, path): &(&'static str, String)) -> Result<Vec<u8>, ConfigError> {
     let cannot_be_read = |error: io::Error| {
         let problem = format!("cannot be read: {}", clause(&error.to_string()));
         setting_error(setting, path, problem)
     };
-    fs::read(path).map(Some).map_err(cannot_be_read)
+    fs::read(path).map_err(cannot_be_read)
 }
 
 #[cfg(test)]
@@ -250,20 +397,25 @@ mod tests {
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
     use prost::Message;
 
+    use super::super::testing;
     use super::*;
 
-    fn transport(protocol: Protocol, port: u16, timeout: Duration) -> Transport {
+    fn destination(protocol: Protocol, url: &str, timeout: Duration) -> Destination {
+        Destination {
+            protocol,
+            timeout,
+            retries: true,
+            ..testing::destination(url)
+        }
+    }
+
+    fn transport(protocol: Protocol, port: u16, timeout: Duration) -> Transport<MetricExporter> {
         let path = match protocol {
             Protocol::Grpc => "",
             Protocol::HttpProtobuf => "/v1/metrics",
         };
-        let destination = Destination {
-            protocol,
-            url: format!("http://127.0.0.1:{port}{path}"),
-            timeout,
-            certificate: None,
-        };
-        Transport::new(destination).unwrap()
+        let url = format!("http://127.0.0.1:{port}{path}");
+        Transport::for_metrics(destination(protocol, &url, timeout)).unwrap()
     }
 
     fn cause(protocol: Protocol, port: u16, timeout: Duration) -> String {
@@ -363,14 +515,14 @@ mod tests {
 
     #[test]
     fn a_trust_file_that_is_not_there_is_refused_at_once() {
-        let destination = |protocol| Destination {
-            protocol,
-            url: "https://127.0.0.1:1".to_owned(),
-            timeout: Duration::from_secs(1),
-            certificate: Some(("VARIABLE", "/nowhere/ca.pem".to_owned())),
+        let destination = |protocol| {
+            let url = "https://127.0.0.1:1";
+            let mut destination = destination(protocol, url, Duration::from_secs(1));
+            destination.certificate = Some(("VARIABLE", "/nowhere/ca.pem".to_owned()));
+            destination
         };
         for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
-            let error = Transport::new(destination(protocol)).err().unwrap();
+            let error = Transport::for_metrics(destination(protocol)).err().unwrap();
             assert_eq!(
                 error.to_string(),
                 "VARIABLE: `/nowhere/ca.pem` cannot be read: no such file or directory"

@@ -1,0 +1,140 @@
+//! The files that the program carries: they must speak of metrics that it makes.
+
+#![cfg(all(feature = "cli", feature = "otel"))]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[path = "support/tools.rs"]
+mod tools;
+
+fn tlscope(arguments: &[&str]) -> String {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
+    command.env_clear().args(arguments).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn printed(what: &str) -> String {
+    tlscope(&["print", what])
+}
+
+/// The names of metrics in `text`: words that begin like ours.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let ours = words.filter(|word| word.starts_with("tls_") || word.starts_with("tlscope_"));
+    ours.map(str::to_owned).collect()
+}
+
+/// Every family that is exported, and the parts of histograms.
+fn exported() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let capture = root.join("fixtures/mtls-day/capture.pcapng");
+    let capture = capture.to_str().unwrap();
+    let text = tlscope(&[
+        "read",
+        "--format",
+        "summary",
+        "--metrics",
+        "stdout",
+        capture,
+    ]);
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let mut names: BTreeSet<_> = samples
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .filter(|name| name.starts_with("tls"))
+        .map(str::to_owned)
+        .collect();
+    // Of interfaces and exports, which a replay has none of.
+    names.extend(
+        [
+            "tlscope_interface_up",
+            "tlscope_export_failures_total",
+            "tlscope_export_discarded_total",
+        ]
+        .map(str::to_owned),
+    );
+    names
+}
+
+/// Labels that rules and dashboard select by; the rest of what begins like a metric must be one.
+const LABELS: [&str; 7] = [
+    "tls_version",
+    "tls_phase",
+    "tls_side",
+    "tls_alert",
+    "tls_alert_sender",
+    "tls_handshakes", // a table of the collector's
+    "tls_handshake_traces",
+];
+
+#[test]
+fn rules_and_dashboard_speak_only_of_metrics_that_are_exported() {
+    let exported = exported();
+    for what in ["alert-rules", "dashboard"] {
+        let used = metrics_in(&printed(what));
+        assert!(used.len() > 10, "{what}: {used:?}");
+        for name in used {
+            let is_known = exported.contains(&name)
+                || exported.contains(&format!("{name}_bucket"))
+                || LABELS.contains(&name.as_str());
+            assert!(
+                is_known,
+                "{what} has `{name}`, which is not in {exported:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_and_no_two_panels_overlap() {
+    let dashboard: serde_json::Value = serde_json::from_str(&printed("dashboard")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut taken = BTreeSet::new();
+    for panel in panels {
+        let place = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+        for x in place("x")..place("x") + place("w") {
+            for y in place("y")..place("y") + place("h") {
+                assert!(x < 24 && taken.insert((x, y)), "{}", panel["title"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_unit_gives_one_capability_and_waits_for_readiness() {
+    let unit = printed("systemd-unit");
+    for line in [
+        "Type=notify",
+        "CapabilityBoundingSet=CAP_NET_RAW",
+        "AmbientCapabilities=CAP_NET_RAW",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+    ] {
+        assert!(unit.lines().any(|have| have == line), "{line}");
+    }
+}
+
+#[test]
+fn promtool_accepts_the_rules_and_they_fire_when_they_should() {
+    let Some(promtool) = tools::find("promtool") else {
+        return;
+    };
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rules");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("alert-rules.yaml"), printed("alert-rules")).unwrap();
+    let tests = include_str!("alert-rules-test.yaml");
+    fs::write(directory.join("alert-rules-test.yaml"), tests).unwrap();
+    for arguments in [
+        ["check", "rules", "alert-rules.yaml"],
+        ["test", "rules", "alert-rules-test.yaml"],
+    ] {
+        let mut command = Command::new(&promtool);
+        let output = command.args(arguments).current_dir(&directory).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:#?}");
+    }
+}

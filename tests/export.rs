@@ -1,0 +1,233 @@
+//! What a replay sends to a collector: metrics, log records and spans.
+
+#![cfg(all(feature = "cli", feature = "otel"))]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread::{self, JoinHandle};
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
+use prost::Message;
+
+/// A request to the collector.
+struct Request {
+    path: String,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+/// A collector that takes requests until one asks for `/end`.
+struct Collector {
+    port: u16,
+    thread: JoinHandle<Vec<Request>>,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let thread = thread::spawn(move || {
+            let mut requests = Vec::new();
+            let (sender, receiver) = std::sync::mpsc::channel();
+            for stream in listener.incoming() {
+                let stream = stream.unwrap();
+                let sender = sender.clone();
+                let mut reader = BufReader::new(stream);
+                let Some(first) = take(&mut reader) else {
+                    continue;
+                };
+                if first.path == "/end" {
+                    break;
+                }
+                sender.send(first).unwrap();
+                // Clients may keep a connection for the next request.
+                thread::spawn(move || {
+                    while let Some(request) = take(&mut reader) {
+                        sender.send(request).unwrap();
+                    }
+                });
+            }
+            requests.extend(receiver.try_iter());
+            requests
+        });
+        Self { port, thread }
+    }
+
+    fn end(self) -> Vec<Request> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream
+            .write_all(b"POST /end HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        self.thread.join().unwrap()
+    }
+}
+
+/// Reads a request and answers it; `None` at the end of the connection.
+fn take(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader
+        .read_line(&mut line)
+        .ok()
+        .filter(|length| *length > 0)?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length")?.parse().ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    reader.get_mut().write_all(answer).ok()?;
+    Some(Request {
+        path,
+        headers,
+        body,
+    })
+}
+
+/// Reads the capture of a day with ten failures among sixteen handshakes.
+fn read(port: u16, flags: &[&str]) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
+    command.env_clear().stdin(Stdio::null());
+    command.args(["read", "--format", "summary"]);
+    command.arg("--otlp-endpoint");
+    command.arg(format!("http://127.0.0.1:{port}")).args(flags);
+    command.arg(root.join("fixtures/mtls-day/capture.pcapng"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
+    match found.value.as_ref()? {
+        AnyValue {
+            value: Some(Value::StringValue(text)),
+        } => Some(text.clone()),
+        other => Some(format!("{other:?}")),
+    }
+}
+
+/// 2026-11-21T00:00:00Z, the day of the capture.
+const DAY: u64 = 1_795_219_200_000_000_000;
+const DAYS_LENGTH: u64 = 86_400_000_000_000;
+
+#[test]
+fn each_signal_goes_where_it_belongs_in_packet_time() {
+    let collector = Collector::start();
+    let flags = [
+        "--otlp-signals",
+        "metrics,logs,traces",
+        "--otlp-trace-ratio",
+        "0",
+        "--otlp-header",
+        "authorization=Bearer x=y",
+    ];
+    let output = read(collector.port, &flags);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let requests = collector.end();
+    for request in &requests {
+        assert_eq!(request.headers["authorization"], "Bearer x=y");
+    }
+    let of = |path: &str| {
+        requests
+            .iter()
+            .find(|request| request.path == path)
+            .unwrap()
+    };
+
+    let metrics = ExportMetricsServiceRequest::decode(&*of("/v1/metrics").body).unwrap();
+    let resource = metrics.resource_metrics[0].resource.as_ref().unwrap();
+    let service = text(&resource.attributes, "service.name");
+    assert_eq!(service.as_deref(), Some("tlscope"));
+    let mut families = metrics.resource_metrics[0].scope_metrics[0].metrics.iter();
+    let total = families.find(|metric| metric.name == "tls.handshake.total");
+    let Some(Data::Sum(sum)) = &total.unwrap().data else {
+        panic!("not a sum");
+    };
+    let count: i64 = sum
+        .data_points
+        .iter()
+        .map(|point| match point.value {
+            Some(Number::AsInt(count)) => count,
+            _ => panic!("not whole"),
+        })
+        .sum();
+    assert_eq!(count, 16);
+
+    let logs = ExportLogsServiceRequest::decode(&*of("/v1/logs").body).unwrap();
+    let records = &logs.resource_logs[0].scope_logs[0].log_records;
+    assert_eq!(records.len(), 10, "only failures, unless said otherwise");
+    for record in records {
+        assert!((DAY..DAY + DAYS_LENGTH).contains(&record.time_unix_nano));
+        assert!(text(&record.attributes, "error.type").is_some());
+        assert_eq!(record.event_name, "tls.handshake");
+        assert_eq!(record.trace_id.len(), 16);
+    }
+
+    let traces = ExportTraceServiceRequest::decode(&*of("/v1/traces").body).unwrap();
+    let spans = &traces.resource_spans[0].scope_spans[0].spans;
+    let parents: Vec<_> = spans
+        .iter()
+        .filter(|s| s.parent_span_id.is_empty())
+        .collect();
+    assert_eq!(parents.len(), 10, "failures are kept at any ratio");
+    for (parent, record) in parents.iter().zip(records) {
+        assert_eq!(parent.span_id, record.span_id);
+        assert!((DAY..DAY + DAYS_LENGTH).contains(&parent.start_time_unix_nano));
+        assert!(parent.end_time_unix_nano >= parent.start_time_unix_nano);
+    }
+    assert!(spans.len() > parents.len(), "phases are children");
+}
+
+#[test]
+fn requests_are_compressed_where_that_is_asked_for() {
+    let collector = Collector::start();
+    read(collector.port, &["--otlp-compression", "gzip"]);
+    let requests = collector.end();
+    assert_eq!(requests[0].headers["content-encoding"], "gzip");
+    assert_eq!(requests[0].body[..2], [0x1f, 0x8b]);
+}
+
+#[test]
+fn attributes_are_added_where_they_are_asked_for_and_bounded() {
+    let collector = Collector::start();
+    let flags = [
+        "--metric-attributes",
+        "server.address,tls.client.subject",
+        "--metric-values",
+        "4",
+    ];
+    read(collector.port, &flags);
+    let requests = collector.end();
+    let metrics = ExportMetricsServiceRequest::decode(&*requests[0].body).unwrap();
+    let mut families = metrics.resource_metrics[0].scope_metrics[0].metrics.iter();
+    let total = families.find(|metric| metric.name == "tls.handshake.total");
+    let Some(Data::Sum(sum)) = &total.unwrap().data else {
+        panic!("not a sum");
+    };
+    let servers: std::collections::BTreeSet<_> = sum
+        .data_points
+        .iter()
+        .filter_map(|point| text(&point.attributes, "server.address"))
+        .collect();
+    assert!(servers.contains("api.example.org"), "{servers:?}");
+    assert!(servers.contains("other"), "{servers:?}");
+    assert!(servers.len() <= 5, "{servers:?}");
+}
