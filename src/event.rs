@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capture::LinkType;
 use crate::certificate::{Certificate, OcspStaple};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
@@ -74,6 +75,10 @@ pub struct Handshake {
     pub judged_at: Timestamp,
     /// How well the capture saw this handshake.
     pub capture: CaptureFacts,
+    /// The packets of a failed handshake, where the observer was told to keep them.
+    pub packets: Option<Box<KeptPackets>>,
+    /// The file that its packets were saved to.
+    pub saved_to: Option<Arc<str>>,
 }
 
 impl Handshake {
@@ -107,6 +112,8 @@ impl Handshake {
             notes: Vec::new(),
             judged_at: time,
             capture: CaptureFacts::default(),
+            packets: None,
+            saved_to: None,
         }
     }
 }
@@ -652,6 +659,44 @@ pub struct CaptureFacts {
     pub truncated: bool,
     /// Which directions carried payload.
     pub directions: Directions,
+}
+
+/// Packets of one connection, as they were captured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptPackets {
+    /// The interfaces that they came through: how packets begin there, and a name.
+    pub interfaces: Vec<(LinkType, Arc<str>)>,
+    /// The packets, in order.
+    pub packets: Vec<KeptPacket>,
+    /// Their bytes, one packet behind the other.
+    pub data: Vec<u8>,
+    /// Whether some are missing that a bound left no room for.
+    pub is_cut: bool,
+}
+
+/// One of [`KeptPackets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptPacket {
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// Index into [`KeptPackets::interfaces`].
+    pub interface: u32,
+    /// Bytes captured.
+    pub length: u32,
+    /// Bytes on the wire.
+    pub wire_length: u32,
+}
+
+impl KeptPackets {
+    /// Each packet with its bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&KeptPacket, &[u8])> {
+        let mut rest = self.data.as_slice();
+        self.packets.iter().map(move |packet| {
+            let (bytes, behind) = rest.split_at(rest.len().min(packet.length as usize));
+            rest = behind;
+            (packet, bytes)
+        })
+    }
 }
 
 /// Which directions of a connection the capture saw.

@@ -366,6 +366,7 @@ fn take_step(
         None => Router::segment(interface.link_type, packet, batch.bytes(packet)),
     };
     if let Some(segment) = segment {
+        let packet = (packet, batch.bytes(packet));
         shards.handle_segment(&segment, interface, packet, chains, events);
     }
 }

@@ -70,6 +70,8 @@ stats! {
     bytes_held,
     /// Segments discarded because too much was held already.
     segments_discarded,
+    /// Packets not kept for a handshake that may fail, because too much was kept already.
+    packets_not_kept,
     /// Handshake messages discarded because they were too long.
     messages_discarded,
     /// Chains held against the roots of trust, or judged without; a chain seen again counts only once it was forgotten or a date was passed.
@@ -94,7 +96,7 @@ pub struct Load {
     pub connections: u64,
     /// Handshakes without a verdict yet.
     pub handshakes: u64,
-    /// Bytes of segments out of order and of handshake messages.
+    /// Bytes of segments out of order, of handshake messages, and of packets kept for failures.
     pub bytes: u64,
 }
 

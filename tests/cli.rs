@@ -317,3 +317,55 @@ fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
     );
     assert!(complaint.contains("no secret given belongs"), "{complaint}");
 }
+
+#[test]
+fn the_packets_of_a_failure_tell_the_same_failure_again() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("saved-failures");
+    let _ = fs::remove_dir_all(&directory);
+    let folder = directory.to_str().unwrap();
+    let events = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let lines = stdout(&output)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .filter(|event: &serde_json::Value| event["type"] == "handshake")
+            .collect()
+    };
+    let read = ["read", "--no-verify", "--format", "json", "--failures-only"];
+    let capture = "fixtures/mtls-day/capture.pcapng";
+    let told = events(&[&read[..], &["--save-failures", folder, capture]].concat());
+    assert!(told.len() >= 3, "{told:?}");
+    for event in &told {
+        let saved = event["saved_to"].as_str().unwrap();
+        let again = events(&[&read[..], &[saved]].concat());
+        assert_eq!(again.len(), 1, "{saved}");
+        for field in [
+            "time",
+            "flow_id",
+            "client",
+            "server",
+            "error",
+            "alerts",
+            "tls",
+            "timing_ms",
+        ] {
+            assert_eq!(again[0][field], event[field], "{saved}: {field}");
+        }
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), told.len());
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let blocked = file("not-a-directory", b"") + "/failures";
+    let output = output(&[
+        "read",
+        "--save-failures",
+        &blocked,
+        "fixtures/mtls-day/capture.pcapng",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains(&blocked), "{}", stderr(&output));
+}

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -363,6 +364,34 @@ fn a_file_is_written_and_set_aside_when_it_is_large() {
     let first = fs::read_to_string(directory.join("events.jsonl.2")).unwrap();
     let event: Value = serde_json::from_str(&first).unwrap();
     assert_eq!(event["tls"]["server_name"], "live.example");
+}
+
+#[test]
+fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        eprintln!("skipped: only what root starts goes on as somebody else");
+        return;
+    }
+    let directory = directory("live-refused");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let file = directory.join("events.jsonl");
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
+        .env_clear()
+        .args(["live", "-i", "lo", "--format", "json", "--output"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    if stderr.contains("CAP_NET_RAW") {
+        eprintln!("skipped: capturing takes CAP_NET_RAW");
+        return;
+    }
+    assert!(stderr.starts_with("error: cannot write `"), "{stderr}");
+    assert!(
+        stderr.contains("hint: the run goes on as user `"),
+        "{stderr}"
+    );
 }
 
 #[test]

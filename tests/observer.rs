@@ -11,6 +11,7 @@ mod scripted {
     mod certificates;
     mod closing;
     mod inference;
+    mod kept;
     mod noise;
     mod position;
     mod streams;

@@ -1,36 +1,25 @@
 //! A policy against the handshakes of a run.
 
-use std::collections::BTreeMap;
-
 use super::judge::{Judgement, judge};
-use super::policy::{Assertion, Check, Policy, Severity, Unknown, share};
-use super::report::{CheckResult, Offender, Report, Verdict};
-use super::wish::{self, handshakes};
+use super::policy::{Assertion, Policy};
+use super::report::{CheckResult, Report};
+use super::run::{Context, InputWarnings};
+use super::tally::Tally;
 use crate::event::Handshake;
 use crate::stats::Stats;
-
-/// What the run that is judged was capable of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Context {
-    /// Whether chains were validated against a trust store: without, who issued them is not judged.
-    pub chains_are_validated: bool,
-}
-
-/// Offenders listed for an assertion: enough to see a pattern, however many there are. The rest is counted.
-pub const MAX_OFFENDERS: usize = 10;
 
 /// Judges handshakes one by one; memory depends on the policy alone.
 ///
 /// # Example
 ///
 /// ```
-/// use tlscope::check::{Context, Evaluation, Policy, Verdict};
+/// use tlscope::check::{Context, Evaluation, InputWarnings, Policy};
 /// use tlscope::stats::Stats;
 ///
 /// let policy = Policy::parse("[[rule]]\nmin-version = 'TLS 1.2'", "example.toml")?;
 /// let evaluation = Evaluation::new(policy, Context::default());
 /// // … evaluation.handshake(&event) for each
-/// let report = evaluation.finish(&Stats::default());
+/// let report = evaluation.finish(&Stats::default(), &InputWarnings::default());
 /// assert!(!report.has_passed(), "a check that saw nothing does not pass");
 /// # Ok::<(), tlscope::check::PolicyError>(())
 /// ```
@@ -43,35 +32,16 @@ pub struct Evaluation {
     tallies: Vec<Tally>,
 }
 
-/// What was found for one check so far.
-#[derive(Debug)]
-struct Tally {
-    check: Check,
-    in_scope: u64,
-    judged: u64,
-    broken: u64,
-    not_judged: BTreeMap<&'static str, u64>,
-    offenders: Vec<Offender>,
-}
-
 impl Evaluation {
     /// Nothing was seen yet.
     #[must_use]
     pub fn new(policy: Policy, context: Context) -> Self {
-        let tally = |check| Tally {
-            check,
-            in_scope: 0,
-            judged: 0,
-            broken: 0,
-            not_judged: BTreeMap::new(),
-            offenders: Vec::new(),
-        };
         Self {
             name: policy.name,
             allows_empty: policy.allows_empty,
             context,
             handshakes: 0,
-            tallies: policy.checks.into_iter().map(tally).collect(),
+            tallies: policy.checks.into_iter().map(Tally::new).collect(),
         }
     }
 
@@ -97,12 +67,15 @@ impl Evaluation {
 
     /// The report; `stats` counts the whole run.
     #[must_use]
-    pub fn finish(self, stats: &Stats) -> Report {
+    pub fn finish(self, stats: &Stats, warnings: &InputWarnings) -> Report {
         let mut results = Vec::new();
         if self.handshakes == 0 && !self.allows_empty {
             results.push(CheckResult::of_nothing_seen(stats));
         }
-        let judged = self.tallies.into_iter().map(|tally| tally.result(stats));
+        let judged = self
+            .tallies
+            .into_iter()
+            .map(|tally| tally.result(stats, warnings));
         results.extend(judged);
         Report {
             policy: self.name,
@@ -114,164 +87,17 @@ impl Evaluation {
     }
 }
 
-impl Tally {
-    fn take(&mut self, event: &Handshake, context: Context) {
-        self.in_scope += 1;
-        match judge(&self.check.assertion, event, context) {
-            Judgement::NotConcerned => {}
-            Judgement::NotJudged(reason) => *self.not_judged.entry(reason).or_default() += 1,
-            Judgement::Held => {
-                self.judged += 1;
-                let too_many = match self.check.assertion {
-                    Assertion::MaxHandshakes(most) => self.judged > most,
-                    _ => false,
-                };
-                if too_many {
-                    self.accuse(event, &format!("handshake number {}", self.judged));
-                }
-            }
-            Judgement::Broken(why) => {
-                self.judged += 1;
-                self.accuse(event, &why);
-            }
-        }
-    }
-
-    fn accuse(&mut self, event: &Handshake, why: &str) {
-        self.broken += 1;
-        if self.offenders.len() < MAX_OFFENDERS {
-            self.offenders.push(Offender::new(event, why));
-        }
-    }
-
-    /// How many handshakes may speak against it.
-    fn tolerance(&self) -> u64 {
-        match &self.check.assertion {
-            Assertion::MaxFailures { limit, .. } | Assertion::MaxUnknown(limit) => {
-                limit.of(self.judged)
-            }
-            Assertion::MaxLatency { percentile, .. } => {
-                // The percentile by nearest rank: all that come after it may be slower.
-                let rank = share(self.judged, *percentile).ceil() as u64;
-                self.judged.saturating_sub(rank)
-            }
-            _ => 0,
-        }
-    }
-
-    fn result(mut self, stats: &Stats) -> CheckResult {
-        let whole = self.whole_capture(stats);
-        let is_broken = match &whole {
-            Some((holds, _)) => !holds,
-            None => self.broken > self.tolerance(),
-        };
-        let is_unknown = whole.is_none() && (self.judged == 0 || !self.not_judged.is_empty());
-        let verdict = match (self.check.severity, self.check.unknown) {
-            (Severity::Error, _) if is_broken => Verdict::Error,
-            (Severity::Warning, _) if is_broken => Verdict::Warning,
-            (Severity::Error, Unknown::Fail) if is_unknown => Verdict::Error,
-            (_, Unknown::Warn | Unknown::Fail) if is_unknown => Verdict::Warning,
-            _ if is_unknown && self.judged == 0 => Verdict::NotJudged,
-            _ => Verdict::Held,
-        };
-        let found = match whole {
-            Some((_, found)) => found,
-            None => self.found(),
-        };
-        if !is_broken {
-            self.offenders.clear();
-        }
-        let wanted = wish::wanted(&self.check.assertion);
-        CheckResult {
-            id: wish::key(&self.check.assertion),
-            name: self.check.rule.unwrap_or_else(|| wanted.clone()),
-            line: self.check.line,
-            severity: self.check.severity,
-            verdict,
-            wanted,
-            found,
-            judged: self.judged,
-            broken: self.broken,
-            not_judged: self.not_judged,
-            offenders: self.offenders,
-        }
-    }
-
-    /// For assertions on the capture as a whole: whether it holds, and what was found.
-    fn whole_capture(&self, stats: &Stats) -> Option<(bool, String)> {
-        match &self.check.assertion {
-            Assertion::MinHandshakes(least) => Some((
-                self.in_scope >= *least,
-                format!("{} in scope", handshakes(self.in_scope)),
-            )),
-            Assertion::MaxHandshakes(most) => Some((
-                self.in_scope <= *most,
-                format!("{} in scope", handshakes(self.in_scope)),
-            )),
-            Assertion::ExpectFailure { .. } if self.in_scope == 0 => {
-                Some((false, "no handshake in scope".to_owned()))
-            }
-            Assertion::NoDrops => {
-                let dropped: Vec<_> = drops(stats)
-                    .into_iter()
-                    .filter(|(_, count)| *count > 0)
-                    .map(|(name, count)| format!("{name} {count}"))
-                    .collect();
-                let found = if dropped.is_empty() {
-                    "nothing was discarded".to_owned()
-                } else {
-                    dropped.join(", ")
-                };
-                Some((dropped.is_empty(), found))
-            }
-            _ => None,
-        }
-    }
-
-    fn found(&self) -> String {
-        let mut found = Vec::new();
-        if self.in_scope == 0 {
-            found.push("no handshake in scope".to_owned());
-        } else if self.judged > 0 {
-            let verb = wish::speaks_against(&self.check.assertion);
-            let allowed = match self.tolerance() {
-                0 => String::new(),
-                allowed => format!(", {allowed} allowed"),
-            };
-            let judged = handshakes(self.judged);
-            found.push(format!("{} of {judged} {verb}{allowed}", self.broken));
-        } else if self.not_judged.is_empty() {
-            let in_scope = handshakes(self.in_scope);
-            found.push(format!("{in_scope} in scope, none with anything to judge"));
-        }
-        for (reason, count) in &self.not_judged {
-            found.push(format!("not judged: {}: {reason}", handshakes(*count)));
-        }
-        found.join("; ")
-    }
-}
-
-/// What was discarded for want of room, or could not be read, by the name of its counter.
-fn drops(stats: &Stats) -> [(&'static str, u64); 5] {
-    [
-        ("packets_malformed", stats.packets_malformed),
-        ("fragments_discarded", stats.fragments_discarded),
-        ("connections_evicted", stats.connections_evicted),
-        ("segments_discarded", stats.segments_discarded),
-        ("messages_discarded", stats.messages_discarded),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::{MAX_OFFENDERS, Verdict};
     use crate::sink::test_events::{barely_seen, completed, refused_by_the_client};
 
     fn report(policy: &str, events: &[Handshake]) -> Report {
         let policy = Policy::parse(policy, "test").unwrap();
         let mut evaluation = Evaluation::new(policy, Context::default());
         events.iter().for_each(|event| evaluation.handshake(event));
-        evaluation.finish(&Stats::default())
+        evaluation.finish(&Stats::default(), &InputWarnings::default())
     }
 
     fn verdict(policy: &str, events: &[Handshake]) -> Verdict {
@@ -379,11 +205,32 @@ mod tests {
         let policy = || Policy::parse("allow-empty = true\n[[rule]]\nno-drops = true", "test");
         let judged = |stats: &Stats| {
             let evaluation = Evaluation::new(policy().unwrap(), Context::default());
-            evaluation.finish(stats).results[0].verdict
+            evaluation.finish(stats, &InputWarnings::default()).results[0].verdict
         };
         let mut stats = Stats::default();
         assert_eq!(judged(&stats), Verdict::Held);
         stats.segments_discarded = 1;
         assert_eq!(judged(&stats), Verdict::Error);
+    }
+
+    #[test]
+    fn input_with_a_warning_is_not_complete() {
+        let policy = "allow-empty = true\n[[rule]]\ncomplete-input = true";
+        let judged = |warnings: &InputWarnings| {
+            let policy = Policy::parse(policy, "test").unwrap();
+            let evaluation = Evaluation::new(policy, Context::default());
+            let report = evaluation.finish(&Stats::default(), warnings);
+            (report.results[0].verdict, report.results[0].found.clone())
+        };
+        let mut warnings = InputWarnings::default();
+        assert_eq!(judged(&warnings).0, Verdict::Held);
+        for _ in 0..MAX_OFFENDERS + 2 {
+            warnings.add("`a.pcap` is cut off");
+        }
+        let (verdict, found) = judged(&warnings);
+        assert_eq!(verdict, Verdict::Error);
+        assert!(found.starts_with("`a.pcap` is cut off; "), "{found}");
+        assert!(found.ends_with("; 2 more warnings"), "{found}");
+        assert_eq!(warnings.first.len(), MAX_OFFENDERS);
     }
 }

@@ -28,10 +28,12 @@ mod parse;
 mod policy;
 mod presets;
 mod report;
+mod run;
 mod scope;
+mod tally;
 mod wish;
 
-pub use evaluation::{Context, Evaluation, MAX_OFFENDERS};
+pub use evaluation::Evaluation;
 pub use names::{Codes, Patterns};
 pub use parse::PolicyError;
 pub use policy::{
@@ -39,4 +41,6 @@ pub use policy::{
 };
 pub use presets::{Preset, default_policy_text};
 pub use report::{CheckResult, Location, Offender, Report, Verdict};
+pub use run::{Context, InputWarnings};
 pub use scope::{Network, Scope};
+pub use tally::MAX_OFFENDERS;

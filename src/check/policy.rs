@@ -158,6 +158,8 @@ pub enum Assertion {
     NoTruncation,
     /// Nothing was discarded for want of room.
     NoDrops,
+    /// The captures were read without a warning: none was cut off or passed over.
+    CompleteInput,
 }
 
 /// Which code points an [`Assertion::Codes`] looks at.
@@ -209,6 +211,13 @@ pub enum Limit {
     Count(u64),
     /// So many percent, from 0 to 100, of the handshakes judged.
     Percent(f64),
+}
+
+impl Assertion {
+    /// Whether it is about the run as a whole, and not about the handshakes in a scope.
+    pub(super) const fn is_of_the_run(&self) -> bool {
+        matches!(self, Self::NoDrops | Self::CompleteInput)
+    }
 }
 
 impl Limit {

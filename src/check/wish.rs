@@ -49,6 +49,7 @@ pub(super) const fn key(assertion: &Assertion) -> &'static str {
         Assertion::NoGaps => "no-gaps",
         Assertion::NoTruncation => "no-truncation",
         Assertion::NoDrops => "no-drops",
+        Assertion::CompleteInput => "complete-input",
     }
 }
 
@@ -132,6 +133,7 @@ pub(super) fn wanted(assertion: &Assertion) -> String {
         Assertion::NoGaps => "captures without gaps, of both directions".to_owned(),
         Assertion::NoTruncation => "captures with whole packets".to_owned(),
         Assertion::NoDrops => "nothing discarded for want of room".to_owned(),
+        Assertion::CompleteInput => "captures that are read to their ends".to_owned(),
     }
 }
 
@@ -142,7 +144,7 @@ pub(super) const fn speaks_against(assertion: &Assertion) -> &'static str {
         Assertion::MaxUnknown(_) => "without a verdict",
         Assertion::MaxLatency { .. } => "took longer",
         Assertion::ExpectFailure { .. } => "ended otherwise",
-        _ => "break it",
+        _ => "against it",
     }
 }
 

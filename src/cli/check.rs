@@ -9,7 +9,6 @@ use tlscope::check::{
     CheckResult, Context, Evaluation, Policy, PolicyError, Preset, Report, default_policy_text,
 };
 use tlscope::event::Handshake;
-use tlscope::observer;
 use tlscope::pattern::Glob;
 use tlscope::pipeline;
 use tlscope::sink::Look;
@@ -18,43 +17,40 @@ use tlscope::sink::check::{Baseline, MAX_BASELINE, ReportFormat, write_report};
 use tlscope::stats::Stats;
 
 use super::args::{CheckArgs, PrintedPolicy, ReportTo};
-use super::config::{self, look};
+use super::config::{Analysis, Needs, look};
 use super::failure::Failure;
 use super::input::Input;
-use super::trust::{self, Roots};
 use super::{ERROR, keylog};
 
 /// An assertion of severity error does not hold.
 const BROKEN: u8 = 1;
 
 /// Checks all captures and writes the reports.
-pub(super) fn check(args: CheckArgs) -> Result<ExitCode, Failure> {
+pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(policy) = args.print_policy {
         return super::print(|stdout| write!(stdout, "{}", text_of(policy)));
     }
     let outputs = outputs(&args.format)?;
-    let roots = roots(&args)?;
+    let analysis = analysis(&mut args)?;
     let context = Context {
-        chains_are_validated: roots.store.is_some(),
+        chains_are_validated: analysis.roots.store.is_some(),
     };
     let mut judge = Judge::open(&args, context)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
-    let observer = observer_config(&args, &roots)?;
-    let keys = observer.keys.clone();
     let threads = args.input.threads.get();
-    let run = pipeline::run(&mut input, observer, threads, &mut judge)
+    let run = pipeline::run(&mut input, analysis.observer(), threads, &mut judge)
         .map_err(|error| Failure::new(format_args!("cannot check: {error}")))?;
     if let Some(error) = run.error {
         return Err(error.into());
     }
-    keylog::warn_of_use(&keys, &run.stats);
+    keylog::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
     if run.stats.packets == 0 && !is_complete {
         return Ok(ERROR.into()); // what was wrong has been said
     }
     let captures = args.paths.iter().map(|path| path.display().to_string());
-    let mut report = judge.report(&run.stats, is_complete)?;
+    let mut report = judge.report(&run.stats, &input)?;
     report.captures = captures.collect();
     for output in &outputs {
         output.write(&report)?;
@@ -118,28 +114,21 @@ impl ReportTo {
     }
 }
 
-/// The roots that chains are held against.
+/// How the handshakes are judged.
 ///
 /// A baseline has to say the same on every machine, so the system's roots have no part in comparing with one.
-fn roots(args: &CheckArgs) -> Result<Roots, Failure> {
-    let judgement = &args.judgement;
+fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
+    let keys = keylog::read(&args.input.keylog)?;
+    let has_baseline = args.expect.is_some();
+    let judgement = &mut args.judgement;
     let names_roots =
         !judgement.ca_file.is_empty() || !judgement.ca_dir.is_empty() || judgement.system_roots;
-    if args.expect.is_some() && !names_roots {
-        return Ok(Roots::default());
-    }
-    trust::read(judgement)
-}
-
-fn observer_config(args: &CheckArgs, roots: &Roots) -> Result<observer::Config, Failure> {
-    let mut config = observer::Config::default();
-    config.report.fingerprints = args.expect.is_some();
-    config.report.near_expiry = config::near_expiry(&args.judgement);
-    config.report.judge_at = config::judge_at(args.judgement.at)?;
-    config.handshake_timeout = args.judgement.handshake_timeout;
-    config.keys = keylog::read(&args.input.keylog)?;
-    config.trust = roots.store.clone();
-    Ok(config)
+    judgement.no_verify |= has_baseline && !names_roots;
+    let needs = Needs {
+        fingerprints: has_baseline,
+        packets: false,
+    };
+    Analysis::resolve(keys, needs, judgement)
 }
 
 /// Takes the selected handshakes: the policy, and the baseline if there is one.
@@ -177,8 +166,9 @@ impl Judge {
         })
     }
 
-    fn report(self, stats: &Stats, is_complete: bool) -> Result<Report, Failure> {
-        let mut report = self.evaluation.finish(stats);
+    fn report(self, stats: &Stats, input: &Input) -> Result<Report, Failure> {
+        let is_complete = !input.is_incomplete();
+        let mut report = self.evaluation.finish(stats, input.warnings());
         report.is_complete = is_complete;
         match self.baseline {
             None => {}

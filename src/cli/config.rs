@@ -68,12 +68,33 @@ pub(super) struct Analysis {
     pub(super) keys: Keys,
     /// Whether somebody reads them.
     fingerprints: bool,
+    /// Whether the packets of failures are saved.
+    keeps_packets: bool,
     pub(super) near_expiry: NearExpiry,
     /// The roots that chains are held against.
     pub(super) roots: Roots,
     /// `None`: each certificate at the time of its handshake.
     pub(super) judge_at: Option<Timestamp>,
     pub(super) handshake_timeout: Duration,
+}
+
+/// What the output asks for beyond verdicts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Needs {
+    pub(super) fingerprints: bool,
+    /// The packets of each handshake, until its verdict.
+    pub(super) packets: bool,
+}
+
+impl Needs {
+    /// The formats for people leave fingerprints out; log records and spans have them.
+    fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
+        let is_for_programs = matches!(common.format, Format::Json | Format::Csv);
+        Self {
+            fingerprints: is_for_programs || metrics.asks_for_records(),
+            packets: common.save_failures.is_some(),
+        }
+    }
 }
 
 /// Which handshakes are written, and how.
@@ -84,6 +105,8 @@ pub(super) struct OutputConfig {
     pub(super) format: Format,
     /// The file that handshakes are written to; `None` for standard output.
     pub(super) file: Option<Rotation>,
+    /// Where the packets of failures are saved, and how many files are kept.
+    pub(super) save_failures: Option<(PathBuf, usize)>,
     /// Where certificates are written to.
     pub(super) extract_certs: Option<PathBuf>,
     /// Whether the terminal shows the state of the run instead of lines.
@@ -96,8 +119,8 @@ impl ReadConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     pub(super) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
         let keys = keylog::read(&args.common.input.keylog)?;
-        let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
-        analysis.fingerprints |= args.metrics.asks_for_records();
+        let needs = Needs::of(&args.common, &args.metrics);
+        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         Ok(Self {
             paths: args.paths,
             analysis,
@@ -128,8 +151,11 @@ impl LiveConfig {
             ));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        let mut analysis = Analysis::resolve(keys, &args.common, &args.judgement)?;
-        analysis.fingerprints |= args.metrics.asks_for_records();
+        if !key_logs.is_empty() {
+            keys.expect_more();
+        }
+        let needs = Needs::of(&args.common, &args.metrics);
+        let mut analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         if args.judgement.at == At::Now {
             analysis.judge_at = None; // now is whenever a handshake is
         }
@@ -162,6 +188,9 @@ impl LiveConfig {
         if let Some(file) = &output.file {
             sandbox.write(&file.path);
         }
+        if let Some((directory, _)) = &output.save_failures {
+            sandbox.write(directory);
+        }
         Ok(Self {
             interfaces,
             capture,
@@ -178,13 +207,17 @@ impl LiveConfig {
 impl Analysis {
     pub(super) fn resolve(
         keys: Keys,
-        common: &CommonArgs,
+        needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
             keys,
-            fingerprints: matches!(common.format, Format::Json | Format::Csv),
-            near_expiry: near_expiry(judgement),
+            keeps_packets: needs.packets,
+            fingerprints: needs.fingerprints,
+            near_expiry: NearExpiry {
+                within: days(judgement.near_expiry),
+                percent: judgement.near_expiry_share,
+            },
             roots: trust::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
@@ -200,6 +233,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config.trust = self.roots.store.clone();
+        config.keeps_packets = self.keeps_packets;
         config
     }
 }
@@ -211,6 +245,9 @@ impl OutputConfig {
             failures_only: common.failures_only,
             format: common.format,
             file: None,
+            save_failures: common
+                .save_failures
+                .map(|directory| (directory, common.save_failures_keep.get())),
             extract_certs: None,
             screen: false,
             metrics: metrics.into(),
@@ -220,7 +257,7 @@ impl OutputConfig {
 }
 
 /// The moment at which certificates are judged; `None`: each at the time of its handshake.
-pub(super) fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
     Ok(match at {
         At::Capture => None,
         At::Now => Some(now()?),
@@ -232,14 +269,6 @@ fn now() -> Result<Timestamp, Failure> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
-}
-
-/// When a certificate counts as soon to expire.
-pub(super) fn near_expiry(judgement: &JudgementArgs) -> NearExpiry {
-    NearExpiry {
-        within: days(judgement.near_expiry),
-        percent: judgement.near_expiry_share,
-    }
 }
 
 fn days(days: u32) -> Duration {

@@ -17,6 +17,12 @@ impl Failure {
         Self { message, hint }
     }
 
+    /// Whether the system refused it to who runs the program.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn is_about_permission(&self) -> bool {
+        self.message.contains("Permission denied") // errors are text by now
+    }
+
     /// Adds what to try.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         let hint = Some(hint.into());

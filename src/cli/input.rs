@@ -6,6 +6,7 @@ use tlscope::capture::{
     CaptureError, CaptureFiles, PacketBatch, PacketFilter, PacketSource, Problem, Progress,
     Severity,
 };
+use tlscope::check::InputWarnings;
 
 use super::progress::LateBar;
 
@@ -16,6 +17,7 @@ pub(super) struct Input {
     filtered: u64,
     bar: LateBar,
     incomplete: bool,
+    warnings: InputWarnings,
 }
 
 impl Input {
@@ -31,6 +33,7 @@ impl Input {
             filtered: 0,
             bar: LateBar::new(shows_progress),
             incomplete: false,
+            warnings: InputWarnings::default(),
         })
     }
 
@@ -44,9 +47,17 @@ impl Input {
         self.incomplete
     }
 
+    /// What was wrong, and kept nothing from being read.
+    pub(super) fn warnings(&self) -> &InputWarnings {
+        &self.warnings
+    }
+
     fn tell(&mut self, problems: Vec<Problem>) {
         for problem in problems {
-            self.incomplete |= problem.severity == Severity::Error;
+            match problem.severity {
+                Severity::Error => self.incomplete = true,
+                Severity::Warning => self.warnings.add(&problem.text),
+            }
             self.bar.suspend(|| super::tell_problem(&problem));
         }
     }

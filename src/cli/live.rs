@@ -2,8 +2,7 @@
 
 use std::io::{self, IsTerminal, stdout};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
@@ -16,7 +15,7 @@ use tlscope::time::Timestamp;
 
 use super::config::LiveConfig;
 use super::failure::Failure;
-use super::host::{self, Service, Signals};
+use super::host::{self, Account, Service, Signals};
 use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
 use super::screen;
@@ -30,7 +29,11 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     signals
         .listen()
         .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let mut output = Output::open(&config.output, metrics)?;
+    let mut output = Output::open(&config.output, metrics).map_err(|failure| {
+        let account = config.account.as_ref();
+        let account = account.filter(|_| failure.is_about_permission());
+        failure.maybe_hint(account.map(Account::hint))
+    })?;
     let interfaces = config.interfaces.join(", ");
     tell(|stderr| write!(stderr, "listening on {interfaces}"));
     output.show(signals.stop())?;
@@ -92,34 +95,10 @@ struct Input {
     key_logs: KeyLogs,
 }
 
-/// How long packets wait for their secrets, where key logs are followed: whoever
-/// writes one has to get to it, after the packets that it is about.
-const WAIT_FOR_SECRETS: Duration = Duration::from_millis(250);
-
-impl Input {
-    /// Holds the batch back until secrets had time to come; not while more packets pile up.
-    fn add_secrets(&mut self, batch: &mut PacketBatch) {
-        if self.key_logs.is_empty() {
-            return;
-        }
-        let newest = batch.packets.last().map(|packet| packet.timestamp);
-        let age = newest.zip(batch.now).map(|(newest, now)| {
-            // A packet from the future has the clock's faults: no reason to wait longer.
-            now.checked_since(newest).unwrap_or_default()
-        });
-        if let Some(age) = age
-            && !self.source.is_crowded()
-        {
-            thread::sleep(WAIT_FOR_SECRETS.saturating_sub(age));
-        }
-        self.key_logs.poll(&mut batch.secrets);
-    }
-}
-
 impl PacketSource for Input {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         let more = self.source.next_batch(batch)?;
-        self.add_secrets(batch);
+        self.key_logs.poll(&mut batch.secrets);
         for problem in self.source.take_problems() {
             tell_problem(&problem);
         }

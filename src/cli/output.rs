@@ -12,6 +12,7 @@ use tlscope::sink::csv::CsvSink;
 use tlscope::sink::extract::ExtractSink;
 use tlscope::sink::json::JsonSink;
 use tlscope::sink::otel::{ConfigError, Metrics, Notice};
+use tlscope::sink::save::FailureFiles;
 use tlscope::sink::summary::SummarySink;
 use tlscope::sink::table::TableSink;
 use tlscope::stats::{Health, Stats};
@@ -36,6 +37,7 @@ pub(super) struct Output<'a> {
     summary: Option<Box<dyn Sink>>,
     /// Gets all selected handshakes.
     extract: Option<ExtractSink>,
+    failures: Option<FailureFiles>,
     metrics: Option<Metrics>,
     has_seen_chains: bool,
 }
@@ -65,6 +67,7 @@ impl<'a> Output<'a> {
             file: file(config)?,
             summary: summary(config),
             extract: extract(config)?,
+            failures: failures(config)?,
             has_seen_chains: false,
             metrics,
         })
@@ -127,11 +130,21 @@ impl<'a> Output<'a> {
     }
 }
 
-impl Sink for Output<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !self.is_selected(event) {
-            return Ok(());
-        }
+impl Output<'_> {
+    /// Saves the packets of a failure: where to. A disk that is full ends no run.
+    fn save(&mut self, event: &Handshake) -> Option<Arc<str>> {
+        let files = self.failures.as_mut()?;
+        files.save(event).unwrap_or_else(|error| {
+            if files.lost() == 1 {
+                tell_warning(format_args!(
+                    "cannot save the packets of a failure: {error}"
+                ));
+            }
+            None
+        })
+    }
+
+    fn tell(&mut self, event: &Handshake) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let written = self.is_written(event);
@@ -151,6 +164,20 @@ impl Sink for Output<'_> {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
         }
+    }
+}
+
+impl Sink for Output<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        if !self.is_selected(event) {
+            return Ok(());
+        }
+        let Some(saved_to) = self.save(event) else {
+            return self.tell(event);
+        };
+        let mut event = event.clone();
+        event.saved_to = Some(saved_to);
+        self.tell(&event)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -205,6 +232,14 @@ fn extract(config: &OutputConfig) -> Result<Option<ExtractSink>, Failure> {
     let directory = config.extract_certs.clone();
     directory
         .map(ExtractSink::new)
+        .transpose()
+        .map_err(Failure::new)
+}
+
+fn failures(config: &OutputConfig) -> Result<Option<FailureFiles>, Failure> {
+    let files = config.save_failures.clone();
+    files
+        .map(|(directory, keep)| FailureFiles::open(directory, keep))
         .transpose()
         .map_err(Failure::new)
 }

@@ -150,6 +150,8 @@ impl<'t> Reporter<'t> {
             timing,
             fingerprint: self.fingerprint(),
             capture: self.capture(),
+            packets: None,
+            saved_to: None,
             tls,
             validation,
             notes: Vec::new(),

@@ -11,6 +11,7 @@ use crate::reassembly::{Arrival, Assembler, Budget, FirstBytes, Lifetime, SeqNum
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 
+use super::kept::Kept;
 use super::opening::Opening;
 
 /// A TCP connection.
@@ -22,6 +23,8 @@ pub(super) struct Flow {
     pub(super) opening: Opening,
     pub(super) stage: Stage,
     pub(super) is_closed: bool,
+    /// The packets so far, where they are kept.
+    pub(super) kept: Option<Box<Kept>>,
     halves: [Half; 2],
 }
 
@@ -75,6 +78,7 @@ impl Flow {
             opening: Opening::new(),
             stage: Stage::Watching,
             is_closed: false,
+            kept: None,
             halves: Default::default(),
         }
     }
@@ -95,6 +99,15 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(open) => open.connection.is_settled(),
             Stage::Watching | Stage::Done => false,
+        }
+    }
+
+    /// Whether its packets may yet be those of a failed handshake.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        match self.stage {
+            Stage::Watching => !self.halves.iter().any(|half| half.is_plain),
+            Stage::Handshake(_) => true,
+            Stage::Done => false,
         }
     }
 

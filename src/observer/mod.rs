@@ -9,6 +9,7 @@
 //! threads share the shards out: so the events are the same, too.
 
 mod flow;
+mod kept;
 mod opening;
 mod router;
 mod shard;
@@ -39,6 +40,8 @@ pub struct Config {
     pub max_flows: usize,
     /// Secrets that the user gave, to which those in captures are added.
     pub keys: Keys,
+    /// Whether failed handshakes come with their packets.
+    pub keeps_packets: bool,
     /// The roots that chains are held against; `None` to leave trust out.
     pub trust: Option<Arc<TrustStore>>,
 }
@@ -73,6 +76,7 @@ impl Default for Config {
             handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
+            keeps_packets: false,
             trust: None,
         }
     }
@@ -145,11 +149,11 @@ impl Observer {
         };
         match router.route(interface.link_type, packet, bytes) {
             Some(Routed::Segment(segment)) => {
-                shards.handle_segment(&segment, interface, packet, chains, events)
+                shards.handle_segment(&segment, interface, (packet, bytes), chains, events)
             }
             Some(Routed::Datagram(datagram)) => {
                 if let Ok(Some(segment)) = datagram.segment() {
-                    shards.handle_segment(&segment, interface, packet, chains, events);
+                    shards.handle_segment(&segment, interface, (packet, bytes), chains, events);
                 }
             }
             None => {}

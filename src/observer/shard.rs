@@ -52,21 +52,14 @@ impl ShardSet {
         &mut self,
         segment: &Segment<'_>,
         interface: &Interface,
-        packet: &PacketRecord,
+        packet: (&PacketRecord, &[u8]),
         chains: &mut ChainCache,
         events: &mut VecDeque<Handshake>,
     ) {
         let mut output = Output { chains, events };
         let (key, goes_up) = FlowKey::of(segment);
         if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
-            shard.handle_segment(
-                key,
-                goes_up,
-                segment,
-                &interface.source,
-                packet,
-                &mut output,
-            );
+            shard.handle_segment(key, goes_up, segment, interface, packet, &mut output);
         }
     }
 
@@ -114,6 +107,8 @@ impl ShardSet {
 const MAX_HELD_BYTES: usize = 64 << 20;
 /// Bytes that all shards together hold of handshake messages.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// Bytes of packets that all shards together keep for handshakes that may fail: those of some ten thousand at once.
+const MAX_KEPT_BYTES: usize = 64 << 20;
 /// How long a flow without payload is remembered.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
@@ -140,6 +135,8 @@ struct Shard {
     budget: Budget,
     /// Bytes of handshake messages held.
     message_bytes: usize,
+    /// Bytes of packets kept.
+    kept_bytes: usize,
     /// Handshakes without a verdict yet.
     open: u64,
     stats: Stats,
@@ -158,6 +155,7 @@ impl Shard {
             closed: ClosedFlows::new(MAX_CLOSED / SHARDS, CLOSED_TIMEOUT),
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
+            kept_bytes: 0,
             open: 0,
             stats: Stats::default(),
             config,
@@ -169,8 +167,8 @@ impl Shard {
         key: FlowKey,
         goes_up: bool,
         segment: &Segment<'_>,
-        source: &Arc<str>,
-        packet: &PacketRecord,
+        interface: &Interface,
+        (packet, bytes): (&PacketRecord, &[u8]),
         output: &mut Output<'_>,
     ) {
         let at = Arrival {
@@ -180,6 +178,9 @@ impl Shard {
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
         };
+        if self.config.keeps_packets {
+            self.keep(index, packet, bytes, interface);
+        }
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
@@ -189,6 +190,7 @@ impl Shard {
         }
         if matches!(flow.stage, Stage::Watching) {
             let keys = &self.config.keys;
+            let source = &interface.source;
             flow.watch(direction, segment, source, keys, at, &mut self.budget);
             self.open += u64::from(matches!(flow.stage, Stage::Handshake(_)));
         }
@@ -208,6 +210,32 @@ impl Shard {
             }
             _ => {}
         }
+    }
+
+    /// Keeps a packet as long as its connection may turn out to be a failed handshake.
+    fn keep(
+        &mut self,
+        index: FlowIndex,
+        packet: &PacketRecord,
+        bytes: &[u8],
+        interface: &Interface,
+    ) {
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        if !flow.is_worth_keeping() {
+            self.kept_bytes -= flow.kept.take().map_or(0, |kept| kept.bytes());
+            return;
+        }
+        let has_begun = matches!(flow.stage, Stage::Handshake(_));
+        let kept = flow.kept.get_or_insert_default();
+        if self.kept_bytes + bytes.len() > MAX_KEPT_BYTES / SHARDS {
+            self.stats.packets_not_kept += 1;
+            return kept.note_lost();
+        }
+        let before = kept.bytes();
+        kept.push(packet, bytes, interface, has_begun);
+        self.kept_bytes = self.kept_bytes - before + kept.bytes();
     }
 
     /// The flow of a segment; `None` for a segment of no known flow that is not worth one.
@@ -315,6 +343,7 @@ impl Shard {
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
         self.conclude(index, end, output);
         if let Some(mut flow) = self.flows.remove(index) {
+            self.kept_bytes -= flow.kept.take().map_or(0, |kept| kept.bytes());
             flow.release(&mut self.budget);
         }
     }
@@ -334,6 +363,8 @@ impl Shard {
         };
         self.open -= 1;
         flow.release(&mut self.budget);
+        let kept = flow.kept.take();
+        self.kept_bytes -= kept.as_ref().map_or(0, |kept| kept.bytes());
         self.message_bytes -= open.held;
         if self.config.keys.is_growing() {
             open.connection.retire_secrets();
@@ -345,8 +376,11 @@ impl Shard {
         self.stats.messages_discarded += open.connection.take_discarded_messages();
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
-        if let Some(event) = event {
+        if let Some(mut event) = event {
             self.count(&event);
+            event.packets = kept
+                .filter(|_| event.outcome == Outcome::Failure)
+                .map(|kept| Box::new(kept.into_packets()));
             output.events.push_back(event);
         }
     }
@@ -383,7 +417,7 @@ impl Shard {
         Load {
             connections: self.flows.len() as u64,
             handshakes: self.open,
-            bytes: (out_of_order + self.message_bytes) as u64,
+            bytes: (out_of_order + self.message_bytes + self.kept_bytes) as u64,
         }
     }
 

@@ -13,6 +13,7 @@ mod inventory;
 #[cfg(feature = "cli")]
 pub mod json;
 pub mod otel;
+pub mod save;
 #[cfg(feature = "cli")]
 pub mod schema;
 #[cfg(feature = "cli")]

@@ -212,6 +212,11 @@ impl Scene {
         &self.events
     }
 
+    /// Bytes held now.
+    pub(crate) fn bytes_held(&self) -> u64 {
+        self.observer.load().bytes
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.observer.stats()
     }

@@ -141,13 +141,6 @@ impl LiveSource {
         }
         Ok(source)
     }
-
-    /// Whether so many batches wait to be handed out that some may soon be dropped.
-    #[must_use]
-    pub fn is_crowded(&self) -> bool {
-        let queue = self.queue.as_ref();
-        queue.is_some_and(|queue| queue.filled.len() > QUEUE / 4)
-    }
 }
 
 impl PacketSource for LiveSource {

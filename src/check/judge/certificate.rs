@@ -5,7 +5,7 @@ use crate::certificate::CertificateFacts;
 use crate::check::Context;
 use crate::check::names::Patterns;
 use crate::check::policy::{LeafField, List, Presence};
-use crate::event::{CertificateChain, ClientCertificate, ErrorType, Handshake, Side};
+use crate::event::{CertificateChain, ClientCertificate, ErrorType, Finding, Handshake, Side};
 
 const DAY: f64 = 86_400.0;
 const UNREADABLE: &str = "a certificate cannot be read";
@@ -90,10 +90,18 @@ pub(super) fn findings(types: &[ErrorType], event: &Handshake, context: Context)
         ));
     }
     let seen = of_all(event, |_| None);
-    if seen == Held && !context.chains_are_validated && FROM_VALIDATION.iter().any(bad) {
-        return NotJudged("chains are not validated against a trust store");
+    if seen != Held || !FROM_VALIDATION.iter().any(bad) {
+        return seen;
     }
-    seen
+    let is_unsupported =
+        |finding: &Finding| finding.error_type == ErrorType::UnsupportedCertificate;
+    if !context.chains_are_validated {
+        NotJudged("chains are not validated against a trust store")
+    } else if event.validation.iter().any(is_unsupported) {
+        NotJudged("a chain has an algorithm or extension that is not supported")
+    } else {
+        Held
+    }
 }
 
 pub(super) fn client(presence: Presence, event: &Handshake) -> Judgement {
@@ -277,6 +285,18 @@ mod tests {
         };
         assert!(matches!(judged(false), NotJudged(_)));
         assert_eq!(judged(true), Held);
+    }
+
+    #[test]
+    fn trust_is_not_judged_where_the_validation_could_not() {
+        let mut event = refused_by_the_client();
+        event.validation[0].error_type = ErrorType::UnsupportedCertificate;
+        let context = Context {
+            chains_are_validated: true,
+        };
+        let judged = |error_type| findings(&[error_type], &event, context);
+        assert!(matches!(judged(ErrorType::UntrustedCa), NotJudged(_)));
+        assert_eq!(judged(ErrorType::CertExpired), Held);
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub(super) fn judge(assertion: &Assertion, event: &Handshake, context: Context) 
         }
         Assertion::NoTruncation
         | Assertion::NoDrops
+        | Assertion::CompleteInput
         | Assertion::MinHandshakes(_)
         | Assertion::MaxHandshakes(_) => Held,
     }

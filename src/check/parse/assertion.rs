@@ -44,6 +44,7 @@ pub(super) const KEYS: &[&str] = &[
     "no-gaps",
     "no-truncation",
     "no-drops",
+    "complete-input",
 ];
 
 /// The assertions of one key: none where it is `false`; `None` if the key is not known.
@@ -86,6 +87,7 @@ pub(super) fn read(entry: &Entry<'_>) -> Result<Option<Vec<Assertion>>> {
         "no-gaps" => if_true(A::NoGaps),
         "no-truncation" => if_true(A::NoTruncation),
         "no-drops" => if_true(A::NoDrops),
+        "complete-input" => if_true(A::CompleteInput),
         _ => Ok(None),
     }
 }

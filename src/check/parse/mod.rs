@@ -132,10 +132,10 @@ fn rule(entries: &[Entry<'_>], line: usize, defaults: Defaults) -> Result<Vec<Ch
     }
     for (entry, assertions) in own {
         for assertion in assertions {
-            if assertion == Assertion::NoDrops && !template.scope.is_everything() {
-                let message =
-                    "`no-drops` is about the whole capture: a rule with `where` cannot have it";
-                return Err(entry.invalid(message.to_owned()));
+            if assertion.is_of_the_run() && !template.scope.is_everything() {
+                let message = format!("`{}` is about the whole run", entry.key);
+                let error = entry.error(message, entry.at.clone());
+                return Err(error.with_hint("put it into a rule without `where`"));
             }
             checks.push(Check {
                 line: entry.line(),

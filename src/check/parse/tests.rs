@@ -54,6 +54,7 @@ fn every_key_of_a_rule_can_be_read_and_is_called_by_its_name() {
         ("no-gaps", "true"),
         ("no-truncation", "true"),
         ("no-drops", "true"),
+        ("complete-input", "true"),
     ];
     let keys: Vec<_> = values.iter().map(|(key, _)| *key).collect();
     assert_eq!(keys, assertion::KEYS);

@@ -20,6 +20,19 @@ Examples:
   What a preset asks for:
       tlscope check --print-policy=mozilla-intermediate
 
+A policy is a list of rules, each with what has to hold and for whom; the README
+has all that can be asked for:
+      unknown = \"warn\"           # what cannot be judged: ignore, warn or fail
+      [[rule]]
+      where = { server-name = \"*.example.org\", port = [443, 8443] }
+      preset = \"mozilla-intermediate\"
+      client-certificate = \"required\"
+      min-days-valid = 14
+      [[rule]]
+      severity = \"warning\"
+      max-failures = \"0.5 %\"
+      max-latency = { phase = \"handshake\", percentile = 99, ms = 250 }
+
 Exit status:
   0  All held; warnings do not count.
   1  An assertion of severity error does not hold.

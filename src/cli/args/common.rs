@@ -1,8 +1,11 @@
 //! What is looked at and how it is written: the same flags for every command that takes packets.
 
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
-use super::InputArgs;
+use super::{InputArgs, defaults};
 
 /// From packets to output.
 #[derive(Debug, clap::Args)]
@@ -20,6 +23,29 @@ pub(in crate::cli) struct CommonArgs {
         help_heading = "Selection", env = "TLSCOPE_FAILURES_ONLY"
     )]
     pub(in crate::cli) failures_only: bool,
+
+    /// Save the packets of each failed handshake to a capture of their own
+    ///
+    /// As pcapng files in a directory, which is made if it is not there: the packets
+    /// from the SYN to the failure, with what is known of it as a comment. JSON lines
+    /// name the file as `saved_to`. Packets are kept in memory while a handshake is
+    /// open: up to 256 and 256 KiB of one, 64 MiB of all.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Output",
+        env = "TLSCOPE_SAVE_FAILURES"
+    )]
+    pub(in crate::cli) save_failures: Option<PathBuf>,
+
+    /// How many of them to keep: the newest
+    ///
+    /// Those of earlier runs in the same directory count.
+    #[arg(
+        long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::SAVED_FAILURES).unwrap_or(NonZeroUsize::MIN),
+        help_heading = "Output", env = "TLSCOPE_SAVE_FAILURES_KEEP"
+    )]
+    pub(in crate::cli) save_failures_keep: NonZeroUsize,
 
     /// How to write the handshakes
     #[arg(

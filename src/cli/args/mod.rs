@@ -40,6 +40,8 @@ mod defaults {
     /// As long as impatient clients wait; a handshake takes round trips, not seconds.
     pub(in crate::cli) const HANDSHAKE_TIMEOUT_SECONDS: &str = "10";
     pub(in crate::cli) const THREADS: usize = 1;
+    /// At a quarter of a MiB each at most, no more than 256 MiB.
+    pub(in crate::cli) const SAVED_FAILURES: usize = 1024;
 }
 
 /// Passive observer of TLS handshakes: how long they took, how they ended, whose fault and why

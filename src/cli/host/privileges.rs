@@ -93,6 +93,13 @@ impl Account {
             .map_or(unlisted, Self::from))
     }
 
+    /// What to try where this account may not do what who started the run may.
+    pub(in crate::cli) fn hint(&self) -> String {
+        let name = self.name.as_ref().map(|name| name.to_string_lossy());
+        let name = name.unwrap_or_else(|| self.user.to_string().into());
+        format!("the run goes on as user `{name}`, who writes its files: `--user` names another")
+    }
+
     /// Becomes this account, for good, with the capabilities that are permitted still there to be kept.
     pub(in crate::cli) fn assume(&self) -> Result<(), Failure> {
         let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));

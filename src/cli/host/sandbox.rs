@@ -71,12 +71,7 @@ impl Sandbox {
     pub(in crate::cli) fn read(&mut self, path: &Path) {
         let target = path.canonicalize().ok();
         for path in [Some(path), target.as_deref()].into_iter().flatten() {
-            let path = if path.is_dir() {
-                path
-            } else {
-                directory_of(path)
-            };
-            self.readable.push(path.to_owned());
+            self.readable.push(place_of(path).to_owned());
         }
     }
 
@@ -87,9 +82,9 @@ impl Sandbox {
         }
     }
 
-    /// Lets the file `path`, and those beside it, be read, written, made and removed.
+    /// Lets what is in a directory be read, written, made and removed; for a file, what is beside it.
     pub(in crate::cli) fn write(&mut self, path: &Path) {
-        self.writable.push(directory_of(path).to_owned());
+        self.writable.push(place_of(path).to_owned());
     }
 
     /// Restricts this thread, and those that it will start, for good.
@@ -125,9 +120,10 @@ impl Sandbox {
     }
 }
 
-/// The directory that a file is in, or will be.
-fn directory_of(path: &Path) -> &Path {
+/// A directory itself; of a file, the directory that it is in, or will be.
+fn place_of(path: &Path) -> &Path {
     match path.parent() {
+        _ if path.is_dir() => path,
         Some(directory) if directory != Path::new("") => directory,
         _ => Path::new("."),
     }

@@ -7,25 +7,26 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::facts::{Facts, facts, masked};
+use super::facts::{Facts, canonical, facts_of, masked};
 use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Verdict};
 use crate::event::Handshake;
 use crate::sink::json::handshake_value;
 
-/// Handshakes in a baseline, and differences kept: more than anyone reads, and at most some hundred megabytes.
+/// Handshakes in a baseline, and differences kept: more than anyone reads, and some hundred megabytes if all of them differ.
 pub const MAX_BASELINE: usize = 100_000;
 
 /// A baseline that is compared with the handshakes of a run, or made from them.
 #[derive(Debug, Default)]
 pub struct Baseline {
     /// What is expected and did not come yet, in the order of the file.
-    expected: Vec<Option<Facts>>,
-    /// Where in `expected` equal facts are.
-    places: HashMap<Facts, VecDeque<usize>>,
-    unexpected: Vec<(Facts, Location)>,
+    expected: Vec<Option<Arc<str>>>,
+    /// Where in `expected` equal ones are.
+    places: HashMap<Arc<str>, VecDeque<usize>>,
+    unexpected: Vec<(String, Location)>,
     handshakes: u64,
     different: u64,
 }
@@ -71,11 +72,15 @@ impl Baseline {
             if baseline.expected.len() == MAX_BASELINE {
                 return Err(BaselineError::TooLong);
             }
-            let facts = facts(&masked(Value::Object(value)));
+            let event: Arc<str> = canonical(Value::Object(value)).into();
             let place = baseline.expected.len();
-            let places = baseline.places.entry(facts.clone()).or_default();
+            let shared = match baseline.places.get_key_value(&event) {
+                Some((known, _)) => Arc::clone(known),
+                None => event,
+            };
+            let places = baseline.places.entry(Arc::clone(&shared)).or_default();
             places.push_back(place);
-            baseline.expected.push(Some(facts));
+            baseline.expected.push(Some(shared));
         }
         Ok(baseline)
     }
@@ -89,8 +94,12 @@ impl Baseline {
     /// Compares one handshake.
     pub fn handshake(&mut self, event: &Handshake) {
         self.handshakes += 1;
-        let facts = facts(&masked(handshake_value(event)));
-        if let Some(place) = self.places.get_mut(&facts).and_then(VecDeque::pop_front) {
+        let seen = canonical(handshake_value(event));
+        if let Some(place) = self
+            .places
+            .get_mut(seen.as_str())
+            .and_then(VecDeque::pop_front)
+        {
             if let Some(expected) = self.expected.get_mut(place) {
                 *expected = None;
             }
@@ -98,17 +107,19 @@ impl Baseline {
         }
         self.different += 1;
         if self.unexpected.len() < MAX_BASELINE {
-            self.unexpected.push((facts, Location::from(event)));
+            self.unexpected.push((seen, Location::from(event)));
         }
     }
 
     /// What became of it; `name` is what the report calls the baseline.
     #[must_use]
     pub fn finish(self, name: &str) -> CheckResult {
+        drop(self.places);
         let mut missing = Missing::new(self.expected.into_iter().flatten());
         let mut offenders = Vec::new();
         let mut broken = self.different;
-        for (facts, location) in self.unexpected {
+        for (seen, location) in self.unexpected {
+            let facts = facts_of(&seen);
             let why = match missing.take_like(&facts) {
                 Some(expected) => changes(&expected, &facts),
                 None => format!("not in the baseline: {}", identity(&facts)),
@@ -118,10 +129,10 @@ impl Baseline {
                 offenders.push(Offender { handshake, why });
             }
         }
-        for facts in missing.rest() {
+        for event in missing.rest() {
             broken += 1;
             if offenders.len() < MAX_OFFENDERS {
-                let why = format!("only in the baseline: {}", identity(&facts));
+                let why = format!("only in the baseline: {}", identity(&facts_of(&event)));
                 offenders.push(Offender {
                     handshake: None,
                     why,
@@ -156,23 +167,24 @@ impl Baseline {
 
 /// What the baseline has and the run has not, to be found by who talks to whom.
 struct Missing {
-    facts: Vec<Option<Facts>>,
+    events: Vec<Option<Arc<str>>>,
     by_identity: HashMap<String, VecDeque<usize>>,
 }
 
 impl Missing {
-    fn new(missing: impl Iterator<Item = Facts>) -> Self {
+    fn new(missing: impl Iterator<Item = Arc<str>>) -> Self {
         let mut by_identity: HashMap<String, VecDeque<usize>> = HashMap::new();
         let mut all = Vec::new();
-        for (place, facts) in missing.enumerate() {
+        for (place, event) in missing.enumerate() {
+            let facts = facts_of(&event);
             by_identity
                 .entry(identity(&facts))
                 .or_default()
                 .push_back(place);
-            all.push(Some(facts));
+            all.push(Some(event));
         }
         Self {
-            facts: all,
+            events: all,
             by_identity,
         }
     }
@@ -180,11 +192,12 @@ impl Missing {
     /// One with the same client, server and name: probably the same handshake, changed.
     fn take_like(&mut self, facts: &Facts) -> Option<Facts> {
         let place = self.by_identity.get_mut(&identity(facts))?.pop_front()?;
-        self.facts.get_mut(place)?.take()
+        let event = self.events.get_mut(place)?.take()?;
+        Some(facts_of(&event))
     }
 
-    fn rest(self) -> impl Iterator<Item = Facts> {
-        self.facts.into_iter().flatten()
+    fn rest(self) -> impl Iterator<Item = Arc<str>> {
+        self.events.into_iter().flatten()
     }
 }
 

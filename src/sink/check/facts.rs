@@ -9,6 +9,29 @@ use crate::tls::is_grease;
 /// What is compared of a handshake: each value by its path, as JSON.
 pub(super) type Facts = BTreeMap<String, String>;
 
+/// What is compared of an event, as text: equal texts are equal events.
+pub(super) fn canonical(event: Value) -> String {
+    sorted(masked(event)).to_string()
+}
+
+/// A map keeps the order in which it was filled.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let sorted_items = object.into_iter().map(|(key, value)| (key, sorted(value)));
+            let by_key: BTreeMap<_, _> = sorted_items.collect();
+            Value::Object(by_key.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        plain => plain,
+    }
+}
+
+/// The facts of a canonical text.
+pub(super) fn facts_of(canonical: &str) -> Facts {
+    serde_json::from_str(canonical).map_or_else(|_| Facts::new(), |value| facts(&value))
+}
+
 /// Without what is masked, and without what is `null`.
 pub(super) fn masked(value: Value) -> Value {
     mask(value, "").unwrap_or(Value::Null)
@@ -52,7 +75,7 @@ fn is_code_point(path: &str) -> bool {
 }
 
 /// The values with their paths; a list of plain values is one value.
-pub(super) fn facts(value: &Value) -> Facts {
+fn facts(value: &Value) -> Facts {
     let mut facts = Facts::new();
     collect(value, String::new(), &mut facts);
     facts
@@ -139,6 +162,15 @@ mod tests {
             "client": {"address": "::1"}, "alerts": [{"code": 48}], "tls": {"offered_groups": ["GREASE", 29]},
         });
         assert_eq!(masked(event), expected);
+    }
+
+    #[test]
+    fn the_order_of_keys_does_not_matter() {
+        let (one, other) = (
+            json!({"b": [{"d": 1, "c": 2}], "a": 0}),
+            json!({"a": 0, "b": [{"c": 2, "d": 1}]}),
+        );
+        assert_eq!(canonical(one), canonical(other));
     }
 
     #[test]

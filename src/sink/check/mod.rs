@@ -124,7 +124,7 @@ fn written(report: &Report, format: ReportFormat) -> String {
 #[cfg(test)]
 fn example() -> Report {
     use super::test_events::{barely_seen, completed, refused_by_the_client};
-    use crate::check::{Context, Evaluation, Policy};
+    use crate::check::{Context, Evaluation, InputWarnings, Policy};
     let policy = "[[rule]]
 name = 'all is <well> & \"good\"'
 max-failures = 0
@@ -148,7 +148,7 @@ max-handshakes = 100";
     for event in [hostile, nameless, completed(), barely_seen()] {
         evaluation.handshake(&event);
     }
-    let mut report = evaluation.finish(&crate::stats::Stats::default());
+    let mut report = evaluation.finish(&crate::stats::Stats::default(), &InputWarnings::default());
     report.captures = vec!["capture.pcapng".to_owned()];
     report
 }

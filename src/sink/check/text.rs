@@ -80,11 +80,11 @@ mod tests {
          - /tmp/a b.pcap, packets 12-31: 10.0.0.1:51234 to 10.0.0.2:443: unknown_ca (client): client refused the server's certificate: unknown_ca (48)
 FAILED   all is <well> & "good" (folder/tlscope.toml:4)
          wanted: TLS 1.3 or later
-         found:  2 of 3 handshakes break it; not judged: 1 handshake: no ServerHello in view
+         found:  2 of 3 handshakes against it; not judged: 1 handshake: no ServerHello in view
          - capture.pcapng, packets 12-31: 10.0.0.1:51234 to a\u{1b}[31m]]>%0A::error::\u{0} (10.0.0.2:443): TLS 1.2 was selected
          - /tmp/a b.pcap, packets 12-31: 10.0.0.1:51234 to 10.0.0.2:443: TLS 1.2 was selected
 warning  a server name (SNI) (folder/tlscope.toml:7)
-         found:  1 of 3 handshakes break it; not judged: 1 handshake: no ClientHello in view
+         found:  1 of 3 handshakes against it; not judged: 1 handshake: no ClientHello in view
          - /tmp/a b.pcap, packets 12-31: 10.0.0.1:51234 to 10.0.0.2:443: the client named no server
 warning  captures without gaps, of both directions (folder/tlscope.toml:11)
          found:  no handshake in scope

@@ -100,6 +100,9 @@ pub(crate) struct HandshakeLine<'a> {
     notes: Each<'a, CertificateNote, NoteLine<'a>>,
     /// How well the capture saw this handshake.
     capture: CaptureLine,
+    /// The capture file that the packets of this handshake were saved to; absent if they were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved_to: Option<&'a str>,
 }
 
 impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
@@ -137,6 +140,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             validation: Each::of(&event.validation),
             notes: Each::of(&event.notes),
             capture: CaptureLine::from(&event.capture),
+            saved_to: event.saved_to.as_deref(),
         }
     }
 }

@@ -95,6 +95,7 @@ impl Facts {
         if let Some(closed_by) = event.closed_by {
             self.add("tlscope.closed_by", closed_by.as_str());
         }
+        self.text("file.path", event.saved_to.as_deref()); // the packets behind it
     }
 
     fn peers(&mut self, event: &Handshake) {

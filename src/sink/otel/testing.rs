@@ -59,6 +59,8 @@ pub(super) fn handshake() -> Handshake {
             truncated: false,
             directions: Directions::Both,
         },
+        packets: None,
+        saved_to: None,
     }
 }
 

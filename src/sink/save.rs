@@ -1,0 +1,322 @@
+//! The packets of failed handshakes, each in a small capture of its own: the evidence behind an alert.
+//!
+//! Files are pcapng, so that packets of several interfaces fit in one, to the
+//! nanosecond, with what is known of the failure as a comment. They are named
+//! for the time, the error and the connection, so that names sort by time:
+//! `20260301T120000.123456789Z-unknown_ca-6f1c0a9d3b2e4f58.pcapng`.
+
+use std::collections::VecDeque;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::event::{Handshake, KeptPackets, Outcome};
+
+/// Writes captures of failed handshakes into a directory, of which it keeps the newest.
+#[derive(Debug)]
+pub struct FailureFiles {
+    directory: PathBuf,
+    keep: usize,
+    /// Names of the files there, oldest first.
+    names: VecDeque<String>,
+    lost: u64,
+}
+
+impl FailureFiles {
+    /// Files in `directory`, which is made if it is not there; beyond `keep`, the oldest are removed.
+    ///
+    /// Files of earlier runs count; files with other names are left alone.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be made or listed; the error says which.
+    pub fn open(directory: PathBuf, keep: usize) -> io::Result<Self> {
+        let said = |error: io::Error| {
+            let name = directory.display();
+            io::Error::new(
+                error.kind(),
+                format!("cannot save failures in `{name}`: {error}"),
+            )
+        };
+        fs::create_dir_all(&directory).map_err(said)?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(said)? {
+            let name = entry.map_err(said)?.file_name();
+            names.extend(name.into_string().ok().filter(|name| is_ours(name)));
+        }
+        names.sort();
+        Ok(Self {
+            directory,
+            keep,
+            names: names.into(),
+            lost: 0,
+        })
+    }
+
+    /// Saves the packets of a failed handshake: the file's path, or `None` where there is nothing to save.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written. The run can go on: see [`FailureFiles::lost`].
+    pub fn save(&mut self, event: &Handshake) -> io::Result<Option<Arc<str>>> {
+        let Some(packets) = event.packets.as_ref().filter(|_| is_failure(event)) else {
+            return Ok(None);
+        };
+        let saved = self.write(event, packets);
+        self.lost += u64::from(saved.is_err());
+        saved.map(Some)
+    }
+
+    /// Failures whose packets could not be written.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    fn write(&mut self, event: &Handshake, packets: &KeptPackets) -> io::Result<Arc<str>> {
+        while self.names.len() >= self.keep.max(1) {
+            self.remove_oldest()?;
+        }
+        let stem = stem(event);
+        let mut attempts = (0..MAX_SAME_NAME).map(|number| match number {
+            0 => format!("{stem}.pcapng"),
+            _ => format!("{stem}.{number}.pcapng"),
+        });
+        let (name, mut file) = loop {
+            let name = attempts.next().ok_or(ErrorKind::AlreadyExists)?;
+            let path = self.directory.join(&name);
+            match OpenOptions::new().write(true).create_new(true).open(path) {
+                Ok(file) => break (name, file),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let path = self.directory.join(&name);
+        self.names.push_back(name);
+        file.write_all(&pcapng(packets, &comment(event)))?;
+        Ok(path.to_string_lossy().into())
+    }
+
+    fn remove_oldest(&mut self) -> io::Result<()> {
+        let Some(oldest) = self.names.pop_front() else {
+            return Ok(());
+        };
+        match fs::remove_file(Path::new(&self.directory).join(oldest)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Handshakes of one connection at one time: a run over the same capture again, mostly.
+const MAX_SAME_NAME: u32 = 100;
+
+fn is_failure(event: &Handshake) -> bool {
+    event.outcome == Outcome::Failure
+}
+
+/// Whether a file's name is one that [`stem`] makes.
+fn is_ours(name: &str) -> bool {
+    let Some(stem) = name.strip_suffix(".pcapng") else {
+        return false;
+    };
+    let mut parts = stem.splitn(3, '-');
+    let time = parts.next().unwrap_or_default();
+    let is_time = time.len() == 26 && time.ends_with('Z') && time.as_bytes().get(8) == Some(&b'T');
+    is_time && parts.count() == 2
+}
+
+fn stem(event: &Handshake) -> String {
+    let time = event.time.to_string().replace(['-', ':'], "");
+    let error = event
+        .error
+        .as_ref()
+        .map_or("unknown", |error| error.error_type.as_str());
+    format!("{time}-{error}-{:016x}", event.flow_id)
+}
+
+fn comment(event: &Handshake) -> String {
+    let server = &event.server;
+    let name = event.tls.server_name.as_deref().unwrap_or("-");
+    let message = event
+        .error
+        .as_ref()
+        .map_or("", |error| error.message.as_str());
+    format!("{} to {server} ({name}): {message}", event.client)
+}
+
+// Block and option types: draft-ietf-opsawg-pcapng, sections 4.1 to 4.3 and 3.5.
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const ENHANCED_PACKET: u32 = 6;
+const OPT_COMMENT: u16 = 1;
+const SHB_USERAPPL: u16 = 4;
+const IF_NAME: u16 = 2;
+const IF_TSRESOL: u16 = 9;
+/// Longest option written: they hold names and messages, whose lengths the traffic chooses.
+const MAX_OPTION: usize = 1024;
+
+/// The packets as a capture file.
+fn pcapng(packets: &KeptPackets, comment: &str) -> Vec<u8> {
+    let mut file = Vec::with_capacity(packets.data.len() + 64 * packets.packets.len() + 512);
+    let mut header = Vec::new();
+    header.extend(0x1a2b_3c4d_u32.to_le_bytes());
+    header.extend([1, 0, 0, 0]); // version 1.0
+    header.extend(u64::MAX.to_le_bytes()); // length of the section: not told
+    option(&mut header, OPT_COMMENT, comment.as_bytes());
+    let program = concat!("tlscope ", env!("CARGO_PKG_VERSION"));
+    option(&mut header, SHB_USERAPPL, program.as_bytes());
+    block(&mut file, SECTION_HEADER, &header);
+    for (link_type, name) in &packets.interfaces {
+        let mut interface = Vec::new();
+        interface.extend((link_type.0 as u16).to_le_bytes());
+        interface.extend([0, 0, 0, 0, 0, 0]); // reserved; no snap length
+        option(&mut interface, IF_NAME, name.as_bytes());
+        option(&mut interface, IF_TSRESOL, &[9]); // nanoseconds
+        block(&mut file, INTERFACE_DESCRIPTION, &interface);
+    }
+    for (packet, bytes) in packets.iter() {
+        let time = packet.timestamp.as_nanoseconds() as u64;
+        let mut body = Vec::with_capacity(bytes.len() + 24);
+        for field in [
+            packet.interface,
+            (time >> 32) as u32,
+            time as u32,
+            bytes.len() as u32,
+            packet.wire_length,
+        ] {
+            body.extend(field.to_le_bytes());
+        }
+        body.extend(bytes);
+        block(&mut file, ENHANCED_PACKET, &body);
+    }
+    file
+}
+
+fn block(file: &mut Vec<u8>, block_type: u32, body: &[u8]) {
+    let padded = body.len().next_multiple_of(4);
+    let length = (12 + padded) as u32;
+    file.extend(block_type.to_le_bytes());
+    file.extend(length.to_le_bytes());
+    file.extend(body);
+    file.resize(file.len() + padded - body.len(), 0);
+    file.extend(length.to_le_bytes());
+}
+
+fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
+    let value = value.get(..MAX_OPTION).unwrap_or(value);
+    body.extend(code.to_le_bytes());
+    body.extend((value.len() as u16).to_le_bytes());
+    body.extend(value);
+    body.resize(body.len().next_multiple_of(4), 0);
+}
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use super::*;
+    use crate::capture::LinkType;
+    use crate::event::{ErrorType, HandshakeError, KeptPacket, Side};
+    use crate::sink::test_events;
+    use crate::time::Timestamp;
+
+    fn failure(second: i64) -> Handshake {
+        let mut event = test_events::all().remove(0);
+        event.time = Timestamp::from_seconds(second);
+        event.flow_id = 0x6f1c;
+        event.outcome = Outcome::Failure;
+        event.error = Some(HandshakeError {
+            error_type: ErrorType::UnknownCa,
+            side: Some(Side::Client),
+            message: "refused".to_owned(),
+        });
+        event.packets = Some(Box::new(KeptPackets {
+            interfaces: vec![(LinkType(1), "eth0".into())],
+            packets: vec![KeptPacket {
+                timestamp: event.time,
+                interface: 0,
+                length: 3,
+                wire_length: 60,
+            }],
+            data: vec![1, 2, 3],
+            is_cut: false,
+        }));
+        event
+    }
+
+    /// A directory of this test's own, which vanishes with the value.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let name = format!("tlscope-{}-{name}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<_> = names.collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_saved_under_its_time_error_and_connection() {
+        let directory = Directory::new("named");
+        let mut files = FailureFiles::open(directory.0.clone(), 10).unwrap();
+        let path = files.save(&failure(1_772_366_400)).unwrap().unwrap();
+        let name = "20260301T120000.000000000Z-unknown_ca-0000000000006f1c.pcapng";
+        assert!(path.ends_with(name), "{path}");
+        assert!(is_ours(name));
+        assert_eq!(directory.names(), [name]);
+        files.save(&failure(1_772_366_400)).unwrap().unwrap();
+        assert_eq!(directory.names().len(), 2, "nothing is overwritten");
+    }
+
+    #[test]
+    fn the_oldest_make_room_those_of_earlier_runs_too_and_strangers_stay() {
+        let directory = Directory::new("kept");
+        let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
+        fs::write(directory.0.join("notes-of-mine.pcapng"), "").unwrap();
+        for second in 1..=3 {
+            files.save(&failure(second)).unwrap().unwrap();
+        }
+        let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
+        files.save(&failure(4)).unwrap().unwrap();
+        let names = directory.names();
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(names[0].starts_with("19700101T000003"), "{names:?}");
+        assert!(names[1].starts_with("19700101T000004"), "{names:?}");
+        assert_eq!(names[2], "notes-of-mine.pcapng");
+    }
+
+    #[test]
+    fn success_and_failure_without_packets_are_not_saved() {
+        let directory = Directory::new("none");
+        let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
+        let mut success = failure(1);
+        success.outcome = Outcome::Success;
+        assert_eq!(files.save(&success).unwrap(), None);
+        let mut bare = failure(1);
+        bare.packets = None;
+        assert_eq!(files.save(&bare).unwrap(), None);
+        assert!(directory.names().is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_vanishes_is_an_error_and_counted() {
+        let directory = Directory::new("gone");
+        let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
+        fs::remove_dir_all(&directory.0).unwrap();
+        assert!(files.save(&failure(1)).is_err());
+        assert_eq!(files.lost(), 1);
+    }
+}

@@ -1,0 +1,101 @@
+//! Packets kept for failures: what comes with them, and that nothing stays behind.
+
+use tlscope::event::Outcome;
+use tlscope::observer::Config;
+
+use super::{CLIENT, SERVER, complete, connect};
+use crate::support::peers::{Peers, Scene};
+use crate::support::tls;
+
+fn keeping() -> Scene {
+    Scene::with(Config {
+        keeps_packets: true,
+        ..Config::default()
+    })
+}
+
+#[test]
+fn a_failure_comes_with_its_packets_from_the_syn_on() {
+    let mut scene = keeping();
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(CLIENT, &tls::client_hello()),
+        peers.acknowledges(SERVER),
+        peers.says(SERVER, &tls::alert(2, 40)),
+        peers.closes(SERVER),
+        peers.closes(CLIENT),
+    ]);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Failure);
+    let packets = event.packets.unwrap();
+    assert_eq!(packets.packets.len(), 8);
+    assert!(!packets.is_cut);
+    let bytes: usize = packets.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!(bytes, packets.data.len());
+    assert!(
+        packets
+            .iter()
+            .all(|(packet, bytes)| packet.length as usize == bytes.len())
+    );
+}
+
+#[test]
+fn a_success_comes_without_and_leaves_nothing_behind() {
+    let mut scene = keeping();
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(CLIENT, &tls::client_hello()),
+        peers.says(SERVER, &tls::server_flight_12()),
+    ]);
+    assert!(scene.bytes_held() > 0);
+    complete(&mut scene, &mut peers);
+    assert_eq!(scene.bytes_held(), 0);
+    assert_eq!(scene.end_with_one().packets, None);
+}
+
+#[test]
+fn what_turns_out_to_be_no_tls_is_let_go() {
+    let mut scene = keeping();
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(CLIENT, b"GET / HTTP/1.1\r\n\r\n"),
+        peers.says(SERVER, b"HTTP/1.1 200 OK\r\n\r\n"),
+        peers.acknowledges(CLIENT),
+    ]);
+    assert_eq!(scene.bytes_held(), 0);
+}
+
+#[test]
+fn of_a_long_connection_the_first_packets_are_kept() {
+    let mut scene = keeping();
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([peers.says(CLIENT, &tls::client_hello())]);
+    for _ in 0..1_000 {
+        scene.play([peers.acknowledges(SERVER)]);
+    }
+    scene.play([peers.resets(SERVER)]);
+    let packets = scene.end_with_one().packets.unwrap();
+    assert_eq!(packets.packets.len(), 256);
+    assert!(packets.is_cut);
+}
+
+#[test]
+fn handshakes_that_never_end_stay_within_the_bound() {
+    let mut scene = keeping();
+    // The beginning of a ClientHello that is never finished.
+    let beginning = [&[22, 3, 1, 0x20, 0, 1, 0, 0x1f, 0xfc], &[0; 1_400][..]].concat();
+    for port in 1_000..5_000 {
+        let mut peers = Peers::new(port);
+        scene.deliver(&peers.syn());
+        let packet = peers.says(CLIENT, &beginning);
+        for _ in 0..16 {
+            scene.deliver(&packet); // sent again and again
+        }
+    }
+    // Beside packets, the beginning of each message is held.
+    assert!(scene.bytes_held() < 80 << 20, "{}", scene.bytes_held());
+    assert!(scene.stats().packets_not_kept > 0);
+    scene.wait(100_000);
+    scene.tick();
+    assert_eq!(scene.bytes_held(), 0);
+}
