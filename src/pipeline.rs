@@ -206,7 +206,7 @@ fn run_shared(
         }
         let keys = config.keys.view();
         let reader = scope.spawn(move || read(source, &keys, &jobs, &spares));
-        let mut judge = Judge::new(config.trust.clone());
+        let mut judge = Judge::new(&config.trust);
         collect(&answers, &spare_sender, &mut ticker, &mut judge, sink)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader

@@ -406,3 +406,30 @@ fn the_number_of_threads_changes_no_byte() {
     let four = output(&["--format", "json", "--threads", "4", &day]);
     assert_eq!(stdout(&alone), stdout(&four));
 }
+
+#[test]
+fn chains_are_held_against_the_roots_given() {
+    let policy = file(
+        "trusted.toml",
+        "[[rule]]\nforbidden-findings = ['untrusted_ca', 'incomplete_chain']\n",
+    );
+    let with = |flags: &[&str]| {
+        let capture = capture("mtls-day");
+        let arguments = [&["--policy", &policy][..], flags, &[&capture]].concat();
+        output(&arguments)
+    };
+    let broken = with(&["--no-verify=false", "--ca-file", "fixtures/mtls-day/ca.pem"]);
+    assert_eq!(broken.status.code(), Some(BROKEN), "{broken:?}");
+    let said = stdout(&broken);
+    assert!(said.contains("files.example.org"), "{said}");
+    assert!(
+        said.contains("untrusted_ca, server's `CN=files.example.org"),
+        "{said}"
+    );
+    assert!(!said.contains("shop.example.org"), "{said}");
+    let not_judged = with(&[]);
+    assert!(
+        stdout(&not_judged).contains("chains are not validated"),
+        "{not_judged:?}"
+    );
+}

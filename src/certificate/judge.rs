@@ -9,7 +9,7 @@ use super::cache::{Generations, size};
 use super::explain::Explanation;
 use super::issuers::Issuers;
 use super::path::{self, Verdict, Walk, WalkEnd};
-use super::trust::{TrustOrigin, TrustStore};
+use super::trust::{Trust, TrustOrigin, TrustStore};
 use super::{Certificate, flaws};
 use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, Side};
 use crate::stats::Stats;
@@ -21,7 +21,10 @@ use crate::time::Timestamp;
 /// so what it says depends on the order in which chains come, and on nothing else.
 #[derive(Debug)]
 pub struct ChainJudge {
+    source: Trust,
+    /// What `source` held when it was last looked at.
     trust: Option<Arc<TrustStore>>,
+    generation: u64,
     hasher: RandomState,
     known: Generations<Arc<Judgement>>,
     issuers: Issuers,
@@ -79,11 +82,13 @@ impl Judgement {
 }
 
 impl ChainJudge {
-    /// A judge that trusts the roots of `trust`; with `None`, one that leaves trust out.
+    /// A judge that trusts the roots in `trust`, whichever they are at the time.
     #[must_use]
-    pub fn new(trust: Option<Arc<TrustStore>>) -> Self {
+    pub fn new(trust: &Trust) -> Self {
         Self {
-            trust,
+            generation: trust.generation(),
+            trust: trust.store(),
+            source: trust.clone(),
             hasher: RandomState::default(),
             known: Generations::default(),
             issuers: Issuers::default(),
@@ -108,6 +113,7 @@ impl ChainJudge {
     /// - [`ErrorType::UnsupportedCertificate`]: it cannot be judged.
     /// - [`ErrorType::CertExpired`]: of the trusted root; other dates are for [`super::findings`].
     pub fn judge(&mut self, chain: &CertificateChain, side: Side, at: Timestamp) -> Arc<Judgement> {
+        self.follow_exchange();
         let at = at.as_nanoseconds().div_euclid(1_000_000_000);
         let hash = self.hash(chain, side);
         let issuers = &self.issuers;
@@ -127,6 +133,16 @@ impl ChainJudge {
         let bytes = chain.iter().map(|certificate| size(certificate)).sum();
         self.known.insert(hash, Arc::clone(&judgement), bytes);
         judgement
+    }
+
+    /// Looks whether other roots are in force: then all is judged anew.
+    fn follow_exchange(&mut self) {
+        let generation = self.source.generation();
+        if self.generation != generation {
+            self.generation = generation;
+            self.trust = self.source.store();
+            self.known = Generations::default();
+        }
     }
 
     /// Remembers the issuers in a chain, to complete others.

@@ -44,7 +44,7 @@ pub use judge::{ChainJudge, Judgement};
 pub use name::distinguished_name;
 pub use ocsp::{OcspStaple, OcspStatus};
 pub use parse::MAX_NAMES;
-pub use trust::{TrustOrigin, TrustStore};
+pub use trust::{Trust, TrustOrigin, TrustStore};
 
 use crate::time::Timestamp;
 

@@ -210,18 +210,17 @@ pub(super) fn shown_issuer(
     used: &[usize],
     of: &CertificateFacts,
 ) -> Option<usize> {
+    let is_named = |certificate: &Certificate| {
+        let facts = certificate.facts.as_ref();
+        facts.is_ok_and(|facts| facts.subject == of.issuer)
+    };
+    // One that the chain repeats is where it was first.
+    let is_used = |certificate: &Certificate| {
+        let mut used = used.iter().filter_map(|index| chain.get(*index));
+        used.any(|used| used.sha256 == certificate.sha256)
+    };
     let is_issuer = |(index, certificate): &(usize, &Arc<Certificate>)| {
-        let is_named = certificate
-            .facts
-            .as_ref()
-            .is_ok_and(|facts| facts.subject == of.issuer);
-        // One that the chain repeats is where it was first.
-        let is_used = used.iter().any(|used| {
-            chain
-                .get(*used)
-                .is_some_and(|used| used.sha256 == certificate.sha256)
-        });
-        *index > 0 && is_named && !is_used
+        *index > 0 && is_named(certificate) && !is_used(certificate)
     };
     let (index, _) = chain.iter().enumerate().find(is_issuer)?;
     Some(index)

@@ -1,6 +1,8 @@
 //! The roots that chains are held against.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use sha2::{Digest, Sha256};
@@ -33,6 +35,57 @@ pub struct TrustStore {
     roots: Vec<Root>,
     /// Positions in `roots`, by subject.
     by_subject: HashMap<String, Vec<usize>>,
+}
+
+/// The roots in force: shared by whoever judges, and exchanged in a run when they have changed.
+///
+/// Clones share the roots. Without any, trust is left out.
+#[derive(Clone, Debug, Default)]
+pub struct Trust(Arc<Current>);
+
+#[derive(Debug, Default)]
+struct Current {
+    /// Grows with each exchange.
+    generation: AtomicU64,
+    store: Mutex<Option<Arc<TrustStore>>>,
+}
+
+impl Trust {
+    /// These roots.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tlscope::certificate::{Trust, TrustOrigin, TrustStore};
+    ///
+    /// let trust = Trust::new(TrustStore::new(TrustOrigin::Given));
+    /// assert!(trust.store().unwrap().is_empty());
+    /// assert!(Trust::default().store().is_none()); // left out
+    /// ```
+    #[must_use]
+    pub fn new(store: TrustStore) -> Self {
+        let this = Self::default();
+        this.exchange(store);
+        this
+    }
+
+    /// Puts other roots in force, from the next handshake on.
+    pub fn exchange(&self, store: TrustStore) {
+        *self.0.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(store));
+        self.0.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The roots in force; `None` if trust is left out.
+    #[must_use]
+    pub fn store(&self) -> Option<Arc<TrustStore>> {
+        let store = self.0.store.lock();
+        store.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another number after each exchange: whether to look again, without a lock.
+    pub(super) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
 }
 
 /// A root as people know it.

@@ -33,7 +33,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     let outputs = outputs(&args.format)?;
     let analysis = analysis(&mut args)?;
     let context = Context {
-        chains_are_validated: analysis.roots.store.is_some(),
+        chains_are_validated: analysis.roots.trust().store().is_some(),
     };
     let mut judge = Judge::open(&args, context)?;
     let filter = args.input.filter.as_deref();

@@ -30,7 +30,7 @@ use super::keylog;
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::keylog::KeyLogs;
 use super::rotate::Rotation;
-use super::trust::{self, Roots};
+use super::trust::Roots;
 
 /// What `tlscope read` does.
 #[derive(Debug)]
@@ -127,10 +127,7 @@ impl ReadConfig {
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
-            output: OutputConfig {
-                extract_certs: args.extract_certs,
-                ..OutputConfig::resolve(args.common, args.metrics)
-            },
+            output: OutputConfig::resolve(args.common, args.metrics),
         })
     }
 }
@@ -172,6 +169,9 @@ impl LiveConfig {
         for path in &args.common.input.keylog {
             sandbox.read(path);
         }
+        for path in analysis.roots.paths() {
+            sandbox.read(path);
+        }
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
         output.file = args.output.map(|path| Rotation {
@@ -189,6 +189,9 @@ impl LiveConfig {
             sandbox.write(&file.path);
         }
         if let Some((directory, _)) = &output.save_failures {
+            sandbox.write(directory);
+        }
+        if let Some(directory) = &output.extract_certs {
             sandbox.write(directory);
         }
         Ok(Self {
@@ -218,7 +221,7 @@ impl Analysis {
                 within: days(judgement.near_expiry),
                 percent: judgement.near_expiry_share,
             },
-            roots: trust::read(judgement)?,
+            roots: Roots::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
         })
@@ -232,7 +235,7 @@ impl Analysis {
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
-        config.trust = self.roots.store.clone();
+        config.trust = self.roots.trust();
         config.keeps_packets = self.keeps_packets;
         config
     }
@@ -248,7 +251,7 @@ impl OutputConfig {
             save_failures: common
                 .save_failures
                 .map(|directory| (directory, common.save_failures_keep.get())),
-            extract_certs: None,
+            extract_certs: common.extract_certs,
             screen: false,
             metrics: metrics.into(),
             look: look(),

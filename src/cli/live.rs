@@ -19,6 +19,7 @@ use super::host::{self, Account, Service, Signals};
 use super::keylog::{self, KeyLogs};
 use super::output::{Output, closed_pipe_is_success};
 use super::screen;
+use super::trust::Roots;
 use super::{tell, tell_problem};
 
 /// Watches the interfaces, and writes what was asked for.
@@ -39,6 +40,7 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     output.show(signals.stop())?;
     let mut watch = Watch {
         output,
+        roots: config.analysis.roots.clone(),
         signals,
         service: Service::ready(&interfaces),
         health: Health::default(),
@@ -58,6 +60,7 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
         Ok(stats) => {
             keylog::warn_of_use(&config.analysis.keys, &stats);
             watch.output.warn_of_lost_metrics();
+            watch.roots.warn_if_missed(watch.output.has_seen_chains());
             tell_summary(&watch.health, started);
         }
         Err(error) => closed_pipe_is_success(error)?,
@@ -113,6 +116,7 @@ impl PacketSource for Input {
 /// Output, with an eye on the run itself.
 struct Watch<'a> {
     output: Output<'a>,
+    roots: Roots,
     signals: Signals,
     service: Service,
     /// As the last tick told.
@@ -133,6 +137,7 @@ impl Sink for Watch<'_> {
         self.service.is_well();
         if self.signals.take_reload() {
             self.output.reload();
+            self.roots.reload();
         }
         self.output.tick(now, health)
     }

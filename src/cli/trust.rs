@@ -2,27 +2,75 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustls_native_certs::load_native_certs;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tlscope::certificate::{TrustOrigin, TrustStore};
+use tlscope::certificate::{Trust, TrustOrigin, TrustStore};
 
 use super::args::JudgementArgs;
 use super::failure::Failure;
 use super::tell_warning;
 
-/// What chains are held against.
+/// What chains are held against, and where it was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Roots {
-    /// `None` if none are wanted, or there are none.
-    pub(super) store: Option<Arc<TrustStore>>,
+    trust: Trust,
+    files: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+    system: bool,
     /// Why there are none, where they are wanted.
     missing: Option<String>,
 }
 
 impl Roots {
+    /// The roots that the arguments name, or those of the system.
+    pub(super) fn read(args: &JudgementArgs) -> Result<Self, Failure> {
+        if args.no_verify {
+            return Ok(Self::default());
+        }
+        let is_given = !args.ca_file.is_empty() || !args.ca_dir.is_empty();
+        let mut roots = Self {
+            files: args.ca_file.clone(),
+            directories: args.ca_dir.clone(),
+            system: args.system_roots || !is_given,
+            ..Self::default()
+        };
+        let (store, missing) = roots.load()?;
+        match missing {
+            None => roots.trust = Trust::new(store),
+            missing => roots.missing = missing,
+        }
+        Ok(roots)
+    }
+
+    /// For the observer.
+    pub(super) fn trust(&self) -> Trust {
+        self.trust.clone()
+    }
+
+    /// Files and directories that [`Self::reload`] reads.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter().chain(&self.directories);
+        files.map(PathBuf::as_path)
+    }
+
+    /// Reads the roots again; those in force stay so if that fails.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn reload(&self) {
+        if self.trust.store().is_none() {
+            return;
+        }
+        match self.load() {
+            Ok((store, None)) => self.trust.exchange(store),
+            Ok((_, Some(missing))) => {
+                tell_warning(format_args!("roots stay as they were: {missing}"))
+            }
+            Err(failure) => tell_warning(format_args!("roots stay as they were: {failure}")),
+        }
+    }
+
     /// Says that chains were not held against any root, where chains were `seen`; all else could be judged.
     pub(super) fn warn_if_missed(&self, seen: bool) {
         if let (Some(missing), true) = (&self.missing, seen) {
@@ -32,35 +80,30 @@ impl Roots {
             ));
         }
     }
-}
 
-/// The roots that the arguments name, or those of the system.
-pub(super) fn read(args: &JudgementArgs) -> Result<Roots, Failure> {
-    if args.no_verify {
-        return Ok(Roots::default());
-    }
-    let is_given = !args.ca_file.is_empty() || !args.ca_dir.is_empty();
-    let origin = if is_given && !args.system_roots {
-        TrustOrigin::Given
-    } else {
-        TrustOrigin::System
-    };
-    let mut store = TrustStore::new(origin);
-    for path in &args.ca_file {
-        add_file(&mut store, path)?;
-    }
-    for directory in &args.ca_dir {
-        for path in files(directory)? {
-            add_file(&mut store, &path)?;
+    /// All roots, and why there are none if there are none.
+    fn load(&self) -> Result<(TrustStore, Option<String>), Failure> {
+        let mut store = TrustStore::new(if self.system {
+            TrustOrigin::System
+        } else {
+            TrustOrigin::Given
+        });
+        for path in &self.files {
+            add_file(&mut store, path)?;
         }
+        for directory in &self.directories {
+            for path in files(directory)? {
+                add_file(&mut store, &path)?;
+            }
+        }
+        let reason = if self.system {
+            add_system_roots(&mut store)
+        } else {
+            None
+        };
+        let missing = reason.filter(|_| store.is_empty());
+        Ok((store, missing))
     }
-    let reason = match origin {
-        TrustOrigin::System => add_system_roots(&mut store),
-        TrustOrigin::Given => None,
-    };
-    let missing = store.is_empty().then_some(reason).flatten();
-    let store = (!store.is_empty()).then(|| Arc::new(store));
-    Ok(Roots { store, missing })
 }
 
 /// Adds what the system has; says why if that is nothing.
@@ -139,7 +182,56 @@ fn is_certificate(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
+    use super::super::args::{Args, Command};
     use super::*;
+
+    fn roots(flags: &[&str]) -> Result<Roots, Failure> {
+        let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
+        match Args::parse_from(arguments).command {
+            Command::Read(read) => Roots::read(&read.judgement),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mtls-day/ca.pem");
+
+    #[test]
+    fn what_is_named_takes_the_place_of_the_systems_roots() {
+        let named = roots(&["--ca-file", CA, "--ca-file", CA]).unwrap();
+        let store = named.trust().store().unwrap();
+        assert_eq!((store.origin(), store.len()), (TrustOrigin::Given, 1));
+        let both = roots(&["--ca-file", CA, "--system-roots"]).unwrap();
+        let store = both.trust().store().unwrap();
+        assert_eq!(store.origin(), TrustOrigin::System);
+        assert!(roots(&["--no-verify"]).unwrap().trust().store().is_none());
+    }
+
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[test]
+    fn roots_that_changed_come_in_force_and_those_that_broke_do_not() {
+        let folder = std::env::temp_dir().join(format!("tlscope-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("ca.pem");
+        fs::copy(CA, &file).unwrap();
+        let roots = roots(&["--ca-file", file.to_str().unwrap()]).unwrap();
+        let trust = roots.trust();
+        let len = || trust.store().unwrap().len();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let other = rcgen::CertificateParams::default()
+            .self_signed(&key)
+            .unwrap();
+        let two = fs::read_to_string(CA).unwrap() + &other.pem();
+        fs::write(&file, two).unwrap();
+        assert_eq!(len(), 1);
+        roots.reload();
+        assert_eq!(len(), 2);
+        fs::write(&file, "").unwrap();
+        roots.reload();
+        assert_eq!(len(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn certificates_are_known_by_their_names() {

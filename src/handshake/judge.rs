@@ -1,8 +1,6 @@
 //! Certificates held against the roots, event by event in the order in which they are told.
 
-use std::sync::Arc;
-
-use crate::certificate::{ChainJudge, TrustStore};
+use crate::certificate::{ChainJudge, Trust};
 use crate::event::{Handshake, Side};
 use crate::stats::Stats;
 
@@ -18,7 +16,7 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    pub(crate) fn new(trust: Option<Arc<TrustStore>>) -> Self {
+    pub(crate) fn new(trust: &Trust) -> Self {
         Self {
             chains: ChainJudge::new(trust),
         }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketBatch, PacketRecord};
-use crate::certificate::{ChainCache, NearExpiry, TrustStore};
+use crate::certificate::{ChainCache, NearExpiry, Trust};
 use crate::decrypt::Keys;
 use crate::event::Handshake;
 use crate::handshake::{Judge, ReportConfig};
@@ -42,8 +42,8 @@ pub struct Config {
     pub keys: Keys,
     /// Whether failed handshakes come with their packets.
     pub keeps_packets: bool,
-    /// The roots that chains are held against; `None` to leave trust out.
-    pub trust: Option<Arc<TrustStore>>,
+    /// The roots that chains are held against.
+    pub trust: Trust,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -77,7 +77,7 @@ impl Default for Config {
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
             keeps_packets: false,
-            trust: None,
+            trust: Trust::default(),
         }
     }
 }
@@ -111,7 +111,7 @@ impl Observer {
             keys: config.keys.view(),
             chains: ChainCache::new(),
             events: VecDeque::new(),
-            judge: Judge::new(config.trust),
+            judge: Judge::new(&config.trust),
         }
     }
 

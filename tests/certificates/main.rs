@@ -22,7 +22,9 @@ use rcgen::{
     BasicConstraints, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
-use tlscope::certificate::{ChainCache, ChainJudge, NearExpiry, TrustOrigin, TrustStore, findings};
+use tlscope::certificate::{
+    ChainCache, ChainJudge, NearExpiry, Trust, TrustOrigin, TrustStore, findings,
+};
 use tlscope::event::Side;
 use tlscope::time::Timestamp;
 
@@ -86,7 +88,7 @@ fn judged(case: &Case) -> (Vec<String>, Vec<String>) {
     for root in &case.roots {
         store.add(root).unwrap();
     }
-    let mut judge = ChainJudge::new(Some(Arc::new(store)));
+    let mut judge = ChainJudge::new(&Trust::new(store));
     let mut cache = ChainCache::new();
     let mut read = |chain: &[Der]| cache.chain(chain.iter().map(Vec::as_slice));
     for chain in &case.before {
@@ -575,13 +577,55 @@ fn weak_and_unknown_algorithms() {
 }
 
 #[test]
+fn other_roots_in_force_give_other_verdicts() {
+    let (first, second) = (root("First"), root("Second"));
+    let store = |root: &Ca| {
+        let mut store = TrustStore::new(TrustOrigin::Given);
+        store.add(&root.der).unwrap();
+        store
+    };
+    let trust = Trust::new(store(&first));
+    let mut judge = ChainJudge::new(&trust);
+    let chain = ChainCache::new().chain([second.leaf().as_slice()].into_iter());
+    let at = Timestamp::from_seconds(NOON);
+    assert!(!judge.judge(&chain, Side::Server, at).is_trusted());
+    trust.exchange(store(&second));
+    assert!(judge.judge(&chain, Side::Server, at).is_trusted());
+    assert_eq!(judge.stats().chains_judged, 2);
+}
+
+#[test]
+fn a_chain_is_judged_once_until_a_date_is_passed() {
+    let root = root("Root");
+    let mut store = TrustStore::new(TrustOrigin::Given);
+    store.add(&root.der).unwrap();
+    let mut judge = ChainJudge::new(&Trust::new(store));
+    let chain = ChainCache::new().chain([root.leaf().as_slice()].into_iter());
+    let end = 1_798_761_600; // 2027-01-01, when the leaf ends
+    for second in [
+        NOON,
+        NOON + 1,
+        end - 1,
+        end,
+        end,
+        NOON,
+        end + 1,
+        end + 99,
+        end,
+    ] {
+        judge.judge(&chain, Side::Server, Timestamp::from_seconds(second));
+    }
+    assert_eq!(judge.stats().chains_judged, 2); // before and after
+}
+
+#[test]
 fn no_mutation_of_a_chain_panics() {
     let root = root("Root");
     let issuing = root.ca("Issuing");
     let chain = [issuing.leaf(), issuing.der(), root.der()];
     let mut store = TrustStore::new(TrustOrigin::Given);
     store.add(&root.der).unwrap();
-    let mut judge = ChainJudge::new(Some(Arc::new(store)));
+    let mut judge = ChainJudge::new(&Trust::new(store));
     let mut random = Random::new(5);
     for _ in 0..2_000 {
         let mut mutated = chain.clone();

@@ -1,12 +1,10 @@
 //! Chains held against roots, and staples, as they come through a connection.
 
-use std::sync::Arc;
-
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
-use tlscope::certificate::{OcspStatus, TrustOrigin, TrustStore};
+use tlscope::certificate::{OcspStatus, Trust, TrustOrigin, TrustStore};
 use tlscope::event::{ErrorType, Handshake};
 use tlscope::observer::Config;
 
@@ -46,7 +44,7 @@ fn trusting(root: &[u8]) -> Config {
     let mut store = TrustStore::new(TrustOrigin::System);
     store.add(root).unwrap();
     Config {
-        trust: Some(Arc::new(store)),
+        trust: Trust::new(store),
         ..Config::default()
     }
 }

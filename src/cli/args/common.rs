@@ -53,6 +53,18 @@ pub(in crate::cli) struct CommonArgs {
         help_heading = "Output", env = "TLSCOPE_FORMAT"
     )]
     pub(in crate::cli) format: Format,
+
+    /// Write each certificate shown into a directory
+    ///
+    /// As a file of PEM named by its SHA-256, once, and in the end an index of where
+    /// each was shown, `index.json`. The directory is made if it is not there.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Output",
+        env = "TLSCOPE_EXTRACT_CERTS"
+    )]
+    pub(in crate::cli) extract_certs: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

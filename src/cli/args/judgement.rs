@@ -33,7 +33,8 @@ pub(in crate::cli) struct JudgementArgs {
     ///
     /// Can be given more than once, and with --ca-dir: all count. Chains are held
     /// against these roots alone, unless --system-roots is given as well. Any
-    /// certificate in it is a root, whether or not it is signed by its own key.
+    /// certificate in it is a root, whether or not it is signed by its own key. A
+    /// live run reads the roots again when it is told to reload (SIGHUP).
     #[arg(
         long,
         value_name = "FILE",

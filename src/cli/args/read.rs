@@ -29,18 +29,6 @@ pub(in crate::cli) struct ReadArgs {
     #[command(flatten)]
     pub(in crate::cli) common: CommonArgs,
 
-    /// Write each certificate shown into a directory
-    ///
-    /// As a file of PEM named by its SHA-256, once, and an index of where each was
-    /// shown, `index.json`. The directory is made if it is not there.
-    #[arg(
-        long,
-        value_name = "DIR",
-        help_heading = "Output",
-        env = "TLSCOPE_EXTRACT_CERTS"
-    )]
-    pub(in crate::cli) extract_certs: Option<PathBuf>,
-
     #[command(flatten)]
     pub(in crate::cli) judgement: JudgementArgs,
 
