@@ -418,7 +418,7 @@ fn chains_are_held_against_the_roots_given() {
         let arguments = [&["--policy", &policy][..], flags, &[&capture]].concat();
         output(&arguments)
     };
-    let broken = with(&["--no-verify=false", "--ca-file", "fixtures/mtls-day/ca.pem"]);
+    let broken = with(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
     assert_eq!(broken.status.code(), Some(BROKEN), "{broken:?}");
     let said = stdout(&broken);
     assert!(said.contains("files.example.org"), "{said}");

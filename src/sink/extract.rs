@@ -1,7 +1,7 @@
 //! Each distinct certificate of a run as a file, and an index of where it was shown.
 //!
 //! A certificate is a file of PEM named by its SHA-256, written when it is first
-//! shown. `index.json` is written at the end, as a whole:
+//! shown. `index.json` is written at the end, and in a live run every minute that brought new ones:
 //!
 //! ```json
 //! {
@@ -39,6 +39,7 @@ use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -48,14 +49,21 @@ use super::Sink;
 use super::inventory::{Inventory, Shown, ShownBy};
 use crate::certificate::{Certificate, CertificateTime};
 use crate::event::Handshake;
-use crate::stats::Stats;
+use crate::stats::{Health, Stats};
+use crate::time::Timestamp;
 
 /// Writes certificates into a directory; the module's docs specify what is there then.
 #[derive(Debug)]
 pub struct ExtractSink {
     directory: PathBuf,
     inventory: Inventory,
+    /// Whether the index lacks a certificate.
+    is_stale: bool,
+    next_index: Timestamp,
 }
+
+/// How long a live run may have certificates that its index lacks: writing it takes a moment where there are thousands.
+const INDEX_EVERY: Duration = Duration::from_secs(60);
 
 impl ExtractSink {
     /// Writes into `directory`, which is made if it is not there; files of the same names are replaced.
@@ -68,27 +76,53 @@ impl ExtractSink {
         Ok(Self {
             directory,
             inventory: Inventory::default(),
-        })
-    }
-}
-
-impl Sink for ExtractSink {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let directory = &self.directory;
-        self.inventory.record(event, |certificate| {
-            let path = directory.join(file_name(&certificate.sha256));
-            write(&path, pem(certificate).as_bytes())
+            is_stale: true,
+            next_index: Timestamp::MIN,
         })
     }
 
-    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+    fn write_index(&mut self) -> io::Result<()> {
         let index = Index {
             certificates: self.inventory.iter().map(Entry::from).collect(),
             omitted: self.inventory.omitted,
         };
         let mut text = serde_json::to_vec_pretty(&index)?;
         text.push(b'\n');
-        write(&self.directory.join("index.json"), &text)
+        // Whoever reads it meanwhile sees the old one or the new one, whole.
+        let path = self.directory.join("index.json");
+        let new = self.directory.join("index.json.new");
+        write(&new, &text)?;
+        fs::rename(&new, &path).map_err(|error| cannot_write(&path, &error))?;
+        self.is_stale = false;
+        Ok(())
+    }
+}
+
+impl Sink for ExtractSink {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        let Self {
+            directory,
+            inventory,
+            is_stale,
+            ..
+        } = self;
+        inventory.record(event, |certificate| {
+            *is_stale = true;
+            let path = directory.join(file_name(&certificate.sha256));
+            write(&path, pem(certificate).as_bytes())
+        })
+    }
+
+    fn tick(&mut self, now: Timestamp, _: &Health) -> io::Result<()> {
+        if self.is_stale && now >= self.next_index {
+            self.next_index = now.saturating_add(INDEX_EVERY);
+            self.write_index()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+        self.write_index()
     }
 }
 
@@ -197,6 +231,32 @@ impl<'a> From<&'a ShownBy> for Peer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::test_events;
+
+    #[test]
+    fn a_live_runs_index_is_written_when_there_is_something_new_and_not_too_often() {
+        let directory = std::env::temp_dir().join(format!("tlscope-index-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        let mut sink = ExtractSink::new(directory.clone()).unwrap();
+        let mut entries_at = |event: Option<Handshake>, seconds: i64| {
+            if let Some(event) = event {
+                sink.handshake(&event).unwrap();
+            }
+            let now = Timestamp::from_seconds(1_800_000_000 + seconds);
+            sink.tick(now, &Health::default()).unwrap();
+            let index = fs::read(directory.join("index.json")).unwrap();
+            let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+            index["certificates"].as_array().unwrap().len()
+        };
+        assert_eq!(entries_at(None, 0), 0);
+        let first = test_events::refused_by_the_client();
+        assert_eq!(entries_at(Some(first), 1), 0);
+        assert_eq!(entries_at(None, 60), 1);
+        let second = test_events::with_a_broken_certificate();
+        assert_eq!(entries_at(Some(second), 119), 1);
+        assert_eq!(entries_at(None, 120), 2);
+        fs::remove_dir_all(&directory).unwrap();
+    }
 
     #[test]
     fn pem_has_lines_of_64_characters() {

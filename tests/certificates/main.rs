@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use making::{
-    Ca, Der, by_openssl, has_openssl, patched, pem, root, root_with, scratch, self_signed, tampered,
+    Ca, Der, by_openssl, has_openssl, openssl, patched, pem, root, root_with, scratch, self_signed,
+    tampered,
 };
 use random::Random;
 use rcgen::{
@@ -643,6 +644,38 @@ fn no_mutation_of_a_chain_panics() {
         judge.judge(&shown, Side::Server, at);
         judge.learn(&shown);
     }
+}
+
+#[test]
+fn a_certificate_of_version_1_is_not_judged() {
+    if !has_openssl() {
+        return;
+    }
+    let (root, _) = by_openssl("v1", "leaf", "-newkey rsa:2048", "-sha256");
+    let folder = making::folder("v1");
+    openssl(
+        &folder,
+        "req -new -newkey rsa:2048 -nodes -keyout one.key -out one.csr -subj /CN=www.example.org",
+    );
+    openssl(
+        &folder,
+        "x509 -req -in one.csr -CA root.pem -CAkey root.key -out one.der -outform DER -days 3650 -set_serial 8",
+    );
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let case = Case {
+        roots: vec![root],
+        chain: vec![fs::read(folder.join("one.der")).unwrap()],
+        at: i64::try_from(now.unwrap().as_secs()).unwrap() + 60,
+        ..Case::new("v1", &making::root("unused"), Vec::new())
+    };
+    check(&[case.says(
+        &[
+            "hostname_mismatch: not valid for `www.example.org`: it has no alternative name, and a common name alone does not count",
+            "unsupported_certificate: cannot be judged: not a version 3 certificate",
+        ],
+        &[],
+        "webpki reads version 3 alone; openssl takes the common name",
+    )]);
 }
 
 /// Names: what a certificate is for, what it is asked for, whether it is valid for that; and whether openssl and webpki agree.

@@ -137,11 +137,16 @@ pub(crate) fn pem(der: &[u8]) -> String {
     )
 }
 
+/// The folder of that name, with what was made there.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join("certificates")
+        .join(name)
+}
+
 /// A folder of this test's own.
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join("certificates")
-        .join(name);
+    let folder = folder(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     folder

@@ -56,8 +56,8 @@ pub(in crate::cli) struct CommonArgs {
 
     /// Write each certificate shown into a directory
     ///
-    /// As a file of PEM named by its SHA-256, once, and in the end an index of where
-    /// each was shown, `index.json`. The directory is made if it is not there.
+    /// As a file of PEM named by its SHA-256, once, and an index of where each was
+    /// shown, `index.json`. The directory is made if it is not there.
     #[arg(
         long,
         value_name = "DIR",
