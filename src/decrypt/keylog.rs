@@ -196,14 +196,14 @@ impl KeyLog {
         (*came <= turn).then_some(secret)
     }
 
-    /// Notes that a connection ended `at` some moment: [`KeyLog::expire`] wipes its secrets `GRACE` later.
+    /// Notes that a connection ended `at` some moment: [`KeyLog::expire`] wipes its secrets a minute later.
     pub fn retire(&mut self, random: &ClientRandom, at: Timestamp) {
         if self.retired.len() < MAX_CONNECTIONS {
             self.retired.push_back((at, *random));
         }
     }
 
-    /// Wipes the secrets of connections that had ended `GRACE` before `now`.
+    /// Wipes the secrets of connections that had ended a minute before `now`.
     pub fn expire(&mut self, now: Timestamp) {
         while let Some((at, random)) = self.retired.front().copied() {
             if at.saturating_add(GRACE) > now {

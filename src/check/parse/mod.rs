@@ -39,7 +39,7 @@ impl Policy {
         let root = DeTable::parse(text)
             .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
         let mut policy = Self::empty(name.to_owned());
-        let mut defaults = Defaults::default();
+        let mut defaults = Frame::default();
         let mut rules = Vec::new();
         for entry in file.entries(root.get_ref()) {
             match entry.key {
@@ -54,8 +54,7 @@ impl Policy {
             }
         }
         for (at, entries) in rules {
-            let line = file.line(at.start);
-            let checks = rule(&entries, line, defaults)?;
+            let checks = rule(&entries, defaults.clone())?;
             if checks.is_empty() {
                 let hint = "say what is to hold, as in `min-version = \"TLS 1.2\"`";
                 return Err(file
@@ -79,34 +78,41 @@ const UNKNOWNS: &[(&str, Unknown)] = &[
     ("fail", Unknown::Fail),
 ];
 
-/// What holds for rules that do not say otherwise.
-#[derive(Clone, Copy, Default)]
-struct Defaults {
+/// What all checks of a rule have in common; at the top of the file, what holds for rules that do not say otherwise.
+#[derive(Clone, Default)]
+struct Frame {
+    name: Option<String>,
+    scope: Scope,
     severity: Severity,
     unknown: Unknown,
 }
 
+impl Frame {
+    fn check(&self, line: usize, assertion: Assertion) -> Check {
+        Check {
+            rule: self.name.clone(),
+            line,
+            scope: self.scope.clone(),
+            severity: self.severity,
+            unknown: self.unknown,
+            assertion,
+        }
+    }
+}
+
 /// The checks of one rule: those of its preset that it does not replace, then its own.
-fn rule(entries: &[Entry<'_>], line: usize, defaults: Defaults) -> Result<Vec<Check>> {
-    let mut template = Check {
-        rule: None,
-        line,
-        scope: Scope::default(),
-        severity: defaults.severity,
-        unknown: defaults.unknown,
-        assertion: Assertion::NoGaps, // replaced below
-    };
+fn rule(entries: &[Entry<'_>], mut frame: Frame) -> Result<Vec<Check>> {
     let mut preset = None;
     let mut own = Vec::new();
     for entry in entries {
         match entry.key {
             "name" => {
                 let name = entry.string().ok_or_else(|| entry.takes("a string"))?;
-                template.rule = Some(name.to_owned());
+                frame.name = Some(name.to_owned());
             }
-            "severity" => template.severity = entry.word(SEVERITIES)?,
-            "unknown" => template.unknown = entry.word(UNKNOWNS)?,
-            "where" => template.scope = scope(entry)?,
+            "severity" => frame.severity = entry.word(SEVERITIES)?,
+            "unknown" => frame.unknown = entry.word(UNKNOWNS)?,
+            "where" => frame.scope = scope(entry)?,
             "preset" => preset = Some((entry.word(&Preset::words())?, entry.line())),
             _ => {
                 let assertions =
@@ -117,31 +123,24 @@ fn rule(entries: &[Entry<'_>], line: usize, defaults: Defaults) -> Result<Vec<Ch
     }
     let mut checks = Vec::new();
     if let Some((preset, line)) = preset {
-        let written: Vec<_> = own.iter().map(|(entry, _)| entry.key).collect();
-        for assertion in preset.assertions()? {
-            if !written.contains(&wish::key(&assertion)) {
-                let name = template.rule.clone();
-                checks.push(Check {
-                    rule: name.or_else(|| Some(preset.as_str().to_owned())),
-                    line,
-                    assertion,
-                    ..template.clone()
-                });
-            }
-        }
+        let mut named = frame.clone();
+        named.name.get_or_insert_with(|| preset.as_str().to_owned());
+        let is_replaced = |assertion: &Assertion| {
+            let key = wish::key(assertion);
+            own.iter().any(|(entry, _)| entry.key == key)
+        };
+        let kept = preset.assertions()?.into_iter();
+        let kept = kept.filter(|assertion| !is_replaced(assertion));
+        checks.extend(kept.map(|assertion| named.check(line, assertion)));
     }
     for (entry, assertions) in own {
         for assertion in assertions {
-            if assertion.is_of_the_run() && !template.scope.is_everything() {
+            if assertion.is_of_the_run() && !frame.scope.is_everything() {
                 let message = format!("`{}` is about the whole run", entry.key);
                 let error = entry.error(message, entry.at.clone());
                 return Err(error.with_hint("put it into a rule without `where`"));
             }
-            checks.push(Check {
-                line: entry.line(),
-                assertion,
-                ..template.clone()
-            });
+            checks.push(frame.check(entry.line(), assertion));
         }
     }
     Ok(checks)

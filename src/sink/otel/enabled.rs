@@ -42,8 +42,9 @@ use crate::time::Timestamp;
 /// thousand calls to the system now and then are nothing.
 const LOOK_AT_FILES: Duration = Duration::from_secs(10);
 
-/// How long the end of a live run waits for the last exports.
-const LAST_EXPORT: Duration = Duration::from_secs(5);
+/// How long the end of a live run waits for the last exports: with what else there is
+/// to do, it is over within 5 s.
+const LAST_EXPORT: Duration = Duration::from_millis(4_500);
 
 /// How long the end of a replay waits for a collector that takes records slowly: it
 /// may have some batches to take yet, and nothing is waiting but a prompt.

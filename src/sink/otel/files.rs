@@ -96,6 +96,14 @@ impl WatchedFiles {
             let file = old.look_again(&path, is_named, &mut survey);
             files.insert(path, file);
         }
+        // What a pattern or a directory brought, and may not be looked at any more, is still there.
+        for (path, old) in before {
+            let is_denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+            if fs::metadata(&path).is_err_and(is_denied) {
+                let file = old.look_again(&path, false, &mut survey);
+                files.insert(path, file);
+            }
+        }
         survey.unreadable = files.values().filter(|f| f.problem.is_some()).count();
         *self.state() = State { files, now };
         survey
@@ -137,11 +145,14 @@ impl WatchedFiles {
         let mut found = BTreeMap::new();
         for path in &self.paths {
             let is_pattern = path.to_string_lossy().contains(['*', '?']);
-            let matching = if is_pattern && !path.exists() {
+            let mut matching = if is_pattern && !path.exists() {
                 expand(path)
             } else {
-                vec![path.clone()]
+                Vec::new()
             };
+            if matching.is_empty() {
+                matching.push(path.clone()); // a pattern that fits nothing is told of like a file that is not there
+            }
             for path in matching {
                 match entries(&path) {
                     Some(entries) => found.extend(entries.into_iter().map(|entry| (entry, false))),
@@ -201,7 +212,11 @@ impl Watched {
                 }
                 let text = error.to_string();
                 let text = text.split(" (os error").next().unwrap_or_default();
-                format!("cannot be read: {}", text.to_lowercase())
+                let by_whom = match error.kind() {
+                    io::ErrorKind::PermissionDenied => " to the user that the run goes on as",
+                    _ => "",
+                };
+                format!("cannot be read: {}{by_whom}", text.to_lowercase())
             }
         };
         if self.problem.as_ref() != Some(&problem) {
@@ -486,8 +501,12 @@ mod tests {
         files.refresh(DAY_BEFORE);
         assert_eq!(told(&files), ["a.example", "b.example"]);
         fs::rename(directory.join("a.example"), directory.join("c")).unwrap();
-        files.refresh(DAY_BEFORE);
+        assert_eq!(files.refresh(DAY_BEFORE), Survey::default());
         assert_eq!(told(&files), ["b.example"]);
+        fs::remove_dir_all(directory.join("b.example")).unwrap();
+        let survey = files.refresh(DAY_BEFORE);
+        assert_eq!((survey.unreadable, survey.news.len()), (1, 1), "{survey:?}");
+        assert!(told(&files).is_empty());
     }
 
     #[test]
