@@ -36,7 +36,8 @@ pub(super) struct Rotation {
 /// Writes events to a file, and to the next.
 ///
 /// A file that cannot be written does not end the run: events are lost until it
-/// works again, and that is said.
+/// works again, and that is said, once each. Of what was not written whole,
+/// nothing stays behind that would spoil the line after it.
 pub(super) struct RotatingSink {
     rotation: Rotation,
     format: Format,
@@ -44,14 +45,27 @@ pub(super) struct RotatingSink {
     current: Option<Current>,
     /// Events that no file got.
     lost: u64,
+    /// Whether it was said that events are lost.
+    is_failing: bool,
+    /// Ticks until a file that could not be set aside is tried again; zero for one that can.
+    pause: u32,
 }
 
 struct Current {
     sink: Box<dyn Sink>,
     written: Rc<Cell<u64>>,
+    /// The file that the sink writes to.
+    file: File,
+    /// Bytes that are there for good.
+    whole: u64,
+    /// Events given to the sink that may not be in the file yet.
+    pending: u64,
     /// When it was begun, as far as ticks tell.
     since: Option<Timestamp>,
 }
+
+/// Ticks between two tries to set a file aside: the directory may be somebody else's.
+const ASIDE_PAUSE: u32 = 60;
 
 impl RotatingSink {
     /// Opens the file; what it holds already stays.
@@ -61,15 +75,17 @@ impl RotatingSink {
             format,
             current: None,
             lost: 0,
+            is_failing: false,
+            pause: 0,
         };
-        // A second header amid the lines would be none: what is there is set aside.
+        // Another version of the program may have written other columns: what is there is set aside.
         let begins_anew = format == Format::Csv && length(&sink.rotation.path) > 0;
-        let opened = if begins_anew {
-            sink.rotate()
+        let set_aside = if begins_anew {
+            sink.set_aside()
         } else {
-            sink.reopen()
+            Ok(())
         };
-        opened.map_err(|error| {
+        set_aside.and_then(|()| sink.reopen()).map_err(|error| {
             let path = sink.rotation.path.display();
             Failure::new(format_args!("cannot write `{path}`: {error}"))
         })?;
@@ -79,23 +95,25 @@ impl RotatingSink {
     /// Closes the file and opens it again: somebody else may have set it aside.
     #[cfg(all(feature = "live", target_os = "linux"))]
     pub(super) fn reload(&mut self) {
+        self.close();
         let done = self.reopen();
         self.lose(done);
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        self.close()?;
         let file = OpenOptions::new()
             .append(true)
             .create(true)
             .open(&self.rotation.path)?;
-        let written = Rc::new(Cell::new(file.metadata()?.len()));
+        let whole = file.metadata()?.len();
+        let written = Rc::new(Cell::new(whole));
         let output = Counted {
-            file,
+            file: file.try_clone()?,
             written: Rc::clone(&written),
         };
         let sink: Box<dyn Sink> = match self.format {
             Format::Json => Box::new(JsonSink::new(output)),
+            Format::Csv if whole > 0 => Box::new(CsvSink::continuing(output)),
             Format::Csv => Box::new(CsvSink::new(output)?),
             Format::Table | Format::Summary | Format::Certs => {
                 Box::new(TableSink::new(BufWriter::new(output), Look::default()))
@@ -104,33 +122,73 @@ impl RotatingSink {
         self.current = Some(Current {
             sink,
             written,
+            file,
+            whole,
+            pending: 0,
             since: None,
         });
         Ok(())
     }
 
-    fn close(&mut self) -> io::Result<()> {
-        match self.current.take() {
-            Some(mut current) => current.sink.flush(),
-            None => Ok(()),
+    fn close(&mut self) {
+        self.write_out();
+        self.current = None;
+    }
+
+    /// Sees to it that all events are in the file.
+    fn write_out(&mut self) {
+        let Some(current) = &mut self.current else {
+            return;
+        };
+        if let Err(error) = current.sink.flush() {
+            return self.lose(Err(error));
+        }
+        current.whole = current.written.get();
+        let events = std::mem::take(&mut current.pending);
+        if self.is_failing && events > 0 {
+            self.is_failing = false;
+            let path = self.rotation.path.display();
+            let lost = std::mem::take(&mut self.lost);
+            tell_warning(format_args!(
+                "`{path}` is written again: {lost} events were lost"
+            ));
         }
     }
 
-    /// Sets the file aside, forgets the oldest, begins a new one.
-    fn rotate(&mut self) -> io::Result<()> {
-        self.close()?;
+    /// Sets the file aside and begins a new one. Where that cannot be, the file goes on growing.
+    fn rotate(&mut self) {
+        self.close();
+        let set_aside = self.set_aside();
+        let done = self.reopen();
+        self.lose(done);
+        match set_aside {
+            Ok(()) => self.pause = 0,
+            Err(error) => {
+                if self.pause == 0 {
+                    let path = self.rotation.path.display();
+                    tell_warning(format_args!(
+                        "cannot set `{path}` aside: {error}; it grows until that works"
+                    ));
+                }
+                self.pause = ASIDE_PAUSE;
+            }
+        }
+    }
+
+    /// Renames the file, and forgets the oldest.
+    fn set_aside(&self) -> io::Result<()> {
         let Rotation { path, keep, .. } = &self.rotation;
         for number in (0..*keep).rev() {
             rename(&aside(path, number), &aside(path, number + 1))?;
         }
-        if *keep == 0 {
-            fs::remove_file(path)?;
+        match keep {
+            0 => fs::remove_file(path),
+            _ => Ok(()),
         }
-        self.reopen()
     }
 
     fn is_due(&self, now: Option<Timestamp>) -> bool {
-        let Some(current) = &self.current else {
+        let Some(current) = self.current.as_ref().filter(|_| self.pause <= 1) else {
             return false;
         };
         let written = current.written.get();
@@ -151,11 +209,27 @@ impl RotatingSink {
         let Err(error) = done else {
             return;
         };
-        self.current = None;
-        let path = self.rotation.path.display();
-        tell_warning(format_args!(
-            "cannot write `{path}`: {error}; events are lost until that works again"
-        ));
+        if let Some(Current {
+            sink,
+            file,
+            whole,
+            pending,
+            ..
+        }) = self.current.take()
+        {
+            drop(sink); // which may try once more to write what it holds
+            self.lost += pending;
+            // Half a line would be the beginning of the next one.
+            if file.metadata().is_ok_and(|now| now.len() > whole) {
+                let _ = file.set_len(whole);
+            }
+        }
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let path = self.rotation.path.display();
+            tell_warning(format_args!(
+                "cannot write `{path}`: {error}; events are lost until that works again"
+            ));
+        }
     }
 }
 
@@ -163,6 +237,7 @@ impl Sink for RotatingSink {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         match &mut self.current {
             Some(current) => {
+                current.pending += 1;
                 let done = current.sink.handshake(event);
                 self.lose(done);
             }
@@ -172,30 +247,28 @@ impl Sink for RotatingSink {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if let Some(current) = &mut self.current {
-            let done = current.sink.flush();
-            self.lose(done);
-        }
+        self.write_out();
         if self.is_due(None) {
-            let done = self.rotate();
-            self.lose(done);
+            self.rotate();
         }
         Ok(())
     }
 
     fn tick(&mut self, now: Timestamp, _: &Health) -> io::Result<()> {
-        if let Some(current) = &mut self.current {
-            current.since.get_or_insert(now);
-        } else if self.reopen().is_ok() {
-            let path = self.rotation.path.display();
-            let lost = std::mem::take(&mut self.lost);
-            tell_warning(format_args!(
-                "`{path}` is written again: {lost} events were lost"
-            ));
+        match &mut self.current {
+            Some(current) => {
+                current.since.get_or_insert(now);
+            }
+            None => {
+                let done = self.reopen();
+                self.lose(done);
+            }
+        }
+        if self.pause > 1 {
+            self.pause -= 1;
         }
         if self.is_due(Some(now)) {
-            let done = self.rotate();
-            self.lose(done);
+            self.rotate();
         }
         Ok(())
     }
@@ -204,6 +277,10 @@ impl Sink for RotatingSink {
         if let Some(current) = &mut self.current {
             let done = current.sink.finish(stats);
             self.lose(done);
+        }
+        if self.lost > 0 {
+            let path = self.rotation.path.display();
+            tell_warning(format_args!("`{path}` lacks {} events", self.lost));
         }
         Ok(())
     }
@@ -360,6 +437,53 @@ mod tests {
         tick(&mut sink, 1_000);
         write(&mut sink);
         assert_eq!(directory.files(), named(&[("events", 1)]));
+    }
+
+    #[test]
+    fn a_file_that_is_opened_again_has_one_header() {
+        let directory = Directory::new("header");
+        let mut sink = directory.sink(Format::Csv, None, None);
+        write(&mut sink);
+        sink.reload();
+        write(&mut sink);
+        assert_eq!(directory.files(), named(&[("events", 1)]));
+    }
+
+    #[test]
+    fn half_a_line_does_not_stay_behind_and_lost_events_are_counted() {
+        let directory = Directory::new("half");
+        let mut sink = directory.sink(Format::Json, None, None);
+        write(&mut sink);
+        let current = sink.current.as_mut().unwrap();
+        current.file.write_all(b"{\"type\":").unwrap(); // as far as the disk took it
+        current.pending = 3;
+        sink.lose(Err(io::Error::other("the disk is full")));
+        assert_eq!((sink.lost, sink.is_failing), (3, true));
+        tick(&mut sink, 1_000);
+        sink.flush().unwrap();
+        assert!(sink.is_failing, "an open file is not yet one that is written");
+        write(&mut sink);
+        let text = fs::read_to_string(directory.0.join("events")).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.lines().all(|line| line.ends_with('}')), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_set_aside_grows() {
+        let directory = Directory::new("stuck");
+        let in_the_way = directory.0.join("events.1");
+        fs::create_dir_all(in_the_way.join("x")).unwrap();
+        let mut sink = directory.sink(Format::Json, Some(1), None);
+        sink.rotation.keep = 1;
+        for _ in 0..3 {
+            write(&mut sink);
+        }
+        let text = fs::read_to_string(directory.0.join("events")).unwrap();
+        assert_eq!((text.lines().count(), sink.pause), (3, ASIDE_PAUSE));
+        fs::remove_dir_all(in_the_way).unwrap();
+        (0..ASIDE_PAUSE).for_each(|second| tick(&mut sink, second.into()));
+        assert_eq!(directory.files(), named(&[("events", 0), ("events.1", 3)]));
+        assert_eq!(sink.pause, 0);
     }
 
     #[test]

@@ -53,6 +53,15 @@ impl<W: Write> CsvSink<W> {
         let field = String::new();
         Ok(Self { output, field })
     }
+
+    /// The same where `output` goes on that has its header already.
+    #[must_use]
+    pub fn continuing(output: W) -> Self {
+        Self {
+            output: csv::Writer::from_writer(output),
+            field: String::new(),
+        }
+    }
 }
 
 impl<W: Write> Sink for CsvSink<W> {
