@@ -37,7 +37,7 @@ pub(super) fn open(look: Look, stop: Arc<AtomicBool>) -> io::Result<ScreenSink<B
         size,
         notes: || lock(&NOTES).clone(),
     };
-    ScreenSink::new(BufWriter::new(stdout()), look, terminal)
+    ScreenSink::new(BufWriter::new(stdout()), look, terminal).inspect_err(|_| close())
 }
 
 /// Whether what is for standard error is to be given to [`note`].
@@ -56,21 +56,34 @@ pub(super) fn note(line: &str) {
 
 /// Gives the terminal back, and writes the notes to standard error; does nothing where no screen is shown.
 pub(super) fn close() {
-    let Some(before) = lock(&BEFORE).take() else {
-        return;
-    };
-    let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
-    for note in lock(&NOTES).drain(..) {
-        super::tell(|stderr| write!(stderr, "{note}"));
+    if restore() {
+        tell_notes();
     }
 }
 
 /// The same for a program that ends at once: the screen itself is left, too.
 pub(super) fn abandon() {
-    if is_shown() {
+    // The keys come first: a terminal that is held (Ctrl-S) takes no more text.
+    if restore() {
         let _ = stdout().write_all(LEAVE.as_bytes());
         let _ = stdout().flush();
-        close();
+        tell_notes();
+    }
+}
+
+/// Keys are shown again, and come by the line; false where no screen is shown.
+fn restore() -> bool {
+    let before = lock(&BEFORE).take();
+    let was_shown = before.is_some();
+    if let Some(before) = before {
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
+    }
+    was_shown
+}
+
+fn tell_notes() {
+    for note in lock(&NOTES).drain(..) {
+        super::tell(|stderr| write!(stderr, "{note}"));
     }
 }
 

@@ -23,6 +23,8 @@ pub(in crate::cli) struct Signals {
 
 /// How long an orderly end may take: what is still to be written by then is lost.
 const GRACE: Duration = Duration::from_secs(6);
+/// How long a terminal, or who reads standard error, may take to let last words be written.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Signals {
     /// Nothing was asked for yet; a run that writes to a terminal ends with it.
@@ -70,10 +72,12 @@ impl Signals {
             // Where output cannot be written, or a collector does not answer, the end would never come.
             let _ = thread::Builder::new().spawn(move || {
                 thread::sleep(GRACE);
-                tell_warning(format_args!(
-                    "not done within {} s of the signal to stop: ended without the rest",
-                    GRACE.as_secs()
-                ));
+                say(|| {
+                    tell_warning(format_args!(
+                        "not done within {} s of the signal to stop: ended without the rest",
+                        GRACE.as_secs()
+                    ));
+                });
                 exit(signal);
             });
         }
@@ -82,6 +86,40 @@ impl Signals {
 
 /// Ends the program as the signal itself would have, as far as its parent can see.
 fn exit(signal: i32) -> ! {
-    screen::abandon();
+    say(screen::abandon);
     process::exit(128 + signal)
+}
+
+/// Has last words said, unless nobody takes them: what is blocked may be the terminal itself.
+fn say(words: impl FnOnce() + Send + 'static) {
+    let (said, heard) = crossbeam_channel::bounded::<()>(0);
+    let speaker = move || {
+        words();
+        drop(said);
+    };
+    if thread::Builder::new().spawn(speaker).is_ok() {
+        let _ = heard.recv_timeout(LAST_WORDS); // an error, be they said or not
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_that_nobody_takes_do_not_hold_up_the_end() {
+        say(|| {
+            loop {
+                thread::park();
+            }
+        });
+    }
+
+    #[test]
+    fn last_words_are_said() {
+        let said = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&said);
+        say(move || said.store(true, Ordering::Relaxed));
+        assert!(heard.load(Ordering::Relaxed));
+    }
 }
