@@ -90,7 +90,6 @@ impl Scrapes {
 
     fn answer(&self, stream: &TcpStream) -> io::Result<()> {
         let request = read_request(stream)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
         let target = match parse(&request) {
             Ok(target) => target,
             Err(status) => return respond(stream, status, "", false),
@@ -176,7 +175,7 @@ fn parse(request: &[u8]) -> Result<Target<'_>, &'static str> {
     Ok(Target { path, is_head })
 }
 
-fn respond(mut stream: &TcpStream, status: &str, body: &str, is_head: bool) -> io::Result<()> {
+fn respond(stream: &TcpStream, status: &str, body: &str, is_head: bool) -> io::Result<()> {
     let body = if body.is_empty() {
         format!("{status}\n")
     } else {
@@ -186,11 +185,31 @@ fn respond(mut stream: &TcpStream, status: &str, body: &str, is_head: bool) -> i
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
+    let deadline = Instant::now() + PATIENCE;
+    write_until(deadline, stream, head.as_bytes())?;
     if !is_head {
-        stream.write_all(body.as_bytes())?;
+        write_until(deadline, stream, body.as_bytes())?;
     }
-    stream.flush()
+    Ok(())
+}
+
+/// Writes all of `bytes`, which a client that takes one after the other does not draw out.
+fn write_until(deadline: Instant, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => rest = rest.get(length..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -232,6 +251,25 @@ mod tests {
         assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
         let head = ask(b"HEAD /healthz HTTP/1.0\r\n\r\n");
         assert!(head.ends_with("\r\n\r\n"), "{head}");
+    }
+
+    #[test]
+    fn who_takes_an_answer_too_slowly_does_not_get_all_of_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let reader = thread::spawn(move || {
+            let mut buffer = vec![0; 256 << 10];
+            while client.read(&mut buffer).is_ok_and(|length| length > 0) {
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let error = write_until(deadline, &server, &vec![0; 64 << 20]).unwrap_err();
+        let kinds = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock];
+        assert!(kinds.contains(&error.kind()), "{error}");
+        drop(server);
+        reader.join().unwrap();
     }
 
     #[test]
