@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 /// in use looks for the ones that expire soon.
 pub(super) const MAX_CERTIFICATES: usize = 10_000;
 
+/// How far a tick may lie behind packets before it means that the clock was set back.
+const SET_BACK: Duration = Duration::from_secs(60);
+
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// The certificates shown so far, earliest expiry first.
@@ -87,7 +90,13 @@ impl CertificateTable {
     }
 
     /// Notes that it is `now`: certificates are judged, and forgotten, even while none is shown.
+    ///
+    /// A clock that is set back was wrong before: what it said is forgotten.
     pub(super) fn tick(&mut self, now: Timestamp) {
+        let behind = self.now.checked_since(now);
+        if behind.is_some_and(|behind| behind > SET_BACK) {
+            (self.now, self.judged_at) = (now, now);
+        }
         self.now = self.now.max(now);
         self.judged_at = self.judged_at.max(now);
     }
@@ -267,6 +276,23 @@ mod tests {
         table.record(&event);
         table.tick(Timestamp::from_seconds(43_200));
         assert_eq!(table.observe()[0].days_until_expiry, 0.5);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_is_forgiven_once_it_is_set() {
+        let mut table = CertificateTable::new(9, Some(Duration::from_secs(100)));
+        let mut event = handshake();
+        event.time = Timestamp::from_seconds(1_000_000);
+        event.judged_at = event.time;
+        table.record(&event);
+        table.tick(Timestamp::from_seconds(43_200));
+        event.time = Timestamp::from_seconds(43_200);
+        event.judged_at = event.time;
+        event.server_certificates = Some([certificate("a", 86_400)].map(Arc::new).into());
+        table.record(&event);
+        let observed = table.observe();
+        assert_eq!(observed.len(), 1);
+        assert_eq!(observed[0].days_until_expiry, 0.5);
     }
 
     #[test]
