@@ -182,6 +182,9 @@ impl Watched {
     /// certificate does not stop to expire when its file's permissions change.
     fn look_again(mut self, path: &Path, is_named: bool, survey: &mut Survey) -> Self {
         let read = fs::metadata(path).and_then(|metadata| {
+            if !metadata.is_file() && !metadata.is_dir() {
+                return Err(io::Error::other("not a file")); // to open a pipe would hold us up
+            }
             let version = Version::of(&metadata);
             if self.version == Some(version) && self.problem.is_none() {
                 return Ok(None);
@@ -241,9 +244,6 @@ impl Version {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a file")); // a pipe would hold us up
-    }
     let mut bytes = Vec::new();
     let length = file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if length as u64 > MAX_BYTES {
@@ -407,6 +407,26 @@ mod tests {
         let mut subjects: Vec<_> = files.observe().iter().map(subject).collect();
         subjects.sort();
         subjects
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    fn a_pipe_is_not_waited_for() {
+        let directory = directory();
+        let path = directory.join("pipe.pem");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        if !made.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: there is no mkfifo");
+            return;
+        }
+        let survey = WatchedFiles::new(std::slice::from_ref(&path)).refresh(DAY_BEFORE);
+        assert_eq!(survey.unreadable, 1);
+        let news = format!(
+            "certificate `{}` cannot be read: not a file",
+            path.display()
+        );
+        assert_eq!(survey.news, [news]);
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
