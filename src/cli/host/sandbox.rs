@@ -19,7 +19,7 @@ pub(in crate::cli) struct Sandbox {
 
 /// What the system's libraries read: to look up a host, to trust a certificate, to
 /// see an interface come back; and our own counters of memory.
-const READABLE: [&str; 19] = [
+const READABLE: [&str; 22] = [
     "/etc/ssl",
     "/etc/pki",
     "/etc/ca-certificates",
@@ -35,7 +35,10 @@ const READABLE: [&str; 19] = [
     "/lib",
     "/lib64",
     "/usr/lib",
-    "/run/systemd/resolve",
+    "/run/systemd/resolve", // where resolv.conf is replaced, a rule for the file alone would end with it
+    "/run/NetworkManager",
+    "/run/resolvconf",
+    "/var/lib/ca-certificates",
     "/sys/class/net",
     "/sys/devices",
     "/proc",
