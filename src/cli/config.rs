@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
+#[cfg(all(feature = "live", target_os = "linux"))]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -188,12 +190,6 @@ impl LiveConfig {
         if let Some(file) = &output.file {
             sandbox.write(&file.path);
         }
-        if let Some((directory, _)) = &output.save_failures {
-            sandbox.write(directory);
-        }
-        if let Some(directory) = &output.extract_certs {
-            sandbox.write(directory);
-        }
         Ok(Self {
             interfaces,
             capture,
@@ -242,6 +238,13 @@ impl Analysis {
 }
 
 impl OutputConfig {
+    /// The directories that files are written into.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
+        let failures = self.save_failures.iter().map(|(directory, _)| directory);
+        failures.chain(&self.extract_certs).map(PathBuf::as_path)
+    }
+
     pub(super) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
         Self {
             server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),

@@ -1,5 +1,6 @@
 //! `tlscope live`: from interfaces to output, until told to stop.
 
+use std::fs;
 use std::io::{self, IsTerminal, stdout};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -54,7 +55,14 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
     let run = pipeline::run(&mut input, config.analysis.observer(), threads, &mut watch);
     watch.service.stopping();
     drop(input); // the capture threads end
-    let finished = run.and_then(|summary| watch.finish(&summary.stats).map(|()| summary.stats));
+    let finished = match run {
+        Ok(summary) => watch.finish(&summary.stats).map(|()| summary.stats),
+        Err(error) => {
+            let stats = watch.health.stats;
+            let _ = watch.finish(&stats); // metrics still go out; what failed fails again
+            Err(error)
+        }
+    };
     screen::close();
     match finished {
         Ok(stats) => {
@@ -75,6 +83,7 @@ fn capture(
     signals: &Signals,
 ) -> Result<LiveSource, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
+    make_directories(config)?;
     if let Some(account) = &config.account {
         account.assume()?;
     }
@@ -83,6 +92,8 @@ fn capture(
         let mut sandbox = sandbox.clone();
         let watched = metrics.into_iter().flat_map(Metrics::watched_directories);
         watched.for_each(|directory| sandbox.read(&directory));
+        let written = config.output.directories();
+        written.for_each(|directory| sandbox.write(directory));
         sandbox.enter()?;
     }
     let source = capture
@@ -90,6 +101,21 @@ fn capture(
         .map_err(|error| Failure::new(format_args!("cannot start a thread to capture: {error}")))?;
     host::drop_all()?;
     Ok(source)
+}
+
+/// Makes the directories that files are written into, while that is still allowed: by now
+/// those who start the run may write where the account that it goes on as may not.
+fn make_directories(config: &LiveConfig) -> Result<(), Failure> {
+    config.output.directories().try_for_each(|directory| {
+        let made = match &config.account {
+            Some(account) => account.make_directory(directory),
+            None => fs::create_dir_all(directory),
+        };
+        made.map_err(|error| {
+            let directory = directory.display();
+            Failure::new(format_args!("cannot make `{directory}`: {error}"))
+        })
+    })
 }
 
 /// Packets as the interfaces bring them, with the secrets that key logs bring meanwhile.

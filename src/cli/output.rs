@@ -36,7 +36,7 @@ pub(super) struct Output<'a> {
     /// Gets all selected handshakes.
     summary: Option<Box<dyn Sink>>,
     /// Gets all selected handshakes.
-    extract: Option<ExtractSink>,
+    extract: Option<Box<dyn Sink>>,
     failures: Option<FailureFiles>,
     metrics: Option<Metrics>,
     has_seen_chains: bool,
@@ -79,7 +79,8 @@ impl<'a> Output<'a> {
         let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        let extract = self.extract.as_mut().map(|sink| sink as &mut dyn Sink);
+        let extract = self.extract.as_mut();
+        let extract = extract.map(|sink| &mut **sink as &mut dyn Sink);
         text.chain(file).chain(extract).chain(metrics)
     }
 
@@ -188,9 +189,10 @@ impl Sink for Output<'_> {
         self.sinks().try_for_each(|sink| sink.tick(now, health))
     }
 
-    /// Metrics come last: they may wait for a collector.
+    /// Metrics come last: they may wait for a collector. Whatever fails before, they go out.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.sinks().try_for_each(|sink| sink.finish(stats))
+        let done = self.sinks().map(|sink| sink.finish(stats));
+        done.fold(Ok(()), io::Result::and)
     }
 }
 
@@ -228,12 +230,65 @@ fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     }
 }
 
-fn extract(config: &OutputConfig) -> Result<Option<ExtractSink>, Failure> {
-    let directory = config.extract_certs.clone();
-    directory
-        .map(ExtractSink::new)
-        .transpose()
-        .map_err(Failure::new)
+fn extract(config: &OutputConfig) -> Result<Option<Box<dyn Sink>>, Failure> {
+    let Some(directory) = config.extract_certs.clone() else {
+        return Ok(None);
+    };
+    let sink = ExtractSink::new(directory).map_err(Failure::new)?;
+    Ok(Some(if config.metrics.live.is_some() {
+        Box::new(Enduring::new(sink))
+    } else {
+        Box::new(sink)
+    }))
+}
+
+/// A sink whose failures do not end the run: they are said, at most once a minute.
+struct Enduring<S> {
+    sink: S,
+    /// Ticks until a failure is worth a line again.
+    quiet: u32,
+}
+
+/// How long a line about a failure holds.
+const TICKS_A_LINE: u32 = 60;
+
+impl<S> Enduring<S> {
+    const fn new(sink: S) -> Self {
+        Self { sink, quiet: 0 }
+    }
+
+    fn endure(&mut self, done: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = done
+            && self.quiet == 0
+        {
+            self.quiet = TICKS_A_LINE;
+            tell_warning(format_args!("{error}; the run goes on without"));
+        }
+        Ok(())
+    }
+}
+
+impl<S: Sink> Sink for Enduring<S> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        let done = self.sink.handshake(event);
+        self.endure(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = self.sink.flush();
+        self.endure(done)
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.quiet = self.quiet.saturating_sub(1);
+        let done = self.sink.tick(now, health);
+        self.endure(done)
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        let done = self.sink.finish(stats);
+        self.endure(done)
+    }
 }
 
 fn failures(config: &OutputConfig) -> Result<Option<FailureFiles>, Failure> {

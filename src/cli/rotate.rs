@@ -461,7 +461,10 @@ mod tests {
         assert_eq!((sink.lost, sink.is_failing), (3, true));
         tick(&mut sink, 1_000);
         sink.flush().unwrap();
-        assert!(sink.is_failing, "an open file is not yet one that is written");
+        assert!(
+            sink.is_failing,
+            "an open file is not yet one that is written"
+        );
         write(&mut sink);
         let text = fs::read_to_string(directory.0.join("events")).unwrap();
         assert_eq!(text.lines().count(), 2);

@@ -4,6 +4,10 @@
 //! other threads, and with them all that takes traffic apart, have no privileges.
 
 use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::lchown;
+use std::path::Path;
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgroups, setresgid, setresuid};
@@ -100,6 +104,24 @@ impl Account {
         format!("the run goes on as user `{name}`, who writes its files: `--user` names another")
     }
 
+    /// Makes a directory, and those that it is in, for this account: it could not, later.
+    ///
+    /// One that is there already stays whose it is.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be made.
+    pub(in crate::cli) fn make_directory(&self, path: &Path) -> io::Result<()> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.make_directory(parent)?;
+        }
+        fs::create_dir(path)?;
+        lchown(path, Some(self.user), Some(self.group))
+    }
+
     /// Becomes this account, for good, with the capabilities that are permitted still there to be kept.
     pub(in crate::cli) fn assume(&self) -> Result<(), Failure> {
         let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
@@ -167,6 +189,23 @@ mod tests {
         assert_eq!(Account::of_sudo(&|_| None), None);
         assert_eq!(Account::of_sudo(&|_| Some("0".to_owned())), None);
         assert_ne!(Account::nobody().unwrap().user, 0);
+    }
+
+    #[test]
+    fn a_directory_is_made_with_those_that_it_is_in() {
+        let account = Account {
+            name: None,
+            user: geteuid().as_raw(),
+            group: nix::unistd::getegid().as_raw(),
+        };
+        let name = format!("tlscope-account-{}", std::process::id());
+        let outer = std::env::temp_dir().join(name);
+        account.make_directory(&outer.join("a/b")).unwrap();
+        account.make_directory(&outer.join("a/b")).unwrap();
+        assert!(outer.join("a/b").is_dir());
+        fs::write(outer.join("file"), "").unwrap();
+        assert!(account.make_directory(&outer.join("file/c")).is_err());
+        fs::remove_dir_all(outer).unwrap();
     }
 
     #[test]
