@@ -266,6 +266,8 @@ pub struct ExportError {
     pub url: String,
     /// Why they did not arrive: one clause.
     pub cause: String,
+    /// Whether the collector answered that it will not take them, however often they come.
+    pub is_refusal: bool,
 }
 
 #[cfg(test)]

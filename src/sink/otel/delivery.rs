@@ -105,6 +105,7 @@ impl Closing {
                 signal: self.signal,
                 url: self.url,
                 cause: format!("no answer within {patience:?}"),
+                is_refusal: false,
             })
         })
     }
@@ -139,6 +140,7 @@ mod tests {
             signal: Signal::Metrics,
             url: "http://c/v1/metrics".to_owned(),
             cause: "connection refused".to_owned(),
+            is_refusal: false,
         };
         delivery.succeeded();
         delivery.failed(&error);

@@ -19,6 +19,10 @@ const MAX_BATCH: usize = 512;
 /// How long a record waits for others.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
+/// How often a batch may be refused, and not only not arrive, before others get their
+/// turn: what is wrong with it may be wrong with it alone.
+const MAX_REFUSALS: u32 = 3;
+
 /// Sends a batch of records to a collector.
 pub(super) trait Carrier<T>: Send {
     /// Sends all of `batch`.
@@ -127,11 +131,13 @@ impl<C> BatchSender<C> {
         }
     }
 
-    /// Sends `batch`, again and again if it must be; gives it up at the end of the run.
+    /// Sends `batch`, again and again if it must be; gives it up when the collector does not
+    /// want it, and at the end of the run.
     fn deliver<T>(&mut self, batch: &[T], stopped: &Receiver<()>)
     where
         C: Carrier<T>,
     {
+        let mut refusals = 0;
         loop {
             let error = match self.carrier.send(batch) {
                 Ok(()) => return self.delivery.succeeded(),
@@ -143,6 +149,10 @@ impl<C> BatchSender<C> {
                 self.delivery.discarded(batch.len());
                 self.last_error = Some(error);
                 return;
+            }
+            refusals += u32::from(error.is_refusal);
+            if refusals >= MAX_REFUSALS {
+                return self.delivery.discarded(batch.len());
             }
         }
     }
@@ -177,6 +187,8 @@ mod tests {
         taken: Arc<Mutex<Vec<u32>>>,
         /// Lets a batch through for each message.
         gate: Option<Receiver<()>>,
+        /// Whether it does so for good.
+        refuses: bool,
     }
 
     impl Carrier<u32> for Flaky {
@@ -191,6 +203,7 @@ mod tests {
                     signal: Signal::Logs,
                     url: String::new(),
                     cause: "down".to_owned(),
+                    is_refusal: self.refuses,
                 });
             }
             self.taken.lock().unwrap().extend(batch);
@@ -205,6 +218,15 @@ mod tests {
     }
 
     fn run(refusals: usize, is_patient: bool, gate: Option<Receiver<()>>) -> Run {
+        run_with(false, refusals, is_patient, gate)
+    }
+
+    fn run_with(
+        refuses: bool,
+        refusals: usize,
+        is_patient: bool,
+        gate: Option<Receiver<()>>,
+    ) -> Run {
         let vitals = Arc::new(Vitals::new(&[Signal::Logs]));
         let taken = Arc::default();
         let mut to = destination("http://c");
@@ -214,6 +236,7 @@ mod tests {
             refusals: refusals.into(),
             taken: Arc::clone(&taken),
             gate,
+            refuses,
         };
         let own = Arc::clone(&vitals);
         let outbox = Outbox::start(Signal::Logs, carrier, delivery, own, is_patient);
@@ -239,6 +262,20 @@ mod tests {
         assert_eq!(*run.taken.lock().unwrap(), (0..10).collect::<Vec<_>>());
         assert_eq!(run.vitals.failures(Signal::Logs), 3);
         assert_eq!(run.vitals.discarded(Signal::Logs), 0);
+    }
+
+    #[test]
+    fn a_batch_that_the_collector_does_not_want_gives_way_to_others() {
+        let run = run_with(true, MAX_REFUSALS as usize, false, None);
+        run.outbox.push(1);
+        while run.vitals.discarded(Signal::Logs) == 0 {
+            thread::yield_now();
+        }
+        run.outbox.push(2);
+        finish(run.outbox).unwrap();
+        assert_eq!(*run.taken.lock().unwrap(), [2]);
+        assert_eq!(run.vitals.failures(Signal::Logs), u64::from(MAX_REFUSALS));
+        assert_eq!(run.vitals.discarded(Signal::Logs), 1);
     }
 
     #[test]

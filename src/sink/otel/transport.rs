@@ -178,16 +178,17 @@ impl<E> Transport<E> {
     fn wait(&self, export: impl Future<Output = OTelSdkResult>) -> Result<(), ExportError> {
         let timeout = self.destination.timeout;
         let export = async { tokio::time::timeout(timeout, export).await };
-        let cause = match self.runtime.block_on(export) {
+        let why = match self.runtime.block_on(export) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => grpc_cause(&error),
-            Err(_elapsed) => no_answer(timeout),
+            Err(_elapsed) => Why::unreached(no_answer(timeout)),
         };
-        let cause = self.cause.take().unwrap_or(cause);
+        let why = self.cause.take().unwrap_or(why);
         Err(ExportError {
             signal: self.destination.signal,
             url: self.destination.shown_url(),
-            cause,
+            cause: why.cause,
+            is_refusal: why.is_refusal,
         })
     }
 }
@@ -258,12 +259,16 @@ impl HttpClient for Client {
         match self.send(request) {
             Ok(response) => {
                 let status = response.status();
-                let refused = || format!("the collector answered {status}");
+                let refused = || Why {
+                    cause: format!("the collector answered {status}"),
+                    is_refusal: status.is_client_error() && !matches!(status.as_u16(), 408 | 429),
+                };
                 self.cause.set((!status.is_success()).then(refused));
                 Ok(response)
             }
             Err(error) => {
-                self.cause.set(Some(http_cause(&error, self.timeout)));
+                let cause = http_cause(&error, self.timeout);
+                self.cause.set(Some(Why::unreached(cause)));
                 Err(error.into())
             }
         }
@@ -272,14 +277,28 @@ impl HttpClient for Client {
 
 /// Why the last request failed: the SDK says no more than "network error".
 #[derive(Clone, Debug, Default)]
-struct Cause(Arc<Mutex<Option<String>>>);
+struct Cause(Arc<Mutex<Option<Why>>>);
+
+/// As in [`ExportError`].
+#[derive(Debug)]
+struct Why {
+    cause: String,
+    is_refusal: bool,
+}
+
+impl Why {
+    const fn unreached(cause: String) -> Self {
+        let is_refusal = false;
+        Self { cause, is_refusal }
+    }
+}
 
 impl Cause {
-    fn set(&self, cause: Option<String>) {
+    fn set(&self, cause: Option<Why>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
     }
 
-    fn take(&self) -> Option<String> {
+    fn take(&self) -> Option<Why> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -298,18 +317,32 @@ fn http_cause(error: &ureq::Error, timeout: Duration) -> String {
 
 /// What is of use in `… export failed with gRPC code: Unavailable: transport
 /// error: tcp connect error: Connection refused`; a code alone is the collector's answer.
-fn grpc_cause(error: &dyn Error) -> String {
+fn grpc_cause(error: &dyn Error) -> Why {
     let text = error.to_string();
     let status = text.rsplit("gRPC code: ").next().unwrap_or_default();
     match status.split_once(": ") {
         Some((_code, sources)) => {
             let innermost = sources.rsplit("tcp connect error: ").next();
             let innermost = innermost.unwrap_or_default();
-            clause(innermost.trim_start_matches("transport error: "))
+            Why::unreached(clause(innermost.trim_start_matches("transport error: ")))
         }
-        None => format!("the collector answered {status}"),
+        None => Why {
+            cause: format!("the collector answered {status}"),
+            is_refusal: !PASSING.contains(&status),
+        },
     }
 }
+
+/// Answers of gRPC after which it is worth trying again (OTLP specification, "Failures").
+const PASSING: [&str; 7] = [
+    "Cancelled",
+    "DeadlineExceeded",
+    "Aborted",
+    "OutOfRange",
+    "Unavailable",
+    "DataLoss",
+    "ResourceExhausted", // where the collector says for how long, which we are not told
+];
 
 fn no_answer(timeout: Duration) -> String {
     format!("no answer within {timeout:?}")
@@ -418,10 +451,13 @@ mod tests {
         Transport::for_metrics(destination(protocol, &url, timeout)).unwrap()
     }
 
-    fn cause(protocol: Protocol, port: u16, timeout: Duration) -> String {
+    fn error(protocol: Protocol, port: u16, timeout: Duration) -> ExportError {
         let transport = transport(protocol, port, timeout);
-        let error = transport.export(&ResourceMetrics::default()).unwrap_err();
-        error.cause
+        transport.export(&ResourceMetrics::default()).unwrap_err()
+    }
+
+    fn cause(protocol: Protocol, port: u16, timeout: Duration) -> String {
+        error(protocol, port, timeout).cause
     }
 
     fn listen() -> (TcpListener, u16) {
@@ -452,14 +488,14 @@ mod tests {
     }
 
     /// Why a collector that always gives `response` has not got the metrics.
-    fn refusal(response: &'static str) -> String {
+    fn refusal(response: &'static str) -> ExportError {
         let (listener, port) = listen();
         thread::spawn(move || {
             loop {
                 answer(&listener, response);
             }
         });
-        cause(Protocol::HttpProtobuf, port, Duration::from_secs(5))
+        error(Protocol::HttpProtobuf, port, Duration::from_secs(5))
     }
 
     #[test]
@@ -509,8 +545,35 @@ mod tests {
             ),
         ];
         for (response, cause) in cases {
-            assert_eq!(refusal(response), cause);
+            assert_eq!(refusal(response).cause, cause);
         }
+    }
+
+    #[test]
+    fn an_answer_is_final_or_worth_another_try() {
+        for (response, is_refusal) in [
+            (
+                "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+                true,
+            ),
+            (
+                "HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n",
+                true,
+            ),
+            ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", false),
+            ("SSH-2.0-OpenSSH_9.2\r\n", false),
+        ] {
+            assert_eq!(refusal(response).is_refusal, is_refusal, "{response}");
+        }
+        let answer = |code: &str| {
+            let error = format!("export failed with gRPC code: {code}");
+            grpc_cause(&*Box::<dyn Error>::from(error)).is_refusal
+        };
+        assert!(answer("InvalidArgument"));
+        assert!(!answer("Unavailable"));
+        assert!(!answer(
+            "Unavailable: transport error: tcp connect error: Connection refused"
+        ));
     }
 
     #[test]
