@@ -6,6 +6,8 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::fs;
+#[cfg(feature = "otel")]
+use std::io::Write;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
@@ -392,6 +394,95 @@ fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
         stderr.contains("hint: the run goes on as user `"),
         "{stderr}"
     );
+}
+
+#[test]
+fn directories_are_made_for_the_account_that_the_run_goes_on_as() {
+    let around = directory("live-directories");
+    let _ = fs::remove_dir_all(around.join("new"));
+    let [failures, certificates] = ["new/failures", "new/certificates"].map(|d| around.join(d));
+    let Some(live) = Live::start(&[
+        "--format",
+        "json",
+        "-f",
+        "tcp port 1",
+        "--save-failures",
+        failures.to_str().unwrap(),
+        "--extract-certs",
+        certificates.to_str().unwrap(),
+    ]) else {
+        return;
+    };
+    let status = format!("/proc/{}", live.process.0.id());
+    let user = fs::metadata(status).unwrap().uid();
+    live.signal("-TERM");
+    let (status, _, stderr) = live.end();
+    assert_eq!(status.code(), Some(0), "{stderr:?}");
+    assert_eq!(fs::metadata(&failures).unwrap().uid(), user);
+    assert!(certificates.join("index.json").exists());
+}
+
+/// A collector's HTTP server: tells of each request that it answered.
+#[cfg(feature = "otel")]
+fn collector() -> (u16, Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, requests) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap_or(0) > 2 {
+                let line = std::mem::take(&mut line).to_ascii_lowercase();
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            reader.read_exact(&mut vec![0; length]).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            reader.get_mut().write_all(answer).unwrap();
+            if sender.send(()).is_err() {
+                break;
+            }
+        }
+    });
+    (port, requests)
+}
+
+#[test]
+#[cfg(feature = "otel")]
+fn metrics_go_out_when_nobody_reads_events_any_more() {
+    let Some(server) = Server::start(&directory("live-closed"), &[]) else {
+        return;
+    };
+    let (port, requests) = collector();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let filter = server.filter();
+    let arguments = ["--format", "json", "-f", &filter, "--otlp-endpoint"];
+    let protocol = ["--otlp-protocol", "http/protobuf"];
+    let arguments = [&arguments[..], &[&endpoint], &protocol].concat();
+    let Some(live) = Live::start(&arguments) else {
+        return;
+    };
+    requests.recv_timeout(PATIENCE).unwrap(); // at the start; the next is due in a minute
+    let Live {
+        mut process,
+        stdout,
+        stderr,
+    } = live;
+    drop(stdout); // noticed with the next line
+    let begun = Instant::now();
+    let status = loop {
+        server.connect(&["-tls1_2"]);
+        if let Some(status) = process.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(begun.elapsed() < PATIENCE);
+    };
+    let said: Vec<_> = stderr.iter().collect();
+    assert_eq!(status.code(), Some(0), "{said:?}");
+    assert!(requests.try_recv().is_ok(), "{said:?}");
 }
 
 #[test]
