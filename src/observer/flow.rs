@@ -144,7 +144,8 @@ impl Flow {
             half.initial = Some(first);
             half.assembler.start(first);
         }
-        self.opening.note(direction, segment.flags, time);
+        self.opening
+            .note(direction, segment.flags, segment.wire_length, time);
         if segment.flags.fin {
             half.fin = Some(
                 segment
