@@ -144,8 +144,11 @@ impl Flow {
             half.initial = Some(first);
             half.assembler.start(first);
         }
-        self.opening
-            .note(direction, segment.flags, segment.wire_length, time);
+        // The opening is over when there is payload: most packets need no look at it.
+        if segment.flags.syn || matches!(self.stage, Stage::Watching) && !half.is_plain {
+            self.opening
+                .note(direction, segment.flags, segment.wire_length, time);
+        }
         if segment.flags.fin {
             half.fin = Some(
                 segment
