@@ -144,8 +144,9 @@ impl Flow {
             half.initial = Some(first);
             half.assembler.start(first);
         }
-        // The opening is over when there is payload: most packets need no look at it.
-        if segment.flags.syn || matches!(self.stage, Stage::Watching) && !half.is_plain {
+        // Of a connection that is in use, which most packets belong to, the opening is long over.
+        let is_in_use = matches!(self.stage, Stage::Done) || half.is_plain;
+        if segment.flags.syn || !is_in_use {
             self.opening
                 .note(direction, segment.flags, segment.wire_length, time);
         }
