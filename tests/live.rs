@@ -375,25 +375,35 @@ fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
         return;
     }
     let directory = directory("live-refused");
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
     let file = directory.join("events.jsonl");
-    let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-        .env_clear()
-        .args(["live", "-i", "lo", "--format", "json", "--output"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    if stderr.contains("CAP_NET_RAW") {
-        eprintln!("skipped: capturing takes CAP_NET_RAW");
-        return;
+    let cases: [(&str, &Path, &str); 2] = [
+        ("--output", &file, "error: cannot write `"),
+        (
+            "--save-failures",
+            &directory,
+            "error: cannot save failures in `",
+        ),
+    ];
+    for (flag, path, error) in cases {
+        let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
+            .env_clear()
+            .args(["live", "-i", "lo", "--format", "json", flag])
+            .arg(path)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        if stderr.contains("CAP_NET_RAW") {
+            eprintln!("skipped: capturing takes CAP_NET_RAW");
+            return;
+        }
+        assert!(stderr.starts_with(error), "{stderr}");
+        assert!(
+            stderr.contains("hint: the run goes on as user `"),
+            "{stderr}"
+        );
     }
-    assert!(stderr.starts_with("error: cannot write `"), "{stderr}");
-    assert!(
-        stderr.contains("hint: the run goes on as user `"),
-        "{stderr}"
-    );
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(super) struct Output<'a> {
     /// Gets all selected handshakes.
     extract: Option<Box<dyn Sink>>,
     failures: Option<FailureFiles>,
+    /// Whether the last failure was not saved, which was said.
+    misses_failures: bool,
     metrics: Option<Metrics>,
     has_seen_chains: bool,
 }
@@ -68,6 +70,7 @@ impl<'a> Output<'a> {
             summary: summary(config),
             extract: extract(config)?,
             failures: failures(config)?,
+            misses_failures: false,
             has_seen_chains: false,
             metrics,
         })
@@ -135,14 +138,26 @@ impl Output<'_> {
     /// Saves the packets of a failure: where to. A disk that is full ends no run.
     fn save(&mut self, event: &Handshake) -> Option<Arc<str>> {
         let files = self.failures.as_mut()?;
-        files.save(event).unwrap_or_else(|error| {
-            if files.lost() == 1 {
-                tell_warning(format_args!(
-                    "cannot save the packets of a failure: {error}"
-                ));
+        match files.save(event) {
+            Ok(None) => None,
+            Ok(saved_to) => {
+                if std::mem::take(&mut self.misses_failures) {
+                    let lost = files.lost();
+                    tell_warning(format_args!(
+                        "packets of failures are saved again: those of {lost} are lost so far"
+                    ));
+                }
+                saved_to
             }
-            None
-        })
+            Err(error) => {
+                if !std::mem::replace(&mut self.misses_failures, true) {
+                    tell_warning(format_args!(
+                        "cannot save the packets of a failure: {error}; that is tried with each"
+                    ));
+                }
+                None
+            }
+        }
     }
 
     fn tell(&mut self, event: &Handshake) -> io::Result<()> {

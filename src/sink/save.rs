@@ -30,7 +30,7 @@ impl FailureFiles {
     ///
     /// # Errors
     ///
-    /// When the directory cannot be made or listed; the error says which.
+    /// When the directory cannot be made or listed, or may not be written to; the error says which.
     pub fn open(directory: PathBuf, keep: usize) -> io::Result<Self> {
         let said = |error: io::Error| {
             let name = directory.display();
@@ -45,6 +45,7 @@ impl FailureFiles {
             let name = entry.map_err(said)?.file_name();
             names.extend(name.into_string().ok().filter(|name| is_ours(name)));
         }
+        may_write(&directory).map_err(said)?;
         names.sort();
         Ok(Self {
             directory,
@@ -109,6 +110,18 @@ impl FailureFiles {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+/// Tries it, since the first failure may be weeks away. A disk that is full now may have room by then.
+fn may_write(directory: &Path) -> io::Result<()> {
+    let probe = directory.join(format!(".tlscope-{}", std::process::id()));
+    match fs::write(&probe, "") {
+        Ok(()) => fs::remove_file(probe),
+        Err(error) => match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Err(error),
+            _ => Ok(()),
+        },
     }
 }
 
