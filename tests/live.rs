@@ -550,3 +550,27 @@ fn an_interface_that_is_not_there_is_an_error_with_a_hint() {
     assert!(stderr.contains("\n\nhint: "), "{stderr}");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn what_makes_no_run_is_an_error_with_a_hint() {
+    let cases: [(&[&str], &str); 2] = [
+        (&[], "error: no interface is given"),
+        (
+            &["-i", "lo", "--rotate-size", "1M"],
+            "error: there is no file to set aside",
+        ),
+    ];
+    for (arguments, error) in cases {
+        let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
+            .env_clear()
+            .env("TLSCOPE_INTERFACE", "")
+            .arg("live")
+            .args(arguments)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr.starts_with(error), "{stderr}");
+        assert!(stderr.contains("\nhint: "), "{stderr}");
+    }
+}

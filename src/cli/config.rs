@@ -143,11 +143,15 @@ impl LiveConfig {
         let environment = |name: &str| std::env::var(name).ok();
         let mut interfaces = args.interface;
         let mut known = HashSet::new();
-        interfaces.retain(|name| known.insert(name.clone()));
+        interfaces.retain(|name| !name.is_empty() && known.insert(name.clone())); // a variable may be set to nothing
         if interfaces.is_empty() {
             return Err(Failure::new("no interface is given").hint(
                 "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
             ));
+        }
+        if args.output.is_none() && (args.rotate_size.is_some() || args.rotate_time.is_some()) {
+            return Err(Failure::new("there is no file to set aside")
+                .hint("`--rotate-size` and `--rotate-time` go with `--output FILE`"));
         }
         let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
         if !key_logs.is_empty() {
