@@ -18,7 +18,7 @@
 //! | [`handshake`] | messages and the shape of encrypted records | verdicts |
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
-//! | [`check`] | events, and a policy | what holds and what does not |
+//! | `check` (feature `cli`) | events, and a policy | what holds and what does not |
 //! | [`sink`] | events | JSON, tables, metrics |
 //!
 //! Data flows one way: a module uses only those to its left. [`observer`] holds
