@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Severity;
+use super::wish::handshakes;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
 use crate::stats::Stats;
@@ -98,6 +99,17 @@ impl CheckResult {
                 "no handshake; packets: {}, TCP connections: {}",
                 stats.packets, stats.connections
             ),
+        )
+    }
+
+    pub(super) fn of_nothing_told(count: u64) -> Self {
+        Self::of_input(
+            "allow-empty",
+            (
+                "a capture with answers",
+                "at least one handshake whose outcome or ServerHello is in view",
+            ),
+            format!("{}, and of none the answer is in view", handshakes(count)),
         )
     }
 

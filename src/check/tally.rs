@@ -67,6 +67,11 @@ impl Tally {
         }
     }
 
+    /// Whether no handshake said anything for it or against it.
+    pub(super) const fn has_judged_nothing(&self) -> bool {
+        self.judged == 0
+    }
+
     /// How many handshakes may speak against it.
     fn tolerance(&self) -> u64 {
         match &self.check.assertion {
