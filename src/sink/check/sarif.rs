@@ -35,12 +35,17 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
     writeln!(output)
 }
 
-/// The assertion's key; with the line of the policy where several rules have it.
+/// The assertion's key; with the line of the policy where several rules have it, and a number where they share that.
 fn rule_id(report: &Report, result: &CheckResult) -> String {
-    let same = report.results.iter().filter(|one| one.id == result.id);
-    match same.count() {
-        1 => result.id.to_owned(),
-        _ => format!("{}/{}", result.id, result.line),
+    let all = || report.results.iter();
+    if all().filter(|one| one.id == result.id).count() == 1 {
+        return result.id.to_owned();
+    }
+    let id = format!("{}/{}", result.id, result.line);
+    let mut same = all().filter(|one| (one.id, one.line) == (result.id, result.line));
+    match same.position(|one| std::ptr::eq(one, result)) {
+        None | Some(0) => id,
+        Some(number) => format!("{id}/{}", number + 1),
     }
 }
 
@@ -160,6 +165,9 @@ mod tests {
             ids[..3],
             ["max-failures/3", "max-failures/4", "require-server-name"]
         );
+        report.results[1].line = report.results[0].line; // as of a table in one line
+        assert_eq!(rule_id(&report, &report.results[0]), "max-failures/3");
+        assert_eq!(rule_id(&report, &report.results[1]), "max-failures/3/2");
     }
 
     #[test]
