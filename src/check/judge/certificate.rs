@@ -51,7 +51,7 @@ pub(super) fn min_rsa_bits(bits: u32, event: &Handshake) -> Judgement {
         let size = size.parse::<u32>().ok()?;
         let is_rsa = matches!(kind, "RSA" | "RSA-PSS");
         (is_rsa && size < bits)
-            .then(|| format!("the key of `{}` is {}", subject_of(facts), facts.key))
+            .then(|| format!("`{}` has a key of type {}", subject_of(facts), facts.key))
     })
 }
 
