@@ -37,6 +37,8 @@ pub(super) struct Output<'a> {
     summary: Option<Box<dyn Sink>>,
     /// Gets all selected handshakes.
     extract: Option<ExtractSink>,
+    /// Whether it was said that certificates cannot be written.
+    has_warned_of_extract: bool,
     failures: Option<FailureFiles>,
     metrics: Option<Metrics>,
     has_seen_chains: bool,
@@ -67,20 +69,21 @@ impl<'a> Output<'a> {
             file: file(config)?,
             summary: summary(config),
             extract: extract(config)?,
+            has_warned_of_extract: false,
             failures: failures(config)?,
             has_seen_chains: false,
             metrics,
         })
     }
 
+    /// Everything but certificates, which go to a disk that may be full.
     fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
         let text = [&mut self.lines, &mut self.summary].into_iter().flatten();
         let text = text.map(|sink| &mut **sink as &mut dyn Sink);
         let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        let extract = self.extract.as_mut().map(|sink| sink as &mut dyn Sink);
-        text.chain(file).chain(extract).chain(metrics)
+        text.chain(file).chain(metrics)
     }
 
     fn is_selected(&self, event: &Handshake) -> bool {
@@ -144,6 +147,16 @@ impl Output<'_> {
         })
     }
 
+    /// A disk that is full ends no run: what could not be written is tried again.
+    fn extract(&mut self, write: impl FnOnce(&mut ExtractSink) -> io::Result<()>) {
+        let Some(Err(error)) = self.extract.as_mut().map(write) else {
+            return;
+        };
+        if !std::mem::replace(&mut self.has_warned_of_extract, true) {
+            tell_warning(format_args!("{error}; certificates wait for room"));
+        }
+    }
+
     fn tell(&mut self, event: &Handshake) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
@@ -157,9 +170,7 @@ impl Output<'_> {
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
         }
-        if let Some(extract) = &mut self.extract {
-            extract.handshake(event)?;
-        }
+        self.extract(|extract| extract.handshake(event));
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
@@ -185,12 +196,18 @@ impl Sink for Output<'_> {
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.extract(|extract| extract.tick(now, health));
         self.sinks().try_for_each(|sink| sink.tick(now, health))
     }
 
     /// Metrics come last: they may wait for a collector.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.sinks().try_for_each(|sink| sink.finish(stats))
+        let extracted = match &mut self.extract {
+            Some(extract) => extract.finish(stats),
+            None => Ok(()),
+        };
+        let finished = self.sinks().try_for_each(|sink| sink.finish(stats));
+        finished.and(extracted)
     }
 }
 

@@ -93,8 +93,11 @@ impl FailureFiles {
             }
         };
         let path = self.directory.join(&name);
+        if let Err(error) = file.write_all(&pcapng(packets, &comment(event))) {
+            let _ = fs::remove_file(&path); // half a file would be taken for a bad one
+            return Err(error);
+        }
         self.names.push_back(name);
-        file.write_all(&pcapng(packets, &comment(event)))?;
         Ok(path.to_string_lossy().into())
     }
 
