@@ -144,7 +144,12 @@ impl Flow {
             half.initial = Some(first);
             half.assembler.start(first);
         }
-        self.opening.note(direction, segment.flags, time);
+        // Of a connection that is in use, which most packets belong to, the opening is long over.
+        let is_in_use = matches!(self.stage, Stage::Done) || half.is_plain;
+        if segment.flags.syn || !is_in_use {
+            self.opening
+                .note(direction, segment.flags, segment.wire_length, time);
+        }
         if segment.flags.fin {
             half.fin = Some(
                 segment

@@ -21,6 +21,8 @@ pub(super) struct Opening {
 }
 
 const NOT_SEEN: i64 = i64::MIN;
+/// An acknowledgment that may have waited for the data it came with.
+const WITH_DATA: i64 = i64::MAX;
 
 impl Opening {
     pub(super) const fn new() -> Self {
@@ -33,13 +35,13 @@ impl Opening {
         }
     }
 
-    /// Notes what a segment of `sender` says of the opening.
-    pub(super) fn note(&mut self, sender: Direction, flags: TcpFlags, at: Timestamp) {
+    /// Notes what a segment of `sender` says of the opening; `length` is that of its payload.
+    pub(super) fn note(&mut self, sender: Direction, flags: TcpFlags, length: u32, at: Timestamp) {
         let at = at.as_nanoseconds();
         if !flags.syn {
             let is_first = self.acknowledgment == NOT_SEEN && self.syn_ack != NOT_SEEN;
             if is_first && flags.ack && sender == self.originator {
-                self.acknowledgment = at;
+                self.acknowledgment = if length > 0 { WITH_DATA } else { at };
             }
             return;
         }
@@ -57,7 +59,10 @@ impl Opening {
 
     /// The round trips that the opening shows, by what it was seen of.
     pub(super) fn round_trips(&self) -> RoundTrips {
-        let seen = |time: i64| (time != NOT_SEEN).then(|| Timestamp::from_nanoseconds(time));
+        let seen = |time: i64| {
+            let is_seen = time != NOT_SEEN && time != WITH_DATA;
+            is_seen.then(|| Timestamp::from_nanoseconds(time))
+        };
         let between = |from, to| seen(to)?.checked_since(seen(from)?);
         RoundTrips {
             originator: self.originator,
@@ -93,7 +98,7 @@ mod tests {
         let mut opening = Opening::new();
         for (sender, flags, milliseconds) in segments {
             let at = Timestamp::from_nanoseconds(milliseconds * 1_000_000);
-            opening.note(*sender, *flags, at);
+            opening.note(*sender, *flags, 0, at);
         }
         opening.round_trips()
     }
@@ -125,6 +130,19 @@ mod tests {
         assert_eq!(milliseconds(trips.beyond_responder), Some(1_030));
         let seen = [(UP, SYN, 0), (DOWN, SYN_ACK, 30), (DOWN, SYN_ACK, 1_030)];
         assert!(opening(&seen).is_repeated);
+    }
+
+    #[test]
+    fn an_acknowledgment_that_comes_with_data_may_have_waited_for_them() {
+        let at = |milliseconds: i64| Timestamp::from_nanoseconds(milliseconds * 1_000_000);
+        let mut opening = Opening::new();
+        opening.note(UP, SYN, 0, at(0));
+        opening.note(DOWN, SYN_ACK, 0, at(30));
+        opening.note(UP, ACK, 517, at(400));
+        opening.note(UP, ACK, 0, at(430));
+        let trips = opening.round_trips();
+        assert_eq!(milliseconds(trips.beyond_responder), Some(30));
+        assert_eq!(trips.beyond_originator, None);
     }
 
     #[test]

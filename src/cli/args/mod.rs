@@ -47,9 +47,10 @@ mod defaults {
 /// Passive observer of TLS handshakes: how long they took, how they ended, whose fault and why
 ///
 /// tlscope only listens: it needs no agent, no proxy and no keys. It reads packet
-/// captures, and says of every TLS handshake in them how long it took, phase by
-/// phase; how it ended; if it failed, which side gave up and why; and which
-/// certificates were shown and what is wrong with them.
+/// captures or watches interfaces, and says of every TLS handshake how long it took,
+/// phase by phase; how it ended; if it failed, which side gave up and why; and which
+/// certificates were shown and what is wrong with them. In CI, it holds captures
+/// against a policy.
 #[derive(Debug, Parser)]
 #[command(name = "tlscope", version, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub(in crate::cli) struct Args {
