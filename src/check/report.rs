@@ -29,9 +29,7 @@ pub struct Report {
 impl Report {
     /// The results that are worth a word: neither held nor ignored.
     pub fn complaints(&self) -> impl Iterator<Item = &CheckResult> {
-        let is_complaint =
-            |one: &&CheckResult| matches!(one.verdict, Verdict::Warning | Verdict::Error);
-        self.results.iter().filter(is_complaint)
+        self.results.iter().filter(|one| one.is_complaint())
     }
 
     /// How many results have this verdict.
@@ -77,6 +75,12 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
+    /// Whether it does not hold, or could not be judged where that is not to be ignored.
+    #[must_use]
+    pub const fn is_complaint(&self) -> bool {
+        matches!(self.verdict, Verdict::Warning | Verdict::Error)
+    }
+
     /// Says that some of the input could not be read: whatever held, more may not.
     #[must_use]
     pub fn of_unreadable_input() -> Self {
