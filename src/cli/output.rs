@@ -202,6 +202,11 @@ impl Sink for Output<'_> {
 
     /// Metrics come last: they may wait for a collector.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        if let Some(lost @ 2..) = self.failures.as_ref().map(FailureFiles::lost) {
+            tell_warning(format_args!(
+                "the packets of {lost} failures were not saved"
+            ));
+        }
         let extracted = match &mut self.extract {
             Some(extract) => extract.finish(stats),
             None => Ok(()),
