@@ -209,6 +209,9 @@ mod tests {
         assert!(!report(&both.replace("unknown_ca", "other"), &events).has_passed());
         let elsewhere = format!("{expect}\nwhere = {{ port = 8443 }}");
         assert!(!report(&elsewhere, &events).has_passed(), "it did not come");
+        let mut open = refused_by_the_client();
+        (open.outcome, open.error) = (Outcome::Unknown, None);
+        assert!(!report(expect, &[open]).has_passed(), "it was not seen");
     }
 
     #[test]

@@ -137,9 +137,8 @@ impl Tally {
                 self.in_scope <= *most,
                 format!("{} in scope", handshakes(self.in_scope)),
             )),
-            Assertion::ExpectFailure { .. } if self.in_scope == 0 => {
-                Some((false, "no handshake in scope".to_owned()))
-            }
+            // What is expected has to be seen.
+            Assertion::ExpectFailure { .. } if self.judged == 0 => Some((false, self.found())),
             Assertion::CompleteInput => Some(warned(warnings)),
             Assertion::NoDrops => {
                 let dropped: Vec<_> = drops(stats)
