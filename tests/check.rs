@@ -316,6 +316,20 @@ fn a_capture_without_handshakes_fails_unless_the_policy_allows_it() {
 }
 
 #[test]
+fn a_capture_of_clients_alone_fails_unless_the_policy_allows_it() {
+    let clients = capture("one-way-client-tls13");
+    let output = output(&[&clients]);
+    let said = "FAILED   a capture with answers\n";
+    assert!(stdout(&output).contains(said), "{output:?}");
+    assert_eq!(output.status.code(), Some(BROKEN));
+    let policy = file(
+        "allow-one-way.toml",
+        "allow-empty = true\n[[rule]]\nmax-failures = 0\n",
+    );
+    assert_eq!(status(&["--policy", &policy, &clients]), HELD);
+}
+
+#[test]
 fn without_a_policy_the_default_holds_and_can_be_printed() {
     assert_eq!(status(&[&capture("mtls12-success")]), HELD);
     assert_eq!(status(&[&capture("tls10-rsa")]), BROKEN);

@@ -369,3 +369,27 @@ fn a_directory_that_cannot_be_made_is_named() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains(&blocked), "{}", stderr(&output));
 }
+
+#[test]
+fn certificates_that_cannot_be_written_end_no_run_and_are_told_in_the_end() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("extract-blocked");
+    let _ = fs::remove_dir_all(&directory);
+    let folder = directory.to_str().unwrap();
+    let extract = || {
+        let capture = "fixtures/mtls-day/capture.pcapng";
+        output(&["read", "--no-verify", "--extract-certs", folder, capture])
+    };
+    let whole = extract();
+    assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
+    for entry in fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap(); // no file can have this name now
+    }
+    let blocked = extract();
+    assert_eq!(blocked.status.code(), Some(2));
+    assert_eq!(stdout(&blocked), stdout(&whole), "all else is as it was");
+    let said = stderr(&blocked);
+    assert_eq!(said.matches("warning: cannot write `").count(), 1, "{said}");
+    assert!(said.contains("certificates without a file: "), "{said}");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use webpki::Error;
 
 use super::path::{Walk, WalkEnd, distinct};
-use super::signature::RSA_BITS;
+use super::signature::{RSA_BITS, STRICT_RSA_BITS};
 use super::trust::{Root, TrustOrigin, TrustStore};
 use super::{Certificate, CertificateFacts, CertificateTime, flaws, parse};
 use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, NoteKind, Side};
@@ -123,15 +123,11 @@ impl Explanation<'_> {
     /// Which signature is wrong; one by a key that the verifier does not take is not judged.
     fn invalid_signature(&self) -> Finding {
         let way = self.way();
-        let too_short_or_long = |key: &str| {
-            let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
-            bits.is_some_and(|bits: usize| !RSA_BITS.contains(&bits))
-        };
         for pair in way.windows(2) {
             let [(certificate, facts), (issuer, issuer_facts)] = pair else {
                 continue;
             };
-            if too_short_or_long(&issuer_facts.key) {
+            if is_out_of_bounds(&issuer_facts.key, &facts.signature_algorithm) {
                 return self.unsupported_key(&issuer_facts.key);
             }
             if parse::is_signed_by(&certificate.der, &issuer.der) == Some(false) {
@@ -150,7 +146,8 @@ impl Explanation<'_> {
             return self.finding(ErrorType::BadCertificate, detail);
         };
         let mut roots = self.trust.named(&top.issuer);
-        if let Some(root) = roots.find(|root| too_short_or_long(&root.key)) {
+        if let Some(root) = roots.find(|root| is_out_of_bounds(&root.key, &top.signature_algorithm))
+        {
             return self.unsupported_key(&root.key);
         }
         // A root that is shown and has the name of a trusted one is another.
@@ -272,5 +269,29 @@ impl Explanation<'_> {
             detail,
             subject: leaf.map(|facts| facts.subject.clone()).unwrap_or_default(),
         }
+    }
+}
+
+/// Whether a key is too short or too long for the verifier to check signatures of this kind by it.
+fn is_out_of_bounds(key: &str, signature_algorithm: &str) -> bool {
+    let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
+    let is_strict = matches!(signature_algorithm, "sha384WithRSAEncryption" | "rsassaPss");
+    let bounds = if is_strict { STRICT_RSA_BITS } else { RSA_BITS };
+    bits.is_some_and(|bits: usize| !bounds.contains(&bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_rsa_keys_are_judged_depends_on_the_signature() {
+        let out = |bits: usize, signature| is_out_of_bounds(&format!("RSA {bits}"), signature);
+        assert!(!out(1_024, "sha256WithRSAEncryption"));
+        assert!(out(1_023, "sha256WithRSAEncryption"));
+        for strict in ["sha384WithRSAEncryption", "rsassaPss"] {
+            assert!(out(1_536, strict) && !out(2_048, strict) && out(8_193, strict));
+        }
+        assert!(!is_out_of_bounds("ECDSA P-256", "ecdsa-with-SHA256"));
     }
 }

@@ -9,20 +9,40 @@ use crate::event::{CertificateNote, ErrorType, Finding, NoteKind, Side};
 /// Bits of an RSA or DSA key that are enough (NIST SP 800-57, CA/Browser Forum baseline requirements §6.1.5).
 const MIN_RSA_BITS: usize = 2048;
 
-/// Named curves of fewer than 224 bits, by name or object identifier.
-const WEAK_CURVES: [&str; 12] = [
+/// Named curves of fewer than 224 bits, by name or object identifier (SEC 2, ANSI X9.62, RFC 5639).
+const WEAK_CURVES: &[&str] = &[
     "P-192",
     "1.3.132.0.1",          // sect163k1
+    "1.3.132.0.2",          // sect163r1
+    "1.3.132.0.4",          // sect113r1
+    "1.3.132.0.5",          // sect113r2
     "1.3.132.0.6",          // secp112r1
     "1.3.132.0.7",          // secp112r2
     "1.3.132.0.8",          // secp160r1
     "1.3.132.0.9",          // secp160k1
     "1.3.132.0.15",         // sect163r2
+    "1.3.132.0.22",         // sect131r1
+    "1.3.132.0.23",         // sect131r2
+    "1.3.132.0.24",         // sect193r1
+    "1.3.132.0.25",         // sect193r2
+    "1.3.132.0.28",         // secp128r1
+    "1.3.132.0.29",         // secp128r2
     "1.3.132.0.30",         // secp160r2
     "1.3.132.0.31",         // secp192k1
     "1.3.36.3.3.2.8.1.1.1", // brainpoolP160r1
+    "1.3.36.3.3.2.8.1.1.2", // brainpoolP160t1
     "1.3.36.3.3.2.8.1.1.3", // brainpoolP192r1
+    "1.3.36.3.3.2.8.1.1.4", // brainpoolP192t1
+    "1.2.840.10045.3.0.1",  // c2pnb163v1
+    "1.2.840.10045.3.0.2",  // c2pnb163v2
+    "1.2.840.10045.3.0.3",  // c2pnb163v3
+    "1.2.840.10045.3.0.4",  // c2pnb176v1
+    "1.2.840.10045.3.0.5",  // c2tnb191v1
+    "1.2.840.10045.3.0.6",  // c2tnb191v2
+    "1.2.840.10045.3.0.7",  // c2tnb191v3
+    "1.2.840.10045.3.0.10", // c2pnb208w1
     "1.2.840.10045.3.1.2",  // prime192v2
+    "1.2.840.10045.3.1.3",  // prime192v3
 ];
 
 /// What is wrong with each certificate of a chain that `counts`: not those that are no part of the way to a root.
@@ -257,7 +277,9 @@ mod tests {
             texts(&curve("1.2.840.10045.3.1.1"), Side::Server),
             ["weak_key: ECDSA P-192 key: a curve of under 224 bits"]
         );
-        assert_eq!(texts(&curve("1.3.132.0.8"), Side::Server).len(), 1);
+        for weak in ["1.3.132.0.8", "1.3.132.0.2", "1.2.840.10045.3.1.3"] {
+            assert_eq!(texts(&curve(weak), Side::Server).len(), 1, "{weak}");
+        }
         assert_eq!(texts(&curve("1.3.132.0.33"), Side::Server).len(), 0); // P-224
     }
 

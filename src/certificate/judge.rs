@@ -10,7 +10,7 @@ use super::explain::Explanation;
 use super::issuers::Issuers;
 use super::path::{self, Verdict, Walk, WalkEnd};
 use super::trust::{Trust, TrustOrigin, TrustStore};
-use super::{Certificate, flaws};
+use super::{Certificate, CertificateFacts, flaws};
 use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, Side};
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -59,11 +59,16 @@ impl Judgement {
             return false;
         };
         let is_of_path = |certificate: &&Arc<Certificate>| path.contains(&certificate.sha256);
+        // An issuer renewed has the name of the one before: it is not the one that expired.
+        let (first, last) = self.holds;
+        let is_in_that_state = |facts: &CertificateFacts| match finding.error_type {
+            ErrorType::CertExpired => facts.not_after < first,
+            ErrorType::CertNotYetValid => facts.not_before > last,
+            _ => true,
+        };
         let is_meant = |certificate: &Arc<Certificate>| {
-            certificate
-                .facts
-                .as_ref()
-                .is_ok_and(|facts| facts.subject == finding.subject)
+            let facts = certificate.facts.as_ref();
+            facts.is_ok_and(|facts| facts.subject == finding.subject && is_in_that_state(facts))
         };
         match finding.error_type {
             ErrorType::SelfSigned => true,

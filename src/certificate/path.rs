@@ -1,5 +1,6 @@
 //! From a leaf to a trusted root, or why there is no way: by webpki, and by names to say where it ends.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,14 @@ use crate::event::{CertificateChain, Side};
 
 /// Certificates of one chain, beside the leaf, that may be on the way to a root.
 ///
-/// Honest chains have one to three; webpki bounds the ways that it tries among them.
+/// Honest chains have one to three.
 const MAX_INTERMEDIATES: usize = 32;
+
+/// Certificates of one name among them: an issuer renewed, or signed by several roots.
+///
+/// webpki tries every way through them, to a depth of six, before it looks at a
+/// signature: of thirty of one name it gives up after a second. Three make 3⁶ ways at most.
+const MAX_OF_A_NAME: usize = 3;
 
 /// Issuers that were not shown, and that other handshakes showed, on one way to a root.
 const MAX_COMPLETED: usize = 8;
@@ -74,11 +81,7 @@ fn try_path<'t>(
         return Verdict::Refused(Error::UnknownIssuer);
     };
     let leaf_der = CertificateDer::from(&*leaf.der);
-    let others: Vec<&Arc<Certificate>> = distinct(shown)
-        .filter(|other| other.sha256 != leaf.sha256)
-        .take(MAX_INTERMEDIATES)
-        .chain(completed)
-        .collect();
+    let others = intermediates(leaf, shown, completed);
     let intermediates: Vec<CertificateDer<'_>> = others
         .iter()
         .map(|certificate| CertificateDer::from(&*certificate.der))
@@ -108,6 +111,27 @@ fn try_path<'t>(
         Ok(Verdict::Trusted { root, path })
     });
     result.unwrap_or_else(Verdict::Refused)
+}
+
+/// The certificates that may be on the way from the leaf to a root.
+fn intermediates<'c>(
+    leaf: &Certificate,
+    shown: &'c [Arc<Certificate>],
+    completed: &'c [Arc<Certificate>],
+) -> Vec<&'c Arc<Certificate>> {
+    let mut of_a_name: HashMap<&str, usize> = HashMap::new();
+    distinct(shown)
+        .filter(|other| other.sha256 != leaf.sha256)
+        .take(MAX_INTERMEDIATES)
+        .chain(completed)
+        .filter(|other| {
+            let facts = other.facts.as_ref();
+            let name = facts.map_or("", |facts| &facts.subject);
+            let count = of_a_name.entry(name).or_default();
+            *count += 1;
+            *count <= MAX_OF_A_NAME
+        })
+        .collect()
 }
 
 /// The certificates of a chain, each once.
@@ -224,4 +248,38 @@ pub(super) fn shown_issuer(
     };
     let (index, _) = chain.iter().enumerate().find(is_issuer)?;
     Some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::support::{Template, common_name};
+    use super::*;
+
+    #[test]
+    fn of_a_crowd_with_one_name_the_first_are_tried() {
+        let certificate = |name: &str, serial| {
+            let subject = common_name(name);
+            let template = Template {
+                serial: vec![serial],
+                subject,
+                ..Template::default()
+            };
+            Arc::new(template.certificate())
+        };
+        let leaf = certificate("leaf", 1);
+        let mut shown: Vec<_> = (1..30).map(|serial| certificate("X", serial)).collect();
+        shown.push(certificate("Y", 1));
+        shown.push(Arc::clone(&leaf));
+        let completed = [certificate("X", 30), certificate("Z", 1)];
+        let tried = intermediates(&leaf, &shown, &completed);
+        let serials = tried.iter().map(|tried| {
+            let facts = tried.facts.as_ref().unwrap();
+            format!("{} {}", facts.subject, facts.serial)
+        });
+        let serials: Vec<_> = serials.collect();
+        assert_eq!(
+            serials,
+            ["CN=X 01", "CN=X 02", "CN=X 03", "CN=Y 01", "CN=Z 01"]
+        );
+    }
 }

@@ -3,6 +3,8 @@
 //! A chain with a short key or with SHA-1 is weak, and said to be so; but whether
 //! it ends at a trusted root can still be told, and is.
 
+use std::ops::RangeInclusive;
+
 use ring::signature::{
     RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
     RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters, UnparsedPublicKey,
@@ -28,8 +30,11 @@ pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// Bits of an RSA key whose signatures can be checked; under `PKCS1_SHA384` and PSS, from 2048 on.
-pub(super) const RSA_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
+/// Bits of an RSA key whose signatures can be checked.
+pub(super) const RSA_BITS: RangeInclusive<usize> = 1024..=8192;
+
+/// The same for signatures with PKCS #1 and SHA-384, and with PSS.
+pub(super) const STRICT_RSA_BITS: RangeInclusive<usize> = 2048..=8192;
 
 static LEGACY_SHA1: LegacyRsa = LegacyRsa {
     parameters: &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,

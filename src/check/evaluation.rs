@@ -5,7 +5,7 @@ use super::policy::{Assertion, Policy};
 use super::report::{CheckResult, Report};
 use super::run::{Context, InputWarnings};
 use super::tally::Tally;
-use crate::event::Handshake;
+use crate::event::{Handshake, Outcome};
 use crate::stats::Stats;
 
 /// Judges handshakes one by one; memory depends on the policy alone.
@@ -29,6 +29,8 @@ pub struct Evaluation {
     allows_empty: bool,
     context: Context,
     handshakes: u64,
+    /// Whether of any handshake more is known than that somebody began one.
+    has_seen_any: bool,
     tallies: Vec<Tally>,
 }
 
@@ -41,6 +43,7 @@ impl Evaluation {
             allows_empty: policy.allows_empty,
             context,
             handshakes: 0,
+            has_seen_any: false,
             tallies: policy.checks.into_iter().map(Tally::new).collect(),
         }
     }
@@ -50,6 +53,7 @@ impl Evaluation {
     /// A failure that a rule expects is none for the rules that count failures.
     pub fn handshake(&mut self, event: &Handshake) {
         self.handshakes += 1;
+        self.has_seen_any |= event.outcome != Outcome::Unknown || event.tls.version.is_some();
         let context = self.context;
         let is_expected = self.tallies.iter().any(|tally| {
             let check = &tally.check;
@@ -71,6 +75,8 @@ impl Evaluation {
         let mut results = Vec::new();
         if self.handshakes == 0 && !self.allows_empty {
             results.push(CheckResult::of_nothing_seen(stats));
+        } else if self.has_judged_nothing() && !self.allows_empty {
+            results.push(CheckResult::of_nothing_told(self.handshakes));
         }
         let judged = self
             .tallies
@@ -84,6 +90,13 @@ impl Evaluation {
             handshakes: self.handshakes,
             results,
         }
+    }
+
+    /// Whether the captures show the beginnings of handshakes at most, and nothing that the policy asks about.
+    fn has_judged_nothing(&self) -> bool {
+        let is_about_content = |tally: &&Tally| tally.check.assertion.is_about_content();
+        let mut asked = self.tallies.iter().filter(is_about_content).peekable();
+        !self.has_seen_any && asked.peek().is_some() && asked.all(Tally::has_judged_nothing)
     }
 }
 
@@ -113,6 +126,21 @@ mod tests {
         assert!(!report("", &[]).has_passed());
         assert!(report("allow-empty = true", &[]).has_passed());
         assert!(report("", &[completed()]).has_passed());
+    }
+
+    #[test]
+    fn a_check_that_saw_beginnings_alone_fails_unless_it_asks_for_no_more() {
+        let events = [barely_seen()];
+        let asks = "unknown = 'ignore'\n[[rule]]\nmax-failures = 0\nno-drops = true";
+        let failed = report(asks, &events);
+        assert!(!failed.has_passed());
+        assert!(failed.results[0].found.starts_with("1 handshake, "));
+        assert!(report(&format!("allow-empty = true\n{asks}"), &events).has_passed());
+        assert!(report(asks, &[barely_seen(), completed()]).has_passed());
+        let mut named = barely_seen();
+        named.tls.server_name = Some("example.org".into());
+        assert!(report("[[rule]]\nrequire-server-name = true", &[named]).has_passed());
+        assert!(report("[[rule]]\nmin-handshakes = 1", &events).has_passed());
     }
 
     #[test]
@@ -154,7 +182,8 @@ mod tests {
         assert_eq!(judged("ignore"), Verdict::Held);
         assert_eq!(judged("warn"), Verdict::Warning);
         assert_eq!(judged("fail"), Verdict::Error);
-        let report = report("[[rule]]\nmin-version = 'TLS 1.2'", &[barely_seen()]);
+        let events = [barely_seen(), completed()];
+        let report = report("[[rule]]\nmin-version = 'TLS 1.2'", &events);
         assert!(
             report.results[0]
                 .found
@@ -180,6 +209,9 @@ mod tests {
         assert!(!report(&both.replace("unknown_ca", "other"), &events).has_passed());
         let elsewhere = format!("{expect}\nwhere = {{ port = 8443 }}");
         assert!(!report(&elsewhere, &events).has_passed(), "it did not come");
+        let mut open = refused_by_the_client();
+        (open.outcome, open.error) = (Outcome::Unknown, None);
+        assert!(!report(expect, &[open]).has_passed(), "it was not seen");
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //! is always counted in the report, with the reason, and the policy says how bad
 //! that is ([`Unknown`]): by default a warning. An assertion that judged nothing at all
 //! counts as one that could not be judged, and a capture without any handshake fails
-//! the check unless the policy says `allow-empty = true`.
+//! the check unless the policy says `allow-empty = true`. So does one that has but the
+//! beginnings of handshakes, where nothing that the policy asks about could be judged.
 
 mod evaluation;
 mod judge;

@@ -218,6 +218,19 @@ impl Assertion {
     pub(super) const fn is_of_the_run(&self) -> bool {
         matches!(self, Self::NoDrops | Self::CompleteInput)
     }
+
+    /// Whether it is about what handshakes say, and not about how many there are or how well they were captured.
+    pub(super) const fn is_about_content(&self) -> bool {
+        !self.is_of_the_run()
+            && !matches!(
+                self,
+                Self::NoGaps
+                    | Self::NoTruncation
+                    | Self::MaxUnknown(_)
+                    | Self::MinHandshakes(_)
+                    | Self::MaxHandshakes(_)
+            )
+    }
 }
 
 impl Limit {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Severity;
+use super::wish::handshakes;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
 use crate::stats::Stats;
@@ -28,9 +29,7 @@ pub struct Report {
 impl Report {
     /// The results that are worth a word: neither held nor ignored.
     pub fn complaints(&self) -> impl Iterator<Item = &CheckResult> {
-        let is_complaint =
-            |one: &&CheckResult| matches!(one.verdict, Verdict::Warning | Verdict::Error);
-        self.results.iter().filter(is_complaint)
+        self.results.iter().filter(|one| one.is_complaint())
     }
 
     /// How many results have this verdict.
@@ -76,6 +75,12 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
+    /// Whether it does not hold, or could not be judged where that is not to be ignored.
+    #[must_use]
+    pub const fn is_complaint(&self) -> bool {
+        matches!(self.verdict, Verdict::Warning | Verdict::Error)
+    }
+
     /// Says that some of the input could not be read: whatever held, more may not.
     #[must_use]
     pub fn of_unreadable_input() -> Self {
@@ -98,6 +103,17 @@ impl CheckResult {
                 "no handshake; packets: {}, TCP connections: {}",
                 stats.packets, stats.connections
             ),
+        )
+    }
+
+    pub(super) fn of_nothing_told(count: u64) -> Self {
+        Self::of_input(
+            "allow-empty",
+            (
+                "a capture with answers",
+                "at least one handshake whose outcome or ServerHello is in view",
+            ),
+            format!("{}, and of none the answer is in view", handshakes(count)),
         )
     }
 

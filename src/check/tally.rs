@@ -67,6 +67,11 @@ impl Tally {
         }
     }
 
+    /// Whether no handshake said anything for it or against it.
+    pub(super) const fn has_judged_nothing(&self) -> bool {
+        self.judged == 0
+    }
+
     /// How many handshakes may speak against it.
     fn tolerance(&self) -> u64 {
         match &self.check.assertion {
@@ -132,9 +137,8 @@ impl Tally {
                 self.in_scope <= *most,
                 format!("{} in scope", handshakes(self.in_scope)),
             )),
-            Assertion::ExpectFailure { .. } if self.in_scope == 0 => {
-                Some((false, "no handshake in scope".to_owned()))
-            }
+            // What is expected has to be seen.
+            Assertion::ExpectFailure { .. } if self.judged == 0 => Some((false, self.found())),
             Assertion::CompleteInput => Some(warned(warnings)),
             Assertion::NoDrops => {
                 let dropped: Vec<_> = drops(stats)

@@ -71,7 +71,13 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
             watch.roots.warn_if_missed(watch.output.has_seen_chains());
             tell_summary(&watch.health, started);
         }
-        Err(error) => closed_pipe_is_success(error)?,
+        Err(error) => {
+            let end = closed_pipe_is_success(error);
+            if end.is_err() {
+                tell_summary(&watch.health, started);
+            }
+            end?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -36,7 +36,9 @@ pub(super) struct Output<'a> {
     /// Gets all selected handshakes.
     summary: Option<Box<dyn Sink>>,
     /// Gets all selected handshakes.
-    extract: Option<Box<dyn Sink>>,
+    extract: Option<ExtractSink>,
+    /// Whether it was said that certificates cannot be written.
+    has_warned_of_extract: bool,
     failures: Option<FailureFiles>,
     /// Whether the last failure was not saved, which was said.
     misses_failures: bool,
@@ -69,6 +71,7 @@ impl<'a> Output<'a> {
             file: file(config)?,
             summary: summary(config),
             extract: extract(config)?,
+            has_warned_of_extract: false,
             failures: failures(config)?,
             misses_failures: false,
             has_seen_chains: false,
@@ -76,15 +79,14 @@ impl<'a> Output<'a> {
         })
     }
 
+    /// Everything but certificates, which go to a disk that may be full.
     fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
         let text = [&mut self.lines, &mut self.summary].into_iter().flatten();
         let text = text.map(|sink| &mut **sink as &mut dyn Sink);
         let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        let extract = self.extract.as_mut();
-        let extract = extract.map(|sink| &mut **sink as &mut dyn Sink);
-        text.chain(file).chain(extract).chain(metrics)
+        text.chain(file).chain(metrics)
     }
 
     fn is_selected(&self, event: &Handshake) -> bool {
@@ -160,6 +162,16 @@ impl Output<'_> {
         }
     }
 
+    /// A disk that is full ends no run: what could not be written is tried again.
+    fn extract(&mut self, write: impl FnOnce(&mut ExtractSink) -> io::Result<()>) {
+        let Some(Err(error)) = self.extract.as_mut().map(write) else {
+            return;
+        };
+        if !std::mem::replace(&mut self.has_warned_of_extract, true) {
+            tell_warning(format_args!("{error}; certificates wait for room"));
+        }
+    }
+
     fn tell(&mut self, event: &Handshake) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
@@ -173,9 +185,7 @@ impl Output<'_> {
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
         }
-        if let Some(extract) = &mut self.extract {
-            extract.handshake(event)?;
-        }
+        self.extract(|extract| extract.handshake(event));
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
@@ -201,13 +211,23 @@ impl Sink for Output<'_> {
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.extract(|extract| extract.tick(now, health));
         self.sinks().try_for_each(|sink| sink.tick(now, health))
     }
 
     /// Metrics come last: they may wait for a collector. Whatever fails before, they go out.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        if let Some(lost @ 2..) = self.failures.as_ref().map(FailureFiles::lost) {
+            tell_warning(format_args!(
+                "the packets of {lost} failures were not saved"
+            ));
+        }
+        let extracted = match &mut self.extract {
+            Some(extract) => extract.finish(stats),
+            None => Ok(()),
+        };
         let done = self.sinks().map(|sink| sink.finish(stats));
-        done.fold(Ok(()), io::Result::and)
+        done.fold(Ok(()), io::Result::and).and(extracted)
     }
 }
 
@@ -245,65 +265,12 @@ fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     }
 }
 
-fn extract(config: &OutputConfig) -> Result<Option<Box<dyn Sink>>, Failure> {
-    let Some(directory) = config.extract_certs.clone() else {
-        return Ok(None);
-    };
-    let sink = ExtractSink::new(directory).map_err(Failure::new)?;
-    Ok(Some(if config.metrics.live.is_some() {
-        Box::new(Enduring::new(sink))
-    } else {
-        Box::new(sink)
-    }))
-}
-
-/// A sink whose failures do not end the run: they are said, at most once a minute.
-struct Enduring<S> {
-    sink: S,
-    /// Ticks until a failure is worth a line again.
-    quiet: u32,
-}
-
-/// How long a line about a failure holds.
-const TICKS_A_LINE: u32 = 60;
-
-impl<S> Enduring<S> {
-    const fn new(sink: S) -> Self {
-        Self { sink, quiet: 0 }
-    }
-
-    fn endure(&mut self, done: io::Result<()>) -> io::Result<()> {
-        if let Err(error) = done
-            && self.quiet == 0
-        {
-            self.quiet = TICKS_A_LINE;
-            tell_warning(format_args!("{error}; the run goes on without"));
-        }
-        Ok(())
-    }
-}
-
-impl<S: Sink> Sink for Enduring<S> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let done = self.sink.handshake(event);
-        self.endure(done)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let done = self.sink.flush();
-        self.endure(done)
-    }
-
-    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
-        self.quiet = self.quiet.saturating_sub(1);
-        let done = self.sink.tick(now, health);
-        self.endure(done)
-    }
-
-    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        let done = self.sink.finish(stats);
-        self.endure(done)
-    }
+fn extract(config: &OutputConfig) -> Result<Option<ExtractSink>, Failure> {
+    let directory = config.extract_certs.clone();
+    directory
+        .map(ExtractSink::new)
+        .transpose()
+        .map_err(Failure::new)
 }
 
 fn failures(config: &OutputConfig) -> Result<Option<FailureFiles>, Failure> {

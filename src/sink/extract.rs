@@ -34,9 +34,11 @@
 //! others; `findings` counts handshakes. `omitted` counts how often a certificate was shown
 //! after the twenty thousandth.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,10 +59,16 @@ use crate::time::Timestamp;
 pub struct ExtractSink {
     directory: PathBuf,
     inventory: Inventory,
+    /// Files that could not be written, by name: tried again with the index.
+    unwritten: VecDeque<(String, String)>,
+    lost: u64,
     /// Whether the index lacks a certificate.
     is_stale: bool,
     next_index: Timestamp,
 }
+
+/// Files kept for when there is room again, of some two kilobytes each; the oldest make way.
+const MAX_UNWRITTEN: usize = 1_000;
 
 /// How long a live run may have certificates that its index lacks: writing it takes a moment where there are thousands.
 const INDEX_EVERY: Duration = Duration::from_secs(60);
@@ -76,9 +84,26 @@ impl ExtractSink {
         Ok(Self {
             directory,
             inventory: Inventory::default(),
+            unwritten: VecDeque::new(),
+            lost: 0,
             is_stale: true,
             next_index: Timestamp::MIN,
         })
+    }
+
+    /// Certificates that have no file: those that could not be written when they were shown, nor since.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost + self.unwritten.len() as u64
+    }
+
+    /// Writes what could not be written before.
+    fn catch_up(&mut self) -> io::Result<()> {
+        while let Some((name, text)) = self.unwritten.front() {
+            write(&self.directory.join(name), text.as_bytes())?;
+            self.unwritten.pop_front();
+        }
+        Ok(())
     }
 
     fn write_index(&mut self) -> io::Result<()> {
@@ -98,36 +123,70 @@ impl ExtractSink {
     }
 }
 
+/// After an error the run can go on: what was not written is tried again with the index, once a minute and at the end.
 impl Sink for ExtractSink {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         let Self {
             directory,
             inventory,
+            unwritten,
+            lost,
             is_stale,
             ..
         } = self;
-        inventory.record(event, |certificate| {
+        let mut outcome = Ok(());
+        let Ok(()) = inventory.record(event, |certificate| {
             *is_stale = true;
-            let path = directory.join(file_name(&certificate.sha256));
-            write(&path, pem(certificate).as_bytes())
-        })
+            let (name, text) = (file_name(&certificate.sha256), pem(certificate));
+            if let Err(error) = write(&directory.join(&name), text.as_bytes()) {
+                if unwritten.len() == MAX_UNWRITTEN {
+                    unwritten.pop_front();
+                    *lost += 1;
+                }
+                unwritten.push_back((name, text));
+                outcome = Err(error);
+            }
+            Ok::<(), Infallible>(())
+        });
+        outcome
     }
 
     fn tick(&mut self, now: Timestamp, _: &Health) -> io::Result<()> {
         if self.is_stale && now >= self.next_index {
             self.next_index = now.saturating_add(INDEX_EVERY);
+            self.catch_up()?;
             self.write_index()?;
         }
         Ok(())
     }
 
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
-        self.write_index()
+        let written = self.catch_up().and_then(|()| self.write_index());
+        let lost = self.lost();
+        let said = |error: &dyn fmt::Display| {
+            io::Error::other(format!("{error}; certificates without a file: {lost}"))
+        };
+        match written {
+            Err(error) if lost > 0 => Err(said(&error)),
+            Ok(()) if lost > 0 => {
+                let directory = self.directory.display();
+                Err(said(&format_args!(
+                    "`{directory}` could not be written for a while"
+                )))
+            }
+            written => written,
+        }
     }
 }
 
+/// All of it or nothing: half a file would be taken for a bad one.
 fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
-    fs::write(path, contents).map_err(|error| cannot_write(path, &error))
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(contents).inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })
+    });
+    written.map_err(|error| cannot_write(path, &error))
 }
 
 /// The error with the path, which the system leaves out.
@@ -255,6 +314,30 @@ mod tests {
         let second = test_events::with_a_broken_certificate();
         assert_eq!(entries_at(Some(second), 119), 1);
         assert_eq!(entries_at(None, 120), 2);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_when_there_is_room_again() {
+        let directory = std::env::temp_dir().join(format!("tlscope-room-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        let mut sink = ExtractSink::new(directory.clone()).unwrap();
+        fs::remove_dir(&directory).unwrap();
+        let event = test_events::refused_by_the_client();
+        assert!(sink.handshake(&event).is_err());
+        assert!(sink.handshake(&event).is_ok(), "nothing new");
+        let count = sink.lost();
+        assert!(count > 0);
+        let error = sink.finish(&Stats::default()).unwrap_err().to_string();
+        assert!(
+            error.ends_with(&format!("; certificates without a file: {count}")),
+            "{error}"
+        );
+        fs::create_dir(&directory).unwrap();
+        sink.finish(&Stats::default()).unwrap();
+        assert_eq!(sink.lost(), 0);
+        let files = fs::read_dir(&directory).unwrap().count() as u64;
+        assert_eq!(files, count + 1, "and the index");
         fs::remove_dir_all(&directory).unwrap();
     }
 

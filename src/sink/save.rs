@@ -159,7 +159,13 @@ fn comment(event: &Handshake) -> String {
         .error
         .as_ref()
         .map_or("", |error| error.message.as_str());
-    format!("{} to {server} ({name}): {message}", event.client)
+    let mut text = format!("{} to {server} ({name}): {message}", event.client);
+    let mut end = text.len().min(MAX_OPTION);
+    while !text.is_char_boundary(end) {
+        end -= 1; // a comment is UTF-8
+    }
+    text.truncate(end);
+    text
 }
 
 // Block and option types: draft-ietf-opsawg-pcapng, sections 4.1 to 4.3 and 3.5.
@@ -312,6 +318,16 @@ mod tests {
         assert!(names[0].starts_with("19700101T000003"), "{names:?}");
         assert!(names[1].starts_with("19700101T000004"), "{names:?}");
         assert_eq!(names[2], "notes-of-mine.pcapng");
+    }
+
+    #[test]
+    fn a_comment_is_cut_between_characters() {
+        let mut event = failure(1);
+        for name in ["ü".repeat(2_000), "x".to_owned() + &"ü".repeat(2_000)] {
+            event.tls.server_name = Some(name);
+            let comment = comment(&event);
+            assert!((MAX_OPTION - 1..=MAX_OPTION).contains(&comment.len()));
+        }
     }
 
     #[test]

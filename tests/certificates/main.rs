@@ -331,7 +331,18 @@ fn an_expired_certificate_beside_the_way_is_no_fault() {
         .signed_by(new_root.issuer.key(), &old_root.issuer)
         .unwrap();
     let chain = vec![issuing.leaf(), issuing.der(), crossed.der().to_vec()];
-    check(&[Case::new("cross-signed", &new_root, chain)]);
+    let renewed = vec![issuing.leaf(), issuing.der(), {
+        let before = making::ca_params("Issuing", |params| {
+            params.not_after = date_time_ymd(2026, 2, 1);
+        });
+        let before = before.signed_by(issuing.issuer.key(), &new_root.issuer);
+        before.unwrap().der().to_vec()
+    }];
+    check(&[
+        Case::new("cross-signed", &new_root, chain),
+        Case::new("renewed", &new_root, renewed)
+            .noting(&["superfluous_certificate: certificate 3 of 3 issued none of the others"]),
+    ]);
 }
 
 #[test]
@@ -511,6 +522,11 @@ fn weak_and_unknown_algorithms() {
         case("rsa2048", "leaf", "-newkey rsa:2048", "-sha256"),
         case("rsa1024 root", "root", "-newkey rsa:1024", "-sha256").says(
             &["weak_key: trusted root `CN=Root`: RSA 1024 key: under 2048 bits"],
+            &[67],
+            "",
+        ),
+        case("rsa1536 sha384", "root", "-newkey rsa:1536", "-sha384").says(
+            &["unsupported_certificate: cannot be judged: signed by a key of type RSA 1536"],
             &[67],
             "",
         ),

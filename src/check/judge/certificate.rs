@@ -46,25 +46,35 @@ pub(super) fn max_lifetime(days: f64, event: &Handshake) -> Judgement {
 }
 
 pub(super) fn min_rsa_bits(bits: u32, event: &Handshake) -> Judgement {
-    of_all(event, |facts| {
-        let size = facts.key.strip_prefix("RSA ")?.parse::<u32>().ok()?;
-        (size < bits).then(|| format!("the key of `{}` is {}", subject_of(facts), facts.key))
+    of_all(event, |_, facts| {
+        let (kind, size) = facts.key.split_once(' ')?;
+        let size = size.parse::<u32>().ok()?;
+        let is_rsa = matches!(kind, "RSA" | "RSA-PSS");
+        (is_rsa && size < bits)
+            .then(|| format!("`{}` has a key of type {}", subject_of(facts), facts.key))
     })
 }
 
-pub(super) fn min_days_valid(days: f64, event: &Handshake) -> Judgement {
-    of_all(event, |facts| {
+/// A certificate that is out of date counts unless the chain was found to do without it.
+pub(super) fn min_days_valid(days: f64, event: &Handshake, context: Context) -> Judgement {
+    let is_excused = |side: Side, wrong: ErrorType| {
+        let mut findings = event.validation.iter();
+        context.chains_are_validated
+            && !findings.any(|finding| finding.side == side && finding.error_type == wrong)
+    };
+    of_all(event, |side, facts| {
         let left = facts.days_until_expiry(event.judged_at);
         let judged_at = event.judged_at.as_nanoseconds().div_euclid(1_000_000_000);
         let subject = subject_of(facts);
-        if left < 0.0 {
-            Some(format!("`{subject}` expired {:.1} days before", -left))
+        if facts.not_after < judged_at {
+            let expired = || format!("`{subject}` expired {:.1} days before", -left);
+            (!is_excused(side, ErrorType::CertExpired)).then(expired)
         } else if facts.not_before > judged_at {
             let early = (facts.not_before - judged_at) as f64 / DAY;
-            Some(format!(
-                "`{subject}` is not valid until {early:.1} days later"
-            ))
+            let too_early = || format!("`{subject}` is not valid until {early:.1} days later");
+            (!is_excused(side, ErrorType::CertNotYetValid)).then(too_early)
         } else {
+            let left = left.max(0.0); // the last second counts as a whole
             (left < days).then(|| format!("`{subject}` is valid for {left:.1} days more"))
         }
     })
@@ -78,7 +88,10 @@ const FROM_VALIDATION: [ErrorType; 3] = [
 ];
 
 pub(super) fn findings(types: &[ErrorType], event: &Handshake, context: Context) -> Judgement {
-    let bad = |found: &ErrorType| types.contains(found);
+    // Of a certificate that is its own issuer no more is found: where roots are known, it is none of theirs.
+    let wants_trust = context.chains_are_validated && types.contains(&ErrorType::UntrustedCa);
+    let bad =
+        |found: &ErrorType| types.contains(found) || wants_trust && *found == ErrorType::SelfSigned;
     if let Some(finding) = event
         .validation
         .iter()
@@ -89,7 +102,7 @@ pub(super) fn findings(types: &[ErrorType], event: &Handshake, context: Context)
             finding.error_type, finding.side, finding.subject, finding.detail
         ));
     }
-    let seen = of_all(event, |_| None);
+    let seen = of_all(event, |_, _| None);
     if seen != Held || !FROM_VALIDATION.iter().any(bad) {
         return seen;
     }
@@ -134,7 +147,10 @@ fn of_leaf(event: &Handshake, judge: impl Fn(&CertificateFacts) -> Judgement) ->
 }
 
 /// Judges all certificates of both sides; `fault` says what is wrong with one.
-fn of_all(event: &Handshake, fault: impl Fn(&CertificateFacts) -> Option<String>) -> Judgement {
+fn of_all(
+    event: &Handshake,
+    fault: impl Fn(Side, &CertificateFacts) -> Option<String>,
+) -> Judgement {
     let chains: [(Side, &Option<CertificateChain>); 2] = [
         (Side::Server, &event.server_certificates),
         (Side::Client, &event.client_certificates),
@@ -155,7 +171,9 @@ fn of_all(event: &Handshake, fault: impl Fn(&CertificateFacts) -> Option<String>
         for certificate in chain.iter() {
             let here = match &certificate.facts {
                 Err(_) => NotJudged(UNREADABLE),
-                Ok(facts) => fault(facts).map_or(Held, |why| Broken(format!("{side}'s {why}"))),
+                Ok(facts) => {
+                    fault(side, facts).map_or(Held, |why| Broken(format!("{side}'s {why}")))
+                }
             };
             judgement = graver(judgement, here);
         }
@@ -241,15 +259,46 @@ mod tests {
     #[test]
     fn validity_left_is_that_at_the_moment_of_judgement() {
         let mut event = refused_by_the_client(); // expires in 12.5 days
-        assert_eq!(min_days_valid(12.0, &event), Held);
-        assert!(is_broken(&min_days_valid(13.0, &event)));
+        assert_eq!(min_days_valid(12.0, &event, Context::default()), Held);
+        assert!(is_broken(&min_days_valid(13.0, &event, Context::default())));
         event.judged_at = crate::time::Timestamp::from_seconds(1_773_446_401);
-        let Broken(why) = min_days_valid(0.0, &event) else {
+        let Broken(why) = min_days_valid(0.0, &event, Context::default()) else {
             panic!("it has expired")
         };
         assert!(why.contains("expired"), "{why}");
         event.judged_at = crate::time::Timestamp::from_seconds(0);
-        assert!(is_broken(&min_days_valid(0.0, &event)), "not valid yet");
+        assert!(
+            is_broken(&min_days_valid(0.0, &event, Context::default())),
+            "not valid yet"
+        );
+    }
+
+    #[test]
+    fn a_certificate_out_of_date_counts_unless_validation_did_without_it() {
+        let mut event = refused_by_the_client();
+        event.judged_at = crate::time::Timestamp::from_seconds(1_773_446_401); // a second too late
+        let validated = Context {
+            chains_are_validated: true,
+        };
+        event.validation[0].error_type = ErrorType::HostnameMismatch;
+        assert_eq!(min_days_valid(0.0, &event, validated), Held);
+        assert!(is_broken(&min_days_valid(0.0, &event, Context::default())));
+        event.validation[0].error_type = ErrorType::CertExpired;
+        assert!(is_broken(&min_days_valid(0.0, &event, validated)));
+    }
+
+    #[test]
+    fn who_signs_itself_and_is_no_root_is_not_trusted() {
+        let mut event = refused_by_the_client();
+        event.validation[0].error_type = ErrorType::SelfSigned;
+        let judged = |chains_are_validated| {
+            let context = Context {
+                chains_are_validated,
+            };
+            findings(&[ErrorType::UntrustedCa], &event, context)
+        };
+        assert!(is_broken(&judged(true)));
+        assert!(matches!(judged(false), NotJudged(_)));
     }
 
     #[test]
@@ -260,6 +309,10 @@ mod tests {
         event.client_certificates = Some(chain([Ok(example_leaf()), Ok(short)]));
         assert!(is_broken(&min_rsa_bits(2_048, &event)));
         assert_eq!(min_rsa_bits(1_024, &event), Held);
+        let mut short = example_leaf();
+        short.key = "RSA-PSS 1024".into();
+        event.client_certificates = Some(chain([Ok(short)]));
+        assert!(is_broken(&min_rsa_bits(2_048, &event)));
     }
 
     #[test]
@@ -304,12 +357,21 @@ mod tests {
         let mut event = completed();
         event.tls.resumed = Some(false);
         event.tls.version = Some(ProtocolVersion::TLSv1_3);
-        assert!(matches!(min_days_valid(1.0, &event), NotJudged(_)));
+        assert!(matches!(
+            min_days_valid(1.0, &event, Context::default()),
+            NotJudged(_)
+        ));
         assert!(matches!(max_lifetime(1.0, &event), NotJudged(_)));
         event.tls.resumed = Some(true);
-        assert_eq!(min_days_valid(1.0, &event), NotConcerned);
+        assert_eq!(
+            min_days_valid(1.0, &event, Context::default()),
+            NotConcerned
+        );
         let broken = with_a_broken_certificate();
-        assert!(matches!(min_days_valid(1.0, &broken), NotJudged(_)));
+        assert!(matches!(
+            min_days_valid(1.0, &broken, Context::default()),
+            NotJudged(_)
+        ));
     }
 
     #[test]

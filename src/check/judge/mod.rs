@@ -46,7 +46,7 @@ pub(super) fn judge(assertion: &Assertion, event: &Handshake, context: Context) 
             patterns,
         } => certificate::leaf(*field, *list, patterns, event),
         Assertion::MinRsaBits(bits) => certificate::min_rsa_bits(*bits, event),
-        Assertion::MinDaysValid(days) => certificate::min_days_valid(*days, event),
+        Assertion::MinDaysValid(days) => certificate::min_days_valid(*days, event, context),
         Assertion::MaxLifetimeDays(days) => certificate::max_lifetime(*days, event),
         Assertion::ForbiddenFindings(types) => certificate::findings(types, event, context),
         Assertion::ClientCertificate(presence) => certificate::client(*presence, event),

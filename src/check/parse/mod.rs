@@ -35,7 +35,8 @@ impl Policy {
     /// assert_eq!(error.hint(), Some("did you mean `min-version`?"));
     /// ```
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        let file = File { name, text };
+        let line_feeds = value::line_feeds(text);
+        let file = File::new(name, &line_feeds);
         let root = DeTable::parse(text)
             .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
         let mut policy = Self::empty(name.to_owned());
@@ -148,7 +149,8 @@ fn rule(entries: &[Entry<'_>], mut frame: Frame) -> Result<Vec<Check>> {
 
 /// The assertions of a table that holds nothing else.
 pub(super) fn assertions(text: &str, name: &str) -> Result<Vec<Assertion>> {
-    let file = File { name, text };
+    let line_feeds = value::line_feeds(text);
+    let file = File::new(name, &line_feeds);
     let root = DeTable::parse(text)
         .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
     let mut all = Vec::new();

@@ -51,15 +51,24 @@ type Result<T> = std::result::Result<T, PolicyError>;
 /// A policy file, and where in it something is.
 #[derive(Clone, Copy)]
 pub(super) struct File<'a> {
-    pub(super) name: &'a str,
-    pub(super) text: &'a str,
+    name: &'a str,
+    /// Where each line feed is.
+    line_feeds: &'a [usize],
+}
+
+/// Where the line feeds of a text are.
+pub(super) fn line_feeds(text: &str) -> Vec<usize> {
+    text.match_indices('\n').map(|(at, _)| at).collect()
 }
 
 impl<'a> File<'a> {
+    pub(super) const fn new(name: &'a str, line_feeds: &'a [usize]) -> Self {
+        Self { name, line_feeds }
+    }
+
     /// The line of a place, counted from 1.
     pub(super) fn line(self, at: usize) -> usize {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        before.matches('\n').count() + 1
+        self.line_feeds.partition_point(|feed| *feed < at) + 1
     }
 
     pub(super) fn error(self, message: impl Into<String>, at: Range<usize>) -> PolicyError {

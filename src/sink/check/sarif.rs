@@ -3,6 +3,7 @@
 //! The artifact is the capture; which packets is a logical location, since a region
 //! would have to be in lines or bytes. What no handshake stands for is at the policy's line.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
@@ -15,8 +16,12 @@ const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
-    let complaints = report.complaints();
-    let results: Vec<_> = complaints.flat_map(|one| results(report, one)).collect();
+    let ids = rule_ids(report);
+    let named = || report.results.iter().zip(&ids);
+    let complaints = named().filter(|(one, _)| one.is_complaint());
+    let results: Vec<_> = complaints
+        .flat_map(|(one, id)| results(report, one, id))
+        .collect();
     let document = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -24,7 +29,7 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
             "tool": {"driver": {
                 "name": "tlscope",
                 "version": env!("CARGO_PKG_VERSION"),
-                "rules": report.results.iter().map(|one| rule(report, one)).collect::<Vec<_>>(),
+                "rules": named().map(|(one, id)| rule(one, id)).collect::<Vec<_>>(),
             }},
             "invocations": [{"executionSuccessful": report.is_complete}],
             "columnKind": "unicodeCodePoints",
@@ -35,28 +40,38 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
     writeln!(output)
 }
 
-/// The assertion's key; with the line of the policy where several rules have it.
-fn rule_id(report: &Report, result: &CheckResult) -> String {
-    let same = report.results.iter().filter(|one| one.id == result.id);
-    match same.count() {
-        1 => result.id.to_owned(),
-        _ => format!("{}/{}", result.id, result.line),
+/// For each assertion its key; with the line of the policy where several rules have it, and a number where they share that.
+fn rule_ids(report: &Report) -> Vec<String> {
+    let mut of_key: HashMap<&str, usize> = HashMap::new();
+    for one in &report.results {
+        *of_key.entry(one.id).or_default() += 1;
     }
+    let mut of_line: HashMap<(&str, usize), usize> = HashMap::new();
+    let id = |one: &CheckResult| {
+        let number = of_line.entry((one.id, one.line)).or_default();
+        *number += 1;
+        match (of_key.get(one.id), *number) {
+            (Some(1), _) => one.id.to_owned(),
+            (_, 1) => format!("{}/{}", one.id, one.line),
+            (_, number) => format!("{}/{}/{number}", one.id, one.line),
+        }
+    };
+    report.results.iter().map(id).collect()
 }
 
-fn rule(report: &Report, result: &CheckResult) -> Value {
+fn rule(result: &CheckResult, id: &str) -> Value {
     json!({
-        "id": rule_id(report, result),
+        "id": id,
         "shortDescription": {"text": printable(&result.name)},
         "fullDescription": {"text": printable(&result.wanted)},
         "defaultConfiguration": {"level": result.severity.as_str()},
     })
 }
 
-fn results(report: &Report, result: &CheckResult) -> Vec<Value> {
+fn results(report: &Report, result: &CheckResult, id: &str) -> Vec<Value> {
     let one = |text: String, location: Option<Value>| {
         json!({
-            "ruleId": rule_id(report, result),
+            "ruleId": id,
             "level": result.verdict.as_str(),
             "message": {"text": text},
             "locations": location.into_iter().collect::<Vec<_>>(),
@@ -148,17 +163,17 @@ mod tests {
     }
 
     #[test]
-    fn rules_with_the_same_key_are_told_apart_by_their_line() {
+    fn rules_with_the_same_key_are_told_apart_by_their_line_and_then_by_number() {
         let mut report = example();
         report.results[1].id = report.results[0].id;
-        let ids: Vec<_> = report
-            .results
-            .iter()
-            .map(|one| rule_id(&report, one))
-            .collect();
         assert_eq!(
-            ids[..3],
+            rule_ids(&report)[..3],
             ["max-failures/3", "max-failures/4", "require-server-name"]
+        );
+        report.results[1].line = report.results[0].line; // as of a table in one line
+        assert_eq!(
+            rule_ids(&report)[..2],
+            ["max-failures/3", "max-failures/3/2"]
         );
     }
 
