@@ -108,11 +108,29 @@ fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// A directory of this test's own.
-fn directory(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+/// A directory of this test's own, which vanishes with the value.
+///
+/// Not in the package: that may lie where the account that a run goes on as cannot look.
+struct Directory(PathBuf);
+
+impl std::ops::Deref for Directory {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn directory(name: &str) -> Directory {
+    let path = std::env::temp_dir().join(format!("tlscope-{}-{name}", std::process::id()));
     fs::create_dir_all(&path).unwrap();
-    path
+    Directory(path)
 }
 
 fn openssl(arguments: &[&str]) -> Command {
@@ -330,7 +348,7 @@ fn a_run_that_root_started_goes_on_without_privileges() {
 #[test]
 fn a_file_is_written_and_set_aside_when_it_is_large() {
     let directory = directory("live-output");
-    for file in fs::read_dir(&directory).unwrap() {
+    for file in fs::read_dir(&*directory).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
     let file = directory.join("events.jsonl");
@@ -375,7 +393,7 @@ fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
         return;
     }
     let directory = directory("live-refused");
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&*directory, fs::Permissions::from_mode(0o755)).unwrap();
     let file = directory.join("events.jsonl");
     let cases: [(&str, &Path, &str); 2] = [
         ("--output", &file, "error: cannot write `"),
@@ -463,7 +481,8 @@ fn collector() -> (u16, Receiver<()>) {
 #[test]
 #[cfg(feature = "otel")]
 fn metrics_go_out_when_nobody_reads_events_any_more() {
-    let Some(server) = Server::start(&directory("live-closed"), &[]) else {
+    let directory = directory("live-closed");
+    let Some(server) = Server::start(&directory, &[]) else {
         return;
     };
     let (port, requests) = collector();
