@@ -27,27 +27,32 @@ impl Glob {
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let name: Vec<char> = name.chars().map(|c| c.to_ascii_lowercase()).collect();
-        let (mut at, mut next) = (0, 0); // in the name, in the pattern
-        let mut retry = None; // after the last `*`: where in the name it ends, and what follows it
-        loop {
-            match (self.0.get(next), name.get(at)) {
-                (None, None) => return true,
-                (Some('*'), _) => {
-                    next += 1;
+        fits(&self.0, &name, ['*', '?'])
+    }
+}
+
+/// Whether the whole of `name` fits `pattern`, in which the first of `wild` stands for any run and the second for any one.
+pub(crate) fn fits<T: Copy + Eq>(pattern: &[T], name: &[T], [any, one]: [T; 2]) -> bool {
+    let (mut at, mut next) = (0, 0); // in the name, in the pattern
+    let mut retry = None; // after the last `any`: where in the name it ends, and what follows it
+    loop {
+        match (pattern.get(next), name.get(at)) {
+            (None, None) => return true,
+            (Some(expected), _) if *expected == any => {
+                next += 1;
+                retry = Some((at, next));
+            }
+            (Some(expected), Some(c)) if expected == c || *expected == one => {
+                at += 1;
+                next += 1;
+            }
+            _ => match retry {
+                Some((end, after)) if end < name.len() => {
+                    (at, next) = (end + 1, after);
                     retry = Some((at, next));
                 }
-                (Some(expected), Some(c)) if expected == c || *expected == '?' => {
-                    at += 1;
-                    next += 1;
-                }
-                _ => match retry {
-                    Some((end, after)) if end < name.len() => {
-                        (at, next) = (end + 1, after);
-                        retry = Some((at, next));
-                    }
-                    _ => return false,
-                },
-            }
+                _ => return false,
+            },
         }
     }
 }

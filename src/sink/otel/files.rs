@@ -12,6 +12,7 @@ use x509_parser::pem::Pem;
 
 use super::certificates::{Observation, attributes};
 use crate::certificate::Certificate;
+use crate::pattern;
 use crate::time::Timestamp;
 
 /// Certificates that are told of: more than a host serves, and twice a bundle of all public CAs.
@@ -343,31 +344,9 @@ fn children(directory: &Path, pattern: &str) -> Vec<PathBuf> {
     fits.map(|name| directory.join(name)).collect()
 }
 
-/// Whether `name` fits as a whole. Takes at most pattern times name steps: the last
-/// `*` alone is tried again, for what an earlier one could take, the last can.
+/// Whether `name` fits as a whole; unlike names of hosts, those of files tell upper from lower case.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut next) = (0, 0);
-    let mut retry = None;
-    loop {
-        match (pattern.get(next), name.get(at)) {
-            (None, None) => return true,
-            (Some(b'*'), _) => {
-                next += 1;
-                retry = Some((at, next));
-            }
-            (Some(expected), Some(byte)) if expected == byte || *expected == b'?' => {
-                at += 1;
-                next += 1;
-            }
-            _ => match retry {
-                Some((end, after)) if end < name.len() => {
-                    (at, next) = (end + 1, after);
-                    retry = Some((at, next));
-                }
-                _ => return false,
-            },
-        }
-    }
+    pattern::fits(pattern, name, [b'*', b'?'])
 }
 
 #[cfg(test)]
