@@ -230,11 +230,10 @@ impl<'t> Evidence<'t> {
 
     /// What the client answered when it was asked for a certificate after the handshake.
     pub(super) fn later_answer(&self) -> Option<Answer> {
-        let hello = self.tracker.client_hello.as_ref()?;
-        if !hello.post_handshake_auth || self.blocks[0] {
-            return None;
-        }
-        answer(self.after(), self.lengths)
+        let may_be_asked = self.tracker.offers_later_authentication() && !self.blocks[0];
+        may_be_asked
+            .then(|| answer(self.after(), self.lengths))
+            .flatten()
     }
 
     pub(super) fn server_closed_without_record(&self) -> bool {

@@ -122,12 +122,11 @@ pub(super) fn shape(tracker: &Tracker) -> Shape {
     let evidence = Evidence::new(tracker, None);
     let has_gap = tracker.peers.iter().any(|peer| peer.gap_bytes > 0);
     let requested = evidence.server.requests_certificate;
-    let later_answer = evidence.later_answer();
     let client_certificate = match evidence.flight {
         _ if has_gap => ClientCertificate::Unknown,
-        Flight::NoCertificate => {
-            later_answer.map_or(ClientCertificate::NotRequested, |answer| answer.certificate)
-        }
+        Flight::NoCertificate => evidence
+            .later_answer()
+            .map_or(ClientCertificate::NotRequested, |answer| answer.certificate),
         Flight::EmptyCertificate => ClientCertificate::Absent,
         Flight::Certificate => ClientCertificate::Presented,
         _ if evidence.psk || requested == Some(false) => ClientCertificate::NotRequested,
