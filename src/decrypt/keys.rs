@@ -116,9 +116,9 @@ impl Keys {
         self.lock().retire(random, at);
     }
 
-    /// Wipes secrets that are of no more use; see [`KeyLog::expire`].
+    /// Wipes secrets that are of no more use; see [`KeyLog::expire`]. Where no more are expected, none are retired.
     pub fn expire(&self, now: Timestamp) {
-        if self.has_secrets() {
+        if self.is_growing() {
             self.lock().expire(now);
         }
     }
