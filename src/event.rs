@@ -76,7 +76,7 @@ pub struct Handshake {
     /// How well the capture saw this handshake.
     pub capture: CaptureFacts,
     /// The packets of a failed handshake, where the observer was told to keep them.
-    pub packets: Option<Box<KeptPackets>>,
+    pub packets: Option<Arc<KeptPackets>>,
     /// The file that its packets were saved to.
     pub saved_to: Option<Arc<str>>,
 }

@@ -380,7 +380,7 @@ impl Shard {
             self.count(&event);
             event.packets = kept
                 .filter(|_| event.outcome == Outcome::Failure)
-                .map(|kept| Box::new(kept.into_packets()));
+                .map(|kept| Arc::new(kept.into_packets()));
             output.events.push_back(event);
         }
     }

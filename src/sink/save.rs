@@ -252,7 +252,7 @@ mod tests {
             side: Some(Side::Client),
             message: "refused".to_owned(),
         });
-        event.packets = Some(Box::new(KeptPackets {
+        event.packets = Some(Arc::new(KeptPackets {
             interfaces: vec![(LinkType(1), "eth0".into())],
             packets: vec![KeptPacket {
                 timestamp: event.time,
