@@ -10,7 +10,7 @@ use crate::tls::{
     RecordHeader, RecordReader, detect,
 };
 
-use super::decryption::{Content, Decryption, KeyUse};
+use super::decryption::{Content, Decryption, Key, KeyUse};
 use super::tracker::{RecordSeen, Tracker};
 
 /// How one direction of a connection was closed.
@@ -57,7 +57,7 @@ struct Stream {
     /// The start of the open record.
     record_start: Option<Arrival>,
     /// Whether the open record is encrypted and may be opened.
-    has_key: bool,
+    key: Key,
     /// The two bytes of an alert, as they come.
     alert: [Option<u8>; 2],
     state: StreamState,
@@ -343,22 +343,24 @@ impl Stream {
             ContentType::ChangeCipherSpec => {}
             content_type => {
                 if piece.is_first {
-                    self.has_key = decryption.begin_record(tracker, direction);
+                    self.key = decryption.begin_record(tracker, direction);
                 }
                 let record = RecordSeen {
                     content_type,
                     length: piece.header.length,
-                    has_key: self.has_key,
+                    has_key: self.key == Key::Here,
                 };
                 if piece.is_first {
                     tracker.handle_record(direction, record, start);
                 }
                 let latest = self.latest.unwrap_or(arrival);
                 let mut content = Content::Closed;
-                if self.has_key {
-                    content = decryption.handle_piece(tracker, direction, piece, latest);
-                } else {
-                    decryption.hold(tracker, direction, piece, start.time, latest);
+                match self.key {
+                    Key::Here => {
+                        content = decryption.handle_piece(tracker, direction, piece, latest)
+                    }
+                    Key::Awaited => decryption.hold(tracker, direction, piece, start.time, latest),
+                    Key::None => {}
                 }
                 if piece.is_last {
                     tracker.handle_record_end(direction, record, content, latest);

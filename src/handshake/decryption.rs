@@ -38,6 +38,16 @@ impl KeyUse {
     }
 }
 
+/// Whether a record can be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Key {
+    #[default]
+    None,
+    Here,
+    /// It may come after the record.
+    Awaited,
+}
+
 /// What an encrypted record turned out to carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -67,8 +77,6 @@ pub(super) struct Decryption {
     key_use: Option<KeyUse>,
     /// Records that came before their secret.
     waiting: Waiting,
-    /// Whether the record that has begun is one of them.
-    must_wait: bool,
 }
 
 #[derive(Debug)]
@@ -101,7 +109,6 @@ impl Decryption {
             open: None,
             key_use: None,
             waiting: Waiting::new(),
-            must_wait: false,
         }
     }
 
@@ -124,38 +131,36 @@ impl Decryption {
     }
 
     /// Whether the record of `sender` that begins now may be opened.
-    pub(super) fn begin_record(&mut self, tracker: &mut Tracker, sender: Direction) -> bool {
-        self.must_wait = false;
+    pub(super) fn begin_record(&mut self, tracker: &mut Tracker, sender: Direction) -> Key {
         if !tracker.is_tls13() && !tracker.is_encrypted(sender) {
-            return false;
+            return Key::None;
         }
         if self.open.is_none() {
             self.begin(tracker);
         }
         self.catch_up(tracker);
-        self.must_wait = self.is_waiting();
-        !self.must_wait && self.has_key(tracker, sender)
+        if self.is_waiting() {
+            return Key::Awaited; // records are opened in order
+        }
+        self.key(tracker, sender)
     }
 
-    /// Whether there is a key for records of `sender`; sets whether it is waited for.
-    fn has_key(&mut self, tracker: &mut Tracker, sender: Direction) -> bool {
+    /// Whether there is a key for the next record of `sender`.
+    fn key(&mut self, tracker: &mut Tracker, sender: Direction) -> Key {
         let Some(open) = &mut self.open else {
-            return false;
+            return Key::None;
         };
         let stream = &mut open.streams[sender.index()];
         if stream.is_lost {
-            return false;
+            return Key::None;
         }
         match open.decryptor.prepare(tracker.side(sender)) {
-            Ok(()) => true,
-            Err(DecryptError::NoKey) if self.keys.is_growing() => {
-                self.must_wait = true;
-                false
-            }
+            Ok(()) => Key::Here,
+            Err(DecryptError::NoKey) if self.keys.is_growing() => Key::Awaited,
             Err(error) => {
                 stream.is_lost = true;
                 self.lose(tracker, sender, error);
-                false
+                Key::None
             }
         }
     }
@@ -165,7 +170,7 @@ impl Decryption {
         !self.waiting.is_empty()
     }
 
-    /// Keeps a piece of a record without a key, if that may come.
+    /// Keeps a piece of a record whose key is awaited.
     pub(super) fn hold(
         &mut self,
         tracker: &mut Tracker,
@@ -174,15 +179,7 @@ impl Decryption {
         start: Timestamp,
         now: Arrival,
     ) {
-        let is_kept = if piece.is_first {
-            self.must_wait
-        } else {
-            self.waiting.is_open(sender)
-        };
-        if !is_kept {
-            return;
-        }
-        if self.waiting.is_empty() {
+        if piece.is_first && self.waiting.is_empty() {
             tracker.mark_history();
         }
         if !self.waiting.push(sender, piece, start, now) {
@@ -194,15 +191,14 @@ impl Decryption {
     pub(super) fn catch_up(&mut self, tracker: &mut Tracker) {
         while let Some(record) = self.waiting.first() {
             let sender = record.sender;
-            self.must_wait = false;
-            let has_key = self.has_key(tracker, sender);
-            if self.must_wait {
+            let key = self.key(tracker, sender);
+            if key == Key::Awaited {
                 return;
             }
             let Some(mut record) = self.waiting.pop() else {
                 return;
             };
-            if let (true, Some(end), Some(open)) = (has_key, record.end, &mut self.open) {
+            if let (Key::Here, Some(end), Some(open)) = (key, record.end, &mut self.open) {
                 let stream = &mut open.streams[sender.index()];
                 stream.record = Zeroizing::new(std::mem::take(&mut record.fragment));
                 tracker.rewrite_history();

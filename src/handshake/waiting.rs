@@ -52,11 +52,6 @@ impl Waiting {
         self.bytes
     }
 
-    /// Whether a record of `sender` is under way.
-    pub(super) fn is_open(&self, sender: Direction) -> bool {
-        self.open(sender).is_some()
-    }
-
     /// Takes a piece of a record; false if there is no room for it.
     pub(super) fn push(
         &mut self,
