@@ -132,7 +132,7 @@ impl Exports {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Read, Write};
+    use std::io::{BufReader, Write};
     use std::net::TcpListener;
 
     use opentelemetry::metrics::MeterProvider;
@@ -143,7 +143,7 @@ mod tests {
     use prost::Message;
 
     use super::super::MetricTemporality;
-    use super::super::testing::destination;
+    use super::super::testing::{destination, read_request};
     use super::super::vitals::Vitals;
     use super::*;
 
@@ -151,21 +151,10 @@ mod tests {
     fn take_until_end(listener: &TcpListener) -> Option<Option<i64>> {
         let (stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(stream);
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            match line.to_ascii_lowercase().split_once(':') {
-                Some(("content-length", value)) => length = value.trim().parse().unwrap(),
-                None if line.trim().is_empty() => break,
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
+        let (_, body) = read_request(&mut reader);
         let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         reader.get_mut().write_all(answer).unwrap();
-        (length > 0).then(|| value(&body))
+        (!body.is_empty()).then(|| value(&body))
     }
 
     fn value(body: &[u8]) -> Option<i64> {

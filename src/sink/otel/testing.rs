@@ -1,5 +1,6 @@
 //! Events, certificates and destinations made by hand, for the tests of this module.
 
+use std::io::BufRead;
 use std::time::Duration;
 
 use super::Signal;
@@ -108,4 +109,23 @@ pub(super) fn destination(url: &str) -> Destination {
         temporality: None,
         retries: false,
     }
+}
+
+/// Reads one HTTP request: its first line, and its body.
+pub(super) fn read_request(input: &mut impl BufRead) -> (String, Vec<u8>) {
+    let mut first = String::new();
+    input.read_line(&mut first).unwrap();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        input.read_line(&mut line).unwrap();
+        match line.to_ascii_lowercase().split_once(':') {
+            Some(("content-length", value)) => length = value.trim().parse().unwrap(),
+            None if line.trim_end().is_empty() => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    input.read_exact(&mut body).unwrap();
+    (first.trim_end().to_owned(), body)
 }

@@ -423,7 +423,7 @@ fn read((setting, path): &(&'static str, String)) -> Result<Vec<u8>, ConfigError
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Read, Write};
+    use std::io::{BufReader, Write};
     use std::net::TcpListener;
     use std::thread;
 
@@ -470,19 +470,8 @@ mod tests {
     fn answer(listener: &TcpListener, response: &str) -> Vec<u8> {
         let (stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(stream);
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            match line.trim_end().to_ascii_lowercase().split_once(':') {
-                Some(("content-length", value)) => length = value.trim().parse().unwrap(),
-                Some(_) => {}
-                None if line.trim_end().is_empty() => break,
-                None => assert_eq!(line.trim_end(), "POST /v1/metrics HTTP/1.1"),
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
+        let (first, body) = testing::read_request(&mut reader);
+        assert_eq!(first, "POST /v1/metrics HTTP/1.1");
         reader.get_mut().write_all(response.as_bytes()).unwrap();
         body
     }
