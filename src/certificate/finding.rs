@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::path::placed;
 use super::{Certificate, CertificateFacts, hostname};
 use crate::event::{ErrorType, Finding, Side};
 use crate::time::Timestamp;
@@ -51,17 +52,10 @@ pub fn findings(
     near_expiry: NearExpiry,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (index, certificate) in chain.iter().enumerate() {
+    for (index, certificate) in placed(chain) {
         let Ok(facts) = &certificate.facts else {
             continue;
         };
-        let is_repeated = chain
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.sha256 == certificate.sha256);
-        if is_repeated {
-            continue;
-        }
         let mut add = |error_type, detail| {
             let subject = facts.subject.clone();
             findings.push(Finding {

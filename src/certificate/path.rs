@@ -136,11 +136,16 @@ fn intermediates<'c>(
 
 /// The certificates of a chain, each once.
 pub(super) fn distinct(chain: &[Arc<Certificate>]) -> impl Iterator<Item = &Arc<Certificate>> {
-    chain.iter().enumerate().filter_map(|(index, certificate)| {
-        let mut earlier = chain.iter().take(index);
-        earlier
-            .all(|other| other.sha256 != certificate.sha256)
-            .then_some(certificate)
+    placed(chain).map(|(_, certificate)| certificate)
+}
+
+/// The certificates of a chain, each once and with its position.
+pub(super) fn placed(
+    chain: &[Arc<Certificate>],
+) -> impl Iterator<Item = (usize, &Arc<Certificate>)> {
+    chain.iter().enumerate().filter(|(index, certificate)| {
+        let mut earlier = chain.iter().take(*index);
+        earlier.all(|other| other.sha256 != certificate.sha256)
     })
 }
 
