@@ -20,6 +20,7 @@ use super::args::{CheckArgs, PrintedPolicy, ReportTo};
 use super::config::{Analysis, Needs, look};
 use super::failure::Failure;
 use super::input::Input;
+use super::output::selects;
 use super::{ERROR, keylog};
 
 /// An assertion of severity error does not hold.
@@ -193,9 +194,7 @@ impl Judge {
 
 impl Sink for Judge {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let name = event.tls.server_name.as_deref();
-        let selects = |glob: &Glob| name.is_some_and(|name| glob.matches(name));
-        if !self.server_name.as_ref().is_none_or(selects) {
+        if !selects(self.server_name.as_ref(), event) {
             return Ok(());
         }
         self.evaluation.handshake(event);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tlscope::event::{Handshake, Outcome};
+use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
 use tlscope::sink::certificates::CertificatesSink;
 use tlscope::sink::csv::CsvSink;
@@ -87,13 +88,6 @@ impl<'a> Output<'a> {
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
         text.chain(file).chain(metrics)
-    }
-
-    fn is_selected(&self, event: &Handshake) -> bool {
-        self.config.server_name.as_ref().is_none_or(|glob| {
-            let name = event.tls.server_name.as_deref();
-            name.is_some_and(|name| glob.matches(name))
-        })
     }
 
     fn is_written(&self, event: &Handshake) -> bool {
@@ -195,7 +189,7 @@ impl Output<'_> {
 
 impl Sink for Output<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !self.is_selected(event) {
+        if !selects(self.config.server_name.as_ref(), event) {
             return Ok(());
         }
         let Some(saved_to) = self.save(event) else {
@@ -229,6 +223,14 @@ impl Sink for Output<'_> {
         let done = self.sinks().map(|sink| sink.finish(stats));
         done.fold(Ok(()), io::Result::and).and(extracted)
     }
+}
+
+/// Whether a handshake is among those that `--server-name` asks for.
+pub(super) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
+    server_name.is_none_or(|glob| {
+        let name = event.tls.server_name.as_deref();
+        name.is_some_and(|name| glob.matches(name))
+    })
 }
 
 fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
