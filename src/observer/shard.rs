@@ -17,6 +17,7 @@ use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
 use super::flow::{Flow, Open, Stage};
+use super::kept::Kept;
 use super::router::shard_of;
 use super::{Config, SHARDS};
 
@@ -224,7 +225,7 @@ impl Shard {
             return;
         };
         if !flow.is_worth_keeping() {
-            self.kept_bytes -= flow.kept.take().map_or(0, |kept| kept.bytes());
+            take_kept(flow, &mut self.kept_bytes);
             return;
         }
         let has_begun = matches!(flow.stage, Stage::Handshake(_));
@@ -343,7 +344,7 @@ impl Shard {
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
         self.conclude(index, end, output);
         if let Some(mut flow) = self.flows.remove(index) {
-            self.kept_bytes -= flow.kept.take().map_or(0, |kept| kept.bytes());
+            take_kept(&mut flow, &mut self.kept_bytes);
             flow.release(&mut self.budget);
         }
     }
@@ -363,8 +364,7 @@ impl Shard {
         };
         self.open -= 1;
         flow.release(&mut self.budget);
-        let kept = flow.kept.take();
-        self.kept_bytes -= kept.as_ref().map_or(0, |kept| kept.bytes());
+        let kept = take_kept(flow, &mut self.kept_bytes);
         self.message_bytes -= open.held;
         if self.config.keys.is_growing() {
             open.connection.retire_secrets();
@@ -428,6 +428,13 @@ impl Shard {
             ..self.stats
         }
     }
+}
+
+/// Takes the packets kept of a connection, whose bytes count no longer.
+fn take_kept(flow: &mut Flow, kept_bytes: &mut usize) -> Option<Box<Kept>> {
+    let kept = flow.kept.take()?;
+    *kept_bytes -= kept.bytes();
+    Some(kept)
 }
 
 /// What is known of a connection beside its bytes.
