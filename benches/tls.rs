@@ -5,7 +5,7 @@ use std::path::Path;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use tlscope::capture::{CaptureFiles, LinkType, PacketBatch, PacketSource};
-use tlscope::decode::{Packet, decode};
+use tlscope::decode::{Decoded, Layers, decode};
 use tlscope::tls::{
     ClientHello, Defragmenter, Detection, HandshakeType, RecordReader, ServerHello, detect,
 };
@@ -117,11 +117,11 @@ fn streams() -> [Vec<u8>; 2] {
     let mut streams = [Vec::new(), Vec::new()];
     while files.next_batch(&mut batch).unwrap() {
         for packet in &batch.packets {
-            if let Ok(Packet::Segment(segment)) =
-                decode(LinkType(1), batch.bytes(packet), packet.wire_length)
+            let (bytes, layers) = (batch.bytes(packet), &mut Layers::default());
+            if let Ok(Decoded::Tcp(header)) = decode(LinkType(1), bytes, packet.wire_length, layers)
             {
-                let from_server = usize::from(segment.source_port == 443);
-                streams[from_server].extend_from_slice(segment.payload);
+                let from_server = usize::from(header.source_port == 443);
+                streams[from_server].extend_from_slice(header.payload.of(bytes));
             }
         }
     }

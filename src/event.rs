@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use crate::capture::LinkType;
 use crate::certificate::{Certificate, OcspStaple};
+use crate::decode::Tunnel;
+use crate::dialogue::StartTls;
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 use crate::tls::{
@@ -41,10 +43,10 @@ pub struct Handshake {
     pub server: Endpoint,
     /// 802.1Q VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
-    /// Tunnels around the first handshake packet, outermost first, as in `vxlan:42`.
-    pub tunnel: Vec<String>,
-    /// The protocol in which TLS was negotiated in plain text, as in `smtp`.
-    pub starttls: Option<&'static str>,
+    /// Tunnels around the first handshake packet, outermost first.
+    pub tunnel: Vec<Tunnel>,
+    /// The protocol in which TLS was negotiated in plain text.
+    pub starttls: Option<StartTls>,
     /// How it ended.
     pub outcome: Outcome,
     /// On what the outcome rests.

@@ -68,6 +68,7 @@ pub mod certificate;
 pub mod check;
 pub mod decode;
 pub mod decrypt;
+pub mod dialogue;
 pub mod error_type;
 pub mod event;
 pub mod flow;
