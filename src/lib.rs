@@ -19,7 +19,8 @@
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
 //! | `check` (feature `cli`) | events, and a policy | what holds and what does not |
-//! | [`sink`] | events | JSON, tables, metrics |
+//! | [`sink`] | events | JSON, tables, files |
+//! | [`telemetry`] | events | metrics, log records, spans |
 //!
 //! Data flows one way: a module uses only those to its left. [`observer`] holds
 //! the wiring, [`pipeline`] the threads.
@@ -77,5 +78,6 @@ pub mod pipeline;
 pub mod reassembly;
 pub mod sink;
 pub mod stats;
+pub mod telemetry;
 pub mod time;
 pub mod tls;

@@ -10,8 +10,8 @@ use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::event::Handshake;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
-use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
+use tlscope::telemetry::Metrics;
 use tlscope::time::Timestamp;
 
 use super::config::LiveConfig;

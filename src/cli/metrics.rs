@@ -1,8 +1,8 @@
 //! What the flags say about metrics, as the sink takes it.
 
 #[cfg(all(feature = "live", target_os = "linux"))]
-use tlscope::sink::otel::LiveMetricsConfig;
-use tlscope::sink::otel::{
+use tlscope::telemetry::LiveMetricsConfig;
+use tlscope::telemetry::{
     Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Protocol, Signal,
 };
 

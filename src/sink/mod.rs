@@ -1,34 +1,19 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
 #[cfg(feature = "cli")]
-pub mod certificates;
-#[cfg(feature = "cli")]
 pub mod check;
+pub mod files;
 #[cfg(feature = "cli")]
-pub mod csv;
+pub mod machine;
 #[cfg(feature = "cli")]
-pub mod extract;
-#[cfg(feature = "cli")]
-mod inventory;
-#[cfg(feature = "cli")]
-pub mod json;
-pub mod otel;
-pub mod save;
-#[cfg(feature = "cli")]
-pub mod schema;
-#[cfg(feature = "cli")]
-pub mod summary;
-#[cfg(feature = "cli")]
-pub mod table;
+pub mod people;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
-#[cfg(feature = "cli")]
-mod text;
 
 use std::io;
 
 #[cfg(feature = "cli")]
-pub use text::Look;
+pub use people::text::Look;
 
 use crate::event::Handshake;
 use crate::stats::{Health, Stats};

@@ -54,7 +54,7 @@ pub(crate) fn completed() -> Handshake {
     event
 }
 
-/// The line that the docs of [`super::json`] show.
+/// The line that the docs of [`super::machine::json`] show.
 pub(crate) fn refused_by_the_client() -> Handshake {
     let mut event = barely_seen();
     event.source = "capture.pcapng".into();
