@@ -304,7 +304,7 @@ fn shows_progress(format: Format) -> bool {
 mod tests {
     use clap::Parser;
 
-    use tlscope::telemetry::Protocol;
+    use tlscope::telemetry::OtlpProtocol;
 
     use super::super::args::{Args, Command};
     use super::*;
@@ -348,7 +348,7 @@ mod tests {
         let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
             .output
             .metrics;
-        assert_eq!(metrics.protocol, Some(Protocol::HttpProtobuf));
+        assert_eq!(metrics.protocol, Some(OtlpProtocol::HttpProtobuf));
         assert!(metrics.stdout);
     }
 }

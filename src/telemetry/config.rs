@@ -14,7 +14,7 @@ pub struct MetricsConfig {
     /// `--otlp-endpoint`: the collector, as in `http://127.0.0.1:4318`.
     pub endpoint: Option<String>,
     /// `--otlp-protocol`.
-    pub protocol: Option<Protocol>,
+    pub protocol: Option<OtlpProtocol>,
     /// `--otlp-header`: sent with each request; on top of those in the environment.
     pub headers: Vec<(String, String)>,
     /// `--otlp-compression`.
@@ -183,14 +183,14 @@ pub enum Histograms {
 
 /// How metrics travel to a collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum OtlpProtocol {
     /// OTLP over gRPC, usually on port 4317.
     Grpc,
     /// OTLP over HTTP/1.1 with binary protobuf, usually on port 4318.
     HttpProtobuf,
 }
 
-impl Protocol {
+impl OtlpProtocol {
     /// As flags and `OTEL_EXPORTER_OTLP_PROTOCOL` spell it: `grpc` or `http/protobuf`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -201,13 +201,13 @@ impl Protocol {
     }
 }
 
-impl fmt::Display for Protocol {
+impl fmt::Display for OtlpProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for Protocol {
+impl FromStr for OtlpProtocol {
     type Err = UnknownProtocol;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -287,9 +287,9 @@ mod tests {
 
     #[test]
     fn a_protocol_reads_back_as_it_prints() {
-        for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+        for protocol in [OtlpProtocol::Grpc, OtlpProtocol::HttpProtobuf] {
             assert_eq!(protocol.to_string().parse(), Ok(protocol));
         }
-        assert_eq!("http/json".parse::<Protocol>(), Err(UnknownProtocol));
+        assert_eq!("http/json".parse::<OtlpProtocol>(), Err(UnknownProtocol));
     }
 }

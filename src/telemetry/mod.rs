@@ -54,7 +54,7 @@
 //!   `OTEL_EXPORTER_OTLP_ENDPOINT`; `localhost`. Over HTTP, `/v1/metrics` is
 //!   appended to all but the second, as OpenTelemetry specifies (and to the
 //!   flag only where it is missing).
-//! - Protocol: the flag; `OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`;
+//! - OtlpProtocol: the flag; `OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`;
 //!   `OTEL_EXPORTER_OTLP_PROTOCOL`; gRPC when the endpoint's port is 4317, else
 //!   `http/protobuf`.
 //! - The scheme decides on TLS. An endpoint without one is refused, since
@@ -112,7 +112,7 @@ mod not_built;
 
 pub use config::{
     Compression, ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes,
-    MetricAttribute, MetricTemporality, MetricsConfig, Protocol, Signal, UnknownProtocol,
+    MetricAttribute, MetricTemporality, MetricsConfig, OtlpProtocol, Signal, UnknownProtocol,
 };
 #[cfg(not(feature = "otel"))]
 pub use not_built::Metrics;

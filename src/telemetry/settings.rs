@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::http::Uri;
 
 use super::{
-    Compression, ConfigError, Histograms, MetricTemporality, MetricsConfig, Protocol, Signal,
+    Compression, ConfigError, Histograms, MetricTemporality, MetricsConfig, OtlpProtocol, Signal,
 };
 
 /// How long one export may take; the variables may say otherwise. OpenTelemetry's
@@ -89,7 +89,7 @@ pub(super) struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
     pub(super) signal: Signal,
-    pub(super) protocol: Protocol,
+    pub(super) protocol: OtlpProtocol,
     /// With a scheme and, over HTTP, the whole path.
     pub(super) url: String,
     /// Bound on one export.
@@ -97,7 +97,7 @@ pub(super) struct Destination {
     /// Trust anchors in place of the host's: the variable, and the PEM file it names.
     pub(super) certificate: Option<(&'static str, String)>,
     /// What we show who asks for a certificate.
-    pub(super) client_certificate: Option<ClientCertificate>,
+    pub(super) client_certificate: Option<ClientIdentity>,
     /// On top of those in the environment.
     pub(super) headers: Vec<(String, String)>,
     /// `None` for what the environment says.
@@ -110,7 +110,7 @@ pub(super) struct Destination {
 
 /// The PEM files of a certificate and its key, each with the variable that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ClientCertificate {
+pub(super) struct ClientIdentity {
     pub(super) chain: (&'static str, String),
     pub(super) key: (&'static str, String),
 }
@@ -169,11 +169,11 @@ impl Destination {
             Some(protocol) => Some(protocol),
             None => environment.protocol(&variables.protocol)?,
         };
-        let endpoint = Endpoint::given(config, variables, environment);
+        let endpoint = OtlpEndpoint::given(config, variables, environment);
         let protocol = stated
             .or_else(|| endpoint.as_ref()?.usual_protocol())
-            .unwrap_or(Protocol::HttpProtobuf);
-        let endpoint = endpoint.unwrap_or_else(|| Endpoint::usual(protocol));
+            .unwrap_or(OtlpProtocol::HttpProtobuf);
+        let endpoint = endpoint.unwrap_or_else(|| OtlpEndpoint::usual(protocol));
         let timeout = match config.timeout {
             Some(timeout) => timeout,
             None => environment
@@ -209,12 +209,12 @@ impl Destination {
 }
 
 /// An endpoint as the user wrote it.
-struct Endpoint {
+struct OtlpEndpoint {
     setting: &'static str,
     value: String,
 }
 
-impl Endpoint {
+impl OtlpEndpoint {
     fn given(
         config: &MetricsConfig,
         variables: &Variables,
@@ -228,10 +228,10 @@ impl Endpoint {
     }
 
     /// Where collectors listen when nobody said otherwise.
-    fn usual(protocol: Protocol) -> Self {
+    fn usual(protocol: OtlpProtocol) -> Self {
         let value = match protocol {
-            Protocol::Grpc => "http://localhost:4317",
-            Protocol::HttpProtobuf => "http://localhost:4318",
+            OtlpProtocol::Grpc => "http://localhost:4317",
+            OtlpProtocol::HttpProtobuf => "http://localhost:4318",
         };
         Self {
             setting: ENDPOINT,
@@ -239,15 +239,15 @@ impl Endpoint {
         }
     }
 
-    fn usual_protocol(&self) -> Option<Protocol> {
+    fn usual_protocol(&self) -> Option<OtlpProtocol> {
         let authority = self.value.rsplit("://").next()?.split('/').next()?;
-        authority.ends_with(":4317").then_some(Protocol::Grpc)
+        authority.ends_with(":4317").then_some(OtlpProtocol::Grpc)
     }
 
     /// The URL that requests go to.
     fn url(
         &self,
-        protocol: Protocol,
+        protocol: OtlpProtocol,
         variables: &Variables,
         environment: &Environment<'_>,
     ) -> Result<String, ConfigError> {
@@ -261,15 +261,15 @@ impl Endpoint {
         let authority = uri.authority().filter(|a| !a.host().is_empty());
         let authority = authority.ok_or_else(|| self.error("names no host"))?;
         let path = match protocol {
-            Protocol::Grpc => String::new(),
-            Protocol::HttpProtobuf => self.path(&uri, variables),
+            OtlpProtocol::Grpc => String::new(),
+            OtlpProtocol::HttpProtobuf => self.path(&uri, variables),
         };
         Ok(format!("{scheme}://{authority}{path}"))
     }
 
     fn with_scheme(
         &self,
-        protocol: Protocol,
+        protocol: OtlpProtocol,
         variables: &Variables,
         environment: &Environment<'_>,
     ) -> Result<Cow<'_, str>, ConfigError> {
@@ -278,7 +278,7 @@ impl Endpoint {
             return Ok(Cow::Borrowed(value));
         }
         match environment.first(&variables.insecure) {
-            Some((_, insecure)) if protocol == Protocol::Grpc => {
+            Some((_, insecure)) if protocol == OtlpProtocol::Grpc => {
                 let insecure = insecure.eq_ignore_ascii_case("true");
                 let scheme = if insecure { "http" } else { "https" };
                 Ok(Cow::Owned(format!("{scheme}://{value}")))
@@ -363,7 +363,7 @@ impl Environment<'_> {
         signals
     }
 
-    fn protocol(&self, names: &[&'static str]) -> Result<Option<Protocol>, ConfigError> {
+    fn protocol(&self, names: &[&'static str]) -> Result<Option<OtlpProtocol>, ConfigError> {
         let Some((setting, value)) = self.first(names) else {
             return Ok(None);
         };
@@ -381,11 +381,11 @@ impl Environment<'_> {
     fn client_certificate(
         &self,
         variables: &Variables,
-    ) -> Result<Option<ClientCertificate>, ConfigError> {
+    ) -> Result<Option<ClientIdentity>, ConfigError> {
         let chain = self.first(&variables.client_certificate);
         let key = self.first(&variables.client_key);
         match (chain, key) {
-            (Some(chain), Some(key)) => Ok(Some(ClientCertificate { chain, key })),
+            (Some(chain), Some(key)) => Ok(Some(ClientIdentity { chain, key })),
             (None, None) => Ok(None),
             (Some((setting, value)), None) => {
                 let key = variables.client_key[1];
@@ -448,7 +448,7 @@ mod tests {
         })
     }
 
-    fn otlp(flags: &[&str], variables: &[(&str, &str)]) -> (Protocol, String) {
+    fn otlp(flags: &[&str], variables: &[(&str, &str)]) -> (OtlpProtocol, String) {
         let destination = resolve(flags, variables).unwrap().otlp.remove(0);
         (destination.protocol, destination.url)
     }
@@ -488,10 +488,10 @@ mod tests {
             ("http://[::1]:4318", "http://[::1]:4318/v1/metrics"),
         ];
         for (endpoint, url) in cases {
-            let expected = (Protocol::HttpProtobuf, url.to_owned());
+            let expected = (OtlpProtocol::HttpProtobuf, url.to_owned());
             assert_eq!(otlp(&[endpoint], &[]), expected);
         }
-        let expected = (Protocol::Grpc, "http://c:4318".to_owned());
+        let expected = (OtlpProtocol::Grpc, "http://c:4318".to_owned());
         assert_eq!(otlp(&["http://c:4318/", "grpc"], &[]), expected);
     }
 
@@ -518,7 +518,7 @@ mod tests {
             ("OTEL_LOGS_EXPORTER", "otlp"),
         ];
         let settings = resolve(&[], &variables).unwrap();
-        assert_eq!(settings.otlp[1].protocol, Protocol::Grpc);
+        assert_eq!(settings.otlp[1].protocol, OtlpProtocol::Grpc);
         assert_eq!(settings.otlp[1].url, "http://d:4317");
         assert_eq!(settings.otlp.len(), 2);
     }
@@ -550,14 +550,14 @@ mod tests {
 
     #[test]
     fn the_protocol_is_the_one_stated_or_else_the_usual_one_of_the_port() {
-        assert_eq!(otlp(&["http://c:4317"], &[]).0, Protocol::Grpc);
-        assert_eq!(otlp(&["http://c:4318"], &[]).0, Protocol::HttpProtobuf);
+        assert_eq!(otlp(&["http://c:4317"], &[]).0, OtlpProtocol::Grpc);
+        assert_eq!(otlp(&["http://c:4318"], &[]).0, OtlpProtocol::HttpProtobuf);
         let variables = [(PROTOCOLS[1], "http/protobuf")];
         assert_eq!(
             otlp(&["http://c:4317"], &variables).0,
-            Protocol::HttpProtobuf
+            OtlpProtocol::HttpProtobuf
         );
-        let expected = (Protocol::Grpc, "http://localhost:4317".to_owned());
+        let expected = (OtlpProtocol::Grpc, "http://localhost:4317".to_owned());
         assert_eq!(otlp(&["grpc"], &variables), expected);
     }
 

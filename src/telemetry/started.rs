@@ -18,15 +18,15 @@ use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::SpanData;
 
 use super::export::delivery::Delivery;
-use super::export::otlp::Transport;
+use super::export::otlp::OtlpTransport;
 use super::export::outbox::Outbox;
 use super::export::periodic::Periodic;
 use super::export::prometheus_text;
-use super::export::scrape_endpoint::Scrapes;
+use super::export::scrape_endpoint::ScrapeEndpoint;
 use super::metrics::bindings::{Listeners, REGULAR};
 use super::metrics::instruments::{self, Instruments};
-use super::metrics::reader::Reader;
-use super::metrics::self_telemetry::{self, Vitals};
+use super::metrics::reader::MetricsReader;
+use super::metrics::self_telemetry::{self, SelfTelemetry};
 use super::records::logs::{LogCarrier, Records};
 use super::records::spans::{SpanCarrier, Spans};
 use super::resource::{instance, resource};
@@ -58,7 +58,7 @@ pub struct Metrics {
     instruments: Instruments,
     records: Option<Records>,
     spans: Option<Spans>,
-    vitals: Arc<Vitals>,
+    self_telemetry: Arc<SelfTelemetry>,
     files: Arc<WatchedFiles>,
     notice: Notice,
     interval: Duration,
@@ -66,7 +66,7 @@ pub struct Metrics {
     /// What is to be started.
     waiting: Waiting,
     running: Running,
-    text: Option<(Reader, Box<dyn Write + Send>)>,
+    text: Option<(MetricsReader, Box<dyn Write + Send>)>,
     export_errors: Vec<ExportError>,
     _provider: SdkMeterProvider, // instruments record nothing once it is dropped
 }
@@ -74,10 +74,10 @@ pub struct Metrics {
 /// Prepared with what privileges there are, and not started yet.
 #[derive(Default)]
 struct Waiting {
-    metrics: Option<(Reader, Transport<MetricExporter>)>,
-    logs: Option<Transport<LogExporter>>,
-    traces: Option<Transport<SpanExporter>>,
-    scrapes: Option<Scrapes>,
+    metrics: Option<(MetricsReader, OtlpTransport<MetricExporter>)>,
+    logs: Option<OtlpTransport<LogExporter>>,
+    traces: Option<OtlpTransport<SpanExporter>>,
+    scrapes: Option<ScrapeEndpoint>,
 }
 
 /// Threads that export.
@@ -126,22 +126,26 @@ impl Metrics {
             };
         }
         let signals: Vec<_> = settings.otlp.iter().map(|to| to.signal).collect();
-        let vitals = Arc::new(Vitals::new(&signals));
+        let self_telemetry = Arc::new(SelfTelemetry::new(&signals));
         let resource = resource();
         let mut waiting = Waiting::prepare(settings.otlp, &resource)?;
         if let Some(address) = prometheus {
-            let reader = Reader::new(Temporality::Cumulative, REGULAR);
-            waiting.scrapes = Some(Scrapes::bind(address, reader, Arc::clone(&vitals))?);
+            let reader = MetricsReader::new(Temporality::Cumulative, REGULAR);
+            waiting.scrapes = Some(ScrapeEndpoint::bind(
+                address,
+                reader,
+                Arc::clone(&self_telemetry),
+            )?);
         }
         let text = settings.text.then_some(output);
-        let text = text.map(|output| (Reader::new(Temporality::Cumulative, 1), output));
+        let text = text.map(|output| (MetricsReader::new(Temporality::Cumulative, 1), output));
 
         let files = Arc::new(WatchedFiles::new(watched));
-        look_at(&files, &vitals, &notice);
+        look_at(&files, &self_telemetry, &notice);
 
         let provider = provider(config, &resource, &waiting, text.as_ref());
         let meter = provider.meter_with_scope(scope());
-        self_telemetry::register(&meter, &vitals);
+        self_telemetry::register(&meter, &self_telemetry);
         let instruments = Instruments::new(&meter, config, &files, &waiting.listeners());
         let has = |signal| signals.contains(&signal);
         let ratio = config.trace_ratio.unwrap_or(1.0);
@@ -149,7 +153,7 @@ impl Metrics {
             instruments,
             records: has(Signal::Logs).then(|| Records::new(config.logs, scope())),
             spans: has(Signal::Traces).then(|| Spans::new(ratio, scope(), instance(&resource))),
-            vitals,
+            self_telemetry,
             files,
             notice,
             interval: settings.interval,
@@ -175,15 +179,27 @@ impl Metrics {
                 transport,
                 scope: scope(),
             };
-            let vitals = Arc::clone(&self.vitals);
-            let outbox = Outbox::start(Signal::Logs, carrier, delivery, vitals, !self.is_live)?;
+            let self_telemetry = Arc::clone(&self.self_telemetry);
+            let outbox = Outbox::start(
+                Signal::Logs,
+                carrier,
+                delivery,
+                self_telemetry,
+                !self.is_live,
+            )?;
             self.running.logs = Some(outbox);
         }
         if let Some(transport) = self.waiting.traces.take() {
             let delivery = self.delivery(transport.destination());
-            let vitals = Arc::clone(&self.vitals);
+            let self_telemetry = Arc::clone(&self.self_telemetry);
             let carrier = SpanCarrier(transport);
-            let outbox = Outbox::start(Signal::Traces, carrier, delivery, vitals, !self.is_live)?;
+            let outbox = Outbox::start(
+                Signal::Traces,
+                carrier,
+                delivery,
+                self_telemetry,
+                !self.is_live,
+            )?;
             self.running.traces = Some(outbox);
         }
         if !self.is_live {
@@ -235,16 +251,16 @@ impl Metrics {
         } else {
             Arc::new(|_: &str| {}) // the end of the run tells
         };
-        Delivery::new(destination, Arc::clone(&self.vitals), notice)
+        Delivery::new(destination, Arc::clone(&self.self_telemetry), notice)
     }
 
     fn watch_files(&self) -> io::Result<Sender<()>> {
         let (wake, woken) = bounded(1);
-        let (files, vitals) = (Arc::clone(&self.files), Arc::clone(&self.vitals));
+        let (files, self_telemetry) = (Arc::clone(&self.files), Arc::clone(&self.self_telemetry));
         let notice = Arc::clone(&self.notice);
         let watch = move |woken: Receiver<()>| {
             while woken.recv_timeout(LOOK_AT_FILES) != Err(RecvTimeoutError::Disconnected) {
-                look_at(&files, &vitals, &notice);
+                look_at(&files, &self_telemetry, &notice);
             }
         };
         thread::Builder::new()
@@ -284,29 +300,29 @@ impl Waiting {
         for destination in otlp {
             match destination.signal {
                 Signal::Metrics => {
-                    let transport = Transport::for_metrics(destination)?;
-                    let reader = Reader::new(transport.temporality(), 1);
+                    let transport = OtlpTransport::for_metrics(destination)?;
+                    let reader = MetricsReader::new(transport.temporality(), 1);
                     waiting.metrics = Some((reader, transport));
                 }
                 Signal::Logs => {
-                    waiting.logs = Some(Transport::for_logs(destination, resource)?);
+                    waiting.logs = Some(OtlpTransport::for_logs(destination, resource)?);
                 }
                 Signal::Traces => {
-                    waiting.traces = Some(Transport::for_traces(destination, resource)?);
+                    waiting.traces = Some(OtlpTransport::for_traces(destination, resource)?);
                 }
             }
         }
         Ok(waiting)
     }
 
-    fn readers(&self) -> impl Iterator<Item = &Reader> {
+    fn readers(&self) -> impl Iterator<Item = &MetricsReader> {
         let collector = self.metrics.as_ref().map(|(reader, _)| reader);
-        let scrapes = self.scrapes.as_ref().map(Scrapes::reader);
+        let scrapes = self.scrapes.as_ref().map(ScrapeEndpoint::reader);
         collector.into_iter().chain(scrapes)
     }
 
     fn listeners(&self) -> Listeners {
-        Listeners::new(self.readers().map(Reader::listener).collect())
+        Listeners::new(self.readers().map(MetricsReader::listener).collect())
     }
 }
 
@@ -335,14 +351,14 @@ impl Sink for Metrics {
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
-        self.vitals.set(health.clone());
+        self.self_telemetry.set(health.clone());
         self.instruments.tick(now);
         Ok(())
     }
 
     /// Exports, and writes the text. Only a failure to write is an error.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.vitals.finish(stats);
+        self.self_telemetry.finish(stats);
         self.instruments.finish();
         self.export_errors = self.finish_exports();
         if let Some((reader, output)) = &mut self.text {
@@ -357,7 +373,7 @@ fn provider(
     config: &MetricsConfig,
     resource: &Resource,
     waiting: &Waiting,
-    text: Option<&(Reader, Box<dyn Write + Send>)>,
+    text: Option<&(MetricsReader, Box<dyn Write + Send>)>,
 ) -> SdkMeterProvider {
     let mut provider = SdkMeterProvider::builder()
         .with_resource(resource.clone())
@@ -375,12 +391,12 @@ fn scope() -> InstrumentationScope {
 }
 
 /// Looks at the watched certificates, and tells what cannot be read.
-fn look_at(files: &WatchedFiles, vitals: &Vitals, notice: &Notice) {
+fn look_at(files: &WatchedFiles, self_telemetry: &SelfTelemetry, notice: &Notice) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.unwrap_or_default().as_nanos();
     let now = Timestamp::from_nanoseconds(now.try_into().unwrap_or(i64::MAX));
     let survey = files.refresh(now);
-    vitals.set_unreadable_certificates(survey.unreadable);
+    self_telemetry.set_unreadable_certificates(survey.unreadable);
     survey.news.iter().for_each(|line| notice(line));
 }
 

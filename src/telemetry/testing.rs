@@ -99,7 +99,7 @@ pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
 pub(super) fn destination(url: &str) -> Destination {
     Destination {
         signal: Signal::Metrics,
-        protocol: super::Protocol::HttpProtobuf,
+        protocol: super::OtlpProtocol::HttpProtobuf,
         url: url.to_owned(),
         timeout: Duration::from_secs(5),
         certificate: None,

@@ -31,11 +31,11 @@ const EXTENSIONS: [&str; 5] = ["pem", "crt", "cer", "cert", "der"];
 #[derive(Debug)]
 pub(super) struct WatchedFiles {
     paths: Vec<PathBuf>,
-    state: Mutex<State>,
+    state: Mutex<WatchState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct WatchState {
     files: BTreeMap<PathBuf, Watched>,
     now: Timestamp,
 }
@@ -43,7 +43,7 @@ struct State {
 /// A file as it was when it was read last.
 #[derive(Debug, Default)]
 struct Watched {
-    version: Option<Version>,
+    version: Option<FileVersion>,
     certificates: Vec<Expiry>,
     /// Why it cannot be read now.
     problem: Option<String>,
@@ -54,7 +54,7 @@ type Expiry = (i64, Arc<[KeyValue]>);
 
 /// What differs between a file and what replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
+struct FileVersion {
     device: u64,
     inode: u64,
     length: u64,
@@ -73,7 +73,7 @@ pub(super) struct Survey {
 impl WatchedFiles {
     /// `paths` are files, directories, and patterns with `*` and `?`.
     pub(super) fn new(paths: &[PathBuf]) -> Self {
-        let state = State {
+        let state = WatchState {
             files: BTreeMap::new(),
             now: Timestamp::MIN,
         };
@@ -106,7 +106,7 @@ impl WatchedFiles {
             }
         }
         survey.unreadable = files.values().filter(|f| f.problem.is_some()).count();
-        *self.state() = State { files, now };
+        *self.state() = WatchState { files, now };
         survey
     }
 
@@ -172,7 +172,7 @@ impl WatchedFiles {
         found
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WatchState> {
         // A panic elsewhere leaves the state whole: it is replaced at once.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,7 +186,7 @@ impl Watched {
             if !metadata.is_file() && !metadata.is_dir() {
                 return Err(io::Error::other("not a file")); // to open a pipe would hold us up
             }
-            let version = Version::of(&metadata);
+            let version = FileVersion::of(&metadata);
             if self.version == Some(version) && self.problem.is_none() {
                 return Ok(None);
             }
@@ -232,7 +232,7 @@ impl Watched {
     }
 }
 
-impl Version {
+impl FileVersion {
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

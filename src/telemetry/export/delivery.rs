@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::telemetry::metrics::self_telemetry::Vitals;
+use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::settings::Destination;
 use crate::telemetry::{ExportError, Notice, Signal};
 
@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(crate) struct Delivery {
     signal: Signal,
     url: String,
-    vitals: Arc<Vitals>,
+    self_telemetry: Arc<SelfTelemetry>,
     notice: Notice,
     /// Since the last success.
     failures: u32,
@@ -29,11 +29,15 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    pub(crate) fn new(destination: &Destination, vitals: Arc<Vitals>, notice: Notice) -> Self {
+    pub(crate) fn new(
+        destination: &Destination,
+        self_telemetry: Arc<SelfTelemetry>,
+        notice: Notice,
+    ) -> Self {
         Self {
             signal: destination.signal,
             url: destination.shown_url(),
-            vitals,
+            self_telemetry,
             notice,
             failures: 0,
             first_pause: FIRST_PAUSE,
@@ -61,7 +65,7 @@ impl Delivery {
 
     /// Notes an export that failed; says how long to wait before the next.
     pub(crate) fn failed(&mut self, error: &ExportError) -> Duration {
-        self.vitals.count_failure(self.signal);
+        self.self_telemetry.count_failure(self.signal);
         if self.failures == 0 {
             (self.notice)(&format!("{error}; trying again until they are"));
         }
@@ -81,7 +85,7 @@ impl Delivery {
 
     /// Notes records that will not be sent any more.
     pub(crate) fn discarded(&self, records: usize) {
-        self.vitals.count_discarded(self.signal, records);
+        self.self_telemetry.count_discarded(self.signal, records);
     }
 
     fn tell(&self, what: fmt::Arguments<'_>) {
@@ -134,8 +138,9 @@ mod tests {
             let told = Arc::clone(&told);
             Arc::new(move |line| told.lock().unwrap().push(line.to_owned()))
         };
-        let vitals = Arc::new(Vitals::new(&[Signal::Metrics]));
-        let mut delivery = Delivery::new(&destination("http://c/v1/metrics"), vitals, notice);
+        let self_telemetry = Arc::new(SelfTelemetry::new(&[Signal::Metrics]));
+        let mut delivery =
+            Delivery::new(&destination("http://c/v1/metrics"), self_telemetry, notice);
         let error = ExportError {
             signal: Signal::Metrics,
             url: "http://c/v1/metrics".to_owned(),

@@ -27,8 +27,8 @@ use tokio::runtime::{Builder, Runtime};
 use ureq::http::{HeaderMap, HeaderName};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-use crate::telemetry::settings::{ClientCertificate, Destination, setting_error};
-use crate::telemetry::{Compression, ConfigError, ExportError, MetricTemporality, Protocol};
+use crate::telemetry::settings::{ClientIdentity, Destination, setting_error};
+use crate::telemetry::{Compression, ConfigError, ExportError, MetricTemporality, OtlpProtocol};
 
 /// Bytes of a collector's answer that are read; a valid one has some dozens.
 const MAX_RESPONSE: u64 = 1 << 20;
@@ -40,7 +40,7 @@ const OURS_IS_FIRST: Duration = Duration::from_secs(1);
 ///
 /// gRPC needs a runtime; it runs on the calling thread and only during an
 /// export, so that there is no thread to keep in step with.
-pub(crate) struct Transport<E> {
+pub(crate) struct OtlpTransport<E> {
     destination: Destination,
     runtime: Runtime,
     exporter: E,
@@ -52,7 +52,7 @@ macro_rules! build {
     ($builder:expr, $destination:expr, $cause:expr) => {{
         let (destination, builder) = ($destination, $builder);
         match destination.protocol {
-            Protocol::HttpProtobuf => {
+            OtlpProtocol::HttpProtobuf => {
                 let mut builder = builder
                     .with_http()
                     .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
@@ -66,7 +66,7 @@ macro_rules! build {
                 }
                 builder.build()
             }
-            Protocol::Grpc => {
+            OtlpProtocol::Grpc => {
                 let mut builder = builder
                     .with_tonic()
                     .with_endpoint(&destination.url)
@@ -85,7 +85,7 @@ macro_rules! build {
     }};
 }
 
-impl Transport<MetricExporter> {
+impl OtlpTransport<MetricExporter> {
     /// Prepares for `destination`; nothing is sent yet.
     pub(crate) fn for_metrics(destination: Destination) -> Result<Self, ConfigError> {
         Self::new(destination, |destination, cause| {
@@ -112,7 +112,7 @@ impl Transport<MetricExporter> {
     }
 }
 
-impl Transport<LogExporter> {
+impl OtlpTransport<LogExporter> {
     /// Prepares for `destination`; nothing is sent yet.
     pub(crate) fn for_logs(
         destination: Destination,
@@ -131,7 +131,7 @@ impl Transport<LogExporter> {
     }
 }
 
-impl Transport<SpanExporter> {
+impl OtlpTransport<SpanExporter> {
     /// Prepares for `destination`; nothing is sent yet.
     pub(crate) fn for_traces(
         destination: Destination,
@@ -150,7 +150,7 @@ impl Transport<SpanExporter> {
     }
 }
 
-impl<E> Transport<E> {
+impl<E> OtlpTransport<E> {
     fn new(
         destination: Destination,
         build: impl FnOnce(&Destination, Cause) -> Result<E, ConfigError>,
@@ -364,7 +364,7 @@ fn tonic_tls(destination: &Destination) -> Result<ClientTlsConfig, ConfigError> 
         None => ClientTlsConfig::new().with_enabled_roots(), // none are, by default
     };
     Ok(match &destination.client_certificate {
-        Some(ClientCertificate { chain, key }) => {
+        Some(ClientIdentity { chain, key }) => {
             tls.identity(Identity::from_pem(read(chain)?, read(key)?))
         }
         None => tls,
@@ -372,7 +372,7 @@ fn tonic_tls(destination: &Destination) -> Result<ClientTlsConfig, ConfigError> 
 }
 
 fn http_client_certificate(destination: &Destination) -> Result<Option<ClientCert>, ConfigError> {
-    let Some(ClientCertificate { chain, key }) = &destination.client_certificate else {
+    let Some(ClientIdentity { chain, key }) = &destination.client_certificate else {
         return Ok(None);
     };
     let unusable =
@@ -433,7 +433,7 @@ mod tests {
     use super::*;
     use crate::telemetry::testing;
 
-    fn destination(protocol: Protocol, url: &str, timeout: Duration) -> Destination {
+    fn destination(protocol: OtlpProtocol, url: &str, timeout: Duration) -> Destination {
         Destination {
             protocol,
             timeout,
@@ -442,21 +442,25 @@ mod tests {
         }
     }
 
-    fn transport(protocol: Protocol, port: u16, timeout: Duration) -> Transport<MetricExporter> {
+    fn transport(
+        protocol: OtlpProtocol,
+        port: u16,
+        timeout: Duration,
+    ) -> OtlpTransport<MetricExporter> {
         let path = match protocol {
-            Protocol::Grpc => "",
-            Protocol::HttpProtobuf => "/v1/metrics",
+            OtlpProtocol::Grpc => "",
+            OtlpProtocol::HttpProtobuf => "/v1/metrics",
         };
         let url = format!("http://127.0.0.1:{port}{path}");
-        Transport::for_metrics(destination(protocol, &url, timeout)).unwrap()
+        OtlpTransport::for_metrics(destination(protocol, &url, timeout)).unwrap()
     }
 
-    fn error(protocol: Protocol, port: u16, timeout: Duration) -> ExportError {
+    fn error(protocol: OtlpProtocol, port: u16, timeout: Duration) -> ExportError {
         let transport = transport(protocol, port, timeout);
         transport.export(&ResourceMetrics::default()).unwrap_err()
     }
 
-    fn cause(protocol: Protocol, port: u16, timeout: Duration) -> String {
+    fn cause(protocol: OtlpProtocol, port: u16, timeout: Duration) -> String {
         error(protocol, port, timeout).cause
     }
 
@@ -484,7 +488,7 @@ mod tests {
                 answer(&listener, response);
             }
         });
-        error(Protocol::HttpProtobuf, port, Duration::from_secs(5))
+        error(OtlpProtocol::HttpProtobuf, port, Duration::from_secs(5))
     }
 
     #[test]
@@ -492,7 +496,7 @@ mod tests {
         let (listener, port) = listen();
         let response = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
         let server = thread::spawn(move || answer(&listener, response));
-        let transport = transport(Protocol::HttpProtobuf, port, Duration::from_secs(5));
+        let transport = transport(OtlpProtocol::HttpProtobuf, port, Duration::from_secs(5));
         transport.export(&ResourceMetrics::default()).unwrap();
         let request = ExportMetricsServiceRequest::decode(&*server.join().unwrap());
         assert_eq!(request.unwrap().resource_metrics.len(), 1);
@@ -500,7 +504,7 @@ mod tests {
 
     #[test]
     fn an_absent_collector_is_called_refused() {
-        for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
             let (listener, port) = listen();
             drop(listener);
             let cause = cause(protocol, port, Duration::from_secs(5));
@@ -510,7 +514,7 @@ mod tests {
 
     #[test]
     fn a_silent_collector_is_given_up() {
-        for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+        for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
             let (_listener, port) = listen();
             let cause = cause(protocol, port, Duration::from_millis(200));
             assert_eq!(cause, "no answer within 200ms", "{protocol}");
@@ -573,8 +577,10 @@ mod tests {
             destination.certificate = Some(("VARIABLE", "/nowhere/ca.pem".to_owned()));
             destination
         };
-        for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
-            let error = Transport::for_metrics(destination(protocol)).err().unwrap();
+        for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
+            let error = OtlpTransport::for_metrics(destination(protocol))
+                .err()
+                .unwrap();
             assert_eq!(
                 error.to_string(),
                 "VARIABLE: `/nowhere/ca.pem` cannot be read: no such file or directory"

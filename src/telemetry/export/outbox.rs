@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::delivery::{Closing, Delivery};
-use crate::telemetry::metrics::self_telemetry::Vitals;
+use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::{ExportError, Signal};
 
 /// Records that wait to be sent; OpenTelemetry's own defaults, as the next two. Of
@@ -36,7 +36,7 @@ pub(crate) struct Outbox<T> {
     records: Sender<T>,
     stop: Sender<()>,
     done: Receiver<Result<(), ExportError>>,
-    vitals: Arc<Vitals>,
+    self_telemetry: Arc<SelfTelemetry>,
     /// Whether records may wait for a slow collector: a file can, a wire cannot.
     is_patient: bool,
 }
@@ -47,7 +47,7 @@ impl<T: Send + 'static> Outbox<T> {
         signal: Signal,
         carrier: impl Carrier<T> + 'static,
         delivery: Delivery,
-        vitals: Arc<Vitals>,
+        self_telemetry: Arc<SelfTelemetry>,
         is_patient: bool,
     ) -> io::Result<Self> {
         let (records, received) = bounded(MAX_WAITING);
@@ -72,7 +72,7 @@ impl<T: Send + 'static> Outbox<T> {
             records,
             stop,
             done,
-            vitals,
+            self_telemetry,
             is_patient,
         })
     }
@@ -88,7 +88,7 @@ impl<T: Send + 'static> Outbox<T> {
             }
         };
         if lost {
-            self.vitals.count_discarded(self.signal, 1);
+            self.self_telemetry.count_discarded(self.signal, 1);
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
     struct Run {
         outbox: Outbox<u32>,
         taken: Arc<Mutex<Vec<u32>>>,
-        vitals: Arc<Vitals>,
+        self_telemetry: Arc<SelfTelemetry>,
     }
 
     fn run(refusals: usize, is_patient: bool, gate: Option<Receiver<()>>) -> Run {
@@ -227,23 +227,23 @@ mod tests {
         is_patient: bool,
         gate: Option<Receiver<()>>,
     ) -> Run {
-        let vitals = Arc::new(Vitals::new(&[Signal::Logs]));
+        let self_telemetry = Arc::new(SelfTelemetry::new(&[Signal::Logs]));
         let taken = Arc::default();
         let mut to = destination("http://c");
         to.signal = Signal::Logs;
-        let delivery = Delivery::new(&to, Arc::clone(&vitals), Arc::new(|_| {})).hurried();
+        let delivery = Delivery::new(&to, Arc::clone(&self_telemetry), Arc::new(|_| {})).hurried();
         let carrier = Flaky {
             refusals: refusals.into(),
             taken: Arc::clone(&taken),
             gate,
             refuses,
         };
-        let own = Arc::clone(&vitals);
+        let own = Arc::clone(&self_telemetry);
         let outbox = Outbox::start(Signal::Logs, carrier, delivery, own, is_patient);
         Run {
             outbox: outbox.unwrap(),
             taken,
-            vitals,
+            self_telemetry,
         }
     }
 
@@ -260,22 +260,25 @@ mod tests {
         }
         finish(run.outbox).unwrap();
         assert_eq!(*run.taken.lock().unwrap(), (0..10).collect::<Vec<_>>());
-        assert_eq!(run.vitals.failures(Signal::Logs), 3);
-        assert_eq!(run.vitals.discarded(Signal::Logs), 0);
+        assert_eq!(run.self_telemetry.failures(Signal::Logs), 3);
+        assert_eq!(run.self_telemetry.discarded(Signal::Logs), 0);
     }
 
     #[test]
     fn a_batch_that_the_collector_does_not_want_gives_way_to_others() {
         let run = run_with(true, MAX_REFUSALS as usize, false, None);
         run.outbox.push(1);
-        while run.vitals.discarded(Signal::Logs) == 0 {
+        while run.self_telemetry.discarded(Signal::Logs) == 0 {
             thread::yield_now();
         }
         run.outbox.push(2);
         finish(run.outbox).unwrap();
         assert_eq!(*run.taken.lock().unwrap(), [2]);
-        assert_eq!(run.vitals.failures(Signal::Logs), u64::from(MAX_REFUSALS));
-        assert_eq!(run.vitals.discarded(Signal::Logs), 1);
+        assert_eq!(
+            run.self_telemetry.failures(Signal::Logs),
+            u64::from(MAX_REFUSALS)
+        );
+        assert_eq!(run.self_telemetry.discarded(Signal::Logs), 1);
     }
 
     #[test]
@@ -287,7 +290,7 @@ mod tests {
         drop(open);
         finish(run.outbox).unwrap();
         let taken = run.taken.lock().unwrap().len();
-        let discarded = run.vitals.discarded(Signal::Logs) as usize;
+        let discarded = run.self_telemetry.discarded(Signal::Logs) as usize;
         assert!(discarded >= 2 * MAX_BATCH, "{discarded}");
         assert_eq!(taken + discarded, pushed);
     }
@@ -298,7 +301,7 @@ mod tests {
         (0..5).for_each(|number| run.outbox.push(number));
         let error = finish(run.outbox).unwrap_err();
         assert_eq!(error.cause, "down");
-        assert_eq!(run.vitals.discarded(Signal::Logs), 5);
+        assert_eq!(run.self_telemetry.discarded(Signal::Logs), 5);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::metrics::Temporality;
 
 use super::delivery::{Closing, Delivery};
-use super::otlp::Transport;
-use crate::telemetry::metrics::reader::{Collection, Reader};
+use super::otlp::OtlpTransport;
+use crate::telemetry::metrics::reader::{Collection, MetricsReader};
 use crate::telemetry::{ExportError, Signal};
 
 /// A last export that fails is tried again once, this much later: collectors restart, too.
@@ -35,8 +35,8 @@ pub(crate) struct Periodic {
 impl Periodic {
     /// Exports at once, so that the collector knows all series at zero, and then every `interval`.
     pub(crate) fn start(
-        reader: Reader,
-        transport: Transport<MetricExporter>,
+        reader: MetricsReader,
+        transport: OtlpTransport<MetricExporter>,
         delivery: Delivery,
         interval: Duration,
     ) -> io::Result<Self> {
@@ -70,8 +70,8 @@ impl Periodic {
 }
 
 struct Exports {
-    reader: Reader,
-    transport: Arc<Transport<MetricExporter>>,
+    reader: MetricsReader,
+    transport: Arc<OtlpTransport<MetricExporter>>,
     delivery: Delivery,
     /// Differences that have not arrived.
     pending: Option<Collection>,
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::telemetry::MetricTemporality;
-    use crate::telemetry::metrics::self_telemetry::Vitals;
+    use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
     use crate::telemetry::testing::{destination, read_request};
 
     /// Takes one request, and gives the value of its only counter; `None` for a request without body.
@@ -175,25 +175,25 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let mut to = destination(&format!("http://{address}/v1/metrics"));
         to.temporality = Some(temporality);
-        let transport = Transport::for_metrics(to.clone()).unwrap();
-        let reader = Reader::new(transport.temporality(), 1);
+        let transport = OtlpTransport::for_metrics(to.clone()).unwrap();
+        let reader = MetricsReader::new(transport.temporality(), 1);
         let provider = SdkMeterProvider::builder().with_reader(reader.clone());
         let provider = provider.build();
         let counter = provider.meter("test").u64_counter("c").build();
-        let vitals = Arc::new(Vitals::new(&[Signal::Metrics]));
-        let delivery = Delivery::new(&to, Arc::clone(&vitals), Arc::new(|_| {})).hurried();
+        let self_telemetry = Arc::new(SelfTelemetry::new(&[Signal::Metrics]));
+        let delivery = Delivery::new(&to, Arc::clone(&self_telemetry), Arc::new(|_| {})).hurried();
 
         counter.add(5, &[]);
         let interval = Duration::from_millis(2);
         let periodic = Periodic::start(reader, transport, delivery, interval).unwrap();
         let mut told: Vec<_> = take_until_end(&listener).flatten().into_iter().collect();
         drop(listener);
-        while vitals.failures(Signal::Metrics) == 0 {
+        while self_telemetry.failures(Signal::Metrics) == 0 {
             thread::yield_now();
         }
         counter.add(2, &[]);
-        let failures = vitals.failures(Signal::Metrics);
-        while vitals.failures(Signal::Metrics) < failures + 2 {
+        let failures = self_telemetry.failures(Signal::Metrics);
+        while self_telemetry.failures(Signal::Metrics) < failures + 2 {
             thread::yield_now();
         }
         let listener = TcpListener::bind(address).unwrap();

@@ -157,10 +157,10 @@ mod tests {
     use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 
     use super::*;
-    use crate::telemetry::metrics::reader::Reader;
+    use crate::telemetry::metrics::reader::MetricsReader;
 
     fn text(record: impl FnOnce(&opentelemetry::metrics::Meter)) -> String {
-        let reader = Reader::new(Temporality::Cumulative, 1);
+        let reader = MetricsReader::new(Temporality::Cumulative, 1);
         let provider = SdkMeterProvider::builder()
             .with_reader(reader.clone())
             .build();

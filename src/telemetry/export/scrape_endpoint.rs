@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::prometheus_text;
 use crate::telemetry::ConfigError;
-use crate::telemetry::metrics::reader::Reader;
-use crate::telemetry::metrics::self_telemetry::Vitals;
+use crate::telemetry::metrics::reader::MetricsReader;
+use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 
 /// Connections that are served at a time; others wait in the kernel's own bounded queue.
 const MAX_CONNECTIONS: usize = 4;
@@ -27,18 +27,18 @@ const MAX_REQUEST: usize = 8 << 10;
 const BREATH: Duration = Duration::from_millis(100);
 
 /// A place where scrapes will be answered.
-pub(crate) struct Scrapes {
+pub(crate) struct ScrapeEndpoint {
     listener: TcpListener,
-    reader: Reader,
-    vitals: Arc<Vitals>,
+    reader: MetricsReader,
+    self_telemetry: Arc<SelfTelemetry>,
 }
 
-impl Scrapes {
-    /// Takes the address; clients wait until [`Scrapes::start`].
+impl ScrapeEndpoint {
+    /// Takes the address; clients wait until [`ScrapeEndpoint::start`].
     pub(crate) fn bind(
         address: SocketAddr,
-        reader: Reader,
-        vitals: Arc<Vitals>,
+        reader: MetricsReader,
+        self_telemetry: Arc<SelfTelemetry>,
     ) -> Result<Self, ConfigError> {
         let listener = TcpListener::bind(address).map_err(|error| {
             let text = error.to_string();
@@ -51,7 +51,7 @@ impl Scrapes {
         Ok(Self {
             listener,
             reader,
-            vitals,
+            self_telemetry,
         })
     }
 
@@ -61,7 +61,7 @@ impl Scrapes {
     }
 
     /// What scrapes are answered from.
-    pub(crate) const fn reader(&self) -> &Reader {
+    pub(crate) const fn reader(&self) -> &MetricsReader {
         &self.reader
     }
 
@@ -104,7 +104,7 @@ impl Scrapes {
                 }
                 Ok(())
             }
-            "/healthz" => match self.vitals.silence() {
+            "/healthz" => match self.self_telemetry.silence() {
                 Some(silence) => {
                     let body = format!("no sign of life for {} s\n", silence.as_secs());
                     respond(stream, "503 Service Unavailable", &body, target.is_head)
@@ -221,13 +221,14 @@ mod tests {
 
     /// What the server says to `request`.
     fn ask(request: &[u8]) -> String {
-        let reader = Reader::new(Temporality::Cumulative, 1);
+        let reader = MetricsReader::new(Temporality::Cumulative, 1);
         let provider = SdkMeterProvider::builder().with_reader(reader.clone());
         let provider = provider.build();
         let counter = provider.meter("test").u64_counter("c").build();
         counter.add(3, &[]);
-        let vitals = Arc::new(Vitals::new(&[]));
-        let scrapes = Scrapes::bind(([127, 0, 0, 1], 0).into(), reader, vitals).unwrap();
+        let self_telemetry = Arc::new(SelfTelemetry::new(&[]));
+        let scrapes =
+            ScrapeEndpoint::bind(([127, 0, 0, 1], 0).into(), reader, self_telemetry).unwrap();
         let address = scrapes.address().unwrap();
         scrapes.start().unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -291,8 +292,8 @@ mod tests {
     fn an_address_in_use_is_an_error_that_names_it() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let reader = Reader::new(Temporality::Cumulative, 1);
-        let error = Scrapes::bind(address, reader, Arc::new(Vitals::new(&[])));
+        let reader = MetricsReader::new(Temporality::Cumulative, 1);
+        let error = ScrapeEndpoint::bind(address, reader, Arc::new(SelfTelemetry::new(&[])));
         assert_eq!(
             error.err().unwrap().to_string(),
             format!("cannot answer scrapes on `{address}`: address already in use")

@@ -258,7 +258,7 @@ mod tests {
     use opentelemetry::metrics::MeterProvider;
     use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 
-    use super::super::reader::Reader;
+    use super::super::reader::MetricsReader;
     use super::*;
     use crate::telemetry::export::prometheus_text;
 
@@ -272,14 +272,14 @@ mod tests {
     }
 
     struct Run {
-        reader: Reader,
+        reader: MetricsReader,
         counters: Counters<Named>,
         _provider: SdkMeterProvider,
     }
 
     impl Run {
         fn new() -> Self {
-            let reader = Reader::new(Temporality::Cumulative, 1);
+            let reader = MetricsReader::new(Temporality::Cumulative, 1);
             let provider = SdkMeterProvider::builder();
             let provider = provider.with_reader(reader.clone()).build();
             let instrument = provider.meter("test").u64_counter("c").build();

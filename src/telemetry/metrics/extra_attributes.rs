@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use opentelemetry::{KeyValue, Value};
 
-use super::heavy_hitters::{Busiest, label};
+use super::heavy_hitters::{HeavyHitters, label};
 use super::series::OTHER;
 use crate::event::Handshake;
 use crate::telemetry::MetricAttribute;
 
 /// Chooses what stands in the series for a handshake's values.
 #[derive(Debug)]
-pub(crate) struct Chooser(Vec<(MetricAttribute, Busiest)>);
+pub(crate) struct Chooser(Vec<(MetricAttribute, HeavyHitters)>);
 
 impl Chooser {
     /// `places` is how many values of each attribute are told apart.
     pub(crate) fn new(attributes: &[MetricAttribute], places: usize) -> Self {
-        let mut chosen: Vec<(MetricAttribute, Busiest)> = Vec::new();
+        let mut chosen: Vec<(MetricAttribute, HeavyHitters)> = Vec::new();
         for attribute in attributes {
             if !chosen.iter().any(|(known, _)| known == attribute) {
-                chosen.push((*attribute, Busiest::new(places)));
+                chosen.push((*attribute, HeavyHitters::new(places)));
             }
         }
         Self(chosen)
@@ -31,9 +31,9 @@ impl Chooser {
             return (Extras::default(), Extras::default());
         }
         let mut all = Vec::new();
-        for (attribute, busiest) in &mut self.0 {
+        for (attribute, hitters) in &mut self.0 {
             if let Some(value) = value_of(*attribute, event) {
-                let value = busiest.choose(&label(&value));
+                let value = hitters.choose(&label(&value));
                 all.push((*attribute, to_value(*attribute, &value)));
             }
         }

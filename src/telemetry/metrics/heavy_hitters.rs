@@ -1,4 +1,4 @@
-//! Which of the values that traffic brings become labels: the busiest, the rest is `other`.
+//! Which of the values that traffic brings become labels: the hitters, the rest is `other`.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const TENANTS_A_PLACE: usize = 4;
 /// 253 bytes, but both come from strangers.
 pub(crate) const MAX_LABEL: usize = 256;
 
-/// Gives places to the busiest values.
+/// Gives places to the hitters values.
 ///
 /// The first half of the places is for whoever comes first, so that a small network
 /// has all its names from the first handshake on. The other half is for values that
@@ -31,7 +31,7 @@ pub(crate) const MAX_LABEL: usize = 256;
 /// as the least busy tenant. Counts are halved now and then, so that what was busy
 /// long ago gives way.
 #[derive(Debug)]
-pub(crate) struct Busiest {
+pub(crate) struct HeavyHitters {
     places: usize,
     tenants: HashMap<Arc<str>, u64, RandomState>,
     candidates: HashMap<Box<str>, u64, RandomState>,
@@ -39,7 +39,7 @@ pub(crate) struct Busiest {
     other: Arc<str>,
 }
 
-impl Busiest {
+impl HeavyHitters {
     pub(crate) fn new(places: usize) -> Self {
         Self {
             places,
@@ -137,53 +137,53 @@ mod tests {
 
     #[test]
     fn a_small_network_has_all_its_names_at_once() {
-        let mut busiest = Busiest::new(4);
-        assert_eq!(&*busiest.choose("a"), "a");
-        assert_eq!(&*busiest.choose("b"), "b");
+        let mut hitters = HeavyHitters::new(4);
+        assert_eq!(&*hitters.choose("a"), "a");
+        assert_eq!(&*hitters.choose("b"), "b");
     }
 
     #[test]
     fn the_last_places_are_for_values_that_come_again() {
-        let mut busiest = Busiest::new(4);
+        let mut hitters = HeavyHitters::new(4);
         for name in ["a", "b"] {
-            busiest.choose(name);
+            hitters.choose(name);
         }
-        assert_eq!(&*busiest.choose("c"), "other");
-        assert_eq!(&*busiest.choose("c"), "other");
-        assert_eq!(&*busiest.choose("c"), "c");
+        assert_eq!(&*hitters.choose("c"), "other");
+        assert_eq!(&*hitters.choose("c"), "other");
+        assert_eq!(&*hitters.choose("c"), "c");
     }
 
     #[test]
     fn names_made_up_by_a_scanner_take_no_place_and_no_memory() {
-        let mut busiest = Busiest::new(10);
+        let mut hitters = HeavyHitters::new(10);
         for number in 0..100_000 {
-            busiest.choose(&format!("{number}.example.org"));
+            hitters.choose(&format!("{number}.example.org"));
         }
-        assert!(busiest.tenants.len() <= 5, "{}", busiest.tenants.len());
-        assert!(busiest.candidates.len() <= 80);
+        assert!(hitters.tenants.len() <= 5, "{}", hitters.tenants.len());
+        assert!(hitters.candidates.len() <= 80);
         for _ in 0..3 {
-            busiest.choose("real.example.org");
+            hitters.choose("real.example.org");
         }
-        assert_eq!(&*busiest.choose("real.example.org"), "real.example.org");
+        assert_eq!(&*hitters.choose("real.example.org"), "real.example.org");
     }
 
     #[test]
     fn a_busy_value_takes_the_place_of_an_idle_one_a_bounded_number_of_times() {
-        let mut busiest = Busiest::new(2);
+        let mut hitters = HeavyHitters::new(2);
         for name in ["idle", "busy", "busy", "busy", "busy", "busy"] {
-            busiest.choose(name);
+            hitters.choose(name);
         }
         for _ in 0..4 {
-            busiest.choose("new");
+            hitters.choose("new");
         }
-        assert_eq!(&*busiest.choose("new"), "new");
-        assert_eq!(&*busiest.choose("idle"), "other");
+        assert_eq!(&*hitters.choose("new"), "new");
+        assert_eq!(&*hitters.choose("idle"), "other");
         for number in 0..100 {
             for _ in 0..1_000 * (number + 1) {
-                busiest.choose(&number.to_string());
+                hitters.choose(&number.to_string());
             }
         }
-        assert!(busiest.tenants_ever <= 8, "{}", busiest.tenants_ever);
+        assert!(hitters.tenants_ever <= 8, "{}", hitters.tenants_ever);
     }
 
     #[test]

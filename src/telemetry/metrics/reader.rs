@@ -12,7 +12,7 @@ use super::bindings::Listener;
 
 /// A reader that we keep a handle to; the SDK takes ownership of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct MetricsReader {
     reader: Arc<ManualReader>,
     listener: Arc<Listener>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Collection {
     number: u64,
 }
 
-impl Reader {
+impl MetricsReader {
     /// `regular_from`: how many collections make the one behind it a regular listener.
     pub(crate) fn new(temporality: Temporality, regular_from: u64) -> Self {
         let reader = ManualReader::builder().with_temporality(temporality);
@@ -53,7 +53,7 @@ impl Reader {
     }
 }
 
-impl MetricReader for Reader {
+impl MetricReader for MetricsReader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
         self.reader.register_pipeline(pipeline);
     }

@@ -17,12 +17,12 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
 /// What is told of the program; written where it happens, read when metrics are collected.
 #[derive(Debug)]
-pub(crate) struct Vitals {
+pub(crate) struct SelfTelemetry {
     /// `None` before the run said how it is doing.
     health: Mutex<Option<Health>>,
     /// When the run last said how it is doing; `None` before it did.
     heard: Mutex<Option<Instant>>,
-    exports: Vec<ExportVitals>,
+    exports: Vec<ExportHealth>,
     unreadable_certificates: AtomicU64,
     /// Opened early: a sandbox may forbid it later.
     memory: Option<File>,
@@ -30,7 +30,7 @@ pub(crate) struct Vitals {
 
 /// How exports of one signal are doing.
 #[derive(Debug)]
-struct ExportVitals {
+struct ExportHealth {
     signal: Signal,
     /// Exports that failed.
     failures: AtomicU64,
@@ -38,10 +38,10 @@ struct ExportVitals {
     discarded: AtomicU64,
 }
 
-impl Vitals {
+impl SelfTelemetry {
     /// `signals` are those that go to a collector.
     pub(crate) fn new(signals: &[Signal]) -> Self {
-        let exports = signals.iter().map(|signal| ExportVitals {
+        let exports = signals.iter().map(|signal| ExportHealth {
             signal: *signal,
             failures: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
@@ -133,18 +133,18 @@ impl Vitals {
 }
 
 /// Registers the instruments; they live as long as the meter's provider.
-pub(crate) fn register(meter: &Meter, vitals: &Arc<Vitals>) {
-    register_input(meter, vitals);
-    register_state(meter, vitals);
-    register_exports(meter, vitals);
+pub(crate) fn register(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
+    register_input(meter, self_telemetry);
+    register_state(meter, self_telemetry);
+    register_exports(meter, self_telemetry);
 }
 
-fn register_input(meter: &Meter, vitals: &Arc<Vitals>) {
+fn register_input(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
     meter
         .u64_observable_counter("tlscope.packets")
         .with_unit("{packet}")
         .with_description("Packets received.")
-        .with_callback(observing(vitals, |health, counter| {
+        .with_callback(observing(self_telemetry, |health, counter| {
             each_interface(health, counter, |i| i.packets, |stats| stats.packets);
         }))
         .build();
@@ -152,7 +152,7 @@ fn register_input(meter: &Meter, vitals: &Arc<Vitals>) {
         .u64_observable_counter("tlscope.bytes")
         .with_unit("By")
         .with_description("Bytes captured.")
-        .with_callback(observing(vitals, |health, counter| {
+        .with_callback(observing(self_telemetry, |health, counter| {
             each_interface(health, counter, |i| i.bytes, |stats| stats.bytes);
         }))
         .build();
@@ -162,12 +162,12 @@ fn register_input(meter: &Meter, vitals: &Arc<Vitals>) {
         .with_description(
             "Packets lost: in the kernel, at the interface, because we were behind (queue), or because they could not be decoded.",
         )
-        .with_callback(observing(vitals, observe_drops))
+        .with_callback(observing(self_telemetry, observe_drops))
         .build();
     meter
         .u64_observable_gauge("tlscope.interface.up")
         .with_description("Whether packets can be captured on an interface: 1 or 0.")
-        .with_callback(observing(vitals, |health, gauge| {
+        .with_callback(observing(self_telemetry, |health, gauge| {
             for interface in &health.interfaces {
                 gauge.observe(u64::from(interface.is_up), &[name(interface)]);
             }
@@ -178,7 +178,7 @@ fn register_input(meter: &Meter, vitals: &Arc<Vitals>) {
 /// An instrument's name, unit and description, and its value.
 type Described<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
-fn register_state(meter: &Meter, vitals: &Arc<Vitals>) {
+fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
     let gauges: [Described<Health>; 2] = [
         (
             "tlscope.flows.open",
@@ -198,7 +198,7 @@ fn register_state(meter: &Meter, vitals: &Arc<Vitals>) {
             .u64_observable_gauge(instrument)
             .with_unit(unit)
             .with_description(description)
-            .with_callback(observing(vitals, move |health, gauge| {
+            .with_callback(observing(self_telemetry, move |health, gauge| {
                 gauge.observe(value(health), &[])
             }))
             .build();
@@ -222,26 +222,26 @@ fn register_state(meter: &Meter, vitals: &Arc<Vitals>) {
             .u64_observable_counter(instrument)
             .with_unit(unit)
             .with_description(description)
-            .with_callback(observing(vitals, move |health, counter| {
+            .with_callback(observing(self_telemetry, move |health, counter| {
                 counter.observe(value(&health.stats), &[])
             }))
             .build();
     }
-    let vitals = Arc::clone(vitals);
+    let self_telemetry = Arc::clone(self_telemetry);
     meter
         .u64_observable_gauge("tlscope.memory")
         .with_unit("By")
         .with_description("Main memory in use.")
         .with_callback(move |gauge| {
-            if let Some(bytes) = vitals.memory() {
+            if let Some(bytes) = self_telemetry.memory() {
                 gauge.observe(bytes, &[]);
             }
         })
         .build();
 }
 
-fn register_exports(meter: &Meter, vitals: &Arc<Vitals>) {
-    let failures = Arc::clone(vitals);
+fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
+    let failures = Arc::clone(self_telemetry);
     meter
         .u64_observable_counter("tlscope.export.failures")
         .with_unit("{export}")
@@ -253,7 +253,7 @@ fn register_exports(meter: &Meter, vitals: &Arc<Vitals>) {
             }
         })
         .build();
-    let discarded = Arc::clone(vitals);
+    let discarded = Arc::clone(self_telemetry);
     meter
         .u64_observable_counter("tlscope.export.discarded")
         .with_unit("{record}")
@@ -266,7 +266,7 @@ fn register_exports(meter: &Meter, vitals: &Arc<Vitals>) {
             }
         })
         .build();
-    let files = Arc::clone(vitals);
+    let files = Arc::clone(self_telemetry);
     meter
         .u64_observable_gauge("tlscope.certificate.files.unreadable")
         .with_unit("{file}")
@@ -280,13 +280,13 @@ fn register_exports(meter: &Meter, vitals: &Arc<Vitals>) {
 
 /// Turns a look at the health into a callback.
 fn observing(
-    vitals: &Arc<Vitals>,
+    self_telemetry: &Arc<SelfTelemetry>,
     observe: impl Fn(&Health, &dyn AsyncInstrument<u64>) + Send + Sync + 'static,
 ) -> impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static {
-    let vitals = Arc::clone(vitals);
+    let self_telemetry = Arc::clone(self_telemetry);
     move |instrument| {
         // A copy: the lock is gone before the SDK takes the values, so that recording never waits for an export.
-        let health = vitals.health().clone();
+        let health = self_telemetry.health().clone();
         if let Some(health) = health {
             observe(&health, instrument);
         }

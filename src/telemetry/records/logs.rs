@@ -11,7 +11,7 @@ use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvid
 use super::attributes;
 use super::spans::TraceIds;
 use crate::event::{Handshake, Outcome};
-use crate::telemetry::export::otlp::Transport;
+use crate::telemetry::export::otlp::OtlpTransport;
 use crate::telemetry::export::outbox::Carrier;
 use crate::telemetry::{ExportError, LoggedHandshakes};
 use crate::time::Timestamp;
@@ -83,7 +83,7 @@ pub(crate) fn system_time(time: Timestamp) -> SystemTime {
 
 /// Carries log records to a collector.
 pub(crate) struct LogCarrier {
-    pub(crate) transport: Transport<LogExporter>,
+    pub(crate) transport: OtlpTransport<LogExporter>,
     pub(crate) scope: InstrumentationScope,
 }
 

@@ -20,7 +20,7 @@ use super::attributes;
 use super::logs::system_time;
 use crate::event::{Handshake, Outcome};
 use crate::telemetry::ExportError;
-use crate::telemetry::export::otlp::Transport;
+use crate::telemetry::export::otlp::OtlpTransport;
 use crate::telemetry::export::outbox::Carrier;
 
 /// Makes spans.
@@ -190,7 +190,7 @@ fn before(time: SystemTime, length: Duration) -> SystemTime {
 }
 
 /// Carries spans to a collector.
-pub(crate) struct SpanCarrier(pub(crate) Transport<SpanExporter>);
+pub(crate) struct SpanCarrier(pub(crate) OtlpTransport<SpanExporter>);
 
 impl Carrier<Vec<SpanData>> for SpanCarrier {
     fn send(&self, batch: &[Vec<SpanData>]) -> Result<(), ExportError> {
