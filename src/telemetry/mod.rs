@@ -83,8 +83,8 @@
 //! # Why does no failure to deliver end the run?
 //!
 //! The analysis is the product; a collector that is down must not cost it. So
-//! [`Metrics`] remembers why its last export failed
-//! ([`Metrics::export_errors`]), and the caller tells the user. A run that goes on
+//! [`Telemetry`] remembers why its last export failed
+//! ([`Telemetry::export_errors`]), and the caller tells the user. A run that goes on
 //! tries again, ever more seldom up to once a minute, and says so when it begins to
 //! fail and when it works again.
 
@@ -94,6 +94,8 @@ mod config;
 mod export;
 #[cfg(feature = "otel")]
 mod metrics;
+#[cfg(feature = "otel")]
+mod prepared;
 #[cfg(feature = "otel")]
 mod records;
 #[cfg(feature = "otel")]
@@ -115,9 +117,11 @@ pub use config::{
     MetricAttribute, MetricTemporality, MetricsConfig, OtlpProtocol, Signal, UnknownProtocol,
 };
 #[cfg(not(feature = "otel"))]
-pub use not_built::Metrics;
+pub use not_built::{Prepared, Telemetry};
 #[cfg(feature = "otel")]
-pub use started::Metrics;
+pub use prepared::Prepared;
+#[cfg(feature = "otel")]
+pub use started::Telemetry;
 
 /// Takes one line for the user, from any thread.
 pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;

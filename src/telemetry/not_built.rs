@@ -1,4 +1,4 @@
-//! Stands in for the metrics in a build without the feature `otel`.
+//! Stands in for telemetry in a build without the feature `otel`.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -9,16 +9,16 @@ use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::stats::Stats;
 
-/// The metrics of a run; this build cannot make any.
+/// Telemetry that is set up and has not started; this build has none.
 #[derive(Debug)]
-pub enum Metrics {}
+pub enum Prepared {}
 
-impl Metrics {
-    /// `None`, unless flags ask for metrics; the environment is not looked at.
+impl Prepared {
+    /// `None`, unless flags ask for telemetry; the environment is ignored.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NotBuilt`] if flags ask for metrics.
+    /// [`ConfigError::NotBuilt`] if flags ask for telemetry.
     pub fn new(
         config: &MetricsConfig,
         _environment: &dyn Fn(&str) -> Option<String>,
@@ -37,11 +37,11 @@ impl Metrics {
     /// # Errors
     ///
     /// None: there is nothing to start.
-    pub fn start(&mut self) -> io::Result<()> {
-        match *self {}
+    pub fn start(self) -> io::Result<Telemetry> {
+        match self {}
     }
 
-    /// Where scrapes are answered.
+    /// Where scrapes will be answered.
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
         match *self {}
@@ -52,8 +52,14 @@ impl Metrics {
     pub fn watched_directories(&self) -> Vec<PathBuf> {
         match *self {}
     }
+}
 
-    /// Looks at watched certificates now.
+/// Telemetry that has started; this build has none.
+#[derive(Debug)]
+pub enum Telemetry {}
+
+impl Telemetry {
+    /// Checks the watched certificate files now.
     pub fn reload(&self) {
         match *self {}
     }
@@ -65,7 +71,7 @@ impl Metrics {
     }
 }
 
-impl Sink for Metrics {
+impl Sink for Telemetry {
     fn handshake(&mut self, _event: &Handshake) -> io::Result<()> {
         match *self {}
     }
@@ -80,9 +86,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_what_is_missing_only_when_metrics_are_asked_for() {
+    fn reports_the_missing_feature_only_if_telemetry_is_asked_for() {
         let new = |config| {
-            Metrics::new(
+            Prepared::new(
                 &config,
                 &|_| None,
                 Box::new(io::sink()),

@@ -1,20 +1,18 @@
-//! What becomes of exports: failures are counted, waited out, and told once.
+//! Failures of exports: counted, reported once, and followed by a pause that grows.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use crossbeam_channel::Receiver;
+use std::time::Duration;
 
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::settings::Destination;
 use crate::telemetry::{ExportError, Notice, Signal};
 
-/// After the first failure; doubles with each that follows.
+/// The pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// A collector that comes back is found within a minute.
+/// A collector that is back is found within a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Follows the exports of one signal.
@@ -44,26 +42,26 @@ impl Delivery {
         }
     }
 
-    /// The same in less time, for tests.
+    /// With short pauses, for tests.
     #[cfg(test)]
     pub(crate) const fn hurried(mut self) -> Self {
         self.first_pause = Duration::from_millis(1);
         self
     }
 
-    /// Notes an export that arrived.
+    /// Notes an export that reached the collector.
     pub(crate) fn succeeded(&mut self) {
         if self.failures > 0 {
             let failures = match self.failures {
                 1 => "1 failure".to_owned(),
                 failures => format!("{failures} failures"),
             };
-            self.tell(format_args!("reach {} again after {failures}", self.url));
+            self.report(format_args!("reach {} again after {failures}", self.url));
         }
         self.failures = 0;
     }
 
-    /// Notes an export that failed; says how long to wait before the next.
+    /// Notes an export that failed; returns how long to wait before the next.
     pub(crate) fn failed(&mut self, error: &ExportError) -> Duration {
         self.self_telemetry.count_failure(self.signal);
         if self.failures == 0 {
@@ -74,7 +72,7 @@ impl Delivery {
         pause(self.first_pause, self.failures, random)
     }
 
-    /// Where to, as people may see it.
+    /// The collector, without user name and password.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -83,40 +81,18 @@ impl Delivery {
         self.failures > 0
     }
 
-    /// Notes records that will not be sent any more.
+    /// Notes records that are discarded.
     pub(crate) fn discarded(&self, records: usize) {
         self.self_telemetry.count_discarded(self.signal, records);
     }
 
-    fn tell(&self, what: fmt::Arguments<'_>) {
+    fn report(&self, what: fmt::Arguments<'_>) {
         (self.notice)(&format!("{} {what}", self.signal.as_str()));
     }
 }
 
-/// An export thread that was told to end.
-pub(crate) struct Closing {
-    pub(crate) signal: Signal,
-    pub(crate) url: String,
-    pub(crate) done: Receiver<Result<(), ExportError>>,
-}
-
-impl Closing {
-    /// Waits for the last export, at most for `patience` since `begun`.
-    pub(crate) fn wait(self, begun: Instant, patience: Duration) -> Result<(), ExportError> {
-        let result = self.done.recv_deadline(begun + patience);
-        result.unwrap_or_else(|_| {
-            Err(ExportError {
-                signal: self.signal,
-                url: self.url,
-                cause: format!("no answer within {patience:?}"),
-                is_refusal: false,
-            })
-        })
-    }
-}
-
-/// Doubles with each failure up to [`LONGEST_PAUSE`], less up to a quarter: hosts that
-/// lost the collector at the same moment do not all come back at the same moment.
+/// Doubles with each failure up to [`LONGEST_PAUSE`], less up to a quarter at random, so that
+/// hosts that lost the collector at the same moment do not all return at the same moment.
 fn pause(first: Duration, failures: u32, random: u64) -> Duration {
     let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let pause = doubled.min(LONGEST_PAUSE);
@@ -132,11 +108,11 @@ mod tests {
     use crate::telemetry::testing::destination;
 
     #[test]
-    fn a_change_of_state_is_told_in_one_line() {
-        let told = Arc::new(Mutex::new(Vec::new()));
+    fn a_change_of_state_is_reported_in_one_line() {
+        let reported = Arc::new(Mutex::new(Vec::new()));
         let notice: Notice = {
-            let told = Arc::clone(&told);
-            Arc::new(move |line| told.lock().unwrap().push(line.to_owned()))
+            let reported = Arc::clone(&reported);
+            Arc::new(move |line| reported.lock().unwrap().push(line.to_owned()))
         };
         let self_telemetry = Arc::new(SelfTelemetry::new(&[Signal::Metrics]));
         let mut delivery =
@@ -153,7 +129,7 @@ mod tests {
         delivery.succeeded();
         delivery.succeeded();
         assert_eq!(
-            *told.lock().unwrap(),
+            *reported.lock().unwrap(),
             [
                 "metrics not delivered to http://c/v1/metrics: connection refused; trying again until they are",
                 "metrics reach http://c/v1/metrics again after 2 failures",

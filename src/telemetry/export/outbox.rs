@@ -1,4 +1,4 @@
-//! Log records and spans to a collector, in batches, on a thread of their own.
+//! Log records and spans to a collector: queued, and sent in batches by a thread.
 
 use std::io;
 use std::sync::Arc;
@@ -7,79 +7,80 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-use super::delivery::{Closing, Delivery};
+use super::Closing;
+use super::delivery::Delivery;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::{ExportError, Signal};
 
-/// Records that wait to be sent; OpenTelemetry's own defaults, as the next two. Of
-/// some kilobytes each, and bounded in size since what the traffic brings is cut.
-const MAX_WAITING: usize = 2_048;
-/// Records of one export.
+/// Records in the queue. This and the next two are OpenTelemetry's defaults. A record has
+/// some kilobytes at most, since text from the traffic is cut.
+const MAX_QUEUED: usize = 2_048;
+/// Records in one export.
 const MAX_BATCH: usize = 512;
-/// How long a record waits for others.
+/// How long a record waits for others to share its batch.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// How often a batch may be refused, and not only not arrive, before others get their
-/// turn: what is wrong with it may be wrong with it alone.
+/// How often the collector may refuse a batch (and not just be away) before the batch is
+/// discarded: whatever is wrong with it may be wrong with it alone.
 const MAX_REFUSALS: u32 = 3;
 
 /// Sends a batch of records to a collector.
-pub(crate) trait Carrier<T>: Send {
+pub(super) trait BatchSender<T>: Send {
     /// Sends all of `batch`.
     fn send(&self, batch: &[T]) -> Result<(), ExportError>;
 }
 
-/// Takes records, and sees to it that they are sent.
-pub(crate) struct Outbox<T> {
+/// A bounded queue of records, emptied by a thread of its own.
+pub(super) struct Outbox<T> {
     signal: Signal,
     url: String,
     records: Sender<T>,
     stop: Sender<()>,
-    done: Receiver<Result<(), ExportError>>,
+    result: Receiver<Result<(), ExportError>>,
     self_telemetry: Arc<SelfTelemetry>,
-    /// Whether records may wait for a slow collector: a file can, a wire cannot.
-    is_patient: bool,
+    /// Whether [`Outbox::push`] blocks while the queue is full.
+    waits_for_collector: bool,
 }
 
 impl<T: Send + 'static> Outbox<T> {
-    /// `is_patient` if the input can wait for the collector.
-    pub(crate) fn start(
+    /// Starts the thread. With `waits_for_collector`, a full queue blocks the caller and no record is lost.
+    pub(super) fn start(
         signal: Signal,
-        carrier: impl Carrier<T> + 'static,
+        sender: impl BatchSender<T> + 'static,
         delivery: Delivery,
         self_telemetry: Arc<SelfTelemetry>,
-        is_patient: bool,
+        waits_for_collector: bool,
     ) -> io::Result<Self> {
-        let (records, received) = bounded(MAX_WAITING);
+        let (records, received) = bounded(MAX_QUEUED);
         let (stop, stopped) = bounded(1);
-        let (report, done) = bounded(1);
+        let (report, result) = bounded(1);
         let url = delivery.url().to_owned();
-        let mut sender = BatchSender {
-            carrier,
+        let mut batches = Batches {
+            sender,
             delivery,
-            is_patient,
+            waits_for_collector,
             last_error: None,
         };
         thread::Builder::new()
             .name(signal.as_str().to_owned())
             .spawn(move || {
-                sender.run(&received, &stopped);
-                let _ = report.send(sender.last_error.map_or(Ok(()), Err)); // nobody waits any more
+                batches.run(&received, &stopped);
+                let _ = report.send(batches.last_error.map_or(Ok(()), Err)); // the run may have ended
             })?;
         Ok(Self {
             signal,
             url,
             records,
             stop,
-            done,
+            result,
             self_telemetry,
-            is_patient,
+            waits_for_collector,
         })
     }
 
-    /// Takes a record; discards it where there is no room.
-    pub(crate) fn push(&self, record: T) {
-        let lost = if self.is_patient {
+    /// Queues a record. If the queue is full, waits or discards the record.
+    pub(super) fn push(&self, record: T) {
+        let is_lost = if self.waits_for_collector {
             self.records.send(record).is_err()
         } else {
             match self.records.try_send(record) {
@@ -87,43 +88,44 @@ impl<T: Send + 'static> Outbox<T> {
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => true,
             }
         };
-        if lost {
+        if is_lost {
             self.self_telemetry.count_discarded(self.signal, 1);
         }
     }
 
-    /// Has it send what waits, and end.
-    pub(crate) fn close(self) -> Closing {
+    /// Asks the thread to send what is queued, and to end.
+    pub(super) fn close(self) -> Closing {
         drop(self.records);
-        if !self.is_patient {
+        if !self.waits_for_collector {
             let _ = self.stop.send(());
         }
-        Closing {
+        Closing::Thread {
             signal: self.signal,
             url: self.url,
-            done: self.done,
+            result: self.result,
         }
     }
 }
 
-struct BatchSender<C> {
-    carrier: C,
+/// The sending end, on the thread.
+struct Batches<S> {
+    sender: S,
     delivery: Delivery,
-    is_patient: bool,
-    /// Why the last batch that was given up was.
+    waits_for_collector: bool,
+    /// Why the last batch that was discarded could not be sent.
     last_error: Option<ExportError>,
 }
 
-impl<C> BatchSender<C> {
-    /// Sends batches until nobody makes records any more.
+impl<S> Batches<S> {
+    /// Sends batches until the queue is closed and empty.
     fn run<T>(&mut self, records: &Receiver<T>, stopped: &Receiver<()>)
     where
-        C: Carrier<T>,
+        S: BatchSender<T>,
     {
         let mut batch = Vec::new();
         while fill(&mut batch, records) {
             if self.last_error.is_some() {
-                self.delivery.discarded(batch.len()); // a replay does not wait for who is not there
+                self.delivery.discarded(batch.len()); // a replay tries an absent collector once
             } else {
                 self.deliver(&batch, stopped);
             }
@@ -131,20 +133,20 @@ impl<C> BatchSender<C> {
         }
     }
 
-    /// Sends `batch`, again and again if it must be; gives it up when the collector does not
-    /// want it, and at the end of the run.
+    /// Sends `batch`, retrying until the collector takes it, has refused it
+    /// [`MAX_REFUSALS`] times, or the run ends. A replay does not retry.
     fn deliver<T>(&mut self, batch: &[T], stopped: &Receiver<()>)
     where
-        C: Carrier<T>,
+        S: BatchSender<T>,
     {
         let mut refusals = 0;
         loop {
-            let error = match self.carrier.send(batch) {
+            let error = match self.sender.send(batch) {
                 Ok(()) => return self.delivery.succeeded(),
                 Err(error) => error,
             };
             let pause = self.delivery.failed(&error);
-            let gives_up = self.is_patient || stopped.recv_timeout(pause).is_ok();
+            let gives_up = self.waits_for_collector || stopped.recv_timeout(pause).is_ok();
             if gives_up {
                 self.delivery.discarded(batch.len());
                 self.last_error = Some(error);
@@ -158,7 +160,7 @@ impl<C> BatchSender<C> {
     }
 }
 
-/// Takes records until there are enough or the first has waited for long enough; `false` at the end.
+/// Fills a batch until it is complete or its first record has waited [`MAX_DELAY`]; `false` at the end.
 fn fill<T>(batch: &mut Vec<T>, records: &Receiver<T>) -> bool {
     let Ok(first) = records.recv() else {
         return false;
@@ -178,20 +180,21 @@ fn fill<T>(batch: &mut Vec<T>, records: &Receiver<T>) -> bool {
 mod tests {
     use std::sync::Mutex;
 
+    use super::super::CloseError;
     use super::*;
     use crate::telemetry::testing::destination;
 
-    /// Refuses some batches, then takes all.
+    /// Fails to send some batches, then sends all.
     struct Flaky {
         refusals: Mutex<usize>,
         taken: Arc<Mutex<Vec<u32>>>,
-        /// Lets a batch through for each message.
+        /// Each message lets one batch through.
         gate: Option<Receiver<()>>,
-        /// Whether it does so for good.
-        refuses: bool,
+        /// Whether the failures are refusals.
+        are_refusals: bool,
     }
 
-    impl Carrier<u32> for Flaky {
+    impl BatchSender<u32> for Flaky {
         fn send(&self, batch: &[u32]) -> Result<(), ExportError> {
             if let Some(gate) = &self.gate {
                 let _ = gate.recv();
@@ -203,7 +206,7 @@ mod tests {
                     signal: Signal::Logs,
                     url: String::new(),
                     cause: "down".to_owned(),
-                    is_refusal: self.refuses,
+                    is_refusal: self.are_refusals,
                 });
             }
             self.taken.lock().unwrap().extend(batch);
@@ -217,14 +220,14 @@ mod tests {
         self_telemetry: Arc<SelfTelemetry>,
     }
 
-    fn run(refusals: usize, is_patient: bool, gate: Option<Receiver<()>>) -> Run {
-        run_with(false, refusals, is_patient, gate)
+    fn run(refusals: usize, waits_for_collector: bool, gate: Option<Receiver<()>>) -> Run {
+        run_with(false, refusals, waits_for_collector, gate)
     }
 
     fn run_with(
-        refuses: bool,
+        are_refusals: bool,
         refusals: usize,
-        is_patient: bool,
+        waits_for_collector: bool,
         gate: Option<Receiver<()>>,
     ) -> Run {
         let self_telemetry = Arc::new(SelfTelemetry::new(&[Signal::Logs]));
@@ -232,14 +235,14 @@ mod tests {
         let mut to = destination("http://c");
         to.signal = Signal::Logs;
         let delivery = Delivery::new(&to, Arc::clone(&self_telemetry), Arc::new(|_| {})).hurried();
-        let carrier = Flaky {
+        let sender = Flaky {
             refusals: refusals.into(),
             taken: Arc::clone(&taken),
             gate,
-            refuses,
+            are_refusals,
         };
         let own = Arc::clone(&self_telemetry);
-        let outbox = Outbox::start(Signal::Logs, carrier, delivery, own, is_patient);
+        let outbox = Outbox::start(Signal::Logs, sender, delivery, own, waits_for_collector);
         Run {
             outbox: outbox.unwrap(),
             taken,
@@ -248,11 +251,16 @@ mod tests {
     }
 
     fn finish(outbox: Outbox<u32>) -> Result<(), ExportError> {
-        outbox.close().wait(Instant::now(), Duration::from_secs(60))
+        let closing = outbox.close();
+        match closing.wait(Instant::now(), Duration::from_secs(60)) {
+            Ok(()) => Ok(()),
+            Err(CloseError::Export(error)) => Err(error),
+            Err(CloseError::Write(error)) => panic!("{error}"),
+        }
     }
 
     #[test]
-    fn records_wait_for_a_collector_that_comes_back() {
+    fn records_are_queued_until_the_collector_is_back() {
         let run = run(3, false, None);
         (0..10).for_each(|number| run.outbox.push(number));
         while run.taken.lock().unwrap().is_empty() {
@@ -265,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_the_collector_does_not_want_gives_way_to_others() {
+    fn a_batch_refused_three_times_is_discarded_and_the_next_is_sent() {
         let run = run_with(true, MAX_REFUSALS as usize, false, None);
         run.outbox.push(1);
         while run.self_telemetry.discarded(Signal::Logs) == 0 {
@@ -282,10 +290,10 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_the_queue_full_is_discarded_and_counted() {
+    fn records_are_discarded_and_counted_while_the_queue_is_full() {
         let (open, gate) = bounded(0);
         let run = run(0, false, Some(gate));
-        let pushed = MAX_WAITING + 3 * MAX_BATCH;
+        let pushed = MAX_QUEUED + 3 * MAX_BATCH;
         (0..pushed as u32).for_each(|number| run.outbox.push(number));
         drop(open);
         finish(run.outbox).unwrap();
@@ -296,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_run_does_not_wait_for_who_is_not_there() {
+    fn the_end_of_a_run_does_not_wait_for_an_absent_collector() {
         let run = run(usize::MAX, false, None);
         (0..5).for_each(|number| run.outbox.push(number));
         let error = finish(run.outbox).unwrap_err();
@@ -305,10 +313,10 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_loses_nothing_to_a_slow_collector() {
+    fn a_replay_loses_no_record_to_a_slow_collector() {
         let (open, gate) = bounded(0);
         let run = run(0, true, Some(gate));
-        let pushed = 2 * MAX_WAITING as u32;
+        let pushed = 2 * MAX_QUEUED as u32;
         let opener = thread::spawn(move || while open.send(()).is_ok() {});
         (0..pushed).for_each(|number| run.outbox.push(number));
         finish(run.outbox).unwrap();

@@ -1,7 +1,7 @@
-//! Answers Prometheus' scrapes: `/metrics`, and `/healthz` for whoever restarts what hangs.
+//! Answers Prometheus: `/metrics`, and `/healthz` for a supervisor that restarts a hung process.
 //!
-//! One request a connection, each answered on one of a few threads: whoever is slow
-//! holds up other scrapes at worst, and those for no longer than [`PATIENCE`].
+//! Each connection is one request, answered on one of a few threads. A slow client can
+//! delay other scrapes at worst, and those no longer than [`PATIENCE`].
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,24 +9,28 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::prometheus_text;
+use opentelemetry_sdk::metrics::Temporality;
+
+use super::{Closing, Export, PreparedExport, prometheus_text};
 use crate::telemetry::ConfigError;
+use crate::telemetry::metrics::bindings::REGULAR;
 use crate::telemetry::metrics::reader::MetricsReader;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 
-/// Connections that are served at a time; others wait in the kernel's own bounded queue.
+/// Connections served at a time; others wait in the kernel's bounded queue.
 const MAX_CONNECTIONS: usize = 4;
 
-/// How long a client may take to ask, and again to listen. Prometheus itself gives up after 10 s.
+/// How long a client may take to send its request, and again to read the answer.
+/// Prometheus gives up after 10 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Bytes of a request; Prometheus' has some 300.
+/// Bytes of a request; those of Prometheus have about 300.
 const MAX_REQUEST: usize = 8 << 10;
 
-/// How long after a failure to accept the next try comes: descriptors may be short.
+/// Pause after `accept` fails: file descriptors may have run out.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// A place where scrapes will be answered.
+/// Where Prometheus scrapes, bound and not answering yet: clients wait in the kernel's queue.
 pub(crate) struct ScrapeEndpoint {
     listener: TcpListener,
     reader: MetricsReader,
@@ -34,10 +38,9 @@ pub(crate) struct ScrapeEndpoint {
 }
 
 impl ScrapeEndpoint {
-    /// Takes the address; clients wait until [`ScrapeEndpoint::start`].
+    /// Binds the address.
     pub(crate) fn bind(
         address: SocketAddr,
-        reader: MetricsReader,
         self_telemetry: Arc<SelfTelemetry>,
     ) -> Result<Self, ConfigError> {
         let listener = TcpListener::bind(address).map_err(|error| {
@@ -50,38 +53,21 @@ impl ScrapeEndpoint {
         })?;
         Ok(Self {
             listener,
-            reader,
+            reader: MetricsReader::new(Temporality::Cumulative, REGULAR),
             self_telemetry,
         })
     }
 
-    /// Where it is; the port is the true one even if 0 was asked for.
+    /// The address; the port is the real one even if 0 was asked for.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
-    }
-
-    /// What scrapes are answered from.
-    pub(crate) const fn reader(&self) -> &MetricsReader {
-        &self.reader
-    }
-
-    /// Answers from now on, on threads that end with the process.
-    pub(crate) fn start(self) -> io::Result<()> {
-        let scrapes = Arc::new(self);
-        for _ in 0..MAX_CONNECTIONS {
-            let scrapes = Arc::clone(&scrapes);
-            thread::Builder::new()
-                .name("prometheus".to_owned())
-                .spawn(move || scrapes.serve())?;
-        }
-        Ok(())
     }
 
     fn serve(&self) {
         loop {
             match self.listener.accept() {
                 Ok((stream, _)) => {
-                    let _ = self.answer(&stream); // a client that went away is no news
+                    let _ = self.answer(&stream); // a client that went away is nothing to report
                 }
                 Err(_) => thread::sleep(BREATH),
             }
@@ -120,6 +106,33 @@ impl ScrapeEndpoint {
     }
 }
 
+impl PreparedExport for ScrapeEndpoint {
+    fn reader(&self) -> Option<&MetricsReader> {
+        Some(&self.reader)
+    }
+
+    /// Answers on threads that end with the process.
+    fn start(self: Box<Self>) -> io::Result<Box<dyn Export>> {
+        let endpoint = Arc::new(*self);
+        for _ in 0..MAX_CONNECTIONS {
+            let endpoint = Arc::clone(&endpoint);
+            thread::Builder::new()
+                .name("prometheus".to_owned())
+                .spawn(move || endpoint.serve())?;
+        }
+        Ok(Box::new(Answering))
+    }
+}
+
+/// The threads answer until the process ends.
+struct Answering;
+
+impl Export for Answering {
+    fn close(self: Box<Self>) -> Closing {
+        Closing::Nothing
+    }
+}
+
 /// What a client asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Target<'a> {
@@ -127,7 +140,7 @@ struct Target<'a> {
     is_head: bool,
 }
 
-/// The request up to the empty line, which must come in time.
+/// Reads the request up to the empty line, within [`PATIENCE`].
 fn read_request(mut stream: &TcpStream) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + PATIENCE;
     let mut request = Vec::new();
@@ -142,7 +155,7 @@ fn read_request(mut stream: &TcpStream) -> io::Result<Vec<u8>> {
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // The end may lie across two reads.
+        // The empty line may be split over two reads.
         let from = request.len().saturating_sub(3);
         request.extend_from_slice(buffer.get(..length).unwrap_or_default());
         let news = request.get(from..).unwrap_or_default();
@@ -152,7 +165,7 @@ fn read_request(mut stream: &TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The target of a request; the error is the status to answer with.
+/// The target of a request; the error is the status of the answer.
 fn parse(request: &[u8]) -> Result<Target<'_>, &'static str> {
     if request.len() > MAX_REQUEST {
         return Err("431 Request Header Fields Too Large");
@@ -193,7 +206,7 @@ fn respond(stream: &TcpStream, status: &str, body: &str, is_head: bool) -> io::R
     Ok(())
 }
 
-/// Writes all of `bytes`, which a client that takes one after the other does not draw out.
+/// Writes all of `bytes` before the deadline, however slowly the client reads.
 fn write_until(deadline: Instant, mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -215,22 +228,20 @@ fn write_until(deadline: Instant, mut stream: &TcpStream, bytes: &[u8]) -> io::R
 #[cfg(test)]
 mod tests {
     use opentelemetry::metrics::MeterProvider;
-    use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
 
     use super::*;
 
     /// What the server says to `request`.
     fn ask(request: &[u8]) -> String {
-        let reader = MetricsReader::new(Temporality::Cumulative, 1);
-        let provider = SdkMeterProvider::builder().with_reader(reader.clone());
+        let nobody = Arc::new(SelfTelemetry::new(&[]));
+        let endpoint = ScrapeEndpoint::bind(([127, 0, 0, 1], 0).into(), nobody).unwrap();
+        let provider = SdkMeterProvider::builder().with_reader(endpoint.reader.clone());
         let provider = provider.build();
         let counter = provider.meter("test").u64_counter("c").build();
         counter.add(3, &[]);
-        let self_telemetry = Arc::new(SelfTelemetry::new(&[]));
-        let scrapes =
-            ScrapeEndpoint::bind(([127, 0, 0, 1], 0).into(), reader, self_telemetry).unwrap();
-        let address = scrapes.address().unwrap();
-        scrapes.start().unwrap();
+        let address = endpoint.address().unwrap();
+        Box::new(endpoint).start().unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(request).unwrap();
         let mut answer = String::new();
@@ -247,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_how_it_is_hears_that() {
+    fn healthz_says_ok_while_the_run_is_well() {
         let answer = ask(b"GET /healthz HTTP/1.1\r\n\r\n");
         assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
         let head = ask(b"HEAD /healthz HTTP/1.0\r\n\r\n");
@@ -255,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_an_answer_too_slowly_does_not_get_all_of_it() {
+    fn an_answer_that_is_read_too_slowly_is_cut_off() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
@@ -274,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_for_us_is_refused() {
+    fn other_requests_are_refused() {
         let answer = ask(b"GET /secret HTTP/1.1\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
         let long = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; 9_000]].concat();
@@ -292,8 +303,7 @@ mod tests {
     fn an_address_in_use_is_an_error_that_names_it() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let reader = MetricsReader::new(Temporality::Cumulative, 1);
-        let error = ScrapeEndpoint::bind(address, reader, Arc::new(SelfTelemetry::new(&[])));
+        let error = ScrapeEndpoint::bind(address, Arc::new(SelfTelemetry::new(&[])));
         assert_eq!(
             error.err().unwrap().to_string(),
             format!("cannot answer scrapes on `{address}`: address already in use")

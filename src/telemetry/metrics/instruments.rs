@@ -13,7 +13,7 @@ use super::series::{
     AlertSeries, DurationSeries, ErrorSeries, HandshakeSeries, KnownSeries, PhaseSeries, Series,
 };
 use crate::event::Handshake;
-use crate::telemetry::watch::{MAX_FILES, WatchedFiles};
+use crate::telemetry::watch::{self, CertificateFiles};
 use crate::telemetry::{Histograms as Buckets, MetricsConfig};
 use crate::time::Timestamp;
 
@@ -57,7 +57,7 @@ pub(crate) fn view(
                 .with_aggregation(aggregation(buckets))
                 .with_cardinality_limit(MAX_DURATION_SERIES + MAX_PLAIN_SERIES),
             DAYS_UNTIL_EXPIRY | NOT_AFTER => {
-                stream.with_cardinality_limit(MAX_CERTIFICATES + MAX_FILES)
+                stream.with_cardinality_limit(MAX_CERTIFICATES + watch::MAX_CERTIFICATES)
             }
             TOTAL => stream.with_cardinality_limit(MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES),
             _ => return None,
@@ -100,7 +100,7 @@ impl Instruments {
     pub(crate) fn new(
         meter: &Meter,
         config: &MetricsConfig,
-        files: &Arc<WatchedFiles>,
+        files: &Arc<CertificateFiles>,
         listeners: &Listeners,
     ) -> Self {
         let counters = |name, unit, description| {
@@ -224,7 +224,7 @@ fn histogram(meter: &Meter, name: &'static str, description: &'static str) -> Hi
 fn observed_certificates(
     meter: &Meter,
     memory: Option<Duration>,
-    files: &Arc<WatchedFiles>,
+    files: &Arc<CertificateFiles>,
 ) -> Arc<Mutex<CertificateTable>> {
     let table = CertificateTable::new(MAX_CERTIFICATES, memory);
     let table = Arc::new(Mutex::new(table));

@@ -1,33 +1,30 @@
-//! A log record for a handshake, in packet time.
+//! A log record for each handshake, in packet time.
 
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry::trace::TraceFlags;
 use opentelemetry::{Array, InstrumentationScope, Value};
-use opentelemetry_otlp::LogExporter;
-use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
 use super::attributes;
 use super::spans::TraceIds;
 use crate::event::{Handshake, Outcome};
-use crate::telemetry::export::otlp::OtlpTransport;
-use crate::telemetry::export::outbox::Carrier;
-use crate::telemetry::{ExportError, LoggedHandshakes};
+use crate::telemetry::LoggedHandshakes;
 use crate::time::Timestamp;
 
-/// What records of handshakes are told apart from others by.
+/// Event name of handshake log records.
 const EVENT_NAME: &str = "tls.handshake";
 
-/// Makes log records.
-pub(crate) struct Records {
+/// Makes the log records of handshakes.
+pub(crate) struct LogRecords {
     logger: SdkLogger,
     which: LoggedHandshakes,
 }
 
-impl Records {
+impl LogRecords {
     pub(crate) fn new(which: LoggedHandshakes, scope: InstrumentationScope) -> Self {
-        // Without a processor: it only makes empty records, the sending is ours.
+        // Without a processor: it only makes empty records; the exports send them.
         let provider = SdkLoggerProvider::builder().build();
         Self {
             logger: provider.logger_with_scope(scope),
@@ -35,8 +32,8 @@ impl Records {
         }
     }
 
-    /// The record of `event`, if it gets one; `span` is the one that tells of the same handshake.
-    pub(crate) fn of(&self, event: &Handshake, span: Option<TraceIds>) -> Option<SdkLogRecord> {
+    /// The record of `event`, if it gets one; `trace` names the trace of the same handshake.
+    pub(crate) fn of(&self, event: &Handshake, trace: Option<&TraceIds>) -> Option<SdkLogRecord> {
         if self.which == LoggedHandshakes::Failures && event.outcome != Outcome::Failure {
             return None;
         }
@@ -54,7 +51,7 @@ impl Records {
         for attribute in attributes::attributes(event) {
             record.add_attribute(attribute.key, any_value(attribute.value));
         }
-        if let Some(ids) = span {
+        if let Some(ids) = trace {
             record.set_trace_context(ids.trace, ids.span, Some(TraceFlags::SAMPLED));
         }
         Some(record)
@@ -75,23 +72,10 @@ fn any_value(value: Value) -> AnyValue {
     }
 }
 
-/// Packet time, as OpenTelemetry has it; 1970 for what is before.
+/// Packet time as OpenTelemetry takes it; times before 1970 become 1970.
 pub(crate) fn system_time(time: Timestamp) -> SystemTime {
     let nanoseconds = u64::try_from(time.as_nanoseconds()).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds)
-}
-
-/// Carries log records to a collector.
-pub(crate) struct LogCarrier {
-    pub(crate) transport: OtlpTransport<LogExporter>,
-    pub(crate) scope: InstrumentationScope,
-}
-
-impl Carrier<SdkLogRecord> for LogCarrier {
-    fn send(&self, batch: &[SdkLogRecord]) -> Result<(), ExportError> {
-        let batch: Vec<_> = batch.iter().map(|record| (record, &self.scope)).collect();
-        self.transport.export(LogBatch::new(&batch))
-    }
 }
 
 #[cfg(test)]
@@ -99,8 +83,8 @@ mod tests {
     use super::*;
     use crate::telemetry::testing::handshake;
 
-    fn records(which: LoggedHandshakes) -> Records {
-        Records::new(which, InstrumentationScope::builder("test").build())
+    fn records(which: LoggedHandshakes) -> LogRecords {
+        LogRecords::new(which, InstrumentationScope::builder("test").build())
     }
 
     #[test]
@@ -121,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_of_packet_time() {
+    fn a_record_carries_packet_time() {
         let mut event = handshake();
         event.time = Timestamp::from_seconds(1_772_366_400);
         let record = records(LoggedHandshakes::All).of(&event, None).unwrap();

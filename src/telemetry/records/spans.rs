@@ -1,10 +1,9 @@
 //! A span for a handshake, with a child for each phase, in packet time.
 //!
-//! The children follow one another, so that they read as a waterfall: `server_hello`
-//! ends with the ServerHello, `handshake` goes on from there to the last handshake
-//! message, `first_application_data` from there to the first application data. Of
-//! `tcp_connect` only the length is known for certain: it is drawn as if the
-//! ClientHello had followed at once.
+//! The children follow one another, so that a viewer shows a waterfall: `server_hello`
+//! ends with the ServerHello, `handshake` runs from there to the last handshake message,
+//! `first_application_data` from there to the first application data. Only the length of
+//! `tcp_connect` is certain: it is drawn as if the ClientHello had followed at once.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,67 +11,53 @@ use opentelemetry::trace::{
     SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use sha2::{Digest, Sha256};
 
 use super::attributes;
 use super::logs::system_time;
 use crate::event::{Handshake, Outcome};
-use crate::telemetry::ExportError;
-use crate::telemetry::export::otlp::OtlpTransport;
-use crate::telemetry::export::outbox::Carrier;
 
-/// Makes spans.
-pub(crate) struct Spans {
-    /// The share of successes that get a span, from 0 to 1.
+/// Decides which handshakes get a trace, and names it.
+pub(crate) struct Sampler {
+    /// The share of successes that get a trace, from 0 to 1; failures always get one.
     ratio: f64,
-    scope: InstrumentationScope,
-    /// Tells runs apart: two hosts may see the same handshake.
+    /// Distinguishes hosts that see the same handshake.
     instance: String,
 }
 
-/// What identifies a handshake's span.
+/// What identifies the trace of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TraceIds {
     pub(crate) trace: TraceId,
+    /// The span of the whole handshake.
     pub(crate) span: SpanId,
+    /// The span of the first phase; those of the others follow.
+    first_phase: u64,
 }
 
-impl Spans {
-    pub(crate) const fn new(ratio: f64, scope: InstrumentationScope, instance: String) -> Self {
-        Self {
-            ratio,
-            scope,
-            instance,
-        }
+impl Sampler {
+    pub(crate) const fn new(ratio: f64, instance: String) -> Self {
+        Self { ratio, instance }
     }
 
-    /// The spans of `event`, the parent first, if it is one of those that get any:
-    /// failures always do.
-    pub(crate) fn of(&self, event: &Handshake) -> Option<(TraceIds, Vec<SpanData>)> {
+    /// The trace of `event`, if it gets one.
+    pub(crate) fn trace_of(&self, event: &Handshake) -> Option<TraceIds> {
         let hash = self.hash(event);
-        let [a, b, c, d, ..] = *hash.as_chunks::<8>().0 else {
+        let [a, b, c, d] = *hash.as_chunks::<8>().0 else {
             return None; // cannot happen: the hash has 32 bytes
         };
         if event.outcome != Outcome::Failure && !self.is_sampled(b) {
             return None;
         }
-        let trace = TraceId::from_bytes(*[a, b].as_flattened().first_chunk()?);
-        let ids = TraceIds {
-            trace,
+        Some(TraceIds {
+            trace: TraceId::from_bytes(*[a, b].as_flattened().first_chunk()?),
             span: SpanId::from_bytes(c),
-        };
-        let mut spans = vec![self.parent(event, ids)];
-        let first_child = u64::from_be_bytes(d);
-        for (number, (phase, begin, end)) in phases(event).into_iter().enumerate() {
-            let id = first_child.wrapping_add(number as u64);
-            spans.push(self.child(ids, SpanId::from_bytes(id.to_be_bytes()), phase, begin, end));
-        }
-        Some((ids, spans))
+            first_phase: u64::from_be_bytes(d),
+        })
     }
 
-    /// As OpenTelemetry samples by ratio: by the last 56 bits of the trace's number.
+    /// Samples as OpenTelemetry does by ratio: by the last 56 bits of the trace's number.
     fn is_sampled(&self, last: [u8; 8]) -> bool {
         const BITS: u32 = 56;
 
@@ -89,8 +74,30 @@ impl Spans {
         hash.update(self.instance.as_bytes());
         hash.finalize().into()
     }
+}
 
-    fn parent(&self, event: &Handshake, ids: TraceIds) -> SpanData {
+/// Makes the spans of handshakes.
+pub(crate) struct Spans {
+    scope: InstrumentationScope,
+}
+
+impl Spans {
+    pub(crate) const fn new(scope: InstrumentationScope) -> Self {
+        Self { scope }
+    }
+
+    /// The spans of `event`, the parent first.
+    pub(crate) fn of(&self, event: &Handshake, ids: &TraceIds) -> Vec<SpanData> {
+        let mut spans = vec![self.parent(event, ids)];
+        for (number, (phase, begin, end)) in phases(event).into_iter().enumerate() {
+            let id = ids.first_phase.wrapping_add(number as u64);
+            let id = SpanId::from_bytes(id.to_be_bytes());
+            spans.push(self.child(ids, id, phase, begin, end));
+        }
+        spans
+    }
+
+    fn parent(&self, event: &Handshake, ids: &TraceIds) -> SpanData {
         let start = event.timing.tcp_connect.unwrap_or_default();
         let begin = system_time(event.time);
         let last_phase = [
@@ -123,7 +130,7 @@ impl Spans {
 
     fn child(
         &self,
-        ids: TraceIds,
+        ids: &TraceIds,
         id: SpanId,
         phase: &'static str,
         begin: SystemTime,
@@ -189,33 +196,25 @@ fn before(time: SystemTime, length: Duration) -> SystemTime {
     time.checked_sub(length).unwrap_or(time)
 }
 
-/// Carries spans to a collector.
-pub(crate) struct SpanCarrier(pub(crate) OtlpTransport<SpanExporter>);
-
-impl Carrier<Vec<SpanData>> for SpanCarrier {
-    fn send(&self, batch: &[Vec<SpanData>]) -> Result<(), ExportError> {
-        self.0.export(batch.concat())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::telemetry::testing::handshake;
     use crate::time::Timestamp;
 
-    fn spans(ratio: f64) -> Spans {
-        let scope = InstrumentationScope::builder("test").build();
-        Spans::new(ratio, scope, "instance".to_owned())
+    fn sampler(ratio: f64) -> Sampler {
+        Sampler::new(ratio, "instance".to_owned())
     }
 
     #[test]
     fn phases_follow_one_another_in_packet_time() {
         let mut event = handshake();
         event.time = Timestamp::from_seconds(1_000);
-        let (ids, spans) = spans(1.0).of(&event).unwrap();
+        let ids = sampler(1.0).trace_of(&event).unwrap();
+        let scope = InstrumentationScope::builder("test").build();
+        let spans = Spans::new(scope).of(&event, &ids);
         let second = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-        let told: Vec<_> = spans
+        let lengths: Vec<_> = spans
             .iter()
             .map(|span| {
                 let length = span.end_time.duration_since(span.start_time).unwrap();
@@ -223,7 +222,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            told,
+            lengths,
             [
                 ("tls.handshake", 6_400),
                 ("tcp_connect", 400),
@@ -244,16 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_always_kept_and_successes_by_ratio() {
+    fn failures_always_get_a_trace_and_successes_by_ratio() {
         let count = |ratio, outcome| {
-            let spans = spans(ratio);
-            let kept = (0..1_000).filter(|number| {
+            let sampler = sampler(ratio);
+            let traced = (0..1_000).filter(|number| {
                 let mut event = handshake();
                 event.flow_id = *number;
                 event.outcome = outcome;
-                spans.of(&event).is_some()
+                sampler.trace_of(&event).is_some()
             });
-            kept.count()
+            traced.count()
         };
         assert_eq!(count(0.0, Outcome::Failure), 1_000);
         assert_eq!(count(0.0, Outcome::Success), 0);

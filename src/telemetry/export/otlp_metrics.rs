@@ -1,12 +1,12 @@
-//! Metrics to a collector, again and again, on a thread of its own.
+//! Metrics to a collector: at an interval in a live run, once at the end of a replay.
 //!
-//! # What does a collector that is not there cost?
+//! # What does an absent collector cost?
 //!
-//! Nothing on the packet path: recording never waits for an export. Of totals
-//! nothing is kept for later either, since the next export has them. Of
-//! differences the one collection that did not arrive is kept, and nothing more is
-//! collected until it has: so the instruments go on adding up, and both memory and
-//! the sums are what they would be otherwise.
+//! Nothing on the packet path: recording never waits for an export. With cumulative
+//! temporality nothing is queued either, since the next export has the same totals. With
+//! delta temporality the one collection that did not arrive is retained, and nothing is
+//! collected until it has been sent. Meanwhile the instruments keep adding up, so memory
+//! and sums are the same as without the outage.
 
 use std::io;
 use std::sync::Arc;
@@ -17,31 +17,93 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::metrics::Temporality;
 
-use super::delivery::{Closing, Delivery};
+use super::delivery::Delivery;
 use super::otlp::OtlpTransport;
+use super::{Closing, Export, ExportContext, Pace, PreparedExport};
 use crate::telemetry::metrics::reader::{Collection, MetricsReader};
-use crate::telemetry::{ExportError, Signal};
+use crate::telemetry::settings::Destination;
+use crate::telemetry::{ConfigError, ExportError, Signal};
 
-/// A last export that fails is tried again once, this much later: collectors restart, too.
-const SECOND_CHANCE: Duration = Duration::from_millis(500);
+/// A last export that fails is retried once, this much later: collectors restart, too.
+const LAST_RETRY: Duration = Duration::from_millis(500);
 
-/// The thread that exports.
-pub(crate) struct Periodic {
+/// The export of metrics, not started yet.
+pub(crate) struct PreparedMetrics {
+    reader: MetricsReader,
+    transport: OtlpTransport<MetricExporter>,
+    delivery: Delivery,
+    pace: Pace,
+}
+
+impl PreparedMetrics {
+    /// Prepares to send metrics; nothing is sent yet.
+    pub(crate) fn new(
+        destination: Destination,
+        context: &ExportContext,
+    ) -> Result<Self, ConfigError> {
+        let transport = OtlpTransport::for_metrics(destination)?;
+        Ok(Self {
+            reader: MetricsReader::new(transport.temporality(), 1),
+            delivery: context.delivery(transport.destination()),
+            transport,
+            pace: context.pace,
+        })
+    }
+}
+
+impl PreparedExport for PreparedMetrics {
+    fn reader(&self) -> Option<&MetricsReader> {
+        Some(&self.reader)
+    }
+
+    fn start(self: Box<Self>) -> io::Result<Box<dyn Export>> {
+        let Self {
+            reader,
+            transport,
+            delivery,
+            pace,
+        } = *self;
+        Ok(match pace {
+            Pace::AtEnd => Box::new(LastExport { reader, transport }),
+            Pace::Every(interval) => Box::new(PeriodicExport::start(
+                reader, transport, delivery, interval,
+            )?),
+        })
+    }
+}
+
+/// One export at the end of the run.
+struct LastExport {
+    reader: MetricsReader,
+    transport: OtlpTransport<MetricExporter>,
+}
+
+impl Export for LastExport {
+    /// Deferred: the metrics also say which of the other exports failed.
+    fn close(self: Box<Self>) -> Closing {
+        Closing::Deferred(Box::new(move || {
+            Ok(self.transport.export(&self.reader.read().metrics)?)
+        }))
+    }
+}
+
+/// A thread that exports at an interval.
+struct PeriodicExport {
     stop: Sender<()>,
-    done: Receiver<Result<(), ExportError>>,
+    result: Receiver<Result<(), ExportError>>,
     url: String,
 }
 
-impl Periodic {
+impl PeriodicExport {
     /// Exports at once, so that the collector knows all series at zero, and then every `interval`.
-    pub(crate) fn start(
+    fn start(
         reader: MetricsReader,
         transport: OtlpTransport<MetricExporter>,
         delivery: Delivery,
         interval: Duration,
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(1);
-        let (report, done) = bounded(1);
+        let (report, result) = bounded(1);
         let url = transport.destination().shown_url();
         let mut exports = Exports {
             reader,
@@ -53,27 +115,29 @@ impl Periodic {
             .name("metrics".to_owned())
             .spawn(move || {
                 exports.run(interval, &stopped);
-                let _ = report.send(exports.last()); // nobody waits any more
+                let _ = report.send(exports.last()); // the run may have ended
             })?;
-        Ok(Self { stop, done, url })
+        Ok(Self { stop, result, url })
     }
+}
 
-    /// Has it export once more, and end.
-    pub(crate) fn close(self) -> Closing {
+impl Export for PeriodicExport {
+    fn close(self: Box<Self>) -> Closing {
         let _ = self.stop.send(());
-        Closing {
+        Closing::Thread {
             signal: Signal::Metrics,
             url: self.url,
-            done: self.done,
+            result: self.result,
         }
     }
 }
 
+/// The state of the thread.
 struct Exports {
     reader: MetricsReader,
     transport: Arc<OtlpTransport<MetricExporter>>,
     delivery: Delivery,
-    /// Differences that have not arrived.
+    /// Deltas that have not reached the collector.
     pending: Option<Collection>,
 }
 
@@ -86,7 +150,7 @@ impl Exports {
                 Ok(()) => interval,
                 Err(error) => self.delivery.failed(&error).min(interval),
             };
-            // From the beginning of this export, so that slow answers do not stretch the interval.
+            // From the start of this export, so that slow answers do not stretch the interval.
             next = (begun + wait).max(Instant::now());
         }
     }
@@ -125,7 +189,7 @@ impl Exports {
         if was_failing {
             return Err(error);
         }
-        thread::sleep(SECOND_CHANCE);
+        thread::sleep(LAST_RETRY);
         self.export()
     }
 }
@@ -147,7 +211,7 @@ mod tests {
     use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
     use crate::telemetry::testing::{destination, read_request};
 
-    /// Takes one request, and gives the value of its only counter; `None` for a request without body.
+    /// Takes one request; the value of its only counter, or `None` for a request without a body.
     fn take_until_end(listener: &TcpListener) -> Option<Option<i64>> {
         let (stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(stream);
@@ -169,7 +233,7 @@ mod tests {
         }
     }
 
-    /// What a collector that was away gets to know: five before, two meanwhile, one after.
+    /// The values that a collector receives that is away for a while: five before, two meanwhile, one after.
     fn outage(temporality: MetricTemporality) -> Vec<i64> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -185,8 +249,8 @@ mod tests {
 
         counter.add(5, &[]);
         let interval = Duration::from_millis(2);
-        let periodic = Periodic::start(reader, transport, delivery, interval).unwrap();
-        let mut told: Vec<_> = take_until_end(&listener).flatten().into_iter().collect();
+        let periodic = PeriodicExport::start(reader, transport, delivery, interval).unwrap();
+        let mut received: Vec<_> = take_until_end(&listener).flatten().into_iter().collect();
         drop(listener);
         while self_telemetry.failures(Signal::Metrics) == 0 {
             thread::yield_now();
@@ -198,7 +262,7 @@ mod tests {
         }
         let listener = TcpListener::bind(address).unwrap();
         counter.add(1, &[]);
-        // Requests arrive until the run has ended; then one without a body ends the server.
+        // Requests arrive until the run has ended; one without a body then ends the server.
         let server = thread::spawn(move || {
             let mut later = Vec::new();
             while let Some(value) = take_until_end(&listener) {
@@ -206,24 +270,24 @@ mod tests {
             }
             later
         });
-        let closing = periodic.close();
+        let closing = Box::new(periodic).close();
         closing
             .wait(Instant::now(), Duration::from_secs(60))
             .unwrap();
         let mut end = std::net::TcpStream::connect(address).unwrap();
         end.write_all(b"GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
             .unwrap();
-        told.extend(server.join().unwrap());
-        told
+        received.extend(server.join().unwrap());
+        received
     }
 
     #[test]
-    fn totals_are_right_when_a_collector_comes_back() {
+    fn totals_are_right_once_the_collector_is_back() {
         assert_eq!(outage(MetricTemporality::Cumulative).last(), Some(&8));
     }
 
     #[test]
-    fn no_difference_is_lost_while_a_collector_is_away() {
+    fn no_delta_is_lost_while_the_collector_is_away() {
         let sum: i64 = outage(MetricTemporality::Delta).iter().sum();
         assert_eq!(sum, 8);
     }
