@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::LinkType;
-use crate::certificate::{Certificate, OcspStaple};
+use crate::certificate::OcspStaple;
+pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 use crate::tls::{
@@ -117,9 +118,6 @@ impl Handshake {
         }
     }
 }
-
-/// The certificates of one Certificate message, leaf first; shared between all events that show the same chain.
-pub type CertificateChain = Arc<[Arc<Certificate>]>;
 
 /// What carries the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -580,67 +578,6 @@ pub struct Timing {
     pub handshake_server_view: Option<Duration>,
     /// From the first byte of the first ClientHello to the first application data after the handshake.
     pub first_application_data: Option<Duration>,
-}
-
-/// Something wrong with a certificate that was shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong.
-    pub error_type: ErrorType,
-    /// Who showed the certificate.
-    pub side: Side,
-    /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-}
-
-/// Something odd about a chain that was shown, and no reason to refuse it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateNote {
-    /// What is odd.
-    pub kind: NoteKind,
-    /// Who showed the certificate.
-    pub side: Side,
-    /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-}
-
-/// What can be odd about a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum NoteKind {
-    /// A certificate comes after its issuer (up to TLS 1.2 it must come before: RFC 5246 §7.4.2).
-    WrongOrder,
-    /// A certificate is there twice.
-    DuplicateCertificate,
-    /// A certificate is no issuer of the others, or is a root, which the peer has or does not trust.
-    SuperfluousCertificate,
-    /// A certificate of a public authority is valid for longer than browsers take.
-    LongValidity,
-}
-
-impl NoteKind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[
-        Self::WrongOrder,
-        Self::DuplicateCertificate,
-        Self::SuperfluousCertificate,
-        Self::LongValidity,
-    ];
-
-    /// As written in events, as in `wrong_order`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongOrder => "wrong_order",
-            Self::DuplicateCertificate => "duplicate_certificate",
-            Self::SuperfluousCertificate => "superfluous_certificate",
-            Self::LongValidity => "long_validity",
-        }
-    }
 }
 
 /// How well the capture saw a handshake.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::{Certificate, CertificateFacts};
-use crate::event::CertificateChain;
+use super::{Certificate, CertificateChain, CertificateFacts};
 
 /// How many certificates of one message are kept; those after them are dropped.
 ///

@@ -7,8 +7,11 @@ use webpki::Error;
 use super::path::{Walk, WalkEnd, distinct};
 use super::signature::{RSA_BITS, STRICT_RSA_BITS};
 use super::trust::{Root, TrustOrigin, TrustStore};
-use super::{Certificate, CertificateFacts, CertificateTime, flaws, parse};
-use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, NoteKind, Side};
+use super::{
+    Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
+    NoteKind, flaws, parse,
+};
+use crate::event::{ErrorType, Side};
 
 /// A chain and what names say of it.
 pub(super) struct Explanation<'a> {

@@ -5,10 +5,71 @@ use std::time::Duration;
 
 use super::path::placed;
 use super::{Certificate, CertificateFacts, hostname};
-use crate::event::{ErrorType, Finding, Side};
+use crate::event::{ErrorType, Side};
 use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
+
+/// Something wrong with a certificate that was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub error_type: ErrorType,
+    /// Who showed the certificate.
+    pub side: Side,
+    /// One clause for people.
+    pub detail: String,
+    /// The certificate's subject, RFC 4514 form.
+    pub subject: String,
+}
+
+/// Something odd about a chain that was shown, and no reason to refuse it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateNote {
+    /// What is odd.
+    pub kind: NoteKind,
+    /// Who showed the certificate.
+    pub side: Side,
+    /// One clause for people.
+    pub detail: String,
+    /// The certificate's subject, RFC 4514 form.
+    pub subject: String,
+}
+
+/// What can be odd about a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NoteKind {
+    /// A certificate comes after its issuer (up to TLS 1.2 it must come before: RFC 5246 §7.4.2).
+    WrongOrder,
+    /// A certificate is there twice.
+    DuplicateCertificate,
+    /// A certificate is no issuer of the others, or is a root, which the peer has or does not trust.
+    SuperfluousCertificate,
+    /// A certificate of a public authority is valid for longer than browsers take.
+    LongValidity,
+}
+
+impl NoteKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: &'static [Self] = &[
+        Self::WrongOrder,
+        Self::DuplicateCertificate,
+        Self::SuperfluousCertificate,
+        Self::LongValidity,
+    ];
+
+    /// As written in events, as in `wrong_order`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WrongOrder => "wrong_order",
+            Self::DuplicateCertificate => "duplicate_certificate",
+            Self::SuperfluousCertificate => "superfluous_certificate",
+            Self::LongValidity => "long_validity",
+        }
+    }
+}
 
 /// When a certificate counts as soon to expire: when both hold.
 ///

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::path::{distinct, shown_issuer};
-use super::{Certificate, CertificateFacts, parse};
-use crate::event::{CertificateNote, ErrorType, Finding, NoteKind, Side};
+use super::{Certificate, CertificateFacts, CertificateNote, Finding, NoteKind, parse};
+use crate::event::{ErrorType, Side};
 
 /// Bits of an RSA or DSA key that are enough (NIST SP 800-57, CA/Browser Forum baseline requirements §6.1.5).
 const MIN_RSA_BITS: usize = 2048;

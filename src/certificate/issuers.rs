@@ -3,8 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::Certificate;
-use crate::event::CertificateChain;
+use super::{Certificate, CertificateChain};
 
 /// Names of issuers that are remembered: public authorities have some 2,000 intermediates, a network sees tens.
 const MAX_NAMES: usize = 1024;

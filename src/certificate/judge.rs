@@ -10,8 +10,8 @@ use super::explain::Explanation;
 use super::issuers::Issuers;
 use super::path::{self, Verdict, Walk, WalkEnd};
 use super::trust::{Trust, TrustOrigin, TrustStore};
-use super::{Certificate, CertificateFacts, flaws};
-use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, Side};
+use super::{Certificate, CertificateChain, CertificateFacts, CertificateNote, Finding, flaws};
+use crate::event::{ErrorType, Side};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 

@@ -33,13 +33,14 @@ mod trust;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use sha2::{Digest, Sha256};
 
 pub use cache::{ChainCache, MAX_CHAIN_LENGTH};
-pub use finding::{NearExpiry, findings};
+pub use finding::{CertificateNote, Finding, NearExpiry, NoteKind, findings};
 pub use judge::{ChainJudge, Judgement};
 pub use name::distinguished_name;
 pub use ocsp::{OcspStaple, OcspStatus};
@@ -80,6 +81,9 @@ impl Certificate {
         }
     }
 }
+
+/// The certificates of one Certificate message, leaf first; shared between all events that show the same chain.
+pub type CertificateChain = Arc<[Arc<Certificate>]>;
 
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]

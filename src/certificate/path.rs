@@ -10,8 +10,8 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 use super::issuers::Issuers;
 use super::signature::ALGORITHMS;
 use super::trust::{Root, TrustStore};
-use super::{Certificate, CertificateFacts};
-use crate::event::{CertificateChain, Side};
+use super::{Certificate, CertificateChain, CertificateFacts};
+use crate::event::Side;
 
 /// Certificates of one chain, beside the leaf, that may be on the way to a root.
 ///
