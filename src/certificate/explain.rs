@@ -5,8 +5,8 @@ use std::sync::Arc;
 use webpki::Error;
 
 use super::path::{Walk, WalkEnd, distinct};
-use super::signature::{RSA_BITS, STRICT_RSA_BITS};
 use super::trust::{Root, TrustOrigin, TrustStore};
+use super::verification::{RSA_BITS, STRICT_RSA_BITS};
 use super::{
     Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
     NoteKind, flaws, parse,

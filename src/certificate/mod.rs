@@ -13,7 +13,6 @@
 //!
 //! Which roots there are is for the caller to say: nothing here reads a file.
 
-mod algorithm;
 mod cache;
 mod der;
 mod explain;
@@ -21,15 +20,16 @@ mod finding;
 mod flaws;
 mod hostname;
 mod issuers;
-mod judge;
 mod name;
 mod ocsp;
 mod parse;
 mod path;
-mod signature;
+mod public_key;
 #[cfg(test)]
 mod support;
 mod trust;
+mod validator;
+mod verification;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -41,11 +41,11 @@ use sha2::{Digest, Sha256};
 
 pub use cache::{ChainCache, MAX_CHAIN_LENGTH};
 pub use finding::{CertificateNote, Finding, NearExpiry, NoteKind, findings};
-pub use judge::{ChainJudge, Judgement};
 pub use name::distinguished_name;
 pub use ocsp::{OcspStaple, OcspStatus};
 pub use parse::MAX_NAMES;
 pub use trust::{Trust, TrustOrigin, TrustStore};
+pub use validator::{ChainJudge, Judgement};
 
 use crate::time::Timestamp;
 

@@ -9,7 +9,7 @@ use x509_parser::nom::{Err, Parser};
 
 use super::der::{self, Elements};
 use super::trust::Root;
-use super::{CertificateFacts, algorithm, name};
+use super::{CertificateFacts, name, public_key};
 
 /// How many alternative names of one certificate are kept.
 ///
@@ -38,8 +38,8 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         names_omitted: 0,
-        key: algorithm::key(certificate.public_key()),
-        signature_algorithm: algorithm::signature(&certificate.signature_algorithm),
+        key: public_key::key(certificate.public_key()),
+        signature_algorithm: public_key::signature(&certificate.signature_algorithm),
         self_signed: is_self_signed(&certificate),
         is_ca: is_ca(&certificate),
     };
@@ -58,7 +58,7 @@ pub(super) fn root(der: &[u8]) -> Result<Root, String> {
         sha256: [0; 32],
         not_before: certificate.validity().not_before.timestamp(),
         not_after: certificate.validity().not_after.timestamp(),
-        key: algorithm::key(certificate.public_key()),
+        key: public_key::key(certificate.public_key()),
     })
 }
 
@@ -262,7 +262,7 @@ fn verifies_itself(certificate: &X509Certificate<'_>) -> Option<bool> {
 /// Whether the verifier takes this key; it calls signatures by keys that it does not take wrong.
 fn is_within_bounds(certificate: &X509Certificate<'_>) -> bool {
     let key = certificate.public_key();
-    match algorithm::rsa_bits(key) {
+    match public_key::rsa_bits(key) {
         Some(bits) => (2048..=8192).contains(&bits),
         // An elliptic curve point must be uncompressed; any string of 32 octets is an Ed25519 key.
         None => {

@@ -8,8 +8,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::issuers::Issuers;
-use super::signature::ALGORITHMS;
 use super::trust::{Root, TrustStore};
+use super::verification::ALGORITHMS;
 use super::{Certificate, CertificateChain, CertificateFacts};
 use crate::event::Side;
 
