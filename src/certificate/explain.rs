@@ -6,10 +6,9 @@ use webpki::Error;
 
 use super::path::{Walk, WalkEnd, distinct};
 use super::trust::{Root, TrustOrigin, TrustStore};
-use super::verification::{RSA_BITS, STRICT_RSA_BITS};
 use super::{
     Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
-    NoteKind, flaws, parse,
+    NoteKind, PublicKey, SignatureAlgorithm, flaws, parse, verification,
 };
 use crate::event::{ErrorType, Side};
 
@@ -23,7 +22,12 @@ pub(super) struct Explanation<'a> {
 
 impl Explanation<'_> {
     /// What is wrong although there is a way to a root.
-    pub(super) fn trusted(&self, root: &Root, path: &[[u8; 32]], at: i64) -> Vec<Finding> {
+    pub(super) fn trusted(
+        &self,
+        root: &Root,
+        path: &[[u8; 32]],
+        at: CertificateTime,
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
         let is_shown = |hash: &&[u8; 32]| self.chain.iter().any(|shown| shown.sha256 == **hash);
         let lacking = path.iter().filter(|hash| !is_shown(hash));
@@ -50,8 +54,7 @@ impl Explanation<'_> {
             } else {
                 ErrorType::CertNotYetValid
             };
-            let (subject, moment) = (&root.subject, CertificateTime(moment));
-            let detail = format!("trusted root `{subject}` {state} {moment}");
+            let detail = format!("trusted root `{}` {state} {moment}", root.subject);
             findings.push(self.finding(error_type, detail));
         }
         // A root that is shown is judged with the chain.
@@ -175,7 +178,7 @@ impl Explanation<'_> {
         }
     }
 
-    fn unsupported_key(&self, key: &str) -> Finding {
+    fn unsupported_key(&self, key: &PublicKey) -> Finding {
         let detail = format!("cannot be judged: signed by a key of type {key}");
         self.finding(ErrorType::UnsupportedCertificate, detail)
     }
@@ -201,9 +204,9 @@ impl Explanation<'_> {
             Error::UnsupportedSignatureAlgorithmContext(_)
             | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
                 let way = self.way();
-                let used: Vec<&str> = way
+                let used: Vec<String> = way
                     .iter()
-                    .map(|(_, facts)| facts.signature_algorithm.as_str())
+                    .map(|(_, facts)| facts.signature_algorithm.to_string())
                     .collect();
                 let detail = format!("cannot be judged: signed with {}", used.join(", "));
                 self.finding(ErrorType::UnsupportedCertificate, detail)
@@ -236,8 +239,10 @@ impl Explanation<'_> {
         if self.side != Side::Server || self.trust.origin() != TrustOrigin::System {
             return None; // the limits are for the public
         }
-        let lifetime = facts.not_after.saturating_sub(facts.not_before) + 1; // both ends count
-        let (_, limit) = LIMITS.iter().find(|(from, _)| facts.not_before >= *from)?;
+        let lifetime = facts.lifetime();
+        let (_, limit) = LIMITS
+            .iter()
+            .find(|(from, _)| facts.not_before.0 >= *from)?;
         (lifetime > limit * DAY).then(|| CertificateNote {
             kind: NoteKind::LongValidity,
             side: self.side,
@@ -276,11 +281,14 @@ impl Explanation<'_> {
 }
 
 /// Whether a key is too short or too long for the verifier to check signatures of this kind by it.
-fn is_out_of_bounds(key: &str, signature_algorithm: &str) -> bool {
-    let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
-    let is_strict = matches!(signature_algorithm, "sha384WithRSAEncryption" | "rsassaPss");
-    let bounds = if is_strict { STRICT_RSA_BITS } else { RSA_BITS };
-    bits.is_some_and(|bits: usize| !bounds.contains(&bits))
+///
+/// Keys for PSS signatures only are not RSA keys to webpki: it refuses them as
+/// unsupported, whatever their size.
+fn is_out_of_bounds(key: &PublicKey, signature: &SignatureAlgorithm) -> bool {
+    match key {
+        PublicKey::Rsa(Some(bits)) => !verification::rsa_bits(signature).contains(bits),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -288,13 +296,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_rsa_keys_are_judged_depends_on_the_signature() {
-        let out = |bits: usize, signature| is_out_of_bounds(&format!("RSA {bits}"), signature);
-        assert!(!out(1_024, "sha256WithRSAEncryption"));
-        assert!(out(1_023, "sha256WithRSAEncryption"));
-        for strict in ["sha384WithRSAEncryption", "rsassaPss"] {
+    fn the_signature_decides_which_rsa_keys_can_be_checked() {
+        let out = |bits, oid| {
+            is_out_of_bounds(
+                &PublicKey::Rsa(Some(bits)),
+                &SignatureAlgorithm::from_oid(oid),
+            )
+        };
+        let sha256 = "1.2.840.113549.1.1.11";
+        assert!(!out(1_024, sha256));
+        assert!(out(1_023, sha256));
+        let (sha384, pss) = ("1.2.840.113549.1.1.12", "1.2.840.113549.1.1.10");
+        for strict in [sha384, pss] {
             assert!(out(1_536, strict) && !out(2_048, strict) && out(8_193, strict));
         }
-        assert!(!is_out_of_bounds("ECDSA P-256", "ecdsa-with-SHA256"));
+        let ecdsa = SignatureAlgorithm::from_oid("1.2.840.10045.4.3.2");
+        assert!(!is_out_of_bounds(&PublicKey::Ecdsa(None), &ecdsa));
     }
 }

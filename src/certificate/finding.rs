@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::path::placed;
-use super::{Certificate, CertificateFacts, hostname};
+use super::{Certificate, CertificateFacts, CertificateTime, hostname};
 use crate::event::{ErrorType, Side};
 use crate::time::Timestamp;
 
@@ -87,7 +87,7 @@ impl NearExpiry {
     /// Seconds before its end from which on a certificate is soon to expire.
     fn seconds(self, facts: &CertificateFacts) -> i64 {
         let within = i64::try_from(self.within.as_secs()).unwrap_or(i64::MAX);
-        let lifetime = facts.not_after.saturating_sub(facts.not_before).max(0);
+        let lifetime = facts.not_after.seconds_since(facts.not_before).max(0);
         let share = i128::from(lifetime) * i128::from(self.percent) / 100;
         within.min(i64::try_from(share).unwrap_or(i64::MAX))
     }
@@ -157,10 +157,10 @@ fn validity(
     at: Timestamp,
     near_expiry: NearExpiry,
 ) -> Option<(ErrorType, String)> {
-    let at = at.as_nanoseconds().div_euclid(1_000_000_000);
+    let at = CertificateTime::from(at);
     let near_expiry = near_expiry.seconds(facts);
-    let left = facts.not_after.saturating_sub(at);
-    let early = facts.not_before.saturating_sub(at);
+    let left = facts.not_after.seconds_since(at);
+    let early = facts.not_before.seconds_since(at);
     if left < 0 {
         let detail = format!("expired {} before this handshake", span(-left));
         Some((ErrorType::CertExpired, detail))

@@ -3,47 +3,17 @@
 use std::sync::Arc;
 
 use super::path::{distinct, shown_issuer};
-use super::{Certificate, CertificateFacts, CertificateNote, Finding, NoteKind, parse};
+use super::{
+    Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, PublicKey,
+    SignatureAlgorithm, parse,
+};
 use crate::event::{ErrorType, Side};
 
 /// Bits of an RSA or DSA key that are enough (NIST SP 800-57, CA/Browser Forum baseline requirements §6.1.5).
 const MIN_RSA_BITS: usize = 2048;
 
-/// Named curves of fewer than 224 bits, by name or object identifier (SEC 2, ANSI X9.62, RFC 5639).
-const WEAK_CURVES: &[&str] = &[
-    "P-192",
-    "1.3.132.0.1",          // sect163k1
-    "1.3.132.0.2",          // sect163r1
-    "1.3.132.0.4",          // sect113r1
-    "1.3.132.0.5",          // sect113r2
-    "1.3.132.0.6",          // secp112r1
-    "1.3.132.0.7",          // secp112r2
-    "1.3.132.0.8",          // secp160r1
-    "1.3.132.0.9",          // secp160k1
-    "1.3.132.0.15",         // sect163r2
-    "1.3.132.0.22",         // sect131r1
-    "1.3.132.0.23",         // sect131r2
-    "1.3.132.0.24",         // sect193r1
-    "1.3.132.0.25",         // sect193r2
-    "1.3.132.0.28",         // secp128r1
-    "1.3.132.0.29",         // secp128r2
-    "1.3.132.0.30",         // secp160r2
-    "1.3.132.0.31",         // secp192k1
-    "1.3.36.3.3.2.8.1.1.1", // brainpoolP160r1
-    "1.3.36.3.3.2.8.1.1.2", // brainpoolP160t1
-    "1.3.36.3.3.2.8.1.1.3", // brainpoolP192r1
-    "1.3.36.3.3.2.8.1.1.4", // brainpoolP192t1
-    "1.2.840.10045.3.0.1",  // c2pnb163v1
-    "1.2.840.10045.3.0.2",  // c2pnb163v2
-    "1.2.840.10045.3.0.3",  // c2pnb163v3
-    "1.2.840.10045.3.0.4",  // c2pnb176v1
-    "1.2.840.10045.3.0.5",  // c2tnb191v1
-    "1.2.840.10045.3.0.6",  // c2tnb191v2
-    "1.2.840.10045.3.0.7",  // c2tnb191v3
-    "1.2.840.10045.3.0.10", // c2pnb208w1
-    "1.2.840.10045.3.1.2",  // prime192v2
-    "1.2.840.10045.3.1.3",  // prime192v3
-];
+/// Bits of an elliptic curve that are enough: the strength of RSA with 2048 bits (NIST SP 800-57 part 1, table 2).
+const MIN_CURVE_BITS: u16 = 224;
 
 /// What is wrong with each certificate of a chain that `counts`: not those that are no part of the way to a root.
 pub(super) fn findings(
@@ -86,7 +56,7 @@ pub(super) fn findings(
         // Nobody looks at the signature of a root: it is trusted for being there.
         if !facts.self_signed
             && !is_root(certificate)
-            && let Some(detail) = weak_signature(certificate, facts)
+            && let Some(detail) = weak_signature(&facts.signature_algorithm)
         {
             add(ErrorType::WeakSignature, detail);
         }
@@ -99,38 +69,26 @@ pub(super) fn findings(
     findings
 }
 
-/// Why a key, named as in [`CertificateFacts::key`], is weak; `None` if it is not.
-pub(super) fn weak_key(key: &str) -> Option<String> {
-    let (kind, size) = key.split_once(' ')?;
-    match kind {
-        "RSA" | "RSA-PSS" | "DSA" => {
-            let bits: usize = size.parse().ok()?;
-            (bits < MIN_RSA_BITS).then(|| format!("{key} key: under {MIN_RSA_BITS} bits"))
+/// Why a key is weak; `None` if it is not, or if its size is unknown.
+pub(super) fn weak_key(key: &PublicKey) -> Option<String> {
+    match key {
+        PublicKey::Rsa(Some(bits)) | PublicKey::RsaPss(Some(bits)) | PublicKey::Dsa(Some(bits)) => {
+            (*bits < MIN_RSA_BITS).then(|| format!("{key} key: under {MIN_RSA_BITS} bits"))
         }
-        "ECDSA" => WEAK_CURVES
-            .contains(&size)
-            .then(|| format!("{key} key: a curve of under 224 bits")),
+        PublicKey::Ecdsa(Some(curve)) => (curve.bits()? < MIN_CURVE_BITS)
+            .then(|| format!("{key} key: a curve of under {MIN_CURVE_BITS} bits")),
         _ => None,
     }
 }
 
-fn weak_signature(certificate: &Certificate, facts: &CertificateFacts) -> Option<String> {
-    let name = &facts.signature_algorithm;
-    let lower = name.to_ascii_lowercase();
-    let is_weak = match lower.as_str() {
-        "rsassapss" => parse::is_pss_with_sha1(&certificate.der),
-        "shawithrsaencryption" | "dsawithsha" => true, // SHA-0
-        _ => {
-            let broken = ["md2", "md4", "md5", "sha1", "ripemd"];
-            broken.iter().any(|hash| lower.contains(hash))
-        }
+fn weak_signature(algorithm: &SignatureAlgorithm) -> Option<String> {
+    use HashAlgorithm::{Md2, Md4, Md5, Ripemd160, Sha0, Sha1};
+    let reason = match algorithm.hash()? {
+        Md2 | Md4 | Md5 | Ripemd160 => "MD5 and its like are broken",
+        Sha0 | Sha1 => "SHA-1 is broken",
+        _ => return None,
     };
-    let hash = if lower.contains("md") {
-        "MD5 and its like are"
-    } else {
-        "SHA-1 is"
-    };
-    is_weak.then(|| format!("signed with {name}: {hash} broken"))
+    Some(format!("signed with {algorithm}: {reason}"))
 }
 
 /// What a leaf is used for against what it says of itself.

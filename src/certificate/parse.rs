@@ -9,7 +9,7 @@ use x509_parser::nom::{Err, Parser};
 
 use super::der::{self, Elements};
 use super::trust::Root;
-use super::{CertificateFacts, name, public_key};
+use super::{CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm, name, public_key};
 
 /// How many alternative names of one certificate are kept.
 ///
@@ -33,13 +33,13 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
         issuer: names(issuer)?,
         issuer_common_name: name::common_name(issuer),
         serial: der::integer_hex(certificate.raw_serial()),
-        not_before: certificate.validity().not_before.timestamp(),
-        not_after: certificate.validity().not_after.timestamp(),
+        not_before: CertificateTime(certificate.validity().not_before.timestamp()),
+        not_after: CertificateTime(certificate.validity().not_after.timestamp()),
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         names_omitted: 0,
-        key: public_key::key(certificate.public_key()),
-        signature_algorithm: public_key::signature(&certificate.signature_algorithm),
+        key: PublicKey::read(certificate.public_key()),
+        signature_algorithm: SignatureAlgorithm::read(&certificate.signature_algorithm),
         self_signed: is_self_signed(&certificate),
         is_ca: is_ca(&certificate),
     };
@@ -56,9 +56,9 @@ pub(super) fn root(der: &[u8]) -> Result<Root, String> {
     Ok(Root {
         subject: subject.ok_or("malformed name")?,
         sha256: [0; 32],
-        not_before: certificate.validity().not_before.timestamp(),
-        not_after: certificate.validity().not_after.timestamp(),
-        key: public_key::key(certificate.public_key()),
+        not_before: CertificateTime(certificate.validity().not_before.timestamp()),
+        not_after: CertificateTime(certificate.validity().not_after.timestamp()),
+        key: PublicKey::read(certificate.public_key()),
     })
 }
 
@@ -202,27 +202,6 @@ pub(super) fn usage(der: &[u8]) -> Option<Usage<'_>> {
     })
 }
 
-/// Whether a certificate signed with RSASSA-PSS is so with SHA-1, its default (RFC 4055 §3.1).
-pub(super) fn is_pss_with_sha1(der: &[u8]) -> bool {
-    const HASH_ALGORITHM: u8 = der::constructed_context(0);
-    const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a]; // 1.3.14.3.2.26
-    let Ok(certificate) = read(der) else {
-        return false;
-    };
-    let Some(parameters) = &certificate.signature_algorithm.parameters else {
-        return false;
-    };
-    let hash = Elements::new(parameters.data).find(|field| field.tag == HASH_ALGORITHM);
-    match hash {
-        None => true,
-        Some(hash) => {
-            let name = Elements::within(hash.content, der::SEQUENCE)
-                .and_then(|mut algorithm| algorithm.content(der::OBJECT_IDENTIFIER));
-            name == Some(SHA1)
-        }
-    }
-}
-
 /// Whether the key of one certificate verifies the signature on another; `None` where that cannot be told.
 pub(super) fn is_signed_by(der: &[u8], issuer: &[u8]) -> Option<bool> {
     let (certificate, issuer) = (read(der).ok()?, read(issuer).ok()?);
@@ -262,7 +241,7 @@ fn verifies_itself(certificate: &X509Certificate<'_>) -> Option<bool> {
 /// Whether the verifier takes this key; it calls signatures by keys that it does not take wrong.
 fn is_within_bounds(certificate: &X509Certificate<'_>) -> bool {
     let key = certificate.public_key();
-    match public_key::rsa_bits(key) {
+    match public_key::modulus_bits(key) {
         Some(bits) => (2048..=8192).contains(&bits),
         // An elliptic curve point must be uncompressed; any string of 32 octets is an Ed25519 key.
         None => {
@@ -314,12 +293,15 @@ mod tests {
         assert_eq!(facts.serial, "8a1b");
         assert_eq!(
             (facts.not_before, facts.not_after),
-            (1_767_225_600, 1_798_761_600)
+            (
+                CertificateTime(1_767_225_600),
+                CertificateTime(1_798_761_600)
+            )
         );
         assert_eq!(facts.dns_names, ["example.org"]);
         assert_eq!(facts.ip_addresses, [IpAddr::from([192, 0, 2, 1])]);
-        assert_eq!(facts.key, "ECDSA P-256");
-        assert_eq!(facts.signature_algorithm, "ecdsa-with-SHA256");
+        assert_eq!(facts.key.to_string(), "ECDSA P-256");
+        assert_eq!(facts.signature_algorithm.to_string(), "ecdsa-with-SHA256");
         assert!(!facts.self_signed && !facts.is_ca);
     }
 
@@ -404,7 +386,10 @@ mod tests {
         let facts = template.facts();
         assert_eq!(
             (facts.not_before, facts.not_after),
-            (-631_152_000, 253_402_300_799)
+            (
+                CertificateTime(-631_152_000),
+                CertificateTime(253_402_300_799)
+            )
         );
     }
 

@@ -10,7 +10,7 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 use super::issuers::Issuers;
 use super::trust::{Root, TrustStore};
 use super::verification::ALGORITHMS;
-use super::{Certificate, CertificateChain, CertificateFacts};
+use super::{Certificate, CertificateChain, CertificateFacts, CertificateTime};
 use crate::event::Side;
 
 /// Certificates of one chain, beside the leaf, that may be on the way to a root.
@@ -45,7 +45,7 @@ pub(super) fn verify<'t>(
     chain: &CertificateChain,
     walk: &Walk,
     side: Side,
-    at: i64,
+    at: CertificateTime,
     trust: &'t TrustStore,
 ) -> Verdict<'t> {
     let judge = |completed: &[Arc<Certificate>], at| try_path(chain, completed, side, at, trust);
@@ -74,7 +74,7 @@ fn try_path<'t>(
     chain: &CertificateChain,
     completed: &[Arc<Certificate>],
     side: Side,
-    at: i64,
+    at: CertificateTime,
     trust: &'t TrustStore,
 ) -> Verdict<'t> {
     let Some((leaf, shown)) = chain.split_first() else {
@@ -86,7 +86,7 @@ fn try_path<'t>(
         .iter()
         .map(|certificate| CertificateDer::from(&*certificate.der))
         .collect();
-    let at = Duration::from_secs(u64::try_from(at).unwrap_or_default());
+    let at = Duration::from_secs(u64::try_from(at.0).unwrap_or_default());
     let usage = match side {
         Side::Server => KeyUsage::server_auth(),
         Side::Client => KeyUsage::client_auth(),
@@ -219,12 +219,12 @@ impl Walk {
     }
 
     /// The moment nearest to `at` when all certificates on the way were valid; `None` if there was none.
-    fn moment(&self, chain: &CertificateChain, at: i64) -> Option<i64> {
+    fn moment(&self, chain: &CertificateChain, at: CertificateTime) -> Option<CertificateTime> {
         let shown = self.shown.iter().filter_map(|index| chain.get(*index));
         let facts = shown
             .chain(&self.completed)
             .filter_map(|certificate| certificate.facts.as_ref().ok());
-        let (mut from, mut to) = (i64::MIN, i64::MAX);
+        let (mut from, mut to) = (CertificateTime::MIN, CertificateTime::MAX);
         for facts in facts {
             from = from.max(facts.not_before);
             to = to.min(facts.not_after);

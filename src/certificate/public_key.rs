@@ -1,42 +1,191 @@
-//! Names of keys and signature algorithms, by object identifier.
+//! Public keys: their algorithm and size.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use x509_parser::asn1_rs::Tag;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::der::{self, Elements};
 
-/// Algorithm and size of a key, as in `RSA 2048`; the dotted OID if unknown.
-pub(super) fn key(info: &SubjectPublicKeyInfo<'_>) -> String {
-    let oid = der::dotted(info.algorithm.algorithm.as_bytes());
-    let name = match oid.as_str() {
-        "1.2.840.113549.1.1.1" => return sized("RSA", rsa_bits(info)),
-        "1.2.840.113549.1.1.10" => return sized("RSA-PSS", rsa_bits(info)),
-        "1.2.840.10040.4.1" => return sized("DSA", dsa_bits(&info.algorithm)),
-        "1.2.840.10045.2.1" => return ec(&info.algorithm),
-        "1.3.101.110" => "X25519",
-        "1.3.101.111" => "X448",
-        "1.3.101.112" => "Ed25519",
-        "1.3.101.113" => "Ed448",
-        "1.2.643.2.2.19" => "GOST R 34.10-2001",
-        "1.2.643.7.1.1.1.1" => "GOST R 34.10-2012 256",
-        "1.2.643.7.1.1.1.2" => "GOST R 34.10-2012 512",
-        _ => match post_quantum(&oid) {
-            Some(name) => name,
-            None => return oid,
-        },
-    };
-    name.to_owned()
+/// The algorithm of a public key, and its size.
+///
+/// Prints as `RSA 2048`, `ECDSA P-256` or `Ed25519`, and an algorithm without a
+/// name here as its dotted object identifier.
+///
+/// # Example
+///
+/// ```
+/// use tlscope::certificate::PublicKey;
+///
+/// let key = PublicKey::Rsa(Some(2048));
+/// assert_eq!(key.to_string(), "RSA 2048");
+/// assert_eq!(key.rsa_bits(), Some(2048));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PublicKey {
+    /// RSA, and the bits of its modulus; `None` if the key cannot be read.
+    Rsa(Option<usize>),
+    /// RSA for PSS signatures only (RFC 4055 §1.2), and the bits of its modulus.
+    RsaPss(Option<usize>),
+    /// DSA, and the bits of its prime; `None` if the key inherits its parameters.
+    Dsa(Option<usize>),
+    /// ECDSA and its curve; `None` for explicit parameters, which RFC 5480 §2.1.1 forbids.
+    Ecdsa(Option<Curve>),
+    /// An algorithm whose name says its size, as in `Ed25519` or `ML-DSA-65`; or
+    /// the dotted object identifier of an unknown one.
+    Other(Cow<'static, str>),
 }
 
-/// The true bit length of an RSA key's modulus: leading zeros do not count.
-pub(super) fn rsa_bits(info: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
+/// A named elliptic curve; prints as its name, or as its dotted object identifier.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Curve {
+    name: Cow<'static, str>,
+    bits: Option<u16>,
+}
+
+impl PublicKey {
+    /// Bits of the modulus of an RSA key, whatever it may sign with.
+    #[must_use]
+    pub const fn rsa_bits(&self) -> Option<usize> {
+        match self {
+            Self::Rsa(bits) | Self::RsaPss(bits) => *bits,
+            Self::Dsa(_) | Self::Ecdsa(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Reads the algorithm and size of a key.
+    pub(super) fn read(info: &SubjectPublicKeyInfo<'_>) -> Self {
+        let oid = der::dotted(info.algorithm.algorithm.as_bytes());
+        let name = match oid.as_str() {
+            "1.2.840.113549.1.1.1" => return Self::Rsa(modulus_bits(info)),
+            "1.2.840.113549.1.1.10" => return Self::RsaPss(modulus_bits(info)),
+            "1.2.840.10040.4.1" => return Self::Dsa(prime_bits(&info.algorithm)),
+            "1.2.840.10045.2.1" => return Self::Ecdsa(Curve::read(&info.algorithm)),
+            "1.3.101.110" => "X25519",
+            "1.3.101.111" => "X448",
+            "1.3.101.112" => "Ed25519",
+            "1.3.101.113" => "Ed448",
+            "1.2.643.2.2.19" => "GOST R 34.10-2001",
+            "1.2.643.7.1.1.1.1" => "GOST R 34.10-2012 256",
+            "1.2.643.7.1.1.1.2" => "GOST R 34.10-2012 512",
+            _ => match post_quantum(&oid) {
+                Some(name) => name,
+                None => return Self::Other(oid.into()),
+            },
+        };
+        Self::Other(name.into())
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, bits) = match self {
+            Self::Rsa(bits) => ("RSA", bits),
+            Self::RsaPss(bits) => ("RSA-PSS", bits),
+            Self::Dsa(bits) => ("DSA", bits),
+            Self::Ecdsa(Some(curve)) => return write!(f, "ECDSA {curve}"),
+            Self::Ecdsa(None) => ("ECDSA", &None),
+            Self::Other(name) => (name.as_ref(), &None),
+        };
+        match bits {
+            Some(bits) => write!(f, "{name} {bits}"),
+            None => f.write_str(name),
+        }
+    }
+}
+
+impl Curve {
+    /// Size of the curve's field in bits; `None` for an unknown curve.
+    #[must_use]
+    pub const fn bits(&self) -> Option<u16> {
+        self.bits
+    }
+
+    /// The curve that the parameters of an EC key name; `None` for explicit parameters.
+    fn read(algorithm: &AlgorithmIdentifier<'_>) -> Option<Self> {
+        let parameters = algorithm.parameters.as_ref()?;
+        (parameters.tag() == Tag::Oid).then(|| Self::from_oid(der::dotted(parameters.data)))
+    }
+
+    fn from_oid(oid: String) -> Self {
+        let known = CURVES.iter().find(|(known, ..)| *known == oid);
+        Self {
+            name: match known {
+                Some((_, Some(name), _)) => Cow::Borrowed(name),
+                _ => Cow::Owned(oid),
+            },
+            bits: known.map(|(.., bits)| *bits),
+        }
+    }
+}
+
+impl fmt::Display for Curve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// Curves by object identifier: the name to print, and the bits of the field.
+///
+/// Curves that are still in use have a name. Those of under 224 bits are here
+/// for their size only and print as their identifier: all that SEC 2, ANSI
+/// X9.62 and RFC 5639 define.
+#[rustfmt::skip]
+const CURVES: &[(&str, Option<&str>, u16)] = &[
+    ("1.2.840.10045.3.1.1", Some("P-192"), 192),
+    ("1.3.132.0.33", Some("P-224"), 224),
+    ("1.2.840.10045.3.1.7", Some("P-256"), 256),
+    ("1.3.132.0.34", Some("P-384"), 384),
+    ("1.3.132.0.35", Some("P-521"), 521),
+    ("1.3.132.0.10", Some("secp256k1"), 256),
+    ("1.3.36.3.3.2.8.1.1.7", Some("brainpoolP256r1"), 256),
+    ("1.3.36.3.3.2.8.1.1.11", Some("brainpoolP384r1"), 384),
+    ("1.3.36.3.3.2.8.1.1.13", Some("brainpoolP512r1"), 512),
+    ("1.2.156.10197.1.301", Some("SM2"), 256),
+    ("1.3.132.0.1", None, 163), // sect163k1
+    ("1.3.132.0.2", None, 163), // sect163r1
+    ("1.3.132.0.4", None, 113), // sect113r1
+    ("1.3.132.0.5", None, 113), // sect113r2
+    ("1.3.132.0.6", None, 112), // secp112r1
+    ("1.3.132.0.7", None, 112), // secp112r2
+    ("1.3.132.0.8", None, 160), // secp160r1
+    ("1.3.132.0.9", None, 160), // secp160k1
+    ("1.3.132.0.15", None, 163), // sect163r2
+    ("1.3.132.0.22", None, 131), // sect131r1
+    ("1.3.132.0.23", None, 131), // sect131r2
+    ("1.3.132.0.24", None, 193), // sect193r1
+    ("1.3.132.0.25", None, 193), // sect193r2
+    ("1.3.132.0.28", None, 128), // secp128r1
+    ("1.3.132.0.29", None, 128), // secp128r2
+    ("1.3.132.0.30", None, 160), // secp160r2
+    ("1.3.132.0.31", None, 192), // secp192k1
+    ("1.3.36.3.3.2.8.1.1.1", None, 160), // brainpoolP160r1
+    ("1.3.36.3.3.2.8.1.1.2", None, 160), // brainpoolP160t1
+    ("1.3.36.3.3.2.8.1.1.3", None, 192), // brainpoolP192r1
+    ("1.3.36.3.3.2.8.1.1.4", None, 192), // brainpoolP192t1
+    ("1.2.840.10045.3.0.1", None, 163), // c2pnb163v1
+    ("1.2.840.10045.3.0.2", None, 163), // c2pnb163v2
+    ("1.2.840.10045.3.0.3", None, 163), // c2pnb163v3
+    ("1.2.840.10045.3.0.4", None, 176), // c2pnb176v1
+    ("1.2.840.10045.3.0.5", None, 191), // c2tnb191v1
+    ("1.2.840.10045.3.0.6", None, 191), // c2tnb191v2
+    ("1.2.840.10045.3.0.7", None, 191), // c2tnb191v3
+    ("1.2.840.10045.3.0.10", None, 208), // c2pnb208w1
+    ("1.2.840.10045.3.1.2", None, 192), // prime192v2
+    ("1.2.840.10045.3.1.3", None, 192), // prime192v3
+];
+
+/// Bits of an RSA key's modulus, without leading zeros.
+pub(super) fn modulus_bits(info: &SubjectPublicKeyInfo<'_>) -> Option<usize> {
     let mut key = Elements::within(&info.subject_public_key.data, der::SEQUENCE)?;
     bit_length(key.content(der::INTEGER)?)
 }
 
-/// The bit length of the prime p; a key may also inherit its parameters (RFC 3279 §2.3.2).
-fn dsa_bits(algorithm: &AlgorithmIdentifier<'_>) -> Option<usize> {
-    // The parameters' own header was read already: their contents begin with p.
+/// Bits of the prime p of a DSA key; a key may also inherit its parameters (RFC 3279 §2.3.2).
+fn prime_bits(algorithm: &AlgorithmIdentifier<'_>) -> Option<usize> {
+    // x509-parser has taken the header off the parameters: their contents begin with p.
     bit_length(Elements::new(algorithm.parameters.as_ref()?.data).content(der::INTEGER)?)
 }
 
@@ -46,99 +195,8 @@ fn bit_length(integer: &[u8]) -> Option<usize> {
     Some((integer.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
-fn sized(name: &str, bits: Option<usize>) -> String {
-    match bits {
-        Some(bits) => format!("{name} {bits}"),
-        None => name.to_owned(),
-    }
-}
-
-/// The curve by its name; explicit parameters (which RFC 5480 §2.1.1 forbids) have none.
-fn ec(algorithm: &AlgorithmIdentifier<'_>) -> String {
-    match algorithm.parameters.as_ref() {
-        Some(curve) if curve.tag() == Tag::Oid => {
-            let oid = der::dotted(curve.data);
-            format!("ECDSA {}", curve_name(&oid).unwrap_or(&oid))
-        }
-        _ => "ECDSA".to_owned(),
-    }
-}
-
-fn curve_name(oid: &str) -> Option<&'static str> {
-    Some(match oid {
-        "1.2.840.10045.3.1.1" => "P-192",
-        "1.3.132.0.33" => "P-224",
-        "1.2.840.10045.3.1.7" => "P-256",
-        "1.3.132.0.34" => "P-384",
-        "1.3.132.0.35" => "P-521",
-        "1.3.132.0.10" => "secp256k1",
-        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
-        "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
-        "1.3.36.3.3.2.8.1.1.13" => "brainpoolP512r1",
-        "1.2.156.10197.1.301" => "SM2",
-        _ => return None,
-    })
-}
-
-/// The algorithm of a signature by OpenSSL's long name; the dotted OID if unknown.
-pub(super) fn signature(algorithm: &AlgorithmIdentifier<'_>) -> String {
-    let oid = der::dotted(algorithm.algorithm.as_bytes());
-    match signature_name(&oid).or_else(|| post_quantum(&oid)) {
-        Some(name) => name.to_owned(),
-        None => oid,
-    }
-}
-
-fn signature_name(oid: &str) -> Option<&'static str> {
-    Some(match oid {
-        "1.2.840.113549.1.1.2" => "md2WithRSAEncryption",
-        "1.2.840.113549.1.1.3" => "md4WithRSAEncryption",
-        "1.2.840.113549.1.1.4" => "md5WithRSAEncryption",
-        "1.2.840.113549.1.1.5" => "sha1WithRSAEncryption",
-        "1.2.840.113549.1.1.10" => "rsassaPss",
-        "1.2.840.113549.1.1.11" => "sha256WithRSAEncryption",
-        "1.2.840.113549.1.1.12" => "sha384WithRSAEncryption",
-        "1.2.840.113549.1.1.13" => "sha512WithRSAEncryption",
-        "1.2.840.113549.1.1.14" => "sha224WithRSAEncryption",
-        "1.2.840.113549.1.1.15" => "sha512-224WithRSAEncryption",
-        "1.2.840.113549.1.1.16" => "sha512-256WithRSAEncryption",
-        "1.3.14.3.2.3" => "md5WithRSA",
-        "1.3.14.3.2.15" => "shaWithRSAEncryption",
-        "1.3.14.3.2.29" => "sha1WithRSA",
-        "1.3.36.3.3.1.2" => "ripemd160WithRSA",
-        "1.2.840.10040.4.3" => "dsaWithSHA1",
-        "1.3.14.3.2.13" => "dsaWithSHA",
-        "1.3.14.3.2.27" => "dsaWithSHA1-old",
-        "2.16.840.1.101.3.4.3.1" => "dsa_with_SHA224",
-        "2.16.840.1.101.3.4.3.2" => "dsa_with_SHA256",
-        "2.16.840.1.101.3.4.3.3" => "dsa_with_SHA384",
-        "2.16.840.1.101.3.4.3.4" => "dsa_with_SHA512",
-        "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
-        "1.2.840.10045.4.3.1" => "ecdsa-with-SHA224",
-        "1.2.840.10045.4.3.2" => "ecdsa-with-SHA256",
-        "1.2.840.10045.4.3.3" => "ecdsa-with-SHA384",
-        "1.2.840.10045.4.3.4" => "ecdsa-with-SHA512",
-        "2.16.840.1.101.3.4.3.9" => "ecdsa_with_SHA3-224",
-        "2.16.840.1.101.3.4.3.10" => "ecdsa_with_SHA3-256",
-        "2.16.840.1.101.3.4.3.11" => "ecdsa_with_SHA3-384",
-        "2.16.840.1.101.3.4.3.12" => "ecdsa_with_SHA3-512",
-        "2.16.840.1.101.3.4.3.13" => "RSA-SHA3-224",
-        "2.16.840.1.101.3.4.3.14" => "RSA-SHA3-256",
-        "2.16.840.1.101.3.4.3.15" => "RSA-SHA3-384",
-        "2.16.840.1.101.3.4.3.16" => "RSA-SHA3-512",
-        "1.3.101.112" => "ED25519",
-        "1.3.101.113" => "ED448",
-        "1.2.156.10197.1.501" => "SM2-with-SM3",
-        "1.2.156.10197.1.504" => "sm3WithRSAEncryption",
-        "1.2.643.2.2.3" => "GOST R 34.11-94 with GOST R 34.10-2001",
-        "1.2.643.7.1.1.3.2" => "GOST R 34.10-2012 with GOST R 34.11-2012 (256 bit)",
-        "1.2.643.7.1.1.3.3" => "GOST R 34.10-2012 with GOST R 34.11-2012 (512 bit)",
-        _ => return None,
-    })
-}
-
 /// ML-DSA (RFC 9881) and SLH-DSA (RFC 9909), one identifier for key and signature.
-fn post_quantum(oid: &str) -> Option<&'static str> {
+pub(super) fn post_quantum(oid: &str) -> Option<&'static str> {
     Some(match oid {
         "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
         "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
@@ -168,7 +226,7 @@ mod tests {
             key: info,
             ..Template::default()
         };
-        template.facts().key
+        template.facts().key.to_string()
     }
 
     fn curve(dotted: &str) -> String {
@@ -215,21 +273,5 @@ mod tests {
         assert_eq!(other("1.3.101.113"), "Ed448");
         assert_eq!(other("2.16.840.1.101.3.4.3.18"), "ML-DSA-65");
         assert_eq!(other("1.2.3.4"), "1.2.3.4");
-    }
-
-    #[test]
-    fn signature_algorithms_go_by_name_or_by_object_identifier() {
-        let signed = |dotted| {
-            let template = Template {
-                signature_algorithm: algorithm(dotted, &[]),
-                ..Template::default()
-            };
-            template.facts().signature_algorithm
-        };
-        assert_eq!(signed("1.2.840.113549.1.1.11"), "sha256WithRSAEncryption");
-        assert_eq!(signed("1.2.840.10045.4.3.2"), "ecdsa-with-SHA256");
-        assert_eq!(signed("1.3.101.112"), "ED25519");
-        assert_eq!(signed("2.16.840.1.101.3.4.3.17"), "ML-DSA-44");
-        assert_eq!(signed("1.2.3.4"), "1.2.3.4");
     }
 }

@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor};
 use sha2::{Digest, Sha256};
 use webpki::anchor_from_trusted_cert;
 
-use super::parse;
+use super::{CertificateTime, PublicKey, parse};
 
 /// Whose roots a trust store holds.
 ///
@@ -93,10 +93,9 @@ impl Trust {
 pub(super) struct Root {
     pub(super) subject: String,
     pub(super) sha256: [u8; 32],
-    pub(super) not_before: i64,
-    pub(super) not_after: i64,
-    /// As in [`super::CertificateFacts::key`].
-    pub(super) key: String,
+    pub(super) not_before: CertificateTime,
+    pub(super) not_after: CertificateTime,
+    pub(super) key: PublicKey,
 }
 
 impl TrustStore {

@@ -10,7 +10,10 @@ use super::explain::Explanation;
 use super::issuers::Issuers;
 use super::path::{self, Verdict, Walk, WalkEnd};
 use super::trust::{Trust, TrustOrigin, TrustStore};
-use super::{Certificate, CertificateChain, CertificateFacts, CertificateNote, Finding, flaws};
+use super::{
+    Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
+    flaws,
+};
 use crate::event::{ErrorType, Side};
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -37,7 +40,7 @@ pub struct Judgement {
     chain: CertificateChain,
     side: Side,
     /// The first and the last second of the time in which nothing changes.
-    holds: (i64, i64),
+    holds: (CertificateTime, CertificateTime),
     /// The issuer whose appearance may change it.
     waits_for: Option<String>,
     /// What is wrong.
@@ -119,7 +122,7 @@ impl ChainJudge {
     /// - [`ErrorType::CertExpired`]: of the trusted root; other dates are for [`super::findings`].
     pub fn judge(&mut self, chain: &CertificateChain, side: Side, at: Timestamp) -> Arc<Judgement> {
         self.follow_exchange();
-        let at = at.as_nanoseconds().div_euclid(1_000_000_000);
+        let at = CertificateTime::from(at);
         let hash = self.hash(chain, side);
         let issuers = &self.issuers;
         let still_holds = |known: &Arc<Judgement>| {
@@ -167,11 +170,11 @@ impl ChainJudge {
         }
     }
 
-    fn judge_anew(&self, chain: &CertificateChain, side: Side, at: i64) -> Judgement {
+    fn judge_anew(&self, chain: &CertificateChain, side: Side, at: CertificateTime) -> Judgement {
         let mut judgement = Judgement {
             chain: Arc::clone(chain),
             side,
-            holds: (i64::MIN, i64::MAX),
+            holds: (CertificateTime::MIN, CertificateTime::MAX),
             waits_for: None,
             findings: Vec::new(),
             notes: flaws::notes(chain, side),
@@ -193,7 +196,7 @@ impl ChainJudge {
         judgement
     }
 
-    fn judge_trust(&self, judgement: &mut Judgement, trust: &TrustStore, at: i64) {
+    fn judge_trust(&self, judgement: &mut Judgement, trust: &TrustStore, at: CertificateTime) {
         let chain = Arc::clone(&judgement.chain);
         let Some(leaf) = chain.first() else {
             return;
@@ -253,20 +256,20 @@ fn is_same(one: &CertificateChain, other: &CertificateChain) -> bool {
 
 /// The longest time around `at` in which no certificate that matters begins or ends to be valid.
 fn constant_around(
-    at: i64,
+    at: CertificateTime,
     chain: &CertificateChain,
     walk: &Walk,
     trust: &TrustStore,
-) -> (i64, i64) {
+) -> (CertificateTime, CertificateTime) {
     let shown = chain.iter().chain(&walk.completed);
     let facts = shown.filter_map(|certificate| certificate.facts.as_ref().ok());
-    let (mut first, mut last) = (i64::MIN, i64::MAX);
-    let mut narrow = |not_before: i64, not_after: i64| {
-        for begins in [not_before, not_after.saturating_add(1)] {
-            if begins <= at {
-                first = first.max(begins);
+    let (mut first, mut last) = (CertificateTime::MIN, CertificateTime::MAX);
+    let mut narrow = |not_before: CertificateTime, not_after: CertificateTime| {
+        for change in [not_before, CertificateTime(not_after.0.saturating_add(1))] {
+            if change <= at {
+                first = first.max(change);
             } else {
-                last = last.min(begins - 1);
+                last = last.min(CertificateTime(change.0 - 1));
             }
         }
     };

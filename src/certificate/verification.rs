@@ -14,6 +14,8 @@ use rustls_pki_types::{
 };
 use webpki::ring as strong;
 
+use super::{HashAlgorithm, RsaPadding, SignatureAlgorithm};
+
 /// All that is tried, by the identifiers of signature and key.
 pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::ECDSA_P256_SHA256,
@@ -30,11 +32,18 @@ pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// Bits of an RSA key whose signatures can be checked.
-pub(super) const RSA_BITS: RangeInclusive<usize> = 1024..=8192;
-
-/// The same for signatures with PKCS #1 and SHA-384, and with PSS.
-pub(super) const STRICT_RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+/// Bits that an RSA key may have for [`ALGORITHMS`] to check its signatures of this kind.
+///
+/// *ring* checks PKCS #1 signatures by short keys, but not those with SHA-384,
+/// and no PSS signatures.
+pub(super) fn rsa_bits(signature: &SignatureAlgorithm) -> RangeInclusive<usize> {
+    match (signature.rsa_padding(), signature.hash()) {
+        (Some(RsaPadding::Pss), _) | (Some(RsaPadding::Pkcs1), Some(HashAlgorithm::Sha384)) => {
+            2048..=8192
+        }
+        _ => 1024..=8192,
+    }
+}
 
 static LEGACY_SHA1: LegacyRsa = LegacyRsa {
     parameters: &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,

@@ -4,7 +4,7 @@
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::labels::label;
-use crate::certificate::{CertificateFacts, CertificateTime};
+use crate::certificate::CertificateFacts;
 use crate::event::{Handshake, Outcome, Side, Transport};
 use crate::flow::{IpProtocol, community_id};
 
@@ -193,8 +193,8 @@ impl Facts {
         };
         self.text(subject, Some(&facts.subject));
         self.text(issuer, Some(&facts.issuer));
-        self.add(not_before, CertificateTime(facts.not_before).to_string());
-        self.add(not_after, CertificateTime(facts.not_after).to_string());
+        self.add(not_before, facts.not_before.to_string());
+        self.add(not_after, facts.not_after.to_string());
     }
 }
 

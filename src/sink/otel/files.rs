@@ -11,7 +11,7 @@ use opentelemetry::KeyValue;
 use x509_parser::pem::Pem;
 
 use super::certificates::{Observation, attributes};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateTime};
 use crate::pattern;
 use crate::time::Timestamp;
 
@@ -44,13 +44,13 @@ struct State {
 #[derive(Debug, Default)]
 struct Watched {
     version: Option<Version>,
-    certificates: Vec<Expiry>,
+    certificates: Vec<Expiring>,
     /// Why it cannot be read now.
     problem: Option<String>,
 }
 
-/// When a certificate expires, in Unix time, and what tells it.
-type Expiry = (i64, Arc<[KeyValue]>);
+/// When a certificate expires, and the attributes that identify it.
+type Expiring = (CertificateTime, Arc<[KeyValue]>);
 
 /// What differs between a file and what replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +254,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// What is in a file of PEM or DER; keys and other things in it are left alone.
-fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<Expiry>, String> {
+fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<Expiring>, String> {
     let path = path.display().to_string();
     let mut found = Vec::new();
     let mut take = |der: &[u8]| -> Result<(), String> {
