@@ -1,4 +1,4 @@
-//! What is wrong with a chain at a given moment.
+//! Findings: what is wrong with a chain, and here the findings on dates and names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
 
-/// Something wrong with a certificate that was shown.
+/// Something wrong with a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What is wrong.
     pub error_type: ErrorType,
-    /// Who showed the certificate.
+    /// The side that showed the certificate.
     pub side: Side,
     /// One clause for people.
     pub detail: String,
@@ -23,12 +23,12 @@ pub struct Finding {
     pub subject: String,
 }
 
-/// Something odd about a chain that was shown, and no reason to refuse it.
+/// Something unusual about a chain that is no reason to refuse it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateNote {
-    /// What is odd.
+    /// What is unusual.
     pub kind: NoteKind,
-    /// Who showed the certificate.
+    /// The side that showed the certificate.
     pub side: Side,
     /// One clause for people.
     pub detail: String,
@@ -36,17 +36,17 @@ pub struct CertificateNote {
     pub subject: String,
 }
 
-/// What can be odd about a chain.
+/// What can be unusual about a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum NoteKind {
-    /// A certificate comes after its issuer (up to TLS 1.2 it must come before: RFC 5246 §7.4.2).
+    /// A certificate comes after its issuer; up to TLS 1.2 it must come first (RFC 5246 §7.4.2).
     WrongOrder,
-    /// A certificate is there twice.
+    /// A certificate occurs twice.
     DuplicateCertificate,
-    /// A certificate is no issuer of the others, or is a root, which the peer has or does not trust.
+    /// A certificate issued none of the others; or it is a root, which need not be sent: the peer has it or does not trust it.
     SuperfluousCertificate,
-    /// A certificate of a public authority is valid for longer than browsers take.
+    /// A certificate of a public authority is valid for longer than browsers accept.
     LongValidity,
 }
 
@@ -71,20 +71,20 @@ impl NoteKind {
     }
 }
 
-/// When a certificate counts as soon to expire: when both hold.
+/// When a certificate counts as near its expiry: if both conditions are met.
 ///
-/// The share is there for certificates that live for weeks or days: they would
-/// always be soon to expire if days alone counted.
+/// The share is for certificates with a lifetime of days or weeks: by days alone
+/// they would always be near their expiry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NearExpiry {
-    /// It is valid for at most so much more; zero for never.
+    /// It expires within this time; zero turns the finding off.
     pub within: Duration,
-    /// At most so many hundredths of its lifetime are left.
+    /// At most this share of its lifetime is left, in percent.
     pub percent: u8,
 }
 
 impl NearExpiry {
-    /// Seconds before its end from which on a certificate is soon to expire.
+    /// How many seconds before its end a certificate is near its expiry.
     fn seconds(self, facts: &CertificateFacts) -> i64 {
         let within = i64::try_from(self.within.as_secs()).unwrap_or(i64::MAX);
         let lifetime = facts.not_after.seconds_since(facts.not_before).max(0);
@@ -93,17 +93,16 @@ impl NearExpiry {
     }
 }
 
-/// What is wrong, at the moment `at`, with the chain that `side` showed; leaf first.
+/// Findings on dates and names, at the moment `at`, for the chain that `side` showed, leaf first.
 ///
 /// - [`ErrorType::CertExpired`], [`ErrorType::CertNotYetValid`] and
 ///   [`ErrorType::NearExpiry`] for each certificate. Both ends of validity are inclusive, in whole seconds (RFC 5280 §4.1.2.5).
 /// - [`ErrorType::HostnameMismatch`] for a server's leaf that is not valid for
-///   `server_name`, where that is known.
+///   `server_name`, if that is known.
 /// - [`ErrorType::SelfSigned`] for a leaf, see [`CertificateFacts::self_signed`].
 ///
-/// A certificate that does not parse has no findings, and one that the chain
-/// repeats has them once. Nothing is allocated
-/// unless something is wrong.
+/// A certificate that does not parse has no findings, and a repeated one has them
+/// once. Nothing is allocated unless something is wrong.
 #[must_use]
 pub fn findings(
     chain: &[Arc<Certificate>],
@@ -144,7 +143,7 @@ pub fn findings(
     findings
 }
 
-/// Says which certificate is meant, unless it is the leaf.
+/// Adds the position of the certificate, unless it is the leaf.
 fn place(index: usize, length: usize, detail: String) -> String {
     match index {
         0 => detail,
@@ -175,7 +174,7 @@ fn validity(
     }
 }
 
-/// A time for people: `3.2 days`, or a smaller unit under a day.
+/// A duration for people: `3.2 days`, or a smaller unit below a day.
 fn span(seconds: i64) -> String {
     let (unit, name) = match seconds {
         DAY.. => (DAY, "days"),
@@ -187,7 +186,7 @@ fn span(seconds: i64) -> String {
 }
 
 fn mismatch(facts: &CertificateFacts, server_name: &str) -> String {
-    const SHOWN: usize = 3; // a clause for people: the event lists all of them
+    const SHOWN: usize = 3; // keeps the clause short; the event lists all names
     let addresses = facts.ip_addresses.iter().map(ToString::to_string);
     let mut names = facts.dns_names.iter().cloned().chain(addresses);
     let mut shown: Vec<String> = names
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_a_unit_that_fits() {
+    fn durations_have_a_unit_that_fits() {
         let chain = chain(&[Template::default()]);
         assert_eq!(
             texts(&chain, None, END + 276_480),
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn near_expiry_begins_where_it_was_asked_to() {
+    fn near_expiry_begins_at_the_configured_time() {
         let chain = chain(&[Template::default()]);
         let month = 30 * DAY;
         assert_eq!(texts(&chain, None, END - month).len(), 1);
@@ -303,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lives_for_days_is_near_its_end_for_a_share_of_them() {
+    fn a_short_lived_certificate_is_near_expiry_for_a_share_of_its_lifetime() {
         let chain = chain(&[Template {
             not_before: "20261226000000Z", // six days
             ..Template::default()
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_the_leaf_is_named() {
+    fn a_finding_on_an_issuer_says_its_position() {
         let ca = Template {
             subject: common_name("ca"),
             not_after: "20260201000000Z",
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_held_to_the_name_it_was_asked_for() {
+    fn a_server_must_be_valid_for_the_requested_name() {
         let chain = valid_for(dns_names([
             "example.org",
             "*.example.org",
@@ -363,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_match_addresses_alone() {
+    fn an_address_matches_addresses_only() {
         let mut v6 = [0; 16];
         v6[15] = 1;
         let chain = valid_for(ip_addresses(&[&[192, 0, 2, 1], &v6]));

@@ -1,4 +1,4 @@
-//! What is wrong with certificates whatever the time and whoever is trusted: keys, signatures, purposes, order.
+//! Flaws that depend neither on time nor on trust: keys, signatures, purposes, order.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use super::{
 };
 use crate::event::{ErrorType, Side};
 
-/// Bits of an RSA or DSA key that are enough (NIST SP 800-57, CA/Browser Forum baseline requirements §6.1.5).
+/// Bits that an RSA or DSA key needs (NIST SP 800-57 part 1, table 2; CA/Browser Forum baseline requirements §6.1.5).
 const MIN_RSA_BITS: usize = 2048;
 
-/// Bits of an elliptic curve that are enough: the strength of RSA with 2048 bits (NIST SP 800-57 part 1, table 2).
+/// Bits that an elliptic curve needs: as strong as RSA with 2048 bits (NIST SP 800-57 part 1, table 2).
 const MIN_CURVE_BITS: u16 = 224;
 
-/// What is wrong with each certificate of a chain that `counts`: not those that are no part of the way to a root.
+/// Findings on each certificate that `counts`; certificates outside the path to a root are skipped.
 pub(super) fn findings(
     chain: &[Arc<Certificate>],
     side: Side,
@@ -53,7 +53,7 @@ pub(super) fn findings(
         if let Some(detail) = weak_key(&facts.key) {
             add(ErrorType::WeakKey, detail);
         }
-        // Nobody looks at the signature of a root: it is trusted for being there.
+        // Nobody checks the signature of a root: it is trusted because the user trusts it.
         if !facts.self_signed
             && !is_root(certificate)
             && let Some(detail) = weak_signature(&facts.signature_algorithm)
@@ -91,7 +91,7 @@ fn weak_signature(algorithm: &SignatureAlgorithm) -> Option<String> {
     Some(format!("signed with {algorithm}: {reason}"))
 }
 
-/// What a leaf is used for against what it says of itself.
+/// Why a leaf may not be used as it is; `None` if it may.
 fn misuse(certificate: &Certificate, facts: &CertificateFacts, side: Side) -> Option<String> {
     if facts.is_ca && !facts.self_signed {
         return Some("a certificate of a CA, used as a leaf".to_owned());
@@ -106,6 +106,8 @@ fn misuse(certificate: &Certificate, facts: &CertificateFacts, side: Side) -> Op
             "not for TLS {name} authentication, by its extended key usage"
         ));
     }
+    // A server signs its key exchange (DHE, ECDHE, TLS 1.3), decrypts the client's (RSA) or
+    // agrees on a key (static DH); a client signs or agrees (RFC 5246 §7.4.2, §7.4.6).
     let bits = match side {
         Side::Server => parse::DIGITAL_SIGNATURE | parse::KEY_ENCIPHERMENT | parse::KEY_AGREEMENT,
         Side::Client => parse::DIGITAL_SIGNATURE | parse::KEY_AGREEMENT,
@@ -114,11 +116,11 @@ fn misuse(certificate: &Certificate, facts: &CertificateFacts, side: Side) -> Op
     (!is_allowed).then(|| format!("not for TLS {name} authentication, by its key usage"))
 }
 
-/// What is odd about a chain, and no reason to refuse it.
+/// What is unusual about a chain, without being a reason to refuse it.
 pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNote> {
     let mut notes = Vec::new();
     let total = chain.len();
-    let way = way_up(chain);
+    let path = path_up(chain);
     for (index, certificate) in chain.iter().enumerate() {
         let Ok(facts) = &certificate.facts else {
             continue;
@@ -140,7 +142,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 first + 1
             );
             add(NoteKind::DuplicateCertificate, detail);
-        } else if !way.contains(&index) {
+        } else if !path.contains(&index) {
             let detail = format!("certificate {number} of {total} issued none of the others");
             add(NoteKind::SuperfluousCertificate, detail);
         } else if index > 0 && facts.self_signed {
@@ -149,7 +151,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
             add(NoteKind::SuperfluousCertificate, detail);
         }
     }
-    if let Some(pair) = way.windows(2).find(|pair| pair[0] > pair[1])
+    if let Some(pair) = path.windows(2).find(|pair| pair[0] > pair[1])
         && let Some(Ok(facts)) = chain.get(pair[0]).map(|certificate| &certificate.facts)
     {
         notes.push(CertificateNote {
@@ -166,21 +168,21 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
     notes
 }
 
-/// Positions of the leaf, its issuer, that one's issuer, as far as they are in the chain.
-fn way_up(chain: &[Arc<Certificate>]) -> Vec<usize> {
-    let mut way = vec![0];
+/// Positions of the leaf, its issuer, the issuer's issuer and so on, as far as the chain has them.
+fn path_up(chain: &[Arc<Certificate>]) -> Vec<usize> {
+    let mut path = vec![0];
     let mut current = chain.first();
     while let Some(Ok(facts)) = current.map(|certificate| &certificate.facts) {
         if facts.subject == facts.issuer {
             break;
         }
-        let Some(index) = shown_issuer(chain, &way, facts) else {
+        let Some(index) = shown_issuer(chain, &path, facts) else {
             break;
         };
-        way.push(index);
+        path.push(index);
         current = chain.get(index);
     }
-    way
+    path
 }
 
 #[cfg(test)]
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_hashes_are_weak_unless_the_signature_is_a_roots_own() {
+    fn broken_hashes_are_weak_except_in_the_own_signature_of_a_root() {
         let signed = |dotted: &str, subject: &str| Template {
             subject: common_name(subject),
             signature_algorithm: algorithm(dotted, &[5, 0]),
@@ -256,7 +258,7 @@ mod tests {
         for dotted in weak {
             assert_eq!(texts(&signed(dotted, "leaf"), Side::Server).len(), 1);
         }
-        let root = signed("1.2.840.113549.1.1.4", "ca"); // MD5 is not checked: equal names decide
+        let root = signed("1.2.840.113549.1.1.4", "ca"); // MD5 signatures cannot be checked: equal names decide
         assert_eq!(texts(&root, Side::Server).len(), 0);
         for dotted in ["1.2.840.113549.1.1.11", "1.3.101.112", "1.2.3"] {
             assert_eq!(texts(&signed(dotted, "leaf"), Side::Server).len(), 0);
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_must_be_for_what_it_is_used_for() {
+    fn a_leaf_must_allow_its_use() {
         let with = |extensions| Template {
             extensions,
             ..Template::default()
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_chains_are_noted() {
+    fn unusual_chains_are_noted() {
         let leaf = || certificate("leaf", "a");
         let none: [&str; 0] = [];
         let good = [leaf(), certificate("a", "b"), certificate("b", "root")];

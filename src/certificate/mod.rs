@@ -1,17 +1,17 @@
 //! What X.509 certificates say (RFC 5280), and what is wrong with them at a given moment.
 //!
 //! Parsing needs no clock and never fails: a certificate that cannot be read is
-//! an observation, with its hash and the reason. Judging takes the moment as an
-//! argument. A [`ChainCache`] sees to it that a chain shown ten thousand times is read once,
-//! a [`ChainJudge`] that it is held against the roots once.
+//! an observation, with its hash and the reason. Validation takes the moment as an
+//! argument. With a [`ChainCache`] a chain that is shown ten thousand times is
+//! parsed once, and a [`ChainValidator`] validates it once.
 //!
 //! ```text
 //! DER ─▶ parse ─▶ findings: dates and names, for each handshake
-//!                 ChainJudge ─▶ flaws: keys, signatures, purposes, order
-//!                               path: a way to a root in the TrustStore, by webpki ─▶ explain: in words
+//!                 ChainValidator ─▶ flaws: keys, signatures, purposes, order
+//!                                   path: from the leaf to a root in the TrustStore, by webpki ─▶ explain: in words
 //! ```
 //!
-//! Which roots there are is for the caller to say: nothing here reads a file.
+//! The caller supplies the roots: nothing here reads a file.
 
 mod cache;
 mod der;
@@ -48,12 +48,12 @@ pub use public_key::{Curve, PublicKey};
 pub use role::CertificateRole;
 pub use signature_algorithm::{HashAlgorithm, RsaPadding, SignatureAlgorithm};
 pub use trust::{Trust, TrustOrigin, TrustStore};
-pub use validator::{ChainJudge, Judgement};
+pub use validator::{ChainValidator, Validation};
 pub use validity::{CertificateTime, Expiry};
 
 use crate::time::Timestamp;
 
-/// One certificate as it was shown: its bytes, its hash and, where it parses, its facts.
+/// One certificate as it was sent: its bytes, its hash and, if it parses, its facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Certificate {
@@ -61,12 +61,12 @@ pub struct Certificate {
     pub der: Box<[u8]>,
     /// SHA-256 of the DER bytes.
     pub sha256: [u8; 32],
-    /// What it says; the error is one lower-case clause for people.
+    /// Its contents; the error is one lower-case clause for people.
     pub facts: Result<CertificateFacts, String>,
 }
 
 impl Certificate {
-    /// Reads one certificate; bytes after its end make it malformed.
+    /// Parses one certificate; bytes after its end make it malformed.
     ///
     /// # Example
     ///
@@ -86,10 +86,10 @@ impl Certificate {
     }
 }
 
-/// The certificates of one Certificate message, leaf first; shared between all events that show the same chain.
+/// The certificates of one Certificate message, leaf first; all events with the same chain share it.
 pub type CertificateChain = Arc<[Arc<Certificate>]>;
 
-/// What a certificate says.
+/// The contents of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateFacts {
@@ -101,7 +101,7 @@ pub struct CertificateFacts {
     pub issuer: String,
     /// The last (most specific) common name of the issuer.
     pub issuer_common_name: Option<String>,
-    /// The serial number's bytes as sent, less leading zeros, in lower-case hexadecimal without separators; `00` if it is zero.
+    /// The serial number as sent, in lower-case hexadecimal without leading zero bytes or separators; `00` for zero.
     pub serial: String,
     /// Start of validity.
     pub not_before: CertificateTime,
@@ -109,9 +109,9 @@ pub struct CertificateFacts {
     pub not_after: CertificateTime,
     /// DNS names in the subject alternative name extension, as written; at most [`MAX_NAMES`].
     pub dns_names: Vec<String>,
-    /// IP addresses in the subject alternative name extension; at most [`MAX_NAMES`] less the DNS names.
+    /// IP addresses in the subject alternative name extension; at most [`MAX_NAMES`] together with the DNS names.
     pub ip_addresses: Vec<IpAddr>,
-    /// How many more DNS names and IP addresses the extension holds than are kept here; 0 in honest certificates.
+    /// How many DNS names and IP addresses the extension has beyond [`MAX_NAMES`]; 0 in honest certificates.
     pub names_omitted: usize,
     /// Algorithm and size of its key, as in `RSA 2048`.
     pub key: PublicKey,
@@ -119,10 +119,11 @@ pub struct CertificateFacts {
     pub signature_algorithm: SignatureAlgorithm,
     /// Whether its issuer is its subject and its own key verifies its signature.
     ///
-    /// Where the signature cannot be checked (RSA under 2048 bits, MD5, DSA, P-521, ML-DSA
-    /// and the like), equal names count, unless its key identifiers name two keys.
+    /// If the signature cannot be checked (RSA under 2048 bits, MD5, DSA, P-521,
+    /// ML-DSA and others), equal names are enough, unless the key identifiers
+    /// name two different keys.
     pub self_signed: bool,
-    /// Whether basic constraints call it a CA.
+    /// Whether its basic constraints say that it is a CA.
     pub is_ca: bool,
 }
 

@@ -1,15 +1,17 @@
-//! Stapled OCSP responses (RFC 6960 §4.2.1; RFC 6066 §8): what they say of the leaf.
+//! Stapled OCSP responses (RFC 6960 §4.2.1; RFC 6066 §8): the status of the leaf.
 
 use jiff::civil::DateTime;
 
 use super::CertificateTime;
 use super::der::{self, Elements};
 
-/// What a stapled OCSP response says. Its signature is not checked.
+/// The contents of a stapled OCSP response.
+///
+/// Its signature is not checked: the status is reported as what the server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OcspStaple {
-    /// What it says of the certificate.
+    /// The status of the certificate.
     pub status: OcspStatus,
     /// The certificate's serial number, as in [`super::CertificateFacts::serial`].
     pub serial: String,
@@ -19,7 +21,7 @@ pub struct OcspStaple {
     pub next_update: Option<CertificateTime>,
 }
 
-/// What an OCSP response says of a certificate.
+/// The status of a certificate in an OCSP response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OcspStatus {
@@ -44,9 +46,9 @@ impl OcspStatus {
 }
 
 impl OcspStaple {
-    /// Reads a `CertificateStatus`: the first response in it, as servers staple one for their leaf.
+    /// Reads the first response in a `CertificateStatus`: servers staple one, for their leaf.
     ///
-    /// `None` if it is of another type, no success, or malformed.
+    /// `None` if it is of another type, not successful, or malformed.
     ///
     /// # Example
     ///
@@ -106,7 +108,7 @@ fn read_response(der: &[u8]) -> Option<OcspStaple> {
     })
 }
 
-/// A GeneralizedTime in the only form that RFC 6960 §4.2.2.1 allows, `YYYYMMDDHHMMSSZ`, in the years 0 to 9999.
+/// A GeneralizedTime in the only form that RFC 5280 §4.1.2.5.2 allows, `YYYYMMDDHHMMSSZ`.
 fn time(text: &[u8]) -> Option<CertificateTime> {
     const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
     let digits = text
@@ -168,7 +170,7 @@ mod tests {
     const DAY: i64 = 86_400;
 
     #[test]
-    fn says_what_the_responder_said() {
+    fn reads_the_status_and_its_times() {
         let next = element(0xa0, &generalized("20260308120000Z"));
         let good = OcspStaple::read(&staple(&[0x80, 0], &next)).unwrap();
         assert_eq!(good.status, OcspStatus::Good);
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn no_prefix_of_a_response_is_one() {
+    fn no_prefix_of_a_response_is_a_response() {
         let whole = staple(&[0x80, 0], &[]);
         for end in 0..whole.len() {
             assert_eq!(OcspStaple::read(&whole[..end]), None, "{end} bytes");

@@ -1,4 +1,4 @@
-//! Chains judged: what is wrong with them, and whether they lead to a trusted root; each distinct chain once.
+//! Validates chains: what is wrong with each, and whether it leads to a trusted root. Each distinct chain is validated once.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use super::cache::{Generations, size};
 use super::explain::Explanation;
 use super::issuers::Issuers;
-use super::path::{self, Verdict, Walk, WalkEnd};
+use super::path::{self, TrustedPath, Walk, WalkEnd};
 use super::trust::{Trust, TrustOrigin, TrustStore};
 use super::{
     Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
@@ -18,52 +18,52 @@ use crate::event::{ErrorType, Side};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 
-/// Judges chains, and remembers what it found.
+/// Validates chains and caches the results.
 ///
-/// It learns the issuers that chains hold, and completes later ones with them:
-/// so what it says depends on the order in which chains come, and on nothing else.
+/// It learns the issuers in the chains that it sees and completes later chains
+/// with them, so results depend on the order of the chains, and on nothing else.
 #[derive(Debug)]
-pub struct ChainJudge {
+pub struct ChainValidator {
     source: Trust,
-    /// What `source` held when it was last looked at.
+    /// The roots that `source` held at `generation`.
     trust: Option<Arc<TrustStore>>,
     generation: u64,
     hasher: RandomState,
-    known: Generations<Arc<Judgement>>,
+    cache: Generations<Arc<Validation>>,
     issuers: Issuers,
-    judged: u64,
+    validated: u64,
 }
 
-/// What was found of a chain, beside dates and names.
+/// The result of validating a chain, without the findings on dates and names ([`super::findings`]).
 #[derive(Debug)]
-pub struct Judgement {
+pub struct Validation {
     chain: CertificateChain,
     side: Side,
-    /// The first and the last second of the time in which nothing changes.
-    holds: (CertificateTime, CertificateTime),
-    /// The issuer whose appearance may change it.
-    waits_for: Option<String>,
+    /// The first and last second at which the result is the same: in between no certificate begins or ends to be valid.
+    applies: (CertificateTime, CertificateTime),
+    /// The subject of the issuer that is missing: once it is known, the result may change.
+    missing_issuer: Option<String>,
     /// What is wrong.
     pub findings: Vec<Finding>,
-    /// What is odd.
+    /// What is unusual, without being a reason to refuse the chain.
     pub notes: Vec<CertificateNote>,
-    /// Hashes of the certificates on the way to a trusted root, leaf first; `None` if there is none.
+    /// Hashes of the certificates on the path to a trusted root, leaf first; `None` if there is none.
     path: Option<Vec<[u8; 32]>>,
 }
 
-impl Judgement {
-    /// Whether a finding on dates or on the signer, made without regard to trust, is of no account.
+impl Validation {
+    /// Whether a finding on dates or on a self-signed leaf, made without looking at trust, does not matter.
     ///
-    /// Where there is a way to a trusted root, the certificates beside it do not
-    /// matter; and a certificate that is itself a root may be signed by its own key.
+    /// If there is a path to a trusted root, certificates that are not on it do
+    /// not matter, and a leaf that is itself a root may be signed by its own key.
     #[must_use]
     pub fn excuses(&self, finding: &Finding) -> bool {
         let Some(path) = &self.path else {
             return false;
         };
-        let is_of_path = |certificate: &&Arc<Certificate>| path.contains(&certificate.sha256);
-        // An issuer renewed has the name of the one before: it is not the one that expired.
-        let (first, last) = self.holds;
+        let is_on_path = |certificate: &&Arc<Certificate>| path.contains(&certificate.sha256);
+        // A renewed issuer has the same subject as the expired one: dates tell them apart.
+        let (first, last) = self.applies;
         let is_in_that_state = |facts: &CertificateFacts| match finding.error_type {
             ErrorType::CertExpired => facts.not_after < first,
             ErrorType::CertNotYetValid => facts.not_before > last,
@@ -76,21 +76,21 @@ impl Judgement {
         match finding.error_type {
             ErrorType::SelfSigned => true,
             ErrorType::CertExpired | ErrorType::CertNotYetValid | ErrorType::NearExpiry => {
-                !self.chain.iter().filter(is_of_path).any(is_meant)
+                !self.chain.iter().filter(is_on_path).any(is_meant)
             }
             _ => false,
         }
     }
 
-    /// Whether there is a way to a trusted root.
+    /// Whether there is a path to a trusted root.
     #[must_use]
     pub const fn is_trusted(&self) -> bool {
         self.path.is_some()
     }
 }
 
-impl ChainJudge {
-    /// A judge that trusts the roots in `trust`, whichever they are at the time.
+impl ChainValidator {
+    /// A validator that trusts the roots in `trust`, and follows when they are exchanged.
     #[must_use]
     pub fn new(trust: &Trust) -> Self {
         Self {
@@ -98,93 +98,104 @@ impl ChainJudge {
             trust: trust.store(),
             source: trust.clone(),
             hasher: RandomState::default(),
-            known: Generations::default(),
+            cache: Generations::default(),
             issuers: Issuers::default(),
-            judged: 0,
+            validated: 0,
         }
     }
 
-    /// Whose roots are trusted; `None` if trust is left out.
+    /// Whose roots are trusted; `None` if chains are not validated against roots.
     #[must_use]
     pub fn origin(&self) -> Option<TrustOrigin> {
         self.trust.as_ref().map(|trust| trust.origin())
     }
 
-    /// What is wrong with the chain that `side` showed, at the moment `at`.
+    /// Validates the chain that `side` showed, at the moment `at`. Findings:
     ///
-    /// - [`ErrorType::UntrustedCa`]: there is no way to a trusted root.
-    /// - [`ErrorType::IncompleteChain`]: there is one, through an issuer that only
-    ///   another chain showed; or the leaf stands alone, and says where its issuer is to be had.
-    /// - [`ErrorType::WeakKey`], [`ErrorType::WeakSignature`]: of a certificate on the way.
+    /// - [`ErrorType::UntrustedCa`]: there is no path to a trusted root.
+    /// - [`ErrorType::IncompleteChain`]: the path needs an issuer that only another
+    ///   chain showed; or the leaf comes alone and has a URL for its issuer.
+    /// - [`ErrorType::WeakKey`], [`ErrorType::WeakSignature`]: of a certificate on the path.
     /// - [`ErrorType::BadCertificate`]: a signature is wrong, or a certificate is
-    ///   used for what it is not for, or cannot be read.
-    /// - [`ErrorType::UnsupportedCertificate`]: it cannot be judged.
-    /// - [`ErrorType::CertExpired`]: of the trusted root; other dates are for [`super::findings`].
-    pub fn judge(&mut self, chain: &CertificateChain, side: Side, at: Timestamp) -> Arc<Judgement> {
+    ///   not allowed to be used as it is, or cannot be read.
+    /// - [`ErrorType::UnsupportedCertificate`]: the chain cannot be validated.
+    /// - [`ErrorType::CertExpired`]: the trusted root has expired; other dates are for [`super::findings`].
+    pub fn validate(
+        &mut self,
+        chain: &CertificateChain,
+        side: Side,
+        at: Timestamp,
+    ) -> Arc<Validation> {
         self.follow_exchange();
         let at = CertificateTime::from(at);
         let hash = self.hash(chain, side);
         let issuers = &self.issuers;
-        let still_holds = |known: &Arc<Judgement>| {
-            let (first, last) = known.holds;
-            let has_come = |name: &String| !issuers.named(name).is_empty();
-            known.side == side
+        let still_applies = |cached: &Arc<Validation>| {
+            let (first, last) = cached.applies;
+            let is_known = |issuer: &String| !issuers.named(issuer).is_empty();
+            cached.side == side
                 && (first..=last).contains(&at)
-                && is_same(&known.chain, chain)
-                && !known.waits_for.as_ref().is_some_and(has_come)
+                && is_same(&cached.chain, chain)
+                && !cached.missing_issuer.as_ref().is_some_and(is_known)
         };
-        if let Some(known) = self.known.find(hash, still_holds) {
-            return known;
+        if let Some(cached) = self.cache.find(hash, still_applies) {
+            return cached;
         }
-        let judgement = Arc::new(self.judge_anew(chain, side, at));
-        self.judged += 1;
+        let validation = Arc::new(self.validate_uncached(chain, side, at));
+        self.validated += 1;
         let bytes = chain.iter().map(|certificate| size(certificate)).sum();
-        self.known.insert(hash, Arc::clone(&judgement), bytes);
-        judgement
+        self.cache.insert(hash, Arc::clone(&validation), bytes);
+        validation
     }
 
-    /// Looks whether other roots are in force: then all is judged anew.
+    /// Drops all results if the roots have been exchanged.
     fn follow_exchange(&mut self) {
         let generation = self.source.generation();
         if self.generation != generation {
             self.generation = generation;
             self.trust = self.source.store();
-            self.known = Generations::default();
+            self.cache = Generations::default();
         }
     }
 
-    /// Remembers the issuers in a chain, to complete others.
+    /// Remembers the issuers in a chain, to complete others with.
     pub fn learn(&mut self, chain: &CertificateChain) {
         if self.trust.is_some() {
             self.issuers.learn(chain);
         }
     }
 
-    /// What was judged, and what a bound discarded.
+    /// How many chains were validated, and how many issuers a limit discarded.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
-            chains_judged: self.judged,
+            chains_judged: self.validated,
             issuers_forgotten: self.issuers.forgotten,
             ..Stats::default()
         }
     }
 
-    fn judge_anew(&self, chain: &CertificateChain, side: Side, at: CertificateTime) -> Judgement {
-        let mut judgement = Judgement {
+    fn validate_uncached(
+        &self,
+        chain: &CertificateChain,
+        side: Side,
+        at: CertificateTime,
+    ) -> Validation {
+        let mut validation = Validation {
             chain: Arc::clone(chain),
             side,
-            holds: (CertificateTime::MIN, CertificateTime::MAX),
-            waits_for: None,
+            applies: (CertificateTime::MIN, CertificateTime::MAX),
+            missing_issuer: None,
             findings: Vec::new(),
             notes: flaws::notes(chain, side),
             path: None,
         };
         if let Some(trust) = &self.trust {
-            self.judge_trust(&mut judgement, trust, at);
+            self.validate_trust(&mut validation, trust, at);
         }
+        // Certificates that are not on the path to a root do not matter.
         let counts = |certificate: &Certificate| {
-            let path = judgement.path.as_ref();
+            let path = validation.path.as_ref();
             path.is_none_or(|path| path.contains(&certificate.sha256))
         };
         let is_root = |certificate: &Certificate| {
@@ -192,46 +203,46 @@ impl ChainJudge {
             trust.is_some_and(|trust| trust.holds(&certificate.sha256))
         };
         let flaws = flaws::findings(chain, side, counts, is_root);
-        judgement.findings.extend(flaws);
-        judgement
+        validation.findings.extend(flaws);
+        validation
     }
 
-    fn judge_trust(&self, judgement: &mut Judgement, trust: &TrustStore, at: CertificateTime) {
-        let chain = Arc::clone(&judgement.chain);
+    fn validate_trust(&self, validation: &mut Validation, trust: &TrustStore, at: CertificateTime) {
+        let chain = Arc::clone(&validation.chain);
         let Some(leaf) = chain.first() else {
             return;
         };
         let Ok(facts) = &leaf.facts else {
-            return; // that it cannot be read is said of it already
+            return; // `flaws` reports that it cannot be read
         };
         let walk = Walk::new(&chain, trust, &self.issuers);
-        judgement.holds = constant_around(at, &chain, &walk, trust);
+        validation.applies = constant_around(at, &chain, &walk, trust);
         if trust.holds(&leaf.sha256) {
-            judgement.path = Some(vec![leaf.sha256]);
+            validation.path = Some(vec![leaf.sha256]);
             return;
         }
         if facts.self_signed {
-            return; // that says it all
+            return; // has a finding of its own; that no root signed it follows from it
         }
-        let verdict = path::verify(&chain, &walk, judgement.side, at, trust);
+        let result = path::build(&chain, &walk, validation.side, at, trust);
         let explanation = Explanation {
             chain: &chain,
             walk: &walk,
-            side: judgement.side,
+            side: validation.side,
             trust,
         };
-        match verdict {
-            Verdict::Trusted { root, path } => {
-                judgement
+        match result {
+            Ok(TrustedPath { root, hashes }) => {
+                validation
                     .findings
-                    .extend(explanation.trusted(root, &path, at));
-                judgement.notes.extend(explanation.long_validity());
-                judgement.path = Some(path);
+                    .extend(explanation.trusted(root, &hashes, at));
+                validation.notes.extend(explanation.long_validity());
+                validation.path = Some(hashes);
             }
-            Verdict::Refused(error) => {
-                judgement.findings = explanation.refused(&error);
-                if let WalkEnd::Missing(name) = walk.end {
-                    judgement.waits_for = Some(name);
+            Err(error) => {
+                validation.findings = explanation.refused(&error);
+                if let WalkEnd::Missing(issuer) = walk.end {
+                    validation.missing_issuer = Some(issuer);
                 }
             }
         }
@@ -254,7 +265,7 @@ fn is_same(one: &CertificateChain, other: &CertificateChain) -> bool {
     Arc::ptr_eq(one, other) || hashes(one).eq(hashes(other))
 }
 
-/// The longest time around `at` in which no certificate that matters begins or ends to be valid.
+/// The longest time around `at` in which no certificate that matters becomes valid or expires.
 fn constant_around(
     at: CertificateTime,
     chain: &CertificateChain,

@@ -1,7 +1,8 @@
-//! The signatures that can be judged: those of webpki, and of RSA what nobody should use any more.
+//! The signature algorithms that can be verified: webpki's, and RSA with short keys or SHA-1.
 //!
-//! A chain with a short key or with SHA-1 is weak, and said to be so; but whether
-//! it ends at a trusted root can still be told, and is.
+//! A chain with a short key or SHA-1 has findings for that. But whether it leads
+//! to a trusted root is a separate question, which an observer of internal
+//! networks should answer, too.
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +17,7 @@ use webpki::ring as strong;
 
 use super::{HashAlgorithm, RsaPadding, SignatureAlgorithm};
 
-/// All that is tried, by the identifiers of signature and key.
+/// The algorithms that webpki tries, by the identifiers of signature and key.
 pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::ECDSA_P256_SHA256,
     strong::ECDSA_P256_SHA384,
@@ -63,7 +64,7 @@ const SHA1_WITH_RSA: AlgorithmIdentifier = AlgorithmIdentifier::from_slice(&[
     0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05, 0x05, 0x00,
 ]);
 
-/// RSA PKCS #1 v1.5 with keys from 1024 bits on.
+/// RSA PKCS #1 v1.5 with keys of 1024 bits and more, where webpki's own begin at 2048.
 #[derive(Debug)]
 struct LegacyRsa {
     parameters: &'static RsaParameters,
