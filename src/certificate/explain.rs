@@ -10,7 +10,8 @@ use super::{
     Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
     NoteKind, PublicKey, SignatureAlgorithm, flaws, parse, verification,
 };
-use crate::event::{ErrorType, Side};
+use crate::error_type::ErrorType;
+use crate::flow::Side;
 
 /// A chain to explain, and where its names lead.
 pub(super) struct Explanation<'a> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::path::placed;
 use super::{Certificate, CertificateFacts, CertificateTime, hostname};
-use crate::event::{ErrorType, Side};
+use crate::error_type::ErrorType;
+use crate::flow::Side;
 use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;

@@ -7,7 +7,8 @@ use super::{
     Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, PublicKey,
     SignatureAlgorithm, parse,
 };
-use crate::event::{ErrorType, Side};
+use crate::error_type::ErrorType;
+use crate::flow::Side;
 
 /// Bits that an RSA or DSA key needs (NIST SP 800-57 part 1, table 2; CA/Browser Forum baseline requirements §6.1.5).
 const MIN_RSA_BITS: usize = 2048;

@@ -11,7 +11,7 @@ use super::issuers::Issuers;
 use super::trust::{Root, TrustStore};
 use super::verification::ALGORITHMS;
 use super::{Certificate, CertificateChain, CertificateFacts, CertificateTime};
-use crate::event::Side;
+use crate::flow::Side;
 
 /// Certificates of one chain, without the leaf, that are tried as intermediates.
 ///

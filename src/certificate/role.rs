@@ -1,6 +1,6 @@
 //! What a certificate is in the chain that shows it.
 
-use crate::event::Side;
+use crate::flow::Side;
 
 /// The part of a certificate in a chain, by its position: the leaf is named after the side that shows it.
 ///
@@ -8,7 +8,7 @@ use crate::event::Side;
 ///
 /// ```
 /// use tlscope::certificate::CertificateRole;
-/// use tlscope::event::Side;
+/// use tlscope::flow::Side;
 ///
 /// assert_eq!(CertificateRole::new(Side::Server, 0, false).as_str(), "server");
 /// assert_eq!(CertificateRole::new(Side::Server, 1, false).as_str(), "intermediate");

@@ -14,7 +14,8 @@ use super::{
     Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
     flaws,
 };
-use crate::event::{ErrorType, Side};
+use crate::error_type::ErrorType;
+use crate::flow::Side;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 
