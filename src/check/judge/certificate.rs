@@ -6,6 +6,7 @@ use crate::check::Context;
 use crate::check::names::Patterns;
 use crate::check::policy::{LeafField, List, Presence};
 use crate::event::{CertificateChain, ClientCertificate, ErrorType, Finding, Handshake, Side};
+use crate::tls::{CipherSuite, KeyExchange};
 
 const DAY: f64 = 86_400.0;
 const UNREADABLE: &str = "a certificate cannot be read";
@@ -200,10 +201,9 @@ fn hidden(event: &Handshake) -> Judgement {
     if event.tls.resumed == Some(true) {
         return NotConcerned;
     }
-    let suite = event.tls.cipher_suite.and_then(|suite| suite.name());
-    let suite = suite.unwrap_or_default();
-    let has_none =
-        suite.contains("_anon_") || (suite.contains("PSK_") && !suite.contains("RSA_PSK_"));
+    let suite = event.tls.cipher_suite;
+    let key_exchange = suite.and_then(CipherSuite::key_exchange);
+    let has_none = key_exchange.is_some_and(KeyExchange::is_without_certificate);
     if version.is_tls13() {
         NotJudged("certificates are encrypted (TLS 1.3)")
     } else if has_none {
