@@ -126,10 +126,10 @@ impl Facts {
     fn tls(&mut self, event: &Handshake) {
         let tls = &event.tls;
         if let Some(version) = tls.version {
-            let text = version.to_string();
-            let (name, number) = text.split_once(' ').unwrap_or(("TLS", &text));
-            self.add("tls.protocol.name", name.to_ascii_lowercase());
-            self.add("tls.protocol.version", number.to_owned());
+            self.add("tls.protocol.name", version.protocol_name());
+            let number = version.protocol_version().map(str::to_owned);
+            let number = number.unwrap_or_else(|| version.to_string());
+            self.add("tls.protocol.version", number);
         }
         if let Some(cipher) = tls.cipher_suite {
             self.add("tls.cipher", cipher.to_string());
