@@ -6,14 +6,14 @@
 //! program.
 //!
 //! ```text
-//! capture ─▶ decode ─▶ reassembly ─▶ tls ─▶ handshake ─▶ event ─▶ sink        observer wires them; cli chooses
+//! capture ─▶ decode ─▶ transport ─▶ tls ─▶ handshake ─▶ event ─▶ sink        observer wires them; cli chooses
 //! ```
 //!
 //! | module | turns | into |
 //! | --- | --- | --- |
 //! | [`capture`] | files, standard input and live interfaces | batches of packets |
 //! | [`decode`] | packets | TCP segments |
-//! | [`reassembly`] | segments in any order | bytes in order, and gaps |
+//! | [`transport`] | segments in any order | bytes in order, and gaps |
 //! | [`tls`] | bytes | records and messages |
 //! | [`handshake`] | messages and the shape of encrypted records | verdicts |
 //! | [`certificate`] | DER | facts and findings |
@@ -69,15 +69,16 @@ pub mod certificate;
 pub mod check;
 pub mod decode;
 pub mod decrypt;
+pub mod error_type;
 pub mod event;
 pub mod flow;
 pub mod handshake;
 pub mod observer;
 pub mod pattern;
 pub mod pipeline;
-pub mod reassembly;
 pub mod sink;
 pub mod stats;
 pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod transport;

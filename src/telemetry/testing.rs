@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::Signal;
 use super::settings::Destination;
-use crate::certificate::{Certificate, CertificateFacts};
+use crate::certificate::{
+    Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
+};
 use crate::event::{
     CaptureFacts, Directions, Evidence, Handshake, Outcome, Protocol, Timing, TlsFacts, Transport,
 };
@@ -82,13 +84,13 @@ pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
             issuer: "CN=Example CA".to_owned(),
             issuer_common_name: Some("Example CA".to_owned()),
             serial: "0a".to_owned(),
-            not_before: 0,
-            not_after,
+            not_before: CertificateTime(0),
+            not_after: CertificateTime(not_after),
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
             names_omitted: 0,
-            key: "RSA 2048".to_owned(),
-            signature_algorithm: "sha256WithRSAEncryption".to_owned(),
+            key: PublicKey::Rsa(Some(2048)),
+            signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
             self_signed: false,
             is_ca: false,
         }),

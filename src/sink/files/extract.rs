@@ -48,7 +48,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::inventory::{Inventory, Shown, ShownBy};
-use crate::certificate::{Certificate, CertificateTime};
+use crate::certificate::Certificate;
 use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::stats::{Health, Stats};
@@ -232,7 +232,7 @@ struct Entry<'a> {
     serial: Option<&'a str>,
     not_before: Option<String>,
     not_after: Option<String>,
-    key: Option<&'a str>,
+    key: Option<String>,
     error: Option<&'a str>,
     roles: Vec<&'static str>,
     handshakes: u64,
@@ -260,9 +260,9 @@ impl<'a> From<&'a Shown> for Entry<'a> {
             subject: facts.map(|facts| facts.subject.as_str()),
             issuer: facts.map(|facts| facts.issuer.as_str()),
             serial: facts.map(|facts| facts.serial.as_str()),
-            not_before: facts.map(|facts| CertificateTime(facts.not_before).to_string()),
-            not_after: facts.map(|facts| CertificateTime(facts.not_after).to_string()),
-            key: facts.map(|facts| facts.key.as_str()),
+            not_before: facts.map(|facts| facts.not_before.to_string()),
+            not_after: facts.map(|facts| facts.not_after.to_string()),
+            key: facts.map(|facts| facts.key.to_string()),
             error: shown.facts.as_ref().err().map(String::as_str),
             roles: shown.roles.iter().copied().collect(),
             handshakes: shown.times,

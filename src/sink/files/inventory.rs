@@ -5,9 +5,8 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateRole, CertificateTime, PublicKey};
 use crate::event::{ErrorType, Handshake, Side};
-use crate::sink::people::summary::role;
 use crate::time::Timestamp;
 
 /// Distinct certificates kept, of about a kilobyte each; those after them are counted.
@@ -57,11 +56,9 @@ pub(crate) struct Summary {
     pub(crate) issuer: String,
     pub(crate) issuer_name: String,
     pub(crate) serial: String,
-    /// Seconds since 1970-01-01T00:00:00Z.
-    pub(crate) not_before: i64,
-    /// Seconds since 1970-01-01T00:00:00Z.
-    pub(crate) not_after: i64,
-    pub(crate) key: String,
+    pub(crate) not_before: CertificateTime,
+    pub(crate) not_after: CertificateTime,
+    pub(crate) key: PublicKey,
 }
 
 /// A peer that showed a certificate: a server by name, address and port, a client by its address.
@@ -113,7 +110,7 @@ impl Inventory {
         let mut all: Vec<&Shown> = self.certificates.iter().collect();
         all.sort_by_key(|shown| {
             let not_after = shown.facts.as_ref().map(|facts| facts.not_after);
-            (not_after.unwrap_or(i64::MAX), shown.sha256)
+            (not_after.is_err(), not_after.ok(), shown.sha256)
         });
         all
     }
@@ -185,7 +182,8 @@ impl Shown {
         self.last_shown = self.last_shown.max(event.time);
         let facts = certificate.facts.as_ref().ok();
         let self_signed = facts.is_some_and(|facts| facts.self_signed);
-        self.roles.insert(role(position, side, self_signed));
+        self.roles
+            .insert(CertificateRole::new(side, position, self_signed).as_str());
         let by = ShownBy::of(event, side);
         if self.shown_by.len() < MAX_SHOWN_BY {
             self.shown_by.insert(by);

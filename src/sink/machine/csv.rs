@@ -26,8 +26,8 @@
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
-use super::json::{Milliseconds, days_until, ip_protocol};
-use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
+use super::json::{Milliseconds, ip_protocol};
+use crate::certificate::{Certificate, CertificateFacts};
 use crate::event::{CertificateChain, Handshake, HandshakeError};
 use crate::flow::community_id;
 use crate::sink::Sink;
@@ -263,16 +263,13 @@ fn facts(chain: &Option<CertificateChain>) -> Option<&CertificateFacts> {
 }
 
 fn not_after(field: &mut String, chain: &Option<CertificateChain>) -> fmt::Result {
-    some(
-        field,
-        facts(chain).map(|leaf| CertificateTime(leaf.not_after)),
-    )
+    some(field, facts(chain).map(|leaf| leaf.not_after))
 }
 
 fn days(field: &mut String, event: &Handshake, chain: &Option<CertificateChain>) -> fmt::Result {
     some(
         field,
-        facts(chain).map(|leaf| days_until(leaf.not_after, event.judged_at)),
+        facts(chain).map(|leaf| leaf.expiry(event.judged_at).rounded_days()),
     )
 }
 

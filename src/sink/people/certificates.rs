@@ -5,8 +5,9 @@
 use std::convert::Infallible;
 use std::io::{self, Write};
 
-use super::summary::{counted, expiry, second, times};
+use super::summary::{counted, second, times};
 use super::text::{Align, Look, printable, write_rows};
+use crate::certificate::Expiry;
 use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::sink::files::inventory::{Inventory, Shown, ShownBy};
@@ -70,10 +71,10 @@ fn row(shown: &Shown, judged_at: Timestamp) -> [String; 7] {
     let roles: Vec<&str> = shown.roles.iter().copied().collect();
     let [expires, name, issuer, key] = match &shown.facts {
         Ok(facts) => [
-            expiry(facts.not_after, judged_at),
+            Expiry::new(facts.not_after, judged_at).to_string(),
             printable(&facts.name).into_owned(),
             format!("by {}", printable(&facts.issuer_name)),
-            facts.key.clone(),
+            facts.key.to_string(),
         ],
         Err(reason) => [
             "unreadable".to_owned(),

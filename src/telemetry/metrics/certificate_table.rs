@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 
 use super::heavy_hitters::label;
-use crate::certificate::{Certificate, CertificateFacts};
+use crate::certificate::{Certificate, CertificateFacts, CertificateRole, CertificateTime, Expiry};
 use crate::event::{Handshake, Side};
 use crate::time::Timestamp;
 
@@ -18,8 +18,6 @@ pub(crate) const MAX_CERTIFICATES: usize = 10_000;
 
 /// How far a tick may lie behind packets before it means that the clock was set back.
 const SET_BACK: Duration = Duration::from_secs(60);
-
-const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// The certificates shown so far, earliest expiry first.
 #[derive(Debug)]
@@ -43,36 +41,29 @@ struct Shown {
 /// Orders by expiry; the rest tells certificates apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    not_after: i64,
+    not_after: CertificateTime,
     sha256: [u8; 32],
-    role: Role,
-}
-
-/// The part that a certificate played where it was shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Role {
-    Server,
-    Client,
-    Intermediate,
-    Root,
+    role: CertificateRole,
 }
 
 /// One certificate for the gauges.
 #[derive(Clone, Debug)]
 pub(crate) struct Observation {
-    /// Seconds since 1970-01-01T00:00:00Z.
-    pub(crate) not_after: i64,
+    pub(crate) not_after: CertificateTime,
     /// Negative once expired.
     pub(crate) days_until_expiry: f64,
     pub(crate) attributes: Arc<[KeyValue]>,
 }
 
 impl Observation {
-    pub(crate) fn new(not_after: i64, now: Timestamp, attributes: &Arc<[KeyValue]>) -> Self {
-        let now = now.as_nanoseconds() as f64 / 1e9;
+    pub(crate) fn new(
+        not_after: CertificateTime,
+        now: Timestamp,
+        attributes: &Arc<[KeyValue]>,
+    ) -> Self {
         Self {
             not_after,
-            days_until_expiry: (not_after as f64 - now) / SECONDS_PER_DAY,
+            days_until_expiry: Expiry::new(not_after, now).days(),
             attributes: Arc::clone(attributes),
         }
     }
@@ -143,7 +134,7 @@ impl CertificateTable {
         let entry = Entry {
             not_after: facts.not_after,
             sha256: certificate.sha256,
-            role: Role::of(facts, side, position),
+            role: CertificateRole::new(side, position, facts.self_signed),
         };
         if let Some(shown) = self.shown.get_mut(&entry) {
             shown.last = shown.last.max(time);
@@ -164,26 +155,6 @@ impl CertificateTable {
             last: time,
         };
         self.shown.insert(entry, shown);
-    }
-}
-
-impl Role {
-    const fn of(facts: &CertificateFacts, side: Side, position: usize) -> Self {
-        match (position, side) {
-            (0, Side::Server) => Self::Server,
-            (0, Side::Client) => Self::Client,
-            _ if facts.self_signed => Self::Root,
-            _ => Self::Intermediate,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Intermediate => "intermediate",
-            Self::Root => "root",
-        }
     }
 }
 

@@ -253,7 +253,7 @@ fn observed_certificates(
         .with_description("Unix time at which a certificate that was shown expires.")
         .with_callback(move |gauge| {
             for seen in observe() {
-                gauge.observe(seen.not_after, &seen.attributes);
+                gauge.observe(seen.not_after.0, &seen.attributes);
             }
         })
         .build();

@@ -3,7 +3,7 @@
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
-use crate::certificate::{CertificateFacts, CertificateTime};
+use crate::certificate::CertificateFacts;
 use crate::event::{Handshake, Outcome, Side, Transport};
 use crate::flow::{IpProtocol, community_id};
 use crate::telemetry::metrics::heavy_hitters::label;
@@ -126,10 +126,10 @@ impl Facts {
     fn tls(&mut self, event: &Handshake) {
         let tls = &event.tls;
         if let Some(version) = tls.version {
-            let text = version.to_string();
-            let (name, number) = text.split_once(' ').unwrap_or(("TLS", &text));
-            self.add("tls.protocol.name", name.to_ascii_lowercase());
-            self.add("tls.protocol.version", number.to_owned());
+            self.add("tls.protocol.name", version.protocol_name());
+            let number = version.protocol_version().map(str::to_owned);
+            let number = number.unwrap_or_else(|| version.to_string());
+            self.add("tls.protocol.version", number);
         }
         if let Some(cipher) = tls.cipher_suite {
             self.add("tls.cipher", cipher.to_string());
@@ -193,8 +193,8 @@ impl Facts {
         };
         self.text(subject, Some(&facts.subject));
         self.text(issuer, Some(&facts.issuer));
-        self.add(not_before, CertificateTime(facts.not_before).to_string());
-        self.add(not_after, CertificateTime(facts.not_after).to_string());
+        self.add(not_before, facts.not_before.to_string());
+        self.add(not_after, facts.not_after.to_string());
     }
 }
 

@@ -11,7 +11,7 @@ use opentelemetry::KeyValue;
 use x509_parser::pem::Pem;
 
 use super::search::{MAX_PATHS, entries, expand, fixed_part};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateTime};
 use crate::telemetry::metrics::certificate_table::{Observation, attributes};
 use crate::time::Timestamp;
 
@@ -38,13 +38,13 @@ struct WatchState {
 #[derive(Debug, Default)]
 struct Watched {
     version: Option<FileVersion>,
-    certificates: Vec<Expiry>,
+    certificates: Vec<Expiring>,
     /// Why it cannot be read now.
     problem: Option<String>,
 }
 
-/// When a certificate expires, in Unix time, and its attributes.
-type Expiry = (i64, Arc<[KeyValue]>);
+/// When a certificate expires, and the attributes that identify it.
+type Expiring = (CertificateTime, Arc<[KeyValue]>);
 
 /// What distinguishes a file from the one that replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,7 +250,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The certificates in a PEM or DER file; keys and other blocks are ignored.
-fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<Expiry>, String> {
+fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<Expiring>, String> {
     let path = path.display().to_string();
     let mut found = Vec::new();
     let mut take = |der: &[u8]| -> Result<(), String> {

@@ -10,9 +10,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::value::{
-    CodePoint, Codes, Each, Hex, Identifier, Milliseconds, OneOf, Text, Time, days_until, is_unset,
+    CodePoint, Codes, Each, Hex, Identifier, Milliseconds, OneOf, Text, Time, is_unset,
 };
-use crate::certificate::{Certificate, CertificateFacts, CertificateTime, OcspStatus};
+use crate::certificate::{
+    Certificate, CertificateFacts, CertificateTime, OcspStatus, PublicKey, SignatureAlgorithm,
+};
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
@@ -475,9 +477,9 @@ struct FactsLine<'a> {
     #[serde(skip_serializing_if = "is_unset")]
     names_omitted: usize,
     /// Algorithm and size of the key, as in `RSA 2048`.
-    key: &'a str,
+    key: Text<&'a PublicKey>,
     /// The algorithm that it is signed with, as in `sha256WithRSAEncryption`.
-    signature_algorithm: &'a str,
+    signature_algorithm: Text<&'a SignatureAlgorithm>,
     /// SHA-256 of the bytes as sent.
     sha256: Hex<'a>,
     /// Whether it is signed by its own key.
@@ -504,14 +506,14 @@ impl<'a> FactsLine<'a> {
             issuer: &facts.issuer,
             issuer_common_name: facts.issuer_common_name.as_deref(),
             serial: &facts.serial,
-            not_before: Time(CertificateTime(facts.not_before)),
-            not_after: Time(CertificateTime(facts.not_after)),
-            days_until_expiry: days_until(facts.not_after, judged_at),
+            not_before: Time(facts.not_before),
+            not_after: Time(facts.not_after),
+            days_until_expiry: facts.expiry(judged_at).rounded_days(),
             dns_names: &facts.dns_names,
             ip_addresses: &facts.ip_addresses,
             names_omitted: facts.names_omitted,
-            key: &facts.key,
-            signature_algorithm: &facts.signature_algorithm,
+            key: Text(&facts.key),
+            signature_algorithm: Text(&facts.signature_algorithm),
             sha256,
             self_signed: facts.self_signed,
             is_ca: facts.is_ca,

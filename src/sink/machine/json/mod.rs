@@ -139,7 +139,7 @@ mod line;
 mod value;
 
 pub(crate) use line::{Line, ip_protocol};
-pub(crate) use value::{Milliseconds, days_until};
+pub(crate) use value::Milliseconds;
 
 use crate::event::Handshake;
 use crate::sink::Sink;

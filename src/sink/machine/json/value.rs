@@ -10,12 +10,11 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use crate::certificate::OcspStatus;
+use crate::certificate::{CertificateTime, OcspStatus};
 use crate::event::{
     ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NoteKind, Outcome,
     Protocol, Resumption, Side, Transport,
 };
-use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
 };
@@ -98,7 +97,7 @@ impl Word for OcspStatus {
     const SET: &'static str = "OcspStatus";
 
     fn words() -> Vec<&'static str> {
-        let all = [Self::Good, Self::Revoked(0), Self::Unknown];
+        let all = [Self::Good, Self::Revoked(CertificateTime(0)), Self::Unknown];
         all.map(Self::as_str).into()
     }
 
@@ -210,16 +209,6 @@ impl JsonSchema for Milliseconds {
     inline_schema!("Milliseconds", {"type": "number", "minimum": 0});
 }
 
-/// Days from `from` until `until` (seconds since 1970) with four decimals (8.64 s).
-///
-/// Rounded down, so that it is negative from the first nanosecond past `until`.
-pub(crate) fn days_until(until: i64, from: Timestamp) -> f64 {
-    const SECOND: i128 = 1_000_000_000;
-    const TEN_THOUSANDTH_OF_A_DAY: i128 = 86_400 * SECOND / 10_000;
-    let nanoseconds = i128::from(until) * SECOND - i128::from(from.as_nanoseconds());
-    nanoseconds.div_euclid(TEN_THOUSANDTH_OF_A_DAY) as f64 / 10_000.0
-}
-
 /// A code point of a TLS registry.
 pub(crate) trait CodePoint: Copy {
     /// The number on the wire.
@@ -313,15 +302,6 @@ mod tests {
             assert_eq!((number * 1e6).round() as u64, nanoseconds);
         }
         assert_eq!(json(Milliseconds(Duration::from_micros(3_100))), "3.1");
-    }
-
-    #[test]
-    fn days_are_negative_once_past() {
-        let noon = Timestamp::from_seconds(86_400 / 2);
-        assert_eq!(days_until(86_400, noon), 0.5);
-        assert_eq!(days_until(0, noon), -0.5);
-        assert_eq!(days_until(i64::MAX, Timestamp::MIN).signum(), 1.0);
-        assert_eq!(days_until(i64::MIN, Timestamp::MAX).signum(), -1.0);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
+use crate::certificate::CertificateTime;
 use crate::event::{ClientCertificate, ErrorType, Handshake, Side};
 
 /// Identities counted at a time, of some 300 bytes each; the half with the fewest refusals and handshakes makes room.
@@ -49,8 +50,8 @@ pub(super) struct Client {
     pub(super) handshakes: u64,
     /// Handshakes that the server ended.
     pub(super) refused: u64,
-    /// The latest end of validity among its certificates, in seconds since 1970-01-01T00:00:00Z.
-    pub(super) not_after: Option<i64>,
+    /// The latest end of validity among its certificates.
+    pub(super) not_after: Option<CertificateTime>,
     causes: BTreeMap<ErrorType, u64>,
 }
 
@@ -120,7 +121,7 @@ fn sort(clients: &mut [(Identity, Client)]) {
 }
 
 /// What the client showed, and until when that is valid; `None` if it was not asked.
-fn identity(event: &Handshake) -> Option<(Identity, Option<i64>)> {
+fn identity(event: &Handshake) -> Option<(Identity, Option<CertificateTime>)> {
     let leaf = event
         .client_certificates
         .as_ref()

@@ -16,12 +16,11 @@ use failing_servers::FailingServers;
 pub(super) use failing_servers::write_name;
 use histogram::Histogram;
 use soonest_to_expire::SoonestToExpire;
-pub(in crate::sink) use soonest_to_expire::role;
 
 use super::text::{Align, Look, printable, write_rows};
+use crate::certificate::Expiry;
 use crate::event::{Directions, ErrorType, Handshake, Outcome};
 use crate::sink::Sink;
-use crate::sink::machine::json::days_until;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::ProtocolVersion;
@@ -242,8 +241,8 @@ impl<W: Write> SummarySink<W> {
                     [&shown.name, &shown.issuer].map(|text| printable(text).into_owned());
                 let times = format!("shown {}", times(shown.times));
                 [
-                    expiry(not_after, judged_at),
-                    shown.role.to_owned(),
+                    Expiry::new(not_after, judged_at).to_string(),
+                    shown.role.as_str().to_owned(),
                     name,
                     format!("by {issuer}"),
                     times,
@@ -380,13 +379,9 @@ fn client_row(identity: &Identity, client: &Client, judged_at: Timestamp) -> [St
         ));
     }
     if let (Identity::Shown { issuer, .. }, Some(not_after)) = (identity, client.not_after) {
-        let (issuer, ends) = (printable(issuer), expiry(not_after, judged_at));
-        let ends = if ends.starts_with("in ") {
-            format!("expires {ends}")
-        } else {
-            ends
-        };
-        notes.push(format!("by {issuer}, {ends}"));
+        let (issuer, expiry) = (printable(issuer), Expiry::new(not_after, judged_at));
+        let verb = if expiry.is_past() { "" } else { "expires " };
+        notes.push(format!("by {issuer}, {verb}{expiry}"));
     }
     let handshakes = counted(client.handshakes, "handshake");
     [name.to_owned(), handshakes, notes.join("; ")]
@@ -439,15 +434,6 @@ pub(super) fn times(count: u64) -> String {
         "once".to_owned()
     } else {
         format!("{count} times")
-    }
-}
-
-pub(super) fn expiry(not_after: i64, judged_at: Timestamp) -> String {
-    let days = days_until(not_after, judged_at);
-    if days < 0.0 {
-        format!("expired {:.1} days ago", -days)
-    } else {
-        format!("in {days:.1} days")
     }
 }
 
@@ -536,12 +522,5 @@ Quality of the capture
             "{text:?}"
         );
         assert!(!text.contains('\u{202e}'));
-    }
-
-    #[test]
-    fn expired_certificates_say_since_when() {
-        let noon = Timestamp::from_seconds(43_200);
-        assert_eq!(expiry(0, noon), "expired 0.5 days ago");
-        assert_eq!(expiry(86_400, noon), "in 0.5 days");
     }
 }

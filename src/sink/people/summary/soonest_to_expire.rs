@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateRole, CertificateTime};
 use crate::event::{CertificateChain, Handshake, Side};
 
 /// The soonest to expire of all distinct certificates shown.
@@ -16,14 +16,14 @@ pub(super) struct SoonestToExpire {
 }
 
 /// End of validity and SHA-256: the order of the table, and what makes certificates distinct.
-type Key = (i64, [u8; 32]);
+type Key = (CertificateTime, [u8; 32]);
 
 /// What the table says of a certificate.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) name: String,
     pub(super) issuer: String,
-    pub(super) role: &'static str,
+    pub(super) role: CertificateRole,
     pub(super) times: u64,
 }
 
@@ -43,7 +43,7 @@ impl SoonestToExpire {
     }
 
     /// Each certificate with its end of validity, the soonest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (i64, &Shown)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CertificateTime, &Shown)> {
         self.certificates
             .iter()
             .map(|(&(not_after, _), shown)| (not_after, shown))
@@ -81,22 +81,13 @@ impl SoonestToExpire {
                 .as_ref()
                 .unwrap_or(&facts.issuer)
                 .clone(),
-            role: role(position, side, facts.self_signed),
+            role: CertificateRole::new(side, position, facts.self_signed),
             times: 0,
         });
         shown.times += 1;
         if self.certificates.len() > self.limit {
             self.certificates.pop_last();
         }
-    }
-}
-
-/// What a certificate is in a chain, by its place.
-pub(in crate::sink) fn role(position: usize, side: Side, self_signed: bool) -> &'static str {
-    match (position, self_signed) {
-        (0, _) => side.as_str(),
-        (_, true) => "root",
-        (_, false) => "intermediate",
     }
 }
 
@@ -110,7 +101,7 @@ mod tests {
     fn event_showing(not_after: &[i64]) -> Handshake {
         let certificate = |&not_after: &i64| {
             let mut facts = test_events::leaf();
-            facts.not_after = not_after;
+            facts.not_after = CertificateTime(not_after);
             let sha256 = [not_after as u8; 32];
             Arc::new(Certificate {
                 der: Box::default(),
@@ -129,7 +120,10 @@ mod tests {
         for chain in [[9, 8, 7], [1, 9, 8], [2, 1, 9], [1, 1, 1]] {
             table.record(&event_showing(&chain));
         }
-        let found: Vec<_> = table.iter().map(|(at, shown)| (at, shown.times)).collect();
+        let found: Vec<_> = table
+            .iter()
+            .map(|(at, shown)| (at.0, shown.times))
+            .collect();
         assert_eq!(found, [(1, 3), (2, 1), (7, 1)]);
     }
 
@@ -137,7 +131,7 @@ mod tests {
     fn tells_leaf_from_issuers() {
         let mut table = SoonestToExpire::new(3);
         table.record(&event_showing(&[1, 2]));
-        let roles: Vec<_> = table.iter().map(|(_, shown)| shown.role).collect();
+        let roles: Vec<_> = table.iter().map(|(_, shown)| shown.role.as_str()).collect();
         assert_eq!(roles, ["server", "intermediate"]);
     }
 

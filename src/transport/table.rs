@@ -5,84 +5,13 @@
 //! the flows to forget costs nothing for those that stay.
 
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::decode::Segment;
-use crate::flow::{Direction, Endpoint};
+use crate::flow::FlowKey;
 use crate::time::Timestamp;
-
-/// Both end points of a flow, in an order that is the same for both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FlowKey {
-    low: [u8; 16],
-    high: [u8; 16],
-    ports: [u16; 2],
-}
-
-impl FlowKey {
-    /// The key of a segment's flow, and whether the segment goes from the lower to the higher end point.
-    #[must_use]
-    pub fn of(segment: &Segment<'_>) -> (Self, bool) {
-        let (source, destination) = (segment.source, segment.destination);
-        let (from, to) = (segment.source_port, segment.destination_port);
-        if (source, from) <= (destination, to) {
-            (
-                Self {
-                    low: source,
-                    high: destination,
-                    ports: [from, to],
-                },
-                true,
-            )
-        } else {
-            (
-                Self {
-                    low: destination,
-                    high: source,
-                    ports: [to, from],
-                },
-                false,
-            )
-        }
-    }
-
-    /// The lower and the higher end point.
-    #[must_use]
-    pub fn endpoints(&self) -> (Endpoint, Endpoint) {
-        let [low, high] = self.ports;
-        (endpoint(self.low, low), endpoint(self.high, high))
-    }
-
-    /// A number for spreading flows over `2^bits` shards: the same in each run, so that the output is, too.
-    ///
-    /// Attackers can aim at one shard. Its table is bounded like the others, and
-    /// hashes with a random key inside.
-    #[must_use]
-    pub fn shard(&self, bits: u32) -> usize {
-        let words = [self.low, self.high].map(|address| {
-            let [.., a, b, c, d] = address;
-            u64::from(u32::from_be_bytes([a, b, c, d]))
-        });
-        let ports = u64::from(self.ports[0]) << 16 | u64::from(self.ports[1]);
-        let mixed = (words[0] << 32 | words[1]) ^ ports.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as usize // multiplicative hashing: the high bits mix best
-    }
-
-    /// A number that names this flow begun at `time`: the same in each run.
-    #[must_use]
-    pub fn id(&self, time: Timestamp) -> u64 {
-        foldhash::fast::FixedState::with_seed(0x0074_6c73_636f_7065)
-            .hash_one((self, time.as_nanoseconds()))
-    }
-}
-
-fn endpoint(address: [u8; 16], port: u16) -> Endpoint {
-    Endpoint::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port)
-}
 
 /// Where a flow lies in its table; valid until the flow is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,27 +284,13 @@ impl<V> FlowTable<V> {
     }
 }
 
-/// Which way a segment goes, given how the flow's first segment went.
-#[must_use]
-pub(crate) const fn direction(goes_up: bool, first_went_up: bool) -> Direction {
-    if goes_up == first_went_up {
-        Direction::Forward
-    } else {
-        Direction::Reverse
-    }
-}
-
 #[cfg(test)]
 pub(super) mod testing {
-    use super::FlowKey;
+    use crate::flow::{FlowKey, IpProtocol};
 
     /// A key that differs from others in its port.
     pub(in super::super) fn key(port: u16) -> FlowKey {
-        FlowKey {
-            low: [1; 16],
-            high: [2; 16],
-            ports: [port, 443],
-        }
+        FlowKey::new(IpProtocol::Tcp, ([1; 16], port), ([2; 16], 443)).0
     }
 }
 

@@ -1,6 +1,6 @@
 //! TCP sequence numbers, modulo 2³² (RFC 9293 §3.4).
 
-/// A sequence number: the place of a byte in a stream, modulo 2³².
+/// A sequence number: the position of a byte in a stream, modulo 2³².
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeqNumber(pub u32);
 
@@ -13,12 +13,12 @@ impl SeqNumber {
 
     /// Bytes from `origin` to `self`; negative if `self` comes before it.
     ///
-    /// Of the two ways round the circle, the shorter one is meant.
+    /// Of the two ways around the circle, the shorter one counts.
     ///
     /// # Example
     ///
     /// ```
-    /// use tlscope::reassembly::SeqNumber;
+    /// use tlscope::decode::SeqNumber;
     ///
     /// assert_eq!(SeqNumber(5).since(SeqNumber(u32::MAX - 4)), 10);
     /// assert_eq!(SeqNumber(u32::MAX).since(SeqNumber(4)), -5);

@@ -1,7 +1,8 @@
-//! The signatures that can be judged: those of webpki, and of RSA what nobody should use any more.
+//! The signature algorithms that can be verified: webpki's, and RSA with short keys or SHA-1.
 //!
-//! A chain with a short key or with SHA-1 is weak, and said to be so; but whether
-//! it ends at a trusted root can still be told, and is.
+//! A chain with a short key or SHA-1 has findings for that. But whether it leads
+//! to a trusted root is a separate question, which an observer of internal
+//! networks should answer, too.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +15,9 @@ use rustls_pki_types::{
 };
 use webpki::ring as strong;
 
-/// All that is tried, by the identifiers of signature and key.
+use super::{HashAlgorithm, RsaPadding, SignatureAlgorithm};
+
+/// The algorithms that webpki tries, by the identifiers of signature and key.
 pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::ECDSA_P256_SHA256,
     strong::ECDSA_P256_SHA384,
@@ -30,11 +33,18 @@ pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// Bits of an RSA key whose signatures can be checked.
-pub(super) const RSA_BITS: RangeInclusive<usize> = 1024..=8192;
-
-/// The same for signatures with PKCS #1 and SHA-384, and with PSS.
-pub(super) const STRICT_RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+/// Bits that an RSA key may have for [`ALGORITHMS`] to check its signatures of this kind.
+///
+/// *ring* checks PKCS #1 signatures by short keys, but not those with SHA-384,
+/// and no PSS signatures.
+pub(super) fn rsa_bits(signature: &SignatureAlgorithm) -> RangeInclusive<usize> {
+    match (signature.rsa_padding(), signature.hash()) {
+        (Some(RsaPadding::Pss), _) | (Some(RsaPadding::Pkcs1), Some(HashAlgorithm::Sha384)) => {
+            2048..=8192
+        }
+        _ => 1024..=8192,
+    }
+}
 
 static LEGACY_SHA1: LegacyRsa = LegacyRsa {
     parameters: &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
@@ -54,7 +64,7 @@ const SHA1_WITH_RSA: AlgorithmIdentifier = AlgorithmIdentifier::from_slice(&[
     0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05, 0x05, 0x00,
 ]);
 
-/// RSA PKCS #1 v1.5 with keys from 1024 bits on.
+/// RSA PKCS #1 v1.5 with keys of 1024 bits and more, where webpki's own begin at 2048.
 #[derive(Debug)]
 struct LegacyRsa {
     parameters: &'static RsaParameters,

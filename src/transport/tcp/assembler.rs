@@ -12,9 +12,8 @@
 
 use std::time::Duration;
 
+use crate::decode::SeqNumber;
 use crate::time::Timestamp;
-
-use super::SeqNumber;
 
 /// When bytes were captured, and in which packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

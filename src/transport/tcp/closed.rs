@@ -11,10 +11,9 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::decode::Segment;
+use crate::decode::{Segment, SeqNumber};
+use crate::flow::FlowKey;
 use crate::time::Timestamp;
-
-use super::{FlowKey, SeqNumber};
 
 /// The sequence numbers of the first bytes of both directions, as far as they are known.
 pub type FirstBytes = [Option<SeqNumber>; 2];
@@ -114,7 +113,7 @@ impl ClosedFlows {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::testing::key;
+    use super::super::super::table::testing::key;
     use super::*;
     use crate::decode::TcpFlags;
 
