@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::capture::LinkType;
 use crate::certificate::OcspStaple;
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
-use crate::flow::Endpoint;
+use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, Fingerprint, NamedGroup, ProtocolVersion,
@@ -119,6 +119,12 @@ impl Handshake {
             saved_to: None,
         }
     }
+
+    /// Corelight Community ID, version 1, seed 0.
+    #[must_use]
+    pub fn community_id(&self) -> String {
+        community_id(self.client, self.server, self.transport.ip_protocol())
+    }
 }
 
 /// What carries the records.
@@ -141,6 +147,15 @@ impl Transport {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Quic => "quic",
+        }
+    }
+
+    /// The IP protocol that carries it.
+    #[must_use]
+    pub const fn ip_protocol(self) -> IpProtocol {
+        match self {
+            Self::Tcp => IpProtocol::Tcp,
+            Self::Udp | Self::Quic => IpProtocol::Udp,
         }
     }
 }

@@ -73,6 +73,8 @@ pub mod error_type;
 pub mod event;
 pub mod flow;
 pub mod handshake;
+#[cfg(any(feature = "cli", feature = "otel"))]
+mod hex;
 pub mod observer;
 pub mod pattern;
 pub mod pipeline;

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cli")]
 pub mod check;
+#[cfg(any(feature = "cli", feature = "otel"))]
+pub(crate) mod fields;
 pub mod files;
 #[cfg(feature = "cli")]
 pub mod machine;
@@ -56,4 +58,13 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn finish(&mut self, stats: &Stats) -> io::Result<()>;
+}
+
+/// Milliseconds, exact to the nanosecond.
+///
+/// Both operands are whole numbers, so the one division rounds once, and the shortest
+/// digits of the result show no noise.
+#[cfg(any(feature = "cli", feature = "otel"))]
+pub(crate) fn milliseconds(duration: std::time::Duration) -> f64 {
+    duration.as_nanos() as f64 / 1e6
 }

@@ -6,6 +6,8 @@ use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
 use sha2::{Digest, Sha256};
 
+use crate::hex::Hex;
+
 /// Who we are; what the environment says of it wins.
 pub(super) fn resource() -> Resource {
     let stated = Resource::builder().build();
@@ -58,8 +60,7 @@ fn instance_id(host: &str) -> String {
     }
     bytes[6] = bytes[6] & 0x0f | 0x80; // RFC 9562 §5.8: version 8, made as we like
     bytes[8] = bytes[8] & 0x3f | 0x80; // RFC 9562 §4.1: the variant
-    let hexadecimal: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let hexadecimal = hexadecimal.concat();
+    let hexadecimal = Hex(&bytes).to_string();
     let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
     let groups = groups.map(|group| hexadecimal.get(group).unwrap_or_default());
     groups.join("-")

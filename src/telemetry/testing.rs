@@ -8,63 +8,26 @@ use super::settings::Destination;
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
 };
-use crate::event::{
-    CaptureFacts, Directions, Evidence, Handshake, Outcome, Protocol, Timing, TlsFacts, Transport,
-};
+use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
-use crate::tls::{CipherSuite, Fingerprint, ProtocolVersion};
+use crate::tls::{CipherSuite, ProtocolVersion};
 
 /// A TLS 1.3 handshake that succeeded in 6 ms.
 pub(super) fn handshake() -> Handshake {
     let endpoint = |port| Endpoint::new([192, 0, 2, 1].into(), port);
-    Handshake {
-        time: Timestamp::from_seconds(0),
-        source: "test".into(),
-        flow_id: 1,
-        transport: Transport::Tcp,
-        protocol: Protocol::Tls,
-        client: endpoint(50_000),
-        server: endpoint(443),
-        vlan: Vec::new(),
-        tunnel: Vec::new(),
-        starttls: None,
-        outcome: Outcome::Success,
-        evidence: Evidence::Observed,
-        confidence: 1.0,
-        inference: None,
-        error: None,
-        alerts: Vec::new(),
-        closed_by: None,
-        tls: TlsFacts {
-            version: Some(ProtocolVersion::TLSv1_3),
-            cipher_suite: Some(CipherSuite::TLS_AES_128_GCM_SHA256),
-            resumed: Some(false),
-            ..TlsFacts::default()
-        },
-        timing: Timing {
-            tcp_connect: Some(Duration::from_micros(400)),
-            server_hello: Some(Duration::from_millis(3)),
-            handshake: Some(Duration::from_millis(6)),
-            ..Timing::default()
-        },
-        fingerprint: Fingerprint::default(),
-        server_certificates: None,
-        client_certificates: None,
-        validation: Vec::new(),
-        notes: Vec::new(),
-        judged_at: Timestamp::from_seconds(0),
-        capture: CaptureFacts {
-            first_packet: 1,
-            last_packet: 9,
-            client_gap_bytes: 0,
-            server_gap_bytes: 0,
-            truncated: false,
-            directions: Directions::Both,
-        },
-        packets: None,
-        saved_to: None,
-    }
+    let time = Timestamp::from_seconds(0);
+    let mut event = Handshake::new(time, endpoint(50_000), endpoint(443));
+    event.source = "test".into();
+    event.flow_id = 1;
+    event.outcome = Outcome::Success;
+    event.tls.version = Some(ProtocolVersion::TLSv1_3);
+    event.tls.cipher_suite = Some(CipherSuite::TLS_AES_128_GCM_SHA256);
+    event.tls.resumed = Some(false);
+    event.timing.tcp_connect = Some(Duration::from_micros(400));
+    event.timing.server_hello = Some(Duration::from_millis(3));
+    event.timing.handshake = Some(Duration::from_millis(6));
+    event
 }
 
 /// A certificate with this common name; its hash is made of both values.

@@ -50,6 +50,7 @@ use serde::Serialize;
 use super::inventory::{Inventory, Shown, ShownBy};
 use crate::certificate::Certificate;
 use crate::event::Handshake;
+use crate::hex::Hex;
 use crate::sink::Sink;
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
@@ -209,12 +210,8 @@ fn pem(certificate: &Certificate) -> String {
     text + "-----END CERTIFICATE-----\n"
 }
 
-fn hex(sha256: &[u8; 32]) -> String {
-    sha256.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn file_name(sha256: &[u8; 32]) -> String {
-    hex(sha256) + ".pem"
+    format!("{}.pem", Hex(sha256))
 }
 
 #[derive(Serialize)]
@@ -255,7 +252,7 @@ impl<'a> From<&'a Shown> for Entry<'a> {
         let facts = shown.facts.as_ref().ok();
         let findings = shown.findings.iter();
         Self {
-            sha256: hex(&shown.sha256),
+            sha256: Hex(&shown.sha256).to_string(),
             file: file_name(&shown.sha256),
             subject: facts.map(|facts| facts.subject.as_str()),
             issuer: facts.map(|facts| facts.issuer.as_str()),

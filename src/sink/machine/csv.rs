@@ -1,10 +1,10 @@
 //! Comma-separated values (RFC 4180), for spreadsheets and `sqlite`.
 //!
-//! The first line names the columns. A handshake is one line; what the capture does
-//! not tell is an empty field. Values are written as in [`super::json`]; lists are
-//! joined by `;`, and control characters are escaped as in `\n`, so that one
-//! handshake is one line of text. Of each chain only the leaf is there. Columns
-//! may be added at the end.
+//! The first line names the columns. Each handshake is one line; a field is empty if the
+//! capture does not show its value. Values are written as in [`super::json`]. Lists are
+//! joined by `;`, and control characters are escaped as in `\n`, so that each
+//! handshake is one line of text. Only the leaf of each chain is included. New columns
+//! are added at the end.
 //!
 //! | columns | from the JSON key |
 //! | --- | --- |
@@ -23,14 +23,12 @@
 //! | `validation` | `validation`, each as in `server:near_expiry` |
 //! | `first_packet` to `directions` | `capture` |
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
-use super::json::{Milliseconds, ip_protocol};
-use crate::certificate::{Certificate, CertificateFacts};
-use crate::event::{CertificateChain, Handshake, HandshakeError};
-use crate::flow::community_id;
+use crate::event::Handshake;
 use crate::sink::Sink;
+use crate::sink::fields::{FIELDS, Field, FieldValue};
 use crate::sink::people::text::printable;
 use crate::stats::Stats;
 
@@ -49,12 +47,12 @@ impl<W: Write> CsvSink<W> {
     /// When the output cannot be written.
     pub fn new(output: W) -> io::Result<Self> {
         let mut output = csv::Writer::from_writer(output);
-        output.write_record(COLUMNS.iter().map(|(name, _)| name))?;
+        output.write_record(columns().map(|(name, _)| name))?;
         let field = String::new();
         Ok(Self { output, field })
     }
 
-    /// The same where `output` goes on that has its header already.
+    /// Writes without a header to an output that already has one.
     #[must_use]
     pub fn continuing(output: W) -> Self {
         Self {
@@ -66,9 +64,10 @@ impl<W: Write> CsvSink<W> {
 
 impl<W: Write> Sink for CsvSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        for (_, write) in COLUMNS {
+        for (_, field) in columns() {
             self.field.clear();
-            write(event, &mut self.field).map_err(io::Error::other)?;
+            let value = (field.value)(event);
+            write_value(&mut self.field, &value).map_err(io::Error::other)?;
             self.output.write_field(printable(&self.field).as_bytes())?;
         }
         Ok(self.output.write_record(None::<&[u8]>)?) // ends the line
@@ -83,200 +82,28 @@ impl<W: Write> Sink for CsvSink<W> {
     }
 }
 
-/// A column's name, and what writes its field for one event.
-type Column = (&'static str, fn(&Handshake, &mut String) -> fmt::Result);
-
-const COLUMNS: &[Column] = &[
-    ("time", |e, f| write!(f, "{}", e.time)),
-    ("source", |e, f| f.write_str(&e.source)),
-    ("flow_id", |e, f| write!(f, "{:016x}", e.flow_id)),
-    ("community_id", |e, f| {
-        f.write_str(&community_id(e.client, e.server, ip_protocol(e.transport)))
-    }),
-    ("transport", |e, f| f.write_str(e.transport.as_str())),
-    ("protocol", |e, f| f.write_str(e.protocol.as_str())),
-    ("client_address", |e, f| write!(f, "{}", e.client.address)),
-    ("client_port", |e, f| write!(f, "{}", e.client.port)),
-    ("server_address", |e, f| write!(f, "{}", e.server.address)),
-    ("server_port", |e, f| write!(f, "{}", e.server.port)),
-    ("vlan", |e, f| list(f, &e.vlan)),
-    ("tunnel", |e, f| list(f, &e.tunnel)),
-    ("starttls", |e, f| some(f, e.starttls)),
-    ("outcome", |e, f| f.write_str(e.outcome.as_str())),
-    ("evidence", |e, f| f.write_str(e.evidence.as_str())),
-    ("confidence", |e, f| write!(f, "{}", e.confidence)),
-    ("error_type", |e, f| {
-        some(f, error(e).map(|error| error.error_type))
-    }),
-    ("error_side", |e, f| {
-        some(f, error(e).and_then(|error| error.side))
-    }),
-    ("error_message", |e, f| {
-        some(f, error(e).map(|error| &error.message))
-    }),
-    ("alerts", alerts),
-    ("closed_by", |e, f| {
-        some(f, e.closed_by.map(|closed| closed.as_str()))
-    }),
-    ("version", |e, f| some(f, e.tls.version)),
-    ("cipher_suite", |e, f| some(f, e.tls.cipher_suite)),
-    ("server_name", |e, f| some(f, e.tls.server_name.as_ref())),
-    ("alpn_offered", |e, f| {
-        list(f, e.tls.alpn_offered.as_deref().unwrap_or_default())
-    }),
-    ("alpn", |e, f| some(f, e.tls.alpn.as_ref())),
-    ("group", |e, f| some(f, e.tls.group)),
-    ("resumed", |e, f| some(f, e.tls.resumed)),
-    ("resumption", |e, f| {
-        some(f, e.tls.resumption.map(|by| by.as_str()))
-    }),
-    ("early_data", |e, f| {
-        some(f, e.tls.early_data.map(|data| data.as_str()))
-    }),
-    ("hello_retry_request", |e, f| {
-        some(f, e.tls.hello_retry_request)
-    }),
-    ("ech", |e, f| {
-        some(f, (e.tls.ech_offered == Some(true)).then_some("offered"))
-    }),
-    ("client_certificate", |e, f| {
-        f.write_str(e.tls.client_certificate.as_str())
-    }),
-    ("unused", |e, f| some(f, e.tls.unused)),
-    ("tcp_connect_ms", |e, f| {
-        milliseconds(f, e.timing.tcp_connect)
-    }),
-    ("server_hello_ms", |e, f| {
-        milliseconds(f, e.timing.server_hello)
-    }),
-    ("handshake_ms", |e, f| milliseconds(f, e.timing.handshake)),
-    ("handshake_client_view_ms", |e, f| {
-        milliseconds(f, e.timing.handshake_client_view)
-    }),
-    ("handshake_server_view_ms", |e, f| {
-        milliseconds(f, e.timing.handshake_server_view)
-    }),
-    ("first_application_data_ms", |e, f| {
-        milliseconds(f, e.timing.first_application_data)
-    }),
-    ("ja3", |e, f| some(f, e.fingerprint.ja3.as_ref())),
-    ("ja3s", |e, f| some(f, e.fingerprint.ja3s.as_ref())),
-    ("ja4", |e, f| some(f, e.fingerprint.ja4.as_ref())),
-    ("server_subject", |e, f| {
-        some(f, facts(&e.server_certificates).map(|c| &c.subject))
-    }),
-    ("server_issuer", |e, f| {
-        some(f, facts(&e.server_certificates).map(|c| &c.issuer))
-    }),
-    ("server_serial", |e, f| {
-        some(f, facts(&e.server_certificates).map(|c| &c.serial))
-    }),
-    ("server_not_after", |e, f| {
-        not_after(f, &e.server_certificates)
-    }),
-    ("server_days_until_expiry", |e, f| {
-        days(f, e, &e.server_certificates)
-    }),
-    ("server_sha256", |e, f| sha256(f, &e.server_certificates)),
-    ("client_subject", |e, f| {
-        some(f, facts(&e.client_certificates).map(|c| &c.subject))
-    }),
-    ("client_issuer", |e, f| {
-        some(f, facts(&e.client_certificates).map(|c| &c.issuer))
-    }),
-    ("client_serial", |e, f| {
-        some(f, facts(&e.client_certificates).map(|c| &c.serial))
-    }),
-    ("client_not_after", |e, f| {
-        not_after(f, &e.client_certificates)
-    }),
-    ("client_days_until_expiry", |e, f| {
-        days(f, e, &e.client_certificates)
-    }),
-    ("client_sha256", |e, f| sha256(f, &e.client_certificates)),
-    ("validation", validation),
-    ("first_packet", |e, f| {
-        write!(f, "{}", e.capture.first_packet)
-    }),
-    ("last_packet", |e, f| write!(f, "{}", e.capture.last_packet)),
-    ("client_gap_bytes", |e, f| {
-        write!(f, "{}", e.capture.client_gap_bytes)
-    }),
-    ("server_gap_bytes", |e, f| {
-        write!(f, "{}", e.capture.server_gap_bytes)
-    }),
-    ("truncated", |e, f| write!(f, "{}", e.capture.truncated)),
-    ("directions", |e, f| {
-        f.write_str(e.capture.directions.as_str())
-    }),
-];
-
-fn some(field: &mut String, value: Option<impl Display>) -> fmt::Result {
-    value.map_or(Ok(()), |value| write!(field, "{value}"))
+/// The columns, in their order.
+fn columns() -> impl Iterator<Item = (&'static str, &'static Field)> {
+    FIELDS
+        .iter()
+        .filter_map(|field| Some((field.column?, field)))
 }
 
-fn list(field: &mut String, values: &[impl Display]) -> fmt::Result {
-    for (index, value) in values.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ";" };
-        write!(field, "{separator}{value}")?;
+/// Writes a value as text; lists are joined by `;`.
+fn write_value(text: &mut String, value: &FieldValue<'_>) -> fmt::Result {
+    match value {
+        FieldValue::Absent => Ok(()),
+        FieldValue::Flag(flag) => write!(text, "{flag}"),
+        FieldValue::Count(count) => write!(text, "{count}"),
+        FieldValue::Number(number) => write!(text, "{number}"),
+        FieldValue::Word(word) => text.write_str(word),
+        FieldValue::Safe(safe) => text.write_str(safe),
+        FieldValue::Untrusted(untrusted) => text.write_str(untrusted),
+        FieldValue::List(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            let separator = if index == 0 { "" } else { ";" };
+            write!(text, "{separator}{item}")
+        }),
     }
-    Ok(())
-}
-
-fn milliseconds(field: &mut String, duration: Option<std::time::Duration>) -> fmt::Result {
-    some(
-        field,
-        duration.map(|duration| Milliseconds(duration).number()),
-    )
-}
-
-fn error(event: &Handshake) -> Option<&HandshakeError> {
-    event.error.as_ref()
-}
-
-fn alerts(event: &Handshake, field: &mut String) -> fmt::Result {
-    for (index, alert) in event.alerts.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ";" };
-        write!(field, "{separator}{}:", alert.sender)?;
-        match alert.description {
-            Some(description) => write!(field, "{description}")?,
-            None => field.write_str("encrypted")?,
-        }
-    }
-    Ok(())
-}
-
-fn validation(event: &Handshake, field: &mut String) -> fmt::Result {
-    for (index, finding) in event.validation.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ";" };
-        write!(field, "{separator}{}:{}", finding.side, finding.error_type)?;
-    }
-    Ok(())
-}
-
-fn leaf(chain: &Option<CertificateChain>) -> Option<&Certificate> {
-    chain.as_deref()?.first().map(AsRef::as_ref)
-}
-
-fn facts(chain: &Option<CertificateChain>) -> Option<&CertificateFacts> {
-    leaf(chain)?.facts.as_ref().ok()
-}
-
-fn not_after(field: &mut String, chain: &Option<CertificateChain>) -> fmt::Result {
-    some(field, facts(chain).map(|leaf| leaf.not_after))
-}
-
-fn days(field: &mut String, event: &Handshake, chain: &Option<CertificateChain>) -> fmt::Result {
-    some(
-        field,
-        facts(chain).map(|leaf| leaf.expiry(event.judged_at).rounded_days()),
-    )
-}
-
-fn sha256(field: &mut String, chain: &Option<CertificateChain>) -> fmt::Result {
-    let bytes = leaf(chain).map(|leaf| leaf.sha256.as_slice());
-    let mut bytes = bytes.unwrap_or_default().iter();
-    bytes.try_for_each(|byte| write!(field, "{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -328,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_handshake_is_one_line_whatever_its_names_hold() {
+    fn a_handshake_is_one_line_whatever_its_names_contain() {
         let mut event = test_events::barely_seen();
         event.tls.server_name = Some("a,\"b\"\r\nc\u{1b}".into());
         let text = text_of(std::slice::from_ref(&event));
@@ -337,17 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn the_header_comes_even_without_handshakes() {
+    fn the_header_is_written_even_without_handshakes() {
         let text = text_of(&[]);
         assert_eq!(text.lines().count(), 1);
         assert!(text.starts_with("time,source,flow_id,"));
-    }
-
-    #[test]
-    fn no_two_columns_share_a_name() {
-        let mut names: Vec<_> = COLUMNS.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), COLUMNS.len());
     }
 }

@@ -13,6 +13,7 @@ use super::series::{
     AlertSeries, DurationSeries, ErrorSeries, HandshakeSeries, KnownSeries, PhaseSeries, Series,
 };
 use crate::event::Handshake;
+use crate::sink::milliseconds;
 use crate::telemetry::watch::{self, CertificateFiles};
 use crate::telemetry::{Histograms as Buckets, MetricsConfig};
 use crate::time::Timestamp;
@@ -263,8 +264,4 @@ fn observed_certificates(
 /// A panic elsewhere leaves the table whole: it is changed by one insertion at a time.
 fn lock(table: &Mutex<CertificateTable>) -> MutexGuard<'_, CertificateTable> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_nanos() as f64 / 1e6
 }

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::value::{
-    CodePoint, Codes, Each, Hex, Identifier, Milliseconds, OneOf, Text, Time, is_unset,
-};
+use super::value::{CodePoint, Codes, Each, Identifier, Milliseconds, OneOf, Text, Time, is_unset};
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, OcspStatus, PublicKey, SignatureAlgorithm,
 };
@@ -20,7 +18,8 @@ use crate::event::{
     ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
     Protocol, Resumption, Side, Timing, TlsFacts, Transport,
 };
-use crate::flow::{Endpoint, IpProtocol, community_id};
+use crate::flow::Endpoint;
+use crate::hex::Hex;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::{
@@ -119,7 +118,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             time: Time(event.time),
             source: &event.source,
             flow_id: Identifier(event.flow_id),
-            community_id: community_id(event.client, event.server, ip_protocol(event.transport)),
+            community_id: event.community_id(),
             transport: OneOf(event.transport),
             protocol: OneOf(event.protocol),
             client: event.client.into(),
@@ -144,14 +143,6 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             capture: CaptureLine::from(&event.capture),
             saved_to: event.saved_to.as_deref(),
         }
-    }
-}
-
-/// The IP protocol under `transport`, for the Community ID.
-pub(crate) fn ip_protocol(transport: Transport) -> IpProtocol {
-    match transport {
-        Transport::Tcp => IpProtocol::Tcp,
-        Transport::Udp | Transport::Quic => IpProtocol::Udp,
     }
 }
 

@@ -138,8 +138,7 @@ use serde::Serialize;
 mod line;
 mod value;
 
-pub(crate) use line::{Line, ip_protocol};
-pub(crate) use value::Milliseconds;
+pub(crate) use line::Line;
 
 use crate::event::Handshake;
 use crate::sink::Sink;

@@ -15,6 +15,7 @@ use crate::event::{
     ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NoteKind, Outcome,
     Protocol, Resumption, Side, Transport,
 };
+use crate::hex::{self, Hex};
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
 };
@@ -164,23 +165,10 @@ impl JsonSchema for Identifier {
     inline_schema!("Identifier", {"type": "string", "pattern": "^[0-9a-f]{16}$"});
 }
 
-/// At most [`HEX_BYTES`] bytes as lower-case hexadecimal digits; further bytes are left out.
-pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
-
-/// The longest value written so: a SHA-256.
-const HEX_BYTES: usize = 32;
-
 impl Serialize for Hex<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0; 2 * HEX_BYTES];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        let length = 2 * self.0.len().min(HEX_BYTES);
-        let digits = std::str::from_utf8(&text[..length]).unwrap_or_default(); // ASCII
-        serializer.serialize_str(digits)
+        let mut text = [0; 2 * hex::BLOCK];
+        serializer.serialize_str(self.digits(&mut text)) // the longest value is a SHA-256, one block
     }
 }
 
@@ -191,17 +179,9 @@ impl JsonSchema for Hex<'_> {
 /// A duration in milliseconds, exact to the nanosecond.
 pub(crate) struct Milliseconds(pub(crate) Duration);
 
-impl Milliseconds {
-    /// The number nearest to the exact value: both operands are whole, so one
-    /// division rounds once, and the shortest digits that name it show no noise.
-    pub(crate) fn number(&self) -> f64 {
-        self.0.as_nanos() as f64 / 1e6
-    }
-}
-
 impl Serialize for Milliseconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.number())
+        serializer.serialize_f64(crate::sink::milliseconds(self.0))
     }
 }
 
