@@ -1,6 +1,135 @@
-//! The structs behind the lines: what readers script against, so kept apart from [`crate::event`].
+//! What a line says: the structs that are serialised, in the order of their keys.
 //!
-//! The doc comments are the descriptions in the JSON Schema; the order of fields is the order of keys.
+//! Scripts rely on them, so they are separate from [`crate::event`]: renaming a field there
+//! breaks no script. The doc comment of each key is its description in the JSON Schema,
+//! which `tlscope schema` prints.
+//!
+//! # Format
+//!
+//! Each line is an object whose first key is `type`. A line of type `handshake`
+//! is one TLS handshake; the last line, of type `stats`, has the counters of the
+//! run ([`Stats`], by the same names).
+//!
+//! A key is `null` if the capture does not show its value. A key whose schema description
+//! says so is absent instead. An empty list means that it was seen to be empty:
+//! `"client_certificates": []` is a client that had no certificate, `null` one
+//! whose answer was not seen.
+//!
+//! A registered value has its name and its number (`version` and `version_code`);
+//! a value without a name is written as in `0x7f1c`. Times are packet times in UTC
+//! with nine decimals. Durations are milliseconds, exact to the nanosecond. A
+//! certificate that does not parse has only `sha256` and `error`.
+//!
+//! # Example
+//!
+//! A client refuses a certificate, here over many lines:
+//!
+//! ```json
+//! {
+//!   "type": "handshake",
+//!   "time": "2026-03-01T12:00:00.123456789Z",
+//!   "source": "capture.pcapng",
+//!   "flow_id": "6f1c0000000000a7",
+//!   "community_id": "1:3Wq31B/svcJh3Oj7C0+oub5devI=",
+//!   "transport": "tcp",
+//!   "protocol": "tls",
+//!   "client": {"address": "10.0.0.1", "port": 51234},
+//!   "server": {"address": "10.0.0.2", "port": 443},
+//!   "vlan": [12],
+//!   "outcome": "failure",
+//!   "evidence": "observed",
+//!   "confidence": 1.0,
+//!   "error": {
+//!     "type": "unknown_ca",
+//!     "side": "client",
+//!     "message": "client refused the server's certificate: unknown_ca (48)"
+//!   },
+//!   "alerts": [
+//!     {
+//!       "time": "2026-03-01T12:00:00.127556789Z",
+//!       "sender": "client",
+//!       "level": "fatal",
+//!       "code": 48,
+//!       "description": "unknown_ca",
+//!       "encrypted": false
+//!     }
+//!   ],
+//!   "closed_by": "client_rst",
+//!   "tls": {
+//!     "version": "TLS 1.2",
+//!     "version_code": 771,
+//!     "cipher_suite": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+//!     "cipher_suite_code": 49199,
+//!     "server_name": "example.org",
+//!     "alpn_offered": ["h2", "http/1.1"],
+//!     "alpn": "h2",
+//!     "group": "x25519",
+//!     "group_code": 29,
+//!     "offered_versions": [772, 771],
+//!     "offered_cipher_suites": [4865, 49199],
+//!     "offered_groups": [4588, 29],
+//!     "key_share_groups": [4588],
+//!     "signature_algorithms": [1027],
+//!     "resumed": false,
+//!     "resumption": null,
+//!     "early_data": null,
+//!     "hello_retry_request": false,
+//!     "ech": "offered",
+//!     "client_certificate": "not_requested",
+//!     "unused": null,
+//!     "history": "CsxkdA"
+//!   },
+//!   "timing_ms": {
+//!     "tcp_connect": 0.4,
+//!     "server_hello": 3.1,
+//!     "handshake": null,
+//!     "handshake_client_view": null,
+//!     "handshake_server_view": null,
+//!     "first_application_data": null
+//!   },
+//!   "fingerprint": {
+//!     "ja3": "e7d705a3286e19ea42f587b344ee6865",
+//!     "ja3s": null,
+//!     "ja4": "t13d0202h2_0123456789ab_cdef01234567"
+//!   },
+//!   "server_certificates": [
+//!     {
+//!       "subject": "CN=example.org",
+//!       "common_name": "example.org",
+//!       "issuer": "CN=Example CA",
+//!       "issuer_common_name": "Example CA",
+//!       "serial": "0a1b",
+//!       "not_before": "2025-12-31T00:00:00Z",
+//!       "not_after": "2026-03-14T00:00:00Z",
+//!       "days_until_expiry": 12.4999,
+//!       "dns_names": ["example.org"],
+//!       "ip_addresses": [],
+//!       "key": "RSA 2048",
+//!       "signature_algorithm": "sha256WithRSAEncryption",
+//!       "sha256": "0101010101010101010101010101010101010101010101010101010101010101",
+//!       "self_signed": false,
+//!       "is_ca": false
+//!     }
+//!   ],
+//!   "client_certificates": null,
+//!   "validation": [
+//!     {
+//!       "error_type": "near_expiry",
+//!       "side": "server",
+//!       "detail": "expires in 12.5 days",
+//!       "subject": "CN=example.org"
+//!     }
+//!   ],
+//!   "capture": {
+//!     "first_packet": 12,
+//!     "last_packet": 31,
+//!     "client_gap_bytes": 0,
+//!     "server_gap_bytes": 0,
+//!     "truncated": false,
+//!     "directions": "both"
+//!   }
+//! }
+//! ```
 
 use std::borrow::Cow;
 use std::net::IpAddr;
