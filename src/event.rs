@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::LinkType;
-use crate::certificate::{Certificate, OcspStaple};
+use crate::certificate::OcspStaple;
 use crate::decode::Tunnel;
 use crate::dialogue::StartTls;
-use crate::flow::Endpoint;
+use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, Fingerprint, NamedGroup, ProtocolVersion,
     SignatureScheme,
 };
 
+pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -120,10 +121,13 @@ impl Handshake {
             saved_to: None,
         }
     }
-}
 
-/// The certificates of one Certificate message, leaf first; shared between all events that show the same chain.
-pub type CertificateChain = Arc<[Arc<Certificate>]>;
+    /// Corelight Community ID, version 1, seed 0.
+    #[must_use]
+    pub fn community_id(&self) -> String {
+        community_id(self.client, self.server, self.transport.ip_protocol())
+    }
+}
 
 /// What carries the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,6 +149,15 @@ impl Transport {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Quic => "quic",
+        }
+    }
+
+    /// The IP protocol that carries it.
+    #[must_use]
+    pub const fn ip_protocol(self) -> IpProtocol {
+        match self {
+            Self::Tcp => IpProtocol::Tcp,
+            Self::Udp | Self::Quic => IpProtocol::Udp,
         }
     }
 }
@@ -442,67 +455,6 @@ pub struct Timing {
     pub handshake_server_view: Option<Duration>,
     /// From the first byte of the first ClientHello to the first application data after the handshake.
     pub first_application_data: Option<Duration>,
-}
-
-/// Something wrong with a certificate that was shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong.
-    pub error_type: ErrorType,
-    /// Who showed the certificate.
-    pub side: Side,
-    /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-}
-
-/// Something odd about a chain that was shown, and no reason to refuse it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateNote {
-    /// What is odd.
-    pub kind: NoteKind,
-    /// Who showed the certificate.
-    pub side: Side,
-    /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-}
-
-/// What can be odd about a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum NoteKind {
-    /// A certificate comes after its issuer (up to TLS 1.2 it must come before: RFC 5246 §7.4.2).
-    WrongOrder,
-    /// A certificate is there twice.
-    DuplicateCertificate,
-    /// A certificate is no issuer of the others, or is a root, which the peer has or does not trust.
-    SuperfluousCertificate,
-    /// A certificate of a public authority is valid for longer than browsers take.
-    LongValidity,
-}
-
-impl NoteKind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[
-        Self::WrongOrder,
-        Self::DuplicateCertificate,
-        Self::SuperfluousCertificate,
-        Self::LongValidity,
-    ];
-
-    /// As written in events, as in `wrong_order`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongOrder => "wrong_order",
-            Self::DuplicateCertificate => "duplicate_certificate",
-            Self::SuperfluousCertificate => "superfluous_certificate",
-            Self::LongValidity => "long_validity",
-        }
-    }
 }
 
 /// How well the capture saw a handshake.

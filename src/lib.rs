@@ -19,7 +19,8 @@
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
 //! | `check` (feature `cli`) | events, and a policy | what holds and what does not |
-//! | [`sink`] | events | JSON, tables, metrics |
+//! | [`sink`] | events | JSON, tables, files |
+//! | [`telemetry`] | events | metrics, log records, spans |
 //!
 //! Data flows one way: a module uses only those to its left. [`observer`] holds
 //! the wiring, [`pipeline`] the threads.
@@ -73,11 +74,14 @@ pub mod error_type;
 pub mod event;
 pub mod flow;
 pub mod handshake;
+#[cfg(any(feature = "cli", feature = "otel"))]
+mod hex;
 pub mod observer;
 pub mod pattern;
 pub mod pipeline;
 pub mod sink;
 pub mod stats;
+pub mod telemetry;
 pub mod time;
 pub mod tls;
 pub mod transport;
