@@ -1,4 +1,4 @@
-//! Bytes to records, messages and hellos, on what Chrome and OpenSSL sent; `cargo bench --bench tls`.
+//! Bytes to records, messages and hellos, from a connection of Chrome to OpenSSL; `cargo bench --bench tls`.
 
 use std::path::Path;
 
@@ -97,19 +97,19 @@ fn message(wanted: HandshakeType) -> Vec<u8> {
     found.unwrap()
 }
 
-fn for_each_message(stream: &[u8], tell: &mut impl FnMut(HandshakeType, Option<&[u8]>)) {
+fn for_each_message(stream: &[u8], on_message: &mut impl FnMut(HandshakeType, Option<&[u8]>)) {
     let (mut reader, mut messages) = (RecordReader::default(), Defragmenter::default());
     let mut input = stream;
     while let Ok(Some(piece)) = reader.next_piece(&mut input) {
         if piece.header.content_type == tlscope::tls::ContentType::Handshake {
             messages.push(piece.bytes, &mut |message| {
-                tell(message.handshake_type, message.body);
+                on_message(message.handshake_type, message.body);
             });
         }
     }
 }
 
-/// What client and server sent; their segments lie in order in this capture.
+/// The streams of client and server; their segments are in order in this capture.
 fn streams() -> [Vec<u8>; 2] {
     let capture = "fixtures/tls12-chrome/capture.pcap";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(capture);

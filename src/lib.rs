@@ -63,6 +63,9 @@
 //! assert_eq!(observer.stats().packets, 1);
 //! ```
 
+#[macro_use]
+mod text_enum;
+
 pub mod capture;
 pub mod certificate;
 #[cfg(feature = "cli")]
