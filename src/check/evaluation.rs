@@ -1,9 +1,9 @@
 //! A policy against the handshakes of a run.
 
+use super::context::{Context, InputWarnings};
 use super::judge::{Judgement, judge};
 use super::policy::{Assertion, Policy};
-use super::report::{CheckResult, Report};
-use super::run::{Context, InputWarnings};
+use super::result::{CheckResult, Report};
 use super::tally::Tally;
 use crate::event::{Handshake, Outcome};
 use crate::stats::Stats;

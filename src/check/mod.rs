@@ -4,7 +4,7 @@
 //! policy (TOML) ─▶ Policy ─▶ Evaluation ◀─ events
 //!                                 │
 //!                                 ▼
-//!                              Report ─▶ sink::check
+//!                              Report ─▶ report::{text, json, …}
 //! ```
 //!
 //! No I/O, no clock, and no memory that grows with the traffic: an assertion
@@ -22,6 +22,8 @@
 //! the check unless the policy says `allow-empty = true`. So does one that has but the
 //! beginnings of handshakes, where nothing that the policy asks about could be judged.
 
+mod baseline;
+mod context;
 mod evaluation;
 mod judge;
 mod names;
@@ -29,11 +31,13 @@ mod parse;
 mod policy;
 mod presets;
 mod report;
-mod run;
+mod result;
 mod scope;
 mod tally;
 mod wish;
 
+pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
+pub use context::{Context, InputWarnings};
 pub use evaluation::Evaluation;
 pub use names::{Codes, Patterns};
 pub use parse::PolicyError;
@@ -41,7 +45,7 @@ pub use policy::{
     Assertion, Check, LeafField, Limit, List, Phase, Policy, Presence, Severity, Subject, Unknown,
 };
 pub use presets::{Preset, default_policy_text};
-pub use report::{CheckResult, Location, Offender, Report, Verdict};
-pub use run::{Context, InputWarnings};
+pub use report::{ReportFormat, write_report};
+pub use result::{CheckResult, Location, Offender, Report, Verdict};
 pub use scope::{Network, Scope};
 pub use tally::MAX_OFFENDERS;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::context::{Context, InputWarnings};
 use super::judge::{Judgement, judge};
 use super::policy::{Assertion, Check, Severity, Unknown, share};
-use super::report::{CheckResult, Offender, Verdict};
-use super::run::{Context, InputWarnings};
+use super::result::{CheckResult, Offender, Verdict};
 use super::wish::{self, handshakes};
 use crate::event::Handshake;
 use crate::stats::Stats;

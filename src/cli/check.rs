@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tlscope::check::{
-    CheckResult, Context, Evaluation, Policy, PolicyError, Preset, Report, default_policy_text,
+    Baseline, CheckResult, Context, Evaluation, MAX_BASELINE, Policy, PolicyError, Preset, Report,
+    ReportFormat, default_policy_text, write_report,
 };
 use tlscope::event::Handshake;
 use tlscope::pattern::Glob;
 use tlscope::pipeline;
 use tlscope::sink::Look;
 use tlscope::sink::Sink;
-use tlscope::sink::check::{Baseline, MAX_BASELINE, ReportFormat, write_report};
 use tlscope::stats::Stats;
 
 use super::args::{CheckArgs, PrintedPolicy, ReportTo};

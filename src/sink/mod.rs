@@ -3,8 +3,6 @@
 #[cfg(feature = "cli")]
 pub mod certificates;
 #[cfg(feature = "cli")]
-pub mod check;
-#[cfg(feature = "cli")]
 pub mod csv;
 #[cfg(feature = "cli")]
 pub mod extract;
@@ -23,7 +21,7 @@ pub mod table;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
 #[cfg(feature = "cli")]
-mod text;
+pub(crate) mod text;
 
 use std::io;
 

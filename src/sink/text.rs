@@ -16,15 +16,15 @@ pub struct Look {
 }
 
 impl Look {
-    pub(super) fn good(self) -> Style {
+    pub(crate) fn good(self) -> Style {
         self.when_colored(Style::new().green())
     }
 
-    pub(super) fn bad(self) -> Style {
+    pub(crate) fn bad(self) -> Style {
         self.when_colored(Style::new().red().bold())
     }
 
-    pub(super) fn doubtful(self) -> Style {
+    pub(crate) fn doubtful(self) -> Style {
         self.when_colored(Style::new().yellow())
     }
 
@@ -41,7 +41,7 @@ impl Look {
 ///
 /// Names come from strangers: an escape sequence could rewrite the terminal, and
 /// a change of text direction make one name look like another.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')); // nearly always
     if plain || !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);

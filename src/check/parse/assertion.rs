@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Result;
-use super::value::Entry;
+use super::entry::Entry;
 use crate::check::names::{Codes, Patterns, Registry};
 use crate::check::policy::{Assertion, LeafField, Limit, List, Phase, Presence, Subject};
 use crate::event::{ErrorType, Side};

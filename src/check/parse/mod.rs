@@ -1,7 +1,7 @@
 //! Policies as TOML.
 
 mod assertion;
-mod value;
+mod entry;
 
 use toml::de::DeTable;
 
@@ -11,9 +11,9 @@ use super::scope::{Network, Scope};
 use super::wish;
 use crate::pattern::Glob;
 
-pub use value::PolicyError;
+pub use entry::PolicyError;
 
-use value::{Entry, File};
+use entry::{Entry, File};
 
 type Result<T> = std::result::Result<T, PolicyError>;
 
@@ -35,7 +35,7 @@ impl Policy {
     /// assert_eq!(error.hint(), Some("did you mean `min-version`?"));
     /// ```
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        let line_feeds = value::line_feeds(text);
+        let line_feeds = entry::line_feeds(text);
         let file = File::new(name, &line_feeds);
         let root = DeTable::parse(text)
             .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
@@ -149,7 +149,7 @@ fn rule(entries: &[Entry<'_>], mut frame: Frame) -> Result<Vec<Check>> {
 
 /// The assertions of a table that holds nothing else.
 pub(super) fn assertions(text: &str, name: &str) -> Result<Vec<Assertion>> {
-    let line_feeds = value::line_feeds(text);
+    let line_feeds = entry::line_feeds(text);
     let file = File::new(name, &line_feeds);
     let root = DeTable::parse(text)
         .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
@@ -204,7 +204,7 @@ fn ports(entry: &Entry<'_>) -> Result<Vec<u16>> {
     };
     let ports: Option<Vec<_>> = values
         .into_iter()
-        .map(|value| value::integer(value).and_then(|port| u16::try_from(port).ok()))
+        .map(|value| entry::integer(value).and_then(|port| u16::try_from(port).ok()))
         .collect();
     ports
         .filter(|ports| !ports.is_empty())

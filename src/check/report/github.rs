@@ -4,9 +4,8 @@
 
 use std::io::{self, Write};
 
-use super::{closing, offence, omitted};
+use super::{closing, offence, omitted, printable};
 use crate::check::{CheckResult, Report};
-use crate::sink::text::printable;
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     for result in report.complaints() {

@@ -1,7 +1,5 @@
 //! What a check came to, for people and for the programs that run builds: one file for each format.
 
-mod baseline;
-mod facts;
 mod github;
 mod json;
 mod junit;
@@ -11,11 +9,9 @@ mod xml;
 
 use std::io::{self, Write};
 
-pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
-
-use super::Look;
-use super::text::printable;
-use crate::check::{CheckResult, Location, Offender, Report};
+use super::{CheckResult, Location, Offender, Report};
+use crate::sink::Look;
+use crate::sink::text::printable;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,8 +119,8 @@ fn written(report: &Report, format: ReportFormat) -> String {
 /// A report with an error, a warning, something that was not judged and something that held.
 #[cfg(test)]
 fn example() -> Report {
-    use super::test_events::{barely_seen, completed, refused_by_the_client};
     use crate::check::{Context, Evaluation, InputWarnings, Policy};
+    use crate::sink::test_events::{barely_seen, completed, refused_by_the_client};
     let policy = "[[rule]]
 name = 'all is <well> & \"good\"'
 max-failures = 0

@@ -8,9 +8,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{offence, place};
+use super::{offence, place, printable};
 use crate::check::{CheckResult, Offender, Report};
-use crate::sink::text::printable;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";

@@ -5,13 +5,15 @@
 //! masked on both sides; GREASE values count as equal. The order of the
 //! lines does not matter: handshakes that overlap end in any order.
 
+mod fields;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::facts::{Facts, canonical, facts_of, masked};
+use self::fields::{Facts, canonical, facts_of, masked};
 use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Verdict};
 use crate::event::Handshake;
 use crate::sink::json::handshake_value;

@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{closing, offence, omitted, policy_line};
+use super::{closing, offence, omitted, policy_line, printable};
 use crate::check::{CheckResult, Report, Verdict};
 use crate::sink::Look;
-use crate::sink::text::printable;
 
 /// As wide as the widest verdict.
 const MARGIN: &str = "         ";
