@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use self::fields::{Facts, canonical, facts_of, masked};
-use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Verdict};
+use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Status};
 use crate::event::Handshake;
 use crate::sink::json::handshake_value;
 
@@ -119,7 +119,7 @@ impl Baseline {
         drop(self.places);
         let mut missing = Missing::new(self.expected.into_iter().flatten());
         let mut offenders = Vec::new();
-        let mut broken = self.different;
+        let mut differences = self.different;
         for (seen, location) in self.unexpected {
             let facts = facts_of(&seen);
             let why = match missing.take_like(&facts) {
@@ -132,7 +132,7 @@ impl Baseline {
             }
         }
         for event in missing.rest() {
-            broken += 1;
+            differences += 1;
             if offenders.len() < MAX_OFFENDERS {
                 let why = format!("only in the baseline: {}", identity(&facts_of(&event)));
                 offenders.push(Offender {
@@ -141,27 +141,27 @@ impl Baseline {
                 });
             }
         }
-        let verdict = if broken == 0 {
-            Verdict::Held
+        let status = if differences == 0 {
+            Status::Held
         } else {
-            Verdict::Error
+            Status::Error
         };
-        let found = match broken {
+        let found = match differences {
             0 => format!("{} as in the baseline", self.handshakes),
             1 => "1 difference".to_owned(),
-            _ => format!("{broken} differences"),
+            _ => format!("{differences} differences"),
         };
         CheckResult {
             id: "expect",
             name: format!("as in {name}"),
             line: 0,
             severity: Severity::Error,
-            verdict,
+            status,
             wanted: "the handshakes of the baseline".to_owned(),
             found,
-            judged: self.handshakes,
-            broken,
-            not_judged: BTreeMap::new(),
+            evaluated: self.handshakes,
+            violations: differences,
+            not_evaluated: BTreeMap::new(),
             offenders,
         }
     }
@@ -260,7 +260,7 @@ mod tests {
         let mut shuffled = events.clone();
         shuffled.rotate_left(2);
         let result = compared(&events, &shuffled);
-        assert_eq!(result.verdict, Verdict::Held, "{result:?}");
+        assert_eq!(result.status, Status::Held, "{result:?}");
     }
 
     #[test]
@@ -283,16 +283,16 @@ mod tests {
             event
         };
         assert_eq!(
-            compared(std::slice::from_ref(&event), &[again]).verdict,
-            Verdict::Held
+            compared(std::slice::from_ref(&event), &[again]).status,
+            Status::Held
         );
         assert_eq!(
-            compared(&[greasy(0x1a1a)], &[greasy(0x2a2a)]).verdict,
-            Verdict::Held
+            compared(&[greasy(0x1a1a)], &[greasy(0x2a2a)]).status,
+            Status::Held
         );
         assert_eq!(
-            compared(&[greasy(0x1a1a)], std::slice::from_ref(&event)).verdict,
-            Verdict::Error
+            compared(&[greasy(0x1a1a)], std::slice::from_ref(&event)).status,
+            Status::Error
         );
     }
 
@@ -305,7 +305,7 @@ mod tests {
         let expected =
             "tls.version is \"TLS 1.3\", was \"TLS 1.2\"; tls.version_code is 772, was 771";
         assert_eq!(result.offenders[0].why, expected);
-        assert_eq!(result.broken, 1);
+        assert_eq!(result.violations, 1);
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
         let text: Vec<_> = lines.iter().map(Value::to_string).collect();
         let mut baseline = Baseline::parse(&text.join("\n\n")).unwrap();
         baseline.handshake(&event);
-        assert_eq!(baseline.finish("x").verdict, Verdict::Held);
+        assert_eq!(baseline.finish("x").status, Status::Held);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::check::{CheckResult, Report};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     for result in report.complaints() {
-        let command = result.verdict.as_str(); // `warning` and `error`, as here
+        let command = result.status.as_str(); // `warning` and `error`, as here
         let place = match result.line {
             0 => String::new(),
             line => format!("file={},line={line},", property(&report.policy)),

@@ -28,7 +28,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::check::{CheckResult, Location, Offender, Report, Verdict};
+use crate::check::{CheckResult, Location, Offender, Report, Status};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let document = Document {
@@ -38,8 +38,8 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
         captures: &report.captures,
         complete: report.is_complete,
         handshakes: report.handshakes,
-        errors: report.count(Verdict::Error),
-        warnings: report.count(Verdict::Warning),
+        errors: report.count(Status::Error),
+        warnings: report.count(Status::Warning),
         results: report.results.iter().map(ResultObject::from).collect(),
     };
     serde_json::to_writer_pretty(&mut *output, &document)?;
@@ -102,17 +102,17 @@ struct HandshakeObject<'a> {
 
 impl<'a> From<&'a CheckResult> for ResultObject<'a> {
     fn from(result: &'a CheckResult) -> Self {
-        let reasons = result.not_judged.iter();
+        let reasons = result.not_evaluated.iter();
         Self {
             id: result.id,
             name: &result.name,
             line: (result.line > 0).then_some(result.line),
             severity: result.severity.as_str(),
-            verdict: result.verdict.as_str(),
+            verdict: result.status.as_str(),
             wanted: &result.wanted,
             found: &result.found,
-            judged: result.judged,
-            broken: result.broken,
+            judged: result.evaluated,
+            broken: result.violations,
             not_judged: reasons
                 .map(|(&reason, &handshakes)| NotJudged { reason, handshakes })
                 .collect(),

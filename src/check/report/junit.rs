@@ -7,11 +7,11 @@ use std::io::{self, Write};
 
 use super::xml::Xml;
 use super::{offence, omitted, policy_line};
-use crate::check::{CheckResult, Report, Verdict};
+use crate::check::{CheckResult, Report, Status};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let tests = report.results.len().to_string();
-    let failures = report.count(Verdict::Error).to_string();
+    let failures = report.count(Status::Error).to_string();
     let skipped = report.results.iter().filter(|result| is_skipped(result));
     let skipped = skipped.count().to_string();
     let totals = [
@@ -39,8 +39,8 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
 
 fn is_skipped(result: &CheckResult) -> bool {
     let is_unjudged_warning =
-        result.verdict == Verdict::Warning && result.judged == 0 && result.broken == 0;
-    is_unjudged_warning || result.verdict == Verdict::NotJudged
+        result.status == Status::Warning && result.evaluated == 0 && result.violations == 0;
+    is_unjudged_warning || result.status == Status::NotEvaluated
 }
 
 fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
@@ -52,20 +52,20 @@ fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
     let class = format!("tlscope.{}", result.id);
     let case = [("classname", &*class), ("name", &*name)];
     let details = details(report, result);
-    match result.verdict {
-        Verdict::Error => xml.element("testcase", &case, |xml| {
+    match result.status {
+        Status::Error => xml.element("testcase", &case, |xml| {
             let attributes = [("type", result.id), ("message", &*result.found)];
             xml.leaf("failure", &attributes, &details);
         }),
-        Verdict::Warning | Verdict::NotJudged if is_skipped(result) => {
+        Status::Warning | Status::NotEvaluated if is_skipped(result) => {
             xml.element("testcase", &case, |xml| {
                 xml.leaf("skipped", &[("message", &result.found)], "");
             })
         }
-        Verdict::Warning => xml.element("testcase", &case, |xml| {
+        Status::Warning => xml.element("testcase", &case, |xml| {
             xml.leaf("system-out", &[], &format!("warning: {details}"));
         }),
-        Verdict::Held | Verdict::NotJudged => xml.leaf("testcase", &case, ""),
+        Status::Held | Status::NotEvaluated => xml.leaf("testcase", &case, ""),
     }
 }
 

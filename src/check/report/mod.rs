@@ -85,7 +85,7 @@ fn policy_line(report: &Report, result: &CheckResult) -> Option<String> {
 
 /// `check failed: 2 errors, 1 warning; 6 of 10 assertions held, 1 not judged, on 16 handshakes`.
 fn closing(report: &Report) -> String {
-    use crate::check::Verdict::{Error, Held, NotJudged, Warning};
+    use super::Status::{Error, Held, NotEvaluated, Warning};
     let many = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
@@ -101,7 +101,7 @@ fn closing(report: &Report) -> String {
         many(report.count(Warning), "warning"),
         report.count(Held),
         many(report.results.len(), "assertion"),
-        report.count(NotJudged),
+        report.count(NotEvaluated),
         many(
             usize::try_from(report.handshakes).unwrap_or(usize::MAX),
             "handshake"

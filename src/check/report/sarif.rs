@@ -71,7 +71,7 @@ fn results(report: &Report, result: &CheckResult, id: &str) -> Vec<Value> {
     let one = |text: String, location: Option<Value>| {
         json!({
             "ruleId": id,
-            "level": result.verdict.as_str(),
+            "level": result.status.as_str(),
             "message": {"text": text},
             "locations": location.into_iter().collect::<Vec<_>>(),
         })

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{closing, offence, omitted, policy_line, printable};
-use crate::check::{CheckResult, Report, Verdict};
+use crate::check::{CheckResult, Report, Status};
 use crate::sink::Look;
 
 /// As wide as the widest verdict.
@@ -29,11 +29,11 @@ fn write_result(
     look: Look,
     output: &mut impl Write,
 ) -> io::Result<()> {
-    let (style, word) = match result.verdict {
-        Verdict::Held => (look.good(), "ok"),
-        Verdict::NotJudged => (look.doubtful(), "unknown"),
-        Verdict::Warning => (look.doubtful(), "warning"),
-        Verdict::Error => (look.bad(), "FAILED"),
+    let (style, word) = match result.status {
+        Status::Held => (look.good(), "ok"),
+        Status::NotEvaluated => (look.doubtful(), "unknown"),
+        Status::Warning => (look.doubtful(), "warning"),
+        Status::Error => (look.bad(), "FAILED"),
     };
     let padding = MARGIN.len().saturating_sub(word.len());
     write!(
@@ -43,7 +43,7 @@ fn write_result(
         "",
         printable(&result.name)
     )?;
-    if matches!(result.verdict, Verdict::Held | Verdict::NotJudged) {
+    if matches!(result.status, Status::Held | Status::NotEvaluated) {
         if result.name != result.wanted {
             write!(output, " ({})", result.id)?;
         }
