@@ -20,9 +20,11 @@
 //! }
 //! ```
 //!
-//! `complete` is `false` if some of the input could not be read. `verdict` is
-//! `held`, `not_judged` (nothing could be judged, and the policy ignores that), `warning` or `error`. `line` is `null` for what is in no policy file,
-//! `handshake` for one that is missing.
+//! `complete` is `false` if some of the input could not be read. `verdict` is `held`,
+//! `not_judged` (nothing could be evaluated, and the policy ignores that), `warning` or
+//! `error`. `judged` counts the handshakes that were evaluated, `broken` those that violate
+//! the assertion. `line` is `null` for an assertion in no policy file, `handshake` for an
+//! expected handshake that is missing.
 
 use std::io::{self, Write};
 

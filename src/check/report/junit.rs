@@ -1,12 +1,12 @@
 //! JUnit XML, in the dialect of Jenkins: a suite for the policy, a case for each assertion.
 //!
-//! An assertion of severity error that does not hold is a failure; a warning passes,
-//! and is told in the case's output; one that nothing could be judged by is skipped.
+//! An error is a failure. A warning passes, and the case's output describes it. An
+//! assertion that could not be evaluated on any handshake is skipped.
 
 use std::io::{self, Write};
 
 use super::xml::Xml;
-use super::{offence, omitted, policy_line};
+use super::{offender_in_words, omitted, policy_line};
 use crate::check::{CheckResult, Report, Status};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
@@ -38,9 +38,9 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
 }
 
 fn is_skipped(result: &CheckResult) -> bool {
-    let is_unjudged_warning =
+    let is_unevaluated_warning =
         result.status == Status::Warning && result.evaluated == 0 && result.violations == 0;
-    is_unjudged_warning || result.status == Status::NotEvaluated
+    is_unevaluated_warning || result.status == Status::NotEvaluated
 }
 
 fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
@@ -69,14 +69,14 @@ fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
     }
 }
 
-/// What was wanted and found, and by whom.
+/// What was wanted and found, and the offenders.
 fn details(report: &Report, result: &CheckResult) -> String {
     let at = policy_line(report, result).map_or(String::new(), |line| format!(" ({line})"));
     let mut lines = vec![
         format!("wanted: {}{at}", result.wanted),
         format!("found: {}", result.found),
     ];
-    lines.extend(result.offenders.iter().map(offence));
+    lines.extend(result.offenders.iter().map(offender_in_words));
     lines.extend(omitted(result));
     lines.join("\n")
 }
