@@ -5,7 +5,6 @@ use super::scope::Scope;
 
 /// Everything that must hold. [`Policy::parse`] makes one, [`super::Evaluation`] applies it.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct Policy {
     /// Where it comes from: the file, or `default`.
     pub name: String,
