@@ -23,12 +23,14 @@
 //!
 //! A handshake in an assertion's scope complies, or violates it, or the capture does not
 //! show it (certificates of TLS 1.3 without keys, an unknown outcome), or the assertion
-//! does not apply (a resumed session has no certificates). Reports always count
-//! handshakes that could not be evaluated, with the reason, and the policy decides what that
-//! means: a warning by default. An assertion that evaluated no handshake at all counts as
-//! one that could not be evaluated. A capture without any handshake fails the check unless the policy
-//! says `allow-empty = true`. So does a capture that has only the beginnings of handshakes, if it
-//! shows nothing that the policy asks about.
+//! does not apply (a resumed session has no certificates). Reports always count the
+//! handshakes that could not be evaluated, with the reason, and the policy decides what
+//! that means: a warning by default.
+//!
+//! An assertion that evaluated no handshake at all counts as one that could not be
+//! evaluated. A capture without any handshake fails the check unless the policy says
+//! `allow-empty = true`. So does a capture that has only the beginnings of handshakes, if
+//! it shows nothing that the policy asks about.
 
 mod assertion;
 mod baseline;
@@ -48,7 +50,7 @@ pub use context::{Context, InputWarnings};
 pub use evaluation::Evaluation;
 pub use key_table::key_table;
 pub use parse::PolicyError;
-pub use policy::{Policy, Severity};
+pub use policy::{Policy, RuleSeverity};
 pub use presets::{Preset, default_policy_text};
 pub use report::{ReportFormat, write_report};
 pub use result::{CheckResult, Location, Offender, Report, Status};

@@ -36,7 +36,7 @@ pub(super) struct Check {
     /// The handshakes that it covers.
     pub(super) scope: Scope,
     /// What a violation means.
-    pub(super) severity: Severity,
+    pub(super) severity: RuleSeverity,
     /// What it means if the assertion cannot be evaluated.
     pub(super) unknown: Unknown,
     /// The key that the assertion was read from.
@@ -47,7 +47,7 @@ pub(super) struct Check {
 
 /// What a violation means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Severity {
+pub enum RuleSeverity {
     /// The check fails.
     #[default]
     Error,
@@ -55,7 +55,7 @@ pub enum Severity {
     Warning,
 }
 
-impl Severity {
+impl RuleSeverity {
     /// As written in policies and reports: `error` or `warning`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -66,8 +66,8 @@ impl Severity {
     }
 }
 
-/// What it means if an assertion cannot be evaluated: the capture does not show what it asks about, or has no handshake in
-/// its scope.
+/// What it means if an assertion cannot be evaluated: the capture does not show what it asks
+/// about, or has no handshake in its scope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Unknown {
     /// The report counts it, and nothing else happens.

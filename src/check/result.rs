@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::assertion::handshakes;
-use super::policy::Severity;
+use super::policy::RuleSeverity;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
 use crate::stats::Stats;
@@ -57,7 +57,7 @@ pub struct CheckResult {
     /// Line of the policy file; 0 if it is in none.
     pub line: usize,
     /// What a violation means.
-    pub severity: Severity,
+    pub severity: RuleSeverity,
     /// Whether it held.
     pub status: Status,
     /// What the policy requires, in one clause.
@@ -123,7 +123,7 @@ impl CheckResult {
             id,
             name: name.to_owned(),
             line: 0,
-            severity: Severity::Error,
+            severity: RuleSeverity::Error,
             status: Status::Error,
             wanted: wanted.to_owned(),
             found,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::assertion::{Compliance, InScope, RunResult, RunTotals, handshakes};
 use super::context::{Context, InputWarnings};
-use super::policy::{Check, Severity, Unknown};
+use super::policy::{Check, RuleSeverity, Unknown};
 use super::result::{CheckResult, Offender, Status};
 use crate::event::Handshake;
 use crate::stats::Stats;
@@ -102,9 +102,9 @@ impl Tally {
 
     fn status(&self, holds: bool, is_unknown: bool) -> Status {
         match (self.check.severity, self.check.unknown) {
-            (Severity::Error, _) if !holds => Status::Error,
-            (Severity::Warning, _) if !holds => Status::Warning,
-            (Severity::Error, Unknown::Fail) if is_unknown => Status::Error,
+            (RuleSeverity::Error, _) if !holds => Status::Error,
+            (RuleSeverity::Warning, _) if !holds => Status::Warning,
+            (RuleSeverity::Error, Unknown::Fail) if is_unknown => Status::Error,
             (_, Unknown::Warn | Unknown::Fail) if is_unknown => Status::Warning,
             _ if is_unknown && self.evaluated == 0 => Status::NotEvaluated,
             _ => Status::Held,

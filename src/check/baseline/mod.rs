@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use self::fields::{Fields, canonical, fields_of, masked};
-use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Status};
+use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, RuleSeverity, Status};
 use crate::event::Handshake;
 use crate::sink::json::handshake_value;
 
@@ -155,7 +155,7 @@ impl Baseline {
             id: "expect",
             name: format!("as in {name}"),
             line: 0,
-            severity: Severity::Error,
+            severity: RuleSeverity::Error,
             status,
             wanted: "the handshakes of the baseline".to_owned(),
             found,

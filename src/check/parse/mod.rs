@@ -5,7 +5,7 @@ mod entry;
 use toml::de::DeTable;
 
 use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
-use super::policy::{Check, Policy, Severity, Unknown};
+use super::policy::{Check, Policy, RuleSeverity, Unknown};
 use super::presets::Preset;
 use super::scope::{IpNetwork, Scope};
 use crate::pattern::Glob;
@@ -68,8 +68,10 @@ impl Policy {
 
 const TOP_KEYS: &[&str] = &["allow-empty", "severity", "unknown", "rule"];
 const SCOPE_KEYS: &[&str] = &["server-name", "server", "port", "client"];
-const SEVERITIES: &[(&str, Severity)] =
-    &[("error", Severity::Error), ("warning", Severity::Warning)];
+const SEVERITIES: &[(&str, RuleSeverity)] = &[
+    ("error", RuleSeverity::Error),
+    ("warning", RuleSeverity::Warning),
+];
 const UNKNOWNS: &[(&str, Unknown)] = &[
     ("ignore", Unknown::Ignore),
     ("warn", Unknown::Warn),
@@ -124,7 +126,7 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
 struct RuleSettings {
     name: Option<String>,
     scope: Scope,
-    severity: Severity,
+    severity: RuleSeverity,
     unknown: Unknown,
 }
 

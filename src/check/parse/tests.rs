@@ -49,9 +49,9 @@ fn a_rule_has_a_name_a_scope_a_severity_and_lines() {
     };
     assert_eq!((gaps.line, handshakes.line, other.line), (6, 7, 11));
     assert_eq!(gaps.rule.as_deref(), Some("a"));
-    assert_eq!(gaps.severity, Severity::Warning);
+    assert_eq!(gaps.severity, RuleSeverity::Warning);
     assert_eq!(gaps.unknown, Unknown::Fail);
-    assert_eq!(other.severity, Severity::Error);
+    assert_eq!(other.severity, RuleSeverity::Error);
     assert_eq!(other.unknown, Unknown::Ignore);
     assert_eq!(other.scope.ports, [443, 8443]);
     assert!(gaps.scope.is_everything() && !other.scope.is_everything());

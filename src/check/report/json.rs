@@ -73,13 +73,13 @@ struct ResultObject<'a> {
     found: &'a str,
     judged: u64,
     broken: u64,
-    not_judged: Vec<NotJudged>,
+    not_judged: Vec<ReasonObject>,
     offenders: Vec<OffenderObject<'a>>,
     offenders_omitted: u64,
 }
 
 #[derive(Serialize)]
-struct NotJudged {
+struct ReasonObject {
     reason: &'static str,
     handshakes: u64,
 }
@@ -116,7 +116,7 @@ impl<'a> From<&'a CheckResult> for ResultObject<'a> {
             judged: result.evaluated,
             broken: result.violations,
             not_judged: reasons
-                .map(|(&reason, &handshakes)| NotJudged { reason, handshakes })
+                .map(|(&reason, &handshakes)| ReasonObject { reason, handshakes })
                 .collect(),
             offenders: result.offenders.iter().map(OffenderObject::from).collect(),
             offenders_omitted: result.offenders_omitted(),
