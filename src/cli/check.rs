@@ -1,4 +1,4 @@
-//! `tlscope check`: captures against a policy.
+//! `tlscope check`: evaluates a policy on captures.
 
 use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdout};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tlscope::check::{
-    CheckResult, Context, Evaluation, Policy, PolicyError, Preset, Report, default_policy_text,
+    Baseline, CheckResult, Context, Evaluation, MAX_BASELINE, Policy, PolicyError, Preset, Report,
+    ReportFormat, default_policy_text, write_report,
 };
 use tlscope::event::Handshake;
 use tlscope::pattern::Glob;
 use tlscope::pipeline;
 use tlscope::sink::Look;
 use tlscope::sink::Sink;
-use tlscope::sink::check::{Baseline, MAX_BASELINE, ReportFormat, write_report};
 use tlscope::stats::Stats;
 
 use super::args::{CheckArgs, PrintedPolicy, ReportTo};
@@ -23,8 +23,8 @@ use super::input::Input;
 use super::output::selects;
 use super::{ERROR, keylog};
 
-/// An assertion of severity error does not hold.
-const BROKEN: u8 = 1;
+/// The exit code if an assertion of severity error does not hold.
+const VIOLATED: u8 = 1;
 
 /// Checks all captures and writes the reports.
 pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
@@ -36,11 +36,11 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     let context = Context {
         chains_are_validated: analysis.roots.trust().store().is_some(),
     };
-    let mut judge = Judge::open(&args, context)?;
+    let mut sink = CheckSink::open(&args, context)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
     let threads = args.input.threads.get();
-    let run = pipeline::run(&mut input, analysis.observer(), threads, &mut judge)
+    let run = pipeline::run(&mut input, analysis.observer(), threads, &mut sink)
         .map_err(|error| Failure::new(format_args!("cannot check: {error}")))?;
     if let Some(error) = run.error {
         return Err(error.into());
@@ -48,17 +48,17 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     keylog::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
     if run.stats.packets == 0 && !is_complete {
-        return Ok(ERROR.into()); // what was wrong has been said
+        return Ok(ERROR.into()); // the problem is on standard error already
     }
     let captures = args.paths.iter().map(|path| path.display().to_string());
-    let mut report = judge.report(&run.stats, &input)?;
+    let mut report = sink.report(&run.stats, &input)?;
     report.captures = captures.collect();
     for output in &outputs {
         output.write(&report)?;
     }
     Ok(match (is_complete, report.has_passed()) {
         (false, _) => ERROR.into(),
-        (true, false) => BROKEN.into(),
+        (true, false) => VIOLATED.into(),
         (true, true) => ExitCode::SUCCESS,
     })
 }
@@ -74,7 +74,7 @@ fn text_of(policy: PrintedPolicy) -> &'static str {
     }
 }
 
-/// Where reports go: text to standard output if nothing else does.
+/// Where reports go: text goes to standard output unless another report does.
 fn outputs(formats: &[ReportTo]) -> Result<Vec<ReportTo>, Failure> {
     let mut outputs = formats.to_vec();
     match formats
@@ -115,9 +115,9 @@ impl ReportTo {
     }
 }
 
-/// How the handshakes are judged.
+/// How the handshakes are analysed.
 ///
-/// A baseline has to say the same on every machine, so the system's roots have no part in comparing with one.
+/// A comparison with a baseline must have the same result on every machine, so it does not use the system's roots.
 fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
     let keys = keylog::read(&args.input.keylog)?;
     let has_baseline = args.expect.is_some();
@@ -132,22 +132,22 @@ fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
     Analysis::resolve(keys, needs, judgement)
 }
 
-/// Takes the selected handshakes: the policy, and the baseline if there is one.
-struct Judge {
+/// Evaluates the selected handshakes, and compares them with the baseline if there is one.
+struct CheckSink {
     server_name: Option<Glob>,
     evaluation: Evaluation,
     allows_empty: bool,
     baseline: Option<(PathBuf, Expectation)>,
 }
 
-/// What happens to a baseline.
+/// What to do with a baseline.
 enum Expectation {
     Compared(Box<Baseline>),
-    /// Its lines, to be written.
+    /// Write these lines to it.
     Updated(Vec<String>),
 }
 
-impl Judge {
+impl CheckSink {
     fn open(args: &CheckArgs, context: Context) -> Result<Self, Failure> {
         let policy = policy(args)?;
         let baseline = match &args.expect {
@@ -178,7 +178,7 @@ impl Judge {
                 report.results.push(baseline.finish(&name));
             }
             Some((path, Expectation::Updated(lines))) => {
-                // A baseline of nothing, or of half, would be taken for what is expected.
+                // Later runs would expect the incomplete baseline.
                 let is_whole = is_complete && (self.allows_empty || !lines.is_empty());
                 if is_whole {
                     update(&path, &lines)?;
@@ -192,7 +192,7 @@ impl Judge {
     }
 }
 
-impl Sink for Judge {
+impl Sink for CheckSink {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         if !selects(self.server_name.as_ref(), event) {
             return Ok(());
@@ -215,7 +215,7 @@ impl Sink for Judge {
     }
 }
 
-/// The policy named; without one, the default, unless there is a baseline to compare with.
+/// The policy that the user named; without one the default, or an empty one if there is a baseline.
 fn policy(args: &CheckArgs) -> Result<Policy, Failure> {
     match (&args.policy, &args.expect) {
         (Some(path), _) => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use tlscope::sink::check::ReportFormat;
+use tlscope::check::ReportFormat;
 
 use super::{InputArgs, JudgementArgs};
 

@@ -1,9 +1,11 @@
-//! Events against a stored baseline: what should happen again on each run.
+//! Compares handshakes with a baseline: a recording of what every run should show.
 //!
-//! A baseline is a file of JSON lines, one handshake a line, as `read --format
-//! json` writes them. What differs from run to run, or from one release to the next, is
-//! masked on both sides; GREASE values count as equal. The order of the
+//! A baseline is a file of JSON lines, one handshake on each line, as `read --format
+//! json` writes them. Fields that differ from run to run, or from one release to the next,
+//! are masked on both sides; GREASE values count as equal. The order of the
 //! lines does not matter: handshakes that overlap end in any order.
+
+mod fields;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -11,20 +13,20 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::facts::{Facts, canonical, facts_of, masked};
-use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Verdict};
+use self::fields::{Fields, canonical, fields_of, masked};
+use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, RuleSeverity, Status};
 use crate::event::Handshake;
 use crate::sink::machine::json::handshake_value;
 
-/// Handshakes in a baseline, and differences kept: more than anyone reads, and some hundred megabytes if all of them differ.
+/// Handshakes in a baseline, and differences kept: more than anyone reads, and a few hundred megabytes if all differ.
 pub const MAX_BASELINE: usize = 100_000;
 
-/// A baseline that is compared with the handshakes of a run, or made from them.
+/// A baseline that is compared with the handshakes of a run.
 #[derive(Debug, Default)]
 pub struct Baseline {
-    /// What is expected and did not come yet, in the order of the file.
+    /// Expected handshakes that were not seen yet, in the order of the file.
     expected: Vec<Option<Arc<str>>>,
-    /// Where in `expected` equal ones are.
+    /// Indices into `expected`, by handshake.
     places: HashMap<Arc<str>, VecDeque<usize>>,
     unexpected: Vec<(String, Location)>,
     handshakes: u64,
@@ -35,7 +37,7 @@ pub struct Baseline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BaselineError {
-    /// This line, counted from 1, is no JSON object.
+    /// This line, counted from 1, is not a JSON object.
     NotJson(usize),
     /// It has more than [`MAX_BASELINE`] handshakes.
     TooLong,
@@ -53,11 +55,11 @@ impl fmt::Display for BaselineError {
 impl std::error::Error for BaselineError {}
 
 impl Baseline {
-    /// Reads a baseline; lines that are no handshakes are passed over.
+    /// Reads a baseline; skips lines that are not handshakes.
     ///
     /// # Errors
     ///
-    /// When a line is no JSON object, or there are too many.
+    /// When a line is not a JSON object, or there are too many.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
         let mut baseline = Self::default();
         for (index, line) in text.lines().enumerate() {
@@ -85,7 +87,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// A handshake as a baseline has it: one line of JSON, without its end.
+    /// A handshake as one line of a baseline, without the line feed.
     #[must_use]
     pub fn line(event: &Handshake) -> String {
         masked(handshake_value(event)).to_string()
@@ -111,18 +113,18 @@ impl Baseline {
         }
     }
 
-    /// What became of it; `name` is what the report calls the baseline.
+    /// Ends the comparison; `name` is the baseline's name in the report.
     #[must_use]
     pub fn finish(self, name: &str) -> CheckResult {
         drop(self.places);
         let mut missing = Missing::new(self.expected.into_iter().flatten());
         let mut offenders = Vec::new();
-        let mut broken = self.different;
+        let mut differences = self.different;
         for (seen, location) in self.unexpected {
-            let facts = facts_of(&seen);
-            let why = match missing.take_like(&facts) {
-                Some(expected) => changes(&expected, &facts),
-                None => format!("not in the baseline: {}", identity(&facts)),
+            let fields = fields_of(&seen);
+            let why = match missing.take_like(&fields) {
+                Some(expected) => changes(&expected, &fields),
+                None => format!("not in the baseline: {}", peers(&fields)),
             };
             if offenders.len() < MAX_OFFENDERS {
                 let handshake = Some(location);
@@ -130,70 +132,67 @@ impl Baseline {
             }
         }
         for event in missing.rest() {
-            broken += 1;
+            differences += 1;
             if offenders.len() < MAX_OFFENDERS {
-                let why = format!("only in the baseline: {}", identity(&facts_of(&event)));
+                let why = format!("only in the baseline: {}", peers(&fields_of(&event)));
                 offenders.push(Offender {
                     handshake: None,
                     why,
                 });
             }
         }
-        let verdict = if broken == 0 {
-            Verdict::Held
+        let status = if differences == 0 {
+            Status::Held
         } else {
-            Verdict::Error
+            Status::Error
         };
-        let found = match broken {
+        let found = match differences {
             0 => format!("{} as in the baseline", self.handshakes),
             1 => "1 difference".to_owned(),
-            _ => format!("{broken} differences"),
+            _ => format!("{differences} differences"),
         };
         CheckResult {
             id: "expect",
             name: format!("as in {name}"),
             line: 0,
-            severity: Severity::Error,
-            verdict,
+            severity: RuleSeverity::Error,
+            status,
             wanted: "the handshakes of the baseline".to_owned(),
             found,
-            judged: self.handshakes,
-            broken,
-            not_judged: BTreeMap::new(),
+            evaluated: self.handshakes,
+            violations: differences,
+            not_evaluated: BTreeMap::new(),
             offenders,
         }
     }
 }
 
-/// What the baseline has and the run has not, to be found by who talks to whom.
+/// Handshakes of the baseline that the run does not have, indexed by their peers.
 struct Missing {
     events: Vec<Option<Arc<str>>>,
-    by_identity: HashMap<String, VecDeque<usize>>,
+    by_peers: HashMap<String, VecDeque<usize>>,
 }
 
 impl Missing {
     fn new(missing: impl Iterator<Item = Arc<str>>) -> Self {
-        let mut by_identity: HashMap<String, VecDeque<usize>> = HashMap::new();
+        let mut by_peers: HashMap<String, VecDeque<usize>> = HashMap::new();
         let mut all = Vec::new();
         for (place, event) in missing.enumerate() {
-            let facts = facts_of(&event);
-            by_identity
-                .entry(identity(&facts))
-                .or_default()
-                .push_back(place);
+            let fields = fields_of(&event);
+            by_peers.entry(peers(&fields)).or_default().push_back(place);
             all.push(Some(event));
         }
         Self {
             events: all,
-            by_identity,
+            by_peers,
         }
     }
 
-    /// One with the same client, server and name: probably the same handshake, changed.
-    fn take_like(&mut self, facts: &Facts) -> Option<Facts> {
-        let place = self.by_identity.get_mut(&identity(facts))?.pop_front()?;
+    /// Takes one with the same client, server and name: probably the same handshake, changed.
+    fn take_like(&mut self, fields: &Fields) -> Option<Fields> {
+        let place = self.by_peers.get_mut(&peers(fields))?.pop_front()?;
         let event = self.events.get_mut(place)?.take()?;
-        Some(facts_of(&event))
+        Some(fields_of(&event))
     }
 
     fn rest(self) -> impl Iterator<Item = Arc<str>> {
@@ -201,33 +200,33 @@ impl Missing {
     }
 }
 
-/// Who talks to whom.
-fn identity(facts: &Facts) -> String {
-    let fact = |path: &str| {
-        let value = facts.get(path).map_or("?", String::as_str);
+/// Client, server name and server, as in reports.
+fn peers(fields: &Fields) -> String {
+    let field = |path: &str| {
+        let value = fields.get(path).map_or("?", String::as_str);
         value.trim_matches('"')
     };
     format!(
         "{} to {} ({}:{})",
-        fact("client.address"),
-        fact("tls.server_name"),
-        fact("server.address"),
-        fact("server.port")
+        field("client.address"),
+        field("tls.server_name"),
+        field("server.address"),
+        field("server.port")
     )
 }
 
-/// Paths that differ, and how.
-fn changes(expected: &Facts, facts: &Facts) -> String {
-    /// A clause for people.
+/// The fields that differ, each with both values.
+fn changes(expected: &Fields, fields: &Fields) -> String {
+    /// A report needs one clause.
     const SHOWN: usize = 4;
-    let paths: std::collections::BTreeSet<_> = expected.keys().chain(facts.keys()).collect();
+    let paths: std::collections::BTreeSet<_> = expected.keys().chain(fields.keys()).collect();
     let absent = "nothing".to_owned();
     let mut differing = paths
         .into_iter()
-        .filter(|path| expected.get(*path) != facts.get(*path))
+        .filter(|path| expected.get(*path) != fields.get(*path))
         .map(|path| {
             let was = expected.get(path).unwrap_or(&absent);
-            let is = facts.get(path).unwrap_or(&absent);
+            let is = fields.get(path).unwrap_or(&absent);
             format!("{path} is {is}, was {was}")
         });
     let mut shown: Vec<_> = differing.by_ref().take(SHOWN).collect();
@@ -253,16 +252,16 @@ mod tests {
     }
 
     #[test]
-    fn the_same_handshakes_in_any_order_are_as_expected() {
+    fn the_same_handshakes_in_any_order_are_equal() {
         let events = test_events::all();
         let mut shuffled = events.clone();
         shuffled.rotate_left(2);
         let result = compared(&events, &shuffled);
-        assert_eq!(result.verdict, Verdict::Held, "{result:?}");
+        assert_eq!(result.status, Status::Held, "{result:?}");
     }
 
     #[test]
-    fn what_changes_from_run_to_run_does_not_count() {
+    fn fields_that_change_from_run_to_run_are_not_compared() {
         let event = refused_by_the_client();
         let mut again = event.clone();
         again.time = Timestamp::from_seconds(1_800_000_000);
@@ -281,21 +280,21 @@ mod tests {
             event
         };
         assert_eq!(
-            compared(std::slice::from_ref(&event), &[again]).verdict,
-            Verdict::Held
+            compared(std::slice::from_ref(&event), &[again]).status,
+            Status::Held
         );
         assert_eq!(
-            compared(&[greasy(0x1a1a)], &[greasy(0x2a2a)]).verdict,
-            Verdict::Held
+            compared(&[greasy(0x1a1a)], &[greasy(0x2a2a)]).status,
+            Status::Held
         );
         assert_eq!(
-            compared(&[greasy(0x1a1a)], std::slice::from_ref(&event)).verdict,
-            Verdict::Error
+            compared(&[greasy(0x1a1a)], std::slice::from_ref(&event)).status,
+            Status::Error
         );
     }
 
     #[test]
-    fn a_change_is_told_by_its_path() {
+    fn a_change_is_reported_with_its_path() {
         let event = refused_by_the_client();
         let mut changed = event.clone();
         changed.tls.version = Some(ProtocolVersion::TLSv1_3);
@@ -303,11 +302,11 @@ mod tests {
         let expected =
             "tls.version is \"TLS 1.3\", was \"TLS 1.2\"; tls.version_code is 772, was 771";
         assert_eq!(result.offenders[0].why, expected);
-        assert_eq!(result.broken, 1);
+        assert_eq!(result.violations, 1);
     }
 
     #[test]
-    fn more_and_fewer_handshakes_are_told() {
+    fn added_and_missing_handshakes_are_reported() {
         let (one, other) = (refused_by_the_client(), completed());
         let more = compared(std::slice::from_ref(&one), &[one.clone(), one.clone()]);
         assert!(
@@ -321,17 +320,17 @@ mod tests {
     }
 
     #[test]
-    fn the_output_of_read_will_do_as_a_baseline() {
+    fn the_output_of_read_is_a_valid_baseline() {
         let event = refused_by_the_client();
         let lines = crate::sink::machine::json::lines_of(std::slice::from_ref(&event));
         let text: Vec<_> = lines.iter().map(Value::to_string).collect();
         let mut baseline = Baseline::parse(&text.join("\n\n")).unwrap();
         baseline.handshake(&event);
-        assert_eq!(baseline.finish("x").verdict, Verdict::Held);
+        assert_eq!(baseline.finish("x").status, Status::Held);
     }
 
     #[test]
-    fn a_line_that_is_no_object_is_refused() {
+    fn a_line_that_is_not_an_object_is_refused() {
         assert_eq!(
             Baseline::parse("{}\n[]").unwrap_err(),
             BaselineError::NotJson(2)

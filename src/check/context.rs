@@ -1,25 +1,25 @@
-//! What a check has to know of the run beside its events.
+//! What an evaluation needs to know about the run besides its events.
 
 use super::MAX_OFFENDERS;
 
-/// What the run that is judged was capable of.
+/// What the run did for each handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// Whether chains were validated against a trust store: without, who issued them is not judged.
+    /// Whether chains were validated against a trust store. If not, assertions about trust cannot be evaluated.
     pub chains_are_validated: bool,
 }
 
-/// What was wrong with the captures, and did not keep them from being read.
+/// Problems with the captures that did not stop the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputWarnings {
     /// How many warnings there were.
     pub count: u64,
-    /// The first of them, at most [`MAX_OFFENDERS`].
+    /// The first ones, at most [`MAX_OFFENDERS`].
     pub first: Vec<String>,
 }
 
 impl InputWarnings {
-    /// Counts one more.
+    /// Adds one warning.
     pub fn add(&mut self, warning: &str) {
         self.count += 1;
         if self.first.len() < MAX_OFFENDERS {

@@ -1,16 +1,15 @@
-//! Workflow commands of GitHub Actions: an annotation for each assertion that does not hold.
+//! Workflow commands of GitHub Actions: an annotation for each warning and error.
 //!
-//! An annotation is put at the assertion's line in the policy file, where it has one.
+//! An annotation is at the assertion's line in the policy file, if it has one.
 
 use std::io::{self, Write};
 
-use super::{closing, offence, omitted};
+use super::{offender_in_words, omitted, printable, summary_line};
 use crate::check::{CheckResult, Report};
-use crate::sink::people::text::printable;
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     for result in report.complaints() {
-        let command = result.verdict.as_str(); // `warning` and `error`, as here
+        let command = result.status.as_str(); // `warning` or `error`, the names of the commands
         let place = match result.line {
             0 => String::new(),
             line => format!("file={},line={line},", property(&report.policy)),
@@ -19,7 +18,7 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
         let message = data(&message(result));
         writeln!(output, "::{command} {place}title={title}::{message}")?;
     }
-    writeln!(output, "{}", closing(report))
+    writeln!(output, "{}", summary_line(report))
 }
 
 fn message(result: &CheckResult) -> String {
@@ -27,19 +26,19 @@ fn message(result: &CheckResult) -> String {
         format!("wanted: {}", printable(&result.wanted)),
         format!("found: {}", printable(&result.found)),
     ];
-    lines.extend(result.offenders.iter().map(offence));
+    lines.extend(result.offenders.iter().map(offender_in_words));
     lines.extend(omitted(result));
     lines.join("\n")
 }
 
-/// What a command's message may hold, in GitHub's encoding.
+/// Encodes the message of a command as GitHub expects it.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// What a property may hold besides.
+/// Encodes a property, in which `:` and `,` are special too.
 fn property(text: &str) -> String {
     data(&printable(text))
         .replace(':', "%3A")
@@ -51,7 +50,7 @@ mod tests {
     use super::super::{ReportFormat, example, written};
 
     #[test]
-    fn each_annotation_is_one_line_whatever_names_hold() {
+    fn each_annotation_is_one_line_whatever_the_names_contain() {
         let text = written(&example(), ReportFormat::Github);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 5, "two errors, two warnings, the end");

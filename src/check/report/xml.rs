@@ -1,7 +1,7 @@
-//! As much of XML as a report needs: elements, attributes, text.
+//! The part of XML that a report needs: elements, attributes and text.
 //!
-//! Written here, not by a crate: forty lines without a choice to make, and what no
-//! escape can bring into XML 1.0 (most control characters) has to be dealt with here anyway.
+//! A crate would replace forty simple lines, and would leave the characters that XML 1.0
+//! cannot contain even escaped (most control characters) to us anyway.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ impl Xml {
         }
     }
 
-    /// An element with what `inside` puts into it.
+    /// Adds an element with the children that `inside` adds.
     pub(super) fn element(
         &mut self,
         name: &str,
@@ -36,7 +36,7 @@ impl Xml {
         let _ = writeln!(self.text, "</{name}>"); // a String takes all
     }
 
-    /// An element with text, or none if it is empty.
+    /// Adds an element with text, or an empty element.
     pub(super) fn leaf(&mut self, name: &str, attributes: &[(&str, &str)], text: &str) {
         self.open(name, attributes);
         if text.is_empty() {
@@ -68,7 +68,7 @@ impl Xml {
     }
 }
 
-/// Line feeds stay: an attribute's are read as blanks, and ours have none.
+/// Keeps line feeds. Parsers read those in attributes as spaces, but our attributes have none.
 fn escape(text: &str, output: &mut String) {
     for c in text.chars() {
         match c {
@@ -77,7 +77,7 @@ fn escape(text: &str, output: &mut String) {
             '>' => output.push_str("&gt;"),
             '"' => output.push_str("&quot;"),
             '\n' => output.push('\n'),
-            // Not in XML's `Char`, or better not seen: written as the other formats do.
+            // XML cannot contain them, or a reader should not see them: escaped as in the other formats.
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
                 output.extend(c.escape_default());
             }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_xml_gives_a_meaning_to_is_escaped() {
+    fn special_and_control_characters_are_escaped() {
         let mut xml = Xml::new();
         xml.element("a", &[("b", "\"<&>'")], |xml| {
             xml.leaf("c", &[], "]]>\u{0}\u{1b}\nü");

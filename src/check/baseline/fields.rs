@@ -1,4 +1,4 @@
-//! What is compared of a handshake, and what is not.
+//! Which fields of a handshake are compared, and which are masked.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use crate::tls::is_grease;
 
-/// What is compared of a handshake: each value by its path, as JSON.
-pub(super) type Facts = BTreeMap<String, String>;
+/// The compared fields of a handshake: each value as JSON, by its path.
+pub(super) type Fields = BTreeMap<String, String>;
 
-/// What is compared of an event, as text: equal texts are equal events.
+/// The compared part of an event as text: events are equal if their texts are.
 pub(super) fn canonical(event: Value) -> String {
     sorted(masked(event)).to_string()
 }
 
-/// A map keeps the order in which it was filled.
+/// Sorts keys: a map of serde_json keeps the order of insertion.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(object) => {
@@ -27,12 +27,12 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-/// The facts of a canonical text.
-pub(super) fn facts_of(canonical: &str) -> Facts {
-    serde_json::from_str(canonical).map_or_else(|_| Facts::new(), |value| facts(&value))
+/// The fields of a canonical text.
+pub(super) fn fields_of(canonical: &str) -> Fields {
+    serde_json::from_str(canonical).map_or_else(|_| Fields::new(), |value| fields(&value))
 }
 
-/// Without what is masked, and without what is `null`.
+/// Removes masked fields and those that are `null`.
 pub(super) fn masked(value: Value) -> Value {
     mask(value, "").unwrap_or(Value::Null)
 }
@@ -69,19 +69,19 @@ fn mask(value: Value, path: &str) -> Option<Value> {
     }
 }
 
-/// Whether a path is that of a number in a list that clients put GREASE into (RFC 8701).
+/// Whether a path is that of a number in a list that clients add GREASE to (RFC 8701).
 fn is_code_point(path: &str) -> bool {
     path.starts_with("tls.") && path.ends_with("[]")
 }
 
-/// The values with their paths; a list of plain values is one value.
-fn facts(value: &Value) -> Facts {
-    let mut facts = Facts::new();
-    collect(value, String::new(), &mut facts);
-    facts
+/// Flattens an object; a list of plain values is one field.
+fn fields(value: &Value) -> Fields {
+    let mut fields = Fields::new();
+    collect(value, String::new(), &mut fields);
+    fields
 }
 
-fn collect(value: &Value, path: String, facts: &mut Facts) {
+fn collect(value: &Value, path: String, fields: &mut Fields) {
     match value {
         Value::Object(object) => {
             for (key, value) in object {
@@ -89,23 +89,23 @@ fn collect(value: &Value, path: String, facts: &mut Facts) {
                     "" => key.clone(),
                     path => format!("{path}.{key}"),
                 };
-                collect(value, path, facts);
+                collect(value, path, fields);
             }
         }
         Value::Array(items) if items.iter().any(Value::is_object) => {
             for (index, value) in items.iter().enumerate() {
-                collect(value, format!("{path}[{index}]"), facts);
+                collect(value, format!("{path}[{index}]"), fields);
             }
         }
         plain => {
-            facts.insert(path, plain.to_string());
+            fields.insert(path, plain.to_string());
         }
     }
 }
 
-/// What is left out of a baseline and of the comparison: keys by their path, with `[]` for each item of a list.
+/// Fields that are neither in a baseline nor compared: by path, with `[]` for each item of a list.
 const MASKED: &[&str] = &[
-    // When and where.
+    // Time and place.
     "time",
     "source",
     "flow_id",
@@ -117,7 +117,7 @@ const MASKED: &[&str] = &[
     "capture.last_packet",
     // Some clients shuffle their extensions.
     "fingerprint.ja3",
-    // Certificates made anew for each run.
+    // Test certificates are often issued for each run.
     "server_certificates[].serial",
     "server_certificates[].not_before",
     "server_certificates[].not_after",
@@ -128,7 +128,7 @@ const MASKED: &[&str] = &[
     "client_certificates[].not_after",
     "client_certificates[].days_until_expiry",
     "client_certificates[].sha256",
-    // Words for people, and how sure an inference is.
+    // Texts for people, and the confidence of inferences.
     "error.message",
     "validation[].detail",
     "confidence",
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_name_keys_that_events_have() {
+    fn every_mask_names_a_field_that_events_have() {
         let lines = crate::sink::machine::json::lines_of(&crate::sink::test_events::all());
         for path in MASKED {
             let path = path.replace("client_certificates", "server_certificates"); // of one kind
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_masked_or_null_is_gone_and_grease_is_called_that() {
+    fn masked_and_null_fields_are_removed_and_grease_is_named() {
         let event = json!({
             "time": "now", "client": {"address": "::1", "port": 1}, "alerts": [{"time": "now", "code": 48}],
             "tls": {"alpn": null, "offered_groups": [0x1a1a, 29]},
@@ -174,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn values_have_paths() {
-        let facts = facts(&json!({"a": {"b": [1, 2]}, "c": [{"d": "x"}], "e": []}));
-        let said: Vec<_> = facts
+    fn every_value_has_a_path() {
+        let fields = fields(&json!({"a": {"b": [1, 2]}, "c": [{"d": "x"}], "e": []}));
+        let flat: Vec<_> = fields
             .iter()
             .map(|(path, value)| format!("{path}={value}"))
             .collect();
-        assert_eq!(said, ["a.b=[1,2]", "c[0].d=\"x\"", "e=[]"]);
+        assert_eq!(flat, ["a.b=[1,2]", "c[0].d=\"x\"", "e=[]"]);
     }
 }

@@ -1,16 +1,15 @@
-//! SARIF 2.1.0 (OASIS): a result for each handshake that speaks against an assertion.
+//! SARIF 2.1.0 (OASIS): a result for each handshake that violates an assertion.
 //!
-//! The artifact is the capture; which packets is a logical location, since a region
-//! would have to be in lines or bytes. What no handshake stands for is at the policy's line.
+//! The artifact is the capture. The packets are a logical location, since a region would
+//! have to be in lines or bytes. Results without a handshake are located at the policy's line.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{offence, place};
+use super::{location_in_words, offender_in_words, printable};
 use crate::check::{CheckResult, Offender, Report};
-use crate::sink::people::text::printable;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -40,7 +39,8 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
     writeln!(output)
 }
 
-/// For each assertion its key; with the line of the policy where several rules have it, and a number where they share that.
+/// An ID for each assertion: its key, with the line in the policy if several have that key, and a number if they also
+/// share the line.
 fn rule_ids(report: &Report) -> Vec<String> {
     let mut of_key: HashMap<&str, usize> = HashMap::new();
     for one in &report.results {
@@ -72,7 +72,7 @@ fn results(report: &Report, result: &CheckResult, id: &str) -> Vec<Value> {
     let one = |text: String, location: Option<Value>| {
         json!({
             "ruleId": id,
-            "level": result.verdict.as_str(),
+            "level": result.status.as_str(),
             "message": {"text": text},
             "locations": location.into_iter().collect::<Vec<_>>(),
         })
@@ -86,7 +86,7 @@ fn results(report: &Report, result: &CheckResult, id: &str) -> Vec<Value> {
     }
     let wanted = printable(&result.wanted);
     let offender = |offender: &Offender| {
-        let text = format!("{}; wanted: {wanted}", offence(offender));
+        let text = format!("{}; wanted: {wanted}", offender_in_words(offender));
         let location = capture_location(offender).or_else(|| policy_location(report, result));
         one(text, location)
     };
@@ -98,7 +98,7 @@ fn capture_location(offender: &Offender) -> Option<Value> {
     let packets = format!("packets {}-{}", location.first_packet, location.last_packet);
     Some(json!({
         "physicalLocation": {"artifactLocation": {"uri": uri(&location.source)}},
-        "logicalLocations": [{"name": packets, "fullyQualifiedName": place(location)}],
+        "logicalLocations": [{"name": packets, "fullyQualifiedName": location_in_words(location)}],
     }))
 }
 
@@ -111,7 +111,7 @@ fn policy_location(report: &Report, result: &CheckResult) -> Option<Value> {
     })
 }
 
-/// A path as a URI reference (RFC 3986): `file:` for an absolute one, else relative to where the program ran.
+/// A path as a URI reference (RFC 3986): absolute with `file:`, or relative to the working directory.
 fn uri(path: &str) -> String {
     let mut uri = String::new();
     if path.starts_with('/') {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_with_the_same_key_are_told_apart_by_their_line_and_then_by_number() {
+    fn rules_with_the_same_key_are_distinguished_by_line_and_then_by_number() {
         let mut report = example();
         report.results[1].id = report.results[0].id;
         assert_eq!(

@@ -1,24 +1,24 @@
-//! What a check came to: plain data, for every format.
+//! The result of a check as plain data, for every format of report.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Severity;
-use super::wish::handshakes;
+use super::assertion::handshakes;
+use super::policy::RuleSeverity;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
     /// The policy's name.
     pub policy: String,
-    /// The captures, as they were named.
+    /// The captures, as named by the user.
     pub captures: Vec<String>,
-    /// Handshakes looked at.
+    /// Handshakes evaluated.
     pub handshakes: u64,
     /// Whether all of the input could be read.
     pub is_complete: bool,
@@ -27,61 +27,61 @@ pub struct Report {
 }
 
 impl Report {
-    /// The results that are worth a word: neither held nor ignored.
+    /// The results with a warning or an error.
     pub fn complaints(&self) -> impl Iterator<Item = &CheckResult> {
         self.results.iter().filter(|one| one.is_complaint())
     }
 
-    /// How many results have this verdict.
+    /// How many results have this status.
     #[must_use]
-    pub fn count(&self, verdict: Verdict) -> usize {
-        let same = self.results.iter().filter(|one| one.verdict == verdict);
+    pub fn count(&self, status: Status) -> usize {
+        let same = self.results.iter().filter(|one| one.status == status);
         same.count()
     }
 
-    /// Whether nothing of severity error was broken.
+    /// Whether there is no error.
     #[must_use]
     pub fn has_passed(&self) -> bool {
-        self.count(Verdict::Error) == 0
+        self.count(Status::Error) == 0
     }
 }
 
-/// What became of one assertion.
+/// The result of one assertion.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CheckResult {
     /// The assertion's key in the policy, as in `min-version`.
     pub id: &'static str,
-    /// The rule's name, or the wish in words where it has none.
+    /// The rule's name; what it requires if it has none.
     pub name: String,
     /// Line of the policy file; 0 if it is in none.
     pub line: usize,
-    /// How bad it is if it does not hold.
-    pub severity: Severity,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// What the policy wants, in one clause.
+    /// What a violation means.
+    pub severity: RuleSeverity,
+    /// Whether it held.
+    pub status: Status,
+    /// What the policy requires, in one clause.
     pub wanted: String,
     /// What was found, in one clause.
     pub found: String,
-    /// Handshakes that it was judged on.
-    pub judged: u64,
-    /// Handshakes among them that speak against it.
-    pub broken: u64,
-    /// Handshakes that it could not be judged on, by what was missing.
-    pub not_judged: BTreeMap<&'static str, u64>,
-    /// Handshakes that speak against it: the first [`super::MAX_OFFENDERS`].
+    /// Handshakes that comply or do not.
+    pub evaluated: u64,
+    /// Handshakes among them that violate it.
+    pub violations: u64,
+    /// Handshakes that could not be evaluated, by what was missing.
+    pub not_evaluated: BTreeMap<&'static str, u64>,
+    /// The first handshakes that violate it, at most [`super::MAX_OFFENDERS`].
     pub offenders: Vec<Offender>,
 }
 
 impl CheckResult {
-    /// Whether it does not hold, or could not be judged where that is not to be ignored.
+    /// Whether it is a warning or an error.
     #[must_use]
     pub const fn is_complaint(&self) -> bool {
-        matches!(self.verdict, Verdict::Warning | Verdict::Error)
+        matches!(self.status, Status::Warning | Status::Error)
     }
 
-    /// Says that some of the input could not be read: whatever held, more may not.
+    /// An error that says that some of the input could not be read: what held may not hold for the rest.
     #[must_use]
     pub fn of_unreadable_input() -> Self {
         Self::of_input(
@@ -91,8 +91,8 @@ impl CheckResult {
         )
     }
 
-    /// Says that there was no handshake: a check that saw nothing must not pass.
-    pub(super) fn of_nothing_seen(stats: &Stats) -> Self {
+    /// An error that says that there was no handshake: a check that saw nothing must not pass.
+    pub(super) fn of_no_handshake(stats: &Stats) -> Self {
         Self::of_input(
             "allow-empty",
             (
@@ -106,7 +106,8 @@ impl CheckResult {
         )
     }
 
-    pub(super) fn of_nothing_told(count: u64) -> Self {
+    /// An error that says that no capture has an answer from a server.
+    pub(super) fn of_no_answer(count: u64) -> Self {
         Self::of_input(
             "allow-empty",
             (
@@ -122,67 +123,67 @@ impl CheckResult {
             id,
             name: name.to_owned(),
             line: 0,
-            severity: Severity::Error,
-            verdict: Verdict::Error,
+            severity: RuleSeverity::Error,
+            status: Status::Error,
             wanted: wanted.to_owned(),
             found,
-            judged: 0,
-            broken: 0,
-            not_judged: BTreeMap::new(),
+            evaluated: 0,
+            violations: 0,
+            not_evaluated: BTreeMap::new(),
             offenders: Vec::new(),
         }
     }
 
-    /// Handshakes that it could not be judged on.
+    /// How many handshakes could not be evaluated.
     #[must_use]
-    pub fn not_judged_total(&self) -> u64 {
-        self.not_judged.values().sum()
+    pub fn not_evaluated_total(&self) -> u64 {
+        self.not_evaluated.values().sum()
     }
 
-    /// Handshakes that speak against it and are not among the offenders listed.
+    /// How many violating handshakes are not listed in `offenders`.
     #[must_use]
     pub fn offenders_omitted(&self) -> u64 {
-        self.broken.saturating_sub(self.offenders.len() as u64)
+        self.violations.saturating_sub(self.offenders.len() as u64)
     }
 }
 
-/// What became of an assertion.
+/// Whether an assertion held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It held, as far as could be judged.
+pub enum Status {
+    /// It held, as far as it could be evaluated.
     Held,
-    /// Nothing could be judged, and the policy ignores that.
-    NotJudged,
-    /// It did not, or could not be judged where that is not to be ignored.
+    /// Nothing could be evaluated, and the policy ignores that.
+    NotEvaluated,
+    /// It was violated at severity warning, or it could not be evaluated and the policy warns of that.
     Warning,
-    /// It did not, or could not be judged where that fails the check.
+    /// It was violated at severity error, or it could not be evaluated and the policy treats that as a violation.
     Error,
 }
 
-impl Verdict {
+impl Status {
     /// As written in reports: `held`, `not_judged`, `warning` or `error`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
-            Self::NotJudged => "not_judged",
+            Self::NotEvaluated => "not_judged",
             Self::Warning => "warning",
             Self::Error => "error",
         }
     }
 }
 
-/// A handshake that speaks against an assertion.
+/// A handshake that violates an assertion.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Offender {
-    /// Which handshake; `None` if one is missing.
+    /// Which handshake; `None` if an expected one is missing.
     pub handshake: Option<Location>,
     /// What was seen, in one clause.
     pub why: String,
 }
 
-/// Which handshake, and where it is in the captures.
+/// A handshake, and where it is in the captures.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Location {
@@ -190,24 +191,24 @@ pub struct Location {
     pub source: Arc<str>,
     /// Number of the first packet in the file, from 1.
     pub first_packet: u64,
-    /// Number of the last packet that the event rests on.
+    /// Number of the last packet that the event is based on.
     pub last_packet: u64,
-    /// Packet time of its beginning.
+    /// When it began, in packet time.
     pub time: Timestamp,
     /// The client.
     pub client: Endpoint,
     /// The server.
     pub server: Endpoint,
-    /// The name that the client asked for.
+    /// The server name that the client sent.
     pub server_name: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
 }
 
-/// Characters of a server name that are kept: as many as a DNS name may have (RFC 1035 §2.3.4). A hello has room for 64 KiB.
+/// Characters kept of a server name: as many as a DNS name may have (RFC 1035 §2.3.4), while a hello has room for 64 KiB.
 const MAX_NAME: usize = 255;
 
-/// Characters kept of what was seen: it quotes certificates, which may be as long as a message.
+/// Characters kept of what was seen. It quotes certificates, whose names can be as long as a handshake message.
 const MAX_WHY: usize = 1_000;
 
 impl Offender {
@@ -219,7 +220,7 @@ impl Offender {
     }
 }
 
-/// At most `most` characters, with an ellipsis for the rest.
+/// At most `most` characters of `text`, then an ellipsis if there are more.
 fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -252,7 +253,7 @@ mod tests {
     use crate::sink::test_events::refused_by_the_client;
 
     #[test]
-    fn what_strangers_write_is_kept_up_to_a_bound() {
+    fn names_and_quotations_are_cut_to_a_maximum_length() {
         let mut event = refused_by_the_client();
         event.tls.server_name = Some("é".repeat(60_000));
         let offender = Offender::new(&event, &"x".repeat(500_000));

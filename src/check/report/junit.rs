@@ -1,17 +1,17 @@
 //! JUnit XML, in the dialect of Jenkins: a suite for the policy, a case for each assertion.
 //!
-//! An assertion of severity error that does not hold is a failure; a warning passes,
-//! and is told in the case's output; one that nothing could be judged by is skipped.
+//! An error is a failure. A warning passes, and the case's output describes it. An
+//! assertion that could not be evaluated on any handshake is skipped.
 
 use std::io::{self, Write};
 
 use super::xml::Xml;
-use super::{offence, omitted, policy_line};
-use crate::check::{CheckResult, Report, Verdict};
+use super::{offender_in_words, omitted, policy_line};
+use crate::check::{CheckResult, Report, Status};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let tests = report.results.len().to_string();
-    let failures = report.count(Verdict::Error).to_string();
+    let failures = report.count(Status::Error).to_string();
     let skipped = report.results.iter().filter(|result| is_skipped(result));
     let skipped = skipped.count().to_string();
     let totals = [
@@ -38,9 +38,9 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
 }
 
 fn is_skipped(result: &CheckResult) -> bool {
-    let is_unjudged_warning =
-        result.verdict == Verdict::Warning && result.judged == 0 && result.broken == 0;
-    is_unjudged_warning || result.verdict == Verdict::NotJudged
+    let is_unevaluated_warning =
+        result.status == Status::Warning && result.evaluated == 0 && result.violations == 0;
+    is_unevaluated_warning || result.status == Status::NotEvaluated
 }
 
 fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
@@ -52,31 +52,31 @@ fn write_case(report: &Report, result: &CheckResult, xml: &mut Xml) {
     let class = format!("tlscope.{}", result.id);
     let case = [("classname", &*class), ("name", &*name)];
     let details = details(report, result);
-    match result.verdict {
-        Verdict::Error => xml.element("testcase", &case, |xml| {
+    match result.status {
+        Status::Error => xml.element("testcase", &case, |xml| {
             let attributes = [("type", result.id), ("message", &*result.found)];
             xml.leaf("failure", &attributes, &details);
         }),
-        Verdict::Warning | Verdict::NotJudged if is_skipped(result) => {
+        Status::Warning | Status::NotEvaluated if is_skipped(result) => {
             xml.element("testcase", &case, |xml| {
                 xml.leaf("skipped", &[("message", &result.found)], "");
             })
         }
-        Verdict::Warning => xml.element("testcase", &case, |xml| {
+        Status::Warning => xml.element("testcase", &case, |xml| {
             xml.leaf("system-out", &[], &format!("warning: {details}"));
         }),
-        Verdict::Held | Verdict::NotJudged => xml.leaf("testcase", &case, ""),
+        Status::Held | Status::NotEvaluated => xml.leaf("testcase", &case, ""),
     }
 }
 
-/// What was wanted and found, and by whom.
+/// What was wanted and found, and the offenders.
 fn details(report: &Report, result: &CheckResult) -> String {
     let at = policy_line(report, result).map_or(String::new(), |line| format!(" ({line})"));
     let mut lines = vec![
         format!("wanted: {}{at}", result.wanted),
         format!("found: {}", result.found),
     ];
-    lines.extend(result.offenders.iter().map(offence));
+    lines.extend(result.offenders.iter().map(offender_in_words));
     lines.extend(omitted(result));
     lines.join("\n")
 }

@@ -20,15 +20,17 @@
 //! }
 //! ```
 //!
-//! `complete` is `false` if some of the input could not be read. `verdict` is
-//! `held`, `not_judged` (nothing could be judged, and the policy ignores that), `warning` or `error`. `line` is `null` for what is in no policy file,
-//! `handshake` for one that is missing.
+//! `complete` is `false` if some of the input could not be read. `verdict` is `held`,
+//! `not_judged` (nothing could be evaluated, and the policy ignores that), `warning` or
+//! `error`. `judged` counts the handshakes that were evaluated, `broken` those that violate
+//! the assertion. `line` is `null` for an assertion in no policy file, `handshake` for an
+//! expected handshake that is missing.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::check::{CheckResult, Location, Offender, Report, Verdict};
+use crate::check::{CheckResult, Location, Offender, Report, Status};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let document = Document {
@@ -38,8 +40,8 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
         captures: &report.captures,
         complete: report.is_complete,
         handshakes: report.handshakes,
-        errors: report.count(Verdict::Error),
-        warnings: report.count(Verdict::Warning),
+        errors: report.count(Status::Error),
+        warnings: report.count(Status::Warning),
         results: report.results.iter().map(ResultObject::from).collect(),
     };
     serde_json::to_writer_pretty(&mut *output, &document)?;
@@ -71,13 +73,13 @@ struct ResultObject<'a> {
     found: &'a str,
     judged: u64,
     broken: u64,
-    not_judged: Vec<NotJudged>,
+    not_judged: Vec<ReasonObject>,
     offenders: Vec<OffenderObject<'a>>,
     offenders_omitted: u64,
 }
 
 #[derive(Serialize)]
-struct NotJudged {
+struct ReasonObject {
     reason: &'static str,
     handshakes: u64,
 }
@@ -102,19 +104,19 @@ struct HandshakeObject<'a> {
 
 impl<'a> From<&'a CheckResult> for ResultObject<'a> {
     fn from(result: &'a CheckResult) -> Self {
-        let reasons = result.not_judged.iter();
+        let reasons = result.not_evaluated.iter();
         Self {
             id: result.id,
             name: &result.name,
             line: (result.line > 0).then_some(result.line),
             severity: result.severity.as_str(),
-            verdict: result.verdict.as_str(),
+            verdict: result.status.as_str(),
             wanted: &result.wanted,
             found: &result.found,
-            judged: result.judged,
-            broken: result.broken,
+            judged: result.evaluated,
+            broken: result.violations,
             not_judged: reasons
-                .map(|(&reason, &handshakes)| NotJudged { reason, handshakes })
+                .map(|(&reason, &handshakes)| ReasonObject { reason, handshakes })
                 .collect(),
             offenders: result.offenders.iter().map(OffenderObject::from).collect(),
             offenders_omitted: result.offenders_omitted(),

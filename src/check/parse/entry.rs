@@ -1,4 +1,4 @@
-//! Values of a policy file, each with the place where it is.
+//! Values of a policy file, each with its position.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::pattern::nearest;
 
 /// Why a policy cannot be used: what is wrong, and on which line.
 ///
-/// Prints as one lower-case clause with the place, as in ``unknown key `min-vesion`: tlscope.toml:3``.
+/// Prints as one lower-case clause with the position, as in ``unknown key `min-vesion`: tlscope.toml:3``.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
     message: String,
@@ -19,7 +19,7 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    /// What to try, where that is known.
+    /// What to try, if that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -30,7 +30,7 @@ impl PolicyError {
         Self { hint, ..self }
     }
 
-    pub(super) fn suggesting(self, meant: Option<&str>) -> Self {
+    pub(in crate::check) fn suggesting(self, meant: Option<&str>) -> Self {
         match meant {
             Some(meant) => self.with_hint(format!("did you mean `{meant}`?")),
             None => self,
@@ -46,27 +46,27 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-type Result<T> = std::result::Result<T, PolicyError>;
+pub(in crate::check) type Result<T> = std::result::Result<T, PolicyError>;
 
-/// A policy file, and where in it something is.
+/// A policy file: turns positions into lines.
 #[derive(Clone, Copy)]
-pub(super) struct File<'a> {
+pub(super) struct PolicyFile<'a> {
     name: &'a str,
-    /// Where each line feed is.
+    /// The position of each line feed.
     line_feeds: &'a [usize],
 }
 
-/// Where the line feeds of a text are.
+/// The positions of the line feeds in `text`.
 pub(super) fn line_feeds(text: &str) -> Vec<usize> {
     text.match_indices('\n').map(|(at, _)| at).collect()
 }
 
-impl<'a> File<'a> {
+impl<'a> PolicyFile<'a> {
     pub(super) const fn new(name: &'a str, line_feeds: &'a [usize]) -> Self {
         Self { name, line_feeds }
     }
 
-    /// The line of a place, counted from 1.
+    /// The line of a position, counted from 1.
     pub(super) fn line(self, at: usize) -> usize {
         self.line_feeds.partition_point(|feed| *feed < at) + 1
     }
@@ -80,10 +80,10 @@ impl<'a> File<'a> {
     }
 
     /// The entries of a table, in the order of the file.
-    pub(super) fn entries(self, table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
+    pub(super) fn entries(self, table: &'a DeTable<'a>) -> Vec<PolicyEntry<'a>> {
         let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<_>)| {
             let text: &std::borrow::Cow<'a, str> = key.get_ref();
-            Entry {
+            PolicyEntry {
                 file: self,
                 key: text.as_ref(),
                 at: key.span(),
@@ -98,41 +98,41 @@ impl<'a> File<'a> {
 
 /// A key and its value.
 #[derive(Clone)]
-pub(super) struct Entry<'a> {
-    file: File<'a>,
-    pub(super) key: &'a str,
+pub(in crate::check) struct PolicyEntry<'a> {
+    file: PolicyFile<'a>,
+    pub(in crate::check) key: &'a str,
     pub(super) at: Range<usize>,
     pub(super) value: &'a Spanned<DeValue<'a>>,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> PolicyEntry<'a> {
     pub(super) fn line(&self) -> usize {
         self.file.line(self.at.start)
     }
 
-    /// The key is none of those `known` here.
-    pub(super) fn unknown_key(&self, known: &[&str]) -> PolicyError {
+    /// The error for a key that is none of those `known` here.
+    pub(in crate::check) fn unknown_key(&self, known: &[&str]) -> PolicyError {
         let message = format!("unknown key `{}`", self.key);
         let error = self.file.error(message, self.at.clone());
         error.suggesting(nearest(self.key, known))
     }
 
-    /// The value is not what the key takes.
-    pub(super) fn takes(&self, what: &str) -> PolicyError {
+    /// The error for a value that the key does not take.
+    pub(in crate::check) fn takes(&self, what: &str) -> PolicyError {
         self.invalid(format!("`{}` takes {what}", self.key))
     }
 
-    pub(super) fn invalid(&self, message: String) -> PolicyError {
+    fn invalid(&self, message: String) -> PolicyError {
         self.file.error(message, self.value.span())
     }
 
-    pub(super) fn table(&self) -> Option<Vec<Self>> {
+    pub(in crate::check) fn table(&self) -> Option<Vec<Self>> {
         let table = self.value.get_ref().as_table()?;
         Some(self.file.entries(table))
     }
 
-    /// The tables of a list of tables, or the one table, each with its place.
-    pub(super) fn tables(&self) -> Option<Vec<(Range<usize>, Vec<Self>)>> {
+    /// The tables of a list, or the one table, each with its position.
+    pub(in crate::check) fn tables(&self) -> Option<Vec<(Range<usize>, Vec<Self>)>> {
         match self.value.get_ref() {
             DeValue::Array(array) => array
                 .iter()
@@ -145,12 +145,12 @@ impl<'a> Entry<'a> {
         }
     }
 
-    pub(super) fn string(&self) -> Option<&'a str> {
+    pub(in crate::check) fn string(&self) -> Option<&'a str> {
         self.value.get_ref().as_str()
     }
 
-    /// A string or a list of strings, not empty, each with its place.
-    pub(super) fn strings(&self, what: &str) -> Result<Vec<(String, Range<usize>)>> {
+    /// One string or a list of them, at least one, each with its position.
+    pub(in crate::check) fn strings(&self, what: &str) -> Result<Vec<(String, Range<usize>)>> {
         let items: Option<Vec<_>> = match self.value.get_ref() {
             DeValue::String(text) => Some(vec![(text.to_string(), self.value.span())]),
             DeValue::Array(array) => array
@@ -164,7 +164,13 @@ impl<'a> Entry<'a> {
             .ok_or_else(|| self.takes(&format!("{what}, or a list of them")))
     }
 
-    pub(super) fn boolean(&self) -> Result<bool> {
+    /// One string or a list of them, at least one.
+    pub(in crate::check) fn texts(&self, what: &str) -> Result<Vec<String>> {
+        let texts = self.strings(what)?.into_iter();
+        Ok(texts.map(|(text, _)| text).collect())
+    }
+
+    pub(in crate::check) fn boolean(&self) -> Result<bool> {
         match self.value.get_ref() {
             DeValue::Boolean(truth) => Ok(*truth),
             _ => Err(self.takes("`true` or `false`")),
@@ -172,7 +178,7 @@ impl<'a> Entry<'a> {
     }
 
     /// A number that is not negative.
-    pub(super) fn number(&self, what: &str) -> Result<f64> {
+    pub(in crate::check) fn number(&self, what: &str) -> Result<f64> {
         let number = match self.value.get_ref() {
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
             DeValue::Float(number) => number.as_str().parse().ok(),
@@ -184,14 +190,14 @@ impl<'a> Entry<'a> {
     }
 
     /// A whole number from 0 to `most`.
-    pub(super) fn whole(&self, most: u64, what: &str) -> Result<u64> {
+    pub(in crate::check) fn whole(&self, most: u64, what: &str) -> Result<u64> {
         integer(self.value.get_ref())
             .filter(|number| *number <= most)
             .ok_or_else(|| self.takes(what))
     }
 
     /// One of `words`.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
+    pub(in crate::check) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
         let text = self.string().ok_or_else(|| {
             let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             self.takes(&format!("one of `{}`", known.join("`, `")))
@@ -199,8 +205,8 @@ impl<'a> Entry<'a> {
         self.word_of(text, self.value.span(), words)
     }
 
-    /// `text`, written at `at` in this value, as one of `words`.
-    pub(super) fn word_of<T: Copy>(
+    /// `text`, at position `at` in this value, as one of `words`.
+    pub(in crate::check) fn word_of<T: Copy>(
         &self,
         text: &str,
         at: Range<usize>,
@@ -209,7 +215,7 @@ impl<'a> Entry<'a> {
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Ok(*value);
         }
-        /// More would fill the terminal.
+        /// A longer list would fill the terminal.
         const LISTED: usize = 8;
         let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let message = format!("invalid value `{text}` for `{}`", self.key);
@@ -221,7 +227,7 @@ impl<'a> Entry<'a> {
         })
     }
 
-    pub(super) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
+    pub(in crate::check) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
         self.file.error(message, at)
     }
 }

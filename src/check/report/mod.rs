@@ -1,7 +1,5 @@
-//! What a check came to, for people and for the programs that run builds: one file for each format.
+//! Reports for people and for build servers: one file for each format.
 
-mod baseline;
-mod facts;
 mod github;
 mod json;
 mod junit;
@@ -11,28 +9,26 @@ mod xml;
 
 use std::io::{self, Write};
 
-pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
-
-use super::Look;
-use super::people::text::printable;
-use crate::check::{CheckResult, Location, Offender, Report};
+use super::{CheckResult, Location, Offender, Report};
+use crate::sink::Look;
+use crate::sink::people::text::printable;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportFormat {
     /// For people.
     Text,
-    /// One object.
+    /// One JSON object.
     Json,
     /// JUnit XML, as Jenkins, GitLab and others read it: a test case for each assertion.
     Junit,
-    /// SARIF 2.1.0: a result for each handshake that speaks against an assertion.
+    /// SARIF 2.1.0: a result for each handshake that violates an assertion.
     Sarif,
-    /// Workflow commands of GitHub Actions, which show as annotations.
+    /// Workflow commands of GitHub Actions, which it shows as annotations.
     Github,
 }
 
-/// Writes `report` in `format`; `look` is for text only.
+/// Writes `report` in `format`; only text uses `look`.
 ///
 /// # Errors
 ///
@@ -53,7 +49,7 @@ pub fn write_report(
 }
 
 /// `capture.pcap, packets 12-31: 10.0.0.1:51234 to example.org (10.0.0.2:443)`.
-fn place(location: &Location) -> String {
+fn location_in_words(location: &Location) -> String {
     let packets = match (location.first_packet, location.last_packet) {
         (first, last) if first == last => format!("packet {first}"),
         (first, last) => format!("packets {first}-{last}"),
@@ -66,30 +62,30 @@ fn place(location: &Location) -> String {
     format!("{source}, {packets}: {} to {server}", location.client)
 }
 
-/// An offender in one line.
-fn offence(offender: &Offender) -> String {
+/// An offender in one line: which handshake, and what was seen.
+fn offender_in_words(offender: &Offender) -> String {
     let why = printable(&offender.why);
     match &offender.handshake {
-        Some(location) => format!("{}: {why}", place(location)),
+        Some(location) => format!("{}: {why}", location_in_words(location)),
         None => why.into_owned(),
     }
 }
 
-/// The offenders that are not listed.
+/// How many offenders are not listed, as in `and 5 more`; `None` if all are.
 fn omitted(result: &CheckResult) -> Option<String> {
     let omitted = result.offenders_omitted();
     let some = !result.offenders.is_empty() && omitted > 0;
     some.then(|| format!("and {omitted} more"))
 }
 
-/// `tlscope.toml:12`; nothing for what is in no file.
+/// `tlscope.toml:12`; `None` for an assertion that is in no file.
 fn policy_line(report: &Report, result: &CheckResult) -> Option<String> {
     (result.line > 0).then(|| format!("{}:{}", report.policy, result.line))
 }
 
 /// `check failed: 2 errors, 1 warning; 6 of 10 assertions held, 1 not judged, on 16 handshakes`.
-fn closing(report: &Report) -> String {
-    use crate::check::Verdict::{Error, Held, NotJudged, Warning};
+fn summary_line(report: &Report) -> String {
+    use super::Status::{Error, Held, NotEvaluated, Warning};
     let many = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
@@ -105,7 +101,7 @@ fn closing(report: &Report) -> String {
         many(report.count(Warning), "warning"),
         report.count(Held),
         many(report.results.len(), "assertion"),
-        report.count(NotJudged),
+        report.count(NotEvaluated),
         many(
             usize::try_from(report.handshakes).unwrap_or(usize::MAX),
             "handshake"
@@ -120,11 +116,11 @@ fn written(report: &Report, format: ReportFormat) -> String {
     String::from_utf8(output).unwrap()
 }
 
-/// A report with an error, a warning, something that was not judged and something that held.
+/// A report with errors, warnings, handshakes that could not be evaluated, and an assertion that held.
 #[cfg(test)]
 fn example() -> Report {
-    use super::test_events::{barely_seen, completed, refused_by_the_client};
     use crate::check::{Context, Evaluation, InputWarnings, Policy};
+    use crate::sink::test_events::{barely_seen, completed, refused_by_the_client};
     let policy = "[[rule]]
 name = 'all is <well> & \"good\"'
 max-failures = 0

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{closing, offence, omitted, policy_line};
-use crate::check::{CheckResult, Report, Verdict};
+use super::{offender_in_words, omitted, policy_line, printable, summary_line};
+use crate::check::{CheckResult, Report, Status};
 use crate::sink::Look;
-use crate::sink::people::text::printable;
 
-/// As wide as the widest verdict.
+/// As wide as the longest word for a status, and a space.
 const MARGIN: &str = "         ";
 
 pub(super) fn write(report: &Report, look: Look, output: &mut impl Write) -> io::Result<()> {
@@ -21,7 +20,7 @@ pub(super) fn write(report: &Report, look: Look, output: &mut impl Write) -> io:
     if !report.results.is_empty() {
         writeln!(output)?;
     }
-    writeln!(output, "{}", style.style(closing(report)))
+    writeln!(output, "{}", style.style(summary_line(report)))
 }
 
 fn write_result(
@@ -30,11 +29,11 @@ fn write_result(
     look: Look,
     output: &mut impl Write,
 ) -> io::Result<()> {
-    let (style, word) = match result.verdict {
-        Verdict::Held => (look.good(), "ok"),
-        Verdict::NotJudged => (look.doubtful(), "unknown"),
-        Verdict::Warning => (look.doubtful(), "warning"),
-        Verdict::Error => (look.bad(), "FAILED"),
+    let (style, word) = match result.status {
+        Status::Held => (look.good(), "ok"),
+        Status::NotEvaluated => (look.doubtful(), "unknown"),
+        Status::Warning => (look.doubtful(), "warning"),
+        Status::Error => (look.bad(), "FAILED"),
     };
     let padding = MARGIN.len().saturating_sub(word.len());
     write!(
@@ -44,7 +43,7 @@ fn write_result(
         "",
         printable(&result.name)
     )?;
-    if matches!(result.verdict, Verdict::Held | Verdict::NotJudged) {
+    if matches!(result.status, Status::Held | Status::NotEvaluated) {
         if result.name != result.wanted {
             write!(output, " ({})", result.id)?;
         }
@@ -59,7 +58,7 @@ fn write_result(
     }
     writeln!(output, "{MARGIN}found:  {}", printable(&result.found))?;
     for offender in &result.offenders {
-        writeln!(output, "{MARGIN}- {}", offence(offender))?;
+        writeln!(output, "{MARGIN}- {}", offender_in_words(offender))?;
     }
     match omitted(result) {
         Some(omitted) => writeln!(output, "{MARGIN}- {omitted}"),
@@ -72,7 +71,7 @@ mod tests {
     use super::super::{ReportFormat, example, written};
 
     #[test]
-    fn says_what_was_wanted_what_was_found_and_where() {
+    fn the_text_names_what_was_wanted_what_was_found_and_where() {
         let expected = r#"FAILED   all is <well> & "good" (folder/tlscope.toml:3)
          wanted: no failure
          found:  2 of 3 handshakes failed; not judged: 1 handshake: outcome unknown
