@@ -1,16 +1,16 @@
 //! Packet filters in the language of tcpdump (pcap-filter(7)).
 
-#[cfg(not(feature = "live"))]
-mod disabled;
 #[cfg(feature = "live")]
-mod enabled;
+mod bpf;
+#[cfg(not(feature = "live"))]
+mod no_bpf;
 
 use super::{CaptureError, PacketBatch, Problem};
 
-#[cfg(not(feature = "live"))]
-use disabled as implementation;
 #[cfg(feature = "live")]
-use enabled as implementation;
+use bpf as implementation;
+#[cfg(not(feature = "live"))]
+use no_bpf as implementation;
 
 /// Leaves out packets that an expression does not match.
 ///

@@ -1,0 +1,207 @@
+//! `tlscope live`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tlscope::capture::live::defaults;
+
+use super::judgement::seconds;
+use super::{CommonArgs, JudgementArgs, LiveMetricsArgs, MetricsArgs};
+
+pub(super) const LIVE_EXAMPLES: &str = "\
+Examples:
+  Watch one interface:
+      tlscope live -i eth0
+  Watch all of them, only what may be TLS on two ports, as JSON lines:
+      tlscope live -i any -f 'tcp port 443 or tcp port 8443' --format json
+  Failures to files of 64 MiB, ten of which are kept:
+      tlscope live -i eth0 --format json --failures-only --output events.jsonl --rotate-size 64M
+  Without being root, once the program has the one capability that it needs:
+      sudo setcap cap_net_raw+ep \"$(command -v tlscope)\"
+      tlscope live -i eth0";
+
+/// What `tlscope live` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LiveArgs {
+    /// The interface to capture on, or `any` for all; can be given more than once
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Input",
+        env = "TLSCOPE_INTERFACE"
+    )]
+    pub(crate) interface: Vec<String>,
+
+    /// Bytes of each packet to capture
+    ///
+    /// Handshakes need all of their packets: what is cut off makes verdicts unknown.
+    #[arg(
+        long, value_name = "BYTES", default_value_t = defaults::SNAP_LENGTH, value_parser = snap_length,
+        help_heading = "Input", env = "TLSCOPE_SNAPLEN"
+    )]
+    pub(crate) snaplen: u32,
+
+    /// The kernel's buffer for packets that are still to be taken, for each interface
+    ///
+    /// In bytes, or with K, M or G as in `64M`. What finds it full is lost, and counted.
+    #[arg(
+        long, value_name = "SIZE", default_value = BUFFER_SIZE, value_parser = size,
+        help_heading = "Input", env = "TLSCOPE_BUFFER_SIZE"
+    )]
+    pub(crate) buffer_size: u64,
+
+    /// Capture packets for other hosts too, where the interface sees them
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Input", env = "TLSCOPE_PROMISCUOUS"
+    )]
+    pub(crate) promiscuous: bool,
+
+    /// Capture threads for each interface, each with a buffer of its own
+    ///
+    /// Worth it where one thread does not keep up: a core for each should be idle. The
+    /// kernel shares packets out by the addresses of both hosts.
+    #[arg(
+        long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16),
+        help_heading = "Input", env = "TLSCOPE_FANOUT"
+    )]
+    pub(crate) fanout: u32,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    /// Write handshakes to a file instead of standard output
+    ///
+    /// Is added to if it is there. A summary still goes to standard output. SIGHUP
+    /// opens it anew, for programs that set files aside. While it cannot be written,
+    /// the run goes on, and says so.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        env = "TLSCOPE_OUTPUT"
+    )]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Set the file aside as FILE.1 when it is this large, and begin a new one
+    ///
+    /// In bytes, or with K, M or G as in `64M`.
+    #[arg(
+        long, value_name = "SIZE", value_parser = size,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_SIZE"
+    )]
+    pub(crate) rotate_size: Option<u64>,
+
+    /// Set the file aside when it is this old, in seconds
+    #[arg(
+        long, value_name = "SECONDS", value_parser = seconds,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_TIME"
+    )]
+    pub(crate) rotate_time: Option<Duration>,
+
+    /// How many files set aside are kept
+    #[arg(
+        long, value_name = "N", default_value_t = ROTATE_KEEP,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_KEEP"
+    )]
+    pub(crate) rotate_keep: u32,
+
+    #[command(flatten)]
+    pub(crate) judgement: JudgementArgs,
+
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
+
+    #[command(flatten)]
+    pub(crate) live_metrics: LiveMetricsArgs,
+
+    /// The user to go on as once the interfaces are open, by name or number
+    ///
+    /// By default, a run that root started goes on as who called sudo, else as
+    /// `nobody`; `root` stays root, without the privileges of root. Files are written by
+    /// that user.
+    #[arg(long, value_name = "USER", help_heading = "Host", env = "TLSCOPE_USER")]
+    pub(crate) user: Option<String>,
+
+    /// Do not restrict which files the run can open
+    ///
+    /// By default it can open, once it has started, only those that it was told of
+    /// and those that the system's libraries need, where the kernel has Landlock.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Host", env = "TLSCOPE_NO_SANDBOX"
+    )]
+    pub(crate) no_sandbox: bool,
+
+    /// Print the settings as a configuration file, and do nothing else
+    ///
+    /// Each with where it is from. What is printed can be read with `--config`.
+    #[arg(long, help_heading = "Host", env = "TLSCOPE_PRINT_CONFIG")]
+    pub(crate) print_config: bool,
+}
+
+const ROTATE_KEEP: u32 = 10;
+/// [`defaults::BUFFER_SIZE`], as one types it.
+const BUFFER_SIZE: &str = "16M";
+
+/// Below this, not even the headers before TLS fit; beyond the default, libpcap takes nothing.
+fn snap_length(text: &str) -> Result<u32, String> {
+    let range = 64..=defaults::SNAP_LENGTH;
+    text.parse()
+        .ok()
+        .filter(|bytes| range.contains(bytes))
+        .ok_or_else(|| {
+            format!(
+                "not a number of bytes from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
+}
+
+/// A number of bytes, as in `65536`, `64K`, `16M` or `1G`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..).unwrap_or_default() {
+        "" => Some(1),
+        "K" | "k" | "KiB" => Some(1 << 10),
+        "M" | "m" | "MiB" => Some(1 << 20),
+        "G" | "g" | "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let number: Option<u64> = digits.parse().ok();
+    unit.zip(number)
+        .and_then(|(unit, number)| number.checked_mul(unit))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "not a size as in `65536`, `64K`, `16M` or `1G`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_number_of_bytes_or_of_a_unit() {
+        assert_eq!(size("65536"), Ok(65_536));
+        assert_eq!(size("64K"), Ok(65_536));
+        assert_eq!(size("1GiB"), Ok(1 << 30));
+        assert_eq!(size(BUFFER_SIZE), Ok(defaults::BUFFER_SIZE.into()));
+        for wrong in ["", "M", "0", "-1", "1.5M", "1T", "99999999999G", "16 M"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_snap_length_leaves_room_for_headers() {
+        assert_eq!(snap_length("96"), Ok(96));
+        for wrong in ["63", "262145", "", "all"] {
+            assert!(snap_length(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What a run is asked to do: arguments as typed ([`args`]), and as resolved.
+
+pub(crate) mod args;
+pub(crate) mod config_file;
+mod metrics;
+#[cfg(all(feature = "live", target_os = "linux"))]
+pub(crate) mod print_config;
+mod resolve;
+
+pub(crate) use resolve::*;

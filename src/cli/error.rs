@@ -1,0 +1,49 @@
+//! What ends the program: one line on what failed, and what to try.
+
+use std::fmt::{self, Display};
+
+/// Why the program could not do what it was asked to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// `message` is one lower-case clause: what failed, and on what.
+    pub(crate) fn new(message: impl Display) -> Self {
+        let message = message.to_string();
+        let hint = None;
+        Self { message, hint }
+    }
+
+    /// Whether the system refused it to who runs the program.
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    pub(crate) fn is_about_permission(&self) -> bool {
+        self.message.contains("Permission denied") // errors are text by now
+    }
+
+    /// Adds what to try.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        let hint = Some(hint.into());
+        Self { hint, ..self }
+    }
+
+    /// Adds what to try, where that is known.
+    pub(crate) fn maybe_hint(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
