@@ -18,7 +18,7 @@ impl Failure {
     }
 
     /// Whether the system refused it to who runs the program.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     pub(crate) fn is_about_permission(&self) -> bool {
         self.message.contains("Permission denied") // errors are text by now
     }

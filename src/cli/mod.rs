@@ -78,7 +78,7 @@ fn tell_warning(warning: impl Display) {
 
 /// Says something to the person at the terminal, who may have closed it.
 fn tell(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     if commands::live::screen::is_shown() {
         let mut text = Vec::new();
         let _ = write(&mut text); // a Vec takes all

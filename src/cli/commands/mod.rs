@@ -12,7 +12,7 @@ use crate::cli::error::Failure;
 use crate::cli::output;
 
 mod check;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 pub(crate) mod live;
 mod print;
 mod read;
@@ -20,26 +20,23 @@ mod read;
 /// Something could not be done: bad usage, unreadable input.
 pub(crate) const ERROR: u8 = 2;
 
-#[cfg_attr(
-    not(all(feature = "live", target_os = "linux")),
-    expect(unused_variables)
-)]
+#[cfg_attr(not(live_capture), expect(unused_variables))]
 pub(crate) fn run(command: Command, matches: &ArgMatches) -> Result<ExitCode, Failure> {
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     use crate::cli::config::{LiveConfig, print_config};
 
     match command {
         Command::Read(args) => read::read(ReadConfig::resolve(args)?),
-        #[cfg(all(feature = "live", target_os = "linux"))]
+        #[cfg(live_capture)]
         Command::Live(args) if args.print_config => print_text(|stdout| {
             stdout.write_all(print_config::as_file(&Args::command(), matches).as_bytes())
         }),
-        #[cfg(all(feature = "live", target_os = "linux"))]
+        #[cfg(live_capture)]
         Command::Live(args) => {
             let chose_format = print_config::is_chosen(matches, "format");
             live::live(LiveConfig::resolve(args, chose_format)?)
         }
-        #[cfg(all(feature = "live", target_os = "linux"))]
+        #[cfg(live_capture)]
         Command::Interfaces => live::interfaces::list(),
         Command::Check(args) => check::check(args),
         Command::Schema => print_text(|stdout| {

@@ -1,12 +1,12 @@
 //! What the flags say about metrics, as the sink takes it.
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use tlscope::sink::otel::LiveMetricsConfig;
 use tlscope::sink::otel::{
     Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Protocol, Signal,
 };
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use crate::cli::config::args::LiveMetricsArgs;
 use crate::cli::config::args::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
 
@@ -46,7 +46,7 @@ impl From<MetricsArgs> for MetricsConfig {
     }
 }
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 impl From<LiveMetricsArgs> for LiveMetricsConfig {
     fn from(args: LiveMetricsArgs) -> Self {
         Self {

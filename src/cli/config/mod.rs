@@ -3,7 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod config_file;
 mod metrics;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 pub(crate) mod print_config;
 mod resolve;
 

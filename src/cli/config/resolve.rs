@@ -1,18 +1,18 @@
 //! Arguments as resolved: what the run needs, with the system asked for what it knows.
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use std::collections::HashSet;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use tlscope::capture::live::LiveOptions;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
@@ -22,11 +22,11 @@ use tlscope::sink::Look;
 use tlscope::sink::otel::MetricsConfig;
 use tlscope::time::Timestamp;
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use crate::cli::commands::live::host::{Account, Sandbox};
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use crate::cli::commands::live::key_logs::KeyLogs;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use crate::cli::config::args::LiveArgs;
 use crate::cli::config::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
 use crate::cli::error::Failure;
@@ -46,7 +46,7 @@ pub(crate) struct ReadConfig {
 }
 
 /// What `tlscope live` does.
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 #[derive(Debug)]
 pub(crate) struct LiveConfig {
     /// At least one, none of them twice.
@@ -134,7 +134,7 @@ impl ReadConfig {
     }
 }
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 impl LiveConfig {
     /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
     ///
@@ -243,7 +243,7 @@ impl Analysis {
 
 impl OutputConfig {
     /// The directories that files are written into.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     pub(crate) fn directories(&self) -> impl Iterator<Item = &Path> {
         let failures = self.save_failures.iter().map(|(directory, _)| directory);
         failures.chain(&self.extract_certs).map(PathBuf::as_path)

@@ -50,14 +50,14 @@ impl Roots {
     }
 
     /// Files and directories that [`Self::reload`] reads.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         let files = self.files.iter().chain(&self.directories);
         files.map(PathBuf::as_path)
     }
 
     /// Reads the roots again; those in force stay so if that fails.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     pub(crate) fn reload(&self) {
         if self.trust.store().is_none() {
             return;
@@ -208,7 +208,7 @@ mod tests {
         assert!(roots(&["--no-verify"]).unwrap().trust().store().is_none());
     }
 
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     #[test]
     fn roots_that_changed_come_in_force_and_those_that_broke_do_not() {
         let folder = std::env::temp_dir().join(format!("tlscope-{}", std::process::id()));

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, stdout};
 use std::sync::Arc;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use std::sync::atomic::AtomicBool;
 
 use tlscope::event::{Handshake, Outcome};
@@ -26,7 +26,7 @@ use rotate::RotatingSink;
 
 pub(crate) mod progress;
 pub(crate) mod rotate;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use crate::cli::commands::live::screen;
 use crate::cli::tell_warning;
 
@@ -98,7 +98,7 @@ impl<'a> Output<'a> {
     }
 
     /// Shows the state of the run on the terminal, until the end; then the summary.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     pub(crate) fn show(&mut self, stop: Arc<AtomicBool>) -> Result<(), Failure> {
         if self.config.screen {
             let screen = screen::open(self.config.look, stop).map_err(|error| {
@@ -111,7 +111,7 @@ impl<'a> Output<'a> {
     }
 
     /// Opens and reads again what may have changed: the file that is written, certificates, trust.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     pub(crate) fn reload(&mut self) {
         if let Some(metrics) = &self.metrics {
             metrics.reload();

@@ -93,7 +93,7 @@ impl RotatingSink {
     }
 
     /// Closes the file and opens it again: somebody else may have set it aside.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     pub(crate) fn reload(&mut self) {
         self.close();
         let done = self.reopen();

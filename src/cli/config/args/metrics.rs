@@ -1,8 +1,8 @@
 //! Where metrics go: the same flags for every command that makes them.
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use std::net::SocketAddr;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -156,7 +156,7 @@ pub(crate) struct MetricsArgs {
 }
 
 /// How metrics leave a run that goes on.
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 #[derive(Debug, clap::Args)]
 pub(crate) struct LiveMetricsArgs {
     /// Answer Prometheus' scrapes, at `/metrics`; `/healthz` says whether all is well
@@ -260,7 +260,7 @@ fn ratio(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "not a number from 0 to 1".to_owned())
 }
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 fn hours(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()

@@ -8,7 +8,7 @@ mod check;
 mod common;
 mod input;
 mod judgement;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 mod live;
 #[cfg(test)]
 mod man_page;
@@ -20,16 +20,16 @@ pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::{CommonArgs, Format};
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 pub(crate) use live::LiveArgs;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 pub(crate) use metrics::LiveMetricsArgs;
 pub(crate) use metrics::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
 
 use check::CHECK_EXAMPLES;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 use live::LIVE_EXAMPLES;
 use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
@@ -99,14 +99,14 @@ pub(crate) enum Command {
     /// Reports as `read` does, as handshakes are decided, until it is told to stop:
     /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
     /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     #[command(after_long_help = LIVE_EXAMPLES)]
     Live(LiveArgs),
 
     /// List the interfaces that `live` can capture on
     ///
     /// With their state and addresses; and for those that cannot be opened, why not.
-    #[cfg(all(feature = "live", target_os = "linux"))]
+    #[cfg(live_capture)]
     Interfaces,
 
     /// Check captures against a policy, for CI
