@@ -1,4 +1,4 @@
-//! Packet filters by libpcap.
+//! Packet filters, compiled by libpcap to BPF programs.
 
 use std::mem;
 
@@ -6,15 +6,15 @@ use pcap::{BpfProgram, Capture, Linktype};
 
 use crate::capture::{CaptureError, LinkType, PacketBatch, Problem};
 
-/// An expression and what it was compiled to.
-pub(super) struct PacketFilter {
+/// An expression and the programs it was compiled to.
+pub(super) struct CompiledFilter {
     expression: String,
-    /// The program for each link layer met; `None` where the expression makes no sense.
+    /// One program for each link layer seen; `None` if the expression does not compile for it.
     programs: Vec<(LinkType, Option<BpfProgram>)>,
     problems: Vec<Problem>,
 }
 
-impl PacketFilter {
+impl CompiledFilter {
     pub(super) fn compile(expression: &str) -> Result<Self, CaptureError> {
         let mut first_reason = None;
         for link_type in USUAL_LINK_TYPES {
@@ -61,7 +61,7 @@ impl PacketFilter {
         mem::take(&mut self.problems)
     }
 
-    /// The program for `link_type`, compiled when first needed.
+    /// The program for `link_type`, compiled on first use.
     fn program(&mut self, link_type: LinkType) -> Option<&BpfProgram> {
         let known = self.programs.iter().position(|(of, _)| *of == link_type);
         let index = known.unwrap_or_else(|| {
@@ -91,7 +91,7 @@ fn program(expression: &str, link_type: LinkType) -> Result<BpfProgram, String> 
         })
 }
 
-/// libpcap's own number for a link type: the two differ where systems disagreed on DLT numbers.
+/// libpcap's DLT number for a link type. They differ where operating systems disagreed on DLT numbers.
 fn dlt(link_type: LinkType) -> i32 {
     match link_type {
         LinkType(100) => 11, // RFC 1483 ATM
@@ -100,8 +100,8 @@ fn dlt(link_type: LinkType) -> i32 {
     }
 }
 
-/// Link layers that an expression is tried on before packets are seen: Ethernet,
-/// raw IP, Linux cooked v1 and v2, 802.11, and 802.11 with radiotap.
+/// Link layers for which an expression is compiled before the first packet, to report
+/// mistakes early: Ethernet, raw IP, Linux cooked v1 and v2, 802.11, and 802.11 with radiotap.
 const USUAL_LINK_TYPES: [LinkType; 6] = [
     LinkType(1),
     LinkType(101),
@@ -123,7 +123,7 @@ mod tests {
     const RAW_IP: u32 = 101;
     const USB: u32 = 189;
 
-    /// An IPv4 header with a TCP header's ports, `port` being the destination.
+    /// An IPv4 packet with TCP destination port `port`.
     fn tcp(port: u16) -> Vec<u8> {
         let mut packet = vec![0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0];
         packet.extend([10, 0, 0, 1, 10, 0, 0, 2, 0xc0, 0]);
@@ -172,21 +172,21 @@ mod tests {
             (RAW_IP, tcp(80)),
             (RAW_IP, vec![]),
         ]);
-        let mut filter = PacketFilter::compile("tcp dst port 443").ok().unwrap();
+        let mut filter = CompiledFilter::compile("tcp dst port 443").ok().unwrap();
         assert_eq!(filter.apply(&mut batch), 3);
         assert_eq!(numbers(&batch), [1, 3]);
         assert_eq!(filter.take_problems(), []);
     }
 
     #[test]
-    fn says_once_where_an_expression_makes_no_sense() {
+    fn an_expression_that_a_link_layer_does_not_support_is_reported_once_for_it() {
         let packets = [
             (ETHERNET, on_ethernet(tcp(443))),
             (USB, vec![0; 64]),
             (USB, vec![0; 64]),
         ];
-        let mut filter = PacketFilter::compile("ether[0] = 0").ok().unwrap();
-        let mut filter_wlan = PacketFilter::compile("wlan addr1 00:00:00:00:00:00")
+        let mut filter = CompiledFilter::compile("ether[0] = 0").ok().unwrap();
+        let mut filter_wlan = CompiledFilter::compile("wlan addr1 00:00:00:00:00:00")
             .ok()
             .unwrap();
         assert_eq!(filter.apply(&mut batch(&packets[..1])), 0);
@@ -204,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn rejects_an_expression_that_is_none() {
+    fn rejects_an_invalid_expression() {
         for expression in ["tcp port", "no such thing", "tcp\0"] {
-            let error = PacketFilter::compile(expression).err().unwrap();
+            let error = CompiledFilter::compile(expression).err().unwrap();
             let CaptureError::Filter { reason, .. } = &error else {
                 panic!("{error}");
             };
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn an_empty_expression_matches_everything() {
         let mut batch = batch(&[(ETHERNET, on_ethernet(tcp(443))), (USB, vec![1])]);
-        let mut filter = PacketFilter::compile("").ok().unwrap();
+        let mut filter = CompiledFilter::compile("").ok().unwrap();
         assert_eq!(filter.apply(&mut batch), 0);
     }
 }

@@ -1,13 +1,13 @@
-//! No packet filters: the build lacks libpcap.
+//! What stands for packet filters in a build without libpcap: every expression is refused.
 
 use std::convert::Infallible;
 
 use crate::capture::{CaptureError, PacketBatch, Problem};
 
-/// Cannot be made.
-pub(super) struct PacketFilter(Infallible);
+/// A filter that cannot exist.
+pub(super) struct CompiledFilter(Infallible);
 
-impl PacketFilter {
+impl CompiledFilter {
     pub(super) fn compile(expression: &str) -> Result<Self, CaptureError> {
         let expression = expression.to_owned();
         Err(CaptureError::NoFilters { expression })
@@ -27,8 +27,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_that_the_build_has_no_filters() {
-        let error = PacketFilter::compile("tcp").err().unwrap();
+    fn a_build_without_filters_says_so() {
+        let error = CompiledFilter::compile("tcp").err().unwrap();
         assert!(
             error
                 .to_string()
