@@ -1,26 +1,20 @@
-//! What ends the program: one line on what failed, and what to try.
+//! The error that ends the program: one line on what failed, and a hint on what to try.
 
 use std::fmt::{self, Display};
 
 /// Why the program could not do what it was asked to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct CliError {
     message: String,
     hint: Option<String>,
 }
 
-impl Failure {
+impl CliError {
     /// `message` is one lower-case clause: what failed, and on what.
     pub(crate) fn new(message: impl Display) -> Self {
         let message = message.to_string();
         let hint = None;
         Self { message, hint }
-    }
-
-    /// Whether the system refused it to who runs the program.
-    #[cfg(live_capture)]
-    pub(crate) fn is_about_permission(&self) -> bool {
-        self.message.contains("Permission denied") // errors are text by now
     }
 
     /// Adds what to try.
@@ -29,7 +23,7 @@ impl Failure {
         Self { hint, ..self }
     }
 
-    /// Adds what to try, where that is known.
+    /// Adds what to try, if that is known.
     pub(crate) fn maybe_hint(self, hint: Option<impl Into<String>>) -> Self {
         match hint {
             Some(hint) => self.hint(hint),
@@ -38,7 +32,7 @@ impl Failure {
     }
 }
 
-impl Display for Failure {
+impl Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.hint {

@@ -1,58 +1,50 @@
-//! The command line: arguments ([`config`]), and what they run ([`commands`]).
+//! The command line: what a run is asked to do ([`config`]), what it reads ([`input`]), what it
+//! writes ([`output`]), and the subcommands that connect them ([`commands`]).
 
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use owo_colors::OwoColorize;
-use tlscope::capture::{Problem, Severity};
+use clap::{CommandFactory, FromArgMatches};
 
 mod commands;
 mod config;
 mod error;
 mod input;
 mod output;
+mod say;
 
 use config::args::{Args, Color};
 use config::config_file;
-use error::Failure;
+use error::CliError;
 
-/// Runs what the arguments ask for; errors go to standard error.
+/// Runs the command that the arguments name; errors go to standard error.
 pub(crate) fn main() -> ExitCode {
-    let done = parse().and_then(|(args, matches)| {
+    let result = parse().and_then(|args| {
         choose_color(args.color);
-        commands::run(args.command, &matches)
+        commands::run(args.command)
     });
-    match done {
-        Ok(code) => code,
-        Err(failure) => {
-            tell(|stderr| write!(stderr, "{}: {failure}", "error".red().bold()));
-            ExitCode::from(commands::ERROR)
-        }
-    }
+    result.unwrap_or_else(|error| {
+        say::error(error);
+        commands::ERROR.into()
+    })
 }
 
-/// The arguments; with `--config`, those that were not given come from the file.
-fn parse() -> Result<(Args, ArgMatches), Failure> {
+/// The arguments; with `--config`, the file's values are the defaults.
+fn parse() -> Result<Args, CliError> {
     let command = Args::command();
-    let (args, matches) = matches(command.clone());
+    let args = parse_as(command.clone());
     match &args.config {
-        None => Ok((args, matches)),
-        Some(path) => Ok(self::matches(config_file::with_defaults_from(
-            command, path,
-        )?)),
+        None => Ok(args),
+        Some(path) => Ok(parse_as(config_file::with_defaults_from(command, path)?)),
     }
 }
 
 /// Ends the program for `--help`, `--version` and bad usage.
-fn matches(command: clap::Command) -> (Args, ArgMatches) {
+fn parse_as(command: clap::Command) -> Args {
     let matches = command.get_matches();
-    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    (args, matches)
+    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-/// Applies `--color` to standard output and standard error alike; `auto` obeys `NO_COLOR`.
+/// Applies `--color` to standard output and standard error; `auto` obeys `NO_COLOR`.
 fn choose_color(color: Color) {
     let choice = match color {
         Color::Auto => anstream::ColorChoice::Auto,
@@ -60,30 +52,4 @@ fn choose_color(color: Color) {
         Color::Never => anstream::ColorChoice::Never,
     };
     choice.write_global();
-}
-
-/// Says what was wrong with the input.
-fn tell_problem(problem: &Problem) {
-    match problem.severity {
-        Severity::Warning => tell_warning(&problem.text),
-        Severity::Error => {
-            tell(|stderr| write!(stderr, "{}: {}", "error".red().bold(), problem.text))
-        }
-    }
-}
-
-fn tell_warning(warning: impl Display) {
-    tell(|stderr| write!(stderr, "{}: {warning}", "warning".yellow().bold()));
-}
-
-/// Says something to the person at the terminal, who may have closed it.
-fn tell(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
-    #[cfg(live_capture)]
-    if commands::live::screen::is_shown() {
-        let mut text = Vec::new();
-        let _ = write(&mut text); // a Vec takes all
-        return commands::live::screen::note(&String::from_utf8_lossy(&text));
-    }
-    let mut stderr = anstream::stderr().lock();
-    let _ = write(&mut stderr).and_then(|()| writeln!(stderr));
 }

@@ -19,7 +19,7 @@ use tlscope::stats::Stats;
 use super::ERROR;
 use crate::cli::config::args::{CheckArgs, PrintedPolicy, ReportTo};
 use crate::cli::config::{Analysis, Needs, look};
-use crate::cli::error::Failure;
+use crate::cli::error::CliError as Failure;
 use crate::cli::input::{Input, key_log};
 use crate::cli::output::selects;
 
@@ -29,7 +29,7 @@ const BROKEN: u8 = 1;
 /// Checks all captures and writes the reports.
 pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(policy) = args.print_policy {
-        return super::print_text(|stdout| write!(stdout, "{}", text_of(policy)));
+        return super::print::print_text(|stdout| write!(stdout, "{}", text_of(policy)));
     }
     let outputs = outputs(&args.format)?;
     let analysis = analysis(&mut args)?;
@@ -242,7 +242,10 @@ fn update(path: &Path, lines: &[String]) -> Result<(), Failure> {
     let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
     fs::write(path, text).map_err(|error| cannot("write baseline", path, &error))?;
     let count = lines.len();
-    crate::cli::tell(|stderr| write!(stderr, "{count} handshakes written to `{}`", path.display()));
+    crate::cli::say::line(format_args!(
+        "{count} handshakes written to `{}`",
+        path.display()
+    ));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
-//! The configuration file: what it says becomes the default of the arguments.
+//! The configuration file: its values become the defaults of the arguments.
 //!
-//! So the command line and the environment win over it without a word of ours, and
-//! a value from the file is understood just as one that is typed.
+//! So clap itself lets the command line and the environment win over the file, and
+//! parses a value from the file exactly like one that is typed.
 
 use std::fs;
 use std::ops::Range;
@@ -14,50 +14,50 @@ use tlscope::pattern::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::cli::error::Failure;
+use crate::cli::error::CliError;
 
 /// `command`, with defaults from the file at `path`.
-pub(crate) fn with_defaults_from(command: Command, path: &Path) -> Result<Command, Failure> {
+pub(crate) fn with_defaults_from(command: Command, path: &Path) -> Result<Command, CliError> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| {
-        Failure::new(format_args!(
+        CliError::new(format_args!(
             "cannot read configuration file `{name}`: {error}"
         ))
     })?;
     with_defaults(
         command,
-        &File {
+        &ConfigFile {
             name: &name,
             text: &text,
         },
     )
 }
 
-/// A configuration file, and where in it something is.
-struct File<'a> {
+/// The text of a configuration file, for errors that name the line.
+struct ConfigFile<'a> {
     name: &'a str,
     text: &'a str,
 }
 
-impl File<'_> {
-    /// `what`, with the file and the line.
-    fn failure(&self, what: &str, at: Range<usize>) -> Failure {
+impl ConfigFile<'_> {
+    /// An error with the file and the line.
+    fn error(&self, what: &str, at: Range<usize>) -> CliError {
         let before = self.text.get(..at.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
-        Failure::new(format_args!("{what}: {}:{line}", self.name))
+        CliError::new(format_args!("{what}: {}:{line}", self.name))
     }
 
-    fn unknown(&self, what: &str, key: &Spanned<impl AsRef<str>>, known: &[&str]) -> Failure {
+    fn unknown(&self, what: &str, key: &Spanned<impl AsRef<str>>, known: &[&str]) -> CliError {
         let written = key.get_ref().as_ref();
         let suggestion = nearest(written, known).map(|known| format!("did you mean `{known}`?"));
-        self.failure(&format!("unknown {what} `{written}`"), key.span())
+        self.error(&format!("unknown {what} `{written}`"), key.span())
             .maybe_hint(suggestion)
     }
 }
 
-fn with_defaults(mut command: Command, file: &File<'_>) -> Result<Command, Failure> {
+fn with_defaults(mut command: Command, file: &ConfigFile<'_>) -> Result<Command, CliError> {
     let root = DeTable::parse(file.text)
-        .map_err(|error| file.failure(error.message(), error.span().unwrap_or_default()))?;
+        .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
     for (key, value) in root.get_ref() {
         let name = key.get_ref().as_ref();
         let Some(table) = value.get_ref().as_table() else {
@@ -78,10 +78,10 @@ fn with_defaults(mut command: Command, file: &File<'_>) -> Result<Command, Failu
 fn with_default(
     command: Command,
     subcommand: Option<&str>,
-    file: &File<'_>,
+    file: &ConfigFile<'_>,
     key: &Spanned<impl AsRef<str>>,
     value: &Spanned<DeValue<'_>>,
-) -> Result<Command, Failure> {
+) -> Result<Command, CliError> {
     let name = key.get_ref().as_ref();
     let owner = subcommand
         .and_then(|name| command.find_subcommand(name))
@@ -94,7 +94,7 @@ fn with_default(
     let takes_list = matches!(argument.get_action(), ArgAction::Append);
     let texts = texts_of(value.get_ref(), takes_list).ok_or_else(|| {
         let list = if takes_list { ", or a list" } else { "" };
-        file.failure(
+        file.error(
             &format!("`{name}` takes a string, a number, `true` or `false`{list}"),
             value.span(),
         )
@@ -110,7 +110,7 @@ fn with_default(
     })
 }
 
-/// The flags that a file can set: which file is read is not for a file to say.
+/// The flags that a file can set. `--config` is not one of them: a file cannot name another.
 pub(crate) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|argument| {
         argument
@@ -119,7 +119,7 @@ pub(crate) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     })
 }
 
-/// The commands that have flags of their own.
+/// The commands with flags of their own.
 fn subcommands(command: &Command) -> Vec<&str> {
     command
         .get_subcommands()
@@ -128,7 +128,7 @@ fn subcommands(command: &Command) -> Vec<&str> {
         .collect()
 }
 
-/// As one would type them, one after the other.
+/// The values as typed on the command line.
 fn texts_of(value: &DeValue<'_>, takes_list: bool) -> Option<Vec<String>> {
     match value {
         DeValue::Array(values) if takes_list => values
@@ -139,7 +139,7 @@ fn texts_of(value: &DeValue<'_>, takes_list: bool) -> Option<Vec<String>> {
     }
 }
 
-/// As one would type it; `None` for lists, tables and dates.
+/// The value as typed on the command line; `None` for lists, tables and dates.
 fn text_of(value: &DeValue<'_>) -> Option<String> {
     Some(match value {
         DeValue::String(text) => text.to_string(),
@@ -150,7 +150,7 @@ fn text_of(value: &DeValue<'_>) -> Option<String> {
     })
 }
 
-/// Whether the flag takes the value: typed with nothing else, and no environment in the way.
+/// Parses the value as if it were typed, since a command line overrides the environment.
 fn check(
     command: &Command,
     subcommand: Option<&str>,
@@ -164,7 +164,7 @@ fn check(
         .chain([typed.as_str()]);
     match command.clone().try_get_matches_from(arguments) {
         Err(error) if concerns(&error, flag) => Err(error),
-        _ => Ok(()), // other arguments are missing, of course
+        _ => Ok(()), // the error is about an argument that is missing here
     }
 }
 
@@ -180,7 +180,13 @@ fn concerns(error: &Error, flag: &str) -> bool {
     }
 }
 
-fn invalid(error: &Error, file: &File<'_>, key: &str, value: &str, at: Range<usize>) -> Failure {
+fn invalid(
+    error: &Error,
+    file: &ConfigFile<'_>,
+    key: &str,
+    value: &str,
+    at: Range<usize>,
+) -> CliError {
     let reason = std::error::Error::source(error).map(|source| format!(": {source}"));
     let what = format!(
         "invalid value `{value}` for `{key}`{}",
@@ -192,7 +198,7 @@ fn invalid(error: &Error, file: &File<'_>, key: &str, value: &str, at: Range<usi
         }
         _ => None,
     };
-    file.failure(&what, at).maybe_hint(hint)
+    file.error(&what, at).maybe_hint(hint)
 }
 
 #[cfg(test)]
@@ -200,12 +206,12 @@ mod tests {
     use clap::{CommandFactory, FromArgMatches};
 
     use super::*;
-    use crate::cli::config::args::{Args, Color, Command as Parsed, Format, ReadArgs};
+    use crate::cli::config::args::{Args, Color, Command as Parsed, OutputFormat, ReadArgs};
 
-    fn command(text: &str) -> Result<Command, Failure> {
+    fn command(text: &str) -> Result<Command, CliError> {
         with_defaults(
             Args::command(),
-            &File {
+            &ConfigFile {
                 name: "t.toml",
                 text,
             },
@@ -235,7 +241,7 @@ mod tests {
         let (color, read) = parsed(text, &[]);
         assert_eq!(
             (color, read.common.format, read.judgement.near_expiry),
-            (Color::Never, Format::Json, 14)
+            (Color::Never, OutputFormat::Json, 14)
         );
         assert!(read.common.failures_only);
         assert_eq!(read.judgement.handshake_timeout.as_millis(), 2_500);
@@ -250,7 +256,7 @@ mod tests {
         let (color, read) = parsed(text, &flags);
         assert_eq!(
             (color, read.common.format, read.judgement.near_expiry),
-            (Color::Always, Format::Csv, 14)
+            (Color::Always, OutputFormat::Csv, 14)
         );
         assert!(!read.common.failures_only);
     }
@@ -351,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_refused_with_its_line() {
+    fn invalid_toml_is_refused_with_its_line() {
         let message = refusal("[read]\nformat = ");
         assert!(message.ends_with(": t.toml:2"), "{message}");
     }

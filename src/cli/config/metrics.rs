@@ -1,17 +1,11 @@
-//! What the flags say about metrics, as the sink takes it.
+//! From the flags for metrics to the configuration of the exporter.
 
-#[cfg(live_capture)]
-use tlscope::sink::otel::LiveMetricsConfig;
-use tlscope::sink::otel::{
-    Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Protocol, Signal,
-};
+use tlscope::sink::otel::{Histograms, LoggedHandshakes, MetricsConfig, Protocol, Signal};
 
-#[cfg(live_capture)]
-use crate::cli::config::args::LiveMetricsArgs;
-use crate::cli::config::args::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
+use super::args::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, OtlpProtocol};
 
 impl MetricsArgs {
-    /// Whether something goes to the collector that tells of single handshakes.
+    /// Whether single handshakes are exported, as log records or spans.
     pub(crate) fn asks_for_records(&self) -> bool {
         let mut signals = self.otlp_signals.iter();
         signals.any(|signal| *signal != Signal::Metrics)
@@ -19,7 +13,7 @@ impl MetricsArgs {
 }
 
 impl From<MetricsArgs> for MetricsConfig {
-    /// For a run that ends by itself.
+    /// The configuration of a run that exports once, at its end.
     fn from(args: MetricsArgs) -> Self {
         Self {
             endpoint: args.otlp_endpoint,
@@ -34,26 +28,14 @@ impl From<MetricsArgs> for MetricsConfig {
                 OtlpLogs::All => LoggedHandshakes::All,
             },
             trace_ratio: Some(args.otlp_trace_ratio),
-            stdout: args.metrics == Some(Metrics::Stdout),
+            stdout: args.metrics == Some(MetricsOutput::Stdout),
             attributes: args.metric_attributes,
             values: Some(args.metric_values.into()),
             histograms: match args.histograms {
-                Histograms::Explicit => HistogramKind::Explicit,
-                Histograms::Exponential => HistogramKind::Exponential,
+                HistogramChoice::Explicit => Histograms::Explicit,
+                HistogramChoice::Exponential => Histograms::Exponential,
             },
             live: None,
-        }
-    }
-}
-
-#[cfg(live_capture)]
-impl From<LiveMetricsArgs> for LiveMetricsConfig {
-    fn from(args: LiveMetricsArgs) -> Self {
-        Self {
-            prometheus: args.prometheus,
-            interval: args.metrics_interval,
-            certificate_memory: Some(args.certificate_memory),
-            watched_certificates: args.watch_cert,
         }
     }
 }

@@ -3,8 +3,8 @@
 pub(crate) mod args;
 pub(crate) mod config_file;
 mod metrics;
-#[cfg(live_capture)]
-pub(crate) mod print_config;
 mod resolve;
 
-pub(crate) use resolve::*;
+pub(crate) use resolve::{
+    Analysis, Destination, Needs, OutputConfig, ReadConfig, SaveFailures, look,
+};

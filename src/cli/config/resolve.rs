@@ -1,19 +1,11 @@
-//! Arguments as resolved: what the run needs, with the system asked for what it knows.
+//! Arguments as resolved: what a run needs, with the defaults that only the system knows.
 
-#[cfg(live_capture)]
-use std::collections::HashSet;
-#[cfg(live_capture)]
-use std::io::stdin;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-#[cfg(live_capture)]
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
-#[cfg(live_capture)]
-use tlscope::capture::live::LiveOptions;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
@@ -22,14 +14,8 @@ use tlscope::sink::Look;
 use tlscope::sink::otel::MetricsConfig;
 use tlscope::time::Timestamp;
 
-#[cfg(live_capture)]
-use crate::cli::commands::live::host::{Account, Sandbox};
-#[cfg(live_capture)]
-use crate::cli::commands::live::key_logs::KeyLogs;
-#[cfg(live_capture)]
-use crate::cli::config::args::LiveArgs;
-use crate::cli::config::args::{At, CommonArgs, Format, JudgementArgs, MetricsArgs, ReadArgs};
-use crate::cli::error::Failure;
+use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, OutputFormat, ReadArgs};
+use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
 use crate::cli::output::rotate::Rotation;
@@ -45,53 +31,34 @@ pub(crate) struct ReadConfig {
     pub(crate) shows_progress: bool,
 }
 
-/// What `tlscope live` does.
-#[cfg(live_capture)]
-#[derive(Debug)]
-pub(crate) struct LiveConfig {
-    /// At least one, none of them twice.
-    pub(crate) interfaces: Vec<String>,
-    pub(crate) capture: LiveOptions,
-    /// Key logs that may grow.
-    pub(crate) key_logs: KeyLogs,
-    pub(crate) threads: NonZeroUsize,
-    pub(crate) analysis: Analysis,
-    pub(crate) output: OutputConfig,
-    /// Who to go on as, if not as who started the run.
-    pub(crate) account: Option<Account>,
-    /// The files that can be opened later; `None` for all.
-    pub(crate) sandbox: Option<Sandbox>,
-}
-
-/// How packets are made into handshakes.
+/// How packets become events.
 #[derive(Clone, Debug)]
 pub(crate) struct Analysis {
     /// The secrets in the key logs given.
     pub(crate) keys: Keys,
-    /// Whether somebody reads them.
+    /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
     /// Whether the packets of failures are saved.
     keeps_packets: bool,
     pub(crate) near_expiry: NearExpiry,
-    /// The roots that chains are held against.
     pub(crate) roots: Roots,
-    /// `None`: each certificate at the time of its handshake.
+    /// When certificates are validated; `None`: each at the time of its handshake.
     pub(crate) judge_at: Option<Timestamp>,
     pub(crate) handshake_timeout: Duration,
 }
 
-/// What the output asks for beyond verdicts.
+/// What the output needs and the observer computes only on request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
     pub(crate) fingerprints: bool,
-    /// The packets of each handshake, until its verdict.
+    /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,
 }
 
 impl Needs {
-    /// The formats for people leave fingerprints out; log records and spans have them.
-    fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
-        let is_for_programs = matches!(common.format, Format::Json | Format::Csv);
+    /// Formats for people leave fingerprints out; formats for programs, log records and spans have them.
+    pub(crate) fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
+        let is_for_programs = matches!(common.format, OutputFormat::Json | OutputFormat::Csv);
         Self {
             fingerprints: is_for_programs || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
@@ -104,22 +71,40 @@ impl Needs {
 pub(crate) struct OutputConfig {
     pub(crate) server_name: Option<Glob>,
     pub(crate) failures_only: bool,
-    pub(crate) format: Format,
-    /// The file that handshakes are written to; `None` for standard output.
-    pub(crate) file: Option<Rotation>,
-    /// Where the packets of failures are saved, and how many files are kept.
-    pub(crate) save_failures: Option<(PathBuf, usize)>,
-    /// Where certificates are written to.
+    pub(crate) format: OutputFormat,
+    pub(crate) destination: Destination,
+    pub(crate) save_failures: Option<SaveFailures>,
+    /// The directory that certificates are written to.
     pub(crate) extract_certs: Option<PathBuf>,
-    /// Whether the terminal shows the state of the run instead of lines.
-    pub(crate) screen: bool,
     pub(crate) metrics: MetricsConfig,
     pub(crate) look: Look,
 }
 
+/// Where handshakes are written, one by one.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(live_capture),
+    expect(dead_code, reason = "only a live run writes a file or shows a screen")
+)]
+pub(crate) enum Destination {
+    StandardOutput,
+    /// A file; a summary still goes to standard output.
+    File(Rotation),
+    /// The terminal shows the state of the run, and no single handshakes.
+    Screen,
+}
+
+/// Where the packets of failures are saved.
+#[derive(Clone, Debug)]
+pub(crate) struct SaveFailures {
+    pub(crate) directory: PathBuf,
+    /// How many files are kept: the newest.
+    pub(crate) keep: NonZeroUsize,
+}
+
 impl ReadConfig {
-    /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
-    pub(crate) fn resolve(args: ReadArgs) -> Result<Self, Failure> {
+    /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
+    pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
         let keys = key_log::read(&args.common.input.keylog)?;
         let needs = Needs::of(&args.common, &args.metrics);
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
@@ -134,85 +119,12 @@ impl ReadConfig {
     }
 }
 
-#[cfg(live_capture)]
-impl LiveConfig {
-    /// Reads key logs, and asks the system for the time and the terminal, where the arguments leave it open.
-    ///
-    /// `chose_format` says whether the user did.
-    pub(crate) fn resolve(mut args: LiveArgs, chose_format: bool) -> Result<Self, Failure> {
-        let environment = |name: &str| std::env::var(name).ok();
-        let mut interfaces = args.interface;
-        let mut known = HashSet::new();
-        interfaces.retain(|name| !name.is_empty() && known.insert(name.clone())); // a variable may be set to nothing
-        if interfaces.is_empty() {
-            return Err(Failure::new("no interface is given").hint(
-                "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
-            ));
-        }
-        if args.output.is_none() && (args.rotate_size.is_some() || args.rotate_time.is_some()) {
-            return Err(Failure::new("there is no file to set aside")
-                .hint("`--rotate-size` and `--rotate-time` go with `--output FILE`"));
-        }
-        let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
-        if !key_logs.is_empty() {
-            keys.expect_more();
-        }
-        let needs = Needs::of(&args.common, &args.metrics);
-        let mut analysis = Analysis::resolve(keys, needs, &args.judgement)?;
-        if args.judgement.at == At::Now {
-            analysis.judge_at = None; // now is whenever a handshake is
-        }
-        let capture = LiveOptions {
-            filter: args.common.input.filter.take(),
-            snap_length: args.snaplen,
-            buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
-            is_promiscuous: args.promiscuous,
-            threads: args.fanout,
-        };
-        let threads = args.common.input.threads;
-        let mut sandbox = Sandbox::default();
-        sandbox.read_named(&environment);
-        for path in &args.common.input.keylog {
-            sandbox.read(path);
-        }
-        for path in analysis.roots.paths() {
-            sandbox.read(path);
-        }
-        let mut output = OutputConfig::resolve(args.common, args.metrics);
-        output.metrics.live = Some(args.live_metrics.into());
-        output.file = args.output.map(|path| Rotation {
-            path,
-            size: args.rotate_size,
-            age: args.rotate_time,
-            keep: args.rotate_keep,
-        });
-        output.screen = !chose_format
-            && output.file.is_none()
-            && !output.metrics.stdout
-            && stdout().is_terminal()
-            && stdin().is_terminal();
-        if let Some(file) = &output.file {
-            sandbox.write(&file.path);
-        }
-        Ok(Self {
-            interfaces,
-            capture,
-            key_logs,
-            threads,
-            analysis,
-            output,
-            account: Account::resolve(args.user.as_deref(), &environment)?,
-            sandbox: (!args.no_sandbox).then_some(sandbox),
-        })
-    }
-}
-
 impl Analysis {
     pub(crate) fn resolve(
         keys: Keys,
         needs: Needs,
         judgement: &JudgementArgs,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         Ok(Self {
             keys,
             keeps_packets: needs.packets,
@@ -227,7 +139,7 @@ impl Analysis {
         })
     }
 
-    /// How the observer is to work.
+    /// The configuration of the observer.
     pub(crate) fn observer(&self) -> observer::Config {
         let mut config = observer::Config::default();
         config.report.fingerprints = self.fingerprints;
@@ -242,32 +154,26 @@ impl Analysis {
 }
 
 impl OutputConfig {
-    /// The directories that files are written into.
-    #[cfg(live_capture)]
-    pub(crate) fn directories(&self) -> impl Iterator<Item = &Path> {
-        let failures = self.save_failures.iter().map(|(directory, _)| directory);
-        failures.chain(&self.extract_certs).map(PathBuf::as_path)
-    }
-
+    /// Output to standard output.
     pub(crate) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
         Self {
             server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
             format: common.format,
-            file: None,
-            save_failures: common
-                .save_failures
-                .map(|directory| (directory, common.save_failures_keep.get())),
+            destination: Destination::StandardOutput,
+            save_failures: common.save_failures.map(|directory| SaveFailures {
+                directory,
+                keep: common.save_failures_keep,
+            }),
             extract_certs: common.extract_certs,
-            screen: false,
             metrics: metrics.into(),
             look: look(),
         }
     }
 }
 
-/// The moment at which certificates are judged; `None`: each at the time of its handshake.
-fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
+/// When certificates are validated; `None`: each at the time of its handshake.
+fn judge_at(at: At) -> Result<Option<Timestamp>, CliError> {
     Ok(match at {
         At::Capture => None,
         At::Now => Some(now()?),
@@ -275,17 +181,17 @@ fn judge_at(at: At) -> Result<Option<Timestamp>, Failure> {
     })
 }
 
-fn now() -> Result<Timestamp, Failure> {
+fn now() -> Result<Timestamp, CliError> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
-        .map_err(|_| Failure::new("the system's clock is not between the years 1677 and 2262"))
+        .map_err(|_| CliError::new("the system's clock is not between the years 1677 and 2262"))
 }
 
 fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 
-/// How output for people looks: as `--color` and the environment say, and as wide as the terminal.
+/// The style of output for people: colours by `--color` and the environment, and the width of the terminal.
 pub(crate) fn look() -> Look {
     let choice = anstream::AutoStream::choice(&stdout());
     Look {
@@ -294,9 +200,10 @@ pub(crate) fn look() -> Look {
     }
 }
 
-/// A bar would be torn apart by lines that scroll on the same terminal.
-fn shows_progress(format: Format) -> bool {
-    let scrolls = !matches!(format, Format::Summary | Format::Certs) && stdout().is_terminal();
+/// A bar needs a terminal of its own: lines that scroll would tear it.
+fn shows_progress(format: OutputFormat) -> bool {
+    let scrolls =
+        !matches!(format, OutputFormat::Summary | OutputFormat::Certs) && stdout().is_terminal();
     stderr().is_terminal() && !scrolls
 }
 
@@ -318,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_judged_at_the_time_of_their_handshake_unless_told_otherwise() {
+    fn certificates_are_validated_at_the_time_of_their_handshake_by_default() {
         assert_eq!(resolved(&[]).analysis.judge_at, None);
         let time = resolved(&["--at", "2026-03-01T12:00:00Z"])
             .analysis

@@ -1,4 +1,4 @@
-//! Key logs that the user names: read before the first packet, and in a live run followed as they grow.
+//! Key logs that the user names, read before the first packet.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,22 +8,17 @@ use tlscope::decrypt::Keys;
 use tlscope::stats::Stats;
 use zeroize::Zeroizing;
 
-use crate::cli::error::Failure;
-use crate::cli::tell_warning;
+use crate::cli::error::CliError;
+use crate::cli::say;
 
-/// The secrets in all key logs; one without any earns a warning.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, Failure> {
+/// The secrets in all key logs; warns of a key log without any.
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, CliError> {
     let keys = Keys::default();
     for path in paths {
         let before = keys.counts().secrets;
-        absorb(path, &keys).map_err(|error| {
-            Failure::new(format_args!(
-                "cannot read key log `{}`: {error}",
-                path.display()
-            ))
-        })?;
+        absorb(path, &keys).map_err(|error| unreadable(path, &error))?;
         if keys.counts().secrets == before {
-            tell_warning(format_args!(
+            say::warning(format_args!(
                 "no secret of TLS in key log `{}`",
                 path.display()
             ));
@@ -32,23 +27,29 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, Failure> {
     Ok(keys)
 }
 
-/// Says what the keys were not good for, where the user expects them to be good for something.
+/// The error for a key log that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    let path = path.display();
+    CliError::new(format_args!("cannot read key log `{path}`: {error}"))
+}
+
+/// Warns if the keys opened less than a user who gives keys expects.
 pub(crate) fn warn_of_use(keys: &Keys, stats: &Stats) {
     let encrypted = stats.connections_decrypted + stats.connections_keys_missing;
     if stats.connections_decrypted == 0 && stats.connections_keys_missing > 0 {
-        tell_warning(format_args!(
+        say::warning(format_args!(
             "no secret given belongs to any of {encrypted} encrypted connections"
         ));
     }
     if stats.connections_keys_wrong > 0 {
-        tell_warning(format_args!(
+        say::warning(format_args!(
             "wrong secrets: what was given for {} does not open it",
             connections(stats.connections_keys_wrong)
         ));
     }
     let forgotten = keys.counts().forgotten;
     if forgotten > 0 {
-        tell_warning(format_args!(
+        say::warning(format_args!(
             "too many secrets: those of {} were forgotten",
             connections(forgotten)
         ));

@@ -1,5 +1,6 @@
-//! The packets of a run: the captures, through the filter, with the progress shown.
+//! What a run reads: captures, key logs and roots of trust.
 
+use std::env;
 use std::path::PathBuf;
 
 use tlscope::capture::{
@@ -8,12 +9,14 @@ use tlscope::capture::{
 };
 use tlscope::check::InputWarnings;
 
+use crate::cli::error::CliError;
 use crate::cli::output::progress::LateBar;
+use crate::cli::say;
 
 pub(crate) mod key_log;
 pub(crate) mod roots;
 
-/// Captures, through the filter; says on standard error what is wrong with them.
+/// Packets of captures that pass the filter; problems with the captures go to standard error.
 pub(crate) struct Input {
     captures: CaptureFiles,
     filter: Option<PacketFilter>,
@@ -24,7 +27,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Shows progress only if `shows_progress`.
+    /// Opens the captures and compiles the filter; `shows_progress` allows a progress bar.
     pub(crate) fn open(
         paths: &[PathBuf],
         filter: Option<&str>,
@@ -40,7 +43,7 @@ impl Input {
         })
     }
 
-    /// Packets that the filter left out.
+    /// Packets that the filter removed.
     pub(crate) fn filtered(&self) -> u64 {
         self.filtered
     }
@@ -50,18 +53,18 @@ impl Input {
         self.incomplete
     }
 
-    /// What was wrong, and kept nothing from being read.
+    /// Problems with the input that did not keep it from being read.
     pub(crate) fn warnings(&self) -> &InputWarnings {
         &self.warnings
     }
 
-    fn tell(&mut self, problems: Vec<Problem>) {
+    fn report(&mut self, problems: Vec<Problem>) {
         for problem in problems {
             match problem.severity {
                 Severity::Error => self.incomplete = true,
                 Severity::Warning => self.warnings.add(&problem.text),
             }
-            self.bar.suspend(|| crate::cli::tell_problem(&problem));
+            self.bar.suspend(|| say::problem(&problem));
         }
     }
 }
@@ -72,10 +75,10 @@ impl PacketSource for Input {
         if let Some(filter) = &mut self.filter {
             self.filtered += filter.apply(batch);
             let problems = filter.take_problems();
-            self.tell(problems);
+            self.report(problems);
         }
         let problems = self.captures.take_problems();
-        self.tell(problems);
+        self.report(problems);
         if let Some(progress) = self.captures.progress() {
             self.bar.update(progress);
         }
@@ -85,4 +88,31 @@ impl PacketSource for Input {
     fn progress(&self) -> Option<Progress> {
         self.captures.progress()
     }
+}
+
+impl From<CaptureError> for CliError {
+    fn from(error: CaptureError) -> Self {
+        let hint = match &error {
+            CaptureError::Filter { .. } => {
+                Some("pcap-filter(7) has the language of filters".to_owned())
+            }
+            CaptureError::Interface { .. } => {
+                Some("`tlscope interfaces` lists the interfaces".to_owned())
+            }
+            CaptureError::NotPermitted { .. } => Some(how_to_be_permitted()),
+            _ => None,
+        };
+        Self::new(error).maybe_hint(hint)
+    }
+}
+
+/// How the user can give the program the permission to capture.
+pub(crate) fn how_to_be_permitted() -> String {
+    let program = env::current_exe().ok();
+    let program = program
+        .as_ref()
+        .map_or_else(|| "tlscope".into(), |path| path.display().to_string());
+    format!(
+        "run it as root, or give the program the capability once: `sudo setcap cap_net_raw+ep {program}`"
+    )
 }

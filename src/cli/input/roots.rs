@@ -9,23 +9,23 @@ use rustls_pki_types::pem::PemObject;
 use tlscope::certificate::{Trust, TrustOrigin, TrustStore};
 
 use crate::cli::config::args::JudgementArgs;
-use crate::cli::error::Failure;
-use crate::cli::tell_warning;
+use crate::cli::error::CliError;
+use crate::cli::say;
 
-/// What chains are held against, and where it was read.
+/// The roots that certificate chains are validated against, and where they were read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roots {
     trust: Trust,
     files: Vec<PathBuf>,
     directories: Vec<PathBuf>,
     system: bool,
-    /// Why there are none, where they are wanted.
+    /// Why there are no roots although the user did not turn validation off.
     missing: Option<String>,
 }
 
 impl Roots {
-    /// The roots that the arguments name, or those of the system.
-    pub(crate) fn read(args: &JudgementArgs) -> Result<Self, Failure> {
+    /// Reads the roots that the arguments name, or the system's.
+    pub(crate) fn read(args: &JudgementArgs) -> Result<Self, CliError> {
         if args.no_verify {
             return Ok(Self::default());
         }
@@ -44,45 +44,23 @@ impl Roots {
         Ok(roots)
     }
 
-    /// For the observer.
+    /// A handle for the observer; [`Self::reload`] changes what it refers to.
     pub(crate) fn trust(&self) -> Trust {
         self.trust.clone()
     }
 
-    /// Files and directories that [`Self::reload`] reads.
-    #[cfg(live_capture)]
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        let files = self.files.iter().chain(&self.directories);
-        files.map(PathBuf::as_path)
-    }
-
-    /// Reads the roots again; those in force stay so if that fails.
-    #[cfg(live_capture)]
-    pub(crate) fn reload(&self) {
-        if self.trust.store().is_none() {
-            return;
-        }
-        match self.load() {
-            Ok((store, None)) => self.trust.exchange(store),
-            Ok((_, Some(missing))) => {
-                tell_warning(format_args!("roots stay as they were: {missing}"))
-            }
-            Err(failure) => tell_warning(format_args!("roots stay as they were: {failure}")),
-        }
-    }
-
-    /// Says that chains were not held against any root, where chains were `seen`; all else could be judged.
+    /// Warns that chains were not validated, if there are no roots and any chain was `seen`.
     pub(crate) fn warn_if_missed(&self, seen: bool) {
         if let (Some(missing), true) = (&self.missing, seen) {
-            tell_warning(format_args!(
+            say::warning(format_args!(
                 "chains were not held against any root of trust: {missing}\n\nhint: install \
                  `ca-certificates`, name roots with --ca-file, or do without with --no-verify"
             ));
         }
     }
 
-    /// All roots, and why there are none if there are none.
-    fn load(&self) -> Result<(TrustStore, Option<String>), Failure> {
+    /// Reads all roots; if there are none, says why.
+    fn load(&self) -> Result<(TrustStore, Option<String>), CliError> {
         let mut store = TrustStore::new(if self.system {
             TrustOrigin::System
         } else {
@@ -106,11 +84,35 @@ impl Roots {
     }
 }
 
-/// Adds what the system has; says why if that is nothing.
+/// What a run that is told to reload needs.
+#[cfg(live_capture)]
+impl Roots {
+    /// Files and directories that [`Self::reload`] reads.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter().chain(&self.directories);
+        files.map(PathBuf::as_path)
+    }
+
+    /// Reads the roots again. If that fails, the current roots stay in force.
+    pub(crate) fn reload(&self) {
+        if self.trust.store().is_none() {
+            return;
+        }
+        match self.load() {
+            Ok((store, None)) => self.trust.exchange(store),
+            Ok((_, Some(missing))) => {
+                say::warning(format_args!("roots stay as they were: {missing}"));
+            }
+            Err(error) => say::warning(format_args!("roots stay as they were: {error}")),
+        }
+    }
+}
+
+/// Adds the system's roots; if there are none, returns the reason.
 fn add_system_roots(store: &mut TrustStore) -> Option<String> {
     let found = load_native_certs();
     for root in &found.certs {
-        let _ = store.add(root); // the system's store is not the user's to mend: the rest of it serves
+        let _ = store.add(root); // the user cannot repair the system's store: use the rest of it
     }
     found.certs.is_empty().then(|| match found.errors.first() {
         Some(error) => error.to_string(),
@@ -118,17 +120,17 @@ fn add_system_roots(store: &mut TrustStore) -> Option<String> {
     })
 }
 
-/// Adds all certificates in a file of PEM, or the one in a file of DER.
-fn add_file(store: &mut TrustStore, path: &Path) -> Result<(), Failure> {
+/// Adds all certificates of a PEM file, or the one of a DER file.
+fn add_file(store: &mut TrustStore, path: &Path) -> Result<(), CliError> {
     let name = path.display();
     let bytes = fs::read(path)
-        .map_err(|error| Failure::new(format_args!("cannot read roots from `{name}`: {error}")))?;
+        .map_err(|error| CliError::new(format_args!("cannot read roots from `{name}`: {error}")))?;
     let refused = |reason: String| {
-        Failure::new(format_args!("cannot use `{name}` as roots of trust: {reason}"))
+        CliError::new(format_args!("cannot use `{name}` as roots of trust: {reason}"))
             .hint("it should hold the certificates of CAs in PEM, beginning `-----BEGIN CERTIFICATE-----`")
     };
     if bytes.first() == Some(&0x30) {
-        return store.add(&bytes).map_err(refused); // a DER SEQUENCE, which no PEM begins with
+        return store.add(&bytes).map_err(refused); // the tag of a DER SEQUENCE; PEM is text
     }
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
@@ -142,10 +144,10 @@ fn add_file(store: &mut TrustStore, path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The files of certificates in a directory, in the order of their names.
-fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// The certificate files in a directory, sorted by name.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
     let failed = |error| {
-        Failure::new(format_args!(
+        CliError::new(format_args!(
             "cannot read roots from `{}`: {error}",
             directory.display()
         ))
@@ -158,7 +160,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     if files.is_empty() {
-        return Err(Failure::new(format_args!(
+        return Err(CliError::new(format_args!(
             "no file of certificates in `{}`",
             directory.display()
         ))
@@ -168,7 +170,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// Whether a file is named as certificates are, also by `openssl rehash`, as in `5ed36f99.0`.
+/// Whether a file is named like a certificate, or by its hash as `openssl rehash` does (`5ed36f99.0`).
 fn is_certificate(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let stem = path.file_stem().and_then(|stem| stem.to_str());
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
     use crate::cli::config::args::{Args, Command};
 
-    fn roots(flags: &[&str]) -> Result<Roots, Failure> {
+    fn roots(flags: &[&str]) -> Result<Roots, CliError> {
         let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
         match Args::parse_from(arguments).command {
             Command::Read(read) => Roots::read(&read.judgement),
@@ -198,7 +200,7 @@ mod tests {
     const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mtls-day/ca.pem");
 
     #[test]
-    fn what_is_named_takes_the_place_of_the_systems_roots() {
+    fn roots_that_are_named_replace_those_of_the_system() {
         let named = roots(&["--ca-file", CA, "--ca-file", CA]).unwrap();
         let store = named.trust().store().unwrap();
         assert_eq!((store.origin(), store.len()), (TrustOrigin::Given, 1));
@@ -210,7 +212,7 @@ mod tests {
 
     #[cfg(live_capture)]
     #[test]
-    fn roots_that_changed_come_in_force_and_those_that_broke_do_not() {
+    fn reload_takes_changed_roots_and_ignores_broken_ones() {
         let folder = std::env::temp_dir().join(format!("tlscope-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let file = folder.join("ca.pem");
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_known_by_their_names() {
+    fn certificate_files_are_recognised_by_name() {
         for name in ["a/ca.pem", "root.crt", "root.cer", "5ed36f99.0"] {
             assert!(is_certificate(Path::new(name)), "{name}");
         }

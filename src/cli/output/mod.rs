@@ -1,124 +1,75 @@
-//! Everything that takes events: the same for every command that takes packets.
+//! What a run writes: the same for every command that reports handshakes.
 
+use std::env;
 use std::io::{self, BufWriter, ErrorKind, stdout};
 use std::sync::Arc;
-#[cfg(live_capture)]
-use std::sync::atomic::AtomicBool;
 
 use tlscope::event::{Handshake, Outcome};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
 use tlscope::sink::certificates::CertificatesSink;
 use tlscope::sink::csv::CsvSink;
-use tlscope::sink::extract::ExtractSink;
 use tlscope::sink::json::JsonSink;
 use tlscope::sink::otel::{ConfigError, Metrics, Notice};
-use tlscope::sink::save::FailureFiles;
 use tlscope::sink::summary::SummarySink;
 use tlscope::sink::table::TableSink;
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
-use crate::cli::config::OutputConfig;
-use crate::cli::config::args::Format;
-use crate::cli::error::Failure;
+use crate::cli::config::args::OutputFormat;
+use crate::cli::config::{Destination, OutputConfig};
+use crate::cli::error::CliError;
+use crate::cli::say;
+use optional_files::{CertificateFiles, FailureCaptures};
 use rotate::RotatingSink;
 
+mod optional_files;
 pub(crate) mod progress;
 pub(crate) mod rotate;
-#[cfg(live_capture)]
-use crate::cli::commands::live::screen;
-use crate::cli::tell_warning;
 
-/// Everything that takes events, behind the selection.
-pub(crate) struct Output<'a> {
+/// All sinks of a run, behind the selection of handshakes.
+pub(crate) struct RunOutput<'a> {
     config: &'a OutputConfig,
-    /// Gets the selected handshakes that are to be written one by one.
-    lines: Option<Box<dyn Sink>>,
-    /// Gets them where they do not go to standard output.
-    file: Option<RotatingSink>,
+    /// Gets the selected handshakes, unless `--failures-only` leaves them out.
+    events: Option<EventWriter>,
     /// Gets all selected handshakes.
     summary: Option<Box<dyn Sink>>,
-    /// Gets all selected handshakes.
-    extract: Option<ExtractSink>,
-    /// Whether it was said that certificates cannot be written.
-    has_warned_of_extract: bool,
-    failures: Option<FailureFiles>,
-    /// Whether the last failure was not saved, which was said.
-    misses_failures: bool,
+    certificates: Option<CertificateFiles>,
+    failures: Option<FailureCaptures>,
     metrics: Option<Metrics>,
     has_seen_chains: bool,
 }
 
-impl<'a> Output<'a> {
-    /// The metrics, prepared with what privileges there are.
-    pub(crate) fn metrics(config: &OutputConfig) -> Result<Option<Metrics>, Failure> {
-        let environment = |name: &str| std::env::var(name).ok();
-        let notice: Notice = Arc::new(|line: &str| tell_warning(line));
+impl<'a> RunOutput<'a> {
+    /// Prepares the metrics. This opens sockets and files, so it runs before privileges are dropped.
+    pub(crate) fn metrics(config: &OutputConfig) -> Result<Option<Metrics>, CliError> {
+        let environment = |name: &str| env::var(name).ok();
+        let notice: Notice = Arc::new(|line: &str| say::warning(line));
         let output = Box::new(stdout());
         Ok(Metrics::new(&config.metrics, &environment, output, notice)?)
     }
 
-    /// Opens what is to be written, and starts what exports: by now, privileges are dropped.
+    /// Opens all files and starts the exports, without privileges.
     pub(crate) fn open(
         config: &'a OutputConfig,
         mut metrics: Option<Metrics>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         if let Some(metrics) = &mut metrics {
             metrics.start().map_err(|error| {
-                Failure::new(format_args!("cannot start a thread to export: {error}"))
+                CliError::new(format_args!("cannot start a thread to export: {error}"))
             })?;
         }
+        let certificates = config.extract_certs.as_deref();
+        let failures = config.save_failures.as_ref();
         Ok(Self {
             config,
-            lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
-            file: file(config)?,
+            events: EventWriter::open(config)?,
             summary: summary(config),
-            extract: extract(config)?,
-            has_warned_of_extract: false,
-            failures: failures(config)?,
-            misses_failures: false,
-            has_seen_chains: false,
+            certificates: certificates.map(CertificateFiles::open).transpose()?,
+            failures: failures.map(FailureCaptures::open).transpose()?,
             metrics,
+            has_seen_chains: false,
         })
-    }
-
-    /// Everything but certificates, which go to a disk that may be full.
-    fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
-        let text = [&mut self.lines, &mut self.summary].into_iter().flatten();
-        let text = text.map(|sink| &mut **sink as &mut dyn Sink);
-        let file = self.file.as_mut().map(|file| file as &mut dyn Sink);
-        let metrics = self.metrics.as_mut();
-        let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        text.chain(file).chain(metrics)
-    }
-
-    fn is_written(&self, event: &Handshake) -> bool {
-        !self.config.failures_only || event.outcome == Outcome::Failure
-    }
-
-    /// Shows the state of the run on the terminal, until the end; then the summary.
-    #[cfg(live_capture)]
-    pub(crate) fn show(&mut self, stop: Arc<AtomicBool>) -> Result<(), Failure> {
-        if self.config.screen {
-            let screen = screen::open(self.config.look, stop).map_err(|error| {
-                Failure::new(format_args!("cannot use the terminal: {error}"))
-                    .hint("`--format table` writes lines instead")
-            })?;
-            self.summary = Some(Box::new(screen));
-        }
-        Ok(())
-    }
-
-    /// Opens and reads again what may have changed: the file that is written, certificates, trust.
-    #[cfg(live_capture)]
-    pub(crate) fn reload(&mut self) {
-        if let Some(metrics) = &self.metrics {
-            metrics.reload();
-        }
-        if let Some(file) = &mut self.file {
-            file.reload();
-        }
     }
 
     /// Whether any handshake showed certificates.
@@ -126,63 +77,56 @@ impl<'a> Output<'a> {
         self.has_seen_chains
     }
 
-    /// The analysis is worth its exit code even where metrics do not arrive.
+    /// Warns of failed exports. They do not change the exit status: the report itself is complete.
     pub(crate) fn warn_of_lost_metrics(&self) {
         let errors = self.metrics.as_ref().map(Metrics::export_errors);
-        errors.into_iter().flatten().for_each(tell_warning);
+        errors.into_iter().flatten().for_each(say::warning);
     }
 }
 
-impl Output<'_> {
-    /// Saves the packets of a failure: where to. A disk that is full ends no run.
-    fn save(&mut self, event: &Handshake) -> Option<Arc<str>> {
-        let files = self.failures.as_mut()?;
-        match files.save(event) {
-            Ok(None) => None,
-            Ok(saved_to) => {
-                if std::mem::take(&mut self.misses_failures) {
-                    let lost = files.lost();
-                    tell_warning(format_args!(
-                        "packets of failures are saved again: those of {lost} are lost so far"
-                    ));
-                }
-                saved_to
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.misses_failures, true) {
-                    tell_warning(format_args!(
-                        "cannot save the packets of a failure: {error}; that is tried with each"
-                    ));
-                }
-                None
-            }
-        }
+/// What only a run with a screen and reloads does.
+#[cfg(live_capture)]
+impl RunOutput<'_> {
+    /// Shows the state of the run on `screen`, and the summary at the end.
+    pub(crate) fn show_on(&mut self, screen: impl Sink + 'static) {
+        self.summary = Some(Box::new(screen));
     }
 
-    /// A disk that is full ends no run: what could not be written is tried again.
-    fn extract(&mut self, write: impl FnOnce(&mut ExtractSink) -> io::Result<()>) {
-        let Some(Err(error)) = self.extract.as_mut().map(write) else {
-            return;
-        };
-        if !std::mem::replace(&mut self.has_warned_of_extract, true) {
-            tell_warning(format_args!("{error}; certificates wait for room"));
+    /// Reopens the file of events and reads watched certificates again.
+    pub(crate) fn reload(&mut self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.reload();
+        }
+        if let Some(EventWriter::File(file)) = &mut self.events {
+            file.reload();
         }
     }
+}
 
-    fn tell(&mut self, event: &Handshake) -> io::Result<()> {
+impl RunOutput<'_> {
+    /// The sinks whose errors end the run.
+    fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
+        let events = self.events.as_mut().map(EventWriter::sink);
+        let summary = self.summary.as_mut();
+        let summary = summary.map(|summary| &mut **summary as &mut dyn Sink);
+        let metrics = self.metrics.as_mut();
+        let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
+        events.into_iter().chain(summary).chain(metrics)
+    }
+
+    fn write(&mut self, event: &Handshake) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
-        let written = self.is_written(event);
-        if let (Some(lines), true) = (&mut self.lines, written) {
-            lines.handshake(event)?;
-        }
-        if let (Some(file), true) = (&mut self.file, written) {
-            file.handshake(event)?;
+        let is_written = !self.config.failures_only || event.outcome == Outcome::Failure;
+        if let (Some(events), true) = (&mut self.events, is_written) {
+            events.sink().handshake(event)?;
         }
         if let Some(summary) = &mut self.summary {
             summary.handshake(event)?;
         }
-        self.extract(|extract| extract.handshake(event));
+        if let Some(certificates) = &mut self.certificates {
+            certificates.handshake(event);
+        }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
@@ -190,17 +134,18 @@ impl Output<'_> {
     }
 }
 
-impl Sink for Output<'_> {
+impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         if !selects(self.config.server_name.as_ref(), event) {
             return Ok(());
         }
-        let Some(saved_to) = self.save(event) else {
-            return self.tell(event);
+        let failures = self.failures.as_mut();
+        let Some(saved_to) = failures.and_then(|failures| failures.save(event)) else {
+            return self.write(event);
         };
         let mut event = event.clone();
         event.saved_to = Some(saved_to);
-        self.tell(&event)
+        self.write(&event)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -208,27 +153,27 @@ impl Sink for Output<'_> {
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
-        self.extract(|extract| extract.tick(now, health));
+        if let Some(certificates) = &mut self.certificates {
+            certificates.tick(now, health);
+        }
         self.sinks().try_for_each(|sink| sink.tick(now, health))
     }
 
-    /// Metrics come last: they may wait for a collector. Whatever fails before, they go out.
+    /// Finishes every sink even if one fails. Metrics come last: they may wait for a collector.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        if let Some(lost @ 2..) = self.failures.as_ref().map(FailureFiles::lost) {
-            tell_warning(format_args!(
-                "the packets of {lost} failures were not saved"
-            ));
+        if let Some(failures) = &self.failures {
+            failures.warn_of_lost();
         }
-        let extracted = match &mut self.extract {
-            Some(extract) => extract.finish(stats),
+        let certificates = match &mut self.certificates {
+            Some(certificates) => certificates.finish(stats),
             None => Ok(()),
         };
-        let done = self.sinks().map(|sink| sink.finish(stats));
-        done.fold(Ok(()), io::Result::and).and(extracted)
+        let results = self.sinks().map(|sink| sink.finish(stats));
+        results.fold(Ok(()), io::Result::and).and(certificates)
     }
 }
 
-/// Whether a handshake is among those that `--server-name` asks for.
+/// Whether a handshake is among those that `--server-name` selects.
 pub(crate) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
     server_name.is_none_or(|glob| {
         let name = event.tls.server_name.as_deref();
@@ -236,69 +181,81 @@ pub(crate) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
     })
 }
 
-fn lines(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
-    Ok(match config.format {
-        _ if config.file.is_some() || config.screen => None,
-        Format::Table => Some(Box::new(TableSink::new(
-            BufWriter::new(stdout()),
-            config.look,
-        ))),
-        Format::Json => Some(Box::new(JsonSink::new(stdout()))),
-        Format::Csv => Some(Box::new(CsvSink::new(stdout())?)),
-        Format::Summary | Format::Certs => None,
-    })
+/// Writes handshakes one by one.
+enum EventWriter {
+    StandardOutput(Box<dyn Sink>),
+    File(RotatingSink),
 }
 
-fn file(config: &OutputConfig) -> Result<Option<RotatingSink>, Failure> {
-    let file = config.file.clone();
-    file.map(|file| RotatingSink::open(file, config.format))
-        .transpose()
-}
+impl EventWriter {
+    /// `None` if handshakes are only summed up or shown on a screen.
+    fn open(config: &OutputConfig) -> Result<Option<Self>, CliError> {
+        let format = config.format;
+        match &config.destination {
+            Destination::StandardOutput => {
+                let sink = event_sink(config);
+                let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
+                Ok(sink.map(Self::StandardOutput))
+            }
+            Destination::File(rotation) => {
+                let file = RotatingSink::open(rotation.clone(), format)?;
+                Ok(Some(Self::File(file)))
+            }
+            Destination::Screen => Ok(None),
+        }
+    }
 
-fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
-    match config.format {
-        _ if config.screen => None, // the screen ends with it
-        Format::Table | Format::Summary => Some(Box::new(SummarySink::new(
-            BufWriter::new(stdout()),
-            config.look,
-        ))),
-        Format::Certs => Some(Box::new(CertificatesSink::new(
-            BufWriter::new(stdout()),
-            config.look,
-        ))),
-        Format::Json | Format::Csv => None,
+    fn sink(&mut self) -> &mut dyn Sink {
+        match self {
+            Self::StandardOutput(sink) => &mut **sink,
+            Self::File(file) => file,
+        }
     }
 }
 
-fn extract(config: &OutputConfig) -> Result<Option<ExtractSink>, Failure> {
-    let directory = config.extract_certs.clone();
-    directory
-        .map(ExtractSink::new)
-        .transpose()
-        .map_err(Failure::new)
+/// The sink that writes handshakes to standard output one by one.
+fn event_sink(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
+    Ok(match config.format {
+        OutputFormat::Table => Some(Box::new(TableSink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
+        OutputFormat::Json => Some(Box::new(JsonSink::new(stdout()))),
+        OutputFormat::Csv => Some(Box::new(CsvSink::new(stdout())?)),
+        OutputFormat::Summary | OutputFormat::Certs => None,
+    })
 }
 
-fn failures(config: &OutputConfig) -> Result<Option<FailureFiles>, Failure> {
-    let files = config.save_failures.clone();
-    files
-        .map(|(directory, keep)| FailureFiles::open(directory, keep))
-        .transpose()
-        .map_err(Failure::new)
+fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
+    if matches!(config.destination, Destination::Screen) {
+        return None; // the screen writes the summary when it closes
+    }
+    match config.format {
+        OutputFormat::Table | OutputFormat::Summary => Some(Box::new(SummarySink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
+        OutputFormat::Certs => Some(Box::new(CertificatesSink::new(
+            BufWriter::new(stdout()),
+            config.look,
+        ))),
+        OutputFormat::Json | OutputFormat::Csv => None,
+    }
 }
 
-/// Whoever reads the output may stop when they have seen enough.
-pub(crate) fn closed_pipe_is_success(error: io::Error) -> Result<(), Failure> {
+/// A reader that closes the pipe has read enough: that is no error.
+pub(crate) fn closed_pipe_is_success(error: io::Error) -> Result<(), CliError> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
         // A sink that writes elsewhere says where.
-        ErrorKind::Other if error.get_ref().is_some() => Err(Failure::new(error)),
-        _ => Err(Failure::new(format_args!(
+        ErrorKind::Other if error.get_ref().is_some() => Err(CliError::new(error)),
+        _ => Err(CliError::new(format_args!(
             "cannot write to standard output: {error}"
         ))),
     }
 }
 
-impl From<ConfigError> for Failure {
+impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         Self::new(error)
     }

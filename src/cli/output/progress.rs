@@ -1,14 +1,14 @@
-//! A progress bar for work that takes long.
+//! The progress bar of a run that reads captures.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tlscope::capture::Progress;
 
-/// Work that is over by then needs no bar.
+/// How long a run takes before it gets a bar: shorter runs need none.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A bar on standard error that appears when the work takes long.
+/// A bar on standard error that appears once the run takes long.
 #[derive(Debug)]
 pub(crate) struct LateBar {
     shown: bool,
@@ -17,7 +17,7 @@ pub(crate) struct LateBar {
 }
 
 impl LateBar {
-    /// Starts counting; the bar appears only if `shown`.
+    /// Starts the clock; without `shown`, no bar ever appears.
     pub(crate) fn new(shown: bool) -> Self {
         Self {
             shown,
@@ -26,7 +26,7 @@ impl LateBar {
         }
     }
 
-    /// Shows how far the work is.
+    /// Updates the bar.
     pub(crate) fn update(&mut self, progress: Progress) {
         if !self.shown || (self.bar.is_none() && self.started.elapsed() < PATIENCE) {
             return;
@@ -37,16 +37,16 @@ impl LateBar {
         bar.set_position(progress.bytes_read);
     }
 
-    /// Lets `say` write to standard error without tearing the bar.
-    pub(crate) fn suspend(&self, say: impl FnOnce()) {
+    /// Hides the bar while `write` writes to standard error.
+    pub(crate) fn suspend(&self, write: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(say),
-            None => say(),
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 }
 
-/// The bar goes when the work is done, or given up.
+/// The bar disappears when the run ends, in success or failure.
 impl Drop for LateBar {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
@@ -61,7 +61,7 @@ fn new_bar(total: Option<u64>) -> ProgressBar {
         None => "{spinner} {binary_bytes} {binary_bytes_per_sec}",
     };
     let style = ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()); // a template that is constant, and right
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()); // the templates are constant and valid
     let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     bar.with_style(style)
 }

@@ -1,4 +1,4 @@
-//! Events in a file that is set aside when it is large or old, and begun anew.
+//! Events in a file that is rotated when it is large or old.
 
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
@@ -15,89 +15,91 @@ use tlscope::sink::{Look, Sink};
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
-use crate::cli::config::args::Format;
-use crate::cli::error::Failure;
-use crate::cli::tell_warning;
+use crate::cli::config::args::OutputFormat;
+use crate::cli::error::CliError;
+use crate::cli::say;
 
-/// A file for events, and when the next one begins.
+/// A file for events, and when it is rotated.
 ///
-/// A file that is set aside gets the suffix `.1`, the one before `.2`, and so on.
+/// A rotated file gets the suffix `.1`, the one before it `.2`, and so on.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotation {
     pub(crate) path: PathBuf,
-    /// Bytes at which a file is set aside; it grows beyond by no more than one batch of packets makes.
+    /// Bytes at which a file is rotated; it exceeds them by the events of one batch of packets at most.
     pub(crate) size: Option<u64>,
-    /// The age at which a file is set aside.
+    /// The age at which a file is rotated.
     pub(crate) age: Option<Duration>,
-    /// Files set aside that are kept.
+    /// How many rotated files are kept.
     pub(crate) keep: u32,
 }
 
-/// Writes events to a file, and to the next.
+/// Writes events to a file and rotates it.
 ///
-/// A file that cannot be written does not end the run: events are lost until it
-/// works again, and that is said, once each. Of what was not written whole,
-/// nothing stays behind that would spoil the line after it.
+/// A file that cannot be written does not end the run: events are lost until
+/// writing works again, with a warning when losing begins and one when it ends.
+/// A line that was not written completely is cut off, so that the next line
+/// stays readable.
 pub(crate) struct RotatingSink {
     rotation: Rotation,
-    format: Format,
-    /// `None` while the file cannot be written.
-    current: Option<Current>,
-    /// Events that no file got.
+    format: OutputFormat,
+    /// `None` while the file cannot be opened or written.
+    current: Option<OpenFile>,
+    /// Events that were not written.
     lost: u64,
-    /// Whether it was said that events are lost.
+    /// Whether the user was warned that events are lost, and not yet that they are written again.
     is_failing: bool,
-    /// Ticks until a file that could not be set aside is tried again; zero for one that can.
-    pause: u32,
+    /// Ticks until a failed rotation is retried; zero unless the last rotation failed.
+    retry_after: u32,
 }
 
-struct Current {
+struct OpenFile {
     sink: Box<dyn Sink>,
     written: Rc<Cell<u64>>,
     /// The file that the sink writes to.
     file: File,
-    /// Bytes that are there for good.
-    whole: u64,
+    /// Length of the file up to its last complete line.
+    complete: u64,
     /// Events given to the sink that may not be in the file yet.
     pending: u64,
-    /// When it was begun, as far as ticks tell.
+    /// The first tick since the file was opened.
     since: Option<Timestamp>,
 }
 
-/// Ticks between two tries to set a file aside: the directory may be somebody else's.
-const ASIDE_PAUSE: u32 = 60;
+/// Ticks between two attempts to rotate a file. Rotation fails in a directory that the run may
+/// not write to, which lasts: there is no point in trying at every event.
+const RETRY_AFTER: u32 = 60;
 
 impl RotatingSink {
-    /// Opens the file; what it holds already stays.
-    pub(crate) fn open(rotation: Rotation, format: Format) -> Result<Self, Failure> {
+    /// Opens the file and appends to it.
+    pub(crate) fn open(rotation: Rotation, format: OutputFormat) -> Result<Self, CliError> {
         let mut sink = Self {
             rotation,
             format,
             current: None,
             lost: 0,
             is_failing: false,
-            pause: 0,
+            retry_after: 0,
         };
-        // Another version of the program may have written other columns: what is there is set aside.
-        let begins_anew = format == Format::Csv && length(&sink.rotation.path) > 0;
-        let set_aside = if begins_anew {
-            sink.set_aside()
+        // Another version of the program may have written other columns: CSV starts in a new file.
+        let needs_new_file = format == OutputFormat::Csv && length(&sink.rotation.path) > 0;
+        let renamed = if needs_new_file {
+            sink.rename_files()
         } else {
             Ok(())
         };
-        set_aside.and_then(|()| sink.reopen()).map_err(|error| {
+        renamed.and_then(|()| sink.reopen()).map_err(|error| {
             let path = sink.rotation.path.display();
-            Failure::new(format_args!("cannot write `{path}`: {error}"))
+            CliError::new(format_args!("cannot write `{path}`: {error}"))
         })?;
         Ok(sink)
     }
 
-    /// Closes the file and opens it again: somebody else may have set it aside.
+    /// Closes the file and opens it again: another program (logrotate) may have renamed it.
     #[cfg(live_capture)]
     pub(crate) fn reload(&mut self) {
         self.close();
-        let done = self.reopen();
-        self.lose(done);
+        let result = self.reopen();
+        self.handle_failure(result);
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -105,25 +107,25 @@ impl RotatingSink {
             .append(true)
             .create(true)
             .open(&self.rotation.path)?;
-        let whole = file.metadata()?.len();
-        let written = Rc::new(Cell::new(whole));
-        let output = Counted {
+        let complete = file.metadata()?.len();
+        let written = Rc::new(Cell::new(complete));
+        let output = CountingWriter {
             file: file.try_clone()?,
             written: Rc::clone(&written),
         };
         let sink: Box<dyn Sink> = match self.format {
-            Format::Json => Box::new(JsonSink::new(output)),
-            Format::Csv if whole > 0 => Box::new(CsvSink::continuing(output)),
-            Format::Csv => Box::new(CsvSink::new(output)?),
-            Format::Table | Format::Summary | Format::Certs => {
+            OutputFormat::Json => Box::new(JsonSink::new(output)),
+            OutputFormat::Csv if complete > 0 => Box::new(CsvSink::continuing(output)),
+            OutputFormat::Csv => Box::new(CsvSink::new(output)?),
+            OutputFormat::Table | OutputFormat::Summary | OutputFormat::Certs => {
                 Box::new(TableSink::new(BufWriter::new(output), Look::default()))
             }
         };
-        self.current = Some(Current {
+        self.current = Some(OpenFile {
             sink,
             written,
             file,
-            whole,
+            complete,
             pending: 0,
             since: None,
         });
@@ -135,51 +137,51 @@ impl RotatingSink {
         self.current = None;
     }
 
-    /// Sees to it that all events are in the file.
+    /// Writes all pending events to the file.
     fn write_out(&mut self) {
         let Some(current) = &mut self.current else {
             return;
         };
         if let Err(error) = current.sink.flush() {
-            return self.lose(Err(error));
+            return self.handle_failure(Err(error));
         }
-        current.whole = current.written.get();
+        current.complete = current.written.get();
         let events = std::mem::take(&mut current.pending);
         if self.is_failing && events > 0 {
             self.is_failing = false;
             let path = self.rotation.path.display();
             let lost = std::mem::take(&mut self.lost);
-            tell_warning(format_args!(
+            say::warning(format_args!(
                 "`{path}` is written again: {lost} events were lost"
             ));
         }
     }
 
-    /// Sets the file aside and begins a new one. Where that cannot be, the file goes on growing.
+    /// Renames the file and opens a new one. If renaming fails, the file keeps growing.
     fn rotate(&mut self) {
         self.close();
-        let set_aside = self.set_aside();
-        let done = self.reopen();
-        self.lose(done);
-        match set_aside {
-            Ok(()) => self.pause = 0,
+        let renamed = self.rename_files();
+        let reopened = self.reopen();
+        self.handle_failure(reopened);
+        match renamed {
+            Ok(()) => self.retry_after = 0,
             Err(error) => {
-                if self.pause == 0 {
+                if self.retry_after == 0 {
                     let path = self.rotation.path.display();
-                    tell_warning(format_args!(
+                    say::warning(format_args!(
                         "cannot set `{path}` aside: {error}; it grows until that works"
                     ));
                 }
-                self.pause = ASIDE_PAUSE;
+                self.retry_after = RETRY_AFTER;
             }
         }
     }
 
-    /// Renames the file, and forgets the oldest.
-    fn set_aside(&self) -> io::Result<()> {
+    /// Renames the file and those rotated before it; the oldest is overwritten.
+    fn rename_files(&self) -> io::Result<()> {
         let Rotation { path, keep, .. } = &self.rotation;
         for number in (0..*keep).rev() {
-            rename(&aside(path, number), &aside(path, number + 1))?;
+            rename(&numbered(path, number), &numbered(path, number + 1))?;
         }
         match keep {
             0 => fs::remove_file(path),
@@ -188,7 +190,7 @@ impl RotatingSink {
     }
 
     fn is_due(&self, now: Option<Timestamp>) -> bool {
-        let Some(current) = self.current.as_ref().filter(|_| self.pause <= 1) else {
+        let Some(current) = self.current.as_ref().filter(|_| self.retry_after <= 1) else {
             return false;
         };
         let written = current.written.get();
@@ -204,29 +206,29 @@ impl RotatingSink {
         is_large || (is_old && written > 0)
     }
 
-    /// Takes note of a failure: the file is let go, and opened again at the next tick.
-    fn lose(&mut self, done: io::Result<()>) {
-        let Err(error) = done else {
+    /// After an error, closes the file; the next tick opens it again.
+    fn handle_failure(&mut self, result: io::Result<()>) {
+        let Err(error) = result else {
             return;
         };
-        if let Some(Current {
+        if let Some(OpenFile {
             sink,
             file,
-            whole,
+            complete,
             pending,
             ..
         }) = self.current.take()
         {
-            drop(sink); // which may try once more to write what it holds
+            drop(sink); // a buffered writer flushes on drop: it must not write after the file is cut
             self.lost += pending;
-            // Half a line would be the beginning of the next one.
-            if file.metadata().is_ok_and(|now| now.len() > whole) {
-                let _ = file.set_len(whole);
+            // The next line would be appended to an incomplete one.
+            if file.metadata().is_ok_and(|now| now.len() > complete) {
+                let _ = file.set_len(complete);
             }
         }
         if !std::mem::replace(&mut self.is_failing, true) {
             let path = self.rotation.path.display();
-            tell_warning(format_args!(
+            say::warning(format_args!(
                 "cannot write `{path}`: {error}; events are lost until that works again"
             ));
         }
@@ -238,8 +240,8 @@ impl Sink for RotatingSink {
         match &mut self.current {
             Some(current) => {
                 current.pending += 1;
-                let done = current.sink.handshake(event);
-                self.lose(done);
+                let result = current.sink.handshake(event);
+                self.handle_failure(result);
             }
             None => self.lost += 1,
         }
@@ -260,12 +262,12 @@ impl Sink for RotatingSink {
                 current.since.get_or_insert(now);
             }
             None => {
-                let done = self.reopen();
-                self.lose(done);
+                let result = self.reopen();
+                self.handle_failure(result);
             }
         }
-        if self.pause > 1 {
-            self.pause -= 1;
+        if self.retry_after > 1 {
+            self.retry_after -= 1; // at 1, `is_due` allows a rotation again
         }
         if self.is_due(Some(now)) {
             self.rotate();
@@ -275,24 +277,24 @@ impl Sink for RotatingSink {
 
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
         if let Some(current) = &mut self.current {
-            let done = current.sink.finish(stats);
-            self.lose(done);
+            let result = current.sink.finish(stats);
+            self.handle_failure(result);
         }
         if self.lost > 0 {
             let path = self.rotation.path.display();
-            tell_warning(format_args!("`{path}` lacks {} events", self.lost));
+            say::warning(format_args!("`{path}` lacks {} events", self.lost));
         }
         Ok(())
     }
 }
 
-/// Bytes of a file; none if there is no such file.
+/// The length of a file; 0 if it does not exist.
 fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// The path with a number's suffix; number 0 is the file itself.
-fn aside(path: &Path, number: u32) -> PathBuf {
+/// The path with a number as suffix; number 0 is the file itself.
+fn numbered(path: &Path, number: u32) -> PathBuf {
     if number == 0 {
         return path.to_owned();
     }
@@ -301,21 +303,21 @@ fn aside(path: &Path, number: u32) -> PathBuf {
     name.into()
 }
 
-/// Renames a file, if it is there.
+/// Renames a file if it exists.
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+        result => result,
     }
 }
 
-/// A file, and how long it is.
-struct Counted {
+/// A file that knows its length.
+struct CountingWriter {
     file: File,
     written: Rc<Cell<u64>>,
 }
 
-impl Write for Counted {
+impl Write for CountingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.written.set(self.written.get() + count as u64);
@@ -331,10 +333,10 @@ impl Write for Counted {
 mod tests {
     use super::*;
 
-    /// A directory that vanishes with the value.
-    struct Directory(PathBuf);
+    /// A temporary directory, removed on drop.
+    struct ScratchDirectory(PathBuf);
 
-    impl Directory {
+    impl ScratchDirectory {
         fn new(name: &str) -> Self {
             let name = format!("tlscope-rotate-{}-{name}", std::process::id());
             let path = std::env::temp_dir().join(name);
@@ -342,7 +344,7 @@ mod tests {
             Self(path)
         }
 
-        /// The files there, with the number of lines in each.
+        /// The files in it, with the number of lines in each.
         fn files(&self) -> Vec<(String, usize)> {
             let entries = fs::read_dir(&self.0).unwrap().map(Result::unwrap);
             let of = |entry: fs::DirEntry| {
@@ -354,7 +356,7 @@ mod tests {
             files
         }
 
-        fn sink(&self, format: Format, size: Option<u64>, age: Option<u64>) -> RotatingSink {
+        fn sink(&self, format: OutputFormat, size: Option<u64>, age: Option<u64>) -> RotatingSink {
             let rotation = Rotation {
                 path: self.0.join("events"),
                 size,
@@ -365,13 +367,13 @@ mod tests {
         }
     }
 
-    impl Drop for Directory {
+    impl Drop for ScratchDirectory {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
     }
 
-    /// Stands for an event: a line in each format.
+    /// Writes one line, whatever the format.
     fn write(sink: &mut RotatingSink) {
         sink.finish(&Stats::default()).unwrap();
         sink.flush().unwrap();
@@ -390,9 +392,9 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_is_set_aside_and_the_oldest_forgotten() {
-        let directory = Directory::new("size");
-        let mut sink = directory.sink(Format::Json, Some(1), None);
+    fn a_large_file_is_rotated_and_the_oldest_is_removed() {
+        let directory = ScratchDirectory::new("size");
+        let mut sink = directory.sink(OutputFormat::Json, Some(1), None);
         for _ in 0..4 {
             write(&mut sink);
         }
@@ -401,9 +403,9 @@ mod tests {
     }
 
     #[test]
-    fn an_old_file_is_set_aside_unless_it_is_empty() {
-        let directory = Directory::new("age");
-        let mut sink = directory.sink(Format::Json, None, Some(60));
+    fn an_old_file_is_rotated_unless_it_is_empty() {
+        let directory = ScratchDirectory::new("age");
+        let mut sink = directory.sink(OutputFormat::Json, None, Some(60));
         tick(&mut sink, 1_000);
         tick(&mut sink, 1_060);
         assert_eq!(directory.files(), named(&[("events", 0)]));
@@ -413,36 +415,37 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_holds_stays_when_it_is_opened() {
-        let directory = Directory::new("append");
-        write(&mut directory.sink(Format::Json, None, None));
-        write(&mut directory.sink(Format::Json, None, None));
+    fn an_existing_file_is_appended_to() {
+        let directory = ScratchDirectory::new("append");
+        write(&mut directory.sink(OutputFormat::Json, None, None));
+        write(&mut directory.sink(OutputFormat::Json, None, None));
         assert_eq!(directory.files(), named(&[("events", 2)]));
     }
 
     #[test]
-    fn each_file_of_values_begins_with_its_header() {
-        let directory = Directory::new("csv");
-        write(&mut directory.sink(Format::Csv, None, None));
-        write(&mut directory.sink(Format::Csv, None, None));
+    fn each_csv_file_begins_with_a_header() {
+        let directory = ScratchDirectory::new("csv");
+        write(&mut directory.sink(OutputFormat::Csv, None, None));
+        write(&mut directory.sink(OutputFormat::Csv, None, None));
         assert_eq!(directory.files(), named(&[("events", 1), ("events.1", 1)]));
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_tried_again() {
-        let directory = Directory::new("again");
-        let mut sink = directory.sink(Format::Json, None, None);
-        sink.lose(Err(io::Error::other("the disk is full")));
+    fn a_file_that_could_not_be_written_is_reopened() {
+        let directory = ScratchDirectory::new("again");
+        let mut sink = directory.sink(OutputFormat::Json, None, None);
+        sink.handle_failure(Err(io::Error::other("the disk is full")));
         write(&mut sink); // lost
         tick(&mut sink, 1_000);
         write(&mut sink);
         assert_eq!(directory.files(), named(&[("events", 1)]));
     }
 
+    #[cfg(live_capture)]
     #[test]
-    fn a_file_that_is_opened_again_has_one_header() {
-        let directory = Directory::new("header");
-        let mut sink = directory.sink(Format::Csv, None, None);
+    fn a_reloaded_csv_file_has_one_header() {
+        let directory = ScratchDirectory::new("header");
+        let mut sink = directory.sink(OutputFormat::Csv, None, None);
         write(&mut sink);
         sink.reload();
         write(&mut sink);
@@ -450,14 +453,14 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_does_not_stay_behind_and_lost_events_are_counted() {
-        let directory = Directory::new("half");
-        let mut sink = directory.sink(Format::Json, None, None);
+    fn an_incomplete_line_is_cut_off_and_lost_events_are_counted() {
+        let directory = ScratchDirectory::new("half");
+        let mut sink = directory.sink(OutputFormat::Json, None, None);
         write(&mut sink);
         let current = sink.current.as_mut().unwrap();
-        current.file.write_all(b"{\"type\":").unwrap(); // as far as the disk took it
+        current.file.write_all(b"{\"type\":").unwrap(); // as much as fits on the disk
         current.pending = 3;
-        sink.lose(Err(io::Error::other("the disk is full")));
+        sink.handle_failure(Err(io::Error::other("the disk is full")));
         assert_eq!((sink.lost, sink.is_failing), (3, true));
         tick(&mut sink, 1_000);
         sink.flush().unwrap();
@@ -472,32 +475,34 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_set_aside_grows() {
-        let directory = Directory::new("stuck");
+    fn a_file_that_cannot_be_rotated_grows() {
+        let directory = ScratchDirectory::new("stuck");
         let in_the_way = directory.0.join("events.1");
         fs::create_dir_all(in_the_way.join("x")).unwrap();
-        let mut sink = directory.sink(Format::Json, Some(1), None);
+        let mut sink = directory.sink(OutputFormat::Json, Some(1), None);
         sink.rotation.keep = 1;
         for _ in 0..3 {
             write(&mut sink);
         }
         let text = fs::read_to_string(directory.0.join("events")).unwrap();
-        assert_eq!((text.lines().count(), sink.pause), (3, ASIDE_PAUSE));
+        assert_eq!((text.lines().count(), sink.retry_after), (3, RETRY_AFTER));
         fs::remove_dir_all(in_the_way).unwrap();
-        (0..ASIDE_PAUSE).for_each(|second| tick(&mut sink, second.into()));
+        (0..RETRY_AFTER).for_each(|second| tick(&mut sink, second.into()));
         assert_eq!(directory.files(), named(&[("events", 0), ("events.1", 3)]));
-        assert_eq!(sink.pause, 0);
+        assert_eq!(sink.retry_after, 0);
     }
 
     #[test]
-    fn a_file_in_no_directory_is_refused() {
+    fn a_file_in_a_missing_directory_is_refused() {
         let rotation = Rotation {
             path: "/nonexistent/events".into(),
             size: None,
             age: None,
             keep: 2,
         };
-        let failure = RotatingSink::open(rotation, Format::Json).err().unwrap();
+        let failure = RotatingSink::open(rotation, OutputFormat::Json)
+            .err()
+            .unwrap();
         assert!(
             failure
                 .to_string()

@@ -1,48 +1,45 @@
-//! Key logs that grow while the run goes on.
+//! Key logs that grow during the run.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tlscope::decrypt::Keys;
 use zeroize::Zeroizing;
 
-use crate::cli::error::Failure;
-use crate::cli::input::key_log::BUFFER;
-use crate::cli::tell_warning;
+use crate::cli::error::CliError;
+use crate::cli::input::key_log::{BUFFER, unreadable};
+use crate::cli::say;
 
-/// Key logs, each read as far as it went.
+/// Key logs, each read up to its current end.
 #[derive(Debug, Default)]
-pub(crate) struct KeyLogs(Vec<Followed>);
+pub(super) struct KeyLogs(Vec<Followed>);
 
 #[derive(Debug)]
 struct Followed {
     path: PathBuf,
-    /// Stays open: the path may be out of reach once privileges are gone.
+    /// Stays open, since the path may not be readable without privileges.
     file: File,
     /// Bytes read.
     position: u64,
-    /// The last line, as far as it came.
+    /// The beginning of a line that is not complete yet.
     rest: Zeroizing<Vec<u8>>,
     is_broken: bool,
 }
 
-/// Bytes of a line that is waited for: far more than a secret takes; a longer line is none.
+/// Bytes kept of an incomplete line: a secret takes far fewer, so a longer line is not one.
 const MAX_LINE: usize = 4096;
-/// Bytes taken of one file at a time, so that a burst does not hold up packets: those of 8,000 connections.
+/// Bytes read from one file at a time, so that a burst does not delay packets: the secrets of some 8,000 connections.
 const MAX_TAKEN: usize = 4 << 20;
 
 impl KeyLogs {
-    /// Opens all of `paths`, and takes the secrets that are there already.
-    pub(crate) fn open(paths: &[PathBuf]) -> Result<(Keys, Self), Failure> {
+    /// Opens all of `paths` and reads the secrets that they hold already.
+    pub(super) fn open(paths: &[PathBuf]) -> Result<(Keys, Self), CliError> {
         let keys = Keys::default();
         let mut logs = Vec::new();
         for path in paths {
-            let refuse = |error: io::Error| {
-                let path = path.display();
-                Failure::new(format_args!("cannot read key log `{path}`: {error}"))
-            };
+            let refuse = |error: io::Error| unreadable(path, &error);
             let mut log = Followed {
                 path: path.clone(),
                 file: File::open(path).map_err(refuse)?,
@@ -56,37 +53,41 @@ impl KeyLogs {
             }
             logs.push(log);
         }
+        if !logs.is_empty() {
+            keys.expect_more();
+        }
         Ok((keys, Self(logs)))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The files that [`Self::poll`] reads.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|log| log.path.as_path())
     }
 
-    /// Adds to `secrets` the lines that were written since the last call.
-    pub(crate) fn poll(&mut self, secrets: &mut Vec<Box<[u8]>>) {
+    /// Appends to `secrets` the lines that were written since the last call.
+    pub(super) fn poll(&mut self, secrets: &mut Vec<Box<[u8]>>) {
         for log in self.0.iter_mut().filter(|log| !log.is_broken) {
             if let Err(error) = log.read(secrets) {
                 log.is_broken = true;
                 let path = log.path.display();
-                tell_warning(format_args!("key log `{path}` is read no further: {error}"));
+                say::warning(format_args!("key log `{path}` is read no further: {error}"));
             }
         }
     }
 }
 
 impl Followed {
-    /// Takes whole lines; false if there was nothing new.
+    /// Reads complete lines; false if there was nothing new.
     fn read(&mut self, lines: &mut Vec<Box<[u8]>>) -> io::Result<bool> {
         let open = self.file.metadata()?;
         if open.len() < self.position {
-            self.file.rewind()?; // it was emptied, to be written anew
-            self.begin_anew();
+            self.file.rewind()?; // it was truncated
+            self.restart();
         } else if open.len() == self.position
             && fs::metadata(&self.path).is_ok_and(|named| named.ino() != open.ino())
         {
-            self.file = File::open(&self.path)?; // it was set aside, and another one begun
-            self.begin_anew();
+            self.file = File::open(&self.path)?; // it was renamed, and a new file created
+            self.restart();
         }
         let mut taken = 0;
         let mut buffer = Zeroizing::new([0; BUFFER]);
@@ -102,7 +103,8 @@ impl Followed {
         Ok(taken > 0)
     }
 
-    fn begin_anew(&mut self) {
+    /// The next byte is the first of a file.
+    fn restart(&mut self) {
         self.position = 0;
         self.rest.clear();
     }
@@ -126,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// A key log of this test's own, which vanishes with the value.
+    /// A temporary key log, removed on drop.
     struct Log(PathBuf);
 
     impl Log {
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_taken_at_once_and_what_comes_by_whole_lines() {
+    fn existing_secrets_are_read_at_once_and_new_ones_by_complete_lines() {
         let log = Log::new("grows");
         log.append(&line(1));
         let (keys, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
@@ -175,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_written_anew_is_read_anew() {
-        let log = Log::new("anew");
+    fn a_truncated_log_is_read_from_its_beginning() {
+        let log = Log::new("truncated");
         log.append(&format!("{}{}", line(1), line(2)));
         let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
         fs::write(&log.0, line(3)).unwrap();
@@ -184,19 +186,19 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_set_aside_is_left_for_the_new_one() {
-        let log = Log::new("aside");
+    fn a_renamed_log_is_read_to_its_end_before_the_new_one() {
+        let log = Log::new("rotated");
         let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
-        let aside = Log::new("set-aside");
+        let renamed = Log::new("renamed");
         log.append(&line(1));
-        fs::rename(&log.0, &aside.0).unwrap();
+        fs::rename(&log.0, &renamed.0).unwrap();
         fs::write(&log.0, line(2)).unwrap();
         assert_eq!(poll(&mut logs), line(1));
         assert_eq!(poll(&mut logs), line(2));
     }
 
     #[test]
-    fn a_line_without_end_is_not_kept() {
+    fn a_line_without_end_is_dropped() {
         let log = Log::new("endless");
         let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
         log.append(&"x".repeat(3 * BUFFER));
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_not_there_is_refused() {
+    fn a_missing_log_is_refused() {
         let failure = KeyLogs::open(&["no-such.keys".into()]).unwrap_err();
         assert!(
             failure

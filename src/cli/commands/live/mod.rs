@@ -1,11 +1,12 @@
-//! `tlscope live`: from interfaces to output, until told to stop.
+//! `tlscope live`: from interfaces to output, until a signal stops the run.
+//!
+//! Everything that only a live run needs is in this module, which exists on Linux with the feature `live`.
 
-use std::fs;
-use std::io::{self, IsTerminal, stdout};
+use std::io::{self, IsTerminal, Write, stdout};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use tlscope::capture::live::{LiveCapture, LiveSource};
+use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::event::Handshake;
 use tlscope::pipeline;
@@ -14,133 +15,121 @@ use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
-use crate::cli::config::LiveConfig;
-use crate::cli::error::Failure;
+use crate::cli::commands::print::print_text;
+use crate::cli::config::args::InterfaceCommand;
+use crate::cli::config::{Destination, OutputConfig};
+use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
-use crate::cli::output::{Output, closed_pipe_is_success};
-use crate::cli::{tell, tell_problem};
-use host::{Account, Service, Signals};
+use crate::cli::output::{RunOutput, closed_pipe_is_success};
+use crate::cli::say;
+use config::LiveConfig;
+use host::{Account, ServiceManager, Signals};
 use key_logs::KeyLogs;
 
-pub(crate) mod host;
-pub(crate) mod interfaces;
-pub(crate) mod key_logs;
-pub(crate) mod screen;
+mod config;
+mod host;
+mod interfaces;
+mod key_logs;
+mod print_config;
+mod screen;
+mod startup;
 
-/// Watches the interfaces, and writes what was asked for.
-pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
+/// Runs `tlscope live` or `tlscope interfaces`.
+pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
+    match command {
+        InterfaceCommand::Live(args) if args.print_config => {
+            let text = print_config::as_file("live", &args.sources);
+            print_text(|output| output.write_all(text.as_bytes()))
+        }
+        InterfaceCommand::Live(args) => watch(LiveConfig::resolve(args)?),
+        InterfaceCommand::Interfaces => interfaces::list(),
+    }
+}
+
+/// Watches the interfaces and writes the output.
+fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
     let signals = Signals::new(stdout().is_terminal());
-    let metrics = Output::metrics(&config.output)?; // sockets and files that take privileges, too
-    let source = capture(&config, metrics.as_ref(), &signals)?;
+    let metrics = RunOutput::metrics(&config.output)?;
+    let source = startup::start_capture(&config, metrics.as_ref(), &signals)?;
     signals
         .listen()
-        .map_err(|error| Failure::new(format_args!("cannot listen to signals: {error}")))?;
-    let mut output = Output::open(&config.output, metrics).map_err(|failure| {
-        let account = config.account.as_ref();
-        let account = account.filter(|_| failure.is_about_permission());
-        failure.maybe_hint(account.map(Account::hint))
-    })?;
+        .map_err(|error| CliError::new(format_args!("cannot listen to signals: {error}")))?;
+    let mut output = open_output(&config.output, config.account.as_ref(), metrics)?;
     let interfaces = config.interfaces.join(", ");
-    tell(|stderr| write!(stderr, "listening on {interfaces}"));
-    output.show(signals.stop())?;
+    say::line(format_args!("listening on {interfaces}"));
+    if matches!(config.output.destination, Destination::Screen) {
+        output.show_on(screen::open(config.output.look, signals.stop())?);
+    }
     let mut watch = Watch {
         output,
         roots: config.analysis.roots.clone(),
         signals,
-        service: Service::ready(&interfaces),
+        service_manager: ServiceManager::notify_ready(&interfaces),
+        started: Instant::now(),
         health: Health::default(),
     };
-    let mut input = Input {
+    let mut input = LiveInput {
         source,
         key_logs: config.key_logs,
     };
-    let started = Instant::now();
-    let threads = config.threads.get();
-    let run = pipeline::run(&mut input, config.analysis.observer(), threads, &mut watch);
-    watch.service.stopping();
-    drop(input); // the capture threads end
-    let finished = match run {
+    let observer = config.analysis.observer();
+    let result = pipeline::run(&mut input, observer, config.threads.get(), &mut watch);
+    watch.service_manager.notify_stopping();
+    drop(input); // stops the capture threads
+    let result = match result {
         Ok(summary) => watch.finish(&summary.stats).map(|()| summary.stats),
         Err(error) => {
             let stats = watch.health.stats;
-            let _ = watch.finish(&stats); // metrics still go out; what failed fails again
+            let _ = watch.finish(&stats); // exports the metrics; the output that failed fails again
             Err(error)
         }
     };
     screen::close();
-    match finished {
+    match result {
         Ok(stats) => {
             key_log::warn_of_use(&config.analysis.keys, &stats);
             watch.output.warn_of_lost_metrics();
             watch.roots.warn_if_missed(watch.output.has_seen_chains());
-            tell_summary(&watch.health, started);
+            watch.say_summary();
+            Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             let end = closed_pipe_is_success(error);
             if end.is_err() {
-                tell_summary(&watch.health, started);
+                watch.say_summary();
             }
-            end?;
+            end.map(|()| ExitCode::SUCCESS)
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the interfaces, and gives up what that takes: but for the threads that may have to open them again.
-fn capture(
-    config: &LiveConfig,
-    metrics: Option<&Metrics>,
-    signals: &Signals,
-) -> Result<LiveSource, Failure> {
-    let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
-    make_directories(config)?;
-    if let Some(account) = &config.account {
-        account.assume()?;
-    }
-    host::keep_capture_only()?;
-    if let Some(sandbox) = &config.sandbox {
-        let mut sandbox = sandbox.clone();
-        let watched = metrics.into_iter().flat_map(Metrics::watched_directories);
-        watched.for_each(|directory| sandbox.read(&directory));
-        let written = config.output.directories();
-        written.for_each(|directory| sandbox.write(directory));
-        sandbox.enter()?;
-    }
-    let source = capture
-        .start(signals.stop())
-        .map_err(|error| Failure::new(format_args!("cannot start a thread to capture: {error}")))?;
-    host::drop_all()?;
-    Ok(source)
-}
-
-/// Makes the directories that files are written into, while that is still allowed: by now
-/// those who start the run may write where the account that it goes on as may not.
-fn make_directories(config: &LiveConfig) -> Result<(), Failure> {
-    config.output.directories().try_for_each(|directory| {
-        let made = match &config.account {
-            Some(account) => account.make_directory(directory),
-            None => fs::create_dir_all(directory),
-        };
-        made.map_err(|error| {
-            let directory = directory.display();
-            Failure::new(format_args!("cannot make `{directory}`: {error}"))
-        })
+/// Opens the output without privileges. If a permission is missing, the hint names the account.
+fn open_output<'a>(
+    config: &'a OutputConfig,
+    account: Option<&Account>,
+    metrics: Option<Metrics>,
+) -> Result<RunOutput<'a>, CliError> {
+    RunOutput::open(config, metrics).map_err(|error| {
+        // The error is text by now: its kind is lost.
+        let lacks_permission = error.to_string().contains("Permission denied");
+        let account = account.filter(|_| lacks_permission);
+        error.maybe_hint(account.map(Account::hint))
     })
 }
 
-/// Packets as the interfaces bring them, with the secrets that key logs bring meanwhile.
-struct Input {
+/// Packets of the interfaces, with the secrets that key logs gained meanwhile.
+struct LiveInput {
     source: LiveSource,
     key_logs: KeyLogs,
 }
 
-impl PacketSource for Input {
+impl PacketSource for LiveInput {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         let more = self.source.next_batch(batch)?;
         self.key_logs.poll(&mut batch.secrets);
         for problem in self.source.take_problems() {
-            tell_problem(&problem);
+            say::problem(&problem);
         }
         Ok(more)
     }
@@ -150,13 +139,14 @@ impl PacketSource for Input {
     }
 }
 
-/// Output, with an eye on the run itself.
+/// The output, and what a run does besides: reload files, feed the watchdog, sum up.
 struct Watch<'a> {
-    output: Output<'a>,
+    output: RunOutput<'a>,
     roots: Roots,
     signals: Signals,
-    service: Service,
-    /// As the last tick told.
+    service_manager: ServiceManager,
+    started: Instant,
+    /// As of the last tick.
     health: Health,
 }
 
@@ -171,7 +161,7 @@ impl Sink for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
-        self.service.is_well();
+        self.service_manager.feed_watchdog();
         if self.signals.take_reload() {
             self.output.reload();
             self.roots.reload();
@@ -184,32 +174,28 @@ impl Sink for Watch<'_> {
     }
 }
 
-/// The last lines on standard error: what came in, what was lost and where.
-fn tell_summary(health: &Health, started: Instant) {
-    for interface in &health.interfaces {
-        tell(|stderr| {
-            write!(
-                stderr,
+impl Watch<'_> {
+    /// Writes the last lines on standard error: the packets and handshakes counted, and the losses.
+    fn say_summary(&self) {
+        for interface in &self.health.interfaces {
+            say::line(format_args!(
                 "{}: {} packets; dropped: {} by the kernel, {} by the interface, {} at the queue",
                 interface.name,
                 interface.packets,
                 interface.dropped_kernel,
                 interface.dropped_interface,
                 interface.dropped_queue
-            )
-        });
-    }
-    let stats = &health.stats;
-    tell(|stderr| {
-        write!(
-            stderr,
+            ));
+        }
+        let stats = &self.health.stats;
+        say::line(format_args!(
             "{} packets handled in {} s; {} handshakes: {} succeeded, {} failed, {} unknown",
             stats.packets,
-            started.elapsed().as_secs(),
+            self.started.elapsed().as_secs(),
             stats.handshakes,
             stats.handshakes_succeeded,
             stats.handshakes_failed,
             stats.handshakes_unknown
-        )
-    });
+        ));
+    }
 }

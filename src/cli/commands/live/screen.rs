@@ -1,8 +1,8 @@
-//! The terminal of a run that shows its state: keys, size, and what would be written to standard error.
+//! The terminal of a run that shows its state: keys, size, and messages held back meanwhile.
 
 use std::io::{self, BufWriter, Stdout, Write, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,68 +12,70 @@ use terminal_size::terminal_size_of;
 use tlscope::sink::Look;
 use tlscope::sink::summary::{LEAVE, ScreenSink, Terminal};
 
-/// How the terminal is to be left; `None` while nothing is shown.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
-/// What was said while the screen was shown.
-static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+use crate::cli::error::CliError;
+use crate::cli::say::held_back;
 
-/// Lines kept to be shown and said again at the end.
-const MAX_NOTES: usize = 100;
-/// How long the thread that reads keys may not notice that the run has ended.
+/// The terminal's settings to restore; `None` while no screen is shown.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// How long the thread that reads keys may take to notice that the run has ended.
 const KEY_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Shows the run's state on standard output; the key `q` sets `stop`.
-pub(crate) fn open(look: Look, stop: Arc<AtomicBool>) -> io::Result<ScreenSink<BufWriter<Stdout>>> {
+/// Shows the state of the run on standard output; the key `q` sets `stop`.
+pub(super) fn open(
+    look: Look,
+    stop: Arc<AtomicBool>,
+) -> Result<ScreenSink<BufWriter<Stdout>>, CliError> {
+    take_terminal(stop)
+        .and_then(|()| {
+            let terminal = Terminal {
+                size,
+                notes: held_back::messages,
+            };
+            ScreenSink::new(BufWriter::new(stdout()), look, terminal)
+        })
+        .map_err(|error| {
+            close(); // so that the error is seen
+            CliError::new(format_args!("cannot use the terminal: {error}"))
+                .hint("`--format table` writes lines instead")
+        })
+}
+
+/// Reads keys as they are pressed, and holds messages back.
+fn take_terminal(stop: Arc<AtomicBool>) -> io::Result<()> {
     let before = tcgetattr(stdin())?;
     let mut keys = before.clone();
-    // Keys come at once, and are not shown; Ctrl-C is still a signal.
+    // Keys arrive at once and are not echoed; Ctrl-C is still a signal.
     keys.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
     tcsetattr(stdin(), OptionalActions::Now, &keys)?;
-    *lock(&BEFORE) = Some(before);
+    *lock() = Some(before);
+    held_back::start();
     thread::Builder::new()
         .name("keys".to_owned())
         .spawn(move || read_keys(&stop))?;
-    let terminal = Terminal {
-        size,
-        notes: || lock(&NOTES).clone(),
-    };
-    ScreenSink::new(BufWriter::new(stdout()), look, terminal).inspect_err(|_| close())
+    Ok(())
 }
 
-/// Whether what is for standard error is to be given to [`note`].
-pub(crate) fn is_shown() -> bool {
-    lock(&BEFORE).is_some()
-}
-
-/// Takes a line that would tear the screen.
-pub(crate) fn note(line: &str) {
-    let mut notes = lock(&NOTES);
-    if notes.len() >= MAX_NOTES {
-        notes.remove(0);
-    }
-    notes.push(line.to_owned());
-}
-
-/// Gives the terminal back, and writes the notes to standard error; does nothing where no screen is shown.
-pub(crate) fn close() {
+/// Restores the terminal and writes the messages held back. Does nothing if no screen is shown.
+pub(super) fn close() {
     if restore() {
-        tell_notes();
+        held_back::release();
     }
 }
 
-/// The same for a program that ends at once: the screen itself is left, too.
-pub(crate) fn abandon() {
-    // The keys come first: a terminal that is held (Ctrl-S) takes no more text.
+/// Like [`close`], for a program that exits at once: the sink cannot leave the screen any more.
+pub(super) fn abandon() {
+    // The settings come first: a terminal that is stopped (Ctrl-S) takes no more text.
     if restore() {
         let _ = stdout().write_all(LEAVE.as_bytes());
         let _ = stdout().flush();
-        tell_notes();
+        held_back::release();
     }
 }
 
-/// Keys are shown again, and come by the line; false where no screen is shown.
+/// Restores the terminal's settings; false if no screen is shown.
 fn restore() -> bool {
-    let before = lock(&BEFORE).take();
+    let before = lock().take();
     let was_shown = before.is_some();
     if let Some(before) = before {
         let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
@@ -81,16 +83,10 @@ fn restore() -> bool {
     was_shown
 }
 
-fn tell_notes() {
-    for note in lock(&NOTES).drain(..) {
-        crate::cli::tell(|stderr| write!(stderr, "{note}"));
-    }
-}
-
 fn read_keys(stop: &AtomicBool) {
     let input = stdin();
     let patience = Timespec::try_from(KEY_PATIENCE).ok();
-    while is_shown() {
+    while lock().is_some() {
         let mut waited_for = [PollFd::new(&input, PollFlags::IN)];
         if !poll(&mut waited_for, patience.as_ref()).is_ok_and(|ready| ready > 0) {
             continue;
@@ -104,13 +100,13 @@ fn read_keys(stop: &AtomicBool) {
     }
 }
 
-/// Columns and rows; those of old where the terminal does not tell.
+/// Columns and rows; those of a VT100 if the terminal does not report its size.
 fn size() -> (usize, usize) {
     terminal_size_of(stdout()).map_or((80, 24), |(width, height)| {
         (width.0.into(), height.0.into())
     })
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Option<Termios>> {
+    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What is looked at and how it is written: the same flags for every command that takes packets.
+//! Which packets and handshakes are used and how they are written: flags of every command that reports handshakes.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -49,10 +49,10 @@ pub(crate) struct CommonArgs {
 
     /// How to write the handshakes
     #[arg(
-        long, value_enum, default_value_t = Format::Table,
+        long, value_enum, default_value_t = OutputFormat::Table,
         help_heading = "Output", env = "TLSCOPE_FORMAT"
     )]
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
 
     /// Write each certificate shown into a directory
     ///
@@ -68,7 +68,7 @@ pub(crate) struct CommonArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum OutputFormat {
     /// A line a handshake, then the summary.
     Table,
     /// The summary alone.

@@ -1,11 +1,11 @@
-//! Which packets and handshakes are looked at, and how: the same flags for every command that reads captures.
+//! Which packets and handshakes are used: flags of every command that takes packets.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::defaults;
 
-/// What is read beside the captures, and what of them is left out.
+/// Key logs, filters and threads.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
     /// Use only packets that match a filter

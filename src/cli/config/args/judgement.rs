@@ -1,4 +1,4 @@
-//! How handshakes and certificates are judged: the same flags for every command that judges.
+//! How handshakes are classified and certificates validated: flags of every command that takes packets.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use tlscope::time::Timestamp;
 
 use super::defaults;
 
-/// Where the line is drawn between good and bad.
+/// Thresholds and roots of trust.
 #[derive(Debug, clap::Args)]
 pub(crate) struct JudgementArgs {
     /// How many days before its end a certificate counts as soon to expire
@@ -102,14 +102,14 @@ pub(crate) struct JudgementArgs {
     pub(crate) handshake_timeout: Duration,
 }
 
-/// The moment at which certificates are judged.
+/// The moment at which certificates are validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
-    /// That of each handshake.
+    /// The time of each handshake.
     Capture,
     /// When the program runs.
     Now,
-    /// A moment that the user chose.
+    /// A moment that the user gives.
     Time(Timestamp),
 }
 
@@ -132,7 +132,7 @@ impl FromStr for At {
     }
 }
 
-/// A time, as in `10` or `2.5`.
+/// Parses a duration in seconds, as in `10` or `2.5`.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_moments_and_rejects_what_is_none() {
+    fn accepts_moments_and_rejects_anything_else() {
         let time = Timestamp::from_seconds(1_772_366_400);
         assert_eq!("now".parse(), Ok(At::Now));
         assert_eq!("capture".parse(), Ok(At::Capture));

@@ -1,14 +1,16 @@
-//! `tlscope live`.
+//! `tlscope live`, and `tlscope interfaces`, which has no arguments.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Subcommand;
 use tlscope::capture::live::defaults;
 
 use super::judgement::seconds;
-use super::{CommonArgs, JudgementArgs, LiveMetricsArgs, MetricsArgs};
+use super::{CommonArgs, JudgementArgs, MetricsArgs, Sources};
 
-pub(super) const LIVE_EXAMPLES: &str = "\
+const LIVE_EXAMPLES: &str = "\
 Examples:
   Watch one interface:
       tlscope live -i eth0
@@ -20,9 +22,32 @@ Examples:
       sudo setcap cap_net_raw+ep \"$(command -v tlscope)\"
       tlscope live -i eth0";
 
-/// What `tlscope live` takes.
+// The first paragraph of each variant's comment is its line in `tlscope --help`. The enum itself has
+// no doc comment: clap would take it for the description of the program.
+#[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a run")]
+pub(crate) enum InterfaceCommand {
+    /// Watch live interfaces and report the handshakes on them
+    ///
+    /// Reports as `read` does, as handshakes are decided, until it is told to stop:
+    /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
+    /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
+    #[command(after_long_help = LIVE_EXAMPLES)]
+    Live(LiveArgs),
+
+    /// List the interfaces that `live` can capture on
+    ///
+    /// With their state and addresses; and for those that cannot be opened, why not.
+    Interfaces,
+}
+
+/// The arguments of `tlscope live`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LiveArgs {
+    // First, since clap removes each value that it reads from the matches.
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+
     /// The interface to capture on, or `any` for all; can be given more than once
     #[arg(
         short,
@@ -74,41 +99,8 @@ pub(crate) struct LiveArgs {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 
-    /// Write handshakes to a file instead of standard output
-    ///
-    /// Is added to if it is there. A summary still goes to standard output. SIGHUP
-    /// opens it anew, for programs that set files aside. While it cannot be written,
-    /// the run goes on, and says so.
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Output",
-        env = "TLSCOPE_OUTPUT"
-    )]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Set the file aside as FILE.1 when it is this large, and begin a new one
-    ///
-    /// In bytes, or with K, M or G as in `64M`.
-    #[arg(
-        long, value_name = "SIZE", value_parser = size,
-        help_heading = "Output", env = "TLSCOPE_ROTATE_SIZE"
-    )]
-    pub(crate) rotate_size: Option<u64>,
-
-    /// Set the file aside when it is this old, in seconds
-    #[arg(
-        long, value_name = "SECONDS", value_parser = seconds,
-        help_heading = "Output", env = "TLSCOPE_ROTATE_TIME"
-    )]
-    pub(crate) rotate_time: Option<Duration>,
-
-    /// How many files set aside are kept
-    #[arg(
-        long, value_name = "N", default_value_t = ROTATE_KEEP,
-        help_heading = "Output", env = "TLSCOPE_ROTATE_KEEP"
-    )]
-    pub(crate) rotate_keep: u32,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,
@@ -146,11 +138,97 @@ pub(crate) struct LiveArgs {
     pub(crate) print_config: bool,
 }
 
+/// The file that handshakes are written to, and when it is rotated.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FileArgs {
+    /// Write handshakes to a file instead of standard output
+    ///
+    /// Is added to if it is there. A summary still goes to standard output. SIGHUP
+    /// opens it anew, for programs that set files aside. While it cannot be written,
+    /// the run goes on, and says so.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        env = "TLSCOPE_OUTPUT"
+    )]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Set the file aside as FILE.1 when it is this large, and begin a new one
+    ///
+    /// In bytes, or with K, M or G as in `64M`.
+    #[arg(
+        long, value_name = "SIZE", value_parser = size,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_SIZE"
+    )]
+    pub(crate) rotate_size: Option<u64>,
+
+    /// Set the file aside when it is this old, in seconds
+    #[arg(
+        long, value_name = "SECONDS", value_parser = seconds,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_TIME"
+    )]
+    pub(crate) rotate_time: Option<Duration>,
+
+    /// How many files set aside are kept
+    #[arg(
+        long, value_name = "N", default_value_t = ROTATE_KEEP,
+        help_heading = "Output", env = "TLSCOPE_ROTATE_KEEP"
+    )]
+    pub(crate) rotate_keep: u32,
+}
+
+/// How a live run exports metrics.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LiveMetricsArgs {
+    /// Answer Prometheus' scrapes, at `/metrics`; `/healthz` says whether all is well
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        help_heading = "Metrics",
+        env = "TLSCOPE_PROMETHEUS"
+    )]
+    pub(crate) prometheus: Option<SocketAddr>,
+
+    /// Seconds between two exports to a collector
+    ///
+    /// As OTEL_METRIC_EXPORT_INTERVAL says (in milliseconds there), or 60.
+    #[arg(
+        long, value_name = "SECONDS", value_parser = seconds,
+        help_heading = "Metrics", env = "TLSCOPE_METRICS_INTERVAL"
+    )]
+    pub(crate) metrics_interval: Option<Duration>,
+
+    /// Hours for which a certificate is told of after it was shown last
+    #[arg(
+        long, value_name = "HOURS", default_value = "24", value_parser = hours,
+        help_heading = "Metrics", env = "TLSCOPE_CERTIFICATE_MEMORY"
+    )]
+    pub(crate) certificate_memory: Duration,
+
+    /// Tell when the certificates in a file expire, too; can be given more than once
+    ///
+    /// PEM or DER; also a directory, or a pattern as in `/etc/letsencrypt/live/*/cert.pem`
+    /// (in quotes, so that files which come later are found). Files are read again
+    /// when they change, and on SIGHUP, as the user that the run goes on as (`--user`).
+    /// One that cannot be read is told of, and counted in
+    /// `tlscope.certificate.files.unreadable`; what it said before stays.
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_delimiter = ',',
+        help_heading = "Metrics",
+        env = "TLSCOPE_WATCH_CERT"
+    )]
+    pub(crate) watch_cert: Vec<PathBuf>,
+}
+
 const ROTATE_KEEP: u32 = 10;
-/// [`defaults::BUFFER_SIZE`], as one types it.
+/// [`defaults::BUFFER_SIZE`] as typed on the command line.
 const BUFFER_SIZE: &str = "16M";
 
-/// Below this, not even the headers before TLS fit; beyond the default, libpcap takes nothing.
+/// Parses a snap length: fewer than 64 bytes do not hold the headers before TLS, and libpcap
+/// captures no more than the default.
 fn snap_length(text: &str) -> Result<u32, String> {
     let range = 64..=defaults::SNAP_LENGTH;
     text.parse()
@@ -165,8 +243,8 @@ fn snap_length(text: &str) -> Result<u32, String> {
         })
 }
 
-/// A number of bytes, as in `65536`, `64K`, `16M` or `1G`.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+/// Parses a number of bytes, as in `65536`, `64K`, `16M` or `1G`.
+fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text.get(digits.len()..).unwrap_or_default() {
         "" => Some(1),
@@ -182,12 +260,21 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "not a size as in `65536`, `64K`, `16M` or `1G`".to_owned())
 }
 
+/// Parses a duration in hours.
+fn hours(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|hours: f64| Duration::try_from_secs_f64(hours * 3_600.0).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "not a number of hours above zero".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_a_number_of_bytes_or_of_a_unit() {
+    fn a_size_is_a_number_with_an_optional_unit() {
         assert_eq!(size("65536"), Ok(65_536));
         assert_eq!(size("64K"), Ok(65_536));
         assert_eq!(size("1GiB"), Ok(1 << 30));

@@ -1,4 +1,4 @@
-//! The manual page is made from the arguments; a test says when man/tlscope.1 is stale.
+//! The manual page, generated from the arguments. A test fails if man/tlscope.1 is stale.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/tlscope.1");
 const REWRITE: &str = "TLSCOPE_REWRITE_MANUAL";
 
 #[test]
-fn the_manual_page_is_that_of_the_arguments() {
+fn the_manual_page_matches_the_arguments() {
     let page = page().unwrap();
     if std::env::var_os(REWRITE).is_some() {
         fs::write(PAGE, &page).unwrap();
@@ -47,7 +47,7 @@ fn page() -> io::Result<String> {
     Ok(format!("{PREAMBLE}{page}"))
 }
 
-/// Lets text say `\*(Aq` for an apostrophe; each part of a page brings it, once is enough.
+/// Defines `\*(Aq`, the apostrophe. Each part that clap_mangen renders begins with it; the page needs it once.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 fn without_preamble(roff: Vec<u8>) -> String {
@@ -70,7 +70,7 @@ fn section(command: &Command) -> io::Result<String> {
     Ok(format!(".SH {title}\n{section}{}", closing(command, ".SS")))
 }
 
-/// What the help ends with: its first line is the title, the rest stays as it is.
+/// The text after the help: its first line is the title, the rest is not reflowed.
 fn closing(command: &Command, macro_name: &str) -> String {
     let text = command
         .get_after_long_help()

@@ -1,9 +1,5 @@
-//! Where metrics go: the same flags for every command that makes them.
+//! Where metrics go: flags of every command that exports them.
 
-#[cfg(live_capture)]
-use std::net::SocketAddr;
-#[cfg(live_capture)]
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,7 +9,7 @@ use tlscope::sink::otel::{Compression, MetricAttribute, MetricTemporality, Signa
 
 use super::judgement::seconds;
 
-/// Which metrics leave the process, and how.
+/// Which metrics are exported, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MetricsArgs {
     /// Write metrics too, after everything else, when the run ends
@@ -24,7 +20,7 @@ pub(crate) struct MetricsArgs {
         help_heading = "Metrics",
         env = "TLSCOPE_METRICS"
     )]
-    pub(crate) metrics: Option<Metrics>,
+    pub(crate) metrics: Option<MetricsOutput>,
 
     /// Attributes that metrics of handshakes have on top
     ///
@@ -53,11 +49,11 @@ pub(crate) struct MetricsArgs {
         long,
         value_enum,
         value_name = "KIND",
-        default_value_t = Histograms::Explicit,
+        default_value_t = HistogramChoice::Explicit,
         help_heading = "Metrics",
         env = "TLSCOPE_HISTOGRAMS"
     )]
-    pub(crate) histograms: Histograms,
+    pub(crate) histograms: HistogramChoice,
 
     /// Send metrics to an OpenTelemetry collector
     ///
@@ -155,54 +151,8 @@ pub(crate) struct MetricsArgs {
     pub(crate) otlp_timeout: Option<Duration>,
 }
 
-/// How metrics leave a run that goes on.
-#[cfg(live_capture)]
-#[derive(Debug, clap::Args)]
-pub(crate) struct LiveMetricsArgs {
-    /// Answer Prometheus' scrapes, at `/metrics`; `/healthz` says whether all is well
-    #[arg(
-        long,
-        value_name = "ADDRESS:PORT",
-        help_heading = "Metrics",
-        env = "TLSCOPE_PROMETHEUS"
-    )]
-    pub(crate) prometheus: Option<SocketAddr>,
-
-    /// Seconds between two exports to a collector
-    ///
-    /// As OTEL_METRIC_EXPORT_INTERVAL says (in milliseconds there), or 60.
-    #[arg(
-        long, value_name = "SECONDS", value_parser = seconds,
-        help_heading = "Metrics", env = "TLSCOPE_METRICS_INTERVAL"
-    )]
-    pub(crate) metrics_interval: Option<Duration>,
-
-    /// Hours for which a certificate is told of after it was shown last
-    #[arg(
-        long, value_name = "HOURS", default_value = "24", value_parser = hours,
-        help_heading = "Metrics", env = "TLSCOPE_CERTIFICATE_MEMORY"
-    )]
-    pub(crate) certificate_memory: Duration,
-
-    /// Tell when the certificates in a file expire, too; can be given more than once
-    ///
-    /// PEM or DER; also a directory, or a pattern as in `/etc/letsencrypt/live/*/cert.pem`
-    /// (in quotes, so that files which come later are found). Files are read again
-    /// when they change, and on SIGHUP, as the user that the run goes on as (`--user`).
-    /// One that cannot be read is told of, and counted in
-    /// `tlscope.certificate.files.unreadable`; what it said before stays.
-    #[arg(
-        long,
-        value_name = "PATH",
-        value_delimiter = ',',
-        help_heading = "Metrics",
-        env = "TLSCOPE_WATCH_CERT"
-    )]
-    pub(crate) watch_cert: Vec<PathBuf>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Histograms {
+pub(crate) enum HistogramChoice {
     /// Into the same buckets always, from 0.1 ms to 10 s.
     Explicit,
     /// Into buckets that adapt to what comes; for OTLP alone.
@@ -218,7 +168,7 @@ pub(crate) enum OtlpLogs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Metrics {
+pub(crate) enum MetricsOutput {
     /// To standard output, in the Prometheus text format.
     Stdout,
 }
@@ -232,7 +182,7 @@ pub(crate) enum OtlpProtocol {
     HttpProtobuf,
 }
 
-/// Takes one of some words, which help and completions list.
+/// Parses one of a fixed set of words, which help and completions list.
 fn words<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
     all: &'static [T],
     as_str: fn(T) -> &'static str,
@@ -260,15 +210,6 @@ fn ratio(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "not a number from 0 to 1".to_owned())
 }
 
-#[cfg(live_capture)]
-fn hours(text: &str) -> Result<Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|hours: f64| Duration::try_from_secs_f64(hours * 3_600.0).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "not a number of hours above zero".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_a_share() {
+    fn a_ratio_is_a_number_from_0_to_1() {
         assert_eq!(ratio("0.25"), Ok(0.25));
         for wrong in ["-0.1", "1.1", "NaN", "all", ""] {
             assert!(ratio(wrong).is_err(), "{wrong}");

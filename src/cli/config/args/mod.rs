@@ -1,4 +1,4 @@
-//! Arguments as typed. The comments are the help, the manual, and what the configuration file can say.
+//! Arguments as typed. Their doc comments are the help and the manual, and the configuration file takes the same flags.
 
 use std::path::PathBuf;
 
@@ -15,34 +15,34 @@ mod man_page;
 mod metrics;
 mod print;
 mod read;
+#[cfg(live_capture)]
+mod source;
 
 pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
-pub(crate) use common::{CommonArgs, Format};
+pub(crate) use common::{CommonArgs, OutputFormat};
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
 #[cfg(live_capture)]
-pub(crate) use live::LiveArgs;
-#[cfg(live_capture)]
-pub(crate) use metrics::LiveMetricsArgs;
-pub(crate) use metrics::{Histograms, Metrics, MetricsArgs, OtlpLogs, OtlpProtocol};
+pub(crate) use live::{FileArgs, InterfaceCommand, LiveArgs, LiveMetricsArgs};
+pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, OtlpProtocol};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
+#[cfg(live_capture)]
+pub(crate) use source::{Source, Sources};
 
 use check::CHECK_EXAMPLES;
-#[cfg(live_capture)]
-use live::LIVE_EXAMPLES;
 use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
 
-/// What holds when nothing else is said; help and manual quote these.
+/// Default values; help and manual quote them.
 mod defaults {
     pub(crate) const NEAR_EXPIRY_DAYS: u32 = 30;
-    /// What renews by itself does so when a third is left.
+    /// Automatic renewal (ACME clients) replaces a certificate when a third of its lifetime is left.
     pub(crate) const NEAR_EXPIRY_PERCENT: u8 = 33;
-    /// As long as impatient clients wait; a handshake takes round trips, not seconds.
+    /// As long as impatient clients wait; a handshake takes a few round trips, not seconds.
     pub(crate) const HANDSHAKE_TIMEOUT_SECONDS: &str = "10";
     pub(crate) const THREADS: usize = 1;
-    /// At a quarter of a MiB each at most, no more than 256 MiB.
+    /// 256 MiB at most, since the packets of one handshake take up to 256 KiB.
     pub(crate) const SAVED_FAILURES: usize = 1024;
 }
 
@@ -94,20 +94,9 @@ pub(crate) enum Command {
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
 
-    /// Watch live interfaces and report the handshakes on them
-    ///
-    /// Reports as `read` does, as handshakes are decided, until it is told to stop:
-    /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
-    /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
     #[cfg(live_capture)]
-    #[command(after_long_help = LIVE_EXAMPLES)]
-    Live(LiveArgs),
-
-    /// List the interfaces that `live` can capture on
-    ///
-    /// With their state and addresses; and for those that cannot be opened, why not.
-    #[cfg(live_capture)]
-    Interfaces,
+    #[command(flatten)]
+    Interface(InterfaceCommand),
 
     /// Check captures against a policy, for CI
     ///
@@ -180,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_of_yes_or_no_can_be_taken_back() {
+    fn a_boolean_flag_can_be_set_to_false() {
         assert!(!read(&[]).unwrap().common.failures_only);
         assert!(read(&["--failures-only"]).unwrap().common.failures_only);
         assert!(
@@ -192,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_no_thread_and_no_path() {
+    fn rejects_zero_threads_and_a_missing_path() {
         assert!(read(&["--threads", "0"]).is_err());
         assert!(Args::try_parse_from(["tlscope", "read"]).is_err());
     }

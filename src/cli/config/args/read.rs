@@ -19,7 +19,7 @@ Examples:
   To a collector:
       tlscope read --otlp-endpoint http://localhost:4318 capture.pcapng";
 
-/// What `tlscope read` takes.
+/// The arguments of `tlscope read`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReadArgs {
     /// Captures to read: files, directories of captures, or `-` for standard input

@@ -1,7 +1,7 @@
-//! Privileges: what it takes to open an interface is given up once it is open.
+//! Privileges are dropped once the interfaces are open.
 //!
-//! Capture threads keep CAP_NET_RAW, to open an interface again that was gone. All
-//! other threads, and with them all that takes traffic apart, have no privileges.
+//! Capture threads keep CAP_NET_RAW, to reopen an interface that went away and came
+//! back. All other threads, and so all code that parses traffic, have no privileges.
 
 use std::ffi::CString;
 use std::fs;
@@ -12,9 +12,9 @@ use std::path::Path;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgroups, setresgid, setresuid};
 
-use crate::cli::error::Failure;
+use crate::cli::error::CliError;
 
-/// The account that the run goes on as.
+/// The account that the run continues as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     /// `None` for a user without an entry in the system's list.
@@ -23,17 +23,18 @@ pub(crate) struct Account {
     group: u32,
 }
 
-/// The user and the group that stand for nobody, where the system's list does not say.
+/// The user and the group of `nobody` on a system that does not list the user.
 const NOBODY: u32 = 65_534;
 
 impl Account {
-    /// The account to change to: the one that `wanted` names; without it, for root, who called sudo, or nobody.
+    /// The account to change to: the one that `wanted` names. Without it, root becomes the user who
+    /// called sudo, or `nobody`.
     ///
-    /// `None` if the run goes on as who started it.
+    /// `None` if the run keeps the account that started it.
     pub(crate) fn resolve(
         wanted: Option<&str>,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, CliError> {
         let current = geteuid();
         let account = match wanted {
             Some(wanted) => Self::named(wanted)?,
@@ -46,21 +47,21 @@ impl Account {
         if !current.is_root() {
             let wanted = wanted.unwrap_or_default();
             return Err(
-                Failure::new(format_args!("cannot become `{wanted}`: only root can"))
+                CliError::new(format_args!("cannot become `{wanted}`: only root can"))
                     .hint("leave `--user` out: without being root, nothing changes"),
             );
         }
         Ok(Some(account))
     }
 
-    fn named(wanted: &str) -> Result<Self, Failure> {
+    fn named(wanted: &str) -> Result<Self, CliError> {
         let number = wanted.parse().ok().map(Uid::from_raw);
         let found = match number {
             Some(user) => User::from_uid(user),
             None => User::from_name(wanted),
         };
         let found = found.map_err(|error| {
-            Failure::new(format_args!("cannot look user `{wanted}` up: {error}"))
+            CliError::new(format_args!("cannot look user `{wanted}` up: {error}"))
         })?;
         match (found, number) {
             (Some(user), _) => Ok(user.into()),
@@ -69,11 +70,11 @@ impl Account {
                 user: user.as_raw(),
                 group: user.as_raw(),
             }),
-            (None, None) => Err(Failure::new(format_args!("no user `{wanted}`"))),
+            (None, None) => Err(CliError::new(format_args!("no user `{wanted}`"))),
         }
     }
 
-    /// Who called sudo, if it was not root itself.
+    /// The user who called sudo, unless that was root.
     fn of_sudo(environment: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
         let number = |name| environment(name)?.parse::<u32>().ok();
         let (user, group) = (number("SUDO_UID")?, number("SUDO_GID")?);
@@ -85,7 +86,7 @@ impl Account {
         })
     }
 
-    fn nobody() -> Result<Self, Failure> {
+    fn nobody() -> Result<Self, CliError> {
         let unlisted = Self {
             name: None,
             user: NOBODY,
@@ -97,20 +98,20 @@ impl Account {
             .map_or(unlisted, Self::from))
     }
 
-    /// What to try where this account may not do what who started the run may.
+    /// What to try if this account lacks a permission that the account which started the run has.
     pub(crate) fn hint(&self) -> String {
         let name = self.name.as_ref().map(|name| name.to_string_lossy());
         let name = name.unwrap_or_else(|| self.user.to_string().into());
         format!("the run goes on as user `{name}`, who writes its files: `--user` names another")
     }
 
-    /// Makes a directory, and those that it is in, for this account: it could not, later.
+    /// Creates a directory and its parents, owned by this account, which may not create them itself.
     ///
-    /// One that is there already stays whose it is.
+    /// Directories that exist keep their owner.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be made.
+    /// If a directory cannot be created.
     pub(crate) fn make_directory(&self, path: &Path) -> io::Result<()> {
         if path.as_os_str().is_empty() || path.is_dir() {
             return Ok(());
@@ -122,8 +123,8 @@ impl Account {
         lchown(path, Some(self.user), Some(self.group))
     }
 
-    /// Becomes this account, for good, with the capabilities that are permitted still there to be kept.
-    pub(crate) fn assume(&self) -> Result<(), Failure> {
+    /// Becomes this account for good. Permitted capabilities survive, to be dropped later.
+    pub(crate) fn assume(&self) -> Result<(), CliError> {
         let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
         let groups = match &self.name {
             Some(name) => initgroups(name, group),
@@ -148,20 +149,20 @@ impl From<User> for Account {
     }
 }
 
-/// Gives up all capabilities of this thread, and of those that it will start, but the one to capture.
-pub(crate) fn keep_capture_only() -> Result<(), Failure> {
+/// Drops all capabilities of this thread, and of those that it starts, except CAP_NET_RAW.
+pub(crate) fn keep_capture_only() -> Result<(), CliError> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(refused)?;
     let kept = CapsHashSet::from([Capability::CAP_NET_RAW]);
     keep(&permitted.intersection(&kept).copied().collect())
 }
 
-/// Gives up all capabilities of this thread, and of those that it will start.
-pub(crate) fn drop_all() -> Result<(), Failure> {
+/// Drops all capabilities of this thread, and of those that it starts.
+pub(crate) fn drop_all() -> Result<(), CliError> {
     keep(&CapsHashSet::new())
 }
 
-fn keep(kept: &CapsHashSet) -> Result<(), Failure> {
-    // Each set has to fit in the one before, at every step.
+fn keep(kept: &CapsHashSet) -> Result<(), CliError> {
+    // The kernel requires effective ⊆ permitted at every step, so effective is emptied first and set last.
     caps::clear(None, CapSet::Inheritable)
         .and_then(|()| caps::clear(None, CapSet::Effective))
         .and_then(|()| caps::set(None, CapSet::Permitted, kept))
@@ -169,8 +170,8 @@ fn keep(kept: &CapsHashSet) -> Result<(), Failure> {
         .map_err(refused)
 }
 
-fn refused(error: impl std::fmt::Display) -> Failure {
-    Failure::new(format_args!("cannot give up privileges: {error}"))
+fn refused(error: impl std::fmt::Display) -> CliError {
+    CliError::new(format_args!("cannot give up privileges: {error}"))
 }
 
 #[cfg(test)]
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_goes_on_as_who_called_sudo_or_as_nobody() {
+    fn root_becomes_the_user_who_called_sudo_or_nobody() {
         let sudo = |name: &str| match name {
             "SUDO_UID" => Some("4242".to_owned()),
             "SUDO_GID" => Some("4343".to_owned()),
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_made_with_those_that_it_is_in() {
+    fn a_directory_is_created_with_its_parents() {
         let account = Account {
             name: None,
             user: geteuid().as_raw(),
@@ -209,14 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_named_or_numbered() {
+    fn an_account_is_given_by_name_or_number() {
         assert_eq!(Account::named("root").unwrap().user, 0);
         assert_eq!(Account::named("4242").unwrap().user, 4242);
         assert!(Account::named("no such user").is_err());
     }
 
     #[test]
-    fn a_thread_that_gave_up_all_capabilities_has_none() {
+    fn a_thread_that_dropped_all_capabilities_has_none() {
         let left = std::thread::spawn(|| {
             drop_all().unwrap();
             caps::read(None, CapSet::Permitted).unwrap()

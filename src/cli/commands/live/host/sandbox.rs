@@ -1,4 +1,4 @@
-//! The sandbox: after the start, only those files can be opened that the run has to do with (Landlock).
+//! The sandbox (Landlock): after the start, the run can open only the files that it needs.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +7,18 @@ use landlock::{
     path_beneath_rules,
 };
 
-use crate::cli::error::Failure;
-use crate::cli::tell_warning;
+use crate::cli::error::CliError;
+use crate::cli::say;
 
-/// The files that the run may still open. Files that are open already stay so.
+/// The files that the run can still open. Files that are already open are not affected.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sandbox {
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
 }
 
-/// What the system's libraries read: to look up a host, to trust a certificate, to
-/// see an interface come back; and our own counters of memory.
+/// Files that the system's libraries read to look up a host, to validate a collector's
+/// certificate and to notice an interface that comes back; and `/proc`, for the metrics on memory.
 const READABLE: [&str; 22] = [
     "/etc/ssl",
     "/etc/pki",
@@ -35,7 +35,7 @@ const READABLE: [&str; 22] = [
     "/lib",
     "/lib64",
     "/usr/lib",
-    "/run/systemd/resolve", // where resolv.conf is replaced, a rule for the file alone would end with it
+    "/run/systemd/resolve", // resolv.conf is replaced, not rewritten: a rule for the file would be lost with it
     "/run/NetworkManager",
     "/run/resolvconf",
     "/var/lib/ca-certificates",
@@ -44,10 +44,10 @@ const READABLE: [&str; 22] = [
     "/proc",
 ];
 
-/// What programs on a terminal, and random numbers, take.
+/// Devices for the terminal and for random numbers.
 const WRITABLE: [&str; 3] = ["/dev/tty", "/dev/null", "/dev/urandom"];
 
-/// Variables that name files: of trust, and of who we are to a collector.
+/// Variables that name files: roots of trust, and client certificates for a collector.
 const VARIABLES: [&str; 14] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -65,41 +65,41 @@ const VARIABLES: [&str; 14] = [
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
 ];
 
-/// Newer kernels can restrict more, older ones less.
+/// The restrictions asked for; an older kernel enforces those that it knows.
 const RULES: ABI = ABI::V5;
 
 impl Sandbox {
-    /// Lets `path` be read, with all that is below and, for a file, beside it: it may be
-    /// replaced. Where it is a link, that goes for what it leads to as well.
-    pub(crate) fn read(&mut self, path: &Path) {
+    /// Allows reading `path` and everything below it; for a file, everything in its directory,
+    /// since a file that is replaced is a new one. A link's target is treated the same way.
+    pub(crate) fn allow_reading(&mut self, path: &Path) {
         let target = path.canonicalize().ok();
         for path in [Some(path), target.as_deref()].into_iter().flatten() {
             self.readable.push(place_of(path).to_owned());
         }
     }
 
-    /// Lets the files be read that variables of the environment name for the libraries that look there.
-    pub(crate) fn read_named(&mut self, environment: &dyn Fn(&str) -> Option<String>) {
+    /// Allows reading the files that environment variables name.
+    pub(crate) fn allow_reading_named(&mut self, environment: &dyn Fn(&str) -> Option<String>) {
         for path in VARIABLES.iter().filter_map(|name| environment(name)) {
-            self.read(Path::new(&path));
+            self.allow_reading(Path::new(&path));
         }
     }
 
-    /// Lets what is in a directory be read, written, made and removed; for a file, what is beside it.
-    pub(crate) fn write(&mut self, path: &Path) {
+    /// Allows reading, writing, creating and removing everything in a directory; for a file, in its directory.
+    pub(crate) fn allow_writing(&mut self, path: &Path) {
         self.writable.push(place_of(path).to_owned());
     }
 
-    /// Restricts this thread, and those that it will start, for good.
+    /// Restricts this thread and those that it starts, for good.
     ///
-    /// A kernel that cannot earns a warning.
-    pub(crate) fn enter(&self) -> Result<(), Failure> {
+    /// Warns if the kernel has no Landlock.
+    pub(crate) fn enter(&self) -> Result<(), CliError> {
         let status = self.restrict().map_err(|error| {
-            Failure::new(format_args!("cannot enter the sandbox: {error}"))
+            CliError::new(format_args!("cannot enter the sandbox: {error}"))
                 .hint("`--no-sandbox` does without")
         })?;
         if status == RulesetStatus::NotEnforced {
-            tell_warning("this kernel has no sandbox (Landlock): files are not restricted");
+            say::warning("this kernel has no sandbox (Landlock): files are not restricted");
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Sandbox {
     }
 }
 
-/// A directory itself; of a file, the directory that it is in, or will be.
+/// A directory itself; for a file, which may not exist yet, its directory.
 fn place_of(path: &Path) -> &Path {
     match path.parent() {
         _ if path.is_dir() => path,
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    fn other_files_than_those_named_cannot_be_opened() {
+    fn files_that_are_not_allowed_cannot_be_opened() {
         let directory =
             std::env::temp_dir().join(format!("tlscope-sandbox-{}", std::process::id()));
         let [readable, writable, linked, other] =
@@ -154,9 +154,11 @@ mod tests {
         let link = links.join("file.pem");
         std::os::unix::fs::symlink(linked.join("file"), &link).unwrap();
         let mut sandbox = Sandbox::default();
-        sandbox.read_named(&|name| (name == "SSL_CERT_FILE").then(|| link.display().to_string()));
-        sandbox.read(&readable);
-        sandbox.write(&writable.join("file"));
+        sandbox.allow_reading_named(&|name| {
+            (name == "SSL_CERT_FILE").then(|| link.display().to_string())
+        });
+        sandbox.allow_reading(&readable);
+        sandbox.allow_writing(&writable.join("file"));
         let thread = std::thread::spawn(move || {
             if sandbox.restrict().unwrap() == RulesetStatus::NotEnforced {
                 eprintln!("skipped: this kernel has no Landlock");

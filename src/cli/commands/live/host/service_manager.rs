@@ -1,4 +1,4 @@
-//! The service manager, where there is one: the protocol of sd_notify(3).
+//! Notifications to the service manager, in the protocol of sd_notify(3).
 
 use std::env;
 use std::ffi::OsStr;
@@ -7,19 +7,19 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Says how the run is doing to the service manager that NOTIFY_SOCKET names.
+/// The service manager that NOTIFY_SOCKET names, if any.
 ///
-/// A manager that cannot be told is none of the run's business: failures are not reported.
+/// A notification that cannot be sent does not affect the run: errors are ignored.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Service {
-    /// Whether it ends a run that does not say for a while that it is well.
+pub(crate) struct ServiceManager {
+    /// Whether it stops a run that sends no WATCHDOG message for some time.
     has_watchdog: bool,
 }
 
-impl Service {
-    /// Says that packets are captured from now on.
-    pub(crate) fn ready(interfaces: &str) -> Self {
-        tell(&format!("READY=1\nSTATUS=listening on {interfaces}\n"));
+impl ServiceManager {
+    /// Notifies it that the capture has started.
+    pub(crate) fn notify_ready(interfaces: &str) -> Self {
+        notify(&format!("READY=1\nSTATUS=listening on {interfaces}\n"));
         let is_ours =
             env::var("WATCHDOG_PID").map_or(true, |id| id == std::process::id().to_string());
         Self {
@@ -27,20 +27,20 @@ impl Service {
         }
     }
 
-    /// Says that the run is well: called about every second by the thread that writes.
-    pub(crate) fn is_well(self) {
+    /// Feeds the watchdog; the thread that writes output calls this about every second.
+    pub(crate) fn feed_watchdog(self) {
         if self.has_watchdog {
-            tell("WATCHDOG=1\n");
+            notify("WATCHDOG=1\n");
         }
     }
 
-    /// Says that the run comes to its end.
-    pub(crate) fn stopping(self) {
-        tell("STOPPING=1\n");
+    /// Notifies it that the run is ending.
+    pub(crate) fn notify_stopping(self) {
+        notify("STOPPING=1\n");
     }
 }
 
-fn tell(message: &str) {
+fn notify(message: &str) {
     if let Some(name) = env::var_os("NOTIFY_SOCKET") {
         let _ = send(&name, message);
     }
@@ -52,7 +52,7 @@ fn send(name: &OsStr, message: &str) -> io::Result<()> {
         path => SocketAddr::from_pathname(OsStr::from_bytes(path))?,
     };
     let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?; // a manager that is stuck does not hold packets up
+    socket.set_nonblocking(true)?; // a manager that does not read must not hold up packets
     socket.send_to_addr(message.as_bytes(), &address)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Signals: the first asks for an orderly end, the second takes it.
+//! Signals: the first asks the run to stop, the second ends it at once.
 
 use std::io;
 use std::process;
@@ -11,24 +11,24 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
 
 use crate::cli::commands::live::screen;
-use crate::cli::tell_warning;
+use crate::cli::say;
 
-/// What signals asked for.
+/// The requests made by signals.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signals {
     stop: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
-    /// Whether SIGHUP says that the terminal is gone, and the person with it.
+    /// On a terminal, SIGHUP means that the terminal was closed: the run stops instead of reloading.
     has_terminal: bool,
 }
 
-/// How long an orderly end may take: what is still to be written by then is lost.
+/// How long the run may take to stop; output that is not written by then is lost.
 const GRACE: Duration = Duration::from_secs(6);
-/// How long a terminal, or who reads standard error, may take to let last words be written.
+/// How long writing the last message may block, on a terminal or a pipe.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Signals {
-    /// Nothing was asked for yet; a run that writes to a terminal ends with it.
+    /// No requests yet. `has_terminal`: a run that writes to a terminal ends with it.
     pub(crate) fn new(has_terminal: bool) -> Self {
         Self {
             has_terminal,
@@ -36,45 +36,45 @@ impl Signals {
         }
     }
 
-    /// Listens to SIGTERM, SIGINT and SIGHUP from now on.
+    /// Starts a thread that handles SIGTERM, SIGINT and SIGHUP.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// If the handlers cannot be installed or the thread cannot be started.
     pub(crate) fn listen(&self) -> io::Result<()> {
-        let heard = self.clone();
+        let signals = self.clone();
         let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGHUP])?;
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
                 for signal in incoming.forever() {
-                    heard.take(signal);
+                    signals.handle(signal);
                 }
             })?;
         Ok(())
     }
 
-    /// Set once the run is to end.
+    /// Set once the run should stop.
     pub(crate) fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
 
-    /// Whether files are to be read again; true once for each time that it is asked for.
+    /// Whether to reload files; true once per request.
     pub(crate) fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::Relaxed)
     }
 
-    fn take(&self, signal: i32) {
+    fn handle(&self, signal: i32) {
         if signal == SIGHUP && !self.has_terminal {
             self.reload.store(true, Ordering::Relaxed);
         } else if self.stop.swap(true, Ordering::Relaxed) {
             exit(signal);
         } else {
-            // Where output cannot be written, or a collector does not answer, the end would never come.
+            // Output that blocks, or a collector that does not answer, must not keep the run from ending.
             let _ = thread::Builder::new().spawn(move || {
                 thread::sleep(GRACE);
-                say(|| {
-                    tell_warning(format_args!(
+                say_last(|| {
+                    say::warning(format_args!(
                         "not done within {} s of the signal to stop: ended without the rest",
                         GRACE.as_secs()
                     ));
@@ -85,21 +85,21 @@ impl Signals {
     }
 }
 
-/// Ends the program as the signal itself would have, as far as its parent can see.
+/// Ends the program with the exit status that shells report for the signal.
 fn exit(signal: i32) -> ! {
-    say(screen::abandon);
+    say_last(screen::abandon);
     process::exit(128 + signal)
 }
 
-/// Has last words said, unless nobody takes them: what is blocked may be the terminal itself.
-fn say(words: impl FnOnce() + Send + 'static) {
-    let (said, heard) = crossbeam_channel::bounded::<()>(0);
-    let speaker = move || {
-        words();
-        drop(said);
+/// Writes the last messages on a thread of its own, since the terminal itself may be what blocks.
+fn say_last(write: impl FnOnce() + Send + 'static) {
+    let (written, wait) = crossbeam_channel::bounded::<()>(0);
+    let writer = move || {
+        write();
+        drop(written);
     };
-    if thread::Builder::new().spawn(speaker).is_ok() {
-        let _ = heard.recv_timeout(LAST_WORDS); // an error, be they said or not
+    if thread::Builder::new().spawn(writer).is_ok() {
+        let _ = wait.recv_timeout(LAST_WORDS); // nothing is ever sent: it ends by the drop or the timeout
     }
 }
 
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_words_that_nobody_takes_do_not_hold_up_the_end() {
-        say(|| {
+    fn a_message_that_cannot_be_written_does_not_delay_the_exit() {
+        say_last(|| {
             loop {
                 thread::park();
             }
@@ -117,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_said() {
-        let said = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&said);
-        say(move || said.store(true, Ordering::Relaxed));
-        assert!(heard.load(Ordering::Relaxed));
+    fn the_last_message_is_written_before_the_exit() {
+        let written = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&written);
+        say_last(move || flag.store(true, Ordering::Relaxed));
+        assert!(written.load(Ordering::Relaxed));
     }
 }
