@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-/// Why the program could not do what it was asked to.
+/// An error that ends the program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CliError {
     message: String,

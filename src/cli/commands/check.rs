@@ -20,7 +20,7 @@ use super::ERROR;
 use crate::cli::config::args::{CheckArgs, PrintedPolicy, ReportTo};
 use crate::cli::config::{Analysis, Needs, look};
 use crate::cli::error::CliError as Failure;
-use crate::cli::input::{Input, key_log};
+use crate::cli::input::{CaptureInput as Input, key_log};
 use crate::cli::output::selects;
 
 /// An assertion of severity error does not hold.

@@ -11,12 +11,12 @@ use tlscope::stats::Stats;
 use super::ERROR;
 use crate::cli::config::ReadConfig;
 use crate::cli::error::CliError;
-use crate::cli::input::{Input, key_log};
+use crate::cli::input::{CaptureInput, key_log};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 
 /// Reads all captures and writes the output.
 pub(super) fn run(config: &ReadConfig) -> Result<ExitCode, CliError> {
-    let mut input = Input::open(
+    let mut input = CaptureInput::open(
         &config.paths,
         config.filter.as_deref(),
         config.shows_progress,
@@ -48,7 +48,7 @@ enum EarlyEnd {
 /// Writes what was found, even if some of the input could not be read; nothing if none could.
 fn report(
     config: &ReadConfig,
-    input: &mut Input,
+    input: &mut CaptureInput,
     output: &mut RunOutput<'_>,
 ) -> Result<(), EarlyEnd> {
     let stats = replay(config, input, output)?;
@@ -61,7 +61,7 @@ fn report(
 /// Runs all packets through the pipeline; the output is finished only if the input fails.
 fn replay(
     config: &ReadConfig,
-    input: &mut Input,
+    input: &mut CaptureInput,
     output: &mut RunOutput<'_>,
 ) -> Result<Stats, EarlyEnd> {
     let summary = pipeline::run(

@@ -17,7 +17,7 @@ pub(crate) mod key_log;
 pub(crate) mod roots;
 
 /// Packets of captures that pass the filter; problems with the captures go to standard error.
-pub(crate) struct Input {
+pub(crate) struct CaptureInput {
     captures: CaptureFiles,
     filter: Option<PacketFilter>,
     filtered: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Input {
     warnings: InputWarnings,
 }
 
-impl Input {
+impl CaptureInput {
     /// Opens the captures and compiles the filter; `shows_progress` allows a progress bar.
     pub(crate) fn open(
         paths: &[PathBuf],
@@ -69,7 +69,7 @@ impl Input {
     }
 }
 
-impl PacketSource for Input {
+impl PacketSource for CaptureInput {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         let more = self.captures.next_batch(batch)?;
         if let Some(filter) = &mut self.filter {

@@ -84,7 +84,7 @@ impl Roots {
     }
 }
 
-/// What a run that is told to reload needs.
+/// Reloading, for live runs.
 #[cfg(live_capture)]
 impl Roots {
     /// Files and directories that [`Self::reload`] reads.

@@ -1,4 +1,4 @@
-//! Files that go with the report: captures of failures, and certificates.
+//! Files written in addition to the report: captures of failures, and certificates.
 //!
 //! They may fill a disk, so an error here is a warning, and the run goes on.
 

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
+use tlscope::decrypt::Keys;
 use tlscope::event::Handshake;
-use tlscope::pipeline;
+use tlscope::pipeline::{self, Summary};
 use tlscope::sink::Sink;
 use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
@@ -77,31 +78,10 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
     let result = pipeline::run(&mut input, observer, config.threads.get(), &mut watch);
     watch.service_manager.notify_stopping();
     drop(input); // stops the capture threads
-    let result = match result {
-        Ok(summary) => watch.finish(&summary.stats).map(|()| summary.stats),
-        Err(error) => {
-            let stats = watch.health.stats;
-            let _ = watch.finish(&stats); // exports the metrics; the output that failed fails again
-            Err(error)
-        }
-    };
+    let result = watch.finish_after(result);
     screen::close();
-    match result {
-        Ok(stats) => {
-            key_log::warn_of_use(&config.analysis.keys, &stats);
-            watch.output.warn_of_lost_metrics();
-            watch.roots.warn_if_missed(watch.output.has_seen_chains());
-            watch.say_summary();
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            let end = closed_pipe_is_success(error);
-            if end.is_err() {
-                watch.say_summary();
-            }
-            end.map(|()| ExitCode::SUCCESS)
-        }
-    }
+    watch.say_end(result, &config.analysis.keys)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Opens the output without privileges. If a permission is missing, the hint names the account.
@@ -175,6 +155,32 @@ impl Sink for Watch<'_> {
 }
 
 impl Watch<'_> {
+    /// Finishes the output, also after an error: the metrics can still be exported.
+    fn finish_after(&mut self, result: io::Result<Summary>) -> io::Result<Stats> {
+        match result {
+            Ok(summary) => self.finish(&summary.stats).map(|()| summary.stats),
+            Err(error) => {
+                let stats = self.health.stats;
+                let _ = self.finish(&stats); // the sink that failed fails again
+                Err(error)
+            }
+        }
+    }
+
+    /// Warns of what the report lacks and sums up; says nothing if the reader closed the pipe.
+    fn say_end(&self, result: io::Result<Stats>, keys: &Keys) -> Result<(), CliError> {
+        match result {
+            Ok(stats) => {
+                key_log::warn_of_use(keys, &stats);
+                self.output.warn_of_lost_metrics();
+                self.roots.warn_if_missed(self.output.has_seen_chains());
+                self.say_summary();
+                Ok(())
+            }
+            Err(error) => closed_pipe_is_success(error).inspect_err(|_| self.say_summary()),
+        }
+    }
+
     /// Writes the last lines on standard error: the packets and handshakes counted, and the losses.
     fn say_summary(&self) {
         for interface in &self.health.interfaces {

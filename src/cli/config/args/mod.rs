@@ -15,20 +15,16 @@ mod man_page;
 mod metrics;
 mod print;
 mod read;
-#[cfg(live_capture)]
-mod source;
 
 pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::{CommonArgs, OutputFormat};
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
 #[cfg(live_capture)]
-pub(crate) use live::{FileArgs, InterfaceCommand, LiveArgs, LiveMetricsArgs};
+pub(crate) use live::{FileArgs, InterfaceCommand, LiveArgs, LiveMetricsArgs, Source, Sources};
 pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, OtlpProtocol};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
-#[cfg(live_capture)]
-pub(crate) use source::{Source, Sources};
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;

@@ -8,7 +8,11 @@ use clap::Subcommand;
 use tlscope::capture::live::defaults;
 
 use super::judgement::seconds;
-use super::{CommonArgs, JudgementArgs, MetricsArgs, Sources};
+use super::{CommonArgs, JudgementArgs, MetricsArgs};
+
+mod source;
+
+pub(crate) use source::{Source, Sources};
 
 const LIVE_EXAMPLES: &str = "\
 Examples:
@@ -22,8 +26,7 @@ Examples:
       sudo setcap cap_net_raw+ep \"$(command -v tlscope)\"
       tlscope live -i eth0";
 
-// The first paragraph of each variant's comment is its line in `tlscope --help`. The enum itself has
-// no doc comment: clap would take it for the description of the program.
+/// Commands that use interfaces.
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub(crate) enum InterfaceCommand {
