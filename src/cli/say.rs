@@ -74,3 +74,20 @@ pub(crate) mod held_back {
 fn lock() -> MutexGuard<'static, Option<VecDeque<String>>> {
     HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(all(test, live_capture))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_messages_are_held_back_until_they_are_released() {
+        held_back::start();
+        (0..MAX_HELD_BACK + 10).for_each(line);
+        let messages = held_back::messages();
+        assert_eq!(messages.len(), MAX_HELD_BACK);
+        assert!(!messages.contains(&"0".to_owned()));
+        assert!(messages.contains(&(MAX_HELD_BACK + 9).to_string()));
+        held_back::release();
+        assert!(held_back::messages().is_empty());
+    }
+}

@@ -2,7 +2,7 @@
 
 use tlscope::sink::otel::{Histograms, LoggedHandshakes, MetricsConfig, Protocol, Signal};
 
-use super::args::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, OtlpProtocol};
+use super::args::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 
 impl MetricsArgs {
     /// Whether single handshakes are exported, as log records or spans.
@@ -40,11 +40,11 @@ impl From<MetricsArgs> for MetricsConfig {
     }
 }
 
-impl From<OtlpProtocol> for Protocol {
-    fn from(protocol: OtlpProtocol) -> Self {
+impl From<ProtocolChoice> for Protocol {
+    fn from(protocol: ProtocolChoice) -> Self {
         match protocol {
-            OtlpProtocol::Grpc => Self::Grpc,
-            OtlpProtocol::HttpProtobuf => Self::HttpProtobuf,
+            ProtocolChoice::Grpc => Self::Grpc,
+            ProtocolChoice::HttpProtobuf => Self::HttpProtobuf,
         }
     }
 }

@@ -6,5 +6,5 @@ mod metrics;
 mod resolve;
 
 pub(crate) use resolve::{
-    Analysis, Destination, Needs, OutputConfig, ReadConfig, SaveFailures, look,
+    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, look,
 };

@@ -72,7 +72,7 @@ pub(crate) struct OutputConfig {
     pub(crate) server_name: Option<Glob>,
     pub(crate) failures_only: bool,
     pub(crate) format: OutputFormat,
-    pub(crate) destination: Destination,
+    pub(crate) destination: EventDestination,
     pub(crate) save_failures: Option<SaveFailures>,
     /// The directory that certificates are written to.
     pub(crate) extract_certs: Option<PathBuf>,
@@ -86,7 +86,7 @@ pub(crate) struct OutputConfig {
     not(live_capture),
     expect(dead_code, reason = "only a live run writes a file or shows a screen")
 )]
-pub(crate) enum Destination {
+pub(crate) enum EventDestination {
     StandardOutput,
     /// A file; a summary still goes to standard output.
     File(Rotation),
@@ -160,7 +160,7 @@ impl OutputConfig {
             server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
             failures_only: common.failures_only,
             format: common.format,
-            destination: Destination::StandardOutput,
+            destination: EventDestination::StandardOutput,
             save_failures: common.save_failures.map(|directory| SaveFailures {
                 directory,
                 keep: common.save_failures_keep,

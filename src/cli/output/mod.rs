@@ -17,7 +17,7 @@ use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
 use crate::cli::config::args::OutputFormat;
-use crate::cli::config::{Destination, OutputConfig};
+use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::say;
 use optional_files::{CertificateFiles, FailureCaptures};
@@ -192,16 +192,16 @@ impl EventWriter {
     fn open(config: &OutputConfig) -> Result<Option<Self>, CliError> {
         let format = config.format;
         match &config.destination {
-            Destination::StandardOutput => {
+            EventDestination::StandardOutput => {
                 let sink = event_sink(config);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
                 Ok(sink.map(Self::StandardOutput))
             }
-            Destination::File(rotation) => {
+            EventDestination::File(rotation) => {
                 let file = RotatingSink::open(rotation.clone(), format)?;
                 Ok(Some(Self::File(file)))
             }
-            Destination::Screen => Ok(None),
+            EventDestination::Screen => Ok(None),
         }
     }
 
@@ -227,7 +227,7 @@ fn event_sink(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
 }
 
 fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
-    if matches!(config.destination, Destination::Screen) {
+    if matches!(config.destination, EventDestination::Screen) {
         return None; // the screen writes the summary when it closes
     }
     match config.format {

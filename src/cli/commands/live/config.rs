@@ -11,8 +11,8 @@ use tlscope::sink::otel::{LiveMetricsConfig, Metrics};
 
 use super::host::{Account, Sandbox};
 use super::key_logs::KeyLogs;
-use crate::cli::config::args::{At, FileArgs, LiveArgs, LiveMetricsArgs, Source};
-use crate::cli::config::{Analysis, Destination, Needs, OutputConfig};
+use crate::cli::config::args::{At, FileArgs, FlagSource, LiveArgs, LiveMetricsArgs};
+use crate::cli::config::{Analysis, EventDestination, Needs, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::output::rotate::Rotation;
 
@@ -79,7 +79,7 @@ impl LiveConfig {
         for directory in metrics.into_iter().flat_map(Metrics::watched_directories) {
             sandbox.allow_reading(&directory);
         }
-        if let Destination::File(rotation) = &self.output.destination {
+        if let EventDestination::File(rotation) = &self.output.destination {
             sandbox.allow_writing(&rotation.path);
         }
         for directory in self.written_directories() {
@@ -127,12 +127,18 @@ fn rotation(args: FileArgs) -> Result<Option<Rotation>, CliError> {
 }
 
 /// A run on a terminal shows the screen, unless the user chose a format or uses standard output for metrics.
-fn destination(file: Option<Rotation>, format: Source, stdout_is_taken: bool) -> Destination {
-    let is_free = format == Source::Default && !stdout_is_taken;
+fn destination(
+    file: Option<Rotation>,
+    format: FlagSource,
+    stdout_is_taken: bool,
+) -> EventDestination {
+    let is_free = format == FlagSource::Default && !stdout_is_taken;
     match file {
-        Some(rotation) => Destination::File(rotation),
-        None if is_free && stdout().is_terminal() && stdin().is_terminal() => Destination::Screen,
-        None => Destination::StandardOutput,
+        Some(rotation) => EventDestination::File(rotation),
+        None if is_free && stdout().is_terminal() && stdin().is_terminal() => {
+            EventDestination::Screen
+        }
+        None => EventDestination::StandardOutput,
     }
 }
 
@@ -148,5 +154,67 @@ impl From<LiveMetricsArgs> for LiveMetricsConfig {
             certificate_memory: Some(args.certificate_memory),
             watched_certificates: args.watch_cert,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::config::args::{Args, Command, InterfaceCommand};
+
+    fn resolve(flags: &[&str]) -> Result<LiveConfig, CliError> {
+        let arguments = ["tlscope", "live", "--no-verify"].iter().chain(flags);
+        match Args::parse_from(arguments).command {
+            Command::Interface(InterfaceCommand::Live(live)) => LiveConfig::resolve(live),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_interface_is_captured_once() {
+        let config = resolve(&["-i", "eth0,lo", "-i", "eth0,"]).unwrap();
+        assert_eq!(config.interfaces, ["eth0", "lo"]);
+        assert!(resolve(&["-i", ""]).is_err());
+    }
+
+    #[test]
+    fn rotation_needs_a_file() {
+        assert!(resolve(&["-i", "lo", "--rotate-size", "1M"]).is_err());
+        let config = resolve(&["-i", "lo", "--rotate-size", "1M", "--output", "x"]).unwrap();
+        assert!(matches!(
+            config.output.destination,
+            EventDestination::File(Rotation {
+                size: Some(1_048_576),
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn certificates_are_validated_at_the_time_of_their_handshake_even_for_now() {
+        let config = resolve(&["-i", "lo", "--at", "now"]).unwrap();
+        assert_eq!(config.analysis.judge_at, None);
+    }
+
+    #[test]
+    fn the_sandbox_allows_the_files_that_the_flags_name() {
+        let directory = env::temp_dir().join(format!("tlscope-live-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = |name: &str| directory.join(name).display().to_string();
+        std::fs::write(path("keys"), "").unwrap();
+        let [keys, output, failures] = ["keys", "events", "failures"].map(path);
+        let flags = ["-i", "lo", "--keylog", &keys];
+        let more = ["--output", &output, "--save-failures", &failures];
+        let config = resolve(&[&flags[..], &more].concat()).unwrap();
+
+        let mut expected = Sandbox::default();
+        expected.allow_reading_named(&environment);
+        expected.allow_reading(Path::new(&keys));
+        expected.allow_writing(Path::new(&output));
+        expected.allow_writing(Path::new(&failures));
+        assert_eq!(config.sandbox(None), expected);
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

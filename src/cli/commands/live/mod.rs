@@ -18,7 +18,7 @@ use tlscope::time::Timestamp;
 
 use crate::cli::commands::print::print_text;
 use crate::cli::config::args::InterfaceCommand;
-use crate::cli::config::{Destination, OutputConfig};
+use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
@@ -59,7 +59,7 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
     let mut output = open_output(&config.output, config.account.as_ref(), metrics)?;
     let interfaces = config.interfaces.join(", ");
     say::line(format_args!("listening on {interfaces}"));
-    if matches!(config.output.destination, Destination::Screen) {
+    if matches!(config.output.destination, EventDestination::Screen) {
         output.show_on(screen::open(config.output.look, signals.stop())?);
     }
     let mut watch = Watch {

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use clap::{Command, CommandFactory};
 
-use crate::cli::config::args::{Args, Source, Sources};
+use crate::cli::config::args::{Args, FlagSource, FlagSources};
 use crate::cli::config::config_file::settable;
 
 /// A configuration file that gives the same settings as the flags of `command`, each with its source.
 ///
 /// Flags without a value are left out.
-pub(super) fn as_file(command: &str, sources: &Sources) -> String {
+pub(super) fn as_file(command: &str, sources: &FlagSources) -> String {
     let root = Args::command();
     let mut text = lines(&root, sources);
     if let Some(subcommand) = root.find_subcommand(command) {
@@ -19,7 +19,7 @@ pub(super) fn as_file(command: &str, sources: &Sources) -> String {
     text
 }
 
-fn lines(command: &Command, sources: &Sources) -> String {
+fn lines(command: &Command, sources: &FlagSources) -> String {
     let mut text = String::new();
     for argument in settable(command) {
         let id = argument.get_id().as_str();
@@ -32,9 +32,9 @@ fn lines(command: &Command, sources: &Sources) -> String {
             values => format!("[{}]", values.join(", ")),
         };
         let source = match sources.of(id) {
-            Source::CommandLine => "command line",
-            Source::Environment => "environment",
-            Source::FileOrDefault | Source::Default => "default, or configuration file",
+            FlagSource::CommandLine => "command line",
+            FlagSource::Environment => "environment",
+            FlagSource::FileOrDefault | FlagSource::Default => "default, or configuration file",
         };
         let _ = writeln!(text, "{long} = {value} # {source}");
     }
@@ -65,7 +65,7 @@ mod tests {
         let arguments = ["tlscope", "read", "--near-expiry", "14", "x"];
         let matches = Args::command().get_matches_from(arguments);
         let (name, matches) = matches.subcommand().unwrap();
-        let text = as_file(name, &Sources::from_arg_matches(matches).unwrap());
+        let text = as_file(name, &FlagSources::from_arg_matches(matches).unwrap());
         let (top, read) = text.split_once("\n[read]\n").unwrap();
         assert_eq!(top, "color = \"auto\" # default, or configuration file\n");
         assert!(read.contains("near-expiry = 14 # command line\n"), "{text}");

@@ -79,7 +79,7 @@ pub(crate) struct MetricsArgs {
         help_heading = "Collector",
         env = "TLSCOPE_OTLP_PROTOCOL"
     )]
-    pub(crate) otlp_protocol: Option<OtlpProtocol>,
+    pub(crate) otlp_protocol: Option<ProtocolChoice>,
 
     /// What goes to the collector, with commas between
     ///
@@ -174,7 +174,7 @@ pub(crate) enum MetricsOutput {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OtlpProtocol {
+pub(crate) enum ProtocolChoice {
     /// gRPC, usually on port 4317.
     Grpc,
     /// HTTP with binary protobuf, usually on port 4318.

@@ -21,8 +21,10 @@ pub(crate) use common::{CommonArgs, OutputFormat};
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
 #[cfg(live_capture)]
-pub(crate) use live::{FileArgs, InterfaceCommand, LiveArgs, LiveMetricsArgs, Source, Sources};
-pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, OtlpProtocol};
+pub(crate) use live::{
+    FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs,
+};
+pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
 

@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::say;
 
 /// The files that the run can still open. Files that are already open are not affected.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sandbox {
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,

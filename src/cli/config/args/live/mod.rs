@@ -10,9 +10,9 @@ use tlscope::capture::live::defaults;
 use super::judgement::seconds;
 use super::{CommonArgs, JudgementArgs, MetricsArgs};
 
-mod source;
+mod flag_source;
 
-pub(crate) use source::{Source, Sources};
+pub(crate) use flag_source::{FlagSource, FlagSources};
 
 const LIVE_EXAMPLES: &str = "\
 Examples:
@@ -49,7 +49,7 @@ pub(crate) enum InterfaceCommand {
 pub(crate) struct LiveArgs {
     // First, since clap removes each value that it reads from the matches.
     #[command(flatten)]
-    pub(crate) sources: Sources,
+    pub(crate) sources: FlagSources,
 
     /// The interface to capture on, or `any` for all; can be given more than once
     #[arg(
