@@ -8,7 +8,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use tlscope::certificate::{Certificate, ChainCache, NearExpiry, findings};
-use tlscope::event::Side;
+use tlscope::flow::Side;
 use tlscope::time::Timestamp;
 
 fn main() {

@@ -13,8 +13,8 @@ use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
 use tlscope::event::Handshake;
 use tlscope::observer::Config;
 use tlscope::pipeline;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::summary::SummarySink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::summary::SummarySink;
 use tlscope::sink::{Look, Sink};
 use tlscope::stats::Stats;
 

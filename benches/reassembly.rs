@@ -6,11 +6,11 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use etherparse::PacketBuilder;
 use tlscope::capture::LinkType;
-use tlscope::decode::{Packet, decode};
-use tlscope::reassembly::{
-    Arrival, Assembler, Budget, Chunk, FlowKey, FlowTable, LIFETIMES, Lifetime, SeqNumber,
-};
+use tlscope::decode::{Packet, SeqNumber, decode};
+use tlscope::flow::FlowKey;
 use tlscope::time::Timestamp;
+use tlscope::transport::tcp::{Arrival, Assembler, Budget, Chunk};
+use tlscope::transport::{FlowTable, LIFETIMES, Lifetime};
 
 fn main() {
     divan::main();
@@ -128,7 +128,7 @@ fn key(number: usize) -> FlowKey {
         .write(&mut packet, &[])
         .unwrap();
     match decode(LinkType(101), &packet, packet.len() as u32) {
-        Ok(Packet::Segment(segment)) => FlowKey::of(&segment).0,
+        Ok(Packet::Segment(segment)) => segment.flow_key().0,
         other => unreachable!("a segment was written, and read is {other:?}"),
     }
 }

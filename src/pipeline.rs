@@ -32,7 +32,6 @@ use crate::observer::{
     Config, Observer, Routed, Router, ShardSet, quiet_time, shard_of, sort_simultaneous,
     take_secrets,
 };
-use crate::reassembly::FlowKey;
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Stats};
 use crate::time::Timestamp;
@@ -282,11 +281,11 @@ fn route_batch(router: &mut Router, job: &mut Job) {
         let index = index as u32;
         let (shard, step) = match router.route(interface.link_type, packet, batch.bytes(packet)) {
             Some(Routed::Segment(segment)) => {
-                (shard_of(&FlowKey::of(&segment).0), Step::Packet(index))
+                (shard_of(&segment.flow_key().0), Step::Packet(index))
             }
             Some(Routed::Datagram(datagram)) => match datagram.segment() {
                 Ok(Some(segment)) => (
-                    shard_of(&FlowKey::of(&segment).0),
+                    shard_of(&segment.flow_key().0),
                     Step::Datagram(index, datagram.clone()),
                 ),
                 _ => continue,

@@ -6,17 +6,16 @@ use etherparse::{
     Ipv6RawExtHeaderSlice,
 };
 
+use crate::flow::AddressBytes;
+
 use super::fragment::{Fragment, FragmentKey};
 use super::link::Frame;
 use super::{DecodeError, Layer, Packet, VlanTags, tcp};
 
-/// An address of either version: IPv4 in its IPv4-mapped form (RFC 4291 §2.5.5.2).
-pub(super) type Address = [u8; 16];
-
 /// What the IP header says of its payload.
 pub(super) struct IpPayload<'p> {
-    pub(super) source: Address,
-    pub(super) destination: Address,
+    pub(super) source: AddressBytes,
+    pub(super) destination: AddressBytes,
     /// Captured bytes of the payload, padding removed.
     pub(super) bytes: &'p [u8],
     /// Length of the payload on the wire.
@@ -79,7 +78,7 @@ fn ipv4<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
 /// card: the frame's own length is the truth then.
 fn payload<'p>(
     frame: &Frame<'p>,
-    (source, destination): (Address, Address),
+    (source, destination): (AddressBytes, AddressBytes),
     header_length: usize,
     declared: usize,
 ) -> IpPayload<'p> {
@@ -194,7 +193,7 @@ fn header_error(layer: Layer, needed: usize, available: usize) -> DecodeError {
     }
 }
 
-fn mapped(address: [u8; 4]) -> Address {
+fn mapped(address: [u8; 4]) -> AddressBytes {
     let [a, b, c, d] = address;
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }

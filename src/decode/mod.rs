@@ -10,6 +10,7 @@
 mod fragment;
 mod ip;
 mod link;
+mod sequence;
 mod tcp;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::fmt;
 use crate::capture::LinkType;
 
 pub use fragment::{Datagram, Fragment, FragmentTable};
+pub use sequence::SeqNumber;
 pub use tcp::{Segment, TcpFlags};
 
 /// What a packet turned out to carry.

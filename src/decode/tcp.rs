@@ -2,18 +2,18 @@
 
 use etherparse::TcpSlice;
 
-use crate::reassembly::SeqNumber;
+use crate::flow::{AddressBytes, FlowKey, IpProtocol};
 
-use super::ip::{Address, IpPayload};
-use super::{DecodeError, Layer, VlanTags};
+use super::ip::IpPayload;
+use super::{DecodeError, Layer, SeqNumber, VlanTags};
 
 /// One TCP segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment<'p> {
     /// The sender's address; IPv4 in IPv4-mapped form.
-    pub source: [u8; 16],
+    pub source: AddressBytes,
     /// The receiver's address; IPv4 in IPv4-mapped form.
-    pub destination: [u8; 16],
+    pub destination: AddressBytes,
     /// The sender's port.
     pub source_port: u16,
     /// The receiver's port.
@@ -30,6 +30,18 @@ pub struct Segment<'p> {
     pub wire_length: u32,
     /// VLAN tags around it.
     pub vlan: VlanTags,
+}
+
+impl Segment<'_> {
+    /// The key of its flow, and whether it goes from the lower to the higher endpoint.
+    #[must_use]
+    pub fn flow_key(&self) -> (FlowKey, bool) {
+        FlowKey::new(
+            IpProtocol::Tcp,
+            (self.source, self.source_port),
+            (self.destination, self.destination_port),
+        )
+    }
 }
 
 /// Control bits of a TCP header.
@@ -78,7 +90,7 @@ fn segment<'p>(
     payload: &'p [u8],
     header_length: usize,
 ) -> Segment<'p> {
-    let (source, destination): (Address, Address) = (ip.source, ip.destination);
+    let (source, destination) = (ip.source, ip.destination);
     let wire_length = ip.wire_length.saturating_sub(header_length);
     Segment {
         source,

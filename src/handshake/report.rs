@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::certificate::{
-    CertificateTime, ChainCache, NearExpiry, OcspStatus, distinguished_name, findings,
-};
+use crate::certificate::{ChainCache, NearExpiry, OcspStatus, distinguished_name, findings};
 use crate::event::{
     Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side,
@@ -198,10 +196,7 @@ impl<'t> Reporter<'t> {
             OcspStatus::Revoked(at) if staple.serial == facts.serial => Some(Finding {
                 error_type: ErrorType::CertRevoked,
                 side: Side::Server,
-                detail: format!(
-                    "revoked {}, by the OCSP response that the server stapled",
-                    CertificateTime(at)
-                ),
+                detail: format!("revoked {at}, by the OCSP response that the server stapled"),
                 subject: facts.subject.clone(),
             }),
             _ => None,

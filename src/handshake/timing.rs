@@ -110,7 +110,7 @@ pub(super) fn application_data(tracker: &Tracker, shape: Option<&Shape>) -> Opti
     match shape {
         Some(shape) => shape.application_data,
         None => {
-            let [forward, reverse] = &tracker.peers;
+            let [forward, reverse] = &tracker.peers.0;
             let began = [forward.application_data, reverse.application_data];
             began.into_iter().flatten().min()
         }

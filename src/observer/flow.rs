@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::Segment;
+use crate::decode::{Segment, SeqNumber};
 use crate::decrypt::Keys;
-use crate::flow::Direction;
+use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Close, Connection};
-use crate::reassembly::{Arrival, Assembler, Budget, FirstBytes, Lifetime, SeqNumber};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
+use crate::transport::Lifetime;
+use crate::transport::tcp::{Arrival, Assembler, Budget, FirstBytes};
 
 use super::kept::Kept;
 use super::opening::Opening;
@@ -25,7 +26,7 @@ pub(super) struct Flow {
     pub(super) is_closed: bool,
     /// The packets so far, where they are kept.
     pub(super) kept: Option<Box<Kept>>,
-    halves: [Half; 2],
+    halves: PerDirection<Half>,
 }
 
 /// How much is done for a connection.
@@ -87,9 +88,7 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
-            Stage::Watching if !self.halves[0].is_plain && !self.halves[1].is_plain => {
-                Lifetime::Opening
-            }
+            Stage::Watching if !self.halves.iter().any(|half| half.is_plain) => Lifetime::Opening,
             _ => Lifetime::Established,
         }
     }
@@ -118,14 +117,14 @@ impl Flow {
 
     /// Where the sequence numbers of both directions began.
     pub(super) fn first_bytes(&self) -> FirstBytes {
-        self.halves.each_ref().map(|half| half.initial)
+        self.halves.0.each_ref().map(|half| half.initial)
     }
 
     /// Whether a SYN begins another connection between the same end points.
     pub(super) fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.after(1);
         segment.flags.syn
-            && self.halves[direction.index()]
+            && self.halves[direction]
                 .initial
                 .is_some_and(|initial| initial != first)
     }
@@ -137,7 +136,7 @@ impl Flow {
         segment: &Segment<'_>,
         time: Timestamp,
     ) {
-        let half = &mut self.halves[direction.index()];
+        let half = &mut self.halves[direction];
         half.is_in_view = true;
         if segment.flags.syn {
             let first = segment.sequence.after(1);
@@ -175,7 +174,7 @@ impl Flow {
             return;
         }
         let sequence = first_byte(segment);
-        let half = &mut self.halves[direction.index()];
+        let half = &mut self.halves[direction];
         if half.is_plain {
             if is_hello_amid_stream(segment.payload) {
                 self.begin(direction, segment, source, keys, at, budget);
@@ -226,7 +225,7 @@ impl Flow {
         if !is_bare || !matches!(self.stage, Stage::Handshake(_)) {
             return false;
         }
-        let [ours, theirs] = direction_pair(&mut self.halves, direction);
+        let [ours, theirs] = self.halves.pair_mut(direction);
         if !ours.is_noted {
             ours.is_noted = true;
             return false;
@@ -251,7 +250,7 @@ impl Flow {
         let connection = &mut open.connection;
         connection.note_packet(direction, at);
         let mut has_news = false;
-        let [ours, theirs] = direction_pair(&mut self.halves, direction);
+        let [ours, theirs] = self.halves.pair_mut(direction);
         if segment.wire_length > 0 {
             let discarded = budget.discarded;
             ours.assembler.push(
@@ -306,8 +305,8 @@ impl Flow {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        for direction in [Direction::Forward, Direction::Reverse] {
-            let assembler = &mut self.halves[direction.index()].assembler;
+        for direction in Direction::BOTH {
+            let assembler = &mut self.halves[direction].assembler;
             assembler.finish(budget, &mut |chunk| {
                 open.connection.handle_chunk(direction, chunk)
             });
@@ -317,7 +316,7 @@ impl Flow {
 
     /// Gives back what the connection holds.
     pub(super) fn release(&mut self, budget: &mut Budget) {
-        for half in &mut self.halves {
+        for half in self.halves.iter_mut() {
             half.assembler.clear(budget);
         }
     }
@@ -333,8 +332,8 @@ impl Flow {
         budget: &mut Budget,
     ) {
         let mut connection = Connection::new(at, keys);
-        for direction in [Direction::Forward, Direction::Reverse] {
-            let half = &mut self.halves[direction.index()];
+        for direction in Direction::BOTH {
+            let half = &mut self.halves[direction];
             half.is_noted = half.is_in_view;
             if half.is_in_view {
                 connection.note_packet(direction, at);
@@ -343,7 +342,7 @@ impl Flow {
                 connection.note_plain(direction);
             }
         }
-        let [ours, theirs] = direction_pair(&mut self.halves, direction);
+        let [ours, theirs] = self.halves.pair_mut(direction);
         if ours.is_plain || !ours.assembler.is_started() {
             ours.assembler.restart(first_byte(segment), budget);
         }
@@ -364,13 +363,4 @@ impl Flow {
 /// Sequence number of a segment's first byte of payload.
 const fn first_byte(segment: &Segment<'_>) -> SeqNumber {
     segment.sequence.after(segment.flags.syn as u32)
-}
-
-/// The half of `direction`, and the other one.
-const fn direction_pair(halves: &mut [Half; 2], direction: Direction) -> [&mut Half; 2] {
-    let [forward, reverse] = halves;
-    match direction {
-        Direction::Forward => [forward, reverse],
-        Direction::Reverse => [reverse, forward],
-    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord};
 use crate::decode::{Datagram, DecodeError, FragmentTable, Packet, Segment, decode};
-use crate::reassembly::FlowKey;
+use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 

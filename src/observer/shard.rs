@@ -9,12 +9,12 @@ use crate::certificate::ChainCache;
 use crate::decode::Segment;
 use crate::decrypt::Keys;
 use crate::event::{Handshake, Outcome};
+use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
-use crate::reassembly::{
-    Arrival, Budget, ClosedFlows, FlowIndex, FlowKey, FlowTable, Lifetime, direction,
-};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
+use crate::transport::tcp::{Arrival, Budget, ClosedFlows};
+use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
 use super::flow::{Flow, Open, Stage};
 use super::kept::Kept;
@@ -58,7 +58,7 @@ impl ShardSet {
         events: &mut VecDeque<Handshake>,
     ) {
         let mut output = Output { chains, events };
-        let (key, goes_up) = FlowKey::of(segment);
+        let (key, goes_up) = segment.flow_key();
         if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
             shard.handle_segment(key, goes_up, segment, interface, packet, &mut output);
         }
@@ -185,7 +185,7 @@ impl Shard {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
-        let direction = direction(goes_up, flow.first_went_up);
+        let direction = Direction::of(goes_up, flow.first_went_up);
         if flow.take_acknowledgment(direction, segment, at.time) {
             return;
         }
@@ -252,7 +252,7 @@ impl Shard {
             let has_expired =
                 self.flows.is_expired(index, at.time) && !self.settle(index, at.time, output);
             let flow = self.flows.get_mut(index)?;
-            let direction = direction(goes_up, flow.first_went_up);
+            let direction = Direction::of(goes_up, flow.first_went_up);
             let end = match () {
                 () if has_expired => End::Silence,
                 () if flow.is_replaced_by(direction, segment) => End::Replaced,
@@ -275,7 +275,7 @@ impl Shard {
         }
         self.stats.connections += 1;
         let mut flow = Flow::new(goes_up, at.time);
-        flow.note_header(crate::flow::Direction::Forward, segment, at.time);
+        flow.note_header(Direction::Forward, segment, at.time);
         Some(self.flows.insert(key, flow, Lifetime::Opening, at.time))
     }
 

@@ -18,7 +18,7 @@ pub use client_hello::ClientHello;
 pub use codec::{ReadError, Reader};
 pub use codepoints::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType,
-    NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
+    KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
 };
 pub use compressed_certificate::decompress_certificate;
 pub use detect::{Detection, detect, is_hello_amid_stream};

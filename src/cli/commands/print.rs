@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
-use tlscope::sink::schema::json_schema;
+use tlscope::sink::machine::schema::json_schema;
 
 use crate::cli::config::args::{Args, Asset};
 use crate::cli::error::CliError;

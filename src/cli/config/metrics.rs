@@ -1,6 +1,6 @@
 //! From the flags for metrics to the configuration of the exporter.
 
-use tlscope::sink::otel::{Histograms, LoggedHandshakes, MetricsConfig, Protocol, Signal};
+use tlscope::telemetry::{Histograms, LoggedHandshakes, MetricsConfig, OtlpProtocol, Signal};
 
 use super::args::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 
@@ -17,7 +17,7 @@ impl From<MetricsArgs> for MetricsConfig {
     fn from(args: MetricsArgs) -> Self {
         Self {
             endpoint: args.otlp_endpoint,
-            protocol: args.otlp_protocol.map(Protocol::from),
+            protocol: args.otlp_protocol.map(OtlpProtocol::from),
             headers: args.otlp_header,
             compression: args.otlp_compression,
             temporality: args.otlp_temporality,
@@ -40,7 +40,7 @@ impl From<MetricsArgs> for MetricsConfig {
     }
 }
 
-impl From<ProtocolChoice> for Protocol {
+impl From<ProtocolChoice> for OtlpProtocol {
     fn from(protocol: ProtocolChoice) -> Self {
         match protocol {
             ProtocolChoice::Grpc => Self::Grpc,

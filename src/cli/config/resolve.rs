@@ -11,7 +11,7 @@ use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
 use tlscope::sink::Look;
-use tlscope::sink::otel::MetricsConfig;
+use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, OutputFormat, ReadArgs};
@@ -211,7 +211,7 @@ fn shows_progress(format: OutputFormat) -> bool {
 mod tests {
     use clap::Parser;
 
-    use tlscope::sink::otel::Protocol;
+    use tlscope::telemetry::OtlpProtocol;
 
     use super::*;
     use crate::cli::config::args::{Args, Command};
@@ -255,7 +255,7 @@ mod tests {
         let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
             .output
             .metrics;
-        assert_eq!(metrics.protocol, Some(Protocol::HttpProtobuf));
+        assert_eq!(metrics.protocol, Some(OtlpProtocol::HttpProtobuf));
         assert!(metrics.stdout);
     }
 }

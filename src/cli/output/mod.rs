@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tlscope::event::{Handshake, Outcome};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
-use tlscope::sink::certificates::CertificatesSink;
-use tlscope::sink::csv::CsvSink;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::otel::{ConfigError, Metrics, Notice};
-use tlscope::sink::summary::SummarySink;
-use tlscope::sink::table::TableSink;
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::certificates::CertificatesSink;
+use tlscope::sink::people::summary::SummarySink;
+use tlscope::sink::people::table::TableSink;
 use tlscope::stats::{Health, Stats};
+use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
 
 use crate::cli::config::args::OutputFormat;
@@ -36,29 +36,32 @@ pub(crate) struct RunOutput<'a> {
     summary: Option<Box<dyn Sink>>,
     certificates: Option<CertificateFiles>,
     failures: Option<FailureCaptures>,
-    metrics: Option<Metrics>,
+    metrics: Option<Telemetry>,
     has_seen_chains: bool,
 }
 
 impl<'a> RunOutput<'a> {
     /// Prepares the metrics. This opens sockets and files, so it runs before privileges are dropped.
-    pub(crate) fn metrics(config: &OutputConfig) -> Result<Option<Metrics>, CliError> {
+    pub(crate) fn metrics(config: &OutputConfig) -> Result<Option<Prepared>, CliError> {
         let environment = |name: &str| env::var(name).ok();
         let notice: Notice = Arc::new(|line: &str| say::warning(line));
         let output = Box::new(stdout());
-        Ok(Metrics::new(&config.metrics, &environment, output, notice)?)
+        Ok(Prepared::new(
+            &config.metrics,
+            &environment,
+            output,
+            notice,
+        )?)
     }
 
     /// Opens all files and starts the exports, without privileges.
     pub(crate) fn open(
         config: &'a OutputConfig,
-        mut metrics: Option<Metrics>,
+        metrics: Option<Prepared>,
     ) -> Result<Self, CliError> {
-        if let Some(metrics) = &mut metrics {
-            metrics.start().map_err(|error| {
-                CliError::new(format_args!("cannot start a thread to export: {error}"))
-            })?;
-        }
+        let metrics = metrics.map(Prepared::start).transpose().map_err(|error| {
+            CliError::new(format_args!("cannot start a thread to export: {error}"))
+        })?;
         let certificates = config.extract_certs.as_deref();
         let failures = config.save_failures.as_ref();
         Ok(Self {
@@ -79,7 +82,7 @@ impl<'a> RunOutput<'a> {
 
     /// Warns of failed exports. They do not change the exit status: the report itself is complete.
     pub(crate) fn warn_of_lost_metrics(&self) {
-        let errors = self.metrics.as_ref().map(Metrics::export_errors);
+        let errors = self.metrics.as_ref().map(Telemetry::export_errors);
         errors.into_iter().flatten().for_each(say::warning);
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use tlscope::event::Handshake;
 use tlscope::sink::Sink;
-use tlscope::sink::extract::ExtractSink;
-use tlscope::sink::save::FailureFiles;
+use tlscope::sink::files::extract::ExtractSink;
+use tlscope::sink::files::save::FailureFiles;
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 

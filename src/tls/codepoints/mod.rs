@@ -5,7 +5,7 @@ macro_rules! codepoint {
     (
         $(#[$doc:meta])*
         pub struct $type:ident($repr:ty) {
-            $($(#[$vdoc:meta])* $name:ident = $value:literal $text:literal,)*
+            $($(#[$vdoc:meta])* $name:ident = $value:literal $text:expr,)*
         }
     ) => {
         $(#[$doc])*
@@ -52,7 +52,7 @@ mod named_group;
 mod signature_scheme;
 
 pub use alert::AlertDescription;
-pub use cipher_suite::CipherSuite;
+pub use cipher_suite::{CipherSuite, KeyExchange};
 pub use extension_type::ExtensionType;
 pub use named_group::NamedGroup;
 pub use signature_scheme::SignatureScheme;

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use tlscope::capture::live::LiveOptions;
-use tlscope::sink::otel::{LiveMetricsConfig, Metrics};
+use tlscope::telemetry::{LiveMetricsConfig, Prepared};
 
 use super::host::{Account, Sandbox};
 use super::key_logs::KeyLogs;
@@ -70,13 +70,13 @@ impl LiveConfig {
     /// The files that the run reads and writes once it has started. No other place lists them.
     ///
     /// Links and missing files are looked up now, with the privileges of now.
-    pub(super) fn sandbox(&self, metrics: Option<&Metrics>) -> Sandbox {
+    pub(super) fn sandbox(&self, metrics: Option<&Prepared>) -> Sandbox {
         let mut sandbox = Sandbox::default();
         sandbox.allow_reading_named(&environment);
         for path in self.key_logs.paths().chain(self.analysis.roots.paths()) {
             sandbox.allow_reading(path);
         }
-        for directory in metrics.into_iter().flat_map(Metrics::watched_directories) {
+        for directory in metrics.into_iter().flat_map(Prepared::watched_directories) {
             sandbox.allow_reading(&directory);
         }
         if let EventDestination::File(rotation) = &self.output.destination {

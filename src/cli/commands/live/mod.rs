@@ -12,8 +12,8 @@ use tlscope::decrypt::Keys;
 use tlscope::event::Handshake;
 use tlscope::pipeline::{self, Summary};
 use tlscope::sink::Sink;
-use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
+use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
 
 use crate::cli::commands::print::print_text;
@@ -88,7 +88,7 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
 fn open_output<'a>(
     config: &'a OutputConfig,
     account: Option<&Account>,
-    metrics: Option<Metrics>,
+    metrics: Option<Prepared>,
 ) -> Result<RunOutput<'a>, CliError> {
     RunOutput::open(config, metrics).map_err(|error| {
         // The error is text by now: its kind is lost.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use tlscope::capture::live::{LiveCapture, LiveSource};
-use tlscope::sink::otel::Metrics;
+use tlscope::telemetry::Prepared;
 
 use super::config::LiveConfig;
 use super::host::{self, Signals};
@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 /// Only the capture threads keep a privilege, to reopen an interface that comes back.
 pub(super) fn start_capture(
     config: &LiveConfig,
-    metrics: Option<&Metrics>,
+    metrics: Option<&Prepared>,
     signals: &Signals,
 ) -> Result<LiveSource, CliError> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
