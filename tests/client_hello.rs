@@ -13,7 +13,7 @@ use support::fixtures::{self, package};
 use support::random::Random;
 use tls_parser::{TlsExtension, parse_tls_client_hello_extension};
 use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
-use tlscope::decode::{Packet, decode};
+use tlscope::decode::{Decoded, Layers, decode};
 use tlscope::tls::{
     ClientHello, ContentType, Defragmenter, Detection, Extensions, HandshakeType, RecordReader,
     detect,
@@ -178,12 +178,12 @@ fn streams(capture: &str) -> Vec<Vec<u8>> {
     while files.next_batch(&mut batch).is_ok_and(|more| more) {
         for packet in &batch.packets {
             let link_type = batch.interfaces[packet.interface as usize].link_type;
-            let decoded = decode(link_type, batch.bytes(packet), packet.wire_length);
-            if let Ok(Packet::Segment(segment)) = decoded {
-                let sender = (segment.source, segment.source_port);
-                let receiver = (segment.destination, segment.destination_port);
+            let (bytes, layers) = (batch.bytes(packet), &mut Layers::default());
+            if let Ok(Decoded::Tcp(header)) = decode(link_type, bytes, packet.wire_length, layers) {
+                let sender = (header.source, header.source_port);
+                let receiver = (header.destination, header.destination_port);
                 let stream = streams.entry((sender, receiver)).or_default();
-                stream.extend_from_slice(segment.payload);
+                stream.extend_from_slice(header.payload.of(bytes));
             }
         }
     }
