@@ -32,7 +32,7 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 /// Every family that is exported, and the parts of histograms.
 fn exported() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let capture = root.join("fixtures/mtls-day/capture.pcapng");
+    let capture = root.join("fixtures/captures/day/mtls-day/capture.pcapng");
     let capture = capture.to_str().unwrap();
     let text = tlscope(&[
         "read",

@@ -145,8 +145,7 @@ fn scratch(name: &str) -> PathBuf {
 
 /// What is expected to be said of a case.
 fn baseline(fixture: &Fixture) -> PathBuf {
-    let folder = package().join("fixtures").join(&fixture.name);
-    folder.join("expected.jsonl")
+    fixture.file("expected.jsonl")
 }
 
 /// How what is said of a case differs from its baseline; nothing if it does not.

@@ -186,7 +186,7 @@ fn the_policies_among_the_fixtures_do_what_their_first_lines_say() {
         let mut arguments: Vec<String> = Vec::new();
         for word in command.split(' ') {
             match word {
-                "fixtures/*/capture.*" => {
+                "fixtures/captures/*/*/capture.*" => {
                     arguments.extend(fixtures::all().into_iter().map(|one| one.capture))
                 }
                 word => arguments.push(word.to_owned()),
@@ -210,7 +210,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
     let output = output(&[
         "--policy",
         &policy,
-        "fixtures/tls11-static-rsa/capture.pcap",
+        "fixtures/captures/versions/tls11-static-rsa/capture.pcap",
     ]);
     let text = stdout(&output);
     for part in [
@@ -218,7 +218,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
         "offender.toml:3)\n",
         "wanted: TLS 1.2 or later\n",
         "found:  1 of 1 handshakes against it\n",
-        "- fixtures/tls11-static-rsa/capture.pcap, packets ",
+        "- fixtures/captures/versions/tls11-static-rsa/capture.pcap, packets ",
         ": 192.0.2.1:",
         " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",
         "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 not judged, on 1 handshake\n",
@@ -266,7 +266,7 @@ fn trust_is_judged_by_the_roots_named_and_not_without_any() {
         let output = output(&arguments);
         (output.status.code(), stdout(&output).to_owned())
     };
-    let ours = checked(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
+    let ours = checked(&["--ca-file", "fixtures/captures/day/mtls-day/ca.pem"]);
     assert_eq!(ours.0, Some(HELD), "{}", ours.1);
     let none = checked(&["--no-verify"]);
     assert_eq!(none.0, Some(BROKEN));
@@ -432,7 +432,7 @@ fn chains_are_held_against_the_roots_given() {
         let arguments = [&["--policy", &policy][..], flags, &[&capture]].concat();
         output(&arguments)
     };
-    let broken = with(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
+    let broken = with(&["--ca-file", "fixtures/captures/day/mtls-day/ca.pem"]);
     assert_eq!(broken.status.code(), Some(BROKEN), "{broken:?}");
     let said = stdout(&broken);
     assert!(said.contains("files.example.org"), "{said}");

@@ -267,12 +267,12 @@ fn an_endpoint_that_cannot_work_is_an_error() {
 
 /// A fixture's key log with every secret changed, or those of another connection in its place.
 fn damaged_keys(fixture: &str, damage: fn(&str) -> String) -> String {
-    let log = fs::read_to_string(format!("fixtures/{fixture}/keys.log")).unwrap();
+    let log = fs::read_to_string(format!("fixtures/captures/{fixture}/keys.log")).unwrap();
     log.lines().map(|line| damage(line) + "\n").collect()
 }
 
 fn first_inference(keys: &str) -> (serde_json::Value, String) {
-    let capture = "fixtures/mtls13-success/capture.pcap";
+    let capture = "fixtures/captures/client-certificates/mtls13-success/capture.pcap";
     let output = output(&["read", "--format", "json", "--keylog", keys, capture]);
     assert_eq!(output.status.code(), Some(0));
     let line = stdout(&output).lines().next().unwrap();
@@ -282,9 +282,11 @@ fn first_inference(keys: &str) -> (serde_json::Value, String) {
 
 #[test]
 fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
-    let wrong = damaged_keys("mtls13-success", |line| match line.strip_suffix('0') {
-        Some(start) => format!("{start}1"),
-        None => format!("{}0", &line[..line.len() - 1]),
+    let wrong = damaged_keys("client-certificates/mtls13-success", |line| {
+        match line.strip_suffix('0') {
+            Some(start) => format!("{start}1"),
+            None => format!("{}0", &line[..line.len() - 1]),
+        }
     });
     let (event, complaint) = first_inference(&file("wrong.keys", wrong.as_bytes()));
     assert_eq!(event["outcome"], "success");
@@ -302,7 +304,7 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
 
 #[test]
 fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
-    let other = damaged_keys("mtls13-success", |line| {
+    let other = damaged_keys("client-certificates/mtls13-success", |line| {
         let mut fields: Vec<&str> = line.split(' ').collect();
         let random = "5a".repeat(32);
         fields[1] = &random;
@@ -334,7 +336,7 @@ fn the_packets_of_a_failure_tell_the_same_failure_again() {
             .collect()
     };
     let read = ["read", "--no-verify", "--format", "json", "--failures-only"];
-    let capture = "fixtures/mtls-day/capture.pcapng";
+    let capture = "fixtures/captures/day/mtls-day/capture.pcapng";
     let told = events(&[&read[..], &["--save-failures", folder, capture]].concat());
     assert!(told.len() >= 3, "{told:?}");
     for event in &told {
@@ -364,7 +366,7 @@ fn a_directory_that_cannot_be_made_is_named() {
         "read",
         "--save-failures",
         &blocked,
-        "fixtures/mtls-day/capture.pcapng",
+        "fixtures/captures/day/mtls-day/capture.pcapng",
     ]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains(&blocked), "{}", stderr(&output));
@@ -376,7 +378,7 @@ fn certificates_that_cannot_be_written_end_no_run_and_are_told_in_the_end() {
     let _ = fs::remove_dir_all(&directory);
     let folder = directory.to_str().unwrap();
     let extract = || {
-        let capture = "fixtures/mtls-day/capture.pcapng";
+        let capture = "fixtures/captures/day/mtls-day/capture.pcapng";
         output(&["read", "--no-verify", "--extract-certs", folder, capture])
     };
     let whole = extract();

@@ -108,7 +108,7 @@ fn read(port: u16, flags: &[&str]) -> Output {
     command.args(["read", "--format", "summary"]);
     command.arg("--otlp-endpoint");
     command.arg(format!("http://127.0.0.1:{port}")).args(flags);
-    command.arg(root.join("fixtures/mtls-day/capture.pcapng"));
+    command.arg(root.join("fixtures/captures/day/mtls-day/capture.pcapng"));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     output

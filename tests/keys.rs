@@ -29,8 +29,7 @@ enum Log {
 /// The fixtures that have a key log, with it.
 fn keyed() -> Vec<(Fixture, Vec<u8>)> {
     let keyed = fixtures::all().into_iter().filter_map(|fixture| {
-        let log = package().join("fixtures").join(&fixture.name);
-        let log = fs::read(log.join("keys.log")).ok()?;
+        let log = fs::read(fixture.file("keys.log")).ok()?;
         Some((fixture, log))
     });
     let keyed: Vec<_> = keyed.collect();

@@ -195,7 +195,10 @@ mod tests {
         }
     }
 
-    const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mtls-day/ca.pem");
+    const CA: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/fixtures/captures/day/mtls-day/ca.pem"
+    );
 
     #[test]
     fn what_is_named_takes_the_place_of_the_systems_roots() {

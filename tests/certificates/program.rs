@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::making::{has_openssl, scratch};
 
-const CAPTURE: &str = "fixtures/mtls-day/capture.pcapng";
-const CA: &str = "fixtures/mtls-day/ca.pem";
+const CAPTURE: &str = "fixtures/captures/day/mtls-day/capture.pcapng";
+const CA: &str = "fixtures/captures/day/mtls-day/ca.pem";
 
 /// `tlscope read`, in an environment without settings of the person who runs the tests.
 fn read(arguments: &[&str]) -> Output {
@@ -160,7 +160,7 @@ fn a_system_without_roots_is_a_warning_where_chains_were_seen() {
     let said = String::from_utf8_lossy(&warned.stderr);
     assert!(said.starts_with("warning: chains were not held"), "{said}");
     assert!(!text(&warned).contains("untrusted_ca"));
-    let silent = tlscope("fixtures/tls13-rsa/capture.pcap");
+    let silent = tlscope("fixtures/captures/versions/tls13-rsa/capture.pcap");
     assert!(silent.stderr.is_empty(), "{silent:?}");
 }
 
