@@ -1,16 +1,17 @@
-//! Replays every capture in `fixtures/`, and compares what is said with the baseline beside it.
+//! Replays every capture in `fixtures/captures/`, and compares the output with the baseline in its folder.
 //!
-//! `TLSCOPE_REWRITE_BASELINES=1` writes what is said now into the baselines; the
-//! change is then to be read in the diff, against what `fixtures/README.md`
-//! says happened.
+//! `TLSCOPE_REWRITE_BASELINES=1` rewrites the baselines. Read the change in the diff, and compare it with what
+//! `fixtures/README.md` says happened.
 
 #![cfg(feature = "cli")]
 
 mod support {
+    pub(crate) mod baselines;
     pub(crate) mod fixtures;
+    pub(crate) mod invariants;
 }
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -18,20 +19,66 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use support::baselines::{
+    FULL, baseline, counters, counters_file, difference, fields_that_differ, paths_with_values,
+};
 use support::fixtures::{self, Fixture, package};
+use support::invariants::Invariants;
+use tlscope::capture::CaptureFiles;
+use tlscope::observer::Config;
+use tlscope::pipeline;
+use tlscope::sink::Sink;
 
 #[test]
 fn every_capture_says_what_its_baseline_says() {
     let rewrite = std::env::var_os("TLSCOPE_REWRITE_BASELINES").is_some_and(|set| set == "1");
     let mut differences = String::new();
+    let mut all_counters = String::new();
     for fixture in fixtures::all() {
-        let said = read(&[&fixture.capture]);
+        let printed = read(&[&fixture.capture]);
+        let (path, actual) = (fixture.file("expected.jsonl"), baseline(&fixture, &printed));
         if rewrite {
-            fs::write(baseline(&fixture), &said).unwrap();
+            fs::write(&path, &actual).unwrap();
         }
-        differences += &difference(&fixture, &said);
+        match fs::read_to_string(&path) {
+            Ok(expected) => differences += &difference(&fixture.name, &expected, &actual),
+            Err(error) => writeln!(differences, "{}: {error}", path.display()).unwrap(),
+        }
+        all_counters += &counters(&fixture, &printed);
     }
+    if rewrite {
+        fs::write(counters_file(), &all_counters).unwrap();
+    }
+    let expected = fs::read_to_string(counters_file()).unwrap_or_default();
+    differences += &difference("counters", &expected, &all_counters);
     assert!(differences.is_empty(), "\n{differences}");
+}
+
+#[test]
+fn the_full_baselines_show_every_field() {
+    let full = FULL.map(|(name, _)| fixtures::named(name));
+    let paths = |fixtures: &[Fixture]| -> BTreeSet<String> {
+        let baselines = fixtures.iter().map(|one| one.file("expected.jsonl"));
+        baselines
+            .flat_map(|path| paths_with_values(&fs::read_to_string(path).unwrap()))
+            .collect()
+    };
+    let (all, shown) = (paths(&fixtures::all()), paths(&full));
+    let missing: Vec<_> = all.difference(&shown).collect();
+    assert!(
+        missing.is_empty(),
+        "no full baseline has a value for {missing:?}: add a fixture to FULL"
+    );
+}
+
+#[test]
+fn no_event_contradicts_itself_or_the_counters() {
+    for fixture in fixtures::all() {
+        let mut source = CaptureFiles::open(&[package().join(&fixture.capture)]);
+        let mut invariants = Invariants::default();
+        let run = pipeline::run(&mut source, Config::default(), 1, &mut invariants).unwrap();
+        invariants.finish(&run.stats).unwrap();
+    }
 }
 
 #[test]
@@ -107,10 +154,7 @@ fn a_compressed_capture_says_the_same_as_the_plain_one() {
 
 /// The capture of sixteen connections over a day.
 fn day() -> Fixture {
-    fixtures::all()
-        .into_iter()
-        .find(|fixture| fixture.name == "mtls-day")
-        .unwrap()
+    fixtures::named("mtls-day")
 }
 
 /// `tlscope read --format json`, in an environment without settings of the person who runs the tests.
@@ -141,72 +185,6 @@ fn scratch(name: &str) -> PathBuf {
         .join(name);
     fs::create_dir_all(&folder).unwrap();
     folder
-}
-
-/// What is expected to be said of a case.
-fn baseline(fixture: &Fixture) -> PathBuf {
-    fixture.file("expected.jsonl")
-}
-
-/// How what is said of a case differs from its baseline; nothing if it does not.
-fn difference(fixture: &Fixture, said: &str) -> String {
-    let baseline = fs::read_to_string(baseline(fixture)).unwrap_or_default();
-    let mut text = String::new();
-    for line in 0..baseline.lines().count().max(said.lines().count()) {
-        let (before, now) = (baseline.lines().nth(line), said.lines().nth(line));
-        let what = match (before, now) {
-            (Some(before), Some(now)) if before == now => continue,
-            (Some(before), Some(now)) => fields_that_differ(before, now),
-            (before, now) => format!("  {before:?} → {now:?}\n"),
-        };
-        writeln!(text, "{}, line {}:", fixture.name, line + 1).unwrap();
-        text += &what;
-    }
-    text
-}
-
-/// The fields in which two lines of JSON differ, with their values.
-fn fields_that_differ(before: &str, now: &str) -> String {
-    let (before, now) = (fields(before), fields(now));
-    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    let mut text = String::new();
-    for name in names {
-        let (before, now) = (before.get(name), now.get(name));
-        if before != now {
-            let show = |value: Option<&String>| value.map_or("(absent)", String::as_str).to_owned();
-            writeln!(text, "  {name}: {} → {}", show(before), show(now)).unwrap();
-        }
-    }
-    if text.is_empty() {
-        text.push_str("  the order of its fields\n");
-    }
-    text
-}
-
-/// Each value in a line of JSON, by its path, as in `tls.alpn_offered.0`.
-fn fields(line: &str) -> BTreeMap<String, String> {
-    let mut fields = BTreeMap::new();
-    add_fields("", &serde_json::from_str(line).unwrap(), &mut fields);
-    fields
-}
-
-fn add_fields(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
-    let below = |name: &str| format!("{path}{}{name}", if path.is_empty() { "" } else { "." });
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                add_fields(&below(name), value, fields);
-            }
-        }
-        Value::Array(values) if !values.is_empty() => {
-            for (index, value) in values.iter().enumerate() {
-                add_fields(&below(&index.to_string()), value, fields);
-            }
-        }
-        value => {
-            fields.insert(path.to_owned(), value.to_string());
-        }
-    }
 }
 
 fn assert_same_lines(expected: &str, said: &str) {

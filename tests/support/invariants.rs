@@ -33,10 +33,43 @@ impl Sink for Invariants {
             [succeeded, failed, unknown]
         );
         assert_eq!(stats.handshakes, succeeded + failed + unknown);
-        assert!(stats.connections_tls <= stats.connections, "{stats:?}");
-        assert!(stats.fragments_discarded <= stats.fragments, "{stats:?}");
+        check_packets(stats);
+        check_connections(stats);
         Ok(())
     }
+}
+
+fn check_packets(stats: &Stats) {
+    // A packet is ignored for one reason at most.
+    let ignored = stats.packets_filtered
+        + stats.packets_malformed
+        + stats.packets_unknown_link
+        + stats.packets_not_tcp;
+    assert!(ignored <= stats.packets, "{stats:?}");
+    assert!(stats.packets_truncated <= stats.packets, "{stats:?}");
+    assert!(stats.fragments <= stats.packets, "{stats:?}");
+    assert!(stats.fragments_discarded <= stats.fragments, "{stats:?}");
+    assert!(
+        stats.gaps <= stats.gap_bytes,
+        "a gap is not empty: {stats:?}"
+    );
+}
+
+fn check_connections(stats: &Stats) {
+    let (all, tls) = (stats.connections, stats.connections_tls);
+    assert!(tls <= all, "{stats:?}");
+    let forgotten = stats.connections_timed_out + stats.connections_evicted;
+    assert!(forgotten <= all, "{stats:?}");
+    for some in [
+        stats.connections_decrypted,
+        stats.connections_keys_missing,
+        stats.connections_keys_wrong,
+        stats.connections_keys_unsupported,
+    ] {
+        assert!(some <= tls, "{stats:?}");
+    }
+    // Only TLS has handshakes; renegotiation adds more of them to a connection.
+    assert!(tls > 0 || stats.handshakes == 0, "{stats:?}");
 }
 
 fn check_verdict(event: &Handshake) {
@@ -84,7 +117,9 @@ fn check_facts(event: &Handshake) {
     assert!(tls.history.len() <= 64, "{event:?}");
     assert!(event.alerts.len() <= 16, "{event:?}");
     for alert in &event.alerts {
-        assert_eq!(alert.encrypted, alert.description.is_none(), "{event:?}");
+        // An encrypted alert can only be read with keys.
+        let is_read = !alert.encrypted || event.evidence == Evidence::Decrypted;
+        assert_eq!(is_read, alert.description.is_some(), "{event:?}");
     }
     assert_eq!(
         tls.resumption.is_some(),
