@@ -1,14 +1,11 @@
 //! The files that the program carries: they must speak of metrics that it makes.
 
-#![cfg(all(feature = "cli", feature = "otel"))]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-#[path = "support/tools.rs"]
-mod tools;
+use crate::support::tools;
 
 fn tlscope(arguments: &[&str]) -> String {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));

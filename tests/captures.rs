@@ -3,14 +3,6 @@
 //! `TLSCOPE_REWRITE_BASELINES=1` rewrites the baselines. Read the change in the diff, and compare it with what
 //! `fixtures/README.md` says happened.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod baselines;
-    pub(crate) mod fixtures;
-    pub(crate) mod invariants;
-}
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -19,15 +11,16 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::baselines::{
-    FULL, baseline, counters, counters_file, difference, fields_that_differ, paths_with_values,
-};
-use support::fixtures::{self, Fixture, package};
-use support::invariants::Invariants;
 use tlscope::capture::CaptureFiles;
 use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
+
+use crate::support::baselines::{
+    FULL, baseline, counters, counters_file, difference, fields_that_differ, paths_with_values,
+};
+use crate::support::fixtures::{self, Fixture, package};
+use crate::support::invariants::Invariants;
 
 #[test]
 fn every_capture_says_what_its_baseline_says() {

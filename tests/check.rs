@@ -1,16 +1,11 @@
 //! Runs `tlscope check`, and looks at what it prints and how it exits.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod check;
-    pub(crate) mod fixtures;
-}
-
 use std::fs;
 
-use support::check::{BROKEN, HELD, capture, check, file, output, scratch, status, stderr, stdout};
-use support::fixtures::{self, package};
+use crate::support::check::{
+    BROKEN, HELD, capture, check, file, output, scratch, status, stderr, stdout,
+};
+use crate::support::fixtures::{self, package};
 
 #[test]
 fn each_assertion_holds_of_one_capture_and_not_of_another() {

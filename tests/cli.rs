@@ -1,7 +1,5 @@
 //! Runs the program, and looks at what it prints and how it exits.
 
-#![cfg(feature = "cli")]
-
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;

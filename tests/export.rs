@@ -1,7 +1,5 @@
 //! What a replay sends to a collector: metrics, log records and spans.
 
-#![cfg(all(feature = "cli", feature = "otel"))]
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

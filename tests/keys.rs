@@ -1,18 +1,13 @@
 //! Key logs that come late, or never: what is told in the end is what is told with keys from the start, or without any.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod fixtures;
-}
-
 use std::fs;
 
-use support::fixtures::{self, Fixture, package};
 use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
 use tlscope::event::{Evidence, Handshake};
 use tlscope::observer::{Config, Observer};
+
+use crate::support::fixtures::{self, Fixture, package};
 
 /// When an observer gets the key log.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,6 @@
 //!
 //! Needs CAP_NET_RAW, `openssl`, and `rotel-agent` or `prometheus`: without one of them, a test says so and does nothing.
 
-#![cfg(all(
-    feature = "cli",
-    feature = "live",
-    feature = "otel",
-    target_os = "linux"
-))]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::fs;
@@ -24,8 +18,7 @@ use rcgen::{
 };
 use serde_json::Value;
 
-#[path = "support/tools.rs"]
-mod tools;
+use crate::support::tools;
 
 /// As long as a busy machine may need for anything.
 const PATIENCE: Duration = Duration::from_secs(60);

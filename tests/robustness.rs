@@ -4,24 +4,11 @@
 //! run; `TLSCOPE_EFFORT=100` tries a hundred times as much. A capture that breaks
 //! something is written to a file, named in the message.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod fixtures;
-    pub(crate) mod invariants;
-    pub(crate) mod pcap;
-    pub(crate) mod random;
-}
-
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use support::fixtures::{self, package};
-use support::invariants::Invariants;
-use support::pcap::{Packet, Pcap};
-use support::random::Random;
 use tlscope::capture::CaptureFiles;
 use tlscope::event::Handshake;
 use tlscope::observer::Config;
@@ -33,6 +20,11 @@ use tlscope::sink::json::JsonSink;
 use tlscope::sink::summary::SummarySink;
 use tlscope::sink::table::TableSink;
 use tlscope::stats::Stats;
+
+use crate::support::fixtures::{self, package};
+use crate::support::invariants::Invariants;
+use crate::support::pcap::{Packet, Pcap};
+use crate::support::random::Random;
 
 /// Captures that are cut at every length: those up to so many bytes.
 const SMALL: usize = 600;

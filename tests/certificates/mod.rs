@@ -6,8 +6,6 @@
 mod making;
 #[cfg(feature = "cli")]
 mod program;
-#[path = "../support/random.rs"]
-mod random;
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +16,6 @@ use making::{
     Ca, Der, by_openssl, has_openssl, openssl, patched, pem, root, root_with, scratch, self_signed,
     tampered,
 };
-use random::Random;
 use rcgen::{
     BasicConstraints, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     KeyUsagePurpose, NameConstraints, date_time_ymd,
@@ -28,6 +25,8 @@ use tlscope::certificate::{
 };
 use tlscope::event::Side;
 use tlscope::time::Timestamp;
+
+use crate::support::random::Random;
 
 /// A moment at which leaves are valid, unless made otherwise: 2026-03-01.
 const NOON: i64 = 1_772_366_400;
