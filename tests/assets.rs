@@ -2,21 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::support::tools;
+use crate::support::program::printed;
+use crate::support::{needs, scratch};
 
-fn tlscope(arguments: &[&str]) -> String {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command.env_clear().args(arguments).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn printed(what: &str) -> String {
-    tlscope(&["print", what])
+/// A file that `tlscope print` prints.
+fn asset(what: &str) -> String {
+    printed(&["print", what])
 }
 
 /// The names of metrics in `text`: words that begin like ours.
@@ -28,16 +21,13 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 
 /// Every family that is exported, and the parts of histograms.
 fn exported() -> BTreeSet<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let capture = root.join("fixtures/captures/day/mtls-day/capture.pcapng");
-    let capture = capture.to_str().unwrap();
-    let text = tlscope(&[
+    let text = printed(&[
         "read",
         "--format",
         "summary",
         "--metrics",
         "stdout",
-        capture,
+        "fixtures/captures/day/mtls-day/capture.pcapng",
     ]);
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let mut names: BTreeSet<_> = samples
@@ -72,7 +62,7 @@ const LABELS: [&str; 7] = [
 fn rules_and_dashboard_speak_only_of_metrics_that_are_exported() {
     let exported = exported();
     for what in ["alert-rules", "dashboard"] {
-        let used = metrics_in(&printed(what));
+        let used = metrics_in(&asset(what));
         assert!(used.len() > 10, "{what}: {used:?}");
         for name in used {
             let is_known = exported.contains(&name)
@@ -88,7 +78,7 @@ fn rules_and_dashboard_speak_only_of_metrics_that_are_exported() {
 
 #[test]
 fn the_dashboard_is_json_and_no_two_panels_overlap() {
-    let dashboard: serde_json::Value = serde_json::from_str(&printed("dashboard")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&asset("dashboard")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let mut taken = BTreeSet::new();
     for panel in panels {
@@ -103,7 +93,7 @@ fn the_dashboard_is_json_and_no_two_panels_overlap() {
 
 #[test]
 fn the_unit_gives_one_capability_and_waits_for_readiness() {
-    let unit = printed("systemd-unit");
+    let unit = asset("systemd-unit");
     for line in [
         "Type=notify",
         "CapabilityBoundingSet=CAP_NET_RAW",
@@ -117,12 +107,11 @@ fn the_unit_gives_one_capability_and_waits_for_readiness() {
 
 #[test]
 fn promtool_accepts_the_rules_and_they_fire_when_they_should() {
-    let Some(promtool) = tools::find("promtool") else {
+    let Some(promtool) = needs::program("promtool") else {
         return;
     };
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rules");
-    fs::create_dir_all(&directory).unwrap();
-    fs::write(directory.join("alert-rules.yaml"), printed("alert-rules")).unwrap();
+    let directory = scratch::folder("rules");
+    fs::write(directory.join("alert-rules.yaml"), asset("alert-rules")).unwrap();
     let tests = include_str!("alert-rules-test.yaml");
     fs::write(directory.join("alert-rules-test.yaml"), tests).unwrap();
     for arguments in [

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 use tlscope::capture::CaptureFiles;
@@ -21,6 +20,8 @@ use crate::support::baselines::{
 };
 use crate::support::fixtures::{self, Fixture, package};
 use crate::support::invariants::Invariants;
+use crate::support::program::{printed, tlscope};
+use crate::support::scratch;
 
 #[test]
 fn every_capture_says_what_its_baseline_says() {
@@ -28,8 +29,8 @@ fn every_capture_says_what_its_baseline_says() {
     let mut differences = String::new();
     let mut all_counters = String::new();
     for fixture in fixtures::all() {
-        let printed = read(&[&fixture.capture]);
-        let (path, actual) = (fixture.file("expected.jsonl"), baseline(&fixture, &printed));
+        let said = read(&[&fixture.capture]);
+        let (path, actual) = (fixture.file("expected.jsonl"), baseline(&fixture, &said));
         if rewrite {
             fs::write(&path, &actual).unwrap();
         }
@@ -37,7 +38,7 @@ fn every_capture_says_what_its_baseline_says() {
             Ok(expected) => differences += &difference(&fixture.name, &expected, &actual),
             Err(error) => writeln!(differences, "{}: {error}", path.display()).unwrap(),
         }
-        all_counters += &counters(&fixture, &printed);
+        all_counters += &counters(&fixture, &said);
     }
     if rewrite {
         fs::write(counters_file(), &all_counters).unwrap();
@@ -76,7 +77,7 @@ fn no_event_contradicts_itself_or_the_counters() {
 
 #[test]
 fn the_number_of_threads_changes_no_byte() {
-    let folder = scratch("all");
+    let folder = scratch::folder("all-captures");
     for fixture in fixtures::all() {
         let capture = package().join(&fixture.capture);
         fs::copy(capture, folder.join(&fixture.name)).unwrap();
@@ -92,8 +93,8 @@ fn the_number_of_threads_changes_no_byte() {
 #[test]
 fn standard_input_says_the_same_as_the_file() {
     for fixture in fixtures::all().iter().step_by(10).chain([&day()]) {
-        let mut command = tlscope(&["-"]);
-        let mut child = command
+        let mut child = tlscope(&READ)
+            .arg("-")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -111,7 +112,7 @@ fn standard_input_says_the_same_as_the_file() {
 
 #[test]
 fn a_capture_in_pieces_says_the_same_as_the_whole() {
-    let folder = scratch("pieces");
+    let folder = scratch::folder("pieces");
     let whole = fs::read(package().join(day().capture)).unwrap();
     for (index, piece) in split_pcapng(&whole, 10).iter().enumerate() {
         fs::write(folder.join(format!("{index:02}.pcapng")), piece).unwrap();
@@ -138,9 +139,8 @@ fn a_compressed_capture_says_the_same_as_the_plain_one() {
         zstd::encode_all(whole.as_slice(), 1).unwrap(),
     ];
     for (index, bytes) in compressed.iter().enumerate() {
-        let path = scratch("compressed").join(index.to_string());
-        fs::write(&path, bytes).unwrap();
-        let said = read(&[path.to_str().unwrap()]);
+        let path = scratch::file(&format!("compressed-{index}"), bytes);
+        let said = read(&[&path]);
         assert_same_lines(&plain, &without(&said, &["source"]));
     }
 }
@@ -150,34 +150,14 @@ fn day() -> Fixture {
     fixtures::named("mtls-day")
 }
 
-/// `tlscope read --format json`, in an environment without settings of the person who runs the tests.
+/// `tlscope read --format json`.
 ///
-/// Without trust: the roots of the machine that runs them must not show in the baselines.
-fn tlscope(arguments: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command
-        .env_clear()
-        .current_dir(package())
-        .args(["read", "--format", "json", "--no-verify"])
-        .args(arguments)
-        .stdin(Stdio::null());
-    command
-}
+/// Without trust: the roots of the machine that runs the tests must not show in the baselines.
+const READ: [&str; 4] = ["read", "--format", "json", "--no-verify"];
 
-/// What `tlscope read --format json` prints.
+/// What it prints.
 fn read(arguments: &[&str]) -> String {
-    let output = tlscope(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// An empty folder of this test run's own.
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join("captures")
-        .join(name);
-    fs::create_dir_all(&folder).unwrap();
-    folder
+    printed(&[&READ, arguments].concat())
 }
 
 fn assert_same_lines(expected: &str, said: &str) {

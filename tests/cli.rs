@@ -2,34 +2,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
-/// The program, in an environment without settings of the person who runs the tests.
-fn tlscope(arguments: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command.env_clear().args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn output(arguments: &[&str]) -> Output {
-    tlscope(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-/// A file of this test run's own.
-fn file(name: &str, contents: &[u8]) -> String {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, contents).unwrap();
-    path.to_str().unwrap().to_owned()
-}
+use crate::support::fixtures;
+use crate::support::program::{output, stderr, stdout, tlscope};
+use crate::support::scratch::{file, folder};
 
 /// A capture of one Ethernet frame that carries nothing.
 fn capture() -> Vec<u8> {
@@ -47,7 +24,7 @@ fn capture() -> Vec<u8> {
 
 #[test]
 fn a_capture_without_tls_is_no_error() {
-    let path = file("without-tls.pcap", &capture());
+    let path = file("without-tls.pcap", capture());
     let output = output(&["read", &path]);
     assert_eq!(stderr(&output), "");
     assert_eq!(
@@ -59,7 +36,7 @@ fn a_capture_without_tls_is_no_error() {
 
 #[test]
 fn each_format_has_its_frame_even_without_handshakes() {
-    let path = file("frame.pcap", &capture());
+    let path = file("frame.pcap", capture());
     for (format, beginning) in [
         ("json", "{\"type\":\"stats\",\"packets\":1,"),
         ("csv", "time,source,flow_id,"),
@@ -120,7 +97,7 @@ fn a_file_that_is_not_there_is_an_error_and_no_output() {
 
 #[test]
 fn what_can_be_read_is_reported_beside_what_cannot() {
-    let path = file("beside.pcap", &capture());
+    let path = file("beside.pcap", capture());
     let output = output(&["read", "no-such-file.pcap", &path]);
     assert!(stderr(&output).contains("no-such-file.pcap"), "{output:?}");
     assert!(stdout(&output).contains("1 packet"), "{output:?}");
@@ -144,7 +121,7 @@ fn bad_usage_is_an_error() {
 #[cfg(feature = "live")]
 #[test]
 fn a_filter_that_does_not_compile_is_an_error_with_a_hint() {
-    let path = file("filter.pcap", &capture());
+    let path = file("filter.pcap", capture());
     let bad = output(&["read", "-f", "tcp prot 443", &path]);
     assert!(
         stderr(&bad).starts_with("error: bad packet filter `tcp prot 443`"),
@@ -159,7 +136,7 @@ fn a_filter_that_does_not_compile_is_an_error_with_a_hint() {
 
 #[test]
 fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
-    let path = file("precedence.pcap", &capture());
+    let path = file("precedence.pcap", capture());
     let config = file("precedence.toml", b"[read]\nformat = 'json'\n");
     let format = |variable: Option<&str>, flags: &[&str]| {
         let mut command = tlscope(&["read", &path, "--config", &config]);
@@ -220,7 +197,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
 
 #[test]
 fn colour_is_for_terminals_or_where_asked_for() {
-    let path = file("colour.pcap", &capture());
+    let path = file("colour.pcap", capture());
     let plain = output(&["read", &path]);
     let colored = output(&["read", "--color", "always", &path]);
     assert!(!stdout(&plain).contains('\u{1b}'));
@@ -246,7 +223,7 @@ fn completions_are_for_the_shell_asked_for() {
 #[cfg(feature = "otel")]
 #[test]
 fn metrics_go_to_standard_output_where_asked_for() {
-    let path = file("metrics.pcap", &capture());
+    let path = file("metrics.pcap", capture());
     let output = output(&["read", "--metrics", "stdout", &path]);
     assert!(
         stdout(&output).contains("tls_validation_errors_total"),
@@ -257,21 +234,21 @@ fn metrics_go_to_standard_output_where_asked_for() {
 #[cfg(feature = "otel")]
 #[test]
 fn an_endpoint_that_cannot_work_is_an_error() {
-    let path = file("endpoint.pcap", &capture());
+    let path = file("endpoint.pcap", capture());
     let output = output(&["read", "--otlp-endpoint", "collector", &path]);
     assert!(stderr(&output).starts_with("error: "), "{output:?}");
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// A fixture's key log with every secret changed, or those of another connection in its place.
-fn damaged_keys(fixture: &str, damage: fn(&str) -> String) -> String {
-    let log = fs::read_to_string(format!("fixtures/captures/{fixture}/keys.log")).unwrap();
+/// The fixture's key log with every secret changed, or those of another connection in its place.
+fn damaged_keys(damage: fn(&str) -> String) -> String {
+    let log = fs::read_to_string(fixtures::named("mtls13-success").file("keys.log")).unwrap();
     log.lines().map(|line| damage(line) + "\n").collect()
 }
 
 fn first_inference(keys: &str) -> (serde_json::Value, String) {
-    let capture = "fixtures/captures/client-certificates/mtls13-success/capture.pcap";
-    let output = output(&["read", "--format", "json", "--keylog", keys, capture]);
+    let capture = fixtures::named("mtls13-success").capture;
+    let output = output(&["read", "--format", "json", "--keylog", keys, &capture]);
     assert_eq!(output.status.code(), Some(0));
     let line = stdout(&output).lines().next().unwrap();
     let event: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -280,11 +257,9 @@ fn first_inference(keys: &str) -> (serde_json::Value, String) {
 
 #[test]
 fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
-    let wrong = damaged_keys("client-certificates/mtls13-success", |line| {
-        match line.strip_suffix('0') {
-            Some(start) => format!("{start}1"),
-            None => format!("{}0", &line[..line.len() - 1]),
-        }
+    let wrong = damaged_keys(|line| match line.strip_suffix('0') {
+        Some(start) => format!("{start}1"),
+        None => format!("{}0", &line[..line.len() - 1]),
     });
     let (event, complaint) = first_inference(&file("wrong.keys", wrong.as_bytes()));
     assert_eq!(event["outcome"], "success");
@@ -302,7 +277,7 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
 
 #[test]
 fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
-    let other = damaged_keys("client-certificates/mtls13-success", |line| {
+    let other = damaged_keys(|line| {
         let mut fields: Vec<&str> = line.split(' ').collect();
         let random = "5a".repeat(32);
         fields[1] = &random;
@@ -320,8 +295,7 @@ fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
 
 #[test]
 fn the_packets_of_a_failure_tell_the_same_failure_again() {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("saved-failures");
-    let _ = fs::remove_dir_all(&directory);
+    let directory = folder("saved-failures").join("new");
     let folder = directory.to_str().unwrap();
     let events = |arguments: &[&str]| -> Vec<serde_json::Value> {
         let output = output(arguments);
@@ -372,8 +346,7 @@ fn a_directory_that_cannot_be_made_is_named() {
 
 #[test]
 fn certificates_that_cannot_be_written_end_no_run_and_are_told_in_the_end() {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("extract-blocked");
-    let _ = fs::remove_dir_all(&directory);
+    let directory = folder("extract-blocked").join("new");
     let folder = directory.to_str().unwrap();
     let extract = || {
         let capture = "fixtures/captures/day/mtls-day/capture.pcapng";

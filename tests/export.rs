@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::thread::{self, JoinHandle};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -15,6 +14,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use prost::Message;
+
+use crate::support::program::{stderr, tlscope};
 
 /// A request to the collector.
 struct Request {
@@ -100,13 +101,9 @@ fn take(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 
 /// Reads the capture of a day with ten failures among sixteen handshakes.
 fn read(port: u16, flags: &[&str]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command.env_clear().stdin(Stdio::null());
-    command.args(["read", "--format", "summary"]);
-    command.arg("--otlp-endpoint");
+    let mut command = tlscope(&["read", "--format", "summary", "--otlp-endpoint"]);
     command.arg(format!("http://127.0.0.1:{port}")).args(flags);
-    command.arg(root.join("fixtures/captures/day/mtls-day/capture.pcapng"));
+    command.arg("fixtures/captures/day/mtls-day/capture.pcapng");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     output
@@ -138,7 +135,7 @@ fn each_signal_goes_where_it_belongs_in_packet_time() {
         "authorization=Bearer x=y",
     ];
     let output = read(collector.port, &flags);
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(stderr(&output), "");
     let requests = collector.end();
     for request in &requests {
         assert_eq!(request.headers["authorization"], "Bearer x=y");

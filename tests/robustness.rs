@@ -7,7 +7,6 @@
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 
 use tlscope::capture::CaptureFiles;
 use tlscope::event::Handshake;
@@ -25,6 +24,7 @@ use crate::support::fixtures::{self, package};
 use crate::support::invariants::Invariants;
 use crate::support::pcap::{Packet, Pcap};
 use crate::support::random::Random;
+use crate::support::scratch;
 
 /// Captures that are cut at every length: those up to so many bytes.
 const SMALL: usize = 600;
@@ -165,10 +165,8 @@ fn survive(name: &str, kind: &str, number: u64, capture: &[u8]) {
         }
     }));
     if ran.is_err() {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("{name}-{kind}-{number}.capture"));
-        fs::write(&path, capture).unwrap();
-        panic!("{name}, {kind} {number}: see {}", path.display());
+        let path = scratch::file(&format!("{name}-{kind}-{number}.capture"), capture);
+        panic!("{name}, {kind} {number}: see {path}");
     }
 }
 

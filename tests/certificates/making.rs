@@ -1,13 +1,15 @@
 //! Certificates made for the tests: by rcgen, and by openssl where rcgen cannot.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+
+use crate::support::{needs, scratch};
 
 /// DER.
 pub(crate) type Der = Vec<u8>;
@@ -137,32 +139,9 @@ pub(crate) fn pem(der: &[u8]) -> String {
     )
 }
 
-/// The folder of that name, with what was made there.
-pub(crate) fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join("certificates")
-        .join(name)
-}
-
-/// A folder of this test's own.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = folder(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-/// Whether openssl is installed; says so where it is not.
-#[expect(
-    clippy::print_stderr,
-    reason = "a test that is skipped must be seen to be"
-)]
+/// Whether openssl is installed; says so if it is not.
 pub(crate) fn has_openssl() -> bool {
-    let found = Command::new("openssl").arg("version").output().is_ok();
-    if !found {
-        eprintln!("skipped: openssl is not installed");
-    }
-    found
+    needs::program("openssl").is_some()
 }
 
 /// Runs openssl in `folder`; it must succeed.
@@ -180,7 +159,7 @@ pub(crate) fn openssl(folder: &Path, arguments: &str) {
 /// `weak` names whose they are: the root's or the leaf's; the other has P-256 and SHA-256.
 pub(crate) fn by_openssl(name: &str, weak: &str, key: &str, hash: &str) -> (Der, Der) {
     const STRONG: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1";
-    let folder = scratch(name);
+    let folder = scratch::folder(name);
     fs::write(
         folder.join("leaf.ext"),
         "subjectAltName=DNS:www.example.org\nextendedKeyUsage=serverAuth\n",

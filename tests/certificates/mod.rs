@@ -13,8 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use making::{
-    Ca, Der, by_openssl, has_openssl, openssl, patched, pem, root, root_with, scratch, self_signed,
-    tampered,
+    Ca, Der, by_openssl, has_openssl, openssl, patched, pem, root, root_with, self_signed, tampered,
 };
 use rcgen::{
     BasicConstraints, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
@@ -27,6 +26,7 @@ use tlscope::event::Side;
 use tlscope::time::Timestamp;
 
 use crate::support::random::Random;
+use crate::support::scratch;
 
 /// A moment at which leaves are valid, unless made otherwise: 2026-03-01.
 const NOON: i64 = 1_772_366_400;
@@ -117,7 +117,7 @@ fn judged(case: &Case) -> (Vec<String>, Vec<String>) {
 
 /// The errors of `openssl verify`, by number, each once.
 fn openssl_verify(case: &Case) -> Vec<u32> {
-    let folder = scratch(&format!("verify {}", case.name));
+    let folder = scratch::folder(&format!("verify {}", case.name));
     let (leaf, issuers) = case.chain.split_first().unwrap();
     let all = |certificates: &[Der]| certificates.iter().map(|der| pem(der)).collect::<String>();
     fs::write(folder.join("roots.pem"), all(&case.roots)).unwrap();
@@ -667,7 +667,7 @@ fn a_certificate_of_version_1_is_not_judged() {
         return;
     }
     let (root, _) = by_openssl("v1", "leaf", "-newkey rsa:2048", "-sha256");
-    let folder = making::folder("v1");
+    let folder = scratch::existing_folder("v1");
     openssl(
         &folder,
         "req -new -newkey rsa:2048 -nodes -keyout one.key -out one.csr -subj /CN=www.example.org",
@@ -782,7 +782,7 @@ fn webpki_says(leaf: &[u8], asked: &str) -> bool {
 }
 
 fn openssl_says(index: usize, leaf: &[u8], asked: &str) -> bool {
-    let folder = scratch(&format!("name {index}"));
+    let folder = scratch::folder(&format!("name {index}"));
     fs::write(folder.join("leaf.pem"), pem(leaf)).unwrap();
     let is_address = asked.parse::<std::net::IpAddr>().is_ok();
     let option = if is_address { "-checkip" } else { "-checkhost" };

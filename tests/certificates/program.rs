@@ -2,30 +2,24 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::making::{has_openssl, scratch};
+use super::making::has_openssl;
+use crate::support::program::{output, stderr, stdout, tlscope};
+use crate::support::scratch;
 
 const CAPTURE: &str = "fixtures/captures/day/mtls-day/capture.pcapng";
 const CA: &str = "fixtures/captures/day/mtls-day/ca.pem";
 
-/// `tlscope read`, in an environment without settings of the person who runs the tests.
 fn read(arguments: &[&str]) -> Output {
-    Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-        .env_clear()
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg("read")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    output(&[&["read"], arguments].concat())
 }
 
 fn text(output: &Output) -> &str {
     assert!(output.status.success(), "{output:?}");
-    std::str::from_utf8(&output.stdout).unwrap()
+    stdout(output)
 }
 
 /// Each finding of this class, with its server name and the side.
@@ -49,7 +43,7 @@ fn chains_are_held_against_the_roots_that_the_user_names() {
     let untrusted = found("untrusted_ca", &["--ca-file", CA]);
     assert_eq!(untrusted, ["files.example.org server"]);
     assert!(found("untrusted_ca", &["--no-verify"]).is_empty());
-    let folder = scratch("ca-dir");
+    let folder = scratch::folder("ca-dir");
     fs::copy(CA, folder.join("5ed36f99.0")).unwrap();
     fs::write(folder.join("README"), "no certificate").unwrap();
     let untrusted = found("untrusted_ca", &["--ca-dir", folder.to_str().unwrap()]);
@@ -108,7 +102,7 @@ fn the_number_of_threads_changes_no_finding() {
 
 #[test]
 fn roots_that_are_none_are_an_error_that_says_what_to_try() {
-    let folder = scratch("roots");
+    let folder = scratch::folder("roots");
     let file = |name: &str, contents: &str| {
         let path = folder.join(name);
         fs::write(&path, contents).unwrap();
@@ -129,13 +123,13 @@ fn roots_that_are_none_are_an_error_that_says_what_to_try() {
         ),
         (
             "--ca-dir",
-            scratch("empty").to_str().unwrap().to_owned(),
+            scratch::folder("empty").to_str().unwrap().to_owned(),
             "no file of certificates in",
         ),
     ];
     for (flag, path, reason) in cases {
         let output = read(&[flag, &path, CAPTURE]);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = stderr(&output);
         assert!(
             said.starts_with("error: ") && said.contains(reason),
             "{said}"
@@ -147,26 +141,23 @@ fn roots_that_are_none_are_an_error_that_says_what_to_try() {
 
 #[test]
 fn a_system_without_roots_is_a_warning_where_chains_were_seen() {
-    let tlscope = |capture: &str| {
-        Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-            .env_clear()
+    let read = |capture: &str| {
+        tlscope(&["read", "--format", "json", capture])
             .env("SSL_CERT_FILE", "/nonexistent")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["read", "--format", "json", capture])
             .output()
             .unwrap()
     };
-    let warned = tlscope(CAPTURE);
-    let said = String::from_utf8_lossy(&warned.stderr);
+    let warned = read(CAPTURE);
+    let said = stderr(&warned);
     assert!(said.starts_with("warning: chains were not held"), "{said}");
     assert!(!text(&warned).contains("untrusted_ca"));
-    let silent = tlscope("fixtures/captures/versions/tls13-rsa/capture.pcap");
+    let silent = read("fixtures/captures/versions/tls13-rsa/capture.pcap");
     assert!(silent.stderr.is_empty(), "{silent:?}");
 }
 
 #[test]
 fn each_certificate_is_extracted_once_with_an_index() {
-    let folder = scratch("extracted").join("new");
+    let folder = scratch::folder("extracted").join("new");
     let output = read(&[
         "--format",
         "certs",
@@ -209,12 +200,12 @@ fn each_certificate_is_extracted_once_with_an_index() {
 
 #[test]
 fn a_directory_that_cannot_be_made_is_an_error() {
-    let folder = scratch("not-made");
+    let folder = scratch::folder("not-made");
     let file = folder.join("file");
     fs::write(&file, "").unwrap();
     let below = file.join("below");
     let output = read(&["--extract-certs", below.to_str().unwrap(), CAPTURE]);
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = stderr(&output);
     assert!(said.starts_with("error: cannot write `"), "{said}");
     assert_eq!(output.status.code(), Some(2));
 }
