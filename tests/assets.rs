@@ -1,4 +1,4 @@
-//! The files that the program carries: they must speak of metrics that it makes.
+//! The files that the program contains: they must use metrics that it exports.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,14 +12,14 @@ fn asset(what: &str) -> String {
     printed(&["print", what])
 }
 
-/// The names of metrics in `text`: words that begin like ours.
+/// The names of metrics in `text`: words with one of our prefixes.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("tls_") || word.starts_with("tlscope_"));
     ours.map(str::to_owned).collect()
 }
 
-/// Every family that is exported, and the parts of histograms.
+/// Every exported metric, and the parts of histograms.
 fn exported() -> BTreeSet<String> {
     let text = printed(&[
         "read",
@@ -35,7 +35,7 @@ fn exported() -> BTreeSet<String> {
         .filter(|name| name.starts_with("tls"))
         .map(str::to_owned)
         .collect();
-    // Of interfaces and exports, which a replay has none of.
+    // These need interfaces and exports, which a replay does not have.
     names.extend(
         [
             "tlscope_interface_up",
@@ -47,7 +47,7 @@ fn exported() -> BTreeSet<String> {
     names
 }
 
-/// Labels that rules and dashboard select by; the rest of what begins like a metric must be one.
+/// Labels in the rules and the dashboard. All other words with one of our prefixes must be metrics.
 const LABELS: [&str; 7] = [
     "tls_version",
     "tls_phase",
@@ -59,7 +59,7 @@ const LABELS: [&str; 7] = [
 ];
 
 #[test]
-fn rules_and_dashboard_speak_only_of_metrics_that_are_exported() {
+fn rules_and_dashboard_use_only_exported_metrics() {
     let exported = exported();
     for what in ["alert-rules", "dashboard"] {
         let used = metrics_in(&asset(what));
@@ -92,7 +92,7 @@ fn the_dashboard_is_json_and_no_two_panels_overlap() {
 }
 
 #[test]
-fn the_unit_gives_one_capability_and_waits_for_readiness() {
+fn the_systemd_unit_grants_one_capability_and_waits_for_readiness() {
     let unit = asset("systemd-unit");
     for line in [
         "Type=notify",

@@ -24,13 +24,14 @@ use crate::support::program::{printed, tlscope};
 use crate::support::scratch;
 
 #[test]
-fn every_capture_says_what_its_baseline_says() {
+fn every_capture_matches_its_baseline() {
     let rewrite = std::env::var_os("TLSCOPE_REWRITE_BASELINES").is_some_and(|set| set == "1");
     let mut differences = String::new();
     let mut all_counters = String::new();
     for fixture in fixtures::all() {
-        let said = read(&[&fixture.capture]);
-        let (path, actual) = (fixture.file("expected.jsonl"), baseline(&fixture, &said));
+        let printed = read(&[&fixture.capture]);
+        let path = fixture.file("expected.jsonl");
+        let actual = baseline(&fixture, &printed);
         if rewrite {
             fs::write(&path, &actual).unwrap();
         }
@@ -38,7 +39,7 @@ fn every_capture_says_what_its_baseline_says() {
             Ok(expected) => differences += &difference(&fixture.name, &expected, &actual),
             Err(error) => writeln!(differences, "{}: {error}", path.display()).unwrap(),
         }
-        all_counters += &counters(&fixture, &said);
+        all_counters += &counters(&fixture, &printed);
     }
     if rewrite {
         fs::write(counters_file(), &all_counters).unwrap();
@@ -91,7 +92,7 @@ fn the_number_of_threads_changes_no_byte() {
 }
 
 #[test]
-fn standard_input_says_the_same_as_the_file() {
+fn standard_input_gives_the_same_events_as_the_file() {
     for fixture in fixtures::all().iter().step_by(10).chain([&day()]) {
         let mut child = tlscope(&READ)
             .arg("-")
@@ -111,13 +112,13 @@ fn standard_input_says_the_same_as_the_file() {
 }
 
 #[test]
-fn a_capture_in_pieces_says_the_same_as_the_whole() {
+fn a_capture_in_pieces_gives_the_same_events_as_the_whole() {
     let folder = scratch::folder("pieces");
     let whole = fs::read(package().join(day().capture)).unwrap();
     for (index, piece) in split_pcapng(&whole, 10).iter().enumerate() {
         fs::write(folder.join(format!("{index:02}.pcapng")), piece).unwrap();
     }
-    // Packets count from 1 in each file; source names the file.
+    // Packets are counted from 1 in each file, and `source` is the file's name.
     let free = ["source", "first_packet", "last_packet"];
     assert_same_lines(
         &without(&read(&[&day().capture]), &free),
@@ -126,7 +127,7 @@ fn a_capture_in_pieces_says_the_same_as_the_whole() {
 }
 
 #[test]
-fn a_compressed_capture_says_the_same_as_the_plain_one() {
+fn a_compressed_capture_gives_the_same_events_as_the_plain_one() {
     let whole = fs::read(package().join(day().capture)).unwrap();
     let plain = without(&read(&[&day().capture]), &["source"]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -140,8 +141,8 @@ fn a_compressed_capture_says_the_same_as_the_plain_one() {
     ];
     for (index, bytes) in compressed.iter().enumerate() {
         let path = scratch::file(&format!("compressed-{index}"), bytes);
-        let said = read(&[&path]);
-        assert_same_lines(&plain, &without(&said, &["source"]));
+        let printed = read(&[&path]);
+        assert_same_lines(&plain, &without(&printed, &["source"]));
     }
 }
 
@@ -152,7 +153,7 @@ fn day() -> Fixture {
 
 /// `tlscope read --format json`.
 ///
-/// Without trust: the roots of the machine that runs the tests must not show in the baselines.
+/// Chains are not validated: the roots of the machine that runs the tests must not affect the baselines.
 const READ: [&str; 4] = ["read", "--format", "json", "--no-verify"];
 
 /// What it prints.
@@ -160,14 +161,18 @@ fn read(arguments: &[&str]) -> String {
     printed(&[&READ, arguments].concat())
 }
 
-fn assert_same_lines(expected: &str, said: &str) {
-    for (expected, said) in expected.lines().zip(said.lines()) {
-        assert!(expected == said, "\n{}", fields_that_differ(expected, said));
+fn assert_same_lines(expected: &str, printed: &str) {
+    for (expected, printed) in expected.lines().zip(printed.lines()) {
+        assert!(
+            expected == printed,
+            "\n{}",
+            fields_that_differ(expected, printed)
+        );
     }
-    assert_eq!(expected.lines().count(), said.lines().count());
+    assert_eq!(expected.lines().count(), printed.lines().count());
 }
 
-/// Lines of JSON without the fields named, wherever they are.
+/// Lines of JSON without the fields with these names, at any depth.
 fn without(lines: &str, names: &[&str]) -> String {
     let mut text = String::new();
     for line in lines.lines() {
@@ -185,7 +190,7 @@ fn remove(value: &mut Value, names: &[&str]) {
     }
 }
 
-/// Splits a little-endian pcapng of one section into `pieces` that are captures, too.
+/// Splits a little-endian pcapng with one section into `pieces`, each of them a capture.
 fn split_pcapng(whole: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     const ENHANCED_PACKET: [u8; 4] = [6, 0, 0, 0];
     let (mut head, mut packets) = (Vec::new(), Vec::new());

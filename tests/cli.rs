@@ -1,4 +1,4 @@
-//! Runs the program, and looks at what it prints and how it exits.
+//! Runs the program, and checks what it prints and how it exits.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use crate::support::fixtures;
 use crate::support::program::{output, stderr, stdout, tlscope};
 use crate::support::scratch::{file, folder};
 
-/// A capture of one Ethernet frame that carries nothing.
+/// A capture of one empty Ethernet frame.
 fn capture() -> Vec<u8> {
     let mut pcap = Vec::new();
     pcap.extend(0xa1b2_c3d4_u32.to_le_bytes());
@@ -23,7 +23,7 @@ fn capture() -> Vec<u8> {
 }
 
 #[test]
-fn a_capture_without_tls_is_no_error() {
+fn a_capture_without_tls_is_not_an_error() {
     let path = file("without-tls.pcap", capture());
     let output = output(&["read", &path]);
     assert_eq!(stderr(&output), "");
@@ -35,7 +35,7 @@ fn a_capture_without_tls_is_no_error() {
 }
 
 #[test]
-fn each_format_has_its_frame_even_without_handshakes() {
+fn each_format_is_complete_even_without_handshakes() {
     let path = file("frame.pcap", capture());
     for (format, beginning) in [
         ("json", "{\"type\":\"stats\",\"packets\":1,"),
@@ -96,7 +96,7 @@ fn a_file_that_is_not_there_is_an_error_and_no_output() {
 }
 
 #[test]
-fn what_can_be_read_is_reported_beside_what_cannot() {
+fn a_file_that_can_be_read_is_reported_next_to_one_that_cannot() {
     let path = file("beside.pcap", capture());
     let output = output(&["read", "no-such-file.pcap", &path]);
     assert!(stderr(&output).contains("no-such-file.pcap"), "{output:?}");
@@ -156,7 +156,7 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
 
 #[cfg(all(feature = "live", target_os = "linux"))]
 #[test]
-fn printed_settings_can_be_read_again() {
+fn printed_settings_can_be_read_back() {
     let arguments = [
         "live",
         "-i",
@@ -183,7 +183,7 @@ fn printed_settings_can_be_read_again() {
 }
 
 #[test]
-fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
+fn a_mistake_in_the_configuration_file_is_reported_with_its_line() {
     let config = file("mistake.toml", b"[read]\nformt = 'json'\n");
     let output = tlscope(&["read", "x.pcap"])
         .env("TLSCOPE_CONFIG", &config)
@@ -196,7 +196,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
 }
 
 #[test]
-fn colour_is_for_terminals_or_where_asked_for() {
+fn colour_is_for_terminals_or_on_request() {
     let path = file("colour.pcap", capture());
     let plain = output(&["read", &path]);
     let colored = output(&["read", "--color", "always", &path]);
@@ -212,7 +212,7 @@ fn the_schema_is_json() {
 }
 
 #[test]
-fn completions_are_for_the_shell_asked_for() {
+fn completions_are_for_the_requested_shell() {
     let output = output(&["completions", "bash"]);
     assert!(
         stdout(&output).contains("complete -F _tlscope"),
@@ -222,7 +222,7 @@ fn completions_are_for_the_shell_asked_for() {
 
 #[cfg(feature = "otel")]
 #[test]
-fn metrics_go_to_standard_output_where_asked_for() {
+fn metrics_go_to_standard_output_on_request() {
     let path = file("metrics.pcap", capture());
     let output = output(&["read", "--metrics", "stdout", &path]);
     assert!(
@@ -233,7 +233,7 @@ fn metrics_go_to_standard_output_where_asked_for() {
 
 #[cfg(feature = "otel")]
 #[test]
-fn an_endpoint_that_cannot_work_is_an_error() {
+fn an_invalid_endpoint_is_an_error() {
     let path = file("endpoint.pcap", capture());
     let output = output(&["read", "--otlp-endpoint", "collector", &path]);
     assert!(stderr(&output).starts_with("error: "), "{output:?}");
@@ -256,7 +256,7 @@ fn first_inference(keys: &str) -> (serde_json::Value, String) {
 }
 
 #[test]
-fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
+fn a_wrong_secret_leaves_the_inferred_verdict_and_is_reported() {
     let wrong = damaged_keys(|line| match line.strip_suffix('0') {
         Some(start) => format!("{start}1"),
         None => format!("{}0", &line[..line.len() - 1]),
@@ -276,7 +276,7 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
 }
 
 #[test]
-fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
+fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_reported() {
     let other = damaged_keys(|line| {
         let mut fields: Vec<&str> = line.split(' ').collect();
         let random = "5a".repeat(32);
@@ -294,7 +294,7 @@ fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
 }
 
 #[test]
-fn the_packets_of_a_failure_tell_the_same_failure_again() {
+fn the_saved_packets_of_a_failure_show_the_same_failure() {
     let directory = folder("saved-failures").join("new");
     let folder = directory.to_str().unwrap();
     let events = |arguments: &[&str]| -> Vec<serde_json::Value> {
@@ -309,9 +309,9 @@ fn the_packets_of_a_failure_tell_the_same_failure_again() {
     };
     let read = ["read", "--no-verify", "--format", "json", "--failures-only"];
     let capture = "fixtures/captures/day/mtls-day/capture.pcapng";
-    let told = events(&[&read[..], &["--save-failures", folder, capture]].concat());
-    assert!(told.len() >= 3, "{told:?}");
-    for event in &told {
+    let failures = events(&[&read[..], &["--save-failures", folder, capture]].concat());
+    assert!(failures.len() >= 3, "{failures:?}");
+    for event in &failures {
         let saved = event["saved_to"].as_str().unwrap();
         let again = events(&[&read[..], &[saved]].concat());
         assert_eq!(again.len(), 1, "{saved}");
@@ -328,11 +328,11 @@ fn the_packets_of_a_failure_tell_the_same_failure_again() {
             assert_eq!(again[0][field], event[field], "{saved}: {field}");
         }
     }
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), told.len());
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), failures.len());
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_named() {
+fn a_directory_that_cannot_be_created_is_named() {
     let blocked = file("not-a-directory", b"") + "/failures";
     let output = output(&[
         "read",
@@ -345,7 +345,7 @@ fn a_directory_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn certificates_that_cannot_be_written_end_no_run_and_are_told_in_the_end() {
+fn certificates_that_cannot_be_written_do_not_stop_the_run_and_are_reported_at_its_end() {
     let directory = folder("extract-blocked").join("new");
     let folder = directory.to_str().unwrap();
     let extract = || {
@@ -361,8 +361,15 @@ fn certificates_that_cannot_be_written_end_no_run_and_are_told_in_the_end() {
     }
     let blocked = extract();
     assert_eq!(blocked.status.code(), Some(2));
-    assert_eq!(stdout(&blocked), stdout(&whole), "all else is as it was");
-    let said = stderr(&blocked);
-    assert_eq!(said.matches("warning: cannot write `").count(), 1, "{said}");
-    assert!(said.contains("certificates without a file: "), "{said}");
+    assert_eq!(stdout(&blocked), stdout(&whole), "the rest is unchanged");
+    let warnings = stderr(&blocked);
+    assert_eq!(
+        warnings.matches("warning: cannot write `").count(),
+        1,
+        "{warnings}"
+    );
+    assert!(
+        warnings.contains("certificates without a file: "),
+        "{warnings}"
+    );
 }

@@ -1,4 +1,4 @@
-//! What a replay sends to a collector: metrics, log records and spans.
+//! What `tlscope read` sends to a collector: metrics, log records and spans.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,7 +24,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// A collector that takes requests until one asks for `/end`.
+/// A collector that accepts requests until one is for `/end`.
 struct Collector {
     port: u16,
     thread: JoinHandle<Vec<Request>>,
@@ -99,7 +99,7 @@ fn take(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     })
 }
 
-/// Reads the capture of a day with ten failures among sixteen handshakes.
+/// Reads `mtls-day`, which has sixteen handshakes, ten of them failures.
 fn read(port: u16, flags: &[&str]) -> Output {
     let mut command = tlscope(&["read", "--format", "summary", "--otlp-endpoint"]);
     command.arg(format!("http://127.0.0.1:{port}")).args(flags);
@@ -124,7 +124,7 @@ const DAY: u64 = 1_795_219_200_000_000_000;
 const DAYS_LENGTH: u64 = 86_400_000_000_000;
 
 #[test]
-fn each_signal_goes_where_it_belongs_in_packet_time() {
+fn each_signal_goes_to_its_path_with_packet_times() {
     let collector = Collector::start();
     let flags = [
         "--otlp-signals",
@@ -168,7 +168,7 @@ fn each_signal_goes_where_it_belongs_in_packet_time() {
 
     let logs = ExportLogsServiceRequest::decode(&*of("/v1/logs").body).unwrap();
     let records = &logs.resource_logs[0].scope_logs[0].log_records;
-    assert_eq!(records.len(), 10, "only failures, unless said otherwise");
+    assert_eq!(records.len(), 10, "only failures by default");
     for record in records {
         assert!((DAY..DAY + DAYS_LENGTH).contains(&record.time_unix_nano));
         assert!(text(&record.attributes, "error.type").is_some());
@@ -192,7 +192,7 @@ fn each_signal_goes_where_it_belongs_in_packet_time() {
 }
 
 #[test]
-fn requests_are_compressed_where_that_is_asked_for() {
+fn requests_are_compressed_on_request() {
     let collector = Collector::start();
     read(collector.port, &["--otlp-compression", "gzip"]);
     let requests = collector.end();
@@ -201,7 +201,7 @@ fn requests_are_compressed_where_that_is_asked_for() {
 }
 
 #[test]
-fn attributes_are_added_where_they_are_asked_for_and_bounded() {
+fn attributes_are_added_on_request_and_limited() {
     let collector = Collector::start();
     let flags = [
         "--metric-attributes",

@@ -1,6 +1,6 @@
 //! Runs `tlscope live` on the loopback interface, with real handshakes.
 //!
-//! Needs the capability CAP_NET_RAW and `openssl`: without one of them, a test says so and does nothing.
+//! Needs the capability CAP_NET_RAW and `openssl`. Tests are skipped where one is missing.
 
 use std::fs;
 #[cfg(feature = "otel")]
@@ -24,9 +24,9 @@ use crate::support::live::Live;
 use crate::support::needs;
 use crate::support::program::{PATIENCE, Process, output, stderr, stdout, tlscope, wait_for};
 
-/// A directory of this test's own, which vanishes with the value.
+/// A temporary directory, which is removed when dropped.
 ///
-/// Not in the package: that may lie where the account that a run goes on as cannot look.
+/// It is outside the package, since the account that a run continues as may have no access to that.
 struct Directory(PathBuf);
 
 impl std::ops::Deref for Directory {
@@ -56,7 +56,7 @@ fn openssl(arguments: &[&str]) -> Command {
     command
 }
 
-/// A TLS server, with a certificate that it signed itself.
+/// A TLS server with a self-signed certificate.
 struct Server {
     _process: Process,
     port: u16,
@@ -64,7 +64,7 @@ struct Server {
 }
 
 impl Server {
-    /// `None` where there is no openssl.
+    /// `None` if the test is to be skipped, since there is no openssl.
     fn start(directory: &Path, arguments: &[&str]) -> Option<Self> {
         needs::program("openssl")?;
         let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
@@ -107,7 +107,7 @@ impl Server {
         Some(server)
     }
 
-    /// Connects with `openssl s_client`; does not care how it goes.
+    /// Connects with `openssl s_client`, and ignores whether that succeeds.
     fn connect(&self, arguments: &[&str]) {
         let address = format!("127.0.0.1:{}", self.port);
         openssl(&[
@@ -128,7 +128,7 @@ impl Server {
 }
 
 #[test]
-fn handshakes_are_told_until_a_signal_ends_the_run() {
+fn handshakes_are_reported_until_a_signal_ends_the_run() {
     for threads in ["1", "3"] {
         let directory = directory("live-signal");
         let Some(server) = Server::start(&directory, &[]) else {
@@ -179,7 +179,7 @@ fn handshakes_are_told_until_a_signal_ends_the_run() {
 }
 
 #[test]
-fn a_handshake_that_makes_no_progress_is_told_on_a_quiet_wire() {
+fn a_handshake_that_makes_no_progress_is_reported_on_a_quiet_wire() {
     let Some(_) = needs::program("openssl") else {
         return;
     };
@@ -228,7 +228,7 @@ fn a_key_log_is_followed_as_it_grows() {
 }
 
 #[test]
-fn a_run_that_root_started_goes_on_without_privileges() {
+fn a_run_started_by_root_continues_without_privileges() {
     let Some(live) = Live::start(&["--format", "json", "-f", "tcp port 1"]) else {
         return;
     };
@@ -257,7 +257,7 @@ fn a_run_that_root_started_goes_on_without_privileges() {
 }
 
 #[test]
-fn a_file_is_written_and_set_aside_when_it_is_large() {
+fn a_file_is_rotated_when_it_is_large() {
     let directory = directory("live-output");
     for file in fs::read_dir(&*directory).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
@@ -330,7 +330,7 @@ fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
 }
 
 #[test]
-fn directories_are_made_for_the_account_that_the_run_goes_on_as() {
+fn directories_are_created_for_the_account_that_the_run_continues_as() {
     let around = directory("live-directories");
     let _ = fs::remove_dir_all(around.join("new"));
     let [failures, certificates] = ["new/failures", "new/certificates"].map(|d| around.join(d));
@@ -355,7 +355,7 @@ fn directories_are_made_for_the_account_that_the_run_goes_on_as() {
     assert!(certificates.join("index.json").exists());
 }
 
-/// A collector's HTTP server: tells of each request that it answered.
+/// A collector's HTTP server: its port, and a message for each request that it answered.
 #[cfg(feature = "otel")]
 fn collector() -> (u16, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -385,7 +385,7 @@ fn collector() -> (u16, Receiver<()>) {
 
 #[test]
 #[cfg(feature = "otel")]
-fn metrics_go_out_when_nobody_reads_events_any_more() {
+fn metrics_are_exported_when_nobody_reads_events_any_more() {
     let directory = directory("live-closed");
     let Some(server) = Server::start(&directory, &[]) else {
         return;
@@ -414,13 +414,13 @@ fn metrics_go_out_when_nobody_reads_events_any_more() {
         }
         assert!(begun.elapsed() < PATIENCE);
     };
-    let said: Vec<_> = stderr.iter().collect();
-    assert_eq!(status.code(), Some(0), "{said:?}");
-    assert!(requests.try_recv().is_ok(), "{said:?}");
+    let stderr: Vec<_> = stderr.iter().collect();
+    assert_eq!(status.code(), Some(0), "{stderr:?}");
+    assert!(requests.try_recv().is_ok(), "{stderr:?}");
 }
 
 #[test]
-fn a_service_manager_is_told() {
+fn a_service_manager_is_notified() {
     let name = format!("tlscope-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let manager = UnixDatagram::bind_addr(&address).unwrap();
@@ -432,15 +432,15 @@ fn a_service_manager_is_told() {
     let Some(live) = Live::start_in(&environment, &["--format", "json", "-f", "tcp port 1"]) else {
         return;
     };
-    let told = || {
+    let message = || {
         let mut message = [0; 256];
         let length = manager.recv(&mut message).unwrap();
         String::from_utf8(message[..length].to_vec()).unwrap()
     };
-    assert!(told().starts_with("READY=1\n"));
-    assert_eq!(told().trim_end(), "WATCHDOG=1");
+    assert!(message().starts_with("READY=1\n"));
+    assert_eq!(message().trim_end(), "WATCHDOG=1");
     live.signal("-TERM");
-    while told().trim_end() != "STOPPING=1" {}
+    while message().trim_end() != "STOPPING=1" {}
     assert_eq!(live.end().0.code(), Some(0));
 }
 
@@ -468,7 +468,7 @@ fn an_interface_that_is_not_there_is_an_error_with_a_hint() {
 }
 
 #[test]
-fn what_makes_no_run_is_an_error_with_a_hint() {
+fn missing_or_contradictory_arguments_are_an_error_with_a_hint() {
     let cases: [(&[&str], &str); 2] = [
         (&[], "error: no interface is given"),
         (

@@ -1,6 +1,6 @@
-//! `tlscope live` with the receivers that it is made for: a collector, and Prometheus with the rules that are shipped.
+//! `tlscope live` with real receivers: an OpenTelemetry collector, and Prometheus with the shipped alert rules.
 //!
-//! Needs CAP_NET_RAW, `openssl`, and `rotel-agent` or `prometheus`: without one of them, a test says so and does nothing.
+//! Needs CAP_NET_RAW, `openssl`, and `rotel-agent` or `prometheus`. Tests are skipped where one is missing.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use crate::support::live::Live;
 use crate::support::program::{Process, printed, wait_for};
 use crate::support::{needs, scratch};
 
-/// Starts `tlscope live` on the ports of `peers`; `None` if it may not.
+/// Starts `tlscope live` on the ports of `peers`; `None` if the test is to be skipped.
 fn live(peers: &Peers, arguments: &[&str]) -> Option<Live> {
     let ports = peers.ports.map(|port| format!("tcp port {port}"));
     let filter = ports.join(" or ");
@@ -31,7 +31,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Servers that do well, and whose certificate has expired, and that want one of the client.
+/// Three servers: one that works, one with an expired certificate, one that requires a client certificate.
 struct Peers {
     openssl: PathBuf,
     directory: PathBuf,
@@ -137,7 +137,7 @@ fn get(port: u16, path: &str) -> Option<String> {
     head.contains(" 200 ").then(|| body.to_owned())
 }
 
-/// What Prometheus says to a query: each series' labels and value.
+/// The answer of Prometheus to a query: each series' labels and value.
 fn query(port: u16, expression: &str) -> Vec<Value> {
     let mut encoded = String::new();
     for byte in expression.bytes() {
@@ -208,7 +208,7 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
         );
         wait_for(&alert, || query(theirs, &alert).pop());
     }
-    // The rules that exist elsewhere, as they are.
+    // Expressions from alert rules of other exporters, unchanged.
     for expression in [
         r#"rate(tls_handshake_total{result="failure"}[5m]) > 0"#,
         "tls_certificate_days_until_expiry < 14",
@@ -229,7 +229,7 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
 }
 
 #[test]
-fn a_real_collector_gets_all_signals_over_grpc_and_over_http() {
+fn a_real_collector_receives_all_signals_over_grpc_and_over_http() {
     let (Some(rotel), Some(openssl)) = (needs::program("rotel-agent"), needs::program("openssl"))
     else {
         return;
@@ -253,10 +253,10 @@ fn a_real_collector_gets_all_signals_over_grpc_and_over_http() {
         .stderr(Stdio::null())
         .stdout(Stdio::piped());
     let mut collector = Process::start(&mut command);
-    let said = collector.stdout();
+    let printed_lines = collector.stdout();
     for (protocol, port) in [("grpc", grpc), ("http/protobuf", http)] {
         wait_for("collector", || TcpStream::connect(("127.0.0.1", port)).ok());
-        said.try_iter().for_each(drop);
+        printed_lines.try_iter().for_each(drop);
         let endpoint = format!("http://127.0.0.1:{port}");
         let flags = [
             "--otlp-endpoint",
@@ -282,12 +282,12 @@ fn a_real_collector_gets_all_signals_over_grpc_and_over_http() {
             "EventName: tls.handshake".to_owned(),
         ];
         wanted.extend(CLASSES.map(|class| format!("-> error.type: Str({class})")));
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         wait_for(protocol, || {
-            told.extend(said.try_iter());
-            wanted.retain(|text| !told.iter().any(|line| line.contains(text)));
+            seen.extend(printed_lines.try_iter());
+            wanted.retain(|text| !seen.iter().any(|line| line.contains(text)));
             wanted.is_empty().then_some(()).or_else(|| {
-                told.clear();
+                seen.clear();
                 None
             })
         });

@@ -1,7 +1,7 @@
-//! What is said of chains made for each class of failure, next to what openssl says of them at the same moment.
+//! Findings on chains made for each class of failure, compared with openssl's verdict at the same time.
 //!
-//! Where the two differ, the case says why. `openssl verify` runs at security level 2: its
-//! bounds for keys and hashes are those of `weak_key` and `weak_signature`.
+//! If the two differ, the case says why. `openssl verify` runs at security level 2: its
+//! limits for keys and hashes are those of `weak_key` and `weak_signature`.
 
 mod making;
 #[cfg(feature = "cli")]
@@ -28,15 +28,15 @@ use tlscope::time::Timestamp;
 use crate::support::random::Random;
 use crate::support::scratch;
 
-/// A moment at which leaves are valid, unless made otherwise: 2026-03-01.
+/// A time at which leaves are valid by default: 2026-03-01.
 const NOON: i64 = 1_772_366_400;
 
-/// A chain, and what is said of it.
+/// A chain, and the findings expected on it.
 struct Case {
     name: &'static str,
     roots: Vec<Der>,
     chain: Vec<Der>,
-    /// Chains shown before.
+    /// Chains seen before.
     before: Vec<Vec<Der>>,
     side: Side,
     at: i64,
@@ -44,7 +44,7 @@ struct Case {
     ours: &'static [&'static str],
     /// Our notes.
     notes: &'static [&'static str],
-    /// The errors of `openssl verify`, by number; none if it is content.
+    /// The errors of `openssl verify`, by number; none if it accepts the chain.
     openssl: &'static [u32],
     /// Why the two differ, if they do.
     why: &'static str,
@@ -82,7 +82,7 @@ impl Case {
     }
 }
 
-/// What is found: findings and notes, each `type: detail`.
+/// Findings and notes, each as `type: detail`.
 fn judged(case: &Case) -> (Vec<String>, Vec<String>) {
     let mut store = TrustStore::new(TrustOrigin::Given);
     for root in &case.roots {
@@ -141,19 +141,19 @@ fn openssl_verify(case: &Case) -> Vec<u32> {
         command.args(["-untrusted", "issuers.pem"]);
     }
     let output = command.arg("leaf.pem").output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    let mut numbers: Vec<u32> = said
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let mut numbers: Vec<u32> = stderr
         .lines()
         .filter_map(|line| line.strip_prefix("error ")?.split(' ').next()?.parse().ok())
         .collect();
     numbers.dedup();
     if numbers.is_empty() {
-        assert!(output.status.success(), "{}: {said}", case.name);
+        assert!(output.status.success(), "{}: {stderr}", case.name);
     }
     numbers
 }
 
-/// Runs all cases, and tells of all that are not as they say.
+/// Runs all cases, and fails with a list of those that are wrong.
 fn check(cases: &[Case]) {
     let compares = has_openssl();
     let mut wrong = String::new();
@@ -180,7 +180,7 @@ fn check(cases: &[Case]) {
 }
 
 #[test]
-fn chains_that_lead_to_a_root_or_do_not() {
+fn only_chains_that_end_at_a_trusted_root_are_trusted() {
     let root = root("Root");
     let issuing = root.ca("Issuing");
     let rogue = making::root("Rogue");
@@ -259,7 +259,7 @@ fn chains_that_lead_to_a_root_or_do_not() {
 }
 
 #[test]
-fn dates() {
+fn validity_dates_are_checked() {
     let root = root("Root");
     let issuing = root.ca("Issuing");
     let old = root.ca_with("Old", |params| params.not_after = date_time_ymd(2026, 2, 1));
@@ -316,7 +316,7 @@ fn dates() {
 }
 
 #[test]
-fn an_expired_certificate_beside_the_way_is_no_fault() {
+fn an_expired_certificate_outside_the_path_is_not_a_finding() {
     // As with the old cross-signature of ISRG Root X1, in 2021.
     let old_root = root_with("Old Root", |params| {
         params.not_after = date_time_ymd(2026, 2, 1)
@@ -345,7 +345,7 @@ fn an_expired_certificate_beside_the_way_is_no_fault() {
 }
 
 #[test]
-fn signatures_purposes_and_constraints() {
+fn signatures_purposes_and_constraints_are_checked() {
     let root = root("Root");
     let issuing = root.ca("Issuing");
     let good = issuing.leaf();
@@ -465,7 +465,7 @@ fn signatures_purposes_and_constraints() {
 }
 
 #[test]
-fn the_order_of_a_chain_is_noted_and_no_fault() {
+fn the_order_of_a_chain_is_noted_but_is_not_a_finding() {
     let root = root("Root");
     let upper = root.ca("Upper");
     let lower = upper.ca("Lower");
@@ -494,7 +494,7 @@ fn the_order_of_a_chain_is_noted_and_no_fault() {
 }
 
 #[test]
-fn weak_and_unknown_algorithms() {
+fn weak_and_unknown_algorithms_are_found() {
     if !has_openssl() {
         return;
     }
@@ -593,7 +593,7 @@ fn weak_and_unknown_algorithms() {
 }
 
 #[test]
-fn other_roots_in_force_give_other_verdicts() {
+fn other_roots_give_other_findings() {
     let (first, second) = (root("First"), root("Second"));
     let store = |root: &Ca| {
         let mut store = TrustStore::new(TrustOrigin::Given);
@@ -611,7 +611,7 @@ fn other_roots_in_force_give_other_verdicts() {
 }
 
 #[test]
-fn a_chain_is_judged_once_until_a_date_is_passed() {
+fn a_chain_is_validated_once_until_a_validity_date_passes() {
     let root = root("Root");
     let mut store = TrustStore::new(TrustOrigin::Given);
     store.add(&root.der).unwrap();
@@ -662,7 +662,7 @@ fn no_mutation_of_a_chain_panics() {
 }
 
 #[test]
-fn a_certificate_of_version_1_is_not_judged() {
+fn a_version_1_certificate_is_not_validated() {
     if !has_openssl() {
         return;
     }
@@ -693,7 +693,7 @@ fn a_certificate_of_version_1_is_not_judged() {
     )]);
 }
 
-/// Names: what a certificate is for, what it is asked for, whether it is valid for that; and whether openssl and webpki agree.
+/// The names in a certificate, the name of the server, whether the certificate is valid for it, and why openssl or webpki disagrees.
 const NAMES: &[(&[&str], &str, bool, &str)] = &[
     (&["www.example.org"], "www.example.org", true, ""),
     (&["www.example.org"], "WWW.Example.ORG", true, ""),
@@ -735,7 +735,7 @@ const NAMES: &[(&[&str], &str, bool, &str)] = &[
 ];
 
 #[test]
-fn names_as_openssl_and_webpki_have_them() {
+fn names_match_as_in_openssl_and_webpki() {
     let compares = has_openssl();
     let root = root("Root");
     let mut wrong = String::new();

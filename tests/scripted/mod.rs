@@ -1,4 +1,4 @@
-//! Scripted peers before an observer with a virtual clock: what is awkward to capture.
+//! Scripted peers and an observer with a virtual clock: traffic that is awkward to capture.
 
 mod certificates;
 mod closing;
@@ -33,14 +33,14 @@ fn after_client_hello() -> (Scene, Peers) {
     (scene, peers)
 }
 
-/// A scene after the server's first flight of TLS 1.2.
+/// A scene after the server's first flight in TLS 1.2.
 fn after_server_flight() -> (Scene, Peers) {
     let (mut scene, mut peers) = after_client_hello();
     scene.play([peers.says(SERVER, &tls::server_flight_12())]);
     (scene, peers)
 }
 
-/// Completes a handshake of TLS 1.2 after the server's flight, with data behind it.
+/// Completes a TLS 1.2 handshake after the server's flight, followed by data.
 fn complete(scene: &mut Scene, peers: &mut Peers) {
     scene.play([
         peers.says(CLIENT, &tls::client_flight_12()),

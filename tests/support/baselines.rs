@@ -1,8 +1,8 @@
 //! Baselines: what `tlscope read --format json` should report about each fixture.
 //!
 //! `expected.jsonl` in a fixture's folder has one line for each handshake. It contains every fact of the event, so it
-//! changes with every verdict, certificate, alert, finding and gap, but no nulls and no times: a new field that is null
-//! changes no baseline. The baselines of [`FULL`] contain the events as they are printed.
+//! changes with every verdict, certificate, alert, finding and gap. It contains no nulls and no times, so that a new
+//! field that is null changes no baseline. The baselines of [`FULL`] contain the events as they are printed.
 //!
 //! The counters of all captures are in one file, [`counters_file`], without those that are zero: a new counter changes
 //! no other file.

@@ -1,4 +1,4 @@
-//! What holds for every event, whatever the packets.
+//! What must hold for every event and every run, whatever the packets are.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tlscope::event::{Evidence, Handshake, Outcome, Resumption};
 use tlscope::sink::Sink;
 use tlscope::stats::Stats;
 
-/// A sink that refuses events which contradict themselves.
+/// A sink that panics if an event contradicts itself, or the counters contradict the events.
 #[derive(Default)]
 pub(crate) struct Invariants {
     outcomes: [u64; 3],
@@ -87,7 +87,7 @@ fn check_verdict(event: &Handshake) {
     }
 }
 
-/// Packet times in files reach from 1970 to 2106, so no phase lasts longer.
+/// Packet times in files are between 1970 and 2106, so no phase is longer.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
 fn check_timing(event: &Handshake) {

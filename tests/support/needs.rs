@@ -19,12 +19,12 @@ const MAY_BE_MISSING: [(&str, &str); 3] = [
     ),
     (
         "rotel-agent",
-        "Debian has no package of an OpenTelemetry collector",
+        "Debian has no package of it; it is in the `rotel` package of PyPI",
     ),
 ];
 
-/// The program `name`: the one that `TLSCOPE_TEST_<NAME>` names, or the first in `PATH`. If there is none, the test is
-/// to be skipped.
+/// The path of a program: what `TLSCOPE_TEST_<NAME>` says, or else the first in `PATH`. If there is none, the test is to
+/// be skipped.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let variable = format!("TLSCOPE_TEST_{}", name.to_uppercase().replace('-', "_"));
     if let Some(path) = env::var_os(variable) {
