@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use crate::support::fixtures;
 use crate::support::program::{output, stderr, stdout, tlscope};
@@ -169,7 +169,7 @@ fn printed_settings_can_be_read_back() {
     let printed = output(&[&arguments[..], &["--print-config"]].concat());
     let config = file("printed.toml", &printed.stdout);
     let again = output(&["live", "--config", &config, "--print-config"]);
-    let values = |output: &Output| -> Vec<String> {
+    let values = |output: &std::process::Output| -> Vec<String> {
         let lines = stdout(output).lines();
         lines
             .map(|line| line.split(" #").next().unwrap().to_owned())

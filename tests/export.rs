@@ -1,7 +1,6 @@
 //! What `tlscope read` sends to a collector: metrics, log records and spans.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Output;
 use std::thread::{self, JoinHandle};
@@ -15,14 +14,8 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use prost::Message;
 
+use crate::support::http::Request;
 use crate::support::program::{stderr, tlscope};
-
-/// A request to the collector.
-struct Request {
-    path: String,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
 
 /// A collector that accepts requests until one is for `/end`.
 struct Collector {
@@ -41,7 +34,7 @@ impl Collector {
                 let stream = stream.unwrap();
                 let sender = sender.clone();
                 let mut reader = BufReader::new(stream);
-                let Some(first) = take(&mut reader) else {
+                let Some(first) = Request::read(&mut reader) else {
                     continue;
                 };
                 if first.path == "/end" {
@@ -50,7 +43,7 @@ impl Collector {
                 sender.send(first).unwrap();
                 // Clients may keep a connection for the next request.
                 thread::spawn(move || {
-                    while let Some(request) = take(&mut reader) {
+                    while let Some(request) = Request::read(&mut reader) {
                         sender.send(request).unwrap();
                     }
                 });
@@ -68,35 +61,6 @@ impl Collector {
             .unwrap();
         self.thread.join().unwrap()
     }
-}
-
-/// Reads a request and answers it; `None` at the end of the connection.
-fn take(reader: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    reader
-        .read_line(&mut line)
-        .ok()
-        .filter(|length| *length > 0)?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else {
-            break;
-        };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length = headers.get("content-length")?.parse().ok()?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    reader.get_mut().write_all(answer).ok()?;
-    Some(Request {
-        path,
-        headers,
-        body,
-    })
 }
 
 /// Reads `mtls-day`, which has sixteen handshakes, ten of them failures.

@@ -4,7 +4,7 @@
 
 use std::fs;
 #[cfg(feature = "otel")]
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -20,9 +20,12 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+#[cfg(feature = "otel")]
+use crate::support::http::Request;
 use crate::support::live::Live;
 use crate::support::needs;
-use crate::support::program::{PATIENCE, Process, output, stderr, stdout, tlscope, wait_for};
+use crate::support::process::{PATIENCE, Process, free_port, wait_for};
+use crate::support::program::{output, stderr, stdout, tlscope};
 
 /// A temporary directory, which is removed when dropped.
 ///
@@ -82,11 +85,7 @@ impl Server {
         .status()
         .unwrap();
         assert!(made.success());
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let mut server = openssl(&[
             "s_server",
             "-quiet",
@@ -363,21 +362,13 @@ fn collector() -> (u16, Receiver<()>) {
     let (sender, requests) = channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let sender = sender.clone();
             let mut reader = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            let mut line = String::new();
-            while reader.read_line(&mut line).unwrap_or(0) > 2 {
-                let line = std::mem::take(&mut line).to_ascii_lowercase();
-                if let Some(value) = line.strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            reader.read_exact(&mut vec![0; length]).unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-            reader.get_mut().write_all(answer).unwrap();
-            if sender.send(()).is_err() {
-                break;
-            }
+            thread::spawn(
+                move || {
+                    while Request::read(&mut reader).is_some() && sender.send(()).is_ok() {}
+                },
+            );
         }
     });
     (port, requests)

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -16,7 +16,8 @@ use rcgen::{
 use serde_json::Value;
 
 use crate::support::live::Live;
-use crate::support::program::{Process, printed, wait_for};
+use crate::support::process::{Process, free_port, wait_for};
+use crate::support::program::printed;
 use crate::support::{needs, scratch};
 
 /// Starts `tlscope live` on the ports of `peers`; `None` if the test is to be skipped.
@@ -24,11 +25,6 @@ fn live(peers: &Peers, arguments: &[&str]) -> Option<Live> {
     let ports = peers.ports.map(|port| format!("tcp port {port}"));
     let filter = ports.join(" or ");
     Live::start(&[&["--format", "json", "-f", &filter], arguments].concat())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Three servers: one that works, one with an expired certificate, one that requires a client certificate.

@@ -6,7 +6,8 @@ use std::sync::mpsc::Receiver;
 use serde_json::Value;
 
 use super::needs;
-use super::program::{PATIENCE, Process, tlscope};
+use super::process::{PATIENCE, Process};
+use super::program::tlscope;
 
 /// A running `tlscope live`, and what it prints.
 pub(crate) struct Live {

@@ -13,9 +13,13 @@ pub(crate) mod baselines;
 pub(crate) mod check;
 #[cfg(feature = "cli")]
 pub(crate) mod fixtures;
+#[cfg(all(feature = "cli", feature = "otel"))]
+pub(crate) mod http;
 #[cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
 pub(crate) mod live;
 #[cfg(feature = "cli")]
 pub(crate) mod pcap;
+#[cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
+pub(crate) mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
