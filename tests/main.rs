@@ -2,6 +2,11 @@
 //!
 //! A new file in this folder has to be a module here.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests wait for other programs, and compare with openssl now"
+)]
+
 mod certificates;
 mod scripted;
 mod support;
