@@ -1,6 +1,6 @@
 //! A capture from beginning to end: bytes and handshakes a second; `cargo bench --bench pipeline`.
 //!
-//! The capture is `fixtures/mtls-day`, a hundred days of it with other hosts each
+//! The capture is `fixtures/captures/day/mtls-day`, a hundred days of it with other hosts each
 //! day, in memory: sixteen connections a day, most of them with certificates from both sides.
 
 use std::io::{self, Cursor};
@@ -71,7 +71,8 @@ impl Sink for Count {
 
 /// The days, as one pcap.
 fn capture() -> Arc<[u8]> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/mtls-day/capture.pcapng");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/captures/day/mtls-day/capture.pcapng");
     let (mut files, mut day) = (CaptureFiles::open(&[path]), PacketBatch::default());
     assert!(files.next_batch(&mut day).unwrap());
     let mut capture = Vec::new();
