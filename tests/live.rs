@@ -4,6 +4,7 @@
 
 #![cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![allow(clippy::disallowed_methods, reason = "tests wait for other programs")]
 
 use std::fs;
 #[cfg(feature = "otel")]

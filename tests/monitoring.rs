@@ -9,6 +9,7 @@
     target_os = "linux"
 ))]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![allow(clippy::disallowed_methods, reason = "tests wait for other programs")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,11 @@
 //! The command line: arguments as typed ([`args`]), as resolved ([`config`]), and what they run ([`run`]).
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the program has clocks, signals and a screen"
+)]
+
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
