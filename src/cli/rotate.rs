@@ -439,6 +439,7 @@ mod tests {
         assert_eq!(directory.files(), named(&[("events", 1)]));
     }
 
+    #[cfg(all(feature = "live", target_os = "linux"))]
     #[test]
     fn a_file_that_is_opened_again_has_one_header() {
         let directory = Directory::new("header");
