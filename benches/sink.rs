@@ -11,10 +11,10 @@ use tlscope::event::{
     Alert, CertificateChain, ErrorType, Handshake, HandshakeError, Outcome, Side,
 };
 use tlscope::flow::Endpoint;
-use tlscope::sink::csv::CsvSink;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::summary::SummarySink;
-use tlscope::sink::table::TableSink;
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::summary::SummarySink;
+use tlscope::sink::people::table::TableSink;
 use tlscope::sink::{Look, Sink};
 use tlscope::time::Timestamp;
 use tlscope::tls::{

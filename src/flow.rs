@@ -1,11 +1,17 @@
-//! Who talks to whom: end points, five-tuples, directions.
+//! Who talks to whom: endpoints, flow keys, directions and sides.
+//!
+//! Common ground: every layer may use these types, and they use no layer.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::{IpAddr, Ipv6Addr};
+use std::ops::{Index, IndexMut};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+
+use crate::time::Timestamp;
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +23,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The end point `address`:`port`.
+    /// The endpoint `address`:`port`.
     #[must_use]
     pub const fn new(address: IpAddr, port: u16) -> Self {
         Self { address, port }
@@ -34,7 +40,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What carries the TLS records, as IP protocol numbers.
+/// The transport protocol of a flow, by its IP protocol number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IpProtocol {
@@ -55,7 +61,7 @@ impl IpProtocol {
 
 /// Which way bytes go on a connection, as the capture saw it first.
 ///
-/// `Forward` is the direction of the first packet seen. It says nothing of
+/// `Forward` is the direction of the first packet seen. It does not say who is
 /// client or server: the sender of the ClientHello decides that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -75,11 +81,218 @@ impl Direction {
         }
     }
 
-    /// 0 for forward, 1 for reverse: for tables of two.
+    /// The direction of a packet, by whether it and the first packet went from the lower to the higher endpoint
+    /// (see [`FlowKey::new`]).
     #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
+    pub const fn of(goes_up: bool, first_went_up: bool) -> Self {
+        if goes_up == first_went_up {
+            Self::Forward
+        } else {
+            Self::Reverse
+        }
     }
+
+    /// Both directions, forward first.
+    pub const BOTH: [Self; 2] = [Self::Forward, Self::Reverse];
+}
+
+/// One value for each [`Direction`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerDirection<T>(pub [T; 2]);
+
+impl<T> PerDirection<T> {
+    /// The value of `direction`, and that of the opposite direction.
+    pub const fn pair_mut(&mut self, direction: Direction) -> [&mut T; 2] {
+        let [forward, reverse] = &mut self.0;
+        match direction {
+            Direction::Forward => [forward, reverse],
+            Direction::Reverse => [reverse, forward],
+        }
+    }
+
+    /// Both values, forward first.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+
+    /// Both values, forward first.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, T> {
+        self.0.iter_mut()
+    }
+}
+
+impl<T> Index<Direction> for PerDirection<T> {
+    type Output = T;
+
+    fn index(&self, direction: Direction) -> &T {
+        &self.0[direction as usize]
+    }
+}
+
+impl<T> IndexMut<Direction> for PerDirection<T> {
+    fn index_mut(&mut self, direction: Direction) -> &mut T {
+        &mut self.0[direction as usize]
+    }
+}
+
+text_enum! {
+    /// Client or server: the sender of the ClientHello, and its peer.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Side {
+        /// The sender of the ClientHello.
+        Client = "client",
+        /// Its peer.
+        Server = "server",
+    }
+}
+
+impl Side {
+    /// Both sides, the client first.
+    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
+    /// The other side.
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// One value for each [`Side`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerSide<T> {
+    /// The client's.
+    pub client: T,
+    /// The server's.
+    pub server: T,
+}
+
+impl<T> PerSide<T> {
+    /// Both values, the client's first.
+    pub fn iter(&self) -> std::array::IntoIter<&T, 2> {
+        [&self.client, &self.server].into_iter()
+    }
+}
+
+impl<T> Index<Side> for PerSide<T> {
+    type Output = T;
+
+    fn index(&self, side: Side) -> &T {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+}
+
+impl<T> IndexMut<Side> for PerSide<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+}
+
+/// An IP address of either version; IPv4 in its IPv4-mapped form (RFC 4291 §2.5.5.2).
+pub type AddressBytes = [u8; 16];
+
+/// Both endpoints of a flow and its protocol, in an order that is the same for both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    low: AddressBytes,
+    high: AddressBytes,
+    ports: [u16; 2],
+    protocol: IpProtocol,
+}
+
+impl FlowKey {
+    /// The key of a packet's flow, and whether the packet goes from the lower to the higher endpoint.
+    #[must_use]
+    pub fn new(
+        protocol: IpProtocol,
+        (source, source_port): (AddressBytes, u16),
+        (destination, destination_port): (AddressBytes, u16),
+    ) -> (Self, bool) {
+        let goes_up = (source, source_port) <= (destination, destination_port);
+        let (low, high, ports) = if goes_up {
+            (source, destination, [source_port, destination_port])
+        } else {
+            (destination, source, [destination_port, source_port])
+        };
+        let key = Self {
+            low,
+            high,
+            ports,
+            protocol,
+        };
+        (key, goes_up)
+    }
+
+    /// The transport protocol.
+    #[must_use]
+    pub const fn protocol(&self) -> IpProtocol {
+        self.protocol
+    }
+
+    /// The lower and the higher endpoint.
+    #[must_use]
+    pub fn endpoints(&self) -> (Endpoint, Endpoint) {
+        let [low, high] = self.ports;
+        (endpoint(self.low, low), endpoint(self.high, high))
+    }
+
+    /// A number that spreads flows over `2^bits` shards: the same in each run, so that the output is, too.
+    ///
+    /// UDP flows are spread by their addresses alone: QUIC clients change their port in mid-connection
+    /// when a NAT rebinds (RFC 9000 §9.3), and both flows then belong to one shard.
+    ///
+    /// An attacker can aim at one shard. Its table is bounded like the others, and
+    /// hashes with a random key inside.
+    #[must_use]
+    pub fn shard(&self, bits: u32) -> usize {
+        let words = [self.low, self.high].map(|address| {
+            let [.., a, b, c, d] = address;
+            u64::from(u32::from_be_bytes([a, b, c, d]))
+        });
+        let ports = match self.protocol {
+            IpProtocol::Tcp => u64::from(self.ports[0]) << 16 | u64::from(self.ports[1]),
+            IpProtocol::Udp => 0,
+        };
+        let mixed = (words[0] << 32 | words[1]) ^ ports.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as usize // multiplicative hashing: the high bits mix best
+    }
+
+    /// A number that names this flow begun at `time`: the same in each run and on each machine.
+    ///
+    /// Users store these numbers, so the bytes that are hashed are written out here instead of
+    /// following from the fields: for TCP, each address and the pair of ports after its
+    /// length, then the time; other protocols add their number.
+    #[must_use]
+    pub fn id(&self, time: Timestamp) -> u64 {
+        let mut hasher = foldhash::fast::FixedState::with_seed(FLOW_ID_SEED).build_hasher();
+        for address in [&self.low, &self.high] {
+            hasher.write_u64(address.len() as u64);
+            hasher.write(address);
+        }
+        let [low, high] = self.ports.map(u16::to_le_bytes);
+        hasher.write_u64(self.ports.len() as u64);
+        hasher.write(&[low[0], low[1], high[0], high[1]]);
+        if self.protocol != IpProtocol::Tcp {
+            hasher.write_u8(self.protocol.number());
+        }
+        hasher.write_u64(time.as_nanoseconds().cast_unsigned());
+        hasher.finish()
+    }
+}
+
+/// `tlscope` in ASCII.
+const FLOW_ID_SEED: u64 = 0x0074_6c73_636f_7065;
+
+fn endpoint(address: AddressBytes, port: u16) -> Endpoint {
+    Endpoint::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port)
 }
 
 /// The Community ID (version 1, seed 0) of a flow: the same for both directions.
@@ -137,8 +350,43 @@ mod tests {
         assert_ne!(forward, community_id(a, b, IpProtocol::Udp));
     }
 
+    fn address(last: u8) -> AddressBytes {
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last]
+    }
+
     #[test]
-    fn an_ipv6_end_point_prints_in_brackets() {
+    fn a_flow_key_is_the_same_both_ways() {
+        let (a, b) = ((address(1), 50_000), (address(2), 443));
+        let (forward, goes_up) = FlowKey::new(IpProtocol::Tcp, a, b);
+        assert!(goes_up);
+        assert_eq!(FlowKey::new(IpProtocol::Tcp, b, a), (forward, false));
+        assert_ne!(FlowKey::new(IpProtocol::Udp, a, b).0, forward);
+        assert_eq!(forward.endpoints().0, endpoint("192.0.2.1", 50_000));
+    }
+
+    #[test]
+    fn a_flow_id_never_changes() {
+        let (a, b) = ((address(1), 50_000), (address(2), 443));
+        let time = Timestamp::from_nanoseconds(1_772_366_400_123_456_789);
+        let id = |protocol| FlowKey::new(protocol, a, b).0.id(time);
+        assert_eq!(format!("{:016x}", id(IpProtocol::Tcp)), "af93fdf098c7af72");
+        assert_ne!(id(IpProtocol::Tcp), id(IpProtocol::Udp));
+    }
+
+    #[test]
+    fn udp_flows_between_two_hosts_share_a_shard_whatever_their_ports() {
+        let shard = |protocol, port| {
+            FlowKey::new(protocol, (address(1), port), (address(2), 443))
+                .0
+                .shard(4)
+        };
+        let spread = |protocol| (1..100).any(|port| shard(protocol, port) != shard(protocol, 0));
+        assert!(spread(IpProtocol::Tcp));
+        assert!(!spread(IpProtocol::Udp));
+    }
+
+    #[test]
+    fn an_ipv6_endpoint_prints_in_brackets() {
         assert_eq!(
             endpoint("2001:db8::1", 443).to_string(),
             "[2001:db8::1]:443"

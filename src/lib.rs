@@ -6,20 +6,21 @@
 //! program.
 //!
 //! ```text
-//! capture ─▶ decode ─▶ reassembly ─▶ tls ─▶ handshake ─▶ event ─▶ sink        observer wires them; cli chooses
+//! capture ─▶ decode ─▶ transport ─▶ tls ─▶ handshake ─▶ event ─▶ sink        observer wires them; cli chooses
 //! ```
 //!
 //! | module | turns | into |
 //! | --- | --- | --- |
 //! | [`capture`] | files, standard input and live interfaces | batches of packets |
 //! | [`decode`] | packets | TCP segments |
-//! | [`reassembly`] | segments in any order | bytes in order, and gaps |
+//! | [`transport`] | segments in any order | bytes in order, and gaps |
 //! | [`tls`] | bytes | records and messages |
 //! | [`handshake`] | messages and the shape of encrypted records | verdicts |
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
 //! | `check` (feature `cli`) | events, and a policy | what holds and what does not |
-//! | [`sink`] | events | JSON, tables, metrics |
+//! | [`sink`] | events | JSON, tables, files |
+//! | [`telemetry`] | events | metrics, log records, spans |
 //!
 //! Data flows one way: a module uses only those to its left. [`observer`] holds
 //! the wiring, [`pipeline`] the threads.
@@ -62,20 +63,28 @@
 //! assert_eq!(observer.stats().packets, 1);
 //! ```
 
+#[macro_use]
+mod text_enum;
+
 pub mod capture;
 pub mod certificate;
 #[cfg(feature = "cli")]
 pub mod check;
 pub mod decode;
 pub mod decrypt;
+pub mod dialogue;
+pub mod error_type;
 pub mod event;
 pub mod flow;
 pub mod handshake;
+#[cfg(any(feature = "cli", feature = "otel"))]
+mod hex;
 pub mod observer;
 pub mod pattern;
 pub mod pipeline;
-pub mod reassembly;
 pub mod sink;
 pub mod stats;
+pub mod telemetry;
 pub mod time;
 pub mod tls;
+pub mod transport;

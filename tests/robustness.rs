@@ -28,10 +28,10 @@ use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::sink::Look;
 use tlscope::sink::Sink;
-use tlscope::sink::csv::CsvSink;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::summary::SummarySink;
-use tlscope::sink::table::TableSink;
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::summary::SummarySink;
+use tlscope::sink::people::table::TableSink;
 use tlscope::stats::Stats;
 
 /// Captures that are cut at every length: those up to so many bytes.

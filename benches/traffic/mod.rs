@@ -8,8 +8,8 @@ use std::{io, slice};
 use tlscope::capture::CaptureFiles;
 use tlscope::observer::Config;
 use tlscope::pipeline;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::summary::SummarySink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::summary::SummarySink;
 use tlscope::sink::{Look, Sink};
 
 pub(crate) use captures::Capture;

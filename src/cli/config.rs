@@ -19,7 +19,7 @@ use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
 use tlscope::sink::Look;
-use tlscope::sink::otel::MetricsConfig;
+use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
 #[cfg(all(feature = "live", target_os = "linux"))]
@@ -304,7 +304,7 @@ fn shows_progress(format: Format) -> bool {
 mod tests {
     use clap::Parser;
 
-    use tlscope::sink::otel::Protocol;
+    use tlscope::telemetry::OtlpProtocol;
 
     use super::super::args::{Args, Command};
     use super::*;
@@ -348,7 +348,7 @@ mod tests {
         let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
             .output
             .metrics;
-        assert_eq!(metrics.protocol, Some(Protocol::HttpProtobuf));
+        assert_eq!(metrics.protocol, Some(OtlpProtocol::HttpProtobuf));
         assert!(metrics.stdout);
     }
 }

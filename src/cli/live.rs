@@ -10,8 +10,8 @@ use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::event::Handshake;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
-use tlscope::sink::otel::Metrics;
 use tlscope::stats::{Health, Stats};
+use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
 
 use super::config::LiveConfig;
@@ -85,7 +85,7 @@ pub(super) fn live(config: LiveConfig) -> Result<ExitCode, Failure> {
 /// Opens the interfaces, and gives up what that takes: but for the threads that may have to open them again.
 fn capture(
     config: &LiveConfig,
-    metrics: Option<&Metrics>,
+    metrics: Option<&Prepared>,
     signals: &Signals,
 ) -> Result<LiveSource, Failure> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
@@ -96,7 +96,7 @@ fn capture(
     host::keep_capture_only()?;
     if let Some(sandbox) = &config.sandbox {
         let mut sandbox = sandbox.clone();
-        let watched = metrics.into_iter().flat_map(Metrics::watched_directories);
+        let watched = metrics.into_iter().flat_map(Prepared::watched_directories);
         watched.for_each(|directory| sandbox.read(&directory));
         let written = config.output.directories();
         written.for_each(|directory| sandbox.write(directory));

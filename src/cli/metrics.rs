@@ -1,10 +1,8 @@
 //! What the flags say about metrics, as the sink takes it.
 
 #[cfg(all(feature = "live", target_os = "linux"))]
-use tlscope::sink::otel::LiveMetricsConfig;
-use tlscope::sink::otel::{
-    Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Protocol, Signal,
-};
+use tlscope::telemetry::LiveMetricsConfig;
+use tlscope::telemetry::{Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Signal};
 
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::args::LiveMetricsArgs;
@@ -23,7 +21,7 @@ impl From<MetricsArgs> for MetricsConfig {
     fn from(args: MetricsArgs) -> Self {
         Self {
             endpoint: args.otlp_endpoint,
-            protocol: args.otlp_protocol.map(Protocol::from),
+            protocol: args.otlp_protocol.map(Into::into),
             headers: args.otlp_header,
             compression: args.otlp_compression,
             temporality: args.otlp_temporality,
@@ -58,7 +56,7 @@ impl From<LiveMetricsArgs> for LiveMetricsConfig {
     }
 }
 
-impl From<OtlpProtocol> for Protocol {
+impl From<OtlpProtocol> for tlscope::telemetry::OtlpProtocol {
     fn from(protocol: OtlpProtocol) -> Self {
         match protocol {
             OtlpProtocol::Grpc => Self::Grpc,

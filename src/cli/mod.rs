@@ -101,7 +101,10 @@ fn run(command: Command, matches: &ArgMatches) -> Result<ExitCode, Failure> {
         Command::Interfaces => interfaces::list(),
         Command::Check(args) => check::check(args),
         Command::Schema => print(|stdout| {
-            serde_json::to_writer_pretty(&mut *stdout, &tlscope::sink::schema::json_schema())?;
+            serde_json::to_writer_pretty(
+                &mut *stdout,
+                &tlscope::sink::machine::schema::json_schema(),
+            )?;
             writeln!(stdout)
         }),
         Command::Print { what } => print(|stdout| print::print(what, stdout)),

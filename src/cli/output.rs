@@ -8,15 +8,15 @@ use std::sync::atomic::AtomicBool;
 use tlscope::event::{Handshake, Outcome};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
-use tlscope::sink::certificates::CertificatesSink;
-use tlscope::sink::csv::CsvSink;
-use tlscope::sink::extract::ExtractSink;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::otel::{ConfigError, Metrics, Notice};
-use tlscope::sink::save::FailureFiles;
-use tlscope::sink::summary::SummarySink;
-use tlscope::sink::table::TableSink;
+use tlscope::sink::files::extract::ExtractSink;
+use tlscope::sink::files::save::FailureFiles;
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::certificates::CertificatesSink;
+use tlscope::sink::people::summary::SummarySink;
+use tlscope::sink::people::table::TableSink;
 use tlscope::stats::{Health, Stats};
+use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
 
 use super::args::Format;
@@ -43,29 +43,32 @@ pub(super) struct Output<'a> {
     failures: Option<FailureFiles>,
     /// Whether the last failure was not saved, which was said.
     misses_failures: bool,
-    metrics: Option<Metrics>,
+    metrics: Option<Telemetry>,
     has_seen_chains: bool,
 }
 
 impl<'a> Output<'a> {
     /// The metrics, prepared with what privileges there are.
-    pub(super) fn metrics(config: &OutputConfig) -> Result<Option<Metrics>, Failure> {
+    pub(super) fn metrics(config: &OutputConfig) -> Result<Option<Prepared>, Failure> {
         let environment = |name: &str| std::env::var(name).ok();
         let notice: Notice = Arc::new(|line: &str| tell_warning(line));
         let output = Box::new(stdout());
-        Ok(Metrics::new(&config.metrics, &environment, output, notice)?)
+        Ok(Prepared::new(
+            &config.metrics,
+            &environment,
+            output,
+            notice,
+        )?)
     }
 
     /// Opens what is to be written, and starts what exports: by now, privileges are dropped.
     pub(super) fn open(
         config: &'a OutputConfig,
-        mut metrics: Option<Metrics>,
+        metrics: Option<Prepared>,
     ) -> Result<Self, Failure> {
-        if let Some(metrics) = &mut metrics {
-            metrics.start().map_err(|error| {
-                Failure::new(format_args!("cannot start a thread to export: {error}"))
-            })?;
-        }
+        let metrics = metrics.map(Prepared::start).transpose().map_err(|error| {
+            Failure::new(format_args!("cannot start a thread to export: {error}"))
+        })?;
         Ok(Self {
             config,
             lines: lines(config).or_else(|error| closed_pipe_is_success(error).map(|()| None))?,
@@ -125,7 +128,7 @@ impl<'a> Output<'a> {
 
     /// The analysis is worth its exit code even where metrics do not arrive.
     pub(super) fn warn_of_lost_metrics(&self) {
-        let errors = self.metrics.as_ref().map(Metrics::export_errors);
+        let errors = self.metrics.as_ref().map(Telemetry::export_errors);
         errors.into_iter().flatten().for_each(tell_warning);
     }
 }

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tlscope::event::Handshake;
-use tlscope::sink::csv::CsvSink;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::table::TableSink;
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::table::TableSink;
 use tlscope::sink::{Look, Sink};
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use terminal_size::terminal_size_of;
 use tlscope::sink::Look;
-use tlscope::sink::summary::{LEAVE, ScreenSink, Terminal};
+use tlscope::sink::people::screen::{LEAVE, ScreenSink, Terminal};
 
 /// How the terminal is to be left; `None` while nothing is shown.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);

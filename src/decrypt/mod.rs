@@ -37,7 +37,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::event::Side;
+use crate::flow::{PerSide, Side};
 use crate::tls::{CipherSuite, ContentType, HandshakeType, ProtocolVersion, RecordHeader};
 
 pub use keylog::{ClientRandom, KeyLog, KeyLogCounts, Label, MAX_CONNECTIONS, Secret};
@@ -93,7 +93,7 @@ pub struct Decryptor {
     algorithms: Algorithms,
     keys: Keys,
     /// Client, server.
-    sides: [OneSide; 2],
+    sides: PerSide<OneSide>,
 }
 
 #[derive(Default)]
@@ -169,12 +169,12 @@ impl Decryptor {
     ///
     /// [`DecryptError::NoKey`] if no secret is known, and [`DecryptError::WrongKey`] if it is of no length that fits.
     pub fn prepare(&mut self, side: Side) -> Result<(), DecryptError> {
-        if self.sides[side as usize].opener.is_some() {
+        if self.sides[side].opener.is_some() {
             return Ok(());
         }
         match self.opener(side) {
-            Ok(opener) => self.sides[side as usize].opener = Some(opener),
-            Err(_) if self.sides[side as usize].previous.is_some() => {}
+            Ok(opener) => self.sides[side].opener = Some(opener),
+            Err(_) if self.sides[side].previous.is_some() => {}
             Err(error) => return Err(error),
         }
         Ok(())
@@ -194,7 +194,7 @@ impl Decryptor {
         fragment: &'r mut [u8],
     ) -> Result<Opened<'r>, DecryptError> {
         self.prepare(side)?;
-        let this = &mut self.sides[side as usize];
+        let this = &mut self.sides[side];
         if let Some((content_type, length)) = this.open_with_previous(header, fragment) {
             let content = fragment.get(..length).unwrap_or_default();
             return Ok(Opened {
@@ -212,7 +212,7 @@ impl Decryptor {
 
     /// Notes that a decrypted handshake message of `side` has ended: some change what protects the next record.
     pub fn handle_message(&mut self, side: Side, handshake_type: HandshakeType) {
-        let this = &mut self.sides[side as usize];
+        let this = &mut self.sides[side];
         match (handshake_type, &mut this.opener) {
             (HandshakeType::Finished, opener @ Some(Opener::Tls13(_))) if !this.is_finished => {
                 this.is_finished = true;
@@ -224,7 +224,7 @@ impl Decryptor {
     }
 
     fn opener(&self, side: Side) -> Result<Opener, DecryptError> {
-        let is_finished = self.sides[side as usize].is_finished;
+        let is_finished = self.sides[side].is_finished;
         let label = match (side, is_finished) {
             _ if !self.session.version.is_tls13() => Label::Master,
             (Side::Client, false) => Label::ClientHandshake,

@@ -2,7 +2,7 @@
 
 use rc4::{KeyInit as _, Rc4, StreamCipher as _};
 
-use crate::event::Side;
+use crate::flow::Side;
 use crate::tls::{ProtocolVersion, RecordHeader};
 
 use super::cipher::{Aead, BlockCipher, NONCE};

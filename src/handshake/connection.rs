@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::decrypt::Keys;
-use crate::flow::Direction;
-use crate::reassembly::{Arrival, Chunk};
+use crate::flow::{Direction, PerDirection};
 use crate::tls::{
     ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH, Message, Piece, ReadError,
     RecordHeader, RecordReader, detect,
 };
+use crate::transport::tcp::{Arrival, Chunk};
 
 use super::decryption::{Content, Decryption, Key, KeyUse};
 use super::tracker::{RecordSeen, Tracker};
@@ -40,7 +40,7 @@ pub enum End {
 /// A connection on which a handshake is under way.
 #[derive(Debug)]
 pub struct Connection {
-    streams: [Stream; 2],
+    streams: PerDirection<Stream>,
     decryption: Decryption,
     tracker: Tracker,
 }
@@ -108,12 +108,12 @@ impl Connection {
     }
 
     /// Notes that packets of `direction` are in view, with or without payload.
-    pub const fn note_packet(&mut self, direction: Direction, now: Arrival) {
+    pub fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.tracker.note_packet(direction, now);
     }
 
     /// Notes that `direction` carried something else than TLS before.
-    pub const fn note_plain(&mut self, direction: Direction) {
+    pub fn note_plain(&mut self, direction: Direction) {
         self.tracker.note_plain(direction);
     }
 
@@ -124,8 +124,8 @@ impl Connection {
 
     /// Notes that no more bytes will come.
     pub fn handle_end(&mut self) {
-        for direction in [Direction::Forward, Direction::Reverse] {
-            self.streams[direction.index()].give_up_message(&mut self.tracker, direction);
+        for direction in Direction::BOTH {
+            self.streams[direction].give_up_message(&mut self.tracker, direction);
         }
     }
 
@@ -211,7 +211,7 @@ impl Connection {
     fn handle_gap(&mut self, direction: Direction, missing: u32) {
         self.tracker.handle_gap(direction, missing);
         self.decryption.handle_gap(&mut self.tracker, direction);
-        let stream = &mut self.streams[direction.index()];
+        let stream = &mut self.streams[direction];
         stream.give_up_message(&mut self.tracker, direction);
         stream.alert = [None; 2];
         match stream.state {
@@ -226,7 +226,7 @@ impl Connection {
     }
 
     fn handle_bytes(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction.index()];
+        let stream = &mut self.streams[direction];
         stream.note_arrival(arrival);
         match &mut stream.state {
             StreamState::Ignored => {}
@@ -244,7 +244,7 @@ impl Connection {
 
     /// Looks at the first bytes of a direction.
     fn begin(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction.index()];
+        let stream = &mut self.streams[direction];
         stream.record_start = Some(arrival);
         if let Detection::Sslv2ClientHello(length) = detect(bytes) {
             stream.state = StreamState::Sslv2 {
@@ -263,7 +263,7 @@ impl Connection {
 
     /// Collects an SSLv2 CLIENT-HELLO; what follows it are records.
     fn go_on_sslv2(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction.index()];
+        let stream = &mut self.streams[direction];
         let StreamState::Sslv2 { message, length } = &mut stream.state else {
             return;
         };
@@ -286,7 +286,7 @@ impl Connection {
     }
 
     fn read_records(&mut self, direction: Direction, mut input: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction.index()];
+        let stream = &mut self.streams[direction];
         loop {
             if stream.records.is_at_boundary() {
                 stream.record_start = Some(arrival);

@@ -1,14 +1,14 @@
 //! TLS 1.3 with keys: what opened records tell, and the verdict that rests on it.
 
 use crate::certificate::OcspStaple;
-use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome, Side};
-use crate::flow::Direction;
-use crate::reassembly::Arrival;
+use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome};
+use crate::flow::{Direction, PerSide, Side};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, CertificateMessage, EncryptedExtensions, HandshakeType, Message,
     decompress_certificate,
 };
+use crate::transport::tcp::Arrival;
 
 use super::cause;
 use super::connection::Close;
@@ -22,15 +22,15 @@ use super::tracker::{AlertSeen, Tracker};
 pub(super) struct Decrypted {
     pub(super) extensions: Option<EncryptedExtensions>,
     /// When Finished ended: client, server.
-    finished: [Option<Timestamp>; 2],
+    finished: PerSide<Option<Timestamp>>,
     /// When the first application data after the client's Finished began: client, server.
-    application_data: [Option<Timestamp>; 2],
+    application_data: PerSide<Option<Timestamp>>,
     /// Handshake messages of the server after the client's Finished: tickets, requests.
     server_messages: u32,
     /// Records after the client's Finished.
     records_after: usize,
     /// Whether some records could not be opened: client, server.
-    is_closed: [bool; 2],
+    is_closed: PerSide<bool>,
 }
 
 /// Records after the client's Finished, without an answer of the server to them, before the handshake is reported.
@@ -41,18 +41,18 @@ const MAX_RECORDS_IN_USE: usize = 32;
 
 impl Decrypted {
     fn has_read_all(&self) -> bool {
-        self.is_closed == [false; 2]
+        !self.is_closed.client && !self.is_closed.server
     }
 
     /// Whether the server has answered data of the client; `None` if that cannot be told.
     pub(super) fn is_in_use(&self) -> Option<bool> {
-        let [_, server_data] = self.application_data;
+        let server_data = self.application_data.server;
         self.has_read_all().then_some(server_data.is_some())
     }
 
     /// Whether nothing that comes can change the verdict; `None` if that cannot be told.
     pub(super) fn is_decided(&self) -> Option<bool> {
-        let [_, server_data] = self.application_data;
+        let server_data = self.application_data.server;
         let is_over = match server_data {
             Some(_) => self.records_after >= MAX_RECORDS_IN_USE,
             None => self.records_after >= MAX_RECORDS_UNANSWERED,
@@ -62,29 +62,29 @@ impl Decrypted {
 
     /// Whether an alert of `side` came after the handshake was in use.
     pub(super) const fn is_late(&self, side: Side) -> bool {
-        match (side, self.application_data) {
-            (_, [_, Some(_)]) => true,
-            (Side::Client, [client, _]) => client.is_some(),
-            (Side::Server, _) => false,
+        let PerSide { client, server } = self.application_data;
+        match side {
+            Side::Client => client.is_some() || server.is_some(),
+            Side::Server => server.is_some(),
         }
     }
 
     /// Whether `side` had sent its Finished when something came `at`.
     fn has_finished(&self, side: Side, at: Arrival) -> bool {
-        self.finished[side as usize].is_some_and(|finished| finished <= at.time)
+        self.finished[side].is_some_and(|finished| finished <= at.time)
     }
 
     /// Whether both sides completed the handshake, and the server had nothing against it.
     fn is_success(&self, tracker: &Tracker) -> bool {
         let is_complete = self.finished.iter().all(Option::is_some);
-        let has_gone_on = self.server_messages > 0 || self.application_data[1].is_some();
+        let has_gone_on = self.server_messages > 0 || self.application_data.server.is_some();
         is_complete && (has_gone_on || self.has_read_all() && self.has_ended_well(tracker))
     }
 
     /// Whether the end shows that the server took the client's flight, although it sent nothing but perhaps close_notify.
     fn has_ended_well(&self, tracker: &Tracker) -> bool {
         let has_certificate = tracker.peer(Side::Client).certificate.is_some();
-        let has_unanswered_data = self.application_data[0].is_some();
+        let has_unanswered_data = self.application_data.client.is_some();
         let first_close = tracker.first_close().map(|(side, close, _)| (side, close));
         let says_goodbye = |side| {
             let sender = tracker.direction(side);
@@ -108,12 +108,15 @@ impl Decrypted {
 
     /// Puts what is known in the place of what was inferred.
     pub(super) fn correct(&self, shape: &mut Shape, tracker: &Tracker) {
-        let [client_finished, server_finished] = self.finished;
+        let PerSide {
+            client: client_finished,
+            server: server_finished,
+        } = self.finished;
         let certificate = &tracker.peer(Side::Client).certificate;
         shape.client_certificate = match certificate {
             Some(body) if body.len() <= 3 => ClientCertificate::Absent,
             Some(_) => ClientCertificate::Presented,
-            None if tracker.certificate_request.is_some() && !self.is_closed[0] => {
+            None if tracker.certificate_request.is_some() && !self.is_closed.client => {
                 ClientCertificate::Requested
             }
             None if tracker.certificate_request.is_none() && server_finished.is_some() => {
@@ -133,7 +136,7 @@ impl Decrypted {
         if self.has_read_all() {
             shape.finished = client_finished;
             shape.server_flight_end = server_finished;
-            shape.application_data = self.application_data.into_iter().flatten().min();
+            shape.application_data = self.application_data.iter().flatten().min().copied();
             shape.server_records_after = 0;
         }
     }
@@ -191,7 +194,7 @@ impl Tracker {
     pub(super) fn note_closed_book(&mut self, sender: Direction) {
         if self.is_tls13() {
             let side = self.side(sender);
-            self.decrypted_mut().is_closed[side as usize] = true;
+            self.decrypted_mut().is_closed[side] = true;
         }
     }
 
@@ -221,9 +224,9 @@ impl Tracker {
         }
         let side = self.side(sender);
         let decrypted = self.decrypted_mut();
-        match (message.handshake_type, side, decrypted.finished[0]) {
+        match (message.handshake_type, side, decrypted.finished.client) {
             (HandshakeType::Finished, ..) => {
-                decrypted.finished[side as usize].get_or_insert(at.time);
+                decrypted.finished[side].get_or_insert(at.time);
             }
             (_, Side::Server, Some(_)) => decrypted.server_messages += 1,
             _ => {}
@@ -247,10 +250,10 @@ impl Tracker {
         }
         let side = self.side(sender);
         let decrypted = self.decrypted_mut();
-        if decrypted.finished[0].is_some() {
+        if decrypted.finished.client.is_some() {
             decrypted.records_after += 1;
             if content == Content::ApplicationData {
-                decrypted.application_data[side as usize].get_or_insert(start);
+                decrypted.application_data[side].get_or_insert(start);
             }
         }
     }
@@ -258,7 +261,7 @@ impl Tracker {
     /// Keeps the chain, in the form that it has up to TLS 1.2.
     fn handle_certificate(&mut self, sender: Direction, body: &[u8]) {
         if let Ok(message) = CertificateMessage::read(body) {
-            self.peers[sender.index()].certificate = Some(message.to_tls12().into());
+            self.peers[sender].certificate = Some(message.to_tls12().into());
             if self.side(sender) == Side::Server {
                 self.certificate_status = message.ocsp_stapled;
                 self.ocsp_staple = message.certificate_status.and_then(OcspStaple::read);

@@ -3,12 +3,12 @@
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::decrypt::{DecryptError, Decryptor, Keys, Session};
-use crate::flow::Direction;
-use crate::reassembly::Arrival;
+use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ContentType, Defragmenter, Message, Piece, RecordHeader,
 };
+use crate::transport::tcp::Arrival;
 
 use super::tracker::Tracker;
 use super::waiting::Waiting;
@@ -82,7 +82,7 @@ pub(super) struct Decryption {
 #[derive(Debug)]
 struct Open {
     decryptor: Decryptor,
-    streams: [Stream; 2],
+    streams: PerDirection<Stream>,
 }
 
 /// One direction.
@@ -123,7 +123,7 @@ impl Decryption {
 
     /// Bytes held of records and messages under way.
     pub(super) fn held(&self) -> usize {
-        let streams = self.open.iter().flat_map(|open| &open.streams);
+        let streams = self.open.iter().flat_map(|open| open.streams.iter());
         streams
             .map(|stream| stream.record.capacity() + stream.messages.held())
             .sum::<usize>()
@@ -150,7 +150,7 @@ impl Decryption {
         let Some(open) = &mut self.open else {
             return Key::None;
         };
-        let stream = &mut open.streams[sender.index()];
+        let stream = &mut open.streams[sender];
         if stream.is_lost {
             return Key::None;
         }
@@ -199,7 +199,7 @@ impl Decryption {
                 return;
             };
             if let (Key::Here, Some(end), Some(open)) = (key, record.end, &mut self.open) {
-                let stream = &mut open.streams[sender.index()];
+                let stream = &mut open.streams[sender];
                 stream.record = Zeroizing::new(std::mem::take(&mut record.fragment));
                 tracker.rewrite_history();
                 let content = self.open_record(tracker, sender, record.header, end);
@@ -212,7 +212,7 @@ impl Decryption {
     pub(super) fn give_up(&mut self, tracker: &mut Tracker) {
         while let Some(record) = self.waiting.pop() {
             if let Some(open) = &mut self.open {
-                open.streams[record.sender.index()].is_lost = true;
+                open.streams[record.sender].is_lost = true;
             }
             if tracker.is_tls13() && tracker.history_mark.is_none() {
                 tracker.note(record.sender, 'D');
@@ -234,7 +234,7 @@ impl Decryption {
         let Some(open) = &mut self.open else {
             return Content::Closed;
         };
-        let stream = &mut open.streams[sender.index()];
+        let stream = &mut open.streams[sender];
         if stream.is_lost {
             return Content::Closed;
         }
@@ -257,7 +257,7 @@ impl Decryption {
             return Content::Closed;
         };
         let Open { decryptor, streams } = &mut **open;
-        let stream = &mut streams[sender.index()];
+        let stream = &mut streams[sender];
         let opened = stream.open(decryptor, tracker, sender, header, at);
         stream.record.zeroize();
         match opened {
@@ -279,7 +279,7 @@ impl Decryption {
         self.catch_up(tracker);
         self.give_up(tracker);
         if let Some(open) = &mut self.open {
-            open.streams[sender.index()] = Stream {
+            open.streams[sender] = Stream {
                 is_lost: true,
                 ..Stream::default()
             };

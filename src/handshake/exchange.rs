@@ -136,7 +136,7 @@ fn decisive_alert(tracker: &Tracker) -> Option<AlertSeen> {
 
 /// Whether an alert came after its receiver had closed: then that close came first, and the alert is only the answer.
 pub(super) fn is_reaction(tracker: &Tracker, alert: &AlertSeen) -> bool {
-    let close = tracker.peers[alert.sender.flip().index()].close;
+    let close = tracker.peers[alert.sender.flip()].close;
     close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
 }
 

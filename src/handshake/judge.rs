@@ -1,6 +1,6 @@
 //! Certificates held against the roots, event by event in the order in which they are told.
 
-use crate::certificate::{ChainJudge, Trust};
+use crate::certificate::{ChainValidator, Trust};
 use crate::event::{Handshake, Side};
 use crate::stats::Stats;
 
@@ -12,13 +12,13 @@ use super::cause;
 /// lacks may be completed from one shown before, however many threads took part.
 #[derive(Debug)]
 pub(crate) struct Judge {
-    chains: ChainJudge,
+    chains: ChainValidator,
 }
 
 impl Judge {
     pub(crate) fn new(trust: &Trust) -> Self {
         Self {
-            chains: ChainJudge::new(trust),
+            chains: ChainValidator::new(trust),
         }
     }
 
@@ -37,13 +37,13 @@ impl Judge {
             let Some(chain) = chain.as_ref().filter(|chain| !chain.is_empty()) else {
                 continue;
             };
-            let judgement = self.chains.judge(chain, side, event.judged_at);
+            let validation = self.chains.validate(chain, side, event.judged_at);
             self.chains.learn(chain);
             event
                 .validation
-                .retain(|finding| finding.side != side || !judgement.excuses(finding));
-            event.validation.extend(judgement.findings.iter().cloned());
-            event.notes.extend(judgement.notes.iter().cloned());
+                .retain(|finding| finding.side != side || !validation.excuses(finding));
+            event.validation.extend(validation.findings.iter().cloned());
+            event.notes.extend(validation.notes.iter().cloned());
         }
         event
             .validation

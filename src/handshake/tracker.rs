@@ -1,14 +1,13 @@
 //! What was seen of one handshake, in the order in which it came.
 
 use crate::certificate::OcspStaple;
-use crate::event::Side;
-use crate::flow::Direction;
-use crate::reassembly::Arrival;
+use crate::flow::{Direction, PerDirection, Side};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, HandshakeType, Message, NamedGroup,
     ProtocolVersion, ServerHello, read_key_exchange_group,
 };
+use crate::transport::tcp::Arrival;
 
 use super::connection::Close;
 use super::decrypted::Decrypted;
@@ -128,7 +127,7 @@ pub(super) struct Tracker {
     /// Types of the messages seen in the clear, as bits.
     messages: u64,
     /// By [`Direction`].
-    pub(super) peers: [Peer; 2],
+    pub(super) peers: PerDirection<Peer>,
     pub(super) alerts: Vec<AlertSeen>,
     pub(super) sightings: Vec<Sighting>,
     /// Encrypted records of the client before ServerHello: 0-RTT data.
@@ -210,7 +209,7 @@ impl Tracker {
 
     /// The peer on `side`; before the first hello, the originator counts as the client.
     pub(super) fn peer(&self, side: Side) -> &Peer {
-        &self.peers[self.direction(side).index()]
+        &self.peers[self.direction(side)]
     }
 
     pub(super) fn direction(&self, side: Side) -> Direction {
@@ -266,7 +265,7 @@ impl Tracker {
                 .as_ref()
                 .is_some_and(|hello| hello.offers_tls13()),
         };
-        self.peers[direction.index()].change_cipher_spec && !may_be_tls13
+        self.peers[direction].change_cipher_spec && !may_be_tls13
     }
 
     /// Whether an SSLv2 server's answer would make sense.
@@ -284,13 +283,13 @@ impl Tracker {
             + self.hello_length
     }
 
-    pub(super) const fn note_packet(&mut self, direction: Direction, now: Arrival) {
-        self.peers[direction.index()].is_in_view = true;
+    pub(super) fn note_packet(&mut self, direction: Direction, now: Arrival) {
+        self.peers[direction].is_in_view = true;
         self.last = now;
     }
 
-    pub(super) const fn note_plain(&mut self, direction: Direction) {
-        self.peers[direction.index()].was_plain = true;
+    pub(super) fn note_plain(&mut self, direction: Direction) {
+        self.peers[direction].was_plain = true;
     }
 
     pub(super) const fn note_truncated(&mut self) {
@@ -326,7 +325,7 @@ impl Tracker {
                 self.handle_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
             }
             (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
-                self.peers[sender.index()].certificate = Some(body.into());
+                self.peers[sender].certificate = Some(body.into());
             }
             (HandshakeType::ServerKeyExchange, Some(body)) => {
                 self.key_exchange_group = read_key_exchange_group(body)
@@ -414,7 +413,7 @@ impl Tracker {
     }
 
     pub(super) fn handle_change_cipher_spec(&mut self, sender: Direction) {
-        self.peers[sender.index()].change_cipher_spec = true;
+        self.peers[sender].change_cipher_spec = true;
         self.note(sender, 'I');
         self.progress(sender);
     }
@@ -454,7 +453,7 @@ impl Tracker {
                 self.early_records = self.early_records.saturating_add(1);
             }
             self.note(sender, 'D');
-            self.peers[sender.index()]
+            self.peers[sender]
                 .application_data
                 .get_or_insert(start.time);
         }
@@ -496,7 +495,7 @@ impl Tracker {
 
     fn handle_encrypted_handshake(&mut self, sender: Direction, now: Arrival) {
         self.renegotiation |= self.is_complete();
-        let peer = &mut self.peers[sender.index()];
+        let peer = &mut self.peers[sender];
         if peer.finished.is_none() {
             peer.finished = Some(now.time);
             self.note(sender, 'F');
@@ -504,17 +503,17 @@ impl Tracker {
     }
 
     pub(super) fn handle_not_tls(&mut self, sender: Direction) {
-        self.peers[sender.index()].is_not_tls = true;
+        self.peers[sender].is_not_tls = true;
         self.progress(sender);
     }
 
     pub(super) fn handle_gap(&mut self, sender: Direction, missing: u32) {
-        let peer = &mut self.peers[sender.index()];
+        let peer = &mut self.peers[sender];
         peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
     }
 
     pub(super) fn handle_close(&mut self, sender: Direction, close: Close, now: Arrival) -> bool {
-        let peer = &mut self.peers[sender.index()];
+        let peer = &mut self.peers[sender];
         peer.has_reset |= close == Close::Rst;
         if peer.close.is_some() {
             return false;
@@ -605,7 +604,7 @@ impl Tracker {
     fn progress(&mut self, sender: Direction) {
         self.last_sender = Some(sender);
         if self.client.is_some_and(|client| client != sender) {
-            self.peers[sender.index()].has_answered = true;
+            self.peers[sender].has_answered = true;
         }
         self.is_decided |= if self.is_tls13() {
             self.is_decided_tls13()

@@ -5,9 +5,9 @@
 //! as they are few, where more secrets are expected.
 
 use crate::flow::Direction;
-use crate::reassembly::Arrival;
 use crate::time::Timestamp;
 use crate::tls::{Piece, RecordHeader};
+use crate::transport::tcp::Arrival;
 
 use super::decryption::Content;
 use super::tracker::Tracker;

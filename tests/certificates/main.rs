@@ -29,7 +29,7 @@ use rcgen::{
     KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use tlscope::certificate::{
-    ChainCache, ChainJudge, NearExpiry, Trust, TrustOrigin, TrustStore, findings,
+    ChainCache, ChainValidator, NearExpiry, Trust, TrustOrigin, TrustStore, findings,
 };
 use tlscope::event::Side;
 use tlscope::time::Timestamp;
@@ -94,11 +94,11 @@ fn judged(case: &Case) -> (Vec<String>, Vec<String>) {
     for root in &case.roots {
         store.add(root).unwrap();
     }
-    let mut judge = ChainJudge::new(&Trust::new(store));
+    let mut validator = ChainValidator::new(&Trust::new(store));
     let mut cache = ChainCache::new();
     let mut read = |chain: &[Der]| cache.chain(chain.iter().map(Vec::as_slice));
     for chain in &case.before {
-        judge.learn(&read(chain));
+        validator.learn(&read(chain));
     }
     let chain = read(&case.chain);
     let at = Timestamp::from_seconds(case.at);
@@ -106,17 +106,20 @@ fn judged(case: &Case) -> (Vec<String>, Vec<String>) {
         within: Duration::from_secs(30 * 86_400),
         percent: 33,
     };
-    let judgement = judge.judge(&chain, case.side, at);
-    assert!(Arc::ptr_eq(&judgement, &judge.judge(&chain, case.side, at)));
+    let validation = validator.validate(&chain, case.side, at);
+    assert!(Arc::ptr_eq(
+        &validation,
+        &validator.validate(&chain, case.side, at)
+    ));
     let name = Some("www.example.org");
     let mut found = findings(&chain, case.side, name, at, near);
-    found.retain(|finding| !judgement.excuses(finding));
-    found.extend(judgement.findings.iter().cloned());
+    found.retain(|finding| !validation.excuses(finding));
+    found.extend(validation.findings.iter().cloned());
     let found = found
         .iter()
         .map(|finding| format!("{}: {}", finding.error_type, finding.detail))
         .collect();
-    let notes = judgement.notes.iter();
+    let notes = validation.notes.iter();
     let notes = notes.map(|note| format!("{}: {}", note.kind.as_str(), note.detail));
     (found, notes.collect())
 }
@@ -607,13 +610,13 @@ fn other_roots_in_force_give_other_verdicts() {
         store
     };
     let trust = Trust::new(store(&first));
-    let mut judge = ChainJudge::new(&trust);
+    let mut validator = ChainValidator::new(&trust);
     let chain = ChainCache::new().chain([second.leaf().as_slice()].into_iter());
     let at = Timestamp::from_seconds(NOON);
-    assert!(!judge.judge(&chain, Side::Server, at).is_trusted());
+    assert!(!validator.validate(&chain, Side::Server, at).is_trusted());
     trust.exchange(store(&second));
-    assert!(judge.judge(&chain, Side::Server, at).is_trusted());
-    assert_eq!(judge.stats().chains_judged, 2);
+    assert!(validator.validate(&chain, Side::Server, at).is_trusted());
+    assert_eq!(validator.stats().chains_judged, 2);
 }
 
 #[test]
@@ -621,7 +624,7 @@ fn a_chain_is_judged_once_until_a_date_is_passed() {
     let root = root("Root");
     let mut store = TrustStore::new(TrustOrigin::Given);
     store.add(&root.der).unwrap();
-    let mut judge = ChainJudge::new(&Trust::new(store));
+    let mut validator = ChainValidator::new(&Trust::new(store));
     let chain = ChainCache::new().chain([root.leaf().as_slice()].into_iter());
     let end = 1_798_761_600; // 2027-01-01, when the leaf ends
     for second in [
@@ -635,9 +638,9 @@ fn a_chain_is_judged_once_until_a_date_is_passed() {
         end + 99,
         end,
     ] {
-        judge.judge(&chain, Side::Server, Timestamp::from_seconds(second));
+        validator.validate(&chain, Side::Server, Timestamp::from_seconds(second));
     }
-    assert_eq!(judge.stats().chains_judged, 2); // before and after
+    assert_eq!(validator.stats().chains_judged, 2); // before and after
 }
 
 #[test]
@@ -647,7 +650,7 @@ fn no_mutation_of_a_chain_panics() {
     let chain = [issuing.leaf(), issuing.der(), root.der()];
     let mut store = TrustStore::new(TrustOrigin::Given);
     store.add(&root.der).unwrap();
-    let mut judge = ChainJudge::new(&Trust::new(store));
+    let mut validator = ChainValidator::new(&Trust::new(store));
     let mut random = Random::new(5);
     for _ in 0..2_000 {
         let mut mutated = chain.clone();
@@ -662,8 +665,8 @@ fn no_mutation_of_a_chain_panics() {
             Timestamp::MIN,
             Timestamp::MAX,
         ]);
-        judge.judge(&shown, Side::Server, at);
-        judge.learn(&shown);
+        validator.validate(&shown, Side::Server, at);
+        validator.learn(&shown);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Assertions on certificates.
 
 use super::{Broken, Held, Judgement, NotConcerned, NotJudged, nothing_selected};
-use crate::certificate::CertificateFacts;
+use crate::certificate::{CertificateFacts, CertificateTime};
 use crate::check::Context;
 use crate::check::names::Patterns;
 use crate::check::policy::{LeafField, List, Presence};
 use crate::event::{CertificateChain, ClientCertificate, ErrorType, Finding, Handshake, Side};
+use crate::tls::{CipherSuite, KeyExchange};
 
 const DAY: f64 = 86_400.0;
 const UNREADABLE: &str = "a certificate cannot be read";
@@ -18,10 +19,10 @@ pub(super) fn leaf(
 ) -> Judgement {
     of_leaf(event, |facts| {
         let (what, value) = match field {
-            LeafField::Key => ("key", &facts.key),
-            LeafField::SignatureAlgorithm => ("signature", &facts.signature_algorithm),
+            LeafField::Key => ("key", facts.key.to_string()),
+            LeafField::SignatureAlgorithm => ("signature", facts.signature_algorithm.to_string()),
         };
-        if patterns.matches(value) == (list == List::Allowed) {
+        if patterns.matches(&value) == (list == List::Allowed) {
             Held
         } else {
             Broken(format!("the {what} of `{}` is {value}", subject_of(facts)))
@@ -31,8 +32,7 @@ pub(super) fn leaf(
 
 pub(super) fn max_lifetime(days: f64, event: &Handshake) -> Judgement {
     of_leaf(event, |facts| {
-        // Both ends are inclusive: RFC 5280 §4.1.2.5.
-        let seconds = facts.not_after.saturating_sub(facts.not_before) as f64 + 1.0;
+        let seconds = facts.lifetime() as f64;
         if seconds <= days * DAY {
             Held
         } else {
@@ -47,10 +47,7 @@ pub(super) fn max_lifetime(days: f64, event: &Handshake) -> Judgement {
 
 pub(super) fn min_rsa_bits(bits: u32, event: &Handshake) -> Judgement {
     of_all(event, |_, facts| {
-        let (kind, size) = facts.key.split_once(' ')?;
-        let size = size.parse::<u32>().ok()?;
-        let is_rsa = matches!(kind, "RSA" | "RSA-PSS");
-        (is_rsa && size < bits)
+        (facts.key.rsa_bits()? < bits as usize)
             .then(|| format!("`{}` has a key of type {}", subject_of(facts), facts.key))
     })
 }
@@ -63,14 +60,14 @@ pub(super) fn min_days_valid(days: f64, event: &Handshake, context: Context) -> 
             && !findings.any(|finding| finding.side == side && finding.error_type == wrong)
     };
     of_all(event, |side, facts| {
-        let left = facts.days_until_expiry(event.judged_at);
-        let judged_at = event.judged_at.as_nanoseconds().div_euclid(1_000_000_000);
+        let left = facts.expiry(event.judged_at).days();
+        let judged_at = CertificateTime::from(event.judged_at);
         let subject = subject_of(facts);
         if facts.not_after < judged_at {
             let expired = || format!("`{subject}` expired {:.1} days before", -left);
             (!is_excused(side, ErrorType::CertExpired)).then(expired)
         } else if facts.not_before > judged_at {
-            let early = (facts.not_before - judged_at) as f64 / DAY;
+            let early = facts.not_before.seconds_since(judged_at) as f64 / DAY;
             let too_early = || format!("`{subject}` is not valid until {early:.1} days later");
             (!is_excused(side, ErrorType::CertNotYetValid)).then(too_early)
         } else {
@@ -204,10 +201,9 @@ fn hidden(event: &Handshake) -> Judgement {
     if event.tls.resumed == Some(true) {
         return NotConcerned;
     }
-    let suite = event.tls.cipher_suite.and_then(|suite| suite.name());
-    let suite = suite.unwrap_or_default();
-    let has_none =
-        suite.contains("_anon_") || (suite.contains("PSK_") && !suite.contains("RSA_PSK_"));
+    let suite = event.tls.cipher_suite;
+    let key_exchange = suite.and_then(CipherSuite::key_exchange);
+    let has_none = key_exchange.is_some_and(KeyExchange::is_without_certificate);
     if version.is_tls13() {
         NotJudged("certificates are encrypted (TLS 1.3)")
     } else if has_none {
@@ -229,6 +225,7 @@ fn subject_of(facts: &CertificateFacts) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::PublicKey;
     use crate::sink::test_events::{
         chain, completed, leaf as example_leaf, refused_by_the_client, with_a_broken_certificate,
     };
@@ -305,12 +302,12 @@ mod tests {
     fn short_keys_anywhere_in_a_chain_count() {
         let mut event = refused_by_the_client();
         let mut short = example_leaf();
-        short.key = "RSA 1024".into();
+        short.key = PublicKey::Rsa(Some(1_024));
         event.client_certificates = Some(chain([Ok(example_leaf()), Ok(short)]));
         assert!(is_broken(&min_rsa_bits(2_048, &event)));
         assert_eq!(min_rsa_bits(1_024, &event), Held);
         let mut short = example_leaf();
-        short.key = "RSA-PSS 1024".into();
+        short.key = PublicKey::RsaPss(Some(1_024));
         event.client_certificates = Some(chain([Ok(short)]));
         assert!(is_broken(&min_rsa_bits(2_048, &event)));
     }

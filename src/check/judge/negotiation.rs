@@ -4,7 +4,9 @@ use super::{Broken, Held, Judgement, NO_CLIENT_HELLO, NotConcerned, NotJudged, n
 use crate::check::names::Codes;
 use crate::check::policy::{List, Subject};
 use crate::event::{Evidence, Handshake};
-use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, is_grease};
+use crate::tls::{
+    CipherSuite, KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
+};
 
 pub(super) fn min_version(wanted: ProtocolVersion, event: &Handshake) -> Judgement {
     let Some(version) = event.tls.version else {
@@ -89,11 +91,9 @@ fn no_group(list: List, event: &Handshake) -> Judgement {
     if event.tls.resumed == Some(true) {
         return NotConcerned;
     }
-    let name = suite.name().unwrap_or_default();
-    let is_static = ["TLS_RSA_", "TLS_PSK_", "TLS_KRB5_"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix));
-    match (is_static, list) {
+    let key_exchange = suite.key_exchange();
+    let is_without_group = key_exchange.is_some_and(KeyExchange::is_without_group);
+    match (is_without_group, list) {
         (true, List::Allowed) => Broken(format!("{suite} exchanges keys without any group")),
         (true, List::Forbidden) => NotConcerned,
         (false, _) => NotJudged("group not in view"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tlscope::sink::otel::{Compression, MetricAttribute, MetricTemporality, Signal};
+use tlscope::telemetry::{Compression, MetricAttribute, MetricTemporality, Signal};
 
 use super::judgement::seconds;
 

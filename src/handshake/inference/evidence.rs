@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::event::{EarlyData, Side};
-use crate::reassembly::Arrival;
 use crate::time::Timestamp;
+use crate::transport::tcp::Arrival;
 
 use super::super::connection::End;
 use super::super::padding::{Lengths, Padding};

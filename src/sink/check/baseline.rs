@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::facts::{Facts, canonical, facts_of, masked};
 use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, Severity, Verdict};
 use crate::event::Handshake;
-use crate::sink::json::handshake_value;
+use crate::sink::machine::json::handshake_value;
 
 /// Handshakes in a baseline, and differences kept: more than anyone reads, and some hundred megabytes if all of them differ.
 pub const MAX_BASELINE: usize = 100_000;
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn the_output_of_read_will_do_as_a_baseline() {
         let event = refused_by_the_client();
-        let lines = crate::sink::json::lines_of(std::slice::from_ref(&event));
+        let lines = crate::sink::machine::json::lines_of(std::slice::from_ref(&event));
         let text: Vec<_> = lines.iter().map(Value::to_string).collect();
         let mut baseline = Baseline::parse(&text.join("\n\n")).unwrap();
         baseline.handshake(&event);

@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn masks_name_keys_that_events_have() {
-        let lines = crate::sink::json::lines_of(&crate::sink::test_events::all());
+        let lines = crate::sink::machine::json::lines_of(&crate::sink::test_events::all());
         for path in MASKED {
             let path = path.replace("client_certificates", "server_certificates"); // of one kind
             let pointer = format!("/{}", path.replace("[]", "/0").replace('.', "/"));

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::{closing, offence, omitted};
 use crate::check::{CheckResult, Report};
-use crate::sink::text::printable;
+use crate::sink::people::text::printable;
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     for result in report.complaints() {

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
 
 use super::Look;
-use super::text::printable;
+use super::people::text::printable;
 use crate::check::{CheckResult, Location, Offender, Report};
 
 /// How a report is written.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{offence, place};
 use crate::check::{CheckResult, Offender, Report};
-use crate::sink::text::printable;
+use crate::sink::people::text::printable;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";

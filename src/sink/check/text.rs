@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{closing, offence, omitted, policy_line};
 use crate::check::{CheckResult, Report, Verdict};
 use crate::sink::Look;
-use crate::sink::text::printable;
+use crate::sink::people::text::printable;
 
 /// As wide as the widest verdict.
 const MARGIN: &str = "         ";

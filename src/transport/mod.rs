@@ -1,0 +1,11 @@
+//! Flows in a bounded table, and what a transport protocol makes of their packets: bytes in order, gaps and closes.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`table`](FlowTable) | flows found by key, forgotten by age or when the table is full |
+//! | [`tcp`] | one TCP connection: its opening, both directions in order, its end |
+
+mod table;
+pub mod tcp;
+
+pub use table::{FlowIndex, FlowTable, LIFETIMES, Lifetime};

@@ -1,0 +1,385 @@
+//! Flows in a bounded table: found by five-tuple, forgotten by age or when room is needed.
+//!
+//! Each flow belongs to one [`Lifetime`], which says how long it may stay
+//! without a packet. For each there is a list in order of age, so that finding
+//! the flows to forget costs nothing for those that stay.
+
+use std::hash::BuildHasher;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use crate::flow::FlowKey;
+use crate::time::Timestamp;
+
+/// Where a flow lies in its table; valid until the flow is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowIndex(u32);
+
+/// How many lifetimes there are.
+pub const LIFETIMES: usize = 4;
+
+/// How long a flow may stay without a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Nothing but SYNs and empty segments so far.
+    Opening,
+    /// A handshake is under way.
+    Handshake,
+    /// A handshake was reset: late packets of the other side may tell more.
+    Closing,
+    /// Anything else.
+    Established,
+}
+
+impl Lifetime {
+    const ALL: [Self; LIFETIMES] = [
+        Self::Opening,
+        Self::Handshake,
+        Self::Closing,
+        Self::Established,
+    ];
+
+    /// In which order the lists give up flows when the table is full: the cheapest to lose first.
+    const EVICTION: [Self; LIFETIMES] = [
+        Self::Opening,
+        Self::Established,
+        Self::Closing,
+        Self::Handshake,
+    ];
+}
+
+/// Flows, found by key, bounded in number.
+#[derive(Debug)]
+pub struct FlowTable<V> {
+    index: HashTable<u32>,
+    entries: Vec<Entry<V>>,
+    free: u32,
+    lists: [List; LIFETIMES],
+    limits: [Duration; LIFETIMES],
+    capacity: usize,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    key: FlowKey,
+    last_seen: Timestamp,
+    /// `last_seen` when the entry took its place in the list.
+    listed: Timestamp,
+    lifetime: Lifetime,
+    previous: u32,
+    next: u32,
+    value: Option<V>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    oldest: u32,
+    newest: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Entries move in their list at most this often: the list's order is exact to this.
+const TOUCH_INTERVAL: Duration = Duration::from_millis(500);
+
+impl<V> FlowTable<V> {
+    /// A table of at most `capacity` flows; `limits` are the lifetimes' durations, in the order of [`Lifetime`].
+    #[must_use]
+    pub fn new(capacity: usize, limits: [Duration; LIFETIMES]) -> Self {
+        Self {
+            index: HashTable::new(),
+            entries: Vec::new(),
+            free: NONE,
+            lists: [List {
+                oldest: NONE,
+                newest: NONE,
+            }; LIFETIMES],
+            limits,
+            capacity: capacity.clamp(1, NONE as usize - 1),
+            hasher: RandomState::default(),
+        }
+    }
+
+    /// How many flows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Whether the next insertion needs [`FlowTable::evict`] first.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.capacity
+    }
+
+    /// Finds a flow.
+    #[must_use]
+    pub fn find(&self, key: &FlowKey) -> Option<FlowIndex> {
+        let entries = &self.entries;
+        self.index
+            .find(self.hasher.hash_one(key), |at| {
+                entries[*at as usize].key == *key
+            })
+            .map(|at| FlowIndex(*at))
+    }
+
+    /// Puts a flow in that is not there yet.
+    pub fn insert(
+        &mut self,
+        key: FlowKey,
+        value: V,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> FlowIndex {
+        let entry = Entry {
+            key,
+            last_seen: now,
+            listed: now,
+            lifetime,
+            previous: NONE,
+            next: NONE,
+            value: Some(value),
+        };
+        let at = self.free;
+        let at = if at == NONE {
+            self.entries.push(entry);
+            self.entries.len() as u32 - 1
+        } else {
+            self.free = self.entries[at as usize].next;
+            self.entries[at as usize] = entry;
+            at
+        };
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.index.insert_unique(hasher.hash_one(key), at, |other| {
+            hasher.hash_one(entries[*other as usize].key)
+        });
+        self.link(at);
+        FlowIndex(at)
+    }
+
+    /// The flow at `at`.
+    pub fn get_mut(&mut self, at: FlowIndex) -> Option<&mut V> {
+        self.entries.get_mut(at.0 as usize)?.value.as_mut()
+    }
+
+    /// The key of the flow at `at`.
+    #[must_use]
+    pub fn key(&self, at: FlowIndex) -> FlowKey {
+        self.entries[at.0 as usize].key
+    }
+
+    /// Whether the flow at `at` had outlived its lifetime by `now`.
+    #[must_use]
+    pub fn is_expired(&self, at: FlowIndex, now: Timestamp) -> bool {
+        let entry = &self.entries[at.0 as usize];
+        now.checked_since(entry.last_seen)
+            .is_some_and(|age| age >= self.limits[entry.lifetime as usize])
+    }
+
+    /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
+    pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
+        let entry = &mut self.entries[at.0 as usize];
+        entry.last_seen = now;
+        let is_due = now
+            .checked_since(entry.listed)
+            .is_none_or(|age| age >= TOUCH_INTERVAL);
+        if entry.lifetime != lifetime || is_due {
+            self.unlink(at.0);
+            let entry = &mut self.entries[at.0 as usize];
+            entry.lifetime = lifetime;
+            entry.listed = now;
+            self.link(at.0);
+        }
+    }
+
+    /// A flow that has outlived its lifetime by `now`; the caller removes it.
+    pub fn expired(&mut self, now: Timestamp) -> Option<FlowIndex> {
+        for lifetime in Lifetime::ALL {
+            loop {
+                let at = self.lists[lifetime as usize].oldest;
+                if at == NONE {
+                    break;
+                }
+                if self.is_expired(FlowIndex(at), now) {
+                    return Some(FlowIndex(at));
+                }
+                let entry = &self.entries[at as usize];
+                if entry.listed == entry.last_seen {
+                    break;
+                }
+                // Seen since it took its place: now it takes a new one.
+                self.unlink(at);
+                let entry = &mut self.entries[at as usize];
+                entry.listed = entry.last_seen;
+                self.link(at);
+            }
+        }
+        None
+    }
+
+    /// The flow to lose when the table is full; `None` if it is empty. The caller removes it.
+    #[must_use]
+    pub fn evict(&self) -> Option<FlowIndex> {
+        let oldest = Lifetime::EVICTION.map(|lifetime| self.lists[lifetime as usize].oldest);
+        oldest.into_iter().find(|at| *at != NONE).map(FlowIndex)
+    }
+
+    /// Takes a flow out.
+    pub fn remove(&mut self, at: FlowIndex) -> Option<V> {
+        let entry = self.entries.get(at.0 as usize)?;
+        entry.value.as_ref()?;
+        let hash = self.hasher.hash_one(entry.key);
+        if let Ok(found) = self.index.find_entry(hash, |other| *other == at.0) {
+            found.remove();
+        }
+        self.unlink(at.0);
+        let entry = &mut self.entries[at.0 as usize];
+        entry.next = self.free;
+        self.free = at.0;
+        entry.value.take()
+    }
+
+    /// Any flow that is left, for the end of a run; the caller removes it.
+    #[must_use]
+    pub fn any(&self) -> Option<FlowIndex> {
+        Lifetime::ALL
+            .iter()
+            .map(|lifetime| self.lists[*lifetime as usize].oldest)
+            .find(|at| *at != NONE)
+            .map(FlowIndex)
+    }
+
+    fn link(&mut self, at: u32) {
+        let lifetime = self.entries[at as usize].lifetime as usize;
+        let newest = self.lists[lifetime].newest;
+        let entry = &mut self.entries[at as usize];
+        (entry.previous, entry.next) = (newest, NONE);
+        match self.entries.get_mut(newest as usize) {
+            Some(before) => before.next = at,
+            None => self.lists[lifetime].oldest = at,
+        }
+        self.lists[lifetime].newest = at;
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let entry = &self.entries[at as usize];
+        let (previous, next, lifetime) = (entry.previous, entry.next, entry.lifetime as usize);
+        match self.entries.get_mut(previous as usize) {
+            Some(before) => before.next = next,
+            None => self.lists[lifetime].oldest = next,
+        }
+        match self.entries.get_mut(next as usize) {
+            Some(after) => after.previous = previous,
+            None => self.lists[lifetime].newest = previous,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use crate::flow::{FlowKey, IpProtocol};
+
+    /// A key that differs from others in its port.
+    pub(in super::super) fn key(port: u16) -> FlowKey {
+        FlowKey::new(IpProtocol::Tcp, ([1; 16], port), ([2; 16], 443)).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::key;
+    use super::*;
+
+    const LIMITS: [Duration; LIFETIMES] = [
+        Duration::from_secs(1),
+        Duration::from_secs(10),
+        Duration::from_secs(2),
+        Duration::from_secs(100),
+    ];
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn drain(table: &mut FlowTable<u16>, now: Timestamp) -> Vec<u16> {
+        std::iter::from_fn(|| {
+            let at = table.expired(now)?;
+            table.remove(at)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn finds_what_was_put_in_and_not_what_was_taken_out() {
+        let mut table = FlowTable::new(8, LIMITS);
+        let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
+        table.insert(key(2), 2, Lifetime::Opening, at(0));
+        assert_eq!(table.find(&key(1)), Some(one));
+        assert_eq!(table.remove(one), Some(1));
+        assert_eq!(table.find(&key(1)), None);
+        assert_eq!(table.remove(one), None);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn forgets_each_flow_after_its_own_lifetime() {
+        let mut table = FlowTable::new(8, LIMITS);
+        table.insert(key(1), 1, Lifetime::Opening, at(0));
+        table.insert(key(2), 2, Lifetime::Handshake, at(0));
+        table.insert(key(3), 3, Lifetime::Established, at(0));
+        assert_eq!(drain(&mut table, at(1)), [1]);
+        assert!(drain(&mut table, at(9)).is_empty());
+        assert_eq!(drain(&mut table, at(10)), [2]);
+        assert_eq!(drain(&mut table, at(1000)), [3]);
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_touched_flow_stays() {
+        let mut table = FlowTable::new(8, LIMITS);
+        let one = table.insert(key(1), 1, Lifetime::Handshake, at(0));
+        table.insert(key(2), 2, Lifetime::Handshake, at(1));
+        table.touch(one, Lifetime::Handshake, Timestamp::from_nanoseconds(100));
+        table.touch(one, Lifetime::Handshake, at(5));
+        assert_eq!(drain(&mut table, at(11)), [2]);
+        assert_eq!(drain(&mut table, at(15)), [1]);
+    }
+
+    #[test]
+    fn evicts_opening_and_established_flows_before_handshakes() {
+        let mut table = FlowTable::new(3, LIMITS);
+        table.insert(key(1), 1, Lifetime::Handshake, at(0));
+        table.insert(key(2), 2, Lifetime::Opening, at(1));
+        table.insert(key(3), 3, Lifetime::Established, at(2));
+        assert!(table.is_full());
+        let mut lost = Vec::new();
+        while let Some(at) = table.evict() {
+            lost.extend(table.remove(at));
+        }
+        assert_eq!(lost, [2, 3, 1]);
+    }
+
+    #[test]
+    fn many_insertions_and_removals_reuse_the_same_room() {
+        let mut table = FlowTable::new(100, LIMITS);
+        for port in 0..10_000u16 {
+            if table.is_full() {
+                let at = table.evict().unwrap();
+                table.remove(at);
+            }
+            table.insert(key(port), port, Lifetime::Opening, at(i64::from(port)));
+        }
+        assert_eq!(table.len(), 100);
+        assert_eq!(table.entries.len(), 100);
+        assert!((9_900..10_000).all(|port| table.find(&key(port)).is_some()));
+    }
+}
