@@ -141,7 +141,9 @@ text_enum! {
         /// TLS 1.3 inside QUIC.
         Quic = "quic",
     }
+}
 
+impl Transport {
     /// The IP protocol that carries it.
     #[must_use]
     pub const fn ip_protocol(self) -> IpProtocol {

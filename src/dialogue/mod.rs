@@ -9,8 +9,6 @@
 
 mod unknown;
 
-use std::fmt;
-
 use crate::flow::Direction;
 
 /// Bytes of each direction that are read in order. The longest dialogue before TLS that mail servers allow is
@@ -58,62 +56,40 @@ impl Dialogue {
     }
 }
 
-macro_rules! starttls {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// A protocol in which TLS is negotiated in plain text, by STARTTLS or a request of its own.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum StartTls {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl StartTls {
-            /// As written in events, as in `smtp`.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
-}
-
-starttls! {
-    /// SMTP (RFC 3207).
-    Smtp = "smtp",
-    /// LMTP (RFC 2033).
-    Lmtp = "lmtp",
-    /// IMAP (RFC 9051 §6.2.1).
-    Imap = "imap",
-    /// POP3 (RFC 2595).
-    Pop3 = "pop3",
-    /// FTP (RFC 4217).
-    Ftp = "ftp",
-    /// XMPP (RFC 6120 §5).
-    Xmpp = "xmpp",
-    /// LDAP (RFC 4511 §4.14).
-    Ldap = "ldap",
-    /// PostgreSQL's SSLRequest.
-    Postgresql = "postgresql",
-    /// MySQL's and MariaDB's SSL request packet.
-    Mysql = "mysql",
-    /// TDS, Microsoft SQL Server: TLS inside TDS packets.
-    Tds = "tds",
-    /// NNTP (RFC 4642).
-    Nntp = "nntp",
-    /// IRC's STARTTLS.
-    Irc = "irc",
-    /// ManageSieve (RFC 5804 §2.2).
-    ManageSieve = "managesieve",
-    /// RDP, Remote Desktop.
-    Rdp = "rdp",
-    /// AMQP 1.0, after its TLS protocol header.
-    Amqp = "amqp",
-}
-
-impl fmt::Display for StartTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+text_enum! {
+    /// A protocol in which TLS is negotiated in plain text, by STARTTLS or a request of its own.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum StartTls {
+        /// SMTP (RFC 3207).
+        Smtp = "smtp",
+        /// LMTP (RFC 2033).
+        Lmtp = "lmtp",
+        /// IMAP (RFC 9051 §6.2.1).
+        Imap = "imap",
+        /// POP3 (RFC 2595).
+        Pop3 = "pop3",
+        /// FTP (RFC 4217).
+        Ftp = "ftp",
+        /// XMPP (RFC 6120 §5).
+        Xmpp = "xmpp",
+        /// LDAP (RFC 4511 §4.14).
+        Ldap = "ldap",
+        /// PostgreSQL's SSLRequest.
+        Postgresql = "postgresql",
+        /// MySQL's and MariaDB's SSL request packet.
+        Mysql = "mysql",
+        /// TDS, Microsoft SQL Server: TLS inside TDS packets.
+        Tds = "tds",
+        /// NNTP (RFC 4642).
+        Nntp = "nntp",
+        /// IRC's STARTTLS.
+        Irc = "irc",
+        /// ManageSieve (RFC 5804 §2.2).
+        ManageSieve = "managesieve",
+        /// RDP, Remote Desktop.
+        Rdp = "rdp",
+        /// AMQP 1.0, after its TLS protocol header.
+        Amqp = "amqp",
     }
 }
