@@ -88,6 +88,12 @@
 //! tries again, ever more seldom up to once a minute, and says so when it begins to
 //! fail and when it works again.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "exports follow a timer, on threads of their own"
+)]
+
 mod config;
 
 #[cfg(feature = "otel")]

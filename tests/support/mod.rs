@@ -15,11 +15,11 @@ pub(crate) mod check;
 pub(crate) mod fixtures;
 #[cfg(all(feature = "cli", feature = "otel"))]
 pub(crate) mod http;
-#[cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
+#[cfg(all(feature = "cli", live_capture))]
 pub(crate) mod live;
 #[cfg(feature = "cli")]
 pub(crate) mod pcap;
-#[cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
+#[cfg(all(feature = "cli", live_capture))]
 pub(crate) mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
