@@ -2,7 +2,7 @@
 
 #[cfg(all(feature = "live", target_os = "linux"))]
 use tlscope::telemetry::LiveMetricsConfig;
-use tlscope::telemetry::{Histograms as HistogramKind, LoggedHandshakes, MetricsConfig, Signal};
+use tlscope::telemetry::{HistogramBuckets, LoggedHandshakes, MetricsConfig, Signal};
 
 #[cfg(all(feature = "live", target_os = "linux"))]
 use super::args::LiveMetricsArgs;
@@ -36,8 +36,8 @@ impl From<MetricsArgs> for MetricsConfig {
             attributes: args.metric_attributes,
             values: Some(args.metric_values.into()),
             histograms: match args.histograms {
-                Histograms::Explicit => HistogramKind::Explicit,
-                Histograms::Exponential => HistogramKind::Exponential,
+                Histograms::Explicit => HistogramBuckets::Explicit,
+                Histograms::Exponential => HistogramBuckets::Exponential,
             },
             live: None,
         }
