@@ -63,12 +63,16 @@
 //! assert_eq!(observer.stats().packets, 1);
 //! ```
 
+#[macro_use]
+mod text_enum;
+
 pub mod capture;
 pub mod certificate;
 #[cfg(feature = "cli")]
 pub mod check;
 pub mod decode;
 pub mod decrypt;
+pub mod dialogue;
 pub mod error_type;
 pub mod event;
 pub mod flow;

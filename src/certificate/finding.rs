@@ -37,38 +37,19 @@ pub struct CertificateNote {
     pub subject: String,
 }
 
-/// What can be unusual about a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum NoteKind {
-    /// A certificate comes after its issuer; up to TLS 1.2 it must come first (RFC 5246 §7.4.2).
-    WrongOrder,
-    /// A certificate occurs twice.
-    DuplicateCertificate,
-    /// A certificate issued none of the others; or it is a root, which need not be sent: the peer has it or does not trust it.
-    SuperfluousCertificate,
-    /// A certificate of a public authority is valid for longer than browsers accept.
-    LongValidity,
-}
-
-impl NoteKind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[
-        Self::WrongOrder,
-        Self::DuplicateCertificate,
-        Self::SuperfluousCertificate,
-        Self::LongValidity,
-    ];
-
-    /// As written in events, as in `wrong_order`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongOrder => "wrong_order",
-            Self::DuplicateCertificate => "duplicate_certificate",
-            Self::SuperfluousCertificate => "superfluous_certificate",
-            Self::LongValidity => "long_validity",
-        }
+text_enum! {
+    /// What can be unusual about a chain.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum NoteKind {
+        /// A certificate comes after its issuer; up to TLS 1.2 it must come first (RFC 5246 §7.4.2).
+        WrongOrder = "wrong_order",
+        /// A certificate occurs twice.
+        DuplicateCertificate = "duplicate_certificate",
+        /// A certificate issued none of the others; or it is a root, which need not be sent: the peer has it or does not trust it.
+        SuperfluousCertificate = "superfluous_certificate",
+        /// A certificate of a public authority is valid for longer than browsers accept.
+        LongValidity = "long_validity",
     }
 }
 

@@ -2,27 +2,29 @@
 
 use crate::flow::Side;
 
-/// The part of a certificate in a chain, by its position: the leaf is named after the side that shows it.
-///
-/// # Example
-///
-/// ```
-/// use tlscope::certificate::CertificateRole;
-/// use tlscope::flow::Side;
-///
-/// assert_eq!(CertificateRole::new(Side::Server, 0, false).as_str(), "server");
-/// assert_eq!(CertificateRole::new(Side::Server, 1, false).as_str(), "intermediate");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CertificateRole {
-    /// The server's leaf.
-    Server,
-    /// The client's leaf.
-    Client,
-    /// A certificate after the leaf.
-    Intermediate,
-    /// A certificate after the leaf that is signed by its own key.
-    Root,
+text_enum! {
+    /// The part of a certificate in a chain, by its position: the leaf is named after the side that shows it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tlscope::certificate::CertificateRole;
+    /// use tlscope::flow::Side;
+    ///
+    /// assert_eq!(CertificateRole::new(Side::Server, 0, false).as_str(), "server");
+    /// assert_eq!(CertificateRole::new(Side::Server, 1, false).as_str(), "intermediate");
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum CertificateRole {
+        /// The server's leaf.
+        Server = "server",
+        /// The client's leaf.
+        Client = "client",
+        /// A certificate after the leaf.
+        Intermediate = "intermediate",
+        /// A certificate after the leaf that is signed by its own key.
+        Root = "root",
+    }
 }
 
 impl CertificateRole {
@@ -36,17 +38,6 @@ impl CertificateRole {
             (0, Side::Client) => Self::Client,
             _ if self_signed => Self::Root,
             _ => Self::Intermediate,
-        }
-    }
-
-    /// As written in reports and metrics: `server`, `client`, `intermediate` or `root`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Intermediate => "intermediate",
-            Self::Root => "root",
         }
     }
 }

@@ -59,4 +59,3 @@ pub use connection::{Close, Connection, End};
 pub use decryption::KeyUse;
 pub(crate) use judge::Judge;
 pub use report::{Origin, ReportConfig};
-pub use timing::RoundTrips;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::certificate::{ChainCache, NearExpiry, OcspStatus, distinguished_name, findings};
+use crate::decode::Tunnel;
+use crate::dialogue::StartTls;
 use crate::event::{
     Alert, CaptureFacts, CertificateChain, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, Inference, Outcome, Protocol, Resumption, Side,
@@ -14,6 +16,7 @@ use crate::tls::{
     ClientHello, Fingerprint, HandshakeType, ProtocolVersion, read_certificate_authorities,
     read_certificate_list,
 };
+use crate::transport::tcp::RoundTrips;
 
 use super::cause::{self, Failure};
 use super::connection::{Close, Connection, End};
@@ -21,7 +24,7 @@ use super::decrypted;
 use super::decryption::KeyUse;
 use super::exchange::{self, Conclusion};
 use super::inference::{self, Cause, Judgement, Shape, Verdict};
-use super::timing::{RoundTrips, application_data, timing};
+use super::timing::{application_data, timing};
 use super::tracker::{Sight, Tracker};
 
 /// What is known of a connection beside its bytes.
@@ -37,6 +40,10 @@ pub struct Origin {
     pub reverse: Endpoint,
     /// VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
+    /// Tunnels around the first handshake packet, outermost first.
+    pub tunnel: Vec<Tunnel>,
+    /// The protocol in which TLS was negotiated in plain text.
+    pub starttls: Option<StartTls>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
 }
@@ -132,8 +139,6 @@ impl<'t> Reporter<'t> {
             protocol: Protocol::Tls,
             client: self.endpoint(Side::Client),
             server: self.endpoint(Side::Server),
-            tunnel: Vec::new(),
-            starttls: None,
             outcome: conclusion.outcome,
             evidence: conclusion.evidence,
             confidence: conclusion.confidence,
@@ -156,6 +161,8 @@ impl<'t> Reporter<'t> {
             judged_at,
             source: self.origin.source,
             vlan: self.origin.vlan,
+            tunnel: self.origin.tunnel,
+            starttls: self.origin.starttls,
             server_certificates: self.server_certificates,
             client_certificates: self.client_certificates,
         }

@@ -4,39 +4,12 @@
 //! matter where the observer stands. Where they are not, the halves of TCP's
 //! own round trip say how far away the peers are.
 
-use std::time::Duration;
-
 use crate::event::{Outcome, Side, Timing};
-use crate::flow::Direction;
 use crate::time::Timestamp;
+use crate::transport::tcp::RoundTrips;
 
 use super::inference::Shape;
 use super::tracker::Tracker;
-
-/// What the opening of the TCP connection tells of distances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoundTrips {
-    /// Who sent the SYN.
-    pub originator: Direction,
-    /// From the SYN to the SYN-ACK: from the observer to the responder and back.
-    pub beyond_responder: Option<Duration>,
-    /// From the SYN-ACK to its acknowledgment: from the observer to the originator and back.
-    pub beyond_originator: Option<Duration>,
-    /// Whether one of the three was sent again, so that these are no round trips.
-    pub is_repeated: bool,
-}
-
-impl RoundTrips {
-    /// From the observer to the peer that sends in `direction`, and back.
-    fn to(&self, direction: Direction) -> Option<Duration> {
-        let trip = if direction == self.originator {
-            self.beyond_originator
-        } else {
-            self.beyond_responder
-        };
-        trip.filter(|_| !self.is_repeated)
-    }
-}
 
 /// The durations that an event tells; `shape` is what TLS 1.3 flights look like.
 pub(super) fn timing(

@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use crate::certificate::{Certificate, CertificateFacts};
+use crate::dialogue::StartTls;
 use crate::event::{CertificateChain, Handshake, HandshakeError, Outcome};
 use crate::hex::Hex;
 
@@ -72,7 +73,7 @@ pub(crate) static FIELDS: &[Field] = &[
     }),
     column("vlan", |e| list(&e.vlan)),
     column("tunnel", |e| list(&e.tunnel)),
-    column("starttls", |e| word(e.starttls)),
+    column("starttls", |e| word(e.starttls.map(StartTls::as_str))),
     both("outcome", "result", |e| Word(e.outcome.as_str())),
     both("evidence", "tls.evidence", |e| Word(e.evidence.as_str())),
     both("confidence", "tlscope.confidence", |e| Number(e.confidence)),

@@ -116,8 +116,11 @@ fn fill_hello(event: &mut Handshake) {
 /// A failure that is inferred, with a tunnel and an alert that is not readable.
 pub(crate) fn inferred() -> Handshake {
     let mut event = completed();
-    event.tunnel = vec!["vxlan:42".into()];
-    event.starttls = Some("smtp");
+    event.tunnel = vec![crate::decode::Tunnel {
+        protocol: "vxlan",
+        id: Some(42),
+    }];
+    event.starttls = Some(crate::dialogue::StartTls::Smtp);
     event.outcome = Outcome::Failure;
     event.evidence = Evidence::Inferred;
     event.confidence = 0.97;

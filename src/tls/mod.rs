@@ -1,4 +1,4 @@
-//! Bytes to records to messages: no TCP, no time, no flow.
+//! TLS on the wire: bytes to records to messages. Nothing here knows TCP, time or flows.
 
 mod client_hello;
 mod codec;

@@ -298,7 +298,10 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
     let tls = &event.tls;
     let client = client_certificate(event);
     let features = [
-        (event.starttls, event.starttls.is_some()),
+        (
+            event.starttls.map(|starttls| starttls.as_str()),
+            event.starttls.is_some(),
+        ),
         (tls.alpn.as_deref(), tls.alpn.is_some()),
         (Some("resumed"), tls.resumed == Some(true)),
         (Some("0-RTT"), tls.early_data == Some(EarlyData::Accepted)),

@@ -90,12 +90,10 @@ impl KeyExchange {
     /// Whether the server has no certificate: a shared secret authenticates both sides, or nothing does.
     #[must_use]
     pub const fn is_without_certificate(self) -> bool {
-        match self {
-            Self::DhAnon | Self::EcdhAnon => true,
-            Self::Psk | Self::DhePsk | Self::EcdhePsk | Self::Krb5 => true,
-            Self::Srp | Self::Eccpwd | Self::Ecjpake => true,
-            _ => false,
-        }
+        let is_anonymous = matches!(self, Self::DhAnon | Self::EcdhAnon);
+        let has_shared_key = matches!(self, Self::Psk | Self::DhePsk | Self::EcdhePsk | Self::Krb5);
+        let has_password = matches!(self, Self::Srp | Self::Eccpwd | Self::Ecjpake);
+        is_anonymous || has_shared_key || has_password
     }
 }
 

@@ -193,7 +193,7 @@ pub(crate) struct HandshakeLine<'a> {
     vlan: &'a [u16],
     /// Tunnels around the packets, outermost first, as in `vxlan:42`; absent if there are none.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    tunnel: &'a [String],
+    tunnel: Vec<String>,
     /// The protocol in which TLS was negotiated in plain text, as in `smtp`; absent if TLS came first.
     #[serde(skip_serializing_if = "Option::is_none")]
     starttls: Option<&'static str>,
@@ -253,8 +253,8 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             client: event.client.into(),
             server: event.server.into(),
             vlan: &event.vlan,
-            tunnel: &event.tunnel,
-            starttls: event.starttls,
+            tunnel: event.tunnel.iter().map(ToString::to_string).collect(),
+            starttls: event.starttls.map(|starttls| starttls.as_str()),
             outcome: OneOf(event.outcome),
             evidence: OneOf(event.evidence),
             confidence: event.confidence,

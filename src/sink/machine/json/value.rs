@@ -49,49 +49,25 @@ pub(crate) trait Word: Copy {
     fn word(self) -> &'static str;
 }
 
-/// Lists the values of each set; a value left out does not compile.
 macro_rules! words {
-    ($($type:ident { $($variant:ident),* $(,)? })*) => {$(
+    ($($type:ident)*) => {$(
         impl Word for $type {
             const SET: &'static str = stringify!($type);
 
             fn words() -> Vec<&'static str> {
-                vec![$(Self::$variant.as_str(),)*]
+                Self::ALL.iter().map(|value| value.as_str()).collect()
             }
 
             fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => self.as_str(),)*
-                }
+                self.as_str()
             }
         }
     )*};
 }
 
 words! {
-    ClientCertificate { NotRequested, Requested, Absent, Presented, Unknown }
-    ClosedBy { ClientFin, ClientRst, ServerFin, ServerRst, Timeout, CaptureEnd }
-    Directions { Both, ClientOnly, ServerOnly }
-    EarlyData { Offered, Accepted, Rejected }
-    Evidence { Observed, Inferred, Decrypted }
-    NoteKind { WrongOrder, DuplicateCertificate, SuperfluousCertificate, LongValidity }
-    Outcome { Success, Failure, Unknown }
-    Protocol { Tls, Dtls, Quic }
-    Resumption { SessionId, Ticket, Psk }
-    Side { Client, Server }
-    Transport { Tcp, Udp, Quic }
-}
-
-impl Word for ErrorType {
-    const SET: &'static str = "ErrorType";
-
-    fn words() -> Vec<&'static str> {
-        Self::ALL.iter().map(|error| error.as_str()).collect()
-    }
-
-    fn word(self) -> &'static str {
-        self.as_str()
-    }
+    ClientCertificate ClosedBy Directions EarlyData ErrorType Evidence
+    NoteKind Outcome Protocol Resumption Side Transport
 }
 
 impl Word for OcspStatus {

@@ -1,22 +1,49 @@
 //! The three segments that open a TCP connection, and when the observer saw them.
 
+use std::time::Duration;
+
 use crate::decode::TcpFlags;
 use crate::flow::Direction;
-use crate::handshake::RoundTrips;
 use crate::time::Timestamp;
+
+/// The round trips that the opening of a connection shows, as seen from where packets were captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTrips {
+    /// The sender of the SYN.
+    pub originator: Direction,
+    /// From the SYN to the SYN-ACK: from the observer to the responder and back.
+    pub beyond_responder: Option<Duration>,
+    /// From the SYN-ACK to its acknowledgment: from the observer to the originator and back.
+    pub beyond_originator: Option<Duration>,
+    /// Whether one of the three segments was sent again, so that these are not round trips.
+    pub is_repeated: bool,
+}
+
+impl RoundTrips {
+    /// From the observer to the endpoint that sends in `direction`, and back; `None` if the opening does not show it.
+    #[must_use]
+    pub fn to(&self, direction: Direction) -> Option<Duration> {
+        let trip = if direction == self.originator {
+            self.beyond_originator
+        } else {
+            self.beyond_responder
+        };
+        trip.filter(|_| !self.is_repeated)
+    }
+}
 
 /// When the SYN, the SYN-ACK and the acknowledgment of it were seen.
 ///
-/// Times are bare nanoseconds, since there is one of these for each connection
-/// in view: [`NOT_SEEN`] takes no room of its own.
+/// Times are plain nanoseconds with [`NOT_SEEN`] for absence: each connection in view
+/// has one of these, and an `Option` would double its size.
 #[derive(Debug)]
 pub(super) struct Opening {
     syn: i64,
     syn_ack: i64,
     acknowledgment: i64,
-    /// Who sent the SYN, or got the SYN-ACK.
+    /// The sender of the SYN, or the receiver of the SYN-ACK.
     originator: Direction,
-    /// Whether one of them was sent again: then what lies between them is no round trip.
+    /// Whether one of them was sent again: then the time between them is not a round trip.
     is_repeated: bool,
 }
 
@@ -35,7 +62,7 @@ impl Opening {
         }
     }
 
-    /// Notes what a segment of `sender` says of the opening; `length` is that of its payload.
+    /// Records a segment of `sender` if it belongs to the opening; `length` is that of its payload, in bytes.
     pub(super) fn note(&mut self, sender: Direction, flags: TcpFlags, length: u32, at: Timestamp) {
         let at = at.as_nanoseconds();
         if !flags.syn {
@@ -57,7 +84,7 @@ impl Opening {
         }
     }
 
-    /// The round trips that the opening shows, by what it was seen of.
+    /// The round trips that the opening shows, as far as it was seen.
     pub(super) fn round_trips(&self) -> RoundTrips {
         let seen = |time: i64| {
             let is_seen = time != NOT_SEEN && time != WITH_DATA;
@@ -75,8 +102,6 @@ impl Opening {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SYN: TcpFlags = flags(true, false);
@@ -108,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_halves_of_the_round_trip_are_told_apart() {
+    fn the_two_halves_of_the_round_trip_are_measured() {
         let seen = [
             (UP, SYN, 0),
             (DOWN, SYN_ACK, 30),
@@ -123,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_again_is_noted() {
+    fn a_repeated_segment_is_recorded() {
         let seen = [(UP, SYN, 0), (UP, SYN, 1_000), (DOWN, SYN_ACK, 1_030)];
         let trips = opening(&seen);
         assert!(trips.is_repeated);
@@ -133,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgment_that_comes_with_data_may_have_waited_for_them() {
+    fn an_acknowledgment_with_data_is_not_used_since_it_may_have_waited_for_them() {
         let at = |milliseconds: i64| Timestamp::from_nanoseconds(milliseconds * 1_000_000);
         let mut opening = Opening::new();
         opening.note(UP, SYN, 0, at(0));
@@ -146,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_seen_is_absent() {
+    fn a_segment_that_was_not_seen_gives_no_round_trip() {
         let trips = opening(&[(UP, ACK, 0), (DOWN, ACK, 1)]);
         assert_eq!(
             (trips.beyond_responder, trips.beyond_originator),
@@ -160,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_shows_nothing() {
+    fn a_clock_that_steps_back_gives_no_round_trip() {
         let trips = opening(&[(UP, SYN, 10), (DOWN, SYN_ACK, 0), (UP, ACK, 3)]);
         assert_eq!(trips.beyond_responder, None);
         assert_eq!(milliseconds(trips.beyond_originator), Some(3));

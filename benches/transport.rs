@@ -1,13 +1,11 @@
-//! Segments to ordered bytes, and flows in their table; `cargo bench --bench reassembly`.
+//! Segments to ordered bytes, and flows in their table; `cargo bench --bench transport`.
 
 use std::time::Duration;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use etherparse::PacketBuilder;
-use tlscope::capture::LinkType;
-use tlscope::decode::{Packet, SeqNumber, decode};
-use tlscope::flow::FlowKey;
+use tlscope::decode::SeqNumber;
+use tlscope::flow::{FlowKey, IpProtocol};
 use tlscope::time::Timestamp;
 use tlscope::transport::tcp::{Arrival, Assembler, Budget, Chunk};
 use tlscope::transport::{FlowTable, LIFETIMES, Lifetime};
@@ -51,10 +49,7 @@ fn first_of_sixteen_last(bencher: Bencher<'_, '_>) {
 
 fn bench(bencher: Bencher<'_, '_>, order: &[u32]) {
     let payload = [0x17; LENGTH as usize];
-    let arrival = Arrival {
-        time: Timestamp::default(),
-        packet: 1,
-    };
+    let arrival = Arrival::new(Timestamp::default(), 1);
     bencher
         .counter(BytesCount::new(order.len() * LENGTH as usize))
         .bench(|| {
@@ -122,13 +117,8 @@ fn table(capacity: usize) -> FlowTable<()> {
 /// The key of the flow with this number.
 fn key(number: usize) -> FlowKey {
     let [.., a, b, c] = number.to_be_bytes();
-    let mut packet = Vec::new();
-    PacketBuilder::ipv4([10, a, b, c], [192, 0, 2, 10], 64)
-        .tcp(50_000, 443, 0, 64_000)
-        .write(&mut packet, &[])
-        .unwrap();
-    match decode(LinkType(101), &packet, packet.len() as u32) {
-        Ok(Packet::Segment(segment)) => segment.flow_key().0,
-        other => unreachable!("a segment was written, and read is {other:?}"),
-    }
+    let mut client = [0; 16];
+    client[10..].copy_from_slice(&[0xff, 0xff, 10, a, b, c]);
+    let server = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 10];
+    FlowKey::new(IpProtocol::Tcp, (client, 50_000), (server, 443)).0
 }
