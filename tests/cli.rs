@@ -179,7 +179,7 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     assert_eq!(format(Some("csv"), &["--format", "summary"]), "0 ha");
 }
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 #[test]
 fn printed_settings_can_be_read_again() {
     let arguments = [

@@ -2,7 +2,7 @@
 //!
 //! Needs the capability CAP_NET_RAW and `openssl`: without one of them, a test says so and does nothing.
 
-#![cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
+#![cfg(all(feature = "cli", live_capture))]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::fs;

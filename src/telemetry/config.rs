@@ -36,7 +36,7 @@ pub struct MetricsConfig {
     /// `--metric-values`: how many values of each such attribute are told apart; `None` for the usual number.
     pub values: Option<usize>,
     /// `--histograms`.
-    pub histograms: HistogramBuckets,
+    pub histograms: Histograms,
     /// What a run that goes on needs; `None` for one that ends by itself, which exports once.
     pub live: Option<LiveMetricsConfig>,
 }
@@ -173,7 +173,7 @@ pub enum LoggedHandshakes {
 
 /// How histograms divide what they measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HistogramBuckets {
+pub enum Histograms {
     /// Into the same buckets always, from 0.1 ms to 10 s.
     #[default]
     Explicit,

@@ -70,7 +70,7 @@ mod watch;
 mod not_built;
 
 pub use config::{
-    Compression, ConfigError, ExportError, HistogramBuckets, LiveMetricsConfig, LoggedHandshakes,
+    Compression, ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes,
     MetricAttribute, MetricTemporality, MetricsConfig, OtlpProtocol, Signal, UnknownProtocol,
 };
 #[cfg(not(feature = "otel"))]

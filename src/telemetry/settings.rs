@@ -6,8 +6,7 @@ use std::time::Duration;
 use ureq::http::Uri;
 
 use super::{
-    Compression, ConfigError, HistogramBuckets, MetricTemporality, MetricsConfig, OtlpProtocol,
-    Signal,
+    Compression, ConfigError, Histograms, MetricTemporality, MetricsConfig, OtlpProtocol, Signal,
 };
 
 /// How long one export may take; the variables may say otherwise. OpenTelemetry's
@@ -137,7 +136,7 @@ impl Settings {
         }
         signals.sort_unstable();
         signals.dedup();
-        if config.histograms == HistogramBuckets::Exponential && (text || scrapes) {
+        if config.histograms == Histograms::Exponential && (text || scrapes) {
             return Err(ConfigError::Conflict(
                 "exponential histograms cannot be written as Prometheus text: use `--histograms explicit`, or OTLP alone",
             ));
@@ -528,7 +527,7 @@ mod tests {
     fn exponential_histograms_are_for_otlp_alone() {
         let config = |stdout| MetricsConfig {
             endpoint: Some("http://c:4318".to_owned()),
-            histograms: HistogramBuckets::Exponential,
+            histograms: Histograms::Exponential,
             stdout,
             ..MetricsConfig::default()
         };

@@ -61,7 +61,7 @@ use self::validation_errors::ValidationErrors;
 use super::MetricAttribute;
 use super::export::ExportContext;
 use super::watch::CertificateFiles;
-use super::{HistogramBuckets, MetricsConfig};
+use super::{Histograms, MetricsConfig};
 use crate::event::{Handshake, TlsFacts};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
@@ -142,9 +142,7 @@ const BUCKETS: [f64; 16] = [
 const MAX_PLAIN_SERIES: usize = 2_000;
 
 /// Sets the buckets of histograms, and how many series an instrument may have.
-fn view(
-    buckets: HistogramBuckets,
-) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
+fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
     move |instrument| {
         let stream = Stream::builder();
         let stream = match instrument.name() {
@@ -163,14 +161,14 @@ fn view(
     }
 }
 
-fn aggregation(buckets: HistogramBuckets) -> Aggregation {
+fn aggregation(buckets: Histograms) -> Aggregation {
     match buckets {
-        HistogramBuckets::Explicit => Aggregation::ExplicitBucketHistogram {
+        Histograms::Explicit => Aggregation::ExplicitBucketHistogram {
             boundaries: BUCKETS.to_vec(),
             record_min_max: true,
         },
         // OpenTelemetry's defaults: 160 buckets, as fine as the values allow.
-        HistogramBuckets::Exponential => Aggregation::Base2ExponentialHistogram {
+        Histograms::Exponential => Aggregation::Base2ExponentialHistogram {
             max_size: 160,
             max_scale: 20,
             record_min_max: true,
