@@ -15,7 +15,7 @@ use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::sink::machine::json::JsonSink;
 use tlscope::sink::people::summary::SummarySink;
-use tlscope::sink::{Look, Sink};
+use tlscope::sink::{Sink, TextStyle};
 use tlscope::stats::Stats;
 
 fn main() {
@@ -33,7 +33,9 @@ fn events(bencher: Bencher<'_, '_>, threads: usize) {
 
 #[divan::bench]
 fn summary(bencher: Bencher<'_, '_>) {
-    bench(bencher, 1, || SummarySink::new(io::sink(), Look::default()));
+    bench(bencher, 1, || {
+        SummarySink::new(io::sink(), TextStyle::default())
+    });
 }
 
 #[divan::bench]
