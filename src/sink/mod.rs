@@ -13,7 +13,7 @@ pub(crate) mod test_events;
 use std::io;
 
 #[cfg(feature = "cli")]
-pub use people::text::Look;
+pub use people::text::TextStyle;
 
 use crate::event::Handshake;
 use crate::stats::{Health, Stats};

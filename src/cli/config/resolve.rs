@@ -10,7 +10,7 @@ use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
-use tlscope::sink::Look;
+use tlscope::sink::TextStyle;
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
@@ -77,7 +77,7 @@ pub(crate) struct OutputConfig {
     /// The directory that certificates are written to.
     pub(crate) extract_certs: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
-    pub(crate) look: Look,
+    pub(crate) text_style: TextStyle,
 }
 
 /// Where handshakes are written, one by one.
@@ -167,7 +167,7 @@ impl OutputConfig {
             }),
             extract_certs: common.extract_certs,
             metrics: metrics.into(),
-            look: look(),
+            text_style: text_style(),
         }
     }
 }
@@ -192,9 +192,9 @@ fn days(days: u32) -> Duration {
 }
 
 /// The style of output for people: colours by `--color` and the environment, and the width of the terminal.
-pub(crate) fn look() -> Look {
+pub(crate) fn text_style() -> TextStyle {
     let choice = anstream::AutoStream::choice(&stdout());
-    Look {
+    TextStyle {
         color: choice != anstream::ColorChoice::Never,
         width: terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0)),
     }

@@ -221,7 +221,7 @@ fn event_sink(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
     Ok(match config.format {
         OutputFormat::Table => Some(Box::new(TableSink::new(
             BufWriter::new(stdout()),
-            config.look,
+            config.text_style,
         ))),
         OutputFormat::Json => Some(Box::new(JsonSink::new(stdout()))),
         OutputFormat::Csv => Some(Box::new(CsvSink::new(stdout())?)),
@@ -236,11 +236,11 @@ fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     match config.format {
         OutputFormat::Table | OutputFormat::Summary => Some(Box::new(SummarySink::new(
             BufWriter::new(stdout()),
-            config.look,
+            config.text_style,
         ))),
         OutputFormat::Certs => Some(Box::new(CertificatesSink::new(
             BufWriter::new(stdout()),
-            config.look,
+            config.text_style,
         ))),
         OutputFormat::Json | OutputFormat::Csv => None,
     }
