@@ -1,16 +1,7 @@
 //! ClientHellos of all fixtures, read by tlscope and by tls-parser.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod fixtures;
-    pub(crate) mod random;
-}
-
 use std::collections::HashMap;
 
-use support::fixtures::{self, package};
-use support::random::Random;
 use tls_parser::{TlsExtension, parse_tls_client_hello_extension};
 use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
 use tlscope::decode::{Decoded, Layers, decode};
@@ -18,6 +9,9 @@ use tlscope::tls::{
     ClientHello, ContentType, Defragmenter, Detection, Extensions, HandshakeType, RecordReader,
     detect,
 };
+
+use crate::support::fixtures::{self, package};
+use crate::support::random::Random;
 
 /// Mutations of each hello.
 const MUTATIONS: u64 = 50;
@@ -179,7 +173,8 @@ fn streams(capture: &str) -> Vec<Vec<u8>> {
         for packet in &batch.packets {
             let link_type = batch.interfaces[packet.interface as usize].link_type;
             let (bytes, layers) = (batch.bytes(packet), &mut Layers::default());
-            if let Ok(Decoded::Tcp(header)) = decode(link_type, bytes, packet.wire_length, layers) {
+            let decoded = decode(link_type, bytes, packet.wire_length, layers);
+            if let Ok(Decoded::Tcp(header)) = decoded {
                 let sender = (header.source, header.source_port);
                 let receiver = (header.destination, header.destination_port);
                 let stream = streams.entry((sender, receiver)).or_default();
