@@ -20,7 +20,7 @@ mod file;
 mod filter;
 #[cfg(feature = "cli")]
 mod interfaces;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 pub mod live;
 #[cfg(feature = "cli")]
 mod merge;

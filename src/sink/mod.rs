@@ -1,7 +1,5 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
-#[cfg(feature = "cli")]
-pub mod check;
 #[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) mod fields;
 pub mod files;
