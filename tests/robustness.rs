@@ -12,8 +12,8 @@ use tlscope::capture::CaptureFiles;
 use tlscope::event::Handshake;
 use tlscope::observer::Config;
 use tlscope::pipeline;
-use tlscope::sink::Look;
 use tlscope::sink::Sink;
+use tlscope::sink::TextStyle;
 use tlscope::sink::machine::csv::CsvSink;
 use tlscope::sink::machine::json::JsonSink;
 use tlscope::sink::people::summary::SummarySink;
@@ -181,8 +181,8 @@ fn observe(capture: &[u8], threads: usize) -> Vec<u8> {
         Box::new(Invariants::default()),
         Box::new(JsonSink::new(&mut lines)),
         Box::new(CsvSink::new(io::sink()).unwrap()),
-        Box::new(TableSink::new(io::sink(), Look::default())),
-        Box::new(SummarySink::new(io::sink(), Look::default())),
+        Box::new(TableSink::new(io::sink(), TextStyle::default())),
+        Box::new(SummarySink::new(io::sink(), TextStyle::default())),
     ]);
     let run = pipeline::run(&mut source, Config::default(), threads, &mut sinks).unwrap();
     sinks.finish(&run.stats).unwrap();

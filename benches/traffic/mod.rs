@@ -10,7 +10,7 @@ use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::sink::machine::json::JsonSink;
 use tlscope::sink::people::summary::SummarySink;
-use tlscope::sink::{Look, Sink};
+use tlscope::sink::{Sink, TextStyle};
 
 pub(crate) use captures::Capture;
 
@@ -71,7 +71,7 @@ pub(crate) static SCENARIOS: [Scenario; 5] = [
 impl Format {
     fn sink(self) -> Box<dyn Sink> {
         match self {
-            Self::Summary => Box::new(SummarySink::new(io::sink(), Look::default())),
+            Self::Summary => Box::new(SummarySink::new(io::sink(), TextStyle::default())),
             Self::Json => Box::new(JsonSink::new(io::sink())),
         }
     }

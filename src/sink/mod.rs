@@ -13,15 +13,15 @@ pub(crate) mod test_events;
 use std::io;
 
 #[cfg(feature = "cli")]
-pub use people::text::Look;
+pub use people::text::TextStyle;
 
-use crate::event::Handshake;
+use crate::event::{Handshake, Report};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
 /// Takes events in the order in which they were made.
 ///
-/// `handshake` is called once for each event, `flush` after each batch of
+/// `report` (which hands the event to `handshake`) is called once for each event, `flush` after each batch of
 /// packets, `tick` about once a second of a live run, `finish` once at the end.
 /// An error ends the run.
 pub trait Sink {
@@ -31,6 +31,15 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn handshake(&mut self, event: &Handshake) -> io::Result<()>;
+
+    /// Takes one event with what stands beside it; most sinks need the event alone.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn report(&mut self, report: Report) -> io::Result<()> {
+        self.handshake(&report.event)
+    }
 
     /// Lets what was taken so far be seen by whoever reads the output.
     ///

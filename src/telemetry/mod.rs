@@ -1,48 +1,5 @@
 //! Events to OpenTelemetry metrics: over OTLP to a collector, to Prometheus, or as text; log records and spans, too.
 //!
-//! # Instruments
-//!
-//! | instrument | kind, unit | attributes |
-//! | --- | --- | --- |
-//! | `tls.handshake.total` | counter, `{handshake}` | `result`, `error.type` (failures only), `tls.version`, `tls.cipher_suite`, `tls.resumed`, `tls.evidence`, `network.transport` |
-//! | `tls.handshake.duration` | histogram, `ms` | `result`, `tls.version`, `tls.resumed`, `network.transport` |
-//! | `tls.handshake.phase.duration` | histogram, `ms` | `tls.phase`, `tls.version` |
-//! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial`, `certificate.path` (files) |
-//! | `tls.certificate.not_after` | observable gauge, `s` | the same |
-//! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
-//! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
-//! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
-//! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
-//! | `tlscope.interface.up` | observable gauge | `network.interface.name` |
-//! | `tlscope.flows.open`, `tlscope.handshakes.open` | observable gauges | |
-//! | `tlscope.flows.evicted`, `tlscope.gaps` | counters | |
-//! | `tlscope.export.failures`, `tlscope.export.discarded` | counters | `signal` (metrics, logs, traces) |
-//! | `tlscope.certificate.files.unreadable` | observable gauge, `{file}` | |
-//! | `tlscope.memory` | observable gauge, `By` | |
-//!
-//! What the capture does not tell is an absent attribute. A version, cipher
-//! suite or alert that has no registered name is `other`: the traffic chooses
-//! the numbers, so they cannot be labels.
-//!
-//! - `tls.validation.errors` counts the handshakes in which a class of error
-//!   was found, once for each class and side: by us, in the certificates shown,
-//!   or by the peer that gave up. `tls.side` is the side at fault: the one that
-//!   showed the certificate, or made the offer, that was refused. Handshakes
-//!   that died without a judgement (a reset, silence, a broken message) are not
-//!   counted here. Every class is there from the start, at zero.
-//! - `tls.certificate.*` has a series for each certificate shown. Its days run
-//!   from the newest moment at which a handshake's certificates were judged, so
-//!   that a replay gives the same values whenever it is made; in a live run the
-//!   clock counts as well. Files that are watched have the role `file` and
-//!   `certificate.path`.
-//! - [`MetricAttribute`]s are added to `tls.handshake.total` and
-//!   `tls.handshake.duration` where they are asked for. Which values are told apart
-//!   is chosen before recording: the busiest, the rest is `other`.
-//! - In a live run, a new series of a counter is told at zero once before its
-//!   counts follow, to whoever listens regularly: `rate()` does not see a series
-//!   that begins at one. Every result and every `error.type` is there at zero from
-//!   the start.
-//!
 //! # Where they go
 //!
 //! Flags win over the environment: if any is given, flags alone say which
@@ -99,7 +56,7 @@ mod config;
 #[cfg(feature = "otel")]
 mod export;
 #[cfg(feature = "otel")]
-mod metrics;
+pub mod metrics;
 #[cfg(feature = "otel")]
 mod prepared;
 #[cfg(feature = "otel")]

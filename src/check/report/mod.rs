@@ -10,7 +10,7 @@ mod xml;
 use std::io::{self, Write};
 
 use super::{CheckResult, Location, Offender, Report};
-use crate::sink::Look;
+use crate::sink::TextStyle;
 use crate::sink::people::text::printable;
 
 /// How a report is written.
@@ -28,7 +28,7 @@ pub enum ReportFormat {
     Github,
 }
 
-/// Writes `report` in `format`; only text uses `look`.
+/// Writes `report` in `format`; only text uses `text_style`.
 ///
 /// # Errors
 ///
@@ -36,11 +36,11 @@ pub enum ReportFormat {
 pub fn write_report(
     report: &Report,
     format: ReportFormat,
-    look: Look,
+    text_style: TextStyle,
     output: &mut impl Write,
 ) -> io::Result<()> {
     match format {
-        ReportFormat::Text => text::write(report, look, output),
+        ReportFormat::Text => text::write(report, text_style, output),
         ReportFormat::Json => json::write(report, output),
         ReportFormat::Junit => junit::write(report, output),
         ReportFormat::Sarif => sarif::write(report, output),
@@ -112,7 +112,7 @@ fn summary_line(report: &Report) -> String {
 #[cfg(test)]
 fn written(report: &Report, format: ReportFormat) -> String {
     let mut output = Vec::new();
-    write_report(report, format, Look::default(), &mut output).unwrap();
+    write_report(report, format, TextStyle::default(), &mut output).unwrap();
     String::from_utf8(output).unwrap()
 }
 

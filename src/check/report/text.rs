@@ -4,18 +4,22 @@ use std::io::{self, Write};
 
 use super::{offender_in_words, omitted, policy_line, printable, summary_line};
 use crate::check::{CheckResult, Report, Status};
-use crate::sink::Look;
+use crate::sink::TextStyle;
 
 /// As wide as the longest word for a status, and a space.
 const MARGIN: &str = "         ";
 
-pub(super) fn write(report: &Report, look: Look, output: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(
+    report: &Report,
+    text_style: TextStyle,
+    output: &mut impl Write,
+) -> io::Result<()> {
     for result in &report.results {
-        write_result(report, result, look, output)?;
+        write_result(report, result, text_style, output)?;
     }
     let style = match report.has_passed() {
-        true => look.good(),
-        false => look.bad(),
+        true => text_style.good(),
+        false => text_style.bad(),
     };
     if !report.results.is_empty() {
         writeln!(output)?;
@@ -26,14 +30,14 @@ pub(super) fn write(report: &Report, look: Look, output: &mut impl Write) -> io:
 fn write_result(
     report: &Report,
     result: &CheckResult,
-    look: Look,
+    text_style: TextStyle,
     output: &mut impl Write,
 ) -> io::Result<()> {
     let (style, word) = match result.status {
-        Status::Held => (look.good(), "ok"),
-        Status::NotEvaluated => (look.doubtful(), "unknown"),
-        Status::Warning => (look.doubtful(), "warning"),
-        Status::Error => (look.bad(), "FAILED"),
+        Status::Held => (text_style.good(), "ok"),
+        Status::NotEvaluated => (text_style.doubtful(), "unknown"),
+        Status::Warning => (text_style.doubtful(), "warning"),
+        Status::Error => (text_style.bad(), "FAILED"),
     };
     let padding = MARGIN.len().saturating_sub(word.len());
     write!(

@@ -12,13 +12,13 @@ use tlscope::check::{
 use tlscope::event::Handshake;
 use tlscope::pattern::Glob;
 use tlscope::pipeline;
-use tlscope::sink::Look;
 use tlscope::sink::Sink;
+use tlscope::sink::TextStyle;
 use tlscope::stats::Stats;
 
 use super::ERROR;
 use crate::cli::config::args::{CheckArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, look};
+use crate::cli::config::{Analysis, Needs, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log};
 use crate::cli::output::selects;
@@ -97,12 +97,12 @@ fn outputs(formats: &[ReportTo]) -> Result<Vec<ReportTo>, Failure> {
 
 impl ReportTo {
     fn write(&self, report: &Report) -> Result<(), Failure> {
-        let look = match self.file {
-            None => look(),
-            Some(_) => Look::default(),
+        let text_style = match self.file {
+            None => text_style(),
+            Some(_) => TextStyle::default(),
         };
         let mut text = Vec::new();
-        let written = write_report(report, self.format, look, &mut text);
+        let written = write_report(report, self.format, text_style, &mut text);
         match &self.file {
             None => written
                 .and_then(|()| stdout().write_all(&text))

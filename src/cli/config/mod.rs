@@ -6,5 +6,5 @@ mod metrics;
 mod resolve;
 
 pub(crate) use resolve::{
-    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, look,
+    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, text_style,
 };

@@ -10,7 +10,7 @@ use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
-use tlscope::sink::Look;
+use tlscope::sink::TextStyle;
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
@@ -39,7 +39,7 @@ pub(crate) struct Analysis {
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
     /// Whether the packets of failures are saved.
-    keeps_packets: bool,
+    retains_packets: bool,
     pub(crate) near_expiry: NearExpiry,
     pub(crate) roots: Roots,
     /// When certificates are validated; `None`: each at the time of its handshake.
@@ -77,7 +77,7 @@ pub(crate) struct OutputConfig {
     /// The directory that certificates are written to.
     pub(crate) extract_certs: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
-    pub(crate) look: Look,
+    pub(crate) text_style: TextStyle,
 }
 
 /// Where handshakes are written, one by one.
@@ -127,7 +127,7 @@ impl Analysis {
     ) -> Result<Self, CliError> {
         Ok(Self {
             keys,
-            keeps_packets: needs.packets,
+            retains_packets: needs.packets,
             fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
@@ -148,7 +148,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
-        config.keeps_packets = self.keeps_packets;
+        config.retains_packets = self.retains_packets;
         config
     }
 }
@@ -167,7 +167,7 @@ impl OutputConfig {
             }),
             extract_certs: common.extract_certs,
             metrics: metrics.into(),
-            look: look(),
+            text_style: text_style(),
         }
     }
 }
@@ -192,9 +192,9 @@ fn days(days: u32) -> Duration {
 }
 
 /// The style of output for people: colours by `--color` and the environment, and the width of the terminal.
-pub(crate) fn look() -> Look {
+pub(crate) fn text_style() -> TextStyle {
     let choice = anstream::AutoStream::choice(&stdout());
-    Look {
+    TextStyle {
         color: choice != anstream::ColorChoice::Never,
         width: terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0)),
     }

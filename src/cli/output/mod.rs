@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, BufWriter, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, Outcome};
+use tlscope::event::{Handshake, Outcome, Report};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
 use tlscope::sink::machine::csv::CsvSink;
@@ -139,16 +139,19 @@ impl RunOutput<'_> {
 
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !selects(self.config.server_name.as_ref(), event) {
+        if selects(self.config.server_name.as_ref(), event) {
+            self.write(event)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, mut report: Report) -> io::Result<()> {
+        if !selects(self.config.server_name.as_ref(), &report.event) {
             return Ok(());
         }
         let failures = self.failures.as_mut();
-        let Some(saved_to) = failures.and_then(|failures| failures.save(event)) else {
-            return self.write(event);
-        };
-        let mut event = event.clone();
-        event.saved_to = Some(saved_to);
-        self.write(&event)
+        report.event.saved_to = failures.and_then(|failures| failures.save(&report));
+        self.write(&report.event)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -221,7 +224,7 @@ fn event_sink(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
     Ok(match config.format {
         OutputFormat::Table => Some(Box::new(TableSink::new(
             BufWriter::new(stdout()),
-            config.look,
+            config.text_style,
         ))),
         OutputFormat::Json => Some(Box::new(JsonSink::new(stdout()))),
         OutputFormat::Csv => Some(Box::new(CsvSink::new(stdout())?)),
@@ -236,11 +239,11 @@ fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     match config.format {
         OutputFormat::Table | OutputFormat::Summary => Some(Box::new(SummarySink::new(
             BufWriter::new(stdout()),
-            config.look,
+            config.text_style,
         ))),
         OutputFormat::Certs => Some(Box::new(CertificatesSink::new(
             BufWriter::new(stdout()),
-            config.look,
+            config.text_style,
         ))),
         OutputFormat::Json | OutputFormat::Csv => None,
     }

@@ -11,7 +11,7 @@ use tlscope::event::Handshake;
 use tlscope::sink::machine::csv::CsvSink;
 use tlscope::sink::machine::json::JsonSink;
 use tlscope::sink::people::table::TableSink;
-use tlscope::sink::{Look, Sink};
+use tlscope::sink::{Sink, TextStyle};
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
@@ -118,7 +118,7 @@ impl RotatingSink {
             OutputFormat::Csv if complete > 0 => Box::new(CsvSink::continuing(output)),
             OutputFormat::Csv => Box::new(CsvSink::new(output)?),
             OutputFormat::Table | OutputFormat::Summary | OutputFormat::Certs => {
-                Box::new(TableSink::new(BufWriter::new(output), Look::default()))
+                Box::new(TableSink::new(BufWriter::new(output), TextStyle::default()))
             }
         };
         self.current = Some(OpenFile {

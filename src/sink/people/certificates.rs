@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::io::{self, Write};
 
 use super::summary::{counted, second, times};
-use super::text::{Align, Look, printable, write_rows};
+use super::text::{Align, TextStyle, printable, write_rows};
 use crate::certificate::Expiry;
 use crate::event::Handshake;
 use crate::sink::Sink;
@@ -21,7 +21,7 @@ const NAMED: usize = 3;
 #[derive(Debug)]
 pub struct CertificatesSink<W> {
     output: W,
-    look: Look,
+    style: TextStyle,
     inventory: Inventory,
     /// The latest moment at which certificates were judged.
     judged_at: Timestamp,
@@ -30,10 +30,10 @@ pub struct CertificatesSink<W> {
 impl<W: Write> CertificatesSink<W> {
     /// Writes to `output`, which should have a buffer.
     #[must_use]
-    pub fn new(output: W, look: Look) -> Self {
+    pub fn new(output: W, style: TextStyle) -> Self {
         Self {
             output,
-            look,
+            style,
             inventory: Inventory::default(),
             judged_at: Timestamp::MIN,
         }
@@ -53,12 +53,12 @@ impl<W: Write> Sink for CertificatesSink<W> {
         if !certificates.is_empty() {
             title += &format!(", as of {} UTC", second(self.judged_at));
         }
-        writeln!(self.output, "{}", self.look.heading().style(title))?;
+        writeln!(self.output, "{}", self.style.heading().style(title))?;
         let rows: Vec<_> = certificates
             .iter()
             .map(|shown| row(shown, self.judged_at))
             .collect();
-        write_rows(&mut self.output, self.look, [Align::Left; 7], &rows)?;
+        write_rows(&mut self.output, self.style, [Align::Left; 7], &rows)?;
         if self.inventory.omitted > 0 {
             let omitted = times(self.inventory.omitted);
             writeln!(self.output, "  and others, shown {omitted}")?;
@@ -116,7 +116,7 @@ mod tests {
 
     fn table(events: &[Handshake]) -> String {
         let mut output = Vec::new();
-        let mut sink = CertificatesSink::new(&mut output, Look::default());
+        let mut sink = CertificatesSink::new(&mut output, TextStyle::default());
         for event in events {
             sink.handshake(event).unwrap();
         }

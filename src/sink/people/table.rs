@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use owo_colors::Style;
 
-use super::text::{Cut, Look, fit, printable, push_left, push_right};
+use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
 use crate::event::{
     ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Finding, Handshake, Outcome,
 };
@@ -23,7 +23,7 @@ use crate::stats::Stats;
 #[derive(Debug)]
 pub struct TableSink<W> {
     output: W,
-    look: Look,
+    style: TextStyle,
     layout: Layout,
     day: String,
     line: String,
@@ -32,11 +32,11 @@ pub struct TableSink<W> {
 impl<W: Write> TableSink<W> {
     /// Writes to `output`, which should have a buffer.
     #[must_use]
-    pub fn new(output: W, look: Look) -> Self {
+    pub fn new(output: W, style: TextStyle) -> Self {
         Self {
             output,
-            look,
-            layout: Layout::for_width(look.width),
+            style,
+            layout: Layout::for_width(style.width),
             day: String::new(),
             line: String::new(),
         }
@@ -52,14 +52,14 @@ impl<W: Write> TableSink<W> {
         }
         day.clone_into(&mut self.day);
         let header = self.layout.header(day);
-        writeln!(self.output, "{}", self.look.heading().style(header))
+        writeln!(self.output, "{}", self.style.heading().style(header))
     }
 
     fn outcome_style(&self, outcome: Outcome) -> Style {
         match outcome {
-            Outcome::Success => self.look.good(),
-            Outcome::Failure => self.look.bad(),
-            Outcome::Unknown => self.look.doubtful(),
+            Outcome::Success => self.style.good(),
+            Outcome::Failure => self.style.bad(),
+            Outcome::Unknown => self.style.doubtful(),
         }
     }
 }
@@ -365,9 +365,9 @@ mod tests {
     use crate::sink::test_events;
     use crate::time::Timestamp;
 
-    fn table(events: &[Handshake], look: Look) -> String {
+    fn table(events: &[Handshake], style: TextStyle) -> String {
         let mut output = Vec::new();
-        let mut sink = TableSink::new(&mut output, look);
+        let mut sink = TableSink::new(&mut output, style);
         for event in events {
             sink.handshake(event).unwrap();
         }
@@ -377,7 +377,10 @@ mod tests {
 
     #[test]
     fn says_who_failed_and_why() {
-        let text = table(&[test_events::refused_by_the_client()], Look::default());
+        let text = table(
+            &[test_events::refused_by_the_client()],
+            TextStyle::default(),
+        );
         let line = text.lines().nth(1).unwrap();
         let words: Vec<_> = line.split_whitespace().take(9).collect();
         assert_eq!(
@@ -403,11 +406,11 @@ mod tests {
         long.tls.server_name = Some("例".repeat(200));
         long.client.address = "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
         for width in [20, 60, 80, 99, 100, 120, 149, 150, 250] {
-            let look = Look {
+            let style = TextStyle {
                 color: false,
                 width: Some(width),
             };
-            for line in table(std::slice::from_ref(&long), look).lines().skip(1) {
+            for line in table(std::slice::from_ref(&long), style).lines().skip(1) {
                 let fixed = Layout::for_width(Some(width)).before_notes();
                 assert!(line.width() <= width.max(fixed), "{width}: {line}");
             }
@@ -416,13 +419,13 @@ mod tests {
 
     #[test]
     fn the_cause_of_a_failure_fits_a_terminal_of_80_columns() {
-        let look = Look {
+        let style = TextStyle {
             color: false,
             width: Some(80),
         };
         let mut event = test_events::refused_by_the_client();
         event.error.as_mut().unwrap().error_type = ErrorType::CertExpired;
-        let text = table(&[event], look);
+        let text = table(&[event], style);
         assert!(text.contains("FAILED  cert_expired (client"), "{text}");
     }
 
@@ -430,7 +433,7 @@ mod tests {
     fn two_findings_of_a_kind_are_noted_once() {
         let mut event = test_events::refused_by_the_client();
         event.validation.extend(event.validation.clone());
-        let text = table(&[event], Look::default());
+        let text = table(&[event], TextStyle::default());
         assert_eq!(text.matches("near_expiry").count(), 1);
     }
 
@@ -438,7 +441,7 @@ mod tests {
     fn cuts_nothing_where_there_is_no_terminal() {
         let mut event = test_events::completed();
         event.tls.server_name = Some("a".repeat(200));
-        assert!(table(&[event], Look::default()).contains(&"a".repeat(200)));
+        assert!(table(&[event], TextStyle::default()).contains(&"a".repeat(200)));
     }
 
     #[test]
@@ -449,7 +452,7 @@ mod tests {
         for width in [None, Some(80), Some(120), Some(200)] {
             let text = table(
                 std::slice::from_ref(&event),
-                Look {
+                TextStyle {
                     color: false,
                     width,
                 },
@@ -467,21 +470,21 @@ mod tests {
         let events = test_events::all();
         let colored = table(
             &events,
-            Look {
+            TextStyle {
                 color: true,
                 width: None,
             },
         );
         assert!(colored.contains('\u{1b}'));
         let stripped = anstream::adapter::strip_str(&colored).to_string();
-        assert_eq!(stripped, table(&events, Look::default()));
+        assert_eq!(stripped, table(&events, TextStyle::default()));
     }
 
     #[test]
     fn the_header_comes_again_with_another_day() {
         let mut next_day = test_events::completed();
         next_day.time = Timestamp::from_seconds(1_772_409_601);
-        let text = table(&[test_events::completed(), next_day], Look::default());
+        let text = table(&[test_events::completed(), next_day], TextStyle::default());
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("2026-03-01 Z CLIENT"));
         assert!(lines[3].starts_with("2026-03-02 Z CLIENT"));

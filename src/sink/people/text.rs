@@ -8,14 +8,14 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How output for people looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct TextStyle {
     /// Whether to colour it; colour never carries the meaning.
     pub color: bool,
     /// Columns of the terminal that it must fit; `None` when nothing needs to be cut.
     pub width: Option<usize>,
 }
 
-impl Look {
+impl TextStyle {
     pub(crate) fn good(self) -> Style {
         self.when_colored(Style::new().green())
     }
@@ -127,7 +127,7 @@ pub(crate) enum Align {
 /// Writes `rows` below each other, each column as wide as its widest cell.
 pub(crate) fn write_rows<const N: usize>(
     output: &mut impl Write,
-    look: Look,
+    style: TextStyle,
     align: [Align; N],
     rows: &[[String; N]],
 ) -> io::Result<()> {
@@ -146,7 +146,7 @@ pub(crate) fn write_rows<const N: usize>(
                 Align::Right => push_right(&mut line, cell, width),
             }
         }
-        let line = match look.width {
+        let line = match style.width {
             Some(width) => fit(line.trim_end(), width, Cut::End),
             None => line.trim_end().into(),
         };
@@ -196,7 +196,7 @@ mod tests {
         let rows = [["a".into(), "1".into()], ["bcd".into(), "22".into()]];
         let mut output = Vec::new();
         let align = [Align::Left, Align::Right];
-        write_rows(&mut output, Look::default(), align, &rows).unwrap();
+        write_rows(&mut output, TextStyle::default(), align, &rows).unwrap();
         assert_eq!(String::from_utf8(output).unwrap(), "  a     1\n  bcd  22\n");
     }
 }

@@ -13,7 +13,7 @@ use opentelemetry_sdk::metrics::Temporality;
 
 use super::{Closing, Export, PreparedExport, prometheus_text};
 use crate::telemetry::ConfigError;
-use crate::telemetry::metrics::bindings::REGULAR;
+use crate::telemetry::metrics::bound_series::REGULAR;
 use crate::telemetry::metrics::reader::MetricsReader;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 

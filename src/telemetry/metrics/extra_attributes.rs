@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use opentelemetry::{KeyValue, Value};
 
+use super::OTHER;
 use super::heavy_hitters::{HeavyHitters, label};
-use super::series::OTHER;
 use crate::event::Handshake;
 use crate::telemetry::MetricAttribute;
 

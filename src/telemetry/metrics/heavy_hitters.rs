@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::series::OTHER;
+use super::OTHER;
 
 /// How often a value must have come before it takes one of the last places: what
 /// scanners make up comes once.

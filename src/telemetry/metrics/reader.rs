@@ -8,7 +8,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
-use super::bindings::Listener;
+use super::bound_series::Listener;
 
 /// A reader that we keep a handle to; the SDK takes ownership of its own.
 #[derive(Clone, Debug)]

@@ -60,7 +60,7 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
     let interfaces = config.interfaces.join(", ");
     say::line(format_args!("listening on {interfaces}"));
     if matches!(config.output.destination, EventDestination::Screen) {
-        output.show_on(screen::open(config.output.look, signals.stop())?);
+        output.show_on(screen::open(config.output.text_style, signals.stop())?);
     }
     let mut watch = Watch {
         output,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use terminal_size::terminal_size_of;
-use tlscope::sink::Look;
+use tlscope::sink::TextStyle;
 use tlscope::sink::people::screen::{LEAVE, ScreenSink, Terminal};
 
 use crate::cli::error::CliError;
@@ -23,7 +23,7 @@ const KEY_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Shows the state of the run on standard output; the key `q` sets `stop`.
 pub(super) fn open(
-    look: Look,
+    text_style: TextStyle,
     stop: Arc<AtomicBool>,
 ) -> Result<ScreenSink<BufWriter<Stdout>>, CliError> {
     take_terminal(stop)
@@ -32,7 +32,7 @@ pub(super) fn open(
                 size,
                 notes: held_back::messages,
             };
-            ScreenSink::new(BufWriter::new(stdout()), look, terminal)
+            ScreenSink::new(BufWriter::new(stdout()), text_style, terminal)
         })
         .map_err(|error| {
             close(); // so that the error is seen

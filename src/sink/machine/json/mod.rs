@@ -1,19 +1,19 @@
-//! JSON Lines: one object a line, for scripts. [`format`] specifies the lines.
+//! JSON Lines: one object a line, for scripts. [`lines`] specifies the lines.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-pub mod format;
+pub mod lines;
 mod value;
 
-pub(crate) use format::Line;
+pub(crate) use lines::Line;
 
 use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::stats::Stats;
 
-/// Writes JSON Lines, as [`format`] specifies them.
+/// Writes JSON Lines, as [`lines`] specifies them.
 #[derive(Debug)]
 pub struct JsonSink<W> {
     output: W,
@@ -60,7 +60,7 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.write_line(&Line::Stats(format::StatsLine(stats)))?;
+        self.write_line(&Line::Stats(lines::StatsLine(stats)))?;
         self.flush()
     }
 }
@@ -98,9 +98,9 @@ mod tests {
         String::from_utf8(output).unwrap()
     }
 
-    /// The example in the docs of [`format`], without the white space between tokens.
+    /// The example in the docs of [`lines`], without the white space between tokens.
     fn documented_line() -> String {
-        let source = include_str!("format.rs");
+        let source = include_str!("lines.rs");
         let (_, rest) = source.split_once("//! ```json\n").unwrap();
         let (example, _) = rest.split_once("//! ```\n").unwrap();
         let mut in_string = false;

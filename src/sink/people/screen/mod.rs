@@ -11,7 +11,7 @@ mod slowest_servers;
 use slowest_servers::SlowestServers;
 
 use super::summary::{SummarySink, TOP, counted, milliseconds};
-use super::text::{Align, Cut, Look, fit, printable};
+use super::text::{Align, Cut, TextStyle, fit, printable};
 use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::stats::{Health, Stats};
@@ -62,13 +62,13 @@ impl<W: Write> ScreenSink<W> {
     /// # Errors
     ///
     /// When the terminal cannot be written.
-    pub fn new(mut output: W, look: Look, terminal: Terminal) -> io::Result<Self> {
+    pub fn new(mut output: W, style: TextStyle, terminal: Terminal) -> io::Result<Self> {
         output.write_all(ENTER.as_bytes())?;
         output.flush()?;
         Ok(Self {
             output,
             terminal,
-            summary: SummarySink::new(Vec::new(), look),
+            summary: SummarySink::new(Vec::new(), style),
             slowest: SlowestServers::default(),
             started: None,
             last: None,
@@ -87,7 +87,7 @@ impl<W: Write> ScreenSink<W> {
     /// The whole text of a frame, cut nowhere.
     fn text(&mut self, now: Timestamp, health: &Health) -> io::Result<String> {
         let width = (self.terminal.size)().0;
-        self.summary.look.width = Some(width);
+        self.summary.style.width = Some(width);
         let mut output = std::mem::take(&mut self.summary.output);
         self.write_head(&mut output, now, health)?;
         self.summary.output = output;
@@ -118,7 +118,7 @@ impl<W: Write> ScreenSink<W> {
             names.join(", "),
             clock(running)
         );
-        writeln!(output, "{}", self.summary.look.heading().style(title))?;
+        writeln!(output, "{}", self.summary.style.heading().style(title))?;
 
         let counted_now = Counted {
             handshakes: health.stats.handshakes,
@@ -157,7 +157,7 @@ impl<W: Write> ScreenSink<W> {
                 interface.dropped_interface,
                 interface.dropped_queue
             );
-            writeln!(output, "{}", self.summary.look.bad().style(line))?;
+            writeln!(output, "{}", self.summary.style.bad().style(line))?;
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ mod tests {
             notes: || vec!["warning: first".to_owned(), "warning: \x1b[2J".to_owned()],
         };
         let mut output = Vec::new();
-        let mut screen = ScreenSink::new(&mut output, Look::default(), terminal).unwrap();
+        let mut screen = ScreenSink::new(&mut output, TextStyle::default(), terminal).unwrap();
         screen.handshake(&test_events::completed()).unwrap();
         screen
             .handshake(&test_events::refused_by_the_client())

@@ -17,7 +17,7 @@ pub(super) use failing_servers::write_name;
 use histogram::Histogram;
 use soonest_to_expire::SoonestToExpire;
 
-use super::text::{Align, Look, printable, write_rows};
+use super::text::{Align, TextStyle, printable, write_rows};
 use crate::certificate::Expiry;
 use crate::event::{Directions, ErrorType, Handshake, Outcome};
 use crate::sink::Sink;
@@ -29,7 +29,7 @@ use crate::tls::ProtocolVersion;
 #[derive(Debug)]
 pub struct SummarySink<W> {
     pub(super) output: W,
-    pub(super) look: Look,
+    pub(super) style: TextStyle,
     counts: Counts,
     servers: FailingServers,
     latencies: Vec<(Option<ProtocolVersion>, Histogram)>,
@@ -62,10 +62,10 @@ struct Counts {
 impl<W: Write> SummarySink<W> {
     /// Writes to `output`, which should have a buffer.
     #[must_use]
-    pub fn new(output: W, look: Look) -> Self {
+    pub fn new(output: W, style: TextStyle) -> Self {
         Self {
             output,
-            look,
+            style,
             counts: Counts::new(),
             servers: FailingServers::default(),
             latencies: Vec::new(),
@@ -125,7 +125,7 @@ impl<W: Write> Sink for SummarySink<W> {
 impl<W: Write> SummarySink<W> {
     fn write_headline(&mut self, stats: &Stats) -> io::Result<()> {
         let handshakes = counted(self.counts.handshakes, "handshake");
-        write!(self.output, "{}", self.look.heading().style(handshakes))?;
+        write!(self.output, "{}", self.style.heading().style(handshakes))?;
         if self.counts.handshakes > 0 {
             let (first, last) = (second(self.first), second(self.last));
             write!(self.output, ", {first} to {last} UTC")?;
@@ -283,8 +283,8 @@ impl<W: Write> SummarySink<W> {
         if rows.is_empty() {
             return Ok(());
         }
-        writeln!(self.output, "\n{}", self.look.heading().style(title))?;
-        write_rows(&mut self.output, self.look, align, rows)
+        writeln!(self.output, "\n{}", self.style.heading().style(title))?;
+        write_rows(&mut self.output, self.style, align, rows)
     }
 }
 
@@ -444,7 +444,7 @@ mod tests {
 
     fn summary(events: &[Handshake], stats: &Stats) -> String {
         let mut output = Vec::new();
-        let mut sink = SummarySink::new(&mut output, Look::default());
+        let mut sink = SummarySink::new(&mut output, TextStyle::default());
         for event in events {
             sink.handshake(event).unwrap();
         }
@@ -503,7 +503,7 @@ Quality of the capture
             event.tls.version = Some(ProtocolVersion(code));
             event
         });
-        let mut sink = SummarySink::new(io::sink(), Look::default());
+        let mut sink = SummarySink::new(io::sink(), TextStyle::default());
         unnamed.for_each(|event| sink.handshake(&event).unwrap());
         assert!(sink.latencies.len() < 20);
     }

@@ -1,14 +1,14 @@
-//! Series, each bound when first used: the SDK's own way from attributes to a
-//! series is slower by an order of magnitude.
+//! Series that are bound when first used: the SDK's lookup of a series by its
+//! attributes is slower by an order of magnitude.
 //!
 //! # Why does a counter start at zero and wait?
 //!
 //! `rate()` sees the increase from one value to the next. A series that first
-//! appears with the value 1 has had no increase, so that the first failure of its
-//! kind (often the one that matters) would raise no alert. So a new series is told
-//! with zero once, to everyone who is listening regularly, and its counts follow
-//! with the next export. Where nobody listens, nothing waits: whoever asks now and
-//! then gets the counts as they are.
+//! appears with the value 1 has had no increase, so the first failure of its
+//! kind (often the one that matters) would raise no alert. So a new series is exported
+//! at zero once, to everyone who reads the metrics regularly, and its counts follow
+//! with the next export. If nobody reads regularly, nothing waits: an occasional reader
+//! gets the counts as they are.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -21,21 +21,25 @@ use hashbrown::hash_map::Entry;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
-use super::series::Series;
+/// A small key that stands for a set of attributes. It holds only what may be a label:
+/// enumerations and registered names.
+pub(crate) trait Series {
+    fn attributes(&self) -> Vec<KeyValue>;
+}
 
-/// How long counts wait at most, and how long ago a listener may have listened
-/// last: more than two exports at OpenTelemetry's usual 60 s.
+/// How long counts wait at most, and how long ago a regular listener may have read
+/// last: more than two exports at OpenTelemetry's default of 60 s.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// Scrapes after which somebody counts as a regular listener, and not as a person who looks.
+/// Scrapes that make a regular listener; fewer may be a person with a browser.
 pub(crate) const REGULAR: u64 = 3;
 
-/// Counters of an instrument.
-pub(crate) struct Counters<S> {
+/// BoundCounters of an instrument.
+pub(crate) struct BoundCounters<S> {
     instrument: Counter<u64>,
     bound: HashMap<S, Count, RandomState>,
-    /// Those with counts that wait.
-    newborn: Vec<S>,
+    /// The series with counts that wait.
+    new_series: Vec<S>,
     listeners: Listeners,
 }
 
@@ -49,19 +53,20 @@ struct Waiting {
     until: Moment,
 }
 
-impl<S: Series + Clone + Eq + Hash> Counters<S> {
+impl<S: Series + Clone + Eq + Hash> BoundCounters<S> {
     pub(crate) fn new(instrument: Counter<u64>, listeners: Listeners) -> Self {
         Self {
             instrument,
             bound: HashMap::default(),
-            newborn: Vec::new(),
+            new_series: Vec::new(),
             listeners,
         }
     }
 
-    /// Makes sure that there is such a series.
-    pub(crate) fn create(&mut self, series: S) {
-        self.add(series, 0);
+    /// With these series at zero from the start.
+    pub(crate) fn starting_with(mut self, series: impl Iterator<Item = S>) -> Self {
+        series.for_each(|series| self.add(series, 0));
+        self
     }
 
     pub(crate) fn add(&mut self, series: S, increase: u64) {
@@ -73,21 +78,21 @@ impl<S: Series + Clone + Eq + Hash> Counters<S> {
                 let until = self.listeners.next_moment();
                 let waiting = until.map(|until| Waiting { count: 0, until });
                 if waiting.is_some() {
-                    self.newborn.push(new.key().clone());
+                    self.new_series.push(new.key().clone());
                 }
                 new.insert(Count { bound, waiting }).add(increase);
             }
         }
     }
 
-    /// Adds the counts that have waited for long enough.
+    /// Adds the counts that have waited long enough.
     pub(crate) fn tick(&mut self) {
-        if self.newborn.is_empty() {
+        if self.new_series.is_empty() {
             return;
         }
         let now = Instant::now();
         let (bound, listeners) = (&mut self.bound, &self.listeners);
-        self.newborn.retain(|series| {
+        self.new_series.retain(|series| {
             let Some(count) = bound.get_mut(series) else {
                 return false;
             };
@@ -100,9 +105,9 @@ impl<S: Series + Clone + Eq + Hash> Counters<S> {
         });
     }
 
-    /// Adds all counts that wait: this is the last export.
+    /// Adds all counts that wait, before the last export.
     pub(crate) fn finish(&mut self) {
-        for series in self.newborn.drain(..) {
+        for series in self.new_series.drain(..) {
             if let Some(count) = self.bound.get_mut(&series) {
                 count.release();
             }
@@ -133,13 +138,13 @@ impl Count {
     }
 }
 
-/// Histograms of an instrument.
-pub(crate) struct Histograms<S> {
+/// BoundHistograms of an instrument.
+pub(crate) struct BoundHistograms<S> {
     instrument: Histogram<f64>,
     bound: HashMap<S, BoundHistogram<f64>, RandomState>,
 }
 
-impl<S: Series + Eq + Hash> Histograms<S> {
+impl<S: Series + Eq + Hash> BoundHistograms<S> {
     pub(crate) fn new(instrument: Histogram<f64>) -> Self {
         Self {
             instrument,
@@ -165,7 +170,7 @@ impl<S: Series + Eq + Hash> Histograms<S> {
     }
 }
 
-/// Everyone who is told the metrics again and again: the collector, and Prometheus.
+/// Everyone who reads the metrics repeatedly: the collector, and Prometheus.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listeners(Vec<Arc<Listener>>);
 
@@ -174,7 +179,7 @@ impl Listeners {
         Self(listeners)
     }
 
-    /// When everyone who listens regularly will have heard of what is made now; `None` if nobody does.
+    /// When every regular listener will have seen a series that is made now; `None` without regular listeners.
     fn next_moment(&self) -> Option<Moment> {
         let now = Instant::now();
         let awaited = self.0.iter().map(|listener| listener.awaited(now));
@@ -189,7 +194,8 @@ impl Listeners {
     fn have_passed(&self, moment: &Moment, now: Instant) -> bool {
         let mut heard = self.0.iter().zip(&moment.awaited);
         now >= moment.latest
-            || heard.all(|(listener, awaited)| awaited.is_none_or(|at| listener.told() >= at))
+            || heard
+                .all(|(listener, awaited)| awaited.is_none_or(|at| listener.last_delivered() >= at))
     }
 }
 
@@ -200,55 +206,55 @@ struct Moment {
     latest: Instant,
 }
 
-/// One that is told the metrics again and again; follows what it was told.
+/// One reader of the metrics, and the last collection that reached it.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// When it was made: the atomics count from here.
+    /// When it was made: `delivered_at` counts from here.
     made: Instant,
     /// Collections begun.
     begun: AtomicU64,
     /// The latest collection that was delivered; 0 before the first.
-    told: AtomicU64,
+    delivered: AtomicU64,
     /// When that was, in milliseconds.
-    told_at: AtomicU64,
-    /// The first collection after which it counts as one who listens regularly.
+    delivered_at: AtomicU64,
+    /// How many delivered collections make it a regular listener.
     regular_from: u64,
 }
 
 impl Listener {
-    /// Listens regularly once `regular_from` collections were delivered.
+    /// A regular listener once `regular_from` collections were delivered.
     pub(crate) fn new(regular_from: u64) -> Self {
         Self {
             regular_from,
             made: Instant::now(),
             begun: AtomicU64::new(0),
-            told: AtomicU64::new(0),
-            told_at: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            delivered_at: AtomicU64::new(0),
         }
     }
 
-    /// Notes that values are about to be collected; gives the collection its number.
+    /// Notes that a collection begins; returns its number.
     pub(crate) fn begin(&self) -> u64 {
         self.begun.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Notes that a collection has arrived.
+    /// Notes that a collection was delivered.
     pub(crate) fn delivered(&self, collection: u64) {
         let elapsed = self.made.elapsed().as_millis();
-        self.told_at
+        self.delivered_at
             .store(elapsed.try_into().unwrap_or(u64::MAX), Ordering::SeqCst);
-        self.told.fetch_max(collection, Ordering::SeqCst);
+        self.delivered.fetch_max(collection, Ordering::SeqCst);
     }
 
-    fn told(&self) -> u64 {
-        self.told.load(Ordering::SeqCst)
+    fn last_delivered(&self) -> u64 {
+        self.delivered.load(Ordering::SeqCst)
     }
 
-    /// The first collection that will hold what is made now; `None` if nobody listens regularly.
+    /// The first collection that will contain a series made now; `None` if this is no regular listener.
     fn awaited(&self, now: Instant) -> Option<u64> {
-        let told_at = Duration::from_millis(self.told_at.load(Ordering::SeqCst));
-        let listens = self.told() >= self.regular_from
-            && now.saturating_duration_since(self.made) <= told_at.saturating_add(PATIENCE);
+        let delivered_at = Duration::from_millis(self.delivered_at.load(Ordering::SeqCst));
+        let listens = self.last_delivered() >= self.regular_from
+            && now.saturating_duration_since(self.made) <= delivered_at.saturating_add(PATIENCE);
         listens.then(|| self.begun.load(Ordering::SeqCst) + 1)
     }
 }
@@ -273,7 +279,7 @@ mod tests {
 
     struct Run {
         reader: MetricsReader,
-        counters: Counters<Named>,
+        counters: BoundCounters<Named>,
         _provider: SdkMeterProvider,
     }
 
@@ -286,12 +292,12 @@ mod tests {
             let listeners = Listeners::new(vec![reader.listener()]);
             Self {
                 reader,
-                counters: Counters::new(instrument, listeners),
+                counters: BoundCounters::new(instrument, listeners),
                 _provider: provider,
             }
         }
 
-        /// The values that a listener gets, and whether they arrive.
+        /// The values that a listener reads; `arrives` says whether they reach it.
         fn export(&mut self, arrives: bool) -> Vec<String> {
             self.counters.tick();
             let collection = self.reader.read();
@@ -308,14 +314,14 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_the_first_time_gets_the_counts_as_they_are() {
+    fn a_first_reader_gets_the_counts_as_they_are() {
         let mut run = Run::new();
         run.counters.add(Named("a"), 2);
         assert_eq!(run.export(true), ["c_total{name=\"a\"} 2"]);
     }
 
     #[test]
-    fn a_series_is_born_at_zero_for_who_listens() {
+    fn a_new_series_starts_at_zero_for_a_regular_listener() {
         let mut run = Run::new();
         run.export(true);
         run.counters.add(Named("a"), 2);
@@ -327,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_waits_for_who_looks_now_and_then() {
+    fn counts_do_not_wait_for_an_occasional_reader() {
         let listener = Listener::new(REGULAR);
         for _ in 1..REGULAR {
             listener.delivered(listener.begin());
@@ -339,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_that_does_not_arrive_tells_nobody() {
+    fn an_export_that_is_not_delivered_does_not_count() {
         let mut run = Run::new();
         run.export(true);
         run.counters.add(Named("a"), 2);
@@ -349,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collection_that_had_begun_before_tells_nothing_of_a_series() {
+    fn a_collection_begun_before_a_series_does_not_count_for_it() {
         let mut run = Run::new();
         run.export(true);
         let under_way = run.reader.read();
@@ -360,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_export_has_everything() {
+    fn the_last_export_has_all_counts() {
         let mut run = Run::new();
         run.export(true);
         run.counters.add(Named("a"), 2);
