@@ -1,4 +1,7 @@
-//! Events to output: one [`Sink`] trait, one file for each format.
+//! Events to output: one [`Sink`] trait, and one file for each format.
+//!
+//! [`people`] has the formats for reading, [`machine`] those for programs, [`files`] what a
+//! run leaves in directories. [`crate::telemetry`] is a sink, too.
 
 #[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) mod fields;
@@ -19,20 +22,20 @@ use crate::event::Handshake;
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
-/// Takes events in the order in which they were made.
+/// Receives events in the order in which they were made.
 ///
 /// `handshake` is called once for each event, `flush` after each batch of
 /// packets, `tick` about once a second of a live run, `finish` once at the end.
 /// An error ends the run.
 pub trait Sink {
-    /// Takes one event.
+    /// Receives one event.
     ///
     /// # Errors
     ///
     /// When the output cannot be written.
     fn handshake(&mut self, event: &Handshake) -> io::Result<()>;
 
-    /// Lets what was taken so far be seen by whoever reads the output.
+    /// Makes the events received so far visible to readers of the output.
     ///
     /// # Errors
     ///
@@ -41,7 +44,7 @@ pub trait Sink {
         Ok(())
     }
 
-    /// Notes that a live run goes on at `now`, and how it is doing; also just before the end.
+    /// Notes that a live run is at `now`, and how it is doing; also called just before the end.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
-//! A line a handshake, for people: the default of `tlscope read`.
+//! One line per handshake, for people: the default of `tlscope read`.
 //!
-//! Lines appear as verdicts come, so columns have fixed widths, chosen once for the
-//! terminal's. A header names the day, and comes again when the day changes. Where
-//! the terminal is too narrow for both, a server is named rather than addressed;
-//! where the output is no terminal, nothing is cut.
+//! Lines are written as soon as there is a verdict, so the widths of columns are chosen once,
+//! for the width of the terminal. A header with the date is written at the start and
+//! whenever the date changes. If the terminal is too narrow for the name and the address of a
+//! server, only the name is shown. If the output is not a terminal, nothing is cut.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::flow::Endpoint;
 use crate::sink::Sink;
 use crate::stats::Stats;
 
-/// Writes the table; the summary is [`super::summary`]'s.
+/// Writes the table; [`super::summary`] writes the summary.
 #[derive(Debug)]
 pub struct TableSink<W> {
     output: W,
@@ -42,7 +42,7 @@ impl<W: Write> TableSink<W> {
         }
     }
 
-    /// Writes the header if this handshake is of another day than the last.
+    /// Writes the header if this handshake is on another day than the last.
     fn start_day(&mut self, day: &str) -> io::Result<()> {
         if self.day == day {
             return Ok(());
@@ -79,7 +79,7 @@ impl<W: Write> Sink for TableSink<W> {
         self.output.flush()
     }
 
-    /// Ends with an empty line: what follows is no part of the table.
+    /// Ends the table with an empty line.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
         if !self.day.is_empty() {
             writeln!(self.output)?;
@@ -95,23 +95,23 @@ struct Layout {
     client: usize,
     client_has_port: bool,
     server: usize,
-    /// Where it is left out, the server's column holds the name.
+    /// If it is left out, the column of the server has the name.
     name: usize,
     version: usize,
-    /// What is left for notes; `None` for all they need.
+    /// Width of the notes; `None` if it is not limited.
     notes: Option<usize>,
     cut: Cut,
 }
 
 const VERSION: usize = 7; // "TLS 1.3"
-const LATENCY: usize = 6; // "9999.9": what takes longer counts as stuck, unless told otherwise
+const LATENCY: usize = 6; // "9999.9": a longer handshake times out, by default
 const OUTCOME: usize = 7; // "unknown"
 const PORT: usize = 6; // ":65535"
 const IPV4: usize = 15; // "255.255.255.255"
 
-/// Columns at which a server's name and address both fit, with room for notes.
+/// Columns at which the name and the address of a server both fit, with room for notes.
 const WIDE: usize = 150;
-/// Columns below which ports, milliseconds and versions have to go, or no cause of a failure would fit.
+/// Columns below which ports, milliseconds and versions are left out, to make room for the cause of a failure.
 const NARROW: usize = 100;
 
 impl Layout {
@@ -245,7 +245,7 @@ fn latency(event: &Handshake) -> Cow<'static, str> {
     }
 }
 
-/// What else is worth saying, the most important first.
+/// The notes, the most important first.
 fn notes(event: &Handshake) -> String {
     let mut notes = Notes::default();
     if let Some(error) = &event.error {
@@ -273,7 +273,7 @@ fn notes(event: &Handshake) -> String {
     notes.0
 }
 
-/// Why there is no verdict.
+/// Adds why there is no verdict.
 fn add_doubts(notes: &mut Notes, event: &Handshake) {
     match event.capture.directions {
         Directions::Both => {}
@@ -293,7 +293,7 @@ fn add_doubts(notes: &mut Notes, event: &Handshake) {
     }
 }
 
-/// What was negotiated beyond the plain case.
+/// Adds features that not every handshake has.
 fn add_features(notes: &mut Notes, event: &Handshake) {
     let tls = &event.tls;
     let client = client_certificate(event);
@@ -328,7 +328,7 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
     }
 }
 
-/// That the client showed a certificate, and whose it is where that can be seen.
+/// That the client showed a certificate, with its name if it is visible.
 fn client_certificate(event: &Handshake) -> Cow<'_, str> {
     let leaf = event
         .client_certificates
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn says_who_failed_and_why() {
+    fn shows_which_side_failed_and_why() {
         let text = table(
             &[test_events::refused_by_the_client()],
             TextStyle::default(),
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn two_findings_of_a_kind_are_noted_once() {
+    fn findings_of_the_same_kind_are_noted_once() {
         let mut event = test_events::refused_by_the_client();
         event.validation.extend(event.validation.clone());
         let text = table(&[event], TextStyle::default());
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_nothing_where_there_is_no_terminal() {
+    fn cuts_nothing_if_the_output_is_not_a_terminal() {
         let mut event = test_events::completed();
         event.tls.server_name = Some("a".repeat(200));
         assert!(table(&[event], TextStyle::default()).contains(&"a".repeat(200)));
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_comes_again_with_another_day() {
+    fn the_header_is_repeated_on_another_day() {
         let mut next_day = test_events::completed();
         next_day.time = Timestamp::from_seconds(1_772_409_601);
         let text = table(&[test_events::completed(), next_day], TextStyle::default());
