@@ -111,7 +111,7 @@ fn for_each_message(stream: &[u8], on_message: &mut impl FnMut(HandshakeType, Op
 
 /// The streams of client and server; their segments are in order in this capture.
 fn streams() -> [Vec<u8>; 2] {
-    let capture = "fixtures/tls12-chrome/capture.pcap";
+    let capture = "fixtures/captures/versions/tls12-chrome/capture.pcap";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(capture);
     let (mut files, mut batch) = (CaptureFiles::open(&[path]), PacketBatch::default());
     let mut streams = [Vec::new(), Vec::new()];

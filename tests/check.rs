@@ -1,18 +1,11 @@
 //! Runs `tlscope check` and tests its output and exit code.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod check;
-    pub(crate) mod fixtures;
-}
-
 use std::fs;
 
-use support::check::{
+use crate::support::check::{
     HELD, VIOLATED, capture, check, file, output, scratch, status, stderr, stdout,
 };
-use support::fixtures::{self, package};
+use crate::support::fixtures::{self, package};
 
 #[test]
 fn each_assertion_holds_for_one_capture_and_not_for_another() {
@@ -188,7 +181,7 @@ fn the_example_policies_have_the_exit_status_in_their_first_lines() {
         let mut arguments: Vec<String> = Vec::new();
         for word in command.split(' ') {
             match word {
-                "fixtures/*/capture.*" => {
+                "fixtures/captures/*/*/capture.*" => {
                     arguments.extend(fixtures::all().into_iter().map(|one| one.capture))
                 }
                 word => arguments.push(word.to_owned()),
@@ -212,7 +205,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
     let output = output(&[
         "--policy",
         &policy,
-        "fixtures/tls11-static-rsa/capture.pcap",
+        "fixtures/captures/versions/tls11-static-rsa/capture.pcap",
     ]);
     let text = stdout(&output);
     for part in [
@@ -220,7 +213,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
         "offender.toml:3)\n",
         "wanted: TLS 1.2 or later\n",
         "found:  1 of 1 handshakes against it\n",
-        "- fixtures/tls11-static-rsa/capture.pcap, packets ",
+        "- fixtures/captures/versions/tls11-static-rsa/capture.pcap, packets ",
         ": 192.0.2.1:",
         " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",
         "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 not judged, on 1 handshake\n",
@@ -268,7 +261,7 @@ fn trust_is_evaluated_with_the_given_roots_and_not_without_any() {
         let output = output(&arguments);
         (output.status.code(), stdout(&output).to_owned())
     };
-    let ours = checked(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
+    let ours = checked(&["--ca-file", "fixtures/captures/day/mtls-day/ca.pem"]);
     assert_eq!(ours.0, Some(HELD), "{}", ours.1);
     let none = checked(&["--no-verify"]);
     assert_eq!(none.0, Some(VIOLATED));
@@ -434,7 +427,7 @@ fn chains_are_validated_against_the_given_roots() {
         let arguments = [&["--policy", &policy][..], flags, &[&capture]].concat();
         output(&arguments)
     };
-    let broken = with(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
+    let broken = with(&["--ca-file", "fixtures/captures/day/mtls-day/ca.pem"]);
     assert_eq!(broken.status.code(), Some(VIOLATED), "{broken:?}");
     let said = stdout(&broken);
     assert!(said.contains("files.example.org"), "{said}");

@@ -1,17 +1,12 @@
 //! What `tlscope check` writes for programs, and the baselines that it compares with.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod check;
-    pub(crate) mod fixtures;
-}
-
 use std::fs;
 use std::path::PathBuf;
 
-use support::check::{HELD, VIOLATED, capture, file, output, scratch, status, stderr, stdout};
-use support::fixtures::{self, package};
+use crate::support::check::{
+    HELD, VIOLATED, capture, file, output, scratch, status, stderr, stdout,
+};
+use crate::support::fixtures::{self, package};
 
 #[test]
 fn reports_in_several_formats_are_written_at_once() {

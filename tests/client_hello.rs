@@ -1,23 +1,17 @@
 //! ClientHellos of all fixtures, read by tlscope and by tls-parser.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod fixtures;
-    pub(crate) mod random;
-}
-
 use std::collections::HashMap;
 
-use support::fixtures::{self, package};
-use support::random::Random;
 use tls_parser::{TlsExtension, parse_tls_client_hello_extension};
 use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
-use tlscope::decode::{Packet, decode};
+use tlscope::decode::{Decoded, Layers, decode};
 use tlscope::tls::{
     ClientHello, ContentType, Defragmenter, Detection, Extensions, HandshakeType, RecordReader,
     detect,
 };
+
+use crate::support::fixtures::{self, package};
+use crate::support::random::Random;
 
 /// Mutations of each hello.
 const MUTATIONS: u64 = 50;
@@ -178,12 +172,13 @@ fn streams(capture: &str) -> Vec<Vec<u8>> {
     while files.next_batch(&mut batch).is_ok_and(|more| more) {
         for packet in &batch.packets {
             let link_type = batch.interfaces[packet.interface as usize].link_type;
-            let decoded = decode(link_type, batch.bytes(packet), packet.wire_length);
-            if let Ok(Packet::Segment(segment)) = decoded {
-                let sender = (segment.source, segment.source_port);
-                let receiver = (segment.destination, segment.destination_port);
+            let (bytes, layers) = (batch.bytes(packet), &mut Layers::default());
+            let decoded = decode(link_type, bytes, packet.wire_length, layers);
+            if let Ok(Decoded::Tcp(header)) = decoded {
+                let sender = (header.source, header.source_port);
+                let receiver = (header.destination, header.destination_port);
                 let stream = streams.entry((sender, receiver)).or_default();
-                stream.extend_from_slice(segment.payload);
+                stream.extend_from_slice(header.payload.of(bytes));
             }
         }
     }

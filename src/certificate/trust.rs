@@ -1,5 +1,10 @@
 //! Trusted roots.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "roots can be replaced during a run"
+)]
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,12 @@
 //! The command line: what a run is asked to do ([`config`]), what it reads ([`input`]), what it
 //! writes ([`output`]), and the subcommands that connect them ([`commands`]).
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the program has clocks, signals and a screen"
+)]
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};

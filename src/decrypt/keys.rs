@@ -1,5 +1,7 @@
 //! Secrets shared between those who find them and those who need them.
 
+#![expect(clippy::disallowed_types, reason = "secrets arrive during a run")]
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 

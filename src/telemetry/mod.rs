@@ -50,6 +50,12 @@
 //! retries, with growing pauses up to a minute, and reports when exports start to fail
 //! and when they work again.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "exports follow a timer, on threads of their own"
+)]
+
 mod config;
 
 #[cfg(feature = "otel")]

@@ -1,10 +1,10 @@
 //! `tlscope check`, as a command.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use super::fixtures::{self, package};
+use super::program::tlscope;
+pub(crate) use super::program::{stderr, stdout};
+use super::{fixtures, scratch};
 
 /// Exit code: all assertions held.
 pub(crate) const HELD: i32 = 0;
@@ -15,15 +15,11 @@ pub(crate) const VIOLATED: i32 = 1;
 ///
 /// Chains are validated only if roots are named: the roots of the machine must not matter.
 pub(crate) fn check(arguments: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
     let names_roots = arguments.contains(&"--ca-file");
+    let mut command = tlscope(&["check"]);
     command
-        .env_clear()
         .env("TLSCOPE_NO_VERIFY", (!names_roots).to_string())
-        .current_dir(package())
-        .arg("check")
-        .args(arguments)
-        .stdin(Stdio::null());
+        .args(arguments);
     command
 }
 
@@ -39,33 +35,17 @@ pub(crate) fn status(arguments: &[&str]) -> i32 {
     output.status.code().unwrap()
 }
 
-/// Its standard output.
-pub(crate) fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-/// Its standard error.
-pub(crate) fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-/// A path for this test run.
+/// A path of this test run's own.
 pub(crate) fn scratch(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("check");
-    fs::create_dir_all(&path).unwrap();
-    path.join(name).to_str().unwrap().to_owned()
+    scratch::path(&format!("check-{name}"))
 }
 
 /// Writes a file for this test run.
 pub(crate) fn file(name: &str, contents: &str) -> String {
-    let path = scratch(name);
-    fs::write(&path, contents).unwrap();
-    path
+    scratch::file(&format!("check-{name}"), contents)
 }
 
 /// The capture of a fixture.
 pub(crate) fn capture(fixture: &str) -> String {
-    let all = fixtures::all();
-    let found = all.into_iter().find(|one| one.name == fixture);
-    found.unwrap().capture
+    fixtures::named(fixture).capture
 }

@@ -197,7 +197,10 @@ mod tests {
         }
     }
 
-    const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mtls-day/ca.pem");
+    const CA: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/fixtures/captures/day/mtls-day/ca.pem"
+    );
 
     #[test]
     fn roots_that_are_named_replace_those_of_the_system() {
