@@ -27,7 +27,7 @@ pub(crate) struct EventField {
     pub(crate) value: fn(&Handshake) -> FieldValue<'_>,
 }
 
-/// The value of a [`EventField`].
+/// The value of an [`EventField`].
 pub(crate) enum FieldValue<'a> {
     /// The capture does not show it.
     Absent,

@@ -144,7 +144,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn stem(event: &Handshake) -> String {
-    let time = event.time.to_string().replace(['-', ':'], "");
+    let time = event.time.date_time().strftime("%Y%m%dT%H%M%S%.9fZ");
     let error = event
         .error
         .as_ref()

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use jiff::civil::{Date, Time};
 use owo_colors::Style;
 
 use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
@@ -25,7 +26,8 @@ pub struct TableSink<W> {
     output: W,
     style: TextStyle,
     layout: Layout,
-    day: String,
+    /// The date of the last header; `None` before the first.
+    day: Option<Date>,
     line: String,
 }
 
@@ -37,21 +39,25 @@ impl<W: Write> TableSink<W> {
             output,
             style,
             layout: Layout::for_width(style.width),
-            day: String::new(),
+            day: None,
             line: String::new(),
         }
     }
 
     /// Writes the header if this handshake is on another day than the last.
-    fn start_day(&mut self, day: &str) -> io::Result<()> {
-        if self.day == day {
+    fn start_day(&mut self, day: Date) -> io::Result<()> {
+        let Some(last) = self.day.replace(day) else {
+            return self.write_header(day);
+        };
+        if last == day {
             return Ok(());
         }
-        if !self.day.is_empty() {
-            writeln!(self.output)?;
-        }
-        day.clone_into(&mut self.day);
-        let header = self.layout.header(day);
+        writeln!(self.output)?;
+        self.write_header(day)
+    }
+
+    fn write_header(&mut self, day: Date) -> io::Result<()> {
+        let header = self.layout.header(&day.to_string());
         writeln!(self.output, "{}", self.style.heading().style(header))
     }
 
@@ -66,12 +72,12 @@ impl<W: Write> TableSink<W> {
 
 impl<W: Write> Sink for TableSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let time = event.time.to_string(); // as in 2026-03-01T12:00:00.123456789Z
-        let (day, time) = time.split_once('T').unwrap_or_default();
-        self.start_day(day)?;
+        let at = event.time.date_time();
+        self.start_day(at.date())?;
         let style = self.outcome_style(event.outcome);
         self.line.clear();
-        self.layout.write_row(&mut self.line, time, event, style);
+        self.layout
+            .write_row(&mut self.line, at.time(), event, style);
         writeln!(self.output, "{}", self.line.trim_end())
     }
 
@@ -81,7 +87,7 @@ impl<W: Write> Sink for TableSink<W> {
 
     /// Ends the table with an empty line.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
-        if !self.day.is_empty() {
+        if self.day.is_some() {
             writeln!(self.output)?;
         }
         self.flush()
@@ -176,7 +182,7 @@ impl Layout {
         line + " OUTCOME"
     }
 
-    fn write_row(&self, line: &mut String, time: &str, event: &Handshake, style: Style) {
+    fn write_row(&self, line: &mut String, time: Time, event: &Handshake, style: Style) {
         let name = event
             .tls
             .server_name
@@ -186,7 +192,8 @@ impl Layout {
             .tls
             .version
             .map_or_else(|| "-".to_owned(), |version| version.to_string());
-        self.push(line, time.get(..self.time).unwrap_or(time), self.time);
+        let time = format!("{time:.9}");
+        self.push(line, time.get(..self.time).unwrap_or(&time), self.time);
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &self.server(event), self.server);
         self.push(line, &name, self.name);

@@ -414,11 +414,7 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 
 /// As in `2026-03-01 12:00:00`.
 pub(super) fn second(time: Timestamp) -> String {
-    time.to_string()
-        .chars()
-        .take(19)
-        .collect::<String>()
-        .replace('T', " ")
+    time.date_time().strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 fn percent(count: u64, total: u64) -> String {
