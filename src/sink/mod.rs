@@ -1,7 +1,8 @@
 //! Events to output: one [`Sink`] trait, and one file for each format.
 //!
 //! [`people`] has the formats for reading, [`machine`] those for programs, [`files`] what a
-//! run leaves in directories. [`crate::telemetry`] is a sink, too.
+//! run leaves in directories. `OutputFormat` lists the formats. [`crate::telemetry`] is a
+//! sink, too.
 
 #[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) mod fields;
@@ -9,12 +10,16 @@ pub mod files;
 #[cfg(feature = "cli")]
 pub mod machine;
 #[cfg(feature = "cli")]
+mod output_format;
+#[cfg(feature = "cli")]
 pub mod people;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
 
 use std::io;
 
+#[cfg(feature = "cli")]
+pub use output_format::OutputFormat;
 #[cfg(feature = "cli")]
 pub use people::text::TextStyle;
 
