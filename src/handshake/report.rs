@@ -153,7 +153,6 @@ impl<'t> Reporter<'t> {
             timing,
             fingerprint: self.fingerprint(),
             capture: self.capture(),
-            packets: None,
             saved_to: None,
             tls,
             validation,

@@ -23,14 +23,15 @@ pub use output_format::OutputFormat;
 #[cfg(feature = "cli")]
 pub use people::text::TextStyle;
 
-use crate::event::Handshake;
+use crate::event::{Handshake, Report};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
 /// Receives events in the order in which they were made.
 ///
-/// `handshake` is called once for each event, `flush` after each batch of
-/// packets, `tick` about once a second of a live run, `finish` once at the end.
+/// `report`, which passes the event on to `handshake`, is called once for each event,
+/// `flush` after each batch of packets, `tick` about once a second of a live run, and
+/// `finish` once at the end.
 /// An error ends the run.
 pub trait Sink {
     /// Receives one event.
@@ -39,6 +40,15 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn handshake(&mut self, event: &Handshake) -> io::Result<()>;
+
+    /// Receives one event with the packets behind it; most sinks need only the event.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn report(&mut self, report: Report) -> io::Result<()> {
+        self.handshake(&report.event)
+    }
 
     /// Makes the events received so far visible to readers of the output.
     ///

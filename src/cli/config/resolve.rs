@@ -39,7 +39,7 @@ pub(crate) struct Analysis {
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
     /// Whether the packets of failures are saved.
-    keeps_packets: bool,
+    retains_packets: bool,
     pub(crate) near_expiry: NearExpiry,
     pub(crate) roots: Roots,
     /// When certificates are validated; `None`: each at the time of its handshake.
@@ -126,7 +126,7 @@ impl Analysis {
     ) -> Result<Self, CliError> {
         Ok(Self {
             keys,
-            keeps_packets: needs.packets,
+            retains_packets: needs.packets,
             fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
@@ -147,7 +147,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
-        config.keeps_packets = self.keeps_packets;
+        config.retains_packets = self.retains_packets;
         config
     }
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, Outcome};
+use tlscope::event::{Handshake, Outcome, Report};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
 use tlscope::stats::{Health, Stats};
@@ -133,16 +133,19 @@ impl RunOutput<'_> {
 
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !selects(self.config.server_name.as_ref(), event) {
+        if selects(self.config.server_name.as_ref(), event) {
+            self.write(event)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, mut report: Report) -> io::Result<()> {
+        if !selects(self.config.server_name.as_ref(), &report.event) {
             return Ok(());
         }
         let failures = self.failures.as_mut();
-        let Some(saved_to) = failures.and_then(|failures| failures.save(event)) else {
-            return self.write(event);
-        };
-        let mut event = event.clone();
-        event.saved_to = Some(saved_to);
-        self.write(&event)
+        report.event.saved_to = failures.and_then(|failures| failures.save(&report));
+        self.write(&report.event)
     }
 
     fn flush(&mut self) -> io::Result<()> {

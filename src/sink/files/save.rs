@@ -11,7 +11,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::event::{Handshake, KeptPackets, Outcome};
+use crate::capture::PacketBuffer;
+use crate::event::{Handshake, Outcome, Report};
 
 /// Writes captures of failed handshakes into a directory, and deletes the oldest.
 #[derive(Debug)]
@@ -60,8 +61,9 @@ impl FailureFiles {
     /// # Errors
     ///
     /// When the file cannot be written. This does not have to end the run: see [`FailureFiles::lost`].
-    pub fn save(&mut self, event: &Handshake) -> io::Result<Option<Arc<str>>> {
-        let Some(packets) = event.packets.as_ref().filter(|_| is_failure(event)) else {
+    pub fn save(&mut self, report: &Report) -> io::Result<Option<Arc<str>>> {
+        let Report { event, packets, .. } = report;
+        let Some(packets) = packets.as_ref().filter(|_| is_failure(event)) else {
             return Ok(None);
         };
         let saved = self.write(event, packets);
@@ -75,7 +77,7 @@ impl FailureFiles {
         self.lost
     }
 
-    fn write(&mut self, event: &Handshake, packets: &KeptPackets) -> io::Result<Arc<str>> {
+    fn write(&mut self, event: &Handshake, packets: &PacketBuffer) -> io::Result<Arc<str>> {
         while self.names.len() >= self.keep.max(1) {
             self.remove_oldest()?;
         }
@@ -180,7 +182,7 @@ const IF_TSRESOL: u16 = 9;
 const MAX_OPTION: usize = 1024;
 
 /// The packets as a capture file.
-fn pcapng(packets: &KeptPackets, comment: &str) -> Vec<u8> {
+fn pcapng(packets: &PacketBuffer, comment: &str) -> Vec<u8> {
     let mut file = Vec::with_capacity(packets.data.len() + 64 * packets.packets.len() + 512);
     let mut header = Vec::new();
     header.extend(0x1a2b_3c4d_u32.to_le_bytes());
@@ -237,12 +239,12 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
 #[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
-    use crate::capture::LinkType;
-    use crate::event::{ErrorType, HandshakeError, KeptPacket, Side};
+    use crate::capture::{BufferedPacket, LinkType};
+    use crate::event::{ErrorType, HandshakeError, Side};
     use crate::sink::test_events;
     use crate::time::Timestamp;
 
-    fn failure(second: i64) -> Handshake {
+    fn failure(second: i64) -> Report {
         let mut event = test_events::all().remove(0);
         event.time = Timestamp::from_seconds(second);
         event.flow_id = 0x6f1c;
@@ -252,10 +254,11 @@ mod tests {
             side: Some(Side::Client),
             message: "refused".to_owned(),
         });
-        event.packets = Some(Arc::new(KeptPackets {
+        let mut report = Report::new(event);
+        report.packets = Some(Box::new(PacketBuffer {
             interfaces: vec![(LinkType(1), "eth0".into())],
-            packets: vec![KeptPacket {
-                timestamp: event.time,
+            packets: vec![BufferedPacket {
+                timestamp: report.event.time,
                 interface: 0,
                 length: 3,
                 wire_length: 60,
@@ -263,7 +266,7 @@ mod tests {
             data: vec![1, 2, 3],
             is_cut: false,
         }));
-        event
+        report
     }
 
     /// A directory for one test, deleted when dropped.
@@ -322,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_comment_is_cut_between_characters() {
-        let mut event = failure(1);
+        let mut event = failure(1).event;
         for name in ["ü".repeat(2_000), "x".to_owned() + &"ü".repeat(2_000)] {
             event.tls.server_name = Some(name);
             let comment = comment(&event);
@@ -335,7 +338,7 @@ mod tests {
         let directory = Directory::new("none");
         let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
         let mut success = failure(1);
-        success.outcome = Outcome::Success;
+        success.event.outcome = Outcome::Success;
         assert_eq!(files.save(&success).unwrap(), None);
         let mut bare = failure(1);
         bare.packets = None;
