@@ -1,22 +1,16 @@
 //! What a run writes: the same for every command that reports handshakes.
 
 use std::env;
-use std::io::{self, BufWriter, ErrorKind, stdout};
+use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
 use tlscope::event::{Handshake, Outcome, Report};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
-use tlscope::sink::machine::csv::CsvSink;
-use tlscope::sink::machine::json::JsonSink;
-use tlscope::sink::people::certificates::CertificatesSink;
-use tlscope::sink::people::summary::SummarySink;
-use tlscope::sink::people::table::TableSink;
 use tlscope::stats::{Health, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
 
-use crate::cli::config::args::OutputFormat;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::say;
@@ -199,7 +193,7 @@ impl EventWriter {
         let format = config.format;
         match &config.destination {
             EventDestination::StandardOutput => {
-                let sink = event_sink(config);
+                let sink = format.event_sink(stdout(), config.text_style);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
                 Ok(sink.map(Self::StandardOutput))
             }
@@ -219,34 +213,11 @@ impl EventWriter {
     }
 }
 
-/// The sink that writes handshakes to standard output one by one.
-fn event_sink(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
-    Ok(match config.format {
-        OutputFormat::Table => Some(Box::new(TableSink::new(
-            BufWriter::new(stdout()),
-            config.text_style,
-        ))),
-        OutputFormat::Json => Some(Box::new(JsonSink::new(stdout()))),
-        OutputFormat::Csv => Some(Box::new(CsvSink::new(stdout())?)),
-        OutputFormat::Summary | OutputFormat::Certs => None,
-    })
-}
-
 fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     if matches!(config.destination, EventDestination::Screen) {
         return None; // the screen writes the summary when it closes
     }
-    match config.format {
-        OutputFormat::Table | OutputFormat::Summary => Some(Box::new(SummarySink::new(
-            BufWriter::new(stdout()),
-            config.text_style,
-        ))),
-        OutputFormat::Certs => Some(Box::new(CertificatesSink::new(
-            BufWriter::new(stdout()),
-            config.text_style,
-        ))),
-        OutputFormat::Json | OutputFormat::Csv => None,
-    }
+    config.format.summary_sink(stdout(), config.text_style)
 }
 
 /// A reader that closes the pipe has read enough: that is no error.
