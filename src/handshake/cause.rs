@@ -6,8 +6,8 @@ use crate::certificate::{Certificate, TrustOrigin};
 use crate::event::{ErrorType, Finding, HandshakeError, Side};
 use crate::tls::{AlertDescription, HandshakeType, ProtocolVersion};
 
-use super::connection::Close;
-use super::tracker::Tracker;
+use super::transcript::Tracker;
+use crate::framing::tls::Close;
 
 /// A failure before the certificates were looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

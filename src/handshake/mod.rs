@@ -43,20 +43,14 @@
 //! | `Z` | another message |
 
 mod cause;
-mod connection;
-mod decrypted;
-mod decryption;
-mod exchange;
-mod inference;
-mod judge;
-mod padding;
 mod report;
 mod timing;
-mod tracker;
-mod waiting;
+pub(crate) mod transcript;
+mod validate;
+mod verdict;
 
-pub use connection::{Close, Connection, End};
-pub use decryption::KeyUse;
-pub(crate) use judge::Judge;
+pub use crate::framing::sealed::KeyUse;
+pub use crate::framing::tls::{Close, Connection, End};
 pub use report::{Origin, ReportConfig};
 pub use timing::RoundTrips;
+pub(crate) use validate::Judge;

@@ -18,13 +18,13 @@ use crate::tls::{
 };
 
 use super::cause::{self, Failure};
-use super::connection::{Close, Connection, End};
-use super::decrypted;
-use super::decryption::KeyUse;
-use super::exchange::{self, Conclusion};
-use super::inference::{self, Cause, Judgement, Shape, Verdict};
 use super::timing::{RoundTrips, application_data, timing};
-use super::tracker::{Sight, Tracker};
+use super::transcript::{Sight, Tracker};
+use super::verdict::cleartext::{self as exchange, Conclusion};
+use super::verdict::decrypted;
+use super::verdict::inferred::{self as inference, Cause, Judgement, Shape, Verdict};
+use crate::framing::sealed::KeyUse;
+use crate::framing::tls::{Close, Connection, End};
 
 /// What is known of a connection beside its bytes.
 #[derive(Clone, Debug)]
@@ -316,7 +316,7 @@ impl<'t> Reporter<'t> {
     }
 
     fn alerts(&self) -> Vec<Alert> {
-        let told = |seen: &super::tracker::AlertSeen| Alert {
+        let told = |seen: &super::transcript::AlertSeen| Alert {
             time: seen.at.time,
             sender: self.tracker.side(seen.sender),
             level: seen.content.map(|(level, _)| level),

@@ -10,8 +10,8 @@ use crate::event::{Outcome, Side, Timing};
 use crate::flow::Direction;
 use crate::time::Timestamp;
 
-use super::inference::Shape;
-use super::tracker::Tracker;
+use super::transcript::Tracker;
+use super::verdict::inferred::Shape;
 
 /// What the opening of the TCP connection tells of distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

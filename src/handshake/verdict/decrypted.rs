@@ -10,17 +10,17 @@ use crate::tls::{
 };
 use crate::transport::tcp::Arrival;
 
-use super::cause;
-use super::connection::Close;
-use super::decryption::Content;
-use super::exchange::{self, Conclusion};
-use super::inference::Shape;
-use super::tracker::{AlertSeen, Tracker};
+use super::cleartext::{self as exchange, Conclusion};
+use super::inferred::Shape;
+use crate::framing::sealed::Content;
+use crate::framing::tls::Close;
+use crate::handshake::cause;
+use crate::handshake::transcript::{AlertSeen, Tracker};
 
 /// What opened records of a TLS 1.3 connection told.
 #[derive(Debug, Default)]
-pub(super) struct Decrypted {
-    pub(super) extensions: Option<EncryptedExtensions>,
+pub(crate) struct Decrypted {
+    pub(crate) extensions: Option<EncryptedExtensions>,
     /// When Finished ended: client, server.
     finished: PerSide<Option<Timestamp>>,
     /// When the first application data after the client's Finished began: client, server.
@@ -45,13 +45,13 @@ impl Decrypted {
     }
 
     /// Whether the server has answered data of the client; `None` if that cannot be told.
-    pub(super) fn is_in_use(&self) -> Option<bool> {
+    pub(crate) fn is_in_use(&self) -> Option<bool> {
         let server_data = self.application_data.server;
         self.has_read_all().then_some(server_data.is_some())
     }
 
     /// Whether nothing that comes can change the verdict; `None` if that cannot be told.
-    pub(super) fn is_decided(&self) -> Option<bool> {
+    pub(crate) fn is_decided(&self) -> Option<bool> {
         let server_data = self.application_data.server;
         let is_over = match server_data {
             Some(_) => self.records_after >= MAX_RECORDS_IN_USE,
@@ -61,7 +61,7 @@ impl Decrypted {
     }
 
     /// Whether an alert of `side` came after the handshake was in use.
-    pub(super) const fn is_late(&self, side: Side) -> bool {
+    pub(crate) const fn is_late(&self, side: Side) -> bool {
         let PerSide { client, server } = self.application_data;
         match side {
             Side::Client => client.is_some() || server.is_some(),
@@ -107,7 +107,7 @@ impl Decrypted {
     }
 
     /// Puts what is known in the place of what was inferred.
-    pub(super) fn correct(&self, shape: &mut Shape, tracker: &Tracker) {
+    pub(crate) fn correct(&self, shape: &mut Shape, tracker: &Tracker) {
         let PerSide {
             client: client_finished,
             server: server_finished,
@@ -143,7 +143,7 @@ impl Decrypted {
 }
 
 /// The verdict that rests on opened records; `None` if they do not carry one.
-pub(super) fn conclude(tracker: &Tracker) -> Option<Conclusion> {
+pub(crate) fn conclude(tracker: &Tracker) -> Option<Conclusion> {
     let decrypted = tracker.decrypted.as_ref()?;
     if let Some((alert, description)) = first_error(tracker, decrypted) {
         let side = tracker.side(alert.sender);
@@ -191,7 +191,7 @@ const fn is_about_close(description: AlertDescription) -> bool {
 
 impl Tracker {
     /// Notes that not all records of `sender` can be opened.
-    pub(super) fn note_closed_book(&mut self, sender: Direction) {
+    pub(crate) fn note_closed_book(&mut self, sender: Direction) {
         if self.is_tls13() {
             let side = self.side(sender);
             self.decrypted_mut().is_closed[side] = true;
@@ -199,7 +199,7 @@ impl Tracker {
     }
 
     /// Takes a handshake message of TLS 1.3 that was encrypted.
-    pub(super) fn handle_decrypted_message(
+    pub(crate) fn handle_decrypted_message(
         &mut self,
         sender: Direction,
         message: Message<'_>,
@@ -234,7 +234,7 @@ impl Tracker {
     }
 
     /// An encrypted record of TLS 1.3 that began at `start` has ended.
-    pub(super) fn handle_content(
+    pub(crate) fn handle_content(
         &mut self,
         sender: Direction,
         content: Content,
@@ -282,6 +282,6 @@ const fn letter(handshake_type: HandshakeType) -> char {
         HandshakeType::EndOfEarlyData => 'E',
         HandshakeType::CompressedCertificate => 'X',
         HandshakeType::KeyUpdate => 'P',
-        _ => super::tracker::letter(handshake_type),
+        _ => crate::handshake::transcript::letter(handshake_type),
     }
 }

@@ -9,81 +9,81 @@ use crate::tls::{
 };
 use crate::transport::tcp::Arrival;
 
-use super::connection::Close;
-use super::decrypted::Decrypted;
-use super::decryption::Content;
-use super::exchange;
-use super::inference::{self, Judgement};
+use super::verdict::cleartext as exchange;
+use super::verdict::decrypted::Decrypted;
+use super::verdict::inferred::{self as inference, Judgement};
+use crate::framing::sealed::Content;
+use crate::framing::tls::Close;
 
 /// The header of a record whose content is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RecordSeen {
-    pub(super) content_type: ContentType,
-    pub(super) length: u16,
+pub(crate) struct RecordSeen {
+    pub(crate) content_type: ContentType,
+    pub(crate) length: u16,
     /// Whether it may be opened, so that its end tells what it carries.
-    pub(super) has_key: bool,
+    pub(crate) has_key: bool,
 }
 
 /// What one end point did.
 #[derive(Debug, Default)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     /// Whether any packet of it is in view.
-    pub(super) is_in_view: bool,
+    pub(crate) is_in_view: bool,
     /// Whether it sent anything after the first hello.
-    pub(super) has_answered: bool,
-    pub(super) gap_bytes: u64,
-    pub(super) change_cipher_spec: bool,
+    pub(crate) has_answered: bool,
+    pub(crate) gap_bytes: u64,
+    pub(crate) change_cipher_spec: bool,
     /// Up to TLS 1.2: when its Finished, the first encrypted handshake record, ended.
-    pub(super) finished: Option<Timestamp>,
+    pub(crate) finished: Option<Timestamp>,
     /// The body of its Certificate message.
-    pub(super) certificate: Option<Box<[u8]>>,
+    pub(crate) certificate: Option<Box<[u8]>>,
     /// When its first application data began.
-    pub(super) application_data: Option<Timestamp>,
+    pub(crate) application_data: Option<Timestamp>,
     /// How it closed first.
-    pub(super) close: Option<(Close, Arrival)>,
+    pub(crate) close: Option<(Close, Arrival)>,
     /// Whether it reset the connection, first or after a FIN.
-    pub(super) has_reset: bool,
+    pub(crate) has_reset: bool,
     /// Whether it spoke something else than TLS where TLS should be.
-    pub(super) is_not_tls: bool,
+    pub(crate) is_not_tls: bool,
     /// Whether it had spoken something else before the handshake began.
-    pub(super) was_plain: bool,
+    pub(crate) was_plain: bool,
 }
 
 /// An alert, in the clear or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AlertSeen {
-    pub(super) sender: Direction,
-    pub(super) at: Arrival,
+pub(crate) struct AlertSeen {
+    pub(crate) sender: Direction,
+    pub(crate) at: Arrival,
     /// `None` if encrypted, and not decrypted.
-    pub(super) content: Option<(AlertLevel, AlertDescription)>,
-    pub(super) is_encrypted: bool,
+    pub(crate) content: Option<(AlertLevel, AlertDescription)>,
+    pub(crate) is_encrypted: bool,
     /// Whether both sides had completed the handshake before.
-    pub(super) is_late: bool,
+    pub(crate) is_late: bool,
 }
 
 impl AlertSeen {
-    pub(super) fn description(&self) -> Option<AlertDescription> {
+    pub(crate) fn description(&self) -> Option<AlertDescription> {
         self.content.map(|(_, description)| description)
     }
 
-    pub(super) fn is_close_notify(&self) -> bool {
+    pub(crate) fn is_close_notify(&self) -> bool {
         self.description() == Some(AlertDescription::CloseNotify)
     }
 }
 
 /// What a TLS 1.3 peer did after ServerHello, as far as an outsider sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sighting {
-    pub(super) side: Side,
-    pub(super) what: Sight,
+pub(crate) struct Sighting {
+    pub(crate) side: Side,
+    pub(crate) what: Sight,
     /// When it began.
-    pub(super) time: Timestamp,
+    pub(crate) time: Timestamp,
     /// When it ended.
-    pub(super) end: Timestamp,
+    pub(crate) end: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     /// An encrypted record, with the length in its header.
     Record(u16),
     /// An alert in the clear.
@@ -97,7 +97,7 @@ const MAX_ALERTS: usize = 16;
 /// Letters of history kept, for the same reason.
 const MAX_HISTORY: usize = 64;
 /// Sightings kept: a flight has up to five records, a 64 KiB chain in small records some forty.
-pub(super) const MAX_SIGHTINGS: usize = 128;
+pub(crate) const MAX_SIGHTINGS: usize = 128;
 /// Records of the server after a completed TLS 1.3 handshake before it is reported without application data of the client.
 const MAX_RECORDS_AFTER: usize = 8;
 /// Records after a completed TLS 1.3 handshake among which the client may be asked for a certificate: a server learns from the first
@@ -106,52 +106,52 @@ const MAX_LATER_AUTHENTICATION: usize = 32;
 
 /// What was seen of one handshake.
 #[derive(Debug)]
-pub(super) struct Tracker {
-    pub(super) start: Arrival,
+pub(crate) struct Tracker {
+    pub(crate) start: Arrival,
     /// The last packet that the report rests on.
-    pub(super) last: Arrival,
-    pub(super) client: Option<Direction>,
+    pub(crate) last: Arrival,
+    pub(crate) client: Option<Direction>,
     /// The first ClientHello.
-    pub(super) client_hello: Option<Box<ClientHello>>,
-    pub(super) is_sslv2: bool,
-    pub(super) server_hello: Option<(Box<ServerHello>, Timestamp)>,
-    pub(super) hello_retry_request: bool,
-    pub(super) key_exchange_group: Option<NamedGroup>,
+    pub(crate) client_hello: Option<Box<ClientHello>>,
+    pub(crate) is_sslv2: bool,
+    pub(crate) server_hello: Option<(Box<ServerHello>, Timestamp)>,
+    pub(crate) hello_retry_request: bool,
+    pub(crate) key_exchange_group: Option<NamedGroup>,
     /// The body of the CertificateRequest.
-    pub(super) certificate_request: Option<Box<[u8]>>,
-    pub(super) certificate_status: bool,
+    pub(crate) certificate_request: Option<Box<[u8]>>,
+    pub(crate) certificate_status: bool,
     /// What a stapled OCSP response says.
-    pub(super) ocsp_staple: Option<OcspStaple>,
+    pub(crate) ocsp_staple: Option<OcspStaple>,
     /// Signed certificate timestamps that came with certificates.
-    pub(super) certificate_timestamps: usize,
+    pub(crate) certificate_timestamps: usize,
     /// Types of the messages seen in the clear, as bits.
     messages: u64,
     /// By [`Direction`].
-    pub(super) peers: PerDirection<Peer>,
-    pub(super) alerts: Vec<AlertSeen>,
-    pub(super) sightings: Vec<Sighting>,
+    pub(crate) peers: PerDirection<Peer>,
+    pub(crate) alerts: Vec<AlertSeen>,
+    pub(crate) sightings: Vec<Sighting>,
     /// Encrypted records of the client before ServerHello: 0-RTT data.
-    pub(super) early_records: u32,
-    pub(super) renegotiation: bool,
-    pub(super) history: String,
+    pub(crate) early_records: u32,
+    pub(crate) renegotiation: bool,
+    pub(crate) history: String,
     /// Where in the history the encrypted records begin that wait for their secret.
-    pub(super) history_mark: Option<usize>,
-    pub(super) is_truncated: bool,
+    pub(crate) history_mark: Option<usize>,
+    pub(crate) is_truncated: bool,
     /// Who sent the last byte that was new.
-    pub(super) last_sender: Option<Direction>,
+    pub(crate) last_sender: Option<Direction>,
     /// A TLS 1.3 verdict that no later record changes.
-    pub(super) judgement: Option<Judgement>,
+    pub(crate) judgement: Option<Judgement>,
     /// What opened records of TLS 1.3 told; `None` if there are no keys.
-    pub(super) decrypted: Option<Box<Decrypted>>,
+    pub(crate) decrypted: Option<Box<Decrypted>>,
     /// Up to TLS 1.2: encrypted records for which there are keys.
-    pub(super) keyed_records: u32,
+    pub(crate) keyed_records: u32,
     /// Length of the ClientHello, as a measure of what its lists take.
     hello_length: usize,
     is_decided: bool,
 }
 
 impl Tracker {
-    pub(super) fn new(start: Arrival) -> Self {
+    pub(crate) fn new(start: Arrival) -> Self {
         Self {
             start,
             last: start,
@@ -183,12 +183,12 @@ impl Tracker {
         }
     }
 
-    pub(super) const fn is_decided(&self) -> bool {
+    pub(crate) const fn is_decided(&self) -> bool {
         self.is_decided
     }
 
     /// Whether the handshake has completed and is in use, although more might be learned from what follows.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         if !self.is_tls13() {
             return exchange::is_in_use(self);
         }
@@ -199,20 +199,20 @@ impl Tracker {
     }
 
     /// Whether a side has closed, so that the rest will come soon or not at all.
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.peers.iter().any(|peer| peer.has_reset)
     }
 
-    pub(super) const fn has_hello(&self) -> bool {
+    pub(crate) const fn has_hello(&self) -> bool {
         self.client.is_some()
     }
 
     /// The peer on `side`; before the first hello, the originator counts as the client.
-    pub(super) fn peer(&self, side: Side) -> &Peer {
+    pub(crate) fn peer(&self, side: Side) -> &Peer {
         &self.peers[self.direction(side)]
     }
 
-    pub(super) fn direction(&self, side: Side) -> Direction {
+    pub(crate) fn direction(&self, side: Side) -> Direction {
         let client = self.client.unwrap_or(Direction::Forward);
         if side == Side::Client {
             client
@@ -221,7 +221,7 @@ impl Tracker {
         }
     }
 
-    pub(super) fn side(&self, direction: Direction) -> Side {
+    pub(crate) fn side(&self, direction: Direction) -> Side {
         if direction == self.direction(Side::Client) {
             Side::Client
         } else {
@@ -230,34 +230,34 @@ impl Tracker {
     }
 
     /// The version agreed on, once the server has said so.
-    pub(super) fn version(&self) -> Option<ProtocolVersion> {
+    pub(crate) fn version(&self) -> Option<ProtocolVersion> {
         self.server_hello.as_ref().map(|(hello, _)| hello.version())
     }
 
-    pub(super) fn is_tls13(&self) -> bool {
+    pub(crate) fn is_tls13(&self) -> bool {
         self.version().is_some_and(ProtocolVersion::is_tls13)
     }
 
     /// Whether a message of this type was seen in the clear, from either side.
-    pub(super) const fn has_message(&self, handshake_type: HandshakeType) -> bool {
+    pub(crate) const fn has_message(&self, handshake_type: HandshakeType) -> bool {
         handshake_type.0 < 64 && self.messages >> handshake_type.0 & 1 == 1
     }
 
     /// Whether the client said that it would show a certificate after the handshake (RFC 8446 §4.2.6).
-    pub(super) fn offers_later_authentication(&self) -> bool {
+    pub(crate) fn offers_later_authentication(&self) -> bool {
         let hello = self.client_hello.as_ref();
         hello.is_some_and(|hello| hello.post_handshake_auth)
     }
 
     /// Up to TLS 1.2: whether both Finished were seen.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.peers.iter().all(|peer| peer.finished.is_some())
     }
 
     /// Whether records of `direction` are encrypted although their types tell what they carry: TLS 1.2 after ChangeCipherSpec.
     ///
     /// In TLS 1.3 ChangeCipherSpec means nothing, and a client may send it before its second ClientHello.
-    pub(super) fn is_encrypted(&self, direction: Direction) -> bool {
+    pub(crate) fn is_encrypted(&self, direction: Direction) -> bool {
         let may_be_tls13 = match &self.server_hello {
             Some((hello, _)) => hello.version().is_tls13(),
             None => self
@@ -269,12 +269,12 @@ impl Tracker {
     }
 
     /// Whether an SSLv2 server's answer would make sense.
-    pub(super) const fn expects_sslv2_server_hello(&self) -> bool {
+    pub(crate) const fn expects_sslv2_server_hello(&self) -> bool {
         self.is_sslv2 && self.server_hello.is_none()
     }
 
     /// Bytes of message bodies kept for the report.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
         certificates
             .chain(&self.certificate_request)
@@ -283,24 +283,24 @@ impl Tracker {
             + self.hello_length
     }
 
-    pub(super) fn note_packet(&mut self, direction: Direction, now: Arrival) {
+    pub(crate) fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.peers[direction].is_in_view = true;
         self.last = now;
     }
 
-    pub(super) fn note_plain(&mut self, direction: Direction) {
+    pub(crate) fn note_plain(&mut self, direction: Direction) {
         self.peers[direction].was_plain = true;
     }
 
-    pub(super) const fn note_truncated(&mut self) {
+    pub(crate) const fn note_truncated(&mut self) {
         self.is_truncated = true;
     }
 
-    pub(super) const fn note_sslv2(&mut self) {
+    pub(crate) const fn note_sslv2(&mut self) {
         self.is_sslv2 = true;
     }
 
-    pub(super) fn handle_message(
+    pub(crate) fn handle_message(
         &mut self,
         sender: Direction,
         message: Message<'_>,
@@ -349,7 +349,7 @@ impl Tracker {
     }
 
     /// Part of a message came, and the rest will not.
-    pub(super) fn handle_partial_message(
+    pub(crate) fn handle_partial_message(
         &mut self,
         sender: Direction,
         message: Message<'_>,
@@ -370,7 +370,7 @@ impl Tracker {
         }
     }
 
-    pub(super) fn handle_client_hello(
+    pub(crate) fn handle_client_hello(
         &mut self,
         sender: Direction,
         hello: ClientHello,
@@ -403,7 +403,7 @@ impl Tracker {
         }
     }
 
-    pub(super) fn handle_sslv2_server_hello(&mut self, sender: Direction, start: Arrival) {
+    pub(crate) fn handle_sslv2_server_hello(&mut self, sender: Direction, start: Arrival) {
         let hello = ServerHello {
             legacy_version: ProtocolVersion::SSLv2,
             ..ServerHello::default()
@@ -412,13 +412,13 @@ impl Tracker {
         self.progress(sender);
     }
 
-    pub(super) fn handle_change_cipher_spec(&mut self, sender: Direction) {
+    pub(crate) fn handle_change_cipher_spec(&mut self, sender: Direction) {
         self.peers[sender].change_cipher_spec = true;
         self.note(sender, 'I');
         self.progress(sender);
     }
 
-    pub(super) fn handle_alert(
+    pub(crate) fn handle_alert(
         &mut self,
         sender: Direction,
         level: u8,
@@ -434,7 +434,7 @@ impl Tracker {
     }
 
     /// A record whose content is not looked at begins.
-    pub(super) fn handle_record(&mut self, sender: Direction, record: RecordSeen, start: Arrival) {
+    pub(crate) fn handle_record(&mut self, sender: Direction, record: RecordSeen, start: Arrival) {
         if self.is_tls13() {
             if matches!(
                 record.content_type,
@@ -461,7 +461,7 @@ impl Tracker {
     }
 
     /// An encrypted record has ended.
-    pub(super) fn handle_record_end(
+    pub(crate) fn handle_record_end(
         &mut self,
         sender: Direction,
         record: RecordSeen,
@@ -502,17 +502,17 @@ impl Tracker {
         }
     }
 
-    pub(super) fn handle_not_tls(&mut self, sender: Direction) {
+    pub(crate) fn handle_not_tls(&mut self, sender: Direction) {
         self.peers[sender].is_not_tls = true;
         self.progress(sender);
     }
 
-    pub(super) fn handle_gap(&mut self, sender: Direction, missing: u32) {
+    pub(crate) fn handle_gap(&mut self, sender: Direction, missing: u32) {
         let peer = &mut self.peers[sender];
         peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
     }
 
-    pub(super) fn handle_close(&mut self, sender: Direction, close: Close, now: Arrival) -> bool {
+    pub(crate) fn handle_close(&mut self, sender: Direction, close: Close, now: Arrival) -> bool {
         let peer = &mut self.peers[sender];
         peer.has_reset |= close == Close::Rst;
         if peer.close.is_some() {
@@ -536,7 +536,7 @@ impl Tracker {
     }
 
     /// How the connection was closed first, and by whom.
-    pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
+    pub(crate) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
         let closes = [Side::Client, Side::Server].map(|side| {
             let (close, at) = self.peer(side).close?;
             Some((side, close, at))
@@ -547,7 +547,7 @@ impl Tracker {
             .min_by_key(|(_, _, at)| (at.time, at.packet))
     }
 
-    pub(super) fn push_alert(
+    pub(crate) fn push_alert(
         &mut self,
         sender: Direction,
         content: Option<(AlertLevel, AlertDescription)>,
@@ -643,7 +643,7 @@ impl Tracker {
             .unwrap_or_default()
     }
 
-    pub(super) fn note(&mut self, sender: Direction, letter: char) {
+    pub(crate) fn note(&mut self, sender: Direction, letter: char) {
         let letter = match self.side(sender) {
             Side::Client => letter,
             Side::Server => letter.to_ascii_lowercase(),
@@ -656,7 +656,7 @@ impl Tracker {
 }
 
 /// The letter of a message in the history.
-pub(super) const fn letter(handshake_type: HandshakeType) -> char {
+pub(crate) const fn letter(handshake_type: HandshakeType) -> char {
     match handshake_type {
         HandshakeType::HelloRequest => 'H',
         HandshakeType::ClientHello => 'C', // one that could not be read

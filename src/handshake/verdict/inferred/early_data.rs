@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use crate::event::EarlyData;
 
-use super::super::padding::{Lengths, Padding};
-use super::super::tracker::{Sight, Sighting, Tracker};
 use super::CLIENT;
+use super::padding::{Lengths, Padding};
+use crate::handshake::transcript::{Sight, Sighting, Tracker};
 
 /// The sightings without the client's 0-RTT data, and what became of it.
 pub(super) fn without_early_data(

@@ -3,22 +3,22 @@
 use crate::event::{ErrorType, Evidence, Finding, Outcome, Side};
 use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
 
-use super::cause::{self, Failure};
-use super::connection::{Close, End};
-use super::tracker::{AlertSeen, Tracker};
+use crate::framing::tls::{Close, End};
+use crate::handshake::cause::{self, Failure};
+use crate::handshake::transcript::{AlertSeen, Tracker};
 
 /// How a handshake ended, and how that is known.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Conclusion {
-    pub(super) outcome: Outcome,
-    pub(super) evidence: Evidence,
-    pub(super) confidence: f64,
-    pub(super) rule: Option<(&'static str, Vec<&'static str>)>,
-    pub(super) failure: Option<Failure>,
+pub(crate) struct Conclusion {
+    pub(crate) outcome: Outcome,
+    pub(crate) evidence: Evidence,
+    pub(crate) confidence: f64,
+    pub(crate) rule: Option<(&'static str, Vec<&'static str>)>,
+    pub(crate) failure: Option<Failure>,
 }
 
 impl Conclusion {
-    pub(super) const fn observed(outcome: Outcome) -> Self {
+    pub(crate) const fn observed(outcome: Outcome) -> Self {
         Self {
             outcome,
             evidence: Evidence::Observed,
@@ -28,7 +28,7 @@ impl Conclusion {
         }
     }
 
-    pub(super) fn failed(failure: Failure) -> Self {
+    pub(crate) fn failed(failure: Failure) -> Self {
         Self {
             failure: Some(failure),
             ..Self::observed(Outcome::Failure)
@@ -54,12 +54,12 @@ impl Conclusion {
 const MAX_KEYED_RECORDS: u32 = 32;
 
 /// Whether there are keys for the alerts that may end a connection soon.
-pub(super) fn expects_alerts(tracker: &Tracker) -> bool {
+pub(crate) fn expects_alerts(tracker: &Tracker) -> bool {
     (1..MAX_KEYED_RECORDS).contains(&tracker.keyed_records)
 }
 
 /// Whether the handshake has completed and application data followed: without keys, nothing more is to be learned.
-pub(super) fn is_in_use(tracker: &Tracker) -> bool {
+pub(crate) fn is_in_use(tracker: &Tracker) -> bool {
     tracker.is_complete()
         && tracker
             .peers
@@ -68,7 +68,7 @@ pub(super) fn is_in_use(tracker: &Tracker) -> bool {
 }
 
 /// The verdict, once no more will come.
-pub(super) fn conclude(tracker: &Tracker, end: End, findings: &[Finding]) -> Conclusion {
+pub(crate) fn conclude(tracker: &Tracker, end: End, findings: &[Finding]) -> Conclusion {
     if tracker.is_complete() {
         return Conclusion::observed(Outcome::Success);
     }
@@ -101,7 +101,7 @@ fn answers_in_plain_text(tracker: &Tracker) -> bool {
 }
 
 /// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or the first hello.
-pub(super) fn cannot_tell(tracker: &Tracker) -> bool {
+pub(crate) fn cannot_tell(tracker: &Tracker) -> bool {
     let has_lost = tracker
         .peers
         .iter()
@@ -135,7 +135,7 @@ fn decisive_alert(tracker: &Tracker) -> Option<AlertSeen> {
 }
 
 /// Whether an alert came after its receiver had closed: then that close came first, and the alert is only the answer.
-pub(super) fn is_reaction(tracker: &Tracker, alert: &AlertSeen) -> bool {
+pub(crate) fn is_reaction(tracker: &Tracker, alert: &AlertSeen) -> bool {
     let close = tracker.peers[alert.sender.flip()].close;
     close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
 }

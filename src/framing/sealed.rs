@@ -10,8 +10,8 @@ use crate::tls::{
 };
 use crate::transport::tcp::Arrival;
 
-use super::tracker::Tracker;
 use super::waiting::Waiting;
+use crate::handshake::transcript::Tracker;
 
 /// What the keys that the user gave were good for on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum KeyUse {
 
 impl KeyUse {
     /// Why a verdict is inferred although there were keys.
-    pub(super) const fn complaint(self) -> Option<&'static str> {
+    pub(crate) const fn complaint(self) -> Option<&'static str> {
         match self {
             Self::Fits => None,
             Self::Missing => Some("no secret given belongs to this connection"),
@@ -40,7 +40,7 @@ impl KeyUse {
 
 /// Whether a record can be opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Key {
+pub(crate) enum Key {
     #[default]
     None,
     Here,
@@ -50,7 +50,7 @@ pub(super) enum Key {
 
 /// What an encrypted record turned out to carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Not to be told.
     Closed,
     /// Handshake messages, which the tracker has been given.
@@ -60,7 +60,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    pub(super) const fn alert(self) -> Option<(AlertLevel, AlertDescription)> {
+    pub(crate) const fn alert(self) -> Option<(AlertLevel, AlertDescription)> {
         match self {
             Self::Alert(level, description) => Some((level, description)),
             _ => None,
@@ -70,7 +70,7 @@ impl Content {
 
 /// Opens the encrypted records of a connection.
 #[derive(Debug)]
-pub(super) struct Decryption {
+pub(crate) struct Decryption {
     keys: Keys,
     /// Made when the first encrypted record comes.
     open: Option<Box<Open>>,
@@ -103,7 +103,7 @@ struct Stream {
 const MAX_EARLY_RECORDS: u32 = 64;
 
 impl Decryption {
-    pub(super) const fn new(keys: Keys) -> Self {
+    pub(crate) const fn new(keys: Keys) -> Self {
         Self {
             keys,
             open: None,
@@ -113,16 +113,16 @@ impl Decryption {
     }
 
     /// What the keys were good for; `None` if there were none at all, or nothing to use them for.
-    pub(super) const fn key_use(&self) -> Option<KeyUse> {
+    pub(crate) const fn key_use(&self) -> Option<KeyUse> {
         self.key_use
     }
 
-    pub(super) const fn keys(&self) -> &Keys {
+    pub(crate) const fn keys(&self) -> &Keys {
         &self.keys
     }
 
     /// Bytes held of records and messages under way.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         let streams = self.open.iter().flat_map(|open| open.streams.iter());
         streams
             .map(|stream| stream.record.capacity() + stream.messages.held())
@@ -131,7 +131,7 @@ impl Decryption {
     }
 
     /// Whether the record of `sender` that begins now may be opened.
-    pub(super) fn begin_record(&mut self, tracker: &mut Tracker, sender: Direction) -> Key {
+    pub(crate) fn begin_record(&mut self, tracker: &mut Tracker, sender: Direction) -> Key {
         if !tracker.is_tls13() && !tracker.is_encrypted(sender) {
             return Key::None;
         }
@@ -166,12 +166,12 @@ impl Decryption {
     }
 
     /// Whether records wait for their secret.
-    pub(super) const fn is_waiting(&self) -> bool {
+    pub(crate) const fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// Keeps a piece of a record whose key is awaited.
-    pub(super) fn hold(
+    pub(crate) fn hold(
         &mut self,
         tracker: &mut Tracker,
         sender: Direction,
@@ -188,7 +188,7 @@ impl Decryption {
     }
 
     /// Opens the records that waited, as far as their secrets have come.
-    pub(super) fn catch_up(&mut self, tracker: &mut Tracker) {
+    pub(crate) fn catch_up(&mut self, tracker: &mut Tracker) {
         while let Some(record) = self.waiting.first() {
             let sender = record.sender;
             let key = self.key(tracker, sender);
@@ -209,7 +209,7 @@ impl Decryption {
     }
 
     /// Waits no longer for secrets.
-    pub(super) fn give_up(&mut self, tracker: &mut Tracker) {
+    pub(crate) fn give_up(&mut self, tracker: &mut Tracker) {
         while let Some(record) = self.waiting.pop() {
             if let Some(open) = &mut self.open {
                 open.streams[record.sender].is_lost = true;
@@ -224,7 +224,7 @@ impl Decryption {
     /// Takes a piece of a record; what it carries, once it is all there.
     ///
     /// Messages in it are given to the tracker, as having come `at`.
-    pub(super) fn handle_piece(
+    pub(crate) fn handle_piece(
         &mut self,
         tracker: &mut Tracker,
         sender: Direction,
@@ -275,7 +275,7 @@ impl Decryption {
     }
 
     /// Notes that bytes of `sender` are missing: the number of the next record is not known.
-    pub(super) fn handle_gap(&mut self, tracker: &mut Tracker, sender: Direction) {
+    pub(crate) fn handle_gap(&mut self, tracker: &mut Tracker, sender: Direction) {
         self.catch_up(tracker);
         self.give_up(tracker);
         if let Some(open) = &mut self.open {

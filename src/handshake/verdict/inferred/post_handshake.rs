@@ -7,11 +7,11 @@
 
 use crate::event::ClientCertificate;
 
-use super::super::padding::{Lengths, Padding};
-use super::super::tracker::{Sight, Sighting};
 use super::evidence::{is_record, records};
 use super::flight::{SHORTEST_CERTIFICATE, messages};
+use super::padding::{Lengths, Padding};
 use super::{CLIENT, SERVER};
+use crate::handshake::transcript::{Sight, Sighting};
 
 /// A client's answer to a request for its certificate after the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use crate::tls::{
 };
 use crate::transport::tcp::{Arrival, Chunk};
 
-use super::decryption::{Content, Decryption, Key, KeyUse};
-use super::tracker::{RecordSeen, Tracker};
+use super::sealed::{Content, Decryption, Key, KeyUse};
+use crate::handshake::transcript::{RecordSeen, Tracker};
 
 /// How one direction of a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,12 +176,12 @@ impl Connection {
                 .sum::<usize>()
     }
 
-    pub(super) const fn tracker_mut(&mut self) -> &mut Tracker {
+    pub(crate) const fn tracker_mut(&mut self) -> &mut Tracker {
         &mut self.tracker
     }
 
     /// Waits no longer for secrets: what has come by now is all that there is.
-    pub(super) fn conclude_decryption(&mut self) {
+    pub(crate) fn conclude_decryption(&mut self) {
         self.decryption.catch_up(&mut self.tracker);
         self.decryption.give_up(&mut self.tracker);
     }

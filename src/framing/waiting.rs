@@ -9,8 +9,8 @@ use crate::time::Timestamp;
 use crate::tls::{Piece, RecordHeader};
 use crate::transport::tcp::Arrival;
 
-use super::decryption::Content;
-use super::tracker::Tracker;
+use super::sealed::Content;
+use crate::handshake::transcript::Tracker;
 
 /// Records held for one connection: the handshake's, and what a short connection ends with.
 const MAX_RECORDS: usize = 48;
@@ -19,41 +19,41 @@ const MAX_BYTES: usize = 64 << 10;
 
 /// An encrypted record, in full.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) sender: Direction,
-    pub(super) header: RecordHeader,
-    pub(super) fragment: Vec<u8>,
+pub(crate) struct Held {
+    pub(crate) sender: Direction,
+    pub(crate) header: RecordHeader,
+    pub(crate) fragment: Vec<u8>,
     /// When it began.
-    pub(super) start: Timestamp,
+    pub(crate) start: Timestamp,
     /// When it ended; `None` while it is under way.
-    pub(super) end: Option<Arrival>,
+    pub(crate) end: Option<Arrival>,
 }
 
 /// The records that wait, in the order in which they began.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     records: Vec<Held>,
     bytes: usize,
 }
 
 impl Waiting {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             records: Vec::new(),
             bytes: 0,
         }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    pub(super) const fn held(&self) -> usize {
+    pub(crate) const fn held(&self) -> usize {
         self.bytes
     }
 
     /// Takes a piece of a record; false if there is no room for it.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         sender: Direction,
         piece: Piece<'_>,
@@ -81,12 +81,12 @@ impl Waiting {
     }
 
     /// The first record, if it is all there.
-    pub(super) fn first(&self) -> Option<&Held> {
+    pub(crate) fn first(&self) -> Option<&Held> {
         self.records.first().filter(|record| record.end.is_some())
     }
 
     /// Takes the first record out.
-    pub(super) fn pop(&mut self) -> Option<Held> {
+    pub(crate) fn pop(&mut self) -> Option<Held> {
         let record = (!self.records.is_empty()).then(|| self.records.remove(0))?;
         self.bytes -= usize::from(record.header.length);
         Some(record)
@@ -100,14 +100,14 @@ impl Waiting {
 
 impl Tracker {
     /// Notes that records wait for their secret from here on.
-    pub(super) fn mark_history(&mut self) {
+    pub(crate) fn mark_history(&mut self) {
         if self.is_tls13() {
             self.history_mark = Some(self.history.len());
         }
     }
 
     /// Makes way in the history: letters of opened messages come in the place of those for encrypted records.
-    pub(super) fn rewrite_history(&mut self) {
+    pub(crate) fn rewrite_history(&mut self) {
         if let Some(mark) = self.history_mark.take() {
             let since = self.history.split_off(mark);
             let is_kept = |letter: &char| !matches!(letter, 'D' | 'd');
@@ -116,7 +116,7 @@ impl Tracker {
     }
 
     /// Takes what an encrypted record turned out to carry after others had gone by.
-    pub(super) fn handle_late_content(
+    pub(crate) fn handle_late_content(
         &mut self,
         sender: Direction,
         content: Content,

@@ -2,10 +2,10 @@
 
 use crate::tls::AlertDescription;
 
-use super::super::padding::{Lengths, Padding};
-use super::super::tracker::{Sight, Sighting};
 use super::evidence::{Evidence, records};
+use super::padding::{Lengths, Padding};
 use super::{CLIENT, SERVER};
+use crate::handshake::transcript::{Sight, Sighting};
 
 /// What the client sent after ServerHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,14 +13,15 @@
 mod early_data;
 mod evidence;
 mod flight;
+mod padding;
 mod post_handshake;
 mod rules;
 
 use crate::event::{ClientCertificate, EarlyData, Outcome, Side};
 use crate::time::Timestamp;
 
-use super::connection::End;
-use super::tracker::{Sight, Sighting, Tracker};
+use crate::framing::tls::End;
+use crate::handshake::transcript::{Sight, Sighting, Tracker};
 use evidence::Evidence;
 use flight::ClientFlight as Flight;
 use rules::RULES;
@@ -30,21 +31,21 @@ const SERVER: Side = Side::Server;
 
 /// A verdict from the shape of encrypted records.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Judgement {
-    pub(super) rule: &'static str,
-    pub(super) confidence: f64,
-    pub(super) verdict: Verdict,
-    pub(super) observations: Vec<&'static str>,
+pub(crate) struct Judgement {
+    pub(crate) rule: &'static str,
+    pub(crate) confidence: f64,
+    pub(crate) verdict: Verdict,
+    pub(crate) observations: Vec<&'static str>,
     /// How many sightings there were up to the client's Finished.
-    pub(super) flight_end: usize,
+    pub(crate) flight_end: usize,
 }
 
 impl Judgement {
-    pub(super) const fn is_success(&self) -> bool {
+    pub(crate) const fn is_success(&self) -> bool {
         matches!(self.verdict, Verdict::Success)
     }
 
-    pub(super) const fn outcome(&self) -> Outcome {
+    pub(crate) const fn outcome(&self) -> Outcome {
         match self.verdict {
             Verdict::Success => Outcome::Success,
             Verdict::Unknown => Outcome::Unknown,
@@ -54,7 +55,7 @@ impl Judgement {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Success,
     Unknown,
     /// Who gave up, and over what.
@@ -63,7 +64,7 @@ pub(super) enum Verdict {
 
 /// Over what a side gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// What its alert in the clear says.
     Alert,
     /// Its peer's certificate, or the lack of one.
@@ -77,7 +78,7 @@ pub(super) enum Cause {
 }
 
 /// Applies the rules; `end` is why no more will come, `None` while the connection is open.
-pub(super) fn judge(tracker: &Tracker, end: Option<End>) -> Option<Judgement> {
+pub(crate) fn judge(tracker: &Tracker, end: Option<End>) -> Option<Judgement> {
     if tracker.peers.iter().any(|peer| peer.gap_bytes > 0) {
         return None; // never infer from a flight with a gap
     }
@@ -96,7 +97,7 @@ pub(super) fn judge(tracker: &Tracker, end: Option<End>) -> Option<Judgement> {
 }
 
 /// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
-pub(super) fn is_refused_later(tracker: &Tracker) -> bool {
+pub(crate) fn is_refused_later(tracker: &Tracker) -> bool {
     tracker.offers_later_authentication()
         && Evidence::new(tracker, None)
             .later_answer()
@@ -104,21 +105,21 @@ pub(super) fn is_refused_later(tracker: &Tracker) -> bool {
 }
 
 /// What the shape of the flights tells beside the outcome.
-pub(super) struct Shape {
-    pub(super) client_certificate: ClientCertificate,
-    pub(super) early_data: Option<EarlyData>,
+pub(crate) struct Shape {
+    pub(crate) client_certificate: ClientCertificate,
+    pub(crate) early_data: Option<EarlyData>,
     /// When the server's flight ended: the last that it sent before the client answered.
-    pub(super) server_flight_end: Option<Timestamp>,
+    pub(crate) server_flight_end: Option<Timestamp>,
     /// When the client's Finished ended.
-    pub(super) finished: Option<Timestamp>,
+    pub(crate) finished: Option<Timestamp>,
     /// When the client's first application data began.
-    pub(super) application_data: Option<Timestamp>,
+    pub(crate) application_data: Option<Timestamp>,
     /// Records of the server after the client's Finished.
-    pub(super) server_records_after: usize,
+    pub(crate) server_records_after: usize,
 }
 
 /// Reads the shape of the flights.
-pub(super) fn shape(tracker: &Tracker) -> Shape {
+pub(crate) fn shape(tracker: &Tracker) -> Shape {
     let evidence = Evidence::new(tracker, None);
     let has_gap = tracker.peers.iter().any(|peer| peer.gap_bytes > 0);
     let requested = evidence.server.requests_certificate;

@@ -7,13 +7,13 @@ use crate::event::{EarlyData, Side};
 use crate::time::Timestamp;
 use crate::transport::tcp::Arrival;
 
-use super::super::connection::End;
-use super::super::padding::{Lengths, Padding};
-use super::super::tracker::{Sight, Sighting, Tracker};
 use super::early_data::without_early_data;
 use super::flight::{ClientFlight as Flight, ServerFlight, server_flight};
+use super::padding::{Lengths, Padding};
 use super::post_handshake::{Answer, answer};
 use super::{CLIENT, SERVER};
+use crate::framing::tls::End;
+use crate::handshake::transcript::{Sight, Sighting, Tracker};
 
 /// What was seen, in the terms of the rules.
 pub(super) struct Evidence<'t> {
