@@ -71,7 +71,7 @@ pub mod decrypt;
 pub mod error_type;
 pub mod event;
 pub mod flow;
-pub mod framing;
+mod framing;
 pub mod handshake;
 pub mod observer;
 pub mod pattern;

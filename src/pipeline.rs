@@ -27,7 +27,7 @@ use crate::certificate::ChainCache;
 use crate::decode::Datagram;
 use crate::decrypt::Keys;
 use crate::event::Handshake;
-use crate::handshake::Judge;
+use crate::handshake::Validator;
 use crate::observer::{
     Config, Observer, Routed, Router, ShardSet, quiet_time, shard_of, sort_simultaneous,
     take_secrets,
@@ -207,7 +207,7 @@ fn run_shared(
         }
         let keys = config.keys.view();
         let reader = scope.spawn(move || read(source, &keys, &jobs, &spares));
-        let mut judge = Judge::new(&config.trust);
+        let mut judge = Validator::new(&config.trust);
         collect(&answers, &spare_sender, &mut ticker, &mut judge, sink)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader
@@ -377,7 +377,7 @@ fn collect(
     answers: &[Receiver<Answer>],
     spares: &Sender<Job>,
     ticker: &mut Ticker,
-    judge: &mut Judge,
+    judge: &mut Validator,
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     loop {

@@ -1,4 +1,7 @@
 //! Encrypted records of one connection, opened as long as there are keys that fit.
+//!
+//! Records of a direction are numbered, and the number is part of what protects
+//! them. So they are opened in order, and after a gap no more.
 
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -10,10 +13,10 @@ use crate::tls::{
 };
 use crate::transport::tcp::Arrival;
 
-use super::waiting::Waiting;
-use crate::handshake::transcript::Tracker;
+use super::waiting::WaitingRecords;
+use super::{Content, Hellos, Recipient, Seen};
 
-/// What the keys that the user gave were good for on a connection.
+/// What the user's keys were good for on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
     /// Records were opened.
@@ -28,7 +31,7 @@ pub enum KeyUse {
 
 impl KeyUse {
     /// Why a verdict is inferred although there were keys.
-    pub(crate) const fn complaint(self) -> Option<&'static str> {
+    pub(crate) const fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Fits => None,
             Self::Missing => Some("no secret given belongs to this connection"),
@@ -40,7 +43,7 @@ impl KeyUse {
 
 /// Whether a record can be opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Key {
+pub(super) enum KeyState {
     #[default]
     None,
     Here,
@@ -48,257 +51,249 @@ pub(crate) enum Key {
     Awaited,
 }
 
-/// What an encrypted record turned out to carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// Not to be told.
-    Closed,
-    /// Handshake messages, which the tracker has been given.
-    Handshake,
-    Alert(AlertLevel, AlertDescription),
-    ApplicationData,
-}
-
-impl Content {
-    pub(crate) const fn alert(self) -> Option<(AlertLevel, AlertDescription)> {
-        match self {
-            Self::Alert(level, description) => Some((level, description)),
-            _ => None,
-        }
-    }
-}
-
 /// Opens the encrypted records of a connection.
 #[derive(Debug)]
-pub(crate) struct Decryption {
+pub(super) struct Decryption {
     keys: Keys,
-    /// Made when the first encrypted record comes.
-    open: Option<Box<Open>>,
+    /// Made when the first encrypted record begins.
+    unsealing: Option<Box<Unsealing>>,
     key_use: Option<KeyUse>,
-    /// Records that came before their secret.
-    waiting: Waiting,
+    /// Records that arrived before their secret.
+    waiting: WaitingRecords,
 }
 
 #[derive(Debug)]
-struct Open {
+struct Unsealing {
     decryptor: Decryptor,
-    streams: PerDirection<Stream>,
+    streams: PerDirection<SealedStream>,
 }
 
 /// One direction.
 #[derive(Debug, Default)]
-struct Stream {
-    /// The record under way, as far as it came: no more than one is ever held.
+struct SealedStream {
+    /// The open record, as far as it has arrived: no more than one is ever held.
     record: Zeroizing<Vec<u8>>,
     messages: Defragmenter,
     /// Whether a record was opened.
     has_opened: bool,
     /// Whether no more can be opened.
     is_lost: bool,
-    /// Records passed over as 0-RTT data.
+    /// Records that did not open and were skipped as 0-RTT data.
     early_records: u32,
 }
 
-/// Records that may be 0-RTT data: 1 MiB of them, of which servers take 16 KiB by default.
+/// Records that may be 0-RTT data: 1 MiB of them, of which servers accept 16 KiB by default.
 const MAX_EARLY_RECORDS: u32 = 64;
 
 impl Decryption {
-    pub(crate) const fn new(keys: Keys) -> Self {
+    pub(super) const fn new(keys: Keys) -> Self {
         Self {
             keys,
-            open: None,
+            unsealing: None,
             key_use: None,
-            waiting: Waiting::new(),
+            waiting: WaitingRecords::new(),
         }
     }
 
-    /// What the keys were good for; `None` if there were none at all, or nothing to use them for.
-    pub(crate) const fn key_use(&self) -> Option<KeyUse> {
+    /// What the keys were good for; `None` if there were none, or nothing to open.
+    pub(super) const fn key_use(&self) -> Option<KeyUse> {
         self.key_use
     }
 
-    pub(crate) const fn keys(&self) -> &Keys {
+    pub(super) const fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// Bytes held of records and messages under way.
-    pub(crate) fn held(&self) -> usize {
-        let streams = self.open.iter().flat_map(|open| open.streams.iter());
+    /// Bytes held of unfinished records and messages.
+    pub(super) fn held(&self) -> usize {
+        let unsealing = self.unsealing.iter();
+        let streams = unsealing.flat_map(|unsealing| unsealing.streams.iter());
         streams
             .map(|stream| stream.record.capacity() + stream.messages.held())
             .sum::<usize>()
             + self.waiting.held()
     }
 
-    /// Whether the record of `sender` that begins now may be opened.
-    pub(crate) fn begin_record(&mut self, tracker: &mut Tracker, sender: Direction) -> Key {
-        if !tracker.is_tls13() && !tracker.is_encrypted(sender) {
-            return Key::None;
+    /// Whether the record of `sender` that begins now can be opened. `is_encrypted` matters up to TLS 1.2 only.
+    pub(super) fn begin_record(
+        &mut self,
+        sender: Direction,
+        is_encrypted: bool,
+        recipient: &mut impl Recipient,
+    ) -> KeyState {
+        if !is_encrypted && !recipient.hellos().is_tls13() {
+            return KeyState::None;
         }
-        if self.open.is_none() {
-            self.begin(tracker);
+        if self.unsealing.is_none() {
+            self.begin(recipient.hellos());
         }
-        self.catch_up(tracker);
+        self.catch_up(recipient);
         if self.is_waiting() {
-            return Key::Awaited; // records are opened in order
+            return KeyState::Awaited; // records are opened in order
         }
-        self.key(tracker, sender)
+        self.key(sender, recipient)
     }
 
     /// Whether there is a key for the next record of `sender`.
-    fn key(&mut self, tracker: &mut Tracker, sender: Direction) -> Key {
-        let Some(open) = &mut self.open else {
-            return Key::None;
+    fn key(&mut self, sender: Direction, recipient: &mut impl Recipient) -> KeyState {
+        let Some(unsealing) = &mut self.unsealing else {
+            return KeyState::None;
         };
-        let stream = &mut open.streams[sender];
+        let stream = &mut unsealing.streams[sender];
         if stream.is_lost {
-            return Key::None;
+            return KeyState::None;
         }
-        match open.decryptor.prepare(tracker.side(sender)) {
-            Ok(()) => Key::Here,
-            Err(DecryptError::NoKey) if self.keys.is_growing() => Key::Awaited,
+        match unsealing.decryptor.prepare(recipient.hellos().side(sender)) {
+            Ok(()) => KeyState::Here,
+            Err(DecryptError::NoKey) if self.keys.is_growing() => KeyState::Awaited,
             Err(error) => {
                 stream.is_lost = true;
-                self.lose(tracker, sender, error);
-                Key::None
+                self.note_unreadable(sender, error, recipient);
+                KeyState::None
             }
         }
     }
 
     /// Whether records wait for their secret.
-    pub(crate) const fn is_waiting(&self) -> bool {
+    pub(super) const fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Keeps a piece of a record whose key is awaited.
-    pub(crate) fn hold(
+    /// Holds a piece of a record whose key is awaited.
+    pub(super) fn defer(
         &mut self,
-        tracker: &mut Tracker,
         sender: Direction,
         piece: Piece<'_>,
         start: Timestamp,
         now: Arrival,
+        recipient: &mut impl Recipient,
     ) {
         if piece.is_first && self.waiting.is_empty() {
-            tracker.mark_history();
+            recipient.take(sender, Seen::Deferred);
         }
         if !self.waiting.push(sender, piece, start, now) {
-            self.give_up(tracker);
+            self.give_up(recipient);
         }
     }
 
     /// Opens the records that waited, as far as their secrets have come.
-    pub(crate) fn catch_up(&mut self, tracker: &mut Tracker) {
+    pub(super) fn catch_up(&mut self, recipient: &mut impl Recipient) {
         while let Some(record) = self.waiting.first() {
             let sender = record.sender;
-            let key = self.key(tracker, sender);
-            if key == Key::Awaited {
+            let key = self.key(sender, recipient);
+            if key == KeyState::Awaited {
                 return;
             }
             let Some(mut record) = self.waiting.pop() else {
                 return;
             };
-            if let (Key::Here, Some(end), Some(open)) = (key, record.end, &mut self.open) {
-                let stream = &mut open.streams[sender];
+            if let (KeyState::Here, Some(end), Some(unsealing)) =
+                (key, record.end, &mut self.unsealing)
+            {
+                let stream = &mut unsealing.streams[sender];
                 stream.record = Zeroizing::new(std::mem::take(&mut record.fragment));
-                tracker.rewrite_history();
-                let content = self.open_record(tracker, sender, record.header, end);
-                tracker.handle_late_content(sender, content, record.start, end);
+                recipient.take(sender, Seen::CatchUp);
+                let content = self.open_record(sender, record.header, end, recipient);
+                let start = record.start;
+                let seen = Seen::Late {
+                    content,
+                    start,
+                    end,
+                };
+                recipient.take(sender, seen);
             }
         }
     }
 
-    /// Waits no longer for secrets.
-    pub(crate) fn give_up(&mut self, tracker: &mut Tracker) {
+    /// Stops waiting for secrets.
+    pub(super) fn give_up(&mut self, recipient: &mut impl Recipient) {
         while let Some(record) = self.waiting.pop() {
-            if let Some(open) = &mut self.open {
-                open.streams[record.sender].is_lost = true;
+            if let Some(unsealing) = &mut self.unsealing {
+                unsealing.streams[record.sender].is_lost = true;
             }
-            if tracker.is_tls13() && tracker.history_mark.is_none() {
-                tracker.note(record.sender, 'D');
-            }
-            self.lose(tracker, record.sender, DecryptError::NoKey);
+            recipient.take(record.sender, Seen::Unreadable { has_waited: true });
+            self.note_failure(DecryptError::NoKey);
         }
     }
 
-    /// Takes a piece of a record; what it carries, once it is all there.
+    /// Takes a piece of a record; what it carries, once it is complete.
     ///
-    /// Messages in it are given to the tracker, as having come `at`.
-    pub(crate) fn handle_piece(
+    /// Messages in it are emitted first, with `at` as their moment.
+    pub(super) fn handle_piece(
         &mut self,
-        tracker: &mut Tracker,
         sender: Direction,
         piece: Piece<'_>,
         at: Arrival,
+        recipient: &mut impl Recipient,
     ) -> Content {
-        let Some(open) = &mut self.open else {
-            return Content::Closed;
+        let Some(unsealing) = &mut self.unsealing else {
+            return Content::Unknown;
         };
-        let stream = &mut open.streams[sender];
+        let stream = &mut unsealing.streams[sender];
         if stream.is_lost {
-            return Content::Closed;
+            return Content::Unknown;
         }
         stream.record.extend_from_slice(piece.bytes);
         if !piece.is_last {
-            return Content::Closed;
+            return Content::Unknown;
         }
-        self.open_record(tracker, sender, piece.header, at)
+        self.open_record(sender, piece.header, at, recipient)
     }
 
-    /// Opens the record of `sender` that is there.
+    /// Opens the record of `sender` that is complete.
     fn open_record(
         &mut self,
-        tracker: &mut Tracker,
         sender: Direction,
         header: RecordHeader,
         at: Arrival,
+        recipient: &mut impl Recipient,
     ) -> Content {
-        let Some(open) = &mut self.open else {
-            return Content::Closed;
+        let Some(unsealing) = &mut self.unsealing else {
+            return Content::Unknown;
         };
-        let Open { decryptor, streams } = &mut **open;
+        let Unsealing { decryptor, streams } = &mut **unsealing;
         let stream = &mut streams[sender];
-        let opened = stream.open(decryptor, tracker, sender, header, at);
+        let opened = stream.open(decryptor, sender, header, at, recipient);
         stream.record.zeroize();
         match opened {
             Ok(content) => {
                 self.key_use = Some(KeyUse::Fits);
                 content
             }
-            Err(_) if stream.may_be_early_data(tracker, sender) => Content::Closed,
+            Err(_) if stream.may_be_early_data(sender, recipient.hellos()) => Content::Unknown,
             Err(error) => {
                 stream.is_lost = true;
-                self.lose(tracker, sender, error);
-                Content::Closed
+                self.note_unreadable(sender, error, recipient);
+                Content::Unknown
             }
         }
     }
 
-    /// Notes that bytes of `sender` are missing: the number of the next record is not known.
-    pub(crate) fn handle_gap(&mut self, tracker: &mut Tracker, sender: Direction) {
-        self.catch_up(tracker);
-        self.give_up(tracker);
-        if let Some(open) = &mut self.open {
-            open.streams[sender] = Stream {
+    /// Notes that bytes of `sender` are missing, so that the number of the next record is not known.
+    pub(super) fn handle_gap(&mut self, sender: Direction, recipient: &mut impl Recipient) {
+        self.catch_up(recipient);
+        self.give_up(recipient);
+        if let Some(unsealing) = &mut self.unsealing {
+            unsealing.streams[sender] = SealedStream {
                 is_lost: true,
-                ..Stream::default()
+                ..SealedStream::default()
             };
-            tracker.note_closed_book(sender);
+            recipient.take(sender, Seen::Unreadable { has_waited: false });
         }
     }
 
-    /// Looks whether there are keys, now that the hellos were seen.
-    fn begin(&mut self, tracker: &Tracker) {
+    /// Checks whether there can be keys, now that the hellos were seen.
+    fn begin(&mut self, hellos: Hellos<'_>) {
         let may_have_key = self.keys.has_secrets() || self.keys.is_growing();
         if self.key_use.is_some() || !may_have_key {
             return;
         }
-        let Some(session) = session(tracker) else {
+        let Some(session) = session(hellos) else {
             return;
         };
         match Decryptor::new(session, self.keys.clone()) {
             Ok(decryptor) => {
-                self.open = Some(Box::new(Open {
+                self.unsealing = Some(Box::new(Unsealing {
                     decryptor,
                     streams: Default::default(),
                 }));
@@ -307,8 +302,17 @@ impl Decryption {
         }
     }
 
-    fn lose(&mut self, tracker: &mut Tracker, sender: Direction, error: DecryptError) {
-        tracker.note_closed_book(sender);
+    fn note_unreadable(
+        &mut self,
+        sender: Direction,
+        error: DecryptError,
+        recipient: &mut impl Recipient,
+    ) {
+        recipient.take(sender, Seen::Unreadable { has_waited: false });
+        self.note_failure(error);
+    }
+
+    fn note_failure(&mut self, error: DecryptError) {
         if self.key_use != Some(KeyUse::Fits) {
             self.key_use = Some(match error {
                 DecryptError::NoKey => KeyUse::Missing,
@@ -319,26 +323,31 @@ impl Decryption {
     }
 }
 
-impl Stream {
-    /// Opens the record that is there.
+impl SealedStream {
+    /// Opens the record that is complete.
     fn open(
         &mut self,
         decryptor: &mut Decryptor,
-        tracker: &mut Tracker,
         sender: Direction,
         header: RecordHeader,
         at: Arrival,
+        recipient: &mut impl Recipient,
     ) -> Result<Content, DecryptError> {
-        let side = tracker.side(sender);
+        let side = recipient.hellos().side(sender);
         let opened = decryptor.open(side, header, &mut self.record)?;
         self.has_opened = true;
         Ok(match (opened.content_type, opened.content) {
             (ContentType::Handshake, fragment) => {
-                // What is renegotiated up to TLS 1.2 is no part of this handshake.
-                if tracker.is_tls13() {
+                // A renegotiation up to TLS 1.2 is not part of this handshake.
+                if recipient.hellos().is_tls13() {
                     self.messages.push(fragment, &mut |message: Message<'_>| {
                         decryptor.handle_message(side, message.handshake_type);
-                        tracker.handle_decrypted_message(sender, message, at);
+                        let seen = Seen::Message {
+                            message,
+                            sealed: true,
+                            at,
+                        };
+                        recipient.take(sender, seen);
                     });
                 }
                 Content::Handshake
@@ -351,20 +360,18 @@ impl Stream {
     }
 
     /// Whether a record that did not open may be 0-RTT data, which has keys of its own.
-    fn may_be_early_data(&mut self, tracker: &Tracker, sender: Direction) -> bool {
-        let hello = tracker.client_hello.as_ref();
-        let is_offered = hello.is_some_and(|hello| hello.early_data);
+    fn may_be_early_data(&mut self, sender: Direction, hellos: Hellos<'_>) -> bool {
         self.early_records += 1;
-        is_offered
-            && tracker.client == Some(sender)
+        hellos.client_hello.is_some_and(|hello| hello.early_data)
+            && hellos.client == Some(sender)
             && !self.has_opened
             && self.early_records <= MAX_EARLY_RECORDS
     }
 }
 
-fn session(tracker: &Tracker) -> Option<Session> {
-    let client = tracker.client_hello.as_ref()?;
-    let (server, _) = tracker.server_hello.as_ref()?;
+fn session(hellos: Hellos<'_>) -> Option<Session> {
+    let client = hellos.client_hello?;
+    let server = hellos.server_hello?;
     Some(Session {
         version: server.version(),
         cipher_suite: server.cipher_suite?,

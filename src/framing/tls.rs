@@ -1,222 +1,147 @@
-//! One connection's bytes to records to messages, for both directions.
+//! TLS records over a stream: each direction's bytes to records to messages.
 
 use std::time::Duration;
 
-use crate::decrypt::Keys;
+use crate::decrypt::{ClientRandom, Keys};
 use crate::flow::{Direction, PerDirection};
+use crate::time::Timestamp;
 use crate::tls::{
-    ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH, Message, Piece, ReadError,
-    RecordHeader, RecordReader, detect,
+    AlertDescription, AlertLevel, ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH,
+    Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader, ServerHello, detect,
 };
 use crate::transport::tcp::{Arrival, Chunk};
 
-use super::sealed::{Content, Decryption, Key, KeyUse};
-use crate::handshake::transcript::{RecordSeen, Tracker};
+use super::sealed::{Decryption, KeyState, KeyUse};
+use super::{Content, Recipient, SealedUnit, Seen};
 
-/// How one direction of a connection was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// In order.
-    Fin,
-    /// Abruptly.
-    Rst,
-}
-
-/// Why no more of a connection will be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// All that counts was seen.
-    Decided,
-    /// Nothing new came for as long as the observer waits.
-    Silence,
-    /// A new connection took its five-tuple.
-    Replaced,
-    /// The flow table needed its room.
-    Evicted,
-    /// The capture ended.
-    CaptureEnd,
-}
-
-/// A connection on which a handshake is under way.
+/// TLS records in both directions of one stream.
 #[derive(Debug)]
-pub struct Connection {
-    streams: PerDirection<Stream>,
+pub(crate) struct TlsRecords {
+    streams: PerDirection<RecordStream>,
     decryption: Decryption,
-    tracker: Tracker,
+    /// Whether the ClientHello was SSLv2's, so that the answer may be, too.
+    is_sslv2: bool,
 }
 
 /// One direction.
 #[derive(Debug, Default)]
-struct Stream {
+struct RecordStream {
     records: RecordReader,
     messages: Defragmenter,
-    /// The newest packet that brought bytes: held ones are older than those that they waited for.
+    /// The newest packet that brought bytes. Held segments are older than those they waited for.
     latest: Option<Arrival>,
-    /// Where the message under way began.
+    /// Where the unfinished message began.
     message_start: Option<Arrival>,
-    /// The start of the open record.
+    /// Where the open record began.
     record_start: Option<Arrival>,
-    /// Whether the open record is encrypted and may be opened.
-    key: Key,
-    /// The two bytes of an alert, as they come.
+    /// Whether the open record is encrypted and can be opened.
+    key: KeyState,
+    /// The two bytes of an alert, which a stack may send one at a time.
     alert: [Option<u8>; 2],
+    has_changed_cipher: bool,
     state: StreamState,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum StreamState {
-    /// Nothing has come.
+    /// Nothing has arrived.
     #[default]
     Fresh,
     /// Records follow one another.
     InPlace,
     /// A gap swallowed the start of a record: look for the next.
     LostPlace,
-    /// Part of an SSLv2 CLIENT-HELLO has come.
+    /// Part of an SSLv2 CLIENT-HELLO has arrived.
     Sslv2 {
-        /// What has come of it.
+        /// What has arrived of it.
         message: Vec<u8>,
-        /// Its whole length; [`detect`] lets no more than 32 KiB through.
+        /// Its whole length; [`detect`] accepts no more than 32 KiB.
         length: usize,
     },
     /// No TLS, or no more of it.
     Ignored,
 }
 
-impl Connection {
-    /// A connection of which no byte was looked at yet; `keys` open what is encrypted on it, if they fit.
-    #[must_use]
-    pub fn new(start: Arrival, keys: &Keys) -> Self {
+impl TlsRecords {
+    /// A stream of which no byte was read yet; `keys` open what is encrypted on it, if they fit.
+    pub(crate) fn new(keys: &Keys) -> Self {
         Self {
             streams: Default::default(),
             decryption: Decryption::new(keys.clone()),
-            tracker: Tracker::new(start),
+            is_sslv2: false,
         }
     }
 
     /// Takes the next chunk of one direction.
-    pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
+    pub(crate) fn take(
+        &mut self,
+        sender: Direction,
+        chunk: Chunk<'_>,
+        recipient: &mut impl Recipient,
+    ) {
         match chunk {
-            Chunk::Bytes(bytes, arrival) => self.handle_bytes(direction, bytes, arrival),
-            Chunk::Gap(missing) => self.handle_gap(direction, missing),
+            Chunk::Bytes(bytes, arrival) => self.handle_bytes(sender, bytes, arrival, recipient),
+            Chunk::Gap(missing) => self.handle_gap(sender, missing, recipient),
         }
-    }
-
-    /// Notes that one direction was closed; false if it was before.
-    pub fn handle_close(&mut self, direction: Direction, close: Close, now: Arrival) -> bool {
-        self.tracker.handle_close(direction, close, now)
-    }
-
-    /// Notes that packets of `direction` are in view, with or without payload.
-    pub fn note_packet(&mut self, direction: Direction, now: Arrival) {
-        self.tracker.note_packet(direction, now);
-    }
-
-    /// Notes that `direction` carried something else than TLS before.
-    pub fn note_plain(&mut self, direction: Direction) {
-        self.tracker.note_plain(direction);
-    }
-
-    /// Notes that a bound or the snap length took something from this connection.
-    pub const fn note_truncated(&mut self) {
-        self.tracker.note_truncated();
     }
 
     /// Notes that no more bytes will come.
-    pub fn handle_end(&mut self) {
+    pub(crate) fn finish(&mut self, recipient: &mut impl Recipient) {
         for direction in Direction::BOTH {
-            self.streams[direction].give_up_message(&mut self.tracker, direction);
+            self.streams[direction].give_up_message(direction, recipient);
         }
     }
 
-    /// Whether nothing that comes can change what will be told.
-    #[must_use]
-    pub const fn is_decided(&self) -> bool {
-        self.tracker.is_decided() && !self.decryption.is_waiting()
+    /// Stops waiting for secrets: opens what can be opened, and gives up the rest.
+    pub(crate) fn finish_decryption(&mut self, recipient: &mut impl Recipient) {
+        self.decryption.catch_up(recipient);
+        self.decryption.give_up(recipient);
     }
 
-    /// Whether the handshake has completed and is in use: if nothing more comes, nothing is wrong.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.tracker.is_settled() || self.tracker.is_decided()
+    /// Whether records wait for their secret.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.decryption.is_waiting()
     }
 
-    /// Whether what is still waited for will come soon or not at all: segments under way when the connection was
-    /// reset, or secrets.
-    #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.tracker.is_closing() || self.tracker.is_decided()
+    /// Whether a direction turned out to be something else than TLS.
+    pub(crate) fn is_ruled_out(&self) -> bool {
+        let mut streams = self.streams.iter();
+        streams.any(|stream| stream.state == StreamState::Ignored)
     }
 
-    /// Whether a hello was seen: without one there is nothing to tell.
-    #[must_use]
-    pub const fn has_hello(&self) -> bool {
-        self.tracker.has_hello()
+    /// Bytes held of unfinished messages and of records that wait.
+    pub(crate) fn held(&self) -> usize {
+        let messages = self.streams.iter().map(|stream| stream.messages.held());
+        self.decryption.held() + messages.sum::<usize>()
     }
 
-    /// Whether what began like TLS turned out to be something else.
-    #[must_use]
-    pub fn is_ruled_out(&self) -> bool {
-        !self.has_hello()
-            && self
-                .streams
-                .iter()
-                .any(|stream| stream.state == StreamState::Ignored)
-    }
-
-    /// Bytes held: of messages under way, and of those that the report needs.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        self.tracker.held()
-            + self.decryption.held()
-            + self
-                .streams
-                .iter()
-                .map(|stream| stream.messages.held())
-                .sum::<usize>()
-    }
-
-    pub(crate) const fn tracker_mut(&mut self) -> &mut Tracker {
-        &mut self.tracker
-    }
-
-    /// Waits no longer for secrets: what has come by now is all that there is.
-    pub(crate) fn conclude_decryption(&mut self) {
-        self.decryption.catch_up(&mut self.tracker);
-        self.decryption.give_up(&mut self.tracker);
-    }
-
-    /// What keys were good for; `None` if there were none at all, or nothing to use them for.
-    #[must_use]
-    pub const fn key_use(&self) -> Option<KeyUse> {
+    /// What the user's keys were good for; `None` if there were none, or nothing to open.
+    pub(crate) const fn key_use(&self) -> Option<KeyUse> {
         self.decryption.key_use()
     }
 
-    /// Lets the secrets of this connection be wiped, some time after its last packet; to be called before the report.
-    pub fn retire_secrets(&self) {
-        if let (Some(_), Some(hello)) = (self.key_use(), &self.tracker.client_hello) {
-            let at = self.tracker.last.time;
-            self.decryption.keys().retire(&hello.random, at);
-        }
+    /// Lets the secrets of the connection that `random` names be wiped, some time after its last packet.
+    pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
+        self.decryption.keys().retire(random, last);
     }
 
-    /// Messages that were too long to be put together.
-    pub fn take_discarded_messages(&mut self) -> u64 {
+    /// Messages that were too long to be put together, since the last call.
+    pub(crate) fn take_discarded_messages(&mut self) -> u64 {
         self.streams
             .iter_mut()
             .map(|stream| stream.messages.take_discarded())
             .sum()
     }
 
-    fn handle_gap(&mut self, direction: Direction, missing: u32) {
-        self.tracker.handle_gap(direction, missing);
-        self.decryption.handle_gap(&mut self.tracker, direction);
-        let stream = &mut self.streams[direction];
-        stream.give_up_message(&mut self.tracker, direction);
+    fn handle_gap(&mut self, sender: Direction, missing: u32, recipient: &mut impl Recipient) {
+        recipient.take(sender, Seen::Gap(missing));
+        self.decryption.handle_gap(sender, recipient);
+        let stream = &mut self.streams[sender];
+        stream.give_up_message(sender, recipient);
         stream.alert = [None; 2];
         match stream.state {
             StreamState::Ignored => {}
-            // The gap lies within the open record: its end is where it was said to be.
+            // The gap lies within the open record, so the next one begins where its header said.
             StreamState::InPlace if stream.records.skip(missing) => {}
             _ => {
                 stream.records.lose_place();
@@ -225,45 +150,69 @@ impl Connection {
         }
     }
 
-    fn handle_bytes(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction];
+    fn handle_bytes(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
         stream.note_arrival(arrival);
         match &mut stream.state {
             StreamState::Ignored => {}
-            StreamState::Fresh => self.begin(direction, bytes, arrival),
-            StreamState::Sslv2 { .. } => self.go_on_sslv2(direction, bytes, arrival),
-            StreamState::InPlace => self.read_records(direction, bytes, arrival),
+            StreamState::Fresh => self.begin(sender, bytes, arrival, recipient),
+            StreamState::Sslv2 { .. } => self.continue_sslv2(sender, bytes, arrival, recipient),
+            StreamState::InPlace => self.read_records(sender, bytes, arrival, recipient),
             StreamState::LostPlace => {
                 if begins_record(bytes) {
                     stream.state = StreamState::InPlace;
-                    self.read_records(direction, bytes, arrival);
+                    self.read_records(sender, bytes, arrival, recipient);
                 }
             }
         }
     }
 
     /// Looks at the first bytes of a direction.
-    fn begin(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction];
+    fn begin(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
         stream.record_start = Some(arrival);
+        let expects_sslv2 = self.is_sslv2 && recipient.hellos().server_hello.is_none();
         if let Detection::Sslv2ClientHello(length) = detect(bytes) {
             stream.state = StreamState::Sslv2 {
                 message: Vec::new(),
                 length: 2 + length,
             };
-            self.go_on_sslv2(direction, bytes, arrival);
-        } else if self.tracker.expects_sslv2_server_hello() && is_sslv2_server_hello(bytes) {
+            self.continue_sslv2(sender, bytes, arrival, recipient);
+        } else if expects_sslv2 && is_sslv2_server_hello(bytes) {
             stream.state = StreamState::Ignored;
-            self.tracker.handle_sslv2_server_hello(direction, arrival);
+            let hello = Box::new(ServerHello {
+                legacy_version: ProtocolVersion::SSLv2,
+                ..ServerHello::default()
+            });
+            let start = arrival;
+            recipient.take(sender, Seen::ServerHello { hello, start });
         } else {
             stream.state = StreamState::InPlace;
-            self.read_records(direction, bytes, arrival);
+            self.read_records(sender, bytes, arrival, recipient);
         }
     }
 
     /// Collects an SSLv2 CLIENT-HELLO; what follows it are records.
-    fn go_on_sslv2(&mut self, direction: Direction, bytes: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction];
+    fn continue_sslv2(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
         let StreamState::Sslv2 { message, length } = &mut stream.state else {
             return;
         };
@@ -274,35 +223,37 @@ impl Connection {
         }
         let hello = ClientHello::read_sslv2(message.get(2..).unwrap_or_default());
         let start = stream.record_start.unwrap_or(arrival);
-        match hello {
+        match hello.map(Box::new) {
             Ok(hello) => {
                 stream.state = StreamState::InPlace;
-                self.tracker.handle_client_hello(direction, hello, start);
-                self.tracker.note_sslv2();
-                self.read_records(direction, rest, arrival);
+                self.is_sslv2 = true;
+                recipient.take(sender, Seen::ClientHello { hello, start });
+                self.read_records(sender, rest, arrival, recipient);
             }
             Err(_) => stream.state = StreamState::Ignored,
         }
     }
 
-    fn read_records(&mut self, direction: Direction, mut input: &[u8], arrival: Arrival) {
-        let stream = &mut self.streams[direction];
+    fn read_records(
+        &mut self,
+        sender: Direction,
+        mut input: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
         loop {
             if stream.records.is_at_boundary() {
                 stream.record_start = Some(arrival);
             }
             match stream.records.next_piece(&mut input) {
-                Ok(Some(piece)) => stream.handle_piece(
-                    &mut self.tracker,
-                    &mut self.decryption,
-                    direction,
-                    piece,
-                    arrival,
-                ),
+                Ok(Some(piece)) => {
+                    stream.handle_piece(&mut self.decryption, sender, piece, arrival, recipient)
+                }
                 Ok(None) => return,
                 Err(_) => {
                     stream.state = StreamState::Ignored;
-                    self.tracker.handle_not_tls(direction);
+                    recipient.take(sender, Seen::NotTls);
                     return;
                 }
             }
@@ -310,7 +261,7 @@ impl Connection {
     }
 }
 
-impl Stream {
+impl RecordStream {
     fn note_arrival(&mut self, arrival: Arrival) {
         let is_held = |latest: Arrival| {
             let age = latest.time.checked_since(arrival.time);
@@ -321,84 +272,112 @@ impl Stream {
         }
     }
 
+    /// Whether records are encrypted although their types are readable: up to TLS 1.2, after ChangeCipherSpec.
+    ///
+    /// In TLS 1.3 ChangeCipherSpec has no meaning, and a client may send it before its second ClientHello
+    /// (RFC 8446 §D.4).
+    fn is_encrypted(&self, recipient: &impl Recipient) -> bool {
+        self.has_changed_cipher && !recipient.hellos().may_be_tls13()
+    }
+
     fn handle_piece(
         &mut self,
-        tracker: &mut Tracker,
         decryption: &mut Decryption,
-        direction: Direction,
+        sender: Direction,
         piece: Piece<'_>,
         arrival: Arrival,
+        recipient: &mut impl Recipient,
     ) {
-        let start = self.record_start.unwrap_or(arrival);
         match piece.header.content_type {
-            ContentType::Handshake if !tracker.is_encrypted(direction) => {
-                self.handle_fragment(tracker, direction, piece.bytes, start, arrival);
+            ContentType::Handshake if !self.is_encrypted(recipient) => {
+                self.handle_fragment(sender, piece.bytes, arrival, recipient);
             }
-            ContentType::Alert if !tracker.is_encrypted(direction) && piece.header.length == 2 => {
-                self.handle_alert(tracker, direction, piece);
+            ContentType::Alert if !self.is_encrypted(recipient) && piece.header.length == 2 => {
+                self.handle_alert(sender, piece, recipient);
             }
             ContentType::ChangeCipherSpec if piece.is_last => {
-                tracker.handle_change_cipher_spec(direction)
+                self.has_changed_cipher = true;
+                recipient.take(sender, Seen::ChangeCipherSpec);
             }
             ContentType::ChangeCipherSpec => {}
-            content_type => {
-                if piece.is_first {
-                    self.key = decryption.begin_record(tracker, direction);
-                }
-                let record = RecordSeen {
-                    content_type,
-                    length: piece.header.length,
-                    has_key: self.key == Key::Here,
-                };
-                if piece.is_first {
-                    tracker.handle_record(direction, record, start);
-                }
-                let latest = self.latest.unwrap_or(arrival);
-                let mut content = Content::Closed;
-                match self.key {
-                    Key::Here => {
-                        content = decryption.handle_piece(tracker, direction, piece, latest)
-                    }
-                    Key::Awaited => decryption.hold(tracker, direction, piece, start.time, latest),
-                    Key::None => {}
-                }
-                if piece.is_last {
-                    tracker.handle_record_end(direction, record, content, latest);
-                }
+            _ => self.handle_sealed(decryption, sender, piece, arrival, recipient),
+        }
+    }
+
+    fn handle_sealed(
+        &mut self,
+        decryption: &mut Decryption,
+        sender: Direction,
+        piece: Piece<'_>,
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let start = self.record_start.unwrap_or(arrival);
+        if piece.is_first {
+            let is_encrypted = self.is_encrypted(recipient);
+            self.key = decryption.begin_record(sender, is_encrypted, recipient);
+        }
+        let unit = SealedUnit {
+            content_type: piece.header.content_type,
+            length: piece.header.length,
+            has_key: self.key == KeyState::Here,
+        };
+        if piece.is_first {
+            recipient.take(sender, Seen::SealedStart { unit, start });
+        }
+        let end = self.latest.unwrap_or(arrival);
+        let content = match self.key {
+            KeyState::Here => decryption.handle_piece(sender, piece, end, recipient),
+            KeyState::Awaited => {
+                decryption.defer(sender, piece, start.time, end, recipient);
+                Content::Unknown
             }
+            KeyState::None => Content::Unknown,
+        };
+        if piece.is_last {
+            recipient.take(sender, Seen::SealedEnd { unit, content, end });
         }
     }
 
     fn handle_fragment(
         &mut self,
-        tracker: &mut Tracker,
-        direction: Direction,
+        sender: Direction,
         bytes: &[u8],
-        record_start: Arrival,
         arrival: Arrival,
+        recipient: &mut impl Recipient,
     ) {
         // The first message of a record begins with the record's header.
         let mut start = if self.messages.is_open() {
             self.message_start.unwrap_or(arrival)
         } else {
-            record_start
+            self.record_start.unwrap_or(arrival)
         };
         self.messages.push(bytes, &mut |message: Message<'_>| {
-            tracker.handle_message(direction, message, start);
+            let seen = Seen::Message {
+                message,
+                sealed: false,
+                at: start,
+            };
+            recipient.take(sender, seen);
             start = arrival;
         });
         self.message_start = Some(start);
     }
 
-    /// The rest of the message under way will not come: what there is of a hello still tells something.
-    fn give_up_message(&mut self, tracker: &mut Tracker, direction: Direction) {
+    /// The rest of the unfinished message will not come. The beginning of a hello is still worth reading.
+    fn give_up_message(&mut self, sender: Direction, recipient: &mut impl Recipient) {
         if let (Some(message), Some(start)) = (self.messages.partial(), self.message_start) {
-            tracker.handle_partial_message(direction, message, start);
+            recipient.take(sender, Seen::PartialMessage { message, start });
         }
         self.messages.clear();
     }
 
-    fn handle_alert(&mut self, tracker: &mut Tracker, direction: Direction, piece: Piece<'_>) {
+    fn handle_alert(
+        &mut self,
+        sender: Direction,
+        piece: Piece<'_>,
+        recipient: &mut impl Recipient,
+    ) {
         for byte in piece.bytes {
             match self.alert {
                 [None, _] => self.alert[0] = Some(*byte),
@@ -407,14 +386,19 @@ impl Stream {
         }
         if piece.is_last
             && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
-            && let Some(latest) = self.latest
+            && let Some(at) = self.latest
         {
-            tracker.handle_alert(direction, level, description, latest);
+            let seen = Seen::Alert {
+                level: AlertLevel(level),
+                description: AlertDescription(description),
+                at,
+            };
+            recipient.take(sender, seen);
         }
     }
 }
 
-/// How much older than its stream a held segment may be. More is a clock that was set back.
+/// How much older than its stream a held segment may be. Beyond that, the clock was set back.
 const MAX_HELD: Duration = Duration::from_secs(60);
 
 /// Whether `bytes` may begin with a record: its header fits, and so does the next one if it is there.
@@ -428,7 +412,7 @@ fn begins_record(bytes: &[u8]) -> bool {
     header.length > 0 && !matches!(RecordHeader::read(next), Err(ReadError::Invalid(_)))
 }
 
-/// Whether `bytes` begin with an SSLv2 SERVER-HELLO, from a server that knows nothing newer.
+/// Whether `bytes` begin with an SSLv2 SERVER-HELLO, from a server that supports nothing newer.
 fn is_sslv2_server_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [first, _, 4, 0 | 1, _, 0, 2, ..] if first & 0x80 != 0)
 }

@@ -43,14 +43,23 @@
 //! | `Z` | another message |
 
 mod cause;
+mod chains;
+mod end;
+mod explain;
+mod facts;
+mod history;
+mod progress;
 mod report;
 mod timing;
-pub(crate) mod transcript;
+mod tracker;
+mod transcript;
 mod validate;
 mod verdict;
 
+pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
-pub use crate::framing::tls::{Close, Connection, End};
+pub use end::End;
 pub use report::{Origin, ReportConfig};
 pub use timing::RoundTrips;
-pub(crate) use validate::Judge;
+pub use tracker::Tracker;
+pub(crate) use validate::Validator;

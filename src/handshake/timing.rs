@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use crate::event::{Outcome, Side, Timing};
-use crate::flow::Direction;
+use crate::event::{Outcome, Timing};
+use crate::flow::{Direction, Side};
 use crate::time::Timestamp;
 
-use super::transcript::Tracker;
-use super::verdict::inferred::Shape;
+use super::transcript::Transcript;
+use super::verdict::Shape;
 
-/// What the opening of the TCP connection tells of distances.
+/// How far away the peers are, by the opening of the TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundTrips {
     /// Who sent the SYN.
@@ -38,23 +38,23 @@ impl RoundTrips {
     }
 }
 
-/// The durations that an event tells; `shape` is what TLS 1.3 flights look like.
+/// The durations in an event; `shape` is what TLS 1.3 flights show.
 pub(super) fn timing(
-    tracker: &Tracker,
+    transcript: &Transcript,
     shape: Option<&Shape>,
     trips: &RoundTrips,
     outcome: Outcome,
 ) -> Timing {
-    let start = tracker.start.time;
-    let has_start = tracker.client_hello.is_some();
+    let start = transcript.start().time;
+    let has_start = transcript.client_hello().is_some();
     let after_start =
         |moment: Option<Timestamp>| moment.and_then(|moment| moment.checked_since(start));
-    let hello = tracker.server_hello.as_ref().map(|(_, at)| *at);
-    let is_told = outcome == Outcome::Success && has_start;
-    let ends = Ends::of(tracker, shape).filter(|_| is_told);
+    let hello = transcript.server_hello_at();
+    let has_duration = outcome == Outcome::Success && has_start;
+    let ends = Ends::of(transcript, shape).filter(|_| has_duration);
     let duration = ends.and_then(|ends| after_start(Some(ends.last)));
     let [to_client, to_server] =
-        [Side::Client, Side::Server].map(|side| trips.to(tracker.direction(side)));
+        [Side::Client, Side::Server].map(|side| trips.to(transcript.direction(side)));
     Timing {
         tcp_connect: trips.beyond_responder,
         server_hello: after_start(hello.filter(|_| has_start)),
@@ -70,7 +70,7 @@ pub(super) fn timing(
             _ => duration,
         },
         first_application_data: after_start(
-            application_data(tracker, shape).filter(|_| ends.is_some()),
+            application_data(transcript, shape).filter(|_| ends.is_some()),
         ),
     }
 }
@@ -82,12 +82,12 @@ struct Ends {
     last: Timestamp,
     /// Whether the server sent that, which is a round trip later than the client's to an observer at the client.
     last_is_server: bool,
-    /// The end of the server's last flight, after which the client has no more to wait for.
+    /// The end of the server's last flight, after which the client waits for nothing more.
     client_done: Option<Timestamp>,
 }
 
 impl Ends {
-    fn of(tracker: &Tracker, shape: Option<&Shape>) -> Option<Self> {
+    fn of(transcript: &Transcript, shape: Option<&Shape>) -> Option<Self> {
         if let Some(shape) = shape {
             return Some(Self {
                 last: shape.finished?,
@@ -95,8 +95,8 @@ impl Ends {
                 client_done: shape.server_flight_end,
             });
         }
-        let client = tracker.peer(Side::Client).finished?;
-        let server = tracker.peer(Side::Server).finished?;
+        let client = transcript.peer(Side::Client).finished?;
+        let server = transcript.peer(Side::Server).finished?;
         Some(Self {
             last: client.max(server),
             last_is_server: server >= client,
@@ -106,13 +106,15 @@ impl Ends {
 }
 
 /// When the first application data began, if any did.
-pub(super) fn application_data(tracker: &Tracker, shape: Option<&Shape>) -> Option<Timestamp> {
+pub(super) fn application_data(
+    transcript: &Transcript,
+    shape: Option<&Shape>,
+) -> Option<Timestamp> {
     match shape {
         Some(shape) => shape.application_data,
         None => {
-            let [forward, reverse] = &tracker.peers.0;
-            let began = [forward.application_data, reverse.application_data];
-            began.into_iter().flatten().min()
+            let peers = transcript.peers();
+            peers.filter_map(|peer| peer.application_data).min()
         }
     }
 }

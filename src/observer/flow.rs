@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decode::{Segment, SeqNumber};
 use crate::decrypt::Keys;
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Close, Connection};
+use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
@@ -43,7 +43,7 @@ pub(super) enum Stage {
 /// A handshake under way.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) connection: Connection,
+    pub(super) connection: Tracker,
     /// The file or interface that its first packet came from.
     pub(super) source: Arc<str>,
     pub(super) vlan: Vec<u16>,
@@ -331,7 +331,7 @@ impl Flow {
         at: Arrival,
         budget: &mut Budget,
     ) {
-        let mut connection = Connection::new(at, keys);
+        let mut connection = Tracker::new(at, keys);
         for direction in Direction::BOTH {
             let half = &mut self.halves[direction];
             half.is_noted = half.is_in_view;

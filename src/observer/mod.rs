@@ -22,7 +22,7 @@ use crate::capture::{Interface, PacketBatch, PacketRecord};
 use crate::certificate::{ChainCache, NearExpiry, Trust};
 use crate::decrypt::Keys;
 use crate::event::Handshake;
-use crate::handshake::{Judge, ReportConfig};
+use crate::handshake::{ReportConfig, Validator};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
@@ -98,7 +98,7 @@ pub struct Observer {
     shards: ShardSet,
     chains: ChainCache,
     events: VecDeque<Handshake>,
-    judge: Judge,
+    judge: Validator,
 }
 
 impl Observer {
@@ -111,7 +111,7 @@ impl Observer {
             keys: config.keys.view(),
             chains: ChainCache::new(),
             events: VecDeque::new(),
-            judge: Judge::new(&config.trust),
+            judge: Validator::new(&config.trust),
         }
     }
 

@@ -1,80 +1,88 @@
-//! What was seen, in the terms of the rules.
+//! What was seen after ServerHello, in the terms of the rules.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::event::{EarlyData, Side};
+use crate::event::EarlyData;
+use crate::flow::{PerSide, Side};
+use crate::handshake::end::End;
+use crate::handshake::transcript::{Observation, Observed, Transcript};
 use crate::time::Timestamp;
-use crate::transport::tcp::Arrival;
 
 use super::early_data::without_early_data;
-use super::flight::{ClientFlight as Flight, ServerFlight, server_flight};
+use super::flight::{
+    ClientFlight as Flight, ServerFlight, client_flight, closed_before, records, server_flight,
+};
 use super::padding::{Lengths, Padding};
-use super::post_handshake::{Answer, answer};
-use super::{CLIENT, SERVER};
-use crate::framing::tls::End;
-use crate::handshake::transcript::{Sight, Sighting, Tracker};
+use super::post_handshake::{CertificateAnswer, answer};
 
-/// What was seen, in the terms of the rules.
-pub(super) struct Evidence<'t> {
+const CLIENT: Side = Side::Client;
+const SERVER: Side = Side::Server;
+
+/// What was seen after ServerHello, in the terms of the rules.
+pub(super) struct ShapeEvidence<'t> {
     pub(super) lengths: Lengths,
     pub(super) psk: bool,
-    /// After ServerHello, 0-RTT data left out.
-    pub(super) seen: Cow<'t, [Sighting]>,
-    /// Where the client's first sighting lies in `seen`.
+    /// The observations, without 0-RTT data.
+    pub(super) seen: Cow<'t, [Observation]>,
+    /// Where the client's first observation lies in `seen`.
     pub(super) flight_start: usize,
     /// Where what follows the client's Finished begins in `seen`.
     pub(super) flight_end: usize,
     pub(super) flight: Flight,
     pub(super) server: ServerFlight,
     pub(super) early_data: Option<EarlyData>,
-    /// Whether the records of a side are padded to blocks, so that lengths say little: client, server.
-    pub(super) blocks: [bool; 2],
-    /// Client to server and back, at the most.
+    /// Whether the records of a side are padded to blocks, so that lengths say little.
+    blocks: PerSide<bool>,
+    /// At least the round trip between client and server.
     pub(super) round_trip: Duration,
-    pub(super) end: Option<End>,
-    pub(super) tracker: &'t Tracker,
+    end: Option<End>,
+    transcript: &'t Transcript,
 }
 
-impl<'t> Evidence<'t> {
-    pub(super) fn new(tracker: &'t Tracker, end: Option<End>) -> Self {
-        let server_hello = tracker.server_hello.as_ref();
-        let lengths = Lengths::of(server_hello.and_then(|(hello, _)| hello.cipher_suite));
-        let psk = server_hello.is_some_and(|(hello, _)| hello.pre_shared_key);
-        let (seen, early_data) = without_early_data(tracker, lengths, psk);
+impl<'t> ShapeEvidence<'t> {
+    /// Reads a transcript; `end` is why no more will come, `None` while the connection is open.
+    pub(super) fn new(transcript: &'t Transcript, end: Option<End>) -> Self {
+        let hello = transcript.server_hello();
+        let lengths = Lengths::of(hello.and_then(|hello| hello.cipher_suite));
+        let psk = hello.is_some_and(|hello| hello.pre_shared_key);
+        let (seen, early_data) = without_early_data(transcript, lengths, psk);
         let flight_start = seen
             .iter()
-            .position(|sighting| sighting.side == CLIENT)
+            .position(|observation| observation.side == CLIENT)
             .unwrap_or(seen.len());
-        let blocks = [CLIENT, SERVER].map(|side| lengths.are_blocks(records(&seen, side)));
-        let mut this = Self {
+        let blocks = PerSide {
+            client: lengths.are_blocks(records(&seen, CLIENT)),
+            server: lengths.are_blocks(records(&seen, SERVER)),
+        };
+        let (flight, flight_end) = client_flight(&seen, flight_start, blocks.client, lengths);
+        Self {
             lengths,
             psk,
             flight_start,
-            flight_end: seen.len(),
-            flight: Flight::Nothing,
+            flight_end,
+            flight,
             server: server_flight(&seen[..flight_start], lengths, psk),
             early_data,
             blocks,
-            round_trip: round_trip(tracker),
+            round_trip: round_trip(transcript),
             end,
-            tracker,
+            transcript,
             seen,
-        };
-        this.read_client_flight();
-        this
+        }
     }
 
     /// What came after the client's Finished.
-    pub(super) fn after(&self) -> &[Sighting] {
+    pub(super) fn after(&self) -> &[Observation] {
         self.seen.get(self.flight_end..).unwrap_or_default()
     }
 
+    /// When the client's Finished ended, if its flight has one.
     pub(super) fn finished(&self) -> Option<Timestamp> {
         self.flight_end
             .checked_sub(1)
             .and_then(|last| self.seen.get(last))
-            .map(|sighting| sighting.end)
+            .map(|observation| observation.end)
     }
 
     /// When the last record of the server ended that came before the client answered.
@@ -82,8 +90,8 @@ impl<'t> Evidence<'t> {
         let before = self.seen.get(..self.flight_start)?;
         before
             .iter()
-            .rfind(|sighting| is_record(sighting, SERVER))
-            .map(|sighting| sighting.end)
+            .rfind(|observation| observation.is_record_of(SERVER))
+            .map(|observation| observation.end)
     }
 
     /// Whether the client sent a Certificate message, empty or not.
@@ -92,40 +100,31 @@ impl<'t> Evidence<'t> {
     }
 
     pub(super) fn closed_first(&self) -> Option<Side> {
-        self.tracker.first_close().map(|(side, ..)| side)
+        self.transcript.first_close().map(|(side, ..)| side)
     }
 
+    /// Where the server sent an alert in the clear that does not answer the client's close.
     pub(super) fn server_alert_position(&self) -> Option<usize> {
-        let is_alert = |sighting: &Sighting| {
-            sighting.side == SERVER && matches!(sighting.what, Sight::Alert(_))
+        let is_alert = |observation: &Observation| {
+            observation.side == SERVER && matches!(observation.what, Observed::Alert(_))
         };
-        self.seen
-            .iter()
-            .position(is_alert)
-            .filter(|at| !self.is_reaction(*at, SERVER))
-    }
-
-    /// Whether the peer of `side` had closed before the sighting at `at`: what `side` says then is only its answer.
-    pub(super) fn is_reaction(&self, at: usize, side: Side) -> bool {
-        let before = self.seen.get(..at).unwrap_or_default();
-        before.iter().any(|sighting| {
-            sighting.side != side && matches!(sighting.what, Sight::Fin | Sight::Rst)
-        })
+        let first = self.seen.iter().position(is_alert);
+        first.filter(|at| !closed_before(&self.seen, *at, CLIENT))
     }
 
     /// Whether records padded to blocks went from the server after the client's flight, then from the client, then
-    /// from the server again: a refusal would have ended it.
+    /// from the server again: a refusal would have ended the connection.
     pub(super) fn has_gone_on(&self) -> bool {
         let mut expected = [SERVER, CLIENT, SERVER].into_iter().peekable();
-        for sighting in self.after() {
+        for observation in self.after() {
             if expected
                 .peek()
-                .is_some_and(|side| is_record(sighting, *side))
+                .is_some_and(|side| observation.is_record_of(*side))
             {
                 expected.next();
             }
         }
-        self.blocks[1] && self.flight != Flight::Nothing && expected.peek().is_none()
+        self.blocks.server && self.flight != Flight::Nothing && expected.peek().is_none()
     }
 
     /// Lengths of the server's records after the client's flight.
@@ -135,8 +134,12 @@ impl<'t> Evidence<'t> {
         records(self.after(), SERVER).take_while(move |_| begun)
     }
 
+    /// Whether a record of the server is longer than an alert.
+    ///
+    /// Against the server's own padding where its flight shows it. Where it does not, any padding might be the
+    /// server's, so the record must differ from all of them.
     pub(super) fn is_longer_than_alert(&self, length: u16) -> bool {
-        if self.blocks[1] {
+        if self.blocks.server {
             let shortest = records(&self.seen, SERVER).min().unwrap_or(0);
             return length > shortest;
         }
@@ -150,43 +153,29 @@ impl<'t> Evidence<'t> {
 
     /// Time from the client's Finished to the server's first record after it.
     pub(super) fn server_alert_after(&self) -> Option<Duration> {
-        let first = self
-            .after()
-            .iter()
-            .find(|sighting| is_record(sighting, SERVER))?;
-        Some(
-            first
-                .time
-                .checked_since(self.finished()?)
-                .unwrap_or_default(),
-        )
+        let mut after = self.after().iter();
+        let first = after.find(|observation| observation.is_record_of(SERVER))?;
+        let waited = first.time.checked_since(self.finished()?);
+        Some(waited.unwrap_or_default())
     }
 
     /// Whether the server's first record after the client's first comes before the client's Finished, and may be an alert.
     pub(super) fn server_answers_before_finished(&self) -> bool {
-        let flight = self
-            .seen
-            .get(self.flight_start..self.flight_end)
-            .unwrap_or_default();
-        records(flight, SERVER)
+        let flight = self.seen.get(self.flight_start..self.flight_end);
+        records(flight.unwrap_or_default(), SERVER)
             .next()
             .is_some_and(|length| !self.is_longer_than_alert(length))
     }
 
     /// Whether the client, after its Finished, sent an alert-length record or closed before the server sent anything.
     pub(super) fn client_left_first(&self) -> bool {
-        let may_leave = |sighting: &Sighting| match sighting.what {
-            Sight::Record(length) => self.lengths.may_be_alert(length),
-            Sight::Fin | Sight::Rst | Sight::Alert(_) => true,
+        let may_leave = |observation: &Observation| match observation.what {
+            Observed::Record(length) => self.lengths.may_be_alert(length),
+            Observed::Fin | Observed::Rst | Observed::Alert(_) => true,
         };
-        let leaves = self
-            .after()
-            .iter()
-            .position(|sighting| sighting.side == CLIENT && may_leave(sighting));
-        let server = self
-            .after()
-            .iter()
-            .position(|sighting| sighting.side == SERVER);
+        let first = |is: &dyn Fn(&Observation) -> bool| self.after().iter().position(is);
+        let leaves = first(&|observation| observation.side == CLIENT && may_leave(observation));
+        let server = first(&|observation| observation.side == SERVER);
         match (leaves, server) {
             (Some(leaves), Some(server)) => leaves < server,
             (leaves, None) => leaves.is_some(),
@@ -196,76 +185,64 @@ impl<'t> Evidence<'t> {
 
     /// Whether the client sent data before the server's first record after the flight.
     pub(super) fn has_unanswered_data(&self) -> bool {
-        let before = self
+        let mut before = self
             .after()
             .iter()
-            .take_while(|sighting| !is_record(sighting, SERVER));
-        before
-            .filter(|sighting| sighting.side == CLIENT)
-            .any(|sighting| match sighting.what {
-                Sight::Record(length) => !self.lengths.may_be_alert(length),
-                _ => false,
-            })
+            .take_while(|observation| !observation.is_record_of(SERVER));
+        before.any(|observation| {
+            client_record(observation).is_some_and(|length| !self.lengths.may_be_alert(length))
+        })
     }
 
     /// Whether the client sent an alert-length record after the server's first record.
     pub(super) fn client_answers_with_alert(&self) -> bool {
-        let behind = self
+        let mut behind = self
             .after()
             .iter()
-            .skip_while(|sighting| !is_record(sighting, SERVER));
-        behind
-            .filter(|sighting| sighting.side == CLIENT)
-            .any(|sighting| match sighting.what {
-                Sight::Record(length) => self.lengths.may_be_alert(length),
-                _ => false,
-            })
+            .skip_while(|observation| !observation.is_record_of(SERVER));
+        behind.any(|observation| {
+            client_record(observation).is_some_and(|length| self.lengths.may_be_alert(length))
+        })
     }
 
     /// Whether the client can answer no more: closed, reset, or silent.
     pub(super) fn is_client_done(&self) -> bool {
-        let is_reset = self.tracker.is_closing();
-        is_reset || self.tracker.peer(CLIENT).close.is_some() || self.end == Some(End::Silence)
+        self.transcript.has_reset()
+            || self.transcript.peer(CLIENT).closing.first().is_some()
+            || self.end == Some(End::Silence)
     }
 
     /// What the client answered when it was asked for a certificate after the handshake.
-    pub(super) fn later_answer(&self) -> Option<Answer> {
-        let may_be_asked = self.tracker.offers_later_authentication() && !self.blocks[0];
+    pub(super) fn later_answer(&self) -> Option<CertificateAnswer> {
+        let may_be_asked = self.transcript.offers_later_authentication() && !self.blocks.client;
         may_be_asked
             .then(|| answer(self.after(), self.lengths))
             .flatten()
     }
 
     pub(super) fn server_closed_without_record(&self) -> bool {
-        let server = self.after().iter().find(|sighting| sighting.side == SERVER);
-        server.is_some_and(|sighting| matches!(sighting.what, Sight::Fin | Sight::Rst))
+        let mut after = self.after().iter();
+        let server = after.find(|observation| observation.side == SERVER);
+        server.is_some_and(Observation::is_close)
     }
 
     /// Whether a resumed session's server sent more than EncryptedExtensions and Finished before the client's flight.
-    pub(super) fn server_sent_early(&self) -> bool {
+    pub(super) const fn server_sent_early(&self) -> bool {
         self.server.records > 2
     }
 }
 
-pub(super) fn records(seen: &[Sighting], side: Side) -> impl Iterator<Item = u16> {
-    seen.iter()
-        .filter(move |sighting| sighting.side == side)
-        .filter_map(|sighting| match sighting.what {
-            Sight::Record(length) => Some(length),
-            _ => None,
-        })
-}
-
-pub(super) fn is_record(sighting: &Sighting, side: Side) -> bool {
-    sighting.side == side && matches!(sighting.what, Sight::Record(_))
+/// The length of a record that the client sent.
+fn client_record(observation: &Observation) -> Option<u16> {
+    let is_client = observation.side == CLIENT;
+    observation.record().filter(|_| is_client)
 }
 
 /// ClientHello to ServerHello: a round trip and the server's work, so never less than the round trip beyond the observer.
-fn round_trip(tracker: &Tracker) -> Duration {
-    let Arrival { time, .. } = tracker.start;
-    tracker
-        .server_hello
-        .as_ref()
-        .and_then(|(_, at)| at.checked_since(time))
+fn round_trip(transcript: &Transcript) -> Duration {
+    let start = transcript.start().time;
+    transcript
+        .server_hello_at()
+        .and_then(|at| at.checked_since(start))
         .unwrap_or_default()
 }

@@ -1,11 +1,10 @@
-//! The flights of both sides after ServerHello, told apart by the lengths of their records.
+//! The flights of both sides after ServerHello, classified by the lengths of their records.
 
+use crate::flow::Side;
+use crate::handshake::transcript::{Observation, Observed};
 use crate::tls::AlertDescription;
 
-use super::evidence::{Evidence, records};
 use super::padding::{Lengths, Padding};
-use super::{CLIENT, SERVER};
-use crate::handshake::transcript::{Sight, Sighting};
 
 /// What the client sent after ServerHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,143 +28,191 @@ pub(super) enum ClientFlight {
 pub(super) struct ServerFlight {
     pub(super) records: usize,
     pub(super) first_length: u16,
-    /// Its way of padding, where one message a record shows it.
+    /// Its way of padding, where one message per record shows it.
     pub(super) padding: Option<Padding>,
-    /// Whether a client certificate was requested, where one message a record shows it.
+    /// Whether a client certificate was requested, where one message per record shows it.
     pub(super) requests_certificate: Option<bool>,
 }
 
-/// The shortest record in which a client sends certificates: less holds no certificate and no signature over one.
+/// The shortest record in which a client sends certificates. The smallest real certificates, of P-256 keys, take some
+/// 300 bytes; below this a record has no room for one and a signature over it.
 pub(super) const SHORTEST_CERTIFICATE: u16 = 220;
-/// The last place in the client's flight where Finished is looked for, from 0: Certificate may take several records.
+/// The last place in the client's flight where Finished is looked for, from 0: a long Certificate takes several records.
 const LAST_FINISHED: usize = 5;
 
-impl Evidence<'_> {
-    /// Sets the kind and the end of the client's flight.
-    pub(super) fn read_client_flight(&mut self) {
-        let is_answer = self.is_reaction(self.flight_start, CLIENT);
-        let first = self
-            .seen
-            .get(self.flight_start)
-            .map(|sighting| sighting.what)
-            .filter(|_| !is_answer);
-        self.flight = match first {
-            None | Some(Sight::Fin | Sight::Rst) => {
-                self.flight_end = self.flight_start;
-                return;
-            }
-            Some(Sight::Alert(description)) => {
-                self.flight_end = self.flight_start + 1;
-                ClientFlight::PlainAlert(description)
-            }
-            Some(Sight::Record(_)) => self.read_encrypted_flight(),
-        };
-    }
-
-    fn read_encrypted_flight(&mut self) -> ClientFlight {
-        let messages = self.client_messages();
-        let length = |index: usize| messages.get(index).map(|(_, length)| *length);
-        let is = |index: usize, expected: u16| length(index) == Some(usize::from(expected));
-        let end_of = |index: usize| {
-            messages
-                .get(index)
-                .map_or(self.seen.len(), |(at, _)| at + 1)
-        };
-        let lengths = self.lengths;
-        let first = length(0).unwrap_or(0);
-        if self.blocks[0] {
-            self.flight_end = end_of(0);
-            return ClientFlight::Unclear;
-        }
-        for padding in Padding::ALL {
-            if is(0, lengths.finished(padding)) {
-                self.flight_end = end_of(0);
-                return ClientFlight::NoCertificate;
-            }
-            if is(0, lengths.empty_certificate(padding)) && is(1, lengths.finished(padding)) {
-                self.flight_end = end_of(1);
-                return ClientFlight::EmptyCertificate;
-            }
-            if lengths
-                .empty_certificate_and_finished(padding)
-                .is_some_and(|packed| is(0, packed))
-            {
-                self.flight_end = end_of(0);
-                return ClientFlight::EmptyCertificate;
-            }
-        }
-        self.flight_end = end_of(0);
-        let has_more = messages.len() > 1;
-        let is_closed = self
-            .seen
-            .iter()
-            .any(|sighting| matches!(sighting.what, Sight::Fin | Sight::Rst));
-        let is_ambiguous = is(0, lengths.empty_certificate(Padding::Multiple16));
-        if Padding::ALL
-            .into_iter()
-            .any(|padding| is(0, lengths.alert(padding)))
-            && (!is_ambiguous || is_closed)
-        {
-            return ClientFlight::Alert;
-        }
-        if Padding::ALL
-            .into_iter()
-            .any(|padding| is(0, lengths.empty_certificate(padding)))
-        {
-            return ClientFlight::EmptyCertificate;
-        }
-        if !has_more && is_closed && first < usize::from(lengths.finished(Padding::None)) {
-            return ClientFlight::ShortRecord;
-        }
-        if first < usize::from(SHORTEST_CERTIFICATE) {
-            return ClientFlight::Unclear;
-        }
-        for (index, (at, _)) in messages.iter().enumerate().take(LAST_FINISHED + 1).skip(2) {
-            let ends_flight = |padding| {
-                is(index, lengths.finished(padding))
-                    && length(index - 1)
-                        .is_some_and(|verify| lengths.is_certificate_verify(verify, padding))
+/// Classifies the client's flight, which begins at `start` in `seen`. The second value is where what follows it begins.
+///
+/// With `has_blocks`, records are padded to blocks and their lengths say nothing.
+pub(super) fn client_flight(
+    seen: &[Observation],
+    start: usize,
+    has_blocks: bool,
+    lengths: Lengths,
+) -> (ClientFlight, usize) {
+    // What a client says to a server that has closed is no answer to its flight.
+    let is_answer = closed_before(seen, start, Side::Server);
+    let first = seen.get(start).map(|observation| observation.what);
+    match first.filter(|_| !is_answer) {
+        None | Some(Observed::Fin | Observed::Rst) => (ClientFlight::Nothing, start),
+        Some(Observed::Alert(description)) => (ClientFlight::PlainAlert(description), start + 1),
+        Some(Observed::Record(_)) => {
+            let from_client = seen.iter().enumerate().skip(start);
+            let from_client = from_client.filter(|(_, seen)| seen.side == Side::Client);
+            let flight = EncryptedFlight {
+                messages: messages(from_client, lengths),
+                has_ended: seen.iter().any(Observation::is_close),
+                lengths,
             };
-            if Padding::ALL.into_iter().any(ends_flight) {
-                self.flight_end = at + 1;
-                break;
+            if has_blocks {
+                (ClientFlight::Unclear, flight.end_of(0))
+            } else {
+                flight.classify()
             }
         }
-        ClientFlight::Certificate
-    }
-
-    /// The client's messages after ServerHello: where each ends in what was seen, and how long it is.
-    fn client_messages(&self) -> Vec<(usize, usize)> {
-        let seen = self.seen.iter().enumerate().skip(self.flight_start);
-        let from_client = seen.filter(|(_, sighting)| sighting.side == CLIENT);
-        messages(from_client, self.lengths)
     }
 }
 
-/// The messages in one side's records, where there is one a record: each one's last place, and its length.
-///
-/// The records of a message too long for one are joined.
-pub(super) fn messages<'s>(
-    seen: impl Iterator<Item = (usize, &'s Sighting)>,
+/// Whether `side` had closed before the observation at `at`.
+pub(super) fn closed_before(seen: &[Observation], at: usize, side: Side) -> bool {
+    let mut before = seen.get(..at).unwrap_or_default().iter();
+    before.any(|observation| observation.side == side && observation.is_close())
+}
+
+/// The encrypted records that the client sent after ServerHello.
+struct EncryptedFlight {
+    /// At least one.
+    messages: Vec<SentMessage>,
+    /// Whether either side has closed.
+    has_ended: bool,
     lengths: Lengths,
-) -> Vec<(usize, usize)> {
-    let mut messages: Vec<(usize, usize)> = Vec::new();
-    let mut goes_on = false;
-    for (at, sighting) in seen {
-        let Sight::Record(length) = sighting.what else {
+}
+
+impl EncryptedFlight {
+    fn classify(&self) -> (ClientFlight, usize) {
+        if let Some(known) = self.ending_with_finished() {
+            return known;
+        }
+        let first = self.messages.first().map_or(0, |message| message.length);
+        let kind = if self.begins_with_alert() {
+            ClientFlight::Alert
+        } else if self.is_any(0, Lengths::empty_certificate) {
+            ClientFlight::EmptyCertificate // cut short before its Finished
+        } else if self.messages.len() <= 1
+            && self.has_ended
+            && first < usize::from(self.lengths.finished(Padding::None))
+        {
+            ClientFlight::ShortRecord
+        } else if first < usize::from(SHORTEST_CERTIFICATE) {
+            ClientFlight::Unclear
+        } else {
+            return (ClientFlight::Certificate, self.end_of_certificate_flight());
+        };
+        (kind, self.end_of(0))
+    }
+
+    /// A flight whose records are known by their lengths, up to Finished.
+    fn ending_with_finished(&self) -> Option<(ClientFlight, usize)> {
+        Padding::ALL.into_iter().find_map(|padding| {
+            let is = |index, length| self.is(index, length);
+            let finished = self.lengths.finished(padding);
+            let packed = self.lengths.empty_certificate_and_finished(padding);
+            if is(0, finished) {
+                Some((ClientFlight::NoCertificate, self.end_of(0)))
+            } else if is(0, self.lengths.empty_certificate(padding)) && is(1, finished) {
+                Some((ClientFlight::EmptyCertificate, self.end_of(1)))
+            } else if packed.is_some_and(|packed| is(0, packed)) {
+                Some((ClientFlight::EmptyCertificate, self.end_of(0)))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Whether the first record has an alert's length.
+    ///
+    /// Mbed TLS pads an alert and an empty Certificate to the same 32 bytes. An alert ends the connection, and a
+    /// Certificate does not.
+    fn begins_with_alert(&self) -> bool {
+        let is_ambiguous = self.is(0, self.lengths.empty_certificate(Padding::Multiple16));
+        self.is_any(0, Lengths::alert) && (!is_ambiguous || self.has_ended)
+    }
+
+    /// Where Finished ends in a flight with certificates: behind a CertificateVerify, if each message has its own
+    /// record; otherwise all lies in the first one.
+    fn end_of_certificate_flight(&self) -> usize {
+        let candidates = self.messages.iter().enumerate();
+        let mut candidates = candidates.take(LAST_FINISHED + 1).skip(2);
+        let ends_flight = |index: usize, padding| {
+            let verify = index.checked_sub(1).and_then(|at| self.messages.get(at));
+            self.is(index, self.lengths.finished(padding))
+                && verify.is_some_and(|verify| {
+                    self.lengths.is_certificate_verify(verify.length, padding)
+                })
+        };
+        candidates
+            .find(|(index, _)| Padding::ALL.into_iter().any(|way| ends_flight(*index, way)))
+            .map_or_else(|| self.end_of(0), |(_, finished)| finished.last + 1)
+    }
+
+    fn is(&self, index: usize, length: u16) -> bool {
+        let message = self.messages.get(index);
+        message.is_some_and(|message| message.length == usize::from(length))
+    }
+
+    fn is_any(&self, index: usize, length: fn(Lengths, Padding) -> u16) -> bool {
+        let mut ways = Padding::ALL.into_iter();
+        ways.any(|padding| self.is(index, length(self.lengths, padding)))
+    }
+
+    /// Where what follows a message begins. The first one exists.
+    fn end_of(&self, index: usize) -> usize {
+        self.messages
+            .get(index)
+            .map_or(0, |message| message.last + 1)
+    }
+}
+
+/// A message of one side, where it sends one per record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SentMessage {
+    /// The place of its last record among the observations.
+    pub(super) last: usize,
+    /// The length of its records together.
+    pub(super) length: usize,
+}
+
+/// The messages in one side's records, if it sends one per record. The records of a message too long for one are joined.
+pub(super) fn messages<'s>(
+    seen: impl Iterator<Item = (usize, &'s Observation)>,
+    lengths: Lengths,
+) -> Vec<SentMessage> {
+    let mut messages: Vec<SentMessage> = Vec::new();
+    let mut continues = false;
+    for (last, observation) in seen {
+        let Some(length) = observation.record() else {
             continue;
         };
         match messages.last_mut() {
-            Some(last) if goes_on => *last = (at, last.1 + usize::from(length)),
-            _ => messages.push((at, usize::from(length))),
+            Some(message) if continues => {
+                message.last = last;
+                message.length += usize::from(length);
+            }
+            _ => messages.push(SentMessage {
+                last,
+                length: usize::from(length),
+            }),
         }
-        goes_on = lengths.is_full(length);
+        continues = lengths.is_full(length);
     }
     messages
 }
 
-pub(super) fn server_flight(before: &[Sighting], lengths: Lengths, psk: bool) -> ServerFlight {
-    let records: Vec<u16> = records(before, SERVER).collect();
+/// Reads the server's flight: what it sent `before` the client did.
+///
+/// Stacks that send one message per record (OpenSSL, Go, GnuTLS, JSSE, Mbed TLS, wolfSSL, Erlang, s2n) show their padding
+/// and whether they ask for a certificate. Those that pack the flight in one record (rustls, BoringSSL, NSS, Botan) do not.
+pub(super) fn server_flight(before: &[Observation], lengths: Lengths, psk: bool) -> ServerFlight {
+    let records: Vec<u16> = records(before, Side::Server).collect();
     let mut flight = ServerFlight {
         records: records.len(),
         first_length: records.first().copied().unwrap_or(0),
@@ -190,4 +237,11 @@ pub(super) fn server_flight(before: &[Sighting], lengths: Lengths, psk: bool) ->
         }
     }
     flight
+}
+
+/// Lengths of the encrypted records that a side sent.
+pub(super) fn records(seen: &[Observation], side: Side) -> impl Iterator<Item = u16> {
+    seen.iter()
+        .filter(move |observation| observation.side == side)
+        .filter_map(Observation::record)
 }

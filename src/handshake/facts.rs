@@ -1,0 +1,158 @@
+//! What was negotiated, and how: the `tls` part of an event.
+
+use crate::certificate::distinguished_name;
+use crate::event::{ClientCertificate, EarlyData, Outcome, Resumption, TlsFacts};
+use crate::flow::Side;
+use crate::tls::{ClientHello, HandshakeType, ProtocolVersion, read_certificate_authorities};
+
+use super::timing::application_data;
+use super::transcript::Transcript;
+use super::verdict::Shape;
+
+/// The facts that do not come from the ClientHello; `shape` is what TLS 1.3 flights show.
+pub(super) fn negotiated(
+    transcript: &Transcript,
+    shape: Option<&Shape>,
+    outcome: Outcome,
+    is_closed: bool,
+) -> TlsFacts {
+    let hello = transcript.client_hello();
+    let answer = transcript.server_hello();
+    let resumed = resumed(transcript);
+    TlsFacts {
+        version: transcript.version(),
+        cipher_suite: answer.and_then(|answer| answer.cipher_suite),
+        alpn: alpn(transcript),
+        group: answer
+            .and_then(|answer| answer.key_share_group)
+            .or_else(|| transcript.key_exchange_group()),
+        resumed,
+        resumption: resumed
+            .filter(|resumed| *resumed)
+            .map(|_| resumption(transcript)),
+        early_data: early_data(transcript, shape),
+        hello_retry_request: (answer.is_some() || transcript.has_retry_request())
+            .then_some(transcript.has_retry_request()),
+        ech_offered: hello.map(|hello| hello.encrypted_client_hello),
+        client_certificate: match shape {
+            Some(shape) => shape.client_certificate,
+            None => client_certificate(transcript, resumed),
+        },
+        certificate_authorities: certificate_authorities(transcript),
+        ocsp_stapled: transcript.has_ocsp_staple(),
+        ocsp_staple: transcript.ocsp_staple().cloned(),
+        signed_certificate_timestamps: transcript.certificate_timestamps()
+            + answer.map_or(0, |answer| answer.signed_certificate_timestamps),
+        unused: unused(transcript, shape, outcome, is_closed),
+        renegotiation: transcript.has_renegotiated(),
+        ..TlsFacts::default()
+    }
+}
+
+/// Moves what the client offers into the event.
+pub(super) fn give_offer(tls: &mut TlsFacts, hello: ClientHello) {
+    tls.offered_versions = Some(hello.offered_versions());
+    tls.server_name = hello.server_name;
+    tls.alpn_offered = hello.alpn;
+    tls.offered_cipher_suites = hello
+        .sslv2_cipher_specs
+        .is_none()
+        .then_some(hello.cipher_suites);
+    tls.sslv2_cipher_specs = hello.sslv2_cipher_specs;
+    tls.offered_groups = hello.groups;
+    tls.key_share_groups = hello.key_share_groups;
+    tls.signature_algorithms = hello.signature_algorithms;
+}
+
+fn alpn(transcript: &Transcript) -> Option<String> {
+    let decrypted = transcript.decrypted();
+    let hidden = decrypted.and_then(|decrypted| decrypted.extensions.as_ref());
+    let hello = transcript.server_hello()?;
+    hidden.map_or(&hello.alpn, |hidden| &hidden.alpn).clone()
+}
+
+/// Whether a session was resumed: said by TLS 1.3's ServerHello, and before by a server that skips its Certificate.
+fn resumed(transcript: &Transcript) -> Option<bool> {
+    let answer = transcript.server_hello()?;
+    if transcript.is_tls13() {
+        return Some(answer.pre_shared_key);
+    }
+    let has_full_flight = [
+        HandshakeType::Certificate,
+        HandshakeType::ServerKeyExchange,
+        HandshakeType::ServerHelloDone,
+    ]
+    .into_iter()
+    .any(|message| transcript.has_message(message));
+    let server = transcript.peer(Side::Server);
+    let has_skipped_it = server.change_cipher_spec && server.gap_bytes == 0;
+    (has_full_flight || has_skipped_it).then_some(!has_full_flight)
+}
+
+fn resumption(transcript: &Transcript) -> Resumption {
+    let hello = transcript.client_hello();
+    match hello.and_then(|hello| hello.session_ticket_length) {
+        _ if transcript.is_tls13() => Resumption::Psk,
+        Some(length) if length > 0 => Resumption::Ticket,
+        _ => Resumption::SessionId,
+    }
+}
+
+fn early_data(transcript: &Transcript, shape: Option<&Shape>) -> Option<EarlyData> {
+    match (shape, transcript.version()) {
+        _ if !transcript.offers_early_data() => None,
+        (Some(shape), _) => shape.early_data,
+        (None, Some(_)) => Some(EarlyData::Rejected),
+        (None, None) => Some(EarlyData::Offered),
+    }
+}
+
+/// Up to TLS 1.2: what became of the client's certificate.
+fn client_certificate(transcript: &Transcript, resumed: Option<bool>) -> ClientCertificate {
+    let client = transcript.peer(Side::Client);
+    let is_requested = transcript.certificate_request().is_some();
+    let has_gone_on = transcript.has_message(HandshakeType::ClientKeyExchange);
+    let is_past_request =
+        transcript.has_message(HandshakeType::ServerHelloDone) || resumed == Some(true);
+    if client.has_empty_certificate() {
+        ClientCertificate::Absent
+    } else if client.certificate.is_some() {
+        ClientCertificate::Presented
+    } else if is_requested && has_gone_on {
+        ClientCertificate::Absent // SSL 3.0 answers with an alert, and no Certificate message
+    } else if is_requested {
+        ClientCertificate::Requested
+    } else if is_past_request {
+        ClientCertificate::NotRequested
+    } else {
+        ClientCertificate::Unknown
+    }
+}
+
+fn certificate_authorities(transcript: &Transcript) -> Option<Vec<String>> {
+    let body = transcript.certificate_request()?;
+    let version = transcript.version().unwrap_or(ProtocolVersion::TLSv1_2);
+    let names = read_certificate_authorities(body, version).ok()?;
+    Some(names.into_iter().filter_map(distinguished_name).collect())
+}
+
+/// Whether a completed handshake was not used: the connection was closed without application data.
+fn unused(
+    transcript: &Transcript,
+    shape: Option<&Shape>,
+    outcome: Outcome,
+    is_closed: bool,
+) -> Option<bool> {
+    /// Records that a server sends after the handshake without being asked: tickets. OpenSSL sends two.
+    const TICKET_RECORDS: usize = 2;
+    if outcome != Outcome::Success {
+        return None;
+    }
+    if application_data(transcript, shape).is_some() {
+        return Some(false);
+    }
+    if shape.is_some_and(|shape| shape.server_records_after > TICKET_RECORDS) {
+        return None; // tickets, or data of the server
+    }
+    (is_closed && transcript.first_close().is_some()).then_some(true)
+}

@@ -1,0 +1,162 @@
+//! The handshake on one connection, from its first byte to its report.
+
+use crate::decrypt::Keys;
+use crate::flow::Direction;
+use crate::framing::sealed::KeyUse;
+use crate::framing::tls::TlsRecords;
+use crate::framing::{Close, Hellos, Recipient, Seen};
+use crate::transport::tcp::{Arrival, Chunk};
+
+use super::progress::{HandshakeProgress, Standing};
+use super::transcript::Transcript;
+
+/// The handshake on one connection.
+///
+/// A framing cuts what arrives into items, a transcript writes them down, and after
+/// each item the progress is looked at. All of it happens within the `handle_*` and
+/// `note_*` methods; the others answer what the owner has to know.
+#[derive(Debug)]
+pub struct Tracker {
+    pub(super) framing: TlsRecords,
+    pub(super) transcript: Transcript,
+    pub(super) standing: Standing,
+}
+
+/// Writes items down and looks at the progress.
+struct ProgressRecorder<'t> {
+    transcript: &'t mut Transcript,
+    standing: &'t mut Standing,
+}
+
+impl Recipient for ProgressRecorder<'_> {
+    fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        self.transcript.take(sender, seen);
+        self.standing.update(self.transcript);
+    }
+
+    fn hellos(&self) -> Hellos<'_> {
+        self.transcript.hellos()
+    }
+}
+
+impl Tracker {
+    /// A handshake of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
+    #[must_use]
+    pub fn new(start: Arrival, keys: &Keys) -> Self {
+        Self {
+            framing: TlsRecords::new(keys),
+            transcript: Transcript::new(start),
+            standing: Standing::default(),
+        }
+    }
+
+    /// Takes the next chunk of one direction.
+    pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
+        let (framing, mut recorder) = self.split();
+        framing.take(direction, chunk, &mut recorder);
+    }
+
+    /// Notes that one direction was closed; false if it was before.
+    pub fn handle_close(&mut self, direction: Direction, how: Close, at: Arrival) -> bool {
+        let is_first = !self.transcript.has_closed(direction);
+        let (_, mut recorder) = self.split();
+        recorder.take(direction, Seen::Close { how, at });
+        is_first
+    }
+
+    /// Notes that packets of `direction` are in view, with or without payload.
+    pub fn note_packet(&mut self, direction: Direction, now: Arrival) {
+        self.transcript.note_packet(direction, now);
+    }
+
+    /// Notes that `direction` carried something else than TLS before.
+    pub fn note_plain(&mut self, direction: Direction) {
+        self.transcript.note_plain(direction);
+    }
+
+    /// Notes that a limit or the snap length took something from this connection.
+    pub const fn note_truncated(&mut self) {
+        self.transcript.note_truncated();
+    }
+
+    /// Notes that no more bytes will come.
+    pub fn handle_end(&mut self) {
+        let (framing, mut recorder) = self.split();
+        framing.finish(&mut recorder);
+    }
+
+    /// Whether nothing that follows can change the report.
+    #[must_use]
+    pub const fn is_decided(&self) -> bool {
+        self.standing.is_decided() && !self.framing.is_waiting()
+    }
+
+    /// Whether the handshake has completed and is in use: if nothing follows, nothing is wrong.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.standing.progress(&self.transcript) >= HandshakeProgress::Settled
+    }
+
+    /// Whether what is still waited for will come soon or not at all: segments on the way when the connection was
+    /// reset, or secrets.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.transcript.has_reset() || self.standing.is_decided()
+    }
+
+    /// Whether a hello was seen: without one there is nothing to report.
+    #[must_use]
+    pub const fn has_hello(&self) -> bool {
+        self.transcript.has_hello()
+    }
+
+    /// Whether what began like TLS turned out to be something else.
+    #[must_use]
+    pub fn is_ruled_out(&self) -> bool {
+        !self.has_hello() && self.framing.is_ruled_out()
+    }
+
+    /// Bytes held: of unfinished messages, and of those that the report needs.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.transcript.held() + self.framing.held()
+    }
+
+    /// What the user's keys were good for; `None` if there were none, or nothing to open.
+    #[must_use]
+    pub const fn key_use(&self) -> Option<KeyUse> {
+        self.framing.key_use()
+    }
+
+    /// Lets the secrets of this connection be wiped, some time after its last packet; to be called before the report.
+    pub fn retire_secrets(&self) {
+        if let (Some(_), Some(hello)) = (self.key_use(), self.transcript.client_hello()) {
+            let last = self.transcript.last().time;
+            self.framing.retire_secrets(&hello.random, last);
+        }
+    }
+
+    /// Messages that were too long to be put together, since the last call.
+    pub fn take_discarded_messages(&mut self) -> u64 {
+        self.framing.take_discarded_messages()
+    }
+
+    /// Stops waiting for secrets: what has come by now is all that there is.
+    pub(super) fn finish_decryption(&mut self) {
+        let (framing, mut recorder) = self.split();
+        framing.finish_decryption(&mut recorder);
+    }
+
+    const fn split(&mut self) -> (&mut TlsRecords, ProgressRecorder<'_>) {
+        let Self {
+            framing,
+            transcript,
+            standing,
+        } = self;
+        let recorder = ProgressRecorder {
+            transcript,
+            standing,
+        };
+        (framing, recorder)
+    }
+}
