@@ -18,7 +18,8 @@ pub(super) fn negotiated(
 ) -> TlsFacts {
     let hello = transcript.client_hello();
     let answer = transcript.server_hello();
-    let resumed = resumed(transcript);
+    let resumption = resumption(transcript);
+    let resumed = resumption.map(|resumption| resumption.is_some());
     TlsFacts {
         version: transcript.version(),
         cipher_suite: answer.and_then(|answer| answer.cipher_suite),
@@ -27,9 +28,7 @@ pub(super) fn negotiated(
             .and_then(|answer| answer.key_share_group)
             .or_else(|| transcript.key_exchange_group()),
         resumed,
-        resumption: resumed
-            .filter(|resumed| *resumed)
-            .map(|_| resumption(transcript)),
+        resumption: resumption.flatten(),
         early_data: early_data(transcript, shape),
         hello_retry_request: (answer.is_some() || transcript.has_retry_request())
             .then_some(transcript.has_retry_request()),
@@ -71,11 +70,13 @@ fn alpn(transcript: &Transcript) -> Option<String> {
     hidden.map_or(&hello.alpn, |hidden| &hidden.alpn).clone()
 }
 
-/// Whether a session was resumed: said by TLS 1.3's ServerHello, and before by a server that skips its Certificate.
-fn resumed(transcript: &Transcript) -> Option<bool> {
+/// How a session was resumed; `Some(None)` if none was, and `None` if that is not known.
+///
+/// TLS 1.3's ServerHello says it. Before, a server that resumes skips its Certificate.
+fn resumption(transcript: &Transcript) -> Option<Option<Resumption>> {
     let answer = transcript.server_hello()?;
     if transcript.is_tls13() {
-        return Some(answer.pre_shared_key);
+        return Some(answer.pre_shared_key.then_some(Resumption::Psk));
     }
     let has_full_flight = [
         HandshakeType::Certificate,
@@ -84,18 +85,17 @@ fn resumed(transcript: &Transcript) -> Option<bool> {
     ]
     .into_iter()
     .any(|message| transcript.has_message(message));
+    if has_full_flight {
+        return Some(None);
+    }
     let server = transcript.peer(Side::Server);
     let has_skipped_it = server.change_cipher_spec && server.gap_bytes == 0;
-    (has_full_flight || has_skipped_it).then_some(!has_full_flight)
-}
-
-fn resumption(transcript: &Transcript) -> Resumption {
     let hello = transcript.client_hello();
-    match hello.and_then(|hello| hello.session_ticket_length) {
-        _ if transcript.is_tls13() => Resumption::Psk,
+    let ticket = hello.and_then(|hello| hello.session_ticket_length);
+    has_skipped_it.then_some(Some(match ticket {
         Some(length) if length > 0 => Resumption::Ticket,
         _ => Resumption::SessionId,
-    }
+    }))
 }
 
 fn early_data(transcript: &Transcript, shape: Option<&Shape>) -> Option<EarlyData> {
