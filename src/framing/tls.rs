@@ -416,3 +416,279 @@ fn begins_record(bytes: &[u8]) -> bool {
 fn is_sslv2_server_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [first, _, 4, 0 | 1, _, 0, 2, ..] if first & 0x80 != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::Hellos;
+
+    const CLIENT: Direction = Direction::Forward;
+    const SERVER: Direction = Direction::Reverse;
+
+    /// Writes items down as text, and answers with the hellos that a test gives it.
+    #[derive(Default)]
+    struct Log {
+        items: Vec<String>,
+        client_hello: Option<ClientHello>,
+        server_hello: Option<ServerHello>,
+    }
+
+    impl Recipient for Log {
+        fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+            let item = match seen {
+                Seen::Message { message, at, .. } => {
+                    format!("message {} at {}", message.handshake_type.0, at.packet)
+                }
+                Seen::PartialMessage { message, .. } => {
+                    format!("part of message {}", message.handshake_type.0)
+                }
+                Seen::ClientHello { .. } => "SSLv2 ClientHello".to_owned(),
+                Seen::ServerHello { .. } => "SSLv2 ServerHello".to_owned(),
+                Seen::Alert { description, .. } => format!("alert {}", description.0),
+                Seen::SealedStart { unit, .. } => format!("sealed {}", unit.length),
+                Seen::SealedEnd { .. } => "end".to_owned(),
+                Seen::Gap(missing) => format!("gap {missing}"),
+                other => format!("{other:?}"),
+            };
+            let side = self.hellos().side(sender);
+            self.items.push(format!("{side}: {item}"));
+        }
+
+        fn hellos(&self) -> Hellos<'_> {
+            Hellos {
+                client: Some(CLIENT),
+                client_hello: self.client_hello.as_ref(),
+                server_hello: self.server_hello.as_ref(),
+            }
+        }
+    }
+
+    fn agreed_on(version: ProtocolVersion) -> Log {
+        Log {
+            server_hello: Some(ServerHello {
+                legacy_version: version,
+                ..ServerHello::default()
+            }),
+            ..Log::default()
+        }
+    }
+
+    fn record(content_type: ContentType, fragment: &[u8]) -> Vec<u8> {
+        let [high, low] = (fragment.len() as u16).to_be_bytes();
+        [&[content_type.0, 3, 3, high, low], fragment].concat()
+    }
+
+    fn arrival(packet: u64) -> Arrival {
+        Arrival {
+            time: Timestamp::from_seconds(0),
+            packet,
+        }
+    }
+
+    /// Feeds chunks of one sender, each in a packet of its own, to a new stream.
+    fn read<'c>(log: &mut Log, sender: Direction, chunks: impl IntoIterator<Item = Chunk<'c>>) {
+        let mut records = TlsRecords::new(&Keys::default());
+        for chunk in chunks {
+            records.take(sender, chunk, log);
+        }
+        records.finish(log);
+    }
+
+    fn bytes(packet: u64, bytes: &[u8]) -> Chunk<'_> {
+        Chunk::Bytes(bytes, arrival(packet))
+    }
+
+    const SERVER_HELLO_DONE: &[u8] = &[14, 0, 0, 0];
+
+    #[test]
+    fn any_segmentation_gives_the_same_items() {
+        let stream = [
+            record(ContentType::Handshake, &SERVER_HELLO_DONE.repeat(2)),
+            record(ContentType::Handshake, &SERVER_HELLO_DONE[..1]),
+            record(ContentType::Handshake, &SERVER_HELLO_DONE[1..]),
+            record(ContentType::Alert, &[2, 48]),
+            record(ContentType::ApplicationData, &[0; 20]),
+        ]
+        .concat();
+        let expected = [
+            "server: message 14 at 1",
+            "server: message 14 at 1",
+            "server: message 14 at 1",
+            "server: alert 48",
+            "server: sealed 20",
+            "server: end",
+        ];
+        for size in 1..=stream.len() {
+            let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+            let chunks = stream.chunks(size).map(|part| bytes(1, part));
+            read(&mut log, SERVER, chunks);
+            assert_eq!(log.items, expected, "in parts of {size}");
+        }
+    }
+
+    #[test]
+    fn a_message_begins_with_its_record_and_the_next_one_where_that_ended() {
+        let messages = record(ContentType::Handshake, &SERVER_HELLO_DONE.repeat(2));
+        let (header, rest) = messages.split_at(HEADER_LENGTH + 2);
+        let mut log = Log::default();
+        read(&mut log, SERVER, [bytes(1, header), bytes(2, rest)]);
+        assert_eq!(
+            log.items,
+            ["server: message 14 at 1", "server: message 14 at 2"]
+        );
+    }
+
+    #[test]
+    fn change_cipher_spec_seals_what_follows_except_in_tls13() {
+        let stream = [
+            record(ContentType::ChangeCipherSpec, &[1]),
+            record(ContentType::Handshake, SERVER_HELLO_DONE),
+            record(ContentType::Alert, &[2, 48]),
+        ]
+        .concat();
+        let items = |version| {
+            let mut log = agreed_on(version);
+            read(&mut log, SERVER, [bytes(1, &stream)]);
+            log.items[1..].to_vec()
+        };
+        assert_eq!(
+            items(ProtocolVersion::TLSv1_2),
+            [
+                "server: sealed 4",
+                "server: end",
+                "server: sealed 2",
+                "server: end"
+            ]
+        );
+        assert_eq!(
+            items(ProtocolVersion::TLSv1_3),
+            ["server: message 14 at 1", "server: alert 48"]
+        );
+    }
+
+    #[test]
+    fn change_cipher_spec_of_a_client_that_offers_tls13_seals_nothing_yet() {
+        let mut hello = ClientHello::default();
+        hello.supported_versions = Some(vec![ProtocolVersion::TLSv1_3]);
+        let mut log = Log {
+            client_hello: Some(hello),
+            ..Log::default()
+        };
+        let stream = [
+            record(ContentType::ChangeCipherSpec, &[1]),
+            record(ContentType::Alert, &[2, 48]),
+        ]
+        .concat();
+        read(&mut log, CLIENT, [bytes(1, &stream)]);
+        assert_eq!(log.items[1..], ["client: alert 48"]);
+    }
+
+    #[test]
+    fn an_alert_record_of_more_than_two_bytes_is_encrypted() {
+        let mut log = agreed_on(ProtocolVersion::TLSv1_3);
+        let stream = record(ContentType::Alert, &[0; 19]);
+        read(&mut log, SERVER, [bytes(1, &stream)]);
+        assert_eq!(log.items, ["server: sealed 19", "server: end"]);
+    }
+
+    #[test]
+    fn a_gap_within_a_record_leaves_the_next_record_in_its_place() {
+        let data = record(ContentType::ApplicationData, &[0; 50]);
+        let done = record(ContentType::Handshake, SERVER_HELLO_DONE);
+        let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+        let chunks = [
+            bytes(1, &data[..20]),
+            Chunk::Gap(data.len() as u32 - 20),
+            bytes(2, &done),
+        ];
+        read(&mut log, SERVER, chunks);
+        assert_eq!(
+            log.items,
+            [
+                "server: sealed 50",
+                "server: gap 35",
+                "server: message 14 at 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_gap_beyond_a_record_makes_the_next_one_be_searched_for() {
+        let data = record(ContentType::ApplicationData, &[0; 50]);
+        let done = record(ContentType::Handshake, SERVER_HELLO_DONE);
+        let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+        let chunks = [
+            bytes(1, &data[..20]),
+            Chunk::Gap(1000),
+            bytes(2, &[0xee; 40]), // the middle of a record
+            bytes(3, &done),
+        ];
+        read(&mut log, SERVER, chunks);
+        assert_eq!(
+            log.items,
+            [
+                "server: sealed 50",
+                "server: gap 1000",
+                "server: message 14 at 3"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_beginning_of_a_message_is_emitted_when_its_rest_will_not_come() {
+        let hello = record(ContentType::Handshake, &[1, 0, 0, 100, 3, 3]);
+        let mut log = Log::default();
+        read(&mut log, CLIENT, [bytes(1, &hello), Chunk::Gap(1000)]);
+        assert_eq!(log.items, ["client: gap 1000", "client: part of message 1"]);
+        let mut log = Log::default();
+        read(&mut log, CLIENT, [bytes(1, &hello)]);
+        assert_eq!(log.items, ["client: part of message 1"]);
+    }
+
+    #[test]
+    fn a_stream_that_is_not_tls_is_said_to_be_once_and_ignored_then() {
+        let done = record(ContentType::Handshake, SERVER_HELLO_DONE);
+        let mut log = Log::default();
+        let chunks = [bytes(1, b"HTTP/1.1 400 Bad Request"), bytes(2, &done)];
+        read(&mut log, SERVER, chunks);
+        assert_eq!(log.items, ["server: NotTls"]);
+    }
+
+    /// An SSLv2 CLIENT-HELLO that offers TLS 1.0 with one cipher suite.
+    fn sslv2_client_hello() -> Vec<u8> {
+        let fields = [
+            0x80, 28, 1, 3, 1, 0, 3, 0, 0, 0, 16, // length, type, version, three lengths
+            0, 0, 0x2f, // cipher_specs
+        ];
+        [&fields[..], &[7; 16]].concat()
+    }
+
+    #[test]
+    fn records_follow_an_sslv2_client_hello_and_it_may_be_answered_in_kind() {
+        let hello = sslv2_client_hello();
+        let stream = [hello.clone(), record(ContentType::Alert, &[2, 40])].concat();
+        for size in 1..=stream.len() {
+            let mut log = Log::default();
+            let chunks = stream.chunks(size).map(|part| bytes(1, part));
+            read(&mut log, CLIENT, chunks);
+            let expected: &[&str] = match size {
+                ..11 => &["client: NotTls"], // a known limit: the fields up to the lengths have to come at once
+                _ => &["client: SSLv2 ClientHello", "client: alert 40"],
+            };
+            assert_eq!(log.items, expected, "in parts of {size}");
+        }
+        let answer = [0x80, 20, 4, 0, 1, 0, 2, 0, 0, 0, 0];
+        let mut log = Log::default();
+        let mut records = TlsRecords::new(&Keys::default());
+        records.take(CLIENT, bytes(1, &hello), &mut log);
+        records.take(SERVER, bytes(2, &answer), &mut log);
+        assert_eq!(
+            log.items,
+            ["client: SSLv2 ClientHello", "server: SSLv2 ServerHello"]
+        );
+        // Without such a hello it is no TLS at all.
+        let mut log = Log::default();
+        read(&mut log, SERVER, [bytes(1, &answer)]);
+        assert_eq!(log.items, ["server: NotTls"]);
+    }
+}

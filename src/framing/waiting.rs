@@ -94,3 +94,76 @@ impl WaitingRecords {
         self.records.iter().rposition(is_open)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{ContentType, ProtocolVersion};
+
+    const AT: Arrival = Arrival {
+        time: Timestamp::from_seconds(0),
+        packet: 1,
+    };
+
+    /// Adds part of a record of `length` bytes.
+    fn push(
+        waiting: &mut WaitingRecords,
+        sender: Direction,
+        length: u16,
+        (is_first, is_last): (bool, bool),
+    ) -> bool {
+        let piece = Piece {
+            header: RecordHeader {
+                content_type: ContentType::ApplicationData,
+                version: ProtocolVersion::TLSv1_2,
+                length,
+            },
+            bytes: &[0; 10],
+            is_first,
+            is_last,
+        };
+        waiting.push(sender, piece, AT.time, AT)
+    }
+
+    const WHOLE: (bool, bool) = (true, true);
+
+    #[test]
+    fn a_record_is_first_only_when_it_is_complete() {
+        let mut waiting = WaitingRecords::new();
+        assert!(push(&mut waiting, Direction::Forward, 20, (true, false)));
+        assert!(push(&mut waiting, Direction::Reverse, 10, WHOLE));
+        assert!(waiting.first().is_none()); // records are opened in order
+        assert!(push(&mut waiting, Direction::Forward, 20, (false, true)));
+        let first = waiting.pop().unwrap();
+        assert_eq!(
+            (first.sender, first.fragment.len()),
+            (Direction::Forward, 20)
+        );
+        assert_eq!(waiting.pop().unwrap().sender, Direction::Reverse);
+        assert!(waiting.is_empty() && waiting.held() == 0);
+    }
+
+    #[test]
+    fn no_more_than_a_few_records_wait() {
+        let mut waiting = WaitingRecords::new();
+        for _ in 0..MAX_RECORDS {
+            assert!(push(&mut waiting, Direction::Forward, 10, WHOLE));
+        }
+        assert!(!push(&mut waiting, Direction::Forward, 10, WHOLE));
+    }
+
+    #[test]
+    fn no_more_than_some_bytes_wait() {
+        let mut waiting = WaitingRecords::new();
+        for _ in 0..MAX_BYTES / (1 << 14) {
+            assert!(push(&mut waiting, Direction::Forward, 1 << 14, WHOLE));
+        }
+        assert!(!push(&mut waiting, Direction::Forward, 1, WHOLE));
+    }
+
+    #[test]
+    fn the_middle_of_a_record_whose_start_did_not_wait_is_refused() {
+        let mut waiting = WaitingRecords::new();
+        assert!(!push(&mut waiting, Direction::Forward, 10, (false, true)));
+    }
+}

@@ -231,3 +231,178 @@ fn stage(transcript: &Transcript) -> &'static str {
         "during the server's flight"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+
+    /// What an alert of a side means at this point.
+    fn alert(script: &Script, side: Side, description: AlertDescription) -> (ErrorType, String) {
+        let cause = from_alert(&script.transcript, side, description);
+        assert_eq!(cause.side, side);
+        (cause.error_type, cause.message)
+    }
+
+    fn alert_class(script: &Script, side: Side, code: u8) -> ErrorType {
+        alert(script, side, AlertDescription(code)).0
+    }
+
+    /// The client has sent a Certificate message without certificates.
+    fn with_empty_certificate() -> Script {
+        tls12().message(CLIENT, HandshakeType::Certificate, &[0, 0, 0])
+    }
+
+    #[test]
+    fn each_alert_has_its_class() {
+        use ErrorType as E;
+        let classes = [
+            (0, E::ConnectionClosed),
+            (10, E::UnexpectedMessage),
+            (22, E::DecodeError),
+            (30, E::DecodeError),
+            (40, E::HandshakeFailure),
+            (41, E::MissingClientCert),
+            (42, E::BadCertificate),
+            (43, E::UnsupportedCertificate),
+            (44, E::CertRevoked),
+            (45, E::CertExpired),
+            (46, E::CertificateUnknown),
+            (47, E::IllegalParameter),
+            (48, E::UnknownCa),
+            (49, E::AccessDenied),
+            (50, E::DecodeError),
+            (51, E::DecryptError),
+            (60, E::CipherMismatch),
+            (70, E::ProtocolMismatch),
+            (71, E::CipherMismatch),
+            (80, E::InternalError),
+            (86, E::InappropriateFallback),
+            (90, E::UserCanceled),
+            (110, E::IllegalParameter),
+            (112, E::UnrecognizedName),
+            (113, E::BadCertificate),
+            (114, E::BadCertificate),
+            (116, E::MissingClientCert),
+            (120, E::NoApplicationProtocol),
+            (121, E::EchRequired),
+        ];
+        for code in 0..=u8::MAX {
+            let class = classes.iter().find(|(known, _)| *known == code);
+            let class = class.map_or(E::Other, |(_, class)| *class);
+            assert_eq!(alert_class(&tls12(), SERVER, code), class, "alert {code}");
+        }
+    }
+
+    #[test]
+    fn a_servers_handshake_failure_means_nothing_in_common_only_before_its_hello() {
+        let before = connection().client_hello(|_| {});
+        assert_eq!(alert_class(&before, SERVER, 40), ErrorType::CipherMismatch);
+        assert_eq!(
+            alert_class(&tls12(), SERVER, 40),
+            ErrorType::HandshakeFailure
+        );
+        assert_eq!(
+            alert_class(&before, CLIENT, 40),
+            ErrorType::HandshakeFailure
+        );
+    }
+
+    #[test]
+    fn a_refusal_after_an_empty_certificate_message_is_about_the_lack_of_one() {
+        for code in [40, 42, 46, 48, 50] {
+            let class = alert_class(&with_empty_certificate(), SERVER, code);
+            assert_eq!(class, ErrorType::MissingClientCert, "alert {code}");
+        }
+        // An alert about something else, of the other side, and after a certificate.
+        let internal = alert_class(&with_empty_certificate(), SERVER, 80);
+        assert_eq!(internal, ErrorType::InternalError);
+        let client = alert_class(&with_empty_certificate(), CLIENT, 42);
+        assert_eq!(client, ErrorType::BadCertificate);
+        let shown = tls12().message(CLIENT, HandshakeType::Certificate, &[0, 0, 4, 0, 0, 1, 0]);
+        assert_eq!(alert_class(&shown, SERVER, 42), ErrorType::BadCertificate);
+    }
+
+    #[test]
+    fn messages_say_who_refused_what() {
+        let said = |script: &Script, side, code| alert(script, side, AlertDescription(code)).1;
+        assert_eq!(
+            said(&tls12(), CLIENT, 48),
+            "client refused the server's certificate: unknown_ca (48)"
+        );
+        assert_eq!(
+            said(&tls12(), SERVER, 70),
+            "server found no protocol version in common: protocol_version (70)"
+        );
+        assert_eq!(
+            said(&connection().client_hello(|_| {}), SERVER, 40),
+            "server found no parameters in common: handshake_failure (40)"
+        );
+        assert_eq!(
+            said(&tls12(), SERVER, 116),
+            "server required a client certificate and got none: certificate_required (116)"
+        );
+        assert_eq!(
+            said(&tls12(), SERVER, 80),
+            "server ended the handshake: internal_error (80)"
+        );
+    }
+
+    #[test]
+    fn only_refusals_of_a_certificate_are_open_to_findings() {
+        let is_refusal = |code| {
+            let script = tls12();
+            from_alert(&script.transcript, CLIENT, AlertDescription(code)).is_refusal
+        };
+        assert!(is_refusal(42) && is_refusal(46) && is_refusal(48));
+        assert!(!is_refusal(40) && !is_refusal(80));
+        assert!(inferred_refusal(CLIENT, ErrorType::ClientRejectedServer).is_refusal);
+        assert!(!inferred_refusal(SERVER, ErrorType::MissingClientCert).is_refusal);
+        for other in [encrypted_alert(CLIENT), negotiation(SERVER), not_tls()] {
+            assert!(!other.is_refusal);
+        }
+    }
+
+    #[test]
+    fn a_close_names_the_stage_that_the_handshake_had_reached() {
+        let closed_at = |script: Script| closed(&script.transcript, SERVER, Close::Fin).message;
+        let server_done = || tls12().message(SERVER, HandshakeType::ServerHelloDone, &[]);
+        for (script, stage) in [
+            (connection().client_hello(|_| {}), "before the ServerHello"),
+            (full(), "after the ServerHello"),
+            (tls12(), "during the server's flight"),
+            (server_done(), "after the server's flight"),
+            (
+                server_done().message(CLIENT, HandshakeType::ClientKeyExchange, &[]),
+                "after the client's key exchange",
+            ),
+        ] {
+            let expected = format!("server closed the connection {stage}");
+            assert_eq!(closed_at(script), expected);
+        }
+        let reset = closed(&tls12().transcript, CLIENT, Close::Rst);
+        assert_eq!(reset.error_type, ErrorType::ConnectionReset);
+        assert_eq!(
+            reset.message,
+            "client reset the connection during the server's flight"
+        );
+    }
+
+    #[test]
+    fn silence_is_the_fault_of_the_side_that_had_to_speak_next() {
+        let after = |script: Script| {
+            let cause = silence(&script.transcript);
+            (cause.error_type, cause.side)
+        };
+        let partial = connection().client_hello(|hello| hello.is_partial = true);
+        assert_eq!(after(partial), (ErrorType::HandshakeTimeout, CLIENT));
+        let unanswered = connection().client_hello(|_| {});
+        assert_eq!(after(unanswered), (ErrorType::NoServerHello, SERVER));
+        let warned = connection().client_hello(|_| {});
+        let warned = warned.warning(SERVER, AlertDescription::UnrecognizedName);
+        assert_eq!(after(warned), (ErrorType::HandshakeTimeout, CLIENT));
+        assert_eq!(after(tls12()), (ErrorType::HandshakeTimeout, CLIENT));
+        let answered = tls12().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(after(answered), (ErrorType::HandshakeTimeout, SERVER));
+    }
+}

@@ -182,6 +182,7 @@ fn append(error: &mut HandshakeError, finding: &Finding) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handshake::testing::finding;
 
     /// The class that a refusal of the server's certificate becomes, and whether the message says why.
     fn explained(
@@ -189,12 +190,6 @@ mod tests {
         found: &[ErrorType],
         trust: Option<TrustOrigin>,
     ) -> (ErrorType, bool) {
-        let finding = |side, error_type| Finding {
-            error_type,
-            side,
-            detail: "detail".to_owned(),
-            subject: "CN=leaf".to_owned(),
-        };
         let mut findings = vec![finding(Side::Client, ErrorType::SelfSigned)]; // of the other side
         findings.extend(found.iter().map(|&found| finding(Side::Server, found)));
         let mut error = HandshakeError {
@@ -285,5 +280,49 @@ mod tests {
         assert_eq!(revoked, (ErrorType::CertRevoked, false));
         let near = explained(ErrorType::BadCertificate, &[ErrorType::NearExpiry], None);
         assert_eq!(near, (ErrorType::BadCertificate, false));
+    }
+
+    /// The class that a refusal of the server's certificate has by findings on dates and names.
+    fn by_dates_and_names(error_type: ErrorType, is_refusal: bool, found: &[Finding]) -> String {
+        let cause = FailureCause {
+            error_type,
+            side: Side::Client,
+            message: "refused".to_owned(),
+            is_refusal,
+        };
+        let error = by_findings(cause, found);
+        assert_eq!(error.side, Some(Side::Client));
+        format!("{}: {}", error.error_type.as_str(), error.message)
+    }
+
+    #[test]
+    fn a_vague_refusal_becomes_the_first_flaw_that_peers_refuse_for() {
+        let found = [
+            finding(Side::Client, ErrorType::CertExpired), // of the other side
+            finding(Side::Server, ErrorType::NearExpiry),  // no reason to refuse
+            finding(Side::Server, ErrorType::HostnameMismatch),
+            finding(Side::Server, ErrorType::CertExpired),
+        ];
+        for vague in VAGUE {
+            assert_eq!(
+                by_dates_and_names(vague, true, &found),
+                "hostname_mismatch: refused; the certificate of CN=leaf: detail"
+            );
+            let unexplained = format!("{}: refused", vague.as_str());
+            assert_eq!(by_dates_and_names(vague, true, &found[..2]), unexplained);
+        }
+    }
+
+    #[test]
+    fn a_precise_refusal_and_another_failure_keep_their_class() {
+        let expired = [finding(Side::Server, ErrorType::CertExpired)];
+        assert_eq!(
+            by_dates_and_names(ErrorType::UnknownCa, true, &expired),
+            "unknown_ca: refused"
+        );
+        assert_eq!(
+            by_dates_and_names(ErrorType::ClientRejectedServer, false, &expired),
+            "client_rejected_server: refused"
+        );
     }
 }

@@ -156,3 +156,105 @@ fn unused(
     }
     (is_closed && transcript.first_close().is_some()).then_some(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, resuming, tls12};
+    use crate::tls::ContentType;
+
+    fn facts_of(script: &Script, outcome: Outcome) -> TlsFacts {
+        let shape = crate::handshake::verdict::shape(&script.transcript);
+        negotiated(&script.transcript, shape.as_ref(), outcome, true)
+    }
+
+    fn facts(script: &Script) -> TlsFacts {
+        facts_of(script, Outcome::Success)
+    }
+
+    #[test]
+    fn tls13_says_that_a_session_is_resumed() {
+        let facts = [full(), resuming()].map(|script| facts(&script));
+        assert_eq!(facts[0].resumed, Some(false));
+        assert_eq!(facts[1].resumed, Some(true));
+        assert_eq!(facts[1].resumption, Some(Resumption::Psk));
+    }
+
+    #[test]
+    fn a_tls12_server_that_skips_its_certificate_resumes_a_session() {
+        let resumption = |ticket| {
+            let script = connection()
+                .client_hello(|hello| hello.session_ticket_length = ticket)
+                .server_hello_12()
+                .change_cipher_spec(SERVER);
+            facts(&script).resumption
+        };
+        assert_eq!(resumption(Some(100)), Some(Resumption::Ticket));
+        assert_eq!(resumption(Some(0)), Some(Resumption::SessionId));
+        assert_eq!(resumption(None), Some(Resumption::SessionId));
+
+        let full = tls12().message(SERVER, HandshakeType::ServerHelloDone, &[]);
+        assert_eq!(facts(&full.change_cipher_spec(SERVER)).resumed, Some(false));
+        assert_eq!(facts(&tls12()).resumed, None);
+        let gap = tls12().gap(SERVER).change_cipher_spec(SERVER);
+        assert_eq!(facts(&gap).resumed, None);
+    }
+
+    #[test]
+    fn up_to_tls12_the_messages_say_what_became_of_the_clients_certificate() {
+        let certificate = |script: Script| facts(&script).client_certificate;
+        let asked = || tls12().message(SERVER, HandshakeType::CertificateRequest, &[0]);
+        let shown = |body| asked().message(CLIENT, HandshakeType::Certificate, body);
+        assert_eq!(certificate(tls12()), ClientCertificate::Unknown);
+        assert_eq!(certificate(asked()), ClientCertificate::Requested);
+        assert_eq!(certificate(shown(&[0, 0, 0])), ClientCertificate::Absent);
+        let chain = &[0, 0, 4, 0, 0, 1, 0];
+        assert_eq!(certificate(shown(chain)), ClientCertificate::Presented);
+        let ssl3 = asked().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(certificate(ssl3), ClientCertificate::Absent);
+        let unasked = tls12().message(SERVER, HandshakeType::ServerHelloDone, &[]);
+        assert_eq!(certificate(unasked), ClientCertificate::NotRequested);
+        let resumed = tls12().change_cipher_spec(SERVER);
+        assert_eq!(certificate(resumed), ClientCertificate::NotRequested);
+    }
+
+    #[test]
+    fn early_data_is_rejected_by_a_version_that_does_not_have_it() {
+        let offering = || connection().client_hello(|hello| hello.early_data = true);
+        assert_eq!(facts(&offering()).early_data, Some(EarlyData::Offered));
+        let older = offering().server_hello_12();
+        assert_eq!(facts(&older).early_data, Some(EarlyData::Rejected));
+        assert_eq!(facts(&tls12()).early_data, None);
+    }
+
+    #[test]
+    fn a_completed_handshake_is_unused_if_no_data_follows_before_the_close() {
+        let finished = || full().server_flight().client_records(&[53]);
+        let unused = |script: Script| facts(&script).unused;
+        assert_eq!(
+            unused(finished().server_records(&[250]).fin(CLIENT)),
+            Some(true)
+        );
+        assert_eq!(
+            unused(finished().client_records(&[100]).fin(CLIENT)),
+            Some(false)
+        );
+        assert_eq!(unused(finished()), None);
+        let server_data = finished().server_records(&[250, 250, 250]);
+        assert_eq!(unused(server_data.fin(SERVER)), None);
+        let complete = tls12().finished_12(CLIENT).finished_12(SERVER);
+        let used = complete.sealed(SERVER, ContentType::ApplicationData);
+        assert_eq!(unused(used.fin(SERVER)), Some(false));
+        let failed = facts_of(&finished().fin(SERVER), Outcome::Failure);
+        assert_eq!(failed.unused, None);
+    }
+
+    #[test]
+    fn a_retry_request_is_reported_before_the_server_hello_too() {
+        let offered = connection().client_hello(|_| {});
+        assert_eq!(facts(&offered).hello_retry_request, None);
+        let retried = offered.retry_request();
+        assert_eq!(facts(&retried).hello_retry_request, Some(true));
+        assert_eq!(facts(&full()).hello_retry_request, Some(false));
+    }
+}

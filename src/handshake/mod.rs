@@ -50,6 +50,8 @@ mod facts;
 mod history;
 mod progress;
 mod report;
+#[cfg(test)]
+mod testing;
 mod timing;
 mod tracker;
 mod transcript;

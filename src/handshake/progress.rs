@@ -144,3 +144,136 @@ fn inferred_progress(transcript: &Transcript, early: Option<&Inferred>) -> Hands
         false => Open,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+    use crate::tls::{AlertDescription, ContentType, HandshakeType};
+
+    /// A completed handshake of TLS 1.3, by the shape of its records.
+    fn accepted() -> Script {
+        let flights = full().server_flight().client_records(&[53]);
+        flights.server_records(&[250])
+    }
+
+    #[test]
+    fn a_handshake_is_decided_when_both_sides_have_closed() {
+        let closed = connection().client_hello(|_| {}).fin(CLIENT);
+        assert_eq!(closed.progress(), Open);
+        assert_eq!(closed.rst(SERVER).progress(), Decided);
+    }
+
+    #[test]
+    fn tls12_is_decided_by_application_data_after_both_finished() {
+        let data = ContentType::ApplicationData;
+        let complete = || tls12().finished_12(CLIENT).finished_12(SERVER);
+        assert_eq!(complete().progress(), Open);
+        assert_eq!(complete().sealed(CLIENT, data).progress(), Decided);
+        let one = tls12().finished_12(CLIENT).sealed(CLIENT, data);
+        assert_eq!(one.progress(), Open);
+    }
+
+    #[test]
+    fn tls12_with_keys_is_only_settled_as_long_as_alerts_may_follow() {
+        let mut script = tls12().finished_12(CLIENT).finished_12(SERVER);
+        for _ in 1..MAX_KEYED_RECORDS {
+            script = script.opened_data(CLIENT);
+            assert_eq!(script.progress(), Settled);
+        }
+        assert_eq!(script.opened_data(CLIENT).progress(), Decided);
+    }
+
+    #[test]
+    fn tls13_is_decided_by_the_clients_data_after_the_servers() {
+        assert_eq!(accepted().progress(), Open);
+        assert_eq!(accepted().client_records(&[100]).progress(), Decided);
+        let refused = full().server_flight().client_records(&[19]);
+        assert_eq!(refused.progress(), Open);
+        let finished = full().server_flight().client_records(&[53]);
+        assert_eq!(finished.progress(), Open);
+    }
+
+    #[test]
+    fn tls13_is_decided_by_much_of_the_servers_data_alone() {
+        // P5 decides with the Finished; all that follows is the server's.
+        let mut script = full().server_flight().client_records(&[53]);
+        let mut records = 0;
+        while script.progress() == Open {
+            script = script.server_records(&[250]);
+            records += 1;
+        }
+        assert_eq!((script.progress(), records), (Decided, MAX_RECORDS_AFTER));
+    }
+
+    #[test]
+    fn a_client_that_may_be_asked_for_a_certificate_later_keeps_tls13_settled() {
+        let mut script = connection()
+            .client_hello(|hello| hello.post_handshake_auth = true)
+            .server_hello_13(|_| {})
+            .server_flight()
+            .client_records(&[53])
+            .server_records(&[250])
+            .client_records(&[91]);
+        for _ in 2..MAX_LATER_AUTHENTICATION {
+            assert_eq!(script.progress(), Settled);
+            script = script.server_records(&[250]);
+        }
+        assert_eq!(script.progress(), Decided);
+    }
+
+    #[test]
+    fn opened_tls13_is_settled_by_the_servers_data_and_decided_by_enough_of_it() {
+        let mut script = full()
+            .opened(SERVER, HandshakeType::Finished, &[])
+            .opened(CLIENT, HandshakeType::Finished, &[])
+            .opened_data(CLIENT);
+        assert_eq!(script.progress(), Open);
+        script = script.opened_data(SERVER);
+        let mut records = 3; // Finished itself, and the data of both
+        while script.progress() == Settled {
+            script = script.opened_data(CLIENT);
+            records += 1;
+        }
+        assert_eq!((script.progress(), records), (Decided, MAX_RECORDS_IN_USE));
+    }
+
+    #[test]
+    fn opened_tls13_without_an_answer_is_given_up_after_many_records() {
+        let mut script = full().opened(CLIENT, HandshakeType::Finished, &[]);
+        for _ in 1..MAX_RECORDS_UNANSWERED {
+            assert_eq!(script.progress(), Open);
+            script = script.opened_data(CLIENT);
+        }
+        assert_eq!(script.progress(), Decided);
+    }
+
+    #[test]
+    fn records_without_a_rule_are_given_up_when_the_transcript_is_full() {
+        let mut script = full();
+        for _ in 0..MAX_OBSERVATIONS {
+            assert_eq!(script.progress(), Open);
+            script = script.server_records(&[100]);
+        }
+        assert_eq!(script.progress(), Decided);
+    }
+
+    #[test]
+    fn a_handshake_once_decided_stays_decided() {
+        let decided = tls12()
+            .finished_12(CLIENT)
+            .finished_12(SERVER)
+            .sealed(CLIENT, ContentType::ApplicationData);
+        assert_eq!(decided.opened_data(SERVER).progress(), Decided);
+    }
+
+    #[test]
+    fn a_rule_that_has_decided_is_not_asked_again() {
+        let refused = full().alert(SERVER, AlertDescription::HandshakeFailure);
+        let more = refused.client_records(&[53]).server_records(&[250]);
+        assert_eq!(
+            more.verdict(),
+            "failure observed: handshake_failure by server"
+        );
+    }
+}

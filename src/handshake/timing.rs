@@ -118,3 +118,87 @@ pub(super) fn application_data(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+    use crate::handshake::verdict;
+    use crate::tls::ContentType;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    /// Distances of 10 ms to the server and 4 ms to the client, who opened the connection.
+    const TRIPS: RoundTrips = RoundTrips {
+        originator: Direction::Forward,
+        beyond_responder: Some(ms(10)),
+        beyond_originator: Some(ms(4)),
+        is_repeated: false,
+    };
+
+    fn timing_of(script: &Script, trips: &RoundTrips, outcome: Outcome) -> Timing {
+        let shape = verdict::shape(&script.transcript);
+        timing(&script.transcript, shape.as_ref(), trips, outcome)
+    }
+
+    #[test]
+    fn tls13_ends_with_the_clients_finished() {
+        // ServerHello after 1 ms, the server's flight by 5 ms, Finished 20 ms later, data at 30 ms.
+        let script = full().server_flight().wait(19).client_records(&[53]);
+        let script = script.wait(4).client_records(&[100]);
+        let timing = timing_of(&script, &TRIPS, Outcome::Success);
+        assert_eq!(timing.tcp_connect, Some(ms(10)));
+        assert_eq!(timing.server_hello, Some(ms(1)));
+        assert_eq!(timing.handshake, Some(ms(25)));
+        assert_eq!(timing.handshake_client_view, Some(ms(5 + 4)));
+        assert_eq!(timing.handshake_server_view, Some(ms(25)));
+        assert_eq!(timing.first_application_data, Some(ms(30)));
+    }
+
+    #[test]
+    fn a_full_tls12_handshake_ends_a_round_trip_earlier_for_the_server() {
+        let script = tls12()
+            .wait(18)
+            .finished_12(CLIENT)
+            .wait(18)
+            .finished_12(SERVER);
+        let timing = timing_of(&script, &TRIPS, Outcome::Success);
+        assert_eq!(timing.handshake, Some(ms(41)));
+        assert_eq!(timing.handshake_server_view, Some(ms(41 - 10)));
+        assert_eq!(timing.handshake_client_view, Some(ms(41 + 4)));
+        assert_eq!(timing.first_application_data, None);
+    }
+
+    #[test]
+    fn a_failure_has_no_duration() {
+        let complete = tls12().finished_12(CLIENT).finished_12(SERVER);
+        let complete = complete.sealed(CLIENT, ContentType::ApplicationData);
+        let timing = timing_of(&complete, &TRIPS, Outcome::Failure);
+        assert_eq!(timing.handshake, None);
+        assert_eq!(timing.first_application_data, None);
+        assert!(timing.server_hello.is_some());
+    }
+
+    #[test]
+    fn without_the_client_hello_there_is_no_start_to_measure_from() {
+        let script = connection().server_hello_12();
+        let script = script.finished_12(SERVER).finished_12(CLIENT);
+        let timing = timing_of(&script, &TRIPS, Outcome::Success);
+        assert_eq!(timing.server_hello, None);
+        assert_eq!(timing.handshake, None);
+    }
+
+    #[test]
+    fn a_repeated_opening_says_nothing_of_distances() {
+        let script = full().server_flight().client_records(&[53]);
+        let trips = RoundTrips {
+            is_repeated: true,
+            ..TRIPS
+        };
+        let timing = timing_of(&script, &trips, Outcome::Success);
+        assert_eq!(timing.handshake_client_view, None);
+        assert!(timing.handshake.is_some());
+    }
+}

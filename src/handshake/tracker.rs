@@ -160,3 +160,40 @@ impl Tracker {
         (framing, recorder)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    const AT: Arrival = Arrival {
+        time: Timestamp::from_seconds(0),
+        packet: 1,
+    };
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_handshake_takes_less_than_a_kilobyte() {
+        // There is one for each open connection: a new field is worth a thought.
+        assert!(size_of::<Tracker>() <= 920, "{}", size_of::<Tracker>());
+    }
+
+    #[test]
+    fn what_is_not_tls_is_ruled_out_unless_a_hello_was_seen() {
+        let mut tracker = Tracker::new(AT, &Keys::default());
+        assert!(!tracker.is_ruled_out());
+        tracker.handle_chunk(Direction::Forward, Chunk::Bytes(b"GET / HTTP/1.1", AT));
+        assert!(tracker.is_ruled_out() && !tracker.has_hello());
+    }
+
+    #[test]
+    fn a_direction_closes_once_and_a_reset_makes_the_owner_wait_a_little_only() {
+        let mut tracker = Tracker::new(AT, &Keys::default());
+        assert!(tracker.handle_close(Direction::Forward, Close::Fin, AT));
+        assert!(!tracker.is_closing());
+        assert!(!tracker.handle_close(Direction::Forward, Close::Rst, AT));
+        assert!(tracker.is_closing() && !tracker.is_decided());
+        assert!(tracker.handle_close(Direction::Reverse, Close::Fin, AT));
+        assert!(tracker.is_decided() && tracker.is_settled());
+    }
+}

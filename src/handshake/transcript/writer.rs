@@ -408,3 +408,104 @@ impl Transcript {
         self.history.push(self.side(sender), letter);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::Side;
+    use crate::framing::Close;
+    use crate::handshake::testing::{CLIENT, SERVER, connection, full, tls12};
+    use crate::handshake::transcript::{AlertContent, MAX_OBSERVATIONS, Observed, PeerClose};
+    use crate::tls::{AlertDescription, ContentType, HandshakeType};
+
+    use super::MAX_ALERTS;
+
+    #[test]
+    fn a_reset_after_a_fin_keeps_the_moment_of_the_fin() {
+        let script = full().fin(CLIENT);
+        let fin = script.transcript.peer(CLIENT).closing;
+        let script = script.rst(CLIENT).fin(CLIENT);
+        let both = script.transcript.peer(CLIENT).closing;
+        assert!(matches!(fin, PeerClose::Fin(_)) && matches!(both, PeerClose::FinThenRst(_)));
+        assert_eq!(both.first(), fin.first());
+        assert!(both.has_reset() && !fin.has_reset());
+        let closes = script.transcript.observations().iter();
+        assert_eq!(closes.filter(|seen| seen.is_close()).count(), 1);
+    }
+
+    #[test]
+    fn the_first_close_is_that_of_the_earlier_packet() {
+        let script = tls12().rst(SERVER).fin(CLIENT);
+        let first = script.transcript.first_close();
+        assert!(matches!(first, Some((Side::Server, Close::Rst, _))));
+        assert!(script.transcript.has_ended());
+        assert_eq!(tls12().transcript.first_close(), None);
+    }
+
+    #[test]
+    fn only_tls13_has_observations() {
+        assert!(tls12().fin(CLIENT).transcript.observations().is_empty());
+        let script = full().server_records(&[23]).fin(CLIENT);
+        let observed = script
+            .transcript
+            .observations()
+            .iter()
+            .map(|seen| seen.what);
+        assert_eq!(
+            observed.collect::<Vec<_>>(),
+            [Observed::Record(23), Observed::Fin]
+        );
+    }
+
+    #[test]
+    fn observations_and_alerts_are_bounded() {
+        let records = full().server_records(&[100; 200]);
+        assert_eq!(records.transcript.observations().len(), MAX_OBSERVATIONS);
+        let mut alerts = tls12();
+        for _ in 0..100 {
+            alerts = alerts.warning(SERVER, AlertDescription::UnrecognizedName);
+        }
+        assert_eq!(alerts.transcript.alerts().len(), MAX_ALERTS);
+    }
+
+    #[test]
+    fn the_sender_of_the_first_hello_of_either_side_settles_who_is_the_client() {
+        let mut script = connection();
+        assert!(!script.transcript.has_hello());
+        script = script.server_hello_12();
+        assert!(script.transcript.has_hello());
+        let server = script.transcript.direction(SERVER);
+        assert_eq!(script.transcript.side(server), SERVER);
+        assert_eq!(script.transcript.side(server.flip()), CLIENT);
+    }
+
+    #[test]
+    fn a_certificate_in_the_clear_counts_up_to_tls12_only() {
+        let body = &[0, 0, 4, 0, 0, 1, 0];
+        let shown = |script: crate::handshake::testing::Script| {
+            let script = script.message(SERVER, HandshakeType::Certificate, body);
+            script.transcript.peer(SERVER).certificate.is_some()
+        };
+        assert!(shown(tls12()));
+        assert!(!shown(full()));
+    }
+
+    #[test]
+    fn an_alert_is_late_after_both_finished() {
+        let alert = |script: crate::handshake::testing::Script| {
+            let script = script.sealed(SERVER, ContentType::Alert);
+            *script.transcript.alerts().last().unwrap()
+        };
+        let early = alert(tls12().finished_12(CLIENT));
+        assert!(!early.is_late && early.is_encrypted());
+        assert_eq!(early.content, AlertContent::Sealed);
+        assert!(alert(tls12().finished_12(CLIENT).finished_12(SERVER)).is_late);
+    }
+
+    #[test]
+    fn encrypted_handshake_records_after_both_finished_are_a_renegotiation() {
+        let complete = tls12().finished_12(CLIENT).finished_12(SERVER);
+        assert!(!complete.transcript.has_renegotiated());
+        let again = complete.sealed(CLIENT, ContentType::Handshake);
+        assert!(again.transcript.has_renegotiated());
+    }
+}

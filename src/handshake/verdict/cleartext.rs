@@ -135,3 +135,224 @@ fn silent_refusal(transcript: &Transcript, side: Side) -> Option<FailureCause> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{
+        CLIENT, SERVER, Script, connection, finding, one_sided, tls12,
+    };
+    use crate::tls::{ContentType, HandshakeType};
+
+    /// A handshake after the server's flight.
+    fn after_server_flight() -> Script {
+        tls12()
+            .message(SERVER, HandshakeType::Certificate, &[0, 0, 4, 0, 0, 1, 0])
+            .message(SERVER, HandshakeType::ServerHelloDone, &[])
+    }
+
+    /// A handshake in which the client has answered a request for its certificate with this message.
+    fn after_client_certificate(certificate: &[u8]) -> Script {
+        tls12()
+            .message(SERVER, HandshakeType::CertificateRequest, &[0])
+            .message(SERVER, HandshakeType::ServerHelloDone, &[])
+            .message(CLIENT, HandshakeType::Certificate, certificate)
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+    }
+
+    const EMPTY: &[u8] = &[0, 0, 0];
+    const CHAIN: &[u8] = &[0, 0, 4, 0, 0, 1, 0];
+
+    #[test]
+    fn both_finished_are_success_and_one_is_not() {
+        let one = after_server_flight().finished_12(CLIENT);
+        assert_eq!(one.verdict(), "unknown observed");
+        assert_eq!(one.finished_12(SERVER).verdict(), "success observed");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_tls_counts_before_the_server_hello_only() {
+        let hello = || connection().client_hello(|_| {});
+        assert_eq!(
+            hello().not_tls(SERVER).verdict(),
+            "failure observed: not_tls by server"
+        );
+        assert_eq!(hello().not_tls(CLIENT).verdict(), "unknown observed");
+        assert_eq!(tls12().not_tls(SERVER).verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn a_banner_before_the_hello_is_not_tls_unless_the_client_spoke_plain_text_too() {
+        let banner = connection().plain(SERVER).client_hello(|_| {});
+        assert_eq!(banner.verdict(), "failure observed: not_tls by server");
+        let dialogue = connection().plain(SERVER).plain(CLIENT);
+        assert_eq!(dialogue.client_hello(|_| {}).verdict(), "unknown observed");
+        let answered = connection().plain(SERVER).client_hello(|_| {});
+        assert_eq!(
+            answered
+                .alert(SERVER, AlertDescription::ProtocolVersion)
+                .verdict(),
+            "failure observed: protocol_mismatch by server"
+        );
+    }
+
+    #[test]
+    fn absence_means_nothing_where_the_capture_is_incomplete() {
+        let closed = "failure observed: connection_closed by server";
+        assert_eq!(tls12().fin(SERVER).verdict(), closed);
+        for incomplete in [
+            tls12().gap(CLIENT),
+            tls12().truncated(),
+            one_sided()
+                .in_view(SERVER)
+                .client_hello(|_| {})
+                .server_hello_12(),
+            connection().server_hello_12(),
+        ] {
+            assert_eq!(incomplete.fin(SERVER).verdict(), "unknown observed");
+        }
+    }
+
+    #[test]
+    fn an_alert_in_the_clear_counts_even_where_the_capture_is_incomplete() {
+        let incomplete = || after_server_flight().gap(SERVER);
+        assert_eq!(
+            incomplete()
+                .alert(CLIENT, AlertDescription::UnknownCa)
+                .verdict(),
+            "failure observed: unknown_ca by client"
+        );
+        let sealed = incomplete().sealed(CLIENT, ContentType::Alert);
+        assert_eq!(sealed.verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn a_warning_decides_only_if_its_sender_closes_first() {
+        let warned = || after_server_flight().warning(CLIENT, AlertDescription::UserCanceled);
+        assert_eq!(
+            warned().fin(CLIENT).verdict(),
+            "failure observed: user_canceled by client"
+        );
+        assert_eq!(
+            warned().fin(SERVER).verdict(),
+            "failure observed: connection_closed by server"
+        );
+        assert_eq!(warned().verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn the_first_fatal_alert_decides() {
+        let alerts = after_server_flight()
+            .warning(SERVER, AlertDescription::UnrecognizedName)
+            .alert(CLIENT, AlertDescription::CertificateExpired)
+            .alert(SERVER, AlertDescription::InternalError);
+        assert_eq!(alerts.verdict(), "failure observed: cert_expired by client");
+    }
+
+    #[test]
+    fn an_alert_to_a_peer_that_has_closed_only_answers_the_close() {
+        let closed = after_server_flight().fin(CLIENT);
+        assert_eq!(
+            closed
+                .alert(SERVER, AlertDescription::DecodeError)
+                .verdict(),
+            "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn t3_a_client_says_goodbye_when_it_has_seen_the_certificate() {
+        let goodbye = AlertDescription::CloseNotify;
+        assert_eq!(
+            after_server_flight().alert(CLIENT, goodbye).verdict(),
+            "failure T3: client_rejected_server by client"
+        );
+        // Before the server's flight is complete, it has not.
+        assert_eq!(
+            tls12().alert(CLIENT, goodbye).verdict(),
+            "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn t3_a_client_that_closes_refused_a_certificate_only_if_something_is_wrong_with_it() {
+        let closed = after_server_flight().fin(CLIENT);
+        let expired = [finding(SERVER, ErrorType::CertExpired)];
+        assert_eq!(
+            closed.verdict_with(End::CaptureEnd, &expired),
+            "failure T3: client_rejected_server by client"
+        );
+        let near = [finding(SERVER, ErrorType::NearExpiry)];
+        assert_eq!(
+            closed.verdict_with(End::CaptureEnd, &near),
+            "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn t3_a_server_that_closes_refused_the_clients_certificate_or_the_lack_of_one() {
+        assert_eq!(
+            after_client_certificate(EMPTY).rst(SERVER).verdict(),
+            "failure T3: missing_client_cert by server"
+        );
+        assert_eq!(
+            after_client_certificate(CHAIN).fin(SERVER).verdict(),
+            "failure T3: server_rejected_client by server"
+        );
+        // It had not asked for one.
+        let unasked = after_server_flight().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(
+            unasked.rst(SERVER).verdict(),
+            "failure observed: connection_reset by server"
+        );
+    }
+
+    #[test]
+    fn t2_an_encrypted_alert_before_both_finished_is_a_refusal() {
+        let refused = after_client_certificate(CHAIN)
+            .finished_12(CLIENT)
+            .change_cipher_spec(SERVER)
+            .sealed(SERVER, ContentType::Alert);
+        assert_eq!(
+            refused.verdict(),
+            "failure T2: server_rejected_client by server"
+        );
+        let unasked = after_server_flight()
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+            .finished_12(CLIENT)
+            .sealed(CLIENT, ContentType::Alert);
+        assert_eq!(unasked.verdict(), "failure T2: other by client");
+        let late = after_server_flight()
+            .finished_12(CLIENT)
+            .finished_12(SERVER)
+            .sealed(CLIENT, ContentType::Alert);
+        assert_eq!(late.verdict(), "success observed");
+    }
+
+    #[test]
+    fn an_opened_alert_is_read_as_one_in_the_clear() {
+        let begun = || after_server_flight().finished_12(CLIENT);
+        let refused = begun().opened_alert(CLIENT, AlertDescription::BadCertificate);
+        assert_eq!(
+            refused.verdict(),
+            "failure decrypted: bad_certificate by client"
+        );
+        let goodbye = begun().opened_alert(CLIENT, AlertDescription::CloseNotify);
+        assert_eq!(
+            goodbye.verdict(),
+            "failure T3: client_rejected_server by client"
+        );
+    }
+
+    #[test]
+    fn silence_is_a_failure_and_the_end_of_the_capture_is_not() {
+        let open = tls12();
+        assert_eq!(
+            open.verdict_with(End::Silence, &[]),
+            "failure observed: handshake_timeout by client"
+        );
+        for end in [End::CaptureEnd, End::Evicted, End::Replaced] {
+            assert_eq!(open.verdict_with(end, &[]), "unknown observed");
+        }
+    }
+}

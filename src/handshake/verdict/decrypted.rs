@@ -134,3 +134,179 @@ pub(super) fn correct(shape: &mut Shape, transcript: &Transcript, decrypted: &De
         shape.server_records_after = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full};
+    use crate::tls::HandshakeType;
+
+    const SUCCESS: &str = "success decrypted";
+
+    /// The body of a Certificate message of TLS 1.3 with one certificate, and of one without any.
+    const CHAIN: &[u8] = &[0, 0, 0, 6, 0, 0, 1, 0x30, 0, 0];
+    const EMPTY: &[u8] = &[0, 0, 0, 0];
+
+    /// The server's flight is opened.
+    fn server_finished() -> Script {
+        full()
+            .opened(SERVER, HandshakeType::EncryptedExtensions, &[0, 0])
+            .opened(SERVER, HandshakeType::Finished, &[])
+    }
+
+    /// Both flights are opened, without client authentication.
+    fn both_finished() -> Script {
+        server_finished().opened(CLIENT, HandshakeType::Finished, &[])
+    }
+
+    /// Both flights are opened, with this Certificate message of the client.
+    fn with_certificate(body: &[u8]) -> Script {
+        server_finished()
+            .opened(CLIENT, HandshakeType::Certificate, body)
+            .opened(CLIENT, HandshakeType::Finished, &[])
+    }
+
+    fn says_goodbye(script: Script, side: Side) -> Script {
+        script.opened_alert(side, AlertDescription::CloseNotify)
+    }
+
+    #[test]
+    fn a_server_that_goes_on_has_accepted_the_clients_flight() {
+        let ticket = with_certificate(CHAIN).opened(SERVER, HandshakeType::NewSessionTicket, &[]);
+        assert_eq!(ticket.verdict(), SUCCESS);
+        let data = with_certificate(CHAIN).opened_data(SERVER);
+        assert_eq!(data.verdict(), SUCCESS);
+        // Even where the rest cannot be opened.
+        let partly = with_certificate(CHAIN)
+            .opened_data(SERVER)
+            .unreadable(CLIENT);
+        assert_eq!(partly.verdict(), SUCCESS);
+        let silent = with_certificate(CHAIN).opened_data(CLIENT);
+        assert_ne!(silent.verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn one_finished_is_no_success() {
+        assert_ne!(server_finished().opened_data(SERVER).verdict(), SUCCESS);
+        assert_eq!(both_finished().verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn without_a_certificate_only_a_server_that_leaves_early_has_not_accepted() {
+        assert_eq!(both_finished().fin(CLIENT).verdict(), SUCCESS);
+        assert_eq!(says_goodbye(both_finished(), SERVER).verdict(), SUCCESS);
+        assert_ne!(both_finished().fin(SERVER).verdict(), SUCCESS);
+        let unanswered = both_finished().opened_data(CLIENT).fin(CLIENT);
+        assert_ne!(unanswered.verdict(), SUCCESS);
+        // What could not be opened may be the refusal.
+        assert_ne!(both_finished().unreadable(SERVER).verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn with_a_certificate_both_must_say_goodbye_and_no_data_be_left_unanswered() {
+        let both = |script| says_goodbye(says_goodbye(script, SERVER), CLIENT);
+        assert_eq!(both(with_certificate(CHAIN)).verdict(), SUCCESS);
+        assert_eq!(both(with_certificate(EMPTY)).fin(SERVER).verdict(), SUCCESS);
+        assert_ne!(both(with_certificate(CHAIN)).rst(SERVER).verdict(), SUCCESS);
+        let unanswered = with_certificate(CHAIN).opened_data(CLIENT);
+        assert_ne!(both(unanswered).verdict(), SUCCESS);
+        let one = says_goodbye(with_certificate(CHAIN), SERVER);
+        assert_ne!(one.verdict(), SUCCESS);
+        assert_ne!(with_certificate(CHAIN).verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn the_first_opened_alert_is_the_failure() {
+        let refused = with_certificate(CHAIN).opened_alert(SERVER, AlertDescription::UnknownCa);
+        assert_eq!(refused.verdict(), "failure decrypted: unknown_ca by server");
+        let missing =
+            with_certificate(EMPTY).opened_alert(SERVER, AlertDescription::BadCertificate);
+        assert_eq!(
+            missing.verdict(),
+            "failure decrypted: missing_client_cert by server"
+        );
+        let client = server_finished()
+            .opened_alert(CLIENT, AlertDescription::UserCanceled)
+            .opened_alert(CLIENT, AlertDescription::CertificateExpired);
+        assert_eq!(
+            client.verdict(),
+            "failure decrypted: cert_expired by client"
+        );
+    }
+
+    #[test]
+    fn an_alert_after_the_handshake_was_in_use_does_not_belong_to_it() {
+        let late = with_certificate(CHAIN)
+            .opened_data(SERVER)
+            .opened_alert(SERVER, AlertDescription::InternalError);
+        assert_eq!(late.verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn an_alert_after_close_notify_counts_only_if_its_receiver_had_completed_its_part() {
+        let refused = |script: Script| {
+            let left = says_goodbye(script, CLIENT);
+            left.opened_alert(SERVER, AlertDescription::UnknownCa)
+                .verdict()
+        };
+        assert_eq!(
+            refused(with_certificate(CHAIN)),
+            "failure decrypted: unknown_ca by server"
+        );
+        assert_ne!(
+            refused(server_finished()),
+            "failure decrypted: unknown_ca by server"
+        );
+        let server_left = says_goodbye(both_finished(), SERVER);
+        let complaint = server_left.opened_alert(CLIENT, AlertDescription::DecodeError);
+        assert_eq!(complaint.verdict(), SUCCESS);
+    }
+
+    #[test]
+    fn an_alert_about_the_end_of_the_stream_only_answers_a_close() {
+        let closed = || both_finished().fin(CLIENT);
+        let complaint = closed().opened_alert(SERVER, AlertDescription::DecodeError);
+        assert_eq!(complaint.verdict(), SUCCESS);
+        let refusal = closed().opened_alert(SERVER, AlertDescription::UnknownCa);
+        assert_eq!(refusal.verdict(), "failure decrypted: unknown_ca by server");
+    }
+
+    #[test]
+    fn an_alert_in_the_clear_is_left_to_the_rules() {
+        let refused = server_finished().alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(refused.verdict(), "failure observed: unknown_ca by client");
+    }
+
+    #[test]
+    fn opened_messages_replace_what_lengths_say_of_the_clients_certificate() {
+        let certificate = |script: Script| script.shape().client_certificate;
+        let requested = server_finished().opened(SERVER, HandshakeType::CertificateRequest, &[0]);
+        assert_eq!(
+            certificate(both_finished()),
+            ClientCertificate::NotRequested
+        );
+        assert_eq!(certificate(requested), ClientCertificate::Requested);
+        assert_eq!(
+            certificate(with_certificate(CHAIN)),
+            ClientCertificate::Presented
+        );
+        assert_eq!(
+            certificate(with_certificate(EMPTY)),
+            ClientCertificate::Absent
+        );
+    }
+
+    #[test]
+    fn encrypted_extensions_say_whether_early_data_was_accepted() {
+        let fate = |extensions: &[u8]| {
+            let offered = connection()
+                .client_hello(|hello| hello.early_data = true)
+                .server_hello_13(|hello| hello.pre_shared_key = true);
+            let opened = offered.opened(SERVER, HandshakeType::EncryptedExtensions, extensions);
+            opened.shape().early_data
+        };
+        let accepted = fate(&[0, 4, 0, 42, 0, 0]); // extension 42, empty
+        assert_eq!(accepted, Some(EarlyData::Accepted));
+        assert_eq!(fate(&[0, 0]), Some(EarlyData::Rejected));
+    }
+}

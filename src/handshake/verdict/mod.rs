@@ -154,3 +154,106 @@ fn failure_for(
         Reason::Alert | Reason::Other => cause::encrypted_alert(side),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, finding, full, one_sided, resuming};
+    use crate::tls::AlertDescription;
+
+    #[test]
+    fn what_was_decided_before_a_gap_holds_unless_it_rests_on_lengths_of_a_refusal() {
+        let accepted = full().server_flight().client_records(&[53]);
+        let accepted = accepted.server_records(&[250]).gap(SERVER);
+        assert_eq!(accepted.verdict(), "success P5");
+        let said = full()
+            .server_flight()
+            .alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(
+            said.gap(SERVER).verdict(),
+            "failure observed: unknown_ca by client"
+        );
+        let refused = || full().server_flight().client_records(&[19]);
+        assert_eq!(
+            refused().verdict(),
+            "failure C3: client_rejected_server by client"
+        );
+        assert_eq!(refused().gap(SERVER).verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn silence_without_a_rule_means_something_only_before_the_clients_flight() {
+        let silence =
+            |script: crate::handshake::testing::Script| script.verdict_with(End::Silence, &[]);
+        assert_eq!(
+            silence(full().server_flight()),
+            "failure observed: handshake_timeout by client"
+        );
+        let begun = full().server_flight().client_records(&[100]);
+        assert_eq!(silence(begun), "unknown observed");
+        assert_eq!(silence(full().gap(SERVER)), "unknown observed");
+        let one_sided = one_sided().client_hello(|_| {}).server_hello_13(|_| {});
+        assert_eq!(silence(one_sided), "unknown observed");
+        assert_eq!(full().server_flight().verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn a_refusal_names_what_the_client_showed() {
+        let refused = |flight: &[u16]| {
+            let begun = full().server_flight_with_request().client_records(flight);
+            begun.fin(SERVER).verdict()
+        };
+        assert_eq!(
+            refused(&[25, 53]),
+            "failure P6: missing_client_cert by server"
+        );
+        assert_eq!(
+            refused(&[900, 281, 53]),
+            "failure P6: server_rejected_client by server"
+        );
+    }
+
+    #[test]
+    fn a_client_that_closes_refused_the_certificate_if_a_known_one_is_flawed() {
+        let closed = full().server_flight().fin(CLIENT);
+        assert_eq!(closed.verdict(), "failure C4: connection_closed by client");
+        let expired = [finding(SERVER, ErrorType::CertExpired)];
+        assert_eq!(
+            closed.verdict_with(End::CaptureEnd, &expired),
+            "failure C4: client_rejected_server by client"
+        );
+    }
+
+    #[test]
+    fn reasons_without_a_word_have_a_class_of_their_own() {
+        let negotiation = full().server_records(&[19]).fin(SERVER);
+        assert_eq!(
+            negotiation.verdict(),
+            "failure S2: handshake_failure by server"
+        );
+        let other = resuming().server_records(&[23, 53]).client_records(&[19]);
+        assert_eq!(other.verdict(), "failure C3p: other by client");
+        let reset = full().server_flight().rst(SERVER);
+        assert_eq!(reset.verdict(), "failure S3: connection_reset by server");
+    }
+
+    #[test]
+    fn a_refusal_after_the_handshake_replaces_the_success_before_it() {
+        let asked = crate::handshake::testing::connection()
+            .client_hello(|hello| hello.post_handshake_auth = true)
+            .server_hello_13(|_| {})
+            .server_flight()
+            .client_records(&[53])
+            .server_records(&[250]);
+        let answered = asked
+            .client_records(&[91])
+            .server_records(&[148])
+            .client_records(&[57, 53]);
+        assert_eq!(answered.verdict(), "success P5");
+        let refused = answered.server_records(&[19]).fin(SERVER);
+        assert_eq!(
+            refused.verdict(),
+            "failure A1: missing_client_cert by server"
+        );
+    }
+}

@@ -73,3 +73,67 @@ fn begins_flight(length: u16, lengths: Lengths) -> bool {
             || lengths.empty_certificate_and_finished(padding) == Some(length)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{Script, connection};
+
+    /// What became of 0-RTT data, and the client's records without it.
+    fn read(script: &Script, psk: bool) -> (Option<EarlyData>, Vec<u16>) {
+        let lengths = Lengths::of(None);
+        let (seen, fate) = without_early_data(&script.transcript, lengths, psk);
+        (fate, seen.iter().filter_map(client_record).collect())
+    }
+
+    fn offering() -> Script {
+        connection().client_hello(|hello| hello.early_data = true)
+    }
+
+    fn resumed() -> Script {
+        offering().server_hello_13(|hello| hello.pre_shared_key = true)
+    }
+
+    #[test]
+    fn without_an_offer_there_is_none() {
+        let script = connection().client_hello(|_| {}).server_hello_13(|_| {});
+        let script = script.client_records(&[21, 53]);
+        assert_eq!(read(&script, true), (None, vec![21, 53]));
+    }
+
+    #[test]
+    fn accepted_data_ends_with_end_of_early_data() {
+        let script = resumed().client_records(&[200, 19, 21, 53, 100]);
+        assert_eq!(
+            read(&script, true),
+            (Some(EarlyData::Accepted), vec![53, 100])
+        );
+    }
+
+    #[test]
+    fn rejected_data_ends_where_the_flight_begins() {
+        let script = resumed().client_records(&[200, 300, 53, 100]);
+        assert_eq!(
+            read(&script, true),
+            (Some(EarlyData::Rejected), vec![53, 100])
+        );
+    }
+
+    #[test]
+    fn a_server_that_does_not_resume_or_retries_has_rejected_it() {
+        let full = offering()
+            .server_hello_13(|_| {})
+            .client_records(&[200, 21]);
+        assert_eq!(read(&full, false), (Some(EarlyData::Rejected), vec![]));
+        let retried = offering().retry_request();
+        let retried = retried.server_hello_13(|hello| hello.pre_shared_key = true);
+        let retried = retried.client_records(&[200, 21]);
+        assert_eq!(read(&retried, true), (Some(EarlyData::Rejected), vec![]));
+    }
+
+    #[test]
+    fn its_fate_is_open_as_long_as_no_flight_has_begun() {
+        let script = resumed().client_records(&[200, 300]);
+        assert_eq!(read(&script, true), (Some(EarlyData::Offered), vec![]));
+    }
+}

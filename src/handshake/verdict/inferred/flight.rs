@@ -245,3 +245,113 @@ pub(super) fn records(seen: &[Observation], side: Side) -> impl Iterator<Item = 
         .filter(move |observation| observation.side == side)
         .filter_map(Observation::record)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, full, resuming};
+
+    const SHA256: Lengths = Lengths::of(None);
+
+    /// What the client's flight is, and how many of its records belong to it.
+    fn client(script: Script) -> (ClientFlight, usize) {
+        let seen = script.transcript.observations();
+        let start = seen.iter().position(|seen| seen.side == CLIENT);
+        let start = start.unwrap_or(seen.len());
+        let (flight, end) = client_flight(seen, start, false, SHA256);
+        (flight, end - start)
+    }
+
+    fn records_of_client(lengths: &[u16]) -> (ClientFlight, usize) {
+        client(full().server_flight().client_records(lengths))
+    }
+
+    #[test]
+    fn a_flight_is_known_by_the_lengths_of_its_records() {
+        use ClientFlight as Flight;
+        for (lengths, flight, records) in [
+            (&[53, 100][..], Flight::NoCertificate, 1),
+            (&[69, 100], Flight::NoCertificate, 1), // JSSE
+            (&[64, 100], Flight::NoCertificate, 1), // Mbed TLS
+            (&[25, 53, 100], Flight::EmptyCertificate, 2),
+            (&[32, 64, 100], Flight::EmptyCertificate, 2), // Mbed TLS
+            (&[61, 100], Flight::EmptyCertificate, 1),     // in one record
+            (&[25], Flight::EmptyCertificate, 1),          // cut short
+            (&[19], Flight::Alert, 1),
+            (&[35], Flight::Alert, 1), // JSSE
+            (&[900, 281, 53, 100], Flight::Certificate, 3),
+            (&[900, 100], Flight::Certificate, 1), // in one record
+            (&[219, 100], Flight::Unclear, 1),
+            (&[220, 100], Flight::Certificate, 1),
+            (&[30, 100], Flight::Unclear, 1),
+        ] {
+            assert_eq!(records_of_client(lengths), (flight, records), "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_certificate_takes_several_records() {
+        // A full record belongs to the message that goes on in the next.
+        let full_record = (1 << 14) + 17;
+        assert_eq!(
+            records_of_client(&[full_record, 900, 281, 53, 100]),
+            (ClientFlight::Certificate, 4)
+        );
+        // Small records are looked at up to the sixth.
+        assert_eq!(
+            records_of_client(&[900, 900, 900, 900, 281, 53]),
+            (ClientFlight::Certificate, 6)
+        );
+        assert_eq!(
+            records_of_client(&[900, 900, 900, 900, 900, 281, 53]),
+            (ClientFlight::Certificate, 1)
+        );
+    }
+
+    #[test]
+    fn the_end_decides_between_an_alert_and_an_empty_certificate_of_mbed_tls() {
+        assert_eq!(
+            records_of_client(&[32]),
+            (ClientFlight::EmptyCertificate, 1)
+        );
+        let closed = full().server_flight().client_records(&[32]).fin(CLIENT);
+        assert_eq!(client(closed), (ClientFlight::Alert, 1));
+    }
+
+    #[test]
+    fn one_short_record_before_the_end_is_an_alert_of_unknown_padding() {
+        let short = |length| full().server_flight().client_records(&[length]);
+        assert_eq!(client(short(40).fin(CLIENT)).0, ClientFlight::ShortRecord);
+        assert_eq!(client(short(40)).0, ClientFlight::Unclear);
+        assert_eq!(client(short(54).fin(CLIENT)).0, ClientFlight::Unclear);
+    }
+
+    #[test]
+    fn what_a_client_says_to_a_server_that_has_closed_is_no_flight() {
+        let late = full().server_flight().fin(SERVER).client_records(&[19]);
+        assert_eq!(client(late), (ClientFlight::Nothing, 0));
+        assert_eq!(client(full().fin(CLIENT)), (ClientFlight::Nothing, 0));
+    }
+
+    fn server(script: &Script, psk: bool) -> ServerFlight {
+        server_flight(script.transcript.observations(), SHA256, psk)
+    }
+
+    #[test]
+    fn a_server_that_sends_one_message_per_record_shows_its_padding_and_its_request() {
+        let requests = |script: &Script| server(script, false).requests_certificate;
+        assert_eq!(requests(&full().server_flight()), Some(false));
+        assert_eq!(requests(&full().server_flight_with_request()), Some(true));
+        let long_chain = full().server_records(&[23, 16401, 900, 281, 53]);
+        assert_eq!(requests(&long_chain), Some(false));
+        let packed = full().server_records(&[1257]);
+        assert_eq!(requests(&packed), None);
+        let resumed = resuming().server_records(&[23, 53]);
+        assert_eq!(server(&resumed, true).requests_certificate, Some(false));
+
+        let padding = |records: &[u16]| server(&full().server_records(records), false).padding;
+        assert_eq!(padding(&[39, 916, 297, 69]), Some(Padding::Plus16));
+        assert_eq!(padding(&[32, 912, 288, 64]), Some(Padding::Multiple16));
+        assert_eq!(padding(&[23, 900, 300, 53]), None);
+    }
+}

@@ -72,3 +72,61 @@ fn certificate(run: &[Observation], lengths: Lengths) -> Option<ClientCertificat
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{Script, full};
+
+    /// The certificate in the first answer, and whether it was refused.
+    fn read(script: Script) -> Option<(ClientCertificate, bool)> {
+        let found = answer(script.transcript.observations(), Lengths::of(None));
+        found.map(|answer| (answer.certificate, answer.is_refused))
+    }
+
+    /// A request of the client, and the server's request for its certificate.
+    fn asked() -> Script {
+        full().client_records(&[91]).server_records(&[148])
+    }
+
+    #[test]
+    fn an_answer_is_found_by_the_lengths_of_its_messages() {
+        let presented = asked().client_records(&[900, 281, 53]);
+        assert_eq!(read(presented), Some((ClientCertificate::Presented, false)));
+        let absent = asked().client_records(&[57, 53]);
+        assert_eq!(read(absent), Some((ClientCertificate::Absent, false)));
+    }
+
+    #[test]
+    fn data_that_just_misses_the_lengths_is_no_answer() {
+        for data in [
+            &[57][..],
+            &[53],
+            &[60, 57, 53],
+            &[25, 53], // an answer repeats the context of the request
+            &[900, 300, 53],
+            &[219, 281, 53],
+            &[900, 281, 54],
+        ] {
+            assert_eq!(read(asked().client_records(data)), None, "{data:?}");
+        }
+        let interrupted = asked().client_records(&[57]).server_records(&[400]);
+        assert_eq!(read(interrupted.client_records(&[53])), None);
+        assert_eq!(read(full().client_records(&[57, 53])), None); // nobody had asked
+    }
+
+    #[test]
+    fn an_answer_is_refused_if_the_server_sends_nothing_but_alert_lengths() {
+        let answered = || asked().client_records(&[57, 53]);
+        let absent = |is_refused| Some((ClientCertificate::Absent, is_refused));
+        assert_eq!(read(answered().server_records(&[19])), absent(true));
+        assert_eq!(read(answered().server_records(&[794, 19])), absent(false));
+    }
+
+    #[test]
+    fn later_runs_are_looked_at_too() {
+        let second = asked().client_records(&[100]).server_records(&[148]);
+        let answered = second.client_records(&[900, 281, 53]);
+        assert_eq!(read(answered), Some((ClientCertificate::Presented, false)));
+    }
+}

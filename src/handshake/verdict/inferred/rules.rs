@@ -270,3 +270,386 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
 /// How long after the client's Finished the close of a server counts as that of an idle session (P4), apart from two
 /// round trips. A refusal took at most 154 ms in 774 labelled ones; three seconds where a server refuses slowly on purpose.
 const IDLE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::end::End;
+    use crate::handshake::testing::{Script, connection, full, resuming};
+    use crate::handshake::verdict::inferred::infer;
+
+    /// A rule, on a transcript that it fits and on one that it just misses.
+    struct Case {
+        rule: &'static str,
+        fits: fn() -> Script,
+        misses: fn() -> Script,
+        /// What decides in the second case.
+        instead: Option<&'static str>,
+    }
+
+    /// A full handshake in which the client has shown a certificate.
+    fn with_certificate() -> Script {
+        full()
+            .server_flight_with_request()
+            .client_records(&[900, 281, 53])
+    }
+
+    /// A full handshake in which the client was asked for a certificate and had none.
+    fn with_empty_certificate() -> Script {
+        full()
+            .server_flight_with_request()
+            .client_records(&[25, 53])
+    }
+
+    /// A full handshake without client authentication.
+    fn without_certificate() -> Script {
+        full().server_flight().client_records(&[53])
+    }
+
+    /// A handshake in use, in which the server has asked for a certificate for one request.
+    fn asked_later() -> Script {
+        connection()
+            .client_hello(|hello| hello.post_handshake_auth = true)
+            .server_hello_13(|_| {})
+            .server_flight()
+            .client_records(&[53])
+            .server_records(&[250])
+            .client_records(&[91])
+            .server_records(&[148])
+    }
+
+    const HANDSHAKE_FAILURE: AlertDescription = AlertDescription::HandshakeFailure;
+    const CLOSE_NOTIFY: AlertDescription = AlertDescription::CloseNotify;
+
+    /// Length of an encrypted record that is filled up to a block of 512 bytes.
+    const BLOCK: u16 = 512 + 16;
+
+    /// The specification of the rules: a rule without a case fails the test below.
+    const CASES: &[Case] = &[
+        Case {
+            rule: "S1",
+            fits: || full().alert(SERVER, HANDSHAKE_FAILURE).fin(SERVER),
+            // The client had closed: the alert answers that.
+            misses: || full().fin(CLIENT).alert(SERVER, HANDSHAKE_FAILURE),
+            instead: Some("C4"),
+        },
+        Case {
+            rule: "P0",
+            fits: || without_certificate().alert(SERVER, HANDSHAKE_FAILURE),
+            misses: || {
+                without_certificate()
+                    .fin(CLIENT)
+                    .alert(SERVER, HANDSHAKE_FAILURE)
+            },
+            instead: Some("P8"),
+        },
+        Case {
+            rule: "S2",
+            fits: || full().server_records(&[19]).fin(SERVER),
+            // A flight goes on after it.
+            misses: || full().server_records(&[19, 900]).fin(SERVER),
+            instead: Some("S3"),
+        },
+        Case {
+            rule: "S3",
+            fits: || full().server_flight().rst(SERVER),
+            misses: || full().server_flight().fin(CLIENT).fin(SERVER),
+            instead: Some("C4"),
+        },
+        Case {
+            rule: "C1",
+            fits: || {
+                full()
+                    .server_flight()
+                    .alert(CLIENT, AlertDescription::UnknownCa)
+            },
+            // Said to a server that had left.
+            misses: || {
+                let closed = full().server_flight().fin(SERVER);
+                closed.alert(CLIENT, AlertDescription::UnknownCa)
+            },
+            instead: Some("S3"),
+        },
+        Case {
+            rule: "C2",
+            fits: || full().server_flight().alert(CLIENT, CLOSE_NOTIFY),
+            misses: || {
+                full()
+                    .server_flight()
+                    .fin(SERVER)
+                    .alert(CLIENT, CLOSE_NOTIFY)
+            },
+            instead: Some("S3"),
+        },
+        Case {
+            rule: "C3p",
+            fits: || resuming().server_records(&[23, 53]).client_records(&[19]),
+            misses: || full().server_records(&[23, 53]).client_records(&[19]),
+            instead: Some("C3"),
+        },
+        Case {
+            rule: "C3",
+            fits: || full().server_flight().client_records(&[19]),
+            // One byte more than an alert is no alert, and nothing known.
+            misses: || full().server_flight().client_records(&[20]),
+            instead: None,
+        },
+        Case {
+            rule: "C4",
+            fits: || full().server_flight().fin(CLIENT).fin(SERVER),
+            misses: || full().server_flight().client_records(&[100]).fin(CLIENT),
+            instead: None,
+        },
+        Case {
+            rule: "C5",
+            fits: || full().server_flight().client_records(&[30]).fin(CLIENT),
+            misses: || {
+                full()
+                    .server_flight()
+                    .client_records(&[30, 100])
+                    .fin(CLIENT)
+            },
+            instead: None,
+        },
+        Case {
+            rule: "A1",
+            fits: || {
+                let answered = asked_later().client_records(&[900, 281, 53]);
+                answered.server_records(&[19]).fin(SERVER)
+            },
+            // The server answers the request.
+            misses: || {
+                let answered = asked_later().client_records(&[900, 281, 53]);
+                answered.server_records(&[794, 19]).fin(SERVER)
+            },
+            instead: Some("P5"),
+        },
+        Case {
+            rule: "P5",
+            fits: || with_certificate().server_records(&[250]),
+            misses: || with_certificate().server_records(&[19]),
+            instead: None,
+        },
+        Case {
+            rule: "P5x",
+            fits: || {
+                let padded = full()
+                    .server_records(&[BLOCK, BLOCK])
+                    .client_records(&[BLOCK]);
+                let answered = padded.server_records(&[BLOCK]).client_records(&[BLOCK]);
+                answered.server_records(&[BLOCK])
+            },
+            misses: || {
+                let padded = full()
+                    .server_records(&[BLOCK, BLOCK])
+                    .client_records(&[BLOCK]);
+                padded.server_records(&[BLOCK]).client_records(&[BLOCK])
+            },
+            instead: None,
+        },
+        Case {
+            rule: "P2a",
+            fits: || {
+                with_certificate()
+                    .client_records(&[19])
+                    .server_records(&[19])
+                    .fin(CLIENT)
+            },
+            // Nothing to refuse: the server's record is its close_notify.
+            misses: || {
+                without_certificate()
+                    .client_records(&[19])
+                    .server_records(&[19])
+                    .fin(CLIENT)
+            },
+            instead: Some("P2"),
+        },
+        Case {
+            rule: "P1e",
+            fits: || {
+                let begun = full().server_flight_with_request().client_records(&[900]);
+                let refused = begun.server_records(&[19]);
+                refused.client_records(&[281, 53]).fin(SERVER)
+            },
+            misses: || {
+                with_certificate()
+                    .server_records(&[19])
+                    .fin(SERVER)
+                    .fin(CLIENT)
+            },
+            instead: Some("P1d"),
+        },
+        Case {
+            rule: "P4",
+            fits: || {
+                with_certificate()
+                    .wait(1_100)
+                    .server_records(&[19])
+                    .fin(SERVER)
+            },
+            misses: || {
+                let waited = with_certificate().client_records(&[100]).wait(900);
+                waited.server_records(&[19]).fin(SERVER)
+            },
+            instead: Some("P1"),
+        },
+        Case {
+            rule: "P1",
+            fits: || {
+                let asked = with_certificate().client_records(&[100]);
+                asked.server_records(&[19]).fin(SERVER)
+            },
+            misses: || {
+                let asked = without_certificate().client_records(&[100]);
+                asked.server_records(&[19]).fin(SERVER)
+            },
+            instead: Some("P3"),
+        },
+        Case {
+            rule: "P1r",
+            fits: || {
+                with_certificate()
+                    .server_records(&[19])
+                    .client_records(&[19])
+                    .fin(CLIENT)
+            },
+            misses: || with_certificate().server_records(&[19]).fin(CLIENT),
+            instead: Some("P1d"),
+        },
+        Case {
+            rule: "P1d",
+            fits: || {
+                with_empty_certificate()
+                    .server_records(&[19])
+                    .fin(SERVER)
+                    .fin(CLIENT)
+            },
+            // The client may still answer.
+            misses: || with_empty_certificate().server_records(&[19]).fin(SERVER),
+            instead: None,
+        },
+        Case {
+            rule: "P10",
+            fits: || {
+                let early = resuming().server_records(&[23, 53, 200]);
+                early.client_records(&[53]).fin(SERVER)
+            },
+            misses: || {
+                resuming()
+                    .server_records(&[23, 53])
+                    .client_records(&[53])
+                    .fin(SERVER)
+            },
+            instead: Some("P7"),
+        },
+        Case {
+            rule: "P8a",
+            fits: || with_empty_certificate().fin(CLIENT),
+            misses: || without_certificate().fin(CLIENT),
+            instead: Some("P8"),
+        },
+        Case {
+            rule: "P6",
+            fits: || with_certificate().fin(SERVER),
+            misses: || without_certificate().fin(SERVER),
+            instead: Some("P7"),
+        },
+        Case {
+            rule: "P7",
+            fits: || without_certificate().rst(SERVER),
+            misses: || without_certificate().server_records(&[19]).rst(SERVER),
+            instead: Some("P3"),
+        },
+        Case {
+            rule: "P2",
+            fits: || {
+                without_certificate()
+                    .client_records(&[19])
+                    .server_records(&[19])
+                    .fin(SERVER)
+            },
+            misses: || {
+                without_certificate()
+                    .server_records(&[19])
+                    .client_records(&[19])
+                    .fin(SERVER)
+            },
+            instead: Some("P3"),
+        },
+        Case {
+            rule: "P3",
+            fits: || without_certificate().server_records(&[19]).fin(SERVER),
+            misses: || with_certificate().server_records(&[19]).fin(SERVER),
+            instead: None,
+        },
+        Case {
+            rule: "P8u",
+            fits: || without_certificate().client_records(&[100]).fin(CLIENT),
+            misses: || without_certificate().fin(CLIENT),
+            instead: Some("P8"),
+        },
+        Case {
+            rule: "P8",
+            fits: || without_certificate().client_records(&[19]).fin(CLIENT),
+            // Nobody has closed.
+            misses: || without_certificate().client_records(&[19]),
+            instead: None,
+        },
+    ];
+
+    fn decides(script: &Script) -> Option<&'static str> {
+        infer(&script.transcript, Some(End::CaptureEnd)).map(|inferred| inferred.rule.id)
+    }
+
+    #[test]
+    fn each_rule_decides_the_shape_that_it_is_for_and_no_near_miss() {
+        for case in CASES {
+            let Case {
+                rule,
+                fits,
+                misses,
+                instead,
+            } = case;
+            assert_eq!(decides(&fits()), Some(*rule), "{rule} fits");
+            assert_ne!(Some(*rule), *instead, "{rule}");
+            assert_eq!(decides(&misses()), *instead, "{rule} just misses");
+        }
+    }
+
+    #[test]
+    fn every_rule_has_a_case_and_an_id_of_its_own() {
+        let rules: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+        let cases: Vec<&str> = CASES.iter().map(|case| case.rule).collect();
+        assert_eq!(cases, rules, "a case per rule, in the order of the rules");
+        for (at, rule) in rules.iter().enumerate() {
+            assert!(!rules[..at].contains(rule), "{rule} stands twice");
+        }
+    }
+
+    #[test]
+    fn a_rule_on_what_is_absent_decides_only_when_the_connection_has_ended() {
+        for (case, rule) in CASES.iter().zip(RULES) {
+            let open = infer(&(case.fits)().transcript, None).map(|inferred| inferred.rule.id);
+            match rule.when {
+                Open => assert_eq!(open, Some(rule.id)),
+                Ended => assert_ne!(open, Some(rule.id)),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_outcome_has_no_more_confidence_than_chance() {
+        for rule in RULES {
+            assert!((0.5..1.0).contains(&rule.confidence), "{}", rule.id);
+            assert_eq!(rule.claim == Unknown, rule.confidence == 0.5, "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn nothing_is_inferred_from_a_flight_with_a_gap() {
+        for case in CASES {
+            let with_gap = (case.fits)().gap(SERVER);
+            assert_eq!(decides(&with_gap), None, "{}", case.rule);
+        }
+    }
+}
