@@ -29,7 +29,7 @@ pub(super) struct Opener {
 const EXPLICIT_NONCE: usize = 8;
 
 impl Opener {
-    /// `None` if the key has no length that the cipher takes, which cannot happen.
+    /// `None` if the key has a length that the cipher does not take, which cannot happen.
     pub(super) fn new(
         session: &Session,
         algorithms: Algorithms,
@@ -62,7 +62,7 @@ impl Opener {
         })
     }
 
-    /// Decrypts a record in place; `None` if its tag or MAC is not right.
+    /// Decrypts a record in place; `None` if its tag or MAC is wrong.
     pub(super) fn open<'r>(
         &mut self,
         header: RecordHeader,
@@ -149,15 +149,15 @@ impl Opener {
         let next_iv = Wiped::new(blocks.get(last..)?.to_vec());
         cipher.decrypt(&self.key, &self.iv, blocks)?;
         self.iv = next_iv;
-        // The last byte tells how many bytes of padding come before it; whether it is right, the MAC tells.
+        // The last byte is the number of padding bytes before it; the MAC shows whether that is right.
         let padding = usize::from(*blocks.last()?) + 1;
         let length = blocks.len().checked_sub(padding)?;
         blocks.get_mut(..length)
     }
 
-    /// The bytes before the MAC at the end of `bytes`, if it is theirs.
+    /// The bytes before the MAC at the end of `bytes`, if the MAC is right.
     ///
-    /// An observer answers nobody, so how long this takes tells nobody anything.
+    /// Need not take constant time: an observer answers nobody, so its timing leaks nothing.
     fn check_mac<'r>(&self, hash: Hash, header: RecordHeader, bytes: &'r [u8]) -> Option<&'r [u8]> {
         let length = bytes.len().checked_sub(hash.length())?;
         let (content, mac) = bytes.split_at_checked(length)?;

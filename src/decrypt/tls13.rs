@@ -20,7 +20,7 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    /// `None` if the suite is none of TLS 1.3, or the secret too short for it.
+    /// `None` if the suite is not one of TLS 1.3, or the secret is too short for it.
     pub(super) fn new(algorithms: Algorithms, secret: &Secret) -> Option<Self> {
         let Protection::Aead(aead) = algorithms.protection else {
             return None;
@@ -41,7 +41,7 @@ impl Opener {
         })
     }
 
-    /// Goes on to the next secret (RFC 8446 §7.2), as a KeyUpdate asks.
+    /// Moves to the next secret, as a KeyUpdate asks (RFC 8446 §7.2).
     pub(super) fn update(&mut self) {
         let next = self
             .hash
@@ -51,7 +51,7 @@ impl Opener {
         }
     }
 
-    /// Decrypts a record in place; `None`, and nothing has changed but `fragment`, if its tag is not right.
+    /// Decrypts a record in place; `None` if its tag is wrong; then nothing but `fragment` has changed.
     pub(super) fn open<'r>(
         &mut self,
         header: RecordHeader,

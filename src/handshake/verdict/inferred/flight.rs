@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_long_certificate_takes_several_records() {
-        // A full record belongs to the message that goes on in the next.
+        // A full record belongs to the message that continues in the next.
         let full_record = (1 << 14) + 17;
         assert_eq!(
             records_of_client(&[full_record, 900, 281, 53, 100]),

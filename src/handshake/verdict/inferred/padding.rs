@@ -3,7 +3,7 @@
 //! A record's length is content + one byte of type + padding + AEAD tag
 //! (RFC 8446 §5.2). A sender keeps to one way of padding, which is recognised by
 //! the lengths that fit it. Of the 30 client and server programs measured, only
-//! JSSE and Mbed TLS pad. OpenSSL can be told to fill up to larger blocks, which
+//! JSSE and Mbed TLS pad. OpenSSL can be configured to fill up to larger blocks, which
 //! hides the lengths.
 
 use crate::tls::CipherSuite;

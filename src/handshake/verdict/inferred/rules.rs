@@ -346,7 +346,7 @@ mod tests {
         Case {
             rule: "S2",
             fits: || full().server_records(&[19]).fin(SERVER),
-            // A flight goes on after it.
+            // More of a flight follows.
             misses: || full().server_records(&[19, 900]).fin(SERVER),
             instead: Some("S3"),
         },
