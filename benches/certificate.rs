@@ -1,4 +1,4 @@
-//! Certificates: read once, found again, judged for each handshake.
+//! Certificates: parsing, the cache of chains, findings on dates and names; `cargo bench --bench certificate`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use tlscope::certificate::{Certificate, ChainCache, NearExpiry, findings};
-use tlscope::event::Side;
+use tlscope::flow::Side;
 use tlscope::time::Timestamp;
 
 fn main() {
@@ -53,7 +53,7 @@ fn find_a_chain_of_three(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn judge_a_chain_of_three(bencher: Bencher<'_, '_>) {
+fn check_dates_and_names_of_a_chain_of_three(bencher: Bencher<'_, '_>) {
     let chain: Vec<_> = chain()
         .iter()
         .map(|der| Arc::new(Certificate::from_der(der)))

@@ -4,7 +4,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use etherparse::{IpNumber, PacketBuilder};
 use tlscope::capture::LinkType;
-use tlscope::decode::{FragmentTable, Packet, decode};
+use tlscope::decode::{Decoded, FragmentTable, Layers, decode};
 use tlscope::time::Timestamp;
 
 fn main() {
@@ -81,10 +81,11 @@ fn two_fragments(bencher: Bencher<'_, '_>) {
     let mut table = FragmentTable::default();
     bencher.counter(ItemsCount::new(2_usize)).bench_local(|| {
         let joined = fragments.iter().find_map(|bytes| {
-            match decode(ETHERNET, black_box(bytes), bytes.len() as u32) {
-                Ok(Packet::Fragment(fragment)) => table
-                    .push(&fragment, Timestamp::default())
-                    .map(|datagram| datagram.segment().is_ok()),
+            let mut layers = Layers::default();
+            match decode(ETHERNET, black_box(bytes), bytes.len() as u32, &mut layers) {
+                Ok(Decoded::Fragment(fragment)) => table
+                    .push(&fragment, bytes, &mut layers, Timestamp::default())
+                    .map(|datagram| datagram.decode(&mut layers).is_ok()),
                 _ => None,
             }
         });
@@ -104,7 +105,8 @@ fn ethernet() -> Vec<u8> {
 }
 
 fn bench(bencher: Bencher<'_, '_>, link_type: LinkType, packet: &[u8]) {
-    bencher
-        .counter(ItemsCount::new(1_usize))
-        .bench(|| decode(link_type, black_box(packet), packet.len() as u32).is_ok());
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| {
+        let length = packet.len() as u32;
+        decode(link_type, black_box(packet), length, &mut Layers::default()).is_ok()
+    });
 }

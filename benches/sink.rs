@@ -11,11 +11,11 @@ use tlscope::event::{
     Alert, CertificateChain, ErrorType, Handshake, HandshakeError, Outcome, Side,
 };
 use tlscope::flow::Endpoint;
-use tlscope::sink::csv::CsvSink;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::summary::SummarySink;
-use tlscope::sink::table::TableSink;
-use tlscope::sink::{Look, Sink};
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::summary::SummarySink;
+use tlscope::sink::people::table::TableSink;
+use tlscope::sink::{Sink, TextStyle};
 use tlscope::time::Timestamp;
 use tlscope::tls::{
     AlertDescription, AlertLevel, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
@@ -40,12 +40,14 @@ fn csv(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn table(bencher: Bencher<'_, '_>) {
-    bench(bencher, || TableSink::new(io::sink(), Look::default()));
+    bench(bencher, || TableSink::new(io::sink(), TextStyle::default()));
 }
 
 #[divan::bench]
 fn summary(bencher: Bencher<'_, '_>) {
-    bench(bencher, || SummarySink::new(io::sink(), Look::default()));
+    bench(bencher, || {
+        SummarySink::new(io::sink(), TextStyle::default())
+    });
 }
 
 fn bench<S: Sink>(bencher: Bencher<'_, '_>, sink: impl Fn() -> S + Sync) {

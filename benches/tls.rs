@@ -1,11 +1,11 @@
-//! Bytes to records, messages and hellos, on what Chrome and OpenSSL sent; `cargo bench --bench tls`.
+//! Bytes to records, messages and hellos, from a connection of Chrome to OpenSSL; `cargo bench --bench tls`.
 
 use std::path::Path;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use tlscope::capture::{CaptureFiles, LinkType, PacketBatch, PacketSource};
-use tlscope::decode::{Packet, decode};
+use tlscope::decode::{Decoded, Layers, decode};
 use tlscope::tls::{
     ClientHello, Defragmenter, Detection, HandshakeType, RecordReader, ServerHello, detect,
 };
@@ -97,31 +97,31 @@ fn message(wanted: HandshakeType) -> Vec<u8> {
     found.unwrap()
 }
 
-fn for_each_message(stream: &[u8], tell: &mut impl FnMut(HandshakeType, Option<&[u8]>)) {
+fn for_each_message(stream: &[u8], on_message: &mut impl FnMut(HandshakeType, Option<&[u8]>)) {
     let (mut reader, mut messages) = (RecordReader::default(), Defragmenter::default());
     let mut input = stream;
     while let Ok(Some(piece)) = reader.next_piece(&mut input) {
         if piece.header.content_type == tlscope::tls::ContentType::Handshake {
             messages.push(piece.bytes, &mut |message| {
-                tell(message.handshake_type, message.body);
+                on_message(message.handshake_type, message.body);
             });
         }
     }
 }
 
-/// What client and server sent; their segments lie in order in this capture.
+/// The streams of client and server; their segments are in order in this capture.
 fn streams() -> [Vec<u8>; 2] {
-    let capture = "fixtures/tls12-chrome/capture.pcap";
+    let capture = "fixtures/captures/versions/tls12-chrome/capture.pcap";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(capture);
     let (mut files, mut batch) = (CaptureFiles::open(&[path]), PacketBatch::default());
     let mut streams = [Vec::new(), Vec::new()];
     while files.next_batch(&mut batch).unwrap() {
         for packet in &batch.packets {
-            if let Ok(Packet::Segment(segment)) =
-                decode(LinkType(1), batch.bytes(packet), packet.wire_length)
+            let (bytes, layers) = (batch.bytes(packet), &mut Layers::default());
+            if let Ok(Decoded::Tcp(header)) = decode(LinkType(1), bytes, packet.wire_length, layers)
             {
-                let from_server = usize::from(segment.source_port == 443);
-                streams[from_server].extend_from_slice(segment.payload);
+                let from_server = usize::from(header.source_port == 443);
+                streams[from_server].extend_from_slice(header.payload.of(bytes));
             }
         }
     }

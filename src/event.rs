@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::LinkType;
-use crate::certificate::{Certificate, OcspStaple};
-use crate::flow::Endpoint;
+use crate::certificate::OcspStaple;
+use crate::decode::Tunnel;
+use crate::dialogue::StartTls;
+use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, Fingerprint, NamedGroup, ProtocolVersion,
     SignatureScheme,
 };
 
+pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -41,10 +44,10 @@ pub struct Handshake {
     pub server: Endpoint,
     /// 802.1Q VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
-    /// Tunnels around the first handshake packet, outermost first, as in `vxlan:42`.
-    pub tunnel: Vec<String>,
-    /// The protocol in which TLS was negotiated in plain text, as in `smtp`.
-    pub starttls: Option<&'static str>,
+    /// Tunnels around the first handshake packet, outermost first.
+    pub tunnel: Vec<Tunnel>,
+    /// The protocol in which TLS was negotiated in plain text.
+    pub starttls: Option<StartTls>,
     /// How it ended.
     pub outcome: Outcome,
     /// On what the outcome rests.
@@ -118,102 +121,76 @@ impl Handshake {
             saved_to: None,
         }
     }
+
+    /// Corelight Community ID, version 1, seed 0.
+    #[must_use]
+    pub fn community_id(&self) -> String {
+        community_id(self.client, self.server, self.transport.ip_protocol())
+    }
 }
 
-/// The certificates of one Certificate message, leaf first; shared between all events that show the same chain.
-pub type CertificateChain = Arc<[Arc<Certificate>]>;
-
-/// What carries the records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    /// TLS over TCP.
-    Tcp,
-    /// DTLS over UDP.
-    Udp,
-    /// TLS 1.3 inside QUIC.
-    Quic,
+text_enum! {
+    /// What carries the records.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Transport {
+        /// TLS over TCP.
+        Tcp = "tcp",
+        /// DTLS over UDP.
+        Udp = "udp",
+        /// TLS 1.3 inside QUIC.
+        Quic = "quic",
+    }
 }
 
 impl Transport {
-    /// As written in events: `tcp`, `udp` or `quic`.
+    /// The IP protocol that carries it.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn ip_protocol(self) -> IpProtocol {
         match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Quic => "quic",
+            Self::Tcp => IpProtocol::Tcp,
+            Self::Udp | Self::Quic => IpProtocol::Udp,
         }
     }
 }
 
-/// Which protocol's framing the handshake uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// SSL or TLS.
-    Tls,
-    /// DTLS.
-    Dtls,
-    /// QUIC.
-    Quic,
-}
-
-impl Protocol {
-    /// As written in events: `tls`, `dtls` or `quic`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tls => "tls",
-            Self::Dtls => "dtls",
-            Self::Quic => "quic",
-        }
+text_enum! {
+    /// Which protocol's framing the handshake uses.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Protocol {
+        /// SSL or TLS.
+        Tls = "tls",
+        /// DTLS.
+        Dtls = "dtls",
+        /// QUIC.
+        Quic = "quic",
     }
 }
 
-/// How a handshake ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Both sides completed it.
-    Success,
-    /// One side gave up.
-    Failure,
-    /// The evidence does not carry a verdict.
-    Unknown,
-}
-
-impl Outcome {
-    /// As written in events: `success`, `failure` or `unknown`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Unknown => "unknown",
-        }
+text_enum! {
+    /// How a handshake ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Outcome {
+        /// Both sides completed it.
+        Success = "success",
+        /// One side gave up.
+        Failure = "failure",
+        /// The evidence does not carry a verdict.
+        Unknown = "unknown",
     }
 }
 
-/// On what an outcome rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Evidence {
-    /// Bytes that were in the clear, and the way the connection ended.
-    Observed,
-    /// Lengths, directions, order and time of encrypted records.
-    Inferred,
-    /// Records decrypted with keys that the user gave.
-    Decrypted,
-}
-
-impl Evidence {
-    /// As written in events: `observed`, `inferred` or `decrypted`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Observed => "observed",
-            Self::Inferred => "inferred",
-            Self::Decrypted => "decrypted",
-        }
+text_enum! {
+    /// On what an outcome rests.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Evidence {
+        /// Bytes that were in the clear, and the way the connection ended.
+        Observed = "observed",
+        /// Lengths, directions, order and time of encrypted records.
+        Inferred = "inferred",
+        /// Records decrypted with keys that the user gave.
+        Decrypted = "decrypted",
     }
 }
 
@@ -252,36 +229,23 @@ pub struct Alert {
     pub encrypted: bool,
 }
 
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ClosedBy {
-    /// The client's FIN came first.
-    ClientFin,
-    /// The client's RST came first.
-    ClientRst,
-    /// The server's FIN came first.
-    ServerFin,
-    /// The server's RST came first.
-    ServerRst,
-    /// Nothing came for as long as the observer waits.
-    Timeout,
-    /// The capture ended first.
-    CaptureEnd,
-}
-
-impl ClosedBy {
-    /// As written in events, as in `client_fin`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientFin => "client_fin",
-            Self::ClientRst => "client_rst",
-            Self::ServerFin => "server_fin",
-            Self::ServerRst => "server_rst",
-            Self::Timeout => "timeout",
-            Self::CaptureEnd => "capture_end",
-        }
+text_enum! {
+    /// How a connection ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum ClosedBy {
+        /// The client's FIN came first.
+        ClientFin = "client_fin",
+        /// The client's RST came first.
+        ClientRst = "client_rst",
+        /// The server's FIN came first.
+        ServerFin = "server_fin",
+        /// The server's RST came first.
+        ServerRst = "server_rst",
+        /// Nothing came for as long as the observer waits.
+        Timeout = "timeout",
+        /// The capture ended first.
+        CaptureEnd = "capture_end",
     }
 }
 
@@ -341,79 +305,47 @@ pub struct TlsFacts {
     pub history: String,
 }
 
-/// By what an earlier session was resumed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Resumption {
-    /// A session identifier (RFC 5246 §7.3).
-    SessionId,
-    /// A session ticket (RFC 5077).
-    Ticket,
-    /// A pre-shared key (RFC 8446 §2.2).
-    Psk,
-}
-
-impl Resumption {
-    /// As written in events: `session_id`, `ticket` or `psk`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SessionId => "session_id",
-            Self::Ticket => "ticket",
-            Self::Psk => "psk",
-        }
+text_enum! {
+    /// By what an earlier session was resumed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Resumption {
+        /// A session identifier (RFC 5246 §7.3).
+        SessionId = "session_id",
+        /// A session ticket (RFC 5077).
+        Ticket = "ticket",
+        /// A pre-shared key (RFC 8446 §2.2).
+        Psk = "psk",
     }
 }
 
-/// What became of 0-RTT data (RFC 8446 §2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EarlyData {
-    /// The client offered it; the answer is not visible.
-    Offered,
-    /// The server took it.
-    Accepted,
-    /// The server refused it.
-    Rejected,
-}
-
-impl EarlyData {
-    /// As written in events: `offered`, `accepted` or `rejected`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Offered => "offered",
-            Self::Accepted => "accepted",
-            Self::Rejected => "rejected",
-        }
+text_enum! {
+    /// What became of 0-RTT data (RFC 8446 §2.3).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum EarlyData {
+        /// The client offered it; the answer is not visible.
+        Offered = "offered",
+        /// The server took it.
+        Accepted = "accepted",
+        /// The server refused it.
+        Rejected = "rejected",
     }
 }
 
-/// What is known of the client's certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ClientCertificate {
-    /// The server did not ask.
-    NotRequested,
-    /// The server asked, and no answer was seen.
-    Requested,
-    /// The server asked, and the client had none.
-    Absent,
-    /// The client sent a certificate.
-    Presented,
-    /// The capture does not tell.
-    #[default]
-    Unknown,
-}
-
-impl ClientCertificate {
-    /// As written in events: `not_requested`, `requested`, `absent`, `presented` or `unknown`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotRequested => "not_requested",
-            Self::Requested => "requested",
-            Self::Absent => "absent",
-            Self::Presented => "presented",
-            Self::Unknown => "unknown",
-        }
+text_enum! {
+    /// What is known of the client's certificate.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub enum ClientCertificate {
+        /// The server did not ask.
+        NotRequested = "not_requested",
+        /// The server asked, and no answer was seen.
+        Requested = "requested",
+        /// The server asked, and the client had none.
+        Absent = "absent",
+        /// The client sent a certificate.
+        Presented = "presented",
+        /// The capture does not tell.
+        #[default]
+        Unknown = "unknown",
     }
 }
 
@@ -440,67 +372,6 @@ pub struct Timing {
     pub handshake_server_view: Option<Duration>,
     /// From the first byte of the first ClientHello to the first application data after the handshake.
     pub first_application_data: Option<Duration>,
-}
-
-/// Something wrong with a certificate that was shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong.
-    pub error_type: ErrorType,
-    /// Who showed the certificate.
-    pub side: Side,
-    /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-}
-
-/// Something odd about a chain that was shown, and no reason to refuse it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateNote {
-    /// What is odd.
-    pub kind: NoteKind,
-    /// Who showed the certificate.
-    pub side: Side,
-    /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-}
-
-/// What can be odd about a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum NoteKind {
-    /// A certificate comes after its issuer (up to TLS 1.2 it must come before: RFC 5246 §7.4.2).
-    WrongOrder,
-    /// A certificate is there twice.
-    DuplicateCertificate,
-    /// A certificate is no issuer of the others, or is a root, which the peer has or does not trust.
-    SuperfluousCertificate,
-    /// A certificate of a public authority is valid for longer than browsers take.
-    LongValidity,
-}
-
-impl NoteKind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[
-        Self::WrongOrder,
-        Self::DuplicateCertificate,
-        Self::SuperfluousCertificate,
-        Self::LongValidity,
-    ];
-
-    /// As written in events, as in `wrong_order`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongOrder => "wrong_order",
-            Self::DuplicateCertificate => "duplicate_certificate",
-            Self::SuperfluousCertificate => "superfluous_certificate",
-            Self::LongValidity => "long_validity",
-        }
-    }
 }
 
 /// How well the capture saw a handshake.
@@ -559,26 +430,16 @@ impl KeptPackets {
     }
 }
 
-/// Which directions of a connection the capture saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Directions {
-    /// Both.
-    #[default]
-    Both,
-    /// Only packets from the client.
-    ClientOnly,
-    /// Only packets from the server.
-    ServerOnly,
-}
-
-impl Directions {
-    /// As written in events: `both`, `client_only` or `server_only`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Both => "both",
-            Self::ClientOnly => "client_only",
-            Self::ServerOnly => "server_only",
-        }
+text_enum! {
+    /// Which directions of a connection the capture saw.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub enum Directions {
+        /// Both.
+        #[default]
+        Both = "both",
+        /// Only packets from the client.
+        ClientOnly = "client_only",
+        /// Only packets from the server.
+        ServerOnly = "server_only",
     }
 }

@@ -135,27 +135,20 @@ impl<T> IndexMut<Direction> for PerDirection<T> {
     }
 }
 
-/// Client or server: the sender of the ClientHello, and its peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// The sender of the ClientHello.
-    Client,
-    /// Its peer.
-    Server,
+text_enum! {
+    /// Client or server: the sender of the ClientHello, and its peer.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Side {
+        /// The sender of the ClientHello.
+        Client = "client",
+        /// Its peer.
+        Server = "server",
+    }
 }
 
 impl Side {
     /// Both sides, the client first.
     pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
-
-    /// As written in events: `client` or `server`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
 
     /// The other side.
     #[must_use]
@@ -164,12 +157,6 @@ impl Side {
             Self::Client => Self::Server,
             Self::Server => Self::Client,
         }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

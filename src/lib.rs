@@ -20,7 +20,8 @@
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
 //! | `check` (feature `cli`) | events, and a policy | what holds and what does not |
-//! | [`sink`] | events | JSON, tables, metrics |
+//! | [`sink`] | events | JSON, tables, files |
+//! | [`telemetry`] | events | metrics, log records, spans |
 //!
 //! Data flows one way: a module uses only those to its left. [`observer`] holds
 //! the wiring, [`pipeline`] the threads.
@@ -63,22 +64,29 @@
 //! assert_eq!(observer.stats().packets, 1);
 //! ```
 
+#[macro_use]
+mod text_enum;
+
 pub mod capture;
 pub mod certificate;
 #[cfg(feature = "cli")]
 pub mod check;
 pub mod decode;
 pub mod decrypt;
+pub mod dialogue;
 pub mod error_type;
 pub mod event;
 pub mod flow;
 mod framing;
 pub mod handshake;
+#[cfg(any(feature = "cli", feature = "otel"))]
+mod hex;
 pub mod observer;
 pub mod pattern;
 pub mod pipeline;
 pub mod sink;
 pub mod stats;
+pub mod telemetry;
 pub mod time;
 pub mod tls;
 pub mod transport;

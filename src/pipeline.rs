@@ -1,21 +1,20 @@
 //! A capture from beginning to end, on one thread or on several.
 //!
 //! ```text
-//! one thread:  source ─▶ Observer ─▶ sink
-//! several:     source ─▶ Router ══batches══▶ ShardSet (each worker) ══events══▶ put in order ─▶ sink
+//!              ┌──────── Job ────────┐  ┌──── Answer ────┐
+//! source ─▶ Reader (plans) ─▶ Worker (each its steps) ─▶ Collector (order, chains) ─▶ sink
 //! ```
 //!
-//! With several threads a batch of packets is shared, not copied: each worker
-//! gets the whole batch and a list of the steps that are its own. Events come
-//! back with the number of the step that made them, so that their order is the
-//! one that a single thread gives. Channels are bounded: whoever is slow holds
-//! the reader up, and memory stays what a few batches need.
+//! The same three parts run in turn on the calling thread, or with `threads` workers each on a thread of
+//! its own. A batch of packets is shared, not copied: each worker gets the whole batch and a list of the steps that
+//! are its own. Events come back with the number of the step that made them, so that their order does not
+//! depend on the number of workers. Channels are bounded: a slow part holds the reader up, and memory stays
+//! what a few batches need.
 //!
 //! A live source takes part like a file: it tells the time with its batches, and
 //! hands out empty ones while the wire is quiet. It has a queue of its own, and
-//! drops packets there rather than wait for a reader that is held up.
+//! drops packets there instead of waiting for a reader that is held up.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +22,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
-use crate::certificate::ChainCache;
-use crate::decode::Datagram;
 use crate::decrypt::Keys;
-use crate::event::Handshake;
-use crate::handshake::Validator;
-use crate::observer::{
-    Config, Observer, Routed, Router, ShardSet, quiet_time, shard_of, sort_simultaneous,
-    take_secrets,
-};
+use crate::observer::{Collector, Config, Numbered, Plan, Router, Worker, take_secrets};
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Stats};
-use crate::time::Timestamp;
+use crate::time::{Ticks, Timestamp};
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Summary {
     /// What was handled and discarded.
@@ -50,16 +42,16 @@ pub const MAX_THREADS: usize = crate::observer::SHARDS;
 
 /// Runs a capture through.
 ///
-/// Up to one thread, all is done on the calling one. Beyond, there is a thread
+/// Up to one thread, everything is done on the calling one. Beyond that, there is a thread
 /// that reads and decodes, and `threads` that follow connections.
 ///
 /// The sink gets each event, and is flushed after each batch of packets. While the
-/// source is live, it gets ticks, and one more when all is done; to finish it is
+/// source is live, it gets ticks, and one more at the end. Finishing it is
 /// left to the caller.
 ///
 /// # Errors
 ///
-/// Those of `sink`: they end the run. A broken source is no error but part of
+/// Those of `sink`: they end the run. A broken source is not an error but part of
 /// the summary.
 pub fn run(
     source: &mut dyn PacketSource,
@@ -67,148 +59,69 @@ pub fn run(
     threads: usize,
     sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
+    let meters = source.meters();
+    let mut output = Output {
+        collector: Collector::new(&config.trust),
+        meters,
+        sink,
+    };
     if threads <= 1 {
-        run_alone(source, config, sink)
+        run_in_place(source, &config, &mut output)
     } else {
-        run_shared(source, config, threads, sink)
+        run_on_threads(source, &config, threads.min(MAX_THREADS), &mut output)
     }
 }
 
-fn run_alone(
+fn run_in_place(
     source: &mut dyn PacketSource,
-    config: Config,
-    sink: &mut dyn Sink,
+    config: &Config,
+    output: &mut Output<'_>,
 ) -> io::Result<Summary> {
-    let mut observer = Observer::new(config);
-    let mut batch = PacketBatch::default();
-    let mut ticker = Ticker::new(source.meters());
+    let mut reader = Reader::new(source, config.keys.view());
+    let mut worker = Worker::new(config, 0, 1);
+    let mut job = Job::new(1);
+    let mut now = None;
     let error = loop {
-        match source.next_batch(&mut batch) {
-            Ok(true) => observer.handle_batch(&batch),
+        match reader.next(&mut job) {
+            Ok(true) => {}
             Ok(false) => break None,
             Err(error) => break Some(error),
         }
-        drain(&mut observer, sink)?;
-        sink.flush()?;
-        if ticker.is_due(batch.now) {
-            ticker.tick(sink, observer.stats(), observer.load())?;
-        }
+        now = job.batch.now;
+        output.take(&job, [work(&mut worker, &job)])?;
     };
-    observer.finish();
-    drain(&mut observer, sink)?;
-    let stats = observer.stats();
-    ticker.tick(sink, stats, Load::default())?;
-    Ok(Summary { stats, error })
+    let mut last = Vec::new();
+    worker.finish(&mut last);
+    output.take_events(last)?;
+    let mut stats = reader.finish();
+    stats += worker.stats();
+    output.finish(stats, now, error)
 }
 
-/// Tells sinks how a live run is doing; does nothing in others.
-struct Ticker {
-    meters: Option<Meters>,
-    now: Option<Timestamp>,
-    next: Timestamp,
-}
-
-/// How far the clock goes between two ticks.
-const TICK: Duration = Duration::from_secs(1);
-
-impl Ticker {
-    const fn new(meters: Option<Meters>) -> Self {
-        Self {
-            meters,
-            now: None,
-            next: Timestamp::MIN,
-        }
-    }
-
-    /// Takes the time; whether a tick is due. A clock that is set back does not stop the ticks;
-    /// batches that tell a little less than the one before do not bring them about.
-    fn is_due(&mut self, now: Option<Timestamp>) -> bool {
-        let Some(time) = now else {
-            return false;
-        };
-        let behind = self.now.and_then(|before| before.checked_since(time));
-        let is_set_back = behind.is_some_and(|behind| behind > TICK);
-        self.now = now;
-        if time < self.next && !is_set_back {
-            return false;
-        }
-        self.next = time.saturating_add(TICK);
-        true
-    }
-
-    fn tick(&self, sink: &mut dyn Sink, stats: Stats, load: Load) -> io::Result<()> {
-        let (Some(now), Some(meters)) = (self.now, &self.meters) else {
-            return Ok(());
-        };
-        let health = Health {
-            interfaces: meters.iter().map(|meter| meter.read()).collect(),
-            stats,
-            load,
-        };
-        sink.tick(now, &health)
-    }
-}
-
-fn drain(observer: &mut Observer, sink: &mut dyn Sink) -> io::Result<()> {
-    while let Some(event) = observer.poll_event() {
-        sink.handshake(&event)?;
-    }
-    Ok(())
-}
-
-/// Batches under way between the threads: enough that nobody waits for a neighbour's hiccup.
+/// Batches under way between the threads: enough that no thread waits for a short delay of another.
 const BATCHES_AHEAD: usize = 4;
 
-/// A batch and who does what with it.
-struct Job {
-    batch: PacketBatch,
-    /// For each worker, its steps with their numbers.
-    steps: Vec<Vec<(u32, Step)>>,
-    /// Whether workers are to say how they are doing; what the reader has counted so far.
-    census: Option<Stats>,
-}
-
-enum Step {
-    /// The packet with this index in the batch.
-    Packet(u32),
-    /// A datagram that the packet with this index completed.
-    Datagram(u32, Box<Datagram>),
-    /// Time goes on.
-    Tick(Timestamp),
-}
-
-/// A worker's events of one batch, with the numbers of the steps that made them.
-struct Answer {
-    events: Vec<(u32, Handshake)>,
-    /// The batch, to be reused when all workers have answered.
-    job: Option<Arc<Job>>,
-    /// How the worker is doing, if the job asks.
-    census: Option<(Stats, Load)>,
-}
-
-fn run_shared(
+fn run_on_threads(
     source: &mut dyn PacketSource,
-    config: Config,
+    config: &Config,
     threads: usize,
-    sink: &mut dyn Sink,
+    output: &mut Output<'_>,
 ) -> io::Result<Summary> {
-    let threads = threads.min(MAX_THREADS);
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
-    let mut ticker = Ticker::new(source.meters());
     std::thread::scope(|scope| {
         let (mut jobs, mut answers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
-        for first in 0..threads {
+        for index in 0..threads {
             let (job_sender, job_receiver) = bounded(BATCHES_AHEAD);
             let (answer_sender, answer_receiver) = bounded(BATCHES_AHEAD);
             jobs.push(job_sender);
             answers.push(answer_receiver);
-            let shards = ShardSet::new(&config, first, threads);
-            workers.push(scope.spawn(move || work(shards, first, &job_receiver, &answer_sender)));
+            let worker = Worker::new(config, index, threads);
+            workers
+                .push(scope.spawn(move || work_on_thread(worker, &job_receiver, &answer_sender)));
         }
-        let keys = config.keys.view();
-        let reader = scope.spawn(move || read(source, &keys, &jobs, &spares));
-        let mut judge = Validator::new(&config.trust);
-        collect(&answers, &spare_sender, &mut ticker, &mut judge, sink)?;
+        let reader = Reader::new(source, config.keys.view());
+        let reader = scope.spawn(move || read_on_thread(reader, &jobs, &spares));
+        let now = collect(&answers, &spare_sender, output)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader
             .join()
@@ -218,223 +131,217 @@ fn run_shared(
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
-        stats += judge.stats();
-        ticker.tick(sink, stats, Load::default())?;
-        Ok(Summary { stats, error })
+        output.finish(stats, now, error)
     })
 }
 
-/// The reading thread: batches to jobs, until the source ends or nobody listens any more.
-fn read(
-    source: &mut dyn PacketSource,
-    keys: &Keys,
-    jobs: &[Sender<Arc<Job>>],
+/// A batch and what is to be done with it.
+#[derive(Debug)]
+struct Job {
+    batch: PacketBatch,
+    plan: Plan,
+    /// What the reader has counted so far, if a tick of the run's health is due after this batch.
+    tick: Option<Stats>,
+}
+
+impl Job {
+    fn new(workers: usize) -> Self {
+        Self {
+            batch: PacketBatch::default(),
+            plan: Plan::new(workers),
+            tick: None,
+        }
+    }
+}
+
+/// Batches from the source, each with a plan.
+struct Reader<'s> {
+    source: &'s mut dyn PacketSource,
+    keys: Keys,
+    router: Router,
+    ticks: Ticks,
+}
+
+/// How far the clock advances between two reports of a live run's health.
+const TICK: Duration = Duration::from_secs(1);
+
+impl<'s> Reader<'s> {
+    fn new(source: &'s mut dyn PacketSource, keys: Keys) -> Self {
+        Self {
+            source,
+            keys,
+            router: Router::new(),
+            // A clock that is set back must not stop the ticks; a quiet wire tells a time that is slightly in the past.
+            ticks: Ticks::new(TICK, TICK),
+        }
+    }
+
+    /// Refills a job; false if the source has ended.
+    fn next(&mut self, job: &mut Job) -> Result<bool, CaptureError> {
+        if !self.source.next_batch(&mut job.batch)? {
+            return Ok(false);
+        }
+        take_secrets(&self.keys, &job.batch);
+        job.plan.clear();
+        self.router
+            .plan(job.batch.packets(), job.batch.now, &mut job.plan);
+        let is_due = job.batch.now.and_then(|now| self.ticks.advance(now));
+        job.tick = is_due.map(|_| self.router.stats());
+        Ok(true)
+    }
+
+    fn finish(mut self) -> Stats {
+        self.router.finish();
+        self.router.stats()
+    }
+}
+
+/// A worker's answer to a job, with the job; without one at the end of the run.
+type Answered = (Answer, Option<Arc<Job>>);
+
+/// A worker's part of a job, done.
+struct Answer {
+    events: Vec<Numbered>,
+    /// What the worker has counted, and what it holds, if the job asks.
+    tick: Option<(Stats, Load)>,
+}
+
+fn work(worker: &mut Worker, job: &Job) -> Answer {
+    let mut events = Vec::new();
+    worker.take(job.batch.packets(), &job.plan, &mut events);
+    Answer {
+        events,
+        tick: job.tick.map(|_| (worker.stats(), worker.load())),
+    }
+}
+
+/// Where the answers meet: events in order to the sink, and the run's health.
+struct Output<'s> {
+    collector: Collector,
+    /// The counters of live interfaces; `None` if the source is not live, and then there are no ticks.
+    meters: Option<Meters>,
+    sink: &'s mut dyn Sink,
+}
+
+impl Output<'_> {
+    /// Takes all workers' answers to one job.
+    fn take(&mut self, job: &Job, answers: impl IntoIterator<Item = Answer>) -> io::Result<()> {
+        let mut events = Vec::new();
+        let mut stats = job.tick.unwrap_or_default();
+        let mut load = Load::default();
+        for answer in answers {
+            if events.is_empty() {
+                events = answer.events;
+            } else {
+                events.extend(answer.events);
+            }
+            let (counted, held) = answer.tick.unwrap_or_default();
+            stats += counted;
+            load += held;
+        }
+        self.take_events(events)?;
+        self.sink.flush()?;
+        if job.tick.is_some() {
+            stats += self.collector.stats();
+            self.tick(job.batch.now, stats, load)?;
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self, events: Vec<Numbered>) -> io::Result<()> {
+        for event in self.collector.collect(events) {
+            self.sink.handshake(&event)?;
+        }
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        mut stats: Stats,
+        now: Option<Timestamp>,
+        error: Option<CaptureError>,
+    ) -> io::Result<Summary> {
+        stats += self.collector.stats();
+        self.tick(now, stats, Load::default())?;
+        Ok(Summary { stats, error })
+    }
+
+    /// Reports how a live run is doing.
+    fn tick(&mut self, now: Option<Timestamp>, stats: Stats, load: Load) -> io::Result<()> {
+        let (Some(now), Some(meters)) = (now, &self.meters) else {
+            return Ok(());
+        };
+        let health = Health {
+            interfaces: meters.iter().map(|meter| meter.read()).collect(),
+            stats,
+            load,
+        };
+        self.sink.tick(now, &health)
+    }
+}
+
+/// The reading thread: jobs for the workers, until the source ends or no worker listens any more.
+fn read_on_thread(
+    mut reader: Reader<'_>,
+    workers: &[Sender<Arc<Job>>],
     spares: &Receiver<Job>,
 ) -> (Stats, Option<CaptureError>) {
-    let mut router = Router::new();
-    let mut ticker = Ticker::new(source.meters());
     loop {
-        let empty = || Job {
-            batch: PacketBatch::default(),
-            steps: jobs.iter().map(|_| Vec::new()).collect(),
-            census: None,
-        };
-        let mut job = spares.try_recv().unwrap_or_else(|_| empty());
-        match source.next_batch(&mut job.batch) {
+        let mut job = spares
+            .try_recv()
+            .unwrap_or_else(|_| Job::new(workers.len()));
+        match reader.next(&mut job) {
             Ok(true) => {}
-            Ok(false) => return (end(router), None),
-            Err(error) => return (end(router), Some(error)),
+            Ok(false) => return (reader.finish(), None),
+            Err(error) => return (reader.finish(), Some(error)),
         }
-        take_secrets(keys, &job.batch);
-        route_batch(&mut router, &mut job);
-        let is_due = ticker.is_due(job.batch.now);
-        job.census = is_due.then(|| router.stats());
         let job = Arc::new(job);
-        if jobs
-            .iter()
-            .any(|worker| worker.send(Arc::clone(&job)).is_err())
-        {
-            return (end(router), None);
-        }
-    }
-}
-
-fn end(mut router: Router) -> Stats {
-    router.finish();
-    router.stats()
-}
-
-/// Gives each packet and each tick to the workers that it concerns.
-fn route_batch(router: &mut Router, job: &mut Job) {
-    let Job { batch, steps, .. } = job;
-    let mut number = 0;
-    for (index, packet) in batch.packets.iter().enumerate() {
-        if let Some(now) = router.advance(packet.timestamp) {
-            for worker in steps.iter_mut() {
-                worker.push((number, Step::Tick(now)));
-            }
-            number += 1;
-        }
-        let Some(interface) = batch.interfaces.get(packet.interface as usize) else {
-            continue;
-        };
-        let index = index as u32;
-        let (shard, step) = match router.route(interface.link_type, packet, batch.bytes(packet)) {
-            Some(Routed::Segment(segment)) => {
-                (shard_of(&segment.flow_key().0), Step::Packet(index))
-            }
-            Some(Routed::Datagram(datagram)) => match datagram.segment() {
-                Ok(Some(segment)) => (
-                    shard_of(&segment.flow_key().0),
-                    Step::Datagram(index, datagram.clone()),
-                ),
-                _ => continue,
-            },
-            None => continue,
-        };
-        let worker = shard % steps.len();
-        if let Some(worker) = steps.get_mut(worker) {
-            worker.push((number, step));
-        }
-        number += 1;
-    }
-    if let Some(now) = quiet_time(batch).and_then(|now| router.advance(now)) {
-        for worker in steps.iter_mut() {
-            worker.push((number, Step::Tick(now)));
+        let is_sent = |worker: &Sender<Arc<Job>>| worker.send(Arc::clone(&job)).is_ok();
+        if !workers.iter().all(is_sent) {
+            return (reader.finish(), None);
         }
     }
 }
 
 /// A worker thread: its steps of each job, then the end.
-fn work(
-    mut shards: ShardSet,
-    worker: usize,
+fn work_on_thread(
+    mut worker: Worker,
     jobs: &Receiver<Arc<Job>>,
-    answers: &Sender<Answer>,
+    answers: &Sender<Answered>,
 ) -> Stats {
-    let mut chains = ChainCache::new();
-    let mut made = VecDeque::new();
     for job in jobs {
-        shards.begin_batch();
-        let mut events = Vec::new();
-        for (number, step) in job.steps.get(worker).into_iter().flatten() {
-            take_step(&mut shards, &job.batch, step, &mut chains, &mut made);
-            events.extend(made.drain(..).map(|event| (*number, event)));
-        }
-        let census = job.census.map(|_| (shards.stats(), shards.load()));
-        let job = Some(job);
-        if answers
-            .send(Answer {
-                events,
-                job,
-                census,
-            })
-            .is_err()
-        {
-            return shards.stats();
+        let answer = work(&mut worker, &job);
+        if answers.send((answer, Some(job))).is_err() {
+            return worker.stats();
         }
     }
-    shards.finish(&mut chains, &mut made);
-    let events = made.drain(..).map(|event| (0, event)).collect();
-    let _ = answers.send(Answer {
-        events,
-        job: None,
-        census: None,
-    });
-    shards.stats()
+    let mut events = Vec::new();
+    worker.finish(&mut events);
+    let _ = answers.send((Answer { events, tick: None }, None)); // the collecting thread may have stopped on an error
+    worker.stats()
 }
 
-fn take_step(
-    shards: &mut ShardSet,
-    batch: &PacketBatch,
-    step: &Step,
-    chains: &mut ChainCache,
-    events: &mut VecDeque<Handshake>,
-) {
-    let (index, datagram) = match step {
-        Step::Tick(now) => return shards.handle_timeout(*now, chains, events),
-        Step::Packet(index) => (index, None),
-        Step::Datagram(index, datagram) => (index, Some(datagram)),
-    };
-    let Some(packet) = batch.packets.get(*index as usize) else {
-        return;
-    };
-    let Some(interface) = batch.interfaces.get(packet.interface as usize) else {
-        return;
-    };
-    let segment = match datagram {
-        Some(datagram) => datagram.segment().ok().flatten(),
-        None => Router::segment(interface.link_type, packet, batch.bytes(packet)),
-    };
-    if let Some(segment) = segment {
-        let packet = (packet, batch.bytes(packet));
-        shards.handle_segment(&segment, interface, packet, chains, events);
-    }
-}
-
-/// Puts the workers' events in order, batch by batch, has their certificates judged, and gives them to the sink.
+/// Hands the workers' answers to the output, job by job, until they end; returns the last time that the source told.
 fn collect(
-    answers: &[Receiver<Answer>],
+    answers: &[Receiver<Answered>],
     spares: &Sender<Job>,
-    ticker: &mut Ticker,
-    judge: &mut Validator,
-    sink: &mut dyn Sink,
-) -> io::Result<()> {
+    output: &mut Output<'_>,
+) -> io::Result<Option<Timestamp>> {
+    let mut now = None;
     loop {
-        let mut events = Vec::new();
-        let mut jobs = Vec::new();
-        let (mut stats, mut load) = (Stats::default(), Load::default());
-        for answer in answers.iter().filter_map(|worker| worker.recv().ok()) {
-            events.extend(answer.events);
-            jobs.extend(answer.job);
-            let (of_worker, held) = answer.census.unwrap_or_default();
-            stats += of_worker;
-            load += held;
-        }
-        sort_simultaneous(&mut events);
-        for (_, event) in &mut events {
-            judge.handle_event(event);
-            sink.handshake(event)?;
-        }
-        if jobs.is_empty() {
-            return Ok(()); // the workers' last answers
-        }
-        sink.flush()?;
-        if let Some(job) = jobs.first()
-            && let Some(of_reader) = job.census
-        {
-            stats += of_reader;
-            ticker.now = job.batch.now;
-            ticker.tick(sink, stats, load)?;
-        }
-        jobs.into_iter()
-            .filter_map(Arc::into_inner)
-            .for_each(|job| recycle(job, spares));
-    }
-}
-
-fn recycle(mut job: Job, spares: &Sender<Job>) {
-    job.steps.iter_mut().for_each(Vec::clear);
-    let _ = spares.try_send(job); // enough are there already
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_come_by_the_second_and_go_on_when_the_clock_is_set_back() {
-        let mut ticker = Ticker::new(None);
-        let mut is_due = |milliseconds: u64| {
-            let time = Duration::from_millis(milliseconds);
-            ticker.is_due(Some(Timestamp::default().saturating_add(time)))
+        let received = answers.iter().filter_map(|worker| worker.recv().ok());
+        let (parts, jobs): (Vec<Answer>, Vec<Option<Arc<Job>>>) = received.unzip();
+        let mut jobs: Vec<Arc<Job>> = jobs.into_iter().flatten().collect();
+        let Some(job) = jobs.pop() else {
+            let last = parts.into_iter().flat_map(|answer| answer.events);
+            output.take_events(last.collect())?;
+            return Ok(now);
         };
-        assert!(is_due(10_000));
-        assert!(!is_due(9_800), "a quiet wire tells what is surely over");
-        assert!(!is_due(10_900));
-        assert!(is_due(11_000));
-        assert!(is_due(5_000), "the clock was set");
-        assert!(!is_due(5_900));
-        assert!(is_due(6_000));
+        now = job.batch.now;
+        output.take(&job, parts)?;
+        drop(jobs);
+        if let Some(job) = Arc::into_inner(job) {
+            let _ = spares.try_send(job); // there are enough already
+        }
     }
 }

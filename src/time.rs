@@ -63,6 +63,71 @@ impl Timestamp {
     }
 }
 
+/// A clock that packets set, and the regular ticks that it gives.
+///
+/// Packet time mostly advances. It may step back a little, where captures disorder packets, which changes nothing; or far,
+/// where captures were concatenated or a clock was set, and then the clock follows.
+#[derive(Clone, Debug)]
+pub struct Ticks {
+    interval: Duration,
+    max_disorder: Duration,
+    now: Option<Timestamp>,
+    next: Timestamp,
+}
+
+impl Ticks {
+    /// Ticks every `interval`. A time that is older than the newest by more than `max_disorder` sets the clock back.
+    #[must_use]
+    pub const fn new(interval: Duration, max_disorder: Duration) -> Self {
+        Self {
+            interval,
+            max_disorder,
+            now: None,
+            next: Timestamp::MIN,
+        }
+    }
+
+    /// Sets the clock; returns the time if a tick is due.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use tlscope::time::{Ticks, Timestamp};
+    ///
+    /// let mut ticks = Ticks::new(Duration::from_secs(1), Duration::from_secs(60));
+    /// let mut is_due = |seconds| ticks.advance(Timestamp::from_seconds(seconds)).is_some();
+    /// assert!(is_due(100));
+    /// assert!(!is_due(100));
+    /// assert!(is_due(101));
+    /// assert!(!is_due(99), "packets may be out of order");
+    /// assert!(is_due(10), "another capture begins");
+    /// ```
+    pub fn advance(&mut self, time: Timestamp) -> Option<Timestamp> {
+        if let Some(now) = self.now.filter(|now| time <= *now) {
+            let is_set_back = now
+                .checked_since(time)
+                .is_some_and(|behind| behind > self.max_disorder);
+            if !is_set_back {
+                return None;
+            }
+        } else if time < self.next {
+            self.now = Some(time);
+            return None;
+        }
+        self.now = Some(time);
+        self.next = time.saturating_add(self.interval);
+        Some(time)
+    }
+
+    /// The newest time; `None` before the first.
+    #[must_use]
+    pub const fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+}
+
 /// RFC 3339 in UTC with nine decimals, as in `2026-03-01T12:00:00.123456789Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,6 +153,22 @@ mod tests {
         for (nanoseconds, text) in cases {
             assert_eq!(Timestamp::from_nanoseconds(nanoseconds).to_string(), text);
         }
+    }
+
+    #[test]
+    fn ticks_come_every_interval_and_continue_when_the_clock_is_set_back() {
+        let mut ticks = Ticks::new(Duration::from_secs(1), Duration::from_secs(1));
+        let mut is_due = |milliseconds: u64| {
+            let time = Timestamp::default().saturating_add(Duration::from_millis(milliseconds));
+            ticks.advance(time).is_some()
+        };
+        assert!(is_due(10_000));
+        assert!(!is_due(9_800), "slightly out of order");
+        assert!(!is_due(10_900));
+        assert!(is_due(11_000));
+        assert!(is_due(5_000), "the clock was set");
+        assert!(!is_due(5_900));
+        assert!(is_due(6_000));
     }
 
     #[test]

@@ -1,46 +1,33 @@
-//! The files that the program carries: they must speak of metrics that it makes.
-
-#![cfg(all(feature = "cli", feature = "otel"))]
+//! The files that the program contains: they must use metrics that it exports.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-#[path = "support/tools.rs"]
-mod tools;
+use crate::support::program::printed;
+use crate::support::{needs, scratch};
 
-fn tlscope(arguments: &[&str]) -> String {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command.env_clear().args(arguments).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+/// A file that `tlscope print` prints.
+fn asset(what: &str) -> String {
+    printed(&["print", what])
 }
 
-fn printed(what: &str) -> String {
-    tlscope(&["print", what])
-}
-
-/// The names of metrics in `text`: words that begin like ours.
+/// The names of metrics in `text`: words with one of our prefixes.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("tls_") || word.starts_with("tlscope_"));
     ours.map(str::to_owned).collect()
 }
 
-/// Every family that is exported, and the parts of histograms.
+/// Every exported metric, and the parts of histograms.
 fn exported() -> BTreeSet<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let capture = root.join("fixtures/mtls-day/capture.pcapng");
-    let capture = capture.to_str().unwrap();
-    let text = tlscope(&[
+    let text = printed(&[
         "read",
         "--format",
         "summary",
         "--metrics",
         "stdout",
-        capture,
+        "fixtures/captures/day/mtls-day/capture.pcapng",
     ]);
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let mut names: BTreeSet<_> = samples
@@ -48,7 +35,7 @@ fn exported() -> BTreeSet<String> {
         .filter(|name| name.starts_with("tls"))
         .map(str::to_owned)
         .collect();
-    // Of interfaces and exports, which a replay has none of.
+    // These need interfaces and exports, which a replay does not have.
     names.extend(
         [
             "tlscope_interface_up",
@@ -60,7 +47,7 @@ fn exported() -> BTreeSet<String> {
     names
 }
 
-/// Labels that rules and dashboard select by; the rest of what begins like a metric must be one.
+/// Labels in the rules and the dashboard. All other words with one of our prefixes must be metrics.
 const LABELS: [&str; 7] = [
     "tls_version",
     "tls_phase",
@@ -72,10 +59,10 @@ const LABELS: [&str; 7] = [
 ];
 
 #[test]
-fn rules_and_dashboard_speak_only_of_metrics_that_are_exported() {
+fn rules_and_dashboard_use_only_exported_metrics() {
     let exported = exported();
     for what in ["alert-rules", "dashboard"] {
-        let used = metrics_in(&printed(what));
+        let used = metrics_in(&asset(what));
         assert!(used.len() > 10, "{what}: {used:?}");
         for name in used {
             let is_known = exported.contains(&name)
@@ -91,7 +78,7 @@ fn rules_and_dashboard_speak_only_of_metrics_that_are_exported() {
 
 #[test]
 fn the_dashboard_is_json_and_no_two_panels_overlap() {
-    let dashboard: serde_json::Value = serde_json::from_str(&printed("dashboard")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&asset("dashboard")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let mut taken = BTreeSet::new();
     for panel in panels {
@@ -105,8 +92,8 @@ fn the_dashboard_is_json_and_no_two_panels_overlap() {
 }
 
 #[test]
-fn the_unit_gives_one_capability_and_waits_for_readiness() {
-    let unit = printed("systemd-unit");
+fn the_systemd_unit_grants_one_capability_and_waits_for_readiness() {
+    let unit = asset("systemd-unit");
     for line in [
         "Type=notify",
         "CapabilityBoundingSet=CAP_NET_RAW",
@@ -120,12 +107,11 @@ fn the_unit_gives_one_capability_and_waits_for_readiness() {
 
 #[test]
 fn promtool_accepts_the_rules_and_they_fire_when_they_should() {
-    let Some(promtool) = tools::find("promtool") else {
+    let Some(promtool) = needs::program("promtool") else {
         return;
     };
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rules");
-    fs::create_dir_all(&directory).unwrap();
-    fs::write(directory.join("alert-rules.yaml"), printed("alert-rules")).unwrap();
+    let directory = scratch::folder("rules");
+    fs::write(directory.join("alert-rules.yaml"), asset("alert-rules")).unwrap();
     let tests = include_str!("alert-rules-test.yaml");
     fs::write(directory.join("alert-rules-test.yaml"), tests).unwrap();
     for arguments in [

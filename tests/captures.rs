@@ -1,42 +1,84 @@
-//! Replays every capture in `fixtures/`, and compares what is said with the baseline beside it.
+//! Replays every capture in `fixtures/captures/`, and compares the output with the baseline in its folder.
 //!
-//! `TLSCOPE_REWRITE_BASELINES=1` writes what is said now into the baselines; the
-//! change is then to be read in the diff, against what `fixtures/README.md`
-//! says happened.
+//! `TLSCOPE_REWRITE_BASELINES=1` rewrites the baselines. Read the change in the diff, and compare it with what
+//! `fixtures/README.md` says happened.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod fixtures;
-}
-
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
-use support::fixtures::{self, Fixture, package};
+use tlscope::capture::CaptureFiles;
+use tlscope::observer::Config;
+use tlscope::pipeline;
+use tlscope::sink::Sink;
+
+use crate::support::baselines::{
+    FULL, baseline, counters, counters_file, difference, fields_that_differ, paths_with_values,
+};
+use crate::support::fixtures::{self, Fixture, package};
+use crate::support::invariants::Invariants;
+use crate::support::program::{printed, tlscope};
+use crate::support::scratch;
 
 #[test]
-fn every_capture_says_what_its_baseline_says() {
+fn every_capture_matches_its_baseline() {
     let rewrite = std::env::var_os("TLSCOPE_REWRITE_BASELINES").is_some_and(|set| set == "1");
     let mut differences = String::new();
+    let mut all_counters = String::new();
     for fixture in fixtures::all() {
-        let said = read(&[&fixture.capture]);
+        let printed = read(&[&fixture.capture]);
+        let path = fixture.file("expected.jsonl");
+        let actual = baseline(&fixture, &printed);
         if rewrite {
-            fs::write(baseline(&fixture), &said).unwrap();
+            fs::write(&path, &actual).unwrap();
         }
-        differences += &difference(&fixture, &said);
+        match fs::read_to_string(&path) {
+            Ok(expected) => differences += &difference(&fixture.name, &expected, &actual),
+            Err(error) => writeln!(differences, "{}: {error}", path.display()).unwrap(),
+        }
+        all_counters += &counters(&fixture, &printed);
     }
+    if rewrite {
+        fs::write(counters_file(), &all_counters).unwrap();
+    }
+    let expected = fs::read_to_string(counters_file()).unwrap_or_default();
+    differences += &difference("counters", &expected, &all_counters);
     assert!(differences.is_empty(), "\n{differences}");
 }
 
 #[test]
+fn the_full_baselines_show_every_field() {
+    let full = FULL.map(|(name, _)| fixtures::named(name));
+    let paths = |fixtures: &[Fixture]| -> BTreeSet<String> {
+        let baselines = fixtures.iter().map(|one| one.file("expected.jsonl"));
+        baselines
+            .flat_map(|path| paths_with_values(&fs::read_to_string(path).unwrap()))
+            .collect()
+    };
+    let (all, shown) = (paths(&fixtures::all()), paths(&full));
+    let missing: Vec<_> = all.difference(&shown).collect();
+    assert!(
+        missing.is_empty(),
+        "no full baseline has a value for {missing:?}: add a fixture to FULL"
+    );
+}
+
+#[test]
+fn no_event_contradicts_itself_or_the_counters() {
+    for fixture in fixtures::all() {
+        let mut source = CaptureFiles::open(&[package().join(&fixture.capture)]);
+        let mut invariants = Invariants::default();
+        let run = pipeline::run(&mut source, Config::default(), 1, &mut invariants).unwrap();
+        invariants.finish(&run.stats).unwrap();
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_no_byte() {
-    let folder = scratch("all");
+    let folder = scratch::folder("all-captures");
     for fixture in fixtures::all() {
         let capture = package().join(&fixture.capture);
         fs::copy(capture, folder.join(&fixture.name)).unwrap();
@@ -50,10 +92,10 @@ fn the_number_of_threads_changes_no_byte() {
 }
 
 #[test]
-fn standard_input_says_the_same_as_the_file() {
+fn standard_input_gives_the_same_events_as_the_file() {
     for fixture in fixtures::all().iter().step_by(10).chain([&day()]) {
-        let mut command = tlscope(&["-"]);
-        let mut child = command
+        let mut child = tlscope(&READ)
+            .arg("-")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -70,13 +112,13 @@ fn standard_input_says_the_same_as_the_file() {
 }
 
 #[test]
-fn a_capture_in_pieces_says_the_same_as_the_whole() {
-    let folder = scratch("pieces");
+fn a_capture_in_pieces_gives_the_same_events_as_the_whole() {
+    let folder = scratch::folder("pieces");
     let whole = fs::read(package().join(day().capture)).unwrap();
     for (index, piece) in split_pcapng(&whole, 10).iter().enumerate() {
         fs::write(folder.join(format!("{index:02}.pcapng")), piece).unwrap();
     }
-    // Packets count from 1 in each file; source names the file.
+    // Packets are counted from 1 in each file, and `source` is the file's name.
     let free = ["source", "first_packet", "last_packet"];
     assert_same_lines(
         &without(&read(&[&day().capture]), &free),
@@ -85,7 +127,7 @@ fn a_capture_in_pieces_says_the_same_as_the_whole() {
 }
 
 #[test]
-fn a_compressed_capture_says_the_same_as_the_plain_one() {
+fn a_compressed_capture_gives_the_same_events_as_the_plain_one() {
     let whole = fs::read(package().join(day().capture)).unwrap();
     let plain = without(&read(&[&day().capture]), &["source"]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -98,126 +140,39 @@ fn a_compressed_capture_says_the_same_as_the_plain_one() {
         zstd::encode_all(whole.as_slice(), 1).unwrap(),
     ];
     for (index, bytes) in compressed.iter().enumerate() {
-        let path = scratch("compressed").join(index.to_string());
-        fs::write(&path, bytes).unwrap();
-        let said = read(&[path.to_str().unwrap()]);
-        assert_same_lines(&plain, &without(&said, &["source"]));
+        let path = scratch::file(&format!("compressed-{index}"), bytes);
+        let printed = read(&[&path]);
+        assert_same_lines(&plain, &without(&printed, &["source"]));
     }
 }
 
 /// The capture of sixteen connections over a day.
 fn day() -> Fixture {
-    fixtures::all()
-        .into_iter()
-        .find(|fixture| fixture.name == "mtls-day")
-        .unwrap()
+    fixtures::named("mtls-day")
 }
 
-/// `tlscope read --format json`, in an environment without settings of the person who runs the tests.
+/// `tlscope read --format json`.
 ///
-/// Without trust: the roots of the machine that runs them must not show in the baselines.
-fn tlscope(arguments: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command
-        .env_clear()
-        .current_dir(package())
-        .args(["read", "--format", "json", "--no-verify"])
-        .args(arguments)
-        .stdin(Stdio::null());
-    command
-}
+/// Chains are not validated: the roots of the machine that runs the tests must not affect the baselines.
+const READ: [&str; 4] = ["read", "--format", "json", "--no-verify"];
 
-/// What `tlscope read --format json` prints.
+/// What it prints.
 fn read(arguments: &[&str]) -> String {
-    let output = tlscope(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    printed(&[&READ, arguments].concat())
 }
 
-/// An empty folder of this test run's own.
-fn scratch(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join("captures")
-        .join(name);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-/// What is expected to be said of a case.
-fn baseline(fixture: &Fixture) -> PathBuf {
-    let folder = package().join("fixtures").join(&fixture.name);
-    folder.join("expected.jsonl")
-}
-
-/// How what is said of a case differs from its baseline; nothing if it does not.
-fn difference(fixture: &Fixture, said: &str) -> String {
-    let baseline = fs::read_to_string(baseline(fixture)).unwrap_or_default();
-    let mut text = String::new();
-    for line in 0..baseline.lines().count().max(said.lines().count()) {
-        let (before, now) = (baseline.lines().nth(line), said.lines().nth(line));
-        let what = match (before, now) {
-            (Some(before), Some(now)) if before == now => continue,
-            (Some(before), Some(now)) => fields_that_differ(before, now),
-            (before, now) => format!("  {before:?} → {now:?}\n"),
-        };
-        writeln!(text, "{}, line {}:", fixture.name, line + 1).unwrap();
-        text += &what;
+fn assert_same_lines(expected: &str, printed: &str) {
+    for (expected, printed) in expected.lines().zip(printed.lines()) {
+        assert!(
+            expected == printed,
+            "\n{}",
+            fields_that_differ(expected, printed)
+        );
     }
-    text
+    assert_eq!(expected.lines().count(), printed.lines().count());
 }
 
-/// The fields in which two lines of JSON differ, with their values.
-fn fields_that_differ(before: &str, now: &str) -> String {
-    let (before, now) = (fields(before), fields(now));
-    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    let mut text = String::new();
-    for name in names {
-        let (before, now) = (before.get(name), now.get(name));
-        if before != now {
-            let show = |value: Option<&String>| value.map_or("(absent)", String::as_str).to_owned();
-            writeln!(text, "  {name}: {} → {}", show(before), show(now)).unwrap();
-        }
-    }
-    if text.is_empty() {
-        text.push_str("  the order of its fields\n");
-    }
-    text
-}
-
-/// Each value in a line of JSON, by its path, as in `tls.alpn_offered.0`.
-fn fields(line: &str) -> BTreeMap<String, String> {
-    let mut fields = BTreeMap::new();
-    add_fields("", &serde_json::from_str(line).unwrap(), &mut fields);
-    fields
-}
-
-fn add_fields(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
-    let below = |name: &str| format!("{path}{}{name}", if path.is_empty() { "" } else { "." });
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                add_fields(&below(name), value, fields);
-            }
-        }
-        Value::Array(values) if !values.is_empty() => {
-            for (index, value) in values.iter().enumerate() {
-                add_fields(&below(&index.to_string()), value, fields);
-            }
-        }
-        value => {
-            fields.insert(path.to_owned(), value.to_string());
-        }
-    }
-}
-
-fn assert_same_lines(expected: &str, said: &str) {
-    for (expected, said) in expected.lines().zip(said.lines()) {
-        assert!(expected == said, "\n{}", fields_that_differ(expected, said));
-    }
-    assert_eq!(expected.lines().count(), said.lines().count());
-}
-
-/// Lines of JSON without the fields named, wherever they are.
+/// Lines of JSON without the fields with these names, at any depth.
 fn without(lines: &str, names: &[&str]) -> String {
     let mut text = String::new();
     for line in lines.lines() {
@@ -235,7 +190,7 @@ fn remove(value: &mut Value, names: &[&str]) {
     }
 }
 
-/// Splits a little-endian pcapng of one section into `pieces` that are captures, too.
+/// Splits a little-endian pcapng with one section into `pieces`, each of them a capture.
 fn split_pcapng(whole: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     const ENHANCED_PACKET: [u8; 4] = [6, 0, 0, 0];
     let (mut head, mut packets) = (Vec::new(), Vec::new());

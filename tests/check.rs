@@ -1,20 +1,15 @@
-//! Runs `tlscope check`, and looks at what it prints and how it exits.
-
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod check;
-    pub(crate) mod fixtures;
-}
+//! Runs `tlscope check` and tests its output and exit code.
 
 use std::fs;
 
-use support::check::{BROKEN, HELD, capture, check, file, output, scratch, status, stderr, stdout};
-use support::fixtures::{self, package};
+use crate::support::check::{
+    HELD, VIOLATED, capture, check, file, output, scratch, status, stderr, stdout,
+};
+use crate::support::fixtures::{self, package};
 
 #[test]
-fn each_assertion_holds_of_one_capture_and_not_of_another() {
-    // Each with the fixture that it holds of, then the one that it does not.
+fn each_assertion_holds_for_one_capture_and_not_for_another() {
+    // Each with a fixture that complies and one that violates it.
     let cases = [
         (
             "min-version = 'TLS 1.2'",
@@ -160,13 +155,13 @@ fn each_assertion_holds_of_one_capture_and_not_of_another() {
             output.status.code()
         };
         assert_eq!(status(good), Some(HELD), "{rule}: {good}");
-        assert_eq!(status(bad), Some(BROKEN), "{rule}: {bad}");
+        assert_eq!(status(bad), Some(VIOLATED), "{rule}: {bad}");
     }
 }
 
 /// The first line of each policy in `fixtures/policies` is a command, the second its exit status.
 #[test]
-fn the_policies_among_the_fixtures_do_what_their_first_lines_say() {
+fn the_example_policies_have_the_exit_status_in_their_first_lines() {
     let folder = package().join("fixtures/policies");
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
@@ -186,7 +181,7 @@ fn the_policies_among_the_fixtures_do_what_their_first_lines_say() {
         let mut arguments: Vec<String> = Vec::new();
         for word in command.split(' ') {
             match word {
-                "fixtures/*/capture.*" => {
+                "fixtures/captures/*/*/capture.*" => {
                     arguments.extend(fixtures::all().into_iter().map(|one| one.capture))
                 }
                 word => arguments.push(word.to_owned()),
@@ -210,7 +205,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
     let output = output(&[
         "--policy",
         &policy,
-        "fixtures/tls11-static-rsa/capture.pcap",
+        "fixtures/captures/versions/tls11-static-rsa/capture.pcap",
     ]);
     let text = stdout(&output);
     for part in [
@@ -218,7 +213,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
         "offender.toml:3)\n",
         "wanted: TLS 1.2 or later\n",
         "found:  1 of 1 handshakes against it\n",
-        "- fixtures/tls11-static-rsa/capture.pcap, packets ",
+        "- fixtures/captures/versions/tls11-static-rsa/capture.pcap, packets ",
         ": 192.0.2.1:",
         " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",
         "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 not judged, on 1 handshake\n",
@@ -228,7 +223,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
 }
 
 #[test]
-fn a_warning_is_said_and_does_not_fail_the_check() {
+fn a_warning_is_reported_and_does_not_fail_the_check() {
     let policy = file(
         "warning.toml",
         "[[rule]]\nseverity = 'warning'\nmax-failures = 0\n",
@@ -242,9 +237,9 @@ fn a_warning_is_said_and_does_not_fail_the_check() {
 }
 
 #[test]
-fn what_is_not_judged_is_said_and_the_policy_decides() {
+fn handshakes_that_cannot_be_evaluated_are_reported_and_the_policy_decides() {
     let capture = capture("tls13-rsa");
-    for (unknown, expected) in [("ignore", HELD), ("warn", HELD), ("fail", BROKEN)] {
+    for (unknown, expected) in [("ignore", HELD), ("warn", HELD), ("fail", VIOLATED)] {
         let text = format!("unknown = '{unknown}'\n[[rule]]\nmin-days-valid = 1\n");
         let policy = file(&format!("unknown-{unknown}.toml"), &text);
         let output = output(&["--policy", &policy, &capture]);
@@ -255,7 +250,7 @@ fn what_is_not_judged_is_said_and_the_policy_decides() {
 }
 
 #[test]
-fn trust_is_judged_by_the_roots_named_and_not_without_any() {
+fn trust_is_evaluated_with_the_given_roots_and_not_without_any() {
     let policy = file(
         "trust.toml",
         "[[rule]]\nunknown = 'fail'\nforbidden-findings = 'untrusted_ca'\nwhere = { server-name = 'db.*' }\n",
@@ -266,16 +261,16 @@ fn trust_is_judged_by_the_roots_named_and_not_without_any() {
         let output = output(&arguments);
         (output.status.code(), stdout(&output).to_owned())
     };
-    let ours = checked(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
+    let ours = checked(&["--ca-file", "fixtures/captures/day/mtls-day/ca.pem"]);
     assert_eq!(ours.0, Some(HELD), "{}", ours.1);
     let none = checked(&["--no-verify"]);
-    assert_eq!(none.0, Some(BROKEN));
+    assert_eq!(none.0, Some(VIOLATED));
     let said = "not judged: 2 handshakes: chains are not validated against a trust store";
     assert!(none.1.contains(said), "{}", none.1);
 }
 
 #[test]
-fn a_rule_is_for_the_handshakes_in_its_scope() {
+fn a_rule_covers_the_handshakes_in_its_scope() {
     let day = capture("mtls-day");
     let in_scope = |scope: &str| {
         let name = format!("scope-{}.toml", scope.len());
@@ -304,24 +299,24 @@ fn a_capture_without_handshakes_fails_unless_the_policy_allows_it() {
         stdout(&output).contains("FAILED   a capture with handshakes\n"),
         "{output:?}"
     );
-    assert_eq!(output.status.code(), Some(BROKEN));
+    assert_eq!(output.status.code(), Some(VIOLATED));
     let policy = file("allow-empty.toml", "allow-empty = true\n");
     assert_eq!(status(&["--policy", &policy, &empty]), HELD);
     let selected = ["--server-name", "nobody.example", &capture("mtls-day")];
     assert_eq!(
         status(&selected),
-        BROKEN,
+        VIOLATED,
         "nor does one of which nothing is selected"
     );
 }
 
 #[test]
-fn a_capture_of_clients_alone_fails_unless_the_policy_allows_it() {
+fn a_capture_of_clients_only_fails_unless_the_policy_allows_it() {
     let clients = capture("one-way-client-tls13");
     let output = output(&[&clients]);
     let said = "FAILED   a capture with answers\n";
     assert!(stdout(&output).contains(said), "{output:?}");
-    assert_eq!(output.status.code(), Some(BROKEN));
+    assert_eq!(output.status.code(), Some(VIOLATED));
     let policy = file(
         "allow-one-way.toml",
         "allow-empty = true\n[[rule]]\nmax-failures = 0\n",
@@ -330,9 +325,9 @@ fn a_capture_of_clients_alone_fails_unless_the_policy_allows_it() {
 }
 
 #[test]
-fn without_a_policy_the_default_holds_and_can_be_printed() {
+fn without_a_policy_the_default_applies_and_can_be_printed() {
     assert_eq!(status(&[&capture("mtls12-success")]), HELD);
-    assert_eq!(status(&[&capture("tls10-rsa")]), BROKEN);
+    assert_eq!(status(&[&capture("tls10-rsa")]), VIOLATED);
     let printed = output(&["--print-policy"]);
     let policy = file("default.toml", stdout(&printed));
     assert_eq!(
@@ -349,7 +344,7 @@ fn without_a_policy_the_default_holds_and_can_be_printed() {
 }
 
 #[test]
-fn what_cannot_be_checked_is_an_error_of_its_own() {
+fn input_that_cannot_be_checked_has_its_own_exit_status() {
     let good = capture("mtls12-success");
     let wrong = file("wrong.toml", "[[rule]]\nmin_version = 'TLS 1.2'\n");
     let junk = file("junk.pcap", "no capture");
@@ -392,7 +387,7 @@ fn what_cannot_be_checked_is_an_error_of_its_own() {
 }
 
 #[test]
-fn settings_come_from_the_environment_and_the_configuration_file_as_well() {
+fn settings_also_come_from_the_environment_and_the_configuration_file() {
     let policy = file("setting.toml", "[[rule]]\nmax-failures = 0\n");
     let config = file(
         "config.toml",
@@ -414,7 +409,7 @@ fn settings_come_from_the_environment_and_the_configuration_file_as_well() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_byte() {
+fn the_number_of_threads_does_not_change_the_report() {
     let day = capture("mtls-day");
     let alone = output(&["--format", "json", &day]);
     let four = output(&["--format", "json", "--threads", "4", &day]);
@@ -422,7 +417,7 @@ fn the_number_of_threads_changes_no_byte() {
 }
 
 #[test]
-fn chains_are_held_against_the_roots_given() {
+fn chains_are_validated_against_the_given_roots() {
     let policy = file(
         "trusted.toml",
         "[[rule]]\nforbidden-findings = ['untrusted_ca', 'incomplete_chain']\n",
@@ -432,8 +427,8 @@ fn chains_are_held_against_the_roots_given() {
         let arguments = [&["--policy", &policy][..], flags, &[&capture]].concat();
         output(&arguments)
     };
-    let broken = with(&["--ca-file", "fixtures/mtls-day/ca.pem"]);
-    assert_eq!(broken.status.code(), Some(BROKEN), "{broken:?}");
+    let broken = with(&["--ca-file", "fixtures/captures/day/mtls-day/ca.pem"]);
+    assert_eq!(broken.status.code(), Some(VIOLATED), "{broken:?}");
     let said = stdout(&broken);
     assert!(said.contains("files.example.org"), "{said}");
     assert!(

@@ -1,17 +1,12 @@
 //! What `tlscope check` writes for programs, and the baselines that it compares with.
 
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod check;
-    pub(crate) mod fixtures;
-}
-
 use std::fs;
 use std::path::PathBuf;
 
-use support::check::{BROKEN, HELD, capture, file, output, scratch, status, stderr, stdout};
-use support::fixtures::{self, package};
+use crate::support::check::{
+    HELD, VIOLATED, capture, file, output, scratch, status, stderr, stdout,
+};
+use crate::support::fixtures::{self, package};
 
 #[test]
 fn reports_in_several_formats_are_written_at_once() {
@@ -56,7 +51,7 @@ fn sarif_is_valid_against_its_schema() {
 
 /// What Jenkins's `junit-10.xsd` says of the elements that are used here, in our own words.
 #[test]
-fn junit_xml_is_of_the_form_that_build_servers_read() {
+fn junit_xml_has_the_structure_that_build_servers_read() {
     let output = output(&[
         "--format",
         "junit",
@@ -112,7 +107,7 @@ fn junit_xml_is_of_the_form_that_build_servers_read() {
 }
 
 #[test]
-fn a_handshake_is_as_in_the_baseline_that_was_recorded() {
+fn handshakes_are_compared_with_a_recorded_baseline() {
     let day = capture("mtls-day");
     let baseline = scratch("expected.jsonl");
     let update = output(&["--expect", &baseline, "--update", &day]);
@@ -129,7 +124,7 @@ fn a_handshake_is_as_in_the_baseline_that_was_recorded() {
     let (_, fewer) = changed.split_once('\n').unwrap();
     fs::write(&baseline, fewer).unwrap();
     let output = output(&["--expect", &baseline, &day]);
-    assert_eq!(output.status.code(), Some(BROKEN));
+    assert_eq!(output.status.code(), Some(VIOLATED));
     for part in [
         "found:  2 differences\n",
         "tls.version is \"TLS 1.2\", was \"TLS 1.1\"\n",
@@ -140,7 +135,7 @@ fn a_handshake_is_as_in_the_baseline_that_was_recorded() {
 }
 
 #[test]
-fn the_expected_events_beside_the_fixtures_are_baselines() {
+fn the_expected_events_of_the_fixtures_are_baselines() {
     for fixture in fixtures::all().iter().step_by(20) {
         let baseline = fixture.capture.replace(
             fixture.capture.rsplit('/').next().unwrap(),
@@ -158,15 +153,15 @@ fn the_expected_events_beside_the_fixtures_are_baselines() {
 }
 
 #[test]
-fn nothing_is_no_baseline() {
+fn a_capture_without_handshakes_does_not_make_a_baseline() {
     let baseline = scratch("nothing.jsonl");
     let arguments = ["--expect", &baseline, "--update", &capture("http-only")];
-    assert_eq!(status(&arguments), BROKEN);
+    assert_eq!(status(&arguments), VIOLATED);
     assert!(!fs::exists(&baseline).unwrap());
 }
 
 #[test]
-fn a_check_of_half_the_input_does_not_pass_in_any_report() {
+fn a_check_of_incomplete_input_fails_in_every_report() {
     let report = scratch("half.xml");
     let format = format!("text,junit={report}");
     let output = output(&[

@@ -1,39 +1,14 @@
-//! Runs the program, and looks at what it prints and how it exits.
-
-#![cfg(feature = "cli")]
+//! Runs the program, and checks what it prints and how it exits.
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
-/// The program, in an environment without settings of the person who runs the tests.
-fn tlscope(arguments: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command.env_clear().args(arguments).stdin(Stdio::null());
-    command
-}
+use crate::support::fixtures;
+use crate::support::program::{output, stderr, stdout, tlscope};
+use crate::support::scratch::{file, folder};
 
-fn output(arguments: &[&str]) -> Output {
-    tlscope(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-/// A file of this test run's own.
-fn file(name: &str, contents: &[u8]) -> String {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, contents).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-/// A capture of one Ethernet frame that carries nothing.
+/// A capture of one empty Ethernet frame.
 fn capture() -> Vec<u8> {
     let mut pcap = Vec::new();
     pcap.extend(0xa1b2_c3d4_u32.to_le_bytes());
@@ -48,8 +23,8 @@ fn capture() -> Vec<u8> {
 }
 
 #[test]
-fn a_capture_without_tls_is_no_error() {
-    let path = file("without-tls.pcap", &capture());
+fn a_capture_without_tls_is_not_an_error() {
+    let path = file("without-tls.pcap", capture());
     let output = output(&["read", &path]);
     assert_eq!(stderr(&output), "");
     assert_eq!(
@@ -60,8 +35,8 @@ fn a_capture_without_tls_is_no_error() {
 }
 
 #[test]
-fn each_format_has_its_frame_even_without_handshakes() {
-    let path = file("frame.pcap", &capture());
+fn each_format_is_complete_even_without_handshakes() {
+    let path = file("frame.pcap", capture());
     for (format, beginning) in [
         ("json", "{\"type\":\"stats\",\"packets\":1,"),
         ("csv", "time,source,flow_id,"),
@@ -121,8 +96,8 @@ fn a_file_that_is_not_there_is_an_error_and_no_output() {
 }
 
 #[test]
-fn what_can_be_read_is_reported_beside_what_cannot() {
-    let path = file("beside.pcap", &capture());
+fn a_file_that_can_be_read_is_reported_next_to_one_that_cannot() {
+    let path = file("beside.pcap", capture());
     let output = output(&["read", "no-such-file.pcap", &path]);
     assert!(stderr(&output).contains("no-such-file.pcap"), "{output:?}");
     assert!(stdout(&output).contains("1 packet"), "{output:?}");
@@ -146,7 +121,7 @@ fn bad_usage_is_an_error() {
 #[cfg(feature = "live")]
 #[test]
 fn a_filter_that_does_not_compile_is_an_error_with_a_hint() {
-    let path = file("filter.pcap", &capture());
+    let path = file("filter.pcap", capture());
     let bad = output(&["read", "-f", "tcp prot 443", &path]);
     assert!(
         stderr(&bad).starts_with("error: bad packet filter `tcp prot 443`"),
@@ -161,7 +136,7 @@ fn a_filter_that_does_not_compile_is_an_error_with_a_hint() {
 
 #[test]
 fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
-    let path = file("precedence.pcap", &capture());
+    let path = file("precedence.pcap", capture());
     let config = file("precedence.toml", b"[read]\nformat = 'json'\n");
     let format = |variable: Option<&str>, flags: &[&str]| {
         let mut command = tlscope(&["read", &path, "--config", &config]);
@@ -179,9 +154,9 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     assert_eq!(format(Some("csv"), &["--format", "summary"]), "0 ha");
 }
 
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 #[test]
-fn printed_settings_can_be_read_again() {
+fn printed_settings_can_be_read_back() {
     let arguments = [
         "live",
         "-i",
@@ -194,7 +169,7 @@ fn printed_settings_can_be_read_again() {
     let printed = output(&[&arguments[..], &["--print-config"]].concat());
     let config = file("printed.toml", &printed.stdout);
     let again = output(&["live", "--config", &config, "--print-config"]);
-    let values = |output: &Output| -> Vec<String> {
+    let values = |output: &std::process::Output| -> Vec<String> {
         let lines = stdout(output).lines();
         lines
             .map(|line| line.split(" #").next().unwrap().to_owned())
@@ -208,7 +183,7 @@ fn printed_settings_can_be_read_again() {
 }
 
 #[test]
-fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
+fn a_mistake_in_the_configuration_file_is_reported_with_its_line() {
     let config = file("mistake.toml", b"[read]\nformt = 'json'\n");
     let output = tlscope(&["read", "x.pcap"])
         .env("TLSCOPE_CONFIG", &config)
@@ -221,8 +196,8 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_line() {
 }
 
 #[test]
-fn colour_is_for_terminals_or_where_asked_for() {
-    let path = file("colour.pcap", &capture());
+fn colour_is_for_terminals_or_on_request() {
+    let path = file("colour.pcap", capture());
     let plain = output(&["read", &path]);
     let colored = output(&["read", "--color", "always", &path]);
     assert!(!stdout(&plain).contains('\u{1b}'));
@@ -237,7 +212,7 @@ fn the_schema_is_json() {
 }
 
 #[test]
-fn completions_are_for_the_shell_asked_for() {
+fn completions_are_for_the_requested_shell() {
     let output = output(&["completions", "bash"]);
     assert!(
         stdout(&output).contains("complete -F _tlscope"),
@@ -247,8 +222,8 @@ fn completions_are_for_the_shell_asked_for() {
 
 #[cfg(feature = "otel")]
 #[test]
-fn metrics_go_to_standard_output_where_asked_for() {
-    let path = file("metrics.pcap", &capture());
+fn metrics_go_to_standard_output_on_request() {
+    let path = file("metrics.pcap", capture());
     let output = output(&["read", "--metrics", "stdout", &path]);
     assert!(
         stdout(&output).contains("tls_validation_errors_total"),
@@ -258,22 +233,22 @@ fn metrics_go_to_standard_output_where_asked_for() {
 
 #[cfg(feature = "otel")]
 #[test]
-fn an_endpoint_that_cannot_work_is_an_error() {
-    let path = file("endpoint.pcap", &capture());
+fn an_invalid_endpoint_is_an_error() {
+    let path = file("endpoint.pcap", capture());
     let output = output(&["read", "--otlp-endpoint", "collector", &path]);
     assert!(stderr(&output).starts_with("error: "), "{output:?}");
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// A fixture's key log with every secret changed, or those of another connection in its place.
-fn damaged_keys(fixture: &str, damage: fn(&str) -> String) -> String {
-    let log = fs::read_to_string(format!("fixtures/{fixture}/keys.log")).unwrap();
+/// The fixture's key log with every secret changed, or those of another connection in its place.
+fn damaged_keys(damage: fn(&str) -> String) -> String {
+    let log = fs::read_to_string(fixtures::named("mtls13-success").file("keys.log")).unwrap();
     log.lines().map(|line| damage(line) + "\n").collect()
 }
 
 fn first_inference(keys: &str) -> (serde_json::Value, String) {
-    let capture = "fixtures/mtls13-success/capture.pcap";
-    let output = output(&["read", "--format", "json", "--keylog", keys, capture]);
+    let capture = fixtures::named("mtls13-success").capture;
+    let output = output(&["read", "--format", "json", "--keylog", keys, &capture]);
     assert_eq!(output.status.code(), Some(0));
     let line = stdout(&output).lines().next().unwrap();
     let event: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -281,8 +256,8 @@ fn first_inference(keys: &str) -> (serde_json::Value, String) {
 }
 
 #[test]
-fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
-    let wrong = damaged_keys("mtls13-success", |line| match line.strip_suffix('0') {
+fn a_wrong_secret_leaves_the_inferred_verdict_and_is_reported() {
+    let wrong = damaged_keys(|line| match line.strip_suffix('0') {
         Some(start) => format!("{start}1"),
         None => format!("{}0", &line[..line.len() - 1]),
     });
@@ -301,8 +276,8 @@ fn a_wrong_secret_leaves_the_inferred_verdict_and_is_told() {
 }
 
 #[test]
-fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
-    let other = damaged_keys("mtls13-success", |line| {
+fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_reported() {
+    let other = damaged_keys(|line| {
         let mut fields: Vec<&str> = line.split(' ').collect();
         let random = "5a".repeat(32);
         fields[1] = &random;
@@ -319,9 +294,8 @@ fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_told() {
 }
 
 #[test]
-fn the_packets_of_a_failure_tell_the_same_failure_again() {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("saved-failures");
-    let _ = fs::remove_dir_all(&directory);
+fn the_saved_packets_of_a_failure_show_the_same_failure() {
+    let directory = folder("saved-failures").join("new");
     let folder = directory.to_str().unwrap();
     let events = |arguments: &[&str]| -> Vec<serde_json::Value> {
         let output = output(arguments);
@@ -334,10 +308,10 @@ fn the_packets_of_a_failure_tell_the_same_failure_again() {
             .collect()
     };
     let read = ["read", "--no-verify", "--format", "json", "--failures-only"];
-    let capture = "fixtures/mtls-day/capture.pcapng";
-    let told = events(&[&read[..], &["--save-failures", folder, capture]].concat());
-    assert!(told.len() >= 3, "{told:?}");
-    for event in &told {
+    let capture = "fixtures/captures/day/mtls-day/capture.pcapng";
+    let failures = events(&[&read[..], &["--save-failures", folder, capture]].concat());
+    assert!(failures.len() >= 3, "{failures:?}");
+    for event in &failures {
         let saved = event["saved_to"].as_str().unwrap();
         let again = events(&[&read[..], &[saved]].concat());
         assert_eq!(again.len(), 1, "{saved}");
@@ -354,29 +328,28 @@ fn the_packets_of_a_failure_tell_the_same_failure_again() {
             assert_eq!(again[0][field], event[field], "{saved}: {field}");
         }
     }
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), told.len());
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), failures.len());
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_named() {
+fn a_directory_that_cannot_be_created_is_named() {
     let blocked = file("not-a-directory", b"") + "/failures";
     let output = output(&[
         "read",
         "--save-failures",
         &blocked,
-        "fixtures/mtls-day/capture.pcapng",
+        "fixtures/captures/day/mtls-day/capture.pcapng",
     ]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains(&blocked), "{}", stderr(&output));
 }
 
 #[test]
-fn certificates_that_cannot_be_written_end_no_run_and_are_told_in_the_end() {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("extract-blocked");
-    let _ = fs::remove_dir_all(&directory);
+fn certificates_that_cannot_be_written_do_not_stop_the_run_and_are_reported_at_its_end() {
+    let directory = folder("extract-blocked").join("new");
     let folder = directory.to_str().unwrap();
     let extract = || {
-        let capture = "fixtures/mtls-day/capture.pcapng";
+        let capture = "fixtures/captures/day/mtls-day/capture.pcapng";
         output(&["read", "--no-verify", "--extract-certs", folder, capture])
     };
     let whole = extract();
@@ -388,8 +361,15 @@ fn certificates_that_cannot_be_written_end_no_run_and_are_told_in_the_end() {
     }
     let blocked = extract();
     assert_eq!(blocked.status.code(), Some(2));
-    assert_eq!(stdout(&blocked), stdout(&whole), "all else is as it was");
-    let said = stderr(&blocked);
-    assert_eq!(said.matches("warning: cannot write `").count(), 1, "{said}");
-    assert!(said.contains("certificates without a file: "), "{said}");
+    assert_eq!(stdout(&blocked), stdout(&whole), "the rest is unchanged");
+    let warnings = stderr(&blocked);
+    assert_eq!(
+        warnings.matches("warning: cannot write `").count(),
+        1,
+        "{warnings}"
+    );
+    assert!(
+        warnings.contains("certificates without a file: "),
+        "{warnings}"
+    );
 }

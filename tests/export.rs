@@ -1,12 +1,8 @@
-//! What a replay sends to a collector: metrics, log records and spans.
+//! What `tlscope read` sends to a collector: metrics, log records and spans.
 
-#![cfg(all(feature = "cli", feature = "otel"))]
-
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::thread::{self, JoinHandle};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -18,14 +14,10 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use prost::Message;
 
-/// A request to the collector.
-struct Request {
-    path: String,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
+use crate::support::http::Request;
+use crate::support::program::{stderr, tlscope};
 
-/// A collector that takes requests until one asks for `/end`.
+/// A collector that accepts requests until one is for `/end`.
 struct Collector {
     port: u16,
     thread: JoinHandle<Vec<Request>>,
@@ -42,7 +34,7 @@ impl Collector {
                 let stream = stream.unwrap();
                 let sender = sender.clone();
                 let mut reader = BufReader::new(stream);
-                let Some(first) = take(&mut reader) else {
+                let Some(first) = Request::read(&mut reader) else {
                     continue;
                 };
                 if first.path == "/end" {
@@ -51,7 +43,7 @@ impl Collector {
                 sender.send(first).unwrap();
                 // Clients may keep a connection for the next request.
                 thread::spawn(move || {
-                    while let Some(request) = take(&mut reader) {
+                    while let Some(request) = Request::read(&mut reader) {
                         sender.send(request).unwrap();
                     }
                 });
@@ -71,44 +63,11 @@ impl Collector {
     }
 }
 
-/// Reads a request and answers it; `None` at the end of the connection.
-fn take(reader: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    reader
-        .read_line(&mut line)
-        .ok()
-        .filter(|length| *length > 0)?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else {
-            break;
-        };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length = headers.get("content-length")?.parse().ok()?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    reader.get_mut().write_all(answer).ok()?;
-    Some(Request {
-        path,
-        headers,
-        body,
-    })
-}
-
-/// Reads the capture of a day with ten failures among sixteen handshakes.
+/// Reads `mtls-day`, which has sixteen handshakes, ten of them failures.
 fn read(port: u16, flags: &[&str]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command.env_clear().stdin(Stdio::null());
-    command.args(["read", "--format", "summary"]);
-    command.arg("--otlp-endpoint");
+    let mut command = tlscope(&["read", "--format", "summary", "--otlp-endpoint"]);
     command.arg(format!("http://127.0.0.1:{port}")).args(flags);
-    command.arg(root.join("fixtures/mtls-day/capture.pcapng"));
+    command.arg("fixtures/captures/day/mtls-day/capture.pcapng");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     output
@@ -129,7 +88,7 @@ const DAY: u64 = 1_795_219_200_000_000_000;
 const DAYS_LENGTH: u64 = 86_400_000_000_000;
 
 #[test]
-fn each_signal_goes_where_it_belongs_in_packet_time() {
+fn each_signal_goes_to_its_path_with_packet_times() {
     let collector = Collector::start();
     let flags = [
         "--otlp-signals",
@@ -140,7 +99,7 @@ fn each_signal_goes_where_it_belongs_in_packet_time() {
         "authorization=Bearer x=y",
     ];
     let output = read(collector.port, &flags);
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(stderr(&output), "");
     let requests = collector.end();
     for request in &requests {
         assert_eq!(request.headers["authorization"], "Bearer x=y");
@@ -173,7 +132,7 @@ fn each_signal_goes_where_it_belongs_in_packet_time() {
 
     let logs = ExportLogsServiceRequest::decode(&*of("/v1/logs").body).unwrap();
     let records = &logs.resource_logs[0].scope_logs[0].log_records;
-    assert_eq!(records.len(), 10, "only failures, unless said otherwise");
+    assert_eq!(records.len(), 10, "only failures by default");
     for record in records {
         assert!((DAY..DAY + DAYS_LENGTH).contains(&record.time_unix_nano));
         assert!(text(&record.attributes, "error.type").is_some());
@@ -197,7 +156,7 @@ fn each_signal_goes_where_it_belongs_in_packet_time() {
 }
 
 #[test]
-fn requests_are_compressed_where_that_is_asked_for() {
+fn requests_are_compressed_on_request() {
     let collector = Collector::start();
     read(collector.port, &["--otlp-compression", "gzip"]);
     let requests = collector.end();
@@ -206,7 +165,7 @@ fn requests_are_compressed_where_that_is_asked_for() {
 }
 
 #[test]
-fn attributes_are_added_where_they_are_asked_for_and_bounded() {
+fn attributes_are_added_on_request_and_limited() {
     let collector = Collector::start();
     let flags = [
         "--metric-attributes",

@@ -1,40 +1,34 @@
-//! Key logs that come late, or never: what is told in the end is what is told with keys from the start, or without any.
-
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod fixtures;
-}
+//! Key logs that come late, or never: the events are the same as with keys from the start, or without keys.
 
 use std::fs;
 
-use support::fixtures::{self, Fixture, package};
 use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
 use tlscope::event::{Evidence, Handshake};
 use tlscope::observer::{Config, Observer};
 
+use crate::support::fixtures::{self, Fixture, package};
+
 /// When an observer gets the key log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Log {
-    /// There is none.
+    /// There is no key log.
     None,
     Before,
-    /// It is waited for, and comes after the last packet.
+    /// The observer waits for it, and it comes after the last packet.
     After,
-    /// It is waited for, and never comes.
+    /// The observer waits for it, and it never comes.
     Never,
 }
 
-/// The fixtures that have a key log, with it.
+/// The fixtures that have a key log, and its contents.
 fn keyed() -> Vec<(Fixture, Vec<u8>)> {
     let keyed = fixtures::all().into_iter().filter_map(|fixture| {
-        let log = package().join("fixtures").join(&fixture.name);
-        let log = fs::read(log.join("keys.log")).ok()?;
+        let log = fs::read(fixture.file("keys.log")).ok()?;
         Some((fixture, log))
     });
     let keyed: Vec<_> = keyed.collect();
-    assert!(keyed.len() > 100, "the key logs are there");
+    assert!(keyed.len() > 100, "key logs are missing");
     keyed
 }
 
@@ -61,8 +55,8 @@ fn observe(fixture: &Fixture, log: &[u8], when: Log) -> Vec<Handshake> {
     std::iter::from_fn(|| observer.poll_event()).collect()
 }
 
-/// What keys change, in words that can be compared.
-fn told(event: &Handshake) -> String {
+/// What keys change in an event, as text to compare.
+fn summary(event: &Handshake) -> String {
     let alerts: Vec<_> = event
         .alerts
         .iter()
@@ -83,7 +77,7 @@ fn told(event: &Handshake) -> String {
     )
 }
 
-/// Fixtures in which a log that comes after the last packet comes too late.
+/// Fixtures for which a key log that comes after the last packet is too late.
 const TOO_LATE: &[&str] = &[
     // The connection had ended or fallen silent more than a second before.
     "early-data-gnutls",
@@ -92,14 +86,14 @@ const TOO_LATE: &[&str] = &[
     "resumption-psk-gnutls",
     "silence-after-server-flight-tls13",
     "tls13-ech-grease",
-    // Records are not numbered on across a gap, and what waits for that is given up.
+    // Record numbers are unknown after a gap, so records that wait for keys are dropped.
     "gap-in-certificate",
     // The alert at the end is seen only because the report waits for keys.
     "tls13-bad-record-mac",
 ];
 
 #[test]
-fn secrets_that_come_after_the_records_serve_as_well() {
+fn secrets_that_come_after_the_records_decrypt_them_too() {
     let (mut compared, mut decrypted) = (0, 0);
     let in_time = |(fixture, _): &(Fixture, Vec<u8>)| !TOO_LATE.contains(&fixture.name.as_str());
     for (fixture, log) in keyed().into_iter().filter(in_time) {
@@ -107,7 +101,7 @@ fn secrets_that_come_after_the_records_serve_as_well() {
         let late = observe(&fixture, &log, Log::After);
         assert_eq!(expected.len(), late.len(), "{}", fixture.name);
         for (expected, late) in expected.iter().zip(&late) {
-            assert_eq!(told(expected), told(late), "{}", fixture.name);
+            assert_eq!(summary(expected), summary(late), "{}", fixture.name);
             compared += 1;
             decrypted += usize::from(late.evidence == Evidence::Decrypted);
         }

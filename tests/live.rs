@@ -1,116 +1,35 @@
 //! Runs `tlscope live` on the loopback interface, with real handshakes.
 //!
-//! Needs the capability CAP_NET_RAW and `openssl`: without one of them, a test says so and does nothing.
-
-#![cfg(all(feature = "cli", feature = "live", target_os = "linux"))]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+//! Needs the capability CAP_NET_RAW and `openssl`. Tests are skipped where one is missing.
 
 use std::fs;
 #[cfg(feature = "otel")]
-use std::io::Write;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
+#[cfg(feature = "otel")]
 use std::sync::mpsc::{Receiver, channel};
+#[cfg(feature = "otel")]
 use std::thread;
-use std::time::{Duration, Instant};
+#[cfg(feature = "otel")]
+use std::time::Instant;
 
 use serde_json::Value;
 
-/// As long as a busy machine may need for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+#[cfg(feature = "otel")]
+use crate::support::http::Request;
+use crate::support::live::Live;
+use crate::support::needs;
+use crate::support::process::{PATIENCE, Process, free_port, wait_for};
+use crate::support::program::{output, stderr, stdout, tlscope};
 
-/// A process that does not outlive the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// `tlscope live` on the loopback interface, and what it says.
-struct Live {
-    process: Running,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
-}
-
-impl Live {
-    /// Starts it, and waits until it listens; `None` if it may not.
-    fn start(arguments: &[&str]) -> Option<Self> {
-        Self::start_in(&[], arguments)
-    }
-
-    /// The same, in an environment.
-    fn start_in(environment: &[(&str, String)], arguments: &[&str]) -> Option<Self> {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-            .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .args(["live", "-i", "lo"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let live = Self {
-            stdout: lines(child.stdout.take().unwrap()),
-            stderr: lines(child.stderr.take().unwrap()),
-            process: Running(child),
-        };
-        loop {
-            let line = live.stderr.recv_timeout(PATIENCE).unwrap();
-            if line.contains("CAP_NET_RAW") {
-                eprintln!("skipped: capturing takes CAP_NET_RAW");
-                return None;
-            }
-            if line.starts_with("listening on lo") {
-                return Some(live);
-            }
-        }
-    }
-
-    /// The next event.
-    fn event(&self) -> Value {
-        let line = self.stdout.recv_timeout(PATIENCE).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.process.0.id().to_string();
-        let status = Command::new("kill").args([name, &id]).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// Waits for the end; the rest of standard output, and of standard error.
-    fn end(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
-        let stdout = self.stdout.iter().collect();
-        let stderr = self.stderr.iter().collect();
-        (self.process.0.wait().unwrap(), stdout, stderr)
-    }
-}
-
-fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines() {
-            if sender.send(line.unwrap()).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// A directory of this test's own, which vanishes with the value.
+/// A temporary directory, which is removed when dropped.
 ///
-/// Not in the package: that may lie where the account that a run goes on as cannot look.
+/// It is outside the package, since the account that a run continues as may have no access to that.
 struct Directory(PathBuf);
 
 impl std::ops::Deref for Directory {
@@ -140,16 +59,17 @@ fn openssl(arguments: &[&str]) -> Command {
     command
 }
 
-/// A TLS server, with a certificate that it signed itself.
+/// A TLS server with a self-signed certificate.
 struct Server {
-    _process: Running,
+    _process: Process,
     port: u16,
     certificate: String,
 }
 
 impl Server {
-    /// `None` where there is no openssl.
+    /// `None` if the test is to be skipped, since there is no openssl.
     fn start(directory: &Path, arguments: &[&str]) -> Option<Self> {
+        needs::program("openssl")?;
         let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
         let (key, certificate) = (path("key.pem"), path("certificate.pem"));
         let made = openssl(&[
@@ -162,42 +82,31 @@ impl Server {
             "subjectAltName=DNS:live.example",
         ])
         .args(["-keyout", &key, "-out", &certificate])
-        .status();
-        let Ok(made) = made else {
-            eprintln!("skipped: openssl is not installed");
-            return None;
-        };
+        .status()
+        .unwrap();
         assert!(made.success());
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = openssl(&[
+        let port = free_port();
+        let mut server = openssl(&[
             "s_server",
             "-quiet",
             "-www",
             "-accept",
             &format!("127.0.0.1:{port}"),
-        ])
-        .args(["-key", &key, "-cert", &certificate])
-        .args(arguments)
-        .spawn()
-        .unwrap();
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < PATIENCE);
-            thread::sleep(Duration::from_millis(20));
-        }
+        ]);
+        server
+            .args(["-key", &key, "-cert", &certificate])
+            .args(arguments);
+        let process = Process::start(&mut server);
+        wait_for("server", || TcpStream::connect(("127.0.0.1", port)).ok());
         let server = Self {
-            _process: Running(process),
+            _process: process,
             port,
             certificate,
         };
         Some(server)
     }
 
-    /// Connects with `openssl s_client`; does not care how it goes.
+    /// Connects with `openssl s_client`, and ignores whether that succeeds.
     fn connect(&self, arguments: &[&str]) {
         let address = format!("127.0.0.1:{}", self.port);
         openssl(&[
@@ -218,7 +127,7 @@ impl Server {
 }
 
 #[test]
-fn handshakes_are_told_until_a_signal_ends_the_run() {
+fn handshakes_are_reported_until_a_signal_ends_the_run() {
     for threads in ["1", "3"] {
         let directory = directory("live-signal");
         let Some(server) = Server::start(&directory, &[]) else {
@@ -269,18 +178,21 @@ fn handshakes_are_told_until_a_signal_ends_the_run() {
 }
 
 #[test]
-fn a_handshake_that_makes_no_progress_is_told_on_a_quiet_wire() {
+fn a_handshake_that_makes_no_progress_is_reported_on_a_quiet_wire() {
+    let Some(_) = needs::program("openssl") else {
+        return;
+    };
     let Some(live) = Live::start(&["--format", "json", "--handshake-timeout", "1", "-f", "tcp"])
     else {
         return;
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let client = openssl(&["s_client", "-connect", &address.to_string()]).spawn();
-    let Ok(client) = client.map(Running) else {
-        eprintln!("skipped: openssl is not installed");
-        return;
-    };
+    let client = Process::start(&mut openssl(&[
+        "s_client",
+        "-connect",
+        &address.to_string(),
+    ]));
     let of_ours = |event: &Value| event["server"]["port"] == address.port();
     let event = std::iter::repeat_with(|| live.event())
         .find(of_ours)
@@ -315,22 +227,20 @@ fn a_key_log_is_followed_as_it_grows() {
 }
 
 #[test]
-fn a_run_that_root_started_goes_on_without_privileges() {
+fn a_run_started_by_root_continues_without_privileges() {
     let Some(live) = Live::start(&["--format", "json", "-f", "tcp port 1"]) else {
         return;
     };
     let tasks = || {
-        let tasks = fs::read_dir(format!("/proc/{}/task", live.process.0.id())).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", live.process.id())).unwrap();
         let name = |path: PathBuf| (fs::read_to_string(path.join("comm")).unwrap(), path);
         tasks.map(move |task| name(task.unwrap().path()))
     };
     // A thread has its parent's name until it runs.
-    let begun = Instant::now();
     let is_there = |wanted: &str| tasks().any(|(name, _)| name.starts_with(wanted));
-    while !is_there("capture ") || !is_there("signals") {
-        assert!(begun.elapsed() < PATIENCE);
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_for("threads", || {
+        (is_there("capture ") && is_there("signals")).then_some(())
+    });
     for (name, path) in tasks() {
         let status = fs::read_to_string(path.join("status")).unwrap();
         let field = |name: &str| {
@@ -346,7 +256,7 @@ fn a_run_that_root_started_goes_on_without_privileges() {
 }
 
 #[test]
-fn a_file_is_written_and_set_aside_when_it_is_large() {
+fn a_file_is_rotated_when_it_is_large() {
     let directory = directory("live-output");
     for file in fs::read_dir(&*directory).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
@@ -372,11 +282,7 @@ fn a_file_is_written_and_set_aside_when_it_is_large() {
     };
     for name in ["events.jsonl.1", "events.jsonl.2"] {
         server.connect(&["-tls1_2"]);
-        let begun = Instant::now();
-        while !directory.join(name).exists() {
-            assert!(begun.elapsed() < PATIENCE, "no {name}");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(name, || directory.join(name).exists().then_some(()));
     }
     live.signal("-INT");
     let (status, stdout, _) = live.end();
@@ -389,7 +295,7 @@ fn a_file_is_written_and_set_aside_when_it_is_large() {
 #[test]
 fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        eprintln!("skipped: only what root starts goes on as somebody else");
+        needs::skip("root");
         return;
     }
     let directory = directory("live-refused");
@@ -404,16 +310,14 @@ fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
         ),
     ];
     for (flag, path, error) in cases {
-        let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-            .env_clear()
-            .args(["live", "-i", "lo", "--format", "json", flag])
+        let output = tlscope(&["live", "-i", "lo", "--format", "json", flag])
             .arg(path)
             .output()
             .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
+        let stderr = stderr(&output);
         assert_eq!(output.status.code(), Some(2));
         if stderr.contains("CAP_NET_RAW") {
-            eprintln!("skipped: capturing takes CAP_NET_RAW");
+            needs::skip("CAP_NET_RAW");
             return;
         }
         assert!(stderr.starts_with(error), "{stderr}");
@@ -425,7 +329,7 @@ fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
 }
 
 #[test]
-fn directories_are_made_for_the_account_that_the_run_goes_on_as() {
+fn directories_are_created_for_the_account_that_the_run_continues_as() {
     let around = directory("live-directories");
     let _ = fs::remove_dir_all(around.join("new"));
     let [failures, certificates] = ["new/failures", "new/certificates"].map(|d| around.join(d));
@@ -441,7 +345,7 @@ fn directories_are_made_for_the_account_that_the_run_goes_on_as() {
     ]) else {
         return;
     };
-    let status = format!("/proc/{}", live.process.0.id());
+    let status = format!("/proc/{}", live.process.id());
     let user = fs::metadata(status).unwrap().uid();
     live.signal("-TERM");
     let (status, _, stderr) = live.end();
@@ -450,7 +354,7 @@ fn directories_are_made_for_the_account_that_the_run_goes_on_as() {
     assert!(certificates.join("index.json").exists());
 }
 
-/// A collector's HTTP server: tells of each request that it answered.
+/// A collector's HTTP server: its port, and a message for each request that it answered.
 #[cfg(feature = "otel")]
 fn collector() -> (u16, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -458,21 +362,13 @@ fn collector() -> (u16, Receiver<()>) {
     let (sender, requests) = channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let sender = sender.clone();
             let mut reader = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            let mut line = String::new();
-            while reader.read_line(&mut line).unwrap_or(0) > 2 {
-                let line = std::mem::take(&mut line).to_ascii_lowercase();
-                if let Some(value) = line.strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            reader.read_exact(&mut vec![0; length]).unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-            reader.get_mut().write_all(answer).unwrap();
-            if sender.send(()).is_err() {
-                break;
-            }
+            thread::spawn(
+                move || {
+                    while Request::read(&mut reader).is_some() && sender.send(()).is_ok() {}
+                },
+            );
         }
     });
     (port, requests)
@@ -480,7 +376,7 @@ fn collector() -> (u16, Receiver<()>) {
 
 #[test]
 #[cfg(feature = "otel")]
-fn metrics_go_out_when_nobody_reads_events_any_more() {
+fn metrics_are_exported_when_nobody_reads_events_any_more() {
     let directory = directory("live-closed");
     let Some(server) = Server::start(&directory, &[]) else {
         return;
@@ -504,18 +400,18 @@ fn metrics_go_out_when_nobody_reads_events_any_more() {
     let begun = Instant::now();
     let status = loop {
         server.connect(&["-tls1_2"]);
-        if let Some(status) = process.0.try_wait().unwrap() {
+        if let Some(status) = process.try_wait() {
             break status;
         }
         assert!(begun.elapsed() < PATIENCE);
     };
-    let said: Vec<_> = stderr.iter().collect();
-    assert_eq!(status.code(), Some(0), "{said:?}");
-    assert!(requests.try_recv().is_ok(), "{said:?}");
+    let stderr: Vec<_> = stderr.iter().collect();
+    assert_eq!(status.code(), Some(0), "{stderr:?}");
+    assert!(requests.try_recv().is_ok(), "{stderr:?}");
 }
 
 #[test]
-fn a_service_manager_is_told() {
+fn a_service_manager_is_notified() {
     let name = format!("tlscope-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let manager = UnixDatagram::bind_addr(&address).unwrap();
@@ -527,26 +423,22 @@ fn a_service_manager_is_told() {
     let Some(live) = Live::start_in(&environment, &["--format", "json", "-f", "tcp port 1"]) else {
         return;
     };
-    let told = || {
+    let message = || {
         let mut message = [0; 256];
         let length = manager.recv(&mut message).unwrap();
         String::from_utf8(message[..length].to_vec()).unwrap()
     };
-    assert!(told().starts_with("READY=1\n"));
-    assert_eq!(told().trim_end(), "WATCHDOG=1");
+    assert!(message().starts_with("READY=1\n"));
+    assert_eq!(message().trim_end(), "WATCHDOG=1");
     live.signal("-TERM");
-    while told().trim_end() != "STOPPING=1" {}
+    while message().trim_end() != "STOPPING=1" {}
     assert_eq!(live.end().0.code(), Some(0));
 }
 
 #[test]
 fn interfaces_are_listed() {
-    let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-        .env_clear()
-        .arg("interfaces")
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
+    let output = output(&["interfaces"]);
+    let stdout = stdout(&output);
     assert!(
         stdout.lines().any(|line| line.starts_with("lo ")),
         "{stdout}"
@@ -556,12 +448,8 @@ fn interfaces_are_listed() {
 
 #[test]
 fn an_interface_that_is_not_there_is_an_error_with_a_hint() {
-    let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-        .env_clear()
-        .args(["live", "-i", "nosuch0"])
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let output = output(&["live", "-i", "nosuch0"]);
+    let stderr = stderr(&output);
     assert!(
         stderr.starts_with("error: cannot capture on `nosuch0`: "),
         "{stderr}"
@@ -571,7 +459,7 @@ fn an_interface_that_is_not_there_is_an_error_with_a_hint() {
 }
 
 #[test]
-fn what_makes_no_run_is_an_error_with_a_hint() {
+fn missing_or_contradictory_arguments_are_an_error_with_a_hint() {
     let cases: [(&[&str], &str); 2] = [
         (&[], "error: no interface is given"),
         (
@@ -580,14 +468,12 @@ fn what_makes_no_run_is_an_error_with_a_hint() {
         ),
     ];
     for (arguments, error) in cases {
-        let output = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-            .env_clear()
+        let output = tlscope(&["live"])
             .env("TLSCOPE_INTERFACE", "")
-            .arg("live")
             .args(arguments)
             .output()
             .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
+        let stderr = stderr(&output);
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr.starts_with(error), "{stderr}");
         assert!(stderr.contains("\nhint: "), "{stderr}");

@@ -1,130 +1,38 @@
-//! `tlscope live` with the receivers that it is made for: a collector, and Prometheus with the rules that are shipped.
+//! `tlscope live` with real receivers: an OpenTelemetry collector, and Prometheus with the shipped alert rules.
 //!
-//! Needs CAP_NET_RAW, `openssl`, and `rotel-agent` or `prometheus`: without one of them, a test says so and does nothing.
-
-#![cfg(all(
-    feature = "cli",
-    feature = "live",
-    feature = "otel",
-    target_os = "linux"
-))]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+//! Needs CAP_NET_RAW, `openssl`, and `rotel-agent` or `prometheus`. Tests are skipped where one is missing.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use serde_json::Value;
 
-#[path = "support/tools.rs"]
-mod tools;
+use crate::support::live::Live;
+use crate::support::process::{Process, free_port, wait_for};
+use crate::support::program::printed;
+use crate::support::{needs, scratch};
 
-/// As long as a busy machine may need for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A process that does not outlive the test.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        Self(command.spawn().unwrap())
-    }
-
-    /// Tells it to end, and waits until it has.
-    fn terminate(&mut self) {
-        let id = self.0.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(status.unwrap().success());
-        self.0.wait().unwrap();
-    }
+/// Starts `tlscope live` on the ports of `peers`; `None` if the test is to be skipped.
+fn live(peers: &Peers, arguments: &[&str]) -> Option<Live> {
+    let ports = peers.ports.map(|port| format!("tcp port {port}"));
+    let filter = ports.join(" or ");
+    Live::start(&[&["--format", "json", "-f", &filter], arguments].concat())
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Starts `tlscope live` on the loopback interface for the servers of `peers`; `None` if it may not.
-fn live(peers: &Peers, arguments: &[&str]) -> Option<(Running, Receiver<String>)> {
-    let ports: Vec<_> = peers
-        .ports
-        .iter()
-        .map(|p| format!("tcp port {p}"))
-        .collect();
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    command
-        .env_clear()
-        .args(["live", "-i", "lo", "--format", "json"]);
-    command.arg("-f").arg(ports.join(" or ")).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let stderr = lines(child.stderr.take().unwrap());
-    let running = Running(child);
-    loop {
-        let line = stderr.recv_timeout(PATIENCE).unwrap();
-        if line.contains("CAP_NET_RAW") {
-            eprintln!("skipped: capturing takes CAP_NET_RAW");
-            return None;
-        }
-        if line.starts_with("listening on lo") {
-            return Some((running, stderr));
-        }
-    }
-}
-
-fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// A directory of this test's own.
-fn directory(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// Until `check` gives something.
-fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = check() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "no {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
-/// Servers that do well, and whose certificate has expired, and that want one of the client.
+/// Three servers: one that works, one with an expired certificate, one that requires a client certificate.
 struct Peers {
     openssl: PathBuf,
     directory: PathBuf,
     ports: [u16; 3],
-    _servers: Vec<Running>,
+    _servers: Vec<Process>,
 }
 
 impl Peers {
@@ -149,7 +57,7 @@ impl Peers {
             ]);
             command.args(more).stdin(Stdio::null());
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            Running::start(&mut command)
+            Process::start(&mut command)
         };
         let servers = vec![
             server(ports[0], "good", &[]),
@@ -225,7 +133,7 @@ fn get(port: u16, path: &str) -> Option<String> {
     head.contains(" 200 ").then(|| body.to_owned())
 }
 
-/// What Prometheus says to a query: each series' labels and value.
+/// The answer of Prometheus to a query: each series' labels and value.
 fn query(port: u16, expression: &str) -> Vec<Value> {
     let mut encoded = String::new();
     for byte in expression.bytes() {
@@ -241,11 +149,12 @@ fn query(port: u16, expression: &str) -> Vec<Value> {
 
 #[test]
 fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
-    let (Some(prometheus), Some(openssl)) = (tools::find("prometheus"), tools::find("openssl"))
+    let (Some(prometheus), Some(openssl)) =
+        (needs::program("prometheus"), needs::program("openssl"))
     else {
         return;
     };
-    let directory = directory("prometheus");
+    let directory = scratch::folder("prometheus");
     let peers = Peers::start(openssl, directory.clone());
     let (ours, theirs) = (free_port(), free_port());
     let address = format!("127.0.0.1:{ours}");
@@ -256,14 +165,13 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
         "--watch-cert",
         watched.to_str().unwrap(),
     ];
-    let Some((mut live, _stderr)) = live(&peers, &flags) else {
+    let Some(live) = live(&peers, &flags) else {
         return;
     };
     assert_eq!(get(ours, "/healthz").as_deref(), Some("ok\n"));
 
-    let mut rules = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
-    let rules = rules.args(["print", "alert-rules"]).output().unwrap();
-    fs::write(directory.join("rules.yaml"), rules.stdout).unwrap();
+    let rules = printed(&["print", "alert-rules"]);
+    fs::write(directory.join("rules.yaml"), rules).unwrap();
     let config = format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yaml]\nscrape_configs:\n  - job_name: tlscope\n    static_configs: [{{targets: ['{address}']}}]\n"
     );
@@ -278,7 +186,7 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let _prometheus = Running::start(&mut command);
+    let _prometheus = Process::start(&mut command);
     wait_for("scrapes", || {
         query(theirs, "count_over_time(up[1m]) > 3").pop()
     });
@@ -296,7 +204,7 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
         );
         wait_for(&alert, || query(theirs, &alert).pop());
     }
-    // The rules that exist elsewhere, as they are.
+    // Expressions from alert rules of other exporters, unchanged.
     for expression in [
         r#"rate(tls_handshake_total{result="failure"}[5m]) > 0"#,
         "tls_certificate_days_until_expiry < 14",
@@ -312,15 +220,17 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
             "{alert}"
         );
     }
-    live.terminate();
+    live.signal("-TERM");
+    live.end();
 }
 
 #[test]
-fn a_real_collector_gets_all_signals_over_grpc_and_over_http() {
-    let (Some(rotel), Some(openssl)) = (tools::find("rotel-agent"), tools::find("openssl")) else {
+fn a_real_collector_receives_all_signals_over_grpc_and_over_http() {
+    let (Some(rotel), Some(openssl)) = (needs::program("rotel-agent"), needs::program("openssl"))
+    else {
         return;
     };
-    let peers = Peers::start(openssl, directory("collector"));
+    let peers = Peers::start(openssl, scratch::folder("collector"));
     let [grpc, http] = [(); 2].map(|()| free_port());
     let mut command = Command::new(rotel);
     command.args(["start", "--exporter", "blackhole"]);
@@ -338,12 +248,11 @@ fn a_real_collector_gets_all_signals_over_grpc_and_over_http() {
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let said = lines(child.stdout.take().unwrap());
-    let _collector = Running(child);
+    let mut collector = Process::start(&mut command);
+    let printed_lines = collector.stdout();
     for (protocol, port) in [("grpc", grpc), ("http/protobuf", http)] {
         wait_for("collector", || TcpStream::connect(("127.0.0.1", port)).ok());
-        said.try_iter().for_each(drop);
+        printed_lines.try_iter().for_each(drop);
         let endpoint = format!("http://127.0.0.1:{port}");
         let flags = [
             "--otlp-endpoint",
@@ -355,13 +264,13 @@ fn a_real_collector_gets_all_signals_over_grpc_and_over_http() {
             "--metrics-interval",
             "1",
         ];
-        let Some((mut live, stderr)) = live(&peers, &flags) else {
+        let Some(live) = live(&peers, &flags) else {
             return;
         };
         peers.shake_hands();
         thread::sleep(Duration::from_millis(500)); // packets take a moment to the capture
-        live.terminate();
-        let stderr: Vec<_> = stderr.iter().collect();
+        live.signal("-TERM");
+        let (_, _, stderr) = live.end();
         assert!(!stderr.join("\n").contains("not delivered"), "{stderr:?}");
         let mut wanted = vec![
             "Name: tls.handshake.total".to_owned(),
@@ -369,12 +278,12 @@ fn a_real_collector_gets_all_signals_over_grpc_and_over_http() {
             "EventName: tls.handshake".to_owned(),
         ];
         wanted.extend(CLASSES.map(|class| format!("-> error.type: Str({class})")));
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         wait_for(protocol, || {
-            told.extend(said.try_iter());
-            wanted.retain(|text| !told.iter().any(|line| line.contains(text)));
+            seen.extend(printed_lines.try_iter());
+            wanted.retain(|text| !seen.iter().any(|line| line.contains(text)));
             wanted.is_empty().then_some(()).or_else(|| {
-                told.clear();
+                seen.clear();
                 None
             })
         });

@@ -1,47 +1,39 @@
-//! Hostile captures: whatever the bytes, no panic, and no event that contradicts itself.
+//! Hostile captures: no input may cause a panic, or an event that contradicts itself.
 //!
-//! Debug builds check arithmetic, so run this as it is. All is the same in each
-//! run; `TLSCOPE_EFFORT=100` tries a hundred times as much. A capture that breaks
-//! something is written to a file, named in the message.
-
-#![cfg(feature = "cli")]
-
-mod support {
-    pub(crate) mod fixtures;
-    pub(crate) mod invariants;
-    pub(crate) mod pcap;
-    pub(crate) mod random;
-}
+//! Run this as a debug build, which checks arithmetic. Each run is the same;
+//! `TLSCOPE_EFFORT=100` tries a hundred times as many inputs. A capture that
+//! breaks something is written to a file that the message names.
 
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 
-use support::fixtures::{self, package};
-use support::invariants::Invariants;
-use support::pcap::{Packet, Pcap};
-use support::random::Random;
 use tlscope::capture::CaptureFiles;
 use tlscope::event::Handshake;
 use tlscope::observer::Config;
 use tlscope::pipeline;
-use tlscope::sink::Look;
 use tlscope::sink::Sink;
-use tlscope::sink::csv::CsvSink;
-use tlscope::sink::json::JsonSink;
-use tlscope::sink::summary::SummarySink;
-use tlscope::sink::table::TableSink;
+use tlscope::sink::TextStyle;
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::summary::SummarySink;
+use tlscope::sink::people::table::TableSink;
 use tlscope::stats::Stats;
 
-/// Captures that are cut at every length: those up to so many bytes.
+use crate::support::fixtures::{self, package};
+use crate::support::invariants::Invariants;
+use crate::support::pcap::{Packet, Pcap};
+use crate::support::random::Random;
+use crate::support::scratch;
+
+/// Captures of up to this many bytes are cut at every length.
 const SMALL: usize = 600;
 /// Cuts of a larger capture.
 const CUTS: usize = 4;
 /// Mutations of each capture.
 const MUTATIONS: u64 = 2;
 
-/// How much more to try than usually.
+/// The factor by which to try more inputs than usual.
 fn effort() -> u64 {
     let wanted = std::env::var("TLSCOPE_EFFORT").ok();
     wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(1)
@@ -84,7 +76,7 @@ fn files_with_bytes_changed_are_survived() {
 }
 
 #[test]
-fn packets_changed_lost_repeated_and_disordered_are_survived() {
+fn changed_lost_repeated_and_reordered_packets_are_survived() {
     for (name, pcap) in pcaps() {
         for seed in 0..MUTATIONS * effort() {
             let mut pcap = pcap.clone();
@@ -95,7 +87,7 @@ fn packets_changed_lost_repeated_and_disordered_are_survived() {
 }
 
 #[test]
-fn connections_woven_into_each_other_are_survived() {
+fn interleaved_connections_are_survived() {
     let pcaps = pcaps();
     for seed in 0..200 * effort() {
         let mut random = Random::new(seed);
@@ -156,7 +148,7 @@ fn captures() -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// The fixtures that can be taken apart packet by packet.
+/// The fixtures whose packets can be changed one by one.
 fn pcaps() -> Vec<(String, Pcap)> {
     let taken_apart = |(name, capture): (String, Vec<u8>)| Some((name, Pcap::read(&capture)?));
     let pcaps: Vec<_> = captures().into_iter().filter_map(taken_apart).collect();
@@ -164,37 +156,38 @@ fn pcaps() -> Vec<(String, Pcap)> {
     pcaps
 }
 
-/// Runs a capture through, alone and now and then with two threads, which must say the same.
+/// Observes a capture with one thread, and sometimes also with two, which must give the same output.
 fn survive(name: &str, kind: &str, number: u64, capture: &[u8]) {
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        let said = observe(capture, 1);
+        let lines = observe(capture, 1);
         if number % 8 == 1 {
-            assert!(said == observe(capture, 2), "two threads say otherwise");
+            assert!(
+                lines == observe(capture, 2),
+                "two threads give another output"
+            );
         }
     }));
     if ran.is_err() {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("{name}-{kind}-{number}.capture"));
-        fs::write(&path, capture).unwrap();
-        panic!("{name}, {kind} {number}: see {}", path.display());
+        let path = scratch::file(&format!("{name}-{kind}-{number}.capture"), capture);
+        panic!("{name}, {kind} {number}: see {path}");
     }
 }
 
-/// What is said of a capture, as JSON lines.
+/// The events of a capture, as JSON lines.
 fn observe(capture: &[u8], threads: usize) -> Vec<u8> {
     let mut source = CaptureFiles::from_reader("capture", io::Cursor::new(capture.to_vec()));
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     let mut sinks = Sinks(vec![
         Box::new(Invariants::default()),
-        Box::new(JsonSink::new(&mut said)),
+        Box::new(JsonSink::new(&mut lines)),
         Box::new(CsvSink::new(io::sink()).unwrap()),
-        Box::new(TableSink::new(io::sink(), Look::default())),
-        Box::new(SummarySink::new(io::sink(), Look::default())),
+        Box::new(TableSink::new(io::sink(), TextStyle::default())),
+        Box::new(SummarySink::new(io::sink(), TextStyle::default())),
     ]);
     let run = pipeline::run(&mut source, Config::default(), threads, &mut sinks).unwrap();
     sinks.finish(&run.stats).unwrap();
     drop(sinks);
-    said
+    lines
 }
 
 /// Several sinks as one.
@@ -210,7 +203,7 @@ impl Sink for Sinks<'_> {
     }
 }
 
-/// Changes a few bytes, some to values at the edge.
+/// Changes a few bytes, some to boundary values.
 fn change_bytes(bytes: &mut [u8], random: &mut Random) {
     if bytes.is_empty() {
         return;
@@ -225,7 +218,7 @@ fn change_bytes(bytes: &mut [u8], random: &mut Random) {
     }
 }
 
-/// Does a few bad things to packets.
+/// Damages a few packets.
 fn mutate(packets: &mut Vec<Packet>, random: &mut Random) {
     for _ in 0..=random.below(6) {
         if packets.is_empty() {
@@ -245,7 +238,7 @@ fn mutate(packets: &mut Vec<Packet>, random: &mut Random) {
     }
 }
 
-/// Writes a telling length over two bytes: of IP, TCP, a record, a message or a list, as chance has it.
+/// Overwrites two bytes with a boundary value for a length of IP, TCP, a record, a message or a list, at random.
 fn change_a_length(bytes: &mut [u8], random: &mut Random) {
     let lengths = [0, 1, 2, 19, 20, 40, 0x3fff, 0x4000, 0x4801, 0x7fff, 0xffff];
     let length: u16 = random.pick(&lengths);
@@ -277,7 +270,7 @@ fn change_a_sequence_number(bytes: &mut [u8], random: &mut Random) {
     }
 }
 
-/// Puts other packets among these as if they belonged to the same connection.
+/// Interleaves other packets with these, as if they belonged to the same connection.
 fn weave(packets: &mut Vec<Packet>, others: &[Packet], random: &mut Random) {
     const ADDRESSES_AND_PORTS: std::ops::Range<usize> = 14 + 12..14 + 20 + 4;
     for other in others {
@@ -294,7 +287,7 @@ fn weave(packets: &mut Vec<Packet>, others: &[Packet], random: &mut Random) {
     }
 }
 
-/// Random bytes behind what may be the start of a header.
+/// Random bytes after what may be the start of a header.
 fn random_packet(random: &mut Random) -> Packet {
     let starts: [&[u8]; 6] = [
         &[],

@@ -20,7 +20,7 @@ mod file;
 mod filter;
 #[cfg(feature = "cli")]
 mod interfaces;
-#[cfg(all(feature = "live", target_os = "linux"))]
+#[cfg(live_capture)]
 pub mod live;
 #[cfg(feature = "cli")]
 mod merge;
@@ -139,6 +139,42 @@ impl PacketBatch {
     /// The captured bytes of `packet`, which must be one of this batch's records.
     #[must_use]
     pub fn bytes(&self, packet: &PacketRecord) -> &[u8] {
+        self.packets().bytes(packet)
+    }
+
+    /// The packets and what is needed to read them.
+    #[must_use]
+    pub fn packets(&self) -> Packets<'_> {
+        Packets {
+            interfaces: &self.interfaces,
+            records: &self.packets,
+            data: &self.data,
+        }
+    }
+}
+
+/// Some packets in capture order, wherever they are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Packets<'b> {
+    /// The interfaces that the records refer to.
+    pub interfaces: &'b [Interface],
+    /// The packets, in order.
+    pub records: &'b [PacketRecord],
+    /// The block of bytes that they lie in.
+    pub data: &'b [u8],
+}
+
+impl<'b> Packets<'b> {
+    /// No packet.
+    pub const NONE: Self = Self {
+        interfaces: &[],
+        records: &[],
+        data: &[],
+    };
+
+    /// The captured bytes of `packet`, which must be one of the records; empty if they do not lie in the block.
+    #[must_use]
+    pub fn bytes(&self, packet: &PacketRecord) -> &'b [u8] {
         let start = packet.offset as usize;
         self.data
             .get(start..start + packet.captured_length as usize)

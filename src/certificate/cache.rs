@@ -1,4 +1,4 @@
-//! Certificates and chains seen before, so that each is parsed once.
+//! A cache of parsed certificates and chains, so that each is parsed once.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -6,29 +6,27 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::{Certificate, CertificateFacts};
-use crate::event::CertificateChain;
+use super::{Certificate, CertificateChain, CertificateFacts};
 
-/// How many certificates of one message are kept; those after them are dropped.
+/// How many certificates of one message are kept; the others are dropped.
 ///
-/// OpenSSL goes no deeper by default. Honest chains hold two to five; a few
-/// servers send a whole bundle of roots by mistake.
+/// This is OpenSSL's default verification depth. Honest chains have two to five
+/// certificates; a few servers send a whole bundle of roots by mistake.
 pub const MAX_CHAIN_LENGTH: usize = 100;
 
-/// Bytes that either half of a table may hold, so four times this in all; and twice this again for judgements.
+/// Bytes in either half of a table: four times this for the two tables here, and twice this for validations.
 ///
-/// Holds about 1,000 different leaves with their issuers: more than most networks
-/// show in the time it takes to see them again, and little beside the flow table.
+/// Enough for about 1,000 distinct leaves with their issuers, which is more than
+/// most networks show before they repeat; and small compared to the flow table.
 const MAX_BYTES: usize = 4 << 20;
 
-/// What an entry costs beside its contents: table slot, reference counts, allocations. A guess on the safe side.
+/// The cost of an entry on top of its contents: table slot, reference counts, allocations. A guess on the safe side.
 const ENTRY_BYTES: usize = 512;
 
-/// Parsed chains, shared between all handshakes that show the same bytes.
+/// Parsed chains, shared by all handshakes that show the same bytes.
 ///
-/// Bounded, and keyed by the bytes themselves: an entry found is compared in
-/// full, so that no collision can mix up two chains. What is found or forgotten
-/// changes nothing but the time that an answer takes.
+/// Bounded, and keyed by the bytes themselves: a hit is compared in full, so that
+/// no hash collision can mix up two chains. Hits and misses differ in time only.
 #[derive(Debug, Default)]
 pub struct ChainCache {
     hasher: RandomState,
@@ -99,7 +97,7 @@ impl ChainCache {
     }
 }
 
-/// Bytes that a certificate holds in memory, about.
+/// Approximate bytes of a certificate in memory.
 pub(super) fn size(certificate: &Certificate) -> usize {
     let facts = |facts: &CertificateFacts| {
         let texts = facts.subject.len() + facts.issuer.len() + facts.serial.len();
@@ -113,7 +111,7 @@ pub(super) fn size(certificate: &Certificate) -> usize {
     certificate.der.len() + certificate.facts.as_ref().map_or(0, facts)
 }
 
-/// A bounded table that forgets by halves: what was not used while a new half filled up is dropped with the old one.
+/// A bounded table in two generations: entries that are not used while a new generation fills up are dropped with the old one.
 #[derive(Debug)]
 pub(super) struct Generations<T> {
     new: HashTable<Entry<T>>,
@@ -157,7 +155,7 @@ impl<T: Clone> Generations<T> {
 
     fn push(&mut self, entry: Entry<T>) {
         if entry.bytes > MAX_BYTES {
-            return;
+            return; // one huge chain must not empty the table
         }
         if self.new_bytes + entry.bytes > MAX_BYTES {
             self.old = std::mem::take(&mut self.new);
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn where_one_certificate_ends_matters() {
+    fn chains_with_the_same_bytes_but_other_boundaries_differ() {
         let mut cache = ChainCache::new();
         for certificates in [
             &[&b"ab"[..], b"c"][..],
@@ -219,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_cut_at_its_bound() {
+    fn a_chain_is_cut_at_its_limit() {
         let certificates = vec![&b"a"[..]; MAX_CHAIN_LENGTH + 1];
         assert_eq!(
             chain(&mut ChainCache::new(), &certificates).len(),
@@ -228,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unused_is_forgotten_and_the_used_is_kept() {
+    fn unused_entries_are_dropped_and_used_ones_are_kept() {
         let mut table = Generations::default();
         let fill = MAX_BYTES / 4 - ENTRY_BYTES;
         for key in 0..100 {
@@ -241,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_table_is_not_kept() {
+    fn an_entry_larger_than_the_table_is_not_kept() {
         let mut table = Generations::default();
         table.insert(1, 1, 0);
         table.insert(2, 2, MAX_BYTES);

@@ -1,4 +1,10 @@
-//! Just enough DER to walk what x509-parser leaves raw: names, extensions and keys (X.690 §8.1).
+//! A DER reader for what x509-parser leaves raw: names, extensions and keys (X.690 §8.1).
+//!
+//! Why not `Any` of asn1-rs, which x509-parser brings along? It would save some
+//! 40 lines here and cost as many at the callers: tags become a class, a bit and
+//! a number, and `Any` does not keep the bytes of the whole element, which a name
+//! of unknown type prints. Its object identifiers stop at 64 bits for an arc,
+//! and UUIDs have 128. This reader does not recurse or allocate.
 
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
@@ -18,7 +24,7 @@ pub(super) const fn constructed_context(number: u8) -> u8 {
     0xa0 | number
 }
 
-/// One element: what it is and what is in it.
+/// One element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Element<'a> {
     /// The identifier octet: class, constructed bit and number.
@@ -29,7 +35,7 @@ pub(super) struct Element<'a> {
     pub(super) raw: &'a [u8],
 }
 
-/// The elements that lie one after the other in a slice; ends at the first that is malformed.
+/// The consecutive elements in a slice; ends at the first malformed one.
 #[derive(Clone, Debug)]
 pub(super) struct Elements<'a>(&'a [u8]);
 
@@ -38,7 +44,7 @@ impl<'a> Elements<'a> {
         Self(input)
     }
 
-    /// The elements within the element that `input` begins with, which must have this `tag`.
+    /// The elements inside the first element of `input`, which must have this `tag`.
     pub(super) fn within(input: &'a [u8], tag: u8) -> Option<Self> {
         Self::new(input).content(tag).map(Self::new)
     }
@@ -58,7 +64,7 @@ impl<'a> Iterator for Elements<'a> {
         let input = std::mem::take(&mut self.0);
         let (&tag, rest) = input.split_first()?;
         if tag & 0x1f == 0x1f {
-            return None; // tag numbers above 30 occur in nothing that is read here
+            return None; // tag numbers above 30 do not occur in anything that is read here
         }
         let (length, rest) = length(rest)?;
         let (content, rest) = rest.split_at_checked(length)?;
@@ -68,7 +74,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// A definite length, short or long form (X.690 §8.1.3), and what follows it.
+/// A definite length in short or long form (X.690 §8.1.3), and the bytes after it.
 fn length(input: &[u8]) -> Option<(usize, &[u8])> {
     let (&first, rest) = input.split_first()?;
     if first < 0x80 {
@@ -86,8 +92,8 @@ fn length(input: &[u8]) -> Option<(usize, &[u8])> {
 
 /// An object identifier's contents as text, as in `2.5.4.3`.
 ///
-/// Arcs reach 128 bits, since `2.25` holds UUIDs (X.667). What is malformed or
-/// beyond that is `#` and hexadecimal.
+/// Arcs may have 128 bits, since those below `2.25` are UUIDs (X.667). Malformed
+/// identifiers and longer arcs print as `#` and hexadecimal.
 pub(super) fn dotted(content: &[u8]) -> String {
     arcs(content).unwrap_or_else(|| format!("#{}", hex(content)))
 }
@@ -111,7 +117,7 @@ fn arcs(content: &[u8]) -> Option<String> {
     Some(text)
 }
 
-/// The first arc written holds two: X.690 §8.19.4.
+/// The first number encodes two arcs: X.690 §8.19.4.
 fn push_arc(text: &mut String, arc: u128) {
     if text.is_empty() {
         let root = (arc / 40).min(2);
@@ -121,7 +127,7 @@ fn push_arc(text: &mut String, arc: u128) {
     }
 }
 
-/// An INTEGER's contents as hexadecimal, less leading zeros; `00` if it is zero.
+/// An INTEGER's contents in hexadecimal without leading zero bytes; `00` for zero.
 pub(super) fn integer_hex(integer: &[u8]) -> String {
     match integer.iter().position(|&octet| octet != 0) {
         Some(start) => hex(integer.get(start..).unwrap_or_default()),
@@ -158,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_elements_end_the_walk() {
+    fn iteration_ends_at_a_malformed_element() {
         let cases: [&[u8]; 7] = [
             &[],
             &[0x02],
@@ -192,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arc_may_have_128_bits_and_no_more() {
+    fn an_arc_has_at_most_128_bits() {
         let mut uuid = vec![0x69, 0x83];
         uuid.extend([0xff; 17]);
         uuid.push(0x7f);

@@ -1,16 +1,19 @@
-//! Verdicts on chains in words: which certificate, which issuer, what is wrong.
+//! Explains webpki's answer in words: which certificate, which issuer, what is wrong.
 
 use std::sync::Arc;
 
 use webpki::Error;
 
 use super::path::{Walk, WalkEnd, distinct};
-use super::signature::{RSA_BITS, STRICT_RSA_BITS};
 use super::trust::{Root, TrustOrigin, TrustStore};
-use super::{Certificate, CertificateFacts, CertificateTime, flaws, parse};
-use crate::event::{CertificateChain, CertificateNote, ErrorType, Finding, NoteKind, Side};
+use super::{
+    Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
+    NoteKind, PublicKey, SignatureAlgorithm, flaws, parse, verification,
+};
+use crate::error_type::ErrorType;
+use crate::flow::Side;
 
-/// A chain and what names say of it.
+/// A chain to explain, and where its names lead.
 pub(super) struct Explanation<'a> {
     pub(super) chain: &'a CertificateChain,
     pub(super) walk: &'a Walk,
@@ -19,12 +22,17 @@ pub(super) struct Explanation<'a> {
 }
 
 impl Explanation<'_> {
-    /// What is wrong although there is a way to a root.
-    pub(super) fn trusted(&self, root: &Root, path: &[[u8; 32]], at: i64) -> Vec<Finding> {
+    /// Findings on a chain with a path to a trusted root: an issuer is missing, or the root itself is bad.
+    pub(super) fn trusted(
+        &self,
+        root: &Root,
+        path: &[[u8; 32]],
+        at: CertificateTime,
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
         let is_shown = |hash: &&[u8; 32]| self.chain.iter().any(|shown| shown.sha256 == **hash);
-        let lacking = path.iter().filter(|hash| !is_shown(hash));
-        let names: Vec<String> = lacking
+        let missing = path.iter().filter(|hash| !is_shown(hash));
+        let names: Vec<String> = missing
             .filter_map(|hash| {
                 let mut completed = self.walk.completed.iter();
                 let issuer = completed.find(|issuer| issuer.sha256 == *hash)?;
@@ -47,11 +55,10 @@ impl Explanation<'_> {
             } else {
                 ErrorType::CertNotYetValid
             };
-            let (subject, moment) = (&root.subject, CertificateTime(moment));
-            let detail = format!("trusted root `{subject}` {state} {moment}");
+            let detail = format!("trusted root `{}` {state} {moment}", root.subject);
             findings.push(self.finding(error_type, detail));
         }
-        // A root that is shown is judged with the chain.
+        // A root that was sent is checked with the chain.
         if !path.contains(&root.sha256)
             && let Some(weakness) = flaws::weak_key(&root.key)
         {
@@ -61,13 +68,13 @@ impl Explanation<'_> {
         findings
     }
 
-    /// What is wrong, as there is no way to a root.
+    /// Findings on a chain without a path to a trusted root, for webpki's reason.
     pub(super) fn refused(&self, error: &Error) -> Vec<Finding> {
         match error {
             _ if matches!(error, Error::UnknownIssuer) || self.walk.end != WalkEnd::Root => {
                 self.untrusted()
             }
-            // Dates and what a leaf is for have findings of their own.
+            // Dates and the purpose of the leaf have findings of their own.
             Error::CertExpired { .. } | Error::CertNotValidYet { .. } => Vec::new(),
             Error::CaUsedAsEndEntity => Vec::new(),
             Error::RequiredEkuNotFoundContext(_) if self.is_leaf_misused() => Vec::new(),
@@ -97,7 +104,7 @@ impl Explanation<'_> {
         findings.push(self.finding(ErrorType::UntrustedCa, detail));
         if let WalkEnd::Missing(issuer) = &self.walk.end
             && let [0] = self.walk.shown.as_slice()
-            && self.names_issuers_place()
+            && self.has_issuer_url()
         {
             let detail = format!("issuer `{issuer}` is not shown: the leaf stands alone");
             findings.push(self.finding(ErrorType::IncompleteChain, detail));
@@ -105,10 +112,11 @@ impl Explanation<'_> {
         findings
     }
 
-    /// Roots are not fetched: who says where its issuer is to be had is likely to mean an intermediate.
-    fn names_issuers_place(&self) -> bool {
+    /// Whether the leaf has a URL for its issuer (AIA): it usually points to an
+    /// intermediate, since roots come with the software and are not fetched.
+    fn has_issuer_url(&self) -> bool {
         let usage = self.chain.first().and_then(|leaf| parse::usage(&leaf.der));
-        usage.is_some_and(|usage| usage.names_issuers_place)
+        usage.is_some_and(|usage| usage.has_issuer_url)
     }
 
     fn is_leaf_misused(&self) -> bool {
@@ -120,10 +128,13 @@ impl Explanation<'_> {
         usage.is_some_and(|usage| !usage.allows_purpose(purpose))
     }
 
-    /// Which signature is wrong; one by a key that the verifier does not take is not judged.
+    /// Finds the wrong signature, since webpki does not say which it is.
+    ///
+    /// A signature by a key of a size that the verifier does not support also
+    /// fails, but is not wrong: such a chain cannot be validated.
     fn invalid_signature(&self) -> Finding {
-        let way = self.way();
-        for pair in way.windows(2) {
+        let path = self.named_path();
+        for pair in path.windows(2) {
             let [(certificate, facts), (issuer, issuer_facts)] = pair else {
                 continue;
             };
@@ -141,7 +152,7 @@ impl Explanation<'_> {
                 };
             }
         }
-        let Some((_, top)) = way.last() else {
+        let Some((_, top)) = path.last() else {
             let detail = "a signature is wrong".to_owned();
             return self.finding(ErrorType::BadCertificate, detail);
         };
@@ -150,7 +161,8 @@ impl Explanation<'_> {
         {
             return self.unsupported_key(&root.key);
         }
-        // A root that is shown and has the name of a trusted one is another.
+        // A root in the chain with the subject of a trusted one is a different root: a way
+        // to the trusted one was looked for and not found.
         let shows_root = distinct(self.chain).any(|shown| {
             let facts = shown.facts.as_ref().ok();
             facts.is_some_and(|facts| facts.subject == top.issuer && facts.subject == facts.issuer)
@@ -172,7 +184,7 @@ impl Explanation<'_> {
         }
     }
 
-    fn unsupported_key(&self, key: &str) -> Finding {
+    fn unsupported_key(&self, key: &PublicKey) -> Finding {
         let detail = format!("cannot be judged: signed by a key of type {key}");
         self.finding(ErrorType::UnsupportedCertificate, detail)
     }
@@ -194,13 +206,13 @@ impl Explanation<'_> {
                 })
             }
             Error::CertRevoked | Error::CertDistrusted => bad("distrusted by the verifier"),
-            // Whatever is left the verifier does not know or does not read: that is no fault of the chain.
+            // What is left is unknown to the verifier, which is not the fault of the chain.
             Error::UnsupportedSignatureAlgorithmContext(_)
             | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-                let way = self.way();
-                let used: Vec<&str> = way
+                let path = self.named_path();
+                let used: Vec<String> = path
                     .iter()
-                    .map(|(_, facts)| facts.signature_algorithm.as_str())
+                    .map(|(_, facts)| facts.signature_algorithm.to_string())
                     .collect();
                 let detail = format!("cannot be judged: signed with {}", used.join(", "));
                 self.finding(ErrorType::UnsupportedCertificate, detail)
@@ -216,11 +228,11 @@ impl Explanation<'_> {
         }
     }
 
-    /// A public authority's leaf that is valid for longer than browsers take.
+    /// A note on a public authority's leaf that is valid for longer than browsers accept.
     ///
-    /// Limits of the CA/Browser Forum's baseline requirements §6.3.2, by the day of issue.
+    /// The limits are those of the CA/Browser Forum baseline requirements §6.3.2, by date of issue.
     pub(super) fn long_validity(&self) -> Option<CertificateNote> {
-        /// From this moment on, at most so many days.
+        /// From this moment on, at most this many days.
         const LIMITS: [(i64, i64); 5] = [
             (1_868_227_200, 47),  // 2029-03-15
             (1_805_068_800, 100), // 2027-03-15
@@ -231,10 +243,12 @@ impl Explanation<'_> {
         const DAY: i64 = 86_400;
         let facts = self.chain.first()?.facts.as_ref().ok()?;
         if self.side != Side::Server || self.trust.origin() != TrustOrigin::System {
-            return None; // the limits are for the public
+            return None; // the limits bind public authorities only
         }
-        let lifetime = facts.not_after.saturating_sub(facts.not_before) + 1; // both ends count
-        let (_, limit) = LIMITS.iter().find(|(from, _)| facts.not_before >= *from)?;
+        let lifetime = facts.lifetime();
+        let (_, limit) = LIMITS
+            .iter()
+            .find(|(from, _)| facts.not_before.0 >= *from)?;
         (lifetime > limit * DAY).then(|| CertificateNote {
             kind: NoteKind::LongValidity,
             side: self.side,
@@ -246,8 +260,8 @@ impl Explanation<'_> {
         })
     }
 
-    /// The readable certificates on the way that names have it, leaf first.
-    fn way(&self) -> Vec<(&Arc<Certificate>, &CertificateFacts)> {
+    /// The readable certificates that the names lead through, leaf first.
+    fn named_path(&self) -> Vec<(&Arc<Certificate>, &CertificateFacts)> {
         let shown = self.walk.shown.iter();
         let shown = shown.filter_map(|index| self.chain.get(*index));
         shown
@@ -257,10 +271,10 @@ impl Explanation<'_> {
     }
 
     fn top(&self) -> Option<(&Arc<Certificate>, &CertificateFacts)> {
-        self.way().pop()
+        self.named_path().pop()
     }
 
-    /// A finding on the chain as a whole: on its leaf.
+    /// A finding on the chain as a whole, under the subject of its leaf.
     fn finding(&self, error_type: ErrorType, detail: String) -> Finding {
         let leaf = self.chain.first().and_then(|leaf| leaf.facts.as_ref().ok());
         Finding {
@@ -273,11 +287,14 @@ impl Explanation<'_> {
 }
 
 /// Whether a key is too short or too long for the verifier to check signatures of this kind by it.
-fn is_out_of_bounds(key: &str, signature_algorithm: &str) -> bool {
-    let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
-    let is_strict = matches!(signature_algorithm, "sha384WithRSAEncryption" | "rsassaPss");
-    let bounds = if is_strict { STRICT_RSA_BITS } else { RSA_BITS };
-    bits.is_some_and(|bits: usize| !bounds.contains(&bits))
+///
+/// Keys for PSS signatures only are not RSA keys to webpki: it refuses them as
+/// unsupported, whatever their size.
+fn is_out_of_bounds(key: &PublicKey, signature: &SignatureAlgorithm) -> bool {
+    match key {
+        PublicKey::Rsa(Some(bits)) => !verification::rsa_bits(signature).contains(bits),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -285,13 +302,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_rsa_keys_are_judged_depends_on_the_signature() {
-        let out = |bits: usize, signature| is_out_of_bounds(&format!("RSA {bits}"), signature);
-        assert!(!out(1_024, "sha256WithRSAEncryption"));
-        assert!(out(1_023, "sha256WithRSAEncryption"));
-        for strict in ["sha384WithRSAEncryption", "rsassaPss"] {
+    fn the_signature_decides_which_rsa_keys_can_be_checked() {
+        let out = |bits, oid| {
+            is_out_of_bounds(
+                &PublicKey::Rsa(Some(bits)),
+                &SignatureAlgorithm::from_oid(oid),
+            )
+        };
+        let sha256 = "1.2.840.113549.1.1.11";
+        assert!(!out(1_024, sha256));
+        assert!(out(1_023, sha256));
+        let (sha384, pss) = ("1.2.840.113549.1.1.12", "1.2.840.113549.1.1.10");
+        for strict in [sha384, pss] {
             assert!(out(1_536, strict) && !out(2_048, strict) && out(8_193, strict));
         }
-        assert!(!is_out_of_bounds("ECDSA P-256", "ecdsa-with-SHA256"));
+        let ecdsa = SignatureAlgorithm::from_oid("1.2.840.10045.4.3.2");
+        assert!(!is_out_of_bounds(&PublicKey::Ecdsa(None), &ecdsa));
     }
 }

@@ -1,48 +1,90 @@
-//! What is wrong with a chain at a given moment.
+//! Findings: what is wrong with a chain, and here the findings on dates and names.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::path::placed;
-use super::{Certificate, CertificateFacts, hostname};
-use crate::event::{ErrorType, Finding, Side};
+use super::{Certificate, CertificateFacts, CertificateTime, hostname};
+use crate::error_type::ErrorType;
+use crate::flow::Side;
 use crate::time::Timestamp;
 
 const DAY: i64 = 86_400;
 
-/// When a certificate counts as soon to expire: when both hold.
+/// Something wrong with a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub error_type: ErrorType,
+    /// The side that showed the certificate.
+    pub side: Side,
+    /// One clause for people.
+    pub detail: String,
+    /// The certificate's subject, RFC 4514 form.
+    pub subject: String,
+}
+
+/// Something unusual about a chain that is no reason to refuse it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateNote {
+    /// What is unusual.
+    pub kind: NoteKind,
+    /// The side that showed the certificate.
+    pub side: Side,
+    /// One clause for people.
+    pub detail: String,
+    /// The certificate's subject, RFC 4514 form.
+    pub subject: String,
+}
+
+text_enum! {
+    /// What can be unusual about a chain.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum NoteKind {
+        /// A certificate comes after its issuer; up to TLS 1.2 it must come first (RFC 5246 §7.4.2).
+        WrongOrder = "wrong_order",
+        /// A certificate occurs twice.
+        DuplicateCertificate = "duplicate_certificate",
+        /// A certificate issued none of the others; or it is a root, which need not be sent: the peer has it or does not trust it.
+        SuperfluousCertificate = "superfluous_certificate",
+        /// A certificate of a public authority is valid for longer than browsers accept.
+        LongValidity = "long_validity",
+    }
+}
+
+/// When a certificate counts as near its expiry: if both conditions are met.
 ///
-/// The share is there for certificates that live for weeks or days: they would
-/// always be soon to expire if days alone counted.
+/// The share is for certificates with a lifetime of days or weeks: by days alone
+/// they would always be near their expiry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NearExpiry {
-    /// It is valid for at most so much more; zero for never.
+    /// It expires within this time; zero turns the finding off.
     pub within: Duration,
-    /// At most so many hundredths of its lifetime are left.
+    /// At most this share of its lifetime is left, in percent.
     pub percent: u8,
 }
 
 impl NearExpiry {
-    /// Seconds before its end from which on a certificate is soon to expire.
+    /// How many seconds before its end a certificate is near its expiry.
     fn seconds(self, facts: &CertificateFacts) -> i64 {
         let within = i64::try_from(self.within.as_secs()).unwrap_or(i64::MAX);
-        let lifetime = facts.not_after.saturating_sub(facts.not_before).max(0);
+        let lifetime = facts.not_after.seconds_since(facts.not_before).max(0);
         let share = i128::from(lifetime) * i128::from(self.percent) / 100;
         within.min(i64::try_from(share).unwrap_or(i64::MAX))
     }
 }
 
-/// What is wrong, at the moment `at`, with the chain that `side` showed; leaf first.
+/// Findings on dates and names, at the moment `at`, for the chain that `side` showed, leaf first.
 ///
 /// - [`ErrorType::CertExpired`], [`ErrorType::CertNotYetValid`] and
 ///   [`ErrorType::NearExpiry`] for each certificate. Both ends of validity are inclusive, in whole seconds (RFC 5280 §4.1.2.5).
 /// - [`ErrorType::HostnameMismatch`] for a server's leaf that is not valid for
-///   `server_name`, where that is known.
+///   `server_name`, if that is known.
 /// - [`ErrorType::SelfSigned`] for a leaf, see [`CertificateFacts::self_signed`].
 ///
-/// A certificate that does not parse has no findings, and one that the chain
-/// repeats has them once. Nothing is allocated
-/// unless something is wrong.
+/// A certificate that does not parse has no findings, and a repeated one has them
+/// once. Nothing is allocated unless something is wrong.
 #[must_use]
 pub fn findings(
     chain: &[Arc<Certificate>],
@@ -83,7 +125,7 @@ pub fn findings(
     findings
 }
 
-/// Says which certificate is meant, unless it is the leaf.
+/// Adds the position of the certificate, unless it is the leaf.
 fn place(index: usize, length: usize, detail: String) -> String {
     match index {
         0 => detail,
@@ -96,10 +138,10 @@ fn validity(
     at: Timestamp,
     near_expiry: NearExpiry,
 ) -> Option<(ErrorType, String)> {
-    let at = at.as_nanoseconds().div_euclid(1_000_000_000);
+    let at = CertificateTime::from(at);
     let near_expiry = near_expiry.seconds(facts);
-    let left = facts.not_after.saturating_sub(at);
-    let early = facts.not_before.saturating_sub(at);
+    let left = facts.not_after.seconds_since(at);
+    let early = facts.not_before.seconds_since(at);
     if left < 0 {
         let detail = format!("expired {} before this handshake", span(-left));
         Some((ErrorType::CertExpired, detail))
@@ -114,7 +156,7 @@ fn validity(
     }
 }
 
-/// A time for people: `3.2 days`, or a smaller unit under a day.
+/// A duration for people: `3.2 days`, or a smaller unit below a day.
 fn span(seconds: i64) -> String {
     let (unit, name) = match seconds {
         DAY.. => (DAY, "days"),
@@ -126,7 +168,7 @@ fn span(seconds: i64) -> String {
 }
 
 fn mismatch(facts: &CertificateFacts, server_name: &str) -> String {
-    const SHOWN: usize = 3; // a clause for people: the event lists all of them
+    const SHOWN: usize = 3; // keeps the clause short; the event lists all names
     let addresses = facts.ip_addresses.iter().map(ToString::to_string);
     let mut names = facts.dns_names.iter().cloned().chain(addresses);
     let mut shown: Vec<String> = names
@@ -217,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_a_unit_that_fits() {
+    fn durations_have_a_unit_that_fits() {
         let chain = chain(&[Template::default()]);
         assert_eq!(
             texts(&chain, None, END + 276_480),
@@ -234,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn near_expiry_begins_where_it_was_asked_to() {
+    fn near_expiry_begins_at_the_configured_time() {
         let chain = chain(&[Template::default()]);
         let month = 30 * DAY;
         assert_eq!(texts(&chain, None, END - month).len(), 1);
@@ -242,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lives_for_days_is_near_its_end_for_a_share_of_them() {
+    fn a_short_lived_certificate_is_near_expiry_for_a_share_of_its_lifetime() {
         let chain = chain(&[Template {
             not_before: "20261226000000Z", // six days
             ..Template::default()
@@ -253,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_the_leaf_is_named() {
+    fn a_finding_on_an_issuer_says_its_position() {
         let ca = Template {
             subject: common_name("ca"),
             not_after: "20260201000000Z",
@@ -274,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_held_to_the_name_it_was_asked_for() {
+    fn a_server_must_be_valid_for_the_requested_name() {
         let chain = valid_for(dns_names([
             "example.org",
             "*.example.org",
@@ -302,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_match_addresses_alone() {
+    fn an_address_matches_addresses_only() {
         let mut v6 = [0; 16];
         v6[15] = 1;
         let chain = valid_for(ip_addresses(&[&[192, 0, 2, 1], &v6]));

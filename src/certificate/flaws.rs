@@ -1,51 +1,22 @@
-//! What is wrong with certificates whatever the time and whoever is trusted: keys, signatures, purposes, order.
+//! Flaws that depend neither on time nor on trust: keys, signatures, purposes, order.
 
 use std::sync::Arc;
 
 use super::path::{distinct, shown_issuer};
-use super::{Certificate, CertificateFacts, parse};
-use crate::event::{CertificateNote, ErrorType, Finding, NoteKind, Side};
+use super::{
+    Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, PublicKey,
+    SignatureAlgorithm, parse,
+};
+use crate::error_type::ErrorType;
+use crate::flow::Side;
 
-/// Bits of an RSA or DSA key that are enough (NIST SP 800-57, CA/Browser Forum baseline requirements §6.1.5).
+/// Bits that an RSA or DSA key needs (NIST SP 800-57 part 1, table 2; CA/Browser Forum baseline requirements §6.1.5).
 const MIN_RSA_BITS: usize = 2048;
 
-/// Named curves of fewer than 224 bits, by name or object identifier (SEC 2, ANSI X9.62, RFC 5639).
-const WEAK_CURVES: &[&str] = &[
-    "P-192",
-    "1.3.132.0.1",          // sect163k1
-    "1.3.132.0.2",          // sect163r1
-    "1.3.132.0.4",          // sect113r1
-    "1.3.132.0.5",          // sect113r2
-    "1.3.132.0.6",          // secp112r1
-    "1.3.132.0.7",          // secp112r2
-    "1.3.132.0.8",          // secp160r1
-    "1.3.132.0.9",          // secp160k1
-    "1.3.132.0.15",         // sect163r2
-    "1.3.132.0.22",         // sect131r1
-    "1.3.132.0.23",         // sect131r2
-    "1.3.132.0.24",         // sect193r1
-    "1.3.132.0.25",         // sect193r2
-    "1.3.132.0.28",         // secp128r1
-    "1.3.132.0.29",         // secp128r2
-    "1.3.132.0.30",         // secp160r2
-    "1.3.132.0.31",         // secp192k1
-    "1.3.36.3.3.2.8.1.1.1", // brainpoolP160r1
-    "1.3.36.3.3.2.8.1.1.2", // brainpoolP160t1
-    "1.3.36.3.3.2.8.1.1.3", // brainpoolP192r1
-    "1.3.36.3.3.2.8.1.1.4", // brainpoolP192t1
-    "1.2.840.10045.3.0.1",  // c2pnb163v1
-    "1.2.840.10045.3.0.2",  // c2pnb163v2
-    "1.2.840.10045.3.0.3",  // c2pnb163v3
-    "1.2.840.10045.3.0.4",  // c2pnb176v1
-    "1.2.840.10045.3.0.5",  // c2tnb191v1
-    "1.2.840.10045.3.0.6",  // c2tnb191v2
-    "1.2.840.10045.3.0.7",  // c2tnb191v3
-    "1.2.840.10045.3.0.10", // c2pnb208w1
-    "1.2.840.10045.3.1.2",  // prime192v2
-    "1.2.840.10045.3.1.3",  // prime192v3
-];
+/// Bits that an elliptic curve needs: as strong as RSA with 2048 bits (NIST SP 800-57 part 1, table 2).
+const MIN_CURVE_BITS: u16 = 224;
 
-/// What is wrong with each certificate of a chain that `counts`: not those that are no part of the way to a root.
+/// Findings on each certificate that `counts`; certificates outside the path to a root are skipped.
 pub(super) fn findings(
     chain: &[Arc<Certificate>],
     side: Side,
@@ -83,10 +54,10 @@ pub(super) fn findings(
         if let Some(detail) = weak_key(&facts.key) {
             add(ErrorType::WeakKey, detail);
         }
-        // Nobody looks at the signature of a root: it is trusted for being there.
+        // Nobody checks the signature of a root: it is trusted because the user trusts it.
         if !facts.self_signed
             && !is_root(certificate)
-            && let Some(detail) = weak_signature(certificate, facts)
+            && let Some(detail) = weak_signature(&facts.signature_algorithm)
         {
             add(ErrorType::WeakSignature, detail);
         }
@@ -99,41 +70,29 @@ pub(super) fn findings(
     findings
 }
 
-/// Why a key, named as in [`CertificateFacts::key`], is weak; `None` if it is not.
-pub(super) fn weak_key(key: &str) -> Option<String> {
-    let (kind, size) = key.split_once(' ')?;
-    match kind {
-        "RSA" | "RSA-PSS" | "DSA" => {
-            let bits: usize = size.parse().ok()?;
-            (bits < MIN_RSA_BITS).then(|| format!("{key} key: under {MIN_RSA_BITS} bits"))
+/// Why a key is weak; `None` if it is not, or if its size is unknown.
+pub(super) fn weak_key(key: &PublicKey) -> Option<String> {
+    match key {
+        PublicKey::Rsa(Some(bits)) | PublicKey::RsaPss(Some(bits)) | PublicKey::Dsa(Some(bits)) => {
+            (*bits < MIN_RSA_BITS).then(|| format!("{key} key: under {MIN_RSA_BITS} bits"))
         }
-        "ECDSA" => WEAK_CURVES
-            .contains(&size)
-            .then(|| format!("{key} key: a curve of under 224 bits")),
+        PublicKey::Ecdsa(Some(curve)) => (curve.bits()? < MIN_CURVE_BITS)
+            .then(|| format!("{key} key: a curve of under {MIN_CURVE_BITS} bits")),
         _ => None,
     }
 }
 
-fn weak_signature(certificate: &Certificate, facts: &CertificateFacts) -> Option<String> {
-    let name = &facts.signature_algorithm;
-    let lower = name.to_ascii_lowercase();
-    let is_weak = match lower.as_str() {
-        "rsassapss" => parse::is_pss_with_sha1(&certificate.der),
-        "shawithrsaencryption" | "dsawithsha" => true, // SHA-0
-        _ => {
-            let broken = ["md2", "md4", "md5", "sha1", "ripemd"];
-            broken.iter().any(|hash| lower.contains(hash))
-        }
+fn weak_signature(algorithm: &SignatureAlgorithm) -> Option<String> {
+    use HashAlgorithm::{Md2, Md4, Md5, Ripemd160, Sha0, Sha1};
+    let reason = match algorithm.hash()? {
+        Md2 | Md4 | Md5 | Ripemd160 => "MD5 and its like are broken",
+        Sha0 | Sha1 => "SHA-1 is broken",
+        _ => return None,
     };
-    let hash = if lower.contains("md") {
-        "MD5 and its like are"
-    } else {
-        "SHA-1 is"
-    };
-    is_weak.then(|| format!("signed with {name}: {hash} broken"))
+    Some(format!("signed with {algorithm}: {reason}"))
 }
 
-/// What a leaf is used for against what it says of itself.
+/// Why a leaf may not be used as it is; `None` if it may.
 fn misuse(certificate: &Certificate, facts: &CertificateFacts, side: Side) -> Option<String> {
     if facts.is_ca && !facts.self_signed {
         return Some("a certificate of a CA, used as a leaf".to_owned());
@@ -148,6 +107,8 @@ fn misuse(certificate: &Certificate, facts: &CertificateFacts, side: Side) -> Op
             "not for TLS {name} authentication, by its extended key usage"
         ));
     }
+    // A server signs its key exchange (DHE, ECDHE, TLS 1.3), decrypts the client's (RSA) or
+    // agrees on a key (static DH); a client signs or agrees (RFC 5246 §7.4.2, §7.4.6).
     let bits = match side {
         Side::Server => parse::DIGITAL_SIGNATURE | parse::KEY_ENCIPHERMENT | parse::KEY_AGREEMENT,
         Side::Client => parse::DIGITAL_SIGNATURE | parse::KEY_AGREEMENT,
@@ -156,11 +117,11 @@ fn misuse(certificate: &Certificate, facts: &CertificateFacts, side: Side) -> Op
     (!is_allowed).then(|| format!("not for TLS {name} authentication, by its key usage"))
 }
 
-/// What is odd about a chain, and no reason to refuse it.
+/// What is unusual about a chain, without being a reason to refuse it.
 pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNote> {
     let mut notes = Vec::new();
     let total = chain.len();
-    let way = way_up(chain);
+    let path = path_up(chain);
     for (index, certificate) in chain.iter().enumerate() {
         let Ok(facts) = &certificate.facts else {
             continue;
@@ -182,7 +143,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 first + 1
             );
             add(NoteKind::DuplicateCertificate, detail);
-        } else if !way.contains(&index) {
+        } else if !path.contains(&index) {
             let detail = format!("certificate {number} of {total} issued none of the others");
             add(NoteKind::SuperfluousCertificate, detail);
         } else if index > 0 && facts.self_signed {
@@ -191,7 +152,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
             add(NoteKind::SuperfluousCertificate, detail);
         }
     }
-    if let Some(pair) = way.windows(2).find(|pair| pair[0] > pair[1])
+    if let Some(pair) = path.windows(2).find(|pair| pair[0] > pair[1])
         && let Some(Ok(facts)) = chain.get(pair[0]).map(|certificate| &certificate.facts)
     {
         notes.push(CertificateNote {
@@ -208,21 +169,21 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
     notes
 }
 
-/// Positions of the leaf, its issuer, that one's issuer, as far as they are in the chain.
-fn way_up(chain: &[Arc<Certificate>]) -> Vec<usize> {
-    let mut way = vec![0];
+/// Positions of the leaf, its issuer, the issuer's issuer and so on, as far as the chain has them.
+fn path_up(chain: &[Arc<Certificate>]) -> Vec<usize> {
+    let mut path = vec![0];
     let mut current = chain.first();
     while let Some(Ok(facts)) = current.map(|certificate| &certificate.facts) {
         if facts.subject == facts.issuer {
             break;
         }
-        let Some(index) = shown_issuer(chain, &way, facts) else {
+        let Some(index) = shown_issuer(chain, &path, facts) else {
             break;
         };
-        way.push(index);
+        path.push(index);
         current = chain.get(index);
     }
-    way
+    path
 }
 
 #[cfg(test)]
@@ -284,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_hashes_are_weak_unless_the_signature_is_a_roots_own() {
+    fn broken_hashes_are_weak_except_in_the_own_signature_of_a_root() {
         let signed = |dotted: &str, subject: &str| Template {
             subject: common_name(subject),
             signature_algorithm: algorithm(dotted, &[5, 0]),
@@ -298,7 +259,7 @@ mod tests {
         for dotted in weak {
             assert_eq!(texts(&signed(dotted, "leaf"), Side::Server).len(), 1);
         }
-        let root = signed("1.2.840.113549.1.1.4", "ca"); // MD5 is not checked: equal names decide
+        let root = signed("1.2.840.113549.1.1.4", "ca"); // MD5 signatures cannot be checked: equal names decide
         assert_eq!(texts(&root, Side::Server).len(), 0);
         for dotted in ["1.2.840.113549.1.1.11", "1.3.101.112", "1.2.3"] {
             assert_eq!(texts(&signed(dotted, "leaf"), Side::Server).len(), 0);
@@ -306,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_must_be_for_what_it_is_used_for() {
+    fn a_leaf_must_allow_its_use() {
         let with = |extensions| Template {
             extensions,
             ..Template::default()
@@ -353,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_chains_are_noted() {
+    fn unusual_chains_are_noted() {
         let leaf = || certificate("leaf", "a");
         let none: [&str; 0] = [];
         let good = [leaf(), certificate("a", "b"), certificate("b", "root")];

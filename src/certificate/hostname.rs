@@ -1,4 +1,4 @@
-//! Whether a certificate is valid for the name that a client asked for (RFC 9525 §6).
+//! Whether a certificate is valid for the name that the client requested (RFC 9525 §6).
 
 use std::net::IpAddr;
 
@@ -7,14 +7,15 @@ use super::{Certificate, CertificateFacts, name};
 
 /// Whether one of the certificate's alternative names is `server_name`.
 ///
-/// A `*` stands for exactly one label, the left-most, and two more must follow
-/// it, as OpenSSL and NSS demand. Case and a final dot do not matter. A name
-/// that is an IP address matches IP addresses alone. Common names do not count.
+/// A `*` stands for exactly one label, the left-most, and two more labels must
+/// follow, as OpenSSL and NSS require. Case and a final dot are ignored. An IP
+/// address matches IP addresses only. Common names are ignored (RFC 9525 §2).
 pub(super) fn is_valid_for(
     certificate: &Certificate,
     facts: &CertificateFacts,
     server_name: &str,
 ) -> bool {
+    // Names beyond the limit are not in the facts: then the certificate is parsed again.
     if let Ok(address) = server_name.parse::<IpAddr>() {
         return facts.ip_addresses.contains(&address)
             || facts.names_omitted > 0
@@ -38,9 +39,9 @@ fn matches(pattern: &str, server_name: &str) -> bool {
     let server_name = server_name.strip_suffix('.').unwrap_or(server_name);
     match pattern.strip_prefix("*.") {
         Some(parent) => {
-            let below = server_name.split_once('.');
+            let labels = server_name.split_once('.');
             parent.contains('.')
-                && below.is_some_and(|(label, rest)| {
+                && labels.is_some_and(|(label, rest)| {
                     !label.is_empty() && rest.eq_ignore_ascii_case(parent)
                 })
         }
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_match_without_regard_to_case_and_final_dot() {
+    fn case_and_a_final_dot_are_ignored() {
         assert!(matches("example.org", "Example.ORG"));
         assert!(matches("example.org.", "example.org"));
         assert!(matches("example.org", "example.org."));

@@ -1,26 +1,25 @@
-//! Issuers that handshakes showed, so that a chain that lacks one can be completed.
+//! Issuers seen in handshakes, to complete chains that lack one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::Certificate;
-use crate::event::CertificateChain;
+use super::{Certificate, CertificateChain};
 
-/// Names of issuers that are remembered: public authorities have some 2,000 intermediates, a network sees tens.
-const MAX_NAMES: usize = 1024;
+/// Subjects that are remembered: public authorities have some 2,000 intermediates, and a network sees tens of them.
+const MAX_SUBJECTS: usize = 1024;
 
-/// Certificates of one name: an issuer renewed, or signed by several roots.
-const MAX_OF_A_NAME: usize = 4;
+/// Certificates with the same subject: a renewed issuer, or one that several roots have signed.
+const MAX_PER_SUBJECT: usize = 4;
 
-/// The largest certificate remembered; those of issuers have 1 to 2 KB.
+/// Size of the largest certificate that is remembered; issuers' have 1 to 2 KB.
 const MAX_BYTES: usize = 4096;
 
-/// A bounded table of certificates of CAs by subject; the oldest name makes room.
+/// A bounded table of CA certificates by subject; the oldest subject is evicted first.
 #[derive(Debug, Default)]
 pub(super) struct Issuers {
     by_subject: HashMap<String, Vec<Arc<Certificate>>>,
     oldest: VecDeque<String>,
-    /// Names that made room.
+    /// Subjects that were evicted.
     pub(super) forgotten: u64,
 }
 
@@ -31,9 +30,9 @@ impl Issuers {
             let Ok(facts) = &certificate.facts else {
                 continue;
             };
-            // A root that is shown is no more trusted for that, and completes nothing.
-            let is_of_use = facts.is_ca && facts.subject != facts.issuer;
-            if is_of_use && certificate.der.len() <= MAX_BYTES {
+            // A root does not complete a chain: it is trusted already, or seeing it is no reason to.
+            let is_intermediate = facts.is_ca && facts.subject != facts.issuer;
+            if is_intermediate && certificate.der.len() <= MAX_BYTES {
                 self.insert(&facts.subject, certificate);
             }
         }
@@ -48,13 +47,13 @@ impl Issuers {
         match self.by_subject.get_mut(subject) {
             Some(known) => {
                 let is_known = known.iter().any(|known| known.sha256 == certificate.sha256);
-                if is_known || known.len() >= MAX_OF_A_NAME {
+                if is_known || known.len() >= MAX_PER_SUBJECT {
                     return;
                 }
                 known.push(Arc::clone(certificate));
             }
             None => {
-                if self.oldest.len() >= MAX_NAMES
+                if self.oldest.len() >= MAX_SUBJECTS
                     && let Some(oldest) = self.oldest.pop_front()
                 {
                     self.by_subject.remove(&oldest);
@@ -102,16 +101,16 @@ mod tests {
     }
 
     #[test]
-    fn both_bounds_hold() {
+    fn both_limits_are_enforced() {
         let mut issuers = Issuers::default();
         for serial in 0..10 {
             issuers.learn(&Arc::from([leaf(), issuer("many", serial)]));
         }
-        assert_eq!(issuers.named("CN=many").len(), MAX_OF_A_NAME);
-        for index in 0..MAX_NAMES {
+        assert_eq!(issuers.named("CN=many").len(), MAX_PER_SUBJECT);
+        for index in 0..MAX_SUBJECTS {
             issuers.learn(&Arc::from([leaf(), issuer(&index.to_string(), 1)]));
         }
-        assert_eq!(issuers.by_subject.len(), MAX_NAMES);
+        assert_eq!(issuers.by_subject.len(), MAX_SUBJECTS);
         assert_eq!(issuers.named("CN=many").len(), 0);
         assert_eq!(issuers.forgotten, 1);
         assert_eq!(issuers.named("CN=0").len(), 1);

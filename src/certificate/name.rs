@@ -8,8 +8,8 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03]; // 2.5.4.3
 ///
 /// The most specific part comes first, which is the reverse of the encoding.
 /// Attribute types have the short names that OpenSSL knows; any other is a
-/// dotted OID with a hexadecimal value, and so is a value that is no string or
-/// not valid as one. Characters beyond ASCII are not escaped, control characters are.
+/// dotted OID with a hexadecimal value. A value that is not a valid string is
+/// hexadecimal, too. Characters beyond ASCII are not escaped, control characters are.
 ///
 /// `None` if `der` is not a `Name`.
 ///
@@ -114,14 +114,14 @@ fn decode(value: der::Element<'_>) -> Option<String> {
     match value.tag {
         12 => String::from_utf8(value.content.to_vec()).ok(), // UTF8String
         18 | 19 | 22 | 26 => Some(ascii(value.content)),      // Numeric, Printable, IA5, Visible
-        20 => Some(latin1(value.content)), // Teletex: Latin-1 in all that is left of it
+        20 => Some(latin1(value.content)), // TeletexString: in practice Latin-1, not T.61
         28 => utf32(value.content),        // UniversalString
         30 => utf16(value.content),        // BMPString
         _ => None,
     }
 }
 
-/// Text in a type that allows ASCII alone. Issuers that put more into it mean UTF-8 or else Latin-1.
+/// Text in a type that allows ASCII only. Issuers that put other bytes into it mean UTF-8 or else Latin-1.
 pub(super) fn ascii(content: &[u8]) -> String {
     match std::str::from_utf8(content) {
         Ok(text) => text.to_owned(),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_valid_string_is_hexadecimal() {
+    fn a_value_that_is_not_a_valid_string_is_hexadecimal() {
         assert_eq!(text(12, b"\xff"), "CN=#0C01FF");
         assert_eq!(text(30, b"\0"), "CN=#1E0100");
         assert_eq!(text(30, b"\xd8\x00"), "CN=#1E02D800");

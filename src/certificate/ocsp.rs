@@ -1,31 +1,34 @@
-//! Stapled OCSP responses (RFC 6960 §4.2.1; RFC 6066 §8): what they say of the leaf.
+//! Stapled OCSP responses (RFC 6960 §4.2.1; RFC 6066 §8): the status of the leaf.
 
 use jiff::civil::DateTime;
 
+use super::CertificateTime;
 use super::der::{self, Elements};
 
-/// What a stapled OCSP response says. Its signature is not checked.
+/// The contents of a stapled OCSP response.
+///
+/// Its signature is not checked: the status is reported as what the server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OcspStaple {
-    /// What it says of the certificate.
+    /// The status of the certificate.
     pub status: OcspStatus,
     /// The certificate's serial number, as in [`super::CertificateFacts::serial`].
     pub serial: String,
-    /// When this was known to be right, in seconds since 1970-01-01T00:00:00Z.
-    pub this_update: i64,
-    /// When newer information is to be had; `None` if at any time.
-    pub next_update: Option<i64>,
+    /// When the responder knew this to be right.
+    pub this_update: CertificateTime,
+    /// When newer information will be available; `None` if at any time.
+    pub next_update: Option<CertificateTime>,
 }
 
-/// What an OCSP response says of a certificate.
+/// The status of a certificate in an OCSP response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OcspStatus {
     /// It is not revoked.
     Good,
-    /// It was revoked at this moment, in seconds since 1970-01-01T00:00:00Z.
-    Revoked(i64),
+    /// It was revoked at this moment.
+    Revoked(CertificateTime),
     /// The responder does not know it.
     Unknown,
 }
@@ -43,9 +46,9 @@ impl OcspStatus {
 }
 
 impl OcspStaple {
-    /// Reads a `CertificateStatus`: the first response in it, as servers staple one for their leaf.
+    /// Reads the first response in a `CertificateStatus`: servers staple one, for their leaf.
     ///
-    /// `None` if it is of another type, no success, or malformed.
+    /// `None` if it is of another type, not successful, or malformed.
     ///
     /// # Example
     ///
@@ -105,8 +108,8 @@ fn read_response(der: &[u8]) -> Option<OcspStaple> {
     })
 }
 
-/// A GeneralizedTime in the only form that RFC 6960 §4.2.2.1 allows, `YYYYMMDDHHMMSSZ`, as seconds since 1970.
-fn time(text: &[u8]) -> Option<i64> {
+/// A GeneralizedTime in the only form that RFC 5280 §4.1.2.5.2 allows, `YYYYMMDDHHMMSSZ`.
+fn time(text: &[u8]) -> Option<CertificateTime> {
     const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
     let digits = text
         .strip_suffix(b"Z")
@@ -126,7 +129,8 @@ fn time(text: &[u8]) -> Option<i64> {
         small(12, 14)?,
         0,
     );
-    Some(date_time.ok()?.duration_since(EPOCH).as_secs())
+    let seconds = date_time.ok()?.duration_since(EPOCH).as_secs();
+    Some(CertificateTime(seconds))
 }
 
 #[cfg(test)]
@@ -163,27 +167,31 @@ mod tests {
     }
 
     const NOON: i64 = 1_772_366_400;
+    const DAY: i64 = 86_400;
 
     #[test]
-    fn says_what_the_responder_said() {
+    fn reads_the_status_and_its_times() {
         let next = element(0xa0, &generalized("20260308120000Z"));
         let good = OcspStaple::read(&staple(&[0x80, 0], &next)).unwrap();
         assert_eq!(good.status, OcspStatus::Good);
         assert_eq!(good.serial, "8a01");
         assert_eq!(
             (good.this_update, good.next_update),
-            (NOON, Some(NOON + 7 * 86_400))
+            (CertificateTime(NOON), Some(CertificateTime(NOON + 7 * DAY)))
         );
         let revoked = element(0xa1, &generalized("20260201120000Z"));
         let revoked = OcspStaple::read(&staple(&revoked, &[])).unwrap();
-        assert_eq!(revoked.status, OcspStatus::Revoked(NOON - 28 * 86_400));
+        assert_eq!(
+            revoked.status,
+            OcspStatus::Revoked(CertificateTime(NOON - 28 * DAY))
+        );
         assert_eq!(revoked.next_update, None);
         let unknown = OcspStaple::read(&staple(&[0x82, 0], &[])).unwrap();
         assert_eq!(unknown.status, OcspStatus::Unknown);
     }
 
     #[test]
-    fn no_prefix_of_a_response_is_one() {
+    fn no_prefix_of_a_response_is_a_response() {
         let whole = staple(&[0x80, 0], &[]);
         for end in 0..whole.len() {
             assert_eq!(OcspStaple::read(&whole[..end]), None, "{end} bytes");
@@ -192,7 +200,7 @@ mod tests {
 
     #[test]
     fn times_of_another_form_are_none() {
-        assert_eq!(time(b"20260301120000Z"), Some(NOON));
+        assert_eq!(time(b"20260301120000Z"), Some(CertificateTime(NOON)));
         for wrong in [
             &b"20260301120000"[..],
             b"202603011200Z",

@@ -1,4 +1,7 @@
-//! DER to facts, by x509-parser where it is right and by hand where it is not.
+//! DER to facts, by x509-parser; names and extensions are read by hand.
+//!
+//! The text that x509-parser makes of a name is not RFC 4514, and one malformed
+//! alternative name must not hide the others.
 
 use std::net::IpAddr;
 
@@ -9,12 +12,12 @@ use x509_parser::nom::{Err, Parser};
 
 use super::der::{self, Elements};
 use super::trust::Root;
-use super::{CertificateFacts, algorithm, name};
+use super::{CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm, name, public_key};
 
 /// How many alternative names of one certificate are kept.
 ///
-/// The largest known in honest use, those of content delivery networks, hold a
-/// few hundred; a name of two bytes costs over twenty times that once kept.
+/// The largest in honest use, those of content delivery networks, have a few
+/// hundred. A name of two bytes takes more than twenty times that in memory.
 pub const MAX_NAMES: usize = 2000;
 
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13]; // 2.5.29.19
@@ -33,13 +36,13 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
         issuer: names(issuer)?,
         issuer_common_name: name::common_name(issuer),
         serial: der::integer_hex(certificate.raw_serial()),
-        not_before: certificate.validity().not_before.timestamp(),
-        not_after: certificate.validity().not_after.timestamp(),
+        not_before: CertificateTime(certificate.validity().not_before.timestamp()),
+        not_after: CertificateTime(certificate.validity().not_after.timestamp()),
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         names_omitted: 0,
-        key: algorithm::key(certificate.public_key()),
-        signature_algorithm: algorithm::signature(&certificate.signature_algorithm),
+        key: PublicKey::read(certificate.public_key()),
+        signature_algorithm: SignatureAlgorithm::read(&certificate.signature_algorithm),
         self_signed: is_self_signed(&certificate),
         is_ca: is_ca(&certificate),
     };
@@ -49,16 +52,16 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
     Ok(facts)
 }
 
-/// What is told of a root of trust; its hash is left to the caller.
+/// The facts of a trusted root; the caller adds the hash.
 pub(super) fn root(der: &[u8]) -> Result<Root, String> {
     let certificate = read(der)?;
     let subject = name::distinguished_name(certificate.subject().as_raw());
     Ok(Root {
         subject: subject.ok_or("malformed name")?,
         sha256: [0; 32],
-        not_before: certificate.validity().not_before.timestamp(),
-        not_after: certificate.validity().not_after.timestamp(),
-        key: algorithm::key(certificate.public_key()),
+        not_before: CertificateTime(certificate.validity().not_before.timestamp()),
+        not_after: CertificateTime(certificate.validity().not_after.timestamp()),
+        key: PublicKey::read(certificate.public_key()),
     })
 }
 
@@ -75,7 +78,7 @@ impl CertificateFacts {
     }
 }
 
-/// Extensions stay raw: of the many kinds only a few are looked at, and an odd one must not cost the rest.
+/// Extensions stay raw: only a few kinds are read, and a malformed one must not hide the others.
 fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
     match parser.parse(der) {
@@ -90,14 +93,14 @@ fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     }
 }
 
-/// A name of the kinds that servers are known by (RFC 5280 §4.2.1.6).
+/// An alternative name of a kind that identifies servers (RFC 5280 §4.2.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AlternativeName<'a> {
     Dns(&'a [u8]),
     Ip(IpAddr),
 }
 
-/// Whether any alternative name of this certificate, kept or not, is one that is `wanted`.
+/// Whether any alternative name is `wanted`, including those beyond [`MAX_NAMES`].
 pub(super) fn any_alternative_name(
     der: &[u8],
     wanted: impl FnMut(AlternativeName<'_>) -> bool,
@@ -146,15 +149,15 @@ fn extension<'a>(certificate: &X509Certificate<'a>, oid: &[u8]) -> Option<&'a [u
         .map(|extension| extension.value)
 }
 
-/// What a certificate says that its key may be used for.
+/// What a certificate allows its key to be used for.
 #[derive(Debug, Default)]
 pub(super) struct Usage<'a> {
-    /// The bits of the key usage extension, the first named in the high bit; `None` without it.
+    /// The first eight bits of the key usage extension, `digitalSignature` highest; `None` without the extension.
     pub(super) key_usage: Option<u8>,
-    /// The purposes in the extended key usage extension; `None` without it.
+    /// The object identifiers in the extended key usage extension; `None` without it.
     purposes: Option<Vec<&'a [u8]>>,
-    /// Whether it says where its issuer's certificate is to be had (RFC 5280 §4.2.2.1).
-    pub(super) names_issuers_place: bool,
+    /// Whether it has a URL for its issuer's certificate (RFC 5280 §4.2.2.1).
+    pub(super) has_issuer_url: bool,
 }
 
 pub(super) const DIGITAL_SIGNATURE: u8 = 0x80;
@@ -164,9 +167,10 @@ pub(super) const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1]; // 1.3.6.1.5
 pub(super) const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 
 impl Usage<'_> {
-    /// Whether the extended key usage has the purpose, or is not there.
+    /// Whether the extended key usage contains the purpose or is absent.
     ///
-    /// `anyExtendedKeyUsage` does not count: neither OpenSSL nor webpki take it (RFC 5280 §4.2.1.12 leaves it to them).
+    /// `anyExtendedKeyUsage` is not enough: neither OpenSSL nor webpki accept it
+    /// (RFC 5280 §4.2.1.12 leaves that to the application).
     pub(super) fn allows_purpose(&self, purpose: &[u8]) -> bool {
         self.purposes
             .as_ref()
@@ -174,7 +178,7 @@ impl Usage<'_> {
     }
 }
 
-/// What a certificate may be used for; `None` if it cannot be read.
+/// What a certificate allows; `None` if it cannot be read.
 pub(super) fn usage(der: &[u8]) -> Option<Usage<'_>> {
     const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
     const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25]; // 2.5.29.37
@@ -187,7 +191,7 @@ pub(super) fn usage(der: &[u8]) -> Option<Usage<'_>> {
     let purposes = extension(&certificate, EXTENDED_KEY_USAGE)
         .and_then(|value| Elements::within(value, der::SEQUENCE))
         .map(|purposes| purposes.map(|purpose| purpose.content).collect());
-    let names_issuers_place = extension(&certificate, AUTHORITY_INFORMATION)
+    let has_issuer_url = extension(&certificate, AUTHORITY_INFORMATION)
         .and_then(|value| Elements::within(value, der::SEQUENCE))
         .into_iter()
         .flatten()
@@ -198,49 +202,28 @@ pub(super) fn usage(der: &[u8]) -> Option<Usage<'_>> {
     Some(Usage {
         key_usage,
         purposes,
-        names_issuers_place,
+        has_issuer_url,
     })
 }
 
-/// Whether a certificate signed with RSASSA-PSS is so with SHA-1, its default (RFC 4055 §3.1).
-pub(super) fn is_pss_with_sha1(der: &[u8]) -> bool {
-    const HASH_ALGORITHM: u8 = der::constructed_context(0);
-    const SHA1: &[u8] = &[0x2b, 0x0e, 3, 2, 0x1a]; // 1.3.14.3.2.26
-    let Ok(certificate) = read(der) else {
-        return false;
-    };
-    let Some(parameters) = &certificate.signature_algorithm.parameters else {
-        return false;
-    };
-    let hash = Elements::new(parameters.data).find(|field| field.tag == HASH_ALGORITHM);
-    match hash {
-        None => true,
-        Some(hash) => {
-            let name = Elements::within(hash.content, der::SEQUENCE)
-                .and_then(|mut algorithm| algorithm.content(der::OBJECT_IDENTIFIER));
-            name == Some(SHA1)
-        }
-    }
-}
-
-/// Whether the key of one certificate verifies the signature on another; `None` where that cannot be told.
+/// Whether the key of `issuer` verifies the signature of a certificate; `None` if it cannot be checked.
 pub(super) fn is_signed_by(der: &[u8], issuer: &[u8]) -> Option<bool> {
     let (certificate, issuer) = (read(der).ok()?, read(issuer).ok()?);
     match certificate.verify_signature(Some(issuer.public_key())) {
         Ok(()) => Some(true),
-        Err(X509Error::SignatureVerificationError) if is_within_bounds(&issuer) => Some(false),
+        Err(X509Error::SignatureVerificationError) if is_supported(&issuer) => Some(false),
         Err(_) => None,
     }
 }
 
-/// See [`CertificateFacts::self_signed`]. Cheap checks come first: verifying costs more than all the rest.
+/// See [`CertificateFacts::self_signed`]. Cheap checks come first: verifying takes longer than everything else here.
 fn is_self_signed(certificate: &X509Certificate<'_>) -> bool {
     certificate.subject().as_raw() == certificate.issuer().as_raw()
         && !identifiers_differ(certificate)
         && verifies_itself(certificate) != Some(false)
 }
 
-/// Whether the certificate says that it was signed with another key (RFC 5280 §4.2.1.1).
+/// Whether the key identifiers say that another key signed the certificate (RFC 5280 §4.2.1.1).
 fn identifiers_differ(certificate: &X509Certificate<'_>) -> bool {
     const KEY_IDENTIFIER: u8 = der::context(0);
     let own = extension(certificate, SUBJECT_KEY_IDENTIFIER)
@@ -250,21 +233,22 @@ fn identifiers_differ(certificate: &X509Certificate<'_>) -> bool {
     matches!((own, signer), (Some(own), Some(signer)) if own != signer)
 }
 
-/// Whether its own key verifies its signature; `None` where that cannot be told.
+/// Whether its own key verifies its signature; `None` if it cannot be checked.
 fn verifies_itself(certificate: &X509Certificate<'_>) -> Option<bool> {
     match certificate.verify_signature(None) {
         Ok(()) => Some(true),
-        Err(X509Error::SignatureVerificationError) if is_within_bounds(certificate) => Some(false),
+        Err(X509Error::SignatureVerificationError) if is_supported(certificate) => Some(false),
         Err(_) => None,
     }
 }
 
-/// Whether the verifier takes this key; it calls signatures by keys that it does not take wrong.
-fn is_within_bounds(certificate: &X509Certificate<'_>) -> bool {
+/// Whether *ring* supports this key: x509-parser reports the same error for an
+/// unsupported key as for a wrong signature, and only the latter is a finding.
+fn is_supported(certificate: &X509Certificate<'_>) -> bool {
     let key = certificate.public_key();
-    match algorithm::rsa_bits(key) {
+    match public_key::modulus_bits(key) {
         Some(bits) => (2048..=8192).contains(&bits),
-        // An elliptic curve point must be uncompressed; any string of 32 octets is an Ed25519 key.
+        // *ring* takes elliptic curve points in uncompressed form only (first octet 4); any 32 octets are an Ed25519 key.
         None => {
             key.subject_public_key.data.first() == Some(&4)
                 || key.subject_public_key.data.len() == 32
@@ -297,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_issued_by_a_ca_states_its_facts() {
+    fn reads_the_facts_of_a_certificate_issued_by_a_ca() {
         let ca_key = KeyPair::generate().unwrap();
         let issuer = Issuer::new(parameters("Example CA"), ca_key);
         let mut parameters = parameters("leaf, or so");
@@ -314,12 +298,15 @@ mod tests {
         assert_eq!(facts.serial, "8a1b");
         assert_eq!(
             (facts.not_before, facts.not_after),
-            (1_767_225_600, 1_798_761_600)
+            (
+                CertificateTime(1_767_225_600),
+                CertificateTime(1_798_761_600)
+            )
         );
         assert_eq!(facts.dns_names, ["example.org"]);
         assert_eq!(facts.ip_addresses, [IpAddr::from([192, 0, 2, 1])]);
-        assert_eq!(facts.key, "ECDSA P-256");
-        assert_eq!(facts.signature_algorithm, "ecdsa-with-SHA256");
+        assert_eq!(facts.key.to_string(), "ECDSA P-256");
+        assert_eq!(facts.signature_algorithm.to_string(), "ecdsa-with-SHA256");
         assert!(!facts.self_signed && !facts.is_ca);
     }
 
@@ -353,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_signature_cannot_be_checked_names_and_key_identifiers_decide() {
+    fn names_and_key_identifiers_decide_if_the_signature_cannot_be_checked() {
         let identifiers = |authority: &[u8]| {
             vec![
                 extension("2.5.29.14", &element(4, b"key")),
@@ -379,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn serial_numbers_lose_their_leading_zeros_alone() {
+    fn serial_numbers_lose_leading_zero_bytes_only() {
         let serial = |serial: &[u8]| {
             Template {
                 serial: serial.to_vec(),
@@ -404,12 +391,15 @@ mod tests {
         let facts = template.facts();
         assert_eq!(
             (facts.not_before, facts.not_after),
-            (-631_152_000, 253_402_300_799)
+            (
+                CertificateTime(-631_152_000),
+                CertificateTime(253_402_300_799)
+            )
         );
     }
 
     #[test]
-    fn names_beyond_the_bound_are_counted_and_still_found() {
+    fn names_beyond_the_limit_are_counted_and_still_found() {
         let names: Vec<String> = (0..MAX_NAMES + 2)
             .map(|index| format!("n{index}.example"))
             .collect();
@@ -425,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_certificate_says_why() {
+    fn a_malformed_certificate_has_a_reason() {
         let reason = |der: &[u8]| Certificate::from_der(der).facts.unwrap_err();
         let der = Template::default().der();
         assert_eq!(
@@ -457,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_extensions_do_not_cost_the_certificate() {
+    fn a_malformed_extension_does_not_hide_the_rest() {
         let template = Template {
             extensions: vec![
                 extension(

@@ -1,4 +1,4 @@
-//! From a leaf to a trusted root, or why there is no way: by webpki, and by names to say where it ends.
+//! The path from a leaf to a trusted root: built by webpki, and followed by names to say where it ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,62 +8,63 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::issuers::Issuers;
-use super::signature::ALGORITHMS;
 use super::trust::{Root, TrustStore};
-use super::{Certificate, CertificateFacts};
-use crate::event::{CertificateChain, Side};
+use super::verification::ALGORITHMS;
+use super::{Certificate, CertificateChain, CertificateFacts, CertificateTime};
+use crate::flow::Side;
 
-/// Certificates of one chain, beside the leaf, that may be on the way to a root.
+/// Certificates of one chain, without the leaf, that are tried as intermediates.
 ///
-/// Honest chains have one to three.
+/// Honest chains have one to three; some servers send a whole bundle of roots by mistake.
 const MAX_INTERMEDIATES: usize = 32;
 
-/// Certificates of one name among them: an issuer renewed, or signed by several roots.
+/// Certificates with the same subject among them: a renewed issuer, or one that several roots have signed.
 ///
-/// webpki tries every way through them, to a depth of six, before it looks at a
-/// signature: of thirty of one name it gives up after a second. Three make 3⁶ ways at most.
-const MAX_OF_A_NAME: usize = 3;
+/// webpki tries every path through them, to a depth of six, before it checks a
+/// signature: with thirty of the same subject it takes a second to give up. Three make at most 3⁶ paths.
+const MAX_PER_SUBJECT: usize = 3;
 
-/// Issuers that were not shown, and that other handshakes showed, on one way to a root.
+/// Issuers on one path that the chain lacks and other handshakes showed.
 const MAX_COMPLETED: usize = 8;
 
-/// What became of a chain at one moment.
+/// A path from a leaf to a trusted root.
 #[derive(Debug)]
-pub(super) enum Verdict<'t> {
-    /// There is a way to a root.
-    Trusted {
-        root: &'t Root,
-        /// Hashes of the certificates on the way, leaf first.
-        path: Vec<[u8; 32]>,
-    },
-    /// There is none, and this is webpki's reason.
-    Refused(Error),
+pub(super) struct TrustedPath<'t> {
+    pub(super) root: &'t Root,
+    /// Hashes of the certificates on the path, leaf first.
+    pub(super) hashes: Vec<[u8; 32]>,
 }
 
-/// Holds a chain whose leaf can be read against the roots.
-pub(super) fn verify<'t>(
+/// Builds the path of a chain whose leaf can be read.
+///
+/// # Errors
+///
+/// webpki's reason why there is none.
+pub(super) fn build<'t>(
     chain: &CertificateChain,
     walk: &Walk,
     side: Side,
-    at: i64,
+    at: CertificateTime,
     trust: &'t TrustStore,
-) -> Verdict<'t> {
-    let judge = |completed: &[Arc<Certificate>], at| try_path(chain, completed, side, at, trust);
-    let mut verdict = judge(&[], at);
-    if matches!(verdict, Verdict::Refused(Error::UnknownIssuer)) && !walk.completed.is_empty() {
-        verdict = judge(&walk.completed, at);
+) -> Result<TrustedPath<'t>, Error> {
+    let path = |completed: &[Arc<Certificate>], at| try_path(chain, completed, side, at, trust);
+    // As sent first: a chain that needs no help must not depend on what other handshakes showed.
+    let mut result = path(&[], at);
+    if matches!(result, Err(Error::UnknownIssuer)) && !walk.completed.is_empty() {
+        result = path(&walk.completed, at);
     }
-    // Dates have findings of their own: whether the chain is trusted is told for a moment when it was valid.
-    match (&verdict, walk.moment(chain, at)) {
-        (Verdict::Refused(error), Some(other)) if is_about_time(error) && other != at => {
-            judge(&walk.completed, other)
+    // Dates have findings of their own, so an expired chain is validated at a moment
+    // when it was valid: otherwise expiry would hide that its issuer is unknown.
+    match (&result, walk.moment(chain, at)) {
+        (Err(error), Some(other)) if is_about_time(error) && other != at => {
+            path(&walk.completed, other)
         }
-        _ => verdict,
+        _ => result,
     }
 }
 
-/// Whether a refusal is one for the moment only.
-pub(super) const fn is_about_time(error: &Error) -> bool {
+/// Whether webpki refused the chain only for the moment it was asked about.
+const fn is_about_time(error: &Error) -> bool {
     matches!(
         error,
         Error::CertExpired { .. } | Error::CertNotValidYet { .. }
@@ -74,52 +75,49 @@ fn try_path<'t>(
     chain: &CertificateChain,
     completed: &[Arc<Certificate>],
     side: Side,
-    at: i64,
+    at: CertificateTime,
     trust: &'t TrustStore,
-) -> Verdict<'t> {
-    let Some((leaf, shown)) = chain.split_first() else {
-        return Verdict::Refused(Error::UnknownIssuer);
-    };
+) -> Result<TrustedPath<'t>, Error> {
+    let (leaf, shown) = chain.split_first().ok_or(Error::UnknownIssuer)?;
     let leaf_der = CertificateDer::from(&*leaf.der);
     let others = intermediates(leaf, shown, completed);
     let intermediates: Vec<CertificateDer<'_>> = others
         .iter()
         .map(|certificate| CertificateDer::from(&*certificate.der))
         .collect();
-    let at = Duration::from_secs(u64::try_from(at).unwrap_or_default());
+    // webpki knows no moment before 1970; nothing was valid then, either.
+    let at = Duration::from_secs(u64::try_from(at.0).unwrap_or_default());
     let usage = match side {
         Side::Server => KeyUsage::server_auth(),
         Side::Client => KeyUsage::client_auth(),
     };
-    let result = EndEntityCert::try_from(&leaf_der).and_then(|end_entity| {
-        let path = end_entity.verify_for_usage(
-            ALGORITHMS,
-            trust.anchors(),
-            &intermediates,
-            UnixTime::since_unix_epoch(at),
-            usage,
-            None,
-            None,
-        )?;
-        let root = trust.root_of(path.anchor()).ok_or(Error::UnknownIssuer)?;
-        let of_path = path.intermediate_certificates().filter_map(|used| {
-            let der = used.der();
-            let known = others.iter().find(|other| *other.der == *der)?;
-            Some(known.sha256)
-        });
-        let path = std::iter::once(leaf.sha256).chain(of_path).collect();
-        Ok(Verdict::Trusted { root, path })
+    let end_entity = EndEntityCert::try_from(&leaf_der)?;
+    let path = end_entity.verify_for_usage(
+        ALGORITHMS,
+        trust.anchors(),
+        &intermediates,
+        UnixTime::since_unix_epoch(at),
+        usage,
+        None,
+        None,
+    )?;
+    let root = trust.root_of(path.anchor()).ok_or(Error::UnknownIssuer)?;
+    let between = path.intermediate_certificates().filter_map(|used| {
+        let der = used.der();
+        let known = others.iter().find(|other| *other.der == *der)?;
+        Some(known.sha256)
     });
-    result.unwrap_or_else(Verdict::Refused)
+    let hashes = std::iter::once(leaf.sha256).chain(between).collect();
+    Ok(TrustedPath { root, hashes })
 }
 
-/// The certificates that may be on the way from the leaf to a root.
+/// The certificates that are tried between the leaf and a root.
 fn intermediates<'c>(
     leaf: &Certificate,
     shown: &'c [Arc<Certificate>],
     completed: &'c [Arc<Certificate>],
 ) -> Vec<&'c Arc<Certificate>> {
-    let mut of_a_name: HashMap<&str, usize> = HashMap::new();
+    let mut by_subject: HashMap<&str, usize> = HashMap::new();
     distinct(shown)
         .filter(|other| other.sha256 != leaf.sha256)
         .take(MAX_INTERMEDIATES)
@@ -127,19 +125,19 @@ fn intermediates<'c>(
         .filter(|other| {
             let facts = other.facts.as_ref();
             let name = facts.map_or("", |facts| &facts.subject);
-            let count = of_a_name.entry(name).or_default();
+            let count = by_subject.entry(name).or_default();
             *count += 1;
-            *count <= MAX_OF_A_NAME
+            *count <= MAX_PER_SUBJECT
         })
         .collect()
 }
 
-/// The certificates of a chain, each once.
+/// The certificates of a chain without repetitions.
 pub(super) fn distinct(chain: &[Arc<Certificate>]) -> impl Iterator<Item = &Arc<Certificate>> {
     placed(chain).map(|(_, certificate)| certificate)
 }
 
-/// The certificates of a chain, each once and with its position.
+/// The certificates of a chain without repetitions, each with its position.
 pub(super) fn placed(
     chain: &[Arc<Certificate>],
 ) -> impl Iterator<Item = (usize, &Arc<Certificate>)> {
@@ -149,12 +147,12 @@ pub(super) fn placed(
     })
 }
 
-/// The way from the leaf upwards as names have it; no signature is looked at.
+/// The path from the leaf upwards that the names describe; no signature is checked.
 #[derive(Debug, PartialEq)]
 pub(super) struct Walk {
     /// Positions in the chain, the leaf's first.
     pub(super) shown: Vec<usize>,
-    /// Issuers that the chain lacks, and that other handshakes showed.
+    /// Issuers that the chain lacks and other handshakes showed.
     pub(super) completed: Vec<Arc<Certificate>>,
     pub(super) end: WalkEnd,
 }
@@ -166,9 +164,9 @@ pub(super) enum WalkEnd {
     Root,
     /// At a certificate that names itself as its issuer, and that is not trusted: its subject.
     SelfIssued(String),
-    /// At the name of an issuer that is not there.
+    /// At the name of an issuer that is neither in the chain nor known.
     Missing(String),
-    /// At something that cannot be read, or in a circle.
+    /// At a certificate that cannot be read, or in a circle.
     Nowhere,
 }
 
@@ -183,7 +181,7 @@ impl Walk {
         let Some(mut current) = chain.first().cloned() else {
             return walk;
         };
-        // Each turn uses up a certificate shown, or one of those that complete the chain.
+        // Each step uses up a certificate of the chain or one that completes it, so a circle ends, too.
         for _ in 0..chain.len() + MAX_COMPLETED {
             let Ok(facts) = &current.facts else {
                 return walk;
@@ -218,13 +216,13 @@ impl Walk {
         walk
     }
 
-    /// The moment nearest to `at` when all certificates on the way were valid; `None` if there was none.
-    fn moment(&self, chain: &CertificateChain, at: i64) -> Option<i64> {
+    /// The moment closest to `at` when all certificates on the path were valid; `None` if there was none.
+    fn moment(&self, chain: &CertificateChain, at: CertificateTime) -> Option<CertificateTime> {
         let shown = self.shown.iter().filter_map(|index| chain.get(*index));
         let facts = shown
             .chain(&self.completed)
             .filter_map(|certificate| certificate.facts.as_ref().ok());
-        let (mut from, mut to) = (i64::MIN, i64::MAX);
+        let (mut from, mut to) = (CertificateTime::MIN, CertificateTime::MAX);
         for facts in facts {
             from = from.max(facts.not_before);
             to = to.min(facts.not_after);
@@ -233,7 +231,7 @@ impl Walk {
     }
 }
 
-/// The position of a certificate in the chain that is named as the issuer and not used yet.
+/// The position in the chain of an issuer of `of` that is not used yet, by name.
 pub(super) fn shown_issuer(
     chain: &[Arc<Certificate>],
     used: &[usize],
@@ -243,7 +241,7 @@ pub(super) fn shown_issuer(
         let facts = certificate.facts.as_ref();
         facts.is_ok_and(|facts| facts.subject == of.issuer)
     };
-    // One that the chain repeats is where it was first.
+    // Of a repeated certificate only the first counts.
     let is_used = |certificate: &Certificate| {
         let mut used = used.iter().filter_map(|index| chain.get(*index));
         used.any(|used| used.sha256 == certificate.sha256)
@@ -261,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_crowd_with_one_name_the_first_are_tried() {
+    fn at_most_three_intermediates_of_the_same_subject_are_tried() {
         let certificate = |name: &str, serial| {
             let subject = common_name(name);
             let template = Template {

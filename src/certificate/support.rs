@@ -1,4 +1,4 @@
-//! Certificates built by hand, for tests: anything may be odd about them.
+//! Certificates built by hand for tests, so that they can be malformed in any way.
 
 use super::{Certificate, CertificateFacts};
 
@@ -77,7 +77,7 @@ pub(super) fn ip_addresses(addresses: &[&[u8]]) -> Vec<u8> {
     extension("2.5.29.17", &element(0x30, &addresses))
 }
 
-/// What to put into a certificate; its signature is a few zeros.
+/// The fields of a certificate; its signature is a few zeros.
 pub(super) struct Template {
     pub(super) serial: Vec<u8>,
     pub(super) subject: Vec<u8>,

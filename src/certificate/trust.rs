@@ -1,4 +1,9 @@
-//! The roots that chains are held against.
+//! Trusted roots.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "roots can be replaced during a run"
+)]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,22 +13,22 @@ use rustls_pki_types::{CertificateDer, TrustAnchor};
 use sha2::{Digest, Sha256};
 use webpki::anchor_from_trusted_cert;
 
-use super::parse;
+use super::{CertificateTime, PublicKey, parse};
 
-/// Whose roots a trust store holds.
+/// Where the roots of a trust store come from.
 ///
-/// The trust store of an observer is not that of the peers observed. Where the
-/// user names the roots, they say what the peers trust; the system's roots are
-/// only what most peers on the public Internet trust.
+/// The trust store of an observer is not that of the observed peers. Roots that
+/// the user supplies are what the peers trust; the system's roots are only what
+/// most peers on the public Internet trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrustOrigin {
-    /// Those of the system that observes, and perhaps the user's, too.
+    /// The system on which the observer runs, and perhaps the user, too.
     System,
-    /// Those that the user named, and no others.
+    /// The user only.
     Given,
 }
 
-/// Roots of trust, and what they say of themselves.
+/// Trusted roots and their facts.
 ///
 /// Any certificate can be one: its subject and key are trusted to issue others,
 /// whether or not it is signed by its own key (as `openssl verify -partial_chain`
@@ -37,21 +42,21 @@ pub struct TrustStore {
     by_subject: HashMap<String, Vec<usize>>,
 }
 
-/// The roots in force: shared by whoever judges, and exchanged in a run when they have changed.
+/// The current roots, which can be exchanged during a run.
 ///
-/// Clones share the roots. Without any, trust is left out.
+/// Clones share the roots. The default has none: chains are not validated against roots then.
 #[derive(Clone, Debug, Default)]
 pub struct Trust(Arc<Current>);
 
 #[derive(Debug, Default)]
 struct Current {
-    /// Grows with each exchange.
+    /// Increases with each exchange.
     generation: AtomicU64,
     store: Mutex<Option<Arc<TrustStore>>>,
 }
 
 impl Trust {
-    /// These roots.
+    /// Starts with these roots.
     ///
     /// # Example
     ///
@@ -60,7 +65,7 @@ impl Trust {
     ///
     /// let trust = Trust::new(TrustStore::new(TrustOrigin::Given));
     /// assert!(trust.store().unwrap().is_empty());
-    /// assert!(Trust::default().store().is_none()); // left out
+    /// assert!(Trust::default().store().is_none());
     /// ```
     #[must_use]
     pub fn new(store: TrustStore) -> Self {
@@ -69,34 +74,33 @@ impl Trust {
         this
     }
 
-    /// Puts other roots in force, from the next handshake on.
+    /// Replaces the roots, from the next handshake on.
     pub fn exchange(&self, store: TrustStore) {
         *self.0.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(store));
         self.0.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// The roots in force; `None` if trust is left out.
+    /// The current roots; `None` if chains are not validated against roots.
     #[must_use]
     pub fn store(&self) -> Option<Arc<TrustStore>> {
         let store = self.0.store.lock();
         store.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Another number after each exchange: whether to look again, without a lock.
+    /// A number that changes with each exchange: says without a lock whether [`Trust::store`] has changed.
     pub(super) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
 }
 
-/// A root as people know it.
+/// The facts of a root.
 #[derive(Debug)]
 pub(super) struct Root {
     pub(super) subject: String,
     pub(super) sha256: [u8; 32],
-    pub(super) not_before: i64,
-    pub(super) not_after: i64,
-    /// As in [`super::CertificateFacts::key`].
-    pub(super) key: String,
+    pub(super) not_before: CertificateTime,
+    pub(super) not_after: CertificateTime,
+    pub(super) key: PublicKey,
 }
 
 impl TrustStore {
@@ -111,12 +115,12 @@ impl TrustStore {
         }
     }
 
-    /// Adds the root with these DER bytes; one that is there already changes nothing.
+    /// Adds the root with these DER bytes; a root that is already there changes nothing.
     ///
     /// # Errors
     ///
     /// Why it cannot be a root, as one lower-case clause for people: it is not a
-    /// certificate, or none that chains can be held against. The store is unchanged.
+    /// certificate, or webpki does not accept it as a root. The store is unchanged.
     ///
     /// # Example
     ///
@@ -148,7 +152,7 @@ impl TrustStore {
         Ok(())
     }
 
-    /// Whose roots it holds.
+    /// Where its roots come from.
     #[must_use]
     pub const fn origin(&self) -> TrustOrigin {
         self.origin
@@ -170,13 +174,13 @@ impl TrustStore {
         &self.anchors
     }
 
-    /// The root that is at `anchor`, one of [`Self::anchors`].
+    /// The root of `anchor`, one of [`Self::anchors`].
     pub(super) fn root_of(&self, anchor: &TrustAnchor<'_>) -> Option<&Root> {
         let position = self.anchors.iter().position(|known| known == anchor)?;
         self.roots.get(position)
     }
 
-    /// Whether the very certificate with this hash is a root.
+    /// Whether the certificate with this hash is a root.
     pub(super) fn holds(&self, sha256: &[u8; 32]) -> bool {
         self.roots.iter().any(|root| root.sha256 == *sha256)
     }
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_is_there_once_and_known_by_its_subject() {
+    fn a_root_is_stored_once_and_found_by_its_subject() {
         let mut store = TrustStore::new(TrustOrigin::Given);
         for name in ["a", "b", "a"] {
             store.add(&root(name)).unwrap();
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_leaves_the_store_as_it_was() {
+    fn a_failed_add_leaves_the_store_unchanged() {
         let mut store = TrustStore::new(TrustOrigin::System);
         let whole = root("a");
         for end in 0..whole.len() {

@@ -1,47 +1,57 @@
-//! Assertions on handshakes, certificates and captures: a policy, and what becomes of it.
+//! Policies: assertions on handshakes, certificates and captures, and whether they hold.
 //!
 //! ```text
 //! policy (TOML) ─▶ Policy ─▶ Evaluation ◀─ events
 //!                                 │
 //!                                 ▼
-//!                              Report ─▶ sink::check
+//!                              Report ─▶ text, JSON, JUnit, SARIF, GitHub
 //! ```
 //!
 //! No I/O, no clock, and no memory that grows with the traffic: an assertion
-//! keeps counters and its first [`MAX_OFFENDERS`] offenders.
+//! keeps counters and its first [`MAX_OFFENDERS`] offenders. A [`Baseline`] keeps its
+//! handshakes, at most [`MAX_BASELINE`].
 //!
-//! # What if something cannot be judged?
+//! | file | contains |
+//! | --- | --- |
+//! | `parse`, `policy`, `scope`, `presets` | policies, and how they are read |
+//! | `assertion` | every key that a rule can have, one file for each family |
+//! | `evaluation`, `tally`, `result` | evaluating handshakes, and the result as data |
+//! | `report` | writing the result, one file for each format |
+//! | `baseline` | comparing handshakes with recorded ones |
 //!
-//! An assertion says of each handshake in its scope one of four things: it
-//! holds; it does not, and why; the capture does not tell (certificates of TLS
-//! 1.3 without keys, an outcome that is unknown); or the handshake is not
-//! concerned (a resumed session shows no certificates). What could not be judged
-//! is always counted in the report, with the reason, and the policy says how bad
-//! that is ([`Unknown`]): by default a warning. An assertion that judged nothing at all
-//! counts as one that could not be judged, and a capture without any handshake fails
-//! the check unless the policy says `allow-empty = true`. So does one that has but the
-//! beginnings of handshakes, where nothing that the policy asks about could be judged.
+//! # What if something cannot be evaluated?
+//!
+//! A handshake in an assertion's scope complies, or violates it, or the capture does not
+//! show it (certificates of TLS 1.3 without keys, an unknown outcome), or the assertion
+//! does not apply (a resumed session has no certificates). Reports always count the
+//! handshakes that could not be evaluated, with the reason, and the policy decides what
+//! that means: a warning by default.
+//!
+//! An assertion that evaluated no handshake at all counts as one that could not be
+//! evaluated. A capture without any handshake fails the check unless the policy says
+//! `allow-empty = true`. So does a capture that has only the beginnings of handshakes, if
+//! it shows nothing that the policy asks about.
 
+mod assertion;
+mod baseline;
+mod context;
 mod evaluation;
-mod judge;
-mod names;
+mod key_table;
 mod parse;
 mod policy;
 mod presets;
 mod report;
-mod run;
+mod result;
 mod scope;
 mod tally;
-mod wish;
 
+pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
+pub use context::{Context, InputWarnings};
 pub use evaluation::Evaluation;
-pub use names::{Codes, Patterns};
+pub use key_table::key_table;
 pub use parse::PolicyError;
-pub use policy::{
-    Assertion, Check, LeafField, Limit, List, Phase, Policy, Presence, Severity, Subject, Unknown,
-};
+pub use policy::{Policy, RuleSeverity};
 pub use presets::{Preset, default_policy_text};
-pub use report::{CheckResult, Location, Offender, Report, Verdict};
-pub use run::{Context, InputWarnings};
-pub use scope::{Network, Scope};
+pub use report::{ReportFormat, write_report};
+pub use result::{CheckResult, Location, Offender, Report, Status};
 pub use tally::MAX_OFFENDERS;

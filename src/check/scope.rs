@@ -1,4 +1,4 @@
-//! Which handshakes a rule is for.
+//! Which handshakes a rule covers.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -6,33 +6,30 @@ use std::str::FromStr;
 use crate::event::Handshake;
 use crate::pattern::Glob;
 
-/// Which handshakes a rule is for: those that fit every list that is not empty.
+/// Which handshakes a rule covers: those that match an item of every list that is not empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Scope {
-    /// Patterns for the name that the client asked for; a handshake without a name fits none.
-    pub server_names: Vec<Glob>,
-    /// Networks that the server is in.
-    pub servers: Vec<Network>,
-    /// The server's ports.
-    pub ports: Vec<u16>,
-    /// Networks that the client is in.
-    pub clients: Vec<Network>,
+pub(super) struct Scope {
+    /// Patterns for the server name that the client sent; a handshake without one matches none.
+    pub(super) server_names: Vec<Glob>,
+    /// Networks of the server.
+    pub(super) servers: Vec<IpNetwork>,
+    /// Ports of the server.
+    pub(super) ports: Vec<u16>,
+    /// Networks of the client.
+    pub(super) clients: Vec<IpNetwork>,
 }
 
 impl Scope {
-    /// Whether every handshake is in it.
-    #[must_use]
-    pub const fn is_everything(&self) -> bool {
+    /// Whether it covers every handshake.
+    pub(super) const fn is_everything(&self) -> bool {
         self.server_names.is_empty()
             && self.servers.is_empty()
             && self.ports.is_empty()
             && self.clients.is_empty()
     }
 
-    /// Whether a handshake is in it.
-    #[must_use]
-    pub fn contains(&self, event: &Handshake) -> bool {
+    /// Whether it covers `event`.
+    pub(super) fn contains(&self, event: &Handshake) -> bool {
         fn fits<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
             list.is_empty() || list.iter().any(fits)
         }
@@ -51,27 +48,15 @@ impl Scope {
 }
 
 /// A network in CIDR notation (RFC 4632), or a single address.
-///
-/// # Example
-///
-/// ```
-/// use tlscope::check::Network;
-///
-/// let network: Network = "192.0.2.0/24".parse()?;
-/// assert!(network.contains("192.0.2.77".parse()?));
-/// assert!(!network.contains("192.0.3.1".parse()?));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub(super) struct IpNetwork {
     address: IpAddr,
     prefix: u32,
 }
 
-impl Network {
-    /// Whether `address` is in it; an IPv4 address is in no IPv6 network.
-    #[must_use]
-    pub fn contains(self, address: IpAddr) -> bool {
+impl IpNetwork {
+    /// Whether it contains `address`; IPv6 networks contain no IPv4 addresses.
+    fn contains(self, address: IpAddr) -> bool {
         let (own, ours) = bits(self.address);
         let (other, theirs) = bits(address);
         let differing = own ^ other;
@@ -87,10 +72,10 @@ fn bits(address: IpAddr) -> (u128, u32) {
     }
 }
 
-impl FromStr for Network {
+impl FromStr for IpNetwork {
     type Err = String;
 
-    /// Bits beyond the prefix are refused: `192.0.2.1/24` may as well mean the one address.
+    /// Refuses bits beyond the prefix: `192.0.2.1/24` could also mean that one address.
     fn from_str(text: &str) -> Result<Self, String> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -122,13 +107,15 @@ mod tests {
     use crate::sink::test_events;
 
     fn contains(network: &str, address: &str) -> bool {
-        let network: Network = network.parse().unwrap();
+        let network: IpNetwork = network.parse().unwrap();
         network.contains(address.parse().unwrap())
     }
 
     #[test]
-    fn a_network_holds_what_shares_its_prefix() {
+    fn a_network_contains_the_addresses_with_its_prefix() {
         assert!(contains("0.0.0.0/0", "255.255.255.255"));
+        assert!(contains("192.0.2.0/24", "192.0.2.77"));
+        assert!(!contains("192.0.2.0/24", "192.0.3.1"));
         assert!(contains("192.0.2.128/25", "192.0.2.255"));
         assert!(!contains("192.0.2.128/25", "192.0.2.127"));
         assert!(contains("192.0.2.1", "192.0.2.1"));
@@ -141,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_what_is_no_network() {
+    fn rejects_text_that_is_not_a_network() {
         for wrong in [
             "",
             "192.0.2",
@@ -152,12 +139,12 @@ mod tests {
             "192.0.2.1/24",
             "example.org",
         ] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn a_scope_wants_all_that_it_lists_and_any_of_each_list() {
+    fn a_scope_requires_a_match_in_every_list_it_has() {
         let event = test_events::refused_by_the_client(); // 10.0.0.1 to example.org at 10.0.0.2:443
         let mut scope = Scope::default();
         assert!(scope.is_everything() && scope.contains(&event));
@@ -172,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_without_a_name_fits_no_pattern() {
+    fn a_handshake_without_a_server_name_matches_no_pattern() {
         let scope = Scope {
             server_names: vec![Glob::new("*")],
             ..Scope::default()

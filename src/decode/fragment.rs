@@ -1,66 +1,67 @@
-//! IP fragments, put together in a bounded table (RFC 791 §3.2, RFC 8200 §4.5).
+//! IP fragments, reassembled in a bounded table (RFC 791 §3.2, RFC 8200 §4.5).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use etherparse::IpNumber;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::time::Timestamp;
 
-use super::ip::IpPayload;
-use super::tcp::{self, Segment};
-use super::{DecodeError, VlanTags};
+use super::cursor::Cursor;
+use super::ip::{self, Addresses};
+use super::{DecodeError, Decoded, Layers, PayloadRange};
 
 /// Which datagram a fragment belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FragmentKey {
-    pub(super) source: [u8; 16],
-    pub(super) destination: [u8; 16],
+    pub(super) addresses: Addresses,
     pub(super) identification: u32,
     pub(super) protocol: u8,
 }
 
 /// A fragment of an IP datagram.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fragment<'p> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
     pub(super) key: FragmentKey,
     /// Where its bytes begin in the datagram's payload.
     pub(super) offset: u32,
     /// Whether more fragments follow.
     pub(super) more: bool,
-    pub(super) bytes: &'p [u8],
-    /// Whether the snap length cut it: what it lacks cannot be put together.
-    pub(super) truncated: bool,
-    pub(super) vlan: VlanTags,
+    /// Where its bytes lie in the packet.
+    pub(super) payload: PayloadRange,
 }
 
-/// A datagram put together from fragments.
+/// An IP datagram reassembled from fragments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Datagram {
+pub struct IpDatagram {
     key: FragmentKey,
     payload: Vec<u8>,
-    vlan: VlanTags,
 }
 
-impl Datagram {
-    /// The TCP segment in it; `None` if it carries another protocol.
+impl IpDatagram {
+    /// Decodes what it carries: ranges in the result lie in [`IpDatagram::payload`].
+    ///
+    /// Layers that are found inside are added to `layers`, which hold those around the fragments.
     ///
     /// # Errors
     ///
     /// As for [`super::decode`].
-    pub fn segment(&self) -> Result<Option<Segment<'_>>, DecodeError> {
-        if self.key.protocol != 6 {
-            return Ok(None);
-        }
-        tcp::decode(&IpPayload {
-            source: self.key.source,
-            destination: self.key.destination,
-            bytes: &self.payload,
-            wire_length: self.payload.len(),
-            vlan: self.vlan,
-        })
-        .map(Some)
+    pub fn decode(&self, layers: &mut Layers) -> Result<Decoded, DecodeError> {
+        let mut cursor = Cursor::new(&self.payload, self.payload.len());
+        ip::transport(
+            IpNumber(self.key.protocol),
+            self.key.addresses,
+            &mut cursor,
+            layers,
+        )
+    }
+
+    /// The payload of the IP header.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
     }
 }
 
@@ -82,7 +83,8 @@ pub struct FragmentTable {
 struct Assembly {
     serial: u64,
     first_seen: Timestamp,
-    vlan: VlanTags,
+    /// The layers around the first fragment seen.
+    layers: Layers,
     pieces: Vec<(u32, Vec<u8>)>,
     /// Length of the whole payload, once the last fragment came.
     length: Option<u32>,
@@ -98,11 +100,19 @@ const MAX_LENGTH: u32 = 65_535;
 const MAX_AGE: Duration = Duration::from_secs(30);
 
 impl FragmentTable {
-    /// Takes one fragment; gives the datagram that it completes.
-    pub fn push(&mut self, fragment: &Fragment<'_>, now: Timestamp) -> Option<Datagram> {
+    /// Takes a fragment of `packet`; returns the datagram that it completes.
+    ///
+    /// `layers` are those around the fragment; where a datagram is complete, they become those around its first fragment.
+    pub fn push(
+        &mut self,
+        fragment: &Fragment,
+        packet: &[u8],
+        layers: &mut Layers,
+        now: Timestamp,
+    ) -> Option<IpDatagram> {
         self.expire(now);
-        let assembly = self.assembly(fragment, now);
-        if !assembly.add(fragment) {
+        let assembly = self.assembly(fragment, *layers, now);
+        if !assembly.add(fragment, fragment.payload.of(packet)) {
             self.discard(fragment.key);
             return None;
         }
@@ -110,11 +120,10 @@ impl FragmentTable {
             return None;
         }
         let done = self.open.remove(&fragment.key)?;
-        let vlan = done.vlan;
-        Some(Datagram {
+        *layers = done.layers;
+        Some(IpDatagram {
             key: fragment.key,
             payload: done.join(),
-            vlan,
         })
     }
 
@@ -130,7 +139,7 @@ impl FragmentTable {
         std::mem::take(&mut self.discarded)
     }
 
-    fn assembly(&mut self, fragment: &Fragment<'_>, now: Timestamp) -> &mut Assembly {
+    fn assembly(&mut self, fragment: &Fragment, layers: Layers, now: Timestamp) -> &mut Assembly {
         if !self.open.contains_key(&fragment.key) {
             if self.open.len() >= MAX_DATAGRAMS {
                 self.discard_oldest();
@@ -143,7 +152,7 @@ impl FragmentTable {
         self.open.entry(fragment.key).or_insert_with(|| Assembly {
             serial,
             first_seen: now,
-            vlan: fragment.vlan,
+            layers,
             pieces: Vec::new(),
             length: None,
         })
@@ -195,10 +204,10 @@ impl FragmentTable {
 }
 
 impl Assembly {
-    /// Adds a piece; false if it does not fit with what is there.
-    fn add(&mut self, fragment: &Fragment<'_>) -> bool {
-        let end = fragment.offset.saturating_add(fragment.bytes.len() as u32);
-        if fragment.truncated || end > MAX_LENGTH || self.pieces.len() >= MAX_PIECES {
+    /// Adds a piece; false if it contradicts what is there, or if the snap length cut it.
+    fn add(&mut self, fragment: &Fragment, bytes: &[u8]) -> bool {
+        let end = fragment.offset.saturating_add(bytes.len() as u32);
+        if fragment.payload.is_truncated() || end > MAX_LENGTH || self.pieces.len() >= MAX_PIECES {
             return false;
         }
         if !fragment.more {
@@ -210,9 +219,9 @@ impl Assembly {
         let at = self
             .pieces
             .partition_point(|(offset, _)| *offset < fragment.offset);
-        if let Some((offset, bytes)) = self.pieces.get(at)
+        if let Some((offset, held)) = self.pieces.get(at)
             && *offset == fragment.offset
-            && bytes.as_slice() == fragment.bytes
+            && held.as_slice() == bytes
         {
             return true; // a repetition
         }
@@ -220,12 +229,11 @@ impl Assembly {
         let overlaps_previous = at
             .checked_sub(1)
             .and_then(|previous| self.pieces.get(previous))
-            .is_some_and(|(offset, bytes)| offset + bytes.len() as u32 > fragment.offset);
+            .is_some_and(|(offset, held)| offset + held.len() as u32 > fragment.offset);
         if overlaps_next || overlaps_previous {
             return false;
         }
-        self.pieces
-            .insert(at, (fragment.offset, fragment.bytes.to_vec()));
+        self.pieces.insert(at, (fragment.offset, bytes.to_vec()));
         true
     }
 
@@ -248,28 +256,42 @@ impl Assembly {
 mod tests {
     use super::*;
 
-    fn fragment(offset: u32, bytes: &[u8], more: bool) -> Fragment<'_> {
+    fn fragment(offset: u32, bytes: &[u8], more: bool) -> Fragment {
         let key = FragmentKey {
-            source: [1; 16],
-            destination: [2; 16],
+            addresses: Addresses {
+                source: [1; 16],
+                destination: [2; 16],
+            },
             identification: 7,
             protocol: 6,
+        };
+        let payload = PayloadRange {
+            start: 0,
+            captured: bytes.len() as u32,
+            wire_length: bytes.len() as u32,
         };
         Fragment {
             key,
             offset,
             more,
-            bytes,
-            truncated: false,
-            vlan: VlanTags::default(),
+            payload,
         }
+    }
+
+    fn push(
+        table: &mut FragmentTable,
+        (offset, bytes, more): (u32, &[u8], bool),
+        now: Timestamp,
+    ) -> Option<IpDatagram> {
+        let fragment = fragment(offset, bytes, more);
+        table.push(&fragment, bytes, &mut Layers::default(), now)
     }
 
     fn joined(parts: &[(u32, &[u8], bool)]) -> Option<Vec<u8>> {
         let mut table = FragmentTable::default();
         let mut done = None;
-        for (offset, bytes, more) in parts {
-            let completed = table.push(&fragment(*offset, bytes, *more), Timestamp::default());
+        for part in parts {
+            let completed = push(&mut table, *part, Timestamp::default());
             done = done.or(completed);
         }
         done.map(|datagram| datagram.payload)
@@ -310,14 +332,9 @@ mod tests {
     #[test]
     fn gives_up_after_half_a_minute_and_counts_it() {
         let mut table = FragmentTable::default();
-        assert_eq!(
-            table.push(&fragment(0, b"abcdefgh", true), Timestamp::from_seconds(0)),
-            None
-        );
-        assert_eq!(
-            table.push(&fragment(8, b"i", false), Timestamp::from_seconds(31)),
-            None
-        );
+        let (first, last) = ((0, &b"abcdefgh"[..], true), (8, &b"i"[..], false));
+        assert_eq!(push(&mut table, first, Timestamp::from_seconds(0)), None);
+        assert_eq!(push(&mut table, last, Timestamp::from_seconds(31)), None);
         assert_eq!(table.take_discarded(), 1);
     }
 
@@ -327,7 +344,9 @@ mod tests {
         for identification in 0..10_000 {
             let mut part = fragment(0, b"abcdefgh", true);
             part.key.identification = identification;
-            assert_eq!(table.push(&part, Timestamp::default()), None);
+            let layers = &mut Layers::default();
+            let completed = table.push(&part, b"abcdefgh", layers, Timestamp::default());
+            assert_eq!(completed, None);
         }
         assert_eq!(table.open.len(), MAX_DATAGRAMS);
         assert!(table.order.len() <= 4 * MAX_DATAGRAMS);

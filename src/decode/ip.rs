@@ -1,4 +1,4 @@
-//! IPv4 and IPv6 headers, down to a segment or a fragment.
+//! IPv4 and IPv6 headers, down to a transport protocol or a fragment.
 
 use etherparse::err::LenError;
 use etherparse::{
@@ -8,34 +8,24 @@ use etherparse::{
 
 use crate::flow::AddressBytes;
 
+use super::cursor::Cursor;
 use super::fragment::{Fragment, FragmentKey};
-use super::link::Frame;
-use super::{DecodeError, Layer, Packet, VlanTags, tcp};
+use super::link::{self, Network};
+use super::tunnel::{self, Inner};
+use super::{DecodeError, Decoded, Layer, Layers, tcp, udp};
 
-/// What the IP header says of its payload.
-pub(super) struct IpPayload<'p> {
+/// The addresses of an IP header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Addresses {
     pub(super) source: AddressBytes,
     pub(super) destination: AddressBytes,
-    /// Captured bytes of the payload, padding removed.
-    pub(super) bytes: &'p [u8],
-    /// Length of the payload on the wire.
-    pub(super) wire_length: usize,
-    pub(super) vlan: VlanTags,
 }
 
-impl IpPayload<'_> {
-    /// Takes `length` bytes of an extension header off the front.
-    fn skip(&mut self, length: usize) {
-        self.bytes = self.bytes.get(length..).unwrap_or_default();
-        self.wire_length = self.wire_length.saturating_sub(length);
-    }
-}
-
-/// Reads an IP packet of either version.
-pub(super) fn decode<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
-    match frame.bytes.first().map(|first| first >> 4) {
-        Some(4) => ipv4(frame),
-        Some(6) => ipv6(frame),
+/// Reads an IP packet of either version: the entry for link layers and tunnels alike.
+pub(super) fn decode(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeError> {
+    match cursor.bytes().first().map(|first| first >> 4) {
+        Some(4) => ipv4(cursor, layers),
+        Some(6) => ipv6(cursor, layers),
         Some(_) => Err(DecodeError::Malformed { layer: Layer::Ipv4 }),
         None => Err(DecodeError::Truncated {
             layer: Layer::Ipv4,
@@ -45,65 +35,56 @@ pub(super) fn decode<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
     }
 }
 
-fn ipv4<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
-    let header = Ipv4HeaderSlice::from_slice(frame.bytes)
-        .map_err(|_| header_error(Layer::Ipv4, 20, frame.bytes.len()))?;
+fn ipv4(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeError> {
+    let bytes = cursor.bytes();
+    let header = Ipv4HeaderSlice::from_slice(bytes)
+        .map_err(|_| header_error(Layer::Ipv4, 20, bytes.len()))?;
     let header_length = header.slice().len();
     let total_length = usize::from(header.total_len());
     if total_length != 0 && total_length < header_length {
         return Err(DecodeError::Malformed { layer: Layer::Ipv4 });
     }
-    let payload = payload(
-        frame,
-        (mapped(header.source()), mapped(header.destination())),
+    let addresses = Addresses {
+        source: mapped(header.source()),
+        destination: mapped(header.destination()),
+    };
+    enter_payload(
+        cursor,
         header_length,
         total_length.saturating_sub(header_length),
     );
     if header.is_fragmenting_payload() {
         let key = FragmentKey {
-            source: payload.source,
-            destination: payload.destination,
+            addresses,
             identification: u32::from(header.identification()),
             protocol: header.protocol().0,
         };
         let offset = u32::from(header.fragments_offset().value()) * 8;
-        return Ok(fragment(key, offset, header.more_fragments(), &payload));
+        return Ok(fragment(key, offset, header.more_fragments(), cursor));
     }
-    transport(header.protocol(), &payload)
+    transport(header.protocol(), addresses, cursor, layers)
 }
 
-/// The payload after `header_length` bytes of `frame`.
+/// Moves the cursor to the payload behind `header_length` bytes.
 ///
 /// A `declared` length of 0 means that segmentation was left to the network
-/// card: the frame's own length is the truth then.
-fn payload<'p>(
-    frame: &Frame<'p>,
-    (source, destination): (AddressBytes, AddressBytes),
-    header_length: usize,
-    declared: usize,
-) -> IpPayload<'p> {
-    let on_wire = frame.wire_length.saturating_sub(header_length);
-    let wire_length = if declared == 0 {
-        on_wire
-    } else {
-        declared.min(on_wire)
-    };
-    let captured = frame.bytes.get(header_length..).unwrap_or_default();
-    let bytes = captured.get(..wire_length).unwrap_or(captured);
-    IpPayload {
-        source,
-        destination,
-        bytes,
-        wire_length,
-        vlan: frame.vlan,
+/// card: then the frame's own length counts.
+fn enter_payload(cursor: &mut Cursor<'_>, header_length: usize, declared: usize) {
+    cursor.skip(header_length);
+    if declared != 0 {
+        cursor.limit(declared);
     }
 }
 
-fn ipv6<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
-    let header = Ipv6HeaderSlice::from_slice(frame.bytes)
-        .map_err(|_| header_error(Layer::Ipv6, 40, frame.bytes.len()))?;
-    let addresses = (header.source(), header.destination());
-    let mut payload = payload(frame, addresses, 40, usize::from(header.payload_length()));
+fn ipv6(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeError> {
+    let bytes = cursor.bytes();
+    let header = Ipv6HeaderSlice::from_slice(bytes)
+        .map_err(|_| header_error(Layer::Ipv6, 40, bytes.len()))?;
+    let addresses = Addresses {
+        source: header.source(),
+        destination: header.destination(),
+    };
+    enter_payload(cursor, 40, usize::from(header.payload_length()));
     let mut next_header = header.next_header();
     for _ in 0..MAX_EXTENSIONS {
         let (next, length) = match next_header {
@@ -113,29 +94,29 @@ fn ipv6<'p>(frame: &Frame<'p>) -> Result<Packet<'p>, DecodeError> {
             | IpNumber::MOBILITY_HEADER
             | IpNumber::HIP
             | IpNumber::SHIM6 => {
-                let extension = Ipv6RawExtHeaderSlice::from_slice(payload.bytes);
+                let extension = Ipv6RawExtHeaderSlice::from_slice(cursor.bytes());
                 let extension = extension.map_err(|error| too_short(&error))?;
                 (extension.next_header(), extension.slice().len())
             }
             IpNumber::AUTHENTICATION_HEADER => {
-                let extension = IpAuthHeaderSlice::from_slice(payload.bytes);
+                let extension = IpAuthHeaderSlice::from_slice(cursor.bytes());
                 let extension =
                     extension.map_err(|_| DecodeError::Malformed { layer: Layer::Ipv6 })?;
                 (extension.next_header(), extension.slice().len())
             }
             IpNumber::IPV6_FRAGMENTATION_HEADER => {
-                let part = Ipv6FragmentHeaderSlice::from_slice(payload.bytes);
+                let part = Ipv6FragmentHeaderSlice::from_slice(cursor.bytes());
                 let part = part.map_err(|error| too_short(&error))?;
                 if part.is_fragmenting_payload() {
-                    payload.skip(part.slice().len());
-                    return Ok(ipv6_fragment(&part, &payload));
+                    cursor.skip(part.slice().len());
+                    return Ok(ipv6_fragment(&part, addresses, cursor));
                 }
                 (part.next_header(), part.slice().len())
             }
-            _ => return transport(next_header, &payload),
+            _ => return transport(next_header, addresses, cursor, layers),
         };
         next_header = next;
-        payload.skip(length);
+        cursor.skip(length);
     }
     Err(DecodeError::Malformed { layer: Layer::Ipv6 })
 }
@@ -151,36 +132,56 @@ fn too_short(error: &LenError) -> DecodeError {
     }
 }
 
-fn ipv6_fragment<'p>(part: &Ipv6FragmentHeaderSlice<'_>, payload: &IpPayload<'p>) -> Packet<'p> {
+fn ipv6_fragment(
+    part: &Ipv6FragmentHeaderSlice<'_>,
+    addresses: Addresses,
+    cursor: &Cursor<'_>,
+) -> Decoded {
     let key = FragmentKey {
-        source: payload.source,
-        destination: payload.destination,
+        addresses,
         identification: part.identification(),
         protocol: part.next_header().0,
     };
     let offset = u32::from(part.fragment_offset().value()) * 8;
-    fragment(key, offset, part.more_fragments(), payload)
+    fragment(key, offset, part.more_fragments(), cursor)
 }
 
-fn fragment<'p>(key: FragmentKey, offset: u32, more: bool, payload: &IpPayload<'p>) -> Packet<'p> {
-    Packet::Fragment(Fragment {
+fn fragment(key: FragmentKey, offset: u32, more: bool, cursor: &Cursor<'_>) -> Decoded {
+    Decoded::Fragment(Fragment {
         key,
         offset,
         more,
-        bytes: payload.bytes,
-        truncated: payload.bytes.len() < payload.wire_length,
-        vlan: payload.vlan,
+        payload: cursor.range(),
     })
 }
 
-fn transport<'p>(protocol: IpNumber, payload: &IpPayload<'p>) -> Result<Packet<'p>, DecodeError> {
+/// Reads what an IP header carries: a transport protocol, or a tunnel and what is inside.
+///
+/// Calls back into [`decode`] for tunnels; [`super::Tunnels::MAX`] bounds how deep that goes.
+pub(super) fn transport(
+    protocol: IpNumber,
+    addresses: Addresses,
+    cursor: &mut Cursor<'_>,
+    layers: &mut Layers,
+) -> Result<Decoded, DecodeError> {
     match protocol {
-        IpNumber::TCP => tcp::decode(payload).map(Packet::Segment),
-        _ => Ok(Packet::NotTcp),
+        IpNumber::TCP => tcp::decode(addresses, cursor).map(Decoded::Tcp),
+        IpNumber::UDP => Ok(udp::decode(addresses, cursor).map_or(Decoded::Other, Decoded::Udp)),
+        IpNumber(number) => match tunnel::reader(number) {
+            Some(read) => match read(cursor, layers)? {
+                Inner::Ip => decode(cursor, layers),
+                Inner::Ethernet => match link::ethernet::decode(cursor, layers)? {
+                    Network::Ip => decode(cursor, layers),
+                    Network::Other => Ok(Decoded::Other),
+                },
+                Inner::Other => Ok(Decoded::Other),
+            },
+            None => Ok(Decoded::Other),
+        },
     }
 }
 
-/// What a header error of `etherparse` comes down to: too short, or else inconsistent.
+/// What a header error of `etherparse` means: too short, or else inconsistent.
 fn header_error(layer: Layer, needed: usize, available: usize) -> DecodeError {
     if available < needed {
         DecodeError::Truncated {
@@ -193,7 +194,8 @@ fn header_error(layer: Layer, needed: usize, available: usize) -> DecodeError {
     }
 }
 
-fn mapped(address: [u8; 4]) -> AddressBytes {
+/// An IPv4 address in its IPv4-mapped form.
+pub(super) const fn mapped(address: [u8; 4]) -> AddressBytes {
     let [a, b, c, d] = address;
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }

@@ -1,35 +1,82 @@
-//! Packet to TCP segment: link layer, VLAN tags, IP, fragments, TCP header.
+//! Packet to transport header: link layer, VLAN tags, tunnels, IP, fragments, TCP and UDP.
+//!
+//! ```text
+//! link ─▶ ip ─▶ Tcp | Udp | Fragment | Other
+//!          ▲ │
+//!          │ └─▶ tunnel ─┐
+//!          └─────────────┘   at most four deep
+//! ```
+//!
+//! A packet is decoded once, into a flat header that borrows nothing: it says where the
+//! payload lies, so that it can cross threads while the bytes stay where they are.
 //!
 //! Lengths come from the headers as they were on the wire, never from what the
 //! snap length left: sequence numbers count bytes that were sent. Checksums are
-//! not looked at, since network cards fill them in after the capture point.
-//!
-//! Tunnels are not peeled yet. Their place is between `link` and `ip`: whatever
-//! carries IP ends in `ip::decode`.
+//! not verified, since network cards fill them in after the capture point.
 
+mod cursor;
+mod fast;
 mod fragment;
 mod ip;
+mod layers;
 mod link;
 mod sequence;
 mod tcp;
+mod tunnel;
+mod udp;
 
 use std::fmt;
 
 use crate::capture::LinkType;
 
-pub use fragment::{Datagram, Fragment, FragmentTable};
+use cursor::Cursor;
+use link::Network;
+
+pub use fragment::{Fragment, FragmentTable, IpDatagram};
+pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
 pub use sequence::SeqNumber;
-pub use tcp::{Segment, TcpFlags};
+pub use tcp::{Segment, TcpFlags, TcpHeader};
+pub use udp::UdpHeader;
 
 /// What a packet turned out to carry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Packet<'p> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded {
     /// A TCP segment.
-    Segment(Segment<'p>),
+    Tcp(TcpHeader),
+    /// A UDP datagram.
+    Udp(UdpHeader),
     /// A fragment of an IP datagram.
-    Fragment(Fragment<'p>),
-    /// Something readable that is not TCP.
-    NotTcp,
+    Fragment(Fragment),
+    /// Something readable that is none of these.
+    Other,
+}
+
+/// Where a payload lies in its packet, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayloadRange {
+    /// Offset of its first byte.
+    pub start: u32,
+    /// Bytes that were captured.
+    pub captured: u32,
+    /// Bytes that were on the wire; more than captured if the snap length cut the packet.
+    pub wire_length: u32,
+}
+
+impl PayloadRange {
+    /// The captured bytes, given the packet; empty if they do not lie in it.
+    #[must_use]
+    pub fn of(self, packet: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        packet
+            .get(start..start + self.captured as usize)
+            .unwrap_or_default()
+    }
+
+    /// Whether the snap length cut the payload.
+    #[must_use]
+    pub const fn is_truncated(self) -> bool {
+        self.captured < self.wire_length
+    }
 }
 
 /// Why a packet could not be read.
@@ -88,55 +135,49 @@ pub enum Layer {
     Tcp,
 }
 
-/// 802.1Q tags of a packet, outermost first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VlanTags {
-    ids: [u16; Self::MAX],
-    count: u8,
-}
-
-impl VlanTags {
-    /// Tags kept. Two are common (802.1ad), three exist; more only in attacks, whose further tags are skipped.
-    const MAX: usize = 4;
-
-    /// The VLAN identifiers, outermost first.
-    #[must_use]
-    pub fn ids(&self) -> &[u16] {
-        &self.ids[..usize::from(self.count).min(Self::MAX)]
-    }
-
-    fn push(&mut self, tag_control: u16) {
-        if let Some(slot) = self.ids.get_mut(usize::from(self.count)) {
-            *slot = tag_control & 0x0fff; // IEEE 802.1Q: 3 bits priority, 1 drop eligible, 12 identifier
-            self.count += 1;
-        }
-    }
-}
-
-/// Reads a packet down to its TCP segment.
+/// Decodes a packet down to its innermost transport header.
 ///
-/// `wire_length` is the packet's length before the snap length cut it.
+/// `wire_length` is the packet's length, in bytes, before the snap length cut it. `layers` receives the VLAN tags
+/// and tunnels around the result; it must be empty before.
 ///
 /// # Errors
 ///
-/// [`DecodeError`], for a packet that has no TCP header to be found.
+/// [`DecodeError`], if a header on the way cannot be read.
 pub fn decode(
     link_type: LinkType,
-    bytes: &[u8],
+    packet: &[u8],
     wire_length: u32,
-) -> Result<Packet<'_>, DecodeError> {
-    let mut frame = link::Frame::new(bytes, wire_length);
-    match link::decode(link_type, &mut frame)? {
-        link::Network::Ip => ip::decode(&frame),
-        link::Network::Other => Ok(Packet::NotTcp),
+    layers: &mut Layers,
+) -> Result<Decoded, DecodeError> {
+    if link_type.0 == link::ETHERNET
+        && let Some(header) = fast::ethernet(packet, wire_length as usize)
+    {
+        return Ok(Decoded::Tcp(header));
+    }
+    decode_any(link_type, packet, wire_length, layers)
+}
+
+/// Decodes a packet of any kind.
+fn decode_any(
+    link_type: LinkType,
+    packet: &[u8],
+    wire_length: u32,
+    layers: &mut Layers,
+) -> Result<Decoded, DecodeError> {
+    let mut cursor = Cursor::new(packet, wire_length as usize);
+    match link::decode(link_type, &mut cursor, layers)? {
+        Network::Ip => ip::decode(&mut cursor, layers),
+        Network::Other => Ok(Decoded::Other),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use etherparse::{PacketBuilder, VlanId};
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::time::Timestamp;
 
     const PAYLOAD: &[u8] = b"records";
 
@@ -152,29 +193,46 @@ mod tests {
         tcp(link.ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64))
     }
 
-    fn segment(link_type: u32, bytes: &[u8]) -> Segment<'_> {
-        segment_on_wire(link_type, bytes, bytes.len() as u32)
+    /// What a packet decodes to, and the layers around it.
+    fn decoded(
+        link_type: u32,
+        bytes: &[u8],
+        wire_length: u32,
+    ) -> (Result<Decoded, DecodeError>, Layers) {
+        let mut layers = Layers::default();
+        let result = decode(LinkType(link_type), bytes, wire_length, &mut layers);
+        (result, layers)
     }
 
-    fn segment_on_wire(link_type: u32, bytes: &[u8], wire_length: u32) -> Segment<'_> {
-        match decode(LinkType(link_type), bytes, wire_length) {
-            Ok(Packet::Segment(segment)) => segment,
+    fn header_on_wire(link_type: u32, bytes: &[u8], wire_length: u32) -> TcpHeader {
+        match decoded(link_type, bytes, wire_length) {
+            (Ok(Decoded::Tcp(header)), _) => header,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn header(link_type: u32, bytes: &[u8]) -> TcpHeader {
+        header_on_wire(link_type, bytes, bytes.len() as u32)
+    }
+
+    /// The payload of a TCP segment: what was captured, and how long it was.
+    fn payload(link_type: u32, bytes: &[u8]) -> (&[u8], u32) {
+        let segment = header(link_type, bytes).segment(bytes);
+        (segment.payload, segment.wire_length)
     }
 
     #[test]
     fn reads_tcp_over_ipv4_and_ipv6() {
         let frame = ethernet();
-        let four = segment(1, &frame);
+        let four = header(1, &frame);
         assert_eq!((four.source_port, four.destination_port), (50_000, 443));
         assert_eq!((four.sequence.0, four.acknowledgment.0), (1_000, 7));
-        assert_eq!((four.payload, four.wire_length), (PAYLOAD, 7));
+        assert_eq!(payload(1, &frame), (PAYLOAD, 7));
         assert_eq!(four.source[10..], [0xff, 0xff, 192, 0, 2, 1]);
         let link = PacketBuilder::ethernet2([1; 6], [2; 6]);
         let frame = tcp(link.ipv6([0x20; 16], [0x30; 16], 64));
-        let six = segment(1, &frame);
-        assert_eq!((six.source, six.payload), ([0x20; 16], PAYLOAD));
+        assert_eq!(header(1, &frame).source, [0x20; 16]);
+        assert_eq!(payload(1, &frame), (PAYLOAD, 7));
     }
 
     #[test]
@@ -183,7 +241,8 @@ mod tests {
         let inner = VlanId::try_new(34).unwrap();
         let link = PacketBuilder::ethernet2([1; 6], [2; 6]).double_vlan(outer, inner);
         let frame = tcp(link.ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64));
-        assert_eq!(segment(1, &frame).vlan.ids(), [12, 34]);
+        let (_, layers) = decoded(1, &frame, frame.len() as u32);
+        assert_eq!(layers.vlan.ids(), [12, 34]);
     }
 
     #[test]
@@ -191,7 +250,7 @@ mod tests {
         let mut frame = vec![0; 12];
         frame.extend([0x81, 0, 0, 1].repeat(300));
         let error = DecodeError::Malformed { layer: Layer::Link };
-        assert_eq!(decode(LinkType(1), &frame, 1212), Err(error));
+        assert_eq!(decoded(1, &frame, 1212).0, Err(error));
     }
 
     #[test]
@@ -216,33 +275,32 @@ mod tests {
             ),
         ];
         for (link_type, bytes) in cases {
-            assert_eq!(segment(link_type, &bytes).payload, PAYLOAD, "{link_type}");
+            assert_eq!(payload(link_type, &bytes), (PAYLOAD, 7), "{link_type}");
         }
         let error = DecodeError::UnknownLink(LinkType(147));
-        assert_eq!(decode(LinkType(147), &ip, 60), Err(error));
+        assert_eq!(decoded(147, &ip, 60).0, Err(error));
     }
 
     #[test]
-    fn ethernet_padding_is_no_payload() {
+    fn ethernet_padding_is_not_payload() {
         let mut frame = ethernet();
         frame.extend([0; 20]);
-        assert_eq!(segment(1, &frame).payload, PAYLOAD);
+        assert_eq!(payload(1, &frame), (PAYLOAD, 7));
     }
 
     #[test]
-    fn the_length_on_the_wire_outlives_the_snap_length() {
+    fn the_snap_length_does_not_change_the_length_on_the_wire() {
         let frame = ethernet();
-        let length = frame.len() as u32;
-        let cut = segment_on_wire(1, &frame[..frame.len() - 4], length);
-        assert_eq!((cut.payload, cut.wire_length), (&PAYLOAD[..3], 7));
+        let cut = &frame[..frame.len() - 4];
+        let segment = header_on_wire(1, cut, frame.len() as u32).segment(cut);
+        assert_eq!((segment.payload, segment.wire_length), (&PAYLOAD[..3], 7));
     }
 
     #[test]
-    fn a_total_length_of_zero_means_that_the_frame_tells() {
+    fn with_a_total_length_of_zero_the_length_of_the_frame_counts() {
         let mut frame = ethernet();
         frame[16..18].fill(0);
-        let offloaded = segment(1, &frame);
-        assert_eq!((offloaded.payload, offloaded.wire_length), (PAYLOAD, 7));
+        assert_eq!(payload(1, &frame), (PAYLOAD, 7));
     }
 
     #[test]
@@ -253,10 +311,10 @@ mod tests {
         frame[20] = 0;
         frame[19] += 16;
         frame.splice(54..54, extensions);
-        assert_eq!(segment(1, &frame).payload, PAYLOAD);
+        assert_eq!(payload(1, &frame), (PAYLOAD, 7));
         frame[55] = 200; // the first extension now claims 1608 bytes
         assert!(matches!(
-            decode(LinkType(1), &frame, frame.len() as u32),
+            decoded(1, &frame, frame.len() as u32).0,
             Err(DecodeError::Truncated {
                 layer: Layer::Ipv6,
                 ..
@@ -269,11 +327,11 @@ mod tests {
         let frame = ethernet();
         let length = frame.len() as u32;
         for cut in 0..frame.len() {
-            match decode(LinkType(1), &frame[..cut], length) {
-                Ok(Packet::Segment(segment)) => {
+            match decoded(1, &frame[..cut], length).0 {
+                Ok(Decoded::Tcp(header)) => {
                     assert!(cut >= 54, "{cut}");
-                    assert_eq!(segment.wire_length, 7);
-                    assert_eq!(segment.payload.len(), cut - 54);
+                    assert_eq!(header.payload.wire_length, 7);
+                    assert_eq!(header.payload.captured as usize, cut - 54);
                 }
                 Err(DecodeError::Truncated {
                     needed, available, ..
@@ -284,12 +342,137 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_is_told_from_a_whole_packet() {
+    fn a_fragment_is_not_taken_for_a_whole_packet() {
         let mut frame = ethernet();
         frame[20] = 0x20; // more fragments
-        assert!(matches!(
-            decode(LinkType(1), &frame, 61),
-            Ok(Packet::Fragment(_))
-        ));
+        assert!(matches!(decoded(1, &frame, 61).0, Ok(Decoded::Fragment(_))));
+    }
+
+    #[test]
+    fn reads_udp_and_cuts_padding_off() {
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2([1; 6], [2; 6])
+            .ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64)
+            .udp(50_000, 443)
+            .write(&mut frame, PAYLOAD)
+            .unwrap();
+        frame.extend([0; 11]);
+        let Ok(Decoded::Udp(header)) = decoded(1, &frame, frame.len() as u32).0 else {
+            panic!("not UDP");
+        };
+        assert_eq!((header.source_port, header.destination_port), (50_000, 443));
+        assert_eq!(header.payload.of(&frame), PAYLOAD);
+        assert_eq!(decoded(1, &frame[..40], 71).0, Ok(Decoded::Other));
+    }
+
+    /// An IPv4 packet of the protocol that tests use as a tunnel, around `inner`.
+    fn tunnelled(id: u8, inner: &[u8]) -> Vec<u8> {
+        let ip_in_tunnel = [&[0, 0, 0, id], inner].concat();
+        let mut packet = Vec::new();
+        PacketBuilder::ipv4([198, 51, 100, 1], [198, 51, 100, 2], 64)
+            .write(
+                &mut packet,
+                etherparse::IpNumber(tunnel::testing::EXPERIMENT),
+                &ip_in_tunnel,
+            )
+            .unwrap();
+        packet
+    }
+
+    #[test]
+    fn the_segment_in_nested_tunnels_is_found_and_the_tunnels_are_listed() {
+        let inner = ethernet().split_off(14);
+        let packet = tunnelled(1, &tunnelled(2, &inner));
+        let (result, layers) = decoded(101, &packet, packet.len() as u32);
+        let Ok(Decoded::Tcp(header)) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(header.segment(&packet).payload, PAYLOAD);
+        let tunnels: Vec<String> = layers.tunnels.iter().map(|t| t.to_string()).collect();
+        assert_eq!(tunnels, ["experiment:1", "experiment:2"]);
+    }
+
+    #[test]
+    fn tunnels_nested_deeper_than_the_limit_are_not_decoded() {
+        let mut packet = ethernet().split_off(14);
+        for id in 0..=Tunnels::MAX {
+            packet = tunnelled(id as u8, &packet);
+        }
+        assert_eq!(
+            decoded(101, &packet, packet.len() as u32).0,
+            Ok(Decoded::Other)
+        );
+    }
+
+    /// The two fragments of an IPv4 packet.
+    fn fragments(packet: &[u8]) -> [Vec<u8>; 2] {
+        let (header, payload) = packet.split_at(20);
+        let (first, second) = payload.split_at(16);
+        let fragment = |part: &[u8], flags_and_offset: [u8; 2]| {
+            let mut fragment = [header, part].concat();
+            fragment[2..4].copy_from_slice(&(20 + part.len() as u16).to_be_bytes());
+            fragment[6..8].copy_from_slice(&flags_and_offset);
+            fragment
+        };
+        [fragment(first, [0x20, 0]), fragment(second, [0, 2])]
+    }
+
+    #[test]
+    fn fragments_inside_and_around_a_tunnel_are_reassembled() {
+        let inner = ethernet().split_off(14);
+        let inside = fragments(&inner).map(|fragment| tunnelled(7, &fragment));
+        let around = fragments(&tunnelled(7, &inner));
+        for packets in [inside, around] {
+            let mut table = FragmentTable::default();
+            let mut found = None;
+            for packet in &packets {
+                let (result, mut layers) = decoded(101, packet, packet.len() as u32);
+                let Ok(Decoded::Fragment(fragment)) = result else {
+                    panic!("{result:?}");
+                };
+                found = table
+                    .push(&fragment, packet, &mut layers, Timestamp::default())
+                    .map(|datagram| (datagram, layers));
+            }
+            let (datagram, mut layers) = found.unwrap();
+            let Ok(Decoded::Tcp(header)) = datagram.decode(&mut layers) else {
+                panic!("no segment");
+            };
+            assert_eq!(header.segment(datagram.payload()).payload, PAYLOAD);
+            let tunnels: Vec<String> = layers.tunnels.iter().map(|t| t.to_string()).collect();
+            assert_eq!(tunnels, ["experiment:7"]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_path_gives_what_the_general_path_gives(
+            is_ipv6: bool,
+            changes in proptest::collection::vec((0usize..80, any::<u8>()), 0..4),
+            cut in 0usize..100,
+            padding in 0usize..20,
+            longer in 0u32..40,
+        ) {
+            let link = PacketBuilder::ethernet2([1; 6], [2; 6]);
+            let mut frame = if is_ipv6 {
+                tcp(link.ipv6([0x20; 16], [0x30; 16], 64))
+            } else {
+                tcp(link.ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64))
+            };
+            frame.extend(std::iter::repeat_n(0, padding));
+            for (at, value) in changes {
+                if let Some(byte) = frame.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            frame.truncate(frame.len() - cut.min(frame.len()));
+            let wire_length = frame.len() as u32 + longer;
+            if let Some(header) = fast::ethernet(&frame, wire_length as usize) {
+                let mut layers = Layers::default();
+                let general = decode_any(LinkType(1), &frame, wire_length, &mut layers);
+                prop_assert_eq!(general, Ok(Decoded::Tcp(header)));
+                prop_assert_eq!(layers, Layers::default());
+            }
+        }
     }
 }

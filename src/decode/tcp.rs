@@ -4,15 +4,16 @@ use etherparse::TcpSlice;
 
 use crate::flow::{AddressBytes, FlowKey, IpProtocol};
 
-use super::ip::IpPayload;
-use super::{DecodeError, Layer, SeqNumber, VlanTags};
+use super::cursor::Cursor;
+use super::ip::Addresses;
+use super::{DecodeError, Layer, PayloadRange, SeqNumber};
 
-/// One TCP segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment<'p> {
-    /// The sender's address; IPv4 in IPv4-mapped form.
+/// The headers of a TCP segment, flat: all that the packet path needs to know of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpHeader {
+    /// The sender's address.
     pub source: AddressBytes,
-    /// The receiver's address; IPv4 in IPv4-mapped form.
+    /// The receiver's address.
     pub destination: AddressBytes,
     /// The sender's port.
     pub source_port: u16,
@@ -24,24 +25,8 @@ pub struct Segment<'p> {
     pub acknowledgment: SeqNumber,
     /// Control bits.
     pub flags: TcpFlags,
-    /// Captured bytes of the payload.
-    pub payload: &'p [u8],
-    /// Length of the payload on the wire; more than captured if the snap length cut it.
-    pub wire_length: u32,
-    /// VLAN tags around it.
-    pub vlan: VlanTags,
-}
-
-impl Segment<'_> {
-    /// The key of its flow, and whether it goes from the lower to the higher endpoint.
-    #[must_use]
-    pub fn flow_key(&self) -> (FlowKey, bool) {
-        FlowKey::new(
-            IpProtocol::Tcp,
-            (self.source, self.source_port),
-            (self.destination, self.destination_port),
-        )
-    }
+    /// Where the payload lies in the packet.
+    pub payload: PayloadRange,
 }
 
 /// Control bits of a TCP header.
@@ -57,44 +42,107 @@ pub struct TcpFlags {
     pub rst: bool,
 }
 
-/// A TCP header without options.
-const FIXED_HEADER: usize = 20;
+impl TcpFlags {
+    pub(super) const fn from_byte(bits: u8) -> Self {
+        Self {
+            fin: bits & 0x01 != 0,
+            syn: bits & 0x02 != 0,
+            rst: bits & 0x04 != 0,
+            ack: bits & 0x10 != 0,
+        }
+    }
+}
 
-pub(super) fn decode<'p>(ip: &IpPayload<'p>) -> Result<Segment<'p>, DecodeError> {
-    if let Ok(tcp) = TcpSlice::from_slice(ip.bytes) {
-        return Ok(segment(ip, &tcp, tcp.payload(), tcp.header_slice().len()));
+impl TcpHeader {
+    /// The key of its flow, and whether it goes from the lower to the higher endpoint.
+    #[must_use]
+    pub fn flow_key(&self) -> (FlowKey, bool) {
+        FlowKey::new(
+            IpProtocol::Tcp,
+            (self.source, self.source_port),
+            (self.destination, self.destination_port),
+        )
+    }
+
+    /// The segment, given the bytes of the packet that this header was decoded from.
+    #[must_use]
+    pub fn segment<'p>(&self, packet: &'p [u8]) -> Segment<'p> {
+        Segment {
+            sequence: self.sequence,
+            acknowledgment: self.acknowledgment,
+            flags: self.flags,
+            payload: self.payload.of(packet),
+            wire_length: self.payload.wire_length,
+        }
+    }
+}
+
+/// One TCP segment, as its connection sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'p> {
+    /// Sequence number of the first byte (of the SYN, if there is one).
+    pub sequence: SeqNumber,
+    /// What the sender has received; meaningful with [`TcpFlags::ack`].
+    pub acknowledgment: SeqNumber,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// Captured bytes of the payload.
+    pub payload: &'p [u8],
+    /// Length of the payload on the wire, in bytes; more than captured if the snap length cut it.
+    pub wire_length: u32,
+}
+
+impl Segment<'_> {
+    /// Sequence number of the first byte of payload.
+    #[must_use]
+    pub const fn first_byte(&self) -> SeqNumber {
+        self.sequence.after(self.flags.syn as u32)
+    }
+
+    /// Whether it does nothing but acknowledge.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        let TcpFlags { syn, fin, rst, .. } = self.flags;
+        self.wire_length == 0 && !syn && !fin && !rst
+    }
+}
+
+/// A TCP header without options.
+pub(super) const FIXED_HEADER: usize = 20;
+
+pub(super) fn decode(
+    addresses: Addresses,
+    cursor: &mut Cursor<'_>,
+) -> Result<TcpHeader, DecodeError> {
+    let bytes = cursor.bytes();
+    if let Ok(tcp) = TcpSlice::from_slice(bytes) {
+        cursor.skip(tcp.header_slice().len());
+        return Ok(header(addresses, &tcp, cursor.range()));
     }
     // The snap length may have cut the options off: the fixed part still tells what went by.
-    let header = ip
-        .bytes
+    let fixed = bytes
         .first_chunk::<FIXED_HEADER>()
         .ok_or(DecodeError::Truncated {
             layer: Layer::Tcp,
             needed: FIXED_HEADER,
-            available: ip.bytes.len(),
+            available: bytes.len(),
         })?;
-    let header_length = usize::from(header[12] >> 4) * 4;
-    if header_length < FIXED_HEADER || header_length > ip.wire_length {
+    let header_length = usize::from(fixed[12] >> 4) * 4;
+    if header_length < FIXED_HEADER || header_length > cursor.wire_length() {
         return Err(DecodeError::Malformed { layer: Layer::Tcp });
     }
-    let mut fixed = *header;
-    fixed[12] = (5 << 4) | (fixed[12] & 0x0f);
-    let tcp =
-        TcpSlice::from_slice(&fixed).map_err(|_| DecodeError::Malformed { layer: Layer::Tcp })?;
-    Ok(segment(ip, &tcp, &[], header_length))
+    let mut without_options = *fixed;
+    without_options[12] = (5 << 4) | (fixed[12] & 0x0f);
+    let tcp = TcpSlice::from_slice(&without_options)
+        .map_err(|_| DecodeError::Malformed { layer: Layer::Tcp })?;
+    cursor.skip(header_length);
+    Ok(header(addresses, &tcp, cursor.range()))
 }
 
-fn segment<'p>(
-    ip: &IpPayload<'p>,
-    tcp: &TcpSlice<'_>,
-    payload: &'p [u8],
-    header_length: usize,
-) -> Segment<'p> {
-    let (source, destination) = (ip.source, ip.destination);
-    let wire_length = ip.wire_length.saturating_sub(header_length);
-    Segment {
-        source,
-        destination,
+fn header(addresses: Addresses, tcp: &TcpSlice<'_>, payload: PayloadRange) -> TcpHeader {
+    TcpHeader {
+        source: addresses.source,
+        destination: addresses.destination,
         source_port: tcp.source_port(),
         destination_port: tcp.destination_port(),
         sequence: SeqNumber(tcp.sequence_number()),
@@ -106,7 +154,5 @@ fn segment<'p>(
             rst: tcp.rst(),
         },
         payload,
-        wire_length: u32::try_from(wire_length).unwrap_or(u32::MAX),
-        vlan: ip.vlan,
     }
 }

@@ -1,5 +1,7 @@
 //! Secrets, shared between the readers of key logs and the connections that need them.
 
+#![expect(clippy::disallowed_types, reason = "secrets arrive during a run")]
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 

@@ -482,6 +482,7 @@ mod tests {
         Arrival {
             time: Timestamp::from_seconds(0),
             packet,
+            acknowledged: None,
         }
     }
 

@@ -103,6 +103,7 @@ mod tests {
     const AT: Arrival = Arrival {
         time: Timestamp::from_seconds(0),
         packet: 1,
+        acknowledged: None,
     };
 
     /// Adds part of a record of `length` bytes.

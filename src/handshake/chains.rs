@@ -1,6 +1,6 @@
 //! The certificates that peers showed, and what is wrong with their dates, names and revocation.
 
-use crate::certificate::{CertificateTime, ChainCache, NearExpiry, OcspStatus, findings};
+use crate::certificate::{ChainCache, NearExpiry, OcspStatus, findings};
 use crate::error_type::ErrorType;
 use crate::event::{CertificateChain, Finding};
 use crate::flow::{PerSide, Side};
@@ -55,10 +55,7 @@ fn revocation(transcript: &Transcript, chain: Option<&CertificateChain>) -> Opti
         OcspStatus::Revoked(at) if staple.serial == facts.serial => Some(Finding {
             error_type: ErrorType::CertRevoked,
             side: Side::Server,
-            detail: format!(
-                "revoked {}, by the OCSP response that the server stapled",
-                CertificateTime(at)
-            ),
+            detail: format!("revoked {at}, by the OCSP response that the server stapled"),
             subject: facts.subject.clone(),
         }),
         _ => None,

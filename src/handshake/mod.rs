@@ -74,6 +74,5 @@ pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
 pub use end::End;
 pub use report::{Origin, ReportConfig};
-pub use timing::RoundTrips;
 pub use tracker::Tracker;
 pub(crate) use validate::Validator;

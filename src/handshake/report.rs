@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::certificate::{ChainCache, NearExpiry};
+use crate::decode::Tunnel;
+use crate::dialogue::StartTls;
 use crate::event::{
     Alert, CaptureFacts, ClosedBy, Directions, Handshake, Inference, Protocol, Transport,
 };
@@ -11,9 +13,10 @@ use crate::framing::Close;
 use crate::framing::sealed::KeyUse;
 use crate::time::Timestamp;
 use crate::tls::Fingerprint;
+use crate::transport::tcp::RoundTrips;
 
 use super::end::End;
-use super::timing::{RoundTrips, timing};
+use super::timing::timing;
 use super::tracker::Tracker;
 use super::transcript::{AlertSeen, Transcript};
 use super::{chains, explain, facts, verdict};
@@ -31,6 +34,10 @@ pub struct Origin {
     pub reverse: Endpoint,
     /// VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
+    /// Tunnels around the first handshake packet, outermost first.
+    pub tunnel: Vec<Tunnel>,
+    /// The protocol in which TLS was negotiated in plain text.
+    pub starttls: Option<StartTls>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
 }
@@ -100,8 +107,6 @@ impl Tracker {
             protocol: Protocol::Tls,
             client: origin.endpoint(transcript.direction(Side::Client)),
             server: origin.endpoint(transcript.direction(Side::Server)),
-            tunnel: Vec::new(),
-            starttls: None,
             outcome: verdict.outcome,
             evidence: verdict.evidence,
             confidence: verdict.confidence,
@@ -134,6 +139,8 @@ impl Tracker {
             judged_at,
             source: origin.source,
             vlan: origin.vlan,
+            tunnel: origin.tunnel,
+            starttls: origin.starttls,
             server_certificates: shown.server,
             client_certificates: shown.client,
         }

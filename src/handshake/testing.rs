@@ -48,6 +48,7 @@ pub(super) fn one_sided() -> Script {
     let now = Arrival {
         time: Timestamp::from_seconds(0),
         packet: 0,
+        acknowledged: None,
     };
     Script {
         transcript: Transcript::new(now),

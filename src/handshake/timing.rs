@@ -4,39 +4,13 @@
 //! matter where the observer stands. Where they are not, the halves of TCP's
 //! own round trip say how far away the peers are.
 
-use std::time::Duration;
-
 use crate::event::{Outcome, Timing};
-use crate::flow::{Direction, Side};
+use crate::flow::Side;
 use crate::time::Timestamp;
+use crate::transport::tcp::RoundTrips;
 
 use super::transcript::Transcript;
 use super::verdict::Shape;
-
-/// How far away the peers are, by the opening of the TCP connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoundTrips {
-    /// Who sent the SYN.
-    pub originator: Direction,
-    /// From the SYN to the SYN-ACK: from the observer to the responder and back.
-    pub beyond_responder: Option<Duration>,
-    /// From the SYN-ACK to its acknowledgment: from the observer to the originator and back.
-    pub beyond_originator: Option<Duration>,
-    /// Whether one of the three was sent again, so that these are no round trips.
-    pub is_repeated: bool,
-}
-
-impl RoundTrips {
-    /// From the observer to the peer that sends in `direction`, and back.
-    fn to(&self, direction: Direction) -> Option<Duration> {
-        let trip = if direction == self.originator {
-            self.beyond_originator
-        } else {
-            self.beyond_responder
-        };
-        trip.filter(|_| !self.is_repeated)
-    }
-}
 
 /// The durations in an event; `shape` is what TLS 1.3 flights show.
 pub(super) fn timing(
@@ -121,7 +95,10 @@ pub(super) fn application_data(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::flow::Direction;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
     use crate::handshake::verdict;
     use crate::tls::ContentType;

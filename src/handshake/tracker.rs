@@ -169,6 +169,7 @@ mod tests {
     const AT: Arrival = Arrival {
         time: Timestamp::from_seconds(0),
         packet: 1,
+        acknowledged: None,
     };
 
     #[test]

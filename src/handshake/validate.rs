@@ -1,6 +1,6 @@
 //! Validates the certificate chains of events against the trusted roots.
 
-use crate::certificate::{ChainJudge, Trust};
+use crate::certificate::{ChainValidator, Trust};
 use crate::event::Handshake;
 use crate::flow::Side;
 use crate::stats::Stats;
@@ -14,13 +14,13 @@ use super::explain;
 /// the number of threads.
 #[derive(Debug)]
 pub(crate) struct Validator {
-    chains: ChainJudge,
+    chains: ChainValidator,
 }
 
 impl Validator {
     pub(crate) fn new(trust: &Trust) -> Self {
         Self {
-            chains: ChainJudge::new(trust),
+            chains: ChainValidator::new(trust),
         }
     }
 
@@ -39,13 +39,13 @@ impl Validator {
             let Some(chain) = chain.as_ref().filter(|chain| !chain.is_empty()) else {
                 continue;
             };
-            let judgement = self.chains.judge(chain, side, event.judged_at);
+            let validation = self.chains.validate(chain, side, event.judged_at);
             self.chains.learn(chain);
             event
                 .validation
-                .retain(|finding| finding.side != side || !judgement.excuses(finding));
-            event.validation.extend(judgement.findings.iter().cloned());
-            event.notes.extend(judgement.notes.iter().cloned());
+                .retain(|finding| finding.side != side || !validation.excuses(finding));
+            event.validation.extend(validation.findings.iter().cloned());
+            event.notes.extend(validation.notes.iter().cloned());
         }
         event
             .validation

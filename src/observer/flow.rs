@@ -1,74 +1,72 @@
-//! One TCP connection: what is remembered of it, and when TLS begins on it.
+//! One flow: its transport, and what is done with what that delivers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Segment, SeqNumber};
+use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
+use crate::dialogue::{self, Dialogue, Step};
 use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
-use crate::transport::tcp::{Arrival, Assembler, Budget, FirstBytes};
+use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection};
 
 use super::kept::Kept;
-use super::opening::Opening;
 
-/// A TCP connection.
+/// A flow: a TCP connection.
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// Whether the first segment seen went from the lower to the higher end point.
+    /// Whether the first segment seen went from the lower to the higher endpoint.
     pub(super) first_went_up: bool,
     pub(super) first_seen: Timestamp,
-    pub(super) opening: Opening,
+    pub(super) tcp: TcpConnection,
     pub(super) stage: Stage,
-    pub(super) is_closed: bool,
     /// The packets so far, where they are kept.
     pub(super) kept: Option<Box<Kept>>,
-    halves: PerDirection<Half>,
+    /// Directions that began with something else than TLS.
+    is_plain: PerDirection<bool>,
+    /// Directions that the open handshake knows to be in view. Stands here, so that bare acknowledgments, which every other
+    /// packet is, need not look at the handshake.
+    is_noted: PerDirection<bool>,
 }
 
-/// How much is done for a connection.
+/// How much is done for a flow.
 #[derive(Debug)]
 pub(super) enum Stage {
     /// No TLS so far.
-    Watching,
-    /// A handshake is under way.
+    Watching(Dialogue),
+    /// A handshake is open.
     Handshake(Box<Open>),
     /// Nothing more is to be learned.
     Done,
 }
 
-/// A handshake under way.
+/// An open handshake.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) connection: Tracker,
     /// The file or interface that its first packet came from.
     pub(super) source: Arc<str>,
-    pub(super) vlan: Vec<u16>,
+    /// The layers around its first packet.
+    pub(super) layers: Layers,
+    /// What was spoken before.
+    pub(super) dialogue: Dialogue,
     /// Bytes that it holds, as last counted.
     pub(super) held: usize,
     /// When it last made progress.
-    last_news: Timestamp,
+    last_progress: Timestamp,
 }
 
-/// How long segments sent again may keep a handshake open: TCP gives up a connection after some 100 s (RFC 1122 §4.2.3.5).
+/// How long retransmissions may keep a handshake open: TCP gives up a connection after some 100 s (RFC 1122 §4.2.3.5).
 const MAX_RETRANSMISSION: Duration = Duration::from_secs(100);
 
-/// One direction of a connection.
-#[derive(Debug, Default)]
-struct Half {
-    assembler: Assembler,
-    /// Sequence number of the first byte.
-    initial: Option<SeqNumber>,
-    /// Sequence number behind the last byte.
-    fin: Option<SeqNumber>,
-    /// Whether it began with something else than TLS.
-    is_plain: bool,
-    is_in_view: bool,
-    /// Whether the handshake under way knows that this direction is in view.
-    is_noted: bool,
+/// What a handshake needs to know of its first packet, and of the run.
+pub(super) struct Context<'c> {
+    pub(super) source: &'c Arc<str>,
+    pub(super) layers: &'c Layers,
+    pub(super) keys: &'c Keys,
 }
 
 impl Flow {
@@ -76,11 +74,11 @@ impl Flow {
         Self {
             first_went_up,
             first_seen,
-            opening: Opening::new(),
-            stage: Stage::Watching,
-            is_closed: false,
+            tcp: TcpConnection::new(),
+            stage: Stage::Watching(Dialogue::default()),
             kept: None,
-            halves: Default::default(),
+            is_plain: PerDirection::default(),
+            is_noted: PerDirection::default(),
         }
     }
 
@@ -88,156 +86,213 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
-            Stage::Watching if !self.halves.iter().any(|half| half.is_plain) => Lifetime::Opening,
+            Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
             _ => Lifetime::Established,
         }
     }
 
-    /// Whether the handshake under way has completed and is in use, so that silence is no time-out.
+    /// Whether the open handshake has completed and is in use, so that silence is not a time-out.
     pub(super) fn is_settled(&self) -> bool {
         match &self.stage {
             Stage::Handshake(open) => open.connection.is_settled(),
-            Stage::Watching | Stage::Done => false,
+            Stage::Watching(_) | Stage::Done => false,
         }
     }
 
-    /// Whether its packets may yet be those of a failed handshake.
+    pub(super) const fn has_handshake(&self) -> bool {
+        matches!(self.stage, Stage::Handshake(_))
+    }
+
+    /// Whether its packets may turn out to be those of a failed handshake.
     pub(super) fn is_worth_keeping(&self) -> bool {
         match self.stage {
-            Stage::Watching => !self.halves.iter().any(|half| half.is_plain),
+            Stage::Watching(_) => !self.is_any_plain(),
             Stage::Handshake(_) => true,
             Stage::Done => false,
         }
     }
 
-    /// Whether it has ended and nothing is waited for: the key is all that is still of use.
+    /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
     pub(super) const fn is_over(&self) -> bool {
-        self.is_closed && !matches!(self.stage, Stage::Handshake(_))
+        self.tcp.is_closed() && !self.has_handshake()
     }
 
-    /// Where the sequence numbers of both directions began.
-    pub(super) fn first_bytes(&self) -> FirstBytes {
-        self.halves.0.each_ref().map(|half| half.initial)
-    }
-
-    /// Whether a SYN begins another connection between the same end points.
-    pub(super) fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let first = segment.sequence.after(1);
-        segment.flags.syn
-            && self.halves[direction]
-                .initial
-                .is_some_and(|initial| initial != first)
-    }
-
-    /// Notes what a segment's header says of the connection.
-    pub(super) fn note_header(
+    /// Records what a segment's header says about the connection.
+    pub(super) fn handle_header(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
         time: Timestamp,
     ) {
-        let half = &mut self.halves[direction];
-        half.is_in_view = true;
-        if segment.flags.syn {
-            let first = segment.sequence.after(1);
-            half.initial = Some(first);
-            half.assembler.start(first);
-        }
-        // Of a connection that is in use, which most packets belong to, the opening is long over.
-        let is_in_use = matches!(self.stage, Stage::Done) || half.is_plain;
-        if segment.flags.syn || !is_in_use {
-            self.opening
-                .note(direction, segment.flags, segment.wire_length, time);
-        }
-        if segment.flags.fin {
-            half.fin = Some(
-                segment
-                    .sequence
-                    .after(segment.wire_length + u32::from(segment.flags.syn)),
-            );
-        }
-        let have_both_ended = self.halves.iter().all(|half| half.fin.is_some());
-        self.is_closed |= segment.flags.rst || have_both_ended;
+        let is_in_use = matches!(self.stage, Stage::Done) || self.is_plain[direction];
+        self.tcp.handle_header(direction, segment, time, is_in_use);
     }
 
-    /// Looks whether TLS begins with this segment; takes care of the order of the first bytes.
-    pub(super) fn watch(
-        &mut self,
-        direction: Direction,
-        segment: &Segment<'_>,
-        source: &Arc<str>,
-        keys: &Keys,
-        at: Arrival,
-        budget: &mut Budget,
-    ) {
-        if segment.wire_length == 0 {
-            return;
-        }
-        let sequence = first_byte(segment);
-        let half = &mut self.halves[direction];
-        if half.is_plain {
-            if is_hello_amid_stream(segment.payload) {
-                self.begin(direction, segment, source, keys, at, budget);
-            }
-            return;
-        }
-        let ahead = if half.assembler.is_started() {
-            sequence.since(half.assembler.next())
-        } else {
-            0
-        };
-        if ahead > 0 {
-            half.assembler.push(
-                sequence,
-                segment.payload,
-                segment.wire_length,
-                at,
-                budget,
-                &mut |_| {},
-            );
-            return;
-        }
-        half.initial.get_or_insert(sequence);
-        let known = ahead.unsigned_abs();
-        if known >= segment.wire_length {
-            return; // sent before
-        }
-        match detect(segment.payload.get(known as usize..).unwrap_or_default()) {
-            Detection::Other => {
-                half.is_plain = true;
-                half.assembler.clear(budget);
-            }
-            _ => self.begin(direction, segment, source, keys, at, budget),
-        }
-    }
-
-    /// Takes a segment that does nothing but acknowledge; false if it is more than that to the handshake under way.
+    /// Takes a segment that does nothing but acknowledge; false if it is more than that to the open handshake.
     ///
-    /// Every other packet is one: they go by without a look at the handshake itself.
+    /// Every other packet is one: they pass without a look at the handshake itself.
     pub(super) fn take_acknowledgment(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
         time: Timestamp,
     ) -> bool {
-        let flags = segment.flags;
-        let is_bare = segment.wire_length == 0 && !flags.syn && !flags.fin && !flags.rst;
-        if !is_bare || !matches!(self.stage, Stage::Handshake(_)) {
+        if !segment.is_bare() || !self.has_handshake() {
             return false;
         }
-        let [ours, theirs] = self.halves.pair_mut(direction);
-        if !ours.is_noted {
-            ours.is_noted = true;
+        if !self.is_noted[direction] {
+            self.is_noted[direction] = true;
             return false;
         }
-        if flags.ack {
-            theirs.assembler.acknowledge(segment.acknowledgment);
-        }
-        !ours.assembler.is_overdue(time) && !theirs.assembler.is_overdue(time)
+        self.tcp.acknowledge(direction, segment);
+        !self.tcp.is_overdue(time)
     }
 
-    /// Feeds a segment to the handshake under way; true if it shows that somebody still tries to go on.
-    pub(super) fn feed(
+    /// Takes a segment; true if it shows that a peer still tries to continue.
+    pub(super) fn handle_segment(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &Context<'_>,
+        budget: &mut Budget,
+    ) -> bool {
+        if let Stage::Watching(_) = self.stage {
+            self.watch(direction, segment, at, context, budget);
+        }
+        self.feed(direction, segment, at, budget)
+    }
+
+    /// Looks whether TLS begins with this segment; takes care of the order of the bytes before.
+    fn watch(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &Context<'_>,
+        budget: &mut Budget,
+    ) {
+        if self.is_plain[direction] {
+            return self.watch_dialogue(direction, segment, at, context, budget);
+        }
+        if segment.wire_length == 0 {
+            if self.is_plain[direction.flip()] {
+                self.tcp.acknowledge(direction, segment);
+            }
+            return;
+        }
+        let ahead = self.tcp.ahead(direction, segment.first_byte());
+        if ahead > 0 {
+            self.tcp
+                .push(direction, segment, at, budget, &mut |_, _| {});
+            return;
+        }
+        self.tcp.begin(direction, segment);
+        let known = ahead.unsigned_abs();
+        if known >= segment.wire_length {
+            return; // a retransmission
+        }
+        let first = segment.payload.get(known as usize..).unwrap_or_default();
+        match detect(first) {
+            Detection::Other => {
+                self.is_plain[direction] = true;
+                self.watch_dialogue(direction, segment, at, context, budget);
+            }
+            _ => self.begin(direction, segment, at, context, budget),
+        }
+    }
+
+    /// Takes a segment of a direction that began with something else than TLS: the dialogue before TLS, if TLS comes.
+    fn watch_dialogue(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &Context<'_>,
+        budget: &mut Budget,
+    ) {
+        let ahead = self.tcp.ahead(direction, segment.first_byte());
+        // A hello that begins a segment counts, wherever the segment lies: what came before may be lost.
+        if is_hello_amid_stream(segment.payload) {
+            if ahead != 0 {
+                self.tcp.restart(direction, segment.first_byte(), budget);
+            }
+            return self.begin(direction, segment, at, context, budget);
+        }
+        let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
+        if end > i64::from(dialogue::MAX_BYTES) {
+            return self.tcp.clear(direction, budget);
+        }
+        let is_plain = self.is_plain;
+        let is_in_view = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));
+        let stage = &mut self.stage;
+        let mut deliver = |sender: Direction, delivery: Delivery<'_>| {
+            let Delivery::Chunk(chunk) = delivery else {
+                return;
+            };
+            if let (Stage::Watching(dialogue), Chunk::Bytes(bytes, arrival)) = (&mut *stage, chunk)
+            {
+                let Step::TlsBegins(skipped) = dialogue.take(sender, bytes) else {
+                    return;
+                };
+                let mut open = Open::new(*dialogue, at, context);
+                open.note_directions(is_in_view, is_plain, at);
+                let rest = bytes.get(skipped..).unwrap_or_default();
+                let rest = Chunk::Bytes(rest, arrival);
+                open.connection.handle_chunk(sender, rest);
+                *stage = Stage::Handshake(open);
+            } else if let Stage::Handshake(open) = stage {
+                open.connection.handle_chunk(sender, chunk);
+            }
+        };
+        self.tcp.push(direction, segment, at, budget, &mut deliver);
+        self.tcp.acknowledge(direction, segment);
+        for way in Direction::BOTH {
+            if is_plain[way] {
+                self.tcp.skip_overdue(way, at.time, budget, &mut deliver);
+            }
+        }
+        if self.has_handshake() {
+            self.join_peer(direction, segment, budget);
+        }
+    }
+
+    /// A handshake begins with this segment.
+    fn begin(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &Context<'_>,
+        budget: &mut Budget,
+    ) {
+        let dialogue = match self.stage {
+            Stage::Watching(dialogue) => dialogue,
+            _ => Dialogue::default(),
+        };
+        let mut open = Open::new(dialogue, at, context);
+        let is_in_view = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));
+        open.note_directions(is_in_view, self.is_plain, at);
+        self.stage = Stage::Handshake(open);
+        if !self.tcp.is_started(direction) {
+            self.tcp.restart(direction, segment.first_byte(), budget);
+        }
+        self.join_peer(direction, segment, budget);
+    }
+
+    /// Begins the opposite direction's stream of records, where its bytes so far were none, or not in order.
+    fn join_peer(&mut self, direction: Direction, segment: &Segment<'_>, budget: &mut Budget) {
+        let peer = direction.flip();
+        let is_behind = self.is_plain[peer] && self.tcp.ahead(peer, segment.acknowledgment) > 0;
+        if segment.flags.ack && (is_behind || !self.tcp.is_started(peer)) {
+            self.tcp.restart(peer, segment.acknowledgment, budget);
+        }
+        self.is_plain = PerDirection::default();
+        self.is_noted = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));
+    }
+
+    /// Feeds a segment to the open handshake; true if it shows that a peer still tries to continue.
+    fn feed(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
@@ -249,118 +304,88 @@ impl Flow {
         };
         let connection = &mut open.connection;
         connection.note_packet(direction, at);
-        let mut has_news = false;
-        let [ours, theirs] = self.halves.pair_mut(direction);
+        let mut has_closed = false;
+        let mut deliver = |sender, delivery: Delivery<'_>| match delivery {
+            Delivery::Chunk(chunk) => connection.handle_chunk(sender, chunk),
+            Delivery::Fin(at) => has_closed |= connection.handle_close(sender, Close::Fin, at),
+            Delivery::Rst(at) => has_closed |= connection.handle_close(sender, Close::Rst, at),
+        };
+        let mut has_progress = false;
+        let mut is_lossy = false;
         if segment.wire_length > 0 {
-            let discarded = budget.discarded;
-            ours.assembler.push(
-                first_byte(segment),
-                segment.payload,
-                segment.wire_length,
-                at,
-                budget,
-                &mut |chunk| {
-                    has_news = true;
-                    connection.handle_chunk(direction, chunk);
-                },
-            );
-            if budget.discarded != discarded || segment.payload.len() < segment.wire_length as usize
-            {
-                connection.note_truncated();
-            }
+            let pushed = self.tcp.push(direction, segment, at, budget, &mut deliver);
+            (has_progress, is_lossy) = (pushed.is_new, pushed.is_lossy);
         }
-        if segment.flags.ack {
-            theirs.assembler.acknowledge(segment.acknowledgment);
+        self.tcp
+            .settle(direction, segment, at, budget, &mut deliver);
+        has_progress |= has_closed;
+        if is_lossy {
+            connection.note_truncated();
         }
-        for (half, direction) in [(ours, direction), (theirs, direction.flip())] {
-            if half.assembler.is_overdue(at.time) {
-                half.assembler.skip_hole(budget, &mut |chunk| {
-                    connection.handle_chunk(direction, chunk)
-                });
-            }
-            let is_all_there = |fin: SeqNumber| {
-                !half.assembler.is_started() || half.assembler.next().since(fin) >= 0
-            };
-            if half.fin.is_some_and(is_all_there) {
-                has_news |= connection.handle_close(direction, Close::Fin, at);
-            }
+        if has_progress {
+            open.last_progress = at.time;
         }
-        if segment.flags.rst {
-            has_news |= connection.handle_close(direction, Close::Rst, at);
-        }
-        if has_news {
-            open.last_news = at.time;
-        }
-        // A segment sent again is no progress, but no silence either: its sender has not given up yet. A keep-alive is.
-        let is_sent_again = (segment.wire_length > 1 || segment.flags.fin)
+        // A retransmission is no progress, but no silence either: its sender has not given up yet. A keep-alive is silence.
+        let is_retransmission = (segment.wire_length > 1 || segment.flags.fin)
             && at
                 .time
-                .checked_since(open.last_news)
+                .checked_since(open.last_progress)
                 .is_none_or(|since| since < MAX_RETRANSMISSION);
-        has_news || is_sent_again
+        has_progress || is_retransmission
     }
 
-    /// Delivers what is held, with gaps where bytes lack: nothing more will come.
+    /// Delivers what is held, with gaps where bytes are missing: no more segments will come.
     pub(super) fn flush(&mut self, budget: &mut Budget) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        for direction in Direction::BOTH {
-            let assembler = &mut self.halves[direction].assembler;
-            assembler.finish(budget, &mut |chunk| {
-                open.connection.handle_chunk(direction, chunk)
-            });
-        }
-        open.connection.handle_end();
+        let connection = &mut open.connection;
+        self.tcp.finish(budget, &mut |sender, delivery| {
+            if let Delivery::Chunk(chunk) = delivery {
+                connection.handle_chunk(sender, chunk);
+            }
+        });
+        connection.handle_end();
     }
 
     /// Gives back what the connection holds.
     pub(super) fn release(&mut self, budget: &mut Budget) {
-        for half in self.halves.iter_mut() {
-            half.assembler.clear(budget);
+        for direction in Direction::BOTH {
+            self.tcp.clear(direction, budget);
         }
     }
 
-    /// A handshake begins with this segment.
-    fn begin(
-        &mut self,
-        direction: Direction,
-        segment: &Segment<'_>,
-        source: &Arc<str>,
-        keys: &Keys,
-        at: Arrival,
-        budget: &mut Budget,
-    ) {
-        let mut connection = Tracker::new(at, keys);
-        for direction in Direction::BOTH {
-            let half = &mut self.halves[direction];
-            half.is_noted = half.is_in_view;
-            if half.is_in_view {
-                connection.note_packet(direction, at);
-            }
-            if half.is_plain {
-                connection.note_plain(direction);
-            }
-        }
-        let [ours, theirs] = self.halves.pair_mut(direction);
-        if ours.is_plain || !ours.assembler.is_started() {
-            ours.assembler.restart(first_byte(segment), budget);
-        }
-        if segment.flags.ack && (theirs.is_plain || !theirs.assembler.is_started()) {
-            theirs.assembler.restart(segment.acknowledgment, budget);
-        }
-        (ours.is_plain, theirs.is_plain) = (false, false);
-        self.stage = Stage::Handshake(Box::new(Open {
-            connection,
-            source: Arc::clone(source),
-            vlan: segment.vlan.ids().to_vec(),
-            held: 0,
-            last_news: at.time,
-        }));
+    fn is_any_plain(&self) -> bool {
+        self.is_plain.iter().any(|is_plain| *is_plain)
     }
 }
 
-/// Sequence number of a segment's first byte of payload.
-const fn first_byte(segment: &Segment<'_>) -> SeqNumber {
-    segment.sequence.after(segment.flags.syn as u32)
+impl Open {
+    fn new(dialogue: Dialogue, at: Arrival, context: &Context<'_>) -> Box<Self> {
+        Box::new(Self {
+            connection: Tracker::new(at, context.keys),
+            source: Arc::clone(context.source),
+            layers: *context.layers,
+            dialogue,
+            held: 0,
+            last_progress: at.time,
+        })
+    }
+
+    /// Tells the handshake what was seen of both directions before it began.
+    fn note_directions(
+        &mut self,
+        is_in_view: PerDirection<bool>,
+        is_plain: PerDirection<bool>,
+        at: Arrival,
+    ) {
+        for direction in Direction::BOTH {
+            if is_in_view[direction] {
+                self.connection.note_packet(direction, at);
+            }
+            if is_plain[direction] {
+                self.connection.note_plain(direction);
+            }
+        }
+    }
 }

@@ -1,33 +1,38 @@
 //! Wires the stages: packets in, events out.
 //!
 //! ```text
-//! packet ─▶ Router (decode, fragments, clock) ─▶ Shard (flows, reassembly, handshakes) ─▶ event
+//! batch ─▶ Router (decode, fragments, clock) ─▶ Plan ─▶ Worker (flows, transport, handshakes) ─▶ Collector (order, chains) ─▶ event
 //! ```
 //!
+//! An [`Observer`] is a router, one worker and a collector on the caller's thread;
+//! [`crate::pipeline`] puts the same three on threads.
+//!
 //! Flows are spread over a fixed number of shards, and time advances in ticks
-//! that the packets set. Each shard sees the same packets and ticks however many
-//! threads share the shards out: so the events are the same, too.
+//! that the packets set. Each shard sees the same packets and ticks for any number of
+//! workers, so the events are the same, too.
 
+mod collector;
 mod flow;
 mod kept;
-mod opening;
 mod router;
 mod shard;
+mod worker;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::{Interface, PacketBatch, PacketRecord};
-use crate::certificate::{ChainCache, NearExpiry, Trust};
+use crate::capture::{Interface, PacketBatch, PacketRecord, Packets};
+use crate::certificate::{NearExpiry, Trust};
 use crate::decrypt::Keys;
 use crate::event::Handshake;
-use crate::handshake::{ReportConfig, Validator};
+use crate::handshake::ReportConfig;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
-pub(crate) use router::{Routed, Router, shard_of};
-pub(crate) use shard::ShardSet;
+pub(crate) use collector::Collector;
+pub(crate) use router::{Plan, Router};
+pub(crate) use worker::{Numbered, Worker};
 
 /// How an observer works.
 #[derive(Clone, Debug)]
@@ -85,7 +90,7 @@ impl Default for Config {
 /// Shards that flows are spread over: enough for as many workers as hosts give to an observer.
 pub(crate) const SHARDS: usize = 16;
 
-/// Watches packets, tells of handshakes.
+/// Watches packets, reports handshakes.
 ///
 /// Methods come in kinds: `handle_*` for what arrives, [`Observer::poll_event`]
 /// for what comes out. It does no I/O and reads no clock: packet time, and the
@@ -93,12 +98,12 @@ pub(crate) const SHARDS: usize = 16;
 #[derive(Debug)]
 pub struct Observer {
     router: Router,
+    plan: Plan,
     /// The secrets, as the reader of the capture sees them.
     keys: Keys,
-    shards: ShardSet,
-    chains: ChainCache,
+    worker: Worker,
+    collector: Collector,
     events: VecDeque<Handshake>,
-    judge: Validator,
 }
 
 impl Observer {
@@ -107,24 +112,18 @@ impl Observer {
     pub fn new(config: Config) -> Self {
         Self {
             router: Router::new(),
-            shards: ShardSet::new(&config, 0, 1),
+            plan: Plan::new(1),
             keys: config.keys.view(),
-            chains: ChainCache::new(),
+            worker: Worker::new(&config, 0, 1),
+            collector: Collector::new(&config.trust),
             events: VecDeque::new(),
-            judge: Validator::new(&config.trust),
         }
     }
 
     /// Takes a batch of packets.
     pub fn handle_batch(&mut self, batch: &PacketBatch) {
         take_secrets(&self.keys, batch);
-        self.shards.begin_batch();
-        for packet in &batch.packets {
-            self.handle_packet(&batch.interfaces, packet, batch.bytes(packet));
-        }
-        if let Some(now) = quiet_time(batch).and_then(|now| self.router.advance(now)) {
-            self.handle_timeout(now);
-        }
+        self.handle_packets(batch.packets(), batch.now);
     }
 
     /// Takes one packet: `bytes` are those captured of it.
@@ -134,81 +133,67 @@ impl Observer {
         packet: &PacketRecord,
         bytes: &[u8],
     ) {
-        let Self {
-            router,
-            shards,
-            chains,
-            events,
-            ..
-        } = self;
-        if let Some(now) = router.advance(packet.timestamp) {
-            in_order(events, |events| shards.handle_timeout(now, chains, events));
-        }
-        let Some(interface) = interfaces.get(packet.interface as usize) else {
-            return;
+        self.keys.advance();
+        let record = PacketRecord {
+            offset: 0,
+            captured_length: bytes.len() as u32,
+            ..*packet
         };
-        match router.route(interface.link_type, packet, bytes) {
-            Some(Routed::Segment(segment)) => {
-                shards.handle_segment(&segment, interface, (packet, bytes), chains, events)
-            }
-            Some(Routed::Datagram(datagram)) => {
-                if let Ok(Some(segment)) = datagram.segment() {
-                    shards.handle_segment(&segment, interface, (packet, bytes), chains, events);
-                }
-            }
-            None => {}
-        }
+        let packets = Packets {
+            interfaces,
+            records: std::slice::from_ref(&record),
+            data: bytes,
+        };
+        self.handle_packets(packets, None);
     }
 
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        let Self {
-            shards,
-            chains,
-            events,
-            ..
-        } = self;
-        in_order(events, |events| shards.handle_timeout(now, chains, events));
+        self.keys.advance();
+        self.plan.clear();
+        self.plan.tick(now);
+        self.carry_out(Packets::NONE);
     }
 
-    /// Ends the run: open handshakes get the verdict that the evidence carries.
+    /// Ends the run: open handshakes get the verdict that the evidence supports.
     pub fn finish(&mut self) {
         self.router.finish();
-        let Self {
-            shards,
-            chains,
-            events,
-            ..
-        } = self;
-        in_order(events, |events| shards.finish(chains, events));
+        let mut events = Vec::new();
+        self.worker.finish(&mut events);
+        self.events.extend(self.collector.collect(events));
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Handshake> {
-        let mut event = self.events.pop_front()?;
-        self.judge.handle_event(&mut event);
-        Some(event)
+        self.events.pop_front()
     }
 
     /// What was handled and discarded so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = self.router.stats();
-        stats += self.shards.stats();
-        stats += self.judge.stats();
+        stats += self.worker.stats();
+        stats += self.collector.stats();
         stats
     }
 
     /// What is held now.
     #[must_use]
     pub fn load(&self) -> Load {
-        self.shards.load()
+        self.worker.load()
     }
-}
 
-/// The time that a batch without packets tells: the wire is quiet, and time goes on.
-pub(crate) fn quiet_time(batch: &PacketBatch) -> Option<Timestamp> {
-    batch.now.filter(|_| batch.packets.is_empty())
+    fn handle_packets(&mut self, packets: Packets<'_>, now: Option<Timestamp>) {
+        self.plan.clear();
+        self.router.plan(packets, now, &mut self.plan);
+        self.carry_out(packets);
+    }
+
+    fn carry_out(&mut self, packets: Packets<'_>) {
+        let mut events = Vec::new();
+        self.worker.take(packets, &self.plan, &mut events);
+        self.events.extend(self.collector.collect(events));
+    }
 }
 
 /// Takes the secrets that a capture brings; `keys` are as its reader sees them.
@@ -217,20 +202,4 @@ pub(crate) fn take_secrets(keys: &Keys, batch: &PacketBatch) {
     for text in &batch.secrets {
         keys.absorb_all(text);
     }
-}
-
-/// Adds the events that `make` makes, in the order of [`sort_simultaneous`].
-fn in_order(events: &mut VecDeque<Handshake>, make: impl FnOnce(&mut VecDeque<Handshake>)) {
-    let mut made = VecDeque::new();
-    make(&mut made);
-    let mut numbered: Vec<(u32, Handshake)> = made.into_iter().map(|event| (0, event)).collect();
-    sort_simultaneous(&mut numbered);
-    events.extend(numbered.into_iter().map(|(_, event)| event));
-}
-
-/// Sorts events by the number of the step that made them; those of one step in an order that shards have no part in.
-pub(crate) fn sort_simultaneous(events: &mut [(u32, Handshake)]) {
-    events.sort_by_key(|(step, event)| {
-        (*step, event.time, event.capture.first_packet, event.flow_id)
-    });
 }

@@ -1,32 +1,135 @@
-//! Packets to segments, each bound for the shard of its flow; and the clock that packets set.
+//! Packets to steps, each for the worker that has the packet's flow; and the clock that packets set.
+//!
+//! A packet is decoded here, once. Its flat header travels with the step, so that
+//! workers never look at link layers, VLAN tags, tunnels or fragments.
 
 use std::time::Duration;
 
-use crate::capture::{LinkType, PacketRecord};
-use crate::decode::{Datagram, DecodeError, FragmentTable, Packet, Segment, decode};
+use crate::capture::{LinkType, PacketRecord, Packets};
+use crate::decode::{DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, decode};
 use crate::flow::FlowKey;
 use crate::stats::Stats;
-use crate::time::Timestamp;
+use crate::time::{Ticks, Timestamp};
 
 use super::SHARDS;
 
-/// What a packet turned out to carry.
-pub(crate) enum Routed<'p> {
-    Segment(Segment<'p>),
-    /// The datagram that a fragment completed.
-    Datagram(Box<Datagram>),
+/// What workers have to do, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// For each worker, its steps.
+    steps: Vec<Vec<Step>>,
+    /// What some steps have beside the packet.
+    extras: Vec<Extra>,
+    /// How many steps were planned, those for all workers counted once.
+    planned: u32,
 }
 
-/// Decodes packets, joins fragments, tells the time.
+/// One thing that a worker has to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Orders the events of different workers: steps of the same number happen at the same time.
+    pub(crate) number: u32,
+    pub(crate) action: Action,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Action {
+    /// Handle the TCP segment in a packet.
+    Segment {
+        /// Index of the packet in its batch.
+        packet: u32,
+        header: TcpHeader,
+        /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
+        extra: u32,
+    },
+    /// Time goes on.
+    Tick(Timestamp),
+}
+
+const NO_EXTRA: u32 = u32::MAX;
+
+/// What only some packets have: layers around them, or fragments that they completed.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    pub(crate) layers: Layers,
+    /// The datagram that holds the segment, if it came in fragments.
+    pub(crate) datagram: Option<IpDatagram>,
+}
+
+impl Plan {
+    /// A plan for `workers`.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            steps: (0..workers.max(1)).map(|_| Vec::new()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Empties the plan and keeps its buffers.
+    pub(crate) fn clear(&mut self) {
+        self.steps.iter_mut().for_each(Vec::clear);
+        self.extras.clear();
+        self.planned = 0;
+    }
+
+    /// The steps of a worker, in order.
+    pub(crate) fn steps(&self, worker: usize) -> &[Step] {
+        self.steps.get(worker).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn extra(&self, index: u32) -> Option<&Extra> {
+        self.extras.get(index as usize)
+    }
+
+    /// Plans a tick for all workers.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        let step = Step {
+            number: self.planned,
+            action: Action::Tick(now),
+        };
+        for steps in &mut self.steps {
+            steps.push(step);
+        }
+        self.planned += 1;
+    }
+
+    fn segment(&mut self, packet: u32, header: TcpHeader, extra: u32) {
+        let worker = match self.steps.len() {
+            1 => 0,
+            workers => shard_of(&header.flow_key().0) % workers,
+        };
+        if let Some(steps) = self.steps.get_mut(worker) {
+            steps.push(Step {
+                number: self.planned,
+                action: Action::Segment {
+                    packet,
+                    header,
+                    extra,
+                },
+            });
+        }
+        self.planned += 1;
+    }
+
+    /// Adds what a step has beside its packet; packets with the same layers share it.
+    fn add_extra(&mut self, layers: Layers, datagram: Option<IpDatagram>) -> u32 {
+        let is_same = |last: &Extra| last.datagram.is_none() && last.layers == layers;
+        if datagram.is_some() || !self.extras.last().is_some_and(is_same) {
+            self.extras.push(Extra { layers, datagram });
+        }
+        self.extras.len() as u32 - 1
+    }
+}
+
+/// Decodes packets, reassembles fragments, keeps the clock.
 #[derive(Debug)]
 pub(crate) struct Router {
     fragments: FragmentTable,
-    now: Timestamp,
-    next_tick: Timestamp,
+    ticks: Ticks,
     stats: Stats,
 }
 
-/// How far packet time goes between two looks for flows that have timed out.
+/// How far packet time advances between two looks for flows that have timed out.
 const TICK: Duration = Duration::from_secs(1);
 /// A packet that is older than the newest by more than this sets the clock back: captures get concatenated.
 const MAX_DISORDER: Duration = Duration::from_secs(60);
@@ -35,75 +138,99 @@ impl Router {
     pub(crate) fn new() -> Self {
         Self {
             fragments: FragmentTable::default(),
-            now: Timestamp::MIN,
-            next_tick: Timestamp::MIN,
+            ticks: Ticks::new(TICK, MAX_DISORDER),
             stats: Stats::default(),
         }
     }
 
-    /// Sets the clock by a packet's time; the time, if flows are to be looked at again.
-    pub(crate) fn advance(&mut self, time: Timestamp) -> Option<Timestamp> {
-        let is_step_back = self
-            .now
-            .checked_since(time)
-            .is_some_and(|behind| behind > MAX_DISORDER);
-        if time <= self.now && !is_step_back {
-            return None;
+    /// Plans what is to be done with some packets; `now` is the time if the source is live.
+    pub(crate) fn plan(&mut self, packets: Packets<'_>, now: Option<Timestamp>, plan: &mut Plan) {
+        for (index, packet) in packets.records.iter().enumerate() {
+            if let Some(now) = self.ticks.advance(packet.timestamp) {
+                plan.tick(now);
+            }
+            if let Some(interface) = packets.interfaces.get(packet.interface as usize) {
+                let bytes = packets.bytes(packet);
+                self.route(interface.link_type, packet, bytes, index as u32, plan);
+            }
         }
-        self.now = time;
-        if time < self.next_tick && !is_step_back {
-            return None;
+        // While the wire is quiet, only the source knows that time goes on.
+        let quiet_time = now.filter(|_| packets.records.is_empty());
+        if let Some(now) = quiet_time.and_then(|now| self.ticks.advance(now)) {
+            plan.tick(now);
         }
-        self.next_tick = time.saturating_add(TICK);
-        Some(time)
     }
 
-    /// Decodes a packet; `None` if it is nothing for a shard.
-    pub(crate) fn route<'p>(
+    /// Decodes a packet, and plans a step if it has a TCP segment.
+    fn route(
         &mut self,
         link_type: LinkType,
         packet: &PacketRecord,
-        bytes: &'p [u8],
-    ) -> Option<Routed<'p>> {
+        bytes: &[u8],
+        index: u32,
+        plan: &mut Plan,
+    ) {
         self.stats.packets += 1;
         self.stats.bytes += bytes.len() as u64;
         self.stats.packets_truncated += u64::from(packet.captured_length < packet.wire_length);
-        match decode(link_type, bytes, packet.wire_length) {
-            Ok(Packet::Segment(segment)) => Some(Routed::Segment(segment)),
-            Ok(Packet::Fragment(fragment)) => {
+        let mut layers = Layers::default();
+        match decode(link_type, bytes, packet.wire_length, &mut layers) {
+            Ok(Decoded::Tcp(header)) => {
+                let extra = if layers.is_empty() {
+                    NO_EXTRA
+                } else {
+                    plan.add_extra(layers, None)
+                };
+                plan.segment(index, header, extra);
+            }
+            Ok(Decoded::Fragment(fragment)) => {
                 self.stats.fragments += 1;
-                let datagram = self.fragments.push(&fragment, packet.timestamp);
+                let time = packet.timestamp;
+                let datagram = self.fragments.push(&fragment, bytes, &mut layers, time);
+                if let Some(datagram) = datagram {
+                    self.route_datagram(datagram, layers, packet, index, plan);
+                }
                 self.stats.fragments_discarded += self.fragments.take_discarded();
-                datagram.map(|datagram| Routed::Datagram(Box::new(datagram)))
             }
-            Ok(Packet::NotTcp) => {
-                self.stats.packets_not_tcp += 1;
-                None
-            }
-            Err(DecodeError::UnknownLink(_)) => {
-                self.stats.packets_unknown_link += 1;
-                None
-            }
-            Err(_) => {
-                self.stats.packets_malformed += 1;
-                None
-            }
+            Ok(Decoded::Udp(_) | Decoded::Other) => self.stats.packets_not_tcp += 1,
+            Err(DecodeError::UnknownLink(_)) => self.stats.packets_unknown_link += 1,
+            Err(_) => self.stats.packets_malformed += 1,
         }
     }
 
-    /// The segment in a packet that [`Router::route`] found one in before.
-    pub(crate) fn segment<'p>(
-        link_type: LinkType,
+    /// Decodes a reassembled datagram, which may hold a tunnel with fragments of its own: as often as tunnels nest.
+    fn route_datagram(
+        &mut self,
+        mut datagram: IpDatagram,
+        mut layers: Layers,
         packet: &PacketRecord,
-        bytes: &'p [u8],
-    ) -> Option<Segment<'p>> {
-        match decode(link_type, bytes, packet.wire_length) {
-            Ok(Packet::Segment(segment)) => Some(segment),
-            _ => None,
+        index: u32,
+        plan: &mut Plan,
+    ) {
+        loop {
+            match datagram.decode(&mut layers) {
+                Ok(Decoded::Tcp(header)) => {
+                    let extra = plan.add_extra(layers, Some(datagram));
+                    return plan.segment(index, header, extra);
+                }
+                Ok(Decoded::Fragment(fragment)) => {
+                    let inner = self.fragments.push(
+                        &fragment,
+                        datagram.payload(),
+                        &mut layers,
+                        packet.timestamp,
+                    );
+                    match inner {
+                        Some(inner) => datagram = inner,
+                        None => return,
+                    }
+                }
+                _ => return,
+            }
         }
     }
 
-    /// The capture has ended: what is incomplete stays so.
+    /// The capture has ended: fragments that are still incomplete stay so.
     pub(crate) fn finish(&mut self) {
         self.fragments.finish();
         self.stats.fragments_discarded += self.fragments.take_discarded();

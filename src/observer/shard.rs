@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
-use crate::decode::Segment;
+use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{Handshake, Outcome};
 use crate::flow::{Direction, FlowKey};
@@ -16,10 +16,21 @@ use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows};
 use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
-use super::flow::{Flow, Open, Stage};
+use super::flow::{Context, Flow, Open, Stage};
 use super::kept::Kept;
 use super::router::shard_of;
 use super::{Config, SHARDS};
+
+/// A packet with a TCP segment, and what its headers say of it.
+#[derive(Debug)]
+pub(super) struct Packet<'p> {
+    pub(super) record: &'p PacketRecord,
+    /// The captured bytes, with all headers.
+    pub(super) bytes: &'p [u8],
+    pub(super) interface: &'p Interface,
+    pub(super) layers: &'p Layers,
+    pub(super) segment: Segment<'p>,
+}
 
 /// The shards of one worker: every `stride`th, from `first` on.
 #[derive(Debug)]
@@ -48,19 +59,18 @@ impl ShardSet {
         }
     }
 
-    /// Takes a segment whose shard is in this set.
-    pub(crate) fn handle_segment(
+    /// Takes a packet of a flow whose shard is in this set; `goes_up` says that it goes from the lower to the higher endpoint.
+    pub(super) fn handle_packet(
         &mut self,
-        segment: &Segment<'_>,
-        interface: &Interface,
-        packet: (&PacketRecord, &[u8]),
+        key: FlowKey,
+        goes_up: bool,
+        packet: &Packet<'_>,
         chains: &mut ChainCache,
         events: &mut VecDeque<Handshake>,
     ) {
         let mut output = Output { chains, events };
-        let (key, goes_up) = segment.flow_key();
         if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
-            shard.handle_segment(key, goes_up, segment, interface, packet, &mut output);
+            shard.handle_packet(key, goes_up, packet, &mut output);
         }
     }
 
@@ -163,24 +173,20 @@ impl Shard {
         }
     }
 
-    fn handle_segment(
+    fn handle_packet(
         &mut self,
         key: FlowKey,
         goes_up: bool,
-        segment: &Segment<'_>,
-        interface: &Interface,
-        (packet, bytes): (&PacketRecord, &[u8]),
+        packet: &Packet<'_>,
         output: &mut Output<'_>,
     ) {
-        let at = Arrival {
-            time: packet.timestamp,
-            packet: packet.number,
-        };
+        let segment = &packet.segment;
+        let at = Arrival::new(packet.record.timestamp, packet.record.number);
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
         };
         if self.config.keeps_packets {
-            self.keep(index, packet, bytes, interface);
+            self.keep(index, packet);
         }
         let Some(flow) = self.flows.get_mut(index) else {
             return;
@@ -189,20 +195,21 @@ impl Shard {
         if flow.take_acknowledgment(direction, segment, at.time) {
             return;
         }
-        if matches!(flow.stage, Stage::Watching) {
-            let keys = &self.config.keys;
-            let source = &interface.source;
-            flow.watch(direction, segment, source, keys, at, &mut self.budget);
-            self.open += u64::from(matches!(flow.stage, Stage::Handshake(_)));
-        }
-        let is_open = matches!(flow.stage, Stage::Handshake(_));
-        let has_news = flow.feed(direction, segment, at, &mut self.budget);
+        let was_open = flow.has_handshake();
+        let context = Context {
+            source: &packet.interface.source,
+            layers: packet.layers,
+            keys: &self.config.keys,
+        };
+        let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
+        let is_open = flow.has_handshake();
+        self.open += u64::from(is_open && !was_open);
         if is_open {
             self.after_feed(index, output);
         }
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
-                self.closed.insert(key, flow.first_bytes(), at.time);
+                self.closed.insert(key, flow.tcp.first_bytes(), at.time);
                 self.remove(index, End::Decided, output);
             }
             Some(flow) if has_news || !is_open => {
@@ -214,13 +221,7 @@ impl Shard {
     }
 
     /// Keeps a packet as long as its connection may turn out to be a failed handshake.
-    fn keep(
-        &mut self,
-        index: FlowIndex,
-        packet: &PacketRecord,
-        bytes: &[u8],
-        interface: &Interface,
-    ) {
+    fn keep(&mut self, index: FlowIndex, packet: &Packet<'_>) {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
@@ -228,14 +229,14 @@ impl Shard {
             take_kept(flow, &mut self.kept_bytes);
             return;
         }
-        let has_begun = matches!(flow.stage, Stage::Handshake(_));
+        let has_begun = flow.has_handshake();
         let kept = flow.kept.get_or_insert_default();
-        if self.kept_bytes + bytes.len() > MAX_KEPT_BYTES / SHARDS {
+        if self.kept_bytes + packet.bytes.len() > MAX_KEPT_BYTES / SHARDS {
             self.stats.packets_not_kept += 1;
             return kept.note_lost();
         }
         let before = kept.bytes();
-        kept.push(packet, bytes, interface, has_begun);
+        kept.push(packet.record, packet.bytes, packet.interface, has_begun);
         self.kept_bytes = self.kept_bytes - before + kept.bytes();
     }
 
@@ -255,9 +256,9 @@ impl Shard {
             let direction = Direction::of(goes_up, flow.first_went_up);
             let end = match () {
                 () if has_expired => End::Silence,
-                () if flow.is_replaced_by(direction, segment) => End::Replaced,
+                () if flow.tcp.is_replaced_by(direction, segment) => End::Replaced,
                 () => {
-                    flow.note_header(direction, segment, at.time);
+                    flow.handle_header(direction, segment, at.time);
                     return Some(index);
                 }
             };
@@ -275,7 +276,7 @@ impl Shard {
         }
         self.stats.connections += 1;
         let mut flow = Flow::new(goes_up, at.time);
-        flow.note_header(Direction::Forward, segment, at.time);
+        flow.handle_header(Direction::Forward, segment, at.time);
         Some(self.flows.insert(key, flow, Lifetime::Opening, at.time))
     }
 
@@ -355,8 +356,8 @@ impl Shard {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
-        if !matches!(flow.stage, Stage::Handshake(_)) {
-            return; // Watching goes on: TLS may yet begin
+        if !flow.has_handshake() {
+            return; // TLS may still begin on it
         }
         flow.flush(&mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
@@ -369,7 +370,7 @@ impl Shard {
         if self.config.keys.is_growing() {
             open.connection.retire_secrets();
         }
-        let origin = origin(key, flow, &mut open);
+        let origin = origin(key, flow, &open);
         let event = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
@@ -438,7 +439,7 @@ fn take_kept(flow: &mut Flow, kept_bytes: &mut usize) -> Option<Box<Kept>> {
 }
 
 /// What is known of a connection beside its bytes.
-fn origin(key: FlowKey, flow: &Flow, open: &mut Open) -> Origin {
+fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
     let (low, high) = key.endpoints();
     let (forward, reverse) = if flow.first_went_up {
         (low, high)
@@ -450,7 +451,9 @@ fn origin(key: FlowKey, flow: &Flow, open: &mut Open) -> Origin {
         flow_id: key.id(flow.first_seen),
         forward,
         reverse,
-        vlan: std::mem::take(&mut open.vlan),
-        round_trips: flow.opening.round_trips(),
+        vlan: open.layers.vlan.ids().to_vec(),
+        tunnel: open.layers.tunnels.iter().collect(),
+        starttls: open.dialogue.starttls(),
+        round_trips: flow.tcp.round_trips(),
     }
 }

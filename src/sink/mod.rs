@@ -1,34 +1,19 @@
 //! Events to output: one [`Sink`] trait, one file for each format.
 
+#[cfg(any(feature = "cli", feature = "otel"))]
+pub(crate) mod fields;
+pub mod files;
 #[cfg(feature = "cli")]
-pub mod certificates;
+pub mod machine;
 #[cfg(feature = "cli")]
-pub mod check;
-#[cfg(feature = "cli")]
-pub mod csv;
-#[cfg(feature = "cli")]
-pub mod extract;
-#[cfg(feature = "cli")]
-mod inventory;
-#[cfg(feature = "cli")]
-pub mod json;
-pub mod otel;
-pub mod save;
-#[cfg(feature = "cli")]
-pub mod schema;
-#[cfg(feature = "cli")]
-pub mod summary;
-#[cfg(feature = "cli")]
-pub mod table;
+pub mod people;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
-#[cfg(feature = "cli")]
-mod text;
 
 use std::io;
 
 #[cfg(feature = "cli")]
-pub use text::Look;
+pub use people::text::TextStyle;
 
 use crate::event::Handshake;
 use crate::stats::{Health, Stats};
@@ -71,4 +56,13 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn finish(&mut self, stats: &Stats) -> io::Result<()>;
+}
+
+/// Milliseconds, exact to the nanosecond.
+///
+/// Both operands are whole numbers, so the one division rounds once, and the shortest
+/// digits of the result show no noise.
+#[cfg(any(feature = "cli", feature = "otel"))]
+pub(crate) fn milliseconds(duration: std::time::Duration) -> f64 {
+    duration.as_nanos() as f64 / 1e6
 }

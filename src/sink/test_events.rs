@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::certificate::{Certificate, CertificateFacts};
+use crate::certificate::{
+    Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
+};
 use crate::event::{
     Alert, CertificateChain, ClientCertificate, ClosedBy, EarlyData, ErrorType, Evidence, Finding,
     Handshake, HandshakeError, Inference, Outcome, Resumption, Side,
@@ -54,7 +56,7 @@ pub(crate) fn completed() -> Handshake {
     event
 }
 
-/// The line that the docs of [`super::json`] show.
+/// The line that the docs of [`super::machine::json`] show.
 pub(crate) fn refused_by_the_client() -> Handshake {
     let mut event = barely_seen();
     event.source = "capture.pcapng".into();
@@ -114,8 +116,11 @@ fn fill_hello(event: &mut Handshake) {
 /// A failure that is inferred, with a tunnel and an alert that is not readable.
 pub(crate) fn inferred() -> Handshake {
     let mut event = completed();
-    event.tunnel = vec!["vxlan:42".into()];
-    event.starttls = Some("smtp");
+    event.tunnel = vec![crate::decode::Tunnel {
+        protocol: "vxlan",
+        id: Some(42),
+    }];
+    event.starttls = Some(crate::dialogue::StartTls::Smtp);
     event.outcome = Outcome::Failure;
     event.evidence = Evidence::Inferred;
     event.confidence = 0.97;
@@ -167,13 +172,13 @@ pub(crate) fn leaf() -> CertificateFacts {
         issuer: "CN=Example CA".into(),
         issuer_common_name: Some("Example CA".into()),
         serial: "0a1b".into(),
-        not_before: 1_767_139_200,
-        not_after: 1_773_446_400,
+        not_before: CertificateTime(1_767_139_200),
+        not_after: CertificateTime(1_773_446_400),
         dns_names: vec!["example.org".into()],
         ip_addresses: Vec::new(),
         names_omitted: 0,
-        key: "RSA 2048".into(),
-        signature_algorithm: "sha256WithRSAEncryption".into(),
+        key: PublicKey::Rsa(Some(2048)),
+        signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
         self_signed: false,
         is_ca: false,
     }

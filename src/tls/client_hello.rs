@@ -1,24 +1,38 @@
-//! ClientHello (RFC 8446 §4.1.2), as much of it as an observer tells.
+//! ClientHello (RFC 8446 §4.1.2): the fields that an observer reports.
 
 use super::codec::{ReadError, Reader};
 use super::extension::{Extensions, protocol_names};
 use super::fingerprint;
 use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme, is_grease};
 
-/// What a ClientHello says. Lists keep the order of the wire, GREASE included.
+/// The contents of a ClientHello. Lists keep the order of the wire, GREASE included.
+///
+/// ```text
+/// struct {
+///     ProtocolVersion legacy_version = 0x0303;
+///     Random random;
+///     opaque legacy_session_id<0..32>;
+///     CipherSuite cipher_suites<2..2^16-2>;
+///     opaque legacy_compression_methods<1..2^8-1>;
+///     Extension extensions<8..2^16-1>;
+/// } ClientHello;
+/// ```
+///
+/// This is RFC 8446's; earlier versions differ in `extensions` only, which may
+/// be absent (RFC 5246 §7.4.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello {
     /// `legacy_version`: the version itself up to TLS 1.2.
     pub legacy_version: ProtocolVersion,
-    /// `random`: key logs name a connection by it. Zeros if the hello was cut short before its end.
+    /// `random`, which identifies the connection in key logs. Zeros if the hello was cut short before its end.
     pub random: [u8; 32],
     /// `legacy_session_id`, of 0 to 32 bytes.
     pub session_id: Vec<u8>,
     /// `cipher_suites`.
     pub cipher_suites: Vec<CipherSuite>,
-    /// `cipher_specs` of an SSLv2 CLIENT-HELLO, 24 bits each: those below 0x10000 are cipher suites. `None` in a hello of TLS.
+    /// `cipher_specs` of an SSLv2 CLIENT-HELLO, 24 bits each: those below 0x10000 are cipher suites. `None` in a TLS hello.
     pub sslv2_cipher_specs: Option<Vec<u32>>,
-    /// Whether the hello was cut short, so that lists may lack their end.
+    /// Whether the hello was cut short, so that fields and extensions may be missing.
     pub is_partial: bool,
     /// The types of all extensions.
     pub extensions: Vec<ExtensionType>,
@@ -40,7 +54,7 @@ pub struct ClientHello {
     pub session_ticket_length: Option<usize>,
     /// Whether `pre_shared_key` offers a session or an external key.
     pub pre_shared_key: bool,
-    /// Whether `psk_key_exchange_modes` is there: without it a server sends no tickets.
+    /// Whether `psk_key_exchange_modes` is present: without it a server sends no tickets.
     pub psk_key_exchange_modes: bool,
     /// Whether 0-RTT data follows.
     pub early_data: bool,
@@ -55,38 +69,76 @@ pub struct ClientHello {
 impl ClientHello {
     /// Reads the body of a ClientHello message.
     ///
-    /// Extensions are read one by one: one that breaks a rule is as good as
-    /// absent, and the others count.
+    /// Extensions are read one by one: one that breaks a rule counts as absent,
+    /// and the others are read. Bytes after the extensions are ignored.
     ///
     /// # Errors
     ///
-    /// [`ReadError::Invalid`] if the fields before the extensions break a rule.
+    /// [`ReadError`] if a field before the extensions breaks a rule or reaches past the end.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
-        let (_, hello) = tls_parser::parse_tls_handshake_client_hello(body)
-            .map_err(|_| ReadError::Invalid("ClientHello"))?;
+        let mut reader = Reader::new(body);
         let mut this = Self {
-            legacy_version: ProtocolVersion(hello.version.0),
-            random: hello.random.try_into().unwrap_or_default(),
-            session_id: hello.session_id.unwrap_or_default().to_vec(),
-            cipher_suites: hello
-                .ciphers
-                .iter()
-                .map(|suite| CipherSuite(suite.0))
-                .collect(),
+            legacy_version: ProtocolVersion(reader.u16()?),
             ..Self::default()
         };
-        for (extension_type, data) in Extensions::new(hello.ext.unwrap_or_default()) {
-            this.extensions.push(extension_type);
-            let _unread = this.read_extension(extension_type, data);
+        this.read_fixed_part(&mut reader)?;
+        // Absent, or longer than the message: then the hello has no extensions.
+        let list = reader.vector_u16().map(|mut list| list.rest());
+        this.read_extensions(list.unwrap_or_default());
+        Ok(this)
+    }
+
+    /// Reads the front of a ClientHello's body that was cut short.
+    ///
+    /// The field or extension that the cut goes through is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Incomplete`] if not even the version is there.
+    pub fn read_partial(body: &[u8]) -> Result<Self, ReadError> {
+        let mut reader = Reader::new(body);
+        let mut this = Self {
+            legacy_version: ProtocolVersion(reader.u16()?),
+            is_partial: true,
+            ..Self::default()
+        };
+        // The length of the extensions counts bytes beyond the cut: what is there is read.
+        let has_extensions = this.read_fixed_part(&mut reader).is_ok() && reader.u16().is_ok();
+        if has_extensions {
+            this.read_extensions(reader.rest());
         }
         Ok(this)
+    }
+
+    /// The fields between the version and the extensions; on an error those before it are set.
+    fn read_fixed_part(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
+        self.random = reader.take(32)?.try_into().unwrap_or_default();
+        let session_id = reader.vector_u8()?.rest();
+        if session_id.len() > 32 {
+            return Err(ReadError::Invalid("legacy_session_id"));
+        }
+        self.session_id = session_id.to_vec();
+        let mut suites = reader.vector_u16()?;
+        if suites.len() % 2 == 1 {
+            return Err(ReadError::Invalid("cipher_suites"));
+        }
+        self.cipher_suites = suites.u16_list().map(CipherSuite).collect();
+        reader.vector_u8()?; // legacy_compression_methods
+        Ok(())
+    }
+
+    fn read_extensions(&mut self, list: &[u8]) {
+        for (extension_type, data) in Extensions::new(list) {
+            self.extensions.push(extension_type);
+            let _malformed = self.read_extension(extension_type, data);
+        }
     }
 
     /// Reads an SSLv2 CLIENT-HELLO that offers SSL 3.0 or later (RFC 5246 §E.2), without its two length bytes.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the lengths in it do not add up.
+    /// [`ReadError::Incomplete`] if a length reaches past the end.
     pub fn read_sslv2(message: &[u8]) -> Result<Self, ReadError> {
         let mut reader = Reader::new(message);
         reader.u8()?; // msg_type
@@ -95,7 +147,7 @@ impl ClientHello {
         let specs = reader.take(usize::from(specs))?;
         let session_id = reader.take(usize::from(session_id))?.to_vec();
         let challenge = reader.take(usize::from(challenge))?;
-        // A shorter challenge stands at the end of `random` (RFC 5246 §E.2).
+        // A shorter challenge is padded with zeros on the left (RFC 5246 §E.2).
         let mut random = [0; 32];
         for (byte, from) in random.iter_mut().rev().zip(challenge.iter().rev()) {
             *byte = *from;
@@ -130,39 +182,7 @@ impl ClientHello {
             .any(|version| !is_grease(version.0) && version.is_tls13())
     }
 
-    /// Reads what there is of a ClientHello's body that was cut short.
-    ///
-    /// What the cut goes through is left out, and so is all behind it.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`] if not even the version is there.
-    pub fn read_partial(body: &[u8]) -> Result<Self, ReadError> {
-        let mut reader = Reader::new(body);
-        let mut this = Self {
-            legacy_version: ProtocolVersion(reader.u16()?),
-            is_partial: true,
-            ..Self::default()
-        };
-        let _cut = this.read_fields(&mut reader);
-        Ok(this)
-    }
-
-    /// The fields behind the version, as far as they are there.
-    fn read_fields(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
-        self.random = reader.take(32)?.try_into().unwrap_or_default();
-        self.session_id = reader.vector_u8()?.rest().to_vec();
-        self.cipher_suites = reader.vector_u16()?.u16_list().map(CipherSuite).collect();
-        reader.vector_u8()?; // compression methods
-        reader.u16()?; // length of the extensions
-        for (extension_type, data) in Extensions::new(reader.rest()) {
-            self.extensions.push(extension_type);
-            self.read_extension(extension_type, data)?;
-        }
-        Ok(())
-    }
-
-    /// JA3: MD5 over the lists of the hello, lower-case hexadecimal; `None` for a hello of SSLv2 or one that was cut short.
+    /// JA3: MD5 over the lists of the hello, lower-case hexadecimal; `None` for an SSLv2 hello or one that was cut short.
     #[must_use]
     pub fn ja3(&self) -> Option<String> {
         self.has_fingerprint().then(|| fingerprint::ja3(self))
@@ -230,7 +250,7 @@ impl ClientHello {
     }
 }
 
-/// What drafts of TLS 1.3 up to 22 called `key_share`; reserved since.
+/// The number of `key_share` in drafts of TLS 1.3 up to 22; reserved since.
 pub(super) const DRAFT_KEY_SHARE: ExtensionType = ExtensionType(40);
 
 /// RFC 6066 §3: `ServerName server_name_list<1..2^16-1>`; the first host name counts.
@@ -259,6 +279,8 @@ fn key_shares(reader: &mut Reader<'_>) -> Result<Vec<NamedGroup>, ReadError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A ClientHello with one GREASE suite, a server name, two ALPN values, groups and key shares.
@@ -300,25 +322,97 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_extension_hides_none_of_the_others() {
+    fn a_malformed_extension_does_not_hide_the_others() {
         let mut bytes = body();
         let start = [0, 16, 0, 14, 0, 12];
         let alpn = bytes.windows(6).position(|window| window == start).unwrap();
         bytes[alpn + 4] = 0xff; // the list claims to be longer than the extension
-        let hello = ClientHello::read(&bytes).unwrap();
-        assert_eq!(hello.alpn, None);
-        assert_eq!(hello.key_share_groups, Some(vec![NamedGroup(29)]));
+        for hello in [ClientHello::read(&bytes), ClientHello::read_partial(&bytes)] {
+            let hello = hello.unwrap();
+            assert_eq!(hello.alpn, None);
+            assert_eq!(hello.key_share_groups, Some(vec![NamedGroup(29)]));
+        }
+    }
+
+    /// Where the fixed part of [`body`] ends: at the length of its extensions.
+    const EXTENSIONS: usize = 2 + 32 + 3 + 6 + 2;
+
+    #[test]
+    fn every_prefix_of_the_fixed_part_is_incomplete() {
+        let bytes = body();
+        for length in 0..EXTENSIONS {
+            assert_eq!(
+                ClientHello::read(&bytes[..length]),
+                Err(ReadError::Incomplete),
+                "{length}"
+            );
+        }
     }
 
     #[test]
-    fn every_prefix_tells_what_is_there_and_makes_no_fingerprint() {
+    fn a_hello_without_extensions_or_with_too_long_ones_has_none() {
+        let bytes = body();
+        for length in EXTENSIONS..bytes.len() {
+            let hello = ClientHello::read(&bytes[..length]).unwrap();
+            assert_eq!(hello.cipher_suites.len(), 2);
+            assert_eq!(hello.extensions, [], "{length}");
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_extensions_are_ignored() {
+        let longer = [&body()[..], &[0, 23, 0, 0]].concat();
+        assert_eq!(ClientHello::read(&longer), ClientHello::read(&body()));
+    }
+
+    #[test]
+    fn accepts_a_session_id_of_32_bytes_and_rejects_33() {
+        let hello = |session_id: &[u8]| {
+            let length = session_id.len() as u8;
+            let suites_and_compression = [0, 2, 0x13, 0x01, 1, 0];
+            let bytes = [
+                &[3, 3][..],
+                &[7; 32],
+                &[length],
+                session_id,
+                &suites_and_compression,
+            ];
+            ClientHello::read(&bytes.concat())
+        };
+        assert!(hello(&[]).unwrap().session_id.is_empty());
+        assert_eq!(hello(&[8; 32]).unwrap().session_id, [8; 32]);
+        assert_eq!(
+            hello(&[8; 33]),
+            Err(ReadError::Invalid("legacy_session_id"))
+        );
+    }
+
+    #[test]
+    fn accepts_an_empty_list_of_suites_and_rejects_half_a_suite() {
+        let hello = |suites: &[u8]| {
+            let bytes = [&[3, 3][..], &[7; 32], &[0], suites, &[1, 0]].concat();
+            ClientHello::read(&bytes).map(|hello| hello.cipher_suites)
+        };
+        assert_eq!(hello(&[0, 0]), Ok(Vec::new()));
+        assert_eq!(hello(&[0, 2, 0x13, 1]), Ok(vec![CipherSuite(0x1301)]));
+        assert_eq!(
+            hello(&[0, 3, 0x13, 1, 0x13]),
+            Err(ReadError::Invalid("cipher_suites"))
+        );
+    }
+
+    #[test]
+    fn every_prefix_has_the_fields_before_the_cut_and_no_fingerprint() {
         let bytes = body();
         for length in 0..bytes.len() {
             match ClientHello::read_partial(&bytes[..length]) {
                 Ok(hello) => {
                     assert!(length >= 2);
                     assert_eq!((hello.ja3(), hello.ja4()), (None, None));
-                    assert!(hello.server_name.is_none_or(|name| name == "example.org"));
+                    assert_eq!(hello.session_id.is_empty(), length < 2 + 32 + 3);
+                    assert_eq!(hello.cipher_suites.is_empty(), length < 2 + 32 + 3 + 6);
+                    let name_ends = EXTENSIONS + 2 + 20;
+                    assert_eq!(hello.server_name.is_none(), length < name_ends);
                 }
                 Err(error) => assert_eq!((error, length < 2), (ReadError::Incomplete, true)),
             }
@@ -326,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn an_sslv2_hello_has_cipher_specs_of_its_own() {
+    fn an_sslv2_hello_has_its_own_cipher_specs() {
         let message = [
             &[1, 3, 1, 0, 6, 0, 0, 0, 8, 0, 0, 0x2f, 7, 0, 0xc0][..],
             &[5; 8],
@@ -337,5 +431,57 @@ mod tests {
         assert_eq!(hello.sslv2_cipher_specs, Some(vec![0x2f, 0x0700c0]));
         assert_eq!(hello.ja3(), None);
         assert!(ClientHello::read_sslv2(&message[..12]).is_err());
+    }
+
+    /// Fields up to the extensions, and the types of these.
+    type Outline = (u16, Vec<u8>, Vec<u8>, Vec<u16>, Vec<u16>);
+
+    fn outline(body: &[u8]) -> Option<Outline> {
+        let hello = ClientHello::read(body).ok()?;
+        Some((
+            hello.legacy_version.0,
+            hello.random.to_vec(),
+            hello.session_id,
+            hello.cipher_suites.iter().map(|suite| suite.0).collect(),
+            hello
+                .extensions
+                .iter()
+                .map(|extension| extension.0)
+                .collect(),
+        ))
+    }
+
+    /// The same by tls-parser.
+    fn outline_by_tls_parser(body: &[u8]) -> Option<Outline> {
+        let (_, hello) = tls_parser::parse_tls_handshake_client_hello(body).ok()?;
+        let extensions = Extensions::new(hello.ext.unwrap_or_default());
+        Some((
+            hello.version.0,
+            hello.random.to_vec(),
+            hello.session_id.unwrap_or_default().to_vec(),
+            hello.ciphers.iter().map(|suite| suite.0).collect(),
+            extensions
+                .map(|(extension_type, _)| extension_type.0)
+                .collect(),
+        ))
+    }
+
+    proptest! {
+        #[test]
+        fn tls_parser_reads_the_same(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            length in any::<prop::sample::Index>(),
+            is_cut in any::<bool>(),
+        ) {
+            let mut bytes = body();
+            for (index, value) in changes {
+                let index = index.index(bytes.len());
+                bytes[index] = value;
+            }
+            if is_cut {
+                bytes.truncate(length.index(bytes.len()));
+            }
+            prop_assert_eq!(outline(&bytes), outline_by_tls_parser(&bytes));
+        }
     }
 }

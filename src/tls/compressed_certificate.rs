@@ -1,18 +1,27 @@
-//! Certificate messages, compressed (RFC 8879).
+//! Compressed Certificate messages (RFC 8879).
 
 use std::io::Read;
 
 use super::MAX_MESSAGE;
 use super::codec::{ReadError, Reader};
 
-/// The Certificate message in the body of a CompressedCertificate message.
+/// Decompresses the Certificate message in the body of a CompressedCertificate message.
 ///
-/// Knows zlib and Brotli, and with the feature `cli` Zstandard.
+/// Supports zlib and Brotli, and Zstandard with the feature `cli`.
+///
+/// ```text
+/// struct {
+///     CertificateCompressionAlgorithm algorithm;
+///     uint24 uncompressed_length;
+///     opaque compressed_certificate_message<1..2^24-1>;
+/// } CompressedCertificate;
+/// ```
 ///
 /// # Errors
 ///
-/// [`ReadError`] if the body is cut short, the algorithm unknown, the message
-/// longer than [`MAX_MESSAGE`], or not of the length that it is said to have.
+/// - [`ReadError::Incomplete`] if the body is cut short.
+/// - [`ReadError::Invalid`] if the algorithm is unknown, the message is longer than
+///   [`MAX_MESSAGE`], or its length is not `uncompressed_length`.
 pub fn decompress_certificate(body: &[u8]) -> Result<Vec<u8>, ReadError> {
     let mut reader = Reader::new(body);
     let algorithm = reader.u16()?;
@@ -36,10 +45,10 @@ pub fn decompress_certificate(body: &[u8]) -> Result<Vec<u8>, ReadError> {
         .ok_or(ReadError::Invalid("compressed_certificate_message"))
 }
 
-/// Bytes that Brotli reads at once: a chain has a few times as many.
+/// Size of Brotli's input buffer: compressed chains have a few kilobytes.
 const BUFFER: usize = 1 << 10;
 
-/// Reads to the end, or one byte more than `length`.
+/// Reads to the end, but at most one byte more than `length`: a bomb is noticed before it unfolds.
 fn read(decoder: impl Read, length: usize) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     decoder
@@ -67,11 +76,11 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What `brotli` makes of "certificate": stored, since it is too short.
+    /// The output of `brotli` for "certificate": stored, since it is too short to compress.
     const BROTLI: &[u8] = b"\x0b\x05\x80certificate\x03";
 
     #[test]
-    fn decompresses_what_was_compressed_by_each_algorithm() {
+    fn every_algorithm_decompresses() {
         let message = b"certificate";
         assert_eq!(
             decompress_certificate(&body(1, 11, &zlib(message))).unwrap(),
@@ -92,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_a_message_of_another_length_and_what_cannot_be_decompressed() {
+    fn rejects_a_wrong_length_and_damaged_data() {
         let message = zlib(b"certificate");
         let damaged = Err(ReadError::Invalid("compressed_certificate_message"));
         for (length, compressed) in [(10, &message[..]), (12, &message), (11, b"xx"), (11, b"")] {
@@ -106,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_takes_no_more_room_than_it_claims_and_may_claim() {
+    fn a_decompression_bomb_is_rejected() {
         let bomb = zlib(&vec![0; 4 * MAX_MESSAGE]);
         assert!(decompress_certificate(&body(1, 1000, &bomb)).is_err());
         assert_eq!(

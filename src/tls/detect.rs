@@ -1,26 +1,26 @@
-//! Is this TLS? Told from the first bytes of a direction, whatever the port.
+//! Detects TLS by the first bytes of a direction, on any port.
 
 use super::{ContentType, HandshakeType};
 
-/// What the first bytes of a direction look like.
+/// What a direction begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detection {
-    /// A record that begins a ClientHello.
+    /// A record with the start of a ClientHello.
     ClientHello,
-    /// A record that begins a ServerHello.
+    /// A record with the start of a ServerHello.
     ServerHello,
-    /// An SSLv2 CLIENT-HELLO, of so many bytes after its two length bytes.
+    /// An SSLv2 CLIENT-HELLO, with its length after the two length bytes.
     Sslv2ClientHello(usize),
-    /// All bytes so far fit, but they are too few to say.
+    /// All bytes so far fit, but there are too few to decide.
     Incomplete,
     /// Something else.
     Other,
 }
 
-/// Bytes that decide: a record header and the type of the first message.
+/// Bytes that are needed to decide: a record header and the type of the first message.
 const DECISIVE: usize = 6;
 
-/// Looks at the first bytes of a direction.
+/// Detects what a direction begins with.
 #[must_use]
 pub fn detect(bytes: &[u8]) -> Detection {
     match bytes {
@@ -32,6 +32,8 @@ pub fn detect(bytes: &[u8]) -> Detection {
 }
 
 fn detect_record(bytes: &[u8]) -> Detection {
+    // Records of TLS have version 3.0 to 3.4 and at most 0x4800 bytes (`MAX_FRAGMENT`), which
+    // already rules out text and most binary protocols: as much as is there must fit.
     let fits = |index: usize, rule: fn(u8) -> bool| bytes.get(index).is_none_or(|byte| rule(*byte));
     let is_possible =
         fits(1, |major| major == 3) && fits(2, |minor| minor <= 4) && fits(3, |high| high <= 0x48);
@@ -42,6 +44,7 @@ fn detect_record(bytes: &[u8]) -> Detection {
         return Detection::Incomplete;
     };
     if *high == 0 && *low == 0 {
+        // Only application data may be empty (RFC 8446 §5.1).
         return Detection::Other;
     }
     match HandshakeType(*handshake_type) {
@@ -78,10 +81,13 @@ fn detect_sslv2(bytes: &[u8]) -> Detection {
     }
 }
 
-/// Whether `bytes`, the start of a segment amid a stream, begin a hello beyond reasonable doubt.
+/// Whether a segment in the middle of a stream almost certainly begins with a hello.
 ///
-/// Stricter than [`detect`], since here chance has many tries: the message's
-/// version and length must fit, too.
+/// Stricter than [`detect`], since it is asked about every segment and random
+/// bytes would match some time: the version and length of the message must fit,
+/// too. The shortest hello has a version and 32 random bytes, and hellos are sent
+/// in the clear, in records of at most 2¹⁴ bytes. A message version that begins
+/// with 0x7f is a draft of TLS 1.3.
 #[must_use]
 pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
     let Some(
@@ -123,7 +129,7 @@ mod tests {
     const SSLV2: &[u8] = &[0x80, 28, 1, 3, 1, 0, 3, 0, 0, 0, 16];
 
     #[test]
-    fn knows_hellos() {
+    fn detects_hellos() {
         assert_eq!(detect(HELLO), Detection::ClientHello);
         assert_eq!(detect(&[22, 3, 3, 0, 100, 2]), Detection::ServerHello);
         assert_eq!(detect(SSLV2), Detection::Sslv2ClientHello(28));
@@ -141,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_what_is_no_hello() {
+    fn rejects_what_is_not_a_hello() {
         for bytes in [
             &b"GET / HTTP/1.1"[..],
             b"SSH-2.0",

@@ -1,16 +1,16 @@
-//! Messages that TLS 1.3 encrypts (RFC 8446 §4.3, §4.4), for those who have the keys.
+//! Messages that TLS 1.3 encrypts (RFC 8446 §4.3, §4.4), read after decryption.
 
 use super::ExtensionType;
 use super::codec::{ReadError, Reader};
 use super::extension::{Extensions, protocol_names};
 use super::server_messages::MAX_CERTIFICATES;
 
-/// What an EncryptedExtensions message says.
+/// The contents of an EncryptedExtensions message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EncryptedExtensions {
-    /// The application protocol taken.
+    /// The selected application protocol.
     pub alpn: Option<String>,
-    /// Whether 0-RTT data was taken.
+    /// Whether 0-RTT data was accepted.
     pub early_data: bool,
 }
 
@@ -19,7 +19,7 @@ impl EncryptedExtensions {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the list's length reaches past the end.
+    /// [`ReadError::Incomplete`] if the length of the list reaches past the end.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
         let list = Reader::new(body).vector_u16()?.rest();
         let mut this = Self::default();
@@ -37,16 +37,28 @@ impl EncryptedExtensions {
     }
 }
 
-/// What a Certificate message of TLS 1.3 says.
+/// The contents of a Certificate message of TLS 1.3.
+///
+/// ```text
+/// struct {
+///     opaque certificate_request_context<0..2^8-1>;
+///     CertificateEntry certificate_list<0..2^24-1>;
+/// } Certificate;
+///
+/// struct {
+///     opaque cert_data<1..2^24-1>;
+///     Extension extensions<0..2^16-1>;
+/// } CertificateEntry;
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateMessage<'a> {
     /// The DER of each certificate, leaf first; at most [`MAX_CERTIFICATES`].
     pub certificates: Vec<&'a [u8]>,
-    /// Whether an OCSP response came with any of them.
+    /// Whether any of them has an OCSP response.
     pub ocsp_stapled: bool,
-    /// The first such response, as a `CertificateStatus`.
+    /// The first OCSP response, as a `CertificateStatus`.
     pub certificate_status: Option<&'a [u8]>,
-    /// How many signed certificate timestamps (RFC 6962 §3.3) came with them.
+    /// How many signed certificate timestamps (RFC 6962 §3.3) they have.
     pub signed_certificate_timestamps: usize,
 }
 
@@ -55,7 +67,7 @@ impl<'a> CertificateMessage<'a> {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if a length reaches past the end.
+    /// [`ReadError::Incomplete`] if a length reaches past the end.
     pub fn read(body: &'a [u8]) -> Result<Self, ReadError> {
         let mut reader = Reader::new(body);
         reader.vector_u8()?; // certificate_request_context
@@ -70,7 +82,7 @@ impl<'a> CertificateMessage<'a> {
         Ok(this)
     }
 
-    /// The body of a Certificate message up to TLS 1.2 with the same chain.
+    /// The body of a Certificate message of TLS 1.2 with the same chain, so that one reader handles both.
     #[must_use]
     pub fn to_tls12(&self) -> Vec<u8> {
         let length = |bytes: usize| (bytes as u32).to_be_bytes();
@@ -133,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_the_same_in_the_form_of_tls_1_2() {
+    fn a_chain_stays_the_same_in_the_form_of_tls_1_2() {
         let read = CertificateMessage::read(CERTIFICATE).unwrap();
         let body = read.to_tls12();
         assert_eq!(read_certificate_list(&body).unwrap(), read.certificates);
@@ -142,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_the_server_took() {
+    fn reads_what_the_server_selected() {
         let body = [0, 13, 0, 16, 0, 5, 0, 3, 2, b'h', b'2', 0, 42, 0, 0];
         let read = EncryptedExtensions::read(&body).unwrap();
         assert_eq!(read.alpn.as_deref(), Some("h2"));

@@ -1,16 +1,16 @@
-//! Extensions (RFC 8446 §4.2), one after the other.
+//! The list of extensions in a hello (RFC 8446 §4.2).
 
 use super::ExtensionType;
 use super::codec::{ReadError, Reader};
 
-/// The extensions of a hello, in the order of the wire; ends at the first that reaches past the end.
+/// Iterates over extensions in the order of the wire; ends at the first one that reaches past the end.
 #[derive(Clone, Debug)]
 pub struct Extensions<'a> {
     reader: Reader<'a>,
 }
 
 impl<'a> Extensions<'a> {
-    /// The extensions in `list`, without the length before it.
+    /// The extensions in `list`, which does not include the length before it.
     #[must_use]
     pub const fn new(list: &'a [u8]) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// The names, and the first and last byte of the first one.
+/// Protocol names, and the first and last byte of the first name: JA4 needs the bytes.
 type ProtocolNames = (Vec<String>, Option<(u8, u8)>);
 
 /// RFC 7301 §3.1: `ProtocolName protocol_name_list<2..2^16-1>`.

@@ -1,8 +1,8 @@
-//! JA3, JA3S and JA4: hashes over what a hello lists, to tell implementations apart.
+//! JA3, JA3S and JA4: hashes over the lists in a hello, which identify TLS implementations.
 //!
 //! JA3 and JA3S are Salesforce's (2017): MD5 over decimal lists. JA4 is
 //! FoxIO's (2023, BSD licence); its siblings (JA4S and on) are not freely
-//! licensed and are left out. GREASE values count in none of them.
+//! licensed and are left out. All of them ignore GREASE values.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use super::client_hello::ClientHello;
 use super::server_hello::ServerHello;
 use super::{ExtensionType, ProtocolVersion, is_grease};
 
-/// The fingerprints of one handshake; `None` where the hello was not seen or none were asked for.
+/// The fingerprints of one handshake; `None` if the hello was not seen or fingerprints are turned off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// JA3 of the ClientHello: MD5, lower-case hexadecimal.
@@ -107,7 +107,7 @@ pub(super) fn ja4(hello: &ClientHello, transport: char) -> String {
     text
 }
 
-/// The highest version offered, in JA4's two letters.
+/// The highest offered version in JA4's two letters.
 fn version_code(hello: &ClientHello) -> &'static str {
     let offered = hello
         .supported_versions
@@ -128,7 +128,7 @@ fn version_code(hello: &ClientHello) -> &'static str {
     }
 }
 
-/// First and last character of the first ALPN value; in hexadecimal if either is not alphanumeric.
+/// First and last character of the first ALPN value; if either is not alphanumeric, the first and last digit of its hexadecimal form.
 fn push_alpn_ends(text: &mut String, ends: Option<(u8, u8)>) {
     match ends {
         None => text.push_str("00"),
@@ -146,7 +146,7 @@ fn without_grease(values: impl Iterator<Item = u16>) -> Vec<u16> {
     values.filter(|value| !is_grease(*value)).collect()
 }
 
-/// Decimal values joined with dashes, GREASE left out.
+/// Decimal values joined with dashes, without GREASE.
 fn push_list(text: &mut String, values: impl Iterator<Item = u16>) {
     let start = text.len();
     for value in values.filter(|value| !is_grease(*value)) {
@@ -157,7 +157,7 @@ fn push_list(text: &mut String, values: impl Iterator<Item = u16>) {
     }
 }
 
-/// Appends a number without the detour of the formatting machinery: a hello has some hundred.
+/// Appends a number. A hello has about a hundred, which makes `write!` too slow here.
 fn push_decimal(text: &mut String, value: u16) {
     let mut divisor = match value {
         0..10 => 1,
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_the_standard_library_does() {
+    fn numbers_are_written_as_by_the_standard_library() {
         for value in
             (0..=u16::MAX)
                 .step_by(7)
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn ja4_writes_an_odd_alpn_in_hexadecimal() {
+    fn ja4_writes_an_alpn_that_is_not_alphanumeric_in_hexadecimal() {
         let odd = ClientHello {
             alpn_ends: Some((0xab, 0xcd)),
             ..hello()

@@ -1,11 +1,11 @@
-//! Handshake messages (RFC 8446 §4), put together from the fragments that records carry.
+//! Handshake messages (RFC 8446 §4), reassembled from the fragments in records.
 
 use super::HandshakeType;
 
-/// The longest message that is put together.
+/// The longest message that is reassembled.
 ///
-/// Legal messages reach 2²⁴ bytes. Real ones that exceed 100 KB are Certificate
-/// messages of test suites, of up to 300 KB; 512 KiB leaves room for worse.
+/// Messages may have 2²⁴ bytes. Those seen above 100 KB are Certificate messages
+/// of test suites, with up to 300 KB; 512 KiB leaves room for larger ones.
 pub const MAX_MESSAGE: usize = 512 << 10;
 
 /// Bytes of a message header.
@@ -16,7 +16,7 @@ const HEADER_LENGTH: usize = 4;
 pub struct Message<'a> {
     /// Its type.
     pub handshake_type: HandshakeType,
-    /// Its body without the header; `None` if it was not kept, because nobody reads such bodies or because it was too long.
+    /// Its body without the header; `None` if messages of this type are not read, or if it was too long.
     pub body: Option<&'a [u8]>,
     /// Length of the body in bytes.
     pub length: usize,
@@ -24,13 +24,13 @@ pub struct Message<'a> {
 
 /// Joins the fragments of one direction to messages.
 ///
-/// A message that lies in one fragment is not copied. Of types that nobody
-/// reads, only the header is looked at.
+/// A message in one fragment is not copied. Only the header is read of types
+/// that no other module reads.
 #[derive(Debug, Default)]
 pub struct Defragmenter {
-    /// Header and body of the message under way, as far as they came.
+    /// Header and body of the current message, as far as they have arrived.
     buffer: Vec<u8>,
-    /// A message whose body is not kept, and how much of that is still to come.
+    /// A message whose body is not kept, and how many bytes of it are missing.
     skipping: Option<(Header, usize)>,
     discarded: u64,
 }
@@ -51,7 +51,7 @@ impl Header {
         })
     }
 
-    /// Whether somebody reads the bodies of such messages.
+    /// Whether tlscope reads the bodies of such messages.
     fn is_read(self) -> bool {
         matches!(
             self.handshake_type,
@@ -85,13 +85,13 @@ impl Header {
 }
 
 impl Defragmenter {
-    /// Takes a fragment; hands each message that it completes to `on_message`.
+    /// Takes a fragment, and calls `on_message` for each message that it completes.
     pub fn push(&mut self, mut input: &[u8], on_message: &mut impl FnMut(Message<'_>)) {
         loop {
             let is_progressing = match self.skipping {
                 Some((header, remaining)) => self.skip(&mut input, header, remaining, on_message),
                 None if self.buffer.is_empty() => self.begin(&mut input, on_message),
-                None => self.go_on(&mut input, on_message),
+                None => self.proceed(&mut input, on_message),
             };
             if !is_progressing {
                 return;
@@ -99,37 +99,37 @@ impl Defragmenter {
         }
     }
 
-    /// Whether part of a message has come and the rest has not.
+    /// Whether part of a message has arrived and the rest has not.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         !self.buffer.is_empty() || self.skipping.is_some()
     }
 
-    /// The message under way, as far as it came; `None` between messages and where its body is not kept.
+    /// The current message, as far as it has arrived; `None` between messages and if its body is not kept.
     #[must_use]
     pub fn partial(&self) -> Option<Message<'_>> {
         let header = Header::read(&self.buffer)?;
         Some(header.message(self.buffer.get(HEADER_LENGTH..)))
     }
 
-    /// Bytes held for the message under way.
+    /// Bytes of memory for the current message.
     #[must_use]
     pub const fn held(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Forgets the message under way.
+    /// Forgets the current message.
     pub fn clear(&mut self) {
         self.buffer = Vec::new();
         self.skipping = None;
     }
 
-    /// Messages that were too long to be put together, since the last call.
+    /// How many messages were too long to be reassembled, since the last call.
     pub const fn take_discarded(&mut self) -> u64 {
         std::mem::replace(&mut self.discarded, 0)
     }
 
-    /// Between messages: a whole one is handed on where it lies.
+    /// Between messages: a whole message is passed on without copying it.
     fn begin(&mut self, input: &mut &[u8], on_message: &mut impl FnMut(Message<'_>)) -> bool {
         let Some(header) = Header::read(input) else {
             self.buffer.extend_from_slice(input);
@@ -150,8 +150,8 @@ impl Defragmenter {
         false
     }
 
-    /// In a message that began in an earlier fragment.
-    fn go_on(&mut self, input: &mut &[u8], on_message: &mut impl FnMut(Message<'_>)) -> bool {
+    /// Within a message that began in an earlier fragment.
+    fn proceed(&mut self, input: &mut &[u8], on_message: &mut impl FnMut(Message<'_>)) -> bool {
         self.fill(input, HEADER_LENGTH);
         let Some(header) = Header::read(&self.buffer) else {
             return false;
@@ -200,7 +200,7 @@ impl Defragmenter {
     }
 }
 
-/// What is reserved at once for a message: more comes as its bytes do, since its length is only a claim.
+/// Bytes that are reserved for a message at once. The buffer grows as bytes arrive, since a length alone proves nothing.
 const RESERVE: usize = 4 << 10;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Bytes to records to messages: no TCP, no time, no flow.
+//! TLS on the wire: bytes to records to messages. Nothing here knows TCP, time or flows.
 
 mod client_hello;
 mod codec;
@@ -18,7 +18,7 @@ pub use client_hello::ClientHello;
 pub use codec::{ReadError, Reader};
 pub use codepoints::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType,
-    NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
+    KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
 };
 pub use compressed_certificate::decompress_certificate;
 pub use detect::{Detection, detect, is_hello_amid_stream};

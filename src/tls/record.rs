@@ -1,4 +1,4 @@
-//! Records (RFC 8446 §5.1): a stream of bytes cut into fragments of typed content.
+//! The record layer (RFC 8446 §5.1): a stream of bytes in fragments of typed content.
 
 use super::codec::{ReadError, Reader};
 use super::{ContentType, ProtocolVersion};
@@ -67,35 +67,35 @@ impl RecordHeader {
     }
 }
 
-/// Part of a record's fragment, as it came.
+/// Part of a record's fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// The record's header.
     pub header: RecordHeader,
     /// The bytes.
     pub bytes: &'a [u8],
-    /// Whether they begin the fragment.
+    /// Whether the fragment begins with them.
     pub is_first: bool,
-    /// Whether they end it.
+    /// Whether the fragment ends with them.
     pub is_last: bool,
 }
 
-/// Cuts one direction of a stream into records, holding no more than a header.
+/// Splits one direction of a stream into records. Buffers at most a header.
 #[derive(Clone, Debug, Default)]
 pub struct RecordReader {
     header: [u8; HEADER_LENGTH],
     header_filled: u8,
-    /// The record under way and how much of its fragment is still to come.
+    /// The current record and how many bytes of its fragment are missing.
     open: Option<(RecordHeader, u16)>,
 }
 
 impl RecordReader {
-    /// Takes the next piece off the front of `input`; `None` if it holds no more.
+    /// Takes the next piece off the front of `input`; `None` once that is used up.
     ///
     /// # Errors
     ///
-    /// [`ReadError::Invalid`] where a header should be and is none. The reader
-    /// has lost its place then: see [`RecordReader::lose_place`].
+    /// [`ReadError::Invalid`] if a record should begin here and does not. The reader
+    /// is out of step with the stream then: see [`RecordReader::lose_place`].
     pub fn next_piece<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, ReadError> {
         if let Some((header, remaining)) = self.open {
             if input.is_empty() {
@@ -115,7 +115,7 @@ impl RecordReader {
         self.open.is_none() && self.header_filled == 0
     }
 
-    /// Skips `missing` bytes of the open record; false, and nothing is skipped, if they do not all lie in it.
+    /// Skips `missing` bytes of the current record. Returns false and skips nothing if the gap reaches beyond it.
     #[must_use]
     pub fn skip(&mut self, missing: u32) -> bool {
         match self.open {
@@ -128,7 +128,7 @@ impl RecordReader {
         }
     }
 
-    /// Forgets the record under way: the next byte is taken for the start of one.
+    /// Forgets the current record: the next byte is taken as the start of one.
     pub fn lose_place(&mut self) {
         *self = Self::default();
     }
@@ -184,7 +184,7 @@ mod tests {
         22, 3, 1, 0, 3, 0xa, 0xb, 0xc, 20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 0, 21, 3, 3, 0, 2, 2, 48,
     ];
 
-    /// The stream's records joined again, when it comes in parts of `size` bytes.
+    /// The records of the stream when it arrives in parts of `size` bytes.
     fn read_in_parts(size: usize) -> Vec<(u8, Vec<u8>)> {
         let mut reader = RecordReader::default();
         let mut records = Vec::new();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_the_same_records_however_the_bytes_come() {
+    fn records_do_not_depend_on_how_bytes_arrive() {
         let whole = read_in_parts(STREAM.len());
         assert_eq!(
             whole,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_of_a_header_is_incomplete() {
+    fn every_prefix_of_a_header_is_incomplete() {
         for length in 0..HEADER_LENGTH {
             assert_eq!(
                 RecordHeader::read(&STREAM[..length]),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_what_is_no_record() {
+    fn rejects_what_is_not_a_record() {
         assert_eq!(
             RecordHeader::read(b"HTTP/"),
             Err(ReadError::Invalid("ContentType"))

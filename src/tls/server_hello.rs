@@ -6,7 +6,18 @@ use super::extension::{Extensions, protocol_names};
 use super::fingerprint;
 use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion};
 
-/// What a ServerHello says.
+/// The contents of a ServerHello.
+///
+/// ```text
+/// struct {
+///     ProtocolVersion legacy_version = 0x0303;
+///     Random random;
+///     opaque legacy_session_id_echo<0..32>;
+///     CipherSuite cipher_suite;
+///     uint8 legacy_compression_method = 0;
+///     Extension extensions<6..2^16-1>;
+/// } ServerHello;
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerHello {
     /// `legacy_version`: the version itself up to TLS 1.2.
@@ -17,25 +28,25 @@ pub struct ServerHello {
     pub random: [u8; 32],
     /// `legacy_session_id_echo`: the new or resumed session up to TLS 1.2.
     pub session_id: Vec<u8>,
-    /// The cipher suite taken; early drafts' HelloRetryRequest names none.
+    /// The selected cipher suite; the HelloRetryRequest of early drafts has none.
     pub cipher_suite: Option<CipherSuite>,
     /// The types of all extensions, in the order of the wire.
     pub extensions: Vec<ExtensionType>,
-    /// The application protocol taken, where it is told in the clear.
+    /// The selected application protocol, if it is in the clear.
     pub alpn: Option<String>,
-    /// The group in `key_share`: of the share, or in a HelloRetryRequest the one asked for.
+    /// The group in `key_share`: of the share, or in a HelloRetryRequest the requested one.
     pub key_share_group: Option<NamedGroup>,
-    /// Whether a pre-shared key was taken.
+    /// Whether a pre-shared key was selected.
     pub pre_shared_key: bool,
     /// Whether the server will send a ticket (RFC 5077 §3.2).
     pub session_ticket: bool,
-    /// How many timestamps `signed_certificate_timestamp` (RFC 6962 §3.3) lists.
+    /// How many timestamps `signed_certificate_timestamp` (RFC 6962 §3.3) has.
     pub signed_certificate_timestamps: usize,
-    /// Whether records are encrypted first and authenticated then (RFC 7366).
+    /// Whether `encrypt_then_mac` was selected (RFC 7366).
     pub encrypt_then_mac: bool,
     /// Whether records are compressed: `legacy_compression_method` is not null.
     pub is_compressed: bool,
-    /// Whether the message was cut short behind the version.
+    /// Whether the message was cut short after the version.
     pub is_partial: bool,
     /// Whether this is a HelloRetryRequest, by its `random`.
     pub is_retry: bool,
@@ -102,7 +113,7 @@ impl ServerHello {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if it is not there, or if an extension behind the cut may overrule it: TLS 1.2 and later.
+    /// [`ReadError::Incomplete`] if it is missing, or if an extension after the cut may overrule it: from TLS 1.2 on.
     pub fn read_partial(body: &[u8]) -> Result<Self, ReadError> {
         let legacy_version = ProtocolVersion(Reader::new(body).u16()?);
         if !(ProtocolVersion::SSLv3..ProtocolVersion::TLSv1_2).contains(&legacy_version) {
@@ -115,13 +126,13 @@ impl ServerHello {
         })
     }
 
-    /// The version taken: `supported_versions` where it is there, else the legacy version.
+    /// The selected version: `supported_versions` if present, else the legacy version.
     #[must_use]
     pub fn version(&self) -> ProtocolVersion {
         self.supported_version.unwrap_or(self.legacy_version)
     }
 
-    /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal; `None` for a SERVER-HELLO of SSLv2 or a message that was cut short.
+    /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal; `None` for an SSLv2 hello or a message that was cut short.
     #[must_use]
     pub fn ja3s(&self) -> Option<String> {
         (self.legacy_version != ProtocolVersion::SSLv2 && !self.is_partial)
@@ -151,7 +162,7 @@ impl ServerHello {
             .unwrap_or_default();
         for (extension_type, data) in Extensions::new(list) {
             self.extensions.push(extension_type);
-            let _unread = self.read_extension(extension_type, data);
+            let _malformed = self.read_extension(extension_type, data);
         }
     }
 
@@ -198,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_the_server_took() {
+    fn reads_what_the_server_selected() {
         let hello = ServerHello::read(&body([1; 32])).unwrap();
         assert_eq!(hello.version(), ProtocolVersion::TLSv1_3);
         assert_eq!(
@@ -210,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_is_known_by_its_random() {
+    fn a_retry_is_recognized_by_its_random() {
         use sha2::Digest as _;
         let random: [u8; 32] = sha2::Sha256::digest("HelloRetryRequest").into();
         assert!(ServerHello::read(&body(random)).unwrap().is_retry);
     }
 
     #[test]
-    fn a_cut_hello_tells_its_version_only_where_no_extension_can_overrule_it() {
+    fn a_cut_hello_has_a_version_only_if_no_extension_can_overrule_it() {
         assert_eq!(ServerHello::read_partial(&[3]), Err(ReadError::Incomplete));
         assert_eq!(
             ServerHello::read_partial(&[3, 3, 1, 2]),

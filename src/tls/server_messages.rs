@@ -1,17 +1,17 @@
-//! What else a server, or a client, says in the clear up to TLS 1.2: chains, requests, key exchange.
+//! Other messages of the handshake: certificate chains, certificate requests and key exchange.
 
 use super::codec::{ReadError, Reader};
 use super::extension::Extensions;
 use super::{ExtensionType, NamedGroup, ProtocolVersion};
 
-/// Certificates of one message that are looked at. Chains have two to four; test suites and attackers go beyond.
+/// How many certificates of one message are read. Chains have two to four; test suites and attackers send more.
 pub const MAX_CERTIFICATES: usize = 100;
 
 /// Reads the body of a Certificate message up to TLS 1.2 (RFC 5246 §7.4.2): the DER of each certificate, leaf first.
 ///
 /// # Errors
 ///
-/// [`ReadError`] if a length reaches past the end.
+/// [`ReadError::Incomplete`] if a length reaches past the end.
 pub fn read_certificate_list(body: &[u8]) -> Result<Vec<&[u8]>, ReadError> {
     let mut list = Reader::new(body).vector_u24()?;
     let mut certificates = Vec::new();
@@ -21,14 +21,14 @@ pub fn read_certificate_list(body: &[u8]) -> Result<Vec<&[u8]>, ReadError> {
     Ok(certificates)
 }
 
-/// Distinguished names of one request that are kept: enough for real lists, of some 150 roots.
+/// How many distinguished names of one request are kept. Real lists of all public roots have some 150.
 const MAX_AUTHORITIES: usize = 256;
 
 /// Reads the certificate authorities in the body of a CertificateRequest (RFC 5246 §7.4.4; RFC 8446 §4.3.2): DER names.
 ///
 /// # Errors
 ///
-/// [`ReadError`] if a length reaches past the end.
+/// [`ReadError::Incomplete`] if a length reaches past the end.
 pub fn read_certificate_authorities(
     body: &[u8],
     version: ProtocolVersion,
@@ -59,6 +59,9 @@ fn read_names(bytes: &[u8]) -> Result<Vec<&[u8]>, ReadError> {
 }
 
 /// The group of an ECDHE ServerKeyExchange (RFC 8422 §5.4); `None` for other curves and key exchanges.
+///
+/// The message does not say which key exchange it belongs to: that of DHE begins
+/// with the length of a prime. A group must be registered to be believed.
 #[must_use]
 pub fn read_key_exchange_group(body: &[u8]) -> Option<NamedGroup> {
     const NAMED_CURVE: u8 = 3;

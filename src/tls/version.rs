@@ -1,15 +1,39 @@
-//! What a version number implies.
+//! What a version number means.
 
 use super::ProtocolVersion;
 
 impl ProtocolVersion {
+    /// The protocol: `ssl`, `tls` or `dtls`. Unknown numbers count as TLS.
+    #[must_use]
+    pub const fn protocol_name(self) -> &'static str {
+        match self {
+            Self::SSLv2 | Self::SSLv3 => "ssl",
+            Self::DTLSv1_0 | Self::DTLSv1_2 | Self::DTLSv1_3 => "dtls",
+            _ => "tls",
+        }
+    }
+
+    /// The version of the protocol, as in `1.3`; `None` for a number without a name, drafts included.
+    #[must_use]
+    pub const fn protocol_version(self) -> Option<&'static str> {
+        Some(match self {
+            Self::SSLv2 => "2.0",
+            Self::SSLv3 => "3.0",
+            Self::TLSv1_0 | Self::DTLSv1_0 => "1.0",
+            Self::TLSv1_1 => "1.1",
+            Self::TLSv1_2 | Self::DTLSv1_2 => "1.2",
+            Self::TLSv1_3 | Self::DTLSv1_3 => "1.3",
+            _ => return None,
+        })
+    }
+
     /// Whether handshakes of this version have the shape of TLS 1.3: the final one, or a draft of it.
     #[must_use]
     pub const fn is_tls13(self) -> bool {
         self.0 == Self::TLSv1_3.0 || self.draft().is_some()
     }
 
-    /// Whether a TLS hello may name this version: SSL 3.0 to TLS 1.3, or a draft.
+    /// Whether a TLS hello may have this version: SSL 3.0 to TLS 1.3, or a draft.
     #[must_use]
     pub const fn is_plausible(self) -> bool {
         (self.0 >= Self::SSLv3.0 && self.0 <= Self::TLSv1_3.0) || self.draft().is_some()
@@ -26,7 +50,7 @@ impl ProtocolVersion {
         }
     }
 
-    /// Whether this is a draft whose ServerHello tells the version in its first field: up to 21.
+    /// Whether this is a draft whose ServerHello has the version in its first field: up to 21.
     #[must_use]
     pub(super) const fn is_early_draft(self) -> bool {
         matches!(self.draft(), Some(draft) if draft <= 21)
@@ -34,7 +58,7 @@ impl ProtocolVersion {
 }
 
 impl Default for ProtocolVersion {
-    /// A version number that no protocol has, for hellos yet to be read.
+    /// A number that no protocol has, for hellos before they are read.
     fn default() -> Self {
         Self(0)
     }
@@ -43,6 +67,17 @@ impl Default for ProtocolVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_consists_of_protocol_and_version() {
+        for version in (0..=u16::MAX).map(ProtocolVersion) {
+            let number = version.protocol_version();
+            let protocol = version.protocol_name().to_ascii_uppercase();
+            let name = number.map(|number| format!("{protocol} {number}"));
+            assert_eq!(name.as_deref(), version.name());
+        }
+        assert_eq!(ProtocolVersion(0x7f1c).protocol_name(), "tls");
+    }
 
     #[test]
     fn drafts_count_as_tls_1_3() {

@@ -1,7 +1,7 @@
-//! Certificates made for the tests: by rcgen, and by openssl where rcgen cannot.
+//! Certificates made for the tests: with rcgen, and with openssl where rcgen cannot make them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use rcgen::{
@@ -9,16 +9,18 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
+use crate::support::{needs, scratch};
+
 /// DER.
 pub(crate) type Der = Vec<u8>;
 
-/// A CA with its key, and the certificate that it has from its own issuer.
+/// A CA: its key, and the certificate that its own issuer signed.
 pub(crate) struct Ca {
     pub(crate) issuer: Issuer<'static, KeyPair>,
     pub(crate) der: Der,
 }
 
-/// A certificate of a CA, valid from 2020 to 2040; `change` makes it other than that.
+/// A certificate of a CA, valid from 2020 to 2040; `change` changes that.
 pub(crate) fn ca_params(
     name: &str,
     change: impl FnOnce(&mut CertificateParams),
@@ -66,7 +68,7 @@ impl Ca {
         self.ca_with(name, |_| {})
     }
 
-    /// A leaf for www.example.org, valid in 2026; `change` makes it other than that.
+    /// A leaf for www.example.org, valid in 2026; `change` changes that.
     pub(crate) fn leaf_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Der {
         let params = leaf_params(change);
         let key = KeyPair::generate().unwrap();
@@ -96,7 +98,7 @@ pub(crate) fn leaf_params(change: impl FnOnce(&mut CertificateParams)) -> Certif
     params
 }
 
-/// A leaf that is its own issuer.
+/// A self-signed leaf.
 pub(crate) fn self_signed() -> Der {
     let params = leaf_params(|params| params.use_authority_key_identifier_extension = false);
     let key = KeyPair::generate().unwrap();
@@ -110,7 +112,7 @@ pub(crate) fn tampered(der: &[u8]) -> Der {
     der
 }
 
-/// `der` with every occurrence of `from` replaced by bytes of the same number.
+/// `der` with every occurrence of `from` replaced by `to`, which has the same length.
 pub(crate) fn patched(der: &[u8], from: &[u8], to: &[u8]) -> Der {
     assert_eq!(from.len(), to.len());
     let mut der = der.to_vec();
@@ -137,35 +139,12 @@ pub(crate) fn pem(der: &[u8]) -> String {
     )
 }
 
-/// The folder of that name, with what was made there.
-pub(crate) fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join("certificates")
-        .join(name)
-}
-
-/// A folder of this test's own.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = folder(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-/// Whether openssl is installed; says so where it is not.
-#[expect(
-    clippy::print_stderr,
-    reason = "a test that is skipped must be seen to be"
-)]
+/// Whether openssl is installed; says so if it is not.
 pub(crate) fn has_openssl() -> bool {
-    let found = Command::new("openssl").arg("version").output().is_ok();
-    if !found {
-        eprintln!("skipped: openssl is not installed");
-    }
-    found
+    needs::program("openssl").is_some()
 }
 
-/// Runs openssl in `folder`; it must succeed.
+/// Runs openssl in `folder`. It must succeed.
 pub(crate) fn openssl(folder: &Path, arguments: &str) {
     let output = Command::new("openssl")
         .current_dir(folder)
@@ -175,12 +154,12 @@ pub(crate) fn openssl(folder: &Path, arguments: &str) {
     assert!(output.status.success(), "{arguments}: {output:?}");
 }
 
-/// A root and a leaf of it by openssl, valid for ten years from now: `key` and `hash` as it calls them.
+/// A root and its leaf, made with openssl and valid for ten years from now. `key` and `hash` are arguments of openssl.
 ///
-/// `weak` names whose they are: the root's or the leaf's; the other has P-256 and SHA-256.
+/// They are those of `weak`, either `root` or `leaf`; the other has P-256 and SHA-256.
 pub(crate) fn by_openssl(name: &str, weak: &str, key: &str, hash: &str) -> (Der, Der) {
     const STRONG: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1";
-    let folder = scratch(name);
+    let folder = scratch::folder(name);
     fs::write(
         folder.join("leaf.ext"),
         "subjectAltName=DNS:www.example.org\nextendedKeyUsage=serverAuth\n",

@@ -1,31 +1,25 @@
-//! The program's flags on certificates, on the capture of a day: its CA is in `ca.pem` beside it.
+//! The flags for certificates, tested with `mtls-day`. Its CA is in `ca.pem` in the same folder.
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::making::{has_openssl, scratch};
+use super::making::has_openssl;
+use crate::support::program::{output, stderr, stdout, tlscope};
+use crate::support::scratch;
 
-const CAPTURE: &str = "fixtures/mtls-day/capture.pcapng";
-const CA: &str = "fixtures/mtls-day/ca.pem";
+const CAPTURE: &str = "fixtures/captures/day/mtls-day/capture.pcapng";
+const CA: &str = "fixtures/captures/day/mtls-day/ca.pem";
 
-/// `tlscope read`, in an environment without settings of the person who runs the tests.
 fn read(arguments: &[&str]) -> Output {
-    Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-        .env_clear()
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg("read")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    output(&[&["read"], arguments].concat())
 }
 
 fn text(output: &Output) -> &str {
     assert!(output.status.success(), "{output:?}");
-    std::str::from_utf8(&output.stdout).unwrap()
+    stdout(output)
 }
 
 /// Each finding of this class, with its server name and the side.
@@ -45,11 +39,11 @@ fn found(class: &str, flags: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn chains_are_held_against_the_roots_that_the_user_names() {
+fn chains_are_validated_against_the_given_roots() {
     let untrusted = found("untrusted_ca", &["--ca-file", CA]);
     assert_eq!(untrusted, ["files.example.org server"]);
     assert!(found("untrusted_ca", &["--no-verify"]).is_empty());
-    let folder = scratch("ca-dir");
+    let folder = scratch::folder("ca-dir");
     fs::copy(CA, folder.join("5ed36f99.0")).unwrap();
     fs::write(folder.join("README"), "no certificate").unwrap();
     let untrusted = found("untrusted_ca", &["--ca-dir", folder.to_str().unwrap()]);
@@ -57,7 +51,7 @@ fn chains_are_held_against_the_roots_that_the_user_names() {
 }
 
 #[test]
-fn expiry_is_told_with_and_without_trust() {
+fn expiry_is_reported_with_and_without_roots() {
     for flags in [&["--no-verify"][..], &["--ca-file", CA]] {
         let expired = found("cert_expired", flags);
         assert_eq!(
@@ -71,7 +65,7 @@ fn expiry_is_told_with_and_without_trust() {
 }
 
 #[test]
-fn near_its_end_is_a_matter_of_days_and_of_a_share() {
+fn near_expiry_depends_on_days_and_on_the_share_of_the_lifetime() {
     let near = |days, share| {
         let flags = [
             "--no-verify",
@@ -107,8 +101,8 @@ fn the_number_of_threads_changes_no_finding() {
 }
 
 #[test]
-fn roots_that_are_none_are_an_error_that_says_what_to_try() {
-    let folder = scratch("roots");
+fn invalid_roots_are_an_error_with_the_reason() {
+    let folder = scratch::folder("roots");
     let file = |name: &str, contents: &str| {
         let path = folder.join(name);
         fs::write(&path, contents).unwrap();
@@ -129,16 +123,16 @@ fn roots_that_are_none_are_an_error_that_says_what_to_try() {
         ),
         (
             "--ca-dir",
-            scratch("empty").to_str().unwrap().to_owned(),
+            scratch::folder("empty").to_str().unwrap().to_owned(),
             "no file of certificates in",
         ),
     ];
     for (flag, path, reason) in cases {
         let output = read(&[flag, &path, CAPTURE]);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let message = stderr(&output);
         assert!(
-            said.starts_with("error: ") && said.contains(reason),
-            "{said}"
+            message.starts_with("error: ") && message.contains(reason),
+            "{message}"
         );
         assert!(output.stdout.is_empty());
         assert_eq!(output.status.code(), Some(2));
@@ -146,27 +140,27 @@ fn roots_that_are_none_are_an_error_that_says_what_to_try() {
 }
 
 #[test]
-fn a_system_without_roots_is_a_warning_where_chains_were_seen() {
-    let tlscope = |capture: &str| {
-        Command::new(assert_cmd::cargo::cargo_bin!("tlscope"))
-            .env_clear()
+fn a_system_without_roots_is_a_warning_if_there_are_chains() {
+    let read = |capture: &str| {
+        tlscope(&["read", "--format", "json", capture])
             .env("SSL_CERT_FILE", "/nonexistent")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["read", "--format", "json", capture])
             .output()
             .unwrap()
     };
-    let warned = tlscope(CAPTURE);
-    let said = String::from_utf8_lossy(&warned.stderr);
-    assert!(said.starts_with("warning: chains were not held"), "{said}");
+    let warned = read(CAPTURE);
+    let message = stderr(&warned);
+    assert!(
+        message.starts_with("warning: chains were not held"),
+        "{message}"
+    );
     assert!(!text(&warned).contains("untrusted_ca"));
-    let silent = tlscope("fixtures/tls13-rsa/capture.pcap");
+    let silent = read("fixtures/captures/versions/tls13-rsa/capture.pcap");
     assert!(silent.stderr.is_empty(), "{silent:?}");
 }
 
 #[test]
 fn each_certificate_is_extracted_once_with_an_index() {
-    let folder = scratch("extracted").join("new");
+    let folder = scratch::folder("extracted").join("new");
     let output = read(&[
         "--format",
         "certs",
@@ -208,25 +202,25 @@ fn each_certificate_is_extracted_once_with_an_index() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_an_error() {
-    let folder = scratch("not-made");
+fn a_directory_that_cannot_be_created_is_an_error() {
+    let folder = scratch::folder("not-made");
     let file = folder.join("file");
     fs::write(&file, "").unwrap();
     let below = file.join("below");
     let output = read(&["--extract-certs", below.to_str().unwrap(), CAPTURE]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.starts_with("error: cannot write `"), "{said}");
+    let message = stderr(&output);
+    assert!(message.starts_with("error: cannot write `"), "{message}");
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// Holds a file against what openssl reads from it.
+/// Compares a file's fingerprint with the one that openssl prints.
 fn assert_fingerprint(path: &Path, sha256: &str) {
     let output = Command::new("openssl")
         .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
         .arg(path)
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let (_, fingerprint) = said.trim_end().split_once('=').unwrap();
+    let fingerprint = String::from_utf8(output.stdout).unwrap();
+    let (_, fingerprint) = fingerprint.trim_end().split_once('=').unwrap();
     assert_eq!(fingerprint.replace(':', "").to_lowercase(), sha256);
 }

@@ -1,4 +1,4 @@
-//! Chains held against roots, and staples, as they come through a connection.
+//! Chains validated against roots, and OCSP staples, as a connection carries them.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -28,7 +28,7 @@ fn ca_params(name: &str) -> CertificateParams {
     params
 }
 
-/// A root, its intermediate, and a leaf of that.
+/// A root, its intermediate, and a leaf that the intermediate issued.
 fn hierarchy() -> [Vec<u8>; 3] {
     let key = || KeyPair::generate().unwrap();
     let (root_key, issuing_key) = (key(), key());
@@ -49,7 +49,7 @@ fn trusting(root: &[u8]) -> Config {
     }
 }
 
-/// Plays connections to servers that show these chains, and say what follows; the client refuses each with `bad_certificate`.
+/// Plays connections to servers that send a chain and further messages. The client rejects each with `bad_certificate`.
 fn refused(config: Config, servers: &[(&[&[u8]], &[u8])]) -> Vec<Handshake> {
     let mut scene = Scene::with(config);
     for ((chain, more), port) in servers.iter().zip(50_000..) {
@@ -80,7 +80,7 @@ fn classes(event: &Handshake) -> Vec<ErrorType> {
 }
 
 #[test]
-fn a_chain_is_completed_by_one_shown_before_on_any_connection() {
+fn a_chain_is_completed_with_one_seen_before_on_any_connection() {
     let [root, issuing, leaf] = hierarchy();
     let whole: &[&[u8]] = &[&leaf, &issuing];
     let events = refused(
@@ -90,13 +90,13 @@ fn a_chain_is_completed_by_one_shown_before_on_any_connection() {
     assert_eq!(classes(&events[0]), [ErrorType::UntrustedCa]);
     assert_eq!(classes(&events[1]), []);
     assert_eq!(classes(&events[2]), [ErrorType::IncompleteChain]);
-    // The observer's roots alone do not say why the client refused it; that it lacks an issuer does.
+    // The observer's roots alone do not explain why the client rejected it; the missing issuer does.
     let errors: Vec<_> = events.iter().map(|event| error(event).unwrap().0).collect();
     let vague = ErrorType::BadCertificate;
     assert_eq!(errors, [vague, vague, ErrorType::UnknownCa]);
 }
 
-/// A DER element of less than 128 bytes of content.
+/// A DER element with less than 128 bytes of content.
 fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
     let length = u8::try_from(content.len()).unwrap();
@@ -121,7 +121,7 @@ fn revoked(serial: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_server_may_staple_that_its_own_certificate_is_revoked() {
+fn a_server_may_staple_the_revocation_of_its_own_certificate() {
     let [root, issuing, leaf] = hierarchy();
     let chain: &[&[u8]] = &[&leaf, &issuing];
     let staples = [revoked(&[0x12, 0x34]), revoked(&[0x43, 0x21])];

@@ -6,7 +6,7 @@ use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, e
 use crate::support::peers::{Packet, Peers};
 use crate::support::tls;
 
-/// Each way to end a connection, and what it is called.
+/// Each way to end a connection, with its error type and name.
 type Close = (Side, fn(&mut Peers, Side) -> Packet, ErrorType, ClosedBy);
 
 const CLOSES: [Close; 4] = [
@@ -37,7 +37,7 @@ const CLOSES: [Close; 4] = [
 ];
 
 #[test]
-fn whoever_closes_first_has_ended_it_whatever_follows() {
+fn the_side_that_closes_first_ended_the_connection() {
     for (side, close, error_type, closed_by) in CLOSES {
         for (then, close_then, ..) in CLOSES {
             let (mut scene, mut peers) = after_server_flight();
@@ -50,7 +50,7 @@ fn whoever_closes_first_has_ended_it_whatever_follows() {
 }
 
 #[test]
-fn a_close_after_the_client_hello_is_a_failure_of_whoever_closed() {
+fn a_close_after_the_client_hello_is_a_failure_of_the_side_that_closed() {
     for (side, close, error_type, _) in CLOSES {
         let (mut scene, mut peers) = after_client_hello();
         scene.play([close(&mut peers, side)]);
@@ -75,7 +75,7 @@ fn a_close_after_the_handshake_does_not_change_it() {
 }
 
 #[test]
-fn a_fin_before_the_data_it_follows_waits_for_them() {
+fn a_fin_that_arrives_before_its_data_waits_for_it() {
     let (mut scene, mut peers) = after_server_flight();
     scene.play([peers.says(CLIENT, &tls::client_flight_12())]);
     let finished = peers.says(SERVER, &tls::finished_12());
@@ -87,7 +87,7 @@ fn a_fin_before_the_data_it_follows_waits_for_them() {
 }
 
 #[test]
-fn a_fin_before_a_fatal_alert_hides_it_not() {
+fn a_fin_before_a_fatal_alert_does_not_hide_it() {
     let (mut scene, mut peers) = after_client_hello();
     let alert = peers.says(SERVER, &tls::alert(2, 112));
     let fin = peers.closes(SERVER);
@@ -99,7 +99,7 @@ fn a_fin_before_a_fatal_alert_hides_it_not() {
 }
 
 #[test]
-fn a_reset_before_a_fatal_alert_hides_it_not() {
+fn a_reset_before_a_fatal_alert_does_not_hide_it() {
     let (mut scene, mut peers) = after_client_hello();
     let alert = peers.says(SERVER, &tls::alert(2, 70));
     let reset = peers.resets(SERVER);

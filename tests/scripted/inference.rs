@@ -1,4 +1,4 @@
-//! TLS 1.3: each rule on the shape that it needs, and on one that just misses it.
+//! TLS 1.3: each inference rule on traffic that matches it, and on traffic that just does not.
 //!
 //! Lengths are those of AES-128-GCM with SHA-256: an alert takes 19 bytes, an
 //! empty Certificate 25, Finished 53, both together 61, EndOfEarlyData 21.
@@ -14,7 +14,7 @@ use crate::support::tls;
 enum Step {
     /// Sends an encrypted record of this length.
     Sends(Side, u16),
-    /// Sends an alert in the clear.
+    /// Sends a cleartext alert.
     Alerts(Side, u8),
     Closes(Side),
     Resets(Side),
@@ -39,12 +39,12 @@ const FLIGHT_WITH_REQUEST: &[Step] = &[
     Sends(SERVER, 281),
     Sends(SERVER, 53),
 ];
-/// The flight of a server that takes a session up again.
+/// The flight of a server that resumes a session.
 const RESUMING_FLIGHT: &[Step] = &[Sends(SERVER, 23), Sends(SERVER, 53)];
 
 /// The client's Finished alone.
 const FINISHED: &[Step] = &[Sends(CLIENT, 53)];
-/// A client's flight without a certificate, although one was asked for.
+/// A client's flight without a certificate, although the server requested one.
 const NO_CERTIFICATE: &[Step] = &[Sends(CLIENT, 25), Sends(CLIENT, 53)];
 /// A client's flight with a certificate.
 const CERTIFICATE: &[Step] = &[Sends(CLIENT, 900), Sends(CLIENT, 281), Sends(CLIENT, 53)];
@@ -61,7 +61,7 @@ impl Step {
     }
 }
 
-/// The event of a handshake that begins with these hellos, and of which then the steps are seen.
+/// The event of a handshake that begins with these hellos, followed by the steps.
 fn observe(
     client_hello: &[u8],
     early: &[Step],
@@ -91,7 +91,7 @@ fn judge(steps: &[&[Step]]) -> String {
     verdict(&full(steps))
 }
 
-/// Outcome, rule and error of a handshake that takes a session up again.
+/// Outcome, rule and error of a resumed handshake.
 fn judge_resumed(steps: &[&[Step]]) -> String {
     let event = observe(&tls::client_hello(), &[], &tls::server_hello_psk(), steps);
     verdict(&event)
@@ -114,7 +114,7 @@ fn verdict(event: &Handshake) -> String {
 }
 
 #[test]
-fn s1_a_server_takes_its_hello_back_with_an_alert_in_the_clear() {
+fn s1_a_server_sends_a_cleartext_alert_after_its_hello() {
     assert_eq!(
         judge(&[&[Alerts(SERVER, 40), Closes(SERVER)]]),
         "failure observed: handshake_failure by server"
@@ -127,7 +127,7 @@ fn s1_a_server_takes_its_hello_back_with_an_alert_in_the_clear() {
 }
 
 #[test]
-fn p0_a_server_refuses_the_clients_flight_with_an_alert_in_the_clear() {
+fn p0_a_server_rejects_the_clients_flight_with_a_cleartext_alert() {
     assert_eq!(
         judge(&[FLIGHT, FINISHED, &[Alerts(SERVER, 51), Closes(SERVER)]]),
         "failure observed: decrypt_error by server"
@@ -160,7 +160,7 @@ fn s3_a_server_closes_before_the_client_answers() {
 }
 
 #[test]
-fn c1_a_client_answers_with_an_alert_in_the_clear() {
+fn c1_a_client_answers_with_a_cleartext_alert() {
     assert_eq!(
         judge(&[FLIGHT, &[Alerts(CLIENT, 48), Closes(CLIENT)]]),
         "failure observed: unknown_ca by client"
@@ -172,7 +172,7 @@ fn c1_a_client_answers_with_an_alert_in_the_clear() {
 }
 
 #[test]
-fn c2_a_client_takes_its_leave_in_the_clear() {
+fn c2_a_client_sends_a_cleartext_close_notify() {
     assert_eq!(
         judge(&[FLIGHT, &[Alerts(CLIENT, 0), Closes(CLIENT)]]),
         "failure C2: client_rejected_server by client"
@@ -215,7 +215,7 @@ fn c3_a_record_of_32_bytes_is_an_alert_only_at_the_end() {
 }
 
 #[test]
-fn c3p_a_client_that_resumes_refuses_no_certificate() {
+fn c3p_a_client_that_resumes_does_not_reject_a_certificate() {
     assert_eq!(
         judge_resumed(&[RESUMING_FLIGHT, &[Sends(CLIENT, 19), Closes(CLIENT)]]),
         "failure C3p: other by client"
@@ -260,7 +260,7 @@ fn c5_a_client_answers_with_one_record_too_short_for_finished() {
 }
 
 #[test]
-fn p5_a_server_goes_on_after_the_clients_flight() {
+fn p5_a_server_continues_after_the_clients_flight() {
     for client_flight in [FINISHED, NO_CERTIFICATE, CERTIFICATE] {
         assert_eq!(
             judge(&[FLIGHT_WITH_REQUEST, client_flight, &[Sends(SERVER, 250)]]),
@@ -290,7 +290,7 @@ fn p5x_records_padded_to_blocks_go_both_ways() {
 }
 
 #[test]
-fn p2a_a_client_with_a_certificate_leaves_and_the_server_says_something_short() {
+fn p2a_a_client_with_a_certificate_leaves_and_the_server_sends_a_short_record() {
     let leaves: &[Step] = &[
         Sends(CLIENT, 19),
         Sends(SERVER, 19),
@@ -301,12 +301,12 @@ fn p2a_a_client_with_a_certificate_leaves_and_the_server_says_something_short() 
         judge(&[FLIGHT_WITH_REQUEST, CERTIFICATE, leaves]),
         "unknown P2a"
     );
-    // Nothing to refuse: then it is the server's close_notify.
+    // There is no certificate to reject, so this is the server's close_notify.
     assert_eq!(judge(&[FLIGHT, FINISHED, leaves]), "success P2");
 }
 
 #[test]
-fn p1e_a_server_refuses_before_the_clients_finished() {
+fn p1e_a_server_rejects_before_the_clients_finished() {
     let interrupted = |length| {
         let flight = [
             Sends(CLIENT, 900),
@@ -384,7 +384,7 @@ fn p1d_a_server_closes_with_a_short_record_that_nobody_answers() {
         judge(&[FLIGHT_WITH_REQUEST, CERTIFICATE, refusal, &[Closes(CLIENT)]]),
         "failure P1d: server_rejected_client by server"
     );
-    // The client may yet answer.
+    // The client may still answer.
     assert_eq!(
         judge(&[FLIGHT_WITH_REQUEST, CERTIFICATE, refusal]),
         "unknown observed"
@@ -405,7 +405,7 @@ fn p10_a_server_that_resumes_had_begun_its_answer() {
 }
 
 #[test]
-fn p8a_a_client_with_a_certificate_leaves_before_the_server_says_anything() {
+fn p8a_a_client_with_a_certificate_leaves_before_the_server_sends_anything() {
     for client_flight in [NO_CERTIFICATE, CERTIFICATE] {
         assert_eq!(
             judge(&[FLIGHT_WITH_REQUEST, client_flight, &[Closes(CLIENT)]]),
@@ -416,7 +416,7 @@ fn p8a_a_client_with_a_certificate_leaves_before_the_server_says_anything() {
 }
 
 #[test]
-fn p6_a_server_closes_after_a_certificate_without_a_word() {
+fn p6_a_server_closes_silently_after_a_certificate() {
     assert_eq!(
         judge(&[FLIGHT_WITH_REQUEST, CERTIFICATE, &[Closes(SERVER)]]),
         "failure P6: server_rejected_client by server"
@@ -438,7 +438,7 @@ fn p7_a_server_closes_right_after_finished() {
 }
 
 #[test]
-fn p2_a_client_leaves_and_the_server_says_goodbye() {
+fn p2_a_client_leaves_and_the_server_sends_close_notify() {
     let client_first: &[Step] = &[Sends(CLIENT, 19), Sends(SERVER, 19), Closes(SERVER)];
     let server_first: &[Step] = &[Sends(SERVER, 19), Sends(CLIENT, 19), Closes(SERVER)];
     assert_eq!(judge(&[FLIGHT, FINISHED, client_first]), "success P2");
@@ -446,7 +446,7 @@ fn p2_a_client_leaves_and_the_server_says_goodbye() {
 }
 
 #[test]
-fn p3_a_server_says_goodbye_to_a_client_without_a_certificate() {
+fn p3_a_server_sends_close_notify_to_a_client_without_a_certificate() {
     let goodbye: &[Step] = &[Sends(SERVER, 19), Closes(SERVER)];
     assert_eq!(judge(&[FLIGHT, FINISHED, goodbye]), "success P3");
     assert_ne!(
@@ -473,7 +473,7 @@ fn p8_a_client_completes_the_handshake_and_leaves() {
 }
 
 #[test]
-fn the_clients_flight_tells_of_its_certificate() {
+fn the_clients_flight_shows_whether_it_has_a_certificate() {
     let seen = |flight: &[Step]| {
         let event = full(&[FLIGHT_WITH_REQUEST, flight, &[Sends(SERVER, 250)]]);
         event.tls.client_certificate
@@ -489,7 +489,7 @@ fn the_clients_flight_tells_of_its_certificate() {
 }
 
 #[test]
-fn zero_rtt_data_is_accepted_where_its_end_is_marked() {
+fn zero_rtt_data_is_accepted_if_its_end_is_marked() {
     let hello = tls::client_hello_with_early_data();
     let early: &[Step] = &[Sends(CLIENT, 200)];
     let marked: &[Step] = &[Sends(CLIENT, 21), Sends(CLIENT, 53), Sends(SERVER, 250)];
@@ -505,17 +505,17 @@ fn zero_rtt_data_is_accepted_where_its_end_is_marked() {
 }
 
 #[test]
-fn zero_rtt_data_is_rejected_where_the_session_is() {
+fn zero_rtt_data_is_rejected_if_the_session_is() {
     let hello = tls::client_hello_with_early_data();
     let early: &[Step] = &[Sends(CLIENT, 200)];
-    let goes_on: &[Step] = &[Sends(CLIENT, 53), Sends(SERVER, 250)];
-    let event = observe(&hello, early, &tls::server_hello_13(), &[FLIGHT, goes_on]);
+    let continues: &[Step] = &[Sends(CLIENT, 53), Sends(SERVER, 250)];
+    let event = observe(&hello, early, &tls::server_hello_13(), &[FLIGHT, continues]);
     assert_eq!(verdict(&event), "success P5");
     assert_eq!(event.tls.early_data, Some(EarlyData::Rejected));
     assert_eq!(event.tls.resumed, Some(false));
 }
 
-/// A handshake, the server's tickets, and a request that makes the server ask for a certificate.
+/// A handshake, the server's tickets, and an HTTP request for which the server requests a certificate.
 const ASKED_LATER: &[Step] = &[
     Sends(CLIENT, 53),
     Sends(SERVER, 250),
@@ -523,7 +523,7 @@ const ASKED_LATER: &[Step] = &[
     Sends(SERVER, 148),
 ];
 
-/// A handshake with a client that offers authentication after it.
+/// A handshake with a client that offers post-handshake authentication.
 fn later(steps: &[&[Step]]) -> Handshake {
     let hello = tls::client_hello_with_later_authentication();
     let steps = [&[FLIGHT, ASKED_LATER], steps].concat();
@@ -531,7 +531,7 @@ fn later(steps: &[&[Step]]) -> Handshake {
 }
 
 #[test]
-fn a1_a_server_refuses_what_the_client_shows_after_the_handshake() {
+fn a1_a_server_rejects_a_post_handshake_certificate() {
     let refusal = &[Sends(SERVER, 19), Closes(SERVER)];
     let without = later(&[&[Sends(CLIENT, 57), Sends(CLIENT, 53)], refusal]);
     assert_eq!(
@@ -554,7 +554,7 @@ fn a1_a_server_refuses_what_the_client_shows_after_the_handshake() {
 }
 
 #[test]
-fn a1_data_that_is_no_answer_to_a_request_stays_data() {
+fn a1_data_that_does_not_answer_a_request_remains_data() {
     let goodbye = &[Sends(SERVER, 19), Closes(SERVER)];
     for data in [
         &[Sends(CLIENT, 57)][..],
@@ -576,7 +576,7 @@ fn a1_data_that_is_no_answer_to_a_request_stays_data() {
 }
 
 #[test]
-fn a_handshake_in_use_is_told_when_it_falls_silent_and_has_not_ended() {
+fn a_handshake_in_use_is_reported_when_it_falls_silent_without_a_close() {
     let data = &[Sends(SERVER, 400), Waits(11_000), Sends(CLIENT, 100)];
     let event = later(&[data, &[Sends(SERVER, 19), Closes(SERVER)]]);
     assert_eq!(verdict(&event), "success P5");

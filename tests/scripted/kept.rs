@@ -1,4 +1,4 @@
-//! Packets kept for failures: what comes with them, and that nothing stays behind.
+//! Packets kept for failures: which ones an event contains, and that the buffer is freed.
 
 use tlscope::event::Outcome;
 use tlscope::observer::Config;
@@ -15,7 +15,7 @@ fn keeping() -> Scene {
 }
 
 #[test]
-fn a_failure_comes_with_its_packets_from_the_syn_on() {
+fn a_failure_has_its_packets_from_the_syn_onwards() {
     let mut scene = keeping();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([
@@ -40,7 +40,7 @@ fn a_failure_comes_with_its_packets_from_the_syn_on() {
 }
 
 #[test]
-fn a_success_comes_without_and_leaves_nothing_behind() {
+fn a_success_has_no_packets_and_leaves_none_in_the_buffer() {
     let mut scene = keeping();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([
@@ -54,7 +54,7 @@ fn a_success_comes_without_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_turns_out_to_be_no_tls_is_let_go() {
+fn packets_that_turn_out_not_to_be_tls_are_dropped() {
     let mut scene = keeping();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([
@@ -66,7 +66,7 @@ fn what_turns_out_to_be_no_tls_is_let_go() {
 }
 
 #[test]
-fn of_a_long_connection_the_first_packets_are_kept() {
+fn the_first_packets_of_a_long_connection_are_kept() {
     let mut scene = keeping();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([peers.says(CLIENT, &tls::client_hello())]);
@@ -80,7 +80,7 @@ fn of_a_long_connection_the_first_packets_are_kept() {
 }
 
 #[test]
-fn handshakes_that_never_end_stay_within_the_bound() {
+fn unfinished_handshakes_stay_within_the_limit() {
     let mut scene = keeping();
     // The beginning of a ClientHello that is never finished.
     let beginning = [&[22, 3, 1, 0x20, 0, 1, 0, 0x1f, 0xfc], &[0; 1_400][..]].concat();
@@ -92,7 +92,7 @@ fn handshakes_that_never_end_stay_within_the_bound() {
             scene.deliver(&packet); // sent again and again
         }
     }
-    // Beside packets, the beginning of each message is held.
+    // The beginning of each message is held in addition to the packets.
     assert!(scene.bytes_held() < 80 << 20, "{}", scene.bytes_held());
     assert!(scene.stats().packets_not_kept > 0);
     scene.wait(100_000);

@@ -1,4 +1,4 @@
-//! Peers that say anything at any time: TLS that is well formed and makes no sense.
+//! Peers that send any message at any time: well-formed TLS that makes no sense.
 
 use tlscope::event::Side;
 use tlscope::observer::Config;
@@ -11,8 +11,8 @@ use crate::support::random::Random;
 use crate::support::tls;
 
 #[test]
-fn peers_that_make_no_sense_are_survived() {
-    let mut told = 0;
+fn peers_that_send_nonsense_are_survived() {
+    let mut reported = 0;
     for seed in 0..600 {
         let mut random = Random::new(seed);
         let mut scene = Scene::with(Config {
@@ -39,9 +39,9 @@ fn peers_that_make_no_sense_are_survived() {
             invariants.handshake(event).unwrap();
         }
         invariants.finish(&stats).unwrap();
-        told += events.len();
+        reported += events.len();
     }
-    assert!(told > 1_000, "nonsense enough to look like handshakes");
+    assert!(reported > 1_000, "too little looks like a handshake");
 }
 
 fn let_time_pass(scene: &mut Scene, random: &mut Random) {
@@ -67,7 +67,7 @@ fn anything(peers: &mut Peers, random: &mut Random) -> Packet {
     }
 }
 
-/// What a side may say, or what its peer may, or part of it.
+/// A message that this side or its peer may send, or a part of it.
 fn words(side: Side, random: &mut Random) -> Vec<u8> {
     let lengths = [1, 17, 19, 21, 25, 32, 35, 53, 61, 69, 281, 528, 900, 16_401];
     let length = random.below(60);

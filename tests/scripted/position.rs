@@ -1,4 +1,4 @@
-//! The same exchange seen from different places between the peers.
+//! The same exchange seen from different positions between the peers.
 
 use tlscope::event::{Handshake, Side, Timing};
 
@@ -9,14 +9,14 @@ use crate::support::tls;
 /// Milliseconds from the client to the server.
 const WAY: u64 = 20;
 
-/// What is sent, by whom, and when by a clock that both peers share.
+/// What is sent, by whom, and when, on a clock that both peers share.
 struct Exchange {
     peers: Peers,
     sent: Vec<(u64, Side, Packet)>,
 }
 
 impl Exchange {
-    /// A TCP handshake without delay at either end: the client goes on at 40 ms.
+    /// A TCP handshake without delay at either end: the client continues at 40 ms.
     fn new() -> Self {
         let mut peers = Peers::new(50_000);
         let sent = vec![
@@ -33,7 +33,7 @@ impl Exchange {
         self
     }
 
-    /// What an observer tells who is `from_client` milliseconds away from the client.
+    /// The event that an observer reports who is `from_client` milliseconds away from the client.
     fn seen(&self, from_client: u64) -> Handshake {
         let delay = |side| match side {
             Side::Client => from_client,
@@ -56,7 +56,7 @@ impl Exchange {
     }
 }
 
-/// Milliseconds: at the observer, as the client saw it, as the server saw it.
+/// Durations in milliseconds: at the observer, in the client's view, in the server's view.
 fn durations(timing: &Timing) -> [Option<u128>; 3] {
     [
         timing.handshake,
@@ -66,7 +66,7 @@ fn durations(timing: &Timing) -> [Option<u128>; 3] {
     .map(|duration| duration.map(|duration| duration.as_millis()))
 }
 
-/// The server thinks for 3 ms, the client for 2.
+/// The server takes 3 ms to answer, the client 2 ms.
 fn tls13() -> Exchange {
     let flight = [tls::server_hello_13(), tls::encrypted_flight()].concat();
     Exchange::new()
@@ -78,7 +78,7 @@ fn tls13() -> Exchange {
 }
 
 #[test]
-fn in_tls_13_both_views_are_the_same_from_everywhere() {
+fn in_tls_13_both_views_are_the_same_at_every_position() {
     for from_client in [0, 5, 20] {
         let event = tls13().seen(from_client);
         assert_eq!(
@@ -90,7 +90,7 @@ fn in_tls_13_both_views_are_the_same_from_everywhere() {
 }
 
 #[test]
-fn in_tls_12_the_views_are_the_same_though_the_observers_is_not() {
+fn in_tls_12_the_views_do_not_depend_on_the_observers_position() {
     let exchange = Exchange::new()
         .says(40, CLIENT, &tls::client_hello())
         .says(63, SERVER, &tls::server_flight_12())
@@ -126,7 +126,7 @@ fn in_tls_12_a_resumed_session_ends_with_the_client() {
 }
 
 #[test]
-fn without_the_opening_a_view_is_told_only_where_the_distance_does_not_count() {
+fn without_the_tcp_handshake_only_views_that_need_no_distance_are_known() {
     let mut exchange = tls13();
     exchange.sent.drain(..3);
     let event = exchange.seen(5);
@@ -134,7 +134,7 @@ fn without_the_opening_a_view_is_told_only_where_the_distance_does_not_count() {
 }
 
 #[test]
-fn an_opening_that_was_sent_again_measures_nothing() {
+fn a_retransmitted_tcp_handshake_gives_no_distance() {
     let mut exchange = tls13();
     let syn = exchange.sent[0].2.clone();
     exchange.sent.insert(1, (1, CLIENT, syn));

@@ -1,4 +1,4 @@
-//! Bytes lost, repeated, disordered, overlapping; captures that see half of it.
+//! Lost, repeated, reordered and overlapping bytes; captures of one direction only.
 
 use tlscope::event::{Directions, ErrorType, Outcome};
 
@@ -7,7 +7,7 @@ use crate::support::peers::{Peers, Scene};
 use crate::support::tls;
 
 #[test]
-fn two_connections_in_turns_are_two_handshakes() {
+fn interleaved_connections_are_two_handshakes() {
     let mut scene = Scene::new();
     let mut peers = [50_000, 50_001].map(|port| connect(&mut scene, port));
     let flights = [
@@ -82,7 +82,7 @@ fn a_gap_in_the_servers_flight_makes_a_failure_unknown() {
 }
 
 #[test]
-fn a_gap_before_both_finished_leaves_a_success_one() {
+fn a_gap_before_both_finished_does_not_change_a_success() {
     let (mut scene, mut peers) = after_client_hello();
     scene.play([peers.says(SERVER, &tls::server_hello_12())]);
     peers.says(SERVER, &[0x5a; 700]);
@@ -110,7 +110,7 @@ fn nothing_is_inferred_from_a_flight_with_a_gap() {
 }
 
 #[test]
-fn half_a_capture_never_shows_a_failure() {
+fn a_one_way_capture_never_shows_a_failure() {
     for seen in [CLIENT, SERVER] {
         for ends in [
             None,
@@ -143,7 +143,7 @@ fn half_a_capture_never_shows_a_failure() {
 }
 
 #[test]
-fn of_segments_that_overlap_the_first_copy_counts() {
+fn the_first_copy_of_overlapping_segments_counts() {
     let (mut scene, mut peers) = after_client_hello();
     let flight = tls::server_flight_12();
     let (front, back) = flight.split_at(20);
@@ -159,7 +159,7 @@ fn of_segments_that_overlap_the_first_copy_counts() {
 }
 
 #[test]
-fn a_connection_picked_up_in_the_middle_is_no_handshake() {
+fn a_connection_seen_from_the_middle_has_no_handshake() {
     let mut scene = Scene::new();
     let mut peers = Peers::new(50_000);
     scene.play([
@@ -174,7 +174,7 @@ fn a_connection_picked_up_in_the_middle_is_no_handshake() {
 }
 
 #[test]
-fn a_handshake_without_its_syns_is_one_all_the_same() {
+fn a_handshake_without_its_syns_is_still_recognized() {
     let mut scene = Scene::new();
     let mut peers = Peers::new(50_000);
     scene.play([
@@ -188,7 +188,7 @@ fn a_handshake_without_its_syns_is_one_all_the_same() {
 }
 
 #[test]
-fn a_syn_with_another_number_is_another_connection() {
+fn a_syn_with_another_sequence_number_starts_another_connection() {
     let (mut scene, _) = after_client_hello();
     let mut peers = Peers::with_initial(50_000, [700_000, 800_000]);
     scene.play([peers.syn(), peers.syn_ack()]);
@@ -205,7 +205,7 @@ fn a_syn_with_another_number_is_another_connection() {
 }
 
 #[test]
-fn a_syn_sent_again_is_the_same_connection() {
+fn a_retransmitted_syn_belongs_to_the_same_connection() {
     let mut scene = Scene::new();
     let mut peers = Peers::new(50_000);
     let syn = peers.syn();

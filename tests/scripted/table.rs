@@ -1,4 +1,4 @@
-//! Bounds: of connections, and of bytes out of order.
+//! Limits: on connections, and on bytes received out of order.
 
 use tlscope::event::Outcome;
 use tlscope::observer::Config;
@@ -7,7 +7,7 @@ use super::{CLIENT, SERVER, complete, connect};
 use crate::support::peers::{Peers, Scene};
 use crate::support::tls;
 
-/// A scene whose observer remembers so many connections.
+/// A scene whose observer tracks at most this many connections.
 fn with_room_for(max_flows: usize) -> Scene {
     Scene::with(Config {
         max_flows,
@@ -15,7 +15,7 @@ fn with_room_for(max_flows: usize) -> Scene {
     })
 }
 
-/// SYNs of connections that never come to be.
+/// SYNs of connections that are never established.
 fn flood(scene: &mut Scene, count: u16) {
     for port in 1_000..1_000 + count {
         scene.deliver(&Peers::new(port).syn());
@@ -23,7 +23,7 @@ fn flood(scene: &mut Scene, count: u16) {
 }
 
 #[test]
-fn a_flood_of_syns_stays_within_the_bound_and_is_counted() {
+fn a_flood_of_syns_stays_within_the_limit_and_is_counted() {
     let mut scene = with_room_for(16);
     flood(&mut scene, 5_000);
     let stats = scene.stats();
@@ -34,7 +34,7 @@ fn a_flood_of_syns_stays_within_the_bound_and_is_counted() {
 }
 
 #[test]
-fn a_handshake_under_way_outlives_a_flood_of_syns() {
+fn a_handshake_in_progress_survives_a_flood_of_syns() {
     let mut scene = with_room_for(64);
     let mut peers = connect(&mut scene, 50_000);
     scene.play([
@@ -48,19 +48,19 @@ fn a_handshake_under_way_outlives_a_flood_of_syns() {
 }
 
 #[test]
-fn a_handshake_that_loses_its_place_is_unknown_and_no_failure() {
+fn an_evicted_handshake_is_unknown_and_not_a_failure() {
     let mut scene = with_room_for(16);
     let mut peers = connect(&mut scene, 50_000);
     scene.play([peers.says(CLIENT, &tls::client_hello())]);
     flood(&mut scene, 5_000);
-    assert_eq!(scene.told().len(), 1, "its place was needed");
+    assert_eq!(scene.events().len(), 1, "its place was needed");
     let event = scene.end_with_one();
     assert_eq!(event.outcome, Outcome::Unknown);
     assert_eq!(event.closed_by, None);
 }
 
 #[test]
-fn many_handshakes_at_once_are_bounded_too() {
+fn simultaneous_handshakes_are_limited_too() {
     let mut scene = with_room_for(16);
     for port in 1_000..2_000 {
         let mut peers = connect(&mut scene, port);
@@ -72,7 +72,7 @@ fn many_handshakes_at_once_are_bounded_too() {
 }
 
 #[test]
-fn a_hole_is_a_gap_once_too_much_waits_behind_it() {
+fn a_hole_becomes_a_gap_when_too_much_data_waits_behind_it() {
     let mut scene = Scene::new();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([

@@ -1,4 +1,4 @@
-//! Silence, retransmissions, and clocks that go wrong.
+//! Timeouts, retransmissions, and clocks that step back.
 
 use tlscope::event::{ClosedBy, ErrorType, Outcome};
 
@@ -11,45 +11,45 @@ fn a_client_hello_without_an_answer_fails_after_ten_seconds_and_not_before() {
     let (mut scene, _) = after_client_hello();
     scene.wait(9_990);
     scene.tick();
-    assert!(scene.told().is_empty());
+    assert!(scene.events().is_empty());
     scene.wait(10);
     scene.tick();
-    let event = &scene.told()[0];
+    let event = &scene.events()[0];
     assert_eq!(error(event), Some((ErrorType::NoServerHello, Some(SERVER))));
     assert_eq!(event.closed_by, Some(ClosedBy::Timeout));
     assert_eq!(scene.stats().connections_timed_out, 1);
 }
 
 #[test]
-fn packets_of_others_tell_the_time_like_ticks() {
+fn packets_of_other_connections_advance_the_clock_like_ticks() {
     let (mut scene, _) = after_client_hello();
     scene.wait(9_980);
     connect(&mut scene, 50_001);
-    assert!(scene.told().is_empty());
+    assert!(scene.events().is_empty());
     scene.wait(1_000);
     connect(&mut scene, 50_002);
-    assert_eq!(scene.told().len(), 1);
+    assert_eq!(scene.events().len(), 1);
 }
 
 #[test]
-fn a_client_that_falls_silent_is_the_one_to_blame() {
+fn a_client_that_falls_silent_is_to_blame() {
     let (mut scene, _) = after_server_flight();
     scene.wait(10_000);
     scene.tick();
     assert_eq!(
-        error(&scene.told()[0]),
+        error(&scene.events()[0]),
         Some((ErrorType::HandshakeTimeout, Some(CLIENT)))
     );
 }
 
 #[test]
-fn a_server_that_falls_silent_is_the_one_to_blame() {
+fn a_server_that_falls_silent_is_to_blame() {
     let (mut scene, mut peers) = after_server_flight();
     scene.play([peers.says(CLIENT, &tls::client_flight_12())]);
     scene.wait(10_000);
     scene.tick();
     assert_eq!(
-        error(&scene.told()[0]),
+        error(&scene.events()[0]),
         Some((ErrorType::HandshakeTimeout, Some(SERVER)))
     );
 }
@@ -69,21 +69,21 @@ fn an_answer_after_nine_seconds_is_in_time() {
 }
 
 #[test]
-fn segments_sent_again_keep_a_handshake_open() {
+fn retransmissions_keep_a_handshake_open() {
     let (mut scene, mut peers) = after_client_hello();
     let hello = tls::client_hello();
     scene.wait(9_000);
     scene.deliver(&peers.says_again(CLIENT, hello.len() as u32, &hello));
     scene.wait(9_990);
     scene.tick();
-    assert!(scene.told().is_empty());
+    assert!(scene.events().is_empty());
     scene.wait(10);
     scene.tick();
-    assert_eq!(scene.told().len(), 1);
+    assert_eq!(scene.events().len(), 1);
 }
 
 #[test]
-fn segments_sent_again_do_not_keep_a_handshake_open_for_ever() {
+fn retransmissions_do_not_keep_a_handshake_open_forever() {
     let (mut scene, mut peers) = after_client_hello();
     let hello = tls::client_hello();
     for _ in 0..20 {
@@ -91,7 +91,7 @@ fn segments_sent_again_do_not_keep_a_handshake_open_for_ever() {
         scene.deliver(&peers.says_again(CLIENT, hello.len() as u32, &hello));
         scene.tick();
     }
-    assert_eq!(scene.told().len(), 1);
+    assert_eq!(scene.events().len(), 1);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn keep_alives_do_not_keep_a_handshake_open() {
     scene.deliver(&peers.acknowledges(SERVER));
     scene.wait(1_000);
     scene.tick();
-    assert_eq!(scene.told().len(), 1);
+    assert_eq!(scene.events().len(), 1);
 }
 
 #[test]
@@ -127,13 +127,13 @@ fn silence_is_noticed_after_the_clock_stepped_back() {
     scene.wait(10_000);
     connect(&mut scene, 50_002);
     assert_eq!(
-        error(&scene.told()[0]),
+        error(&scene.events()[0]),
         Some((ErrorType::NoServerHello, Some(SERVER)))
     );
 }
 
 #[test]
-fn the_end_of_the_capture_is_no_silence() {
+fn the_end_of_the_capture_is_not_a_timeout() {
     let (mut scene, _) = after_client_hello();
     scene.wait(9_000);
     let event = scene.end_with_one();

@@ -1,71 +1,51 @@
 //! `tlscope check`, as a command.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use super::fixtures::{self, package};
+use super::program::tlscope;
+pub(crate) use super::program::{stderr, stdout};
+use super::{fixtures, scratch};
 
-/// All held.
+/// Exit code: all assertions held.
 pub(crate) const HELD: i32 = 0;
-/// An assertion of severity error does not hold.
-pub(crate) const BROKEN: i32 = 1;
+/// Exit code: an assertion of severity error does not hold.
+pub(crate) const VIOLATED: i32 = 1;
 
-/// The program beside the fixtures, in an environment without settings of the person who runs the tests.
+/// Runs in the package's folder, without the environment of the person who runs the tests.
 ///
-/// Without trust unless roots are named: those of the machine that runs them must not matter.
+/// Chains are validated only if roots are named: the roots of the machine must not matter.
 pub(crate) fn check(arguments: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("tlscope"));
     let names_roots = arguments.contains(&"--ca-file");
+    let mut command = tlscope(&["check"]);
     command
-        .env_clear()
         .env("TLSCOPE_NO_VERIFY", (!names_roots).to_string())
-        .current_dir(package())
-        .arg("check")
-        .args(arguments)
-        .stdin(Stdio::null());
+        .args(arguments);
     command
 }
 
-/// What it prints, and how it exits.
+/// Its output and exit code.
 pub(crate) fn output(arguments: &[&str]) -> Output {
     check(arguments).output().unwrap()
 }
 
-/// How it exits, with nothing to say on standard error.
+/// Its exit code; standard error must be empty.
 pub(crate) fn status(arguments: &[&str]) -> i32 {
     let output = output(arguments);
     assert_eq!(stderr(&output), "", "{arguments:?}");
     output.status.code().unwrap()
 }
 
-/// Its standard output.
-pub(crate) fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-/// Its standard error.
-pub(crate) fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
 /// A path of this test run's own.
 pub(crate) fn scratch(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("check");
-    fs::create_dir_all(&path).unwrap();
-    path.join(name).to_str().unwrap().to_owned()
+    scratch::path(&format!("check-{name}"))
 }
 
-/// A file of this test run's own.
+/// Writes a file for this test run.
 pub(crate) fn file(name: &str, contents: &str) -> String {
-    let path = scratch(name);
-    fs::write(&path, contents).unwrap();
-    path
+    scratch::file(&format!("check-{name}"), contents)
 }
 
 /// The capture of a fixture.
 pub(crate) fn capture(fixture: &str) -> String {
-    let all = fixtures::all();
-    let found = all.into_iter().find(|one| one.name == fixture);
-    found.unwrap().capture
+    fixtures::named(fixture).capture
 }

@@ -1,4 +1,4 @@
-//! What holds for every event, whatever the packets.
+//! What must hold for every event and every run, whatever the packets are.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tlscope::event::{Evidence, Handshake, Outcome, Resumption};
 use tlscope::sink::Sink;
 use tlscope::stats::Stats;
 
-/// A sink that refuses events which contradict themselves.
+/// A sink that panics if an event contradicts itself, or the counters contradict the events.
 #[derive(Default)]
 pub(crate) struct Invariants {
     outcomes: [u64; 3],
@@ -33,10 +33,43 @@ impl Sink for Invariants {
             [succeeded, failed, unknown]
         );
         assert_eq!(stats.handshakes, succeeded + failed + unknown);
-        assert!(stats.connections_tls <= stats.connections, "{stats:?}");
-        assert!(stats.fragments_discarded <= stats.fragments, "{stats:?}");
+        check_packets(stats);
+        check_connections(stats);
         Ok(())
     }
+}
+
+fn check_packets(stats: &Stats) {
+    // A packet is ignored for one reason at most.
+    let ignored = stats.packets_filtered
+        + stats.packets_malformed
+        + stats.packets_unknown_link
+        + stats.packets_not_tcp;
+    assert!(ignored <= stats.packets, "{stats:?}");
+    assert!(stats.packets_truncated <= stats.packets, "{stats:?}");
+    assert!(stats.fragments <= stats.packets, "{stats:?}");
+    assert!(stats.fragments_discarded <= stats.fragments, "{stats:?}");
+    assert!(
+        stats.gaps <= stats.gap_bytes,
+        "a gap is not empty: {stats:?}"
+    );
+}
+
+fn check_connections(stats: &Stats) {
+    let (all, tls) = (stats.connections, stats.connections_tls);
+    assert!(tls <= all, "{stats:?}");
+    let forgotten = stats.connections_timed_out + stats.connections_evicted;
+    assert!(forgotten <= all, "{stats:?}");
+    for some in [
+        stats.connections_decrypted,
+        stats.connections_keys_missing,
+        stats.connections_keys_wrong,
+        stats.connections_keys_unsupported,
+    ] {
+        assert!(some <= tls, "{stats:?}");
+    }
+    // Only TLS has handshakes; renegotiation adds more of them to a connection.
+    assert!(tls > 0 || stats.handshakes == 0, "{stats:?}");
 }
 
 fn check_verdict(event: &Handshake) {
@@ -54,7 +87,7 @@ fn check_verdict(event: &Handshake) {
     }
 }
 
-/// Packet times in files reach from 1970 to 2106, so no phase lasts longer.
+/// Packet times in files are between 1970 and 2106, so no phase is longer.
 const LONGEST: Duration = Duration::from_secs(1 << 32);
 
 fn check_timing(event: &Handshake) {
@@ -84,7 +117,9 @@ fn check_facts(event: &Handshake) {
     assert!(tls.history.len() <= 64, "{event:?}");
     assert!(event.alerts.len() <= 16, "{event:?}");
     for alert in &event.alerts {
-        assert_eq!(alert.encrypted, alert.description.is_none(), "{event:?}");
+        // An encrypted alert can only be read with keys.
+        let is_read = !alert.encrypted || event.evidence == Evidence::Decrypted;
+        assert_eq!(is_read, alert.description.is_some(), "{event:?}");
     }
     assert_eq!(
         tls.resumption.is_some(),

@@ -1,6 +1,6 @@
-//! Little-endian pcap files, taken apart and put together.
+//! Reads and writes little-endian pcap files.
 
-/// A packet as it lies in a pcap file.
+/// A packet in a pcap file.
 #[derive(Clone)]
 pub(crate) struct Packet {
     /// Seconds and microseconds.
@@ -19,7 +19,7 @@ pub(crate) struct Pcap {
 const MAGIC: [u8; 4] = [0xd4, 0xc3, 0xb2, 0xa1];
 
 impl Pcap {
-    /// A file without packets, of microseconds.
+    /// A file without packets, with times in microseconds.
     pub(crate) fn new(link_type: u32) -> Self {
         let mut header = [0; 24];
         header[..8].copy_from_slice(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0]);
@@ -31,7 +31,7 @@ impl Pcap {
         }
     }
 
-    /// Takes a file apart; `None` if it is of another format.
+    /// Reads a file; `None` if it has another format.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (header, mut rest) = bytes.split_first_chunk::<24>()?;
         if !header.starts_with(&MAGIC) {

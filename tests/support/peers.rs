@@ -1,5 +1,5 @@
-//! Scripted peers on a virtual clock: packets are made here, and reach the observer when, how often and in which order
-//! the test wants.
+//! Scripted peers on a virtual clock. Packets are made here; the test decides when, how often and in which order they
+//! reach the observer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use tlscope::time::Timestamp;
 #[derive(Clone)]
 pub(crate) struct Packet(Vec<u8>);
 
-/// A TCP connection, both of whose ends the test plays.
+/// A TCP connection. The test plays both ends.
 ///
-/// Each method makes a packet, and goes on as if it had arrived.
+/// Each method makes a packet, and assumes that it arrives.
 pub(crate) struct Peers {
     client_port: u16,
     /// The next sequence numbers: client, server.
@@ -79,12 +79,12 @@ impl Peers {
         self.segment(side, flags, &[])
     }
 
-    /// The byte before the next one, to see whether the peer is alive.
+    /// A TCP keep-alive: the byte before the next one.
     pub(crate) fn keeps_alive(&mut self, side: Side) -> Packet {
         self.says_again(side, 1, &[0])
     }
 
-    /// Sends `bytes` from `back` bytes before the next one on: they count as sent already.
+    /// Sends `bytes` again, beginning `back` bytes before the next one.
     pub(crate) fn says_again(&mut self, side: Side, back: u32, bytes: &[u8]) -> Packet {
         let next = self.next;
         self.next[side as usize] = next[side as usize].wrapping_sub(back);
@@ -165,13 +165,13 @@ impl Scene {
         self.now = self.now.saturating_add(Duration::from_millis(milliseconds));
     }
 
-    /// Sets the clock back, as a capture does that was put together from several.
+    /// Sets the clock back, as in a capture that was merged from several.
     pub(crate) fn step_back(&mut self, milliseconds: i64) {
         let nanoseconds = self.now.as_nanoseconds() - milliseconds * 1_000_000;
         self.now = Timestamp::from_nanoseconds(nanoseconds);
     }
 
-    /// Shows the observer a packet.
+    /// Delivers a packet to the observer.
     pub(crate) fn deliver(&mut self, Packet(bytes): &Packet) {
         self.packets += 1;
         let length = bytes.len() as u32;
@@ -188,7 +188,7 @@ impl Scene {
         self.poll();
     }
 
-    /// Shows the observer packets, a millisecond apart.
+    /// Delivers packets to the observer, one each millisecond.
     pub(crate) fn play(&mut self, packets: impl IntoIterator<Item = Packet>) {
         for packet in packets {
             self.wait(1);
@@ -207,8 +207,8 @@ impl Scene {
             .extend(std::iter::from_fn(|| self.observer.poll_event()));
     }
 
-    /// What was told so far.
-    pub(crate) fn told(&self) -> &[Handshake] {
+    /// The events so far.
+    pub(crate) fn events(&self) -> &[Handshake] {
         &self.events
     }
 
@@ -221,12 +221,12 @@ impl Scene {
         self.observer.stats()
     }
 
-    /// Ends the capture: all that was told.
+    /// Ends the capture, and returns all events.
     pub(crate) fn end(self) -> Vec<Handshake> {
         self.end_with_stats().0
     }
 
-    /// Ends the capture: all that was told, and counted.
+    /// Ends the capture, and returns all events and counters.
     pub(crate) fn end_with_stats(mut self) -> (Vec<Handshake>, Stats) {
         self.observer.finish();
         self.poll();
@@ -234,7 +234,7 @@ impl Scene {
         (self.events, stats)
     }
 
-    /// Ends the capture, in which there was one handshake.
+    /// Ends the capture, and returns the event of its only handshake.
     pub(crate) fn end_with_one(self) -> Handshake {
         let mut events = self.end();
         assert_eq!(events.len(), 1, "{events:?}");

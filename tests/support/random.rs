@@ -1,10 +1,10 @@
-//! Numbers that look random and are the same in each run.
+//! Pseudorandom numbers, the same in each run.
 
 /// Marsaglia's xorshift, 64 bits.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The sequence number `seed`.
+    /// The sequence for `seed`.
     pub(crate) fn new(seed: u64) -> Self {
         let mut this = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1); // zero would stay zero
         this.next();

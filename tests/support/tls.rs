@@ -1,4 +1,4 @@
-//! Records and messages of TLS, written by hand.
+//! TLS records and messages, written by hand.
 
 /// A record.
 pub(crate) fn record(content_type: u8, fragment: &[u8]) -> Vec<u8> {
@@ -12,7 +12,7 @@ pub(crate) fn message(message_type: u8, body: &[u8]) -> Vec<u8> {
     record(22, &[&[message_type], &length[..], body].concat())
 }
 
-/// A list behind a length of two bytes.
+/// A list after its length, which takes two bytes.
 fn vector(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
     [&length[..], bytes].concat()
@@ -24,7 +24,7 @@ fn extension(extension_type: u8, body: &[u8]) -> Vec<u8> {
 
 const RANDOM: [u8; 32] = [0x5a; 32];
 
-/// A ClientHello for `www.example.org` that offers TLS 1.2 and 1.3, with these extensions besides.
+/// A ClientHello for `www.example.org` that offers TLS 1.2 and 1.3, with these additional extensions.
 fn client_hello_with(extensions: &[Vec<u8>]) -> Vec<u8> {
     let name = [vec![0], vector(b"www.example.org")].concat();
     let extensions = [
@@ -53,7 +53,7 @@ pub(crate) fn client_hello_with_early_data() -> Vec<u8> {
     client_hello_with(&[extension(42, &[])])
 }
 
-/// A ClientHello that offers authentication after the handshake.
+/// A ClientHello that offers post-handshake authentication.
 pub(crate) fn client_hello_with_later_authentication() -> Vec<u8> {
     client_hello_with(&[extension(49, &[])])
 }
@@ -80,13 +80,13 @@ pub(crate) fn server_hello_13() -> Vec<u8> {
     server_hello([0x13, 0x01], &extension(43, &[3, 4]))
 }
 
-/// A ServerHello of TLS 1.3 that takes the pre-shared key up.
+/// A TLS 1.3 ServerHello that accepts the pre-shared key.
 pub(crate) fn server_hello_psk() -> Vec<u8> {
     let extensions = [extension(43, &[3, 4]), extension(41, &[0, 0])];
     server_hello([0x13, 0x01], &extensions.concat())
 }
 
-/// A server's first flight in TLS 1.2, with a certificate that nobody can read.
+/// A server's first flight in TLS 1.2, with a certificate that cannot be parsed.
 pub(crate) fn server_flight_12() -> Vec<u8> {
     [server_hello_12(), certificate_12(), server_hello_done()].concat()
 }
@@ -145,7 +145,7 @@ pub(crate) fn encrypted_alert_12() -> Vec<u8> {
     record(21, &[0x5a; 26])
 }
 
-/// An encrypted record: in TLS 1.3 anything, up to TLS 1.2 application data.
+/// An encrypted record: any message in TLS 1.3, application data up to TLS 1.2.
 pub(crate) fn encrypted(length: u16) -> Vec<u8> {
     record(23, &vec![0x5a; usize::from(length)])
 }

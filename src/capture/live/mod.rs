@@ -14,6 +14,11 @@
 //! On Linux that time-out begins with the first packet: a capture of a quiet
 //! interface would hold up the end of the program, and every time-out in it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a live capture waits, and reads the clock"
+)]
+
 mod candidate;
 mod device;
 mod queue;

@@ -1,28 +1,26 @@
 //! Policies as TOML.
 
-mod assertion;
-mod value;
+mod entry;
 
 use toml::de::DeTable;
 
-use super::policy::{Assertion, Check, Policy, Severity, Unknown};
+use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
+use super::policy::{Check, Policy, RuleSeverity, Unknown};
 use super::presets::Preset;
-use super::scope::{Network, Scope};
-use super::wish;
+use super::scope::{IpNetwork, Scope};
 use crate::pattern::Glob;
 
-pub use value::PolicyError;
+pub use entry::PolicyError;
+pub(super) use entry::{PolicyEntry, Result};
 
-use value::{Entry, File};
-
-type Result<T> = std::result::Result<T, PolicyError>;
+use entry::PolicyFile;
 
 impl Policy {
-    /// Reads a policy; `name` is what errors and reports call it.
+    /// Reads a policy; `name` is its name in errors and reports.
     ///
     /// # Errors
     ///
-    /// When the text is no TOML, or has a key or value that is not known: with
+    /// When the text is not TOML, or has an unknown key or value: with
     /// the line, and what was probably meant.
     ///
     /// # Example
@@ -35,12 +33,12 @@ impl Policy {
     /// assert_eq!(error.hint(), Some("did you mean `min-version`?"));
     /// ```
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        let line_feeds = value::line_feeds(text);
-        let file = File::new(name, &line_feeds);
+        let line_feeds = entry::line_feeds(text);
+        let file = PolicyFile::new(name, &line_feeds);
         let root = DeTable::parse(text)
             .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
         let mut policy = Self::empty(name.to_owned());
-        let mut defaults = Frame::default();
+        let mut defaults = RuleSettings::default();
         let mut rules = Vec::new();
         for entry in file.entries(root.get_ref()) {
             match entry.key {
@@ -69,103 +67,153 @@ impl Policy {
 }
 
 const TOP_KEYS: &[&str] = &["allow-empty", "severity", "unknown", "rule"];
-const RULE_KEYS: &[&str] = &["name", "severity", "unknown", "where", "preset"];
 const SCOPE_KEYS: &[&str] = &["server-name", "server", "port", "client"];
-const SEVERITIES: &[(&str, Severity)] =
-    &[("error", Severity::Error), ("warning", Severity::Warning)];
+const SEVERITIES: &[(&str, RuleSeverity)] = &[
+    ("error", RuleSeverity::Error),
+    ("warning", RuleSeverity::Warning),
+];
 const UNKNOWNS: &[(&str, Unknown)] = &[
     ("ignore", Unknown::Ignore),
     ("warn", Unknown::Warn),
     ("fail", Unknown::Fail),
 ];
 
-/// What all checks of a rule have in common; at the top of the file, what holds for rules that do not say otherwise.
+/// A key of a rule that requires nothing itself, but says how the others apply.
+#[derive(Debug)]
+pub(super) struct SettingKey {
+    pub(super) name: &'static str,
+    /// A value that it takes, in TOML.
+    pub(super) example: &'static str,
+    /// What it does, in Markdown, for the README.
+    pub(super) doc: &'static str,
+}
+
+/// The settings of a rule, in the order of the README.
+pub(super) const SETTING_KEYS: &[SettingKey] = &[
+    SettingKey {
+        name: "name",
+        example: r#""our servers""#,
+        doc: "the rule's name in reports",
+    },
+    SettingKey {
+        name: "where",
+        example: r#"{ server-name = "*.example.org", port = [443, 8443] }"#,
+        doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks) and `port`, each with \
+              one value or a list",
+    },
+    SettingKey {
+        name: "severity",
+        example: r#""warning""#,
+        doc: "whether a violation fails the check (`error`, the default) or is only reported (`warning`). At the top of \
+              the file it applies to all rules",
+    },
+    SettingKey {
+        name: "unknown",
+        example: r#""ignore""#,
+        doc: "whether something that cannot be evaluated is counted (`ignore`), a warning (`warn`, the default) or as \
+              bad as a violation (`fail`). At the top of the file it applies to all rules",
+    },
+    SettingKey {
+        name: "preset",
+        example: r#""mozilla-intermediate""#,
+        doc: "everything that `mozilla-modern`, `mozilla-intermediate` (guidelines 6.0), `nist-sp800-52r2`, `cnsa-2.0` \
+              or `post-quantum` requires; the rule's own keys replace those of the preset",
+    },
+];
+
+/// What all checks of a rule have in common; at the top of the file, the defaults for all rules.
 #[derive(Clone, Default)]
-struct Frame {
+struct RuleSettings {
     name: Option<String>,
     scope: Scope,
-    severity: Severity,
+    severity: RuleSeverity,
     unknown: Unknown,
 }
 
-impl Frame {
-    fn check(&self, line: usize, assertion: Assertion) -> Check {
+impl RuleSettings {
+    fn check(&self, line: usize, key: &'static str, assertion: Box<dyn Assertion>) -> Check {
         Check {
             rule: self.name.clone(),
             line,
             scope: self.scope.clone(),
             severity: self.severity,
             unknown: self.unknown,
+            key,
             assertion,
         }
     }
 }
 
 /// The checks of one rule: those of its preset that it does not replace, then its own.
-fn rule(entries: &[Entry<'_>], mut frame: Frame) -> Result<Vec<Check>> {
+fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<Check>> {
     let mut preset = None;
     let mut own = Vec::new();
     for entry in entries {
         match entry.key {
             "name" => {
                 let name = entry.string().ok_or_else(|| entry.takes("a string"))?;
-                frame.name = Some(name.to_owned());
+                settings.name = Some(name.to_owned());
             }
-            "severity" => frame.severity = entry.word(SEVERITIES)?,
-            "unknown" => frame.unknown = entry.word(UNKNOWNS)?,
-            "where" => frame.scope = scope(entry)?,
+            "severity" => settings.severity = entry.word(SEVERITIES)?,
+            "unknown" => settings.unknown = entry.word(UNKNOWNS)?,
+            "where" => settings.scope = scope(entry)?,
             "preset" => preset = Some((entry.word(&Preset::words())?, entry.line())),
-            _ => {
-                let assertions =
-                    assertion::read(entry)?.ok_or_else(|| entry.unknown_key(&known_keys()))?;
-                own.push((entry, assertions));
+            name => {
+                let key =
+                    PolicyKey::find(name).ok_or_else(|| entry.unknown_key(&rule_key_names()))?;
+                own.push((entry, key.name, (key.read)(entry)?));
             }
         }
     }
     let mut checks = Vec::new();
     if let Some((preset, line)) = preset {
-        let mut named = frame.clone();
+        let mut named = settings.clone();
         named.name.get_or_insert_with(|| preset.as_str().to_owned());
-        let is_replaced = |assertion: &Assertion| {
-            let key = wish::key(assertion);
-            own.iter().any(|(entry, _)| entry.key == key)
-        };
-        let kept = preset.assertions()?.into_iter();
-        let kept = kept.filter(|assertion| !is_replaced(assertion));
-        checks.extend(kept.map(|assertion| named.check(line, assertion)));
+        for (key, assertions) in preset.assertions()? {
+            let is_replaced = own.iter().any(|(_, own_key, _)| *own_key == key);
+            if !is_replaced {
+                let assertions = assertions.into_iter();
+                checks.extend(assertions.map(|assertion| named.check(line, key, assertion)));
+            }
+        }
     }
-    for (entry, assertions) in own {
+    for (entry, key, assertions) in own {
         for assertion in assertions {
-            if assertion.is_of_the_run() && !frame.scope.is_everything() {
-                let message = format!("`{}` is about the whole run", entry.key);
+            if assertion.about() == About::Run && !settings.scope.is_everything() {
+                let message = format!("`{key}` is about the whole run");
                 let error = entry.error(message, entry.at.clone());
                 return Err(error.with_hint("put it into a rule without `where`"));
             }
-            checks.push(frame.check(entry.line(), assertion));
+            checks.push(settings.check(entry.line(), key, assertion));
         }
     }
     Ok(checks)
 }
 
-/// The assertions of a table that holds nothing else.
-pub(super) fn assertions(text: &str, name: &str) -> Result<Vec<Assertion>> {
-    let line_feeds = value::line_feeds(text);
-    let file = File::new(name, &line_feeds);
+/// The keys of a table that has nothing but assertions, and what each requires.
+pub(super) fn assertions(text: &str, name: &str) -> Result<Vec<(&'static str, Assertions)>> {
+    let line_feeds = entry::line_feeds(text);
+    let file = PolicyFile::new(name, &line_feeds);
     let root = DeTable::parse(text)
         .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
-    let mut all = Vec::new();
-    for entry in file.entries(root.get_ref()) {
-        let read = assertion::read(&entry)?;
-        all.extend(read.ok_or_else(|| entry.unknown_key(assertion::KEYS))?);
-    }
-    Ok(all)
+    let entries = file.entries(root.get_ref()).into_iter();
+    let read = |entry: PolicyEntry<'_>| {
+        let key = PolicyKey::find(entry.key).ok_or_else(|| entry.unknown_key(&key_names()))?;
+        Ok((key.name, (key.read)(&entry)?))
+    };
+    entries.map(read).collect()
 }
 
-fn known_keys() -> Vec<&'static str> {
-    RULE_KEYS.iter().chain(assertion::KEYS).copied().collect()
+fn key_names() -> Vec<&'static str> {
+    assertion::keys().map(|key| key.name).collect()
 }
 
-fn scope(entry: &Entry<'_>) -> Result<Scope> {
+fn rule_key_names() -> Vec<&'static str> {
+    let settings = SETTING_KEYS.iter().map(|key| key.name);
+    settings.chain(key_names()).collect()
+}
+
+fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
     let table = entry.table().ok_or_else(|| {
         entry.takes("a table, as in `{ server-name = \"*.example.org\", port = 443 }`")
     })?;
@@ -173,9 +221,8 @@ fn scope(entry: &Entry<'_>) -> Result<Scope> {
     for entry in table {
         match entry.key {
             "server-name" => {
-                let patterns = entry.strings("a pattern as in `*.example.org`")?;
-                let globs = patterns.iter().map(|(pattern, _)| Glob::new(pattern));
-                scope.server_names = globs.collect();
+                let patterns = entry.texts("a pattern as in `*.example.org`")?;
+                scope.server_names = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
             }
             "server" => scope.servers = networks(&entry)?,
             "client" => scope.clients = networks(&entry)?,
@@ -186,7 +233,7 @@ fn scope(entry: &Entry<'_>) -> Result<Scope> {
     Ok(scope)
 }
 
-fn networks(entry: &Entry<'_>) -> Result<Vec<Network>> {
+fn networks(entry: &PolicyEntry<'_>) -> Result<Vec<IpNetwork>> {
     let written = entry.strings("an address or a network as in `192.0.2.0/24`")?;
     let network = |(text, at): (String, _)| {
         text.parse().map_err(|reason| {
@@ -197,14 +244,14 @@ fn networks(entry: &Entry<'_>) -> Result<Vec<Network>> {
     written.into_iter().map(network).collect()
 }
 
-fn ports(entry: &Entry<'_>) -> Result<Vec<u16>> {
+fn ports(entry: &PolicyEntry<'_>) -> Result<Vec<u16>> {
     let values = match entry.value.get_ref().as_array() {
         Some(array) => array.iter().map(|item| item.get_ref()).collect(),
         None => vec![entry.value.get_ref()],
     };
     let ports: Option<Vec<_>> = values
         .into_iter()
-        .map(|value| value::integer(value).and_then(|port| u16::try_from(port).ok()))
+        .map(|value| entry::integer(value).and_then(|port| u16::try_from(port).ok()))
         .collect();
     ports
         .filter(|ports| !ports.is_empty())

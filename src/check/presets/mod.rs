@@ -1,7 +1,8 @@
-//! Policies that come with the program, in the language of policies.
+//! Policies that come with the program, written as users write theirs.
 
+use super::assertion::Assertions;
 use super::parse::{self, PolicyError};
-use super::policy::{Assertion, Policy};
+use super::policy::Policy;
 
 /// A published recommendation, as assertions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Preset {
     NistSp800_52r2,
     /// The Commercial National Security Algorithm Suite 2.0.
     Cnsa2,
-    /// A key exchange that withstands quantum computers.
+    /// A key exchange that resists quantum computers.
     PostQuantum,
 }
 
@@ -41,7 +42,7 @@ impl Preset {
         }
     }
 
-    /// What it asks for: the keys of a rule, with where they come from.
+    /// What it requires: the keys of a rule, with their sources.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -57,25 +58,26 @@ impl Preset {
         Self::ALL.iter().map(|one| (one.as_str(), *one)).collect()
     }
 
-    pub(super) fn assertions(self) -> Result<Vec<Assertion>, PolicyError> {
+    /// Its keys, and what each requires.
+    pub(super) fn assertions(self) -> Result<Vec<(&'static str, Assertions)>, PolicyError> {
         parse::assertions(self.text(), self.as_str())
     }
 }
 
-/// The policy that holds where the user has none, as TOML.
+/// The policy that applies if the user has none, as TOML.
 #[must_use]
 pub const fn default_policy_text() -> &'static str {
     include_str!("default.toml")
 }
 
 impl Default for Policy {
-    /// That of [`default_policy_text`].
+    /// The policy of [`default_policy_text`].
     fn default() -> Self {
-        // A test parses the text: it is always the same.
+        // A test parses the text, which never changes at run time.
         let mut policy = Self::parse(default_policy_text(), "default")
             .unwrap_or_else(|_| Self::empty("default".to_owned()));
         for check in &mut policy.checks {
-            check.line = 0; // in no file that a user could open
+            check.line = 0; // users have no file with that line
         }
         policy
     }
@@ -97,12 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn presets_ask_for_what_their_source_says() {
-        let version = |preset: Preset| match preset.assertions().unwrap().first() {
-            Some(Assertion::MinVersion(version)) => version.to_string(),
-            other => panic!("{other:?}"),
+    fn presets_require_the_version_of_their_source() {
+        let version = |preset: Preset| {
+            let all = preset.assertions().unwrap();
+            let (key, assertions) = &all[0];
+            assert_eq!(*key, "min-version");
+            assertions[0].requirement()
         };
-        assert_eq!(version(Preset::MozillaModern), "TLS 1.3");
-        assert_eq!(version(Preset::NistSp800_52r2), "TLS 1.2");
+        assert_eq!(version(Preset::MozillaModern), "TLS 1.3 or later");
+        assert_eq!(version(Preset::NistSp800_52r2), "TLS 1.2 or later");
     }
 }

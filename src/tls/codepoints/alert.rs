@@ -1,7 +1,7 @@
 //! The TLS Alerts registry.
 
 codepoint! {
-    /// What an alert says. RFC 8446 §6; IANA "TLS Alerts".
+    /// The reason for an alert. RFC 8446 §6; IANA "TLS Alerts".
     ///
     /// Alerts that the registry now reserves keep the name they had while in
     /// use: `no_renegotiation`, not `no_renegotiation_RESERVED`.

@@ -1,11 +1,11 @@
 //! The code points of the IANA TLS registries as of November 2026, by their registered names.
 
-/// Declares a protocol value: the number on the wire, with names for the values that are registered.
+/// Declares a protocol value: the number on the wire, with names for the registered values.
 macro_rules! codepoint {
     (
         $(#[$doc:meta])*
         pub struct $type:ident($repr:ty) {
-            $($(#[$vdoc:meta])* $name:ident = $value:literal $text:literal,)*
+            $($(#[$vdoc:meta])* $name:ident = $value:literal $text:expr,)*
         }
     ) => {
         $(#[$doc])*
@@ -17,7 +17,7 @@ macro_rules! codepoint {
         impl $type {
             $($(#[$vdoc])* pub const $name: Self = Self($value);)*
 
-            /// The registered name; `None` for a value that has none.
+            /// The registered name; `None` for an unregistered value.
             #[must_use]
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -52,7 +52,7 @@ mod named_group;
 mod signature_scheme;
 
 pub use alert::AlertDescription;
-pub use cipher_suite::CipherSuite;
+pub use cipher_suite::{CipherSuite, KeyExchange};
 pub use extension_type::ExtensionType;
 pub use named_group::NamedGroup;
 pub use signature_scheme::SignatureScheme;
@@ -118,7 +118,7 @@ codepoint! {
 }
 
 codepoint! {
-    /// How bad an alert is. RFC 5246 §7.2; TLS 1.3 receivers ignore it.
+    /// The severity of an alert. RFC 5246 §7.2; TLS 1.3 receivers ignore it.
     pub struct AlertLevel(u8) {
         Warning = 1 "warning",
         Fatal = 2 "fatal",

@@ -15,13 +15,28 @@ use std::time::Duration;
 use crate::decode::SeqNumber;
 use crate::time::Timestamp;
 
-/// When bytes were captured, and in which packet.
+/// When something was captured, in which packet, and what its sender knew then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Packet time.
     pub time: Timestamp,
     /// Number of the packet within its source.
     pub packet: u64,
+    /// Bytes of the opposite direction, from where its stream begins in view, that the sender had acknowledged (a
+    /// FIN counts as one more); `None` if it acknowledged nothing, or if nothing of that direction is known. Wraps at 4 GiB.
+    pub acknowledged: Option<u32>,
+}
+
+impl Arrival {
+    /// The arrival of a packet, whatever its sender had acknowledged.
+    #[must_use]
+    pub const fn new(time: Timestamp, packet: u64) -> Self {
+        Self {
+            time,
+            packet,
+            acknowledged: None,
+        }
+    }
 }
 
 /// A run of a stream, in order.
@@ -93,6 +108,8 @@ const REORDER_TIME: Duration = Duration::from_millis(200);
 /// One direction of a TCP connection.
 #[derive(Debug, Default)]
 pub struct Assembler {
+    /// Where the stream begins.
+    origin: SeqNumber,
     next: SeqNumber,
     acknowledged: SeqNumber,
     started: bool,
@@ -123,15 +140,17 @@ impl Assembler {
     /// Begins the stream at `next`, if it has not begun: after the SYN, or wherever the capture picks it up.
     pub fn start(&mut self, next: SeqNumber) {
         if !self.started {
+            self.origin = next;
             self.next = next;
             self.started = true;
         }
     }
 
-    /// Begins the stream anew at `next`; what was held is dropped.
+    /// Restarts the stream at `next`; what was held is dropped.
     pub fn restart(&mut self, next: SeqNumber, budget: &mut Budget) {
         self.clear(budget);
         *self = Self {
+            origin: next,
             next,
             started: true,
             ..Self::default()
@@ -148,6 +167,18 @@ impl Assembler {
     #[must_use]
     pub const fn next(&self) -> SeqNumber {
         self.next
+    }
+
+    /// Bytes from the beginning of the stream to `sequence`, modulo 2³².
+    #[must_use]
+    pub const fn offset(&self, sequence: SeqNumber) -> u32 {
+        sequence.0.wrapping_sub(self.origin.0)
+    }
+
+    /// Bytes that were delivered or given up as gaps, modulo 2³².
+    #[must_use]
+    pub const fn delivered(&self) -> u32 {
+        self.offset(self.next)
     }
 
     /// Takes a segment; hands to `deliver` what can be delivered in order now.
@@ -412,10 +443,7 @@ mod tests {
     const START: SeqNumber = SeqNumber(u32::MAX - 40); // the wrap lies inside every test
 
     fn arrival(packet: u64) -> Arrival {
-        Arrival {
-            time: Timestamp::from_nanoseconds(packet.cast_signed()),
-            packet,
-        }
+        Arrival::new(Timestamp::from_nanoseconds(packet.cast_signed()), packet)
     }
 
     /// An assembler with what it has delivered: a byte, or `None` for a byte in a gap.

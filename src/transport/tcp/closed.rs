@@ -126,10 +126,6 @@ mod tests {
 
     fn segment(sequence: u32, syn: bool) -> Segment<'static> {
         Segment {
-            source: [1; 16],
-            destination: [2; 16],
-            source_port: 1,
-            destination_port: 443,
             sequence: SeqNumber(sequence),
             acknowledgment: SeqNumber(0),
             flags: TcpFlags {
@@ -138,7 +134,6 @@ mod tests {
             },
             payload: b"late",
             wire_length: 4,
-            vlan: Default::default(),
         }
     }
 

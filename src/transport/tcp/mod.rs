@@ -1,7 +1,11 @@
-//! TCP: segments in any order to bytes in order, and gaps (RFC 9293).
+//! TCP: segments in any order to bytes in order, gaps and closes (RFC 9293).
 
 mod assembler;
 mod closed;
+mod connection;
+mod opening;
 
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
 pub use closed::{ClosedFlows, FirstBytes};
+pub use connection::{Delivery, Pushed, TcpConnection};
+pub use opening::RoundTrips;

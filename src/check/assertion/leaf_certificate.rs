@@ -1,0 +1,158 @@
+//! The server's own certificate: its key, its signature and its lifetime.
+
+use super::Compliance::{self, Satisfied, Violated};
+use super::allow_list::ListKind::{self, Allowed, Forbidden};
+use super::in_view::{leaf, subject};
+use super::{Assertion, Assertions, InScope, PolicyKey, one};
+use crate::certificate::CertificateFacts;
+use crate::check::parse::{PolicyEntry, Result};
+use crate::pattern::Glob;
+
+pub(super) const KEYS: &[PolicyKey] = &[
+    PolicyKey {
+        name: "allowed-keys",
+        example: r#"["RSA *", "ECDSA P-256"]"#,
+        doc: "the key of the server's certificate is of one of these types",
+        read: |entry| read(entry, LeafField::Key, Allowed),
+    },
+    PolicyKey {
+        name: "forbidden-keys",
+        example: r#""RSA 1024""#,
+        doc: "the key of the server's certificate is of none of these types",
+        read: |entry| read(entry, LeafField::Key, Forbidden),
+    },
+    PolicyKey {
+        name: "allowed-certificate-signatures",
+        example: r#"["sha256WithRSAEncryption", "ecdsa-with-*"]"#,
+        doc: "the server's certificate is signed with one of these algorithms",
+        read: |entry| read(entry, LeafField::SignatureAlgorithm, Allowed),
+    },
+    PolicyKey {
+        name: "forbidden-certificate-signatures",
+        example: r#"["md5*", "sha1*"]"#,
+        doc: "the server's certificate is signed with none of these algorithms",
+        read: |entry| read(entry, LeafField::SignatureAlgorithm, Forbidden),
+    },
+    PolicyKey {
+        name: "max-lifetime-days",
+        example: "398",
+        doc: "the server's certificate is valid for at most this many days, from its first day to its last",
+        read: |entry| one(MaxLifetimeDays(entry.number("a number of days")?)),
+    },
+];
+
+fn read(entry: &PolicyEntry<'_>, field: LeafField, list: ListKind) -> Result<Assertions> {
+    let written = entry.texts("a pattern as in `ECDSA *`")?;
+    let patterns = written.iter().map(|pattern| Glob::new(pattern)).collect();
+    one(LeafPatterns {
+        field,
+        list,
+        patterns,
+        written,
+    })
+}
+
+/// A field of the certificate whose values no registry lists.
+#[derive(Clone, Copy, Debug)]
+enum LeafField {
+    /// Algorithm and size of the key, as in `RSA 2048`.
+    Key,
+    /// The algorithm that the certificate is signed with, as in `sha256WithRSAEncryption`.
+    SignatureAlgorithm,
+}
+
+impl LeafField {
+    fn of(self, facts: &CertificateFacts) -> String {
+        match self {
+            Self::Key => facts.key.to_string(),
+            Self::SignatureAlgorithm => facts.signature_algorithm.to_string(),
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::SignatureAlgorithm => "signature",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LeafPatterns {
+    field: LeafField,
+    list: ListKind,
+    patterns: Vec<Glob>,
+    written: Vec<String>,
+}
+
+impl Assertion for LeafPatterns {
+    fn requirement(&self) -> String {
+        let what = format!("certificate {}", self.field.label());
+        self.list.requirement(&what, &self.written)
+    }
+
+    fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
+        leaf(event, |facts| {
+            let value = self.field.of(facts);
+            let is_listed = self.patterns.iter().any(|pattern| pattern.matches(&value));
+            if self.list.allows(is_listed) {
+                return Satisfied;
+            }
+            let (what, subject) = (self.field.label(), subject(facts));
+            Violated(format!("the {what} of `{subject}` is {value}"))
+        })
+    }
+}
+
+#[derive(Debug)]
+struct MaxLifetimeDays(f64);
+
+impl Assertion for MaxLifetimeDays {
+    fn requirement(&self) -> String {
+        format!("certificates valid for at most {} days in all", self.0)
+    }
+
+    fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
+        const SECONDS_PER_DAY: f64 = 86_400.0;
+        leaf(event, |facts| {
+            let seconds = facts.lifetime() as f64;
+            if seconds <= self.0 * SECONDS_PER_DAY {
+                return Satisfied;
+            }
+            let (subject, days) = (subject(facts), seconds / SECONDS_PER_DAY);
+            Violated(format!("`{subject}` is valid for {days:.1} days in all"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{compliance, is_violated};
+    use super::*;
+    use crate::sink::test_events::refused_by_the_client;
+
+    #[test]
+    fn the_leaf_is_evaluated_by_key_and_signature() {
+        let event = refused_by_the_client(); // RSA 2048, sha256WithRSAEncryption
+        assert_eq!(compliance("allowed-keys = 'RSA 2048'", &event), Satisfied);
+        assert!(is_violated("allowed-keys = 'ECDSA *'", &event));
+        assert!(is_violated("forbidden-keys = 'RSA *'", &event));
+        let signature = compliance("forbidden-certificate-signatures = 'sha1*'", &event);
+        assert_eq!(signature, Satisfied);
+    }
+
+    #[test]
+    fn patterns_ignore_case_and_fit_whole_values() {
+        let event = refused_by_the_client(); // RSA 2048
+        let listed = compliance("allowed-keys = ['ECDSA P-256', 'rsa *']", &event);
+        assert_eq!(listed, Satisfied);
+        assert!(is_violated("allowed-keys = ['ECDSA P-256', 'rsa']", &event));
+    }
+
+    #[test]
+    fn a_lifetime_counts_its_last_second() {
+        let event = refused_by_the_client(); // 73 days and one second
+        assert_eq!(compliance("max-lifetime-days = 74", &event), Satisfied);
+        assert!(is_violated("max-lifetime-days = 73", &event));
+    }
+}

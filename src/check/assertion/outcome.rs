@@ -1,0 +1,287 @@
+//! How handshakes end: how many may fail, and which have to.
+
+use super::Compliance::{self, Satisfied, Undetermined, Violated};
+use super::in_view::UNKNOWN_OUTCOME;
+use super::limit::Limit;
+use super::{
+    About, Assertion, Assertions, InScope, PolicyKey, RunResult, RunTotals, error_types, one,
+};
+use crate::check::parse::{PolicyEntry, Result};
+use crate::event::{Directions, ErrorType, Handshake, HandshakeError, Outcome, Side};
+
+pub(super) const KEYS: &[PolicyKey] = &[
+    PolicyKey {
+        name: "max-failures",
+        example: r#""0.5 %""#,
+        doc: "at most this many handshakes fail: a number, or a share of those whose outcome is known",
+        read: |entry| {
+            one(MaxFailures {
+                limit: Limit::read(entry)?,
+                error_type: None,
+            })
+        },
+    },
+    PolicyKey {
+        name: "max-failures-of",
+        example: r#"{ unknown_ca = 0 }"#,
+        doc: "the same for single values of `error.type`",
+        read: read_failures_of,
+    },
+    PolicyKey {
+        name: "max-unknown",
+        example: "3",
+        doc: "at most this many handshakes, a number or a share, have an unknown outcome",
+        read: |entry| one(MaxUnknown(Limit::read(entry)?)),
+    },
+    PolicyKey {
+        name: "expect-failure",
+        example: r#"{ type = "unknown_ca", side = "client" }"#,
+        doc: "every handshake fails, with this `type` (or one of several) and from this `side`; both may be omitted. \
+              `max-failures` does not count such failures",
+        read: read_expected_failure,
+    },
+];
+
+fn read_failures_of(entry: &PolicyEntry<'_>) -> Result<Assertions> {
+    let what = "a table, as in `{ unknown_ca = 0, connection_reset = \"1 %\" }`";
+    let words = error_types::words();
+    let mut all = Assertions::new();
+    for class in entry.table().ok_or_else(|| entry.takes(what))? {
+        let found = words.iter().find(|(word, _)| *word == class.key);
+        let (_, error_type) = found.ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            class.unknown_key(&known)
+        })?;
+        all.push(Box::new(MaxFailures {
+            limit: Limit::read(&class)?,
+            error_type: Some(*error_type),
+        }));
+    }
+    Ok(all)
+}
+
+/// Reads an error type, several, or a table that may also have the side.
+fn read_expected_failure(entry: &PolicyEntry<'_>) -> Result<Assertions> {
+    let (mut error_types, mut side) = (Vec::new(), None);
+    match entry.table() {
+        None => error_types = error_types::read(entry)?,
+        Some(table) => {
+            for part in table {
+                match part.key {
+                    "type" => error_types = error_types::read(&part)?,
+                    "side" => side = Some(part.word(SIDES)?),
+                    _ => return Err(part.unknown_key(&["type", "side"])),
+                }
+            }
+        }
+    }
+    one(ExpectFailure { error_types, side })
+}
+
+const SIDES: &[(&str, Side)] = &[("client", Side::Client), ("server", Side::Server)];
+
+#[derive(Debug)]
+struct MaxFailures {
+    limit: Limit,
+    /// Only failures of this type count; `None`: all.
+    error_type: Option<ErrorType>,
+}
+
+impl Assertion for MaxFailures {
+    fn requirement(&self) -> String {
+        match (self.limit, self.error_type) {
+            (Limit::Count(0), None) => "no failure".to_owned(),
+            (Limit::Count(0), Some(error_type)) => format!("no {error_type}"),
+            (limit, None) => format!("at most {limit} failures"),
+            (limit, Some(error_type)) => format!("at most {limit} of {error_type}"),
+        }
+    }
+
+    fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
+        match (event.outcome, &event.error) {
+            (Outcome::Success, _) => Satisfied,
+            (Outcome::Unknown, _) => Undetermined(UNKNOWN_OUTCOME),
+            (Outcome::Failure, Some(error))
+                if self
+                    .error_type
+                    .is_none_or(|counted| counted == error.error_type) =>
+            {
+                Violated(in_words(error))
+            }
+            (Outcome::Failure, None) if self.error_type.is_none() => {
+                Violated("it failed".to_owned())
+            }
+            (Outcome::Failure, _) => Satisfied,
+        }
+    }
+
+    fn tolerance(&self, evaluated: u64) -> u64 {
+        self.limit.of(evaluated)
+    }
+
+    fn violation(&self) -> &'static str {
+        "failed"
+    }
+
+    fn skips_expected_failures(&self) -> bool {
+        true
+    }
+}
+
+/// A failure in one clause: its type, the side that gave up, and the message.
+fn in_words(error: &HandshakeError) -> String {
+    match error.side {
+        Some(side) => format!("{} ({side}): {}", error.error_type, error.message),
+        None => format!("{}: {}", error.error_type, error.message),
+    }
+}
+
+#[derive(Debug)]
+struct MaxUnknown(Limit);
+
+impl Assertion for MaxUnknown {
+    fn requirement(&self) -> String {
+        format!("at most {} without a verdict", self.0)
+    }
+
+    fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
+        match (event.outcome, event.capture.directions) {
+            (Outcome::Success | Outcome::Failure, _) => Satisfied,
+            (Outcome::Unknown, Directions::Both) => Violated("no verdict".to_owned()),
+            (Outcome::Unknown, one) => Violated(format!("no verdict: {}", one.as_str())),
+        }
+    }
+
+    fn about(&self) -> About {
+        About::Coverage
+    }
+
+    fn tolerance(&self, evaluated: u64) -> u64 {
+        self.0.of(evaluated)
+    }
+
+    fn violation(&self) -> &'static str {
+        "without a verdict"
+    }
+}
+
+#[derive(Debug)]
+struct ExpectFailure {
+    /// One of these; empty: any.
+    error_types: Vec<ErrorType>,
+    /// The side that gives up; `None`: either.
+    side: Option<Side>,
+}
+
+impl Assertion for ExpectFailure {
+    fn requirement(&self) -> String {
+        let of = match self.error_types.as_slice() {
+            [] => String::new(),
+            types => format!(" with {}", error_types::joined(types, "or")),
+        };
+        let by = self
+            .side
+            .map_or(String::new(), |side| format!(" from the {side}"));
+        format!("a failure{of}{by}")
+    }
+
+    fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
+        match (event.outcome, &event.error) {
+            (Outcome::Success, _) => Violated("it completed".to_owned()),
+            (Outcome::Unknown, _) => Undetermined(UNKNOWN_OUTCOME),
+            (Outcome::Failure, None) => Undetermined("cause unknown"),
+            (Outcome::Failure, Some(error)) if self.is_expected(error) => Satisfied,
+            (Outcome::Failure, Some(error)) => {
+                Violated(format!("it failed otherwise: {}", in_words(error)))
+            }
+        }
+    }
+
+    fn violation(&self) -> &'static str {
+        "ended otherwise"
+    }
+
+    /// An expected failure that was never seen violates the policy.
+    fn at_end(&self, run: &RunTotals<'_>) -> Option<RunResult> {
+        (run.evaluated == 0).then_some(RunResult {
+            holds: false,
+            found: None,
+        })
+    }
+
+    fn expects(&self, event: &Handshake) -> bool {
+        let error = event.error.as_ref();
+        event.outcome == Outcome::Failure && error.is_some_and(|error| self.is_expected(error))
+    }
+}
+
+impl ExpectFailure {
+    fn is_expected(&self, error: &HandshakeError) -> bool {
+        let is_of_type =
+            self.error_types.is_empty() || self.error_types.contains(&error.error_type);
+        is_of_type && self.side.is_none_or(|side| error.side == Some(side))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assertion, compliance, is_violated};
+    use super::*;
+    use crate::sink::test_events::{barely_seen, completed, refused_by_the_client};
+
+    #[test]
+    fn failures_are_counted_by_type_and_an_unknown_outcome_is_not_one() {
+        let failed = refused_by_the_client();
+        assert!(is_violated("max-failures = 0", &failed));
+        assert!(is_violated("max-failures-of = { unknown_ca = 0 }", &failed));
+        let other = compliance("max-failures-of = { other = 0 }", &failed);
+        assert_eq!(other, Satisfied);
+        assert_eq!(compliance("max-failures = 0", &completed()), Satisfied);
+        let unknown = compliance("max-failures = 0", &barely_seen());
+        assert_eq!(unknown, Undetermined(UNKNOWN_OUTCOME));
+        assert!(is_violated("max-unknown = 0", &barely_seen()));
+    }
+
+    #[test]
+    fn an_expected_failure_has_its_type_and_its_side() {
+        let failed = refused_by_the_client(); // unknown_ca, client
+        let expected = |value: &str| compliance(&format!("expect-failure = {value}"), &failed);
+        let types = "type = ['self_signed', 'unknown_ca']";
+        assert_eq!(
+            expected(&format!("{{ {types}, side = 'client' }}")),
+            Satisfied
+        );
+        assert_eq!(expected("{}"), Satisfied);
+        let wrong_side = expected(&format!("{{ {types}, side = 'server' }}"));
+        assert!(matches!(wrong_side, Violated(_)));
+        assert!(matches!(expected("'other'"), Violated(_)));
+        assert!(is_violated("expect-failure = {}", &completed()));
+    }
+
+    #[test]
+    fn only_failures_that_comply_are_expected() {
+        let expected = assertion("expect-failure = 'unknown_ca'");
+        assert!(expected.expects(&refused_by_the_client()));
+        assert!(!expected.expects(&completed()));
+        assert!(!expected.expects(&barely_seen()));
+        let other = assertion("expect-failure = 'other'");
+        assert!(!other.expects(&refused_by_the_client()));
+    }
+
+    #[test]
+    fn limits_are_numbers_or_shares() {
+        let requirement = |rule: &str| assertion(rule).requirement();
+        assert_eq!(requirement("max-failures = 0"), "no failure");
+        assert_eq!(
+            requirement("max-failures = '0.5%'"),
+            "at most 0.5 % failures"
+        );
+        let of_type = requirement("max-failures-of = { unknown_ca = 2 }");
+        assert_eq!(of_type, "at most 2 of unknown_ca");
+        let side = "expect-failure = { type = ['unknown_ca', 'self_signed'], side = 'client' }";
+        assert_eq!(
+            requirement(side),
+            "a failure with unknown_ca or self_signed from the client"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! Which fields of a handshake are compared, and which are masked.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::tls::is_grease;
+
+/// The compared fields of a handshake: each value as JSON, by its path.
+pub(super) type Fields = BTreeMap<String, String>;
+
+/// The compared part of an event as text: events are equal if their texts are.
+pub(super) fn canonical(event: Value) -> String {
+    sorted(masked(event)).to_string()
+}
+
+/// Sorts keys: a map of serde_json keeps the order of insertion.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let sorted_items = object.into_iter().map(|(key, value)| (key, sorted(value)));
+            let by_key: BTreeMap<_, _> = sorted_items.collect();
+            Value::Object(by_key.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        plain => plain,
+    }
+}
+
+/// The fields of a canonical text.
+pub(super) fn fields_of(canonical: &str) -> Fields {
+    serde_json::from_str(canonical).map_or_else(|_| Fields::new(), |value| fields(&value))
+}
+
+/// Removes masked fields and those that are `null`.
+pub(super) fn masked(value: Value) -> Value {
+    mask(value, "").unwrap_or(Value::Null)
+}
+
+fn mask(value: Value, path: &str) -> Option<Value> {
+    if MASKED.contains(&path) {
+        return None;
+    }
+    match value {
+        Value::Null => None,
+        Value::Object(object) => {
+            let item = |(key, value): (String, Value)| {
+                let path = match path {
+                    "" => key.clone(),
+                    _ => format!("{path}.{key}"),
+                };
+                Some((key, mask(value, &path)?))
+            };
+            Some(Value::Object(object.into_iter().filter_map(item).collect()))
+        }
+        Value::Array(items) => {
+            let path = format!("{path}[]");
+            let items = items.into_iter().filter_map(|item| mask(item, &path));
+            Some(Value::Array(items.collect()))
+        }
+        Value::Number(number) if is_code_point(path) => {
+            let code = number.as_u64().and_then(|code| u16::try_from(code).ok());
+            Some(match code {
+                Some(code) if is_grease(code) => Value::from("GREASE"),
+                _ => Value::Number(number),
+            })
+        }
+        value => Some(value),
+    }
+}
+
+/// Whether a path is that of a number in a list that clients add GREASE to (RFC 8701).
+fn is_code_point(path: &str) -> bool {
+    path.starts_with("tls.") && path.ends_with("[]")
+}
+
+/// Flattens an object; a list of plain values is one field.
+fn fields(value: &Value) -> Fields {
+    let mut fields = Fields::new();
+    collect(value, String::new(), &mut fields);
+    fields
+}
+
+fn collect(value: &Value, path: String, fields: &mut Fields) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let path = match path.as_str() {
+                    "" => key.clone(),
+                    path => format!("{path}.{key}"),
+                };
+                collect(value, path, fields);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (index, value) in items.iter().enumerate() {
+                collect(value, format!("{path}[{index}]"), fields);
+            }
+        }
+        plain => {
+            fields.insert(path, plain.to_string());
+        }
+    }
+}
+
+/// Fields that are neither in a baseline nor compared: by path, with `[]` for each item of a list.
+const MASKED: &[&str] = &[
+    // Time and place.
+    "time",
+    "source",
+    "flow_id",
+    "community_id",
+    "client.port",
+    "alerts[].time",
+    "timing_ms",
+    "capture.first_packet",
+    "capture.last_packet",
+    // Some clients shuffle their extensions.
+    "fingerprint.ja3",
+    // Test certificates are often issued for each run.
+    "server_certificates[].serial",
+    "server_certificates[].not_before",
+    "server_certificates[].not_after",
+    "server_certificates[].days_until_expiry",
+    "server_certificates[].sha256",
+    "client_certificates[].serial",
+    "client_certificates[].not_before",
+    "client_certificates[].not_after",
+    "client_certificates[].days_until_expiry",
+    "client_certificates[].sha256",
+    // Texts for people, and the confidence of inferences.
+    "error.message",
+    "validation[].detail",
+    "confidence",
+    "inference",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_mask_names_a_field_that_events_have() {
+        let lines = crate::sink::machine::json::lines_of(&crate::sink::test_events::all());
+        for path in MASKED {
+            let path = path.replace("client_certificates", "server_certificates"); // of one kind
+            let pointer = format!("/{}", path.replace("[]", "/0").replace('.', "/"));
+            let is_there = lines.iter().any(|line| line.pointer(&pointer).is_some());
+            assert!(is_there, "{path}");
+        }
+    }
+
+    #[test]
+    fn masked_and_null_fields_are_removed_and_grease_is_named() {
+        let event = json!({
+            "time": "now", "client": {"address": "::1", "port": 1}, "alerts": [{"time": "now", "code": 48}],
+            "tls": {"alpn": null, "offered_groups": [0x1a1a, 29]},
+        });
+        let expected = json!({
+            "client": {"address": "::1"}, "alerts": [{"code": 48}], "tls": {"offered_groups": ["GREASE", 29]},
+        });
+        assert_eq!(masked(event), expected);
+    }
+
+    #[test]
+    fn the_order_of_keys_does_not_matter() {
+        let (one, other) = (
+            json!({"b": [{"d": 1, "c": 2}], "a": 0}),
+            json!({"a": 0, "b": [{"c": 2, "d": 1}]}),
+        );
+        assert_eq!(canonical(one), canonical(other));
+    }
+
+    #[test]
+    fn every_value_has_a_path() {
+        let fields = fields(&json!({"a": {"b": [1, 2]}, "c": [{"d": "x"}], "e": []}));
+        let flat: Vec<_> = fields
+            .iter()
+            .map(|(path, value)| format!("{path}={value}"))
+            .collect();
+        assert_eq!(flat, ["a.b=[1,2]", "c[0].d=\"x\"", "e=[]"]);
+    }
+}

@@ -1,0 +1,240 @@
+//! Values of a policy file, each with its position.
+
+use std::fmt;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::pattern::nearest;
+
+/// Why a policy cannot be used: what is wrong, and on which line.
+///
+/// Prints as one lower-case clause with the position, as in ``unknown key `min-vesion`: tlscope.toml:3``.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    message: String,
+    place: String,
+    hint: Option<String>,
+}
+
+impl PolicyError {
+    /// What to try, if that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
+        let hint = Some(hint.into());
+        Self { hint, ..self }
+    }
+
+    pub(in crate::check) fn suggesting(self, meant: Option<&str>) -> Self {
+        match meant {
+            Some(meant) => self.with_hint(format!("did you mean `{meant}`?")),
+            None => self,
+        }
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.message, self.place)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+pub(in crate::check) type Result<T> = std::result::Result<T, PolicyError>;
+
+/// A policy file: turns positions into lines.
+#[derive(Clone, Copy)]
+pub(super) struct PolicyFile<'a> {
+    name: &'a str,
+    /// The position of each line feed.
+    line_feeds: &'a [usize],
+}
+
+/// The positions of the line feeds in `text`.
+pub(super) fn line_feeds(text: &str) -> Vec<usize> {
+    text.match_indices('\n').map(|(at, _)| at).collect()
+}
+
+impl<'a> PolicyFile<'a> {
+    pub(super) const fn new(name: &'a str, line_feeds: &'a [usize]) -> Self {
+        Self { name, line_feeds }
+    }
+
+    /// The line of a position, counted from 1.
+    pub(super) fn line(self, at: usize) -> usize {
+        self.line_feeds.partition_point(|feed| *feed < at) + 1
+    }
+
+    pub(super) fn error(self, message: impl Into<String>, at: Range<usize>) -> PolicyError {
+        PolicyError {
+            message: message.into(),
+            place: format!("{}:{}", self.name, self.line(at.start)),
+            hint: None,
+        }
+    }
+
+    /// The entries of a table, in the order of the file.
+    pub(super) fn entries(self, table: &'a DeTable<'a>) -> Vec<PolicyEntry<'a>> {
+        let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<_>)| {
+            let text: &std::borrow::Cow<'a, str> = key.get_ref();
+            PolicyEntry {
+                file: self,
+                key: text.as_ref(),
+                at: key.span(),
+                value,
+            }
+        };
+        let mut entries: Vec<_> = table.iter().map(entry).collect();
+        entries.sort_by_key(|entry| entry.at.start);
+        entries
+    }
+}
+
+/// A key and its value.
+#[derive(Clone)]
+pub(in crate::check) struct PolicyEntry<'a> {
+    file: PolicyFile<'a>,
+    pub(in crate::check) key: &'a str,
+    pub(super) at: Range<usize>,
+    pub(super) value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> PolicyEntry<'a> {
+    pub(super) fn line(&self) -> usize {
+        self.file.line(self.at.start)
+    }
+
+    /// The error for a key that is none of those `known` here.
+    pub(in crate::check) fn unknown_key(&self, known: &[&str]) -> PolicyError {
+        let message = format!("unknown key `{}`", self.key);
+        let error = self.file.error(message, self.at.clone());
+        error.suggesting(nearest(self.key, known))
+    }
+
+    /// The error for a value that the key does not take.
+    pub(in crate::check) fn takes(&self, what: &str) -> PolicyError {
+        self.invalid(format!("`{}` takes {what}", self.key))
+    }
+
+    fn invalid(&self, message: String) -> PolicyError {
+        self.file.error(message, self.value.span())
+    }
+
+    pub(in crate::check) fn table(&self) -> Option<Vec<Self>> {
+        let table = self.value.get_ref().as_table()?;
+        Some(self.file.entries(table))
+    }
+
+    /// The tables of a list, or the one table, each with its position.
+    pub(in crate::check) fn tables(&self) -> Option<Vec<(Range<usize>, Vec<Self>)>> {
+        match self.value.get_ref() {
+            DeValue::Array(array) => array
+                .iter()
+                .map(|item| {
+                    let table = item.get_ref().as_table()?;
+                    Some((item.span(), self.file.entries(table)))
+                })
+                .collect(),
+            _ => Some(vec![(self.value.span(), self.table()?)]),
+        }
+    }
+
+    pub(in crate::check) fn string(&self) -> Option<&'a str> {
+        self.value.get_ref().as_str()
+    }
+
+    /// One string or a list of them, at least one, each with its position.
+    pub(in crate::check) fn strings(&self, what: &str) -> Result<Vec<(String, Range<usize>)>> {
+        let items: Option<Vec<_>> = match self.value.get_ref() {
+            DeValue::String(text) => Some(vec![(text.to_string(), self.value.span())]),
+            DeValue::Array(array) => array
+                .iter()
+                .map(|item| Some((item.get_ref().as_str()?.to_owned(), item.span())))
+                .collect(),
+            _ => None,
+        };
+        items
+            .filter(|items| !items.is_empty())
+            .ok_or_else(|| self.takes(&format!("{what}, or a list of them")))
+    }
+
+    /// One string or a list of them, at least one.
+    pub(in crate::check) fn texts(&self, what: &str) -> Result<Vec<String>> {
+        let texts = self.strings(what)?.into_iter();
+        Ok(texts.map(|(text, _)| text).collect())
+    }
+
+    pub(in crate::check) fn boolean(&self) -> Result<bool> {
+        match self.value.get_ref() {
+            DeValue::Boolean(truth) => Ok(*truth),
+            _ => Err(self.takes("`true` or `false`")),
+        }
+    }
+
+    /// A number that is not negative.
+    pub(in crate::check) fn number(&self, what: &str) -> Result<f64> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+            .ok_or_else(|| self.takes(what))
+    }
+
+    /// A whole number from 0 to `most`.
+    pub(in crate::check) fn whole(&self, most: u64, what: &str) -> Result<u64> {
+        integer(self.value.get_ref())
+            .filter(|number| *number <= most)
+            .ok_or_else(|| self.takes(what))
+    }
+
+    /// One of `words`.
+    pub(in crate::check) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
+        let text = self.string().ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.takes(&format!("one of `{}`", known.join("`, `")))
+        })?;
+        self.word_of(text, self.value.span(), words)
+    }
+
+    /// `text`, at position `at` in this value, as one of `words`.
+    pub(in crate::check) fn word_of<T: Copy>(
+        &self,
+        text: &str,
+        at: Range<usize>,
+        words: &[(&str, T)],
+    ) -> Result<T> {
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(*value);
+        }
+        /// A longer list would fill the terminal.
+        const LISTED: usize = 8;
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let message = format!("invalid value `{text}` for `{}`", self.key);
+        let error = self.file.error(message, at);
+        Err(if known.len() <= LISTED {
+            error.with_hint(format!("one of `{}`", known.join("`, `")))
+        } else {
+            error.suggesting(nearest(text, &known))
+        })
+    }
+
+    pub(in crate::check) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
+        self.file.error(message, at)
+    }
+}
+
+pub(super) fn integer(value: &DeValue<'_>) -> Option<u64> {
+    match value {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    }
+}

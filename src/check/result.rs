@@ -1,0 +1,265 @@
+//! The result of a check as plain data, for every format of report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::assertion::handshakes;
+use super::policy::RuleSeverity;
+use crate::event::{Handshake, Outcome};
+use crate::flow::Endpoint;
+use crate::stats::Stats;
+use crate::time::Timestamp;
+
+/// The result of a check.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The policy's name.
+    pub policy: String,
+    /// The captures, as named by the user.
+    pub captures: Vec<String>,
+    /// Handshakes evaluated.
+    pub handshakes: u64,
+    /// Whether all of the input could be read.
+    pub is_complete: bool,
+    /// One result for each assertion, in the order of the policy.
+    pub results: Vec<CheckResult>,
+}
+
+impl Report {
+    /// The results with a warning or an error.
+    pub fn complaints(&self) -> impl Iterator<Item = &CheckResult> {
+        self.results.iter().filter(|one| one.is_complaint())
+    }
+
+    /// How many results have this status.
+    #[must_use]
+    pub fn count(&self, status: Status) -> usize {
+        let same = self.results.iter().filter(|one| one.status == status);
+        same.count()
+    }
+
+    /// Whether there is no error.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        self.count(Status::Error) == 0
+    }
+}
+
+/// The result of one assertion.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CheckResult {
+    /// The assertion's key in the policy, as in `min-version`.
+    pub id: &'static str,
+    /// The rule's name; what it requires if it has none.
+    pub name: String,
+    /// Line of the policy file; 0 if it is in none.
+    pub line: usize,
+    /// What a violation means.
+    pub severity: RuleSeverity,
+    /// Whether it held.
+    pub status: Status,
+    /// What the policy requires, in one clause.
+    pub wanted: String,
+    /// What was found, in one clause.
+    pub found: String,
+    /// Handshakes that comply or do not.
+    pub evaluated: u64,
+    /// Handshakes among them that violate it.
+    pub violations: u64,
+    /// Handshakes that could not be evaluated, by what was missing.
+    pub not_evaluated: BTreeMap<&'static str, u64>,
+    /// The first handshakes that violate it, at most [`super::MAX_OFFENDERS`].
+    pub offenders: Vec<Offender>,
+}
+
+impl CheckResult {
+    /// Whether it is a warning or an error.
+    #[must_use]
+    pub const fn is_complaint(&self) -> bool {
+        matches!(self.status, Status::Warning | Status::Error)
+    }
+
+    /// An error that says that some of the input could not be read: what held may not hold for the rest.
+    #[must_use]
+    pub fn of_unreadable_input() -> Self {
+        Self::of_input(
+            "input",
+            ("all of the input", "captures that can be read"),
+            "some of the input could not be read".to_owned(),
+        )
+    }
+
+    /// An error that says that there was no handshake: a check that saw nothing must not pass.
+    pub(super) fn of_no_handshake(stats: &Stats) -> Self {
+        Self::of_input(
+            "allow-empty",
+            (
+                "a capture with handshakes",
+                "at least one handshake in the capture",
+            ),
+            format!(
+                "no handshake; packets: {}, TCP connections: {}",
+                stats.packets, stats.connections
+            ),
+        )
+    }
+
+    /// An error that says that no capture has an answer from a server.
+    pub(super) fn of_no_answer(count: u64) -> Self {
+        Self::of_input(
+            "allow-empty",
+            (
+                "a capture with answers",
+                "at least one handshake whose outcome or ServerHello is in view",
+            ),
+            format!("{}, and of none the answer is in view", handshakes(count)),
+        )
+    }
+
+    fn of_input(id: &'static str, (name, wanted): (&str, &str), found: String) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            line: 0,
+            severity: RuleSeverity::Error,
+            status: Status::Error,
+            wanted: wanted.to_owned(),
+            found,
+            evaluated: 0,
+            violations: 0,
+            not_evaluated: BTreeMap::new(),
+            offenders: Vec::new(),
+        }
+    }
+
+    /// How many handshakes could not be evaluated.
+    #[must_use]
+    pub fn not_evaluated_total(&self) -> u64 {
+        self.not_evaluated.values().sum()
+    }
+
+    /// How many violating handshakes are not listed in `offenders`.
+    #[must_use]
+    pub fn offenders_omitted(&self) -> u64 {
+        self.violations.saturating_sub(self.offenders.len() as u64)
+    }
+}
+
+/// Whether an assertion held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It held, as far as it could be evaluated.
+    Held,
+    /// Nothing could be evaluated, and the policy ignores that.
+    NotEvaluated,
+    /// It was violated at severity warning, or it could not be evaluated and the policy warns of that.
+    Warning,
+    /// It was violated at severity error, or it could not be evaluated and the policy treats that as a violation.
+    Error,
+}
+
+impl Status {
+    /// As written in reports: `held`, `not_judged`, `warning` or `error`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::NotEvaluated => "not_judged",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A handshake that violates an assertion.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Offender {
+    /// Which handshake; `None` if an expected one is missing.
+    pub handshake: Option<Location>,
+    /// What was seen, in one clause.
+    pub why: String,
+}
+
+/// A handshake, and where it is in the captures.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Location {
+    /// The file that the first packet came from.
+    pub source: Arc<str>,
+    /// Number of the first packet in the file, from 1.
+    pub first_packet: u64,
+    /// Number of the last packet that the event is based on.
+    pub last_packet: u64,
+    /// When it began, in packet time.
+    pub time: Timestamp,
+    /// The client.
+    pub client: Endpoint,
+    /// The server.
+    pub server: Endpoint,
+    /// The server name that the client sent.
+    pub server_name: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Characters kept of a server name: as many as a DNS name may have (RFC 1035 §2.3.4), while a hello has room for 64 KiB.
+const MAX_NAME: usize = 255;
+
+/// Characters kept of what was seen. It quotes certificates, whose names can be as long as a handshake message.
+const MAX_WHY: usize = 1_000;
+
+impl Offender {
+    pub(super) fn new(event: &Handshake, why: &str) -> Self {
+        Self {
+            handshake: Some(Location::from(event)),
+            why: cut(why, MAX_WHY),
+        }
+    }
+}
+
+/// At most `most` characters of `text`, then an ellipsis if there are more.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+impl From<&Handshake> for Location {
+    fn from(event: &Handshake) -> Self {
+        Self {
+            source: Arc::clone(&event.source),
+            first_packet: event.capture.first_packet,
+            last_packet: event.capture.last_packet,
+            time: event.time,
+            client: event.client,
+            server: event.server,
+            server_name: event
+                .tls
+                .server_name
+                .as_deref()
+                .map(|name| cut(name, MAX_NAME)),
+            outcome: event.outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::test_events::refused_by_the_client;
+
+    #[test]
+    fn names_and_quotations_are_cut_to_a_maximum_length() {
+        let mut event = refused_by_the_client();
+        event.tls.server_name = Some("é".repeat(60_000));
+        let offender = Offender::new(&event, &"x".repeat(500_000));
+        let name = offender.handshake.unwrap().server_name.unwrap();
+        assert_eq!(name.chars().count(), MAX_NAME + 1);
+        assert_eq!(offender.why.chars().count(), MAX_WHY + 1);
+        assert_eq!(cut("example.org", 11), "example.org");
+    }
+}

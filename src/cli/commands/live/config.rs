@@ -1,0 +1,220 @@
+//! The arguments of `tlscope live`, as resolved.
+
+use std::collections::HashSet;
+use std::env;
+use std::io::{IsTerminal, stdin, stdout};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use tlscope::capture::live::LiveOptions;
+use tlscope::telemetry::{LiveMetricsConfig, Prepared};
+
+use super::host::{Account, Sandbox};
+use super::key_logs::KeyLogs;
+use crate::cli::config::args::{At, FileArgs, FlagSource, LiveArgs, LiveMetricsArgs};
+use crate::cli::config::{Analysis, EventDestination, Needs, OutputConfig};
+use crate::cli::error::CliError;
+use crate::cli::output::rotate::Rotation;
+
+/// What `tlscope live` does.
+#[derive(Debug)]
+pub(super) struct LiveConfig {
+    /// At least one, without duplicates.
+    pub(super) interfaces: Vec<String>,
+    pub(super) capture: LiveOptions,
+    /// Key logs, which may grow during the run.
+    pub(super) key_logs: KeyLogs,
+    pub(super) threads: NonZeroUsize,
+    pub(super) analysis: Analysis,
+    pub(super) output: OutputConfig,
+    /// The account to continue as; `None` for the one that started the run.
+    pub(super) account: Option<Account>,
+    /// Whether the run enters a sandbox once it has started.
+    pub(super) is_sandboxed: bool,
+}
+
+impl LiveConfig {
+    /// Reads key logs and roots, and looks at the terminal if the arguments do not decide.
+    pub(super) fn resolve(mut args: LiveArgs) -> Result<Self, CliError> {
+        let interfaces = interfaces(args.interface)?;
+        let file = rotation(args.file)?;
+        let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
+        if args.judgement.at == At::Now {
+            args.judgement.at = At::Capture; // a live capture happens now
+        }
+        let needs = Needs::of(&args.common, &args.metrics);
+        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let capture = LiveOptions {
+            filter: args.common.input.filter.take(),
+            snap_length: args.snaplen,
+            buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+            is_promiscuous: args.promiscuous,
+            threads: args.fanout,
+        };
+        let threads = args.common.input.threads;
+        let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.metrics.live = Some(args.live_metrics.into());
+        output.destination = destination(file, args.sources.of("format"), output.metrics.stdout);
+        Ok(Self {
+            interfaces,
+            capture,
+            key_logs,
+            threads,
+            analysis,
+            output,
+            account: Account::resolve(args.user.as_deref(), &environment)?,
+            is_sandboxed: !args.no_sandbox,
+        })
+    }
+
+    /// The files that the run reads and writes once it has started. No other place lists them.
+    ///
+    /// Links and missing files are looked up now, with the privileges of now.
+    pub(super) fn sandbox(&self, metrics: Option<&Prepared>) -> Sandbox {
+        let mut sandbox = Sandbox::default();
+        sandbox.allow_reading_named(&environment);
+        for path in self.key_logs.paths().chain(self.analysis.roots.paths()) {
+            sandbox.allow_reading(path);
+        }
+        for directory in metrics.into_iter().flat_map(Prepared::watched_directories) {
+            sandbox.allow_reading(&directory);
+        }
+        if let EventDestination::File(rotation) = &self.output.destination {
+            sandbox.allow_writing(&rotation.path);
+        }
+        for directory in self.written_directories() {
+            sandbox.allow_writing(directory);
+        }
+        sandbox
+    }
+
+    /// The directories that files are written into. They are created if missing.
+    pub(super) fn written_directories(&self) -> impl Iterator<Item = &Path> {
+        let failures = self.output.save_failures.as_ref();
+        let failures = failures.map(|failures| &failures.directory);
+        let certificates = &self.output.extract_certs;
+        failures
+            .into_iter()
+            .chain(certificates)
+            .map(PathBuf::as_path)
+    }
+}
+
+/// The interfaces named, each once. An environment variable may be empty, which names none.
+fn interfaces(mut names: Vec<String>) -> Result<Vec<String>, CliError> {
+    let mut known = HashSet::new();
+    names.retain(|name| !name.is_empty() && known.insert(name.clone()));
+    if names.is_empty() {
+        return Err(CliError::new("no interface is given").hint(
+            "name one with `-i NAME`: `tlscope interfaces` lists them, and `-i any` takes all",
+        ));
+    }
+    Ok(names)
+}
+
+/// The file that handshakes are written to, if any.
+fn rotation(args: FileArgs) -> Result<Option<Rotation>, CliError> {
+    if args.output.is_none() && (args.rotate_size.is_some() || args.rotate_time.is_some()) {
+        return Err(CliError::new("there is no file to set aside")
+            .hint("`--rotate-size` and `--rotate-time` go with `--output FILE`"));
+    }
+    Ok(args.output.map(|path| Rotation {
+        path,
+        size: args.rotate_size,
+        age: args.rotate_time,
+        keep: args.rotate_keep,
+    }))
+}
+
+/// A run on a terminal shows the screen, unless the user chose a format or uses standard output for metrics.
+fn destination(
+    file: Option<Rotation>,
+    format: FlagSource,
+    stdout_is_taken: bool,
+) -> EventDestination {
+    let is_free = format == FlagSource::Default && !stdout_is_taken;
+    match file {
+        Some(rotation) => EventDestination::File(rotation),
+        None if is_free && stdout().is_terminal() && stdin().is_terminal() => {
+            EventDestination::Screen
+        }
+        None => EventDestination::StandardOutput,
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+impl From<LiveMetricsArgs> for LiveMetricsConfig {
+    fn from(args: LiveMetricsArgs) -> Self {
+        Self {
+            prometheus: args.prometheus,
+            interval: args.metrics_interval,
+            certificate_memory: Some(args.certificate_memory),
+            watched_certificates: args.watch_cert,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::config::args::{Args, Command, InterfaceCommand};
+
+    fn resolve(flags: &[&str]) -> Result<LiveConfig, CliError> {
+        let arguments = ["tlscope", "live", "--no-verify"].iter().chain(flags);
+        match Args::parse_from(arguments).command {
+            Command::Interface(InterfaceCommand::Live(live)) => LiveConfig::resolve(live),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_interface_is_captured_once() {
+        let config = resolve(&["-i", "eth0,lo", "-i", "eth0,"]).unwrap();
+        assert_eq!(config.interfaces, ["eth0", "lo"]);
+        assert!(resolve(&["-i", ""]).is_err());
+    }
+
+    #[test]
+    fn rotation_needs_a_file() {
+        assert!(resolve(&["-i", "lo", "--rotate-size", "1M"]).is_err());
+        let config = resolve(&["-i", "lo", "--rotate-size", "1M", "--output", "x"]).unwrap();
+        assert!(matches!(
+            config.output.destination,
+            EventDestination::File(Rotation {
+                size: Some(1_048_576),
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn certificates_are_validated_at_the_time_of_their_handshake_even_for_now() {
+        let config = resolve(&["-i", "lo", "--at", "now"]).unwrap();
+        assert_eq!(config.analysis.judge_at, None);
+    }
+
+    #[test]
+    fn the_sandbox_allows_the_files_that_the_flags_name() {
+        let directory = env::temp_dir().join(format!("tlscope-live-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = |name: &str| directory.join(name).display().to_string();
+        std::fs::write(path("keys"), "").unwrap();
+        let [keys, output, failures] = ["keys", "events", "failures"].map(path);
+        let flags = ["-i", "lo", "--keylog", &keys];
+        let more = ["--output", &output, "--save-failures", &failures];
+        let config = resolve(&[&flags[..], &more].concat()).unwrap();
+
+        let mut expected = Sandbox::default();
+        expected.allow_reading_named(&environment);
+        expected.allow_reading(Path::new(&keys));
+        expected.allow_writing(Path::new(&output));
+        expected.allow_writing(Path::new(&failures));
+        assert_eq!(config.sandbox(None), expected);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

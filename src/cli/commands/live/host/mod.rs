@@ -1,0 +1,11 @@
+//! The host of a long run: privileges, the sandbox, signals and the service manager.
+
+mod privileges;
+mod sandbox;
+mod service_manager;
+mod signals;
+
+pub(super) use privileges::{Account, drop_all, keep_capture_only};
+pub(super) use sandbox::Sandbox;
+pub(super) use service_manager::ServiceManager;
+pub(super) use signals::Signals;

@@ -1,0 +1,207 @@
+//! `tlscope live`: from interfaces to output, until a signal stops the run.
+//!
+//! Everything that only a live run needs is in this module, which exists on Linux with the feature `live`.
+
+use std::io::{self, IsTerminal, Write, stdout};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use tlscope::capture::live::LiveSource;
+use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
+use tlscope::decrypt::Keys;
+use tlscope::event::Handshake;
+use tlscope::pipeline::{self, Summary};
+use tlscope::sink::Sink;
+use tlscope::stats::{Health, Stats};
+use tlscope::telemetry::Prepared;
+use tlscope::time::Timestamp;
+
+use crate::cli::commands::print::print_text;
+use crate::cli::config::args::InterfaceCommand;
+use crate::cli::config::{EventDestination, OutputConfig};
+use crate::cli::error::CliError;
+use crate::cli::input::key_log;
+use crate::cli::input::roots::Roots;
+use crate::cli::output::{RunOutput, closed_pipe_is_success};
+use crate::cli::say;
+use config::LiveConfig;
+use host::{Account, ServiceManager, Signals};
+use key_logs::KeyLogs;
+
+mod config;
+mod host;
+mod interfaces;
+mod key_logs;
+mod print_config;
+mod screen;
+mod startup;
+
+/// Runs `tlscope live` or `tlscope interfaces`.
+pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
+    match command {
+        InterfaceCommand::Live(args) if args.print_config => {
+            let text = print_config::as_file("live", &args.sources);
+            print_text(|output| output.write_all(text.as_bytes()))
+        }
+        InterfaceCommand::Live(args) => watch(LiveConfig::resolve(args)?),
+        InterfaceCommand::Interfaces => interfaces::list(),
+    }
+}
+
+/// Watches the interfaces and writes the output.
+fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
+    let signals = Signals::new(stdout().is_terminal());
+    let metrics = RunOutput::metrics(&config.output)?;
+    let source = startup::start_capture(&config, metrics.as_ref(), &signals)?;
+    signals
+        .listen()
+        .map_err(|error| CliError::new(format_args!("cannot listen to signals: {error}")))?;
+    let mut output = open_output(&config.output, config.account.as_ref(), metrics)?;
+    let interfaces = config.interfaces.join(", ");
+    say::line(format_args!("listening on {interfaces}"));
+    if matches!(config.output.destination, EventDestination::Screen) {
+        output.show_on(screen::open(config.output.text_style, signals.stop())?);
+    }
+    let mut watch = Watch {
+        output,
+        roots: config.analysis.roots.clone(),
+        signals,
+        service_manager: ServiceManager::notify_ready(&interfaces),
+        started: Instant::now(),
+        health: Health::default(),
+    };
+    let mut input = LiveInput {
+        source,
+        key_logs: config.key_logs,
+    };
+    let observer = config.analysis.observer();
+    let result = pipeline::run(&mut input, observer, config.threads.get(), &mut watch);
+    watch.service_manager.notify_stopping();
+    drop(input); // stops the capture threads
+    let result = watch.finish_after(result);
+    screen::close();
+    watch.say_end(result, &config.analysis.keys)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the output without privileges. If a permission is missing, the hint names the account.
+fn open_output<'a>(
+    config: &'a OutputConfig,
+    account: Option<&Account>,
+    metrics: Option<Prepared>,
+) -> Result<RunOutput<'a>, CliError> {
+    RunOutput::open(config, metrics).map_err(|error| {
+        // The error is text by now: its kind is lost.
+        let lacks_permission = error.to_string().contains("Permission denied");
+        let account = account.filter(|_| lacks_permission);
+        error.maybe_hint(account.map(Account::hint))
+    })
+}
+
+/// Packets of the interfaces, with the secrets that key logs gained meanwhile.
+struct LiveInput {
+    source: LiveSource,
+    key_logs: KeyLogs,
+}
+
+impl PacketSource for LiveInput {
+    fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
+        let more = self.source.next_batch(batch)?;
+        self.key_logs.poll(&mut batch.secrets);
+        for problem in self.source.take_problems() {
+            say::problem(&problem);
+        }
+        Ok(more)
+    }
+
+    fn meters(&self) -> Option<Meters> {
+        self.source.meters()
+    }
+}
+
+/// The output, and what a run does besides: reload files, feed the watchdog, sum up.
+struct Watch<'a> {
+    output: RunOutput<'a>,
+    roots: Roots,
+    signals: Signals,
+    service_manager: ServiceManager,
+    started: Instant,
+    /// As of the last tick.
+    health: Health,
+}
+
+impl Sink for Watch<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.output.handshake(event)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.health.clone_from(health);
+        self.service_manager.feed_watchdog();
+        if self.signals.take_reload() {
+            self.output.reload();
+            self.roots.reload();
+        }
+        self.output.tick(now, health)
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.output.finish(stats)
+    }
+}
+
+impl Watch<'_> {
+    /// Finishes the output, also after an error: the metrics can still be exported.
+    fn finish_after(&mut self, result: io::Result<Summary>) -> io::Result<Stats> {
+        match result {
+            Ok(summary) => self.finish(&summary.stats).map(|()| summary.stats),
+            Err(error) => {
+                let stats = self.health.stats;
+                let _ = self.finish(&stats); // the sink that failed fails again
+                Err(error)
+            }
+        }
+    }
+
+    /// Warns of what the report lacks and sums up; says nothing if the reader closed the pipe.
+    fn say_end(&self, result: io::Result<Stats>, keys: &Keys) -> Result<(), CliError> {
+        match result {
+            Ok(stats) => {
+                key_log::warn_of_use(keys, &stats);
+                self.output.warn_of_lost_metrics();
+                self.roots.warn_if_missed(self.output.has_seen_chains());
+                self.say_summary();
+                Ok(())
+            }
+            Err(error) => closed_pipe_is_success(error).inspect_err(|_| self.say_summary()),
+        }
+    }
+
+    /// Writes the last lines on standard error: the packets and handshakes counted, and the losses.
+    fn say_summary(&self) {
+        for interface in &self.health.interfaces {
+            say::line(format_args!(
+                "{}: {} packets; dropped: {} by the kernel, {} by the interface, {} at the queue",
+                interface.name,
+                interface.packets,
+                interface.dropped_kernel,
+                interface.dropped_interface,
+                interface.dropped_queue
+            ));
+        }
+        let stats = &self.health.stats;
+        say::line(format_args!(
+            "{} packets handled in {} s; {} handshakes: {} succeeded, {} failed, {} unknown",
+            stats.packets,
+            self.started.elapsed().as_secs(),
+            stats.handshakes,
+            stats.handshakes_succeeded,
+            stats.handshakes_failed,
+            stats.handshakes_unknown
+        ));
+    }
+}

@@ -1,0 +1,84 @@
+//! The settings of a run as a configuration file (`--print-config`).
+
+use std::fmt::Write;
+
+use clap::{Command, CommandFactory};
+
+use crate::cli::config::args::{Args, FlagSource, FlagSources};
+use crate::cli::config::config_file::settable;
+
+/// A configuration file that gives the same settings as the flags of `command`, each with its source.
+///
+/// Flags without a value are left out.
+pub(super) fn as_file(command: &str, sources: &FlagSources) -> String {
+    let root = Args::command();
+    let mut text = lines(&root, sources);
+    if let Some(subcommand) = root.find_subcommand(command) {
+        let _ = write!(text, "\n[{command}]\n{}", lines(subcommand, sources)); // writing to a String does not fail
+    }
+    text
+}
+
+fn lines(command: &Command, sources: &FlagSources) -> String {
+    let mut text = String::new();
+    for argument in settable(command) {
+        let id = argument.get_id().as_str();
+        let (Some(long), Some(values)) = (argument.get_long(), sources.values(id)) else {
+            continue;
+        };
+        let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+        let value = match &values[..] {
+            [value] => value.clone(),
+            values => format!("[{}]", values.join(", ")),
+        };
+        let source = match sources.of(id) {
+            FlagSource::CommandLine => "command line",
+            FlagSource::Environment => "environment",
+            FlagSource::FileOrDefault | FlagSource::Default => "default, or configuration file",
+        };
+        let _ = writeln!(text, "{long} = {value} # {source}");
+    }
+    text
+}
+
+/// A value as TOML writes it: integers and booleans as they are, everything else as a string.
+fn quoted(value: &str) -> String {
+    let is_plain = matches!(value, "true" | "false")
+        || value
+            .parse::<i64>()
+            .is_ok_and(|number| number.to_string() == value);
+    if is_plain {
+        value.to_owned()
+    } else {
+        toml::Value::from(value).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_printed_with_their_sources() {
+        let arguments = ["tlscope", "read", "--near-expiry", "14", "x"];
+        let matches = Args::command().get_matches_from(arguments);
+        let (name, matches) = matches.subcommand().unwrap();
+        let text = as_file(name, &FlagSources::from_arg_matches(matches).unwrap());
+        let (top, read) = text.split_once("\n[read]\n").unwrap();
+        assert_eq!(top, "color = \"auto\" # default, or configuration file\n");
+        assert!(read.contains("near-expiry = 14 # command line\n"), "{text}");
+        assert!(read.contains("failures-only = false # default"), "{text}");
+        assert!(!read.contains("filter"), "{text}");
+    }
+
+    #[test]
+    fn values_are_quoted_as_toml_does() {
+        assert_eq!(quoted("16M"), "\"16M\"");
+        assert_eq!(quoted("true"), "true");
+        assert_eq!(quoted("14"), "14");
+        assert_eq!(quoted("007"), "\"007\"");
+        assert_eq!(quoted("a \"b\""), toml::Value::from("a \"b\"").to_string());
+    }
+}

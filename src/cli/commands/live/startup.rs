@@ -1,0 +1,51 @@
+//! What a run does with privileges: it opens the interfaces, then drops the privileges for good.
+
+use std::fs;
+
+use tlscope::capture::live::{LiveCapture, LiveSource};
+use tlscope::telemetry::Prepared;
+
+use super::config::LiveConfig;
+use super::host::{self, Signals};
+use crate::cli::error::CliError;
+
+/// Opens the interfaces and restricts the process.
+///
+/// Only the capture threads keep a privilege, to reopen an interface that comes back.
+pub(super) fn start_capture(
+    config: &LiveConfig,
+    metrics: Option<&Prepared>,
+    signals: &Signals,
+) -> Result<LiveSource, CliError> {
+    let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
+    create_directories(config)?;
+    let sandbox = config.is_sandboxed.then(|| config.sandbox(metrics));
+    if let Some(account) = &config.account {
+        account.assume()?;
+    }
+    host::keep_capture_only()?;
+    if let Some(sandbox) = sandbox {
+        sandbox.enter()?;
+    }
+    let source = capture.start(signals.stop()).map_err(|error| {
+        CliError::new(format_args!("cannot start a thread to capture: {error}"))
+    })?;
+    host::drop_all()?;
+    Ok(source)
+}
+
+/// Creates the directories that files are written into.
+///
+/// The account that the run continues as may not be allowed to, so the directories are created first and given to it.
+fn create_directories(config: &LiveConfig) -> Result<(), CliError> {
+    config.written_directories().try_for_each(|directory| {
+        let created = match &config.account {
+            Some(account) => account.make_directory(directory),
+            None => fs::create_dir_all(directory),
+        };
+        created.map_err(|error| {
+            let directory = directory.display();
+            CliError::new(format_args!("cannot make `{directory}`: {error}"))
+        })
+    })
+}

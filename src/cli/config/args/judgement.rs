@@ -1,0 +1,167 @@
+//! How handshakes are classified and certificates validated: flags of every command that takes packets.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tlscope::time::Timestamp;
+
+use super::defaults;
+
+/// Thresholds and roots of trust.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JudgementArgs {
+    /// How many days before its end a certificate counts as soon to expire
+    #[arg(
+        long, value_name = "DAYS", default_value_t = defaults::NEAR_EXPIRY_DAYS,
+        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY"
+    )]
+    pub(crate) near_expiry: u32,
+
+    /// How many hundredths of its lifetime are left of a certificate that is soon to expire
+    ///
+    /// Both must hold, this and --near-expiry: so certificates that live for some days
+    /// are not always soon to expire. 100 leaves it to --near-expiry alone.
+    #[arg(
+        long, value_name = "PERCENT", default_value_t = defaults::NEAR_EXPIRY_PERCENT,
+        value_parser = clap::value_parser!(u8).range(1..=100),
+        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY_SHARE"
+    )]
+    pub(crate) near_expiry_share: u8,
+
+    /// Trust the roots in a file of PEM certificates, instead of the system's
+    ///
+    /// Can be given more than once, and with --ca-dir: all count. Chains are held
+    /// against these roots alone, unless --system-roots is given as well. Any
+    /// certificate in it is a root, whether or not it is signed by its own key. A
+    /// live run reads the roots again when it is told to reload (SIGHUP).
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Judgement",
+        env = "TLSCOPE_CA_FILE"
+    )]
+    pub(crate) ca_file: Vec<PathBuf>,
+
+    /// Trust the roots in the PEM files of a directory, instead of the system's
+    ///
+    /// As --ca-file for each file in it whose name ends in `.pem`, `.crt` or `.cer`, or
+    /// that is named by its hash, as `openssl rehash` does.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Judgement",
+        env = "TLSCOPE_CA_DIR"
+    )]
+    pub(crate) ca_dir: Vec<PathBuf>,
+
+    /// Trust the system's roots, too, where --ca-file or --ca-dir is given
+    ///
+    /// Without them, the system's roots are what is trusted; SSL_CERT_FILE and
+    /// SSL_CERT_DIR say where they are, if they are elsewhere.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Judgement", env = "TLSCOPE_SYSTEM_ROOTS"
+    )]
+    pub(crate) system_roots: bool,
+
+    /// Do not hold chains against roots of trust
+    ///
+    /// Dates, names, keys and signature algorithms are judged all the same.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Judgement", env = "TLSCOPE_NO_VERIFY"
+    )]
+    pub(crate) no_verify: bool,
+
+    /// The moment at which certificates are judged: `capture`, `now`, or a time
+    ///
+    /// `capture` judges each certificate at the time of the handshake that showed
+    /// it. A time is written as in `2026-03-01T12:00:00Z`.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "capture",
+        help_heading = "Judgement",
+        env = "TLSCOPE_AT"
+    )]
+    pub(crate) at: At,
+
+    /// Seconds of packet time without progress after which a handshake counts as stuck
+    ///
+    /// A segment that is sent again is no progress, but no silence either: for up to
+    /// 100 s it keeps the handshake open.
+    #[arg(
+        long, value_name = "SECONDS", default_value = defaults::HANDSHAKE_TIMEOUT_SECONDS, value_parser = seconds,
+        help_heading = "Judgement", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
+    )]
+    pub(crate) handshake_timeout: Duration,
+}
+
+/// The moment at which certificates are validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// The time of each handshake.
+    Capture,
+    /// When the program runs.
+    Now,
+    /// A moment that the user gives.
+    Time(Timestamp),
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "capture" => Ok(Self::Capture),
+            "now" => Ok(Self::Now),
+            time => time
+                .parse::<jiff::Timestamp>()
+                .ok()
+                .and_then(|time| i64::try_from(time.as_nanosecond()).ok())
+                .map(|nanoseconds| Self::Time(Timestamp::from_nanoseconds(nanoseconds)))
+                .ok_or_else(|| {
+                    "neither `capture`, `now` nor a time as in `2026-03-01T12:00:00Z`".to_owned()
+                }),
+        }
+    }
+}
+
+/// Parses a duration in seconds, as in `10` or `2.5`.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "not a number of seconds above zero".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_moments_and_rejects_anything_else() {
+        let time = Timestamp::from_seconds(1_772_366_400);
+        assert_eq!("now".parse(), Ok(At::Now));
+        assert_eq!("capture".parse(), Ok(At::Capture));
+        assert_eq!("2026-03-01T12:00:00Z".parse(), Ok(At::Time(time)));
+        assert_eq!("2026-03-01T14:00:00+02:00".parse(), Ok(At::Time(time)));
+        for wrong in ["", "yesterday", "2026-03-01", "9999-01-01T00:00:00Z"] {
+            assert!(wrong.parse::<At>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_a_positive_number_of_seconds() {
+        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2_500)));
+        for wrong in ["0", "-1", "soon", "inf", "NaN", "1e300", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `tlscope print`.
+
+use clap::ValueEnum;
+
+pub(super) const PRINT_EXAMPLES: &str = "\
+Examples:
+  Alerts in Prometheus:
+      tlscope print alert-rules > /etc/prometheus/rules/tlscope.yaml
+  As a service, from the next start on:
+      tlscope print systemd-unit | sudo tee /etc/systemd/system/tlscope.service
+      sudo systemctl enable tlscope";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Asset {
+    /// Prometheus alert rules: failures, certificates, latency, and tlscope's own health.
+    AlertRules,
+    /// A Grafana dashboard, as JSON to import.
+    Dashboard,
+    /// An OpenTelemetry Collector's configuration for many hosts: OTLP in, Prometheus and ClickHouse out.
+    CollectorConfig,
+    /// A systemd unit that runs `tlscope live` with no more than it needs.
+    SystemdUnit,
+}

@@ -1,0 +1,37 @@
+//! `tlscope read`.
+
+use std::path::PathBuf;
+
+use super::{CommonArgs, JudgementArgs, MetricsArgs};
+
+pub(super) const READ_EXAMPLES: &str = "\
+Examples:
+  Read one capture:
+      tlscope read capture.pcapng
+  Only failures, of some servers, as JSON lines:
+      tlscope read --format json --failures-only --server-name '*.example.org' capture.pcapng
+  A directory of rotated captures, summed up:
+      tlscope read --format summary captures/
+  From another host, as packets arrive:
+      ssh host tcpdump -U -w - tcp port 443 | tlscope read -
+  The certificates of a network, held against its own roots:
+      tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
+  To a collector:
+      tlscope read --otlp-endpoint http://localhost:4318 capture.pcapng";
+
+/// The arguments of `tlscope read`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadArgs {
+    /// Captures to read: files, directories of captures, or `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    #[command(flatten)]
+    pub(crate) judgement: JudgementArgs,
+
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
+}

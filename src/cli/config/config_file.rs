@@ -1,0 +1,364 @@
+//! The configuration file: its values become the defaults of the arguments.
+//!
+//! So clap itself lets the command line and the environment win over the file, and
+//! parses a value from the file exactly like one that is typed.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use clap::builder::Arg;
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgAction, Command, Error};
+use tlscope::pattern::nearest;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::cli::error::CliError;
+
+/// `command`, with defaults from the file at `path`.
+pub(crate) fn with_defaults_from(command: Command, path: &Path) -> Result<Command, CliError> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| {
+        CliError::new(format_args!(
+            "cannot read configuration file `{name}`: {error}"
+        ))
+    })?;
+    with_defaults(
+        command,
+        &ConfigFile {
+            name: &name,
+            text: &text,
+        },
+    )
+}
+
+/// The text of a configuration file, for errors that name the line.
+struct ConfigFile<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl ConfigFile<'_> {
+    /// An error with the file and the line.
+    fn error(&self, what: &str, at: Range<usize>) -> CliError {
+        let before = self.text.get(..at.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        CliError::new(format_args!("{what}: {}:{line}", self.name))
+    }
+
+    fn unknown(&self, what: &str, key: &Spanned<impl AsRef<str>>, known: &[&str]) -> CliError {
+        let written = key.get_ref().as_ref();
+        let suggestion = nearest(written, known).map(|known| format!("did you mean `{known}`?"));
+        self.error(&format!("unknown {what} `{written}`"), key.span())
+            .maybe_hint(suggestion)
+    }
+}
+
+fn with_defaults(mut command: Command, file: &ConfigFile<'_>) -> Result<Command, CliError> {
+    let root = DeTable::parse(file.text)
+        .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
+    for (key, value) in root.get_ref() {
+        let name = key.get_ref().as_ref();
+        let Some(table) = value.get_ref().as_table() else {
+            command = with_default(command, None, file, key, value)?;
+            continue;
+        };
+        if !subcommands(&command).contains(&name) {
+            return Err(file.unknown("table", key, &subcommands(&command)));
+        }
+        for (key, value) in table {
+            command = with_default(command, Some(name), file, key, value)?;
+        }
+    }
+    Ok(command)
+}
+
+/// Makes `value` the default of the flag `key` of a subcommand, or of the program itself.
+fn with_default(
+    command: Command,
+    subcommand: Option<&str>,
+    file: &ConfigFile<'_>,
+    key: &Spanned<impl AsRef<str>>,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<Command, CliError> {
+    let name = key.get_ref().as_ref();
+    let owner = subcommand
+        .and_then(|name| command.find_subcommand(name))
+        .unwrap_or(&command);
+    let Some(argument) = settable(owner).find(|argument| argument.get_long() == Some(name)) else {
+        let known: Vec<_> = settable(owner).filter_map(Arg::get_long).collect();
+        return Err(file.unknown("key", key, &known));
+    };
+    let id = argument.get_id().clone();
+    let takes_list = matches!(argument.get_action(), ArgAction::Append);
+    let texts = texts_of(value.get_ref(), takes_list).ok_or_else(|| {
+        let list = if takes_list { ", or a list" } else { "" };
+        file.error(
+            &format!("`{name}` takes a string, a number, `true` or `false`{list}"),
+            value.span(),
+        )
+    })?;
+    for text in &texts {
+        check(&command, subcommand, name, text)
+            .map_err(|error| invalid(&error, file, name, text, value.span()))?;
+    }
+    let set = |argument: Arg| argument.default_values(texts);
+    Ok(match subcommand {
+        Some(subcommand) => command.mut_subcommand(subcommand, |owner| owner.mut_arg(id, set)),
+        None => command.mut_arg(id, set),
+    })
+}
+
+/// The flags that a file can set. `--config` is not one of them: a file cannot name another.
+pub(crate) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|argument| {
+        argument
+            .get_long()
+            .is_some_and(|long| !["config", "help", "version", "print-config"].contains(&long))
+    })
+}
+
+/// The commands with flags of their own.
+fn subcommands(command: &Command) -> Vec<&str> {
+    command
+        .get_subcommands()
+        .filter(|command| settable(command).next().is_some())
+        .map(Command::get_name)
+        .collect()
+}
+
+/// The values as typed on the command line.
+fn texts_of(value: &DeValue<'_>, takes_list: bool) -> Option<Vec<String>> {
+    match value {
+        DeValue::Array(values) if takes_list => values
+            .iter()
+            .map(|value| text_of(value.get_ref()))
+            .collect(),
+        value => Some(vec![text_of(value)?]),
+    }
+}
+
+/// The value as typed on the command line; `None` for lists, tables and dates.
+fn text_of(value: &DeValue<'_>) -> Option<String> {
+    Some(match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(truth) => truth.to_string(),
+        _ => return None,
+    })
+}
+
+/// Parses the value as if it were typed, since a command line overrides the environment.
+fn check(
+    command: &Command,
+    subcommand: Option<&str>,
+    flag: &str,
+    value: &str,
+) -> Result<(), Error> {
+    let typed = format!("--{flag}={value}");
+    let arguments = ["tlscope"]
+        .into_iter()
+        .chain(subcommand)
+        .chain([typed.as_str()]);
+    match command.clone().try_get_matches_from(arguments) {
+        Err(error) if concerns(&error, flag) => Err(error),
+        _ => Ok(()), // the error is about an argument that is missing here
+    }
+}
+
+fn concerns(error: &Error, flag: &str) -> bool {
+    match (
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::InvalidValue),
+    ) {
+        (Some(ContextValue::String(argument)), Some(_)) => {
+            argument.starts_with(&format!("--{flag}"))
+        }
+        _ => false,
+    }
+}
+
+fn invalid(
+    error: &Error,
+    file: &ConfigFile<'_>,
+    key: &str,
+    value: &str,
+    at: Range<usize>,
+) -> CliError {
+    let reason = std::error::Error::source(error).map(|source| format!(": {source}"));
+    let what = format!(
+        "invalid value `{value}` for `{key}`{}",
+        reason.unwrap_or_default()
+    );
+    let hint = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(valid)) if !valid.is_empty() => {
+            Some(format!("one of `{}`", valid.join("`, `")))
+        }
+        _ => None,
+    };
+    file.error(&what, at).maybe_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, FromArgMatches};
+
+    use super::*;
+    use crate::cli::config::args::{Args, Color, Command as Parsed, OutputFormat, ReadArgs};
+
+    fn command(text: &str) -> Result<Command, CliError> {
+        with_defaults(
+            Args::command(),
+            &ConfigFile {
+                name: "t.toml",
+                text,
+            },
+        )
+    }
+
+    fn parsed(text: &str, flags: &[&str]) -> (Color, ReadArgs) {
+        let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
+        let matches = command(text)
+            .unwrap()
+            .try_get_matches_from(arguments)
+            .unwrap();
+        let args = Args::from_arg_matches(&matches).unwrap();
+        match args.command {
+            Parsed::Read(read) => (args.color, read),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refusal(text: &str) -> String {
+        command(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_file_wins_over_defaults_and_the_command_line_over_the_file() {
+        let text = "color = 'never'\n[read]\nformat = \"json\"\nnear-expiry = 14\nfailures-only = true\nhandshake-timeout = 2.5";
+        let (color, read) = parsed(text, &[]);
+        assert_eq!(
+            (color, read.common.format, read.judgement.near_expiry),
+            (Color::Never, OutputFormat::Json, 14)
+        );
+        assert!(read.common.failures_only);
+        assert_eq!(read.judgement.handshake_timeout.as_millis(), 2_500);
+
+        let flags = [
+            "--format",
+            "csv",
+            "--failures-only=false",
+            "--color",
+            "always",
+        ];
+        let (color, read) = parsed(text, &flags);
+        assert_eq!(
+            (color, read.common.format, read.judgement.near_expiry),
+            (Color::Always, OutputFormat::Csv, 14)
+        );
+        assert!(!read.common.failures_only);
+    }
+
+    #[test]
+    fn a_flag_that_can_be_given_more_than_once_takes_a_list() {
+        let keylogs = |text| parsed(text, &[]).1.common.input.keylog;
+        assert_eq!(keylogs("[read]\nkeylog = ['a', 'b']").len(), 2);
+        assert_eq!(keylogs("[read]\nkeylog = 'a'").len(), 1);
+        assert!(keylogs("[read]\nkeylog = []").is_empty());
+    }
+
+    #[test]
+    fn every_flag_can_be_set() {
+        let root = Args::command();
+        let flags = root.get_subcommands().flat_map(|command| {
+            let name = command.get_name();
+            settable(command).map(move |argument| (name, argument))
+        });
+        for (name, argument) in flags {
+            let long = argument.get_long().unwrap();
+            let default = argument
+                .get_default_values()
+                .first()
+                .map(|value| value.to_string_lossy());
+            let possible = argument.get_possible_values();
+            let value = default.map_or_else(
+                || {
+                    let of_its_kind = match argument.get_value_names() {
+                        Some([name]) if name == "SECONDS" => "1",
+                        Some([name]) if name == "NAME=VALUE" => "a=b",
+                        Some([name]) if name == "ADDRESS:PORT" => "127.0.0.1:0",
+                        _ => "1",
+                    };
+                    possible
+                        .first()
+                        .map_or(of_its_kind, |value| value.get_name())
+                        .to_owned()
+                },
+                |value| value.into_owned(),
+            );
+            let text = format!("[{name}]\n{long} = \"{value}\"");
+            assert!(command(&text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_a_suggestion() {
+        let cases = [
+            (
+                "[read]\n\nnear_expiry = 1",
+                "unknown key `near_expiry`: t.toml:3\n\nhint: did you mean `near-expiry`?",
+            ),
+            (
+                "colour = 'auto'",
+                "unknown key `colour`: t.toml:1\n\nhint: did you mean `color`?",
+            ),
+            (
+                "[raed]",
+                "unknown table `raed`: t.toml:1\n\nhint: did you mean `read`?",
+            ),
+            ("[read]\nzzz = 1", "unknown key `zzz`: t.toml:2"),
+            ("[read]\nconfig = 'x'", "unknown key `config`: t.toml:2"),
+            ("[schema]", "unknown table `schema`: t.toml:1"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(refusal(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_refused_with_its_line() {
+        let cases = [
+            (
+                "[read]\nformat = 'xml'",
+                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `summary`, `json`, `csv`, `certs`",
+            ),
+            (
+                "[read]\nformat = []",
+                "`format` takes a string, a number, `true` or `false`: t.toml:2",
+            ),
+            (
+                "[read]\nhandshake-timeout = 0",
+                "invalid value `0` for `handshake-timeout`: not a number of seconds above zero: t.toml:2",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(refusal(text), expected);
+        }
+        for text in [
+            "[read]\nnear-expiry = -1",
+            "[read]\nthreads = 0",
+            "[read]\nat = 'noon'",
+            "color = 1",
+        ] {
+            assert!(refusal(text).starts_with("invalid value"), "{text}");
+        }
+    }
+
+    #[test]
+    fn invalid_toml_is_refused_with_its_line() {
+        let message = refusal("[read]\nformat = ");
+        assert!(message.ends_with(": t.toml:2"), "{message}");
+    }
+}

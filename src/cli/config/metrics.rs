@@ -1,0 +1,50 @@
+//! From the flags for metrics to the configuration of the exporter.
+
+use tlscope::telemetry::{Histograms, LoggedHandshakes, MetricsConfig, OtlpProtocol, Signal};
+
+use super::args::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
+
+impl MetricsArgs {
+    /// Whether single handshakes are exported, as log records or spans.
+    pub(crate) fn asks_for_records(&self) -> bool {
+        let mut signals = self.otlp_signals.iter();
+        signals.any(|signal| *signal != Signal::Metrics)
+    }
+}
+
+impl From<MetricsArgs> for MetricsConfig {
+    /// The configuration of a run that exports once, at its end.
+    fn from(args: MetricsArgs) -> Self {
+        Self {
+            endpoint: args.otlp_endpoint,
+            protocol: args.otlp_protocol.map(OtlpProtocol::from),
+            headers: args.otlp_header,
+            compression: args.otlp_compression,
+            temporality: args.otlp_temporality,
+            timeout: args.otlp_timeout,
+            signals: args.otlp_signals,
+            logs: match args.otlp_logs {
+                OtlpLogs::Failures => LoggedHandshakes::Failures,
+                OtlpLogs::All => LoggedHandshakes::All,
+            },
+            trace_ratio: Some(args.otlp_trace_ratio),
+            stdout: args.metrics == Some(MetricsOutput::Stdout),
+            attributes: args.metric_attributes,
+            values: Some(args.metric_values.into()),
+            histograms: match args.histograms {
+                HistogramChoice::Explicit => Histograms::Explicit,
+                HistogramChoice::Exponential => Histograms::Exponential,
+            },
+            live: None,
+        }
+    }
+}
+
+impl From<ProtocolChoice> for OtlpProtocol {
+    fn from(protocol: ProtocolChoice) -> Self {
+        match protocol {
+            ProtocolChoice::Grpc => Self::Grpc,
+            ProtocolChoice::HttpProtobuf => Self::HttpProtobuf,
+        }
+    }
+}

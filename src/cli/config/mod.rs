@@ -1,0 +1,10 @@
+//! What a run is asked to do: arguments as typed ([`args`]), and as resolved.
+
+pub(crate) mod args;
+pub(crate) mod config_file;
+mod metrics;
+mod resolve;
+
+pub(crate) use resolve::{
+    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, text_style,
+};

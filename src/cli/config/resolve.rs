@@ -1,0 +1,261 @@
+//! Arguments as resolved: what a run needs, with the defaults that only the system knows.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use terminal_size::terminal_size_of;
+use tlscope::certificate::NearExpiry;
+use tlscope::decrypt::Keys;
+use tlscope::observer;
+use tlscope::pattern::Glob;
+use tlscope::sink::TextStyle;
+use tlscope::telemetry::MetricsConfig;
+use tlscope::time::Timestamp;
+
+use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, OutputFormat, ReadArgs};
+use crate::cli::error::CliError;
+use crate::cli::input::key_log;
+use crate::cli::input::roots::Roots;
+use crate::cli::output::rotate::Rotation;
+
+/// What `tlscope read` does.
+#[derive(Debug)]
+pub(crate) struct ReadConfig {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) filter: Option<String>,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) analysis: Analysis,
+    pub(crate) output: OutputConfig,
+    pub(crate) shows_progress: bool,
+}
+
+/// How packets become events.
+#[derive(Clone, Debug)]
+pub(crate) struct Analysis {
+    /// The secrets in the key logs given.
+    pub(crate) keys: Keys,
+    /// Whether events carry fingerprints: not every output shows them.
+    fingerprints: bool,
+    /// Whether the packets of failures are saved.
+    keeps_packets: bool,
+    pub(crate) near_expiry: NearExpiry,
+    pub(crate) roots: Roots,
+    /// When certificates are validated; `None`: each at the time of its handshake.
+    pub(crate) judge_at: Option<Timestamp>,
+    pub(crate) handshake_timeout: Duration,
+}
+
+/// What the output needs and the observer computes only on request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needs {
+    pub(crate) fingerprints: bool,
+    /// The packets of each handshake, kept until its outcome is known.
+    pub(crate) packets: bool,
+}
+
+impl Needs {
+    /// Formats for people leave fingerprints out; formats for programs, log records and spans have them.
+    pub(crate) fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
+        let is_for_programs = matches!(common.format, OutputFormat::Json | OutputFormat::Csv);
+        Self {
+            fingerprints: is_for_programs || metrics.asks_for_records(),
+            packets: common.save_failures.is_some(),
+        }
+    }
+}
+
+/// Which handshakes are written, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputConfig {
+    pub(crate) server_name: Option<Glob>,
+    pub(crate) failures_only: bool,
+    pub(crate) format: OutputFormat,
+    pub(crate) destination: EventDestination,
+    pub(crate) save_failures: Option<SaveFailures>,
+    /// The directory that certificates are written to.
+    pub(crate) extract_certs: Option<PathBuf>,
+    pub(crate) metrics: MetricsConfig,
+    pub(crate) text_style: TextStyle,
+}
+
+/// Where handshakes are written, one by one.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(live_capture),
+    expect(dead_code, reason = "only a live run writes a file or shows a screen")
+)]
+pub(crate) enum EventDestination {
+    StandardOutput,
+    /// A file; a summary still goes to standard output.
+    File(Rotation),
+    /// The terminal shows the state of the run, and no single handshakes.
+    Screen,
+}
+
+/// Where the packets of failures are saved.
+#[derive(Clone, Debug)]
+pub(crate) struct SaveFailures {
+    pub(crate) directory: PathBuf,
+    /// How many files are kept: the newest.
+    pub(crate) keep: NonZeroUsize,
+}
+
+impl ReadConfig {
+    /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
+    pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
+        let keys = key_log::read(&args.common.input.keylog)?;
+        let needs = Needs::of(&args.common, &args.metrics);
+        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        Ok(Self {
+            paths: args.paths,
+            analysis,
+            shows_progress: shows_progress(args.common.format),
+            filter: args.common.input.filter.clone(),
+            threads: args.common.input.threads,
+            output: OutputConfig::resolve(args.common, args.metrics),
+        })
+    }
+}
+
+impl Analysis {
+    pub(crate) fn resolve(
+        keys: Keys,
+        needs: Needs,
+        judgement: &JudgementArgs,
+    ) -> Result<Self, CliError> {
+        Ok(Self {
+            keys,
+            keeps_packets: needs.packets,
+            fingerprints: needs.fingerprints,
+            near_expiry: NearExpiry {
+                within: days(judgement.near_expiry),
+                percent: judgement.near_expiry_share,
+            },
+            roots: Roots::read(judgement)?,
+            judge_at: judge_at(judgement.at)?,
+            handshake_timeout: judgement.handshake_timeout,
+        })
+    }
+
+    /// The configuration of the observer.
+    pub(crate) fn observer(&self) -> observer::Config {
+        let mut config = observer::Config::default();
+        config.report.fingerprints = self.fingerprints;
+        config.report.near_expiry = self.near_expiry;
+        config.report.judge_at = self.judge_at;
+        config.handshake_timeout = self.handshake_timeout;
+        config.keys = self.keys.clone();
+        config.trust = self.roots.trust();
+        config.keeps_packets = self.keeps_packets;
+        config
+    }
+}
+
+impl OutputConfig {
+    /// Output to standard output.
+    pub(crate) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
+        Self {
+            server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
+            failures_only: common.failures_only,
+            format: common.format,
+            destination: EventDestination::StandardOutput,
+            save_failures: common.save_failures.map(|directory| SaveFailures {
+                directory,
+                keep: common.save_failures_keep,
+            }),
+            extract_certs: common.extract_certs,
+            metrics: metrics.into(),
+            text_style: text_style(),
+        }
+    }
+}
+
+/// When certificates are validated; `None`: each at the time of its handshake.
+fn judge_at(at: At) -> Result<Option<Timestamp>, CliError> {
+    Ok(match at {
+        At::Capture => None,
+        At::Now => Some(now()?),
+        At::Time(time) => Some(time),
+    })
+}
+
+fn now() -> Result<Timestamp, CliError> {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond())
+        .map(Timestamp::from_nanoseconds)
+        .map_err(|_| CliError::new("the system's clock is not between the years 1677 and 2262"))
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 86_400)
+}
+
+/// The style of output for people: colours by `--color` and the environment, and the width of the terminal.
+pub(crate) fn text_style() -> TextStyle {
+    let choice = anstream::AutoStream::choice(&stdout());
+    TextStyle {
+        color: choice != anstream::ColorChoice::Never,
+        width: terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0)),
+    }
+}
+
+/// A bar needs a terminal of its own: lines that scroll would tear it.
+fn shows_progress(format: OutputFormat) -> bool {
+    let scrolls =
+        !matches!(format, OutputFormat::Summary | OutputFormat::Certs) && stdout().is_terminal();
+    stderr().is_terminal() && !scrolls
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use tlscope::telemetry::OtlpProtocol;
+
+    use super::*;
+    use crate::cli::config::args::{Args, Command};
+
+    fn resolved(flags: &[&str]) -> ReadConfig {
+        let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
+        match Args::parse_from(arguments).command {
+            Command::Read(read) => ReadConfig::resolve(read).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn certificates_are_validated_at_the_time_of_their_handshake_by_default() {
+        assert_eq!(resolved(&[]).analysis.judge_at, None);
+        let time = resolved(&["--at", "2026-03-01T12:00:00Z"])
+            .analysis
+            .judge_at;
+        assert_eq!(time, Some(Timestamp::from_seconds(1_772_366_400)));
+        let year_2026 = Timestamp::from_seconds(1_767_225_600);
+        assert!(resolved(&["--at", "now"]).analysis.judge_at > Some(year_2026));
+    }
+
+    #[test]
+    fn days_and_seconds_become_durations() {
+        let config = resolved(&["--near-expiry", "2", "--handshake-timeout", "1.5"]);
+        assert_eq!(
+            config.analysis.near_expiry.within,
+            Duration::from_secs(172_800)
+        );
+        assert_eq!(
+            config.analysis.handshake_timeout,
+            Duration::from_millis(1_500)
+        );
+        assert_eq!(days(u32::MAX).as_secs() / 86_400, u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn metrics_are_off_unless_asked_for() {
+        assert!(resolved(&[]).output.metrics.asks_for_nothing());
+        let metrics = resolved(&["--otlp-protocol", "http/protobuf", "--metrics", "stdout"])
+            .output
+            .metrics;
+        assert_eq!(metrics.protocol, Some(OtlpProtocol::HttpProtobuf));
+        assert!(metrics.stdout);
+    }
+}

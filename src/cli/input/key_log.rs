@@ -1,0 +1,80 @@
+//! Key logs that the user names, read before the first packet.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use tlscope::decrypt::Keys;
+use tlscope::stats::Stats;
+use zeroize::Zeroizing;
+
+use crate::cli::error::CliError;
+use crate::cli::say;
+
+/// The secrets in all key logs; warns of a key log without any.
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, CliError> {
+    let keys = Keys::default();
+    for path in paths {
+        let before = keys.counts().secrets;
+        absorb(path, &keys).map_err(|error| unreadable(path, &error))?;
+        if keys.counts().secrets == before {
+            say::warning(format_args!(
+                "no secret of TLS in key log `{}`",
+                path.display()
+            ));
+        }
+    }
+    Ok(keys)
+}
+
+/// The error for a key log that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    let path = path.display();
+    CliError::new(format_args!("cannot read key log `{path}`: {error}"))
+}
+
+/// Warns if the keys opened less than a user who gives keys expects.
+pub(crate) fn warn_of_use(keys: &Keys, stats: &Stats) {
+    let encrypted = stats.connections_decrypted + stats.connections_keys_missing;
+    if stats.connections_decrypted == 0 && stats.connections_keys_missing > 0 {
+        say::warning(format_args!(
+            "no secret given belongs to any of {encrypted} encrypted connections"
+        ));
+    }
+    if stats.connections_keys_wrong > 0 {
+        say::warning(format_args!(
+            "wrong secrets: what was given for {} does not open it",
+            connections(stats.connections_keys_wrong)
+        ));
+    }
+    let forgotten = keys.counts().forgotten;
+    if forgotten > 0 {
+        say::warning(format_args!(
+            "too many secrets: those of {} were forgotten",
+            connections(forgotten)
+        ));
+    }
+}
+
+fn connections(count: u64) -> String {
+    match count {
+        1 => "1 connection".to_owned(),
+        _ => format!("{count} connections"),
+    }
+}
+
+/// Bytes read at once.
+pub(crate) const BUFFER: usize = 64 << 10;
+
+fn absorb(path: &Path, keys: &Keys) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut buffer = Zeroizing::new(vec![0; BUFFER]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => keys.absorb(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+    keys.finish();
+    Ok(())
+}

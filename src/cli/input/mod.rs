@@ -1,0 +1,118 @@
+//! What a run reads: captures, key logs and roots of trust.
+
+use std::env;
+use std::path::PathBuf;
+
+use tlscope::capture::{
+    CaptureError, CaptureFiles, PacketBatch, PacketFilter, PacketSource, Problem, Progress,
+    Severity,
+};
+use tlscope::check::InputWarnings;
+
+use crate::cli::error::CliError;
+use crate::cli::output::progress::LateBar;
+use crate::cli::say;
+
+pub(crate) mod key_log;
+pub(crate) mod roots;
+
+/// Packets of captures that pass the filter; problems with the captures go to standard error.
+pub(crate) struct CaptureInput {
+    captures: CaptureFiles,
+    filter: Option<PacketFilter>,
+    filtered: u64,
+    bar: LateBar,
+    incomplete: bool,
+    warnings: InputWarnings,
+}
+
+impl CaptureInput {
+    /// Opens the captures and compiles the filter; `shows_progress` allows a progress bar.
+    pub(crate) fn open(
+        paths: &[PathBuf],
+        filter: Option<&str>,
+        shows_progress: bool,
+    ) -> Result<Self, CaptureError> {
+        Ok(Self {
+            filter: filter.map(PacketFilter::compile).transpose()?,
+            captures: CaptureFiles::open(paths),
+            filtered: 0,
+            bar: LateBar::new(shows_progress),
+            incomplete: false,
+            warnings: InputWarnings::default(),
+        })
+    }
+
+    /// Packets that the filter removed.
+    pub(crate) fn filtered(&self) -> u64 {
+        self.filtered
+    }
+
+    /// Whether some of the input could not be read.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Problems with the input that did not keep it from being read.
+    pub(crate) fn warnings(&self) -> &InputWarnings {
+        &self.warnings
+    }
+
+    fn report(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            match problem.severity {
+                Severity::Error => self.incomplete = true,
+                Severity::Warning => self.warnings.add(&problem.text),
+            }
+            self.bar.suspend(|| say::problem(&problem));
+        }
+    }
+}
+
+impl PacketSource for CaptureInput {
+    fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
+        let more = self.captures.next_batch(batch)?;
+        if let Some(filter) = &mut self.filter {
+            self.filtered += filter.apply(batch);
+            let problems = filter.take_problems();
+            self.report(problems);
+        }
+        let problems = self.captures.take_problems();
+        self.report(problems);
+        if let Some(progress) = self.captures.progress() {
+            self.bar.update(progress);
+        }
+        Ok(more)
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        self.captures.progress()
+    }
+}
+
+impl From<CaptureError> for CliError {
+    fn from(error: CaptureError) -> Self {
+        let hint = match &error {
+            CaptureError::Filter { .. } => {
+                Some("pcap-filter(7) has the language of filters".to_owned())
+            }
+            CaptureError::Interface { .. } => {
+                Some("`tlscope interfaces` lists the interfaces".to_owned())
+            }
+            CaptureError::NotPermitted { .. } => Some(how_to_be_permitted()),
+            _ => None,
+        };
+        Self::new(error).maybe_hint(hint)
+    }
+}
+
+/// How the user can give the program the permission to capture.
+pub(crate) fn how_to_be_permitted() -> String {
+    let program = env::current_exe().ok();
+    let program = program
+        .as_ref()
+        .map_or_else(|| "tlscope".into(), |path| path.display().to_string());
+    format!(
+        "run it as root, or give the program the capability once: `sudo setcap cap_net_raw+ep {program}`"
+    )
+}

@@ -1,0 +1,265 @@
+//! What a run writes: the same for every command that reports handshakes.
+
+use std::env;
+use std::io::{self, BufWriter, ErrorKind, stdout};
+use std::sync::Arc;
+
+use tlscope::event::{Handshake, Outcome};
+use tlscope::pattern::Glob;
+use tlscope::sink::Sink;
+use tlscope::sink::machine::csv::CsvSink;
+use tlscope::sink::machine::json::JsonSink;
+use tlscope::sink::people::certificates::CertificatesSink;
+use tlscope::sink::people::summary::SummarySink;
+use tlscope::sink::people::table::TableSink;
+use tlscope::stats::{Health, Stats};
+use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
+use tlscope::time::Timestamp;
+
+use crate::cli::config::args::OutputFormat;
+use crate::cli::config::{EventDestination, OutputConfig};
+use crate::cli::error::CliError;
+use crate::cli::say;
+use optional_files::{CertificateFiles, FailureCaptures};
+use rotate::RotatingSink;
+
+mod optional_files;
+pub(crate) mod progress;
+pub(crate) mod rotate;
+
+/// All sinks of a run, behind the selection of handshakes.
+pub(crate) struct RunOutput<'a> {
+    config: &'a OutputConfig,
+    /// Gets the selected handshakes, unless `--failures-only` leaves them out.
+    events: Option<EventWriter>,
+    /// Gets all selected handshakes.
+    summary: Option<Box<dyn Sink>>,
+    certificates: Option<CertificateFiles>,
+    failures: Option<FailureCaptures>,
+    metrics: Option<Telemetry>,
+    has_seen_chains: bool,
+}
+
+impl<'a> RunOutput<'a> {
+    /// Prepares the metrics. This opens sockets and files, so it runs before privileges are dropped.
+    pub(crate) fn metrics(config: &OutputConfig) -> Result<Option<Prepared>, CliError> {
+        let environment = |name: &str| env::var(name).ok();
+        let notice: Notice = Arc::new(|line: &str| say::warning(line));
+        let output = Box::new(stdout());
+        Ok(Prepared::new(
+            &config.metrics,
+            &environment,
+            output,
+            notice,
+        )?)
+    }
+
+    /// Opens all files and starts the exports, without privileges.
+    pub(crate) fn open(
+        config: &'a OutputConfig,
+        metrics: Option<Prepared>,
+    ) -> Result<Self, CliError> {
+        let metrics = metrics.map(Prepared::start).transpose().map_err(|error| {
+            CliError::new(format_args!("cannot start a thread to export: {error}"))
+        })?;
+        let certificates = config.extract_certs.as_deref();
+        let failures = config.save_failures.as_ref();
+        Ok(Self {
+            config,
+            events: EventWriter::open(config)?,
+            summary: summary(config),
+            certificates: certificates.map(CertificateFiles::open).transpose()?,
+            failures: failures.map(FailureCaptures::open).transpose()?,
+            metrics,
+            has_seen_chains: false,
+        })
+    }
+
+    /// Whether any handshake showed certificates.
+    pub(crate) const fn has_seen_chains(&self) -> bool {
+        self.has_seen_chains
+    }
+
+    /// Warns of failed exports. They do not change the exit status: the report itself is complete.
+    pub(crate) fn warn_of_lost_metrics(&self) {
+        let errors = self.metrics.as_ref().map(Telemetry::export_errors);
+        errors.into_iter().flatten().for_each(say::warning);
+    }
+}
+
+/// What only a run with a screen and reloads does.
+#[cfg(live_capture)]
+impl RunOutput<'_> {
+    /// Shows the state of the run on `screen`, and the summary at the end.
+    pub(crate) fn show_on(&mut self, screen: impl Sink + 'static) {
+        self.summary = Some(Box::new(screen));
+    }
+
+    /// Reopens the file of events and reads watched certificates again.
+    pub(crate) fn reload(&mut self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.reload();
+        }
+        if let Some(EventWriter::File(file)) = &mut self.events {
+            file.reload();
+        }
+    }
+}
+
+impl RunOutput<'_> {
+    /// The sinks whose errors end the run.
+    fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
+        let events = self.events.as_mut().map(EventWriter::sink);
+        let summary = self.summary.as_mut();
+        let summary = summary.map(|summary| &mut **summary as &mut dyn Sink);
+        let metrics = self.metrics.as_mut();
+        let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
+        events.into_iter().chain(summary).chain(metrics)
+    }
+
+    fn write(&mut self, event: &Handshake) -> io::Result<()> {
+        self.has_seen_chains |=
+            event.server_certificates.is_some() || event.client_certificates.is_some();
+        let is_written = !self.config.failures_only || event.outcome == Outcome::Failure;
+        if let (Some(events), true) = (&mut self.events, is_written) {
+            events.sink().handshake(event)?;
+        }
+        if let Some(summary) = &mut self.summary {
+            summary.handshake(event)?;
+        }
+        if let Some(certificates) = &mut self.certificates {
+            certificates.handshake(event);
+        }
+        match &mut self.metrics {
+            Some(metrics) => metrics.handshake(event),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Sink for RunOutput<'_> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        if !selects(self.config.server_name.as_ref(), event) {
+            return Ok(());
+        }
+        let failures = self.failures.as_mut();
+        let Some(saved_to) = failures.and_then(|failures| failures.save(event)) else {
+            return self.write(event);
+        };
+        let mut event = event.clone();
+        event.saved_to = Some(saved_to);
+        self.write(&event)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sinks().try_for_each(Sink::flush)
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        if let Some(certificates) = &mut self.certificates {
+            certificates.tick(now, health);
+        }
+        self.sinks().try_for_each(|sink| sink.tick(now, health))
+    }
+
+    /// Finishes every sink even if one fails. Metrics come last: they may wait for a collector.
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        if let Some(failures) = &self.failures {
+            failures.warn_of_lost();
+        }
+        let certificates = match &mut self.certificates {
+            Some(certificates) => certificates.finish(stats),
+            None => Ok(()),
+        };
+        let results = self.sinks().map(|sink| sink.finish(stats));
+        results.fold(Ok(()), io::Result::and).and(certificates)
+    }
+}
+
+/// Whether a handshake is among those that `--server-name` selects.
+pub(crate) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
+    server_name.is_none_or(|glob| {
+        let name = event.tls.server_name.as_deref();
+        name.is_some_and(|name| glob.matches(name))
+    })
+}
+
+/// Writes handshakes one by one.
+enum EventWriter {
+    StandardOutput(Box<dyn Sink>),
+    File(RotatingSink),
+}
+
+impl EventWriter {
+    /// `None` if handshakes are only summed up or shown on a screen.
+    fn open(config: &OutputConfig) -> Result<Option<Self>, CliError> {
+        let format = config.format;
+        match &config.destination {
+            EventDestination::StandardOutput => {
+                let sink = event_sink(config);
+                let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
+                Ok(sink.map(Self::StandardOutput))
+            }
+            EventDestination::File(rotation) => {
+                let file = RotatingSink::open(rotation.clone(), format)?;
+                Ok(Some(Self::File(file)))
+            }
+            EventDestination::Screen => Ok(None),
+        }
+    }
+
+    fn sink(&mut self) -> &mut dyn Sink {
+        match self {
+            Self::StandardOutput(sink) => &mut **sink,
+            Self::File(file) => file,
+        }
+    }
+}
+
+/// The sink that writes handshakes to standard output one by one.
+fn event_sink(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
+    Ok(match config.format {
+        OutputFormat::Table => Some(Box::new(TableSink::new(
+            BufWriter::new(stdout()),
+            config.text_style,
+        ))),
+        OutputFormat::Json => Some(Box::new(JsonSink::new(stdout()))),
+        OutputFormat::Csv => Some(Box::new(CsvSink::new(stdout())?)),
+        OutputFormat::Summary | OutputFormat::Certs => None,
+    })
+}
+
+fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
+    if matches!(config.destination, EventDestination::Screen) {
+        return None; // the screen writes the summary when it closes
+    }
+    match config.format {
+        OutputFormat::Table | OutputFormat::Summary => Some(Box::new(SummarySink::new(
+            BufWriter::new(stdout()),
+            config.text_style,
+        ))),
+        OutputFormat::Certs => Some(Box::new(CertificatesSink::new(
+            BufWriter::new(stdout()),
+            config.text_style,
+        ))),
+        OutputFormat::Json | OutputFormat::Csv => None,
+    }
+}
+
+/// A reader that closes the pipe has read enough: that is no error.
+pub(crate) fn closed_pipe_is_success(error: io::Error) -> Result<(), CliError> {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Ok(()),
+        // A sink that writes elsewhere says where.
+        ErrorKind::Other if error.get_ref().is_some() => Err(CliError::new(error)),
+        _ => Err(CliError::new(format_args!(
+            "cannot write to standard output: {error}"
+        ))),
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(error)
+    }
+}

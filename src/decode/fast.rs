@@ -1,0 +1,104 @@
+//! The packet that most packets are, read in one go: Ethernet, IPv4 or IPv6 without options, TCP.
+//!
+//! It answers only where the answer is that of the general path, and leaves
+//! every other packet to it; tests compare the two.
+
+use crate::flow::AddressBytes;
+
+use super::ip::mapped;
+use super::tcp::FIXED_HEADER;
+use super::{PayloadRange, SeqNumber, TcpFlags, TcpHeader};
+
+const ETHERNET_HEADER: usize = 14;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+const TCP: u8 = 6;
+
+/// Reads an Ethernet frame; `None` if it is not of the usual kind.
+#[inline]
+pub(super) fn ethernet(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
+    let header = frame.first_chunk::<ETHERNET_HEADER>()?;
+    match [header[12], header[13]] {
+        [0x08, 0x00] => ipv4(frame, wire_length),
+        [0x86, 0xdd] => ipv6(frame, wire_length),
+        _ => None,
+    }
+}
+
+fn ipv4(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
+    let header = frame[ETHERNET_HEADER..].first_chunk::<IPV4_HEADER>()?;
+    // Version 4 and five words of header; no flag but "don't fragment", and no fragment offset.
+    let is_usual = header[0] == 0x45 && header[6] & 0b1011_1111 == 0 && header[7] == 0;
+    if !is_usual || header[9] != TCP {
+        return None;
+    }
+    let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let declared = total_length.checked_sub(IPV4_HEADER)?; // 0, for offloaded segments, is unusual too
+    let source = mapped([header[12], header[13], header[14], header[15]]);
+    let destination = mapped([header[16], header[17], header[18], header[19]]);
+    tcp(
+        frame,
+        wire_length,
+        ETHERNET_HEADER + IPV4_HEADER,
+        declared,
+        (source, destination),
+    )
+}
+
+fn ipv6(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
+    let header = frame[ETHERNET_HEADER..].first_chunk::<IPV6_HEADER>()?;
+    if header[0] >> 4 != 6 || header[6] != TCP {
+        return None;
+    }
+    let declared = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let source = *header[8..].first_chunk()?;
+    let destination = *header[24..].first_chunk()?;
+    tcp(
+        frame,
+        wire_length,
+        ETHERNET_HEADER + IPV6_HEADER,
+        declared,
+        (source, destination),
+    )
+}
+
+/// Reads a TCP header at `start`; `declared` is the length of header and payload as the IP header has it.
+#[inline]
+fn tcp(
+    frame: &[u8],
+    wire_length: usize,
+    start: usize,
+    declared: usize,
+    (source, destination): (AddressBytes, AddressBytes),
+) -> Option<TcpHeader> {
+    let on_wire = declared.min(wire_length.max(frame.len()) - start);
+    let segment = frame.get(start..)?;
+    let segment = segment.get(..on_wire).unwrap_or(segment);
+    let header = segment.first_chunk::<FIXED_HEADER>()?;
+    let header_length = usize::from(header[12] >> 4) * 4;
+    if header_length < FIXED_HEADER || header_length > segment.len() {
+        return None;
+    }
+    let number = |at: usize| {
+        SeqNumber(u32::from_be_bytes([
+            header[at],
+            header[at + 1],
+            header[at + 2],
+            header[at + 3],
+        ]))
+    };
+    Some(TcpHeader {
+        source,
+        destination,
+        source_port: u16::from_be_bytes([header[0], header[1]]),
+        destination_port: u16::from_be_bytes([header[2], header[3]]),
+        sequence: number(4),
+        acknowledgment: number(8),
+        flags: TcpFlags::from_byte(header[13]),
+        payload: PayloadRange {
+            start: (start + header_length) as u32,
+            captured: (segment.len() - header_length) as u32,
+            wire_length: (on_wire - header_length) as u32,
+        },
+    })
+}

@@ -1,0 +1,350 @@
+//! Every fact of an event that fits in one value: its column in CSV, its attribute in log
+//! records and spans, or both.
+//!
+//! A new fact is a new row here. Rows with a column go to the end, since scripts may select
+//! columns by position; the order of attributes has no meaning. JSON has a structure of its
+//! own: see [`super::machine::json`].
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::certificate::{Certificate, CertificateFacts};
+use crate::dialogue::StartTls;
+use crate::event::{CertificateChain, Handshake, HandshakeError, Outcome};
+use crate::hex::Hex;
+
+/// One fact of an event.
+pub(crate) struct Field {
+    /// Its column in CSV.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `cli` has CSV"))]
+    pub(crate) column: Option<&'static str>,
+    /// Its attribute, by OpenTelemetry's semantic conventions where they have one.
+    #[cfg_attr(
+        not(feature = "otel"),
+        expect(dead_code, reason = "only `otel` has attributes")
+    )]
+    pub(crate) attribute: Option<&'static str>,
+    pub(crate) value: fn(&Handshake) -> FieldValue<'_>,
+}
+
+/// The value of a [`Field`].
+pub(crate) enum FieldValue<'a> {
+    /// The capture does not show it.
+    Absent,
+    Flag(bool),
+    Count(u64),
+    Number(f64),
+    /// One of a closed set of words.
+    Word(&'static str),
+    /// Text made by us: an address, a time, a registered name.
+    Safe(String),
+    /// Text from the traffic, of any length and content.
+    Untrusted(&'a str),
+    /// Several texts made by us.
+    List(Vec<String>),
+}
+
+use FieldValue::{Count, Flag, List, Number, Safe, Untrusted, Word};
+
+pub(crate) static FIELDS: &[Field] = &[
+    column("time", |e| safe(e.time)),
+    both("source", "network.interface.name", |e| Untrusted(&e.source)),
+    both("flow_id", "tlscope.flow_id", |e| {
+        safe(Hex(&e.flow_id.to_be_bytes()))
+    }),
+    both("community_id", "tlscope.community_id", |e| {
+        Safe(e.community_id())
+    }),
+    both("transport", "network.transport", |e| {
+        Word(e.transport.as_str())
+    }),
+    column("protocol", |e| Word(e.protocol.as_str())),
+    both("client_address", "client.address", |e| {
+        safe(e.client.address)
+    }),
+    both("client_port", "client.port", |e| {
+        Count(e.client.port.into())
+    }),
+    both("server_address", "destination.address", |e| {
+        safe(e.server.address)
+    }),
+    both("server_port", "destination.port", |e| {
+        Count(e.server.port.into())
+    }),
+    column("vlan", |e| list(&e.vlan)),
+    column("tunnel", |e| list(&e.tunnel)),
+    column("starttls", |e| word(e.starttls.map(StartTls::as_str))),
+    both("outcome", "result", |e| Word(e.outcome.as_str())),
+    both("evidence", "tls.evidence", |e| Word(e.evidence.as_str())),
+    both("confidence", "tlscope.confidence", |e| Number(e.confidence)),
+    both("error_type", "error.type", |e| {
+        word(error(e).map(|error| error.error_type.as_str()))
+    }),
+    both("error_side", "tls.error.side", |e| {
+        word(
+            error(e)
+                .and_then(|error| error.side)
+                .map(|side| side.as_str()),
+        )
+    }),
+    both("error_message", "error.message", |e| {
+        untrusted(error(e).map(|error| error.message.as_str()))
+    }),
+    column("alerts", |e| {
+        let alerts = e.alerts.iter().map(|alert| match alert.description {
+            Some(description) => format!("{}:{description}", alert.sender),
+            None => format!("{}:encrypted", alert.sender),
+        });
+        List(alerts.collect())
+    }),
+    both("closed_by", "tlscope.closed_by", |e| {
+        word(e.closed_by.map(|closed| closed.as_str()))
+    }),
+    column("version", |e| maybe(e.tls.version)),
+    both("cipher_suite", "tls.cipher", |e| maybe(e.tls.cipher_suite)),
+    column("server_name", |e| untrusted(e.tls.server_name.as_deref())),
+    column("alpn_offered", |e| {
+        list(e.tls.alpn_offered.as_deref().unwrap_or_default())
+    }),
+    both("alpn", "tls.next_protocol", |e| {
+        untrusted(e.tls.alpn.as_deref())
+    }),
+    both("group", "tls.curve", |e| maybe(e.tls.group)),
+    both("resumed", "tls.resumed", |e| flag(e.tls.resumed)),
+    column("resumption", |e| {
+        word(e.tls.resumption.map(|by| by.as_str()))
+    }),
+    column("early_data", |e| {
+        word(e.tls.early_data.map(|data| data.as_str()))
+    }),
+    column("hello_retry_request", |e| flag(e.tls.hello_retry_request)),
+    column("ech", |e| {
+        word((e.tls.ech_offered == Some(true)).then_some("offered"))
+    }),
+    both("client_certificate", "tls.client.certificate", |e| {
+        Word(e.tls.client_certificate.as_str())
+    }),
+    column("unused", |e| flag(e.tls.unused)),
+    both("tcp_connect_ms", "tls.phase.tcp_connect", |e| {
+        duration(e.timing.tcp_connect)
+    }),
+    both("server_hello_ms", "tls.phase.server_hello", |e| {
+        duration(e.timing.server_hello)
+    }),
+    both("handshake_ms", "tls.phase.handshake", |e| {
+        duration(e.timing.handshake)
+    }),
+    column("handshake_client_view_ms", |e| {
+        duration(e.timing.handshake_client_view)
+    }),
+    column("handshake_server_view_ms", |e| {
+        duration(e.timing.handshake_server_view)
+    }),
+    both(
+        "first_application_data_ms",
+        "tls.phase.first_application_data",
+        |e| duration(e.timing.first_application_data),
+    ),
+    both("ja3", "tls.client.ja3", |e| {
+        untrusted(e.fingerprint.ja3.as_deref())
+    }),
+    both("ja3s", "tls.server.ja3s", |e| {
+        untrusted(e.fingerprint.ja3s.as_deref())
+    }),
+    both("ja4", "tls.client.ja4", |e| {
+        untrusted(e.fingerprint.ja4.as_deref())
+    }),
+    both("server_subject", "tls.server.subject", |e| {
+        untrusted(leaf_facts(&e.server_certificates).map(|c| c.subject.as_str()))
+    }),
+    both("server_issuer", "tls.server.issuer", |e| {
+        untrusted(leaf_facts(&e.server_certificates).map(|c| c.issuer.as_str()))
+    }),
+    column("server_serial", |e| {
+        untrusted(leaf_facts(&e.server_certificates).map(|c| c.serial.as_str()))
+    }),
+    both("server_not_after", "tls.server.not_after", |e| {
+        maybe(leaf_facts(&e.server_certificates).map(|c| c.not_after))
+    }),
+    column("server_days_until_expiry", |e| {
+        days_until_expiry(e, &e.server_certificates)
+    }),
+    column("server_sha256", |e| {
+        maybe(leaf(&e.server_certificates).map(|c| Hex(&c.sha256)))
+    }),
+    both("client_subject", "tls.client.subject", |e| {
+        untrusted(leaf_facts(&e.client_certificates).map(|c| c.subject.as_str()))
+    }),
+    both("client_issuer", "tls.client.issuer", |e| {
+        untrusted(leaf_facts(&e.client_certificates).map(|c| c.issuer.as_str()))
+    }),
+    column("client_serial", |e| {
+        untrusted(leaf_facts(&e.client_certificates).map(|c| c.serial.as_str()))
+    }),
+    both("client_not_after", "tls.client.not_after", |e| {
+        maybe(leaf_facts(&e.client_certificates).map(|c| c.not_after))
+    }),
+    column("client_days_until_expiry", |e| {
+        days_until_expiry(e, &e.client_certificates)
+    }),
+    column("client_sha256", |e| {
+        maybe(leaf(&e.client_certificates).map(|c| Hex(&c.sha256)))
+    }),
+    both("validation", "tls.validation.errors", |e| {
+        let findings = e.validation.iter();
+        List(
+            findings
+                .map(|finding| format!("{}:{}", finding.side, finding.error_type))
+                .collect(),
+        )
+    }),
+    column("first_packet", |e| Count(e.capture.first_packet)),
+    column("last_packet", |e| Count(e.capture.last_packet)),
+    column("client_gap_bytes", |e| Count(e.capture.client_gap_bytes)),
+    column("server_gap_bytes", |e| Count(e.capture.server_gap_bytes)),
+    column("truncated", |e| Flag(e.capture.truncated)),
+    column("directions", |e| Word(e.capture.directions.as_str())),
+    attribute("tls.established", |e| Flag(e.outcome == Outcome::Success)),
+    attribute("tlscope.rule", |e| {
+        word(e.inference.as_ref().map(|inference| inference.rule))
+    }),
+    attribute("tlscope.observations", |e| match &e.inference {
+        Some(inference) => list(&inference.observations),
+        None => FieldValue::Absent,
+    }),
+    // Unlike the column, without encrypted alerts: the conventions have no word for them.
+    attribute("tls.alerts", |e| {
+        let alerts = e.alerts.iter().filter_map(|alert| {
+            let description = alert.description?;
+            Some(format!("{}:{description}", alert.sender))
+        });
+        List(alerts.collect())
+    }),
+    attribute("file.path", |e| untrusted(e.saved_to.as_deref())),
+    attribute("source.address", |e| safe(e.client.address)),
+    attribute("source.port", |e| Count(e.client.port.into())),
+    attribute("server.address", |e| match &e.tls.server_name {
+        Some(name) => Untrusted(name),
+        None => safe(e.server.address),
+    }),
+    attribute("server.port", |e| Count(e.server.port.into())),
+    attribute("network.type", |e| {
+        Word(if e.server.address.is_ipv4() {
+            "ipv4"
+        } else {
+            "ipv6"
+        })
+    }),
+    attribute("tls.protocol.name", |e| {
+        word(e.tls.version.map(|version| version.protocol_name()))
+    }),
+    attribute("tls.protocol.version", |e| {
+        maybe(e.tls.version.map(|version| {
+            let number = version.protocol_version().map(str::to_owned);
+            number.unwrap_or_else(|| version.to_string())
+        }))
+    }),
+    attribute("tls.client.not_before", |e| {
+        maybe(leaf_facts(&e.client_certificates).map(|c| c.not_before))
+    }),
+    attribute("tls.server.not_before", |e| {
+        maybe(leaf_facts(&e.server_certificates).map(|c| c.not_before))
+    }),
+];
+
+type Read = fn(&Handshake) -> FieldValue<'_>;
+
+const fn column(column: &'static str, value: Read) -> Field {
+    Field {
+        column: Some(column),
+        attribute: None,
+        value,
+    }
+}
+
+const fn attribute(attribute: &'static str, value: Read) -> Field {
+    Field {
+        column: None,
+        attribute: Some(attribute),
+        value,
+    }
+}
+
+const fn both(column: &'static str, attribute: &'static str, value: Read) -> Field {
+    Field {
+        column: Some(column),
+        attribute: Some(attribute),
+        value,
+    }
+}
+
+fn safe<'a>(value: impl Display) -> FieldValue<'a> {
+    Safe(value.to_string())
+}
+
+fn maybe<'a>(value: Option<impl Display>) -> FieldValue<'a> {
+    value.map_or(FieldValue::Absent, safe)
+}
+
+fn word<'a>(word: Option<&'static str>) -> FieldValue<'a> {
+    word.map_or(FieldValue::Absent, Word)
+}
+
+fn untrusted(text: Option<&str>) -> FieldValue<'_> {
+    text.map_or(FieldValue::Absent, Untrusted)
+}
+
+fn flag<'a>(flag: Option<bool>) -> FieldValue<'a> {
+    flag.map_or(FieldValue::Absent, Flag)
+}
+
+fn duration<'a>(duration: Option<Duration>) -> FieldValue<'a> {
+    duration.map_or(FieldValue::Absent, |duration| {
+        Number(super::milliseconds(duration))
+    })
+}
+
+fn list<'a>(values: &[impl Display]) -> FieldValue<'a> {
+    List(values.iter().map(ToString::to_string).collect())
+}
+
+fn error(event: &Handshake) -> Option<&HandshakeError> {
+    event.error.as_ref()
+}
+
+fn leaf(chain: &Option<CertificateChain>) -> Option<&Certificate> {
+    chain.as_deref()?.first().map(AsRef::as_ref)
+}
+
+fn leaf_facts(chain: &Option<CertificateChain>) -> Option<&CertificateFacts> {
+    leaf(chain)?.facts.as_ref().ok()
+}
+
+fn days_until_expiry<'a>(event: &Handshake, chain: &Option<CertificateChain>) -> FieldValue<'a> {
+    let expiry = leaf_facts(chain).map(|facts| facts.expiry(event.judged_at));
+    expiry.map_or(FieldValue::Absent, |expiry| Number(expiry.rounded_days()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_fields_share_a_name() {
+        let columns: Vec<_> = FIELDS.iter().filter_map(|field| field.column).collect();
+        let attributes: Vec<_> = FIELDS.iter().filter_map(|field| field.attribute).collect();
+        for names in [columns, attributes] {
+            let distinct: HashSet<_> = names.iter().collect();
+            assert_eq!(distinct.len(), names.len());
+        }
+    }
+
+    #[test]
+    fn every_field_has_a_column_or_an_attribute() {
+        for field in FIELDS {
+            assert!(field.column.is_some() || field.attribute.is_some());
+        }
+    }
+}

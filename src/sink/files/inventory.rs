@@ -1,0 +1,282 @@
+//! The distinct certificates of a run, with who showed them when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::certificate::{Certificate, CertificateRole, CertificateTime, PublicKey};
+use crate::event::{ErrorType, Handshake, Side};
+use crate::time::Timestamp;
+
+/// Distinct certificates kept, of about a kilobyte each; those after them are counted.
+///
+/// More than even large networks have in use; short-lived certificates of a mesh reach it in some weeks.
+pub(crate) const MAX_CERTIFICATES: usize = 20_000;
+
+/// Peers named for a certificate: a wildcard's or an issuer's can be shown by thousands.
+const MAX_SHOWN_BY: usize = 8;
+
+/// Bytes of a text that are kept: names come from strangers.
+const MAX_TEXT: usize = 512;
+
+/// The certificates, in the order in which they were first shown.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    positions: HashMap<[u8; 32], usize, foldhash::fast::RandomState>,
+    certificates: Vec<Shown>,
+    /// How often a certificate was shown that found no room.
+    pub(crate) omitted: u64,
+}
+
+/// One certificate, and where it was shown.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) sha256: [u8; 32],
+    /// What it says; why it cannot be read.
+    pub(crate) facts: Result<Summary, String>,
+    pub(crate) roles: BTreeSet<&'static str>,
+    /// Handshakes that showed it.
+    pub(crate) times: u64,
+    pub(crate) first_shown: Timestamp,
+    pub(crate) last_shown: Timestamp,
+    /// Who showed it, in order of name.
+    pub(crate) shown_by: BTreeSet<ShownBy>,
+    /// Whether there were others.
+    pub(crate) shown_by_more: bool,
+    /// What was found wrong with it, and how often.
+    pub(crate) findings: BTreeMap<ErrorType, u64>,
+}
+
+/// What is kept of a certificate's facts.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) subject: String,
+    pub(crate) name: String,
+    pub(crate) issuer: String,
+    pub(crate) issuer_name: String,
+    pub(crate) serial: String,
+    pub(crate) not_before: CertificateTime,
+    pub(crate) not_after: CertificateTime,
+    pub(crate) key: PublicKey,
+}
+
+/// A peer that showed a certificate: a server by name, address and port, a client by its address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ShownBy {
+    pub(crate) server_name: Option<String>,
+    pub(crate) address: IpAddr,
+    pub(crate) port: Option<u16>,
+}
+
+impl Inventory {
+    /// Takes the chains of both sides; calls `is_new` with each certificate that was not there before.
+    ///
+    /// # Errors
+    ///
+    /// Those of `is_new`; the certificate is there then.
+    pub(crate) fn record<E>(
+        &mut self,
+        event: &Handshake,
+        mut is_new: impl FnMut(&Certificate) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let chains = [
+            (Side::Server, &event.server_certificates),
+            (Side::Client, &event.client_certificates),
+        ];
+        for (side, chain) in chains {
+            let chain = chain.as_deref().unwrap_or_default();
+            for (position, certificate) in chain.iter().enumerate() {
+                let mut earlier = chain.iter().take(position);
+                // A chain that repeats a certificate shows it once.
+                if earlier.any(|other| other.sha256 == certificate.sha256) {
+                    continue;
+                }
+                if self.record_certificate(certificate, position, side, event) {
+                    is_new(certificate)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The certificates in the order in which they were first shown.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Shown> {
+        self.certificates.iter()
+    }
+
+    /// The certificates, the soonest to expire first, those that cannot be read last.
+    pub(crate) fn by_expiry(&self) -> Vec<&Shown> {
+        let mut all: Vec<&Shown> = self.certificates.iter().collect();
+        all.sort_by_key(|shown| {
+            let not_after = shown.facts.as_ref().map(|facts| facts.not_after);
+            (not_after.is_err(), not_after.ok(), shown.sha256)
+        });
+        all
+    }
+
+    /// Whether the certificate was not there before.
+    fn record_certificate(
+        &mut self,
+        certificate: &Certificate,
+        position: usize,
+        side: Side,
+        event: &Handshake,
+    ) -> bool {
+        let known = self.positions.get(&certificate.sha256).copied();
+        let index = match known {
+            Some(index) => index,
+            None if self.certificates.len() >= MAX_CERTIFICATES => {
+                self.omitted += 1;
+                return false;
+            }
+            None => {
+                let index = self.certificates.len();
+                self.positions.insert(certificate.sha256, index);
+                self.certificates.push(Shown::new(certificate, event.time));
+                index
+            }
+        };
+        if let Some(shown) = self.certificates.get_mut(index) {
+            shown.record(certificate, position, side, event);
+        }
+        known.is_none()
+    }
+}
+
+impl Shown {
+    fn new(certificate: &Certificate, time: Timestamp) -> Self {
+        let facts = certificate.facts.as_ref().map_err(Clone::clone);
+        let facts = facts.map(|facts| Summary {
+            subject: shortened(&facts.subject),
+            name: shortened(facts.common_name.as_ref().unwrap_or(&facts.subject)),
+            issuer: shortened(&facts.issuer),
+            issuer_name: shortened(facts.issuer_common_name.as_ref().unwrap_or(&facts.issuer)),
+            serial: shortened(&facts.serial),
+            not_before: facts.not_before,
+            not_after: facts.not_after,
+            key: facts.key.clone(),
+        });
+        Self {
+            sha256: certificate.sha256,
+            facts,
+            roles: BTreeSet::new(),
+            times: 0,
+            first_shown: time,
+            last_shown: time,
+            shown_by: BTreeSet::new(),
+            shown_by_more: false,
+            findings: BTreeMap::new(),
+        }
+    }
+
+    fn record(
+        &mut self,
+        certificate: &Certificate,
+        position: usize,
+        side: Side,
+        event: &Handshake,
+    ) {
+        self.times += 1;
+        self.first_shown = self.first_shown.min(event.time);
+        self.last_shown = self.last_shown.max(event.time);
+        let facts = certificate.facts.as_ref().ok();
+        let self_signed = facts.is_some_and(|facts| facts.self_signed);
+        self.roles
+            .insert(CertificateRole::new(side, position, self_signed).as_str());
+        let by = ShownBy::of(event, side);
+        if self.shown_by.len() < MAX_SHOWN_BY {
+            self.shown_by.insert(by);
+        } else if !self.shown_by.contains(&by) {
+            self.shown_by_more = true;
+        }
+        for finding in &event.validation {
+            let is_meant = facts.is_some_and(|facts| facts.subject == finding.subject);
+            if is_meant && finding.side == side {
+                *self.findings.entry(finding.error_type).or_default() += 1;
+            }
+        }
+    }
+}
+
+impl ShownBy {
+    fn of(event: &Handshake, side: Side) -> Self {
+        match side {
+            Side::Server => Self {
+                server_name: event.tls.server_name.as_deref().map(shortened),
+                address: event.server.address,
+                port: Some(event.server.port),
+            },
+            Side::Client => Self {
+                server_name: None,
+                address: event.client.address,
+                port: None,
+            },
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::sink::test_events;
+
+    fn recorded(inventory: &mut Inventory, event: &Handshake) -> usize {
+        let mut new = 0;
+        let done: Result<(), Infallible> = inventory.record(event, |_| {
+            new += 1;
+            Ok(())
+        });
+        done.unwrap();
+        new
+    }
+
+    #[test]
+    fn a_certificate_is_new_once_and_counted_each_time() {
+        let mut inventory = Inventory::default();
+        let mut event = test_events::refused_by_the_client();
+        assert_eq!(recorded(&mut inventory, &event), 1);
+        event.server.port = 8443;
+        assert_eq!(recorded(&mut inventory, &event), 0);
+        let shown = inventory.iter().next().unwrap();
+        assert_eq!((shown.times, shown.shown_by.len()), (2, 2));
+        assert_eq!(shown.findings[&ErrorType::NearExpiry], 2);
+        assert!(shown.roles.contains("server"));
+    }
+
+    #[test]
+    fn who_shows_a_certificate_is_bounded() {
+        let mut inventory = Inventory::default();
+        let mut event = test_events::refused_by_the_client();
+        for port in 0..100 {
+            event.server.port = port;
+            recorded(&mut inventory, &event);
+        }
+        let shown = inventory.iter().next().unwrap();
+        assert_eq!(shown.shown_by.len(), MAX_SHOWN_BY);
+        assert!(shown.shown_by_more);
+    }
+
+    #[test]
+    fn what_cannot_be_read_comes_last() {
+        let mut inventory = Inventory::default();
+        recorded(&mut inventory, &test_events::with_a_broken_certificate());
+        recorded(&mut inventory, &test_events::refused_by_the_client());
+        let order: Vec<bool> = inventory
+            .by_expiry()
+            .iter()
+            .map(|shown| shown.facts.is_ok())
+            .collect();
+        assert_eq!(order, [true, false]);
+    }
+}

@@ -1,0 +1,172 @@
+//! Comma-separated values (RFC 4180), for spreadsheets and `sqlite`.
+//!
+//! The first line names the columns. Each handshake is one line; a field is empty if the
+//! capture does not show its value. Values are written as in [`super::json`]. Lists are
+//! joined by `;`, and control characters are escaped as in `\n`, so that each
+//! handshake is one line of text. Only the leaf of each chain is included. New columns
+//! are added at the end.
+//!
+//! | columns | from the JSON key |
+//! | --- | --- |
+//! | `time` to `protocol` | the same |
+//! | `client_address` to `server_port` | `client`, `server` |
+//! | `vlan`, `tunnel`, `starttls` | the same |
+//! | `outcome`, `evidence`, `confidence` | the same |
+//! | `error_type`, `error_side`, `error_message` | `error` |
+//! | `alerts` | `alerts`, each as in `client:unknown_ca`, or `client:encrypted` |
+//! | `closed_by` | the same |
+//! | `version` to `unused` | `tls` |
+//! | `tcp_connect_ms` to `first_application_data_ms` | `timing_ms` |
+//! | `ja3`, `ja3s`, `ja4` | `fingerprint` |
+//! | `server_subject` to `server_sha256` | the first of `server_certificates` |
+//! | `client_subject` to `client_sha256` | the first of `client_certificates` |
+//! | `validation` | `validation`, each as in `server:near_expiry` |
+//! | `first_packet` to `directions` | `capture` |
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+
+use crate::event::Handshake;
+use crate::sink::Sink;
+use crate::sink::fields::{FIELDS, Field, FieldValue};
+use crate::sink::people::text::printable;
+use crate::stats::Stats;
+
+/// Writes comma-separated values; the module's docs specify them.
+#[derive(Debug)]
+pub struct CsvSink<W: Write> {
+    output: csv::Writer<W>,
+    field: String,
+}
+
+impl<W: Write> CsvSink<W> {
+    /// Writes the header to `output`, in blocks of its own: `output` needs no buffer.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    pub fn new(output: W) -> io::Result<Self> {
+        let mut output = csv::Writer::from_writer(output);
+        output.write_record(columns().map(|(name, _)| name))?;
+        let field = String::new();
+        Ok(Self { output, field })
+    }
+
+    /// Writes without a header to an output that already has one.
+    #[must_use]
+    pub fn continuing(output: W) -> Self {
+        Self {
+            output: csv::Writer::from_writer(output),
+            field: String::new(),
+        }
+    }
+}
+
+impl<W: Write> Sink for CsvSink<W> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        for (_, field) in columns() {
+            self.field.clear();
+            let value = (field.value)(event);
+            write_value(&mut self.field, &value).map_err(io::Error::other)?;
+            self.output.write_field(printable(&self.field).as_bytes())?;
+        }
+        Ok(self.output.write_record(None::<&[u8]>)?) // ends the line
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+/// The columns, in their order.
+fn columns() -> impl Iterator<Item = (&'static str, &'static Field)> {
+    FIELDS
+        .iter()
+        .filter_map(|field| Some((field.column?, field)))
+}
+
+/// Writes a value as text; lists are joined by `;`.
+fn write_value(text: &mut String, value: &FieldValue<'_>) -> fmt::Result {
+    match value {
+        FieldValue::Absent => Ok(()),
+        FieldValue::Flag(flag) => write!(text, "{flag}"),
+        FieldValue::Count(count) => write!(text, "{count}"),
+        FieldValue::Number(number) => write!(text, "{number}"),
+        FieldValue::Word(word) => text.write_str(word),
+        FieldValue::Safe(safe) => text.write_str(safe),
+        FieldValue::Untrusted(untrusted) => text.write_str(untrusted),
+        FieldValue::List(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            let separator = if index == 0 { "" } else { ";" };
+            write!(text, "{separator}{item}")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::sink::test_events;
+
+    fn text_of(events: &[Handshake]) -> String {
+        let mut output = Vec::new();
+        let mut sink = CsvSink::new(&mut output).unwrap();
+        for event in events {
+            sink.handshake(event).unwrap();
+        }
+        sink.finish(&Stats::default()).unwrap();
+        drop(sink);
+        String::from_utf8(output).unwrap()
+    }
+
+    fn record_of(event: Handshake) -> HashMap<String, String> {
+        let text = text_of(&[event]);
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        reader.deserialize().next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_failure_has_its_cause_and_the_leaf_of_the_chain() {
+        let record = record_of(test_events::refused_by_the_client());
+        let expected = [
+            ("time", "2026-03-01T12:00:00.123456789Z"),
+            ("flow_id", "6f1c0000000000a7"),
+            ("client_port", "51234"),
+            ("error_type", "unknown_ca"),
+            ("error_side", "client"),
+            ("alerts", "client:unknown_ca"),
+            ("alpn_offered", "h2;http/1.1"),
+            ("server_hello_ms", "3.1"),
+            ("handshake_ms", ""),
+            ("server_not_after", "2026-03-14T00:00:00Z"),
+            ("server_days_until_expiry", "12.4999"),
+            ("client_subject", ""),
+            ("validation", "server:near_expiry"),
+        ];
+        for (column, value) in expected {
+            assert_eq!(record[column], value, "{column}");
+        }
+        assert_eq!(record["server_sha256"], "01".repeat(32));
+    }
+
+    #[test]
+    fn a_handshake_is_one_line_whatever_its_names_contain() {
+        let mut event = test_events::barely_seen();
+        event.tls.server_name = Some("a,\"b\"\r\nc\u{1b}".into());
+        let text = text_of(std::slice::from_ref(&event));
+        assert_eq!(text.lines().count(), 2);
+        assert_eq!(record_of(event)["server_name"], "a,\"b\"\\r\\nc\\u{1b}");
+    }
+
+    #[test]
+    fn the_header_is_written_even_without_handshakes() {
+        let text = text_of(&[]);
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.starts_with("time,source,flow_id,"));
+    }
+}

@@ -1,0 +1,160 @@
+//! JSON Lines: one object a line, for scripts. [`lines`] specifies the lines.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+pub mod lines;
+mod value;
+
+pub(crate) use lines::Line;
+
+use crate::event::Handshake;
+use crate::sink::Sink;
+use crate::stats::Stats;
+
+/// Writes JSON Lines, as [`lines`] specifies them.
+#[derive(Debug)]
+pub struct JsonSink<W> {
+    output: W,
+    lines: Vec<u8>,
+}
+
+/// Bytes of lines collected before a write: enough to make the cost of system calls negligible.
+const BLOCK: usize = 64 * 1024;
+
+impl<W: Write> JsonSink<W> {
+    /// Writes to `output` in large blocks: it needs no buffer of its own.
+    #[must_use]
+    pub fn new(output: W) -> Self {
+        Self {
+            output,
+            lines: Vec::with_capacity(BLOCK),
+        }
+    }
+
+    fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        line.serialize(&mut serde_json::Serializer::new(&mut self.lines))?;
+        self.lines.push(b'\n');
+        if self.lines.len() >= BLOCK {
+            self.write_lines()?;
+        }
+        Ok(())
+    }
+
+    fn write_lines(&mut self) -> io::Result<()> {
+        self.output.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+}
+
+impl<W: Write> Sink for JsonSink<W> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.write_line(&Line::Handshake(&event.into()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_lines()?;
+        self.output.flush()
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.write_line(&Line::Stats(lines::StatsLine(stats)))?;
+        self.flush()
+    }
+}
+
+/// The line of one handshake as a value.
+pub(crate) fn handshake_value(event: &Handshake) -> serde_json::Value {
+    // No event is known that cannot be a value; it would be `null`.
+    serde_json::to_value(Line::Handshake(&event.into())).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(crate) fn lines_of(events: &[Handshake]) -> Vec<serde_json::Value> {
+    let mut output = Vec::new();
+    let mut sink = JsonSink::new(&mut output);
+    for event in events {
+        sink.handshake(event).unwrap();
+    }
+    sink.finish(&Stats::default()).unwrap();
+    let text = String::from_utf8(output).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::test_events;
+
+    fn text_of(event: &Handshake) -> String {
+        let mut output = Vec::new();
+        let mut sink = JsonSink::new(&mut output);
+        sink.handshake(event).unwrap();
+        sink.flush().unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    /// The example in the docs of [`lines`], without the white space between tokens.
+    fn documented_line() -> String {
+        let source = include_str!("lines.rs");
+        let (_, rest) = source.split_once("//! ```json\n").unwrap();
+        let (example, _) = rest.split_once("//! ```\n").unwrap();
+        let mut in_string = false;
+        let mut line = example.replace("//!", "");
+        line.retain(|c| {
+            in_string ^= c == '"'; // no string in the example has an escaped quote
+            in_string || !c.is_whitespace()
+        });
+        line
+    }
+
+    #[test]
+    fn a_line_is_as_documented_key_by_key_in_order() {
+        let line = text_of(&test_events::refused_by_the_client());
+        assert_eq!(line.trim_end(), documented_line());
+    }
+
+    #[test]
+    fn unseen_lists_are_null_and_lists_seen_empty_are_empty() {
+        let mut event = test_events::barely_seen();
+        let line = &lines_of(std::slice::from_ref(&event))[0];
+        assert!(line["client_certificates"].is_null());
+        assert!(line["tls"]["alpn_offered"].is_null());
+        assert!(line.get("error").is_none());
+
+        event.client_certificates = Some([].into());
+        event.tls.alpn_offered = Some(Vec::new());
+        let line = &lines_of(&[event])[0];
+        assert_eq!(line["client_certificates"], serde_json::json!([]));
+        assert_eq!(line["tls"]["alpn_offered"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_parse_has_its_hash_and_the_reason() {
+        let line = &lines_of(&[test_events::with_a_broken_certificate()])[0];
+        let expected = serde_json::json!({"sha256": "02".repeat(32), "error": "not DER"});
+        assert_eq!(line["client_certificates"], serde_json::json!([expected]));
+    }
+
+    #[test]
+    fn a_hostile_name_stays_one_line() {
+        let mut event = test_events::barely_seen();
+        event.tls.server_name = Some("a\nb\u{1b}[31m\"".into());
+        let line = text_of(&event);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(!line.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_last_line_has_every_counter() {
+        let line = lines_of(&[]).remove(0);
+        assert_eq!(line["type"], "stats");
+        for (name, _) in Stats::default().iter() {
+            assert_eq!(line[name], 0, "{name}");
+        }
+    }
+}

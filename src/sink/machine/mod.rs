@@ -1,0 +1,5 @@
+//! Output for programs: JSON Lines with their schema, and comma-separated values.
+
+pub mod csv;
+pub mod json;
+pub mod schema;

@@ -1,0 +1,526 @@
+//! What a run amounts to, for people: outcomes, causes, servers, latencies, clients, certificates.
+//!
+//! Written once, at the end. Every table is bounded, and an event costs well under a
+//! microsecond. Parts that have nothing to say are left out.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+mod clients;
+mod failing_servers;
+mod histogram;
+mod soonest_to_expire;
+
+use clients::{Client, Clients, Identity};
+use failing_servers::FailingServers;
+pub(super) use failing_servers::write_name;
+use histogram::Histogram;
+use soonest_to_expire::SoonestToExpire;
+
+use super::text::{Align, TextStyle, printable, write_rows};
+use crate::certificate::Expiry;
+use crate::event::{Directions, ErrorType, Handshake, Outcome};
+use crate::sink::Sink;
+use crate::stats::Stats;
+use crate::time::Timestamp;
+use crate::tls::ProtocolVersion;
+
+/// Gathers the summary, and writes it in the end.
+#[derive(Debug)]
+pub struct SummarySink<W> {
+    pub(super) output: W,
+    pub(super) style: TextStyle,
+    counts: Counts,
+    servers: FailingServers,
+    latencies: Vec<(Option<ProtocolVersion>, Histogram)>,
+    certificates: SoonestToExpire,
+    clients: Clients,
+    /// The latest moment at which certificates were judged.
+    judged_at: Timestamp,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// Rows of the tables of servers and of certificates.
+pub(super) const TOP: usize = 10;
+
+/// Causes of failures named for a server.
+const CAUSES: usize = 3;
+
+#[derive(Debug)]
+struct Counts {
+    handshakes: u64,
+    outcomes: [u64; 3],
+    /// By class; then by side: client, server, neither.
+    failures: [[u64; 3]; ErrorType::ALL.len()],
+    /// By class; then by the side that showed the certificate.
+    findings: [[u64; 2]; ErrorType::ALL.len()],
+    one_way: u64,
+    truncated: u64,
+}
+
+impl<W: Write> SummarySink<W> {
+    /// Writes to `output`, which should have a buffer.
+    #[must_use]
+    pub fn new(output: W, style: TextStyle) -> Self {
+        Self {
+            output,
+            style,
+            counts: Counts::new(),
+            servers: FailingServers::default(),
+            latencies: Vec::new(),
+            certificates: SoonestToExpire::new(TOP),
+            clients: Clients::default(),
+            judged_at: Timestamp::MIN,
+            first: Timestamp::MAX,
+            last: Timestamp::MIN,
+        }
+    }
+
+    fn record_latency(&mut self, event: &Handshake) {
+        let Some(duration) = event.timing.handshake else {
+            return;
+        };
+        // Versions without a name share a row: there could be 65536 of them.
+        let version = event.tls.version.filter(|version| version.name().is_some());
+        let known = self.latencies.iter().position(|(of, _)| *of == version);
+        let index = known.unwrap_or_else(|| {
+            self.latencies.push((version, Histogram::new()));
+            self.latencies.len() - 1
+        });
+        self.latencies[index].1.record(duration);
+    }
+}
+
+impl<W: Write> Sink for SummarySink<W> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.counts.record(event);
+        self.record_latency(event);
+        self.certificates.record(event);
+        self.clients.record(event);
+        if let Some(error) = &event.error {
+            self.servers.record(event, error.error_type);
+        }
+        self.judged_at = self.judged_at.max(event.judged_at);
+        self.first = self.first.min(event.time);
+        self.last = self.last.max(event.time);
+        Ok(())
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.write_headline(stats)?;
+        self.write_outcomes()?;
+        self.write_causes()?;
+        self.write_servers()?;
+        self.write_latencies()?;
+        self.write_clients()?;
+        self.write_certificates()?;
+        self.write_findings()?;
+        self.write_quality(stats)?;
+        self.output.flush()
+    }
+}
+
+/// The parts, in the order in which they are written.
+impl<W: Write> SummarySink<W> {
+    fn write_headline(&mut self, stats: &Stats) -> io::Result<()> {
+        let handshakes = counted(self.counts.handshakes, "handshake");
+        write!(self.output, "{}", self.style.heading().style(handshakes))?;
+        if self.counts.handshakes > 0 {
+            let (first, last) = (second(self.first), second(self.last));
+            write!(self.output, ", {first} to {last} UTC")?;
+        }
+        let packets = counted(stats.packets, "packet");
+        let connections = counted(stats.connections, "TCP connection");
+        writeln!(self.output, "; {packets}, {connections}")
+    }
+
+    pub(super) fn write_outcomes(&mut self) -> io::Result<()> {
+        let total = self.counts.handshakes;
+        let row = |outcome: Outcome| {
+            let count = self.counts.outcomes[outcome as usize];
+            [
+                outcome.as_str().to_owned(),
+                count.to_string(),
+                percent(count, total),
+            ]
+        };
+        let rows = [Outcome::Success, Outcome::Failure, Outcome::Unknown].map(row);
+        let rows = if total == 0 { &[] } else { rows.as_slice() };
+        self.write_part("Outcomes", [Align::Left, Align::Right, Align::Right], rows)
+    }
+
+    pub(super) fn write_causes(&mut self) -> io::Result<()> {
+        let rows = rows_of(&self.counts.failures, &["client", "server", "-"]);
+        self.write_part(
+            "Failures by cause, and the side that gave up",
+            [Align::Left, Align::Left, Align::Right],
+            &rows,
+        )
+    }
+
+    pub(super) fn write_servers(&mut self) -> io::Result<()> {
+        let (top, others) = self.servers.top(TOP);
+        let mut rows: Vec<_> = top
+            .iter()
+            .map(|(name, failures)| {
+                let causes: Vec<_> = failures
+                    .causes()
+                    .iter()
+                    .take(CAUSES)
+                    .map(|(cause, count)| format!("{cause} {count}"))
+                    .collect();
+                [
+                    printable(name).into_owned(),
+                    failures.count.to_string(),
+                    causes.join(", "),
+                ]
+            })
+            .collect();
+        if others > 0 {
+            rows.push(["other servers".into(), others.to_string(), String::new()]);
+        }
+        self.write_part(
+            "Failures by server",
+            [Align::Left, Align::Right, Align::Left],
+            &rows,
+        )
+    }
+
+    fn write_latencies(&mut self) -> io::Result<()> {
+        self.latencies.sort_by_key(|(version, _)| *version);
+        let header = ["version", "handshakes", "p50", "p90", "p99", "max"].map(str::to_owned);
+        let mut rows = vec![header];
+        rows.extend(self.latencies.iter().map(|(version, histogram)| {
+            let [p50, p90, p99] =
+                [50, 90, 99].map(|percent| milliseconds(histogram.percentile(percent)));
+            let version = version.map_or_else(|| "other".to_owned(), |version| version.to_string());
+            [
+                version,
+                histogram.count().to_string(),
+                p50,
+                p90,
+                p99,
+                milliseconds(histogram.max()),
+            ]
+        }));
+        let rows = if rows.len() == 1 {
+            &[]
+        } else {
+            rows.as_slice()
+        };
+        let mut align = [Align::Right; 6];
+        align[0] = Align::Left;
+        self.write_part("Latency of completed handshakes, in ms", align, rows)
+    }
+
+    fn write_clients(&mut self) -> io::Result<()> {
+        let judged_at = self.judged_at;
+        let (top, others) = self.clients.top(TOP);
+        let mut rows: Vec<_> = top
+            .iter()
+            .map(|(identity, client)| client_row(identity, client, judged_at))
+            .collect();
+        if others > 0 {
+            rows.push(["others".into(), counted(others, "handshake"), String::new()]);
+        }
+        self.write_part(
+            "Clients by certificate, where the server asked for one",
+            [Align::Left; 3],
+            &rows,
+        )
+    }
+
+    pub(super) fn write_certificates(&mut self) -> io::Result<()> {
+        let judged_at = self.judged_at;
+        let rows: Vec<_> = self
+            .certificates
+            .iter()
+            .map(|(not_after, shown)| {
+                let [name, issuer] =
+                    [&shown.name, &shown.issuer].map(|text| printable(text).into_owned());
+                let times = format!("shown {}", times(shown.times));
+                [
+                    Expiry::new(not_after, judged_at).to_string(),
+                    shown.role.as_str().to_owned(),
+                    name,
+                    format!("by {issuer}"),
+                    times,
+                ]
+            })
+            .collect();
+        let title = format!("Certificates by expiry, as of {} UTC", second(judged_at));
+        self.write_part(&title, [Align::Left; 5], &rows)
+    }
+
+    fn write_findings(&mut self) -> io::Result<()> {
+        let rows = rows_of(&self.counts.findings, &["client", "server"]);
+        self.write_part(
+            "Findings on certificates, and the side that showed them",
+            [Align::Left, Align::Left, Align::Right],
+            &rows,
+        )
+    }
+
+    fn write_quality(&mut self, stats: &Stats) -> io::Result<()> {
+        let rows: Vec<_> = self
+            .counts
+            .quality()
+            .into_iter()
+            .chain(quality(stats))
+            .filter(|(_, count)| *count > 0)
+            .map(|(what, count)| [what.to_owned(), count.to_string()])
+            .collect();
+        self.write_part("Quality of the capture", [Align::Left, Align::Right], &rows)
+    }
+
+    pub(super) fn write_part<const N: usize>(
+        &mut self,
+        title: &str,
+        align: [Align; N],
+        rows: &[[String; N]],
+    ) -> io::Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.output, "\n{}", self.style.heading().style(title))?;
+        write_rows(&mut self.output, self.style, align, rows)
+    }
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            handshakes: 0,
+            outcomes: [0; 3],
+            failures: [[0; 3]; ErrorType::ALL.len()],
+            findings: [[0; 2]; ErrorType::ALL.len()],
+            one_way: 0,
+            truncated: 0,
+        }
+    }
+
+    fn record(&mut self, event: &Handshake) {
+        self.handshakes += 1;
+        self.outcomes[event.outcome as usize] += 1;
+        if let Some(error) = &event.error {
+            let side = error.side.map_or(2, |side| side as usize);
+            self.failures[error.error_type as usize][side] += 1;
+        }
+        for finding in &event.validation {
+            self.findings[finding.error_type as usize][finding.side as usize] += 1;
+        }
+        self.one_way += u64::from(event.capture.directions != Directions::Both);
+        self.truncated += u64::from(event.capture.truncated);
+    }
+
+    fn quality(&self) -> [(&'static str, u64); 2] {
+        [
+            (
+                "handshakes of which one direction was captured",
+                self.one_way,
+            ),
+            ("handshakes with packets cut short", self.truncated),
+        ]
+    }
+}
+
+/// What the capture lacked, and what a bound of ours discarded.
+fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
+    [
+        ("gaps in connections", stats.gaps),
+        ("bytes missing in gaps", stats.gap_bytes),
+        (
+            "packets cut short by the snap length",
+            stats.packets_truncated,
+        ),
+        ("packets that could not be decoded", stats.packets_malformed),
+        (
+            "packets of an unsupported link layer",
+            stats.packets_unknown_link,
+        ),
+        ("IP fragments discarded", stats.fragments_discarded),
+        (
+            "segments discarded, too many out of order",
+            stats.segments_discarded,
+        ),
+        (
+            "handshake messages discarded, too long",
+            stats.messages_discarded,
+        ),
+        (
+            "connections forgotten, too many at once",
+            stats.connections_evicted,
+        ),
+    ]
+}
+
+/// Who, how often, and what became of it: why it was refused, and whose certificate it has until when.
+fn client_row(identity: &Identity, client: &Client, judged_at: Timestamp) -> [String; 3] {
+    let name = match identity {
+        Identity::Shown { name, .. } => &printable(name),
+        Identity::Unreadable => "unreadable certificate",
+        Identity::Encrypted => "certificate not visible",
+        Identity::Absent => "no certificate",
+        Identity::NoAnswer => "no answer seen",
+    };
+    let causes: Vec<_> = client
+        .causes()
+        .iter()
+        .take(CAUSES)
+        .map(|(cause, count)| format!("{cause} {count}"))
+        .collect();
+    let mut notes = Vec::new();
+    if !causes.is_empty() {
+        notes.push(format!(
+            "refused {}: {}",
+            times(client.refused),
+            causes.join(", ")
+        ));
+    }
+    if let (Identity::Shown { issuer, .. }, Some(not_after)) = (identity, client.not_after) {
+        let (issuer, expiry) = (printable(issuer), Expiry::new(not_after, judged_at));
+        let verb = if expiry.is_past() { "" } else { "expires " };
+        notes.push(format!("by {issuer}, {verb}{expiry}"));
+    }
+    let handshakes = counted(client.handshakes, "handshake");
+    [name.to_owned(), handshakes, notes.join("; ")]
+}
+
+/// A row for each count above zero, the highest first: class, side, count.
+fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[String; 3]> {
+    let mut found: Vec<_> = ErrorType::ALL
+        .iter()
+        .zip(counts)
+        .flat_map(|(error, by_side)| {
+            sides
+                .iter()
+                .zip(by_side)
+                .map(move |(side, count)| (error, side, *count))
+        })
+        .filter(|(_, _, count)| *count > 0)
+        .collect();
+    found.sort_by_key(|&(_, _, count)| std::cmp::Reverse(count)); // stable: ties in order of the documentation
+    let row = |(error, side, count): (&ErrorType, &&str, u64)| {
+        [error.to_string(), (*side).to_owned(), count.to_string()]
+    };
+    found.into_iter().map(row).collect()
+}
+
+pub(super) fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// As in `2026-03-01 12:00:00`.
+pub(super) fn second(time: Timestamp) -> String {
+    time.to_string()
+        .chars()
+        .take(19)
+        .collect::<String>()
+        .replace('T', " ")
+}
+
+fn percent(count: u64, total: u64) -> String {
+    format!("{:.1} %", count as f64 * 100.0 / total.max(1) as f64)
+}
+
+pub(super) fn milliseconds(duration: Duration) -> String {
+    format!("{:.2}", duration.as_secs_f64() * 1e3)
+}
+
+pub(super) fn times(count: u64) -> String {
+    if count == 1 {
+        "once".to_owned()
+    } else {
+        format!("{count} times")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::test_events;
+
+    fn summary(events: &[Handshake], stats: &Stats) -> String {
+        let mut output = Vec::new();
+        let mut sink = SummarySink::new(&mut output, TextStyle::default());
+        for event in events {
+            sink.handshake(event).unwrap();
+        }
+        sink.finish(stats).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn tells_what_a_run_amounts_to() {
+        let mut stats = Stats::default();
+        (stats.packets, stats.connections, stats.gaps) = (120, 5, 2);
+        let expected = "\
+5 handshakes, 2026-03-01 12:00:00 to 2026-03-01 12:00:00 UTC; 120 packets, 5 TCP connections
+
+Outcomes
+  success  2  40.0 %
+  failure  2  40.0 %
+  unknown  1  20.0 %
+
+Failures by cause, and the side that gave up
+  unknown_ca              client  1
+  server_rejected_client  server  1
+
+Failures by server
+  example.org:443  2  unknown_ca 1, server_rejected_client 1
+
+Latency of completed handshakes, in ms
+  version  handshakes   p50   p90   p99   max
+  TLS 1.3           3  5.90  5.90  5.90  5.90
+
+Clients by certificate, where the server asked for one
+  unreadable certificate  1 handshake
+
+Certificates by expiry, as of 2026-03-01 12:00:00 UTC
+  in 12.5 days  server  example.org  by Example CA  shown once
+
+Findings on certificates, and the side that showed them
+  near_expiry  server  1
+
+Quality of the capture
+  gaps in connections  2
+";
+        assert_eq!(summary(&test_events::all(), &stats), expected);
+    }
+
+    #[test]
+    fn an_empty_run_is_one_line() {
+        let text = summary(&[], &Stats::default());
+        assert_eq!(text, "0 handshakes; 0 packets, 0 TCP connections\n");
+    }
+
+    #[test]
+    fn versions_without_a_name_share_a_row() {
+        let unnamed = (0..=u16::MAX).map(|code| {
+            let mut event = test_events::completed();
+            event.tls.version = Some(ProtocolVersion(code));
+            event
+        });
+        let mut sink = SummarySink::new(io::sink(), TextStyle::default());
+        unnamed.for_each(|event| sink.handshake(&event).unwrap());
+        assert!(sink.latencies.len() < 20);
+    }
+
+    #[test]
+    fn a_hostile_name_cannot_reach_the_terminal() {
+        let mut event = test_events::refused_by_the_client();
+        event.tls.server_name = Some("\u{1b}[2J\n".into());
+        let mut facts = test_events::leaf();
+        facts.common_name = Some("\u{1b}[2J".into());
+        facts.issuer_common_name = Some("\u{202e}\u{7}".into());
+        event.server_certificates = Some(test_events::chain([Ok(facts)]));
+        let text = summary(&[event], &Stats::default());
+        assert!(
+            text.chars().all(|c| c == '\n' || !c.is_control()),
+            "{text:?}"
+        );
+        assert!(!text.contains('\u{202e}'));
+    }
+}

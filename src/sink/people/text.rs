@@ -1,0 +1,202 @@
+//! Text for people: safe on a terminal, cut and padded to columns, coloured where asked for.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use owo_colors::Style;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How output for people looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextStyle {
+    /// Whether to colour it; colour never carries the meaning.
+    pub color: bool,
+    /// Columns of the terminal that it must fit; `None` when nothing needs to be cut.
+    pub width: Option<usize>,
+}
+
+impl TextStyle {
+    pub(crate) fn good(self) -> Style {
+        self.when_colored(Style::new().green())
+    }
+
+    pub(crate) fn bad(self) -> Style {
+        self.when_colored(Style::new().red().bold())
+    }
+
+    pub(crate) fn doubtful(self) -> Style {
+        self.when_colored(Style::new().yellow())
+    }
+
+    pub(crate) fn heading(self) -> Style {
+        self.when_colored(Style::new().bold())
+    }
+
+    fn when_colored(self, style: Style) -> Style {
+        if self.color { style } else { Style::new() }
+    }
+}
+
+/// `text` with control and invisible characters escaped, as in `\u{1b}`.
+///
+/// Names come from strangers: an escape sequence could rewrite the terminal, and
+/// a change of text direction make one name look like another.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')); // nearly always
+    if plain || !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Controls (Cc), and of the format characters (Cf) those that hide or reorder text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Where a text that is too long is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Nowhere: it sticks out.
+    Never,
+    /// In the middle: both ends of an address or a name tell most.
+    Middle,
+    /// At the end.
+    End,
+}
+
+/// `text` in at most `width` columns, an ellipsis where it is cut.
+pub(crate) fn fit(text: &str, width: usize, cut: Cut) -> Cow<'_, str> {
+    if cut == Cut::Never || text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let kept = width.saturating_sub(1);
+    let tail_width = if cut == Cut::Middle { kept / 2 } else { 0 };
+    let head = prefix(text.chars(), kept - tail_width);
+    let tail: String = prefix(text.chars().rev(), tail_width)
+        .chars()
+        .rev()
+        .collect();
+    Cow::Owned(if width == 0 {
+        head
+    } else {
+        head + "…" + &tail
+    })
+}
+
+/// As many characters as fit in `width` columns.
+fn prefix(characters: impl Iterator<Item = char>, mut width: usize) -> String {
+    characters
+        .map_while(|c| {
+            width = width.checked_sub(c.width().unwrap_or(0))?;
+            Some(c)
+        })
+        .collect()
+}
+
+/// Appends `text` and what is missing to `width` columns.
+pub(crate) fn push_left(line: &mut String, text: &str, width: usize) {
+    line.push_str(text);
+    line.extend(std::iter::repeat_n(' ', width.saturating_sub(text.width())));
+}
+
+/// Appends what is missing to `width` columns and `text`.
+pub(crate) fn push_right(line: &mut String, text: &str, width: usize) {
+    line.extend(std::iter::repeat_n(' ', width.saturating_sub(text.width())));
+    line.push_str(text);
+}
+
+/// On which side a column's cells line up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// Writes `rows` below each other, each column as wide as its widest cell.
+pub(crate) fn write_rows<const N: usize>(
+    output: &mut impl Write,
+    style: TextStyle,
+    align: [Align; N],
+    rows: &[[String; N]],
+) -> io::Result<()> {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter()
+            .map(|row| row[column].width())
+            .max()
+            .unwrap_or(0)
+    });
+    for row in rows {
+        let mut line = String::new();
+        for ((cell, align), width) in row.iter().zip(align).zip(widths) {
+            line.push_str("  ");
+            match align {
+                Align::Left => push_left(&mut line, cell, width),
+                Align::Right => push_right(&mut line, cell, width),
+            }
+        }
+        let line = match style.width {
+            Some(width) => fit(line.trim_end(), width, Cut::End),
+            None => line.trim_end().into(),
+        };
+        writeln!(output, "{line}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_could_rewrite_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(printable("line\nfeed\u{9b}"), "line\\nfeed\\u{9b}");
+        assert_eq!(printable("\u{202e}gro.elpmaxe"), "\\u{202e}gro.elpmaxe");
+    }
+
+    #[test]
+    fn leaves_what_people_can_read() {
+        for text in [
+            "example.org",
+            "*.example.org",
+            "Müller & Söhne",
+            "例え.jp",
+            "",
+        ] {
+            assert!(matches!(printable(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    #[test]
+    fn cuts_to_columns_not_characters() {
+        assert_eq!(fit("example.org", 11, Cut::End), "example.org");
+        assert_eq!(fit("example.org", 8, Cut::End), "example…");
+        assert_eq!(fit("example.org", 8, Cut::Middle), "exam…org");
+        assert_eq!(fit("例え例え", 5, Cut::End), "例え…");
+        assert_eq!(fit("例え例え", 4, Cut::End), "例…");
+        assert_eq!(fit("example.org", 1, Cut::Middle), "…");
+        assert_eq!(fit("example.org", 0, Cut::End), "");
+        assert_eq!(fit("example.org", 3, Cut::Never), "example.org");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["a".into(), "1".into()], ["bcd".into(), "22".into()]];
+        let mut output = Vec::new();
+        let align = [Align::Left, Align::Right];
+        write_rows(&mut output, TextStyle::default(), align, &rows).unwrap();
+        assert_eq!(String::from_utf8(output).unwrap(), "  a     1\n  bcd  22\n");
+    }
+}

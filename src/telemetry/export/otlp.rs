@@ -1,0 +1,590 @@
+//! OTLP to a collector: one blocking export at a time, bounded in time, with
+//! the cause when it fails.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
+use opentelemetry_otlp::tonic_types::transport::{
+    Certificate as TonicCertificate, ClientTlsConfig, Identity,
+};
+use opentelemetry_otlp::{
+    LogExporter, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogBatch, LogExporter as _};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use tokio::runtime::{Builder, Runtime};
+use ureq::http::{HeaderMap, HeaderName};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+use crate::telemetry::settings::{ClientIdentity, Destination, setting_error};
+use crate::telemetry::{Compression, ConfigError, ExportError, MetricTemporality, OtlpProtocol};
+
+/// Bytes of a collector's answer that are read; a valid one has some dozens.
+const MAX_RESPONSE: u64 = 1 << 20;
+
+/// What tonic's time-out has on top of ours, which can say what it was.
+const OURS_IS_FIRST: Duration = Duration::from_secs(1);
+
+/// A collector, and the way to it for one signal.
+///
+/// gRPC needs a runtime; it runs on the calling thread and only during an
+/// export, so that there is no thread to keep in step with.
+pub(crate) struct OtlpTransport<E> {
+    destination: Destination,
+    runtime: Runtime,
+    exporter: E,
+    cause: Cause,
+}
+
+/// Builds an exporter of one signal; each has builders of its own, of the same shape.
+macro_rules! build {
+    ($builder:expr, $destination:expr, $cause:expr) => {{
+        let (destination, builder) = ($destination, $builder);
+        match destination.protocol {
+            OtlpProtocol::HttpProtobuf => {
+                let mut builder = builder
+                    .with_http()
+                    .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+                    .with_endpoint(&destination.url)
+                    .with_timeout(destination.timeout)
+                    .with_headers(destination.headers.iter().cloned().collect())
+                    .with_retry_policy(retry_policy(destination))
+                    .with_http_client(Client::new(destination, $cause)?);
+                if destination.compression == Some(Compression::Gzip) {
+                    builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
+                }
+                builder.build()
+            }
+            OtlpProtocol::Grpc => {
+                let mut builder = builder
+                    .with_tonic()
+                    .with_endpoint(&destination.url)
+                    .with_timeout(destination.timeout + OURS_IS_FIRST)
+                    .with_metadata(metadata(destination)?)
+                    .with_retry_policy(retry_policy(destination));
+                if destination.compression == Some(Compression::Gzip) {
+                    builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
+                }
+                if destination.url.starts_with("https:") {
+                    builder = builder.with_tls_config(tonic_tls(destination)?);
+                }
+                builder.build()
+            }
+        }
+    }};
+}
+
+impl OtlpTransport<MetricExporter> {
+    /// Prepares for `destination`; nothing is sent yet.
+    pub(crate) fn for_metrics(destination: Destination) -> Result<Self, ConfigError> {
+        Self::new(destination, |destination, cause| {
+            let mut builder = MetricExporter::builder();
+            if let Some(temporality) = destination.temporality {
+                builder = builder.with_temporality(match temporality {
+                    MetricTemporality::Cumulative => Temporality::Cumulative,
+                    MetricTemporality::Delta => Temporality::Delta,
+                    MetricTemporality::LowMemory => Temporality::LowMemory,
+                });
+            }
+            build!(builder, destination, cause).map_err(|error| failed(&error))
+        })
+    }
+
+    /// Whether the collector wants totals or differences.
+    pub(crate) fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
+    }
+
+    /// Sends `metrics`; waits for the answer, at most about twice the configured timeout.
+    pub(crate) fn export(&self, metrics: &ResourceMetrics) -> Result<(), ExportError> {
+        self.wait(self.exporter.export(metrics))
+    }
+}
+
+impl OtlpTransport<LogExporter> {
+    /// Prepares for `destination`; nothing is sent yet.
+    pub(crate) fn for_logs(
+        destination: Destination,
+        resource: &Resource,
+    ) -> Result<Self, ConfigError> {
+        let mut transport = Self::new(destination, |destination, cause| {
+            build!(LogExporter::builder(), destination, cause).map_err(|error| failed(&error))
+        })?;
+        transport.exporter.set_resource(resource);
+        Ok(transport)
+    }
+
+    /// Sends `batch`; waits as long as with metrics.
+    pub(crate) fn export(&self, batch: LogBatch<'_>) -> Result<(), ExportError> {
+        self.wait(self.exporter.export(batch))
+    }
+}
+
+impl OtlpTransport<SpanExporter> {
+    /// Prepares for `destination`; nothing is sent yet.
+    pub(crate) fn for_traces(
+        destination: Destination,
+        resource: &Resource,
+    ) -> Result<Self, ConfigError> {
+        let mut transport = Self::new(destination, |destination, cause| {
+            build!(SpanExporter::builder(), destination, cause).map_err(|error| failed(&error))
+        })?;
+        transport.exporter.set_resource(resource);
+        Ok(transport)
+    }
+
+    /// Sends `batch`; waits as long as with metrics.
+    pub(crate) fn export(&self, batch: Vec<SpanData>) -> Result<(), ExportError> {
+        self.wait(self.exporter.export(batch))
+    }
+}
+
+impl<E> OtlpTransport<E> {
+    fn new(
+        destination: Destination,
+        build: impl FnOnce(&Destination, Cause) -> Result<E, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed(&error))?;
+        let cause = Cause::default();
+        let exporter = {
+            let _guard = runtime.enter(); // tonic panics outside of one
+            build(&destination, cause.clone())?
+        };
+        Ok(Self {
+            exporter,
+            destination,
+            runtime,
+            cause,
+        })
+    }
+
+    /// What travels, and where to, as people may see it.
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    fn wait(&self, export: impl Future<Output = OTelSdkResult>) -> Result<(), ExportError> {
+        let timeout = self.destination.timeout;
+        let export = async { tokio::time::timeout(timeout, export).await };
+        let why = match self.runtime.block_on(export) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => grpc_cause(&error),
+            Err(_elapsed) => Why::unreached(no_answer(timeout)),
+        };
+        let why = self.cause.take().unwrap_or(why);
+        Err(ExportError {
+            signal: self.destination.signal,
+            url: self.destination.shown_url(),
+            cause: why.cause,
+            is_refusal: why.is_refusal,
+        })
+    }
+}
+
+fn retry_policy(destination: &Destination) -> RetryPolicy {
+    if destination.retries {
+        RetryPolicy::recommended()
+    } else {
+        RetryPolicy::disabled()
+    }
+}
+
+fn failed(error: &dyn Error) -> ConfigError {
+    ConfigError::Exporter(clause(&error.to_string()))
+}
+
+/// The headers, as gRPC has them.
+fn metadata(destination: &Destination) -> Result<MetadataMap, ConfigError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &destination.headers {
+        let (Ok(key), Ok(value)) = (name.parse::<HeaderName>(), value.parse()) else {
+            return Err(setting_error("--otlp-header", name, "cannot be sent"));
+        };
+        headers.insert(key, value);
+    }
+    Ok(MetadataMap::from_headers(headers))
+}
+
+/// OTLP/HTTP on a blocking client: no runtime is needed to post one body.
+#[derive(Debug)]
+struct Client {
+    agent: ureq::Agent,
+    timeout: Duration,
+    cause: Cause,
+}
+
+impl Client {
+    fn new(destination: &Destination, cause: Cause) -> Result<Self, ConfigError> {
+        let mut config = ureq::Agent::config_builder()
+            .timeout_global(Some(destination.timeout))
+            .max_redirects(0) // headers may hold a secret that is not for others
+            .http_status_as_error(false);
+        if destination.url.starts_with("https:") {
+            let tls = TlsConfig::builder()
+                .root_certs(http_roots(destination)?)
+                .client_cert(http_client_certificate(destination)?);
+            config = config.tls_config(tls.build());
+        }
+        Ok(Self {
+            agent: config.build().into(),
+            timeout: destination.timeout,
+            cause,
+        })
+    }
+
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, body.to_vec());
+        let (parts, mut body) = self.agent.run(request)?.into_parts();
+        let body = body.with_config().limit(MAX_RESPONSE).read_to_vec()?;
+        Ok(Response::from_parts(parts, Bytes::from(body)))
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        match self.send(request) {
+            Ok(response) => {
+                let status = response.status();
+                let refused = || Why {
+                    cause: format!("the collector answered {status}"),
+                    is_refusal: status.is_client_error() && !matches!(status.as_u16(), 408 | 429),
+                };
+                self.cause.set((!status.is_success()).then(refused));
+                Ok(response)
+            }
+            Err(error) => {
+                let cause = http_cause(&error, self.timeout);
+                self.cause.set(Some(Why::unreached(cause)));
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Why the last request failed: the SDK says no more than "network error".
+#[derive(Clone, Debug, Default)]
+struct Cause(Arc<Mutex<Option<Why>>>);
+
+/// As in [`ExportError`].
+#[derive(Debug)]
+struct Why {
+    cause: String,
+    is_refusal: bool,
+}
+
+impl Why {
+    const fn unreached(cause: String) -> Self {
+        let is_refusal = false;
+        Self { cause, is_refusal }
+    }
+}
+
+impl Cause {
+    fn set(&self, cause: Option<Why>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+
+    fn take(&self) -> Option<Why> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+fn http_cause(error: &ureq::Error, timeout: Duration) -> String {
+    match error {
+        ureq::Error::Timeout(_) => no_answer(timeout),
+        ureq::Error::Protocol(_) => "the answer is not HTTP/1.1 (is it a gRPC port?)".to_owned(),
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the collector closed the connection".to_owned()
+        }
+        ureq::Error::Io(error) => clause(&error.to_string()),
+        error => clause(&error.to_string()),
+    }
+}
+
+/// What is of use in `… export failed with gRPC code: Unavailable: transport
+/// error: tcp connect error: Connection refused`; a code alone is the collector's answer.
+fn grpc_cause(error: &dyn Error) -> Why {
+    let text = error.to_string();
+    let status = text.rsplit("gRPC code: ").next().unwrap_or_default();
+    match status.split_once(": ") {
+        Some((_code, sources)) => {
+            let innermost = sources.rsplit("tcp connect error: ").next();
+            let innermost = innermost.unwrap_or_default();
+            Why::unreached(clause(innermost.trim_start_matches("transport error: ")))
+        }
+        None => Why {
+            cause: format!("the collector answered {status}"),
+            is_refusal: !PASSING.contains(&status),
+        },
+    }
+}
+
+/// Answers of gRPC after which it is worth trying again (OTLP specification, "Failures").
+const PASSING: [&str; 7] = [
+    "Cancelled",
+    "DeadlineExceeded",
+    "Aborted",
+    "OutOfRange",
+    "Unavailable",
+    "DataLoss",
+    "ResourceExhausted", // where the collector says for how long, which we are not told
+];
+
+fn no_answer(timeout: Duration) -> String {
+    format!("no answer within {timeout:?}")
+}
+
+/// One lower-case line, without the operating system's number.
+fn clause(text: &str) -> String {
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.lines().next().unwrap_or_default().chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+fn tonic_tls(destination: &Destination) -> Result<ClientTlsConfig, ConfigError> {
+    let tls = match anchors(destination)? {
+        Some(pem) => ClientTlsConfig::new().ca_certificate(TonicCertificate::from_pem(pem)),
+        None => ClientTlsConfig::new().with_enabled_roots(), // none are, by default
+    };
+    Ok(match &destination.client_certificate {
+        Some(ClientIdentity { chain, key }) => {
+            tls.identity(Identity::from_pem(read(chain)?, read(key)?))
+        }
+        None => tls,
+    })
+}
+
+fn http_client_certificate(destination: &Destination) -> Result<Option<ClientCert>, ConfigError> {
+    let Some(ClientIdentity { chain, key }) = &destination.client_certificate else {
+        return Ok(None);
+    };
+    let unusable =
+        |(setting, path): &(&'static str, String), what| setting_error(setting, path, what);
+    let certificates = certificates(&read(chain)?);
+    if certificates.is_empty() {
+        return Err(unusable(chain, "holds no certificate"));
+    }
+    let private = PrivateKey::from_pem(&read(key)?);
+    let private = private.map_err(|_| unusable(key, "holds no private key"))?;
+    Ok(Some(ClientCert::new_with_certs(&certificates, private)))
+}
+
+fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    let items = parse_pem(pem);
+    let certificates = items.filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    certificates.collect()
+}
+
+fn http_roots(destination: &Destination) -> Result<RootCerts, ConfigError> {
+    let certificates: Vec<_> = match anchors(destination)? {
+        Some(pem) => certificates(&pem),
+        None => rustls_native_certs::load_native_certs()
+            .certs
+            .iter()
+            .map(|der| Certificate::from_der(der).to_owned())
+            .collect(),
+    };
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// The trust anchors named in the environment, if they are.
+fn anchors(destination: &Destination) -> Result<Option<Vec<u8>>, ConfigError> {
+    destination.certificate.as_ref().map(read).transpose()
+}
+
+/// The file that a variable names.
+fn read((setting, path): &(&'static str, String)) -> Result<Vec<u8>, ConfigError> {
+    let cannot_be_read = |error: io::Error| {
+        let problem = format!("cannot be read: {}", clause(&error.to_string()));
+        setting_error(setting, path, problem)
+    };
+    fs::read(path).map_err(cannot_be_read)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use prost::Message;
+
+    use super::*;
+    use crate::telemetry::testing;
+
+    fn destination(protocol: OtlpProtocol, url: &str, timeout: Duration) -> Destination {
+        Destination {
+            protocol,
+            timeout,
+            retries: true,
+            ..testing::destination(url)
+        }
+    }
+
+    fn transport(
+        protocol: OtlpProtocol,
+        port: u16,
+        timeout: Duration,
+    ) -> OtlpTransport<MetricExporter> {
+        let path = match protocol {
+            OtlpProtocol::Grpc => "",
+            OtlpProtocol::HttpProtobuf => "/v1/metrics",
+        };
+        let url = format!("http://127.0.0.1:{port}{path}");
+        OtlpTransport::for_metrics(destination(protocol, &url, timeout)).unwrap()
+    }
+
+    fn error(protocol: OtlpProtocol, port: u16, timeout: Duration) -> ExportError {
+        let transport = transport(protocol, port, timeout);
+        transport.export(&ResourceMetrics::default()).unwrap_err()
+    }
+
+    fn cause(protocol: OtlpProtocol, port: u16, timeout: Duration) -> String {
+        error(protocol, port, timeout).cause
+    }
+
+    fn listen() -> (TcpListener, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    /// Answers one request; gives its body.
+    fn answer(listener: &TcpListener, response: &str) -> Vec<u8> {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        let (first, body) = testing::read_request(&mut reader);
+        assert_eq!(first, "POST /v1/metrics HTTP/1.1");
+        reader.get_mut().write_all(response.as_bytes()).unwrap();
+        body
+    }
+
+    /// Why a collector that always gives `response` has not got the metrics.
+    fn refusal(response: &'static str) -> ExportError {
+        let (listener, port) = listen();
+        thread::spawn(move || {
+            loop {
+                answer(&listener, response);
+            }
+        });
+        error(OtlpProtocol::HttpProtobuf, port, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn metrics_arrive_over_http() {
+        let (listener, port) = listen();
+        let response = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let server = thread::spawn(move || answer(&listener, response));
+        let transport = transport(OtlpProtocol::HttpProtobuf, port, Duration::from_secs(5));
+        transport.export(&ResourceMetrics::default()).unwrap();
+        let request = ExportMetricsServiceRequest::decode(&*server.join().unwrap());
+        assert_eq!(request.unwrap().resource_metrics.len(), 1);
+    }
+
+    #[test]
+    fn an_absent_collector_is_called_refused() {
+        for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
+            let (listener, port) = listen();
+            drop(listener);
+            let cause = cause(protocol, port, Duration::from_secs(5));
+            assert_eq!(cause, "connection refused", "{protocol}");
+        }
+    }
+
+    #[test]
+    fn a_silent_collector_is_given_up() {
+        for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
+            let (_listener, port) = listen();
+            let cause = cause(protocol, port, Duration::from_millis(200));
+            assert_eq!(cause, "no answer within 200ms", "{protocol}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_status() {
+        let cases = [
+            (
+                "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+                "the collector answered 404 Not Found",
+            ),
+            (
+                "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n",
+                "the collector answered 307 Temporary Redirect",
+            ),
+            (
+                "SSH-2.0-OpenSSH_9.2\r\n",
+                "the answer is not HTTP/1.1 (is it a gRPC port?)",
+            ),
+        ];
+        for (response, cause) in cases {
+            assert_eq!(refusal(response).cause, cause);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_final_or_worth_another_try() {
+        for (response, is_refusal) in [
+            (
+                "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+                true,
+            ),
+            (
+                "HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n",
+                true,
+            ),
+            ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", false),
+            ("SSH-2.0-OpenSSH_9.2\r\n", false),
+        ] {
+            assert_eq!(refusal(response).is_refusal, is_refusal, "{response}");
+        }
+        let answer = |code: &str| {
+            let error = format!("export failed with gRPC code: {code}");
+            grpc_cause(&*Box::<dyn Error>::from(error)).is_refusal
+        };
+        assert!(answer("InvalidArgument"));
+        assert!(!answer("Unavailable"));
+        assert!(!answer(
+            "Unavailable: transport error: tcp connect error: Connection refused"
+        ));
+    }
+
+    #[test]
+    fn a_trust_file_that_is_not_there_is_refused_at_once() {
+        let destination = |protocol| {
+            let url = "https://127.0.0.1:1";
+            let mut destination = destination(protocol, url, Duration::from_secs(1));
+            destination.certificate = Some(("VARIABLE", "/nowhere/ca.pem".to_owned()));
+            destination
+        };
+        for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
+            let error = OtlpTransport::for_metrics(destination(protocol))
+                .err()
+                .unwrap();
+            assert_eq!(
+                error.to_string(),
+                "VARIABLE: `/nowhere/ca.pem` cannot be read: no such file or directory"
+            );
+        }
+    }
+}

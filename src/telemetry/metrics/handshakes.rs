@@ -1,0 +1,223 @@
+//! `tls.handshake.total` and `tls.handshake.duration`, which share their extra attributes.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+
+use super::bound_series::{BoundCounters, BoundHistograms, Series};
+use super::extra_attributes::{Chooser, Extras};
+use super::{HandshakeInstrument, OTHER, Setup, counter, histogram, registered_version};
+use crate::event::{ErrorType, Evidence, Handshake, Outcome, Transport};
+use crate::sink::milliseconds;
+use crate::time::Timestamp;
+
+pub(super) const TOTAL: &str = "tls.handshake.total";
+pub(super) const DURATION: &str = "tls.handshake.duration";
+
+/// Series of `tls.handshake.total` after which cipher suites and extra attributes become
+/// `other`: the SDK's default for an instrument. Networks show some dozens.
+const MAX_DETAILED_SERIES: usize = 2_000;
+/// The same if there are extra attributes.
+pub(super) const MAX_ATTRIBUTED_SERIES: usize = 10_000;
+/// Series of `tls.handshake.duration` after which extra attributes become `other`: each
+/// has a count for every bucket.
+pub(super) const MAX_DURATION_SERIES: usize = 2_000;
+
+/// Values of each extra attribute, unless configured.
+const DEFAULT_VALUES: usize = 50;
+
+/// How handshakes ended, and how long they took.
+pub(super) struct Handshakes {
+    chooser: Chooser,
+    max_detailed_series: usize,
+    total: BoundCounters<HandshakeSeries>,
+    /// The zeros of `total`, which only have to exist.
+    _known: BoundCounters<KnownSeries>,
+    duration: BoundHistograms<DurationSeries>,
+}
+
+impl Handshakes {
+    pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
+        let total = counter(
+            meter,
+            TOTAL,
+            "{handshake}",
+            "TLS handshakes seen, by how they ended.",
+        );
+        let known = BoundCounters::new(total.clone(), setup.listeners.clone());
+        let config = setup.config;
+        Self {
+            chooser: Chooser::new(&config.attributes, config.values.unwrap_or(DEFAULT_VALUES)),
+            max_detailed_series: if config.attributes.is_empty() {
+                MAX_DETAILED_SERIES
+            } else {
+                MAX_ATTRIBUTED_SERIES
+            },
+            _known: known.starting_with(KnownSeries::all()),
+            total: BoundCounters::new(total, setup.listeners.clone()),
+            duration: BoundHistograms::new(histogram(
+                meter,
+                DURATION,
+                "From the ClientHello to the last handshake message.",
+            )),
+        }
+    }
+}
+
+impl HandshakeInstrument for Handshakes {
+    fn record(&mut self, event: &Handshake) {
+        let (counted, timed) = self.chooser.choose(event);
+        let mut series = HandshakeSeries::of(event, counted);
+        if self.total.len() >= self.max_detailed_series && !self.total.contains(&series) {
+            series = series.without_detail();
+        }
+        self.total.add(series, 1);
+
+        if let Some(duration) = event.timing.handshake {
+            let mut series = DurationSeries::of(event, timed);
+            if self.duration.len() >= MAX_DURATION_SERIES && !self.duration.contains(&series) {
+                series = series.without_detail();
+            }
+            self.duration.record(series, milliseconds(duration));
+        }
+    }
+
+    fn tick(&mut self, _: Timestamp) {
+        self.total.tick();
+    }
+
+    fn finish(&mut self) {
+        self.total.finish();
+    }
+}
+
+/// A series of `tls.handshake.total`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct HandshakeSeries {
+    outcome: Outcome,
+    error_type: Option<ErrorType>,
+    version: Option<&'static str>,
+    cipher_suite: Option<&'static str>,
+    resumed: Option<bool>,
+    evidence: Evidence,
+    transport: Transport,
+    extras: Extras,
+}
+
+impl HandshakeSeries {
+    fn of(event: &Handshake, extras: Extras) -> Self {
+        let cipher_suite = event.tls.cipher_suite;
+        Self {
+            outcome: event.outcome,
+            error_type: event.error.as_ref().map(|error| error.error_type),
+            version: registered_version(&event.tls),
+            cipher_suite: cipher_suite.map(|suite| suite.name().unwrap_or(OTHER)),
+            resumed: event.tls.resumed,
+            evidence: event.evidence,
+            transport: event.transport,
+            extras,
+        }
+    }
+
+    /// The series that stands for this one in a full table, with `other` for the cipher
+    /// suite and the extra attributes.
+    fn without_detail(self) -> Self {
+        Self {
+            cipher_suite: self.cipher_suite.and(Some(OTHER)),
+            extras: self.extras.without_detail(),
+            ..self
+        }
+    }
+}
+
+impl Series for HandshakeSeries {
+    fn attributes(&self) -> Vec<KeyValue> {
+        let error_type = self.error_type.map(ErrorType::as_str);
+        let attributes = [
+            Some(KeyValue::new("result", self.outcome.as_str())),
+            error_type.map(|text| KeyValue::new("error.type", text)),
+            self.version.map(|text| KeyValue::new("tls.version", text)),
+            self.cipher_suite
+                .map(|text| KeyValue::new("tls.cipher_suite", text)),
+            self.resumed
+                .map(|resumed| KeyValue::new("tls.resumed", resumed)),
+            Some(KeyValue::new("tls.evidence", self.evidence.as_str())),
+            Some(KeyValue::new("network.transport", self.transport.as_str())),
+        ];
+        self.extras.add_to(attributes.into_iter().flatten())
+    }
+}
+
+/// The series of `tls.handshake.total` that exist from the start, so that an alert rule on
+/// a result or an error type always has data.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct KnownSeries {
+    outcome: Outcome,
+    error_type: Option<ErrorType>,
+}
+
+impl KnownSeries {
+    fn all() -> impl Iterator<Item = Self> {
+        let results = [Outcome::Success, Outcome::Failure, Outcome::Unknown];
+        let results = results.into_iter().map(|outcome| Self {
+            outcome,
+            error_type: None,
+        });
+        results.chain(ErrorType::ALL.iter().map(|error_type| Self {
+            outcome: Outcome::Failure,
+            error_type: Some(*error_type),
+        }))
+    }
+}
+
+impl Series for KnownSeries {
+    fn attributes(&self) -> Vec<KeyValue> {
+        let error_type = self.error_type.map(ErrorType::as_str);
+        let error_type = error_type.map(|text| KeyValue::new("error.type", text));
+        let result = KeyValue::new("result", self.outcome.as_str());
+        [result].into_iter().chain(error_type).collect()
+    }
+}
+
+/// A series of `tls.handshake.duration`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct DurationSeries {
+    outcome: Outcome,
+    version: Option<&'static str>,
+    resumed: Option<bool>,
+    transport: Transport,
+    extras: Extras,
+}
+
+impl DurationSeries {
+    fn of(event: &Handshake, extras: Extras) -> Self {
+        Self {
+            outcome: event.outcome,
+            version: registered_version(&event.tls),
+            resumed: event.tls.resumed,
+            transport: event.transport,
+            extras,
+        }
+    }
+
+    /// The series that stands for this one in a full table, with `other` for the extra
+    /// attributes.
+    fn without_detail(self) -> Self {
+        Self {
+            extras: self.extras.without_detail(),
+            ..self
+        }
+    }
+}
+
+impl Series for DurationSeries {
+    fn attributes(&self) -> Vec<KeyValue> {
+        let attributes = [
+            Some(KeyValue::new("result", self.outcome.as_str())),
+            self.version.map(|text| KeyValue::new("tls.version", text)),
+            self.resumed
+                .map(|resumed| KeyValue::new("tls.resumed", resumed)),
+            Some(KeyValue::new("network.transport", self.transport.as_str())),
+        ];
+        self.extras.add_to(attributes.into_iter().flatten())
+    }
+}

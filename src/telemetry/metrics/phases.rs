@@ -1,0 +1,65 @@
+//! `tls.handshake.phase.duration`.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+
+use super::bound_series::{BoundHistograms, Series};
+use super::{HandshakeInstrument, histogram, registered_version};
+use crate::event::{Handshake, TlsFacts};
+use crate::sink::milliseconds;
+
+pub(super) const PHASE_DURATION: &str = "tls.handshake.phase.duration";
+
+/// How long each phase of a handshake took.
+pub(super) struct Phases(BoundHistograms<PhaseSeries>);
+
+impl Phases {
+    pub(super) fn new(meter: &Meter) -> Self {
+        Self(BoundHistograms::new(histogram(
+            meter,
+            PHASE_DURATION,
+            "How long each phase of a handshake took.",
+        )))
+    }
+}
+
+impl HandshakeInstrument for Phases {
+    fn record(&mut self, event: &Handshake) {
+        let timing = &event.timing;
+        for (phase, duration) in [
+            ("tcp_connect", timing.tcp_connect),
+            ("server_hello", timing.server_hello),
+            ("handshake", timing.handshake),
+            ("first_application_data", timing.first_application_data),
+        ] {
+            if let Some(duration) = duration {
+                let series = PhaseSeries::of(phase, &event.tls);
+                self.0.record(series, milliseconds(duration));
+            }
+        }
+    }
+}
+
+/// A series of `tls.handshake.phase.duration`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct PhaseSeries {
+    phase: &'static str,
+    version: Option<&'static str>,
+}
+
+impl PhaseSeries {
+    fn of(phase: &'static str, tls: &TlsFacts) -> Self {
+        Self {
+            phase,
+            version: registered_version(tls),
+        }
+    }
+}
+
+impl Series for PhaseSeries {
+    fn attributes(&self) -> Vec<KeyValue> {
+        let version = self.version.map(|text| KeyValue::new("tls.version", text));
+        let phase = KeyValue::new("tls.phase", self.phase);
+        [phase].into_iter().chain(version).collect()
+    }
+}

@@ -1,0 +1,329 @@
+//! How the program itself is doing: the `tlscope.*` instruments.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{AsyncInstrument, Meter};
+
+use crate::stats::{Health, InterfaceHealth, Load, Stats};
+use crate::telemetry::Signal;
+
+/// Ten times what there is between two ticks of a run that is well.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+
+/// What is told of the program; written where it happens, read when metrics are collected.
+#[derive(Debug)]
+pub(crate) struct SelfTelemetry {
+    /// `None` before the run said how it is doing.
+    health: Mutex<Option<Health>>,
+    /// When the run last said how it is doing; `None` before it did.
+    heard: Mutex<Option<Instant>>,
+    exports: Vec<ExportHealth>,
+    unreadable_certificates: AtomicU64,
+    /// Opened early: a sandbox may forbid it later.
+    memory: Option<File>,
+}
+
+/// How exports of one signal are doing.
+#[derive(Debug)]
+struct ExportHealth {
+    signal: Signal,
+    /// Exports that failed.
+    failures: AtomicU64,
+    /// Records discarded because the collector did not take them in time.
+    discarded: AtomicU64,
+}
+
+impl SelfTelemetry {
+    /// `signals` are those that go to a collector.
+    pub(crate) fn new(signals: &[Signal]) -> Self {
+        let exports = signals.iter().map(|signal| ExportHealth {
+            signal: *signal,
+            failures: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+        });
+        Self {
+            health: Mutex::default(),
+            heard: Mutex::default(),
+            exports: exports.collect(),
+            unreadable_certificates: AtomicU64::new(0),
+            memory: File::open("/proc/self/statm").ok(),
+        }
+    }
+
+    /// Notes how the run is doing.
+    pub(crate) fn set(&self, health: Health) {
+        *self.health() = Some(health);
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Notes the final counters; interfaces stay as they were.
+    pub(crate) fn finish(&self, stats: &Stats) {
+        let mut health = self.health();
+        let health = health.get_or_insert_default();
+        health.stats = *stats;
+        health.load = Load::default();
+    }
+
+    /// For how long the run has not said how it is doing, if that is longer than it should be.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let silence = heard?.elapsed();
+        (silence > LONGEST_SILENCE).then_some(silence)
+    }
+
+    pub(crate) fn count_failure(&self, signal: Signal) {
+        self.exports
+            .iter()
+            .filter(|export| export.signal == signal)
+            .for_each(|export| {
+                export.failures.fetch_add(1, Ordering::Relaxed);
+            });
+    }
+
+    pub(crate) fn count_discarded(&self, signal: Signal, records: usize) {
+        self.exports
+            .iter()
+            .filter(|export| export.signal == signal)
+            .for_each(|export| {
+                export
+                    .discarded
+                    .fetch_add(records as u64, Ordering::Relaxed);
+            });
+    }
+
+    /// Exports of a signal that failed.
+    #[cfg(test)]
+    pub(crate) fn failures(&self, signal: Signal) -> u64 {
+        let mut exports = self.exports.iter().filter(|e| e.signal == signal);
+        exports.next().unwrap().failures.load(Ordering::Relaxed)
+    }
+
+    /// Records of a signal that were discarded.
+    #[cfg(test)]
+    pub(crate) fn discarded(&self, signal: Signal) -> u64 {
+        let mut exports = self.exports.iter().filter(|e| e.signal == signal);
+        exports.next().unwrap().discarded.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many of the certificates watched cannot be read now.
+    pub(crate) fn set_unreadable_certificates(&self, files: usize) {
+        self.unreadable_certificates
+            .store(files as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of main memory in use; `None` where the system does not tell.
+    fn memory(&self) -> Option<u64> {
+        const PAGE: u64 = 4096; // where pages are larger this is too little, but still grows with what is in use
+
+        let mut text = [0; 64];
+        let length = self.memory.as_ref()?.read_at(&mut text, 0).ok()?;
+        let text = std::str::from_utf8(text.get(..length)?).ok()?;
+        let resident: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+        Some(resident * PAGE)
+    }
+
+    fn health(&self) -> MutexGuard<'_, Option<Health>> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Registers the instruments; they live as long as the meter's provider.
+pub(crate) fn register(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
+    register_input(meter, self_telemetry);
+    register_state(meter, self_telemetry);
+    register_exports(meter, self_telemetry);
+}
+
+fn register_input(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
+    meter
+        .u64_observable_counter("tlscope.packets")
+        .with_unit("{packet}")
+        .with_description("Packets received.")
+        .with_callback(observing(self_telemetry, |health, counter| {
+            each_interface(health, counter, |i| i.packets, |stats| stats.packets);
+        }))
+        .build();
+    meter
+        .u64_observable_counter("tlscope.bytes")
+        .with_unit("By")
+        .with_description("Bytes captured.")
+        .with_callback(observing(self_telemetry, |health, counter| {
+            each_interface(health, counter, |i| i.bytes, |stats| stats.bytes);
+        }))
+        .build();
+    meter
+        .u64_observable_counter("tlscope.packets.dropped")
+        .with_unit("{packet}")
+        .with_description(
+            "Packets lost: in the kernel, at the interface, because we were behind (queue), or because they could not be decoded.",
+        )
+        .with_callback(observing(self_telemetry, observe_drops))
+        .build();
+    meter
+        .u64_observable_gauge("tlscope.interface.up")
+        .with_description("Whether packets can be captured on an interface: 1 or 0.")
+        .with_callback(observing(self_telemetry, |health, gauge| {
+            for interface in &health.interfaces {
+                gauge.observe(u64::from(interface.is_up), &[name(interface)]);
+            }
+        }))
+        .build();
+}
+
+/// An instrument's name, unit and description, and its value.
+type Described<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
+
+fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
+    let gauges: [Described<Health>; 2] = [
+        (
+            "tlscope.flows.open",
+            "{flow}",
+            "TCP connections remembered.",
+            |health| health.load.connections,
+        ),
+        (
+            "tlscope.handshakes.open",
+            "{handshake}",
+            "Handshakes without a verdict yet.",
+            |health| health.load.handshakes,
+        ),
+    ];
+    for (instrument, unit, description, value) in gauges {
+        meter
+            .u64_observable_gauge(instrument)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(observing(self_telemetry, move |health, gauge| {
+                gauge.observe(value(health), &[])
+            }))
+            .build();
+    }
+    let counters: [Described<Stats>; 2] = [
+        (
+            "tlscope.flows.evicted",
+            "{flow}",
+            "TCP connections forgotten because the table was full.",
+            |stats| stats.connections_evicted,
+        ),
+        (
+            "tlscope.gaps",
+            "{gap}",
+            "Places where the capture lacks bytes of a connection.",
+            |stats| stats.gaps,
+        ),
+    ];
+    for (instrument, unit, description, value) in counters {
+        meter
+            .u64_observable_counter(instrument)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(observing(self_telemetry, move |health, counter| {
+                counter.observe(value(&health.stats), &[])
+            }))
+            .build();
+    }
+    let self_telemetry = Arc::clone(self_telemetry);
+    meter
+        .u64_observable_gauge("tlscope.memory")
+        .with_unit("By")
+        .with_description("Main memory in use.")
+        .with_callback(move |gauge| {
+            if let Some(bytes) = self_telemetry.memory() {
+                gauge.observe(bytes, &[]);
+            }
+        })
+        .build();
+}
+
+fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
+    let failures = Arc::clone(self_telemetry);
+    meter
+        .u64_observable_counter("tlscope.export.failures")
+        .with_unit("{export}")
+        .with_description("Exports that did not reach the collector.")
+        .with_callback(move |counter| {
+            for export in &failures.exports {
+                let signal = KeyValue::new("signal", export.signal.as_str());
+                counter.observe(export.failures.load(Ordering::Relaxed), &[signal]);
+            }
+        })
+        .build();
+    let discarded = Arc::clone(self_telemetry);
+    meter
+        .u64_observable_counter("tlscope.export.discarded")
+        .with_unit("{record}")
+        .with_description("Log records and spans discarded: the collector was not there for long.")
+        .with_callback(move |counter| {
+            let records = discarded.exports.iter();
+            for export in records.filter(|export| export.signal != Signal::Metrics) {
+                let signal = KeyValue::new("signal", export.signal.as_str());
+                counter.observe(export.discarded.load(Ordering::Relaxed), &[signal]);
+            }
+        })
+        .build();
+    let files = Arc::clone(self_telemetry);
+    meter
+        .u64_observable_gauge("tlscope.certificate.files.unreadable")
+        .with_unit("{file}")
+        .with_description("Certificate files to be watched that cannot be read.")
+        .with_callback(move |gauge| {
+            let unreadable = &files.unreadable_certificates;
+            gauge.observe(unreadable.load(Ordering::Relaxed), &[]);
+        })
+        .build();
+}
+
+/// Turns a look at the health into a callback.
+fn observing(
+    self_telemetry: &Arc<SelfTelemetry>,
+    observe: impl Fn(&Health, &dyn AsyncInstrument<u64>) + Send + Sync + 'static,
+) -> impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static {
+    let self_telemetry = Arc::clone(self_telemetry);
+    move |instrument| {
+        // A copy: the lock is gone before the SDK takes the values, so that recording never waits for an export.
+        let health = self_telemetry.health().clone();
+        if let Some(health) = health {
+            observe(&health, instrument);
+        }
+    }
+}
+
+/// Observes a value of each interface; or one of the whole run, where none is live.
+fn each_interface(
+    health: &Health,
+    instrument: &dyn AsyncInstrument<u64>,
+    of_interface: fn(&InterfaceHealth) -> u64,
+    of_run: fn(&Stats) -> u64,
+) {
+    if health.interfaces.is_empty() {
+        instrument.observe(of_run(&health.stats), &[]);
+    }
+    for interface in &health.interfaces {
+        instrument.observe(of_interface(interface), &[name(interface)]);
+    }
+}
+
+fn observe_drops(health: &Health, counter: &dyn AsyncInstrument<u64>) {
+    let cause = |cause| KeyValue::new("cause", cause);
+    for interface in &health.interfaces {
+        for (label, packets) in [
+            ("kernel", interface.dropped_kernel),
+            ("interface", interface.dropped_interface),
+            ("queue", interface.dropped_queue),
+        ] {
+            counter.observe(packets, &[cause(label), name(interface)]);
+        }
+    }
+    let stats = &health.stats;
+    let undecodable = stats.packets_malformed + stats.packets_unknown_link;
+    counter.observe(undecodable, &[cause("undecodable")]);
+}
+
+fn name(interface: &InterfaceHealth) -> KeyValue {
+    KeyValue::new("network.interface.name", interface.name.clone())
+}

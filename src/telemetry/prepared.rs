@@ -1,0 +1,164 @@
+//! Telemetry before the run starts: set up with whatever privileges there still are.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use opentelemetry::InstrumentationScope;
+
+use super::export::{
+    ExportContext, Pace, PreparedExport, PreparedLogs, PreparedMetrics, PreparedTraces,
+    ScrapeEndpoint, TextReport,
+};
+use super::metrics::Recorder;
+use super::metrics::reader::MetricsReader;
+use super::metrics::self_telemetry::SelfTelemetry;
+use super::records::spans::Sampler;
+use super::resource::{instance, resource};
+use super::settings::{Destination, Settings};
+use super::started::Telemetry;
+use super::watch::PreparedWatch;
+use super::{ConfigError, MetricsConfig, Notice, Signal};
+
+/// Telemetry that is set up and has not started: sockets are bound, files are read, and
+/// nothing has been sent.
+///
+/// Drop privileges and restrict the file system now, then call [`Prepared::start`].
+pub struct Prepared {
+    recorder: Recorder,
+    sampler: Option<Sampler>,
+    exports: Vec<Box<dyn PreparedExport>>,
+    watch: PreparedWatch,
+    prometheus_address: Option<SocketAddr>,
+    pace: Pace,
+}
+
+impl Prepared {
+    /// Prepares the telemetry that `config` and the environment ask for; `None` if they
+    /// ask for none. Text goes to `output`, warnings for the user to `notice`.
+    ///
+    /// `environment` looks up variables; the OpenTelemetry SDK reads some others
+    /// (headers, compression, temporality, resource) by itself.
+    ///
+    /// # Errors
+    ///
+    /// - [`ConfigError::Setting`] if a flag or variable cannot be used.
+    /// - [`ConfigError::Conflict`] if two contradict each other.
+    /// - [`ConfigError::Exporter`] if the exporter cannot be built.
+    /// - [`ConfigError::Listen`] if the address for scrapes cannot be bound.
+    pub fn new(
+        config: &MetricsConfig,
+        environment: &dyn Fn(&str) -> Option<String>,
+        output: Box<dyn Write + Send>,
+        notice: Notice,
+    ) -> Result<Option<Self>, ConfigError> {
+        let settings = Settings::resolve(config, environment)?;
+        let live = config.live.as_ref();
+        let prometheus = live.and_then(|live| live.prometheus);
+        let watched = live.map_or(&[][..], |live| &live.watched_certificates);
+        if settings.otlp.is_empty() && !settings.text && prometheus.is_none() {
+            return match watched {
+                [] => Ok(None),
+                [..] => Err(ConfigError::Conflict(
+                    "certificates are watched for metrics, and nobody gets any: add `--prometheus` or `--otlp-endpoint` to `--watch-cert`",
+                )),
+            };
+        }
+        let signals: Vec<_> = settings.otlp.iter().map(|to| to.signal).collect();
+        let context = ExportContext {
+            resource: resource(),
+            scope: scope(),
+            self_telemetry: Arc::new(SelfTelemetry::new(&signals)),
+            notice: Arc::clone(&notice),
+            pace: live.map_or(Pace::AtEnd, |_| Pace::Every(settings.interval)),
+        };
+        let mut exports = Vec::new();
+        for destination in settings.otlp {
+            exports.push(otlp(destination, config, &context)?);
+        }
+        let mut prometheus_address = None;
+        if let Some(address) = prometheus {
+            let endpoint = ScrapeEndpoint::bind(address, Arc::clone(&context.self_telemetry))?;
+            prometheus_address = endpoint.address().ok();
+            exports.push(Box::new(endpoint));
+        }
+        if settings.text {
+            exports.push(Box::new(TextReport::new(output)));
+        }
+
+        let watch = PreparedWatch::new(watched, Arc::clone(&context.self_telemetry), notice);
+        let readers: Vec<&MetricsReader> = exports.iter().filter_map(|e| e.reader()).collect();
+        Ok(Some(Self {
+            recorder: Recorder::new(config, &context, watch.files(), &readers),
+            sampler: signals.contains(&Signal::Traces).then(|| {
+                let ratio = config.trace_ratio.unwrap_or(1.0);
+                Sampler::new(ratio, instance(&context.resource))
+            }),
+            exports,
+            watch,
+            prometheus_address,
+            pace: context.pace,
+        }))
+    }
+
+    /// Starts to export. A replay exports metrics when it finishes; in a live run,
+    /// everything starts here.
+    ///
+    /// # Errors
+    ///
+    /// When a thread cannot be started.
+    pub fn start(self) -> io::Result<Telemetry> {
+        let exports = self.exports.into_iter().map(PreparedExport::start);
+        let exports = exports.collect::<io::Result<_>>()?;
+        let watch = self.watch.start()?;
+        Ok(Telemetry::new(
+            self.recorder,
+            self.sampler,
+            exports,
+            watch,
+            self.pace.longest_close(),
+        ))
+    }
+
+    /// Where scrapes will be answered; the port is the real one even if 0 was asked for.
+    #[must_use]
+    pub const fn prometheus_address(&self) -> Option<SocketAddr> {
+        self.prometheus_address
+    }
+
+    /// The directories that must stay readable for certificates to be watched: those of
+    /// the files named, and those that symbolic links lead to.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
+        self.watch.files().directories()
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The export of one signal to its collector.
+fn otlp(
+    destination: Destination,
+    config: &MetricsConfig,
+    context: &ExportContext,
+) -> Result<Box<dyn PreparedExport>, ConfigError> {
+    Ok(match destination.signal {
+        Signal::Metrics => Box::new(PreparedMetrics::new(destination, context)?),
+        Signal::Logs => Box::new(PreparedLogs::new(destination, config.logs, context)?),
+        Signal::Traces => Box::new(PreparedTraces::new(destination, context)?),
+    })
+}
+
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
+}

@@ -1,0 +1,292 @@
+//! Telemetry of a run: what each handshake is recorded in, and offered to.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::ExportError;
+use super::export::{CloseError, Closing, Export};
+use super::metrics::Recorder;
+use super::records::spans::Sampler;
+use super::watch::CertificateWatch;
+use crate::event::Handshake;
+use crate::sink::Sink;
+use crate::stats::{Health, Stats};
+use crate::time::Timestamp;
+
+/// Telemetry that has started: metrics, log records and spans of a run.
+///
+/// A collector that cannot be reached does not fail the run: see [`Telemetry::export_errors`].
+pub struct Telemetry {
+    recorder: Recorder,
+    sampler: Option<Sampler>,
+    exports: Vec<Box<dyn Export>>,
+    watch: Option<CertificateWatch>,
+    /// How long the end of the run waits for the last exports.
+    longest_close: Duration,
+    export_errors: Vec<ExportError>,
+}
+
+impl Telemetry {
+    pub(super) const fn new(
+        recorder: Recorder,
+        sampler: Option<Sampler>,
+        exports: Vec<Box<dyn Export>>,
+        watch: Option<CertificateWatch>,
+        longest_close: Duration,
+    ) -> Self {
+        Self {
+            recorder,
+            sampler,
+            exports,
+            watch,
+            longest_close,
+            export_errors: Vec::new(),
+        }
+    }
+
+    /// Checks the watched certificate files now, as on SIGHUP.
+    pub fn reload(&self) {
+        if let Some(watch) = &self.watch {
+            watch.refresh();
+        }
+    }
+
+    /// Why the last exports failed, if they did: one error for each signal.
+    #[must_use]
+    pub fn export_errors(&self) -> &[ExportError] {
+        &self.export_errors
+    }
+
+    /// Makes the last exports, all at the same time: an absent collector holds up the end
+    /// of the run for one time-out, not for one per signal.
+    fn close_exports(&mut self) -> io::Result<()> {
+        let begun = Instant::now();
+        let exports = std::mem::take(&mut self.exports).into_iter();
+        let mut closing: Vec<Closing> = exports.map(Export::close).collect();
+        closing.sort_by_key(Closing::is_deferred);
+        let mut written = Ok(());
+        for closing in closing {
+            match closing.wait(begun, self.longest_close) {
+                Ok(()) => {}
+                Err(CloseError::Export(error)) => self.export_errors.push(error),
+                Err(CloseError::Write(error)) => written = Err(error),
+            }
+        }
+        self.export_errors.sort_by_key(|error| error.signal);
+        written
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("export_errors", &self.export_errors)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sink for Telemetry {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.recorder.record(event);
+        let sampler = self.sampler.as_ref();
+        let trace = sampler.and_then(|sampler| sampler.trace_of(event));
+        for export in &self.exports {
+            export.offer(event, trace.as_ref());
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.recorder.tick(now, health);
+        Ok(())
+    }
+
+    /// Makes the last exports. Only a failure to write text is an error.
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        self.recorder.finish(stats);
+        self.watch = None;
+        self.close_exports()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::super::testing::{certificate, handshake};
+    use super::super::{MetricsConfig, Notice, Prepared};
+    use super::*;
+    use crate::event::{Alert, ErrorType, Finding, HandshakeError, Outcome, Side};
+    use crate::time::Timestamp;
+    use crate::tls::{AlertDescription, AlertLevel, CipherSuite, ProtocolVersion};
+
+    #[derive(Clone, Default)]
+    struct Output(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn silent() -> Notice {
+        Arc::new(|_| {})
+    }
+
+    fn started(config: &MetricsConfig, output: Box<dyn Write + Send>) -> Telemetry {
+        let prepared = Prepared::new(config, &|_| None, output, silent());
+        prepared.unwrap().unwrap().start().unwrap()
+    }
+
+    /// The samples that a run over `events` writes, without those that are zero.
+    fn samples(events: &[Handshake]) -> Vec<String> {
+        let output = Output::default();
+        let config = MetricsConfig {
+            stdout: true,
+            ..MetricsConfig::default()
+        };
+        let mut telemetry = started(&config, Box::new(output.clone()));
+        for event in events {
+            telemetry.handshake(event).unwrap();
+        }
+        telemetry.finish(&Stats::default()).unwrap();
+        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        text.lines()
+            .filter(|line| line.starts_with("tls_") && !line.ends_with(" 0"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn refused_by_client() -> Handshake {
+        let mut event = handshake();
+        event.outcome = Outcome::Failure;
+        event.tls.version = Some(ProtocolVersion::TLSv1_2);
+        event.tls.resumed = None;
+        event.timing = crate::event::Timing::default();
+        event.error = Some(HandshakeError {
+            error_type: ErrorType::UnknownCa,
+            side: Some(Side::Client),
+            message: String::new(),
+        });
+        event
+    }
+
+    #[test]
+    fn a_failure_counts_under_its_cause_and_the_side_at_fault() {
+        assert_eq!(
+            samples(&[refused_by_client(), refused_by_client()]),
+            [
+                r#"tls_handshake_total{error_type="unknown_ca",network_transport="tcp",result="failure",tls_cipher_suite="TLS_AES_128_GCM_SHA256",tls_evidence="observed",tls_version="TLS 1.2"} 2"#,
+                r#"tls_validation_errors_total{error_type="unknown_ca",tls_side="server"} 2"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn durations_are_in_milliseconds() {
+        let samples = samples(&[handshake()]);
+        for expected in [
+            r#"tls_handshake_duration_milliseconds_bucket{network_transport="tcp",result="success",tls_resumed="false",tls_version="TLS 1.3",le="10"} 1"#,
+            r#"tls_handshake_duration_milliseconds_sum{network_transport="tcp",result="success",tls_resumed="false",tls_version="TLS 1.3"} 6"#,
+            r#"tls_handshake_phase_duration_milliseconds_sum{tls_phase="tcp_connect",tls_version="TLS 1.3"} 0.4"#,
+            r#"tls_handshake_phase_duration_milliseconds_sum{tls_phase="server_hello",tls_version="TLS 1.3"} 3"#,
+        ] {
+            assert!(
+                samples.iter().any(|sample| sample == expected),
+                "{samples:#?}"
+            );
+        }
+        assert!(!samples.iter().any(|s| s.contains("first_application_data")));
+    }
+
+    #[test]
+    fn a_certificate_has_gauges_under_its_name() {
+        let mut event = handshake();
+        event.judged_at = Timestamp::from_seconds(86_400);
+        event.server_certificates = Some([Arc::new(certificate("example.org", 43_200))].into());
+        let labels = r#"{certificate_issuer="Example CA",certificate_role="server",certificate_serial="0a",certificate_subject="example.org"}"#;
+        assert_eq!(
+            samples(&[event])[..2],
+            [
+                format!("tls_certificate_days_until_expiry{labels} -0.5"),
+                format!("tls_certificate_not_after_seconds{labels} 43200"),
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_chosen_by_the_traffic_do_not_become_labels() {
+        let mut event = handshake();
+        event.tls.version = Some(ProtocolVersion(0x7f1c));
+        event.tls.cipher_suite = Some(CipherSuite(0xfafa));
+        event.alerts = vec![Alert {
+            time: event.time,
+            sender: Side::Server,
+            level: Some(AlertLevel(9)),
+            description: Some(AlertDescription(0xee)),
+            encrypted: false,
+        }];
+        let samples = samples(&[event]).join("\n");
+        assert!(samples.contains(r#"tls_cipher_suite="other""#));
+        assert!(samples.contains(r#"tls_version="other""#));
+        assert!(samples.contains(
+            r#"tls_alerts_total{tls_alert="other",tls_alert_level="other",tls_alert_sender="server"} 1"#
+        ));
+    }
+
+    #[test]
+    fn a_finding_and_the_refusal_it_caused_count_once() {
+        let finding = Finding {
+            error_type: ErrorType::CertExpired,
+            side: Side::Server,
+            detail: String::new(),
+            subject: String::new(),
+        };
+        let mut event = refused_by_client();
+        event.error.as_mut().unwrap().error_type = ErrorType::CertExpired;
+        event.validation = vec![finding.clone(), finding];
+        let samples = samples(&[event]);
+        let expected =
+            r#"tls_validation_errors_total{error_type="cert_expired",tls_side="server"} 1"#;
+        assert_eq!(samples[1..], [expected]);
+    }
+
+    #[test]
+    fn a_reset_does_not_count_as_a_validation_error() {
+        let mut event = refused_by_client();
+        event.error.as_mut().unwrap().error_type = ErrorType::ConnectionReset;
+        assert_eq!(samples(&[event]).len(), 1);
+    }
+
+    #[test]
+    fn no_telemetry_is_made_unless_asked_for() {
+        let config = MetricsConfig::default();
+        let prepared = Prepared::new(&config, &|_| None, Box::new(io::sink()), silent());
+        assert!(prepared.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_collector_that_is_away_does_not_fail_the_run() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let config = MetricsConfig {
+            endpoint: Some(endpoint.clone()),
+            ..MetricsConfig::default()
+        };
+        let mut telemetry = started(&config, Box::new(io::sink()));
+        telemetry.handshake(&handshake()).unwrap();
+        telemetry.finish(&Stats::default()).unwrap();
+        assert_eq!(
+            telemetry.export_errors()[0].to_string(),
+            format!("metrics not delivered to {endpoint}/v1/metrics: connection refused")
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! `--watch-cert`: certificate files, read again when they change.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::Notice;
+use super::metrics::self_telemetry::SelfTelemetry;
+use crate::time::Timestamp;
+
+mod certificate_files;
+mod search;
+
+pub(crate) use certificate_files::{CertificateFiles, MAX_CERTIFICATES};
+
+/// How often the files are checked: a renewal shows soon, and the cost is some thousand
+/// system calls at most.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Certificate files that were read once, and are not watched yet.
+pub(crate) struct PreparedWatch {
+    files: Arc<CertificateFiles>,
+    self_telemetry: Arc<SelfTelemetry>,
+    notice: Notice,
+}
+
+impl PreparedWatch {
+    /// Reads the files that `paths` name: files, directories and patterns.
+    pub(crate) fn new(
+        paths: &[PathBuf],
+        self_telemetry: Arc<SelfTelemetry>,
+        notice: Notice,
+    ) -> Self {
+        let watch = Self {
+            files: Arc::new(CertificateFiles::new(paths)),
+            self_telemetry,
+            notice,
+        };
+        watch.refresh();
+        watch
+    }
+
+    /// The files, for the gauges.
+    pub(crate) const fn files(&self) -> &Arc<CertificateFiles> {
+        &self.files
+    }
+
+    /// Watches the files on a thread, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// When the thread cannot be started.
+    pub(crate) fn start(self) -> io::Result<Option<CertificateWatch>> {
+        if self.files.is_empty() {
+            return Ok(None);
+        }
+        let (wake, woken) = bounded(1);
+        thread::Builder::new()
+            .name("watch-cert".to_owned())
+            .spawn(move || self.run(&woken))?;
+        Ok(Some(CertificateWatch { wake }))
+    }
+
+    fn run(self, woken: &Receiver<()>) {
+        while woken.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Disconnected) {
+            self.refresh();
+        }
+    }
+
+    /// Reads what has changed, and reports files that can no longer be read.
+    fn refresh(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_nanos();
+        let now = Timestamp::from_nanoseconds(now.try_into().unwrap_or(i64::MAX));
+        let changes = self.files.refresh(now);
+        self.self_telemetry
+            .set_unreadable_certificates(changes.unreadable);
+        changes.problems.iter().for_each(|line| (self.notice)(line));
+    }
+}
+
+/// The watching thread; dropping this stops it.
+pub(crate) struct CertificateWatch {
+    wake: Sender<()>,
+}
+
+impl CertificateWatch {
+    /// Checks the files now.
+    pub(crate) fn refresh(&self) {
+        let _ = self.wake.try_send(()); // if the channel is full, the thread is about to check anyway
+    }
+}

@@ -1,0 +1,193 @@
+//! The three segments that open a TCP connection, and when the observer saw them.
+
+use std::time::Duration;
+
+use crate::decode::TcpFlags;
+use crate::flow::Direction;
+use crate::time::Timestamp;
+
+/// The round trips that the opening of a connection shows, as seen from where packets were captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTrips {
+    /// The sender of the SYN.
+    pub originator: Direction,
+    /// From the SYN to the SYN-ACK: from the observer to the responder and back.
+    pub beyond_responder: Option<Duration>,
+    /// From the SYN-ACK to its acknowledgment: from the observer to the originator and back.
+    pub beyond_originator: Option<Duration>,
+    /// Whether one of the three segments was sent again, so that these are not round trips.
+    pub is_repeated: bool,
+}
+
+impl RoundTrips {
+    /// From the observer to the endpoint that sends in `direction`, and back; `None` if the opening does not show it.
+    #[must_use]
+    pub fn to(&self, direction: Direction) -> Option<Duration> {
+        let trip = if direction == self.originator {
+            self.beyond_originator
+        } else {
+            self.beyond_responder
+        };
+        trip.filter(|_| !self.is_repeated)
+    }
+}
+
+/// When the SYN, the SYN-ACK and the acknowledgment of it were seen.
+///
+/// Times are plain nanoseconds with [`NOT_SEEN`] for absence: each connection in view
+/// has one of these, and an `Option` would double its size.
+#[derive(Debug)]
+pub(super) struct Opening {
+    syn: i64,
+    syn_ack: i64,
+    acknowledgment: i64,
+    /// The sender of the SYN, or the receiver of the SYN-ACK.
+    originator: Direction,
+    /// Whether one of them was sent again: then the time between them is not a round trip.
+    is_repeated: bool,
+}
+
+const NOT_SEEN: i64 = i64::MIN;
+/// An acknowledgment that may have waited for the data it came with.
+const WITH_DATA: i64 = i64::MAX;
+
+impl Opening {
+    pub(super) const fn new() -> Self {
+        Self {
+            syn: NOT_SEEN,
+            syn_ack: NOT_SEEN,
+            acknowledgment: NOT_SEEN,
+            originator: Direction::Forward,
+            is_repeated: false,
+        }
+    }
+
+    /// Records a segment of `sender` if it belongs to the opening; `length` is that of its payload, in bytes.
+    pub(super) fn note(&mut self, sender: Direction, flags: TcpFlags, length: u32, at: Timestamp) {
+        let at = at.as_nanoseconds();
+        if !flags.syn {
+            let is_first = self.acknowledgment == NOT_SEEN && self.syn_ack != NOT_SEEN;
+            if is_first && flags.ack && sender == self.originator {
+                self.acknowledgment = if length > 0 { WITH_DATA } else { at };
+            }
+            return;
+        }
+        let (seen, originator) = if flags.ack {
+            (&mut self.syn_ack, sender.flip())
+        } else {
+            (&mut self.syn, sender)
+        };
+        self.is_repeated |= *seen != NOT_SEEN;
+        if *seen == NOT_SEEN {
+            *seen = at;
+            self.originator = originator;
+        }
+    }
+
+    /// The round trips that the opening shows, as far as it was seen.
+    pub(super) fn round_trips(&self) -> RoundTrips {
+        let seen = |time: i64| {
+            let is_seen = time != NOT_SEEN && time != WITH_DATA;
+            is_seen.then(|| Timestamp::from_nanoseconds(time))
+        };
+        let between = |from, to| seen(to)?.checked_since(seen(from)?);
+        RoundTrips {
+            originator: self.originator,
+            beyond_responder: between(self.syn, self.syn_ack),
+            beyond_originator: between(self.syn_ack, self.acknowledgment),
+            is_repeated: self.is_repeated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYN: TcpFlags = flags(true, false);
+    const SYN_ACK: TcpFlags = flags(true, true);
+    const ACK: TcpFlags = flags(false, true);
+    const UP: Direction = Direction::Forward;
+    const DOWN: Direction = Direction::Reverse;
+
+    const fn flags(syn: bool, ack: bool) -> TcpFlags {
+        TcpFlags {
+            syn,
+            ack,
+            fin: false,
+            rst: false,
+        }
+    }
+
+    fn opening(segments: &[(Direction, TcpFlags, i64)]) -> RoundTrips {
+        let mut opening = Opening::new();
+        for (sender, flags, milliseconds) in segments {
+            let at = Timestamp::from_nanoseconds(milliseconds * 1_000_000);
+            opening.note(*sender, *flags, 0, at);
+        }
+        opening.round_trips()
+    }
+
+    fn milliseconds(trip: Option<Duration>) -> Option<u128> {
+        trip.map(|trip| trip.as_millis())
+    }
+
+    #[test]
+    fn the_two_halves_of_the_round_trip_are_measured() {
+        let seen = [
+            (UP, SYN, 0),
+            (DOWN, SYN_ACK, 30),
+            (UP, ACK, 32),
+            (UP, ACK, 90),
+        ];
+        let trips = opening(&seen);
+        assert_eq!(milliseconds(trips.beyond_responder), Some(30));
+        assert_eq!(milliseconds(trips.beyond_originator), Some(2));
+        assert!(!trips.is_repeated);
+        assert_eq!(trips.originator, UP);
+    }
+
+    #[test]
+    fn a_repeated_segment_is_recorded() {
+        let seen = [(UP, SYN, 0), (UP, SYN, 1_000), (DOWN, SYN_ACK, 1_030)];
+        let trips = opening(&seen);
+        assert!(trips.is_repeated);
+        assert_eq!(milliseconds(trips.beyond_responder), Some(1_030));
+        let seen = [(UP, SYN, 0), (DOWN, SYN_ACK, 30), (DOWN, SYN_ACK, 1_030)];
+        assert!(opening(&seen).is_repeated);
+    }
+
+    #[test]
+    fn an_acknowledgment_with_data_is_not_used_since_it_may_have_waited_for_them() {
+        let at = |milliseconds: i64| Timestamp::from_nanoseconds(milliseconds * 1_000_000);
+        let mut opening = Opening::new();
+        opening.note(UP, SYN, 0, at(0));
+        opening.note(DOWN, SYN_ACK, 0, at(30));
+        opening.note(UP, ACK, 517, at(400));
+        opening.note(UP, ACK, 0, at(430));
+        let trips = opening.round_trips();
+        assert_eq!(milliseconds(trips.beyond_responder), Some(30));
+        assert_eq!(trips.beyond_originator, None);
+    }
+
+    #[test]
+    fn a_segment_that_was_not_seen_gives_no_round_trip() {
+        let trips = opening(&[(UP, ACK, 0), (DOWN, ACK, 1)]);
+        assert_eq!(
+            (trips.beyond_responder, trips.beyond_originator),
+            (None, None)
+        );
+        // A capture that begins with the answer: the SYN went the other way.
+        let trips = opening(&[(UP, SYN_ACK, 0), (UP, ACK, 1), (DOWN, ACK, 5)]);
+        assert_eq!(trips.originator, DOWN);
+        assert_eq!(trips.beyond_responder, None);
+        assert_eq!(milliseconds(trips.beyond_originator), Some(5));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_gives_no_round_trip() {
+        let trips = opening(&[(UP, SYN, 10), (DOWN, SYN_ACK, 0), (UP, ACK, 3)]);
+        assert_eq!(trips.beyond_responder, None);
+        assert_eq!(milliseconds(trips.beyond_originator), Some(3));
+    }
+}

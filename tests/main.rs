@@ -1,0 +1,54 @@
+//! The integration tests: one binary, so that the library and its dependencies are linked once.
+//!
+//! A new file in this folder has to be a module here.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests wait for other programs, and compare with openssl now"
+)]
+
+mod certificates;
+mod layers;
+mod scripted;
+mod support;
+
+#[cfg(feature = "cli")]
+mod captures;
+#[cfg(feature = "cli")]
+mod check;
+#[cfg(feature = "cli")]
+mod check_reports;
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod client_hello;
+#[cfg(feature = "cli")]
+mod keys;
+#[cfg(feature = "cli")]
+mod robustness;
+
+#[cfg(all(feature = "cli", feature = "otel"))]
+mod assets;
+#[cfg(all(feature = "cli", feature = "otel"))]
+mod export;
+
+#[cfg(all(feature = "cli", live_capture))]
+mod live;
+#[cfg(all(feature = "cli", feature = "otel", live_capture))]
+mod monitoring;
+
+/// Cargo finds tests by itself only if each file is a binary of its own.
+#[test]
+fn every_file_is_a_module() {
+    let main = include_str!("main.rs");
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let is_code = path.extension().is_some_and(|extension| extension == "rs")
+            || path.join("mod.rs").is_file();
+        if is_code && name != "main" {
+            let module = format!("\nmod {name};\n");
+            assert!(main.contains(&module), "tests/{name} is not a module");
+        }
+    }
+}
