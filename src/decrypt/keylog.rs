@@ -111,7 +111,7 @@ pub struct KeyLogCounts {
 /// ```
 pub struct KeyLog {
     hasher: RandomState,
-    connections: HashTable<Connection>,
+    connections: HashTable<ConnectionSecrets>,
     /// By age.
     randoms: VecDeque<ClientRandom>,
     /// Connections that have ended, and when.
@@ -124,7 +124,7 @@ pub struct KeyLog {
     counts: KeyLogCounts,
 }
 
-struct Connection {
+struct ConnectionSecrets {
     random: ClientRandom,
     /// By [`Label`]: the secret, and the turn in which it came.
     secrets: [Option<(Secret, u64)>; Label::COUNT],
@@ -271,7 +271,7 @@ impl KeyLog {
         if self.connections.len() >= MAX_CONNECTIONS {
             self.forget_oldest();
         }
-        let mut connection = Connection {
+        let mut connection = ConnectionSecrets {
             random,
             secrets: Default::default(),
         };

@@ -98,16 +98,16 @@ pub struct Decryptor {
 
 #[derive(Default)]
 struct OneSide {
-    opener: Option<Opener>,
+    opener: Option<RecordOpener>,
     /// TLS 1.3: what opened the records up to Finished. Some servers alert with it until they have the client's Finished.
-    previous: Option<Opener>,
+    previous: Option<RecordOpener>,
     /// TLS 1.3: whether Finished was seen, so that application traffic secrets are in use.
     is_finished: bool,
 }
 
-enum Opener {
-    Tls12(Box<tls12::Opener>),
-    Tls13(Box<tls13::Opener>),
+enum RecordOpener {
+    Tls12(Box<tls12::Tls12Opener>),
+    Tls13(Box<tls13::Tls13Opener>),
 }
 
 impl OneSide {
@@ -126,7 +126,7 @@ impl OneSide {
     }
 }
 
-impl Opener {
+impl RecordOpener {
     fn open<'r>(&mut self, header: RecordHeader, fragment: &'r mut [u8]) -> Option<Opened<'r>> {
         match self {
             Self::Tls12(opener) => opener.open(header, fragment),
@@ -214,16 +214,18 @@ impl Decryptor {
     pub fn handle_message(&mut self, side: Side, handshake_type: HandshakeType) {
         let this = &mut self.sides[side];
         match (handshake_type, &mut this.opener) {
-            (HandshakeType::Finished, opener @ Some(Opener::Tls13(_))) if !this.is_finished => {
+            (HandshakeType::Finished, opener @ Some(RecordOpener::Tls13(_)))
+                if !this.is_finished =>
+            {
                 this.is_finished = true;
                 this.previous = opener.take();
             }
-            (HandshakeType::KeyUpdate, Some(Opener::Tls13(opener))) => opener.update(),
+            (HandshakeType::KeyUpdate, Some(RecordOpener::Tls13(opener))) => opener.update(),
             _ => {}
         }
     }
 
-    fn opener(&self, side: Side) -> Result<Opener, DecryptError> {
+    fn opener(&self, side: Side) -> Result<RecordOpener, DecryptError> {
         let is_finished = self.sides[side].is_finished;
         let label = match (side, is_finished) {
             _ if !self.session.version.is_tls13() => Label::Master,
@@ -237,11 +239,11 @@ impl Decryptor {
             .find(&self.session.client_random, label)
             .ok_or(DecryptError::NoKey)?;
         let opener = if label == Label::Master {
-            tls12::Opener::new(&self.session, self.algorithms, &secret, side)
-                .map(|opener| Opener::Tls12(Box::new(opener)))
+            tls12::Tls12Opener::new(&self.session, self.algorithms, &secret, side)
+                .map(|opener| RecordOpener::Tls12(Box::new(opener)))
         } else {
-            tls13::Opener::new(self.algorithms, &secret)
-                .map(|opener| Opener::Tls13(Box::new(opener)))
+            tls13::Tls13Opener::new(self.algorithms, &secret)
+                .map(|opener| RecordOpener::Tls13(Box::new(opener)))
         };
         opener.ok_or(DecryptError::WrongKey)
     }

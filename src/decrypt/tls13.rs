@@ -10,7 +10,7 @@ use super::suite::{Algorithms, Protection};
 use super::{cipher::Aead, hash::Hash};
 
 /// Opens the records that one traffic secret protects.
-pub(super) struct Opener {
+pub(super) struct Tls13Opener {
     aead: Aead,
     hash: Hash,
     secret: Wiped,
@@ -19,7 +19,7 @@ pub(super) struct Opener {
     sequence: u64,
 }
 
-impl Opener {
+impl Tls13Opener {
     /// `None` if the suite is not one of TLS 1.3, or the secret is too short for it.
     pub(super) fn new(algorithms: Algorithms, secret: &Secret) -> Option<Self> {
         let Protection::Aead(aead) = algorithms.protection else {
@@ -102,12 +102,12 @@ mod tests {
     const CLIENT_CLOSE: &str = "17 03 03 00 13 c9 87 27 60 65 56 66 b7 4d 7f f1 15 3e
          fd 6d b6 d0 b0 e3";
 
-    fn opener(secret: &str) -> Opener {
+    fn opener(secret: &str) -> Tls13Opener {
         let algorithms = Algorithms::of(CipherSuite::TLS_AES_128_GCM_SHA256).unwrap();
-        Opener::new(algorithms, &Secret::new(&hex(secret))).unwrap()
+        Tls13Opener::new(algorithms, &Secret::new(&hex(secret))).unwrap()
     }
 
-    fn open(opener: &mut Opener, record: &str) -> Option<(u8, Vec<u8>)> {
+    fn open(opener: &mut Tls13Opener, record: &str) -> Option<(u8, Vec<u8>)> {
         open_record(&hex(record), |header, fragment| {
             let opened = opener.open(header, fragment)?;
             Some((opened.content_type.0, opened.content.to_vec()))

@@ -427,13 +427,13 @@ mod tests {
 
     /// Writes items down as text, and answers with the hellos that a test gives it.
     #[derive(Default)]
-    struct Log {
+    struct ItemLog {
         items: Vec<String>,
         client_hello: Option<ClientHello>,
         server_hello: Option<ServerHello>,
     }
 
-    impl Recipient for Log {
+    impl Recipient for ItemLog {
         fn take(&mut self, sender: Direction, seen: Seen<'_>) {
             let item = match seen {
                 Seen::Message { message, at, .. } => {
@@ -463,13 +463,13 @@ mod tests {
         }
     }
 
-    fn agreed_on(version: ProtocolVersion) -> Log {
-        Log {
+    fn agreed_on(version: ProtocolVersion) -> ItemLog {
+        ItemLog {
             server_hello: Some(ServerHello {
                 legacy_version: version,
                 ..ServerHello::default()
             }),
-            ..Log::default()
+            ..ItemLog::default()
         }
     }
 
@@ -487,7 +487,7 @@ mod tests {
     }
 
     /// Feeds chunks of one sender, each in a packet of its own, to a new stream.
-    fn read<'c>(log: &mut Log, sender: Direction, chunks: impl IntoIterator<Item = Chunk<'c>>) {
+    fn read<'c>(log: &mut ItemLog, sender: Direction, chunks: impl IntoIterator<Item = Chunk<'c>>) {
         let mut records = TlsRecords::new(&Keys::default());
         for chunk in chunks {
             records.take(sender, chunk, log);
@@ -531,7 +531,7 @@ mod tests {
     fn a_message_begins_with_its_record_and_the_next_one_where_that_ended() {
         let messages = record(ContentType::Handshake, &SERVER_HELLO_DONE.repeat(2));
         let (header, rest) = messages.split_at(HEADER_LENGTH + 2);
-        let mut log = Log::default();
+        let mut log = ItemLog::default();
         read(&mut log, SERVER, [bytes(1, header), bytes(2, rest)]);
         assert_eq!(
             log.items,
@@ -571,9 +571,9 @@ mod tests {
     fn change_cipher_spec_of_a_client_that_offers_tls13_seals_nothing_yet() {
         let mut hello = ClientHello::default();
         hello.supported_versions = Some(vec![ProtocolVersion::TLSv1_3]);
-        let mut log = Log {
+        let mut log = ItemLog {
             client_hello: Some(hello),
-            ..Log::default()
+            ..ItemLog::default()
         };
         let stream = [
             record(ContentType::ChangeCipherSpec, &[1]),
@@ -638,10 +638,10 @@ mod tests {
     #[test]
     fn the_beginning_of_a_message_is_emitted_when_its_rest_will_not_come() {
         let hello = record(ContentType::Handshake, &[1, 0, 0, 100, 3, 3]);
-        let mut log = Log::default();
+        let mut log = ItemLog::default();
         read(&mut log, CLIENT, [bytes(1, &hello), Chunk::Gap(1000)]);
         assert_eq!(log.items, ["client: gap 1000", "client: part of message 1"]);
-        let mut log = Log::default();
+        let mut log = ItemLog::default();
         read(&mut log, CLIENT, [bytes(1, &hello)]);
         assert_eq!(log.items, ["client: part of message 1"]);
     }
@@ -649,7 +649,7 @@ mod tests {
     #[test]
     fn a_stream_that_is_not_tls_is_said_to_be_once_and_ignored_then() {
         let done = record(ContentType::Handshake, SERVER_HELLO_DONE);
-        let mut log = Log::default();
+        let mut log = ItemLog::default();
         let chunks = [bytes(1, b"HTTP/1.1 400 Bad Request"), bytes(2, &done)];
         read(&mut log, SERVER, chunks);
         assert_eq!(log.items, ["server: NotTls"]);
@@ -669,7 +669,7 @@ mod tests {
         let hello = sslv2_client_hello();
         let stream = [hello.clone(), record(ContentType::Alert, &[2, 40])].concat();
         for size in 1..=stream.len() {
-            let mut log = Log::default();
+            let mut log = ItemLog::default();
             let chunks = stream.chunks(size).map(|part| bytes(1, part));
             read(&mut log, CLIENT, chunks);
             let expected: &[&str] = match size {
@@ -679,7 +679,7 @@ mod tests {
             assert_eq!(log.items, expected, "in parts of {size}");
         }
         let answer = [0x80, 20, 4, 0, 1, 0, 2, 0, 0, 0, 0];
-        let mut log = Log::default();
+        let mut log = ItemLog::default();
         let mut records = TlsRecords::new(&Keys::default());
         records.take(CLIENT, bytes(1, &hello), &mut log);
         records.take(SERVER, bytes(2, &answer), &mut log);
@@ -688,7 +688,7 @@ mod tests {
             ["client: SSLv2 ClientHello", "server: SSLv2 ServerHello"]
         );
         // Without such a hello it is no TLS at all.
-        let mut log = Log::default();
+        let mut log = ItemLog::default();
         read(&mut log, SERVER, [bytes(1, &answer)]);
         assert_eq!(log.items, ["server: NotTls"]);
     }

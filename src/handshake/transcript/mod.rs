@@ -18,7 +18,8 @@ use super::history::History;
 
 use parts::Stapled;
 pub(super) use parts::{
-    AlertContent, AlertSeen, Decrypted, Observation, Observed, Peer, PeerClose, is_empty_list,
+    AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
+    is_empty_list,
 };
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
@@ -39,7 +40,7 @@ pub(super) struct Transcript {
     certificate_timestamps: usize,
     /// Types of the messages seen in the clear, as bits.
     messages: u64,
-    peers: PerDirection<Peer>,
+    peers: PerDirection<PeerActions>,
     alerts: Vec<AlertSeen>,
     observations: Vec<Observation>,
     has_renegotiated: bool,
@@ -150,12 +151,12 @@ impl Transcript {
     }
 
     /// The peer on `side`; before the first hello, the originator counts as the client.
-    pub(super) fn peer(&self, side: Side) -> &Peer {
+    pub(super) fn peer(&self, side: Side) -> &PeerActions {
         &self.peers[self.direction(side)]
     }
 
     /// Both peers, in the order of their directions.
-    pub(super) fn peers(&self) -> std::slice::Iter<'_, Peer> {
+    pub(super) fn peers(&self) -> std::slice::Iter<'_, PeerActions> {
         self.peers.iter()
     }
 

@@ -9,7 +9,7 @@ use crate::transport::tcp::Arrival;
 
 /// What one endpoint did.
 #[derive(Debug, Default)]
-pub(in crate::handshake) struct Peer {
+pub(in crate::handshake) struct PeerActions {
     /// Whether any packet of it is in view.
     pub(in crate::handshake) is_in_view: bool,
     /// Whether it sent anything after the first hello.
@@ -30,7 +30,7 @@ pub(in crate::handshake) struct Peer {
     pub(in crate::handshake) was_plain: bool,
 }
 
-impl Peer {
+impl PeerActions {
     /// Whether its Certificate message has no certificate in it.
     pub(in crate::handshake) fn has_empty_certificate(&self) -> bool {
         self.certificate
