@@ -99,6 +99,8 @@ fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
     }
 }
 
+/// T3. A guess with few cases: it needs a certificate that was the last thing that the side looked at, and of clients
+/// that close without a word, a flaw in it.
 const CLOSED_AFTER_CERTIFICATE: &str = "closed without an alert after the peer's certificate";
 
 fn from_close(

@@ -34,8 +34,7 @@ pub(super) struct ServerFlight {
     pub(super) requests_certificate: Option<bool>,
 }
 
-/// The shortest record in which a client sends certificates. The smallest real certificates, of P-256 keys, take some
-/// 300 bytes; below this a record has no room for one and a signature over it.
+/// The shortest record in which a client sends certificates: a shorter one has no room for a key and a signature.
 pub(super) const SHORTEST_CERTIFICATE: u16 = 220;
 /// The last place in the client's flight where Finished is looked for, from 0: a long Certificate takes several records.
 const LAST_FINISHED: usize = 5;

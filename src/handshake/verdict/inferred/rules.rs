@@ -104,14 +104,14 @@ const fn rule(
 /// client's flight settles the matter.
 #[rustfmt::skip]
 pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
-    // Said in the clear, so it is read as it stands: no labelled case was wrong. An alert that answers the client's close
-    // does not count: OpenSSL 3 sends decode_error on a FIN.
+    // Said in the clear, so it is read as it stands. An alert that answers the client's close does not count: OpenSSL 3
+    // sends decode_error on a FIN.
     rule("S1", Open, 0.97, Failure(SERVER, Negotiation),
         |e| e.server_alert_position().is_some_and(|at| at < e.flight_start),
         &["server sent an alert in the clear after its ServerHello"]),
 
-    // The same after the client's flight. No labelled case was wrong. GnuTLS, Go, BoringSSL, Mbed TLS, NSS and wolfSSL
-    // answer a client's alert in the clear with bad_record_mac, but they encrypt it, so that C1 and C2 decide.
+    // The same after the client's flight. GnuTLS, Go, BoringSSL, Mbed TLS, NSS and wolfSSL answer a client's alert in the
+    // clear with bad_record_mac, but they encrypt it, so that C1 and C2 decide.
     rule("P0", Open, 0.97, Failure(SERVER, Alert),
         |e| e.server_alert_position().is_some_and(|at| at >= e.flight_end),
         &["server sent an alert in the clear after the client's flight"]),
@@ -128,14 +128,14 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.flight == Flight::Nothing && e.closed_first() == Some(SERVER),
         &["server closed the connection before the client sent anything after the ServerHello"]),
 
-    // OpenSSL, Python, curl, picotls and Mbed TLS clients say in the clear why they refuse, because they send no
-    // ChangeCipherSpec first. Read as it stands; no labelled case was wrong.
+    // OpenSSL, Python, curl, picotls and Mbed TLS clients say in the clear why they refuse, before they
+    // encrypt anything. Read as it stands.
     rule("C1", Open, 0.99, Failure(CLIENT, Alert),
         |e| matches!(e.flight, Flight::PlainAlert(code) if code != AlertDescription::CloseNotify),
         &["client answered the server's flight with an alert in the clear"]),
 
-    // s2n clients refuse a server's certificate with close_notify and a reset. 15 of 15, all of that one stack: another that
-    // just leaves would look the same, hence the low confidence.
+    // s2n clients refuse a server's certificate with close_notify and a reset. 15 of 15, of this one stack: any other client
+    // that just leaves would look the same, hence the low confidence.
     rule("C2", Open, 0.6, Failure(CLIENT, Certificate),
         |e| matches!(e.flight, Flight::PlainAlert(_)),
         &["client answered the server's flight with close_notify in the clear"]),
@@ -211,7 +211,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
 
     // Without data, an alert-length record that the client answers with another may be close_notify and its answer. But Go,
-    // rustls, NSS and Java clients also answer a fatal alert. 115 refusals and 84 successes look alike here.
+    // rustls, NSS and Java clients also answer a fatal alert. With P2a and P8a, 115 refusals and 84 successes look alike.
     rule("P1r", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.server_alert_after().is_some() && e.client_answers_with_alert(),
         &["client sent a Certificate message", "both sides closed with alert-length records: close_notify answered, or a refusal"]),
@@ -239,8 +239,8 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.server_closed_without_record(),
         &["client sent a Certificate message", "server closed the connection without a record"]),
 
-    // Without a Certificate message a server has nothing left to refuse but the Finished itself. But a proxy whose server is
-    // down closes here, too.
+    // Without a Certificate message a server has nothing left to refuse but the Finished itself. But connections that are cut
+    // at the server end in this way, too.
     rule("P7", Ended, 0.5, Unknown,
         |e| e.flight == Flight::NoCertificate && e.closed_first() == Some(SERVER) && e.server_closed_without_record(),
         &["server closed the connection right after the client's Finished"]),
@@ -250,7 +250,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.flight == Flight::NoCertificate && e.client_left_first() && e.server_records_after().next().is_some(),
         &["client completed the handshake and closed first", "server answered with an alert-length record"]),
 
-    // The same where the server goes first: nginx as a stream proxy, health checks. 31 of 31.
+    // The same where the server goes first. 31 of 31.
     rule("P3", Ended, 0.7, Success,
         |e| e.flight == Flight::NoCertificate && e.server_records_after().next().is_some(),
         &["client completed the handshake", "server closed with an alert-length record"]),
