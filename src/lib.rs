@@ -6,7 +6,7 @@
 //! program.
 //!
 //! ```text
-//! capture ─▶ decode ─▶ transport ─▶ tls ─▶ handshake ─▶ event ─▶ sink        observer wires them; cli chooses
+//! capture ─▶ decode ─▶ transport ─▶ tls ─▶ framing ─▶ handshake ─▶ event ─▶ sink        observer wires them; cli chooses
 //! ```
 //!
 //! | module | turns | into |
@@ -15,6 +15,7 @@
 //! | [`decode`] | packets | TCP segments |
 //! | [`transport`] | segments in any order | bytes in order, and gaps |
 //! | [`tls`] | bytes | records and messages |
+//! | `framing` | bytes in order | messages, alerts, sealed records |
 //! | [`handshake`] | messages and the shape of encrypted records | verdicts |
 //! | [`certificate`] | DER | facts and findings |
 //! | [`event`] | | what is told: plain data |
@@ -76,6 +77,7 @@ pub mod dialogue;
 pub mod error_type;
 pub mod event;
 pub mod flow;
+mod framing;
 pub mod handshake;
 #[cfg(any(feature = "cli", feature = "otel"))]
 mod hex;

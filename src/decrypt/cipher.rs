@@ -1,4 +1,4 @@
-//! Ciphers by name: each record is opened with a cipher made anew from its key, so that no state outlives a record.
+//! Ciphers by name: each record is opened with a new cipher made from the key, so that no state outlives a record.
 
 use aes::{Aes128, Aes256};
 use aes_gcm::aead::consts::{U8, U12, U16};
@@ -23,7 +23,7 @@ pub(super) enum Aead {
     ChaCha20Poly1305,
 }
 
-/// Bytes of the nonce of every AEAD that TLS has.
+/// Bytes of the nonce of every AEAD in TLS.
 pub(super) const NONCE: usize = 12;
 
 impl Aead {
@@ -41,7 +41,7 @@ impl Aead {
         }
     }
 
-    /// Decrypts in place what comes before the tag; `None` if the tag is not right.
+    /// Decrypts in place what comes before the tag; `None` if the tag is wrong.
     pub(super) fn open<'r>(
         self,
         key: &[u8],

@@ -1,4 +1,4 @@
-//! Hashes by name: HMAC, and what the versions of TLS make of it.
+//! Hashes by name: HMAC, and the key derivations of the TLS versions that use it.
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
@@ -7,7 +7,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha384};
 use zeroize::Zeroizing;
 
-/// A hash that cipher suites name.
+/// A hash that a cipher suite can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hash {
     Md5,
@@ -30,7 +30,7 @@ impl Hash {
         }
     }
 
-    /// The hash of `parts`, one behind the other; SSL 3.0 has constructions of its own.
+    /// The hash of `parts`, one after the other; SSL 3.0 has constructions of its own.
     pub(super) fn digest(self, parts: &[&[u8]]) -> Wiped {
         fn run<D: md5::Digest>(parts: &[&[u8]]) -> Wiped {
             let mut hash = D::new();
@@ -45,7 +45,7 @@ impl Hash {
         }
     }
 
-    /// The HMAC (RFC 2104) of `parts`, one behind the other.
+    /// The HMAC (RFC 2104) of `parts`, one after the other.
     pub(super) fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Wiped {
         fn run<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Wiped {
             // Never empty: keys of any length are allowed.
@@ -78,7 +78,7 @@ impl Hash {
         output
     }
 
-    /// HKDF-Expand-Label (RFC 8446 §7.1) with an empty context; `None` if the secret is too short, or the hash none of TLS 1.3.
+    /// HKDF-Expand-Label (RFC 8446 §7.1) with an empty context; `None` if the secret is too short, or TLS 1.3 does not use the hash.
     pub(super) fn expand_label(self, secret: &[u8], label: &str, length: u8) -> Option<Wiped> {
         let name_length = u8::try_from(PREFIX.len() + label.len()).ok()?;
         let info = [&[0, length, name_length], PREFIX, label.as_bytes(), &[0]].concat();
@@ -98,7 +98,7 @@ impl Hash {
     }
 }
 
-/// Before each label of TLS 1.3.
+/// The prefix of each label of TLS 1.3.
 const PREFIX: &[u8] = b"tls13 ";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Key logs in the format of NSS (RFC 9850): a secret a line, found by the random of its ClientHello.
+//! Key logs in the format of NSS (RFC 9850): one secret per line, looked up by the random of its ClientHello.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -69,24 +69,24 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Connections whose secrets are kept; of one more, the oldest is forgotten. They take some 400 bytes each.
+/// Connections whose secrets are stored; beyond that, the oldest is forgotten. They take some 400 bytes each.
 pub const MAX_CONNECTIONS: usize = 1 << 18;
-/// How long secrets outlive their connection: it may be in view twice, before and behind a translator of addresses.
+/// How long secrets outlive their connection: it may be captured twice, before and behind a NAT.
 const GRACE: Duration = Duration::from_secs(60);
 /// The longest line that holds a secret: its label, 64 digits, 128 digits, and some room.
 const MAX_LINE: usize = 512;
 /// The longest secret: the output of SHA-512, which no cipher suite exceeds.
 const MAX_SECRET: usize = 64;
 
-/// What lines of key logs came to.
+/// Counts of the lines of key logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyLogCounts {
-    /// Lines with a secret of use.
+    /// Lines with a secret that can be used.
     pub secrets: u64,
-    /// Lines with a label that is not of use, and comments.
+    /// Comments, and lines with a label that is not used here.
     pub ignored: u64,
-    /// Lines that are no line of a key log.
+    /// Lines that a key log cannot have.
     pub malformed: u64,
     /// Connections whose secrets were forgotten to make room.
     pub forgotten: u64,
@@ -94,8 +94,8 @@ pub struct KeyLogCounts {
 
 /// Secrets from key logs, within [`MAX_CONNECTIONS`].
 ///
-/// Text is taken as it comes, cut anywhere: a last line without its end waits
-/// for the rest, since key logs are read while they are written.
+/// Text may be cut anywhere: a last line without its end waits for the rest, since
+/// key logs are read while they are written.
 ///
 /// # Example
 ///
@@ -111,12 +111,12 @@ pub struct KeyLogCounts {
 /// ```
 pub struct KeyLog {
     hasher: RandomState,
-    connections: HashTable<Connection>,
+    connections: HashTable<ConnectionSecrets>,
     /// By age.
     randoms: VecDeque<ClientRandom>,
     /// Connections that have ended, and when.
     retired: VecDeque<(Timestamp, ClientRandom)>,
-    /// The last line, as far as it came; never grows, since that would leave copies behind.
+    /// The last line, as far as it has been read. Never reallocated, since that would leave copies behind.
     line: Zeroizing<Vec<u8>>,
     /// Whether the last line is too long to be one.
     is_overlong: bool,
@@ -124,7 +124,7 @@ pub struct KeyLog {
     counts: KeyLogCounts,
 }
 
-struct Connection {
+struct ConnectionSecrets {
     random: ClientRandom,
     /// By [`Label`]: the secret, and the turn in which it came.
     secrets: [Option<(Secret, u64)>; Label::COUNT],
@@ -170,7 +170,7 @@ impl KeyLog {
         self.keep(text);
     }
 
-    /// Notes that the text has ended: what came of its last line is all of it.
+    /// Notes that the text has ended, and its last line with it.
     pub fn finish(&mut self) {
         if std::mem::take(&mut self.is_overlong) {
             self.counts.malformed += 1;
@@ -214,7 +214,7 @@ impl KeyLog {
         }
     }
 
-    /// What the lines so far came to.
+    /// Counts of the lines so far.
     #[must_use]
     pub const fn counts(&self) -> KeyLogCounts {
         self.counts
@@ -271,7 +271,7 @@ impl KeyLog {
         if self.connections.len() >= MAX_CONNECTIONS {
             self.forget_oldest();
         }
-        let mut connection = Connection {
+        let mut connection = ConnectionSecrets {
             random,
             secrets: Default::default(),
         };

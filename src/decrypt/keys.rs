@@ -1,4 +1,4 @@
-//! Secrets shared between those who find them and those who need them.
+//! Secrets, shared between the readers of key logs and the connections that need them.
 
 #![expect(clippy::disallowed_types, reason = "secrets arrive during a run")]
 
@@ -11,12 +11,12 @@ use super::keylog::{ClientRandom, KeyLog, KeyLogCounts, Label, Secret};
 
 /// The secrets of a run, as one worker sees them.
 ///
-/// Clones see the same. A [`Keys::view`] shares the secrets too, but goes
-/// through turns of its own: workers that lag behind the reader of a capture
-/// see, of the secrets in it, just those that came before the packets that they
-/// are at. So what is decrypted does not depend on the number of workers.
+/// Clones see the same secrets. A [`Keys::view`] shares them too, but counts turns of
+/// its own: a worker that lags behind the reader of a capture sees only the secrets
+/// that stand before its current packets. So what is decrypted does not depend on the
+/// number of workers.
 ///
-/// As long as nobody has found a secret, looking for one locks nothing.
+/// Until the first secret is found, a lookup takes no lock.
 #[derive(Clone, Debug, Default)]
 pub struct Keys(Arc<View>);
 
@@ -48,7 +48,7 @@ impl Default for Shared {
 }
 
 impl Keys {
-    /// The same secrets, with turns that begin anew.
+    /// The same secrets, with turns counted from zero.
     #[must_use]
     pub fn view(&self) -> Self {
         Self(Arc::new(View {
@@ -57,10 +57,10 @@ impl Keys {
         }))
     }
 
-    /// Notes that more secrets will come while the run goes on, for as long as it goes on.
+    /// Notes that more secrets may come until the end of the run.
     ///
-    /// Records that come before their secret then wait for it, within a bound,
-    /// and secrets are wiped some time after their connection has ended.
+    /// Records that arrive before their secret then wait for it, within a limit, and
+    /// secrets are wiped some time after their connection has ended.
     pub fn expect_more(&self) {
         self.0.shared.is_growing.store(true, Ordering::Release);
     }
@@ -101,7 +101,7 @@ impl Keys {
         first != NEVER && first <= self.0.turn.load(Ordering::Relaxed)
     }
 
-    /// A connection's secret, as far as it is there in this view's turn.
+    /// A connection's secret, if it has come by this view's turn.
     #[must_use]
     pub fn find(&self, random: &ClientRandom, label: Label) -> Option<Secret> {
         if !self.has_secrets() {
@@ -118,14 +118,15 @@ impl Keys {
         self.lock().retire(random, at);
     }
 
-    /// Wipes secrets that are of no more use; see [`KeyLog::expire`]. Where no more are expected, none are retired.
+    /// Wipes secrets that are no longer needed; see [`KeyLog::expire`]. Does nothing unless more are expected: otherwise
+    /// none are retired.
     pub fn expire(&self, now: Timestamp) {
         if self.is_growing() {
             self.lock().expire(now);
         }
     }
 
-    /// What the lines of key logs came to.
+    /// Counts of the lines of key logs.
     #[must_use]
     pub fn counts(&self) -> KeyLogCounts {
         let log = self.0.shared.log.read();

@@ -1,4 +1,4 @@
-//! Records opened with keys that the user gives: handshake messages and alerts, to say exactly what happened.
+//! Opens records with keys that the user gives, for the handshake messages and alerts in them.
 //!
 //! ```text
 //! key logs, secrets in captures ─▶ Keys ─▶ Decryptor ◀─ records of one connection, in order
@@ -7,19 +7,19 @@
 //!
 //! # What is not done
 //!
-//! Application data is of no interest. In TLS 1.3 the type of a record lies
-//! inside it, so records of application data have to be opened too, but what
-//! they say is nowhere kept, and nothing is opened after the verdict.
+//! Application data is not read. In TLS 1.3 the type of a record is encrypted, too, so
+//! records of application data have to be opened, but their content is not stored, and
+//! nothing is opened after the verdict.
 //!
-//! # What becomes of secrets?
+//! # How are secrets protected?
 //!
-//! They, and what is computed from them, are wiped from memory when they are
+//! They, and all that is computed from them, are wiped from memory when they are
 //! dropped, and no `Debug` prints them.
 //!
 //! # What if bytes are lost?
 //!
-//! Records are numbered, and their numbers are part of what protects them: after
-//! a gap, that direction stays closed.
+//! Records are numbered, and the numbers go into the decryption: after a gap, no
+//! more records of that direction can be opened.
 
 mod cipher;
 mod hash;
@@ -46,7 +46,7 @@ pub use record::Opened;
 
 use suite::Algorithms;
 
-/// What the hellos agreed on, as far as the protection of records goes.
+/// What the hellos agreed on that determines the protection of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
     /// The version selected.
@@ -69,7 +69,7 @@ pub struct Session {
 pub enum DecryptError {
     /// No secret is known.
     NoKey,
-    /// The record is not one that this secret protects: the secret is another's, a record was lost, or somebody changed it.
+    /// The record is not one that this secret protects: the secret belongs to another connection, a record was lost, or one was changed.
     WrongKey,
     /// The version, or an algorithm of the cipher suite, is not supported.
     Unsupported,
@@ -98,20 +98,20 @@ pub struct Decryptor {
 
 #[derive(Default)]
 struct OneSide {
-    opener: Option<Opener>,
+    opener: Option<RecordOpener>,
     /// TLS 1.3: what opened the records up to Finished. Some servers alert with it until they have the client's Finished.
-    previous: Option<Opener>,
+    previous: Option<RecordOpener>,
     /// TLS 1.3: whether Finished was seen, so that application traffic secrets are in use.
     is_finished: bool,
 }
 
-enum Opener {
-    Tls12(Box<tls12::Opener>),
-    Tls13(Box<tls13::Opener>),
+enum RecordOpener {
+    Tls12(Box<tls12::Tls12Opener>),
+    Tls13(Box<tls13::Tls13Opener>),
 }
 
 impl OneSide {
-    /// Opens a record as if Finished had not been there; `fragment` changes only if that is right.
+    /// Opens a record as if Finished had not been sent; `fragment` changes only on success.
     fn open_with_previous(
         &mut self,
         header: RecordHeader,
@@ -126,7 +126,7 @@ impl OneSide {
     }
 }
 
-impl Opener {
+impl RecordOpener {
     fn open<'r>(&mut self, header: RecordHeader, fragment: &'r mut [u8]) -> Option<Opened<'r>> {
         match self {
             Self::Tls12(opener) => opener.open(header, fragment),
@@ -144,7 +144,7 @@ impl fmt::Debug for Decryptor {
 }
 
 impl Decryptor {
-    /// A decryptor for a connection of which no encrypted record was handled yet.
+    /// A decryptor for a connection before its first encrypted record.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Decryptor {
         })
     }
 
-    /// Looks for what opens the next record of `side`, so that it need not be kept if there is nothing.
+    /// Looks for a key for the next record of `side`, so that the record need not be stored if there is none.
     ///
     /// # Errors
     ///
@@ -185,8 +185,8 @@ impl Decryptor {
     /// # Errors
     ///
     /// Any [`DecryptError`]. After [`DecryptError::WrongKey`] the same number is
-    /// expected again up to TLS 1.3's rules for 0-RTT data, which a server that
-    /// rejects it passes over in this way (RFC 8446 §4.2.10).
+    /// expected again, as TLS 1.3 asks of a server that skips the 0-RTT data it
+    /// rejects (RFC 8446 §4.2.10).
     pub fn open<'r>(
         &mut self,
         side: Side,
@@ -214,16 +214,18 @@ impl Decryptor {
     pub fn handle_message(&mut self, side: Side, handshake_type: HandshakeType) {
         let this = &mut self.sides[side];
         match (handshake_type, &mut this.opener) {
-            (HandshakeType::Finished, opener @ Some(Opener::Tls13(_))) if !this.is_finished => {
+            (HandshakeType::Finished, opener @ Some(RecordOpener::Tls13(_)))
+                if !this.is_finished =>
+            {
                 this.is_finished = true;
                 this.previous = opener.take();
             }
-            (HandshakeType::KeyUpdate, Some(Opener::Tls13(opener))) => opener.update(),
+            (HandshakeType::KeyUpdate, Some(RecordOpener::Tls13(opener))) => opener.update(),
             _ => {}
         }
     }
 
-    fn opener(&self, side: Side) -> Result<Opener, DecryptError> {
+    fn opener(&self, side: Side) -> Result<RecordOpener, DecryptError> {
         let is_finished = self.sides[side].is_finished;
         let label = match (side, is_finished) {
             _ if !self.session.version.is_tls13() => Label::Master,
@@ -237,11 +239,11 @@ impl Decryptor {
             .find(&self.session.client_random, label)
             .ok_or(DecryptError::NoKey)?;
         let opener = if label == Label::Master {
-            tls12::Opener::new(&self.session, self.algorithms, &secret, side)
-                .map(|opener| Opener::Tls12(Box::new(opener)))
+            tls12::Tls12Opener::new(&self.session, self.algorithms, &secret, side)
+                .map(|opener| RecordOpener::Tls12(Box::new(opener)))
         } else {
-            tls13::Opener::new(self.algorithms, &secret)
-                .map(|opener| Opener::Tls13(Box::new(opener)))
+            tls13::Tls13Opener::new(self.algorithms, &secret)
+                .map(|opener| RecordOpener::Tls13(Box::new(opener)))
         };
         opener.ok_or(DecryptError::WrongKey)
     }

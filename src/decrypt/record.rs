@@ -1,11 +1,11 @@
-//! What openers of all versions have in common.
+//! What the decryption of all versions has in common.
 
 use crate::tls::{ContentType, RecordHeader};
 
-/// What was in a record.
+/// The content of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened<'r> {
-    /// What it carries; in TLS 1.3 not what its header says.
+    /// Its type; in TLS 1.3 not the one in the header.
     pub content_type: ContentType,
     /// The content.
     pub content: &'r [u8],

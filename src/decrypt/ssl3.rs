@@ -1,4 +1,4 @@
-//! What SSL 3.0 had before there was HMAC (RFC 6101).
+//! The key derivation and the MAC of SSL 3.0, which is older than HMAC (RFC 6101).
 
 use crate::tls::ContentType;
 

@@ -1,4 +1,4 @@
-//! What a cipher suite's name stands for.
+//! The algorithms that a cipher suite stands for.
 
 use tls_parser::{TlsCipherEnc, TlsCipherEncMode, TlsCipherMac, TlsCipherSuite, TlsPRF as TlsPrf};
 
@@ -61,7 +61,7 @@ fn aead(suite: &TlsCipherSuite) -> Option<Aead> {
     })
 }
 
-/// Export suites are out: their keys are shorter than the name of their cipher says.
+/// Export suites are not supported: their keys are shorter than the name of their cipher says.
 fn with_mac(suite: &TlsCipherSuite, mac: Hash) -> Option<Protection> {
     let cipher = match (suite.enc, suite.enc_mode, suite.enc_size) {
         (TlsCipherEnc::Null, ..) => return Some(Protection::Null(mac)),

@@ -1,4 +1,4 @@
-//! Help for the tests of this module.
+//! Helpers for the tests of this module.
 
 use crate::tls::{HEADER_LENGTH, RecordHeader};
 

@@ -13,7 +13,7 @@ use super::tls13::nonce;
 use super::{Secret, Session, ssl3};
 
 /// Opens the records of one side.
-pub(super) struct Opener {
+pub(super) struct Tls12Opener {
     version: ProtocolVersion,
     protection: Protection,
     encrypt_then_mac: bool,
@@ -28,8 +28,8 @@ pub(super) struct Opener {
 /// Bytes of the nonce that GCM and CCM records begin with (RFC 5288 §3).
 const EXPLICIT_NONCE: usize = 8;
 
-impl Opener {
-    /// `None` if the key has no length that the cipher takes, which cannot happen.
+impl Tls12Opener {
+    /// `None` if the key has a length that the cipher does not take, which cannot happen.
     pub(super) fn new(
         session: &Session,
         algorithms: Algorithms,
@@ -62,7 +62,7 @@ impl Opener {
         })
     }
 
-    /// Decrypts a record in place; `None` if its tag or MAC is not right.
+    /// Decrypts a record in place; `None` if its tag or MAC is wrong.
     pub(super) fn open<'r>(
         &mut self,
         header: RecordHeader,
@@ -149,15 +149,15 @@ impl Opener {
         let next_iv = Wiped::new(blocks.get(last..)?.to_vec());
         cipher.decrypt(&self.key, &self.iv, blocks)?;
         self.iv = next_iv;
-        // The last byte tells how many bytes of padding come before it; whether it is right, the MAC tells.
+        // The last byte is the number of padding bytes before it; the MAC shows whether that is right.
         let padding = usize::from(*blocks.last()?) + 1;
         let length = blocks.len().checked_sub(padding)?;
         blocks.get_mut(..length)
     }
 
-    /// The bytes before the MAC at the end of `bytes`, if it is theirs.
+    /// The bytes before the MAC at the end of `bytes`, if the MAC is right.
     ///
-    /// An observer answers nobody, so how long this takes tells nobody anything.
+    /// Need not take constant time: an observer answers nobody, so its timing leaks nothing.
     fn check_mac<'r>(&self, hash: Hash, header: RecordHeader, bytes: &'r [u8]) -> Option<&'r [u8]> {
         let length = bytes.len().checked_sub(hash.length())?;
         let (content, mac) = bytes.split_at_checked(length)?;
@@ -233,30 +233,34 @@ mod tests {
     /// Connections of tlslite-ng by version and protection: `fixtures/lab/records.py` made them, and says how to read them.
     const RECORDS: &str = include_str!("records.txt");
 
-    struct Connection {
+    struct RecordedConnection {
         name: &'static str,
         session: Session,
         master: &'static str,
         records: Vec<(Side, Vec<u8>)>,
     }
 
-    fn connections() -> Vec<Connection> {
-        let mut connections: Vec<Connection> = Vec::new();
+    fn connections() -> Vec<RecordedConnection> {
+        let mut connections: Vec<RecordedConnection> = Vec::new();
         for line in RECORDS.lines() {
             match line.split(' ').collect::<Vec<_>>()[..] {
-                [version, suite, etm, client, server, master] => connections.push(Connection {
-                    name: &line[..10],
-                    session: Session {
-                        version: ProtocolVersion(0x0300 | u16::from(version.as_bytes()[2] - b'0')),
-                        cipher_suite: CipherSuite(u16::from_str_radix(suite, 16).unwrap()),
-                        client_random: hex(client).try_into().unwrap(),
-                        server_random: hex(server).try_into().unwrap(),
-                        encrypt_then_mac: etm == "1",
-                        is_compressed: false,
-                    },
-                    master,
-                    records: Vec::new(),
-                }),
+                [version, suite, etm, client, server, master] => {
+                    connections.push(RecordedConnection {
+                        name: &line[..10],
+                        session: Session {
+                            version: ProtocolVersion(
+                                0x0300 | u16::from(version.as_bytes()[2] - b'0'),
+                            ),
+                            cipher_suite: CipherSuite(u16::from_str_radix(suite, 16).unwrap()),
+                            client_random: hex(client).try_into().unwrap(),
+                            server_random: hex(server).try_into().unwrap(),
+                            encrypt_then_mac: etm == "1",
+                            is_compressed: false,
+                        },
+                        master,
+                        records: Vec::new(),
+                    })
+                }
                 [side, record] => {
                     let side = if side == "C" {
                         Side::Client
@@ -272,7 +276,7 @@ mod tests {
         connections
     }
 
-    impl Connection {
+    impl RecordedConnection {
         /// The content of each record, by the type of its header; opened with this master secret.
         fn open(&self, master: &[u8]) -> Result<Vec<(Side, u8, Vec<u8>)>, DecryptError> {
             let keys = Keys::default();

@@ -10,7 +10,7 @@ use super::suite::{Algorithms, Protection};
 use super::{cipher::Aead, hash::Hash};
 
 /// Opens the records that one traffic secret protects.
-pub(super) struct Opener {
+pub(super) struct Tls13Opener {
     aead: Aead,
     hash: Hash,
     secret: Wiped,
@@ -19,8 +19,8 @@ pub(super) struct Opener {
     sequence: u64,
 }
 
-impl Opener {
-    /// `None` if the suite is none of TLS 1.3, or the secret too short for it.
+impl Tls13Opener {
+    /// `None` if the suite is not one of TLS 1.3, or the secret is too short for it.
     pub(super) fn new(algorithms: Algorithms, secret: &Secret) -> Option<Self> {
         let Protection::Aead(aead) = algorithms.protection else {
             return None;
@@ -41,7 +41,7 @@ impl Opener {
         })
     }
 
-    /// Goes on to the next secret (RFC 8446 §7.2), as a KeyUpdate asks.
+    /// Moves to the next secret, as a KeyUpdate asks (RFC 8446 §7.2).
     pub(super) fn update(&mut self) {
         let next = self
             .hash
@@ -51,7 +51,7 @@ impl Opener {
         }
     }
 
-    /// Decrypts a record in place; `None`, and nothing has changed but `fragment`, if its tag is not right.
+    /// Decrypts a record in place; `None` if its tag is wrong; then nothing but `fragment` has changed.
     pub(super) fn open<'r>(
         &mut self,
         header: RecordHeader,
@@ -102,12 +102,12 @@ mod tests {
     const CLIENT_CLOSE: &str = "17 03 03 00 13 c9 87 27 60 65 56 66 b7 4d 7f f1 15 3e
          fd 6d b6 d0 b0 e3";
 
-    fn opener(secret: &str) -> Opener {
+    fn opener(secret: &str) -> Tls13Opener {
         let algorithms = Algorithms::of(CipherSuite::TLS_AES_128_GCM_SHA256).unwrap();
-        Opener::new(algorithms, &Secret::new(&hex(secret))).unwrap()
+        Tls13Opener::new(algorithms, &Secret::new(&hex(secret))).unwrap()
     }
 
-    fn open(opener: &mut Opener, record: &str) -> Option<(u8, Vec<u8>)> {
+    fn open(opener: &mut Tls13Opener, record: &str) -> Option<(u8, Vec<u8>)> {
         open_record(&hex(record), |header, fragment| {
             let opened = opener.open(header, fragment)?;
             Some((opened.content_type.0, opened.content.to_vec()))

@@ -1,192 +1,41 @@
-//! Why a handshake failed, as a class and in words.
+//! Why a handshake failed, as a class and in words: the first of the four steps that [`explain`](super::explain) lists.
 
-use std::sync::Arc;
+use crate::error_type::ErrorType;
+use crate::flow::Side;
+use crate::framing::Close;
+use crate::tls::{AlertDescription, HandshakeType};
 
-use crate::certificate::{Certificate, TrustOrigin};
-use crate::event::{ErrorType, Finding, HandshakeError, Side};
-use crate::tls::{AlertDescription, HandshakeType, ProtocolVersion};
+use super::transcript::Transcript;
 
-use super::connection::Close;
-use super::tracker::Tracker;
-
-/// A failure before the certificates were looked at.
+/// Why a handshake failed, by its messages alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct FailureCause {
     pub(super) error_type: ErrorType,
-    pub(super) side: Option<Side>,
+    /// Who gave up.
+    pub(super) side: Side,
     pub(super) message: String,
-    /// Whether it is the peer's certificate that was refused, so that findings about it may say why.
+    /// Whether it is the peer's certificate that was refused, so that findings on it may say why.
     pub(super) is_refusal: bool,
 }
 
-impl Failure {
+impl FailureCause {
     fn new(error_type: ErrorType, side: Side, message: String) -> Self {
         Self {
             error_type,
-            side: Some(side),
+            side,
             message,
             is_refusal: false,
         }
     }
-
-    /// The error, its class made precise by what is wrong with the certificate refused.
-    pub(super) fn refine(self, findings: &[Finding]) -> HandshakeError {
-        let Self {
-            mut error_type,
-            side,
-            mut message,
-            is_refusal,
-        } = self;
-        let may_mean_anything = matches!(
-            error_type,
-            ErrorType::BadCertificate
-                | ErrorType::CertificateUnknown
-                | ErrorType::ClientRejectedServer
-                | ErrorType::ServerRejectedClient
-        );
-        if is_refusal && may_mean_anything {
-            let shown_by = side.map(Side::peer);
-            let told = shown_by.and_then(|side| explain(findings, side));
-            if let Some(finding) = told {
-                error_type = finding.error_type;
-                message = format!(
-                    "{message}; the certificate of {}: {}",
-                    finding.subject, finding.detail
-                );
-            }
-        }
-        HandshakeError {
-            error_type,
-            side,
-            message,
-        }
-    }
 }
 
-/// Says of the refusal of a certificate what the findings on its chain explain of it.
-///
-/// `bad_certificate`, `certificate_unknown` and refusals without a code become
-/// [`ErrorType::UnknownCa`] where the chain can hardly have led the peer to a root:
-///
-/// - its leaf is signed by its own key;
-/// - it lacks an issuer, and is trusted once completed;
-/// - it is not trusted, and the user named the roots (`trust` is [`TrustOrigin::Given`]).
-///
-/// That the roots of the system that observes do not include the chain's says little of
-/// a peer with a trust store of its own: that is added in words, and the class
-/// stays. So are a weak key and the like added, and what a peer that says `unknown_ca` may mean.
-pub(super) fn explain_refusal(
-    error: &mut HandshakeError,
-    findings: &[Finding],
-    trust: Option<TrustOrigin>,
-) {
-    let Some(shown_by) = error.side.map(Side::peer) else {
-        return;
-    };
-    let find = |wanted: &[ErrorType]| {
-        let mut shown = findings.iter().filter(|finding| finding.side == shown_by);
-        shown.find(|finding| wanted.contains(&finding.error_type))
-    };
-    let is_untrusted = || find(&[ErrorType::UntrustedCa]).is_some();
-    let told = match error.error_type {
-        ErrorType::UnknownCa => find(UNKNOWN_CA_FINDINGS),
-        ErrorType::BadCertificate
-        | ErrorType::CertificateUnknown
-        | ErrorType::ClientRejectedServer
-        | ErrorType::ServerRejectedClient => {
-            let told = find(UNKNOWN_CA_FINDINGS);
-            if told.is_some() && (!is_untrusted() || trust == Some(TrustOrigin::Given)) {
-                error.error_type = ErrorType::UnknownCa;
-            }
-            told.or_else(|| find(OTHER_FINDINGS))
-        }
-        ErrorType::UnsupportedCertificate => find(OTHER_FINDINGS),
-        _ => None,
-    };
-    if let Some(finding) = told {
-        error.message = format!(
-            "{}; the certificate of {}: {}",
-            error.message, finding.subject, finding.detail
-        );
-    }
-}
-
-/// Says of a server's refusal which authorities it had asked for, where the client showed nothing of theirs.
-///
-/// The request tells what the server trusts: so a refusal that could mean anything is [`ErrorType::UnknownCa`] then.
-pub(super) fn explain_request(
-    error: &mut HandshakeError,
-    asked_for: &[String],
-    shown: &[Arc<Certificate>],
-) {
-    const NAMED: usize = 3; // a clause for people: the event lists all of them
-    let is_about_client = error.side == Some(Side::Server)
-        && matches!(
-            error.error_type,
-            ErrorType::MissingClientCert
-                | ErrorType::UnknownCa
-                | ErrorType::BadCertificate
-                | ErrorType::CertificateUnknown
-                | ErrorType::ServerRejectedClient
-        );
-    let is_of_theirs = |certificate: &Arc<Certificate>| {
-        let facts = certificate.facts.as_ref();
-        facts.is_ok_and(|facts| asked_for.contains(&facts.issuer))
-    };
-    if !is_about_client || asked_for.is_empty() || shown.iter().any(is_of_theirs) {
-        return;
-    }
-    if !shown.is_empty() && error.error_type != ErrorType::MissingClientCert {
-        error.error_type = ErrorType::UnknownCa;
-    }
-    let named = asked_for.iter().take(NAMED);
-    let mut names: Vec<String> = named.map(|name| format!("`{name}`")).collect();
-    if asked_for.len() > NAMED {
-        names.push(format!("{} more", asked_for.len() - NAMED));
-    }
-    error.message = format!(
-        "{}; it had asked for a certificate by {}",
-        error.message,
-        names.join(", ")
-    );
-}
-
-/// What makes a peer say that it does not know the issuer, the most telling first.
-const UNKNOWN_CA_FINDINGS: &[ErrorType] = &[
-    ErrorType::IncompleteChain,
-    ErrorType::SelfSigned,
-    ErrorType::UntrustedCa,
-];
-
-/// What else peers refuse certificates for.
-const OTHER_FINDINGS: &[ErrorType] = &[
-    ErrorType::BadCertificate,
-    ErrorType::WeakKey,
-    ErrorType::WeakSignature,
-    ErrorType::UnsupportedCertificate,
-];
-
-/// The finding that explains why a certificate shown by `side` was refused.
-pub(super) fn explain(findings: &[Finding], side: Side) -> Option<&Finding> {
-    findings
-        .iter()
-        .find(|finding| finding.side == side && explains(finding.error_type))
-}
-
-/// Whether a finding is a reason for which peers refuse a certificate.
-const fn explains(error_type: ErrorType) -> bool {
-    matches!(
-        error_type,
-        ErrorType::CertExpired
-            | ErrorType::CertNotYetValid
-            | ErrorType::CertRevoked
-            | ErrorType::HostnameMismatch
-    )
-}
-
-/// The failure that an alert in the clear tells.
-pub(super) fn from_alert(tracker: &Tracker, side: Side, description: AlertDescription) -> Failure {
-    let error_type = refined_class(tracker, side, description);
+/// The failure that an alert says, in the clear or opened.
+pub(super) fn from_alert(
+    transcript: &Transcript,
+    side: Side,
+    description: AlertDescription,
+) -> FailureCause {
+    let error_type = refined_class(transcript, side, description);
     let is_refusal = is_refusal(error_type);
     let said = format!("{description} ({})", description.0);
     let peer = side.peer();
@@ -201,26 +50,26 @@ pub(super) fn from_alert(tracker: &Tracker, side: Side, description: AlertDescri
         _ if is_refusal => format!("{side} refused the {peer}'s certificate: {said}"),
         _ => format!("{side} ended the handshake: {said}"),
     };
-    Failure {
+    FailureCause {
         error_type,
-        side: Some(side),
+        side,
         message,
         is_refusal,
     }
 }
 
 /// An alert's class, made precise by where in the handshake it came.
-fn refined_class(tracker: &Tracker, side: Side, description: AlertDescription) -> ErrorType {
+fn refined_class(transcript: &Transcript, side: Side, description: AlertDescription) -> ErrorType {
     let class = class(description);
-    let has_empty_certificate = tracker
-        .peer(Side::Client)
-        .certificate
-        .as_ref()
-        .is_some_and(|body| body.len() <= 3);
+    let has_empty_certificate = transcript.peer(Side::Client).has_empty_certificate();
     match class {
         _ if side == Side::Client => class,
-        ErrorType::HandshakeFailure if tracker.server_hello.is_none() => ErrorType::CipherMismatch,
-        // Stacks have many words for this: handshake_failure, bad_certificate, decode_error.
+        // A server that refuses a hello with handshake_failure found nothing in common with it.
+        ErrorType::HandshakeFailure if transcript.server_hello().is_none() => {
+            ErrorType::CipherMismatch
+        }
+        // Servers that required a certificate and got an empty message say so in many ways before TLS 1.3, which has
+        // certificate_required: handshake_failure, bad_certificate, decode_error.
         ErrorType::HandshakeFailure | ErrorType::DecodeError if has_empty_certificate => {
             ErrorType::MissingClientCert
         }
@@ -231,29 +80,39 @@ fn refined_class(tracker: &Tracker, side: Side, description: AlertDescription) -
 
 /// The class of an alert by itself.
 const fn class(description: AlertDescription) -> ErrorType {
-    match description.0 {
-        0 => ErrorType::ConnectionClosed,
-        10 => ErrorType::UnexpectedMessage,
-        51 => ErrorType::DecryptError,
-        22 | 30 | 50 => ErrorType::DecodeError,
-        40 => ErrorType::HandshakeFailure,
-        41 | 116 => ErrorType::MissingClientCert,
-        42 | 113 | 114 => ErrorType::BadCertificate,
-        43 => ErrorType::UnsupportedCertificate,
-        44 => ErrorType::CertRevoked,
-        45 => ErrorType::CertExpired,
-        46 => ErrorType::CertificateUnknown,
-        47 | 110 => ErrorType::IllegalParameter,
-        48 => ErrorType::UnknownCa,
-        49 => ErrorType::AccessDenied,
-        60 | 71 => ErrorType::CipherMismatch,
-        70 => ErrorType::ProtocolMismatch,
-        80 => ErrorType::InternalError,
-        86 => ErrorType::InappropriateFallback,
-        90 => ErrorType::UserCanceled,
-        112 => ErrorType::UnrecognizedName,
-        120 => ErrorType::NoApplicationProtocol,
-        121 => ErrorType::EchRequired,
+    match description {
+        AlertDescription::CloseNotify => ErrorType::ConnectionClosed,
+        AlertDescription::UnexpectedMessage => ErrorType::UnexpectedMessage,
+        AlertDescription::DecryptError => ErrorType::DecryptError,
+        AlertDescription::RecordOverflow
+        | AlertDescription::DecompressionFailure
+        | AlertDescription::DecodeError => ErrorType::DecodeError,
+        AlertDescription::HandshakeFailure => ErrorType::HandshakeFailure,
+        AlertDescription::NoCertificate | AlertDescription::CertificateRequired => {
+            ErrorType::MissingClientCert
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::BadCertificateStatusResponse
+        | AlertDescription::BadCertificateHashValue => ErrorType::BadCertificate,
+        AlertDescription::UnsupportedCertificate => ErrorType::UnsupportedCertificate,
+        AlertDescription::CertificateRevoked => ErrorType::CertRevoked,
+        AlertDescription::CertificateExpired => ErrorType::CertExpired,
+        AlertDescription::CertificateUnknown => ErrorType::CertificateUnknown,
+        AlertDescription::IllegalParameter | AlertDescription::UnsupportedExtension => {
+            ErrorType::IllegalParameter
+        }
+        AlertDescription::UnknownCa => ErrorType::UnknownCa,
+        AlertDescription::AccessDenied => ErrorType::AccessDenied,
+        AlertDescription::ExportRestriction | AlertDescription::InsufficientSecurity => {
+            ErrorType::CipherMismatch
+        }
+        AlertDescription::ProtocolVersion => ErrorType::ProtocolMismatch,
+        AlertDescription::InternalError => ErrorType::InternalError,
+        AlertDescription::InappropriateFallback => ErrorType::InappropriateFallback,
+        AlertDescription::UserCanceled => ErrorType::UserCanceled,
+        AlertDescription::UnrecognizedName => ErrorType::UnrecognizedName,
+        AlertDescription::NoApplicationProtocol => ErrorType::NoApplicationProtocol,
+        AlertDescription::EchRequired => ErrorType::EchRequired,
         _ => ErrorType::Other,
     }
 }
@@ -271,8 +130,8 @@ const fn is_refusal(error_type: ErrorType) -> bool {
     )
 }
 
-/// A side gave up without a word, and its peer's certificate (or the lack of one) is the likely reason.
-pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> Failure {
+/// A side gave up without saying why, and its peer's certificate (or the lack of one) is the likely reason.
+pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCause {
     let message = match error_type {
         ErrorType::MissingClientCert => {
             "server asked for a client certificate, got none and gave up".to_owned()
@@ -282,17 +141,17 @@ pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> Failure {
             side.peer()
         ),
     };
-    Failure {
+    FailureCause {
         error_type,
-        side: Some(side),
+        side,
         message,
         is_refusal: error_type != ErrorType::MissingClientCert,
     }
 }
 
 /// A side ended the handshake with an alert that cannot be read.
-pub(super) fn encrypted_alert(side: Side) -> Failure {
-    Failure::new(
+pub(super) fn encrypted_alert(side: Side) -> FailureCause {
+    FailureCause::new(
         ErrorType::Other,
         side,
         format!("{side} ended the handshake with an encrypted alert"),
@@ -300,8 +159,8 @@ pub(super) fn encrypted_alert(side: Side) -> Failure {
 }
 
 /// A side refused what the hellos offer, after the ServerHello.
-pub(super) fn negotiation(side: Side) -> Failure {
-    Failure::new(
+pub(super) fn negotiation(side: Side) -> FailureCause {
+    FailureCause::new(
         ErrorType::HandshakeFailure,
         side,
         format!("{side} refused the peer's parameters after its ServerHello"),
@@ -309,8 +168,8 @@ pub(super) fn negotiation(side: Side) -> Failure {
 }
 
 /// The server's answer was something else than TLS.
-pub(super) fn not_tls() -> Failure {
-    Failure::new(
+pub(super) fn not_tls() -> FailureCause {
+    FailureCause::new(
         ErrorType::NotTls,
         Side::Server,
         "server's answer to the ClientHello is not TLS".to_owned(),
@@ -318,15 +177,15 @@ pub(super) fn not_tls() -> Failure {
 }
 
 /// A side closed the connection.
-pub(super) fn closed(tracker: &Tracker, side: Side, close: Close) -> Failure {
-    let stage = stage(tracker);
+pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> FailureCause {
+    let stage = stage(transcript);
     match close {
-        Close::Fin => Failure::new(
+        Close::Fin => FailureCause::new(
             ErrorType::ConnectionClosed,
             side,
             format!("{side} closed the connection {stage}"),
         ),
-        Close::Rst => Failure::new(
+        Close::Rst => FailureCause::new(
             ErrorType::ConnectionReset,
             side,
             format!("{side} reset the connection {stage}"),
@@ -334,44 +193,39 @@ pub(super) fn closed(tracker: &Tracker, side: Side, close: Close) -> Failure {
     }
 }
 
-/// Nothing more came.
-pub(super) fn silence(tracker: &Tracker) -> Failure {
-    if tracker
-        .client_hello
-        .as_ref()
-        .is_some_and(|hello| hello.is_partial)
-    {
+/// Nothing more came: the side that had to speak next is the one that failed.
+pub(super) fn silence(transcript: &Transcript) -> FailureCause {
+    let hello = transcript.client_hello();
+    if hello.is_some_and(|hello| hello.is_partial) {
         let message = "client did not finish its ClientHello".to_owned();
-        return Failure::new(ErrorType::HandshakeTimeout, Side::Client, message);
+        return FailureCause::new(ErrorType::HandshakeTimeout, Side::Client, message);
     }
-    if tracker.server_hello.is_none() && !tracker.peer(Side::Server).has_answered {
-        return Failure::new(
+    if transcript.server_hello().is_none() && !transcript.peer(Side::Server).has_answered {
+        return FailureCause::new(
             ErrorType::NoServerHello,
             Side::Server,
             "server did not answer the ClientHello".to_owned(),
         );
     }
-    let side = tracker
-        .last_sender
-        .map_or(Side::Server, |sender| tracker.side(sender).peer());
-    Failure::new(
+    let side = transcript.last_sender().map_or(Side::Server, Side::peer);
+    FailureCause::new(
         ErrorType::HandshakeTimeout,
         side,
-        format!("{side} fell silent {}", stage(tracker)),
+        format!("{side} fell silent {}", stage(transcript)),
     )
 }
 
 /// How far the handshake had come.
-fn stage(tracker: &Tracker) -> &'static str {
-    if tracker.server_hello.is_none() {
+fn stage(transcript: &Transcript) -> &'static str {
+    if transcript.server_hello().is_none() {
         return "before the ServerHello";
     }
-    if tracker.version().is_some_and(ProtocolVersion::is_tls13) {
+    if transcript.is_tls13() {
         return "after the ServerHello";
     }
-    if tracker.has_message(HandshakeType::ClientKeyExchange) {
+    if transcript.has_message(HandshakeType::ClientKeyExchange) {
         "after the client's key exchange"
-    } else if tracker.has_message(HandshakeType::ServerHelloDone) {
+    } else if transcript.has_message(HandshakeType::ServerHelloDone) {
         "after the server's flight"
     } else {
         "during the server's flight"
@@ -381,108 +235,174 @@ fn stage(tracker: &Tracker) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
 
-    /// The class that a refusal of the server's certificate becomes, and whether it is told why.
-    fn explained(
-        error_type: ErrorType,
-        found: &[ErrorType],
-        trust: Option<TrustOrigin>,
-    ) -> (ErrorType, bool) {
-        let finding = |side, error_type| Finding {
-            error_type,
-            side,
-            detail: "detail".to_owned(),
-            subject: "CN=leaf".to_owned(),
-        };
-        let mut findings = vec![finding(Side::Client, ErrorType::SelfSigned)]; // of no account
-        findings.extend(found.iter().map(|&found| finding(Side::Server, found)));
-        let mut error = HandshakeError {
-            error_type,
-            side: Some(Side::Client),
-            message: "refused".to_owned(),
-        };
-        explain_refusal(&mut error, &findings, trust);
-        let is_told = match error.message.as_str() {
-            "refused" => false,
-            "refused; the certificate of CN=leaf: detail" => true,
-            other => panic!("{other}"),
-        };
-        (error.error_type, is_told)
+    /// What an alert of a side means at this point.
+    fn alert(script: &Script, side: Side, description: AlertDescription) -> (ErrorType, String) {
+        let cause = from_alert(&script.transcript, side, description);
+        assert_eq!(cause.side, side);
+        (cause.error_type, cause.message)
     }
 
-    const VAGUE: [ErrorType; 3] = [
-        ErrorType::BadCertificate,
-        ErrorType::CertificateUnknown,
-        ErrorType::ClientRejectedServer,
-    ];
+    fn alert_class(script: &Script, side: Side, code: u8) -> ErrorType {
+        alert(script, side, AlertDescription(code)).0
+    }
+
+    /// The client has sent a Certificate message without certificates.
+    fn with_empty_certificate() -> Script {
+        tls12().message(CLIENT, HandshakeType::Certificate, &[0, 0, 0])
+    }
 
     #[test]
-    fn a_vague_refusal_of_what_leads_to_no_root_is_unknown_ca() {
-        let (system, given) = (Some(TrustOrigin::System), Some(TrustOrigin::Given));
-        for vague in VAGUE {
-            let self_signed = explained(vague, &[ErrorType::SelfSigned], None);
-            assert_eq!(self_signed, (ErrorType::UnknownCa, true));
-            let completed = explained(vague, &[ErrorType::IncompleteChain], system);
-            assert_eq!(completed, (ErrorType::UnknownCa, true));
-            let named = explained(vague, &[ErrorType::UntrustedCa], given);
-            assert_eq!(named, (ErrorType::UnknownCa, true));
+    fn each_alert_has_its_class() {
+        use ErrorType as E;
+        let classes = [
+            (0, E::ConnectionClosed),
+            (10, E::UnexpectedMessage),
+            (22, E::DecodeError),
+            (30, E::DecodeError),
+            (40, E::HandshakeFailure),
+            (41, E::MissingClientCert),
+            (42, E::BadCertificate),
+            (43, E::UnsupportedCertificate),
+            (44, E::CertRevoked),
+            (45, E::CertExpired),
+            (46, E::CertificateUnknown),
+            (47, E::IllegalParameter),
+            (48, E::UnknownCa),
+            (49, E::AccessDenied),
+            (50, E::DecodeError),
+            (51, E::DecryptError),
+            (60, E::CipherMismatch),
+            (70, E::ProtocolMismatch),
+            (71, E::CipherMismatch),
+            (80, E::InternalError),
+            (86, E::InappropriateFallback),
+            (90, E::UserCanceled),
+            (110, E::IllegalParameter),
+            (112, E::UnrecognizedName),
+            (113, E::BadCertificate),
+            (114, E::BadCertificate),
+            (116, E::MissingClientCert),
+            (120, E::NoApplicationProtocol),
+            (121, E::EchRequired),
+        ];
+        for code in 0..=u8::MAX {
+            let class = classes.iter().find(|(known, _)| *known == code);
+            let class = class.map_or(E::Other, |(_, class)| *class);
+            assert_eq!(alert_class(&tls12(), SERVER, code), class, "alert {code}");
         }
     }
 
     #[test]
-    fn the_observers_own_roots_do_not_decide_for_the_peer() {
-        for vague in VAGUE {
-            let system = Some(TrustOrigin::System);
-            let untrusted = explained(vague, &[ErrorType::UntrustedCa], system);
-            assert_eq!(untrusted, (vague, true));
-            let alone = [ErrorType::UntrustedCa, ErrorType::IncompleteChain];
-            assert_eq!(explained(vague, &alone, system), (vague, true));
-            assert_eq!(explained(vague, &[], system), (vague, false));
-        }
-    }
-
-    #[test]
-    fn a_client_of_another_authority_than_those_asked_for_is_unknown_ca() {
-        let refused = |error_type, asked_for: &[&str], shown: &[Arc<Certificate>]| {
-            let mut error = HandshakeError {
-                error_type,
-                side: Some(Side::Server),
-                message: "refused".to_owned(),
-            };
-            let asked_for: Vec<String> = asked_for.iter().map(|&name| name.to_owned()).collect();
-            explain_request(&mut error, &asked_for, shown);
-            (error.error_type, error.message)
-        };
-        let issuer = rcgen::CertificateParams::default();
-        let issuer = rcgen::Issuer::new(issuer, rcgen::KeyPair::generate().unwrap());
-        let key = rcgen::KeyPair::generate().unwrap();
-        let leaf = rcgen::CertificateParams::default().signed_by(&key, &issuer);
-        let leaf = Certificate::from_der(leaf.unwrap().der());
-        let name = leaf.facts.as_ref().unwrap().issuer.clone();
-        let shown = [Arc::new(leaf)];
-        let vague = ErrorType::CertificateUnknown;
-        let said = "refused; it had asked for a certificate by `CN=other`".to_owned();
+    fn a_servers_handshake_failure_means_nothing_in_common_only_before_its_hello() {
+        let before = connection().client_hello(|_| {});
+        assert_eq!(alert_class(&before, SERVER, 40), ErrorType::CipherMismatch);
         assert_eq!(
-            refused(vague, &["CN=other"], &shown),
-            (ErrorType::UnknownCa, said.clone())
+            alert_class(&tls12(), SERVER, 40),
+            ErrorType::HandshakeFailure
         );
-        assert_eq!(refused(vague, &[&name], &shown).0, vague);
-        assert_eq!(refused(vague, &[], &shown).0, vague);
-        let missing = ErrorType::MissingClientCert;
-        assert_eq!(refused(missing, &["CN=other"], &[]), (missing, said));
-        let expired = ErrorType::CertExpired;
-        assert_eq!(refused(expired, &["CN=other"], &shown).1, "refused");
+        assert_eq!(
+            alert_class(&before, CLIENT, 40),
+            ErrorType::HandshakeFailure
+        );
     }
 
     #[test]
-    fn what_else_is_wrong_is_told_and_changes_no_class() {
-        let weak = explained(ErrorType::BadCertificate, &[ErrorType::WeakKey], None);
-        assert_eq!(weak, (ErrorType::BadCertificate, true));
-        let unknown_ca = explained(ErrorType::UnknownCa, &[ErrorType::UntrustedCa], None);
-        assert_eq!(unknown_ca, (ErrorType::UnknownCa, true));
-        let revoked = explained(ErrorType::CertRevoked, &[ErrorType::SelfSigned], None);
-        assert_eq!(revoked, (ErrorType::CertRevoked, false));
-        let near = explained(ErrorType::BadCertificate, &[ErrorType::NearExpiry], None);
-        assert_eq!(near, (ErrorType::BadCertificate, false));
+    fn a_refusal_after_an_empty_certificate_message_is_about_the_lack_of_one() {
+        for code in [40, 42, 46, 48, 50] {
+            let class = alert_class(&with_empty_certificate(), SERVER, code);
+            assert_eq!(class, ErrorType::MissingClientCert, "alert {code}");
+        }
+        // An alert about something else, of the other side, and after a certificate.
+        let internal = alert_class(&with_empty_certificate(), SERVER, 80);
+        assert_eq!(internal, ErrorType::InternalError);
+        let client = alert_class(&with_empty_certificate(), CLIENT, 42);
+        assert_eq!(client, ErrorType::BadCertificate);
+        let shown = tls12().message(CLIENT, HandshakeType::Certificate, &[0, 0, 4, 0, 0, 1, 0]);
+        assert_eq!(alert_class(&shown, SERVER, 42), ErrorType::BadCertificate);
+    }
+
+    #[test]
+    fn messages_say_who_refused_what() {
+        let said = |script: &Script, side, code| alert(script, side, AlertDescription(code)).1;
+        assert_eq!(
+            said(&tls12(), CLIENT, 48),
+            "client refused the server's certificate: unknown_ca (48)"
+        );
+        assert_eq!(
+            said(&tls12(), SERVER, 70),
+            "server found no protocol version in common: protocol_version (70)"
+        );
+        assert_eq!(
+            said(&connection().client_hello(|_| {}), SERVER, 40),
+            "server found no parameters in common: handshake_failure (40)"
+        );
+        assert_eq!(
+            said(&tls12(), SERVER, 116),
+            "server required a client certificate and got none: certificate_required (116)"
+        );
+        assert_eq!(
+            said(&tls12(), SERVER, 80),
+            "server ended the handshake: internal_error (80)"
+        );
+    }
+
+    #[test]
+    fn only_refusals_of_a_certificate_are_open_to_findings() {
+        let is_refusal = |code| {
+            let script = tls12();
+            from_alert(&script.transcript, CLIENT, AlertDescription(code)).is_refusal
+        };
+        assert!(is_refusal(42) && is_refusal(46) && is_refusal(48));
+        assert!(!is_refusal(40) && !is_refusal(80));
+        assert!(inferred_refusal(CLIENT, ErrorType::ClientRejectedServer).is_refusal);
+        assert!(!inferred_refusal(SERVER, ErrorType::MissingClientCert).is_refusal);
+        for other in [encrypted_alert(CLIENT), negotiation(SERVER), not_tls()] {
+            assert!(!other.is_refusal);
+        }
+    }
+
+    #[test]
+    fn a_close_names_the_stage_that_the_handshake_had_reached() {
+        let closed_at = |script: Script| closed(&script.transcript, SERVER, Close::Fin).message;
+        let server_done = || tls12().message(SERVER, HandshakeType::ServerHelloDone, &[]);
+        for (script, stage) in [
+            (connection().client_hello(|_| {}), "before the ServerHello"),
+            (full(), "after the ServerHello"),
+            (tls12(), "during the server's flight"),
+            (server_done(), "after the server's flight"),
+            (
+                server_done().message(CLIENT, HandshakeType::ClientKeyExchange, &[]),
+                "after the client's key exchange",
+            ),
+        ] {
+            let expected = format!("server closed the connection {stage}");
+            assert_eq!(closed_at(script), expected);
+        }
+        let reset = closed(&tls12().transcript, CLIENT, Close::Rst);
+        assert_eq!(reset.error_type, ErrorType::ConnectionReset);
+        assert_eq!(
+            reset.message,
+            "client reset the connection during the server's flight"
+        );
+    }
+
+    #[test]
+    fn silence_is_the_fault_of_the_side_that_had_to_speak_next() {
+        let after = |script: Script| {
+            let cause = silence(&script.transcript);
+            (cause.error_type, cause.side)
+        };
+        let partial = connection().client_hello(|hello| hello.is_partial = true);
+        assert_eq!(after(partial), (ErrorType::HandshakeTimeout, CLIENT));
+        let unanswered = connection().client_hello(|_| {});
+        assert_eq!(after(unanswered), (ErrorType::NoServerHello, SERVER));
+        let warned = connection().client_hello(|_| {});
+        let warned = warned.warning(SERVER, AlertDescription::UnrecognizedName);
+        assert_eq!(after(warned), (ErrorType::HandshakeTimeout, CLIENT));
+        assert_eq!(after(tls12()), (ErrorType::HandshakeTimeout, CLIENT));
+        let answered = tls12().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(after(answered), (ErrorType::HandshakeTimeout, SERVER));
     }
 }

@@ -1,674 +1,200 @@
-//! What was seen of one handshake, in the order in which it came.
+//! The handshake on one connection, from its first byte to its report.
 
-use crate::certificate::OcspStaple;
-use crate::flow::{Direction, PerDirection, Side};
-use crate::time::Timestamp;
-use crate::tls::{
-    AlertDescription, AlertLevel, ClientHello, ContentType, HandshakeType, Message, NamedGroup,
-    ProtocolVersion, ServerHello, read_key_exchange_group,
-};
-use crate::transport::tcp::Arrival;
+use crate::decrypt::Keys;
+use crate::flow::Direction;
+use crate::framing::sealed::KeyUse;
+use crate::framing::tls::TlsRecords;
+use crate::framing::{Close, Hellos, Recipient, Seen};
+use crate::transport::tcp::{Arrival, Chunk};
 
-use super::connection::Close;
-use super::decrypted::Decrypted;
-use super::decryption::Content;
-use super::exchange;
-use super::inference::{self, Judgement};
+use super::progress::{HandshakeProgress, Standing};
+use super::transcript::Transcript;
 
-/// The header of a record whose content is not looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RecordSeen {
-    pub(super) content_type: ContentType,
-    pub(super) length: u16,
-    /// Whether it may be opened, so that its end tells what it carries.
-    pub(super) has_key: bool,
-}
-
-/// What one end point did.
-#[derive(Debug, Default)]
-pub(super) struct Peer {
-    /// Whether any packet of it is in view.
-    pub(super) is_in_view: bool,
-    /// Whether it sent anything after the first hello.
-    pub(super) has_answered: bool,
-    pub(super) gap_bytes: u64,
-    pub(super) change_cipher_spec: bool,
-    /// Up to TLS 1.2: when its Finished, the first encrypted handshake record, ended.
-    pub(super) finished: Option<Timestamp>,
-    /// The body of its Certificate message.
-    pub(super) certificate: Option<Box<[u8]>>,
-    /// When its first application data began.
-    pub(super) application_data: Option<Timestamp>,
-    /// How it closed first.
-    pub(super) close: Option<(Close, Arrival)>,
-    /// Whether it reset the connection, first or after a FIN.
-    pub(super) has_reset: bool,
-    /// Whether it spoke something else than TLS where TLS should be.
-    pub(super) is_not_tls: bool,
-    /// Whether it had spoken something else before the handshake began.
-    pub(super) was_plain: bool,
-}
-
-/// An alert, in the clear or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AlertSeen {
-    pub(super) sender: Direction,
-    pub(super) at: Arrival,
-    /// `None` if encrypted, and not decrypted.
-    pub(super) content: Option<(AlertLevel, AlertDescription)>,
-    pub(super) is_encrypted: bool,
-    /// Whether both sides had completed the handshake before.
-    pub(super) is_late: bool,
-}
-
-impl AlertSeen {
-    pub(super) fn description(&self) -> Option<AlertDescription> {
-        self.content.map(|(_, description)| description)
-    }
-
-    pub(super) fn is_close_notify(&self) -> bool {
-        self.description() == Some(AlertDescription::CloseNotify)
-    }
-}
-
-/// What a TLS 1.3 peer did after ServerHello, as far as an outsider sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sighting {
-    pub(super) side: Side,
-    pub(super) what: Sight,
-    /// When it began.
-    pub(super) time: Timestamp,
-    /// When it ended.
-    pub(super) end: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// An encrypted record, with the length in its header.
-    Record(u16),
-    /// An alert in the clear.
-    Alert(AlertDescription),
-    Fin,
-    Rst,
-}
-
-/// Alerts kept: the first decides, a few more tell the story; an attacker sends thousands.
-const MAX_ALERTS: usize = 16;
-/// Letters of history kept, for the same reason.
-const MAX_HISTORY: usize = 64;
-/// Sightings kept: a flight has up to five records, a 64 KiB chain in small records some forty.
-pub(super) const MAX_SIGHTINGS: usize = 128;
-/// Records of the server after a completed TLS 1.3 handshake before it is reported without application data of the client.
-const MAX_RECORDS_AFTER: usize = 8;
-/// Records after a completed TLS 1.3 handshake among which the client may be asked for a certificate: a server learns from the first
-/// request that it wants one.
-const MAX_LATER_AUTHENTICATION: usize = 32;
-
-/// What was seen of one handshake.
+/// The handshake on one connection.
+///
+/// A framing cuts what arrives into items, a transcript writes them down, and after
+/// each item the progress is looked at. All of it happens within the `handle_*` and
+/// `note_*` methods; the others answer what the owner has to know.
 #[derive(Debug)]
-pub(super) struct Tracker {
-    pub(super) start: Arrival,
-    /// The last packet that the report rests on.
-    pub(super) last: Arrival,
-    pub(super) client: Option<Direction>,
-    /// The first ClientHello.
-    pub(super) client_hello: Option<Box<ClientHello>>,
-    pub(super) is_sslv2: bool,
-    pub(super) server_hello: Option<(Box<ServerHello>, Timestamp)>,
-    pub(super) hello_retry_request: bool,
-    pub(super) key_exchange_group: Option<NamedGroup>,
-    /// The body of the CertificateRequest.
-    pub(super) certificate_request: Option<Box<[u8]>>,
-    pub(super) certificate_status: bool,
-    /// What a stapled OCSP response says.
-    pub(super) ocsp_staple: Option<OcspStaple>,
-    /// Signed certificate timestamps that came with certificates.
-    pub(super) certificate_timestamps: usize,
-    /// Types of the messages seen in the clear, as bits.
-    messages: u64,
-    /// By [`Direction`].
-    pub(super) peers: PerDirection<Peer>,
-    pub(super) alerts: Vec<AlertSeen>,
-    pub(super) sightings: Vec<Sighting>,
-    /// Encrypted records of the client before ServerHello: 0-RTT data.
-    pub(super) early_records: u32,
-    pub(super) renegotiation: bool,
-    pub(super) history: String,
-    /// Where in the history the encrypted records begin that wait for their secret.
-    pub(super) history_mark: Option<usize>,
-    pub(super) is_truncated: bool,
-    /// Who sent the last byte that was new.
-    pub(super) last_sender: Option<Direction>,
-    /// A TLS 1.3 verdict that no later record changes.
-    pub(super) judgement: Option<Judgement>,
-    /// What opened records of TLS 1.3 told; `None` if there are no keys.
-    pub(super) decrypted: Option<Box<Decrypted>>,
-    /// Up to TLS 1.2: encrypted records for which there are keys.
-    pub(super) keyed_records: u32,
-    /// Length of the ClientHello, as a measure of what its lists take.
-    hello_length: usize,
-    is_decided: bool,
+pub struct Tracker {
+    pub(super) framing: TlsRecords,
+    pub(super) transcript: Transcript,
+    pub(super) standing: Standing,
+}
+
+/// Writes items down and looks at the progress.
+struct ProgressRecorder<'t> {
+    transcript: &'t mut Transcript,
+    standing: &'t mut Standing,
+}
+
+impl Recipient for ProgressRecorder<'_> {
+    fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        self.transcript.take(sender, seen);
+        self.standing.update(self.transcript);
+    }
+
+    fn hellos(&self) -> Hellos<'_> {
+        self.transcript.hellos()
+    }
 }
 
 impl Tracker {
-    pub(super) fn new(start: Arrival) -> Self {
+    /// A handshake of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
+    #[must_use]
+    pub fn new(start: Arrival, keys: &Keys) -> Self {
         Self {
-            start,
-            last: start,
-            client: None,
-            client_hello: None,
-            is_sslv2: false,
-            server_hello: None,
-            hello_retry_request: false,
-            key_exchange_group: None,
-            certificate_request: None,
-            certificate_status: false,
-            ocsp_staple: None,
-            certificate_timestamps: 0,
-            messages: 0,
-            peers: Default::default(),
-            alerts: Vec::new(),
-            sightings: Vec::new(),
-            early_records: 0,
-            renegotiation: false,
-            history: String::with_capacity(16), // a full handshake of TLS 1.2
-            history_mark: None,
-            is_truncated: false,
-            last_sender: None,
-            judgement: None,
-            decrypted: None,
-            keyed_records: 0,
-            hello_length: 0,
-            is_decided: false,
+            framing: TlsRecords::new(keys),
+            transcript: Transcript::new(start),
+            standing: Standing::default(),
         }
     }
 
-    pub(super) const fn is_decided(&self) -> bool {
-        self.is_decided
+    /// Takes the next chunk of one direction.
+    pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
+        let (framing, mut recorder) = self.split();
+        framing.take(direction, chunk, &mut recorder);
     }
 
-    /// Whether the handshake has completed and is in use, although more might be learned from what follows.
-    pub(super) fn is_settled(&self) -> bool {
-        if !self.is_tls13() {
-            return exchange::is_in_use(self);
+    /// Notes that one direction was closed; false if it was before.
+    pub fn handle_close(&mut self, direction: Direction, how: Close, at: Arrival) -> bool {
+        let is_first = !self.transcript.has_closed(direction);
+        let (_, mut recorder) = self.split();
+        recorder.take(direction, Seen::Close { how, at });
+        is_first
+    }
+
+    /// Notes that packets of `direction` are in view, with or without payload.
+    pub fn note_packet(&mut self, direction: Direction, now: Arrival) {
+        self.transcript.note_packet(direction, now);
+    }
+
+    /// Notes that `direction` carried something else than TLS before.
+    pub fn note_plain(&mut self, direction: Direction) {
+        self.transcript.note_plain(direction);
+    }
+
+    /// Notes that a limit or the snap length took something from this connection.
+    pub const fn note_truncated(&mut self) {
+        self.transcript.note_truncated();
+    }
+
+    /// Notes that no more bytes will come.
+    pub fn handle_end(&mut self) {
+        let (framing, mut recorder) = self.split();
+        framing.finish(&mut recorder);
+    }
+
+    /// Whether nothing that follows can change the report.
+    #[must_use]
+    pub const fn is_decided(&self) -> bool {
+        self.standing.is_decided() && !self.framing.is_waiting()
+    }
+
+    /// Whether the handshake has completed and is in use: if nothing follows, nothing is wrong.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.standing.progress(&self.transcript) >= HandshakeProgress::Settled
+    }
+
+    /// Whether what is still waited for will come soon or not at all: segments on the way when the connection was
+    /// reset, or secrets.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.transcript.has_reset() || self.standing.is_decided()
+    }
+
+    /// Whether a hello was seen: without one there is nothing to report.
+    #[must_use]
+    pub const fn has_hello(&self) -> bool {
+        self.transcript.has_hello()
+    }
+
+    /// Whether what began like TLS turned out to be something else.
+    #[must_use]
+    pub fn is_ruled_out(&self) -> bool {
+        !self.has_hello() && self.framing.is_ruled_out()
+    }
+
+    /// Bytes held: of unfinished messages, and of those that the report needs.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.transcript.held() + self.framing.held()
+    }
+
+    /// What the user's keys were good for; `None` if there were none, or nothing to open.
+    #[must_use]
+    pub const fn key_use(&self) -> Option<KeyUse> {
+        self.framing.key_use()
+    }
+
+    /// Lets the secrets of this connection be wiped, some time after its last packet; to be called before the report.
+    pub fn retire_secrets(&self) {
+        if let (Some(_), Some(hello)) = (self.key_use(), self.transcript.client_hello()) {
+            let last = self.transcript.last().time;
+            self.framing.retire_secrets(&hello.random, last);
         }
-        match self.decrypted.as_ref().and_then(|d| d.is_in_use()) {
-            Some(is_in_use) => is_in_use,
-            None => self.judgement.as_ref().is_some_and(|j| self.is_in_use(j)),
-        }
     }
 
-    /// Whether a side has closed, so that the rest will come soon or not at all.
-    pub(super) fn is_closing(&self) -> bool {
-        self.peers.iter().any(|peer| peer.has_reset)
+    /// Messages that were too long to be put together, since the last call.
+    pub fn take_discarded_messages(&mut self) -> u64 {
+        self.framing.take_discarded_messages()
     }
 
-    pub(super) const fn has_hello(&self) -> bool {
-        self.client.is_some()
+    /// Stops waiting for secrets: what has come by now is all that there is.
+    pub(super) fn finish_decryption(&mut self) {
+        let (framing, mut recorder) = self.split();
+        framing.finish_decryption(&mut recorder);
     }
 
-    /// The peer on `side`; before the first hello, the originator counts as the client.
-    pub(super) fn peer(&self, side: Side) -> &Peer {
-        &self.peers[self.direction(side)]
-    }
-
-    pub(super) fn direction(&self, side: Side) -> Direction {
-        let client = self.client.unwrap_or(Direction::Forward);
-        if side == Side::Client {
-            client
-        } else {
-            client.flip()
-        }
-    }
-
-    pub(super) fn side(&self, direction: Direction) -> Side {
-        if direction == self.direction(Side::Client) {
-            Side::Client
-        } else {
-            Side::Server
-        }
-    }
-
-    /// The version agreed on, once the server has said so.
-    pub(super) fn version(&self) -> Option<ProtocolVersion> {
-        self.server_hello.as_ref().map(|(hello, _)| hello.version())
-    }
-
-    pub(super) fn is_tls13(&self) -> bool {
-        self.version().is_some_and(ProtocolVersion::is_tls13)
-    }
-
-    /// Whether a message of this type was seen in the clear, from either side.
-    pub(super) const fn has_message(&self, handshake_type: HandshakeType) -> bool {
-        handshake_type.0 < 64 && self.messages >> handshake_type.0 & 1 == 1
-    }
-
-    /// Whether the client said that it would show a certificate after the handshake (RFC 8446 §4.2.6).
-    pub(super) fn offers_later_authentication(&self) -> bool {
-        let hello = self.client_hello.as_ref();
-        hello.is_some_and(|hello| hello.post_handshake_auth)
-    }
-
-    /// Up to TLS 1.2: whether both Finished were seen.
-    pub(super) fn is_complete(&self) -> bool {
-        self.peers.iter().all(|peer| peer.finished.is_some())
-    }
-
-    /// Whether records of `direction` are encrypted although their types tell what they carry: TLS 1.2 after ChangeCipherSpec.
-    ///
-    /// In TLS 1.3 ChangeCipherSpec means nothing, and a client may send it before its second ClientHello.
-    pub(super) fn is_encrypted(&self, direction: Direction) -> bool {
-        let may_be_tls13 = match &self.server_hello {
-            Some((hello, _)) => hello.version().is_tls13(),
-            None => self
-                .client_hello
-                .as_ref()
-                .is_some_and(|hello| hello.offers_tls13()),
+    const fn split(&mut self) -> (&mut TlsRecords, ProgressRecorder<'_>) {
+        let Self {
+            framing,
+            transcript,
+            standing,
+        } = self;
+        let recorder = ProgressRecorder {
+            transcript,
+            standing,
         };
-        self.peers[direction].change_cipher_spec && !may_be_tls13
-    }
-
-    /// Whether an SSLv2 server's answer would make sense.
-    pub(super) const fn expects_sslv2_server_hello(&self) -> bool {
-        self.is_sslv2 && self.server_hello.is_none()
-    }
-
-    /// Bytes of message bodies kept for the report.
-    pub(super) fn held(&self) -> usize {
-        let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
-        certificates
-            .chain(&self.certificate_request)
-            .map(|body| body.len())
-            .sum::<usize>()
-            + self.hello_length
-    }
-
-    pub(super) fn note_packet(&mut self, direction: Direction, now: Arrival) {
-        self.peers[direction].is_in_view = true;
-        self.last = now;
-    }
-
-    pub(super) fn note_plain(&mut self, direction: Direction) {
-        self.peers[direction].was_plain = true;
-    }
-
-    pub(super) const fn note_truncated(&mut self) {
-        self.is_truncated = true;
-    }
-
-    pub(super) const fn note_sslv2(&mut self) {
-        self.is_sslv2 = true;
-    }
-
-    pub(super) fn handle_message(
-        &mut self,
-        sender: Direction,
-        message: Message<'_>,
-        start: Arrival,
-    ) {
-        if message.handshake_type.0 < 64 {
-            self.messages |= 1 << message.handshake_type.0;
-        }
-        self.is_truncated |= message.body.is_none() && message.length > crate::tls::MAX_MESSAGE;
-        match (message.handshake_type, message.body) {
-            (HandshakeType::ClientHello, Some(body)) => match ClientHello::read(body) {
-                Ok(hello) => {
-                    self.hello_length = self.hello_length.max(message.length);
-                    return self.handle_client_hello(sender, hello, start);
-                }
-                Err(_) => self.client = self.client.or(Some(sender)),
-            },
-            (HandshakeType::ServerHello, Some(body)) => {
-                self.handle_server_hello(sender, ServerHello::read(body).ok(), start);
-            }
-            (HandshakeType::HelloRetryRequest, Some(body)) => {
-                self.handle_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
-            }
-            (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
-                self.peers[sender].certificate = Some(body.into());
-            }
-            (HandshakeType::ServerKeyExchange, Some(body)) => {
-                self.key_exchange_group = read_key_exchange_group(body)
-            }
-            (HandshakeType::CertificateRequest, Some(body)) => {
-                self.certificate_request = Some(body.into())
-            }
-            (HandshakeType::CertificateStatus, body) => {
-                self.certificate_status = true;
-                self.ocsp_staple = body.and_then(OcspStaple::read);
-            }
-            _ => {}
-        }
-        if !matches!(
-            message.handshake_type,
-            HandshakeType::ServerHello | HandshakeType::HelloRetryRequest
-        ) {
-            self.note(sender, letter(message.handshake_type));
-        }
-        self.progress(sender);
-    }
-
-    /// Part of a message came, and the rest will not.
-    pub(super) fn handle_partial_message(
-        &mut self,
-        sender: Direction,
-        message: Message<'_>,
-        start: Arrival,
-    ) {
-        match (message.handshake_type, message.body) {
-            (HandshakeType::ClientHello, Some(body)) if self.client_hello.is_none() => {
-                if let Ok(hello) = ClientHello::read_partial(body)
-                    && hello.legacy_version.is_plausible()
-                {
-                    self.handle_client_hello(sender, hello, start);
-                }
-            }
-            (HandshakeType::ServerHello, Some(body)) => {
-                self.handle_server_hello(sender, ServerHello::read_partial(body).ok(), start);
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn handle_client_hello(
-        &mut self,
-        sender: Direction,
-        hello: ClientHello,
-        start: Arrival,
-    ) {
-        if self.client_hello.is_none() {
-            self.client = Some(sender);
-            self.start = start;
-            self.client_hello = Some(Box::new(hello));
-        }
-        self.note(sender, 'C');
-        self.progress(sender);
-    }
-
-    fn handle_server_hello(
-        &mut self,
-        sender: Direction,
-        hello: Option<ServerHello>,
-        start: Arrival,
-    ) {
-        self.client.get_or_insert_with(|| sender.flip());
-        let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
-        self.note(sender, if is_retry { 'J' } else { 'S' });
-        self.hello_retry_request |= is_retry;
-        if let Some(hello) = hello
-            && self.server_hello.is_none()
-            && !is_retry
-        {
-            self.server_hello = Some((Box::new(hello), start.time));
-        }
-    }
-
-    pub(super) fn handle_sslv2_server_hello(&mut self, sender: Direction, start: Arrival) {
-        let hello = ServerHello {
-            legacy_version: ProtocolVersion::SSLv2,
-            ..ServerHello::default()
-        };
-        self.handle_server_hello(sender, Some(hello), start);
-        self.progress(sender);
-    }
-
-    pub(super) fn handle_change_cipher_spec(&mut self, sender: Direction) {
-        self.peers[sender].change_cipher_spec = true;
-        self.note(sender, 'I');
-        self.progress(sender);
-    }
-
-    pub(super) fn handle_alert(
-        &mut self,
-        sender: Direction,
-        level: u8,
-        description: u8,
-        now: Arrival,
-    ) {
-        let (level, description) = (AlertLevel(level), AlertDescription(description));
-        self.push_alert(sender, Some((level, description)), false, now);
-        if self.is_tls13() {
-            self.sight(sender, Sight::Alert(description), now.time);
-        }
-        self.progress(sender);
-    }
-
-    /// A record whose content is not looked at begins.
-    pub(super) fn handle_record(&mut self, sender: Direction, record: RecordSeen, start: Arrival) {
-        if self.is_tls13() {
-            if matches!(
-                record.content_type,
-                ContentType::ApplicationData | ContentType::Alert
-            ) {
-                if !record.has_key {
-                    self.note(sender, 'D');
-                }
-                self.sight(sender, Sight::Record(record.length), start.time);
-            }
-            return self.progress(sender);
-        }
-        self.keyed_records = self.keyed_records.saturating_add(record.has_key.into());
-        if record.content_type == ContentType::ApplicationData {
-            if self.server_hello.is_none() && self.client == Some(sender) {
-                self.early_records = self.early_records.saturating_add(1);
-            }
-            self.note(sender, 'D');
-            self.peers[sender]
-                .application_data
-                .get_or_insert(start.time);
-        }
-        self.progress(sender);
-    }
-
-    /// An encrypted record has ended.
-    pub(super) fn handle_record_end(
-        &mut self,
-        sender: Direction,
-        record: RecordSeen,
-        content: Content,
-        now: Arrival,
-    ) {
-        if self.is_tls13() {
-            let side = self.side(sender);
-            if let Some(sighting) = self
-                .sightings
-                .iter_mut()
-                .rev()
-                .find(|sighting| sighting.side == side)
-            {
-                sighting.end = now.time;
-                let start = sighting.time;
-                if record.has_key {
-                    self.handle_content(sender, content, start, now);
-                    self.progress(sender);
-                }
-            }
-            return;
-        }
-        match record.content_type {
-            ContentType::Handshake => self.handle_encrypted_handshake(sender, now),
-            ContentType::Alert => self.push_alert(sender, content.alert(), true, now),
-            _ => {}
-        }
-        self.progress(sender);
-    }
-
-    fn handle_encrypted_handshake(&mut self, sender: Direction, now: Arrival) {
-        self.renegotiation |= self.is_complete();
-        let peer = &mut self.peers[sender];
-        if peer.finished.is_none() {
-            peer.finished = Some(now.time);
-            self.note(sender, 'F');
-        }
-    }
-
-    pub(super) fn handle_not_tls(&mut self, sender: Direction) {
-        self.peers[sender].is_not_tls = true;
-        self.progress(sender);
-    }
-
-    pub(super) fn handle_gap(&mut self, sender: Direction, missing: u32) {
-        let peer = &mut self.peers[sender];
-        peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
-    }
-
-    pub(super) fn handle_close(&mut self, sender: Direction, close: Close, now: Arrival) -> bool {
-        let peer = &mut self.peers[sender];
-        peer.has_reset |= close == Close::Rst;
-        if peer.close.is_some() {
-            return false;
-        }
-        peer.close = Some((close, now));
-        if self.is_tls13() {
-            self.sight(
-                sender,
-                if close == Close::Fin {
-                    Sight::Fin
-                } else {
-                    Sight::Rst
-                },
-                now.time,
-            );
-        }
-        // A side that was reset may have more under way: the observer waits a little for it.
-        self.is_decided |= self.peers.iter().all(|peer| peer.close.is_some());
-        true
-    }
-
-    /// How the connection was closed first, and by whom.
-    pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
-        let closes = [Side::Client, Side::Server].map(|side| {
-            let (close, at) = self.peer(side).close?;
-            Some((side, close, at))
-        });
-        closes
-            .into_iter()
-            .flatten()
-            .min_by_key(|(_, _, at)| (at.time, at.packet))
-    }
-
-    pub(super) fn push_alert(
-        &mut self,
-        sender: Direction,
-        content: Option<(AlertLevel, AlertDescription)>,
-        is_encrypted: bool,
-        now: Arrival,
-    ) {
-        self.note(sender, 'L');
-        if self.alerts.len() < MAX_ALERTS {
-            let side = self.side(sender);
-            let is_late = match &self.decrypted {
-                Some(decrypted) => decrypted.is_late(side),
-                None => self.is_complete(),
-            };
-            self.alerts.push(AlertSeen {
-                sender,
-                at: now,
-                content,
-                is_encrypted,
-                is_late,
-            });
-        }
-    }
-
-    fn sight(&mut self, sender: Direction, what: Sight, time: Timestamp) {
-        if self.sightings.len() < MAX_SIGHTINGS {
-            self.sightings.push(Sighting {
-                side: self.side(sender),
-                what,
-                time,
-                end: time,
-            });
-        }
-        if self.judgement.is_none() && self.may_decide(sender, what) {
-            self.judgement = inference::judge(self, None);
-        }
-    }
-
-    /// Whether a sighting can be the one that decides: an alert, a first record that may be one, or an answer to the client's flight.
-    fn may_decide(&self, sender: Direction, what: Sight) -> bool {
-        let is_from_client = self.client == Some(sender);
-        let mut client = self
-            .sightings
-            .iter()
-            .filter(|sighting| sighting.side == Side::Client);
-        match what {
-            Sight::Alert(_) => true,
-            Sight::Record(length) if is_from_client => length < 64 && client.nth(1).is_none(),
-            Sight::Record(_) => client.next().is_some(),
-            Sight::Fin | Sight::Rst => false,
-        }
-    }
-
-    /// Notes that `sender` sent something new, and whether that was the last thing of interest.
-    fn progress(&mut self, sender: Direction) {
-        self.last_sender = Some(sender);
-        if self.client.is_some_and(|client| client != sender) {
-            self.peers[sender].has_answered = true;
-        }
-        self.is_decided |= if self.is_tls13() {
-            self.is_decided_tls13()
-        } else {
-            exchange::is_in_use(self) && !exchange::expects_alerts(self)
-        };
-    }
-
-    fn is_decided_tls13(&self) -> bool {
-        let decrypted = self.decrypted.as_ref();
-        if let Some(is_decided) = decrypted.and_then(|decrypted| decrypted.is_decided()) {
-            return is_decided || self.sightings.len() >= MAX_SIGHTINGS;
-        }
-        let Some(judgement) = &self.judgement else {
-            return self.sightings.len() >= MAX_SIGHTINGS;
-        };
-        let may_be_asked_later = self.offers_later_authentication()
-            && self.after(judgement).len() < MAX_LATER_AUTHENTICATION;
-        self.is_in_use(judgement) && !may_be_asked_later
-    }
-
-    /// Whether a completed TLS 1.3 handshake is followed by the client's data, or much of the server's.
-    fn is_in_use(&self, judgement: &Judgement) -> bool {
-        let from = |side| {
-            let after = self.after(judgement).iter();
-            after.filter(move |sighting| sighting.side == side).count()
-        };
-        judgement.is_success()
-            && (from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER)
-    }
-
-    /// What came after the client's Finished.
-    fn after(&self, judgement: &Judgement) -> &[Sighting] {
-        self.sightings
-            .get(judgement.flight_end..)
-            .unwrap_or_default()
-    }
-
-    pub(super) fn note(&mut self, sender: Direction, letter: char) {
-        let letter = match self.side(sender) {
-            Side::Client => letter,
-            Side::Server => letter.to_ascii_lowercase(),
-        };
-        let is_run = matches!(letter, 'D' | 'd') && self.history.ends_with(letter);
-        if self.history.len() < MAX_HISTORY && !is_run {
-            self.history.push(letter);
-        }
+        (framing, recorder)
     }
 }
 
-/// The letter of a message in the history.
-pub(super) const fn letter(handshake_type: HandshakeType) -> char {
-    match handshake_type {
-        HandshakeType::HelloRequest => 'H',
-        HandshakeType::ClientHello => 'C', // one that could not be read
-        HandshakeType::NewSessionTicket => 'T',
-        HandshakeType::Certificate => 'X',
-        HandshakeType::ServerKeyExchange => 'K',
-        HandshakeType::CertificateRequest => 'R',
-        HandshakeType::ServerHelloDone => 'N',
-        HandshakeType::CertificateVerify => 'Y',
-        HandshakeType::ClientKeyExchange => 'G',
-        HandshakeType::CertificateStatus => 'U',
-        HandshakeType::Finished => 'F',
-        _ => 'Z',
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    const AT: Arrival = Arrival {
+        time: Timestamp::from_seconds(0),
+        packet: 1,
+        acknowledged: None,
+    };
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_handshake_takes_less_than_a_kilobyte() {
+        // There is one for each open connection: a new field is worth a thought.
+        assert!(size_of::<Tracker>() <= 960, "{}", size_of::<Tracker>());
+    }
+
+    #[test]
+    fn what_is_not_tls_is_ruled_out_unless_a_hello_was_seen() {
+        let mut tracker = Tracker::new(AT, &Keys::default());
+        assert!(!tracker.is_ruled_out());
+        tracker.handle_chunk(Direction::Forward, Chunk::Bytes(b"GET / HTTP/1.1", AT));
+        assert!(tracker.is_ruled_out() && !tracker.has_hello());
+    }
+
+    #[test]
+    fn a_direction_closes_once_and_a_reset_makes_the_owner_wait_a_little_only() {
+        let mut tracker = Tracker::new(AT, &Keys::default());
+        assert!(tracker.handle_close(Direction::Forward, Close::Fin, AT));
+        assert!(!tracker.is_closing());
+        assert!(!tracker.handle_close(Direction::Forward, Close::Rst, AT));
+        assert!(tracker.is_closing() && !tracker.is_decided());
+        assert!(tracker.handle_close(Direction::Reverse, Close::Fin, AT));
+        assert!(tracker.is_decided() && tracker.is_settled());
     }
 }

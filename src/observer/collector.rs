@@ -2,7 +2,7 @@
 
 use crate::certificate::Trust;
 use crate::event::Report;
-use crate::handshake::Judge;
+use crate::handshake::Validator;
 use crate::stats::Stats;
 
 use super::worker::Numbered;
@@ -10,13 +10,13 @@ use super::worker::Numbered;
 /// Where the reports of all workers meet.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    judge: Judge,
+    validator: Validator,
 }
 
 impl Collector {
     pub(crate) fn new(trust: &Trust) -> Self {
         Self {
-            judge: Judge::new(trust),
+            validator: Validator::new(trust),
         }
     }
 
@@ -32,12 +32,12 @@ impl Collector {
             (*step, event.time, event.capture.first_packet, event.flow_id)
         });
         reports.into_iter().map(|(_, mut report)| {
-            self.judge.handle_event(&mut report.event);
+            self.validator.handle_event(&mut report.event);
             report
         })
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.judge.stats()
+        self.validator.stats()
     }
 }

@@ -7,7 +7,7 @@ use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, Step};
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Close, Connection};
+use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
@@ -46,7 +46,7 @@ pub(super) enum Stage {
 /// An open handshake.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) connection: Connection,
+    pub(super) connection: Tracker,
     /// The file or interface that its first packet came from.
     pub(super) source: Arc<str>,
     /// The layers around its first packet.
@@ -363,7 +363,7 @@ impl Flow {
 impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &Context<'_>) -> Box<Self> {
         Box::new(Self {
-            connection: Connection::new(at, context.keys),
+            connection: Tracker::new(at, context.keys),
             source: Arc::clone(context.source),
             layers: *context.layers,
             dialogue,

@@ -1,33 +1,35 @@
-//! Certificates held against the roots, event by event in the order in which they are told.
+//! Validates the certificate chains of events against the trusted roots.
 
 use crate::certificate::{ChainValidator, Trust};
-use crate::event::{Handshake, Side};
+use crate::event::Handshake;
+use crate::flow::Side;
 use crate::stats::Stats;
 
-use super::cause;
+use super::explain;
 
-/// Adds to events what is wrong with the chains shown beside dates and names.
+/// Adds to events the findings on the chains that peers showed; those on dates and names are there already.
 ///
-/// One for a whole run, behind the point where events are in order: what a chain
-/// lacks may be completed from one shown before, however many threads took part.
+/// One for a whole run, behind the point where events are in order: a chain may be
+/// completed with certificates from an earlier one, and the result must not depend on
+/// the number of threads.
 #[derive(Debug)]
-pub(crate) struct Judge {
+pub(crate) struct Validator {
     chains: ChainValidator,
 }
 
-impl Judge {
+impl Validator {
     pub(crate) fn new(trust: &Trust) -> Self {
         Self {
             chains: ChainValidator::new(trust),
         }
     }
 
-    /// What was judged, and what a bound discarded.
+    /// Counts of what was validated, and of what a limit discarded.
     pub(crate) fn stats(&self) -> Stats {
         self.chains.stats()
     }
 
-    /// Judges the chains of both sides, and says of a refusal what they explain of it.
+    /// Validates the chains of both sides, and adds what they explain of a refusal to its error.
     pub(crate) fn handle_event(&mut self, event: &mut Handshake) {
         for side in [Side::Server, Side::Client] {
             let chain = match side {
@@ -48,15 +50,6 @@ impl Judge {
         event
             .validation
             .sort_by_key(|finding| finding.side == Side::Client); // stable: dates and names come first
-        if let Some(error) = &mut event.error {
-            cause::explain_refusal(error, &event.validation, self.chains.origin());
-            let asked_for = event.tls.certificate_authorities.as_deref();
-            let shown = event.client_certificates.as_deref();
-            cause::explain_request(
-                error,
-                asked_for.unwrap_or_default(),
-                shown.unwrap_or_default(),
-            );
-        }
+        explain::after_validation(event, self.chains.origin());
     }
 }

@@ -1,15 +1,17 @@
 //! How long TLS 1.3 handshake messages are once encrypted, for each way of padding.
 //!
 //! A record's length is content + one byte of type + padding + AEAD tag
-//! (RFC 8446 §5.2). Stacks keep to one way of padding, told from lengths that
-//! fit it.
+//! (RFC 8446 §5.2). A sender keeps to one way of padding, which is recognised by
+//! the lengths that fit it. Of the 30 client and server programs measured, only
+//! JSSE and Mbed TLS pad. OpenSSL can be configured to fill up to larger blocks, which
+//! hides the lengths.
 
 use crate::tls::CipherSuite;
 
-/// A way of padding. A sender keeps to one.
+/// A way of padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Padding {
-    /// None: nearly everybody.
+    /// None: most stacks.
     None,
     /// 16 bytes on every record: JSSE.
     Plus16,
@@ -67,16 +69,16 @@ impl Lengths {
         self.record(EMPTY_CERTIFICATE, padding)
     }
 
-    /// Whether a record has the length of an empty Certificate that names the request it answers.
+    /// Whether a record has the length of an empty Certificate that repeats the context of the request it answers.
     ///
-    /// Requests after the handshake have a name of one byte or more (RFC 8446 §4.3.2): OpenSSL's has 32.
+    /// Requests after the handshake carry a context of one byte or more (RFC 8446 §4.3.2): OpenSSL's has 32.
     pub(super) fn is_empty_certificate_with_context(self, length: usize, padding: Padding) -> bool {
         const LONGEST_CONTEXT: u16 = 32;
         (1..=LONGEST_CONTEXT)
             .any(|context| length == usize::from(self.record(EMPTY_CERTIFICATE + context, padding)))
     }
 
-    /// An empty Certificate and Finished in one record; `None` where other content has the same length.
+    /// An empty Certificate and Finished in one record; `None` where Finished alone may have the same length.
     pub(super) const fn empty_certificate_and_finished(self, padding: Padding) -> Option<u16> {
         match padding {
             Padding::Multiple16 => None,
@@ -95,7 +97,7 @@ impl Lengths {
             .any(|padding| length == self.alert(padding))
     }
 
-    /// Whether a record is a full one, so that its message may go on in the next.
+    /// Whether a record is a full one, so that its message may continue in the next.
     pub(super) const fn is_full(self, length: u16) -> bool {
         length >= FULL_CONTENT + 1 + self.tag
     }
@@ -109,6 +111,8 @@ impl Lengths {
     }
 
     /// Whether the records of a sender look filled up to blocks of 64 bytes or a multiple: their lengths say nothing then.
+    ///
+    /// 64 is the smallest block in use that is longer than an alert; at 16, Mbed TLS is known by its lengths.
     pub(super) fn are_blocks(self, lengths: impl Iterator<Item = u16>) -> bool {
         let mut count = 0;
         for length in lengths {
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_told_from_chance() {
+    fn blocks_are_distinguished_from_ordinary_lengths() {
         let lengths = Lengths::of(None);
         assert!(lengths.are_blocks([528, 1040, 528].into_iter()));
         assert!(!lengths.are_blocks([528, 53].into_iter()));

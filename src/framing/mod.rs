@@ -1,0 +1,210 @@
+//! What carries TLS, cut into the items that a handshake is made of.
+//!
+//! A framing takes the ordered [chunks](crate::transport::tcp::Chunk) of both
+//! directions and emits [`Seen`] items: messages, alerts, sealed units, gaps. It
+//! does not conclude anything. The [`Recipient`] of the items writes them down and
+//! answers what a framing has to know of the negotiation: the [`Hellos`].
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`tls`] | TLS records over a stream, and the SSLv2 hellos that may begin one |
+//! | [`sealed`] | opening records with the keys that the user gives |
+//! | [`waiting`] | records that arrived before their secret |
+//!
+//! # Why a vocabulary of its own?
+//!
+//! TLS runs over a TCP stream, but also in DTLS records, in QUIC packets, in the
+//! packets of TDS and RDP, and inside EAP. How a handshake ended is decided in the
+//! same way for all of them, so the rules must not see which framing the evidence
+//! came from. And a framing can be tested without rules: its recipient is a trait.
+//!
+//! # Why does a framing not import `handshake`?
+//!
+//! The other way round is enough: the handshake owns a framing and feeds it. What
+//! record reading has to know of the negotiation is little (who is the client,
+//! which version was agreed on, the randoms that key logs name a connection by),
+//! and [`Recipient::hellos`] answers it from what the framing itself delivered.
+//!
+//! # How does a new framing plug in?
+//!
+//! - **TLS inside the packets of another protocol** (TDS, RDP, EAP): a file that
+//!   strips those packets and passes the rest to [`tls::TlsRecords::take`] as chunks.
+//!   A framing takes chunks and emits items, so framings stack.
+//! - **DTLS**: a file that reads its records, puts messages together by their
+//!   sequence number and fragment offset, and emits the same items. A datagram that
+//!   is missing is [`Seen::Gap`].
+//! - **QUIC**: CRYPTO frames carry messages without records, and the packets are the
+//!   sealed units: [`SealedUnit`] becomes an enum of record and packet. A
+//!   CONNECTION_CLOSE frame becomes a variant of [`Close`] with its error code,
+//!   of which 0x0100 to 0x01ff are alerts (RFC 9001 §4.8).
+//!
+//! The owner of a handshake then holds an enum of framings in place of
+//! [`tls::TlsRecords`]; transcript and verdicts stay as they are.
+
+pub(crate) mod sealed;
+pub(crate) mod tls;
+mod waiting;
+
+use crate::flow::{Direction, Side};
+use crate::time::Timestamp;
+use crate::tls::{
+    AlertDescription, AlertLevel, ClientHello, ContentType, Message, ProtocolVersion, ServerHello,
+};
+use crate::transport::tcp::Arrival;
+
+/// How one direction of a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// In order.
+    Fin,
+    /// Abruptly.
+    Rst,
+}
+
+/// One thing that was seen in one direction, in words that all framings share.
+#[derive(Debug)]
+pub(crate) enum Seen<'a> {
+    /// A handshake message.
+    Message {
+        message: Message<'a>,
+        /// Whether it was encrypted.
+        sealed: bool,
+        /// Where it began; where the unit that carried it ended, if it was sealed.
+        at: Arrival,
+    },
+    /// The beginning of a message in the clear whose rest will not come.
+    PartialMessage {
+        message: Message<'a>,
+        start: Arrival,
+    },
+    /// A ClientHello that is not a handshake message of TLS: that of SSLv2.
+    ClientHello {
+        hello: Box<ClientHello>,
+        start: Arrival,
+    },
+    /// A ServerHello that is not a handshake message of TLS: that of SSLv2.
+    ServerHello {
+        hello: Box<ServerHello>,
+        start: Arrival,
+    },
+    /// An alert in the clear.
+    Alert {
+        level: AlertLevel,
+        description: AlertDescription,
+        at: Arrival,
+    },
+    ChangeCipherSpec,
+    /// A unit begins whose content cannot be read, or not yet.
+    SealedStart {
+        unit: SealedUnit,
+        start: Arrival,
+    },
+    /// That unit has ended.
+    SealedEnd {
+        unit: SealedUnit,
+        content: Content,
+        end: Arrival,
+    },
+    /// From here on, sealed units of both directions wait for their secret.
+    Deferred,
+    /// The next unit that waited is about to be opened: its messages follow, and then [`Seen::Late`].
+    CatchUp,
+    /// What a unit that waited carried. Its start and end were reported when it arrived.
+    Late {
+        content: Content,
+        start: Timestamp,
+        end: Arrival,
+    },
+    /// The sealed units of this direction cannot be opened from here on.
+    Unreadable {
+        /// Whether this is a unit that waited for its secret in vain.
+        has_waited: bool,
+    },
+    /// The bytes of this direction are not TLS, or no longer.
+    NotTls,
+    /// Bytes that the capture does not have.
+    Gap(u32),
+    /// The direction was closed.
+    Close {
+        how: Close,
+        at: Arrival,
+    },
+}
+
+/// A sealed unit, by what is visible of it: a record, with its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SealedUnit {
+    /// The type in the header: `application_data` for every encrypted record of TLS 1.3.
+    pub(crate) content_type: ContentType,
+    /// The length in the header.
+    pub(crate) length: u16,
+    /// Whether it is opened, so that its end says what it carries.
+    pub(crate) has_key: bool,
+}
+
+/// What a sealed unit turned out to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Not known: there is no key, or it does not open the unit.
+    Unknown,
+    /// Handshake messages, which were emitted before.
+    Handshake,
+    Alert(AlertLevel, AlertDescription),
+    ApplicationData,
+}
+
+impl Content {
+    pub(crate) const fn alert(self) -> Option<(AlertLevel, AlertDescription)> {
+        match self {
+            Self::Alert(level, description) => Some((level, description)),
+            _ => None,
+        }
+    }
+}
+
+/// Takes what a framing sees.
+pub(crate) trait Recipient {
+    fn take(&mut self, sender: Direction, seen: Seen<'_>);
+
+    /// The hellos that it has taken so far.
+    fn hellos(&self) -> Hellos<'_>;
+}
+
+/// What a framing has to know of the negotiation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hellos<'a> {
+    /// Where the client sends; `None` before the first hello.
+    pub(crate) client: Option<Direction>,
+    /// The first ClientHello.
+    pub(crate) client_hello: Option<&'a ClientHello>,
+    /// The ServerHello that is not a HelloRetryRequest.
+    pub(crate) server_hello: Option<&'a ServerHello>,
+}
+
+impl Hellos<'_> {
+    /// The side that sends in `direction`; before the first hello, the originator counts as the client.
+    pub(crate) fn side(&self, direction: Direction) -> Side {
+        if direction == self.client.unwrap_or(Direction::Forward) {
+            Side::Client
+        } else {
+            Side::Server
+        }
+    }
+
+    /// The version agreed on, once the server has chosen.
+    pub(crate) fn version(&self) -> Option<ProtocolVersion> {
+        self.server_hello.map(ServerHello::version)
+    }
+
+    pub(crate) fn is_tls13(&self) -> bool {
+        self.version().is_some_and(ProtocolVersion::is_tls13)
+    }
+
+    /// Whether TLS 1.3 was agreed on, or may yet be.
+    pub(crate) fn may_be_tls13(&self) -> bool {
+        match self.server_hello {
+            Some(hello) => hello.version().is_tls13(),
+            None => self.client_hello.is_some_and(ClientHello::offers_tls13),
+        }
+    }
+}

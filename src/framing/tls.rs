@@ -1,0 +1,695 @@
+//! TLS records over a stream: each direction's bytes to records to messages.
+
+use std::time::Duration;
+
+use crate::decrypt::{ClientRandom, Keys};
+use crate::flow::{Direction, PerDirection};
+use crate::time::Timestamp;
+use crate::tls::{
+    AlertDescription, AlertLevel, ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH,
+    Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader, ServerHello, detect,
+};
+use crate::transport::tcp::{Arrival, Chunk};
+
+use super::sealed::{Decryption, KeyState, KeyUse};
+use super::{Content, Recipient, SealedUnit, Seen};
+
+/// TLS records in both directions of one stream.
+#[derive(Debug)]
+pub(crate) struct TlsRecords {
+    streams: PerDirection<RecordStream>,
+    decryption: Decryption,
+    /// Whether the ClientHello was SSLv2's, so that the answer may be, too.
+    is_sslv2: bool,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct RecordStream {
+    records: RecordReader,
+    messages: Defragmenter,
+    /// The newest packet that brought bytes. Held segments are older than those they waited for.
+    latest: Option<Arrival>,
+    /// Where the unfinished message began.
+    message_start: Option<Arrival>,
+    /// Where the open record began.
+    record_start: Option<Arrival>,
+    /// Whether the open record is encrypted and can be opened.
+    key: KeyState,
+    /// The two bytes of an alert, which a stack may send one at a time.
+    alert: [Option<u8>; 2],
+    has_changed_cipher: bool,
+    state: StreamState,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum StreamState {
+    /// Nothing has arrived.
+    #[default]
+    Fresh,
+    /// Records follow one another.
+    InPlace,
+    /// A gap swallowed the start of a record: look for the next.
+    LostPlace,
+    /// Part of an SSLv2 CLIENT-HELLO has arrived.
+    Sslv2 {
+        /// What has arrived of it.
+        message: Vec<u8>,
+        /// Its whole length; [`detect`] accepts no more than 32 KiB.
+        length: usize,
+    },
+    /// No TLS, or no more of it.
+    Ignored,
+}
+
+impl TlsRecords {
+    /// A stream of which no byte was read yet; `keys` open what is encrypted on it, if they fit.
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self {
+            streams: Default::default(),
+            decryption: Decryption::new(keys.clone()),
+            is_sslv2: false,
+        }
+    }
+
+    /// Takes the next chunk of one direction.
+    pub(crate) fn take(
+        &mut self,
+        sender: Direction,
+        chunk: Chunk<'_>,
+        recipient: &mut impl Recipient,
+    ) {
+        match chunk {
+            Chunk::Bytes(bytes, arrival) => self.handle_bytes(sender, bytes, arrival, recipient),
+            Chunk::Gap(missing) => self.handle_gap(sender, missing, recipient),
+        }
+    }
+
+    /// Notes that no more bytes will come.
+    pub(crate) fn finish(&mut self, recipient: &mut impl Recipient) {
+        for direction in Direction::BOTH {
+            self.streams[direction].give_up_message(direction, recipient);
+        }
+    }
+
+    /// Stops waiting for secrets: opens what can be opened, and gives up the rest.
+    pub(crate) fn finish_decryption(&mut self, recipient: &mut impl Recipient) {
+        self.decryption.catch_up(recipient);
+        self.decryption.give_up(recipient);
+    }
+
+    /// Whether records wait for their secret.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.decryption.is_waiting()
+    }
+
+    /// Whether a direction turned out to be something else than TLS.
+    pub(crate) fn is_ruled_out(&self) -> bool {
+        let mut streams = self.streams.iter();
+        streams.any(|stream| stream.state == StreamState::Ignored)
+    }
+
+    /// Bytes held of unfinished messages and of records that wait.
+    pub(crate) fn held(&self) -> usize {
+        let messages = self.streams.iter().map(|stream| stream.messages.held());
+        self.decryption.held() + messages.sum::<usize>()
+    }
+
+    /// What the user's keys were good for; `None` if there were none, or nothing to open.
+    pub(crate) const fn key_use(&self) -> Option<KeyUse> {
+        self.decryption.key_use()
+    }
+
+    /// Lets the secrets of the connection that `random` names be wiped, some time after its last packet.
+    pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
+        self.decryption.keys().retire(random, last);
+    }
+
+    /// Messages that were too long to be put together, since the last call.
+    pub(crate) fn take_discarded_messages(&mut self) -> u64 {
+        self.streams
+            .iter_mut()
+            .map(|stream| stream.messages.take_discarded())
+            .sum()
+    }
+
+    fn handle_gap(&mut self, sender: Direction, missing: u32, recipient: &mut impl Recipient) {
+        recipient.take(sender, Seen::Gap(missing));
+        self.decryption.handle_gap(sender, recipient);
+        let stream = &mut self.streams[sender];
+        stream.give_up_message(sender, recipient);
+        stream.alert = [None; 2];
+        match stream.state {
+            StreamState::Ignored => {}
+            // The gap lies within the open record, so the next one begins where its header said.
+            StreamState::InPlace if stream.records.skip(missing) => {}
+            _ => {
+                stream.records.lose_place();
+                stream.state = StreamState::LostPlace;
+            }
+        }
+    }
+
+    fn handle_bytes(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
+        stream.note_arrival(arrival);
+        match &mut stream.state {
+            StreamState::Ignored => {}
+            StreamState::Fresh => self.begin(sender, bytes, arrival, recipient),
+            StreamState::Sslv2 { .. } => self.continue_sslv2(sender, bytes, arrival, recipient),
+            StreamState::InPlace => self.read_records(sender, bytes, arrival, recipient),
+            StreamState::LostPlace => {
+                if begins_record(bytes) {
+                    stream.state = StreamState::InPlace;
+                    self.read_records(sender, bytes, arrival, recipient);
+                }
+            }
+        }
+    }
+
+    /// Looks at the first bytes of a direction.
+    fn begin(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
+        stream.record_start = Some(arrival);
+        let expects_sslv2 = self.is_sslv2 && recipient.hellos().server_hello.is_none();
+        if let Detection::Sslv2ClientHello(length) = detect(bytes) {
+            stream.state = StreamState::Sslv2 {
+                message: Vec::new(),
+                length: 2 + length,
+            };
+            self.continue_sslv2(sender, bytes, arrival, recipient);
+        } else if expects_sslv2 && is_sslv2_server_hello(bytes) {
+            stream.state = StreamState::Ignored;
+            let hello = Box::new(ServerHello {
+                legacy_version: ProtocolVersion::SSLv2,
+                ..ServerHello::default()
+            });
+            let start = arrival;
+            recipient.take(sender, Seen::ServerHello { hello, start });
+        } else {
+            stream.state = StreamState::InPlace;
+            self.read_records(sender, bytes, arrival, recipient);
+        }
+    }
+
+    /// Collects an SSLv2 CLIENT-HELLO; what follows it are records.
+    fn continue_sslv2(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
+        let StreamState::Sslv2 { message, length } = &mut stream.state else {
+            return;
+        };
+        let (part, rest) = bytes.split_at(bytes.len().min(length.saturating_sub(message.len())));
+        message.extend_from_slice(part);
+        if message.len() < *length {
+            return;
+        }
+        let hello = ClientHello::read_sslv2(message.get(2..).unwrap_or_default());
+        let start = stream.record_start.unwrap_or(arrival);
+        match hello.map(Box::new) {
+            Ok(hello) => {
+                stream.state = StreamState::InPlace;
+                self.is_sslv2 = true;
+                recipient.take(sender, Seen::ClientHello { hello, start });
+                self.read_records(sender, rest, arrival, recipient);
+            }
+            Err(_) => stream.state = StreamState::Ignored,
+        }
+    }
+
+    fn read_records(
+        &mut self,
+        sender: Direction,
+        mut input: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let stream = &mut self.streams[sender];
+        loop {
+            if stream.records.is_at_boundary() {
+                stream.record_start = Some(arrival);
+            }
+            match stream.records.next_piece(&mut input) {
+                Ok(Some(piece)) => {
+                    stream.handle_piece(&mut self.decryption, sender, piece, arrival, recipient)
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    stream.state = StreamState::Ignored;
+                    recipient.take(sender, Seen::NotTls);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl RecordStream {
+    fn note_arrival(&mut self, arrival: Arrival) {
+        let is_held = |latest: Arrival| {
+            let age = latest.time.checked_since(arrival.time);
+            age.is_some_and(|age| age > Duration::ZERO && age < MAX_HELD)
+        };
+        if !self.latest.is_some_and(is_held) {
+            self.latest = Some(arrival);
+        }
+    }
+
+    /// Whether records are encrypted although their types are readable: up to TLS 1.2, after ChangeCipherSpec.
+    ///
+    /// In TLS 1.3 ChangeCipherSpec has no meaning, and a client may send it before its second ClientHello
+    /// (RFC 8446 §D.4).
+    fn is_encrypted(&self, recipient: &impl Recipient) -> bool {
+        self.has_changed_cipher && !recipient.hellos().may_be_tls13()
+    }
+
+    fn handle_piece(
+        &mut self,
+        decryption: &mut Decryption,
+        sender: Direction,
+        piece: Piece<'_>,
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        match piece.header.content_type {
+            ContentType::Handshake if !self.is_encrypted(recipient) => {
+                self.handle_fragment(sender, piece.bytes, arrival, recipient);
+            }
+            ContentType::Alert if !self.is_encrypted(recipient) && piece.header.length == 2 => {
+                self.handle_alert(sender, piece, recipient);
+            }
+            ContentType::ChangeCipherSpec if piece.is_last => {
+                self.has_changed_cipher = true;
+                recipient.take(sender, Seen::ChangeCipherSpec);
+            }
+            ContentType::ChangeCipherSpec => {}
+            _ => self.handle_sealed(decryption, sender, piece, arrival, recipient),
+        }
+    }
+
+    fn handle_sealed(
+        &mut self,
+        decryption: &mut Decryption,
+        sender: Direction,
+        piece: Piece<'_>,
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let start = self.record_start.unwrap_or(arrival);
+        if piece.is_first {
+            let is_encrypted = self.is_encrypted(recipient);
+            self.key = decryption.begin_record(sender, is_encrypted, recipient);
+        }
+        let unit = SealedUnit {
+            content_type: piece.header.content_type,
+            length: piece.header.length,
+            has_key: self.key == KeyState::Here,
+        };
+        if piece.is_first {
+            recipient.take(sender, Seen::SealedStart { unit, start });
+        }
+        let end = self.latest.unwrap_or(arrival);
+        let content = match self.key {
+            KeyState::Here => decryption.handle_piece(sender, piece, end, recipient),
+            KeyState::Awaited => {
+                decryption.defer(sender, piece, start.time, end, recipient);
+                Content::Unknown
+            }
+            KeyState::None => Content::Unknown,
+        };
+        if piece.is_last {
+            recipient.take(sender, Seen::SealedEnd { unit, content, end });
+        }
+    }
+
+    fn handle_fragment(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        arrival: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        // The first message of a record begins with the record's header.
+        let mut start = if self.messages.is_open() {
+            self.message_start.unwrap_or(arrival)
+        } else {
+            self.record_start.unwrap_or(arrival)
+        };
+        self.messages.push(bytes, &mut |message: Message<'_>| {
+            let seen = Seen::Message {
+                message,
+                sealed: false,
+                at: start,
+            };
+            recipient.take(sender, seen);
+            start = arrival;
+        });
+        self.message_start = Some(start);
+    }
+
+    /// The rest of the unfinished message will not come. The beginning of a hello is still worth reading.
+    fn give_up_message(&mut self, sender: Direction, recipient: &mut impl Recipient) {
+        if let (Some(message), Some(start)) = (self.messages.partial(), self.message_start) {
+            recipient.take(sender, Seen::PartialMessage { message, start });
+        }
+        self.messages.clear();
+    }
+
+    fn handle_alert(
+        &mut self,
+        sender: Direction,
+        piece: Piece<'_>,
+        recipient: &mut impl Recipient,
+    ) {
+        for byte in piece.bytes {
+            match self.alert {
+                [None, _] => self.alert[0] = Some(*byte),
+                _ => self.alert[1] = Some(*byte),
+            }
+        }
+        if piece.is_last
+            && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
+            && let Some(at) = self.latest
+        {
+            let seen = Seen::Alert {
+                level: AlertLevel(level),
+                description: AlertDescription(description),
+                at,
+            };
+            recipient.take(sender, seen);
+        }
+    }
+}
+
+/// How much older than its stream a held segment may be. Beyond that, the clock was set back.
+const MAX_HELD: Duration = Duration::from_secs(60);
+
+/// Whether `bytes` may begin with a record: its header fits, and so does the next one if it is there.
+fn begins_record(bytes: &[u8]) -> bool {
+    let Ok(header) = RecordHeader::read(bytes) else {
+        return false;
+    };
+    let next = bytes
+        .get(HEADER_LENGTH + usize::from(header.length)..)
+        .unwrap_or_default();
+    header.length > 0 && !matches!(RecordHeader::read(next), Err(ReadError::Invalid(_)))
+}
+
+/// Whether `bytes` begin with an SSLv2 SERVER-HELLO, from a server that supports nothing newer.
+fn is_sslv2_server_hello(bytes: &[u8]) -> bool {
+    matches!(bytes, [first, _, 4, 0 | 1, _, 0, 2, ..] if first & 0x80 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::Hellos;
+
+    const CLIENT: Direction = Direction::Forward;
+    const SERVER: Direction = Direction::Reverse;
+
+    /// Writes items down as text, and answers with the hellos that a test gives it.
+    #[derive(Default)]
+    struct ItemLog {
+        items: Vec<String>,
+        client_hello: Option<ClientHello>,
+        server_hello: Option<ServerHello>,
+    }
+
+    impl Recipient for ItemLog {
+        fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+            let item = match seen {
+                Seen::Message { message, at, .. } => {
+                    format!("message {} at {}", message.handshake_type.0, at.packet)
+                }
+                Seen::PartialMessage { message, .. } => {
+                    format!("part of message {}", message.handshake_type.0)
+                }
+                Seen::ClientHello { .. } => "SSLv2 ClientHello".to_owned(),
+                Seen::ServerHello { .. } => "SSLv2 ServerHello".to_owned(),
+                Seen::Alert { description, .. } => format!("alert {}", description.0),
+                Seen::SealedStart { unit, .. } => format!("sealed {}", unit.length),
+                Seen::SealedEnd { .. } => "end".to_owned(),
+                Seen::Gap(missing) => format!("gap {missing}"),
+                other => format!("{other:?}"),
+            };
+            let side = self.hellos().side(sender);
+            self.items.push(format!("{side}: {item}"));
+        }
+
+        fn hellos(&self) -> Hellos<'_> {
+            Hellos {
+                client: Some(CLIENT),
+                client_hello: self.client_hello.as_ref(),
+                server_hello: self.server_hello.as_ref(),
+            }
+        }
+    }
+
+    fn agreed_on(version: ProtocolVersion) -> ItemLog {
+        ItemLog {
+            server_hello: Some(ServerHello {
+                legacy_version: version,
+                ..ServerHello::default()
+            }),
+            ..ItemLog::default()
+        }
+    }
+
+    fn record(content_type: ContentType, fragment: &[u8]) -> Vec<u8> {
+        let [high, low] = (fragment.len() as u16).to_be_bytes();
+        [&[content_type.0, 3, 3, high, low], fragment].concat()
+    }
+
+    fn arrival(packet: u64) -> Arrival {
+        Arrival {
+            time: Timestamp::from_seconds(0),
+            packet,
+            acknowledged: None,
+        }
+    }
+
+    /// Feeds chunks of one sender, each in a packet of its own, to a new stream.
+    fn read<'c>(log: &mut ItemLog, sender: Direction, chunks: impl IntoIterator<Item = Chunk<'c>>) {
+        let mut records = TlsRecords::new(&Keys::default());
+        for chunk in chunks {
+            records.take(sender, chunk, log);
+        }
+        records.finish(log);
+    }
+
+    fn bytes(packet: u64, bytes: &[u8]) -> Chunk<'_> {
+        Chunk::Bytes(bytes, arrival(packet))
+    }
+
+    const SERVER_HELLO_DONE: &[u8] = &[14, 0, 0, 0];
+
+    #[test]
+    fn any_segmentation_gives_the_same_items() {
+        let stream = [
+            record(ContentType::Handshake, &SERVER_HELLO_DONE.repeat(2)),
+            record(ContentType::Handshake, &SERVER_HELLO_DONE[..1]),
+            record(ContentType::Handshake, &SERVER_HELLO_DONE[1..]),
+            record(ContentType::Alert, &[2, 48]),
+            record(ContentType::ApplicationData, &[0; 20]),
+        ]
+        .concat();
+        let expected = [
+            "server: message 14 at 1",
+            "server: message 14 at 1",
+            "server: message 14 at 1",
+            "server: alert 48",
+            "server: sealed 20",
+            "server: end",
+        ];
+        for size in 1..=stream.len() {
+            let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+            let chunks = stream.chunks(size).map(|part| bytes(1, part));
+            read(&mut log, SERVER, chunks);
+            assert_eq!(log.items, expected, "in parts of {size}");
+        }
+    }
+
+    #[test]
+    fn a_message_begins_with_its_record_and_the_next_one_where_that_ended() {
+        let messages = record(ContentType::Handshake, &SERVER_HELLO_DONE.repeat(2));
+        let (header, rest) = messages.split_at(HEADER_LENGTH + 2);
+        let mut log = ItemLog::default();
+        read(&mut log, SERVER, [bytes(1, header), bytes(2, rest)]);
+        assert_eq!(
+            log.items,
+            ["server: message 14 at 1", "server: message 14 at 2"]
+        );
+    }
+
+    #[test]
+    fn change_cipher_spec_seals_what_follows_except_in_tls13() {
+        let stream = [
+            record(ContentType::ChangeCipherSpec, &[1]),
+            record(ContentType::Handshake, SERVER_HELLO_DONE),
+            record(ContentType::Alert, &[2, 48]),
+        ]
+        .concat();
+        let items = |version| {
+            let mut log = agreed_on(version);
+            read(&mut log, SERVER, [bytes(1, &stream)]);
+            log.items[1..].to_vec()
+        };
+        assert_eq!(
+            items(ProtocolVersion::TLSv1_2),
+            [
+                "server: sealed 4",
+                "server: end",
+                "server: sealed 2",
+                "server: end"
+            ]
+        );
+        assert_eq!(
+            items(ProtocolVersion::TLSv1_3),
+            ["server: message 14 at 1", "server: alert 48"]
+        );
+    }
+
+    #[test]
+    fn change_cipher_spec_of_a_client_that_offers_tls13_seals_nothing_yet() {
+        let mut hello = ClientHello::default();
+        hello.supported_versions = Some(vec![ProtocolVersion::TLSv1_3]);
+        let mut log = ItemLog {
+            client_hello: Some(hello),
+            ..ItemLog::default()
+        };
+        let stream = [
+            record(ContentType::ChangeCipherSpec, &[1]),
+            record(ContentType::Alert, &[2, 48]),
+        ]
+        .concat();
+        read(&mut log, CLIENT, [bytes(1, &stream)]);
+        assert_eq!(log.items[1..], ["client: alert 48"]);
+    }
+
+    #[test]
+    fn an_alert_record_of_more_than_two_bytes_is_encrypted() {
+        let mut log = agreed_on(ProtocolVersion::TLSv1_3);
+        let stream = record(ContentType::Alert, &[0; 19]);
+        read(&mut log, SERVER, [bytes(1, &stream)]);
+        assert_eq!(log.items, ["server: sealed 19", "server: end"]);
+    }
+
+    #[test]
+    fn a_gap_within_a_record_leaves_the_next_record_in_its_place() {
+        let data = record(ContentType::ApplicationData, &[0; 50]);
+        let done = record(ContentType::Handshake, SERVER_HELLO_DONE);
+        let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+        let chunks = [
+            bytes(1, &data[..20]),
+            Chunk::Gap(data.len() as u32 - 20),
+            bytes(2, &done),
+        ];
+        read(&mut log, SERVER, chunks);
+        assert_eq!(
+            log.items,
+            [
+                "server: sealed 50",
+                "server: gap 35",
+                "server: message 14 at 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_gap_beyond_a_record_makes_the_next_one_be_searched_for() {
+        let data = record(ContentType::ApplicationData, &[0; 50]);
+        let done = record(ContentType::Handshake, SERVER_HELLO_DONE);
+        let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+        let chunks = [
+            bytes(1, &data[..20]),
+            Chunk::Gap(1000),
+            bytes(2, &[0xee; 40]), // the middle of a record
+            bytes(3, &done),
+        ];
+        read(&mut log, SERVER, chunks);
+        assert_eq!(
+            log.items,
+            [
+                "server: sealed 50",
+                "server: gap 1000",
+                "server: message 14 at 3"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_beginning_of_a_message_is_emitted_when_its_rest_will_not_come() {
+        let hello = record(ContentType::Handshake, &[1, 0, 0, 100, 3, 3]);
+        let mut log = ItemLog::default();
+        read(&mut log, CLIENT, [bytes(1, &hello), Chunk::Gap(1000)]);
+        assert_eq!(log.items, ["client: gap 1000", "client: part of message 1"]);
+        let mut log = ItemLog::default();
+        read(&mut log, CLIENT, [bytes(1, &hello)]);
+        assert_eq!(log.items, ["client: part of message 1"]);
+    }
+
+    #[test]
+    fn a_stream_that_is_not_tls_is_said_to_be_once_and_ignored_then() {
+        let done = record(ContentType::Handshake, SERVER_HELLO_DONE);
+        let mut log = ItemLog::default();
+        let chunks = [bytes(1, b"HTTP/1.1 400 Bad Request"), bytes(2, &done)];
+        read(&mut log, SERVER, chunks);
+        assert_eq!(log.items, ["server: NotTls"]);
+    }
+
+    /// An SSLv2 CLIENT-HELLO that offers TLS 1.0 with one cipher suite.
+    fn sslv2_client_hello() -> Vec<u8> {
+        let fields = [
+            0x80, 28, 1, 3, 1, 0, 3, 0, 0, 0, 16, // length, type, version, three lengths
+            0, 0, 0x2f, // cipher_specs
+        ];
+        [&fields[..], &[7; 16]].concat()
+    }
+
+    #[test]
+    fn records_follow_an_sslv2_client_hello_and_it_may_be_answered_in_kind() {
+        let hello = sslv2_client_hello();
+        let stream = [hello.clone(), record(ContentType::Alert, &[2, 40])].concat();
+        for size in 1..=stream.len() {
+            let mut log = ItemLog::default();
+            let chunks = stream.chunks(size).map(|part| bytes(1, part));
+            read(&mut log, CLIENT, chunks);
+            let expected: &[&str] = match size {
+                ..11 => &["client: NotTls"], // a known limit: the fields up to the lengths have to come at once
+                _ => &["client: SSLv2 ClientHello", "client: alert 40"],
+            };
+            assert_eq!(log.items, expected, "in parts of {size}");
+        }
+        let answer = [0x80, 20, 4, 0, 1, 0, 2, 0, 0, 0, 0];
+        let mut log = ItemLog::default();
+        let mut records = TlsRecords::new(&Keys::default());
+        records.take(CLIENT, bytes(1, &hello), &mut log);
+        records.take(SERVER, bytes(2, &answer), &mut log);
+        assert_eq!(
+            log.items,
+            ["client: SSLv2 ClientHello", "server: SSLv2 ServerHello"]
+        );
+        // Without such a hello it is no TLS at all.
+        let mut log = ItemLog::default();
+        read(&mut log, SERVER, [bytes(1, &answer)]);
+        assert_eq!(log.items, ["server: NotTls"]);
+    }
+}

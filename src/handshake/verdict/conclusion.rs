@@ -1,0 +1,48 @@
+//! The verdict on a handshake.
+
+use crate::event::{Evidence, Outcome};
+use crate::handshake::cause::FailureCause;
+
+/// How a handshake ended, and how that is known.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::handshake) struct Conclusion {
+    pub(in crate::handshake) outcome: Outcome,
+    pub(in crate::handshake) evidence: Evidence,
+    pub(in crate::handshake) confidence: f64,
+    /// The rule that inferred it, and what that saw.
+    pub(in crate::handshake) rule: Option<(&'static str, Vec<&'static str>)>,
+    pub(in crate::handshake) failure: Option<FailureCause>,
+}
+
+impl Conclusion {
+    pub(super) const fn observed(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            evidence: Evidence::Observed,
+            confidence: 1.0,
+            rule: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn failed(failure: FailureCause) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::observed(Outcome::Failure)
+        }
+    }
+
+    pub(super) fn inferred(
+        failure: FailureCause,
+        rule: &'static str,
+        confidence: f64,
+        observation: &'static str,
+    ) -> Self {
+        Self {
+            evidence: Evidence::Inferred,
+            confidence,
+            rule: Some((rule, vec![observation])),
+            ..Self::failed(failure)
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! TLS 1.3: the outcome of a handshake from the shape of its encrypted records.
+//!
+//! After ServerHello everything is encrypted. Types, lengths, directions, order
+//! and time of records, and FIN and RST, still show in most cases whether the
+//! handshake completed, and if not, who gave up and over what. [`rules`] is the
+//! whole reasoning: the first rule that fits decides.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`padding`] | how long each message is once encrypted |
+//! | [`flight`] | what the flights of both sides hold, by these lengths |
+//! | [`early_data`], [`post_handshake`] | what may come before and after the flights |
+//! | [`evidence`] | all of that together, as the questions that rules ask |
+//! | [`rules`] | the rules, with the evidence for each |
+//!
+//! # What is not guessed?
+//!
+//! A client counts the handshake as complete before the server has judged its
+//! certificate. If the server then neither sends anything nor closes in a telling
+//! way, the outcome is `unknown`: in 4229 labelled handshakes, 84 successes and 115
+//! refusals over a certificate looked alike in this way.
+
+mod early_data;
+mod evidence;
+mod flight;
+mod padding;
+mod post_handshake;
+mod rules;
+
+use crate::event::{ClientCertificate, EarlyData, Outcome};
+use crate::flow::Side;
+use crate::handshake::end::End;
+use crate::handshake::transcript::{Observation, Observed, Transcript};
+use crate::time::Timestamp;
+
+use evidence::ShapeEvidence;
+use flight::ClientFlight as Flight;
+pub(super) use rules::{Claim, Reason};
+use rules::{RULES, Rule, When};
+
+/// What a rule says of a handshake.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::handshake) struct Inferred {
+    pub(super) rule: &'static Rule,
+    /// How many observations there were up to the client's Finished.
+    flight_end: usize,
+}
+
+impl Inferred {
+    pub(in crate::handshake) const fn is_success(&self) -> bool {
+        matches!(self.rule.claim, Claim::Success)
+    }
+
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self.rule.claim {
+            Claim::Success => Outcome::Success,
+            Claim::Unknown => Outcome::Unknown,
+            Claim::Failure(..) => Outcome::Failure,
+        }
+    }
+
+    /// What came after the client's Finished.
+    pub(in crate::handshake) fn after<'t>(&self, transcript: &'t Transcript) -> &'t [Observation] {
+        let observations = transcript.observations();
+        observations.get(self.flight_end..).unwrap_or_default()
+    }
+}
+
+/// Applies the rules; `end` is why no more will come, `None` while the connection is open.
+///
+/// Nothing is inferred from a flight with a gap: the missing bytes may be the record that decides.
+pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> Option<Inferred> {
+    if transcript.has_gap() {
+        return None;
+    }
+    let evidence = ShapeEvidence::new(transcript, end);
+    let has_ended = end.is_some() && transcript.first_close().is_some();
+    let rule = RULES
+        .iter()
+        .find(|rule| (rule.when == When::Open || has_ended) && (rule.fits)(&evidence))?;
+    Some(Inferred {
+        rule,
+        flight_end: evidence.flight_end + (transcript.observations().len() - evidence.seen.len()),
+    })
+}
+
+/// Whether the newest observation may let a rule decide while the connection is open: an alert, a first record that may be
+/// one, or an answer to the client's flight. Others need not be looked at, and most records are others.
+pub(in crate::handshake) fn may_decide(observations: &[Observation]) -> bool {
+    /// Longer than an alert under any way of padding.
+    const LONGER_THAN_ALERT: u16 = 64;
+    let Some(newest) = observations.last() else {
+        return false;
+    };
+    let mut client = observations
+        .iter()
+        .filter(|observation| observation.side == Side::Client);
+    match newest.what {
+        Observed::Alert(_) => true,
+        Observed::Record(length) if newest.side == Side::Client => {
+            length < LONGER_THAN_ALERT && client.nth(1).is_none()
+        }
+        Observed::Record(_) => client.next().is_some(),
+        Observed::Fin | Observed::Rst => false,
+    }
+}
+
+/// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
+pub(super) fn is_refused_later(transcript: &Transcript) -> bool {
+    transcript.offers_later_authentication()
+        && ShapeEvidence::new(transcript, None)
+            .later_answer()
+            .is_some_and(|answer| answer.is_refused)
+}
+
+/// What the shape of the flights shows apart from the outcome.
+#[derive(Debug)]
+pub(in crate::handshake) struct Shape {
+    pub(in crate::handshake) client_certificate: ClientCertificate,
+    pub(in crate::handshake) early_data: Option<EarlyData>,
+    /// When the server's flight ended: the last that it sent before the client answered.
+    pub(in crate::handshake) server_flight_end: Option<Timestamp>,
+    /// When the client's Finished ended.
+    pub(in crate::handshake) finished: Option<Timestamp>,
+    /// When the client's first application data began.
+    pub(in crate::handshake) application_data: Option<Timestamp>,
+    /// Records of the server after the client's Finished.
+    pub(in crate::handshake) server_records_after: usize,
+}
+
+/// Reads the shape of the flights.
+pub(super) fn shape(transcript: &Transcript) -> Shape {
+    let evidence = ShapeEvidence::new(transcript, None);
+    let has_gap = transcript.has_gap();
+    let completes = matches!(
+        evidence.flight,
+        Flight::NoCertificate | Flight::EmptyCertificate | Flight::Certificate
+    );
+    let data_of = |side| {
+        let after = evidence.after().iter();
+        let lengths = evidence.lengths;
+        after.filter(move |observation| {
+            let record = observation.record();
+            observation.side == side && record.is_some_and(|length| !lengths.may_be_alert(length))
+        })
+    };
+    Shape {
+        client_certificate: client_certificate(&evidence, has_gap),
+        early_data: evidence.early_data,
+        server_flight_end: evidence.server_flight_end().filter(|_| !has_gap),
+        finished: evidence.finished().filter(|_| completes && !has_gap),
+        application_data: data_of(Side::Client).next().map(|data| data.time),
+        server_records_after: data_of(Side::Server).count(),
+    }
+}
+
+fn client_certificate(evidence: &ShapeEvidence<'_>, has_gap: bool) -> ClientCertificate {
+    let requested = evidence.server.requests_certificate;
+    match evidence.flight {
+        _ if has_gap => ClientCertificate::Unknown,
+        Flight::NoCertificate => evidence
+            .later_answer()
+            .map_or(ClientCertificate::NotRequested, |answer| answer.certificate),
+        Flight::EmptyCertificate => ClientCertificate::Absent,
+        Flight::Certificate => ClientCertificate::Presented,
+        _ if evidence.psk || requested == Some(false) => ClientCertificate::NotRequested,
+        _ if requested == Some(true) => ClientCertificate::Requested,
+        _ => ClientCertificate::Unknown,
+    }
+}

@@ -1,0 +1,259 @@
+//! What is concluded from a transcript, once no more will come.
+//!
+//! All modules here only read. Which of them decides depends on what is known:
+//!
+//! | module | when | rests on |
+//! | --- | --- | --- |
+//! | [`cleartext`] | up to TLS 1.2, and without a ServerHello | messages in the clear |
+//! | [`decrypted`] | TLS 1.3 with keys | opened records |
+//! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
+
+mod cleartext;
+mod conclusion;
+mod decrypted;
+pub(super) mod inferred;
+
+use crate::error_type::ErrorType;
+use crate::event::{ClientCertificate, Evidence, Finding, Outcome};
+use crate::flow::Side;
+use crate::framing::Close;
+
+use super::cause::{self, FailureCause};
+use super::end::End;
+use super::explain;
+use super::transcript::{Observed, Transcript};
+
+pub(super) use conclusion::Conclusion;
+pub(super) use inferred::Shape;
+use inferred::{Claim, Inferred, Reason};
+
+/// What the flights of a TLS 1.3 handshake show: by their records' lengths, corrected by what keys open.
+pub(super) fn shape(transcript: &Transcript) -> Option<Shape> {
+    if !transcript.is_tls13() {
+        return None;
+    }
+    let mut shape = inferred::shape(transcript);
+    if let Some(decrypted) = transcript.decrypted() {
+        decrypted::correct(&mut shape, transcript, decrypted);
+    }
+    Some(shape)
+}
+
+/// The verdict on a handshake. `early` is the rule that decided while the connection was open, `shape` what [`shape`]
+/// gave, and `findings` are those on the certificates shown.
+pub(super) fn conclude(
+    transcript: &Transcript,
+    early: Option<&Inferred>,
+    shape: Option<&Shape>,
+    end: End,
+    findings: &[Finding],
+) -> Conclusion {
+    let Some(shape) = shape else {
+        return cleartext::conclude(transcript, end, findings);
+    };
+    if let Some(conclusion) = decrypted::conclude(transcript) {
+        return conclusion;
+    }
+    let early = early
+        .filter(|early| still_holds(early, transcript))
+        .copied();
+    match early.or_else(|| inferred::infer(transcript, Some(end))) {
+        Some(inferred) => from_inferred(transcript, inferred, shape, findings),
+        None if cleartext::cannot_tell(transcript) => Conclusion::observed(Outcome::Unknown),
+        None => without_rule(transcript, end),
+    }
+}
+
+/// Whether what a rule decided while the connection was open holds now that its gaps are known.
+///
+/// An alert in the clear remains said, and a server that went on had completed the
+/// handshake. A refusal read from lengths may lie in what is missing.
+fn still_holds(early: &Inferred, transcript: &Transcript) -> bool {
+    if inferred::is_refused_later(transcript) {
+        return false;
+    }
+    let is_said = matches!(early.rule.claim, Claim::Failure(_, Reason::Alert));
+    !transcript.has_gap() || early.is_success() || is_said
+}
+
+/// TLS 1.3, and no rule fits: silence means something only where the client did not even begin its flight.
+fn without_rule(transcript: &Transcript, end: End) -> Conclusion {
+    let mut observations = transcript.observations().iter();
+    let client_began = observations.any(|observation| observation.side == Side::Client);
+    if end == End::Silence && !client_began {
+        Conclusion::failed(cause::silence(transcript))
+    } else {
+        Conclusion::observed(Outcome::Unknown)
+    }
+}
+
+fn from_inferred(
+    transcript: &Transcript,
+    inferred: Inferred,
+    shape: &Shape,
+    findings: &[Finding],
+) -> Conclusion {
+    let failure = match inferred.rule.claim {
+        Claim::Failure(side, reason) => {
+            if let Some(said) = said_in_the_clear(transcript, side, reason) {
+                return Conclusion::failed(said);
+            }
+            Some(failure_for(transcript, side, reason, shape, findings))
+        }
+        Claim::Success | Claim::Unknown => None,
+    };
+    let rule = inferred.rule;
+    Conclusion {
+        outcome: inferred.outcome(),
+        evidence: Evidence::Inferred,
+        confidence: rule.confidence,
+        rule: Some((rule.id, rule.observations.to_vec())),
+        failure,
+    }
+}
+
+/// The alert in the clear that a rule rests on: then the failure is observed, not inferred.
+fn said_in_the_clear(transcript: &Transcript, side: Side, reason: Reason) -> Option<FailureCause> {
+    if !matches!(reason, Reason::Alert | Reason::Negotiation) {
+        return None;
+    }
+    let mut observations = transcript.observations().iter();
+    let description = observations.find_map(|observation| match observation.what {
+        Observed::Alert(description) if observation.side == side => Some(description),
+        _ => None,
+    })?;
+    Some(cause::from_alert(transcript, side, description))
+}
+
+/// The failure that the reason in a rule stands for.
+fn failure_for(
+    transcript: &Transcript,
+    side: Side,
+    reason: Reason,
+    shape: &Shape,
+    findings: &[Finding],
+) -> FailureCause {
+    let refusal = || {
+        let error_type = match (side, shape.client_certificate) {
+            (Side::Client, _) => ErrorType::ClientRejectedServer,
+            (Side::Server, ClientCertificate::Absent) => ErrorType::MissingClientCert,
+            (Side::Server, _) => ErrorType::ServerRejectedClient,
+        };
+        cause::inferred_refusal(side, error_type)
+    };
+    match reason {
+        Reason::Certificate => refusal(),
+        Reason::Negotiation => cause::negotiation(side),
+        // With keys, the certificate that was the last thing seen may be a reason.
+        Reason::Closed if explain::reason(findings, side.peer()).is_some() => refusal(),
+        Reason::Closed => {
+            let close = transcript.peer(side).closing.first();
+            let how = close.map_or(Close::Fin, |(how, _)| how);
+            cause::closed(transcript, side, how)
+        }
+        Reason::Alert | Reason::Other => cause::encrypted_alert(side),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, finding, full, one_sided, resuming};
+    use crate::tls::AlertDescription;
+
+    #[test]
+    fn what_was_decided_before_a_gap_holds_unless_it_rests_on_lengths_of_a_refusal() {
+        let accepted = full().server_flight().client_records(&[53]);
+        let accepted = accepted.server_records(&[250]).gap(SERVER);
+        assert_eq!(accepted.verdict(), "success P5");
+        let said = full()
+            .server_flight()
+            .alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(
+            said.gap(SERVER).verdict(),
+            "failure observed: unknown_ca by client"
+        );
+        let refused = || full().server_flight().client_records(&[19]);
+        assert_eq!(
+            refused().verdict(),
+            "failure C3: client_rejected_server by client"
+        );
+        assert_eq!(refused().gap(SERVER).verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn silence_without_a_rule_means_something_only_before_the_clients_flight() {
+        let silence =
+            |script: crate::handshake::testing::Script| script.verdict_with(End::Silence, &[]);
+        assert_eq!(
+            silence(full().server_flight()),
+            "failure observed: handshake_timeout by client"
+        );
+        let begun = full().server_flight().client_records(&[100]);
+        assert_eq!(silence(begun), "unknown observed");
+        assert_eq!(silence(full().gap(SERVER)), "unknown observed");
+        let one_sided = one_sided().client_hello(|_| {}).server_hello_13(|_| {});
+        assert_eq!(silence(one_sided), "unknown observed");
+        assert_eq!(full().server_flight().verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn a_refusal_names_what_the_client_showed() {
+        let refused = |flight: &[u16]| {
+            let begun = full().server_flight_with_request().client_records(flight);
+            begun.fin(SERVER).verdict()
+        };
+        assert_eq!(
+            refused(&[25, 53]),
+            "failure P6: missing_client_cert by server"
+        );
+        assert_eq!(
+            refused(&[900, 281, 53]),
+            "failure P6: server_rejected_client by server"
+        );
+    }
+
+    #[test]
+    fn a_client_that_closes_refused_the_certificate_if_a_known_one_is_flawed() {
+        let closed = full().server_flight().fin(CLIENT);
+        assert_eq!(closed.verdict(), "failure C4: connection_closed by client");
+        let expired = [finding(SERVER, ErrorType::CertExpired)];
+        assert_eq!(
+            closed.verdict_with(End::CaptureEnd, &expired),
+            "failure C4: client_rejected_server by client"
+        );
+    }
+
+    #[test]
+    fn reasons_without_a_word_have_a_class_of_their_own() {
+        let negotiation = full().server_records(&[19]).fin(SERVER);
+        assert_eq!(
+            negotiation.verdict(),
+            "failure S2: handshake_failure by server"
+        );
+        let other = resuming().server_records(&[23, 53]).client_records(&[19]);
+        assert_eq!(other.verdict(), "failure C3p: other by client");
+        let reset = full().server_flight().rst(SERVER);
+        assert_eq!(reset.verdict(), "failure S3: connection_reset by server");
+    }
+
+    #[test]
+    fn a_refusal_after_the_handshake_replaces_the_success_before_it() {
+        let asked = crate::handshake::testing::connection()
+            .client_hello(|hello| hello.post_handshake_auth = true)
+            .server_hello_13(|_| {})
+            .server_flight()
+            .client_records(&[53])
+            .server_records(&[250]);
+        let answered = asked
+            .client_records(&[91])
+            .server_records(&[148])
+            .client_records(&[57, 53]);
+        assert_eq!(answered.verdict(), "success P5");
+        let refused = answered.server_records(&[19]).fin(SERVER);
+        assert_eq!(
+            refused.verdict(),
+            "failure A1: missing_client_cert by server"
+        );
+    }
+}
