@@ -1,6 +1,5 @@
 //! The configuration of telemetry, and its errors.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -67,28 +66,9 @@ pub struct LiveMetricsConfig {
     pub watched_certificates: Vec<PathBuf>,
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident: $what:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$vdoc])* $variant,)*
-        }
-
-        impl $name {
-            /// Every one, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// As flags spell it.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-
+/// Parses an enum from its texts; an error lists them.
+macro_rules! parse_from_text {
+    ($($name:ident: $what:literal,)*) => {$(
         impl FromStr for $name {
             type Err = String;
 
@@ -100,12 +80,21 @@ macro_rules! words {
                 })
             }
         }
-    };
+    )*};
 }
 
-words! {
+parse_from_text! {
+    MetricAttribute: "attribute",
+    Signal: "signal",
+    Compression: "compression",
+    MetricTemporality: "temporality",
+}
+
+text_enum! {
     /// An attribute that users can add to metrics; the number of its values is bounded.
-    MetricAttribute: "attribute" {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum MetricAttribute {
         /// The name that the client asked for, or else the server's address.
         ServerAddress = "server.address",
         /// The server's port.
@@ -127,9 +116,11 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// A kind of OpenTelemetry data.
-    Signal: "signal" {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Signal {
         /// Counters, histograms and gauges.
         Metrics = "metrics",
         /// One log record per handshake.
@@ -139,9 +130,11 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// How requests to the collector are compressed.
-    Compression: "compression" {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Compression {
         /// With gzip.
         Gzip = "gzip",
         /// Not at all.
@@ -149,9 +142,11 @@ words! {
     }
 }
 
-words! {
+text_enum! {
     /// The temporality of the counters and histograms that are exported.
-    MetricTemporality: "temporality" {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum MetricTemporality {
         /// Totals since the start.
         Cumulative = "cumulative",
         /// Changes since the last export.
@@ -181,29 +176,14 @@ pub enum Histograms {
     Exponential,
 }
 
-/// The protocol of OTLP exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtlpProtocol {
-    /// OTLP over gRPC, usually on port 4317.
-    Grpc,
-    /// OTLP over HTTP/1.1 with binary protobuf, usually on port 4318.
-    HttpProtobuf,
-}
-
-impl OtlpProtocol {
-    /// As flags and `OTEL_EXPORTER_OTLP_PROTOCOL` spell it: `grpc` or `http/protobuf`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::HttpProtobuf => "http/protobuf",
-        }
-    }
-}
-
-impl fmt::Display for OtlpProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+text_enum! {
+    /// The protocol of OTLP exports, spelled as in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum OtlpProtocol {
+        /// OTLP over gRPC, usually on port 4317.
+        Grpc = "grpc",
+        /// OTLP over HTTP/1.1 with binary protobuf, usually on port 4318.
+        HttpProtobuf = "http/protobuf",
     }
 }
 
@@ -211,10 +191,8 @@ impl FromStr for OtlpProtocol {
     type Err = UnknownProtocol;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Grpc, Self::HttpProtobuf]
-            .into_iter()
-            .find(|protocol| protocol.as_str() == text)
-            .ok_or(UnknownProtocol)
+        let found = Self::ALL.iter().find(|protocol| protocol.as_str() == text);
+        found.copied().ok_or(UnknownProtocol)
     }
 }
 
