@@ -8,18 +8,11 @@ use etherparse::{
 
 use crate::flow::AddressBytes;
 
-use super::cursor::Cursor;
+use super::cursor::{Addresses, Cursor};
 use super::fragment::{Fragment, FragmentKey};
 use super::link::{self, Network};
 use super::tunnel::{self, Inner};
 use super::{DecodeError, Decoded, Layer, Layers, tcp, udp};
-
-/// The addresses of an IP header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Addresses {
-    pub(super) source: AddressBytes,
-    pub(super) destination: AddressBytes,
-}
 
 /// Reads an IP packet of either version: the entry for link layers and tunnels alike.
 pub(super) fn decode(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeError> {

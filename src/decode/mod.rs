@@ -27,6 +27,8 @@ mod udp;
 
 use std::fmt;
 
+use etherparse::IpNumber;
+
 use crate::capture::LinkType;
 
 use cursor::Cursor;
@@ -183,6 +185,21 @@ pub(crate) fn decode_any(
     match link::decode(link_type, &mut cursor, layers)? {
         Network::Ip => ip::decode(&mut cursor, layers),
         Network::Other => Ok(Decoded::Other),
+    }
+}
+
+impl IpDatagram {
+    /// Decodes what it carries: ranges in the result lie in [`IpDatagram::payload`].
+    ///
+    /// Layers that are found inside are added to `layers`, which hold those around the fragments.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`].
+    pub fn decode(&self, layers: &mut Layers) -> Result<Decoded, DecodeError> {
+        let mut cursor = Cursor::new(self.payload(), self.payload().len());
+        let protocol = IpNumber(self.protocol());
+        ip::transport(protocol, self.addresses(), &mut cursor, layers)
     }
 }
 
@@ -387,7 +404,7 @@ mod tests {
         PacketBuilder::ipv4([198, 51, 100, 1], [198, 51, 100, 2], 64)
             .write(
                 &mut packet,
-                etherparse::IpNumber(tunnel::testing::EXPERIMENT),
+                IpNumber(tunnel::testing::EXPERIMENT),
                 &ip_in_tunnel,
             )
             .unwrap();
