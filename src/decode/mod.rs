@@ -425,6 +425,22 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_in_a_tunnel_over_udp_is_found() {
+        let frame = [&[1, 0, 0, 9], ethernet().as_slice()].concat();
+        let mut packet = Vec::new();
+        PacketBuilder::ipv4([198, 51, 100, 1], [198, 51, 100, 2], 64)
+            .udp(50_000, tunnel::testing::EXPERIMENT_PORT)
+            .write(&mut packet, &frame)
+            .unwrap();
+        let (result, layers) = decoded(101, &packet, packet.len() as u32);
+        let Ok(Decoded::Tcp(header)) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(header.segment(&packet).payload, PAYLOAD);
+        assert_eq!(layers.tunnels.iter().count(), 1);
+    }
+
+    #[test]
     fn tunnels_nested_deeper_than_the_limit_are_not_decoded() {
         let mut packet = ethernet().split_off(14);
         for id in 0..=Tunnels::MAX {
