@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::LinkType;
+use crate::capture::PacketBuffer;
 use crate::certificate::OcspStaple;
 use crate::decode::Tunnel;
 use crate::dialogue::StartTls;
@@ -80,8 +80,6 @@ pub struct Handshake {
     pub judged_at: Timestamp,
     /// How well the capture saw this handshake.
     pub capture: CaptureFacts,
-    /// The packets of a failed handshake, where the observer was told to keep them.
-    pub packets: Option<Arc<KeptPackets>>,
     /// The file that its packets were saved to.
     pub saved_to: Option<Arc<str>>,
 }
@@ -117,7 +115,6 @@ impl Handshake {
             notes: Vec::new(),
             judged_at: time,
             capture: CaptureFacts::default(),
-            packets: None,
             saved_to: None,
         }
     }
@@ -126,6 +123,27 @@ impl Handshake {
     #[must_use]
     pub fn community_id(&self) -> String {
         community_id(self.client, self.server, self.transport.ip_protocol())
+    }
+}
+
+/// A handshake as it leaves the observer.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The event.
+    pub event: Handshake,
+    /// The packets of a failed handshake, if the observer retains them.
+    pub packets: Option<Box<PacketBuffer>>,
+}
+
+impl Report {
+    /// A report without packets.
+    #[must_use]
+    pub const fn new(event: Handshake) -> Self {
+        Self {
+            event,
+            packets: None,
+        }
     }
 }
 
@@ -390,44 +408,6 @@ pub struct CaptureFacts {
     pub truncated: bool,
     /// Which directions carried payload.
     pub directions: Directions,
-}
-
-/// Packets of one connection, as they were captured.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeptPackets {
-    /// The interfaces that they came through: how packets begin there, and a name.
-    pub interfaces: Vec<(LinkType, Arc<str>)>,
-    /// The packets, in order.
-    pub packets: Vec<KeptPacket>,
-    /// Their bytes, one packet behind the other.
-    pub data: Vec<u8>,
-    /// Whether some are missing that a bound left no room for.
-    pub is_cut: bool,
-}
-
-/// One of [`KeptPackets`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeptPacket {
-    /// When it was captured.
-    pub timestamp: Timestamp,
-    /// Index into [`KeptPackets::interfaces`].
-    pub interface: u32,
-    /// Bytes captured.
-    pub length: u32,
-    /// Bytes on the wire.
-    pub wire_length: u32,
-}
-
-impl KeptPackets {
-    /// Each packet with its bytes.
-    pub fn iter(&self) -> impl Iterator<Item = (&KeptPacket, &[u8])> {
-        let mut rest = self.data.as_slice();
-        self.packets.iter().map(move |packet| {
-            let (bytes, behind) = rest.split_at(rest.len().min(packet.length as usize));
-            rest = behind;
-            (packet, bytes)
-        })
-    }
 }
 
 text_enum! {

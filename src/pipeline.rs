@@ -92,7 +92,7 @@ fn run_in_place(
     };
     let mut last = Vec::new();
     worker.finish(&mut last);
-    output.take_events(last)?;
+    output.take_reports(last)?;
     let mut stats = reader.finish();
     stats += worker.stats();
     output.finish(stats, now, error)
@@ -201,16 +201,16 @@ type Answered = (Answer, Option<Arc<Job>>);
 
 /// A worker's part of a job, done.
 struct Answer {
-    events: Vec<Numbered>,
+    reports: Vec<Numbered>,
     /// What the worker has counted, and what it holds, if the job asks.
     tick: Option<(Stats, Load)>,
 }
 
 fn work(worker: &mut Worker, job: &Job) -> Answer {
-    let mut events = Vec::new();
-    worker.take(job.batch.packets(), &job.plan, &mut events);
+    let mut reports = Vec::new();
+    worker.take(job.batch.packets(), &job.plan, &mut reports);
     Answer {
-        events,
+        reports,
         tick: job.tick.map(|_| (worker.stats(), worker.load())),
     }
 }
@@ -226,20 +226,20 @@ struct Output<'s> {
 impl Output<'_> {
     /// Takes all workers' answers to one job.
     fn take(&mut self, job: &Job, answers: impl IntoIterator<Item = Answer>) -> io::Result<()> {
-        let mut events = Vec::new();
+        let mut reports = Vec::new();
         let mut stats = job.tick.unwrap_or_default();
         let mut load = Load::default();
         for answer in answers {
-            if events.is_empty() {
-                events = answer.events;
+            if reports.is_empty() {
+                reports = answer.reports;
             } else {
-                events.extend(answer.events);
+                reports.extend(answer.reports);
             }
             let (counted, held) = answer.tick.unwrap_or_default();
             stats += counted;
             load += held;
         }
-        self.take_events(events)?;
+        self.take_reports(reports)?;
         self.sink.flush()?;
         if job.tick.is_some() {
             stats += self.collector.stats();
@@ -248,9 +248,9 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn take_events(&mut self, events: Vec<Numbered>) -> io::Result<()> {
-        for event in self.collector.collect(events) {
-            self.sink.handshake(&event)?;
+    fn take_reports(&mut self, reports: Vec<Numbered>) -> io::Result<()> {
+        for report in self.collector.collect(reports) {
+            self.sink.report(report)?;
         }
         Ok(())
     }
@@ -315,9 +315,15 @@ fn work_on_thread(
             return worker.stats();
         }
     }
-    let mut events = Vec::new();
-    worker.finish(&mut events);
-    let _ = answers.send((Answer { events, tick: None }, None)); // the collecting thread may have stopped on an error
+    let mut reports = Vec::new();
+    worker.finish(&mut reports);
+    let _ = answers.send((
+        Answer {
+            reports,
+            tick: None,
+        },
+        None,
+    )); // the collecting thread may have stopped on an error
     worker.stats()
 }
 
@@ -333,8 +339,8 @@ fn collect(
         let (parts, jobs): (Vec<Answer>, Vec<Option<Arc<Job>>>) = received.unzip();
         let mut jobs: Vec<Arc<Job>> = jobs.into_iter().flatten().collect();
         let Some(job) = jobs.pop() else {
-            let last = parts.into_iter().flat_map(|answer| answer.events);
-            output.take_events(last.collect())?;
+            let last = parts.into_iter().flat_map(|answer| answer.reports);
+            output.take_reports(last.collect())?;
             return Ok(now);
         };
         now = job.batch.now;

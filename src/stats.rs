@@ -32,7 +32,7 @@ stats! {
     packets,
     /// Bytes captured.
     bytes,
-    /// Packets that a packet filter left out.
+    /// Packets excluded by the packet filter.
     packets_filtered,
     /// Packets cut short by the snap length.
     packets_truncated,
@@ -58,25 +58,25 @@ stats! {
     connections_keys_wrong,
     /// TLS connections whose cipher suite cannot be decrypted.
     connections_keys_unsupported,
-    /// Connections forgotten because nothing came for long.
+    /// Connections dropped because they were idle for too long.
     connections_timed_out,
-    /// Connections forgotten because the flow table was full.
+    /// Connections evicted because the flow table was full.
     connections_evicted,
-    /// Gaps: places where the capture lacks bytes of a stream.
+    /// Gaps: places where bytes of a stream are missing in the capture.
     gaps,
-    /// Bytes that the capture lacks.
+    /// Bytes missing in gaps.
     gap_bytes,
-    /// Bytes that came out of order and were held.
+    /// Bytes that came out of order and were buffered.
     bytes_held,
-    /// Segments discarded because too much was held already.
+    /// Segments discarded because a buffer was full.
     segments_discarded,
-    /// Packets not kept for a handshake that may fail, because too much was kept already.
+    /// Packets not retained for `--save-failures`, because the packet buffer was full.
     packets_not_kept,
     /// Handshake messages discarded because they were too long.
     messages_discarded,
-    /// Chains held against the roots of trust, or judged without; a chain seen again counts only once it was forgotten or a date was passed.
+    /// Chains validated. A chain seen again counts only if its result had left the cache or a validity date had passed.
     chains_judged,
-    /// Names of issuers forgotten, that chains could have been completed with, because there were too many.
+    /// Issuers dropped because there were too many; chains can no longer be completed with them.
     issuers_forgotten,
     /// Handshakes reported.
     handshakes,
@@ -88,7 +88,7 @@ stats! {
     handshakes_unknown,
 }
 
-/// What an observer holds at a moment.
+/// What an observer holds at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Load {
@@ -96,7 +96,7 @@ pub struct Load {
     pub connections: u64,
     /// Handshakes without a verdict yet.
     pub handshakes: u64,
-    /// Bytes of segments out of order, of handshake messages, and of packets kept for failures.
+    /// Bytes of out-of-order segments, of handshake messages, and of retained packets.
     pub bytes: u64,
 }
 
@@ -108,11 +108,11 @@ impl AddAssign for Load {
     }
 }
 
-/// How a live run is doing: told to sinks about every second.
+/// The state of a live run, passed to sinks about once a second.
 ///
 /// At the end of a run, the packets of [`Health::interfaces`] add up: those
 /// received are those handled ([`Stats::packets`]) and those dropped at the queue.
-/// Before, some are under way.
+/// Before the end, some are still queued.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
@@ -124,7 +124,7 @@ pub struct Health {
     pub load: Load,
 }
 
-/// What came in on an interface, and what was lost there; all counters start at 0 and only grow.
+/// Packets received and lost on one interface; all counters start at 0 and only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InterfaceHealth {
@@ -136,7 +136,7 @@ pub struct InterfaceHealth {
     pub packets: u64,
     /// Bytes captured of them.
     pub bytes: u64,
-    /// Packets that the kernel dropped for want of room in its buffer.
+    /// Packets that the kernel dropped because its buffer was full.
     pub dropped_kernel: u64,
     /// Packets that the interface or its driver dropped.
     pub dropped_interface: u64,
@@ -145,13 +145,13 @@ pub struct InterfaceHealth {
 }
 
 impl InterfaceHealth {
-    /// Packets lost, by whatever cause.
+    /// Packets lost for any reason.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped_kernel + self.dropped_interface + self.dropped_queue
     }
 
-    /// Packets that there were: those handed over, and those lost before.
+    /// All packets on the interface: those handed over and those lost before.
     #[must_use]
     pub const fn seen(&self) -> u64 {
         self.packets + self.dropped_kernel + self.dropped_interface

@@ -61,6 +61,14 @@ impl Timestamp {
         let nanoseconds = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(nanoseconds))
     }
+
+    /// Date and time of day in UTC.
+    pub(crate) fn date_time(self) -> jiff::civil::DateTime {
+        const EPOCH: jiff::civil::DateTime =
+            jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+        // Never saturates: 64 bits of nanoseconds end in 2262.
+        EPOCH.saturating_add(jiff::SignedDuration::from_nanos(self.0))
+    }
 }
 
 /// A clock that packets set, and the regular ticks that it gives.
@@ -169,6 +177,14 @@ mod tests {
         assert!(is_due(5_000), "the clock was set");
         assert!(!is_due(5_900));
         assert!(is_due(6_000));
+    }
+
+    #[test]
+    fn has_a_date_and_a_time_of_day() {
+        for nanoseconds in [i64::MIN, -1, 0, 1_772_366_400_123_456_789, i64::MAX] {
+            let time = Timestamp::from_nanoseconds(nanoseconds);
+            assert_eq!(format!("{:.9}Z", time.date_time()), time.to_string());
+        }
     }
 
     #[test]

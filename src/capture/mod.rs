@@ -25,6 +25,7 @@ pub mod live;
 #[cfg(feature = "cli")]
 mod merge;
 mod meter;
+mod packet_buffer;
 #[cfg(feature = "cli")]
 mod pcap;
 #[cfg(feature = "cli")]
@@ -41,6 +42,7 @@ pub use filter::PacketFilter;
 #[cfg(feature = "cli")]
 pub use merge::CaptureFiles;
 pub use meter::{Meter, Meters};
+pub use packet_buffer::{BufferedPacket, PacketBuffer};
 
 /// Hands out packets, a batch at a time.
 pub trait PacketSource: Send {

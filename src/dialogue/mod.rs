@@ -5,7 +5,7 @@
 //! run of bytes with a [`Step`].
 //!
 //! To add a protocol, write a file with its reader, and add a line to [`Dialogue::begin`] (by its first bytes) and to
-//! [`Dialogue::take`]. A connection that fits no known protocol is [`unknown`]: TLS may begin with any run of bytes.
+//! [`Dialogue::take`]. A connection that fits no known protocol is `unknown`: TLS may begin with any run of bytes.
 
 mod unknown;
 

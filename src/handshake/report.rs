@@ -126,7 +126,6 @@ impl Tracker {
             ),
             fingerprint: fingerprint(transcript, config),
             capture: capture(transcript),
-            packets: None,
             saved_to: None,
             tls: facts::negotiated(
                 transcript,

@@ -13,7 +13,7 @@ use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
 use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection};
 
-use super::kept::Kept;
+use super::retained::RetainedPackets;
 
 /// A flow: a TCP connection.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub(super) struct Flow {
     pub(super) first_seen: Timestamp,
     pub(super) tcp: TcpConnection,
     pub(super) stage: Stage,
-    /// The packets so far, where they are kept.
-    pub(super) kept: Option<Box<Kept>>,
+    /// The packets so far, where they are retained.
+    pub(super) retained: Option<RetainedPackets>,
     /// Directions that began with something else than TLS.
     is_plain: PerDirection<bool>,
     /// Directions that the open handshake knows to be in view. Stands here, so that bare acknowledgments, which every other
@@ -76,7 +76,7 @@ impl Flow {
             first_seen,
             tcp: TcpConnection::new(),
             stage: Stage::Watching(Dialogue::default()),
-            kept: None,
+            retained: None,
             is_plain: PerDirection::default(),
             is_noted: PerDirection::default(),
         }
@@ -104,7 +104,7 @@ impl Flow {
     }
 
     /// Whether its packets may turn out to be those of a failed handshake.
-    pub(super) fn is_worth_keeping(&self) -> bool {
+    pub(super) fn is_worth_retaining(&self) -> bool {
         match self.stage {
             Stage::Watching(_) => !self.is_any_plain(),
             Stage::Handshake(_) => true,

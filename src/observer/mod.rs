@@ -13,7 +13,7 @@
 
 mod collector;
 mod flow;
-mod kept;
+mod retained;
 mod router;
 mod shard;
 mod worker;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::capture::{Interface, PacketBatch, PacketRecord, Packets};
 use crate::certificate::{NearExpiry, Trust};
 use crate::decrypt::Keys;
-use crate::event::Handshake;
+use crate::event::{Handshake, Report};
 use crate::handshake::ReportConfig;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
@@ -46,7 +46,7 @@ pub struct Config {
     /// Secrets that the user gave, to which those in captures are added.
     pub keys: Keys,
     /// Whether failed handshakes come with their packets.
-    pub keeps_packets: bool,
+    pub retains_packets: bool,
     /// The roots that chains are held against.
     pub trust: Trust,
 }
@@ -81,7 +81,7 @@ impl Default for Config {
             handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
-            keeps_packets: false,
+            retains_packets: false,
             trust: Trust::default(),
         }
     }
@@ -103,7 +103,7 @@ pub struct Observer {
     keys: Keys,
     worker: Worker,
     collector: Collector,
-    events: VecDeque<Handshake>,
+    reports: VecDeque<Report>,
 }
 
 impl Observer {
@@ -116,7 +116,7 @@ impl Observer {
             keys: config.keys.view(),
             worker: Worker::new(&config, 0, 1),
             collector: Collector::new(&config.trust),
-            events: VecDeque::new(),
+            reports: VecDeque::new(),
         }
     }
 
@@ -158,14 +158,19 @@ impl Observer {
     /// Ends the run: open handshakes get the verdict that the evidence supports.
     pub fn finish(&mut self) {
         self.router.finish();
-        let mut events = Vec::new();
-        self.worker.finish(&mut events);
-        self.events.extend(self.collector.collect(events));
+        let mut reports = Vec::new();
+        self.worker.finish(&mut reports);
+        self.reports.extend(self.collector.collect(reports));
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Handshake> {
-        self.events.pop_front()
+        self.poll_report().map(|report| report.event)
+    }
+
+    /// The next event, with its packets if they are retained ([`Config::retains_packets`]).
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
     }
 
     /// What was handled and discarded so far.
@@ -190,9 +195,9 @@ impl Observer {
     }
 
     fn carry_out(&mut self, packets: Packets<'_>) {
-        let mut events = Vec::new();
-        self.worker.take(packets, &self.plan, &mut events);
-        self.events.extend(self.collector.collect(events));
+        let mut reports = Vec::new();
+        self.worker.take(packets, &self.plan, &mut reports);
+        self.reports.extend(self.collector.collect(reports));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::event::{Handshake, Outcome};
+use crate::event::{Handshake, Outcome, Report};
 use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
@@ -17,7 +17,7 @@ use crate::transport::tcp::{Arrival, Budget, ClosedFlows};
 use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
 use super::flow::{Context, Flow, Open, Stage};
-use super::kept::Kept;
+use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
 
@@ -66,9 +66,9 @@ impl ShardSet {
         goes_up: bool,
         packet: &Packet<'_>,
         chains: &mut ChainCache,
-        events: &mut VecDeque<Handshake>,
+        reports: &mut VecDeque<Report>,
     ) {
-        let mut output = Output { chains, events };
+        let mut output = Output { chains, reports };
         if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
             shard.handle_packet(key, goes_up, packet, &mut output);
         }
@@ -78,17 +78,17 @@ impl ShardSet {
         &mut self,
         now: Timestamp,
         chains: &mut ChainCache,
-        events: &mut VecDeque<Handshake>,
+        reports: &mut VecDeque<Report>,
     ) {
         for shard in &mut self.shards {
-            shard.handle_timeout(now, &mut Output { chains, events });
+            shard.handle_timeout(now, &mut Output { chains, reports });
         }
         self.keys.expire(now);
     }
 
-    pub(crate) fn finish(&mut self, chains: &mut ChainCache, events: &mut VecDeque<Handshake>) {
+    pub(crate) fn finish(&mut self, chains: &mut ChainCache, reports: &mut VecDeque<Report>) {
         for shard in &mut self.shards {
-            shard.finish(&mut Output { chains, events });
+            shard.finish(&mut Output { chains, reports });
         }
     }
 
@@ -119,7 +119,7 @@ const MAX_HELD_BYTES: usize = 64 << 20;
 /// Bytes that all shards together hold of handshake messages.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Bytes of packets that all shards together keep for handshakes that may fail: those of some ten thousand at once.
-const MAX_KEPT_BYTES: usize = 64 << 20;
+const MAX_RETAINED_BYTES: usize = 64 << 20;
 /// How long a flow without payload is remembered.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
@@ -134,7 +134,7 @@ const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a shard's results go, and the chains that its worker knows.
 struct Output<'o> {
     chains: &'o mut ChainCache,
-    events: &'o mut VecDeque<Handshake>,
+    reports: &'o mut VecDeque<Report>,
 }
 
 #[derive(Debug)]
@@ -146,8 +146,8 @@ struct Shard {
     budget: Budget,
     /// Bytes of handshake messages held.
     message_bytes: usize,
-    /// Bytes of packets kept.
-    kept_bytes: usize,
+    /// Bytes of packets retained.
+    retained_bytes: usize,
     /// Handshakes without a verdict yet.
     open: u64,
     stats: Stats,
@@ -166,7 +166,7 @@ impl Shard {
             closed: ClosedFlows::new(MAX_CLOSED / SHARDS, CLOSED_TIMEOUT),
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
-            kept_bytes: 0,
+            retained_bytes: 0,
             open: 0,
             stats: Stats::default(),
             config,
@@ -185,8 +185,8 @@ impl Shard {
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
         };
-        if self.config.keeps_packets {
-            self.keep(index, packet);
+        if self.config.retains_packets {
+            self.retain(index, packet);
         }
         let Some(flow) = self.flows.get_mut(index) else {
             return;
@@ -221,23 +221,23 @@ impl Shard {
     }
 
     /// Keeps a packet as long as its connection may turn out to be a failed handshake.
-    fn keep(&mut self, index: FlowIndex, packet: &Packet<'_>) {
+    fn retain(&mut self, index: FlowIndex, packet: &Packet<'_>) {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
-        if !flow.is_worth_keeping() {
-            take_kept(flow, &mut self.kept_bytes);
+        if !flow.is_worth_retaining() {
+            take_retained(flow, &mut self.retained_bytes);
             return;
         }
         let has_begun = flow.has_handshake();
-        let kept = flow.kept.get_or_insert_default();
-        if self.kept_bytes + packet.bytes.len() > MAX_KEPT_BYTES / SHARDS {
+        let retained = flow.retained.get_or_insert_default();
+        if self.retained_bytes + packet.bytes.len() > MAX_RETAINED_BYTES / SHARDS {
             self.stats.packets_not_kept += 1;
-            return kept.note_lost();
+            return retained.note_lost();
         }
-        let before = kept.bytes();
-        kept.push(packet.record, packet.bytes, packet.interface, has_begun);
-        self.kept_bytes = self.kept_bytes - before + kept.bytes();
+        let before = retained.bytes();
+        retained.push(packet.record, packet.bytes, packet.interface, has_begun);
+        self.retained_bytes = self.retained_bytes - before + retained.bytes();
     }
 
     /// The flow of a segment; `None` for a segment of no known flow that is not worth one.
@@ -345,7 +345,7 @@ impl Shard {
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
         self.conclude(index, end, output);
         if let Some(mut flow) = self.flows.remove(index) {
-            take_kept(&mut flow, &mut self.kept_bytes);
+            take_retained(&mut flow, &mut self.retained_bytes);
             flow.release(&mut self.budget);
         }
     }
@@ -365,7 +365,7 @@ impl Shard {
         };
         self.open -= 1;
         flow.release(&mut self.budget);
-        let kept = take_kept(flow, &mut self.kept_bytes);
+        let retained = take_retained(flow, &mut self.retained_bytes);
         self.message_bytes -= open.held;
         if self.config.keys.is_growing() {
             open.connection.retire_secrets();
@@ -377,12 +377,13 @@ impl Shard {
         self.stats.messages_discarded += open.connection.take_discarded_messages();
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
-        if let Some(mut event) = event {
+        if let Some(event) = event {
             self.count(&event);
-            event.packets = kept
-                .filter(|_| event.outcome == Outcome::Failure)
-                .map(|kept| Arc::new(kept.into_packets()));
-            output.events.push_back(event);
+            let mut report = Report::new(event);
+            report.packets = retained
+                .filter(|_| report.event.outcome == Outcome::Failure)
+                .map(RetainedPackets::into_packets);
+            output.reports.push_back(report);
         }
     }
 
@@ -418,7 +419,7 @@ impl Shard {
         Load {
             connections: self.flows.len() as u64,
             handshakes: self.open,
-            bytes: (out_of_order + self.message_bytes + self.kept_bytes) as u64,
+            bytes: (out_of_order + self.message_bytes + self.retained_bytes) as u64,
         }
     }
 
@@ -431,11 +432,11 @@ impl Shard {
     }
 }
 
-/// Takes the packets kept of a connection, whose bytes count no longer.
-fn take_kept(flow: &mut Flow, kept_bytes: &mut usize) -> Option<Box<Kept>> {
-    let kept = flow.kept.take()?;
-    *kept_bytes -= kept.bytes();
-    Some(kept)
+/// Takes the packets that were retained for a connection; their bytes no longer count.
+fn take_retained(flow: &mut Flow, retained_bytes: &mut usize) -> Option<RetainedPackets> {
+    let retained = flow.retained.take()?;
+    *retained_bytes -= retained.bytes();
+    Some(retained)
 }
 
 /// What is known of a connection beside its bytes.

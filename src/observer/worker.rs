@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use crate::capture::Packets;
 use crate::certificate::ChainCache;
 use crate::decode::Layers;
-use crate::event::Handshake;
+use crate::event::Report;
 use crate::stats::{Load, Stats};
 
 use super::Config;
 use super::router::{Action, Plan};
 use super::shard::{Packet, ShardSet};
 
-/// An event, with the number of the step that made it.
-pub(crate) type Numbered = (u32, Handshake);
+/// A report, with the number of the step that made it.
+pub(crate) type Numbered = (u32, Report);
 
 /// Follows the flows of its shards. It runs on a thread of its own, or in place of one.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
     chains: ChainCache,
-    /// Events of the step at hand.
-    made: VecDeque<Handshake>,
+    /// Reports of the step at hand.
+    made: VecDeque<Report>,
 }
 
 impl Worker {
@@ -36,8 +36,8 @@ impl Worker {
         }
     }
 
-    /// Takes its steps of a plan for `packets`; adds the events that they make to `events`.
-    pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, events: &mut Vec<Numbered>) {
+    /// Takes its steps of a plan for `packets`; adds what they make to `reports`.
+    pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, reports: &mut Vec<Numbered>) {
         self.shards.begin_batch();
         for step in plan.steps(self.index) {
             match &step.action {
@@ -77,14 +77,14 @@ impl Worker {
                     );
                 }
             }
-            events.extend(self.made.drain(..).map(|event| (step.number, event)));
+            reports.extend(self.made.drain(..).map(|report| (step.number, report)));
         }
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence supports.
-    pub(crate) fn finish(&mut self, events: &mut Vec<Numbered>) {
+    pub(crate) fn finish(&mut self, reports: &mut Vec<Numbered>) {
         self.shards.finish(&mut self.chains, &mut self.made);
-        events.extend(self.made.drain(..).map(|event| (0, event)));
+        reports.extend(self.made.drain(..).map(|report| (0, report)));
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -14,20 +14,20 @@ use crate::event::{CertificateChain, Handshake, HandshakeError, Outcome};
 use crate::hex::Hex;
 
 /// One fact of an event.
-pub(crate) struct Field {
+pub(crate) struct EventField {
     /// Its column in CSV.
     #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only `cli` has CSV"))]
     pub(crate) column: Option<&'static str>,
     /// Its attribute, by OpenTelemetry's semantic conventions where they have one.
     #[cfg_attr(
-        not(feature = "otel"),
-        expect(dead_code, reason = "only `otel` has attributes")
+        not(any(feature = "otel", test)),
+        expect(dead_code, reason = "only `otel` and tests read attributes")
     )]
     pub(crate) attribute: Option<&'static str>,
     pub(crate) value: fn(&Handshake) -> FieldValue<'_>,
 }
 
-/// The value of a [`Field`].
+/// The value of an [`EventField`].
 pub(crate) enum FieldValue<'a> {
     /// The capture does not show it.
     Absent,
@@ -46,7 +46,7 @@ pub(crate) enum FieldValue<'a> {
 
 use FieldValue::{Count, Flag, List, Number, Safe, Untrusted, Word};
 
-pub(crate) static FIELDS: &[Field] = &[
+pub(crate) static FIELDS: &[EventField] = &[
     column("time", |e| safe(e.time)),
     both("source", "network.interface.name", |e| Untrusted(&e.source)),
     both("flow_id", "tlscope.flow_id", |e| {
@@ -254,24 +254,24 @@ pub(crate) static FIELDS: &[Field] = &[
 
 type Read = fn(&Handshake) -> FieldValue<'_>;
 
-const fn column(column: &'static str, value: Read) -> Field {
-    Field {
+const fn column(column: &'static str, value: Read) -> EventField {
+    EventField {
         column: Some(column),
         attribute: None,
         value,
     }
 }
 
-const fn attribute(attribute: &'static str, value: Read) -> Field {
-    Field {
+const fn attribute(attribute: &'static str, value: Read) -> EventField {
+    EventField {
         column: None,
         attribute: Some(attribute),
         value,
     }
 }
 
-const fn both(column: &'static str, attribute: &'static str, value: Read) -> Field {
-    Field {
+const fn both(column: &'static str, attribute: &'static str, value: Read) -> EventField {
+    EventField {
         column: Some(column),
         attribute: Some(attribute),
         value,

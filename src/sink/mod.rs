@@ -1,10 +1,16 @@
-//! Events to output: one [`Sink`] trait, one file for each format.
+//! Events to output: one [`Sink`] trait, and one file for each format.
+//!
+//! [`people`] has the formats for reading, [`machine`] those for programs, [`files`] what a
+//! run leaves in directories. `OutputFormat` lists the formats. [`crate::telemetry`] is a
+//! sink, too.
 
 #[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) mod fields;
 pub mod files;
 #[cfg(feature = "cli")]
 pub mod machine;
+#[cfg(feature = "cli")]
+mod output_format;
 #[cfg(feature = "cli")]
 pub mod people;
 #[cfg(all(test, feature = "cli"))]
@@ -13,26 +19,38 @@ pub(crate) mod test_events;
 use std::io;
 
 #[cfg(feature = "cli")]
+pub use output_format::OutputFormat;
+#[cfg(feature = "cli")]
 pub use people::text::TextStyle;
 
-use crate::event::Handshake;
+use crate::event::{Handshake, Report};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
-/// Takes events in the order in which they were made.
+/// Receives events in the order in which they were made.
 ///
-/// `handshake` is called once for each event, `flush` after each batch of
-/// packets, `tick` about once a second of a live run, `finish` once at the end.
+/// `report`, which passes the event on to `handshake`, is called once for each event,
+/// `flush` after each batch of packets, `tick` about once a second of a live run, and
+/// `finish` once at the end.
 /// An error ends the run.
 pub trait Sink {
-    /// Takes one event.
+    /// Receives one event.
     ///
     /// # Errors
     ///
     /// When the output cannot be written.
     fn handshake(&mut self, event: &Handshake) -> io::Result<()>;
 
-    /// Lets what was taken so far be seen by whoever reads the output.
+    /// Receives one event with the packets behind it; most sinks need only the event.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn report(&mut self, report: Report) -> io::Result<()> {
+        self.handshake(&report.event)
+    }
+
+    /// Makes the events received so far visible to readers of the output.
     ///
     /// # Errors
     ///
@@ -41,7 +59,7 @@ pub trait Sink {
         Ok(())
     }
 
-    /// Notes that a live run goes on at `now`, and how it is doing; also just before the end.
+    /// Notes that a live run is at `now`, and how it is doing; also called just before the end.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Events made by hand, for the tests of the sinks.
+//! Hand-made events for the tests of sinks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) fn all() -> Vec<Handshake> {
 /// 2026-03-01T12:00:00.123456789Z.
 pub(crate) const START: Timestamp = Timestamp::from_nanoseconds(1_772_366_400_123_456_789);
 
-/// Only a hello of which nothing could be read.
+/// A hello of which nothing could be read.
 pub(crate) fn barely_seen() -> Handshake {
     let client = Endpoint::new([10, 0, 0, 1].into(), 51234);
     let server = Endpoint::new([10, 0, 0, 2].into(), 443);

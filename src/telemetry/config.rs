@@ -1,6 +1,5 @@
-//! What the user may ask of the metrics, and what can go wrong.
+//! The configuration of telemetry, and its errors.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,14 +7,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// What the flags say about metrics; the default asks for nothing.
+/// The flags about telemetry; by default there is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricsConfig {
     /// `--otlp-endpoint`: the collector, as in `http://127.0.0.1:4318`.
     pub endpoint: Option<String>,
     /// `--otlp-protocol`.
     pub protocol: Option<OtlpProtocol>,
-    /// `--otlp-header`: sent with each request; on top of those in the environment.
+    /// `--otlp-header`: sent with each request, in addition to those in the environment.
     pub headers: Vec<(String, String)>,
     /// `--otlp-compression`.
     pub compression: Option<Compression>,
@@ -23,7 +22,7 @@ pub struct MetricsConfig {
     pub temporality: Option<MetricTemporality>,
     /// `--otlp-timeout`: how long one export may take.
     pub timeout: Option<Duration>,
-    /// `--otlp-signals`: what goes to the collector; empty for the usual, metrics alone.
+    /// `--otlp-signals`: what goes to the collector; empty for the default, only metrics.
     pub signals: Vec<Signal>,
     /// `--otlp-logs`: which handshakes get a log record.
     pub logs: LoggedHandshakes,
@@ -31,13 +30,13 @@ pub struct MetricsConfig {
     pub trace_ratio: Option<f64>,
     /// `--metrics stdout`: write text when the run ends.
     pub stdout: bool,
-    /// `--metric-attributes`: on top of those that all metrics have.
+    /// `--metric-attributes`: in addition to those that all metrics have.
     pub attributes: Vec<MetricAttribute>,
-    /// `--metric-values`: how many values of each such attribute are told apart; `None` for the usual number.
+    /// `--metric-values`: the number of values of each such attribute; `None` for the default.
     pub values: Option<usize>,
     /// `--histograms`.
     pub histograms: Histograms,
-    /// What a run that goes on needs; `None` for one that ends by itself, which exports once.
+    /// The settings of a live run; `None` for a replay, which exports once.
     pub live: Option<LiveMetricsConfig>,
 }
 
@@ -54,41 +53,22 @@ impl MetricsConfig {
     }
 }
 
-/// What the flags say about metrics that leave again and again.
+/// The flags about the metrics of a live run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveMetricsConfig {
     /// `--prometheus`: where to answer scrapes.
     pub prometheus: Option<SocketAddr>,
     /// `--metrics-interval`: time between two exports; `None` for what the environment says, or 60 s.
     pub interval: Option<Duration>,
-    /// `--certificate-memory`: how long after it was shown last a certificate is told of; `None` for ever.
+    /// `--certificate-memory`: how long a certificate stays in the metrics after it was last seen; `None` for ever.
     pub certificate_memory: Option<Duration>,
     /// `--watch-cert`: files, directories and patterns.
     pub watched_certificates: Vec<PathBuf>,
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident: $what:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$vdoc])* $variant,)*
-        }
-
-        impl $name {
-            /// Every one, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// As flags spell it.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-
+/// Parses an enum from its texts; an error lists them.
+macro_rules! parse_from_text {
+    ($($name:ident: $what:literal,)*) => {$(
         impl FromStr for $name {
             type Err = String;
 
@@ -100,19 +80,28 @@ macro_rules! words {
                 })
             }
         }
-    };
+    )*};
 }
 
-words! {
-    /// An attribute that metrics have where it is asked for; its values are bounded.
-    MetricAttribute: "attribute" {
+parse_from_text! {
+    MetricAttribute: "attribute",
+    Signal: "signal",
+    Compression: "compression",
+    MetricTemporality: "temporality",
+}
+
+text_enum! {
+    /// An attribute that users can add to metrics; the number of its values is bounded.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum MetricAttribute {
         /// The name that the client asked for, or else the server's address.
         ServerAddress = "server.address",
         /// The server's port.
         ServerPort = "server.port",
         /// The common name in the client's certificate.
         ClientSubject = "tls.client.subject",
-        /// The common name of who issued the client's certificate.
+        /// The common name of the issuer of the client's certificate.
         ClientIssuer = "tls.client.issuer",
         /// The client's address.
         RemoteAddress = "remote.addr",
@@ -127,21 +116,25 @@ words! {
     }
 }
 
-words! {
-    /// What OpenTelemetry carries.
-    Signal: "signal" {
+text_enum! {
+    /// A kind of OpenTelemetry data.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Signal {
         /// Counters, histograms and gauges.
         Metrics = "metrics",
-        /// A record a handshake.
+        /// One log record per handshake.
         Logs = "logs",
-        /// A span a handshake, with a child for each phase.
+        /// One span per handshake, with a child for each phase.
         Traces = "traces",
     }
 }
 
-words! {
+text_enum! {
     /// How requests to the collector are compressed.
-    Compression: "compression" {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Compression {
         /// With gzip.
         Gzip = "gzip",
         /// Not at all.
@@ -149,14 +142,16 @@ words! {
     }
 }
 
-words! {
-    /// What counters and histograms tell the collector.
-    MetricTemporality: "temporality" {
+text_enum! {
+    /// The temporality of the counters and histograms that are exported.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum MetricTemporality {
         /// Totals since the start.
         Cumulative = "cumulative",
-        /// What came since the last export.
+        /// Changes since the last export.
         Delta = "delta",
-        /// Differences where totals would cost memory.
+        /// Deltas for the instruments whose totals would cost memory.
         LowMemory = "lowmemory",
     }
 }
@@ -171,39 +166,24 @@ pub enum LoggedHandshakes {
     All,
 }
 
-/// How histograms divide what they measure.
+/// The buckets of histograms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Histograms {
-    /// Into the same buckets always, from 0.1 ms to 10 s.
+    /// Fixed buckets, from 0.1 ms to 10 s.
     #[default]
     Explicit,
-    /// Into buckets that adapt, each a constant factor wider than the one before; over OTLP only.
+    /// Buckets that adapt to the values, each a constant factor wider than the last; over OTLP only.
     Exponential,
 }
 
-/// How metrics travel to a collector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtlpProtocol {
-    /// OTLP over gRPC, usually on port 4317.
-    Grpc,
-    /// OTLP over HTTP/1.1 with binary protobuf, usually on port 4318.
-    HttpProtobuf,
-}
-
-impl OtlpProtocol {
-    /// As flags and `OTEL_EXPORTER_OTLP_PROTOCOL` spell it: `grpc` or `http/protobuf`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::HttpProtobuf => "http/protobuf",
-        }
-    }
-}
-
-impl fmt::Display for OtlpProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+text_enum! {
+    /// The protocol of OTLP exports, spelled as in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum OtlpProtocol {
+        /// OTLP over gRPC, usually on port 4317.
+        Grpc = "grpc",
+        /// OTLP over HTTP/1.1 with binary protobuf, usually on port 4318.
+        HttpProtobuf = "http/protobuf",
     }
 }
 
@@ -211,10 +191,8 @@ impl FromStr for OtlpProtocol {
     type Err = UnknownProtocol;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Grpc, Self::HttpProtobuf]
-            .into_iter()
-            .find(|protocol| protocol.as_str() == text)
-            .ok_or(UnknownProtocol)
+        let found = Self::ALL.iter().find(|protocol| protocol.as_str() == text);
+        found.copied().ok_or(UnknownProtocol)
     }
 }
 
@@ -223,11 +201,11 @@ impl FromStr for OtlpProtocol {
 #[error("is not supported: use `grpc` or `http/protobuf`")]
 pub struct UnknownProtocol;
 
-/// Metrics were asked for in a way that cannot work.
+/// The configuration of telemetry cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Metrics were asked for, and this build cannot make them.
+    /// Telemetry was asked for, and this build has none.
     #[error("this build has no OpenTelemetry (feature `otel`)")]
     NotBuilt,
     /// A flag or variable has a value that cannot be used.
@@ -240,33 +218,33 @@ pub enum ConfigError {
         /// What is wrong with it: a predicate.
         problem: String,
     },
-    /// The exporter refused its configuration.
+    /// The exporter rejected its configuration.
     #[error("cannot set up the export of metrics: {0}")]
     Exporter(String),
-    /// Two flags or variables ask for what does not go together.
+    /// Two flags or variables contradict each other.
     #[error("{0}")]
     Conflict(&'static str),
-    /// Nothing can listen where scrapes are to be answered.
+    /// The address for scrapes cannot be bound.
     #[error("cannot answer scrapes on `{address}`: {cause}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why not: one clause.
+        /// The reason, in one clause.
         cause: String,
     },
 }
 
-/// Something did not reach the collector.
+/// An export did not reach the collector.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} not delivered to {url}: {cause}", signal.as_str())]
 pub struct ExportError {
-    /// What did not.
+    /// What was exported.
     pub signal: Signal,
-    /// Where they were sent, without user name and password.
+    /// The collector, without user name and password.
     pub url: String,
-    /// Why they did not arrive: one clause.
+    /// The reason, in one clause.
     pub cause: String,
-    /// Whether the collector answered that it will not take them, however often they come.
+    /// Whether the collector rejected the data for good, so that a retry is useless.
     pub is_refusal: bool,
 }
 
@@ -275,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_read_back_as_they_print_and_others_are_refused_with_those_there_are() {
+    fn words_parse_as_they_print_and_errors_list_the_known_ones() {
         for attribute in MetricAttribute::ALL {
             assert_eq!(attribute.as_str().parse(), Ok(*attribute));
         }
@@ -286,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protocol_reads_back_as_it_prints() {
+    fn a_protocol_parses_as_it_prints() {
         for protocol in [OtlpProtocol::Grpc, OtlpProtocol::HttpProtobuf] {
             assert_eq!(protocol.to_string().parse(), Ok(protocol));
         }

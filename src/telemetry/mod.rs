@@ -1,10 +1,15 @@
-//! Events to OpenTelemetry metrics: over OTLP to a collector, to Prometheus, or as text; log records and spans, too.
+//! Events to OpenTelemetry: metrics over OTLP to a collector, to Prometheus or as text, and
+//! log records and spans over OTLP.
+//!
+//! [`Prepared`] is set up while the process still has its privileges. [`Prepared::start`]
+//! makes it a [`Telemetry`], which is a [`Sink`](crate::sink::Sink). The instruments are
+//! documented in `metrics`.
 //!
 //! # Where they go
 //!
-//! Flags win over the environment: if any is given, flags alone say which
-//! outputs there are, and the environment fills in the rest. Without flags,
-//! OTLP is on when an endpoint variable is set; `OTEL_METRICS_EXPORTER` (a list
+//! Flags take precedence over the environment: if any is given, flags alone choose the
+//! outputs, and the environment supplies the rest. Without flags,
+//! OTLP is on if an endpoint variable is set; `OTEL_METRICS_EXPORTER` (a list
 //! of `otlp`, `console`, `none`) and `OTEL_SDK_DISABLED` are obeyed.
 //!
 //! - Endpoint: the flag; `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`;
@@ -14,11 +19,11 @@
 //! - OtlpProtocol: the flag; `OTEL_EXPORTER_OTLP_METRICS_PROTOCOL`;
 //!   `OTEL_EXPORTER_OTLP_PROTOCOL`; gRPC when the endpoint's port is 4317, else
 //!   `http/protobuf`.
-//! - The scheme decides on TLS. An endpoint without one is refused, since
+//! - The scheme decides whether TLS is used. An endpoint without one is rejected, since
 //!   guessing would send metrics in the clear or fail obscurely; only over gRPC
-//!   may `OTEL_EXPORTER_OTLP_INSECURE` stand in for it.
-//! - `OTEL_EXPORTER_OTLP[_METRICS]_TIMEOUT` bounds one export, by default
-//!   5 seconds: nobody waits longer for a collector that is not there.
+//!   may `OTEL_EXPORTER_OTLP_INSECURE` replace it.
+//! - `OTEL_EXPORTER_OTLP[_METRICS]_TIMEOUT` limits one export, by default to
+//!   5 seconds: long enough to wait for a collector that is away.
 //! - `…_HEADERS`, `…_COMPRESSION`, `…_TEMPORALITY_PREFERENCE`, `…_CERTIFICATE`
 //!   (a PEM file of trust anchors in place of the host's), `…_CLIENT_CERTIFICATE`
 //!   and `…_CLIENT_KEY` (for a collector that asks for a certificate),
@@ -30,20 +35,20 @@
 //!
 //! # Log records and spans
 //!
-//! A record says what an event says, under the names of OpenTelemetry's semantic
-//! conventions where there are any (`tls.protocol.version`, `tls.cipher`,
+//! A record has the facts of an event, under the names of OpenTelemetry's semantic
+//! conventions where they exist (`tls.protocol.version`, `tls.cipher`,
 //! `server.address`, `error.type`, …), at packet time. A span runs from the SYN to
 //! the end of the handshake, with a child for each phase; the record of the same
-//! handshake carries its numbers. They wait in a bounded queue for a collector that
-//! is slow; what finds it full is discarded and counted.
+//! handshake carries its identifiers. A bounded queue holds them for a slow collector;
+//! while it is full, new ones are discarded and counted.
 //!
-//! # Why does no failure to deliver end the run?
+//! # Why does a failed export not fail the run?
 //!
 //! The analysis is the product; a collector that is down must not cost it. So
-//! [`Telemetry`] remembers why its last export failed
-//! ([`Telemetry::export_errors`]), and the caller tells the user. A run that goes on
-//! tries again, ever more seldom up to once a minute, and says so when it begins to
-//! fail and when it works again.
+//! [`Telemetry`] remembers why its last exports failed
+//! ([`Telemetry::export_errors`]), and the caller reports it. A live run
+//! retries, with growing pauses up to a minute, and reports when exports start to fail
+//! and when they work again.
 
 #![allow(
     clippy::disallowed_methods,
@@ -86,5 +91,5 @@ pub use prepared::Prepared;
 #[cfg(feature = "otel")]
 pub use started::Telemetry;
 
-/// Takes one line for the user, from any thread.
+/// Receives one line for the user, from any thread.
 pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;

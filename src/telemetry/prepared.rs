@@ -9,7 +9,7 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 
 use super::export::{
-    ExportContext, Pace, PreparedExport, PreparedLogs, PreparedMetrics, PreparedTraces,
+    ExportContext, ExportPace, PreparedExport, PreparedLogs, PreparedMetrics, PreparedTraces,
     ScrapeEndpoint, TextReport,
 };
 use super::metrics::Recorder;
@@ -32,7 +32,7 @@ pub struct Prepared {
     exports: Vec<Box<dyn PreparedExport>>,
     watch: PreparedWatch,
     prometheus_address: Option<SocketAddr>,
-    pace: Pace,
+    pace: ExportPace,
 }
 
 impl Prepared {
@@ -72,7 +72,7 @@ impl Prepared {
             scope: scope(),
             self_telemetry: Arc::new(SelfTelemetry::new(&signals)),
             notice: Arc::clone(&notice),
-            pace: live.map_or(Pace::AtEnd, |_| Pace::Every(settings.interval)),
+            pace: live.map_or(ExportPace::AtEnd, |_| ExportPace::Every(settings.interval)),
         };
         let mut exports = Vec::new();
         for destination in settings.otlp {

@@ -1,4 +1,4 @@
-//! Who tells: what metrics, log records and spans say of the process they come from.
+//! The resource: how metrics, log records and spans identify the process they come from.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::hex::Hex;
 
-/// Who we are; what the environment says of it wins.
+/// The resource; attributes from the environment take precedence.
 pub(super) fn resource() -> Resource {
     let stated = Resource::builder().build();
     let resource = Resource::builder();
@@ -33,7 +33,7 @@ pub(super) fn resource() -> Resource {
     resource.build()
 }
 
-/// What tells this process from others.
+/// The identifier that distinguishes this process from others.
 pub(super) fn instance(resource: &Resource) -> String {
     let instance = resource.get(&Key::new("service.instance.id"));
     instance.map_or_else(String::new, |instance| instance.to_string())
@@ -45,8 +45,8 @@ fn host_name() -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The same for each run on this host, so that a restart continues its series; as
-/// OpenTelemetry wants it, of the form of a UUID that says nothing by itself.
+/// The same for each run on this host, so that a restart continues its series. A UUID that
+/// reveals nothing, as OpenTelemetry recommends.
 fn instance_id(host: &str) -> String {
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let mut hash = Sha256::new();
@@ -58,7 +58,7 @@ fn instance_id(host: &str) -> String {
     for (to, from) in bytes.iter_mut().zip(hash.finalize()) {
         *to = from;
     }
-    bytes[6] = bytes[6] & 0x0f | 0x80; // RFC 9562 §5.8: version 8, made as we like
+    bytes[6] = bytes[6] & 0x0f | 0x80; // RFC 9562 §5.8: version 8, for application-specific data
     bytes[8] = bytes[8] & 0x3f | 0x80; // RFC 9562 §4.1: the variant
     let hexadecimal = Hex(&bytes).to_string();
     let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resource_says_who_and_where() {
+    fn the_resource_identifies_program_and_host() {
         let resource = resource();
         for key in ["service.name", "service.version", "service.instance.id"] {
             assert!(resource.get(&Key::new(key)).is_some(), "{key}");

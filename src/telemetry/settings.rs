@@ -1,4 +1,4 @@
-//! Flags and the `OTEL_*` environment, resolved into where metrics go.
+//! Resolves flags and `OTEL_*` variables into the outputs of a run.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use super::{
     Compression, ConfigError, Histograms, MetricTemporality, MetricsConfig, OtlpProtocol, Signal,
 };
 
-/// How long one export may take; the variables may say otherwise. OpenTelemetry's
-/// own 10 seconds are long for someone who waits for a prompt.
+/// Default limit of one export. OpenTelemetry's own 10 seconds are long for a user who
+/// waits for a prompt.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time between two exports, as OpenTelemetry specifies.
@@ -20,7 +20,7 @@ const FLAG_ENDPOINT: &str = "--otlp-endpoint";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 
-/// The variables that say how a signal travels: its own, then those of all signals.
+/// The variables that configure the export of a signal: its own, then those of all signals.
 struct Variables {
     endpoint: &'static str,
     protocol: [&'static str; 2],
@@ -29,7 +29,7 @@ struct Variables {
     certificate: [&'static str; 2],
     client_certificate: [&'static str; 2],
     client_key: [&'static str; 2],
-    /// Where the signal goes over HTTP.
+    /// The path of the signal over HTTP.
     path: &'static str,
 }
 
@@ -77,7 +77,7 @@ const fn variables(signal: Signal) -> &'static Variables {
 /// The outputs of a run.
 #[derive(Debug, PartialEq)]
 pub(super) struct Settings {
-    /// For each signal that goes to a collector, how.
+    /// The destination of each signal that goes to a collector.
     pub(super) otlp: Vec<Destination>,
     /// Whether text is written.
     pub(super) text: bool,
@@ -92,19 +92,19 @@ pub(super) struct Destination {
     pub(super) protocol: OtlpProtocol,
     /// With a scheme and, over HTTP, the whole path.
     pub(super) url: String,
-    /// Bound on one export.
+    /// Limit of one export.
     pub(super) timeout: Duration,
-    /// Trust anchors in place of the host's: the variable, and the PEM file it names.
+    /// Trust anchors that replace those of the host: the variable, and the PEM file it names.
     pub(super) certificate: Option<(&'static str, String)>,
-    /// What we show who asks for a certificate.
+    /// The certificate for a collector that asks for one.
     pub(super) client_certificate: Option<ClientIdentity>,
-    /// On top of those in the environment.
+    /// In addition to those in the environment.
     pub(super) headers: Vec<(String, String)>,
-    /// `None` for what the environment says.
+    /// `None` to leave it to the environment.
     pub(super) compression: Option<Compression>,
-    /// `None` for what the environment says.
+    /// `None` to leave it to the environment.
     pub(super) temporality: Option<MetricTemporality>,
-    /// Whether one export tries more than once; who exports again and again does without.
+    /// Whether a failed export is retried. Periodic exports are not.
     pub(super) retries: bool,
 }
 
@@ -194,7 +194,7 @@ impl Destination {
         })
     }
 
-    /// The URL as people may see it: user name and password removed.
+    /// The URL for messages, without user name and password.
     pub(super) fn shown_url(&self) -> String {
         match self.url.split_once("://") {
             Some((scheme, rest)) => {
@@ -227,7 +227,7 @@ impl OtlpEndpoint {
         Some(Self { setting, value })
     }
 
-    /// Where collectors listen when nobody said otherwise.
+    /// The default address of a collector.
     fn usual(protocol: OtlpProtocol) -> Self {
         let value = match protocol {
             OtlpProtocol::Grpc => "http://localhost:4317",
@@ -310,7 +310,7 @@ impl OtlpEndpoint {
     }
 }
 
-/// What is before the path of whichever signal was named, where one was.
+/// `path` without the path of a signal at its end; `None` if it has none.
 fn without_signal(path: &str) -> Option<&str> {
     let signals = Signal::ALL.iter();
     let mut bases = signals.filter_map(|signal| path.strip_suffix(variables(*signal).path));
@@ -377,7 +377,7 @@ impl Environment<'_> {
         }
     }
 
-    /// A certificate is of no use without its key, nor the key without it.
+    /// The client certificate; an error if there is only a certificate or only a key.
     fn client_certificate(
         &self,
         variables: &Variables,
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn the_protocol_is_the_one_stated_or_else_the_usual_one_of_the_port() {
+    fn the_protocol_is_the_configured_one_or_the_default_of_the_port() {
         assert_eq!(otlp(&["http://c:4317"], &[]).0, OtlpProtocol::Grpc);
         assert_eq!(otlp(&["http://c:4318"], &[]).0, OtlpProtocol::HttpProtobuf);
         let variables = [(PROTOCOLS[1], "http/protobuf")];
@@ -572,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_without_scheme_is_refused_unless_grpc_is_told_what_to_do() {
+    fn an_endpoint_without_a_scheme_is_rejected_unless_a_grpc_variable_chooses_one() {
         assert_eq!(
             error(&["127.0.0.1:4318"], &[]),
             "--otlp-endpoint: `127.0.0.1:4318` has no scheme: write `http://127.0.0.1:4318` or `https://127.0.0.1:4318`"
@@ -586,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused_with_its_setting() {
+    fn settings_that_cannot_work_are_rejected_by_name() {
         let endpoints = [
             ("ftp://c", "has an unknown scheme: use `http` or `https`"),
             ("http://", "is not a URL: "),

@@ -1,4 +1,4 @@
-//! Events, certificates and destinations made by hand, for the tests of this module.
+//! Hand-made events, certificates and destinations for the tests of telemetry.
 
 use std::io::BufRead;
 use std::time::Duration;

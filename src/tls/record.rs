@@ -46,6 +46,7 @@ impl RecordHeader {
     pub fn read(input: &[u8]) -> Result<Self, ReadError> {
         let mut reader = Reader::new(input);
         let content_type = reader.u8()?;
+        // The types above are DTLS only: connection identifiers and acknowledgments (RFC 9146, RFC 9147).
         if !(ContentType::ChangeCipherSpec.0..=ContentType::Heartbeat.0).contains(&content_type) {
             return Err(ReadError::Invalid("ContentType"));
         }

@@ -3,9 +3,9 @@
 mod certificates;
 mod closing;
 mod inference;
-mod kept;
 mod noise;
 mod position;
+mod retained;
 mod streams;
 mod table;
 mod time;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
-use tlscope::capture::{Interface, LinkType, PacketRecord};
+use tlscope::capture::{Interface, LinkType, PacketBuffer, PacketRecord};
 use tlscope::event::{Handshake, Side};
 use tlscope::observer::{Config, Observer};
 use tlscope::stats::Stats;
@@ -138,6 +138,8 @@ pub(crate) struct Scene {
     now: Timestamp,
     packets: u64,
     events: Vec<Handshake>,
+    /// The packets of the last event.
+    retained: Option<Box<PacketBuffer>>,
 }
 
 impl Scene {
@@ -157,6 +159,7 @@ impl Scene {
             now: Timestamp::from_seconds(1_800_000_000),
             packets: 0,
             events: Vec::new(),
+            retained: None,
         }
     }
 
@@ -203,8 +206,10 @@ impl Scene {
     }
 
     fn poll(&mut self) {
-        self.events
-            .extend(std::iter::from_fn(|| self.observer.poll_event()));
+        while let Some(report) = self.observer.poll_report() {
+            self.events.push(report.event);
+            self.retained = report.packets;
+        }
     }
 
     /// The events so far.
@@ -236,8 +241,14 @@ impl Scene {
 
     /// Ends the capture, and returns the event of its only handshake.
     pub(crate) fn end_with_one(self) -> Handshake {
-        let mut events = self.end();
-        assert_eq!(events.len(), 1, "{events:?}");
-        events.remove(0)
+        self.end_with_packets().0
+    }
+
+    /// Ends the capture, and returns the event of its only handshake and the packets that were retained for it.
+    pub(crate) fn end_with_packets(mut self) -> (Handshake, Option<Box<PacketBuffer>>) {
+        self.observer.finish();
+        self.poll();
+        assert_eq!(self.events.len(), 1, "{:?}", self.events);
+        (self.events.remove(0), self.retained)
     }
 }

@@ -206,7 +206,9 @@ mod tests {
     use clap::{CommandFactory, FromArgMatches};
 
     use super::*;
-    use crate::cli::config::args::{Args, Color, Command as Parsed, OutputFormat, ReadArgs};
+    use tlscope::sink::OutputFormat;
+
+    use crate::cli::config::args::{Args, Color, Command as Parsed, ReadArgs};
 
     fn command(text: &str) -> Result<Command, CliError> {
         with_defaults(

@@ -10,11 +10,11 @@ use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::pattern::Glob;
-use tlscope::sink::TextStyle;
+use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
-use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, OutputFormat, ReadArgs};
+use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
@@ -39,7 +39,7 @@ pub(crate) struct Analysis {
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
     /// Whether the packets of failures are saved.
-    keeps_packets: bool,
+    retains_packets: bool,
     pub(crate) near_expiry: NearExpiry,
     pub(crate) roots: Roots,
     /// When certificates are validated; `None`: each at the time of its handshake.
@@ -58,9 +58,8 @@ pub(crate) struct Needs {
 impl Needs {
     /// Formats for people leave fingerprints out; formats for programs, log records and spans have them.
     pub(crate) fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
-        let is_for_programs = matches!(common.format, OutputFormat::Json | OutputFormat::Csv);
         Self {
-            fingerprints: is_for_programs || metrics.asks_for_records(),
+            fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
         }
     }
@@ -127,7 +126,7 @@ impl Analysis {
     ) -> Result<Self, CliError> {
         Ok(Self {
             keys,
-            keeps_packets: needs.packets,
+            retains_packets: needs.packets,
             fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
@@ -148,7 +147,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
-        config.keeps_packets = self.keeps_packets;
+        config.retains_packets = self.retains_packets;
         config
     }
 }
@@ -202,8 +201,7 @@ pub(crate) fn text_style() -> TextStyle {
 
 /// A bar needs a terminal of its own: lines that scroll would tear it.
 fn shows_progress(format: OutputFormat) -> bool {
-    let scrolls =
-        !matches!(format, OutputFormat::Summary | OutputFormat::Certs) && stdout().is_terminal();
+    let scrolls = format.writes_events() && stdout().is_terminal();
     stderr().is_terminal() && !scrolls
 }
 

@@ -1,22 +1,16 @@
 //! What a run writes: the same for every command that reports handshakes.
 
 use std::env;
-use std::io::{self, BufWriter, ErrorKind, stdout};
+use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, Outcome};
+use tlscope::event::{Handshake, Outcome, Report};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
-use tlscope::sink::machine::csv::CsvSink;
-use tlscope::sink::machine::json::JsonSink;
-use tlscope::sink::people::certificates::CertificatesSink;
-use tlscope::sink::people::summary::SummarySink;
-use tlscope::sink::people::table::TableSink;
 use tlscope::stats::{Health, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
 
-use crate::cli::config::args::OutputFormat;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::say;
@@ -139,16 +133,19 @@ impl RunOutput<'_> {
 
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !selects(self.config.server_name.as_ref(), event) {
+        if selects(self.config.server_name.as_ref(), event) {
+            self.write(event)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, mut report: Report) -> io::Result<()> {
+        if !selects(self.config.server_name.as_ref(), &report.event) {
             return Ok(());
         }
         let failures = self.failures.as_mut();
-        let Some(saved_to) = failures.and_then(|failures| failures.save(event)) else {
-            return self.write(event);
-        };
-        let mut event = event.clone();
-        event.saved_to = Some(saved_to);
-        self.write(&event)
+        report.event.saved_to = failures.and_then(|failures| failures.save(&report));
+        self.write(&report.event)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -196,7 +193,7 @@ impl EventWriter {
         let format = config.format;
         match &config.destination {
             EventDestination::StandardOutput => {
-                let sink = event_sink(config);
+                let sink = format.event_sink(stdout(), config.text_style);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
                 Ok(sink.map(Self::StandardOutput))
             }
@@ -216,34 +213,11 @@ impl EventWriter {
     }
 }
 
-/// The sink that writes handshakes to standard output one by one.
-fn event_sink(config: &OutputConfig) -> io::Result<Option<Box<dyn Sink>>> {
-    Ok(match config.format {
-        OutputFormat::Table => Some(Box::new(TableSink::new(
-            BufWriter::new(stdout()),
-            config.text_style,
-        ))),
-        OutputFormat::Json => Some(Box::new(JsonSink::new(stdout()))),
-        OutputFormat::Csv => Some(Box::new(CsvSink::new(stdout())?)),
-        OutputFormat::Summary | OutputFormat::Certs => None,
-    })
-}
-
 fn summary(config: &OutputConfig) -> Option<Box<dyn Sink>> {
     if matches!(config.destination, EventDestination::Screen) {
         return None; // the screen writes the summary when it closes
     }
-    match config.format {
-        OutputFormat::Table | OutputFormat::Summary => Some(Box::new(SummarySink::new(
-            BufWriter::new(stdout()),
-            config.text_style,
-        ))),
-        OutputFormat::Certs => Some(Box::new(CertificatesSink::new(
-            BufWriter::new(stdout()),
-            config.text_style,
-        ))),
-        OutputFormat::Json | OutputFormat::Csv => None,
-    }
+    config.format.summary_sink(stdout(), config.text_style)
 }
 
 /// A reader that closes the pipe has read enough: that is no error.

@@ -7,7 +7,7 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
-use tlscope::event::Handshake;
+use tlscope::event::{Handshake, Report};
 use tlscope::sink::Sink;
 use tlscope::sink::files::extract::ExtractSink;
 use tlscope::sink::files::save::FailureFiles;
@@ -35,8 +35,8 @@ impl FailureCaptures {
     }
 
     /// Saves the packets of a failure and returns the name of the file.
-    pub(super) fn save(&mut self, event: &Handshake) -> Option<Arc<str>> {
-        match self.files.save(event) {
+    pub(super) fn save(&mut self, report: &Report) -> Option<Arc<str>> {
+        match self.files.save(report) {
             Ok(None) => None,
             Ok(saved_to) => {
                 if mem::take(&mut self.is_failing) {

@@ -2,20 +2,16 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tlscope::event::Handshake;
-use tlscope::sink::machine::csv::CsvSink;
-use tlscope::sink::machine::json::JsonSink;
-use tlscope::sink::people::table::TableSink;
-use tlscope::sink::{Sink, TextStyle};
+use tlscope::sink::{OutputFormat, Sink};
 use tlscope::stats::{Health, Stats};
 use tlscope::time::Timestamp;
 
-use crate::cli::config::args::OutputFormat;
 use crate::cli::error::CliError;
 use crate::cli::say;
 
@@ -81,7 +77,7 @@ impl RotatingSink {
             retry_after: 0,
         };
         // Another version of the program may have written other columns: CSV starts in a new file.
-        let needs_new_file = format == OutputFormat::Csv && length(&sink.rotation.path) > 0;
+        let needs_new_file = format.has_header() && length(&sink.rotation.path) > 0;
         let renamed = if needs_new_file {
             sink.rename_files()
         } else {
@@ -113,14 +109,7 @@ impl RotatingSink {
             file: file.try_clone()?,
             written: Rc::clone(&written),
         };
-        let sink: Box<dyn Sink> = match self.format {
-            OutputFormat::Json => Box::new(JsonSink::new(output)),
-            OutputFormat::Csv if complete > 0 => Box::new(CsvSink::continuing(output)),
-            OutputFormat::Csv => Box::new(CsvSink::new(output)?),
-            OutputFormat::Table | OutputFormat::Summary | OutputFormat::Certs => {
-                Box::new(TableSink::new(BufWriter::new(output), TextStyle::default()))
-            }
-        };
+        let sink = self.format.file_sink(output, complete > 0)?;
         self.current = Some(OpenFile {
             sink,
             written,

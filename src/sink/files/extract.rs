@@ -1,7 +1,7 @@
-//! Each distinct certificate of a run as a file, and an index of where it was shown.
+//! A file for each distinct certificate of a run, and an index of where it was shown.
 //!
-//! A certificate is a file of PEM named by its SHA-256, written when it is first
-//! shown. `index.json` is written at the end, and in a live run every minute that brought new ones:
+//! A certificate is a PEM file named by its SHA-256, written when it is first shown.
+//! `index.json` is written at the end, and in a live run once a minute if there are new ones:
 //!
 //! ```json
 //! {
@@ -29,10 +29,10 @@
 //! }
 //! ```
 //!
-//! `error` says why a certificate cannot be read; what it would say is `null` then.
-//! `shown_by` names eight at most, and `shown_by_more` says whether there were
-//! others; `findings` counts handshakes. `omitted` counts how often a certificate was shown
-//! after the twenty thousandth.
+//! `error` says why a certificate cannot be parsed; its facts are then `null`.
+//! `shown_by` has at most eight entries, and `shown_by_more` says whether there were
+//! others; `findings` counts handshakes. `omitted` counts how often other certificates were
+//! shown once the index had twenty thousand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -47,7 +47,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::inventory::{Inventory, Shown, ShownBy};
+use super::inventory::{Inventory, KnownCertificate, ShownBy};
 use crate::certificate::Certificate;
 use crate::event::Handshake;
 use crate::hex::Hex;
@@ -55,12 +55,12 @@ use crate::sink::Sink;
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
-/// Writes certificates into a directory; the module's docs specify what is there then.
+/// Writes certificates into a directory; the module's docs specify its contents.
 #[derive(Debug)]
 pub struct ExtractSink {
     directory: PathBuf,
     inventory: Inventory,
-    /// Files that could not be written, by name: tried again with the index.
+    /// Files that could not be written, by name; retried with the index.
     unwritten: VecDeque<(String, String)>,
     lost: u64,
     /// Whether the index lacks a certificate.
@@ -68,18 +68,18 @@ pub struct ExtractSink {
     next_index: Timestamp,
 }
 
-/// Files kept for when there is room again, of some two kilobytes each; the oldest make way.
+/// Files queued until the disk has space, of about two kilobytes each; the oldest are dropped first.
 const MAX_UNWRITTEN: usize = 1_000;
 
-/// How long a live run may have certificates that its index lacks: writing it takes a moment where there are thousands.
+/// How long a live run may have certificates that its index lacks: writing thousands takes a moment.
 const INDEX_EVERY: Duration = Duration::from_secs(60);
 
 impl ExtractSink {
-    /// Writes into `directory`, which is made if it is not there; files of the same names are replaced.
+    /// Writes into `directory`, which is created if missing; files of the same names are replaced.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be made; the error names it.
+    /// When the directory cannot be created; the error names it.
     pub fn new(directory: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&directory).map_err(|error| cannot_write(&directory, &error))?;
         Ok(Self {
@@ -92,13 +92,13 @@ impl ExtractSink {
         })
     }
 
-    /// Certificates that have no file: those that could not be written when they were shown, nor since.
+    /// Certificates without a file: writing failed when they were first shown, and ever since.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost + self.unwritten.len() as u64
     }
 
-    /// Writes what could not be written before.
+    /// Retries the files that could not be written before.
     fn catch_up(&mut self) -> io::Result<()> {
         while let Some((name, text)) = self.unwritten.front() {
             write(&self.directory.join(name), text.as_bytes())?;
@@ -109,12 +109,12 @@ impl ExtractSink {
 
     fn write_index(&mut self) -> io::Result<()> {
         let index = Index {
-            certificates: self.inventory.iter().map(Entry::from).collect(),
+            certificates: self.inventory.iter().map(IndexEntry::from).collect(),
             omitted: self.inventory.omitted,
         };
         let mut text = serde_json::to_vec_pretty(&index)?;
         text.push(b'\n');
-        // Whoever reads it meanwhile sees the old one or the new one, whole.
+        // A reader sees the whole old index or the whole new one.
         let path = self.directory.join("index.json");
         let new = self.directory.join("index.json.new");
         write(&new, &text)?;
@@ -124,7 +124,7 @@ impl ExtractSink {
     }
 }
 
-/// After an error the run can go on: what was not written is tried again with the index, once a minute and at the end.
+/// An error does not have to end the run: failed files are retried with the index, once a minute and at the end.
 impl Sink for ExtractSink {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         let Self {
@@ -180,7 +180,7 @@ impl Sink for ExtractSink {
     }
 }
 
-/// All of it or nothing: half a file would be taken for a bad one.
+/// Writes the whole file or none: half a file would look like a corrupt one.
 fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     let written = File::create(path).and_then(|mut file| {
         file.write_all(contents).inspect_err(|_| {
@@ -190,7 +190,7 @@ fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     written.map_err(|error| cannot_write(path, &error))
 }
 
-/// The error with the path, which the system leaves out.
+/// The error with the path, which the system does not mention.
 fn cannot_write(path: &Path, error: &io::Error) -> io::Error {
     io::Error::other(format!("cannot write `{}`: {error}", path.display()))
 }
@@ -216,12 +216,12 @@ fn file_name(sha256: &[u8; 32]) -> String {
 
 #[derive(Serialize)]
 struct Index<'a> {
-    certificates: Vec<Entry<'a>>,
+    certificates: Vec<IndexEntry<'a>>,
     omitted: u64,
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct IndexEntry<'a> {
     sha256: String,
     file: String,
     subject: Option<&'a str>,
@@ -235,20 +235,20 @@ struct Entry<'a> {
     handshakes: u64,
     first_shown: String,
     last_shown: String,
-    shown_by: Vec<Peer<'a>>,
+    shown_by: Vec<IndexPeer<'a>>,
     shown_by_more: bool,
     findings: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]
-struct Peer<'a> {
+struct IndexPeer<'a> {
     server_name: Option<&'a str>,
     address: IpAddr,
     port: Option<u16>,
 }
 
-impl<'a> From<&'a Shown> for Entry<'a> {
-    fn from(shown: &'a Shown) -> Self {
+impl<'a> From<&'a KnownCertificate> for IndexEntry<'a> {
+    fn from(shown: &'a KnownCertificate) -> Self {
         let facts = shown.facts.as_ref().ok();
         let findings = shown.findings.iter();
         Self {
@@ -265,7 +265,7 @@ impl<'a> From<&'a Shown> for Entry<'a> {
             handshakes: shown.times,
             first_shown: shown.first_shown.to_string(),
             last_shown: shown.last_shown.to_string(),
-            shown_by: shown.shown_by.iter().map(Peer::from).collect(),
+            shown_by: shown.shown_by.iter().map(IndexPeer::from).collect(),
             shown_by_more: shown.shown_by_more,
             findings: findings
                 .map(|(found, count)| (found.as_str(), *count))
@@ -274,7 +274,7 @@ impl<'a> From<&'a Shown> for Entry<'a> {
     }
 }
 
-impl<'a> From<&'a ShownBy> for Peer<'a> {
+impl<'a> From<&'a ShownBy> for IndexPeer<'a> {
     fn from(by: &'a ShownBy) -> Self {
         Self {
             server_name: by.server_name.as_deref(),
@@ -290,7 +290,7 @@ mod tests {
     use crate::sink::test_events;
 
     #[test]
-    fn a_live_runs_index_is_written_when_there_is_something_new_and_not_too_often() {
+    fn a_live_index_is_written_for_new_certificates_at_most_once_a_minute() {
         let directory = std::env::temp_dir().join(format!("tlscope-index-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         let mut sink = ExtractSink::new(directory.clone()).unwrap();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_is_written_when_there_is_room_again() {
+    fn failed_files_are_written_once_the_directory_is_back() {
         let directory = std::env::temp_dir().join(format!("tlscope-room-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         let mut sink = ExtractSink::new(directory.clone()).unwrap();

@@ -1,4 +1,4 @@
-//! The distinct certificates of a run, with who showed them when.
+//! The distinct certificates of a run: when they were shown, and by whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,38 +9,38 @@ use crate::certificate::{Certificate, CertificateRole, CertificateTime, PublicKe
 use crate::event::{ErrorType, Handshake, Side};
 use crate::time::Timestamp;
 
-/// Distinct certificates kept, of about a kilobyte each; those after them are counted.
+/// Most distinct certificates, of about a kilobyte each; further ones are only counted.
 ///
-/// More than even large networks have in use; short-lived certificates of a mesh reach it in some weeks.
+/// More than even large networks use at a time; short-lived certificates of a service mesh reach it in some weeks.
 pub(crate) const MAX_CERTIFICATES: usize = 20_000;
 
-/// Peers named for a certificate: a wildcard's or an issuer's can be shown by thousands.
+/// Most peers listed for a certificate: thousands may show a wildcard certificate or an issuer.
 const MAX_SHOWN_BY: usize = 8;
 
-/// Bytes of a text that are kept: names come from strangers.
+/// Most bytes of a text: the traffic chooses names.
 const MAX_TEXT: usize = 512;
 
 /// The certificates, in the order in which they were first shown.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
     positions: HashMap<[u8; 32], usize, foldhash::fast::RandomState>,
-    certificates: Vec<Shown>,
-    /// How often a certificate was shown that found no room.
+    certificates: Vec<KnownCertificate>,
+    /// How often a certificate was shown that did not fit.
     pub(crate) omitted: u64,
 }
 
 /// One certificate, and where it was shown.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct KnownCertificate {
     pub(crate) sha256: [u8; 32],
-    /// What it says; why it cannot be read.
-    pub(crate) facts: Result<Summary, String>,
+    /// Its facts, or why it cannot be parsed.
+    pub(crate) facts: Result<CertificateSummary, String>,
     pub(crate) roles: BTreeSet<&'static str>,
     /// Handshakes that showed it.
     pub(crate) times: u64,
     pub(crate) first_shown: Timestamp,
     pub(crate) last_shown: Timestamp,
-    /// Who showed it, in order of name.
+    /// Who showed it, ordered by name.
     pub(crate) shown_by: BTreeSet<ShownBy>,
     /// Whether there were others.
     pub(crate) shown_by_more: bool,
@@ -48,9 +48,9 @@ pub(crate) struct Shown {
     pub(crate) findings: BTreeMap<ErrorType, u64>,
 }
 
-/// What is kept of a certificate's facts.
+/// The facts of a certificate that the outputs need.
 #[derive(Debug)]
-pub(crate) struct Summary {
+pub(crate) struct CertificateSummary {
     pub(crate) subject: String,
     pub(crate) name: String,
     pub(crate) issuer: String,
@@ -70,11 +70,11 @@ pub(crate) struct ShownBy {
 }
 
 impl Inventory {
-    /// Takes the chains of both sides; calls `is_new` with each certificate that was not there before.
+    /// Records the chains of both sides; calls `is_new` with each certificate that is new.
     ///
     /// # Errors
     ///
-    /// Those of `is_new`; the certificate is there then.
+    /// Those of `is_new`; the certificate is recorded nevertheless.
     pub(crate) fn record<E>(
         &mut self,
         event: &Handshake,
@@ -101,13 +101,13 @@ impl Inventory {
     }
 
     /// The certificates in the order in which they were first shown.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Shown> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &KnownCertificate> {
         self.certificates.iter()
     }
 
     /// The certificates, the soonest to expire first, those that cannot be read last.
-    pub(crate) fn by_expiry(&self) -> Vec<&Shown> {
-        let mut all: Vec<&Shown> = self.certificates.iter().collect();
+    pub(crate) fn by_expiry(&self) -> Vec<&KnownCertificate> {
+        let mut all: Vec<&KnownCertificate> = self.certificates.iter().collect();
         all.sort_by_key(|shown| {
             let not_after = shown.facts.as_ref().map(|facts| facts.not_after);
             (not_after.is_err(), not_after.ok(), shown.sha256)
@@ -115,7 +115,7 @@ impl Inventory {
         all
     }
 
-    /// Whether the certificate was not there before.
+    /// Returns whether the certificate is new.
     fn record_certificate(
         &mut self,
         certificate: &Certificate,
@@ -133,7 +133,8 @@ impl Inventory {
             None => {
                 let index = self.certificates.len();
                 self.positions.insert(certificate.sha256, index);
-                self.certificates.push(Shown::new(certificate, event.time));
+                self.certificates
+                    .push(KnownCertificate::new(certificate, event.time));
                 index
             }
         };
@@ -144,10 +145,10 @@ impl Inventory {
     }
 }
 
-impl Shown {
+impl KnownCertificate {
     fn new(certificate: &Certificate, time: Timestamp) -> Self {
         let facts = certificate.facts.as_ref().map_err(Clone::clone);
-        let facts = facts.map(|facts| Summary {
+        let facts = facts.map(|facts| CertificateSummary {
             subject: shortened(&facts.subject),
             name: shortened(facts.common_name.as_ref().unwrap_or(&facts.subject)),
             issuer: shortened(&facts.issuer),
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shows_a_certificate_is_bounded() {
+    fn the_peers_of_a_certificate_are_bounded() {
         let mut inventory = Inventory::default();
         let mut event = test_events::refused_by_the_client();
         for port in 0..100 {
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_comes_last() {
+    fn unreadable_certificates_come_last() {
         let mut inventory = Inventory::default();
         recorded(&mut inventory, &test_events::with_a_broken_certificate());
         recorded(&mut inventory, &test_events::refused_by_the_client());

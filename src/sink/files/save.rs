@@ -1,8 +1,8 @@
-//! The packets of failed handshakes, each in a small capture of its own: the evidence behind an alert.
+//! The packets of failed handshakes, one small capture file each: the evidence behind an alert.
 //!
-//! Files are pcapng, so that packets of several interfaces fit in one, to the
-//! nanosecond, with what is known of the failure as a comment. They are named
-//! for the time, the error and the connection, so that names sort by time:
+//! Files are pcapng: one can hold packets of several interfaces with nanosecond times, and
+//! the failure as a comment. The name consists of time, error and connection, so that names
+//! sort by time:
 //! `20260301T120000.123456789Z-unknown_ca-6f1c0a9d3b2e4f58.pcapng`.
 
 use std::collections::VecDeque;
@@ -11,26 +11,27 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::event::{Handshake, KeptPackets, Outcome};
+use crate::capture::PacketBuffer;
+use crate::event::{Handshake, Outcome, Report};
 
-/// Writes captures of failed handshakes into a directory, of which it keeps the newest.
+/// Writes captures of failed handshakes into a directory, and deletes the oldest.
 #[derive(Debug)]
 pub struct FailureFiles {
     directory: PathBuf,
     keep: usize,
-    /// Names of the files there, oldest first.
+    /// Names of the files in it, oldest first.
     names: VecDeque<String>,
     lost: u64,
 }
 
 impl FailureFiles {
-    /// Files in `directory`, which is made if it is not there; beyond `keep`, the oldest are removed.
+    /// Saves files in `directory`, which is created if missing; beyond `keep`, the oldest are deleted.
     ///
-    /// Files of earlier runs count; files with other names are left alone.
+    /// Files of earlier runs count; files with other names are ignored.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be made or listed, or may not be written to; the error says which.
+    /// When the directory cannot be created, listed or written to; the error says which.
     pub fn open(directory: PathBuf, keep: usize) -> io::Result<Self> {
         let said = |error: io::Error| {
             let name = directory.display();
@@ -55,13 +56,14 @@ impl FailureFiles {
         })
     }
 
-    /// Saves the packets of a failed handshake: the file's path, or `None` where there is nothing to save.
+    /// Saves the packets of a failed handshake. Returns the path of the file, or `None` if there is nothing to save.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written. The run can go on: see [`FailureFiles::lost`].
-    pub fn save(&mut self, event: &Handshake) -> io::Result<Option<Arc<str>>> {
-        let Some(packets) = event.packets.as_ref().filter(|_| is_failure(event)) else {
+    /// When the file cannot be written. This does not have to end the run: see [`FailureFiles::lost`].
+    pub fn save(&mut self, report: &Report) -> io::Result<Option<Arc<str>>> {
+        let Report { event, packets, .. } = report;
+        let Some(packets) = packets.as_ref().filter(|_| is_failure(event)) else {
             return Ok(None);
         };
         let saved = self.write(event, packets);
@@ -75,7 +77,7 @@ impl FailureFiles {
         self.lost
     }
 
-    fn write(&mut self, event: &Handshake, packets: &KeptPackets) -> io::Result<Arc<str>> {
+    fn write(&mut self, event: &Handshake, packets: &PacketBuffer) -> io::Result<Arc<str>> {
         while self.names.len() >= self.keep.max(1) {
             self.remove_oldest()?;
         }
@@ -95,7 +97,7 @@ impl FailureFiles {
         };
         let path = self.directory.join(&name);
         if let Err(error) = file.write_all(&pcapng(packets, &comment(event))) {
-            let _ = fs::remove_file(&path); // half of the evidence is none, and takes room on a full disk
+            let _ = fs::remove_file(&path); // half a capture is no evidence, and wastes space on a full disk
             return Err(error);
         }
         self.names.push_back(name);
@@ -113,7 +115,7 @@ impl FailureFiles {
     }
 }
 
-/// Tries it, since the first failure may be weeks away. A disk that is full now may have room by then.
+/// Checks by writing, since the first failure may be weeks away. A disk that is full now may have space by then.
 fn may_write(directory: &Path) -> io::Result<()> {
     let probe = directory.join(format!(".tlscope-{}", std::process::id()));
     match fs::write(&probe, "") {
@@ -125,7 +127,7 @@ fn may_write(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Handshakes of one connection at one time: a run over the same capture again, mostly.
+/// Most files for one connection at one time: usually repeated runs over the same capture.
 const MAX_SAME_NAME: u32 = 100;
 
 fn is_failure(event: &Handshake) -> bool {
@@ -144,7 +146,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn stem(event: &Handshake) -> String {
-    let time = event.time.to_string().replace(['-', ':'], "");
+    let time = event.time.date_time().strftime("%Y%m%dT%H%M%S%.9fZ");
     let error = event
         .error
         .as_ref()
@@ -176,16 +178,16 @@ const OPT_COMMENT: u16 = 1;
 const SHB_USERAPPL: u16 = 4;
 const IF_NAME: u16 = 2;
 const IF_TSRESOL: u16 = 9;
-/// Longest option written: they hold names and messages, whose lengths the traffic chooses.
+/// Longest option written: the traffic chooses the length of names and messages.
 const MAX_OPTION: usize = 1024;
 
 /// The packets as a capture file.
-fn pcapng(packets: &KeptPackets, comment: &str) -> Vec<u8> {
+fn pcapng(packets: &PacketBuffer, comment: &str) -> Vec<u8> {
     let mut file = Vec::with_capacity(packets.data.len() + 64 * packets.packets.len() + 512);
     let mut header = Vec::new();
     header.extend(0x1a2b_3c4d_u32.to_le_bytes());
     header.extend([1, 0, 0, 0]); // version 1.0
-    header.extend(u64::MAX.to_le_bytes()); // length of the section: not told
+    header.extend(u64::MAX.to_le_bytes()); // length of the section: not specified
     option(&mut header, OPT_COMMENT, comment.as_bytes());
     let program = concat!("tlscope ", env!("CARGO_PKG_VERSION"));
     option(&mut header, SHB_USERAPPL, program.as_bytes());
@@ -237,12 +239,12 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
 #[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
-    use crate::capture::LinkType;
-    use crate::event::{ErrorType, HandshakeError, KeptPacket, Side};
+    use crate::capture::{BufferedPacket, LinkType};
+    use crate::event::{ErrorType, HandshakeError, Side};
     use crate::sink::test_events;
     use crate::time::Timestamp;
 
-    fn failure(second: i64) -> Handshake {
+    fn failure(second: i64) -> Report {
         let mut event = test_events::all().remove(0);
         event.time = Timestamp::from_seconds(second);
         event.flow_id = 0x6f1c;
@@ -252,10 +254,11 @@ mod tests {
             side: Some(Side::Client),
             message: "refused".to_owned(),
         });
-        event.packets = Some(Arc::new(KeptPackets {
+        let mut report = Report::new(event);
+        report.packets = Some(Box::new(PacketBuffer {
             interfaces: vec![(LinkType(1), "eth0".into())],
-            packets: vec![KeptPacket {
-                timestamp: event.time,
+            packets: vec![BufferedPacket {
+                timestamp: report.event.time,
                 interface: 0,
                 length: 3,
                 wire_length: 60,
@@ -263,10 +266,10 @@ mod tests {
             data: vec![1, 2, 3],
             is_cut: false,
         }));
-        event
+        report
     }
 
-    /// A directory of this test's own, which vanishes with the value.
+    /// A directory for one test, deleted when dropped.
     struct Directory(PathBuf);
 
     impl Directory {
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room_those_of_earlier_runs_too_and_strangers_stay() {
+    fn the_oldest_are_deleted_including_those_of_earlier_runs_and_other_files_stay() {
         let directory = Directory::new("kept");
         let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
         fs::write(directory.0.join("notes-of-mine.pcapng"), "").unwrap();
@@ -322,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_comment_is_cut_between_characters() {
-        let mut event = failure(1);
+        let mut event = failure(1).event;
         for name in ["ü".repeat(2_000), "x".to_owned() + &"ü".repeat(2_000)] {
             event.tls.server_name = Some(name);
             let comment = comment(&event);
@@ -331,11 +334,11 @@ mod tests {
     }
 
     #[test]
-    fn success_and_failure_without_packets_are_not_saved() {
+    fn successes_and_failures_without_packets_are_not_saved() {
         let directory = Directory::new("none");
         let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
         let mut success = failure(1);
-        success.outcome = Outcome::Success;
+        success.event.outcome = Outcome::Success;
         assert_eq!(files.save(&success).unwrap(), None);
         let mut bare = failure(1);
         bare.packets = None;
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_vanishes_is_an_error_and_counted() {
+    fn a_directory_that_vanishes_is_an_error_and_is_counted() {
         let directory = Directory::new("gone");
         let mut files = FailureFiles::open(directory.0.clone(), 2).unwrap();
         fs::remove_dir_all(&directory.0).unwrap();

@@ -28,7 +28,7 @@ use std::io::{self, Write};
 
 use crate::event::Handshake;
 use crate::sink::Sink;
-use crate::sink::fields::{FIELDS, Field, FieldValue};
+use crate::sink::fields::{EventField, FIELDS, FieldValue};
 use crate::sink::people::text::printable;
 use crate::stats::Stats;
 
@@ -83,7 +83,7 @@ impl<W: Write> Sink for CsvSink<W> {
 }
 
 /// The columns, in their order.
-fn columns() -> impl Iterator<Item = (&'static str, &'static Field)> {
+fn columns() -> impl Iterator<Item = (&'static str, &'static EventField)> {
     FIELDS
         .iter()
         .filter_map(|field| Some((field.column?, field)))

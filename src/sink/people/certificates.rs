@@ -1,6 +1,6 @@
-//! A table of the certificates of a run, the soonest to expire first, with who shows them.
+//! A table of the certificates of a run, ordered by expiry, and of the peers that show them.
 //!
-//! Written once, at the end. At most twenty thousand distinct certificates are listed.
+//! Written once, at the end. Lists at most twenty thousand distinct certificates.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -10,20 +10,20 @@ use super::text::{Align, TextStyle, printable, write_rows};
 use crate::certificate::Expiry;
 use crate::event::Handshake;
 use crate::sink::Sink;
-use crate::sink::files::inventory::{Inventory, Shown, ShownBy};
+use crate::sink::files::inventory::{Inventory, KnownCertificate, ShownBy};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 
 /// Peers named in a row.
 const NAMED: usize = 3;
 
-/// Gathers the certificates, and writes the table in the end.
+/// Collects certificates, and writes the table at the end.
 #[derive(Debug)]
 pub struct CertificatesSink<W> {
     output: W,
     style: TextStyle,
     inventory: Inventory,
-    /// The latest moment at which certificates were judged.
+    /// The latest moment at which certificates were validated.
     judged_at: Timestamp,
 }
 
@@ -67,7 +67,7 @@ impl<W: Write> Sink for CertificatesSink<W> {
     }
 }
 
-fn row(shown: &Shown, judged_at: Timestamp) -> [String; 7] {
+fn row(shown: &KnownCertificate, judged_at: Timestamp) -> [String; 7] {
     let roles: Vec<&str> = shown.roles.iter().copied().collect();
     let [expires, name, issuer, key] = match &shown.facts {
         Ok(facts) => [
@@ -92,7 +92,7 @@ fn row(shown: &Shown, judged_at: Timestamp) -> [String; 7] {
     [expires, roles.join(", "), name, issuer, key, times, by]
 }
 
-fn peers(shown: &Shown) -> String {
+fn peers(shown: &KnownCertificate) -> String {
     let named = shown.shown_by.iter().take(NAMED);
     let mut names: Vec<String> = named.map(peer).collect();
     if shown.shown_by_more || shown.shown_by.len() > NAMED {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn each_certificate_has_a_row_with_who_shows_it() {
+    fn each_certificate_has_a_row_with_the_peers_that_show_it() {
         let text = table(&test_events::all());
         let expected = "\
 2 certificates, as of 2026-03-01 12:00:00 UTC

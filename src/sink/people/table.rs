@@ -1,14 +1,15 @@
-//! A line a handshake, for people: the default of `tlscope read`.
+//! One line per handshake, for people: the default of `tlscope read`.
 //!
-//! Lines appear as verdicts come, so columns have fixed widths, chosen once for the
-//! terminal's. A header names the day, and comes again when the day changes. Where
-//! the terminal is too narrow for both, a server is named rather than addressed;
-//! where the output is no terminal, nothing is cut.
+//! Lines are written as soon as there is a verdict, so the widths of columns are chosen once,
+//! for the width of the terminal. A header with the date is written at the start and
+//! whenever the date changes. If the terminal is too narrow for the name and the address of a
+//! server, only the name is shown. If the output is not a terminal, nothing is cut.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use jiff::civil::{Date, Time};
 use owo_colors::Style;
 
 use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
@@ -19,13 +20,14 @@ use crate::flow::Endpoint;
 use crate::sink::Sink;
 use crate::stats::Stats;
 
-/// Writes the table; the summary is [`super::summary`]'s.
+/// Writes the table; [`super::summary`] writes the summary.
 #[derive(Debug)]
 pub struct TableSink<W> {
     output: W,
     style: TextStyle,
     layout: Layout,
-    day: String,
+    /// The date of the last header; `None` before the first.
+    day: Option<Date>,
     line: String,
 }
 
@@ -37,21 +39,25 @@ impl<W: Write> TableSink<W> {
             output,
             style,
             layout: Layout::for_width(style.width),
-            day: String::new(),
+            day: None,
             line: String::new(),
         }
     }
 
-    /// Writes the header if this handshake is of another day than the last.
-    fn start_day(&mut self, day: &str) -> io::Result<()> {
-        if self.day == day {
+    /// Writes the header if this handshake is on another day than the last.
+    fn start_day(&mut self, day: Date) -> io::Result<()> {
+        let Some(last) = self.day.replace(day) else {
+            return self.write_header(day);
+        };
+        if last == day {
             return Ok(());
         }
-        if !self.day.is_empty() {
-            writeln!(self.output)?;
-        }
-        day.clone_into(&mut self.day);
-        let header = self.layout.header(day);
+        writeln!(self.output)?;
+        self.write_header(day)
+    }
+
+    fn write_header(&mut self, day: Date) -> io::Result<()> {
+        let header = self.layout.header(&day.to_string());
         writeln!(self.output, "{}", self.style.heading().style(header))
     }
 
@@ -66,12 +72,12 @@ impl<W: Write> TableSink<W> {
 
 impl<W: Write> Sink for TableSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let time = event.time.to_string(); // as in 2026-03-01T12:00:00.123456789Z
-        let (day, time) = time.split_once('T').unwrap_or_default();
-        self.start_day(day)?;
+        let at = event.time.date_time();
+        self.start_day(at.date())?;
         let style = self.outcome_style(event.outcome);
         self.line.clear();
-        self.layout.write_row(&mut self.line, time, event, style);
+        self.layout
+            .write_row(&mut self.line, at.time(), event, style);
         writeln!(self.output, "{}", self.line.trim_end())
     }
 
@@ -79,9 +85,9 @@ impl<W: Write> Sink for TableSink<W> {
         self.output.flush()
     }
 
-    /// Ends with an empty line: what follows is no part of the table.
+    /// Ends the table with an empty line.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
-        if !self.day.is_empty() {
+        if self.day.is_some() {
             writeln!(self.output)?;
         }
         self.flush()
@@ -95,23 +101,23 @@ struct Layout {
     client: usize,
     client_has_port: bool,
     server: usize,
-    /// Where it is left out, the server's column holds the name.
+    /// If it is left out, the column of the server has the name.
     name: usize,
     version: usize,
-    /// What is left for notes; `None` for all they need.
+    /// Width of the notes; `None` if it is not limited.
     notes: Option<usize>,
     cut: Cut,
 }
 
 const VERSION: usize = 7; // "TLS 1.3"
-const LATENCY: usize = 6; // "9999.9": what takes longer counts as stuck, unless told otherwise
+const LATENCY: usize = 6; // "9999.9": a longer handshake times out, by default
 const OUTCOME: usize = 7; // "unknown"
 const PORT: usize = 6; // ":65535"
 const IPV4: usize = 15; // "255.255.255.255"
 
-/// Columns at which a server's name and address both fit, with room for notes.
+/// Columns at which the name and the address of a server both fit, with room for notes.
 const WIDE: usize = 150;
-/// Columns below which ports, milliseconds and versions have to go, or no cause of a failure would fit.
+/// Columns below which ports, milliseconds and versions are left out, to make room for the cause of a failure.
 const NARROW: usize = 100;
 
 impl Layout {
@@ -176,7 +182,7 @@ impl Layout {
         line + " OUTCOME"
     }
 
-    fn write_row(&self, line: &mut String, time: &str, event: &Handshake, style: Style) {
+    fn write_row(&self, line: &mut String, time: Time, event: &Handshake, style: Style) {
         let name = event
             .tls
             .server_name
@@ -186,7 +192,8 @@ impl Layout {
             .tls
             .version
             .map_or_else(|| "-".to_owned(), |version| version.to_string());
-        self.push(line, time.get(..self.time).unwrap_or(time), self.time);
+        let time = format!("{time:.9}");
+        self.push(line, time.get(..self.time).unwrap_or(&time), self.time);
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &self.server(event), self.server);
         self.push(line, &name, self.name);
@@ -245,7 +252,7 @@ fn latency(event: &Handshake) -> Cow<'static, str> {
     }
 }
 
-/// What else is worth saying, the most important first.
+/// The notes, the most important first.
 fn notes(event: &Handshake) -> String {
     let mut notes = Notes::default();
     if let Some(error) = &event.error {
@@ -273,7 +280,7 @@ fn notes(event: &Handshake) -> String {
     notes.0
 }
 
-/// Why there is no verdict.
+/// Adds why there is no verdict.
 fn add_doubts(notes: &mut Notes, event: &Handshake) {
     match event.capture.directions {
         Directions::Both => {}
@@ -293,7 +300,7 @@ fn add_doubts(notes: &mut Notes, event: &Handshake) {
     }
 }
 
-/// What was negotiated beyond the plain case.
+/// Adds features that not every handshake has.
 fn add_features(notes: &mut Notes, event: &Handshake) {
     let tls = &event.tls;
     let client = client_certificate(event);
@@ -328,7 +335,7 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
     }
 }
 
-/// That the client showed a certificate, and whose it is where that can be seen.
+/// That the client showed a certificate, with its name if it is visible.
 fn client_certificate(event: &Handshake) -> Cow<'_, str> {
     let leaf = event
         .client_certificates
@@ -376,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn says_who_failed_and_why() {
+    fn shows_which_side_failed_and_why() {
         let text = table(
             &[test_events::refused_by_the_client()],
             TextStyle::default(),
@@ -430,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn two_findings_of_a_kind_are_noted_once() {
+    fn findings_of_the_same_kind_are_noted_once() {
         let mut event = test_events::refused_by_the_client();
         event.validation.extend(event.validation.clone());
         let text = table(&[event], TextStyle::default());
@@ -438,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_nothing_where_there_is_no_terminal() {
+    fn cuts_nothing_if_the_output_is_not_a_terminal() {
         let mut event = test_events::completed();
         event.tls.server_name = Some("a".repeat(200));
         assert!(table(&[event], TextStyle::default()).contains(&"a".repeat(200)));
@@ -481,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_comes_again_with_another_day() {
+    fn the_header_is_repeated_on_another_day() {
         let mut next_day = test_events::completed();
         next_day.time = Timestamp::from_seconds(1_772_409_601);
         let text = table(&[test_events::completed(), next_day], TextStyle::default());

@@ -1,4 +1,4 @@
-//! Text for people: safe on a terminal, cut and padded to columns, coloured where asked for.
+//! Text for people: safe for a terminal, cut and padded to columns, coloured on request.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -6,12 +6,12 @@ use std::io::{self, Write};
 use owo_colors::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How output for people looks.
+/// The style of output for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextStyle {
     /// Whether to colour it; colour never carries the meaning.
     pub color: bool,
-    /// Columns of the terminal that it must fit; `None` when nothing needs to be cut.
+    /// Columns of the terminal that it must fit; `None` if nothing is to be cut.
     pub width: Option<usize>,
 }
 
@@ -39,8 +39,8 @@ impl TextStyle {
 
 /// `text` with control and invisible characters escaped, as in `\u{1b}`.
 ///
-/// Names come from strangers: an escape sequence could rewrite the terminal, and
-/// a change of text direction make one name look like another.
+/// The traffic chooses names: an escape sequence could rewrite the terminal, and a
+/// change of text direction could make one name look like another.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')); // nearly always
     if plain || !text.chars().any(is_unsafe) {
@@ -65,18 +65,18 @@ fn is_unsafe(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Where a text that is too long is cut.
+/// Where text that is too long is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// Nowhere: it sticks out.
+    /// Nowhere: it exceeds its column.
     Never,
-    /// In the middle: both ends of an address or a name tell most.
+    /// In the middle: the ends of an address or a name are most telling.
     Middle,
     /// At the end.
     End,
 }
 
-/// `text` in at most `width` columns, an ellipsis where it is cut.
+/// `text` in at most `width` columns, with an ellipsis where it is cut.
 pub(crate) fn fit(text: &str, width: usize, cut: Cut) -> Cow<'_, str> {
     if cut == Cut::Never || text.width() <= width {
         return Cow::Borrowed(text);
@@ -105,19 +105,19 @@ fn prefix(characters: impl Iterator<Item = char>, mut width: usize) -> String {
         .collect()
 }
 
-/// Appends `text` and what is missing to `width` columns.
+/// Appends `text`, padded on the right to `width` columns.
 pub(crate) fn push_left(line: &mut String, text: &str, width: usize) {
     line.push_str(text);
     line.extend(std::iter::repeat_n(' ', width.saturating_sub(text.width())));
 }
 
-/// Appends what is missing to `width` columns and `text`.
+/// Appends `text`, padded on the left to `width` columns.
 pub(crate) fn push_right(line: &mut String, text: &str, width: usize) {
     line.extend(std::iter::repeat_n(' ', width.saturating_sub(text.width())));
     line.push_str(text);
 }
 
-/// On which side a column's cells line up.
+/// The side on which the cells of a column line up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Align {
     Left,
@@ -160,14 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_what_could_rewrite_the_terminal() {
+    fn escapes_characters_that_could_rewrite_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(printable("line\nfeed\u{9b}"), "line\\nfeed\\u{9b}");
         assert_eq!(printable("\u{202e}gro.elpmaxe"), "\\u{202e}gro.elpmaxe");
     }
 
     #[test]
-    fn leaves_what_people_can_read() {
+    fn leaves_readable_text_alone() {
         for text in [
             "example.org",
             "*.example.org",

@@ -16,7 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Follows the exports of one signal.
-pub(crate) struct Delivery {
+pub(crate) struct DeliveryMonitor {
     signal: Signal,
     url: String,
     self_telemetry: Arc<SelfTelemetry>,
@@ -26,7 +26,7 @@ pub(crate) struct Delivery {
     first_pause: Duration,
 }
 
-impl Delivery {
+impl DeliveryMonitor {
     pub(crate) fn new(
         destination: &Destination,
         self_telemetry: Arc<SelfTelemetry>,
@@ -116,7 +116,7 @@ mod tests {
         };
         let self_telemetry = Arc::new(SelfTelemetry::new(&[Signal::Metrics]));
         let mut delivery =
-            Delivery::new(&destination("http://c/v1/metrics"), self_telemetry, notice);
+            DeliveryMonitor::new(&destination("http://c/v1/metrics"), self_telemetry, notice);
         let error = ExportError {
             signal: Signal::Metrics,
             url: "http://c/v1/metrics".to_owned(),

@@ -19,7 +19,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 use thiserror::Error;
 
-use self::delivery::Delivery;
+use self::delivery::DeliveryMonitor;
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
 use super::records::spans::TraceIds;
@@ -52,14 +52,14 @@ const LAST_RECORDS: Duration = Duration::from_secs(60);
 
 /// When a run exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub(crate) enum ExportPace {
     /// Once, at the end: a replay, which may wait for its collector.
     AtEnd,
     /// At this interval: a live run, which must not wait.
     Every(Duration),
 }
 
-impl Pace {
+impl ExportPace {
     /// Whether recording blocks while the collector is slow. A file can wait, a wire cannot.
     pub(crate) const fn waits_for_collector(self) -> bool {
         matches!(self, Self::AtEnd)
@@ -88,18 +88,18 @@ pub(crate) struct ExportContext {
     pub(crate) self_telemetry: Arc<SelfTelemetry>,
     /// Takes warnings for the user.
     pub(crate) notice: Notice,
-    pub(crate) pace: Pace,
+    pub(crate) pace: ExportPace,
 }
 
 impl ExportContext {
     /// Follows the exports to `destination`.
-    fn delivery(&self, destination: &Destination) -> Delivery {
+    fn delivery(&self, destination: &Destination) -> DeliveryMonitor {
         let notice: Notice = if self.pace.reports_failures() {
             Arc::clone(&self.notice)
         } else {
             Arc::new(|_: &str| {})
         };
-        Delivery::new(destination, Arc::clone(&self.self_telemetry), notice)
+        DeliveryMonitor::new(destination, Arc::clone(&self.self_telemetry), notice)
     }
 }
 

@@ -1,5 +1,4 @@
-//! OTLP to a collector: one blocking export at a time, bounded in time, with
-//! the cause when it fails.
+//! One blocking OTLP export at a time, with a time limit and the cause of a failure.
 
 use std::error::Error;
 use std::fs;
@@ -30,24 +29,24 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use crate::telemetry::settings::{ClientIdentity, Destination, setting_error};
 use crate::telemetry::{Compression, ConfigError, ExportError, MetricTemporality, OtlpProtocol};
 
-/// Bytes of a collector's answer that are read; a valid one has some dozens.
+/// Most bytes read of an answer; a valid one has some dozens.
 const MAX_RESPONSE: u64 = 1 << 20;
 
-/// What tonic's time-out has on top of ours, which can say what it was.
+/// How much longer the time-out of tonic is than ours, whose error says what happened.
 const OURS_IS_FIRST: Duration = Duration::from_secs(1);
 
-/// A collector, and the way to it for one signal.
+/// The connection to a collector for one signal.
 ///
-/// gRPC needs a runtime; it runs on the calling thread and only during an
-/// export, so that there is no thread to keep in step with.
+/// gRPC needs a runtime; it runs on the calling thread and only during an export, so there
+/// is no other thread to synchronise with.
 pub(crate) struct OtlpTransport<E> {
     destination: Destination,
     runtime: Runtime,
     exporter: E,
-    cause: Cause,
+    cause: LastFailure,
 }
 
-/// Builds an exporter of one signal; each has builders of its own, of the same shape.
+/// Builds the exporter of a signal; the builders of signals are distinct types of the same shape.
 macro_rules! build {
     ($builder:expr, $destination:expr, $cause:expr) => {{
         let (destination, builder) = ($destination, $builder);
@@ -60,7 +59,7 @@ macro_rules! build {
                     .with_timeout(destination.timeout)
                     .with_headers(destination.headers.iter().cloned().collect())
                     .with_retry_policy(retry_policy(destination))
-                    .with_http_client(Client::new(destination, $cause)?);
+                    .with_http_client(BlockingClient::new(destination, $cause)?);
                 if destination.compression == Some(Compression::Gzip) {
                     builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
                 }
@@ -101,7 +100,7 @@ impl OtlpTransport<MetricExporter> {
         })
     }
 
-    /// Whether the collector wants totals or differences.
+    /// Whether totals or deltas are exported.
     pub(crate) fn temporality(&self) -> Temporality {
         self.exporter.temporality()
     }
@@ -153,11 +152,11 @@ impl OtlpTransport<SpanExporter> {
 impl<E> OtlpTransport<E> {
     fn new(
         destination: Destination,
-        build: impl FnOnce(&Destination, Cause) -> Result<E, ConfigError>,
+        build: impl FnOnce(&Destination, LastFailure) -> Result<E, ConfigError>,
     ) -> Result<Self, ConfigError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(&error))?;
-        let cause = Cause::default();
+        let cause = LastFailure::default();
         let exporter = {
             let _guard = runtime.enter(); // tonic panics outside of one
             build(&destination, cause.clone())?
@@ -170,7 +169,7 @@ impl<E> OtlpTransport<E> {
         })
     }
 
-    /// What travels, and where to, as people may see it.
+    /// The signal, and its collector.
     pub(crate) fn destination(&self) -> &Destination {
         &self.destination
     }
@@ -181,7 +180,7 @@ impl<E> OtlpTransport<E> {
         let why = match self.runtime.block_on(export) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => grpc_cause(&error),
-            Err(_elapsed) => Why::unreached(no_answer(timeout)),
+            Err(_elapsed) => FailureCause::unreached(no_answer(timeout)),
         };
         let why = self.cause.take().unwrap_or(why);
         Err(ExportError {
@@ -205,7 +204,7 @@ fn failed(error: &dyn Error) -> ConfigError {
     ConfigError::Exporter(clause(&error.to_string()))
 }
 
-/// The headers, as gRPC has them.
+/// The headers as gRPC metadata.
 fn metadata(destination: &Destination) -> Result<MetadataMap, ConfigError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &destination.headers {
@@ -219,14 +218,14 @@ fn metadata(destination: &Destination) -> Result<MetadataMap, ConfigError> {
 
 /// OTLP/HTTP on a blocking client: no runtime is needed to post one body.
 #[derive(Debug)]
-struct Client {
+struct BlockingClient {
     agent: ureq::Agent,
     timeout: Duration,
-    cause: Cause,
+    cause: LastFailure,
 }
 
-impl Client {
-    fn new(destination: &Destination, cause: Cause) -> Result<Self, ConfigError> {
+impl BlockingClient {
+    fn new(destination: &Destination, cause: LastFailure) -> Result<Self, ConfigError> {
         let mut config = ureq::Agent::config_builder()
             .timeout_global(Some(destination.timeout))
             .max_redirects(0) // headers may hold a secret that is not for others
@@ -254,12 +253,12 @@ impl Client {
 }
 
 #[async_trait::async_trait]
-impl HttpClient for Client {
+impl HttpClient for BlockingClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         match self.send(request) {
             Ok(response) => {
                 let status = response.status();
-                let refused = || Why {
+                let refused = || FailureCause {
                     cause: format!("the collector answered {status}"),
                     is_refusal: status.is_client_error() && !matches!(status.as_u16(), 408 | 429),
                 };
@@ -268,37 +267,37 @@ impl HttpClient for Client {
             }
             Err(error) => {
                 let cause = http_cause(&error, self.timeout);
-                self.cause.set(Some(Why::unreached(cause)));
+                self.cause.set(Some(FailureCause::unreached(cause)));
                 Err(error.into())
             }
         }
     }
 }
 
-/// Why the last request failed: the SDK says no more than "network error".
+/// Why the last request failed: the SDK reports only "network error".
 #[derive(Clone, Debug, Default)]
-struct Cause(Arc<Mutex<Option<Why>>>);
+struct LastFailure(Arc<Mutex<Option<FailureCause>>>);
 
 /// As in [`ExportError`].
 #[derive(Debug)]
-struct Why {
+struct FailureCause {
     cause: String,
     is_refusal: bool,
 }
 
-impl Why {
+impl FailureCause {
     const fn unreached(cause: String) -> Self {
         let is_refusal = false;
         Self { cause, is_refusal }
     }
 }
 
-impl Cause {
-    fn set(&self, cause: Option<Why>) {
+impl LastFailure {
+    fn set(&self, cause: Option<FailureCause>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
     }
 
-    fn take(&self) -> Option<Why> {
+    fn take(&self) -> Option<FailureCause> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -315,40 +314,40 @@ fn http_cause(error: &ureq::Error, timeout: Duration) -> String {
     }
 }
 
-/// What is of use in `… export failed with gRPC code: Unavailable: transport
-/// error: tcp connect error: Connection refused`; a code alone is the collector's answer.
-fn grpc_cause(error: &dyn Error) -> Why {
+/// The useful part of `… export failed with gRPC code: Unavailable: transport
+/// error: tcp connect error: Connection refused`; a code alone is the answer of the collector.
+fn grpc_cause(error: &dyn Error) -> FailureCause {
     let text = error.to_string();
     let status = text.rsplit("gRPC code: ").next().unwrap_or_default();
     match status.split_once(": ") {
         Some((_code, sources)) => {
             let innermost = sources.rsplit("tcp connect error: ").next();
             let innermost = innermost.unwrap_or_default();
-            Why::unreached(clause(innermost.trim_start_matches("transport error: ")))
+            FailureCause::unreached(clause(innermost.trim_start_matches("transport error: ")))
         }
-        None => Why {
+        None => FailureCause {
             cause: format!("the collector answered {status}"),
-            is_refusal: !PASSING.contains(&status),
+            is_refusal: !RETRYABLE.contains(&status),
         },
     }
 }
 
-/// Answers of gRPC after which it is worth trying again (OTLP specification, "Failures").
-const PASSING: [&str; 7] = [
+/// The gRPC codes that can be retried (OTLP specification, "Failures").
+const RETRYABLE: [&str; 7] = [
     "Cancelled",
     "DeadlineExceeded",
     "Aborted",
     "OutOfRange",
     "Unavailable",
     "DataLoss",
-    "ResourceExhausted", // where the collector says for how long, which we are not told
+    "ResourceExhausted", // if the collector says when to retry, which the SDK does not pass on
 ];
 
 fn no_answer(timeout: Duration) -> String {
     format!("no answer within {timeout:?}")
 }
 
-/// One lower-case line, without the operating system's number.
+/// One lower-case line, without the error number of the operating system.
 fn clause(text: &str) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut characters = text.lines().next().unwrap_or_default().chars();
@@ -480,7 +479,7 @@ mod tests {
         body
     }
 
-    /// Why a collector that always gives `response` has not got the metrics.
+    /// The error of an export to a collector that always answers `response`.
     fn refusal(response: &'static str) -> ExportError {
         let (listener, port) = listen();
         thread::spawn(move || {
@@ -503,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_collector_is_called_refused() {
+    fn an_absent_collector_is_reported_as_connection_refused() {
         for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
             let (listener, port) = listen();
             drop(listener);
@@ -513,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_collector_is_given_up() {
+    fn an_export_to_a_silent_collector_times_out() {
         for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
             let (_listener, port) = listen();
             let cause = cause(protocol, port, Duration::from_millis(200));
@@ -522,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_with_its_status() {
+    fn a_refusal_is_reported_with_its_status() {
         let cases = [
             (
                 "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
@@ -543,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_final_or_worth_another_try() {
+    fn an_answer_is_final_or_can_be_retried() {
         for (response, is_refusal) in [
             (
                 "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
@@ -570,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trust_file_that_is_not_there_is_refused_at_once() {
+    fn a_missing_trust_file_is_rejected_at_once() {
         let destination = |protocol| {
             let url = "https://127.0.0.1:1";
             let mut destination = destination(protocol, url, Duration::from_secs(1));

@@ -7,7 +7,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry_otlp::LogExporter;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
-use super::delivery::Delivery;
+use super::delivery::DeliveryMonitor;
 use super::otlp::OtlpTransport;
 use super::outbox::{BatchSender, Outbox};
 use super::{Closing, Export, ExportContext, PreparedExport};
@@ -22,7 +22,7 @@ use crate::telemetry::{ConfigError, ExportError, LoggedHandshakes, Signal};
 pub(crate) struct PreparedLogs {
     records: LogRecords,
     sender: LogSender,
-    delivery: Delivery,
+    delivery: DeliveryMonitor,
     self_telemetry: Arc<SelfTelemetry>,
     waits_for_collector: bool,
 }

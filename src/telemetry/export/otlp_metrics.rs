@@ -17,9 +17,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::metrics::Temporality;
 
-use super::delivery::Delivery;
+use super::delivery::DeliveryMonitor;
 use super::otlp::OtlpTransport;
-use super::{Closing, Export, ExportContext, Pace, PreparedExport};
+use super::{Closing, Export, ExportContext, ExportPace, PreparedExport};
 use crate::telemetry::metrics::reader::{Collection, MetricsReader};
 use crate::telemetry::settings::Destination;
 use crate::telemetry::{ConfigError, ExportError, Signal};
@@ -31,8 +31,8 @@ const LAST_RETRY: Duration = Duration::from_millis(500);
 pub(crate) struct PreparedMetrics {
     reader: MetricsReader,
     transport: OtlpTransport<MetricExporter>,
-    delivery: Delivery,
-    pace: Pace,
+    delivery: DeliveryMonitor,
+    pace: ExportPace,
 }
 
 impl PreparedMetrics {
@@ -64,8 +64,8 @@ impl PreparedExport for PreparedMetrics {
             pace,
         } = *self;
         Ok(match pace {
-            Pace::AtEnd => Box::new(LastExport { reader, transport }),
-            Pace::Every(interval) => Box::new(PeriodicExport::start(
+            ExportPace::AtEnd => Box::new(LastExport { reader, transport }),
+            ExportPace::Every(interval) => Box::new(PeriodicExport::start(
                 reader, transport, delivery, interval,
             )?),
         })
@@ -99,7 +99,7 @@ impl PeriodicExport {
     fn start(
         reader: MetricsReader,
         transport: OtlpTransport<MetricExporter>,
-        delivery: Delivery,
+        delivery: DeliveryMonitor,
         interval: Duration,
     ) -> io::Result<Self> {
         let (stop, stopped) = bounded(1);
@@ -136,7 +136,7 @@ impl Export for PeriodicExport {
 struct Exports {
     reader: MetricsReader,
     transport: Arc<OtlpTransport<MetricExporter>>,
-    delivery: Delivery,
+    delivery: DeliveryMonitor,
     /// Deltas that have not reached the collector.
     pending: Option<Collection>,
 }
@@ -245,7 +245,8 @@ mod tests {
         let provider = provider.build();
         let counter = provider.meter("test").u64_counter("c").build();
         let self_telemetry = Arc::new(SelfTelemetry::new(&[Signal::Metrics]));
-        let delivery = Delivery::new(&to, Arc::clone(&self_telemetry), Arc::new(|_| {})).hurried();
+        let delivery =
+            DeliveryMonitor::new(&to, Arc::clone(&self_telemetry), Arc::new(|_| {})).hurried();
 
         counter.add(5, &[]);
         let interval = Duration::from_millis(2);

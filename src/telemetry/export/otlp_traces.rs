@@ -6,7 +6,7 @@ use std::sync::Arc;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::delivery::Delivery;
+use super::delivery::DeliveryMonitor;
 use super::otlp::OtlpTransport;
 use super::outbox::{BatchSender, Outbox};
 use super::{Closing, Export, ExportContext, PreparedExport};
@@ -20,7 +20,7 @@ use crate::telemetry::{ConfigError, ExportError, Signal};
 pub(crate) struct PreparedTraces {
     spans: Spans,
     sender: SpanSender,
-    delivery: Delivery,
+    delivery: DeliveryMonitor,
     self_telemetry: Arc<SelfTelemetry>,
     waits_for_collector: bool,
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::Closing;
-use super::delivery::Delivery;
+use super::delivery::DeliveryMonitor;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::{ExportError, Signal};
 
@@ -47,7 +47,7 @@ impl<T: Send + 'static> Outbox<T> {
     pub(super) fn start(
         signal: Signal,
         sender: impl BatchSender<T> + 'static,
-        delivery: Delivery,
+        delivery: DeliveryMonitor,
         self_telemetry: Arc<SelfTelemetry>,
         waits_for_collector: bool,
     ) -> io::Result<Self> {
@@ -110,7 +110,7 @@ impl<T: Send + 'static> Outbox<T> {
 /// The sending end, on the thread.
 struct Batches<S> {
     sender: S,
-    delivery: Delivery,
+    delivery: DeliveryMonitor,
     waits_for_collector: bool,
     /// Why the last batch that was discarded could not be sent.
     last_error: Option<ExportError>,
@@ -234,7 +234,8 @@ mod tests {
         let taken = Arc::default();
         let mut to = destination("http://c");
         to.signal = Signal::Logs;
-        let delivery = Delivery::new(&to, Arc::clone(&self_telemetry), Arc::new(|_| {})).hurried();
+        let delivery =
+            DeliveryMonitor::new(&to, Arc::clone(&self_telemetry), Arc::new(|_| {})).hurried();
         let sender = Flaky {
             refusals: refusals.into(),
             taken: Arc::clone(&taken),

@@ -45,10 +45,10 @@ pub(crate) struct BoundCounters<S> {
 
 struct Count {
     bound: BoundCounter<u64>,
-    waiting: Option<Waiting>,
+    waiting: Option<HeldCount>,
 }
 
-struct Waiting {
+struct HeldCount {
     count: u64,
     until: Moment,
 }
@@ -76,7 +76,7 @@ impl<S: Series + Clone + Eq + Hash> BoundCounters<S> {
                 let bound = self.instrument.bind(&new.key().attributes());
                 bound.add(0);
                 let until = self.listeners.next_moment();
-                let waiting = until.map(|until| Waiting { count: 0, until });
+                let waiting = until.map(|until| HeldCount { count: 0, until });
                 if waiting.is_some() {
                     self.new_series.push(new.key().clone());
                 }

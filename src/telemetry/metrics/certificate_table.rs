@@ -1,4 +1,4 @@
-//! The certificates shown: a bounded table behind the observable gauges.
+//! The certificates shown: the bounded table behind the certificate gauges.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,36 +11,35 @@ use crate::certificate::{Certificate, CertificateFacts, CertificateRole, Certifi
 use crate::event::{Handshake, Side};
 use crate::time::Timestamp;
 
-/// Certificates told apart. A series costs about a kilobyte here and more in
-/// every store behind the collector; and who has more certificates than this
-/// in use looks for the ones that expire soon.
+/// Most certificates. A series costs about a kilobyte here and more in every store behind
+/// the collector. With more certificates than this in use, those that expire first matter most.
 pub(crate) const MAX_CERTIFICATES: usize = 10_000;
 
-/// How far a tick may lie behind packets before it means that the clock was set back.
+/// How far a tick may be behind packet time before it means that the clock was set back.
 const SET_BACK: Duration = Duration::from_secs(60);
 
 /// The certificates shown so far, earliest expiry first.
 #[derive(Debug)]
 pub(crate) struct CertificateTable {
-    shown: BTreeMap<Entry, Shown>,
+    shown: BTreeMap<TableKey, ShownCertificate>,
     judged_at: Timestamp,
     /// Packet time, as far as it has come.
     now: Timestamp,
     capacity: usize,
-    /// How long after it was shown last a certificate is kept; `None` for ever.
+    /// How long a certificate stays after it was last shown; `None` for ever.
     memory: Option<Duration>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct ShownCertificate {
     attributes: Arc<[KeyValue]>,
     /// When it was shown last.
     last: Timestamp,
 }
 
-/// Orders by expiry; the rest tells certificates apart.
+/// Orders by expiry; the other fields distinguish certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+struct TableKey {
     not_after: CertificateTime,
     sha256: [u8; 32],
     role: CertificateRole,
@@ -48,14 +47,14 @@ struct Entry {
 
 /// One certificate for the gauges.
 #[derive(Clone, Debug)]
-pub(crate) struct Observation {
+pub(crate) struct CertificateObservation {
     pub(crate) not_after: CertificateTime,
     /// Negative once expired.
     pub(crate) days_until_expiry: f64,
     pub(crate) attributes: Arc<[KeyValue]>,
 }
 
-impl Observation {
+impl CertificateObservation {
     pub(crate) fn new(
         not_after: CertificateTime,
         now: Timestamp,
@@ -80,9 +79,9 @@ impl CertificateTable {
         }
     }
 
-    /// Notes that it is `now`: certificates are judged, and forgotten, even while none is shown.
+    /// Notes that it is `now`: days pass, and certificates are dropped, even while none is shown.
     ///
-    /// A clock that is set back was wrong before: what it said is forgotten.
+    /// A clock that is set back was wrong before, so its time is discarded.
     pub(crate) fn tick(&mut self, now: Timestamp) {
         let behind = self.now.checked_since(now);
         if behind.is_some_and(|behind| behind > SET_BACK) {
@@ -92,7 +91,7 @@ impl CertificateTable {
         self.judged_at = self.judged_at.max(now);
     }
 
-    /// Takes the certificates that both sides of `event` showed.
+    /// Records the certificates that both sides of `event` showed.
     pub(crate) fn record(&mut self, event: &Handshake) {
         self.judged_at = self.judged_at.max(event.judged_at);
         self.now = self.now.max(event.time);
@@ -105,14 +104,14 @@ impl CertificateTable {
         }
     }
 
-    /// Every certificate, latest expiry first: of two with the same attributes
-    /// the gauge keeps what it is told last, and that must be the earlier one.
-    pub(crate) fn observe(&mut self) -> Vec<Observation> {
+    /// Every certificate, latest expiry first: of two with the same attributes the gauge
+    /// keeps the last value, which must be the earlier expiry.
+    pub(crate) fn observe(&mut self) -> Vec<CertificateObservation> {
         self.forget();
         let latest_first = self.shown.iter().rev();
         latest_first
             .map(|(entry, shown)| {
-                Observation::new(entry.not_after, self.judged_at, &shown.attributes)
+                CertificateObservation::new(entry.not_after, self.judged_at, &shown.attributes)
             })
             .collect()
     }
@@ -131,7 +130,7 @@ impl CertificateTable {
         let Ok(facts) = &certificate.facts else {
             return;
         };
-        let entry = Entry {
+        let entry = TableKey {
             not_after: facts.not_after,
             sha256: certificate.sha256,
             role: CertificateRole::new(side, position, facts.self_signed),
@@ -150,7 +149,7 @@ impl CertificateTable {
             }
             self.shown.pop_last();
         }
-        let shown = Shown {
+        let shown = ShownCertificate {
             attributes: attributes(facts, entry.role.as_str(), None),
             last: time,
         };
@@ -158,8 +157,8 @@ impl CertificateTable {
     }
 }
 
-/// What tells a certificate; `path` is the file that it is in. Sorted by key: the
-/// SDK stores an unsorted list twice.
+/// The attributes of a certificate; `path` is the file that contains it. Sorted by key,
+/// since the SDK stores an unsorted list twice.
 pub(crate) fn attributes(
     facts: &CertificateFacts,
     role: &'static str,
@@ -191,7 +190,7 @@ mod tests {
     use super::*;
     use crate::telemetry::testing::{certificate, handshake};
 
-    fn text(observation: &Observation, key: &str) -> String {
+    fn text(observation: &CertificateObservation, key: &str) -> String {
         let mut attributes = observation.attributes.iter();
         let found = attributes.find(|attribute| attribute.key.as_str() == key);
         found.unwrap().value.to_string()
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn days_run_from_the_newest_judgement_and_go_negative() {
+    fn days_are_counted_from_the_latest_validation_and_become_negative() {
         let mut table = CertificateTable::new(9, None);
         let mut event = handshake();
         event.server_certificates = Some([certificate("a", 86_400)].map(Arc::new).into());
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn days_go_by_while_no_certificate_is_shown() {
+    fn days_pass_while_no_certificate_is_shown() {
         let mut table = CertificateTable::new(9, None);
         let mut event = handshake();
         event.server_certificates = Some([certificate("a", 86_400)].map(Arc::new).into());
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_ahead_is_forgiven_once_it_is_set() {
+    fn a_clock_that_was_ahead_does_no_harm_once_it_is_set() {
         let mut table = CertificateTable::new(9, Some(Duration::from_secs(100)));
         let mut event = handshake();
         event.time = Timestamp::from_seconds(1_000_000);
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_not_shown_for_long_is_forgotten() {
+    fn a_certificate_not_shown_for_long_is_dropped() {
         let mut table = CertificateTable::new(9, Some(Duration::from_secs(100)));
         for (name, time) in [("a", 0), ("b", 0), ("b", 60)] {
             let mut event = handshake();
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_without_common_name_is_named_by_what_there_is() {
+    fn a_subject_without_common_name_falls_back_to_other_names() {
         let mut facts = certificate("cn", 0).facts.unwrap();
         assert_eq!(subject(&facts), "cn");
         facts.common_name = None;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::metrics::Meter;
 
-use super::certificate_table::{self, CertificateTable, Observation};
+use super::certificate_table::{self, CertificateObservation, CertificateTable};
 use super::{HandshakeInstrument, Setup};
 use crate::event::Handshake;
 use crate::telemetry::watch;
@@ -29,7 +29,7 @@ impl Certificates {
         let observe = {
             let (table, files) = (Arc::clone(&table), Arc::clone(setup.files));
             // Both locks are released before the SDK takes the values: recording never waits for an export.
-            move || -> Vec<Observation> {
+            move || -> Vec<CertificateObservation> {
                 let mut observations = lock(&table).observe();
                 observations.extend(files.observe());
                 observations

@@ -1,4 +1,4 @@
-//! The attributes that users ask for on top, each bounded.
+//! The attributes that users add to metrics, each with a bounded number of values.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use super::heavy_hitters::{HeavyHitters, label};
 use crate::event::Handshake;
 use crate::telemetry::MetricAttribute;
 
-/// Chooses what stands in the series for a handshake's values.
+/// Chooses the values that a handshake has in its series.
 #[derive(Debug)]
 pub(crate) struct Chooser(Vec<(MetricAttribute, HeavyHitters)>);
 
 impl Chooser {
-    /// `places` is how many values of each attribute are told apart.
+    /// `places` is the number of values of each attribute.
     pub(crate) fn new(attributes: &[MetricAttribute], places: usize) -> Self {
         let mut chosen: Vec<(MetricAttribute, HeavyHitters)> = Vec::new();
         for attribute in attributes {
@@ -25,7 +25,7 @@ impl Chooser {
         Self(chosen)
     }
 
-    /// The attributes of `event`, for counters and for histograms: messages are for the former alone.
+    /// The attributes of `event` for counters and for histograms; only counters have messages.
     pub(crate) fn choose(&mut self, event: &Handshake) -> (Extras, Extras) {
         if self.0.is_empty() {
             return (Extras::default(), Extras::default());
@@ -48,7 +48,7 @@ impl Chooser {
     }
 }
 
-/// A handshake's attributes on top of those that every handshake has.
+/// The extra attributes of a handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Extras(Option<Arc<[KeyValue]>>);
 
@@ -58,14 +58,14 @@ impl Extras {
         attributes.chain(extras).collect()
     }
 
-    /// The same attributes, all of them `other`.
+    /// The same attributes with all values `other`.
     pub(crate) fn without_detail(self) -> Self {
         let other = |attribute: &KeyValue| KeyValue::new(attribute.key.clone(), OTHER);
         Self(self.0.map(|extras| extras.iter().map(other).collect()))
     }
 }
 
-/// `None` where the capture does not tell.
+/// `None` if the capture does not show it.
 fn value_of(attribute: MetricAttribute, event: &Handshake) -> Option<String> {
     let client = || {
         let leaf = event.client_certificates.as_ref()?.first()?;
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_for_adds_nothing() {
+    fn no_extra_attribute_is_added_by_default() {
         let (counted, timed) = Chooser::new(&[], 9).choose(&handshake());
         assert_eq!((text(&counted), text(&timed)), (vec![], vec![]));
     }
 
     #[test]
-    fn each_attribute_says_what_the_handshake_showed() {
+    fn each_attribute_has_the_value_of_the_handshake() {
         let mut event = handshake();
         event.source = "eth0".into();
         event.tls.server_name = Some("example.org".into());

@@ -1,4 +1,12 @@
-//! Which of the values that traffic brings become labels: the hitters, the rest is `other`.
+//! Which values from the traffic become labels: the heavy hitters. All others are `other`.
+//!
+//! A variant of Space-Saving (Metwally, Agrawal, El Abbadi: *Efficient Computation of
+//! Frequent and Top-k Elements in Data Streams*, ICDT 2005): a table of bounded size counts
+//! values, and a new value replaces the one with the smallest count. Unlike there, replacing
+//! a value is expensive, since its series stays in every store behind the collector. So a
+//! value is first counted as a candidate and must come [`PROOF`] times, it must be twice as
+//! frequent as the value it replaces, and the number of replacements is limited. Counts are
+//! halved now and then, so that old frequencies lose their weight.
 
 use std::sync::Arc;
 
@@ -7,29 +15,28 @@ use hashbrown::HashMap;
 
 use super::OTHER;
 
-/// How often a value must have come before it takes one of the last places: what
-/// scanners make up comes once.
+/// How often a value must occur before it takes one of the last places: names made up by
+/// scanners occur once.
 const PROOF: u64 = 3;
 
-/// Values counted that have no place, for each place: enough for the busy ones to
-/// stand out, bounded since the traffic chooses them.
+/// Candidates for each place: enough for frequent values to stand out, bounded since the
+/// traffic chooses them.
 const CANDIDATES_A_PLACE: usize = 8;
 
-/// How often a place may change hands, on average. Each value that ever had one
-/// leaves its series behind, here and in every store behind the collector.
+/// How often the value in a place may be replaced, on average. Each value that ever had a
+/// place leaves its series behind, here and in every store behind the collector.
 const TENANTS_A_PLACE: usize = 4;
 
 /// Bytes of a label. RFC 5280 bounds a common name to 64 characters, DNS a name to
 /// 253 bytes, but both come from strangers.
 pub(crate) const MAX_LABEL: usize = 256;
 
-/// Gives places to the hitters values.
+/// Gives places to the most frequent values.
 ///
-/// The first half of the places is for whoever comes first, so that a small network
-/// has all its names from the first handshake on. The other half is for values that
-/// came [`PROOF`] times, and once all are taken, for those that come twice as often
-/// as the least busy tenant. Counts are halved now and then, so that what was busy
-/// long ago gives way.
+/// The first half of the places goes to the first values, so that a small network has all
+/// its names from the first handshake on. The other half goes to values that occurred
+/// [`PROOF`] times and, once all are taken, to those that occur twice as often as the least
+/// frequent tenant.
 #[derive(Debug)]
 pub(crate) struct HeavyHitters {
     places: usize,
@@ -50,7 +57,7 @@ impl HeavyHitters {
         }
     }
 
-    /// Counts `value`, and says what stands for it: itself, or `other`.
+    /// Counts `value`, and returns its label: itself, or `other`.
     pub(crate) fn choose(&mut self, value: &str) -> Arc<str> {
         if let Some((tenant, count)) = self.tenants.get_key_value_mut(value) {
             *count += 1;
@@ -87,9 +94,9 @@ impl HeavyHitters {
         1
     }
 
-    /// Removes the least busy tenant if it is less than half as busy as `count`.
+    /// Removes the least frequent tenant if its count is less than half of `count`.
     fn makes_room(&mut self, count: u64) -> bool {
-        // The search is worth its time now and then only: a count passes few powers of two.
+        // The search is slow, so it is made only at powers of two, of which a count passes few.
         if !count.is_power_of_two() || self.tenants_ever >= self.places * TENANTS_A_PLACE {
             return false;
         }
@@ -143,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_places_are_for_values_that_come_again() {
+    fn the_last_places_are_for_values_that_occur_repeatedly() {
         let mut hitters = HeavyHitters::new(4);
         for name in ["a", "b"] {
             hitters.choose(name);
@@ -154,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn names_made_up_by_a_scanner_take_no_place_and_no_memory() {
+    fn names_made_up_by_a_scanner_take_neither_places_nor_memory() {
         let mut hitters = HeavyHitters::new(10);
         for number in 0..100_000 {
             hitters.choose(&format!("{number}.example.org"));
@@ -168,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_value_takes_the_place_of_an_idle_one_a_bounded_number_of_times() {
+    fn a_frequent_value_replaces_a_rare_one_a_bounded_number_of_times() {
         let mut hitters = HeavyHitters::new(2);
         for name in ["idle", "busy", "busy", "busy", "busy", "busy"] {
             hitters.choose(name);

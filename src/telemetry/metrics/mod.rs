@@ -60,7 +60,7 @@ use self::validation_errors::ValidationErrors;
 #[cfg(doc)]
 use super::MetricAttribute;
 use super::export::ExportContext;
-use super::watch::CertificateFiles;
+use super::watch::WatchedCertificates;
 use super::{Histograms, MetricsConfig};
 use crate::event::{Handshake, TlsFacts};
 use crate::stats::{Health, Stats};
@@ -96,7 +96,7 @@ trait HandshakeInstrument: Send {
 struct Setup<'a> {
     config: &'a MetricsConfig,
     /// The certificate files that are watched.
-    files: &'a Arc<CertificateFiles>,
+    files: &'a Arc<WatchedCertificates>,
     /// Everyone who reads the metrics repeatedly.
     listeners: &'a Listeners,
 }
@@ -187,7 +187,7 @@ impl Recorder {
     pub(crate) fn new(
         config: &MetricsConfig,
         context: &ExportContext,
-        files: &Arc<CertificateFiles>,
+        files: &Arc<WatchedCertificates>,
         readers: &[&MetricsReader],
     ) -> Self {
         let mut provider = SdkMeterProvider::builder()

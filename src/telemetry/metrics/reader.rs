@@ -1,4 +1,4 @@
-//! Collects when told to, from outside the SDK.
+//! Collects metrics on demand, from outside the SDK.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,21 +10,21 @@ use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Tempora
 
 use super::bound_series::Listener;
 
-/// A reader that we keep a handle to; the SDK takes ownership of its own.
+/// A reader with shared ownership: the SDK takes one handle, the export keeps another.
 #[derive(Clone, Debug)]
 pub(crate) struct MetricsReader {
     reader: Arc<ManualReader>,
     listener: Arc<Listener>,
 }
 
-/// What was measured up to a moment.
+/// The metrics at one moment.
 pub(crate) struct Collection {
     pub(crate) metrics: ResourceMetrics,
     number: u64,
 }
 
 impl MetricsReader {
-    /// `regular_from`: how many collections make the one behind it a regular listener.
+    /// `regular_from` is the number of delivered collections that make it a regular listener.
     pub(crate) fn new(temporality: Temporality, regular_from: u64) -> Self {
         let reader = ManualReader::builder().with_temporality(temporality);
         Self {
@@ -33,21 +33,21 @@ impl MetricsReader {
         }
     }
 
-    /// Everything measured so far; or, if differences were asked for, since the last time.
+    /// Collects everything measured so far or, with delta temporality, since the last time.
     pub(crate) fn read(&self) -> Collection {
         let number = self.listener.begin();
         let mut metrics = ResourceMetrics::default();
-        // Fails only after a shutdown or before registration, and `Metrics` does neither.
+        // Fails only before registration or after a shutdown, and neither happens here.
         let _ = self.reader.collect(&mut metrics);
         Collection { metrics, number }
     }
 
-    /// Notes that a collection has reached its reader.
+    /// Notes that a collection was delivered.
     pub(crate) fn delivered(&self, collection: &Collection) {
         self.listener.delivered(collection.number);
     }
 
-    /// Follows what the one behind this reader was told.
+    /// The listener behind this reader.
     pub(crate) fn listener(&self) -> Arc<Listener> {
         Arc::clone(&self.listener)
     }

@@ -1,4 +1,4 @@
-//! How the program itself is doing: the `tlscope.*` instruments.
+//! Telemetry about tlscope itself: the `tlscope.*` instruments.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,23 +12,23 @@ use opentelemetry::metrics::{AsyncInstrument, Meter};
 use crate::stats::{Health, InterfaceHealth, Load, Stats};
 use crate::telemetry::Signal;
 
-/// Ten times what there is between two ticks of a run that is well.
+/// Ten times the interval between ticks.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
-/// What is told of the program; written where it happens, read when metrics are collected.
+/// The state of tlscope: written where it changes, read when metrics are collected.
 #[derive(Debug)]
 pub(crate) struct SelfTelemetry {
-    /// `None` before the run said how it is doing.
+    /// As of the last tick; `None` before the first.
     health: Mutex<Option<Health>>,
-    /// When the run last said how it is doing; `None` before it did.
+    /// When the last tick was; `None` before the first.
     heard: Mutex<Option<Instant>>,
     exports: Vec<ExportHealth>,
     unreadable_certificates: AtomicU64,
-    /// Opened early: a sandbox may forbid it later.
+    /// Opened early, since a sandbox may forbid it later.
     memory: Option<File>,
 }
 
-/// How exports of one signal are doing.
+/// Counters of the exports of one signal.
 #[derive(Debug)]
 struct ExportHealth {
     signal: Signal,
@@ -55,13 +55,13 @@ impl SelfTelemetry {
         }
     }
 
-    /// Notes how the run is doing.
+    /// Notes the state at a tick.
     pub(crate) fn set(&self, health: Health) {
         *self.health() = Some(health);
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Notes the final counters; interfaces stay as they were.
+    /// Notes the final counters; interfaces keep their last state.
     pub(crate) fn finish(&self, stats: &Stats) {
         let mut health = self.health();
         let health = health.get_or_insert_default();
@@ -69,7 +69,7 @@ impl SelfTelemetry {
         health.load = Load::default();
     }
 
-    /// For how long the run has not said how it is doing, if that is longer than it should be.
+    /// Time since the last tick, if it is longer than it should be.
     pub(crate) fn silence(&self) -> Option<Duration> {
         let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let silence = heard?.elapsed();
@@ -110,15 +110,15 @@ impl SelfTelemetry {
         exports.next().unwrap().discarded.load(Ordering::Relaxed)
     }
 
-    /// Notes how many of the certificates watched cannot be read now.
+    /// Notes how many of the watched certificate files cannot be read now.
     pub(crate) fn set_unreadable_certificates(&self, files: usize) {
         self.unreadable_certificates
             .store(files as u64, Ordering::Relaxed);
     }
 
-    /// Bytes of main memory in use; `None` where the system does not tell.
+    /// Bytes of main memory in use; `None` if the system does not report it.
     fn memory(&self) -> Option<u64> {
-        const PAGE: u64 = 4096; // where pages are larger this is too little, but still grows with what is in use
+        const PAGE: u64 = 4096; // with larger pages this is too low, but still grows with use
 
         let mut text = [0; 64];
         let length = self.memory.as_ref()?.read_at(&mut text, 0).ok()?;
@@ -278,14 +278,14 @@ fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         .build();
 }
 
-/// Turns a look at the health into a callback.
+/// A callback that observes the health.
 fn observing(
     self_telemetry: &Arc<SelfTelemetry>,
     observe: impl Fn(&Health, &dyn AsyncInstrument<u64>) + Send + Sync + 'static,
 ) -> impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static {
     let self_telemetry = Arc::clone(self_telemetry);
     move |instrument| {
-        // A copy: the lock is gone before the SDK takes the values, so that recording never waits for an export.
+        // A copy, so that the lock is released before the SDK takes the values: recording never waits for an export.
         let health = self_telemetry.health().clone();
         if let Some(health) = health {
             observe(&health, instrument);
@@ -293,7 +293,7 @@ fn observing(
     }
 }
 
-/// Observes a value of each interface; or one of the whole run, where none is live.
+/// Observes a value of each interface, or one of the whole run in a replay.
 fn each_interface(
     health: &Health,
     instrument: &dyn AsyncInstrument<u64>,

@@ -12,10 +12,10 @@ use super::Notice;
 use super::metrics::self_telemetry::SelfTelemetry;
 use crate::time::Timestamp;
 
-mod certificate_files;
 mod search;
+mod watched_certificates;
 
-pub(crate) use certificate_files::{CertificateFiles, MAX_CERTIFICATES};
+pub(crate) use watched_certificates::{MAX_CERTIFICATES, WatchedCertificates};
 
 /// How often the files are checked: a renewal shows soon, and the cost is some thousand
 /// system calls at most.
@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Certificate files that were read once, and are not watched yet.
 pub(crate) struct PreparedWatch {
-    files: Arc<CertificateFiles>,
+    files: Arc<WatchedCertificates>,
     self_telemetry: Arc<SelfTelemetry>,
     notice: Notice,
 }
@@ -36,7 +36,7 @@ impl PreparedWatch {
         notice: Notice,
     ) -> Self {
         let watch = Self {
-            files: Arc::new(CertificateFiles::new(paths)),
+            files: Arc::new(WatchedCertificates::new(paths)),
             self_telemetry,
             notice,
         };
@@ -45,7 +45,7 @@ impl PreparedWatch {
     }
 
     /// The files, for the gauges.
-    pub(crate) const fn files(&self) -> &Arc<CertificateFiles> {
+    pub(crate) const fn files(&self) -> &Arc<WatchedCertificates> {
         &self.files
     }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use tlscope::sink::OutputFormat;
 
 use super::{InputArgs, defaults};
 
@@ -65,18 +65,4 @@ pub(crate) struct CommonArgs {
         env = "TLSCOPE_EXTRACT_CERTS"
     )]
     pub(crate) extract_certs: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// A line a handshake, then the summary.
-    Table,
-    /// The summary alone.
-    Summary,
-    /// An object a line; `tlscope schema` describes them.
-    Json,
-    /// Comma-separated values.
-    Csv,
-    /// A table of the certificates, the soonest to expire first, with who shows them.
-    Certs,
 }

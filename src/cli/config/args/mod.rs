@@ -17,7 +17,7 @@ mod print;
 mod read;
 
 pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
-pub(crate) use common::{CommonArgs, OutputFormat};
+pub(crate) use common::CommonArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
 #[cfg(live_capture)]

@@ -1,6 +1,6 @@
-//! A live run on a terminal: the summary so far, drawn anew with every tick.
+//! A live run on a terminal: the summary so far, redrawn with every tick.
 //!
-//! Takes the terminal's alternate screen, and gives it back at the end; the
+//! Uses the alternate screen of the terminal, and leaves it at the end; the
 //! summary is then written as usual.
 
 use std::io::{self, Write};
@@ -17,12 +17,12 @@ use crate::sink::Sink;
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
-/// What the screen has to ask for.
+/// What the screen asks its terminal for.
 #[derive(Clone, Copy, Debug)]
 pub struct Terminal {
-    /// Its columns and rows, which change when a window does.
+    /// Its columns and rows, which may change at any time.
     pub size: fn() -> (usize, usize),
-    /// The newest lines for the person in front of it, the oldest first.
+    /// The newest messages for the user, the oldest first.
     pub notes: fn() -> Vec<String>,
 }
 
@@ -31,33 +31,33 @@ pub struct Terminal {
 pub struct ScreenSink<W: Write> {
     output: W,
     terminal: Terminal,
-    /// Gathers, and writes its parts for the frame into memory.
+    /// Collects events, and writes its parts of a frame into memory.
     summary: SummarySink<Vec<u8>>,
     slowest: SlowestServers,
     started: Option<Timestamp>,
     /// As of the last tick.
-    last: Option<(Timestamp, Counted)>,
+    last: Option<(Timestamp, RateCounters)>,
     is_shown: bool,
 }
 
-/// What rates are made of.
+/// The counters behind the rates.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counted {
+struct RateCounters {
     handshakes: u64,
     packets: u64,
     bytes: u64,
 }
 
-/// The alternate screen, without a cursor; and back.
+/// Enters the alternate screen, and hides the cursor.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
-/// Gives the terminal back as it was: also for whoever ends the program in a hurry.
+/// Leaves the alternate screen, and shows the cursor; also for code that ends the program at once.
 pub const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 const TOP_LEFT: &str = "\x1b[H";
 const CLEAR_REST_OF_LINE: &str = "\x1b[K";
 const CLEAR_REST: &str = "\x1b[J";
 
 impl<W: Write> ScreenSink<W> {
-    /// Takes the terminal that `output` writes to, which should have a buffer.
+    /// Enters the alternate screen of the terminal behind `output`, which should have a buffer.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl<W: Write> ScreenSink<W> {
         );
         writeln!(output, "{}", self.summary.style.heading().style(title))?;
 
-        let counted_now = Counted {
+        let counted_now = RateCounters {
             handshakes: health.stats.handshakes,
             packets: health.stats.packets,
             bytes: health.stats.bytes,
@@ -221,7 +221,7 @@ impl<W: Write> Sink for ScreenSink<W> {
         self.draw(&text)
     }
 
-    /// Gives the terminal back, and writes the summary.
+    /// Leaves the alternate screen, and writes the summary.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
         self.leave()?;
         self.summary.finish(stats)?;
@@ -231,10 +231,10 @@ impl<W: Write> Sink for ScreenSink<W> {
     }
 }
 
-/// However the run ends, the terminal is given back.
+/// Leaves the alternate screen however the run ends.
 impl<W: Write> Drop for ScreenSink<W> {
     fn drop(&mut self) {
-        let _ = self.leave(); // nobody is left to tell
+        let _ = self.leave(); // there is nobody to report an error to
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_rates_causes_servers_and_losses() {
+    fn shows_rates_causes_servers_and_losses() {
         let text = frames(|| (120, 60), &[health(2, 0), health(12, 7)]);
         let (first, second) = text.split_once("0:00:01").unwrap();
         assert!(first.starts_with(ENTER));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_terminal_gets_what_fits_and_the_newest_note() {
+    fn a_small_terminal_shows_what_fits_and_the_newest_note() {
         let text = frames(|| (20, 5), &[health(2, 0)]);
         assert_eq!(text.matches("\r\n").count(), 4);
         assert!(text.contains("warning: \\u{1b}[2J"), "{text}");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_as_clocks_do() {
+    fn elapsed_time_is_shown_like_a_clock() {
         assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
         assert_eq!(clock(Duration::ZERO), "0:00:00");
     }

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::event::Handshake;
 use crate::sink::people::summary::write_name;
 
-/// Servers kept at a time; names come from strangers, so the table is bounded.
+/// Most servers at a time: the traffic chooses names, so the table is bounded.
 const CAPACITY: usize = 1024;
 
 /// Adds up how long handshakes take, by server.
@@ -33,7 +33,7 @@ impl Times {
 }
 
 impl SlowestServers {
-    /// Takes a handshake, if it completed.
+    /// Records a handshake, if it completed.
     pub(super) fn record(&mut self, event: &Handshake) {
         let Some(duration) = event.timing.handshake else {
             return;
@@ -49,7 +49,7 @@ impl SlowestServers {
         times.longest = times.longest.max(duration);
     }
 
-    /// Keeps the half with the most handshakes: of the rest, little is known.
+    /// Keeps the half with the most handshakes: the mean of the others is least certain.
     fn forget_half(&mut self) {
         let mut ranked: Vec<_> = self.servers.drain().collect();
         ranked.sort_by_key(|(_, times)| std::cmp::Reverse(times.count));

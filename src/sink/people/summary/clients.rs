@@ -1,4 +1,4 @@
-//! Who authenticated with which certificate, in bounded memory.
+//! The clients that were asked for a certificate, in bounded memory.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,17 +8,17 @@ use hashbrown::HashMap;
 use crate::certificate::CertificateTime;
 use crate::event::{ClientCertificate, ErrorType, Handshake, Side};
 
-/// Identities counted at a time, of some 300 bytes each; the half with the fewest refusals and handshakes makes room.
+/// Most identities at a time, of about 300 bytes each; when the table is full, the half with the fewest refusals and handshakes is dropped.
 const CAPACITY: usize = 4096;
 
-/// Bytes of a name that are kept: names come from strangers.
+/// Most bytes of a name: the traffic chooses names.
 const NAME_LENGTH: usize = 256;
 
 /// Counts handshakes in which the server asked for a certificate, by what the client showed.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    clients: HashMap<Identity, Client, foldhash::fast::RandomState>,
-    /// Handshakes of those that had to make room.
+    clients: HashMap<Identity, ClientCounts, foldhash::fast::RandomState>,
+    /// Handshakes of the identities that were dropped.
     forgotten: u64,
 }
 
@@ -44,9 +44,9 @@ pub(super) enum Identity {
     NoAnswer,
 }
 
-/// What became of a client.
+/// Counters of one client.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Client {
+pub(super) struct ClientCounts {
     pub(super) handshakes: u64,
     /// Handshakes that the server ended.
     pub(super) refused: u64,
@@ -55,7 +55,7 @@ pub(super) struct Client {
     causes: BTreeMap<ErrorType, u64>,
 }
 
-impl Client {
+impl ClientCounts {
     /// Why servers refused it, the most frequent first.
     pub(super) fn causes(&self) -> Vec<(ErrorType, u64)> {
         let mut causes: Vec<_> = self.causes.iter().map(|(&c, &n)| (c, n)).collect();
@@ -65,7 +65,7 @@ impl Client {
 }
 
 impl Clients {
-    /// Takes a handshake, if the server asked for a certificate.
+    /// Records a handshake, if the server asked for a certificate.
     pub(super) fn record(&mut self, event: &Handshake) {
         let Some((identity, not_after)) = identity(event) else {
             return;
@@ -98,7 +98,7 @@ impl Clients {
     }
 
     /// The `limit` identities refused and seen most, and how many handshakes all others had.
-    pub(super) fn top(&self, limit: usize) -> (Vec<(Identity, Client)>, u64) {
+    pub(super) fn top(&self, limit: usize) -> (Vec<(Identity, ClientCounts)>, u64) {
         let pairs = self.clients.iter();
         let mut ranked: Vec<_> = pairs
             .map(|(identity, client)| (identity.clone(), client.clone()))
@@ -114,13 +114,13 @@ impl Clients {
 }
 
 /// Most refusals first, then most handshakes; names break ties, so that equal input gives equal output.
-fn sort(clients: &mut [(Identity, Client)]) {
+fn sort(clients: &mut [(Identity, ClientCounts)]) {
     clients.sort_unstable_by(|(a_name, a), (b_name, b)| {
         (b.refused, b.handshakes, a_name).cmp(&(a.refused, a.handshakes, b_name))
     });
 }
 
-/// What the client showed, and until when that is valid; `None` if it was not asked.
+/// What the client showed, and when it expires; `None` if it was not asked.
 fn identity(event: &Handshake) -> Option<(Identity, Option<CertificateTime>)> {
     let leaf = event
         .client_certificates
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_refused_come_first_and_those_not_asked_not_at_all() {
+    fn refused_clients_come_first_and_clients_not_asked_are_left_out() {
         let mut clients = Clients::default();
         for event in [shown("alice"), shown("alice"), refused(shown("bob"))] {
             clients.record(&event);
@@ -190,20 +190,20 @@ mod tests {
         absent.tls.client_certificate = ClientCertificate::Absent;
         clients.record(&absent);
         let (top, others) = clients.top(2);
-        let told: Vec<_> = top
+        let counts: Vec<_> = top
             .iter()
             .map(|(identity, client)| match identity {
                 Identity::Shown { name, .. } => (name.as_str(), client.handshakes, client.refused),
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(told, [("bob", 1, 1), ("alice", 2, 0)]);
+        assert_eq!(counts, [("bob", 1, 1), ("alice", 2, 0)]);
         assert_eq!(top[0].1.causes(), [(ErrorType::CertExpired, 1)]);
         assert_eq!(others, 1);
     }
 
     #[test]
-    fn the_table_is_bounded_and_counts_what_it_forgets() {
+    fn the_table_is_bounded_and_counts_what_it_drops() {
         let mut clients = Clients::default();
         clients.record(&refused(shown("bob")));
         for index in 0..2 * CAPACITY {

@@ -7,18 +7,19 @@ use hashbrown::HashMap;
 
 use crate::event::{ErrorType, Handshake};
 
-/// Servers counted at a time. Names come from strangers, so the table is bounded;
-/// whoever has a real share of the failures stays well clear of the half that goes.
+/// Most servers at a time: the traffic chooses names, so the table is bounded. When it is
+/// full, the half with the fewest failures is dropped, which a server with a real share of
+/// the failures is never in.
 const CAPACITY: usize = 4096;
 
-/// Bytes of a name that are kept: a DNS name has at most 253.
+/// Most bytes of a name: a DNS name has at most 253.
 const NAME_LENGTH: usize = 253;
 
 /// Counts failures by server and cause.
 #[derive(Debug, Default)]
 pub(super) struct FailingServers {
     servers: HashMap<String, Failures, foldhash::fast::RandomState>,
-    /// Failures of servers that had to make room.
+    /// Failures of the servers that were dropped.
     forgotten: u64,
     name: String,
 }
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_names_neither_grows_the_table_nor_hides_who_fails_often() {
+    fn a_flood_of_names_neither_grows_the_table_nor_hides_a_server_that_fails_often() {
         let mut servers = FailingServers::default();
         let flood = 3 * CAPACITY;
         for number in 0..flood {
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_kept_in_part() {
+    fn a_long_name_is_cut() {
         let mut servers = FailingServers::default();
         servers.record(&failure_at(&"é".repeat(1000)), ErrorType::UnknownCa);
         let (top, _) = servers.top(1);

@@ -1,7 +1,7 @@
-//! What a run amounts to, for people: outcomes, causes, servers, latencies, clients, certificates.
+//! A summary of a run, for people: outcomes, causes, servers, latencies, clients, certificates.
 //!
 //! Written once, at the end. Every table is bounded, and an event costs well under a
-//! microsecond. Parts that have nothing to say are left out.
+//! microsecond. Empty parts are left out.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -11,7 +11,7 @@ mod failing_servers;
 mod histogram;
 mod soonest_to_expire;
 
-use clients::{Client, Clients, Identity};
+use clients::{ClientCounts, Clients, Identity};
 use failing_servers::FailingServers;
 pub(super) use failing_servers::write_name;
 use histogram::Histogram;
@@ -25,7 +25,7 @@ use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::ProtocolVersion;
 
-/// Gathers the summary, and writes it in the end.
+/// Collects the summary, and writes it at the end.
 #[derive(Debug)]
 pub struct SummarySink<W> {
     pub(super) output: W,
@@ -35,7 +35,7 @@ pub struct SummarySink<W> {
     latencies: Vec<(Option<ProtocolVersion>, Histogram)>,
     certificates: SoonestToExpire,
     clients: Clients,
-    /// The latest moment at which certificates were judged.
+    /// The latest moment at which certificates were validated.
     judged_at: Timestamp,
     first: Timestamp,
     last: Timestamp,
@@ -81,7 +81,7 @@ impl<W: Write> SummarySink<W> {
         let Some(duration) = event.timing.handshake else {
             return;
         };
-        // Versions without a name share a row: there could be 65536 of them.
+        // Versions without a name share a row: there could be 65,536 of them.
         let version = event.tls.version.filter(|version| version.name().is_some());
         let known = self.latencies.iter().position(|(of, _)| *of == version);
         let index = known.unwrap_or_else(|| {
@@ -325,7 +325,7 @@ impl Counts {
     }
 }
 
-/// What the capture lacked, and what a bound of ours discarded.
+/// What the capture lacks, and what a limit of tlscope discarded.
 fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
     [
         ("gaps in connections", stats.gaps),
@@ -355,8 +355,8 @@ fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
     ]
 }
 
-/// Who, how often, and what became of it: why it was refused, and whose certificate it has until when.
-fn client_row(identity: &Identity, client: &Client, judged_at: Timestamp) -> [String; 3] {
+/// The client, its handshakes, and notes: why it was refused, and issuer and expiry of its certificate.
+fn client_row(identity: &Identity, client: &ClientCounts, judged_at: Timestamp) -> [String; 3] {
     let name = match identity {
         Identity::Shown { name, .. } => &printable(name),
         Identity::Unreadable => "unreadable certificate",
@@ -414,11 +414,7 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 
 /// As in `2026-03-01 12:00:00`.
 pub(super) fn second(time: Timestamp) -> String {
-    time.to_string()
-        .chars()
-        .take(19)
-        .collect::<String>()
-        .replace('T', " ")
+    time.date_time().strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 fn percent(count: u64, total: u64) -> String {
@@ -453,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_a_run_amounts_to() {
+    fn summarises_a_run() {
         let mut stats = Stats::default();
         (stats.packets, stats.connections, stats.gaps) = (120, 5, 2);
         let expected = "\

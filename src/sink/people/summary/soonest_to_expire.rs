@@ -7,20 +7,20 @@ use crate::event::{CertificateChain, Handshake, Side};
 
 /// The soonest to expire of all distinct certificates shown.
 ///
-/// Holds only as many as are asked for: one that was crowded out can never come
-/// back, for the bar only falls, so the counts are exact.
+/// Holds only `limit` of them. A certificate that was displaced can never come back, since
+/// the latest expiry in the table only gets earlier, so the counts are exact.
 #[derive(Debug)]
 pub(super) struct SoonestToExpire {
     limit: usize,
-    certificates: BTreeMap<Key, Shown>,
+    certificates: BTreeMap<ExpiryKey, ExpiringCertificate>,
 }
 
 /// End of validity and SHA-256: the order of the table, and what makes certificates distinct.
-type Key = (CertificateTime, [u8; 32]);
+type ExpiryKey = (CertificateTime, [u8; 32]);
 
 /// What the table says of a certificate.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct ExpiringCertificate {
     pub(super) name: String,
     pub(super) issuer: String,
     pub(super) role: CertificateRole,
@@ -36,14 +36,14 @@ impl SoonestToExpire {
         }
     }
 
-    /// Takes the chains of both sides.
+    /// Records the chains of both sides.
     pub(super) fn record(&mut self, event: &Handshake) {
         self.record_chain(&event.server_certificates, Side::Server);
         self.record_chain(&event.client_certificates, Side::Client);
     }
 
     /// Each certificate with its end of validity, the soonest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (CertificateTime, &Shown)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CertificateTime, &ExpiringCertificate)> {
         self.certificates
             .iter()
             .map(|(&(not_after, _), shown)| (not_after, shown))
@@ -74,16 +74,19 @@ impl SoonestToExpire {
         {
             return;
         }
-        let shown = self.certificates.entry(key).or_insert_with(|| Shown {
-            name: facts.common_name.as_ref().unwrap_or(&facts.subject).clone(),
-            issuer: facts
-                .issuer_common_name
-                .as_ref()
-                .unwrap_or(&facts.issuer)
-                .clone(),
-            role: CertificateRole::new(side, position, facts.self_signed),
-            times: 0,
-        });
+        let shown = self
+            .certificates
+            .entry(key)
+            .or_insert_with(|| ExpiringCertificate {
+                name: facts.common_name.as_ref().unwrap_or(&facts.subject).clone(),
+                issuer: facts
+                    .issuer_common_name
+                    .as_ref()
+                    .unwrap_or(&facts.issuer)
+                    .clone(),
+                role: CertificateRole::new(side, position, facts.self_signed),
+                times: 0,
+            });
         shown.times += 1;
         if self.certificates.len() > self.limit {
             self.certificates.pop_last();
@@ -128,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_leaf_from_issuers() {
+    fn distinguishes_leaf_and_issuers() {
         let mut table = SoonestToExpire::new(3);
         table.record(&event_showing(&[1, 2]));
         let roles: Vec<_> = table.iter().map(|(_, shown)| shown.role.as_str()).collect();
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_what_does_not_parse() {
+    fn leaves_out_certificates_that_do_not_parse() {
         let mut table = SoonestToExpire::new(3);
         table.record(&test_events::with_a_broken_certificate());
         assert_eq!(table.iter().count(), 0);

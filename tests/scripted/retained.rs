@@ -1,4 +1,4 @@
-//! Packets kept for failures: which ones an event contains, and that the buffer is freed.
+//! Packets retained for failures: which ones come with an event, and that the buffer is freed.
 
 use tlscope::event::Outcome;
 use tlscope::observer::Config;
@@ -7,16 +7,16 @@ use super::{CLIENT, SERVER, complete, connect};
 use crate::support::peers::{Peers, Scene};
 use crate::support::tls;
 
-fn keeping() -> Scene {
+fn retaining() -> Scene {
     Scene::with(Config {
-        keeps_packets: true,
+        retains_packets: true,
         ..Config::default()
     })
 }
 
 #[test]
 fn a_failure_has_its_packets_from_the_syn_onwards() {
-    let mut scene = keeping();
+    let mut scene = retaining();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([
         peers.says(CLIENT, &tls::client_hello()),
@@ -25,9 +25,9 @@ fn a_failure_has_its_packets_from_the_syn_onwards() {
         peers.closes(SERVER),
         peers.closes(CLIENT),
     ]);
-    let event = scene.end_with_one();
+    let (event, packets) = scene.end_with_packets();
     assert_eq!(event.outcome, Outcome::Failure);
-    let packets = event.packets.unwrap();
+    let packets = packets.unwrap();
     assert_eq!(packets.packets.len(), 8);
     assert!(!packets.is_cut);
     let bytes: usize = packets.iter().map(|(_, bytes)| bytes.len()).sum();
@@ -41,7 +41,7 @@ fn a_failure_has_its_packets_from_the_syn_onwards() {
 
 #[test]
 fn a_success_has_no_packets_and_leaves_none_in_the_buffer() {
-    let mut scene = keeping();
+    let mut scene = retaining();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([
         peers.says(CLIENT, &tls::client_hello()),
@@ -50,12 +50,12 @@ fn a_success_has_no_packets_and_leaves_none_in_the_buffer() {
     assert!(scene.bytes_held() > 0);
     complete(&mut scene, &mut peers);
     assert_eq!(scene.bytes_held(), 0);
-    assert_eq!(scene.end_with_one().packets, None);
+    assert_eq!(scene.end_with_packets().1, None);
 }
 
 #[test]
 fn packets_that_turn_out_not_to_be_tls_are_dropped() {
-    let mut scene = keeping();
+    let mut scene = retaining();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([
         peers.says(CLIENT, b"GET / HTTP/1.1\r\n\r\n"),
@@ -66,22 +66,22 @@ fn packets_that_turn_out_not_to_be_tls_are_dropped() {
 }
 
 #[test]
-fn the_first_packets_of_a_long_connection_are_kept() {
-    let mut scene = keeping();
+fn the_first_packets_of_a_long_connection_are_retained() {
+    let mut scene = retaining();
     let mut peers = connect(&mut scene, 50_000);
     scene.play([peers.says(CLIENT, &tls::client_hello())]);
     for _ in 0..1_000 {
         scene.play([peers.acknowledges(SERVER)]);
     }
     scene.play([peers.resets(SERVER)]);
-    let packets = scene.end_with_one().packets.unwrap();
+    let packets = scene.end_with_packets().1.unwrap();
     assert_eq!(packets.packets.len(), 256);
     assert!(packets.is_cut);
 }
 
 #[test]
 fn unfinished_handshakes_stay_within_the_limit() {
-    let mut scene = keeping();
+    let mut scene = retaining();
     // The beginning of a ClientHello that is never finished.
     let beginning = [&[22, 3, 1, 0x20, 0, 1, 0, 0x1f, 0xfc], &[0; 1_400][..]].concat();
     for port in 1_000..5_000 {

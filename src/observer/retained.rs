@@ -1,28 +1,27 @@
-//! Packets kept while a handshake is open: the evidence behind a failure.
+//! Packets that are retained while a handshake is open: the evidence behind a failure.
 
 use std::sync::Arc;
 
-use crate::capture::{Interface, LinkType, PacketRecord};
-use crate::event::{KeptPacket, KeptPackets};
+use crate::capture::{BufferedPacket, Interface, LinkType, PacketBuffer, PacketRecord};
 
-/// Packets kept of one connection: a handshake takes some twenty, one with losses a few times that.
+/// Packets retained for one connection: a handshake takes some twenty, one with losses a few times that.
 const MAX_PACKETS: usize = 256;
-/// Bytes kept of one connection: two chains as long as any in use, sent twice.
+/// Bytes retained for one connection: two chains as long as any in use, sent twice.
 const MAX_BYTES: usize = 256 << 10;
-/// Packets kept of a connection on which nothing of TLS was seen yet: the opening, and what holds up the first bytes.
+/// Packets retained for a connection on which no TLS was seen yet: the opening, and segments ahead of the first bytes.
 const MAX_PACKETS_BEFORE: usize = 16;
 
 /// The packets of one connection so far.
 #[derive(Debug, Default)]
-pub(super) struct Kept(KeptPackets);
+pub(super) struct RetainedPackets(Box<PacketBuffer>);
 
-impl Kept {
+impl RetainedPackets {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.0.data.capacity() + self.0.packets.capacity() * size_of::<KeptPacket>()
+        self.0.data.capacity() + self.0.packets.capacity() * size_of::<BufferedPacket>()
     }
 
-    /// Keeps a packet, if there is room for it; `has_begun` says whether a handshake is under way.
+    /// Adds a packet if the limits allow it; `has_begun` says whether a handshake is open.
     pub(super) fn push(
         &mut self,
         packet: &PacketRecord,
@@ -35,30 +34,30 @@ impl Kept {
         } else {
             MAX_PACKETS_BEFORE
         };
-        let kept = &mut self.0;
-        if kept.packets.len() >= most || kept.data.len() + bytes.len() > MAX_BYTES {
-            kept.is_cut = true;
+        let buffer = &mut self.0;
+        if buffer.packets.len() >= most || buffer.data.len() + bytes.len() > MAX_BYTES {
+            buffer.is_cut = true;
             return;
         }
-        kept.packets.push(KeptPacket {
+        buffer.packets.push(BufferedPacket {
             timestamp: packet.timestamp,
-            interface: interface_index(&mut kept.interfaces, interface),
+            interface: interface_index(&mut buffer.interfaces, interface),
             length: bytes.len() as u32,
             wire_length: packet.wire_length,
         });
-        kept.data.extend_from_slice(bytes);
+        buffer.data.extend_from_slice(bytes);
     }
 
     pub(super) fn note_lost(&mut self) {
         self.0.is_cut = true;
     }
 
-    pub(super) fn into_packets(self) -> KeptPackets {
+    pub(super) fn into_packets(self) -> Box<PacketBuffer> {
         self.0
     }
 }
 
-/// The place of an interface among those known; they are few, one for nearly every connection.
+/// The index of an interface among those known; there are few, and for nearly every connection one.
 fn interface_index(known: &mut Vec<(LinkType, Arc<str>)>, interface: &Interface) -> u32 {
     let name = interface.name.as_ref().unwrap_or(&interface.source);
     let is_same = |(link_type, known): &(LinkType, Arc<str>)| {

@@ -12,7 +12,7 @@ use x509_parser::pem::Pem;
 
 use super::search::{MAX_PATHS, entries, expand, fixed_part};
 use crate::certificate::{Certificate, CertificateTime};
-use crate::telemetry::metrics::certificate_table::{Observation, attributes};
+use crate::telemetry::metrics::certificate_table::{CertificateObservation, attributes};
 use crate::time::Timestamp;
 
 /// Most certificates in the metrics: more than a host serves, and twice a bundle of all public CAs.
@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// The certificates in the files that the user named.
 #[derive(Debug)]
-pub(crate) struct CertificateFiles {
+pub(crate) struct WatchedCertificates {
     paths: Vec<PathBuf>,
     state: Mutex<WatchState>,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Changes {
     pub(crate) unreadable: usize,
 }
 
-impl CertificateFiles {
+impl WatchedCertificates {
     /// `paths` are files, directories, and patterns with `*` and `?`.
     pub(crate) fn new(paths: &[PathBuf]) -> Self {
         let state = WatchState {
@@ -105,14 +105,16 @@ impl CertificateFiles {
     }
 
     /// Every certificate, latest expiry first, as the gauges need it.
-    pub(crate) fn observe(&self) -> Vec<Observation> {
+    pub(crate) fn observe(&self) -> Vec<CertificateObservation> {
         let state = self.state();
         let mut all: Vec<_> = state.files.values().flat_map(|f| &f.certificates).collect();
         all.sort_by_key(|(not_after, _)| *not_after);
         all.truncate(MAX_CERTIFICATES);
         let latest_first = all.into_iter().rev();
         latest_first
-            .map(|(not_after, attributes)| Observation::new(*not_after, state.now, attributes))
+            .map(|(not_after, attributes)| {
+                CertificateObservation::new(*not_after, state.now, attributes)
+            })
             .collect()
     }
 
@@ -303,8 +305,8 @@ mod tests {
 
     const DAY_BEFORE: Timestamp = Timestamp::from_seconds(1_893_369_600);
 
-    fn subjects_of(files: &CertificateFiles) -> Vec<String> {
-        let subject = |observation: &Observation| {
+    fn subjects_of(files: &WatchedCertificates) -> Vec<String> {
+        let subject = |observation: &CertificateObservation| {
             let mut attributes = observation.attributes.iter();
             let subject = attributes.find(|a| a.key.as_str() == "certificate.subject");
             subject.unwrap().value.to_string()
@@ -324,7 +326,7 @@ mod tests {
             eprintln!("skipped: there is no mkfifo");
             return;
         }
-        let changes = CertificateFiles::new(std::slice::from_ref(&path)).refresh(DAY_BEFORE);
+        let changes = WatchedCertificates::new(std::slice::from_ref(&path)).refresh(DAY_BEFORE);
         assert_eq!(changes.unreadable, 1);
         let news = format!(
             "certificate `{}` cannot be read: not a file",
@@ -341,11 +343,11 @@ mod tests {
         fs::write(&pem, certificate("a").pem()).unwrap();
         fs::write(directory.join("b.der"), certificate("b").der()).unwrap();
         fs::write(directory.join("notes.txt"), "no certificate").unwrap();
-        let files = CertificateFiles::new(std::slice::from_ref(&directory));
+        let files = WatchedCertificates::new(std::slice::from_ref(&directory));
         assert_eq!(files.refresh(DAY_BEFORE), Changes::default());
         assert_eq!(subjects_of(&files), ["a", "b"]);
 
-        let files = CertificateFiles::new(std::slice::from_ref(&pem));
+        let files = WatchedCertificates::new(std::slice::from_ref(&pem));
         files.refresh(DAY_BEFORE);
         let observations = files.observe();
         assert_eq!(observations[0].days_until_expiry, 1.0);
@@ -360,7 +362,7 @@ mod tests {
         let directory = directory();
         let path = directory.join("server.crt");
         fs::write(&path, certificate("old").pem()).unwrap();
-        let files = CertificateFiles::new(std::slice::from_ref(&directory));
+        let files = WatchedCertificates::new(std::slice::from_ref(&directory));
         files.refresh(DAY_BEFORE);
         fs::write(&path, certificate("a new one").pem()).unwrap();
         files.refresh(DAY_BEFORE);
@@ -378,7 +380,7 @@ mod tests {
         let good = directory.join("good.pem");
         fs::write(&broken, [0x30, 0x02]).unwrap();
         fs::write(&good, certificate("good").pem()).unwrap();
-        let files = CertificateFiles::new(&[missing.clone(), broken.clone(), good]);
+        let files = WatchedCertificates::new(&[missing.clone(), broken.clone(), good]);
         let changes = files.refresh(DAY_BEFORE);
         assert_eq!(changes.unreadable, 2);
         let expected = [
@@ -409,7 +411,7 @@ mod tests {
         let both = key.clone() + &certificate("both").pem();
         fs::write(directory.join("both.pem"), both).unwrap();
         fs::write(directory.join("key.pem"), key).unwrap();
-        let files = CertificateFiles::new(&[directory]);
+        let files = WatchedCertificates::new(&[directory]);
         assert_eq!(files.refresh(DAY_BEFORE), Changes::default());
         assert_eq!(subjects_of(&files), ["both"]);
     }
@@ -422,7 +424,7 @@ mod tests {
             let path = directory.join(site).join("fullchain.pem");
             fs::write(path, certificate(site).pem()).unwrap();
         }
-        let files = CertificateFiles::new(&[directory.join("*.example/full?hain.pem")]);
+        let files = WatchedCertificates::new(&[directory.join("*.example/full?hain.pem")]);
         files.refresh(DAY_BEFORE);
         assert_eq!(subjects_of(&files), ["a.example", "b.example"]);
         fs::rename(directory.join("a.example"), directory.join("c")).unwrap();
@@ -447,13 +449,14 @@ mod tests {
         }
         fs::write(archive.join("a1.pem"), certificate("a").pem()).unwrap();
         std::os::unix::fs::symlink("../archive/a1.pem", live.join("a.pem")).unwrap();
-        let directories = |path: &str| CertificateFiles::new(&[directory.join(path)]).directories();
+        let directories =
+            |path: &str| WatchedCertificates::new(&[directory.join(path)]).directories();
         assert_eq!(directories("live/a.pem"), [archive.clone(), live.clone()]);
         assert_eq!(directories("live/*.pem"), [archive.clone(), live.clone()]);
         assert_eq!(directories("live"), [archive, live.clone()]);
         assert_eq!(directories("live/missing.pem"), [live]);
         assert_eq!(
-            CertificateFiles::new(&["a.pem".into()]).directories(),
+            WatchedCertificates::new(&["a.pem".into()]).directories(),
             [Path::new(".")]
         );
     }

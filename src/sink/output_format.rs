@@ -1,0 +1,102 @@
+//! The formats of `--format`: which sinks make up each of them.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::ValueEnum;
+
+use super::machine::csv::CsvSink;
+use super::machine::json::JsonSink;
+use super::people::certificates::CertificatesSink;
+use super::people::summary::SummarySink;
+use super::people::table::TableSink;
+use super::{Sink, TextStyle};
+
+/// An output format. The doc comment of a value is its help text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum OutputFormat {
+    /// A line a handshake, then the summary.
+    Table,
+    /// The summary alone.
+    Summary,
+    /// An object a line; `tlscope schema` describes them.
+    Json,
+    /// Comma-separated values.
+    Csv,
+    /// A table of the certificates, the soonest to expire first, with who shows them.
+    Certs,
+}
+
+impl OutputFormat {
+    /// Whether programs read it. They get everything; people get what they can take in.
+    #[must_use]
+    pub const fn is_for_programs(self) -> bool {
+        matches!(self, Self::Json | Self::Csv)
+    }
+
+    /// Whether it writes each handshake as soon as there is a verdict, not only a summary at the end.
+    #[must_use]
+    pub const fn writes_events(self) -> bool {
+        !matches!(self, Self::Summary | Self::Certs)
+    }
+
+    /// Whether a file of it begins with a header that names its columns.
+    #[must_use]
+    pub const fn has_header(self) -> bool {
+        matches!(self, Self::Csv)
+    }
+
+    /// Writes each handshake to `output`; `None` if the format does not.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    pub fn event_sink(
+        self,
+        output: impl Write + 'static,
+        style: TextStyle,
+    ) -> io::Result<Option<Box<dyn Sink>>> {
+        Ok(match self {
+            Self::Table => Some(Box::new(TableSink::new(BufWriter::new(output), style))),
+            Self::Json => Some(Box::new(JsonSink::new(output))),
+            Self::Csv => Some(Box::new(CsvSink::new(output)?)),
+            Self::Summary | Self::Certs => None,
+        })
+    }
+
+    /// Writes a summary to `output` at the end; `None` if the format has none.
+    pub fn summary_sink(
+        self,
+        output: impl Write + 'static,
+        style: TextStyle,
+    ) -> Option<Box<dyn Sink>> {
+        let output = BufWriter::new(output);
+        match self {
+            Self::Table | Self::Summary => Some(Box::new(SummarySink::new(output, style))),
+            Self::Certs => Some(Box::new(CertificatesSink::new(output, style))),
+            Self::Json | Self::Csv => None,
+        }
+    }
+
+    /// Writes each handshake to a file; `is_continued` if the file already has a header.
+    /// A format without events writes a table.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    pub fn file_sink(
+        self,
+        output: impl Write + 'static,
+        is_continued: bool,
+    ) -> io::Result<Box<dyn Sink>> {
+        match self {
+            Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
+            Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
+            Self::Json => Ok(Box::new(JsonSink::new(output))),
+            Self::Table | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
+                BufWriter::new(output),
+                TextStyle::default(),
+            ))),
+        }
+    }
+}
