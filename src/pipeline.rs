@@ -16,6 +16,7 @@
 //! drops packets there instead of waiting for a reader that is held up.
 
 use std::io;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +82,7 @@ fn run_in_place(
     let mut worker = Worker::new(config, 0, 1);
     let mut job = Job::new(1);
     let mut now = None;
+    let mut answer = Answer::default();
     let error = loop {
         match reader.next(&mut job) {
             Ok(true) => {}
@@ -88,11 +90,11 @@ fn run_in_place(
             Err(error) => break Some(error),
         }
         now = job.batch.now;
-        output.take(&job, [work(&mut worker, &job)])?;
+        answer.fill(&mut worker, &job);
+        output.take(&job, slice::from_mut(&mut answer))?;
     };
-    let mut last = Vec::new();
-    worker.finish(&mut last);
-    output.take_reports(last)?;
+    worker.finish(&mut answer.reports);
+    output.take_reports(slice::from_mut(&mut answer))?;
     let mut stats = reader.finish();
     stats += worker.stats();
     output.finish(stats, now, error)
@@ -200,18 +202,17 @@ impl<'s> Reader<'s> {
 type Answered = (Answer, Option<Arc<Job>>);
 
 /// A worker's part of a job, done.
+#[derive(Default)]
 struct Answer {
     reports: Vec<Numbered>,
     /// What the worker has counted, and what it holds, if the job asks.
     tick: Option<(Stats, Load)>,
 }
 
-fn work(worker: &mut Worker, job: &Job) -> Answer {
-    let mut reports = Vec::new();
-    worker.take(job.batch.packets(), &job.plan, &mut reports);
-    Answer {
-        reports,
-        tick: job.tick.map(|_| (worker.stats(), worker.load())),
+impl Answer {
+    fn fill(&mut self, worker: &mut Worker, job: &Job) {
+        worker.take(job.batch.packets(), &job.plan, &mut self.reports);
+        self.tick = job.tick.map(|_| (worker.stats(), worker.load()));
     }
 }
 
@@ -224,22 +225,15 @@ struct Output<'s> {
 }
 
 impl Output<'_> {
-    /// Takes all workers' answers to one job.
-    fn take(&mut self, job: &Job, answers: impl IntoIterator<Item = Answer>) -> io::Result<()> {
-        let mut reports = Vec::new();
+    /// Takes all workers' answers to one job, and leaves them empty.
+    fn take(&mut self, job: &Job, answers: &mut [Answer]) -> io::Result<()> {
         let mut stats = job.tick.unwrap_or_default();
         let mut load = Load::default();
-        for answer in answers {
-            if reports.is_empty() {
-                reports = answer.reports;
-            } else {
-                reports.extend(answer.reports);
-            }
-            let (counted, held) = answer.tick.unwrap_or_default();
+        for (counted, held) in answers.iter().flat_map(|answer| answer.tick) {
             stats += counted;
             load += held;
         }
-        self.take_reports(reports)?;
+        self.take_reports(answers)?;
         self.sink.flush()?;
         if job.tick.is_some() {
             stats += self.collector.stats();
@@ -248,8 +242,15 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn take_reports(&mut self, reports: Vec<Numbered>) -> io::Result<()> {
-        for report in self.collector.collect(reports) {
+    /// Takes the reports in all workers' answers, and leaves them empty.
+    fn take_reports(&mut self, answers: &mut [Answer]) -> io::Result<()> {
+        let [all, others @ ..] = answers else {
+            return Ok(());
+        };
+        for answer in others {
+            all.reports.append(&mut answer.reports);
+        }
+        for report in self.collector.collect(&mut all.reports) {
             self.sink.report(report)?;
         }
         Ok(())
@@ -310,7 +311,8 @@ fn work_on_thread(
     answers: &Sender<Answered>,
 ) -> Stats {
     for job in jobs {
-        let answer = work(&mut worker, &job);
+        let mut answer = Answer::default();
+        answer.fill(&mut worker, &job);
         if answers.send((answer, Some(job))).is_err() {
             return worker.stats();
         }
@@ -336,15 +338,15 @@ fn collect(
     let mut now = None;
     loop {
         let received = answers.iter().filter_map(|worker| worker.recv().ok());
-        let (parts, jobs): (Vec<Answer>, Vec<Option<Arc<Job>>>) = received.unzip();
+        let (mut parts, jobs): (Vec<Answer>, Vec<Option<Arc<Job>>>) = received.unzip();
         let mut jobs: Vec<Arc<Job>> = jobs.into_iter().flatten().collect();
         let Some(job) = jobs.pop() else {
-            let last = parts.into_iter().flat_map(|answer| answer.reports);
-            output.take_reports(last.collect())?;
+            // The workers' last answers: all happen at the same time, at the end.
+            output.take_reports(&mut parts)?;
             return Ok(now);
         };
         now = job.batch.now;
-        output.take(&job, parts)?;
+        output.take(&job, &mut parts)?;
         drop(jobs);
         if let Some(job) = Arc::into_inner(job) {
             let _ = spares.try_send(job); // there are enough already

@@ -149,16 +149,31 @@ pub fn decode(
     wire_length: u32,
     layers: &mut Layers,
 ) -> Result<Decoded, DecodeError> {
-    if link_type.0 == link::ETHERNET
-        && let Some(header) = fast::ethernet(packet, wire_length as usize)
-    {
-        return Ok(Decoded::Tcp(header));
+    match decode_usual(link_type, packet, wire_length) {
+        Some(header) => Ok(Decoded::Tcp(header)),
+        None => decode_any(link_type, packet, wire_length, layers),
     }
-    decode_any(link_type, packet, wire_length, layers)
+}
+
+/// Decodes the packet that most packets are: TCP over plain IP over Ethernet. `None` for every other, which
+/// [`decode_any`] decodes. It has no layers around it.
+#[inline]
+pub(crate) fn decode_usual(
+    link_type: LinkType,
+    packet: &[u8],
+    wire_length: u32,
+) -> Option<TcpHeader> {
+    (link_type.0 == link::ETHERNET)
+        .then(|| fast::ethernet(packet, wire_length as usize))
+        .flatten()
 }
 
 /// Decodes a packet of any kind.
-fn decode_any(
+///
+/// # Errors
+///
+/// As for [`decode`].
+pub(crate) fn decode_any(
     link_type: LinkType,
     packet: &[u8],
     wire_length: u32,

@@ -103,6 +103,8 @@ pub struct Observer {
     keys: Keys,
     worker: Worker,
     collector: Collector,
+    /// What the worker has made, before it is in order.
+    made: Vec<Numbered>,
     reports: VecDeque<Report>,
 }
 
@@ -116,6 +118,7 @@ impl Observer {
             keys: config.keys.view(),
             worker: Worker::new(&config, 0, 1),
             collector: Collector::new(&config.trust),
+            made: Vec::new(),
             reports: VecDeque::new(),
         }
     }
@@ -158,9 +161,8 @@ impl Observer {
     /// Ends the run: open handshakes get the verdict that the evidence supports.
     pub fn finish(&mut self) {
         self.router.finish();
-        let mut reports = Vec::new();
-        self.worker.finish(&mut reports);
-        self.reports.extend(self.collector.collect(reports));
+        self.worker.finish(&mut self.made);
+        self.reports.extend(self.collector.collect(&mut self.made));
     }
 
     /// The next event.
@@ -195,9 +197,8 @@ impl Observer {
     }
 
     fn carry_out(&mut self, packets: Packets<'_>) {
-        let mut reports = Vec::new();
-        self.worker.take(packets, &self.plan, &mut reports);
-        self.reports.extend(self.collector.collect(reports));
+        self.worker.take(packets, &self.plan, &mut self.made);
+        self.reports.extend(self.collector.collect(&mut self.made));
     }
 }
 
