@@ -129,14 +129,14 @@ impl Handshake {
 /// A handshake as it leaves the observer.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct HandshakeReport {
     /// The event.
     pub event: Handshake,
     /// The packets of a failed handshake, if the observer retains them.
     pub packets: Option<Box<PacketBuffer>>,
 }
 
-impl Report {
+impl HandshakeReport {
     /// A report without packets.
     #[must_use]
     pub const fn new(event: Handshake) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!              ┌──────── Job ────────┐  ┌──── Answer ────┐
-//! source ─▶ Reader (plans) ─▶ Worker (each its steps) ─▶ Collector (order, chains) ─▶ sink
+//! source ─▶ BatchReader (plans) ─▶ Worker (each its steps) ─▶ Collector (order, chains) ─▶ sink
 //! ```
 //!
 //! The same three parts run in turn on the calling thread ([`Stages`]), or with `threads` workers each on a thread of
@@ -23,7 +23,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use crate::decrypt::Keys;
-use crate::event::Report;
+use crate::event::HandshakeReport;
 use crate::observer::{Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets};
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Stats};
@@ -60,7 +60,7 @@ pub fn run(
     threads: usize,
     sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
-    let output = Output {
+    let output = ReportOutput {
         meters: source.meters(),
         sink,
     };
@@ -74,7 +74,7 @@ pub fn run(
 fn run_in_place(
     source: &mut dyn PacketSource,
     config: &Config,
-    mut output: Output<'_>,
+    mut output: ReportOutput<'_>,
 ) -> io::Result<Summary> {
     let mut stages = Stages::new(config);
     let mut batch = PacketBatch::default();
@@ -104,7 +104,7 @@ fn run_on_threads(
     source: &mut dyn PacketSource,
     config: &Config,
     threads: usize,
-    mut output: Output<'_>,
+    mut output: ReportOutput<'_>,
 ) -> io::Result<Summary> {
     let mut collector = Collector::new(&config.trust);
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
@@ -119,7 +119,7 @@ fn run_on_threads(
             workers
                 .push(scope.spawn(move || work_on_thread(worker, &job_receiver, &answer_sender)));
         }
-        let reader = Reader::new(source, config.keys.view());
+        let reader = BatchReader::new(source, config.keys.view());
         let reader = scope.spawn(move || read_on_thread(reader, &jobs, &spares));
         let now = collect(&answers, &spare_sender, &mut collector, &mut output)?;
         drop((answers, spare_sender));
@@ -156,7 +156,7 @@ impl Job {
 }
 
 /// Batches from the source, each with a plan.
-struct Reader<'s> {
+struct BatchReader<'s> {
     source: &'s mut dyn PacketSource,
     keys: Keys,
     router: Router,
@@ -170,7 +170,7 @@ const fn ticks() -> Ticks {
     Ticks::new(TICK, TICK)
 }
 
-impl<'s> Reader<'s> {
+impl<'s> BatchReader<'s> {
     fn new(source: &'s mut dyn PacketSource, keys: Keys) -> Self {
         Self {
             source,
@@ -220,15 +220,15 @@ impl Answer {
 }
 
 /// The end of the pipeline: reports to the sink, and the run's health.
-struct Output<'s> {
+struct ReportOutput<'s> {
     /// The counters of live interfaces; `None` if the source is not live, and then there are no ticks.
     meters: Option<Meters>,
     sink: &'s mut dyn Sink,
 }
 
-impl Output<'_> {
+impl ReportOutput<'_> {
     /// Hands what `make` emits to the sink, until that fails.
-    fn emit(&mut self, make: impl FnOnce(&mut dyn FnMut(Report))) -> io::Result<()> {
+    fn emit(&mut self, make: impl FnOnce(&mut dyn FnMut(HandshakeReport))) -> io::Result<()> {
         let mut result = Ok(());
         make(&mut |report| {
             if result.is_ok() {
@@ -264,7 +264,7 @@ impl Output<'_> {
 
 /// The reading thread: jobs for the workers, until the source ends or no worker listens any more.
 fn read_on_thread(
-    mut reader: Reader<'_>,
+    mut reader: BatchReader<'_>,
     workers: &[Sender<Arc<Job>>],
     spares: &Receiver<Job>,
 ) -> (Stats, Option<CaptureError>) {
@@ -315,7 +315,7 @@ fn collect(
     answers: &[Receiver<Answered>],
     spares: &Sender<Job>,
     collector: &mut Collector,
-    output: &mut Output<'_>,
+    output: &mut ReportOutput<'_>,
 ) -> io::Result<Option<Timestamp>> {
     let mut now = None;
     let mut reports = Vec::new();

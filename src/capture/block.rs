@@ -28,7 +28,7 @@ pub(super) struct BlockReader {
     wanted: usize,
     /// Bytes still to come of a record that nobody needs.
     skip: u64,
-    state: State,
+    state: BlockState,
 }
 
 /// What a [`BlockReader`] reads.
@@ -43,7 +43,7 @@ pub(super) struct Input {
     pub(super) eager: bool,
 }
 
-enum State {
+enum BlockState {
     Reading,
     Failed(CaptureError),
     Ended,
@@ -69,7 +69,7 @@ impl BlockReader {
             carry_offset: 0,
             wanted: 0,
             skip: 0,
-            state: State::Reading,
+            state: BlockState::Reading,
         }
     }
 
@@ -91,7 +91,7 @@ impl BlockReader {
             start: 0,
             end: self.carry.len(),
         };
-        while matches!(self.state, State::Reading) && window.end < limit {
+        while matches!(self.state, BlockState::Reading) && window.end < limit {
             let room = batch.data.get_mut(window.end..limit);
             match self.input.read(room.unwrap_or_default()) {
                 Ok(0) => self.end(&window, problems),
@@ -169,11 +169,11 @@ impl BlockReader {
         let there = (window.end - window.start) as u64;
         match fault {
             Fault::PacketTooLong { length, .. } if self.ends_within(length, there) => {
-                self.state = State::Ended;
+                self.state = BlockState::Ended;
                 problems.push(self.cut_off(window));
             }
             _ => {
-                self.state = State::Failed(CaptureError::Malformed {
+                self.state = BlockState::Failed(CaptureError::Malformed {
                     file: Arc::clone(&self.file),
                     position: self.position(window.start),
                     fault,
@@ -196,7 +196,7 @@ impl BlockReader {
 
     /// No more bytes: says so if a record was still to come.
     fn end(&mut self, window: &Window, problems: &mut Vec<Problem>) {
-        self.state = State::Ended;
+        self.state = BlockState::Ended;
         if window.start < window.end || self.skip > 0 {
             problems.push(self.cut_off(window));
         }
@@ -204,10 +204,10 @@ impl BlockReader {
 
     fn fail(&mut self, window: &Window, error: &io::Error, problems: &mut Vec<Problem>) {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            self.state = State::Ended;
+            self.state = BlockState::Ended;
             problems.push(self.cut_off(window));
         } else {
-            self.state = State::Failed(CaptureError::Read {
+            self.state = BlockState::Failed(CaptureError::Read {
                 file: Arc::clone(&self.file),
                 position: self.position(window.end),
                 reason: error.to_string(),
@@ -235,11 +235,11 @@ impl BlockReader {
         if !is_empty(batch) {
             return Ok(true);
         }
-        match mem::replace(&mut self.state, State::Ended) {
-            State::Failed(error) => Err(error),
-            State::Ended => Ok(false),
-            State::Reading => {
-                self.state = State::Reading;
+        match mem::replace(&mut self.state, BlockState::Ended) {
+            BlockState::Failed(error) => Err(error),
+            BlockState::Ended => Ok(false),
+            BlockState::Reading => {
+                self.state = BlockState::Reading;
                 Ok(true)
             }
         }

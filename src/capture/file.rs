@@ -11,7 +11,7 @@ use super::compressed::Compression;
 use super::{CaptureError, Position, Problem};
 
 /// Where the bytes of a capture come from.
-pub(super) enum Origin {
+pub(super) enum FileOrigin {
     /// A file, a pipe or a device.
     Path(PathBuf),
     /// Something that is open already, and cannot be opened again.
@@ -20,7 +20,7 @@ pub(super) enum Origin {
     Taken,
 }
 
-impl Origin {
+impl FileOrigin {
     /// What the user means by `path`: `-` is standard input.
     pub(super) fn from_argument(path: &Path) -> Self {
         if path.as_os_str() == "-" {
@@ -200,7 +200,7 @@ fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
         problems.push(Problem::warning(text)); // opening a pipe could wait for ever
         return false;
     }
-    let opened = Origin::Path(path.to_owned()).open(&file, HEAD, &Arc::default());
+    let opened = FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default());
     match opened {
         Ok(_) => true,
         Err(error @ (CaptureError::NotACapture { .. } | CaptureError::Empty { .. })) => {
@@ -282,7 +282,7 @@ mod tests {
 
     fn open(path: &Path) -> Result<BlockReader, CaptureError> {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        Origin::from_argument(path).open(&file.into(), 1024, &Arc::default())
+        FileOrigin::from_argument(path).open(&file.into(), 1024, &Arc::default())
     }
 
     fn refusal(name: &str, bytes: &[u8]) -> String {
@@ -335,12 +335,12 @@ mod tests {
     fn counts_the_bytes_that_it_reads() {
         let directory = Directory::new();
         let path = directory.write("a", &LITTLE.pcap(PCAP_MICROSECONDS, 1));
-        let mut origin = Origin::from_argument(&path);
+        let mut origin = FileOrigin::from_argument(&path);
         assert_eq!(origin.length(), Some(24));
         let count = Arc::default();
         origin.open(&"a".into(), 1024, &count).ok().unwrap();
         assert_eq!(count.load(Ordering::Relaxed), 24);
-        assert_eq!(Origin::from_argument(Path::new("-")).length(), None);
+        assert_eq!(FileOrigin::from_argument(Path::new("-")).length(), None);
     }
 
     #[test]

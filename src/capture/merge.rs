@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::block::{BLOCK_SIZE, BlockReader};
-use super::file::{self, Origin};
+use super::file::{self, FileOrigin};
 use super::interfaces::InterfaceTable;
 use super::{CaptureError, PacketBatch, PacketRecord, PacketSource, Problem, Progress};
 use crate::time::Timestamp;
@@ -61,7 +61,7 @@ pub struct CaptureFiles {
 
 struct Source {
     file: Arc<str>,
-    origin: Origin,
+    origin: FileOrigin,
     reading: Option<Reading>,
 }
 
@@ -97,7 +97,7 @@ impl CaptureFiles {
             .flat_map(|path| file::captures(path, &mut problems))
             .map(|path| Source {
                 file: path.to_string_lossy().into(),
-                origin: Origin::from_argument(&path),
+                origin: FileOrigin::from_argument(&path),
                 reading: None,
             })
             .collect();
@@ -108,7 +108,7 @@ impl CaptureFiles {
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
         let source = Source {
             file: name.into(),
-            origin: Origin::Reader(Box::new(reader)),
+            origin: FileOrigin::Reader(Box::new(reader)),
             reading: None,
         };
         Self::new(vec![source], Vec::new())
@@ -399,7 +399,7 @@ mod tests {
     fn source(capture: Vec<u8>, name: String) -> Source {
         Source {
             file: name.into(),
-            origin: Origin::Reader(Box::new(io::Cursor::new(capture))),
+            origin: FileOrigin::Reader(Box::new(io::Cursor::new(capture))),
             reading: None,
         }
     }

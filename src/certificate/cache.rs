@@ -114,13 +114,13 @@ pub(super) fn size(certificate: &Certificate) -> usize {
 /// A bounded table in two generations: entries that are not used while a new generation fills up are dropped with the old one.
 #[derive(Debug)]
 pub(super) struct Generations<T> {
-    new: HashTable<Entry<T>>,
-    old: HashTable<Entry<T>>,
+    new: HashTable<CachedChain<T>>,
+    old: HashTable<CachedChain<T>>,
     new_bytes: usize,
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct CachedChain<T> {
     hash: u64,
     bytes: usize,
     value: T,
@@ -138,7 +138,7 @@ impl<T> Default for Generations<T> {
 
 impl<T: Clone> Generations<T> {
     pub(super) fn find(&mut self, hash: u64, is_same: impl Fn(&T) -> bool) -> Option<T> {
-        let is_wanted = |entry: &Entry<T>| entry.hash == hash && is_same(&entry.value);
+        let is_wanted = |entry: &CachedChain<T>| entry.hash == hash && is_same(&entry.value);
         if let Some(entry) = self.new.find(hash, is_wanted) {
             return Some(entry.value.clone());
         }
@@ -150,10 +150,10 @@ impl<T: Clone> Generations<T> {
 
     pub(super) fn insert(&mut self, hash: u64, value: T, bytes: usize) {
         let bytes = bytes + ENTRY_BYTES;
-        self.push(Entry { hash, bytes, value });
+        self.push(CachedChain { hash, bytes, value });
     }
 
-    fn push(&mut self, entry: Entry<T>) {
+    fn push(&mut self, entry: CachedChain<T>) {
         if entry.bytes > MAX_BYTES {
             return; // one huge chain must not empty the table
         }

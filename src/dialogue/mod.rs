@@ -2,7 +2,7 @@
 //!
 //! A connection whose first bytes are not TLS may still upgrade: after STARTTLS, behind a proxy, or inside another
 //! protocol's packets. The dialogue reads both directions in order, within [`MAX_BYTES`] for each, and answers after each
-//! run of bytes with a [`Step`].
+//! run of bytes with a [`DialogueStep`].
 //!
 //! To add a protocol, write a file with its reader, and add a line to [`Dialogue::begin`] (by its first bytes) and to
 //! [`Dialogue::take`]. A connection that fits no known protocol is `unknown`: TLS may begin with any run of bytes.
@@ -17,7 +17,7 @@ pub const MAX_BYTES: u32 = 64 << 10;
 
 /// What a dialogue says after it has read a run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum DialogueStep {
     /// TLS may begin later.
     More,
     /// TLS begins so many bytes into the run.
@@ -41,7 +41,7 @@ impl Dialogue {
 
     /// Reads the next run of bytes of one direction.
     #[must_use]
-    pub fn take(&mut self, _sender: Direction, bytes: &[u8]) -> Step {
+    pub fn take(&mut self, _sender: Direction, bytes: &[u8]) -> DialogueStep {
         match self {
             Self::Unknown => unknown::take(bytes),
         }

@@ -2,16 +2,16 @@
 
 use crate::tls::is_hello_amid_stream;
 
-use super::Step;
+use super::DialogueStep;
 
 /// Looks for a ClientHello at the beginning of `bytes`.
 ///
 /// Only there, since programs that upgrade wait for an answer first: the hello then begins a segment. That it is
 /// a hello is checked more strictly than at the beginning of a connection, because application data of any kind comes by.
-pub(super) fn take(bytes: &[u8]) -> Step {
+pub(super) fn take(bytes: &[u8]) -> DialogueStep {
     if is_hello_amid_stream(bytes) {
-        Step::TlsBegins(0)
+        DialogueStep::TlsBegins(0)
     } else {
-        Step::More
+        DialogueStep::More
     }
 }

@@ -1,7 +1,7 @@
 //! Puts the workers' events in order, and validates the chains they show, in that order.
 
 use crate::certificate::Trust;
-use crate::event::Report;
+use crate::event::HandshakeReport;
 use crate::handshake::Validator;
 use crate::stats::Stats;
 
@@ -27,8 +27,8 @@ impl Collector {
     pub(crate) fn collect<'c>(
         &'c mut self,
         reports: &'c mut Vec<Numbered>,
-    ) -> impl Iterator<Item = Report> + 'c {
-        reports.sort_by_key(|(step, Report { event, .. })| {
+    ) -> impl Iterator<Item = HandshakeReport> + 'c {
+        reports.sort_by_key(|(step, HandshakeReport { event, .. })| {
             (*step, event.time, event.capture.first_packet, event.flow_id)
         });
         reports.drain(..).map(|(_, mut report)| {

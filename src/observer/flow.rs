@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::dialogue::{self, Dialogue, Step};
+use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
@@ -63,7 +63,7 @@ pub(super) struct Open {
 const MAX_RETRANSMISSION: Duration = Duration::from_secs(100);
 
 /// What a handshake needs to know of its first packet, and of the run.
-pub(super) struct Context<'c> {
+pub(super) struct HandshakeContext<'c> {
     pub(super) source: &'c Arc<str>,
     pub(super) layers: &'c Layers,
     pub(super) keys: &'c Keys,
@@ -154,7 +154,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &Context<'_>,
+        context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
         if let Stage::Watching(_) = self.stage {
@@ -169,7 +169,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &Context<'_>,
+        context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         if self.is_plain[direction] {
@@ -208,7 +208,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &Context<'_>,
+        context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let ahead = self.tcp.ahead(direction, segment.first_byte());
@@ -228,7 +228,7 @@ impl Flow {
             }
             let is_done = match &mut self.stage {
                 Stage::Watching(dialogue) if ahead == 0 => {
-                    dialogue.take(direction, segment.payload) == Step::More
+                    dialogue.take(direction, segment.payload) == DialogueStep::More
                 }
                 _ => false,
             };
@@ -248,7 +248,7 @@ impl Flow {
             };
             if let (Stage::Watching(dialogue), Chunk::Bytes(bytes, arrival)) = (&mut *stage, chunk)
             {
-                let Step::TlsBegins(skipped) = dialogue.take(sender, bytes) else {
+                let DialogueStep::TlsBegins(skipped) = dialogue.take(sender, bytes) else {
                     return;
                 };
                 let mut open = Open::new(*dialogue, at, context);
@@ -279,7 +279,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &Context<'_>,
+        context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let dialogue = match self.stage {
@@ -377,7 +377,7 @@ impl Flow {
 }
 
 impl Open {
-    fn new(dialogue: Dialogue, at: Arrival, context: &Context<'_>) -> Box<Self> {
+    fn new(dialogue: Dialogue, at: Arrival, context: &HandshakeContext<'_>) -> Box<Self> {
         Box::new(Self {
             connection: Tracker::new(at, context.keys),
             source: Arc::clone(context.source),

@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::capture::{Interface, PacketBatch, PacketRecord, Packets};
 use crate::certificate::{NearExpiry, Trust};
 use crate::decrypt::Keys;
-use crate::event::{Handshake, Report};
+use crate::event::{Handshake, HandshakeReport};
 use crate::handshake::ReportConfig;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
@@ -98,7 +98,7 @@ pub(crate) const SHARDS: usize = 16;
 #[derive(Debug)]
 pub struct Observer {
     stages: Stages,
-    reports: VecDeque<Report>,
+    reports: VecDeque<HandshakeReport>,
 }
 
 impl Observer {
@@ -158,7 +158,7 @@ impl Observer {
     }
 
     /// The next event, with its packets if they are retained ([`Config::retains_packets`]).
-    pub fn poll_report(&mut self) -> Option<Report> {
+    pub fn poll_report(&mut self) -> Option<HandshakeReport> {
         self.reports.pop_front()
     }
 
@@ -205,7 +205,11 @@ impl Stages {
     }
 
     /// Takes a batch of packets; hands what comes out to `emit`.
-    pub(crate) fn handle_batch(&mut self, batch: &PacketBatch, emit: &mut dyn FnMut(Report)) {
+    pub(crate) fn handle_batch(
+        &mut self,
+        batch: &PacketBatch,
+        emit: &mut dyn FnMut(HandshakeReport),
+    ) {
         self.begin_batch(&batch.secrets);
         let packets = batch.packets();
         if packets.records.is_empty() {
@@ -227,25 +231,25 @@ impl Stages {
         &mut self,
         packets: Packets<'_>,
         now: Option<Timestamp>,
-        emit: &mut dyn FnMut(Report),
+        emit: &mut dyn FnMut(HandshakeReport),
     ) {
         self.plan.clear();
         self.router.plan(packets, now, &mut self.plan);
         self.carry_out(packets, emit);
     }
 
-    fn handle_timeout(&mut self, now: Timestamp, emit: &mut dyn FnMut(Report)) {
+    fn handle_timeout(&mut self, now: Timestamp, emit: &mut dyn FnMut(HandshakeReport)) {
         self.plan.clear();
         self.plan.tick(now);
         self.carry_out(Packets::NONE, emit);
     }
 
-    fn carry_out(&mut self, packets: Packets<'_>, emit: &mut dyn FnMut(Report)) {
+    fn carry_out(&mut self, packets: Packets<'_>, emit: &mut dyn FnMut(HandshakeReport)) {
         self.worker.take(packets, &self.plan, &mut self.made);
         self.collector.collect(&mut self.made).for_each(emit);
     }
 
-    pub(crate) fn finish(&mut self, emit: &mut dyn FnMut(Report)) {
+    pub(crate) fn finish(&mut self, emit: &mut dyn FnMut(HandshakeReport)) {
         self.router.finish();
         self.worker.finish(&mut self.made);
         self.collector.collect(&mut self.made).for_each(emit);

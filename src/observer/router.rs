@@ -19,7 +19,7 @@ use super::SHARDS;
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// For each worker, its steps.
-    steps: Vec<Vec<Step>>,
+    steps: Vec<Vec<WorkerStep>>,
     /// What some steps have beside the packet.
     extras: Vec<Extra>,
     /// How many steps were planned, those for all workers counted once.
@@ -28,7 +28,7 @@ pub(crate) struct Plan {
 
 /// One thing that a worker has to do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
+pub(crate) struct WorkerStep {
     /// Orders the events of different workers: steps of the same number happen at the same time.
     pub(crate) number: u32,
     pub(crate) action: Action,
@@ -75,7 +75,7 @@ impl Plan {
     }
 
     /// The steps of a worker, in order.
-    pub(crate) fn steps(&self, worker: usize) -> &[Step] {
+    pub(crate) fn steps(&self, worker: usize) -> &[WorkerStep] {
         self.steps.get(worker).map_or(&[], Vec::as_slice)
     }
 
@@ -85,7 +85,7 @@ impl Plan {
 
     /// Plans a tick for all workers.
     pub(crate) fn tick(&mut self, now: Timestamp) {
-        let step = Step {
+        let step = WorkerStep {
             number: self.planned,
             action: Action::Tick(now),
         };
@@ -102,7 +102,7 @@ impl Plan {
             workers => shard_of(&header.flow_key().0) % workers,
         };
         if let Some(steps) = self.steps.get_mut(worker) {
-            steps.push(Step {
+            steps.push(WorkerStep {
                 number: self.planned,
                 action: Action::Segment {
                     packet,

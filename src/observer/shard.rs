@@ -8,7 +8,7 @@ use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::event::{Handshake, Outcome, Report};
+use crate::event::{Handshake, HandshakeReport, Outcome};
 use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
@@ -16,14 +16,14 @@ use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows};
 use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
-use super::flow::{Context, Flow, Open, Stage};
+use super::flow::{Flow, HandshakeContext, Open, Stage};
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
 
 /// A packet with a TCP segment, and what its headers say of it.
 #[derive(Debug)]
-pub(super) struct Packet<'p> {
+pub(super) struct SegmentPacket<'p> {
     pub(super) record: &'p PacketRecord,
     /// The captured bytes, with all headers.
     pub(super) bytes: &'p [u8],
@@ -64,11 +64,11 @@ impl ShardSet {
         &mut self,
         key: FlowKey,
         goes_up: bool,
-        packet: &Packet<'_>,
+        packet: &SegmentPacket<'_>,
         chains: &mut ChainCache,
-        reports: &mut VecDeque<Report>,
+        reports: &mut VecDeque<HandshakeReport>,
     ) {
-        let mut output = Output { chains, reports };
+        let mut output = ShardOutput { chains, reports };
         if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
             shard.handle_packet(key, goes_up, packet, &mut output);
         }
@@ -78,17 +78,21 @@ impl ShardSet {
         &mut self,
         now: Timestamp,
         chains: &mut ChainCache,
-        reports: &mut VecDeque<Report>,
+        reports: &mut VecDeque<HandshakeReport>,
     ) {
         for shard in &mut self.shards {
-            shard.handle_timeout(now, &mut Output { chains, reports });
+            shard.handle_timeout(now, &mut ShardOutput { chains, reports });
         }
         self.keys.expire(now);
     }
 
-    pub(crate) fn finish(&mut self, chains: &mut ChainCache, reports: &mut VecDeque<Report>) {
+    pub(crate) fn finish(
+        &mut self,
+        chains: &mut ChainCache,
+        reports: &mut VecDeque<HandshakeReport>,
+    ) {
         for shard in &mut self.shards {
-            shard.finish(&mut Output { chains, reports });
+            shard.finish(&mut ShardOutput { chains, reports });
         }
     }
 
@@ -132,9 +136,9 @@ const MAX_CLOSED: usize = 1 << 18;
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a shard's results go, and the chains that its worker knows.
-struct Output<'o> {
+struct ShardOutput<'o> {
     chains: &'o mut ChainCache,
-    reports: &'o mut VecDeque<Report>,
+    reports: &'o mut VecDeque<HandshakeReport>,
 }
 
 #[derive(Debug)]
@@ -177,8 +181,8 @@ impl Shard {
         &mut self,
         key: FlowKey,
         goes_up: bool,
-        packet: &Packet<'_>,
-        output: &mut Output<'_>,
+        packet: &SegmentPacket<'_>,
+        output: &mut ShardOutput<'_>,
     ) {
         let segment = &packet.segment;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
@@ -196,7 +200,7 @@ impl Shard {
             return;
         }
         let was_open = flow.has_handshake();
-        let context = Context {
+        let context = HandshakeContext {
             source: &packet.interface.source,
             layers: packet.layers,
             keys: &self.config.keys,
@@ -221,7 +225,7 @@ impl Shard {
     }
 
     /// Keeps a packet as long as its connection may turn out to be a failed handshake.
-    fn retain(&mut self, index: FlowIndex, packet: &Packet<'_>) {
+    fn retain(&mut self, index: FlowIndex, packet: &SegmentPacket<'_>) {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
@@ -247,7 +251,7 @@ impl Shard {
         goes_up: bool,
         segment: &Segment<'_>,
         at: Arrival,
-        output: &mut Output<'_>,
+        output: &mut ShardOutput<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
             let has_expired =
@@ -281,7 +285,7 @@ impl Shard {
     }
 
     /// Concludes the handshake if it is decided; keeps count of what it holds.
-    fn after_feed(&mut self, index: FlowIndex, output: &mut Output<'_>) {
+    fn after_feed(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
@@ -306,7 +310,7 @@ impl Shard {
         }
     }
 
-    fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
+    fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         while let Some(index) = self.flows.expired(now) {
             if self.settle(index, now, output) {
                 continue;
@@ -318,7 +322,7 @@ impl Shard {
     }
 
     /// Concludes a handshake that silence does not put in question; false if it does.
-    fn settle(&mut self, index: FlowIndex, now: Timestamp, output: &mut Output<'_>) -> bool {
+    fn settle(&mut self, index: FlowIndex, now: Timestamp, output: &mut ShardOutput<'_>) -> bool {
         let is_settled = self
             .flows
             .get_mut(index)
@@ -336,13 +340,13 @@ impl Shard {
         is_settled
     }
 
-    fn finish(&mut self, output: &mut Output<'_>) {
+    fn finish(&mut self, output: &mut ShardOutput<'_>) {
         while let Some(index) = self.flows.any() {
             self.remove(index, End::CaptureEnd, output);
         }
     }
 
-    fn remove(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
+    fn remove(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
         self.conclude(index, end, output);
         if let Some(mut flow) = self.flows.remove(index) {
             take_retained(&mut flow, &mut self.retained_bytes);
@@ -351,7 +355,7 @@ impl Shard {
     }
 
     /// Makes the event of the handshake under way, if there is one.
-    fn conclude(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
+    fn conclude(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
         let key = self.flows.key(index);
         let Some(flow) = self.flows.get_mut(index) else {
             return;
@@ -379,7 +383,7 @@ impl Shard {
         self.stats.connections_tls += u64::from(event.is_some());
         if let Some(event) = event {
             self.count(&event);
-            let mut report = Report::new(event);
+            let mut report = HandshakeReport::new(event);
             report.packets = retained
                 .filter(|_| report.event.outcome == Outcome::Failure)
                 .map(RetainedPackets::into_packets);

@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use crate::capture::Packets;
 use crate::certificate::ChainCache;
 use crate::decode::Layers;
-use crate::event::Report;
+use crate::event::HandshakeReport;
 use crate::stats::{Load, Stats};
 
 use super::Config;
 use super::router::{Action, Plan};
-use super::shard::{Packet, ShardSet};
+use super::shard::{SegmentPacket, ShardSet};
 
 /// A report, with the number of the step that made it.
-pub(crate) type Numbered = (u32, Report);
+pub(crate) type Numbered = (u32, HandshakeReport);
 
 /// Follows the flows of its shards. It runs on a thread of its own, or in place of one.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Worker {
     shards: ShardSet,
     chains: ChainCache,
     /// Reports of the step at hand.
-    made: VecDeque<Report>,
+    made: VecDeque<HandshakeReport>,
 }
 
 impl Worker {
@@ -63,7 +63,7 @@ impl Worker {
                     let bytes = packets.bytes(record);
                     let extra = plan.extra(*extra);
                     let datagram = extra.and_then(|extra| extra.datagram.as_ref());
-                    let packet = Packet {
+                    let packet = SegmentPacket {
                         record,
                         bytes,
                         interface,

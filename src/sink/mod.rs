@@ -23,7 +23,7 @@ pub use output_format::OutputFormat;
 #[cfg(feature = "cli")]
 pub use people::text::TextStyle;
 
-use crate::event::{Handshake, Report};
+use crate::event::{Handshake, HandshakeReport};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
@@ -46,7 +46,7 @@ pub trait Sink {
     /// # Errors
     ///
     /// When the output cannot be written.
-    fn report(&mut self, report: Report) -> io::Result<()> {
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
         self.handshake(&report.event)
     }
 

@@ -17,7 +17,7 @@ pub struct MetricsConfig {
     /// `--otlp-header`: sent with each request, in addition to those in the environment.
     pub headers: Vec<(String, String)>,
     /// `--otlp-compression`.
-    pub compression: Option<Compression>,
+    pub compression: Option<OtlpCompression>,
     /// `--otlp-temporality`.
     pub temporality: Option<MetricTemporality>,
     /// `--otlp-timeout`: how long one export may take.
@@ -86,7 +86,7 @@ macro_rules! parse_from_text {
 parse_from_text! {
     MetricAttribute: "attribute",
     Signal: "signal",
-    Compression: "compression",
+    OtlpCompression: "compression",
     MetricTemporality: "temporality",
 }
 
@@ -134,7 +134,7 @@ text_enum! {
     /// How requests to the collector are compressed.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[non_exhaustive]
-    pub enum Compression {
+    pub enum OtlpCompression {
         /// With gzip.
         Gzip = "gzip",
         /// Not at all.

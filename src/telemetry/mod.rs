@@ -81,8 +81,8 @@ mod watch;
 mod not_built;
 
 pub use config::{
-    Compression, ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes,
-    MetricAttribute, MetricTemporality, MetricsConfig, OtlpProtocol, Signal, UnknownProtocol,
+    ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes, MetricAttribute,
+    MetricTemporality, MetricsConfig, OtlpCompression, OtlpProtocol, Signal, UnknownProtocol,
 };
 #[cfg(not(feature = "otel"))]
 pub use not_built::{Prepared, Telemetry};

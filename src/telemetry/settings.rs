@@ -6,7 +6,8 @@ use std::time::Duration;
 use ureq::http::Uri;
 
 use super::{
-    Compression, ConfigError, Histograms, MetricTemporality, MetricsConfig, OtlpProtocol, Signal,
+    ConfigError, Histograms, MetricTemporality, MetricsConfig, OtlpCompression, OtlpProtocol,
+    Signal,
 };
 
 /// Default limit of one export. OpenTelemetry's own 10 seconds are long for a user who
@@ -101,7 +102,7 @@ pub(super) struct Destination {
     /// In addition to those in the environment.
     pub(super) headers: Vec<(String, String)>,
     /// `None` to leave it to the environment.
-    pub(super) compression: Option<Compression>,
+    pub(super) compression: Option<OtlpCompression>,
     /// `None` to leave it to the environment.
     pub(super) temporality: Option<MetricTemporality>,
     /// Whether a failed export is retried. Periodic exports are not.

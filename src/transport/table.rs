@@ -54,7 +54,7 @@ impl Lifetime {
 #[derive(Debug)]
 pub struct FlowTable<V> {
     index: HashTable<u32>,
-    entries: Vec<Entry<V>>,
+    entries: Vec<FlowEntry<V>>,
     free: u32,
     lists: [List; LIFETIMES],
     limits: [Duration; LIFETIMES],
@@ -63,7 +63,7 @@ pub struct FlowTable<V> {
 }
 
 #[derive(Debug)]
-struct Entry<V> {
+struct FlowEntry<V> {
     key: FlowKey,
     last_seen: Timestamp,
     /// `last_seen` when the entry took its place in the list.
@@ -140,7 +140,7 @@ impl<V> FlowTable<V> {
         lifetime: Lifetime,
         now: Timestamp,
     ) -> FlowIndex {
-        let entry = Entry {
+        let entry = FlowEntry {
             key,
             last_seen: now,
             listed: now,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use pcap::{ConnectionStatus, Device};
 
-use super::device::{Interface, LiveOptions};
+use super::device::{LiveInterface, LiveOptions};
 use crate::capture::CaptureError;
 
 /// An interface that could be captured on.
@@ -58,7 +58,7 @@ impl Candidate {
     fn of(device: Device) -> Self {
         let flags = device.flags;
         Self {
-            refusal: Interface::open(&device.name, &LiveOptions::default()).err(),
+            refusal: LiveInterface::open(&device.name, &LiveOptions::default()).err(),
             description: device.desc,
             addresses: device
                 .addresses

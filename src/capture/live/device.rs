@@ -49,7 +49,7 @@ impl Default for LiveOptions {
 }
 
 /// An interface that packets are captured on.
-pub(super) struct Interface {
+pub(super) struct LiveInterface {
     name: Arc<str>,
     options: LiveOptions,
     link_type: LinkType,
@@ -59,7 +59,7 @@ pub(super) struct Interface {
     counted: (u32, u32),
 }
 
-impl Interface {
+impl LiveInterface {
     /// Opens an interface.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Interface {
     ///
     /// # Errors
     ///
-    /// As [`Interface::open`].
+    /// As [`LiveInterface::open`].
     pub(super) fn open_share(
         name: &str,
         options: &LiveOptions,
@@ -101,7 +101,7 @@ impl Interface {
     }
 }
 
-impl Device for Interface {
+impl Device for LiveInterface {
     fn name(&self) -> &Arc<str> {
         &self.name
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::PATIENCE;
-use super::device::{Interface, LiveOptions};
+use super::device::{LiveInterface, LiveOptions};
 use super::queue::{Exit, QUEUE, queue};
 use super::thread::{CaptureThread, Device};
 use crate::capture::{self, CaptureError, Meter, Meters, PacketBatch, PacketSource, Problem};
@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// To open them takes privileges that may be given up afterwards.
 pub struct LiveCapture {
     /// For each interface, as many as it has threads.
-    devices: Vec<Vec<Interface>>,
+    devices: Vec<Vec<LiveInterface>>,
     interfaces: Arc<[capture::Interface]>,
 }
 
@@ -35,7 +35,7 @@ impl LiveCapture {
     pub fn open(interfaces: &[String], options: &LiveOptions) -> Result<Self, CaptureError> {
         let open_all = |name: &String| {
             let threads = 0..options.threads.max(1);
-            let open = |index| Interface::open_share(name, options, index);
+            let open = |index| LiveInterface::open_share(name, options, index);
             threads.map(open).collect::<Result<Vec<_>, _>>()
         };
         let devices = interfaces

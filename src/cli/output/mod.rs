@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, Outcome, Report};
+use tlscope::event::{Handshake, HandshakeReport, Outcome};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
 use tlscope::stats::{Health, Stats};
@@ -139,7 +139,7 @@ impl Sink for RunOutput<'_> {
         Ok(())
     }
 
-    fn report(&mut self, mut report: Report) -> io::Result<()> {
+    fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
         if !selects(self.config.server_name.as_ref(), &report.event) {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, Report};
+use tlscope::event::{Handshake, HandshakeReport};
 use tlscope::sink::Sink;
 use tlscope::sink::files::extract::ExtractSink;
 use tlscope::sink::files::save::FailureFiles;
@@ -35,7 +35,7 @@ impl FailureCaptures {
     }
 
     /// Saves the packets of a failure and returns the name of the file.
-    pub(super) fn save(&mut self, report: &Report) -> Option<Arc<str>> {
+    pub(super) fn save(&mut self, report: &HandshakeReport) -> Option<Arc<str>> {
         match self.files.save(report) {
             Ok(None) => None,
             Ok(saved_to) => {

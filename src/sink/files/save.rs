@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::capture::PacketBuffer;
-use crate::event::{Handshake, Outcome, Report};
+use crate::event::{Handshake, HandshakeReport, Outcome};
 
 /// Writes captures of failed handshakes into a directory, and deletes the oldest.
 #[derive(Debug)]
@@ -61,8 +61,8 @@ impl FailureFiles {
     /// # Errors
     ///
     /// When the file cannot be written. This does not have to end the run: see [`FailureFiles::lost`].
-    pub fn save(&mut self, report: &Report) -> io::Result<Option<Arc<str>>> {
-        let Report { event, packets, .. } = report;
+    pub fn save(&mut self, report: &HandshakeReport) -> io::Result<Option<Arc<str>>> {
+        let HandshakeReport { event, packets, .. } = report;
         let Some(packets) = packets.as_ref().filter(|_| is_failure(event)) else {
             return Ok(None);
         };
@@ -244,7 +244,7 @@ mod tests {
     use crate::sink::test_events;
     use crate::time::Timestamp;
 
-    fn failure(second: i64) -> Report {
+    fn failure(second: i64) -> HandshakeReport {
         let mut event = test_events::all().remove(0);
         event.time = Timestamp::from_seconds(second);
         event.flow_id = 0x6f1c;
@@ -254,7 +254,7 @@ mod tests {
             side: Some(Side::Client),
             message: "refused".to_owned(),
         });
-        let mut report = Report::new(event);
+        let mut report = HandshakeReport::new(event);
         report.packets = Some(Box::new(PacketBuffer {
             interfaces: vec![(LinkType(1), "eth0".into())],
             packets: vec![BufferedPacket {

@@ -27,7 +27,9 @@ use ureq::http::{HeaderMap, HeaderName};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::telemetry::settings::{ClientIdentity, Destination, setting_error};
-use crate::telemetry::{Compression, ConfigError, ExportError, MetricTemporality, OtlpProtocol};
+use crate::telemetry::{
+    ConfigError, ExportError, MetricTemporality, OtlpCompression, OtlpProtocol,
+};
 
 /// Most bytes read of an answer; a valid one has some dozens.
 const MAX_RESPONSE: u64 = 1 << 20;
@@ -60,7 +62,7 @@ macro_rules! build {
                     .with_headers(destination.headers.iter().cloned().collect())
                     .with_retry_policy(retry_policy(destination))
                     .with_http_client(BlockingClient::new(destination, $cause)?);
-                if destination.compression == Some(Compression::Gzip) {
+                if destination.compression == Some(OtlpCompression::Gzip) {
                     builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
                 }
                 builder.build()
@@ -72,7 +74,7 @@ macro_rules! build {
                     .with_timeout(destination.timeout + OURS_IS_FIRST)
                     .with_metadata(metadata(destination)?)
                     .with_retry_policy(retry_policy(destination));
-                if destination.compression == Some(Compression::Gzip) {
+                if destination.compression == Some(OtlpCompression::Gzip) {
                     builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
                 }
                 if destination.url.starts_with("https:") {
@@ -180,7 +182,7 @@ impl<E> OtlpTransport<E> {
         let why = match self.runtime.block_on(export) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => grpc_cause(&error),
-            Err(_elapsed) => FailureCause::unreached(no_answer(timeout)),
+            Err(_elapsed) => ExportFailureCause::unreached(no_answer(timeout)),
         };
         let why = self.cause.take().unwrap_or(why);
         Err(ExportError {
@@ -258,7 +260,7 @@ impl HttpClient for BlockingClient {
         match self.send(request) {
             Ok(response) => {
                 let status = response.status();
-                let refused = || FailureCause {
+                let refused = || ExportFailureCause {
                     cause: format!("the collector answered {status}"),
                     is_refusal: status.is_client_error() && !matches!(status.as_u16(), 408 | 429),
                 };
@@ -267,7 +269,7 @@ impl HttpClient for BlockingClient {
             }
             Err(error) => {
                 let cause = http_cause(&error, self.timeout);
-                self.cause.set(Some(FailureCause::unreached(cause)));
+                self.cause.set(Some(ExportFailureCause::unreached(cause)));
                 Err(error.into())
             }
         }
@@ -276,16 +278,16 @@ impl HttpClient for BlockingClient {
 
 /// Why the last request failed: the SDK reports only "network error".
 #[derive(Clone, Debug, Default)]
-struct LastFailure(Arc<Mutex<Option<FailureCause>>>);
+struct LastFailure(Arc<Mutex<Option<ExportFailureCause>>>);
 
 /// As in [`ExportError`].
 #[derive(Debug)]
-struct FailureCause {
+struct ExportFailureCause {
     cause: String,
     is_refusal: bool,
 }
 
-impl FailureCause {
+impl ExportFailureCause {
     const fn unreached(cause: String) -> Self {
         let is_refusal = false;
         Self { cause, is_refusal }
@@ -293,11 +295,11 @@ impl FailureCause {
 }
 
 impl LastFailure {
-    fn set(&self, cause: Option<FailureCause>) {
+    fn set(&self, cause: Option<ExportFailureCause>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
     }
 
-    fn take(&self) -> Option<FailureCause> {
+    fn take(&self) -> Option<ExportFailureCause> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -316,16 +318,16 @@ fn http_cause(error: &ureq::Error, timeout: Duration) -> String {
 
 /// The useful part of `… export failed with gRPC code: Unavailable: transport
 /// error: tcp connect error: Connection refused`; a code alone is the answer of the collector.
-fn grpc_cause(error: &dyn Error) -> FailureCause {
+fn grpc_cause(error: &dyn Error) -> ExportFailureCause {
     let text = error.to_string();
     let status = text.rsplit("gRPC code: ").next().unwrap_or_default();
     match status.split_once(": ") {
         Some((_code, sources)) => {
             let innermost = sources.rsplit("tcp connect error: ").next();
             let innermost = innermost.unwrap_or_default();
-            FailureCause::unreached(clause(innermost.trim_start_matches("transport error: ")))
+            ExportFailureCause::unreached(clause(innermost.trim_start_matches("transport error: ")))
         }
-        None => FailureCause {
+        None => ExportFailureCause {
             cause: format!("the collector answered {status}"),
             is_refusal: !RETRYABLE.contains(&status),
         },

@@ -460,14 +460,14 @@ mod tests {
     }
 
     /// An assembler with what it has delivered: a byte, or `None` for a byte in a gap.
-    struct Recorder {
+    struct DeliveryRecorder {
         assembler: Assembler,
         budget: Budget,
         delivered: Vec<Option<u8>>,
         packets: u64,
     }
 
-    impl Recorder {
+    impl DeliveryRecorder {
         fn new(budget: usize) -> Self {
             let mut assembler = Assembler::default();
             assembler.start(START);
@@ -544,7 +544,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_an_array_on_any_segments(segments in segments()) {
-            let mut recorder = Recorder::new(1 << 20);
+            let mut recorder = DeliveryRecorder::new(1 << 20);
             for (offset, bytes, wire) in &segments {
                 recorder.push(*offset, bytes, *wire);
             }
@@ -555,7 +555,7 @@ mod tests {
 
         #[test]
         fn a_small_budget_loses_bytes_but_never_order(segments in segments()) {
-            let mut recorder = Recorder::new(200);
+            let mut recorder = DeliveryRecorder::new(200);
             for (offset, bytes, wire) in &segments {
                 recorder.push(*offset, bytes, *wire);
             }
@@ -567,7 +567,7 @@ mod tests {
 
     #[test]
     fn in_order_bytes_pass_straight_through() {
-        let mut recorder = Recorder::new(0);
+        let mut recorder = DeliveryRecorder::new(0);
         recorder.push(0, b"abc", 3);
         recorder.push(3, b"def", 3);
         assert_eq!(recorder.delivered, b"abcdef".map(Some));
@@ -575,7 +575,7 @@ mod tests {
 
     #[test]
     fn a_keep_alive_delivers_nothing() {
-        let mut recorder = Recorder::new(0);
+        let mut recorder = DeliveryRecorder::new(0);
         recorder.push(0, b"abc", 3);
         recorder.push(2, b"\0", 1);
         recorder.push(2, b"", 0);
@@ -585,7 +585,7 @@ mod tests {
 
     #[test]
     fn an_acknowledged_hole_is_a_gap_only_when_the_sender_went_on() {
-        let mut recorder = Recorder::new(1 << 20);
+        let mut recorder = DeliveryRecorder::new(1 << 20);
         recorder.push(4, b"e", 1);
         recorder.assembler.acknowledge(START.after(5));
         assert!(!recorder.assembler.is_overdue(arrival(2).time));
@@ -597,7 +597,7 @@ mod tests {
 
     #[test]
     fn an_acknowledged_hole_is_a_gap_after_a_while() {
-        let mut recorder = Recorder::new(1 << 20);
+        let mut recorder = DeliveryRecorder::new(1 << 20);
         recorder.push(4, b"e", 1);
         assert!(!recorder.assembler.is_overdue(Timestamp::from_seconds(1)));
         recorder.assembler.acknowledge(START.after(5));
@@ -606,7 +606,7 @@ mod tests {
 
     #[test]
     fn a_full_store_makes_the_hole_a_gap() {
-        let mut recorder = Recorder::new(1 << 20);
+        let mut recorder = DeliveryRecorder::new(1 << 20);
         for index in 0..MAX_HELD_SEGMENTS as u32 {
             assert!(!recorder.assembler.is_overdue(Timestamp::default()));
             recorder.push(1 + 2 * index, b"x", 1);
@@ -618,7 +618,7 @@ mod tests {
 
     #[test]
     fn a_wild_sequence_number_is_discarded() {
-        let mut recorder = Recorder::new(1 << 20);
+        let mut recorder = DeliveryRecorder::new(1 << 20);
         recorder.push(0x4000_0000, b"x", 1);
         assert_eq!(recorder.budget.discarded, 1);
         recorder.push(0, b"a", 1);
@@ -627,7 +627,7 @@ mod tests {
 
     #[test]
     fn acknowledged_bytes_that_never_came_are_a_gap_at_the_end() {
-        let mut recorder = Recorder::new(1 << 20);
+        let mut recorder = DeliveryRecorder::new(1 << 20);
         recorder.push(0, b"ab", 2);
         recorder.assembler.acknowledge(START.after(6));
         recorder.finish();

@@ -25,14 +25,14 @@ pub struct ClosedFlows {
     /// How many keys have left the ring: the number of its front.
     gone: u64,
     /// The newest entry of each key.
-    index: HashTable<Entry>,
+    index: HashTable<ClosedFlow>,
     capacity: usize,
     lifetime: Duration,
     hasher: RandomState,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ClosedFlow {
     key: FlowKey,
     first_bytes: FirstBytes,
     /// Its number in the ring.
@@ -60,7 +60,7 @@ impl ClosedFlows {
         }
         let number = self.gone + self.ring.len() as u64;
         self.ring.push_back((key, now));
-        let entry = Entry {
+        let entry = ClosedFlow {
             key,
             first_bytes,
             number,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tlscope::telemetry::{Compression, MetricAttribute, MetricTemporality, Signal};
+use tlscope::telemetry::{MetricAttribute, MetricTemporality, OtlpCompression, Signal};
 
 use super::judgement::seconds;
 
@@ -124,11 +124,11 @@ pub(crate) struct MetricsArgs {
     #[arg(
         long,
         value_name = "HOW",
-        value_parser = words::<Compression>(Compression::ALL, Compression::as_str),
+        value_parser = words::<OtlpCompression>(OtlpCompression::ALL, OtlpCompression::as_str),
         help_heading = "Collector",
         env = "TLSCOPE_OTLP_COMPRESSION"
     )]
-    pub(crate) otlp_compression: Option<Compression>,
+    pub(crate) otlp_compression: Option<OtlpCompression>,
 
     /// What counters tell the collector
     ///
