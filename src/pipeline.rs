@@ -5,7 +5,7 @@
 //! source ─▶ BatchReader (plans) ─▶ Worker (each its steps) ─▶ Collector (order, chains) ─▶ sink
 //! ```
 //!
-//! The same three parts run in turn on the calling thread ([`Stages`]), or with `threads` workers each on a thread of
+//! The same three parts run in turn on the calling thread (`Stages`), or with `threads` workers each on a thread of
 //! its own. A batch of packets is shared, not copied: each worker gets the whole batch and a list of the steps that
 //! are its own. Events come back with the number of the step that made them, so that their order does not
 //! depend on the number of workers. Channels are bounded: a slow part holds the reader up, and memory stays

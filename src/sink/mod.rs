@@ -1,6 +1,6 @@
 //! Events to output: one [`Sink`] trait, and one file for each format.
 //!
-//! [`people`] has the formats for reading, [`machine`] those for programs, [`files`] what a
+//! `people` has the formats for reading, `machine` those for programs, `files` what a
 //! run leaves in directories. `OutputFormat` lists the formats. [`crate::telemetry`] is a
 //! sink, too.
 
