@@ -93,3 +93,22 @@ text_enum! {
         Amqp = "amqp",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: &[u8] = &[22, 3, 1, 0, 100, 1, 0, 0, 96, 3, 3];
+
+    #[test]
+    fn an_unknown_protocol_upgrades_where_a_run_begins_with_a_hello() {
+        let mut dialogue = Dialogue::begin(b"EHLO client");
+        let mut take = |bytes| dialogue.take(Direction::Forward, bytes);
+        assert_eq!(take(b"STARTTLS\r\n"), DialogueStep::More);
+        assert_eq!(take(HELLO), DialogueStep::TlsBegins(0));
+        // Within other data, the same bytes may be anything.
+        let amid = [b"x", HELLO].concat();
+        assert_eq!(dialogue.take(Direction::Forward, &amid), DialogueStep::More);
+        assert_eq!(dialogue.starttls(), None);
+    }
+}

@@ -238,6 +238,26 @@ fn tls_after_plain_text_is_found() {
 }
 
 #[test]
+fn a_hello_after_plain_text_is_read_in_full_although_its_segments_are_out_of_order() {
+    let mut scene = Scene::new();
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(SERVER, b"220 mail.example.org ESMTP\r\n"),
+        peers.says(CLIENT, b"STARTTLS\r\n"),
+        peers.says(SERVER, b"220 go ahead\r\n"),
+    ]);
+    let hello = tls::client_hello();
+    let (first, second) = hello.split_at(40);
+    let [first, second] = [first, second].map(|part| peers.says(CLIENT, part));
+    scene.play([second, first, peers.says(SERVER, &tls::server_flight_12())]);
+    complete(&mut scene, &mut peers);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Success);
+    assert_eq!(event.tls.server_name.as_deref(), Some("www.example.org"));
+    assert_eq!(event.capture.client_gap_bytes, 0);
+}
+
+#[test]
 fn plain_text_in_answer_to_a_client_hello_is_not_tls() {
     let (mut scene, mut peers) = after_client_hello();
     scene.play([

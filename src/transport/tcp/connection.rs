@@ -298,3 +298,162 @@ impl Default for TcpConnection {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::TcpFlags;
+
+    const CLIENT: Direction = Direction::Forward;
+    const SERVER: Direction = Direction::Reverse;
+
+    /// What was delivered, in words.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Delivered {
+        Bytes(Direction, Vec<u8>, Option<u32>),
+        Gap(Direction, u32),
+        Fin(Direction),
+        Rst(Direction),
+    }
+
+    use Delivered::{Bytes, Fin, Gap, Rst};
+
+    /// A connection with both SYNs seen: client bytes begin at 101, server bytes at 501.
+    struct Fixture {
+        connection: TcpConnection,
+        budget: Budget,
+        packets: u64,
+    }
+
+    fn segment(sequence: u32, acknowledgment: u32, payload: &[u8]) -> Segment<'_> {
+        Segment {
+            sequence: SeqNumber(sequence),
+            acknowledgment: SeqNumber(acknowledgment),
+            flags: TcpFlags {
+                ack: true,
+                ..TcpFlags::default()
+            },
+            payload,
+            wire_length: payload.len() as u32,
+        }
+    }
+
+    fn with(mut segment: Segment<'_>, set: fn(&mut TcpFlags)) -> Segment<'_> {
+        set(&mut segment.flags);
+        segment
+    }
+
+    impl Fixture {
+        fn opened() -> Self {
+            let mut this = Self {
+                connection: TcpConnection::new(),
+                budget: Budget::new(1 << 20),
+                packets: 0,
+            };
+            this.take(CLIENT, with(segment(100, 0, b""), |flags| flags.syn = true));
+            this.take(
+                SERVER,
+                with(segment(500, 101, b""), |flags| flags.syn = true),
+            );
+            this
+        }
+
+        fn take(&mut self, direction: Direction, segment: Segment<'_>) -> Vec<Delivered> {
+            self.packets += 1;
+            let time = Timestamp::from_nanoseconds(self.packets.cast_signed() * 1_000_000);
+            let at = Arrival::new(time, self.packets);
+            let mut delivered = Vec::new();
+            let mut deliver = |sender, delivery: Delivery<'_>| {
+                delivered.push(match delivery {
+                    Delivery::Chunk(Chunk::Bytes(bytes, at)) => {
+                        Bytes(sender, bytes.to_vec(), at.acknowledged)
+                    }
+                    Delivery::Chunk(Chunk::Gap(missing)) => Gap(sender, missing),
+                    Delivery::Fin(_) => Fin(sender),
+                    Delivery::Rst(_) => Rst(sender),
+                });
+            };
+            let Self {
+                connection, budget, ..
+            } = self;
+            connection.handle_header(direction, &segment, time, false);
+            if segment.wire_length > 0 {
+                connection.push(direction, &segment, at, budget, &mut deliver);
+            }
+            connection.settle(direction, &segment, at, budget, &mut deliver);
+            delivered
+        }
+    }
+
+    #[test]
+    fn bytes_carry_what_their_sender_had_acknowledged() {
+        let mut fixture = Fixture::opened();
+        let hello = fixture.take(CLIENT, segment(101, 501, b"hello"));
+        assert_eq!(hello, [Bytes(CLIENT, b"hello".to_vec(), Some(0))]);
+        let answer = fixture.take(SERVER, segment(501, 106, b"answer"));
+        assert_eq!(answer, [Bytes(SERVER, b"answer".to_vec(), Some(5))]);
+        // The client sends more before it has the answer, then after it has half of it.
+        let early = fixture.take(CLIENT, segment(106, 501, b"x"));
+        assert_eq!(early, [Bytes(CLIENT, b"x".to_vec(), Some(0))]);
+        let late = fixture.take(CLIENT, segment(107, 504, b"y"));
+        assert_eq!(late, [Bytes(CLIENT, b"y".to_vec(), Some(3))]);
+    }
+
+    #[test]
+    fn held_bytes_keep_what_their_sender_had_acknowledged() {
+        let mut fixture = Fixture::opened();
+        fixture.take(SERVER, segment(501, 101, b"banner"));
+        assert_eq!(fixture.take(CLIENT, segment(103, 507, b"cd")), []);
+        let both = fixture.take(CLIENT, segment(101, 501, b"ab"));
+        assert_eq!(
+            both,
+            [
+                Bytes(CLIENT, b"ab".to_vec(), Some(0)),
+                Bytes(CLIENT, b"cd".to_vec(), Some(6)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fin_waits_for_the_bytes_before_it_and_closes_with_the_second() {
+        let mut fixture = Fixture::opened();
+        let fin = |segment| with(segment, |flags| flags.fin = true);
+        assert_eq!(fixture.take(CLIENT, fin(segment(103, 501, b""))), []);
+        let rest = fixture.take(CLIENT, segment(101, 501, b"ab"));
+        let bytes = Bytes(CLIENT, b"ab".to_vec(), Some(0));
+        assert_eq!(rest, [bytes, Fin(CLIENT)]);
+        assert!(!fixture.connection.is_closed());
+        fixture.take(SERVER, fin(segment(501, 104, b"")));
+        assert!(fixture.connection.is_closed());
+    }
+
+    #[test]
+    fn a_reset_closes_at_once() {
+        let mut fixture = Fixture::opened();
+        let reset = with(segment(501, 101, b""), |flags| flags.rst = true);
+        assert_eq!(fixture.take(SERVER, reset), [Rst(SERVER)]);
+        assert!(fixture.connection.is_closed());
+    }
+
+    #[test]
+    fn an_acknowledged_hole_becomes_a_gap_once_segments_follow() {
+        let mut fixture = Fixture::opened();
+        fixture.take(CLIENT, segment(111, 501, b"later"));
+        let mut delivered = fixture.take(SERVER, segment(501, 116, b""));
+        for number in 0..4 {
+            delivered.extend(fixture.take(CLIENT, segment(116 + number, 501, b".")));
+        }
+        assert_eq!(delivered[0], Gap(CLIENT, 10));
+        assert_eq!(delivered[1], Bytes(CLIENT, b"later".to_vec(), Some(0)));
+    }
+
+    #[test]
+    fn only_a_syn_with_another_number_replaces_the_connection() {
+        let fixture = Fixture::opened();
+        let syn = |number| with(segment(number, 0, b""), |flags| flags.syn = true);
+        assert!(!fixture.connection.is_replaced_by(CLIENT, &syn(100)));
+        assert!(fixture.connection.is_replaced_by(CLIENT, &syn(900)));
+        let data = segment(900, 501, b"x");
+        assert!(!fixture.connection.is_replaced_by(CLIENT, &data));
+    }
+}
