@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Layers, Segment};
+use crate::decode::{Layers, Segment, SeqNumber};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::flow::{Direction, PerDirection};
@@ -176,8 +176,8 @@ impl Flow {
             return self.watch_dialogue(direction, segment, at, context, budget);
         }
         if segment.wire_length == 0 {
-            if self.is_plain[direction.flip()] {
-                self.tcp.acknowledge(direction, segment);
+            if self.is_plain[direction.flip()] && self.tcp.is_holding() {
+                self.watch_dialogue(direction, segment, at, context, budget);
             }
             return;
         }
@@ -236,12 +236,15 @@ impl Flow {
                 return self.tcp.skip_in_order(direction, segment);
             }
         }
-        if is_over {
+        let is_held_too_much = ahead > 0 && budget.is_half_spent(); // the rest is for handshakes
+        if is_over || is_held_too_much {
             return self.tcp.clear(direction, budget);
         }
         let is_plain = self.is_plain;
         let is_in_view = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));
         let stage = &mut self.stage;
+        // Who sent the hello, and what it had acknowledged.
+        let mut hello = None;
         let mut deliver = |sender: Direction, delivery: Delivery<'_>| {
             let Delivery::Chunk(chunk) = delivery else {
                 return;
@@ -257,19 +260,26 @@ impl Flow {
                 let rest = Chunk::Bytes(rest, arrival);
                 open.connection.handle_chunk(sender, rest);
                 *stage = Stage::Handshake(open);
+                hello = Some((sender, arrival.acknowledged));
             } else if let Stage::Handshake(open) = stage {
                 open.connection.handle_chunk(sender, chunk);
             }
         };
-        self.tcp.push(direction, segment, at, budget, &mut deliver);
+        if segment.wire_length > 0 {
+            self.tcp.push(direction, segment, at, budget, &mut deliver);
+        }
         self.tcp.acknowledge(direction, segment);
         for way in Direction::BOTH {
             if is_plain[way] {
                 self.tcp.skip_overdue(way, at.time, budget, &mut deliver);
             }
         }
-        if self.has_handshake() {
-            self.join_peer(direction, segment, budget);
+        if let Some((sender, acknowledged)) = hello {
+            let peer = sender.flip();
+            let acknowledged = acknowledged.map(|offset| self.tcp.at(peer, offset));
+            // The hello waited for plain text before it: what it acknowledges and is not in view yet is plain text, too.
+            self.is_plain[peer] |= acknowledged.is_some_and(|next| self.tcp.ahead(peer, next) > 0);
+            self.join_peer(sender, acknowledged, budget);
         }
     }
 
@@ -293,15 +303,23 @@ impl Flow {
         if !self.tcp.is_started(direction) {
             self.tcp.restart(direction, segment.first_byte(), budget);
         }
-        self.join_peer(direction, segment, budget);
+        let acknowledged = segment.flags.ack.then_some(segment.acknowledgment);
+        self.join_peer(direction, acknowledged, budget);
     }
 
-    /// Begins the opposite direction's stream of records, where its bytes so far were none, or not in order.
-    fn join_peer(&mut self, direction: Direction, segment: &Segment<'_>, budget: &mut Budget) {
+    /// Begins the opposite direction's stream of records, where its bytes so far were none, or plain text: behind what the
+    /// sender of the hello had acknowledged.
+    fn join_peer(
+        &mut self,
+        direction: Direction,
+        acknowledged: Option<SeqNumber>,
+        budget: &mut Budget,
+    ) {
         let peer = direction.flip();
-        let is_behind = self.is_plain[peer] && self.tcp.ahead(peer, segment.acknowledgment) > 0;
-        if segment.flags.ack && (is_behind || !self.tcp.is_started(peer)) {
-            self.tcp.restart(peer, segment.acknowledgment, budget);
+        if let Some(next) = acknowledged
+            && (self.is_plain[peer] || !self.tcp.is_started(peer))
+        {
+            self.tcp.restart(peer, next, budget);
         }
         self.is_plain = PerDirection::default();
         self.is_noted = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));

@@ -258,6 +258,35 @@ fn a_hello_after_plain_text_is_read_in_full_although_its_segments_are_out_of_ord
 }
 
 #[test]
+fn a_hello_captured_before_the_plain_text_it_follows_is_read_with_its_answer() {
+    let mut scene = Scene::new();
+    let mut peers = connect(&mut scene, 50_000);
+    let request = peers.says(CLIENT, b"CONNECT www.example.org:443 HTTP/1.1\r\n\r\n");
+    let answer = peers.says(SERVER, b"HTTP/1.1 200 OK\r\n\r\n");
+    let hello = peers.says(CLIENT, &tls::client_hello());
+    scene.play([hello, request, answer]);
+    scene.play([peers.says(SERVER, &tls::server_flight_12())]);
+    complete(&mut scene, &mut peers);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Success);
+    assert_eq!(event.tls.server_name.as_deref(), Some("www.example.org"));
+}
+
+#[test]
+fn a_piece_of_the_answer_captured_before_the_hello_does_not_make_it_plain_text() {
+    let mut scene = Scene::new();
+    let mut peers = Peers::new(50_000); // the capture begins behind the SYNs
+    let hello = peers.says(CLIENT, &tls::client_hello());
+    let flight = tls::server_flight_12();
+    let (first, second) = flight.split_at(flight.len() / 2);
+    let [first, second] = [first, second].map(|part| peers.says(SERVER, part));
+    scene.play([second, hello, first]);
+    complete(&mut scene, &mut peers);
+    let event = scene.end_with_one();
+    assert_ne!(event.outcome, Outcome::Failure, "{:?}", event.error);
+}
+
+#[test]
 fn plain_text_in_answer_to_a_client_hello_is_not_tls() {
     let (mut scene, mut peers) = after_client_hello();
     scene.play([

@@ -51,6 +51,7 @@ pub enum Chunk<'a> {
 /// What the assemblers of one table may hold together.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
+    total: usize,
     available: usize,
     /// Bytes held so far, for the counter.
     pub held: u64,
@@ -63,6 +64,7 @@ impl Budget {
     #[must_use]
     pub const fn new(available: usize) -> Self {
         Self {
+            total: available,
             available,
             held: 0,
             discarded: 0,
@@ -73,6 +75,12 @@ impl Budget {
     #[must_use]
     pub const fn available(&self) -> usize {
         self.available
+    }
+
+    /// Whether more than half of the budget is held.
+    #[must_use]
+    pub const fn is_half_spent(&self) -> bool {
+        self.available < self.total / 2
     }
 
     fn take(&mut self, bytes: usize) -> bool {
@@ -173,6 +181,12 @@ impl Assembler {
     #[must_use]
     pub const fn offset(&self, sequence: SeqNumber) -> u32 {
         sequence.0.wrapping_sub(self.origin.0)
+    }
+
+    /// The sequence number `offset` bytes behind the beginning of the stream.
+    #[must_use]
+    pub const fn sequence(&self, offset: u32) -> SeqNumber {
+        self.origin.after(offset)
     }
 
     /// Bytes that were delivered or given up as gaps, modulo 2³².

@@ -147,6 +147,12 @@ impl TcpConnection {
         self.halves[direction].initial.get_or_insert(first);
     }
 
+    /// The sequence number so many bytes behind the beginning of `direction`'s stream, as in [`Arrival::acknowledged`].
+    #[must_use]
+    pub fn at(&self, direction: Direction, offset: u32) -> SeqNumber {
+        self.halves[direction].assembler.sequence(offset)
+    }
+
     /// Whether the place of `direction`'s next byte is known.
     #[must_use]
     pub fn is_started(&self, direction: Direction) -> bool {
