@@ -15,27 +15,58 @@ use std::time::Duration;
 use crate::decode::SeqNumber;
 use crate::time::Timestamp;
 
-/// When something was captured, in which packet, and what its sender knew then.
+/// When something was captured, in which packet, where it lies in its stream, and what its sender had received by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Packet time.
     pub time: Timestamp,
     /// Number of the packet within its source.
     pub packet: u64,
+    /// Bytes of its own direction up to its last one, from where the stream begins in view (a FIN counts as one more).
+    /// Wraps at 4 GiB.
+    pub end: u32,
     /// Bytes of the opposite direction, from where its stream begins in view, that the sender had acknowledged (a
     /// FIN counts as one more); `None` if it acknowledged nothing, or if nothing of that direction is known. Wraps at 4 GiB.
     pub acknowledged: Option<u32>,
 }
 
 impl Arrival {
-    /// The arrival of a packet, whatever its sender had acknowledged.
+    /// The arrival of a packet, wherever it lies in its stream, and whatever its sender had acknowledged.
     #[must_use]
     pub const fn new(time: Timestamp, packet: u64) -> Self {
         Self {
             time,
             packet,
+            end: 0,
             acknowledged: None,
         }
+    }
+
+    /// Whether the sender had received the first `peer_bytes` of its peer's stream when it sent this (see
+    /// [`Arrival::end`]); `None` if its acknowledgment is not known.
+    ///
+    /// It cannot have reacted to what it had not received. The reverse does not hold: an acknowledgment says that bytes
+    /// reached the host, not that the program has read them.
+    #[must_use]
+    pub const fn had_received(&self, peer_bytes: u32) -> Option<bool> {
+        had_received(self.acknowledged, peer_bytes)
+    }
+
+    /// The same arrival for what ends `count` bytes earlier.
+    #[must_use]
+    pub(crate) const fn ending_before(self, count: u32) -> Self {
+        Self {
+            end: self.end.wrapping_sub(count),
+            ..self
+        }
+    }
+}
+
+/// Whether `acknowledged` covers the first `bytes` of a stream, both modulo 2³².
+pub(crate) const fn had_received(acknowledged: Option<u32>, bytes: u32) -> Option<bool> {
+    match acknowledged {
+        Some(acknowledged) => Some(acknowledged.wrapping_sub(bytes).cast_signed() >= 0),
+        None => None,
     }
 }
 
@@ -75,7 +106,7 @@ impl Budget {
         self.available
     }
 
-    fn take(&mut self, bytes: usize) -> bool {
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
         let cost = bytes + HELD_OVERHEAD;
         if cost > self.available {
             self.discarded += 1;
@@ -86,7 +117,7 @@ impl Budget {
         true
     }
 
-    fn give_back(&mut self, bytes: usize) {
+    pub(super) fn give_back(&mut self, bytes: usize) {
         self.available += bytes + HELD_OVERHEAD;
     }
 }
@@ -95,11 +126,11 @@ impl Budget {
 const HELD_OVERHEAD: usize = size_of::<HeldSegment>();
 
 /// Segments held for one direction: two windows of 64 KiB in segments of 536 bytes are 245.
-const MAX_HELD_SEGMENTS: usize = 256;
+pub(super) const MAX_HELD_SEGMENTS: usize = 256;
 /// Bytes held for one direction: sixteen unscaled windows; a handshake flight is a fraction of one.
-const MAX_HELD_BYTES: usize = 1 << 20;
+pub(super) const MAX_HELD_BYTES: usize = 1 << 20;
 /// How far ahead a segment may begin. More is no window that anybody uses, but a wrong sequence number.
-const MAX_AHEAD: i32 = 64 << 20;
+pub(super) const MAX_AHEAD: i32 = 64 << 20;
 /// Segments that must follow an acknowledged hole before it is a gap: networks reorder by up to three (RFC 5681 §3.2).
 const REORDER_SEGMENTS: usize = 3;
 /// Time after which an acknowledged hole is a gap however few segments followed. A guess: longer than captures disorder packets.
@@ -143,6 +174,14 @@ impl Assembler {
             self.origin = next;
             self.next = next;
             self.started = true;
+        }
+    }
+
+    /// Moves the beginning of the stream to `next` if nothing of it has arrived yet.
+    pub fn move_start(&mut self, next: SeqNumber) {
+        if self.next == self.origin && self.held.is_none() {
+            *self = Self::default();
+            self.start(next);
         }
     }
 
@@ -235,11 +274,23 @@ impl Assembler {
     }
 
     /// Notes that the receiver has acknowledged all bytes before `acknowledgment`.
+    ///
+    /// Numbers that lie in no window are ignored: they are not of this stream.
     pub fn acknowledge(&mut self, acknowledgment: SeqNumber) {
+        let ahead = acknowledgment.since(self.next);
+        if self.started && !(-MAX_AHEAD..=MAX_AHEAD).contains(&ahead) {
+            return;
+        }
         if !self.any_acknowledged || acknowledgment.since(self.acknowledged) > 0 {
             self.acknowledged = acknowledgment;
             self.any_acknowledged = true;
         }
+    }
+
+    /// Bytes that the receiver has acknowledged, as [`Assembler::offset`] has them; `None` if it acknowledged nothing.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<u32> {
+        (self.started && self.any_acknowledged).then(|| self.offset(self.acknowledged))
     }
 
     /// Whether the hole before the held segments will not be filled any more.
@@ -269,15 +320,33 @@ impl Assembler {
         }
     }
 
-    /// Ends the stream: each hole is a gap now, and so are acknowledged bytes that never came.
-    pub fn finish(&mut self, budget: &mut Budget, deliver: &mut impl FnMut(Chunk<'_>)) {
+    /// Gives up what is missing before `end`: delivers it as gaps, and what is held between them.
+    pub fn skip_to(
+        &mut self,
+        end: SeqNumber,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Chunk<'_>),
+    ) {
+        while self.first_held().is_some_and(|first| first.since(end) <= 0) {
+            self.skip_hole(budget, deliver);
+        }
+        let missing = end.since(self.next);
+        if missing > 0 {
+            self.next = end;
+            deliver(Chunk::Gap(missing.unsigned_abs()));
+            self.drain(budget, deliver);
+        }
+    }
+
+    /// Ends the stream: each hole is a gap now. Returns how many bytes were acknowledged and never came.
+    pub fn finish(&mut self, budget: &mut Budget, deliver: &mut impl FnMut(Chunk<'_>)) -> u32 {
         while self.held.is_some() {
             self.skip_hole(budget, deliver);
         }
-        let missing = self.acknowledged.since(self.next);
-        if self.started && self.any_acknowledged && missing > 1 {
-            deliver(Chunk::Gap(missing.unsigned_abs() - 1)); // a FIN takes one number and is no byte
+        if !self.started || !self.any_acknowledged {
+            return 0;
         }
+        self.acknowledged.since(self.next).max(0).unsigned_abs()
     }
 
     /// Drops all that is held.
@@ -304,7 +373,8 @@ impl Assembler {
         self.next = sequence.after(end);
         let part = clip(bytes, start, end);
         if !part.is_empty() {
-            deliver(Chunk::Bytes(part, arrival));
+            let end = self.offset(sequence.after(start + part.len() as u32));
+            deliver(Chunk::Bytes(part, Arrival { end, ..arrival }));
         }
         let missing = (end - start).saturating_sub(part.len() as u32);
         if missing > 0 {
@@ -496,8 +566,10 @@ mod tests {
 
         fn finish(&mut self) {
             let delivered = &mut self.delivered;
-            self.assembler
+            let missing = self
+                .assembler
                 .finish(&mut self.budget, &mut |chunk| record(delivered, chunk));
+            delivered.extend(std::iter::repeat_n(None, missing as usize));
         }
     }
 
@@ -626,6 +698,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_up_is_a_gap_and_what_is_held_behind_it_is_delivered() {
+        let mut recorder = Recorder::new(1 << 20);
+        recorder.push(2, b"c", 1);
+        recorder.push(6, b"g", 1);
+        let delivered = &mut recorder.delivered;
+        recorder
+            .assembler
+            .skip_to(START.after(5), &mut recorder.budget, &mut |chunk| {
+                record(delivered, chunk)
+            });
+        assert_eq!(recorder.delivered, [None, None, Some(b'c'), None, None]);
+        recorder.push(5, b"f", 1);
+        assert_eq!(recorder.delivered[5..], [Some(b'f'), Some(b'g')]);
+        assert_eq!(recorder.budget.available(), 1 << 20);
+    }
+
+    #[test]
+    fn the_beginning_moves_only_before_the_first_byte() {
+        let mut recorder = Recorder::new(1 << 20);
+        recorder.assembler.move_start(START.after(100));
+        recorder.push(100, b"a", 1);
+        recorder.assembler.move_start(START);
+        recorder.push(101, b"b", 1);
+        assert_eq!(recorder.delivered, b"ab".map(Some));
+    }
+
+    #[test]
+    fn an_acknowledgment_of_another_stream_is_ignored() {
+        let mut recorder = Recorder::new(1 << 20);
+        recorder.push(0, b"ab", 2);
+        recorder.assembler.acknowledge(START.after(1_180_000_000));
+        recorder.finish();
+        assert_eq!(recorder.delivered, b"ab".map(Some));
+    }
+
+    #[test]
     fn acknowledged_bytes_that_never_came_are_a_gap_at_the_end() {
         let mut recorder = Recorder::new(1 << 20);
         recorder.push(0, b"ab", 2);
@@ -633,7 +741,7 @@ mod tests {
         recorder.finish();
         assert_eq!(
             recorder.delivered,
-            vec![Some(b'a'), Some(b'b'), None, None, None]
+            vec![Some(b'a'), Some(b'b'), None, None, None, None]
         );
     }
 }
