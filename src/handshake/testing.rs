@@ -23,6 +23,7 @@ use crate::tls::{
 use crate::transport::tcp::Arrival;
 
 use super::end::End;
+use super::ending::{Copies, Ending};
 use super::progress::{HandshakeProgress, Standing};
 use super::transcript::Transcript;
 use super::verdict::{self, Conclusion, Shape};
@@ -36,6 +37,7 @@ pub(super) struct Script {
     pub(super) transcript: Transcript,
     standing: Standing,
     now: Arrival,
+    ending: Ending,
 }
 
 /// A connection of which both directions are in view, before the first hello.
@@ -54,6 +56,7 @@ pub(super) fn one_sided() -> Script {
         transcript: Transcript::new(now),
         standing: Standing::default(),
         now,
+        ending: Ending::default(),
     }
 }
 
@@ -178,6 +181,49 @@ impl Script {
 
     pub(super) fn truncated(mut self) -> Self {
         self.transcript.note_truncated();
+        self
+    }
+
+    /// The observation ends so much later.
+    pub(super) fn then_nothing(self, milliseconds: u64) -> Self {
+        let mut later = self.wait(milliseconds);
+        later.ending.until = Some(later.now.time);
+        later.note_ending()
+    }
+
+    /// What a side sent last was not acknowledged.
+    pub(super) fn unacknowledged(mut self, side: Side) -> Self {
+        let delivery = &mut self.ending.delivery[direction(side)];
+        delivery.unacknowledged = 517;
+        delivery.oldest = Copies {
+            count: 1,
+            length: 517,
+            ..Copies::default()
+        };
+        self.note_ending()
+    }
+
+    /// What a side sent last was not acknowledged, and sent again: `count` times in all, in segments of `length` bytes.
+    pub(super) fn sent_again(mut self, side: Side, count: u32, length: u32) -> Self {
+        let delivery = &mut self.ending.delivery[direction(side)];
+        delivery.unacknowledged = length;
+        delivery.oldest = Copies {
+            count,
+            length,
+            over: Duration::from_secs((1 << (count - 1)) - 1),
+            since: delivery.last_sent,
+        };
+        self.note_ending()
+    }
+
+    /// Bytes of a side are missing in front of its last ones, and its peer acknowledges only what came before them.
+    pub(super) fn lost_in_network(mut self, side: Side) -> Self {
+        self.ending.delivery[direction(side)].hole = Some((1_400, self.now.time));
+        self.note_ending()
+    }
+
+    fn note_ending(mut self) -> Self {
+        self.transcript.note_ending(self.ending);
         self
     }
 
@@ -342,7 +388,12 @@ impl Script {
     }
 
     fn at_once<'a>(mut self, side: Side, item: impl FnOnce(Arrival) -> Seen<'a>) -> Self {
-        self.transcript.take(direction(side), item(self.now));
+        let item = item(self.now);
+        if !matches!(item, Seen::Close { .. } | Seen::Gap(_)) {
+            self.ending.delivery[direction(side)].last_sent = Some(self.now.time);
+        }
+        self.transcript.take(direction(side), item);
+        self.transcript.note_ending(self.ending);
         self.standing.update(&self.transcript);
         self
     }

@@ -7,6 +7,7 @@ use crate::framing::tls::TlsRecords;
 use crate::framing::{Close, Hellos, Recipient, Seen};
 use crate::transport::tcp::{Arrival, Chunk};
 
+use super::ending::Ending;
 use super::progress::{HandshakeProgress, Standing};
 use super::transcript::Transcript;
 
@@ -77,6 +78,11 @@ impl Tracker {
     /// Notes that a limit or the snap length took something from this connection.
     pub const fn note_truncated(&mut self) {
         self.transcript.note_truncated();
+    }
+
+    /// Notes what the transport knows of the connection, once no more of it will be looked at.
+    pub fn note_ending(&mut self, ending: Ending) {
+        self.transcript.note_ending(ending);
     }
 
     /// Notes that no more bytes will come.

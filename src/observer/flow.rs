@@ -7,11 +7,11 @@ use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, Step};
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Close, Tracker};
+use crate::handshake::{self, Close, Copies, Ending, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
-use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection};
+use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection, Unacknowledged};
 
 use super::retained::RetainedPackets;
 
@@ -55,6 +55,8 @@ pub(super) struct Open {
     pub(super) dialogue: Dialogue,
     /// Bytes that it holds, as last counted.
     pub(super) held: usize,
+    /// What was sent since it began and not acknowledged.
+    sent: PerDirection<Unacknowledged>,
     /// When it last made progress.
     last_progress: Timestamp,
 }
@@ -313,6 +315,12 @@ impl Flow {
         let mut has_progress = false;
         let mut is_lossy = false;
         if segment.wire_length > 0 {
+            open.sent[direction].note(
+                segment.first_byte(),
+                segment.wire_length,
+                self.tcp.acknowledged(direction),
+                at.time,
+            );
             let pushed = self.tcp.push(direction, segment, at, budget, &mut deliver);
             (has_progress, is_lossy) = (pushed.is_new, pushed.is_lossy);
         }
@@ -334,12 +342,24 @@ impl Flow {
         has_progress || is_retransmission
     }
 
-    /// Delivers what is held, with gaps where bytes are missing: no more segments will come.
-    pub(super) fn flush(&mut self, budget: &mut Budget) {
+    /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
+    /// the observation.
+    pub(super) fn flush(&mut self, now: Timestamp, budget: &mut Budget) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
         let connection = &mut open.connection;
+        let delivery = Direction::BOTH.map(|way| delivery(&open.sent[way], &self.tcp, way));
+        connection.note_ending(Ending {
+            until: Some(now),
+            delivery: PerDirection(delivery),
+        });
+        for direction in Direction::BOTH {
+            // What the receiver never got is no gap in the capture, and what follows it never counted.
+            if self.tcp.lost_in_network(direction).is_some() {
+                self.tcp.clear(direction, budget);
+            }
+        }
         self.tcp.finish(budget, &mut |sender, delivery| {
             if let Delivery::Chunk(chunk) = delivery {
                 connection.handle_chunk(sender, chunk);
@@ -360,6 +380,30 @@ impl Flow {
     }
 }
 
+/// What became of the data of one direction.
+fn delivery(
+    sent: &Unacknowledged,
+    tcp: &TcpConnection,
+    direction: Direction,
+) -> handshake::Delivery {
+    let acknowledged = tcp.acknowledged(direction);
+    let oldest = sent.oldest(acknowledged);
+    handshake::Delivery {
+        last_sent: sent.last_new(),
+        unacknowledged: sent.bytes(acknowledged),
+        oldest: oldest.map_or_else(Copies::default, |oldest| Copies {
+            count: oldest.count,
+            over: oldest
+                .latest
+                .checked_since(oldest.since)
+                .unwrap_or_default(),
+            length: oldest.length,
+            since: Some(oldest.since),
+        }),
+        hole: tcp.lost_in_network(direction),
+    }
+}
+
 impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &Context<'_>) -> Box<Self> {
         Box::new(Self {
@@ -368,6 +412,7 @@ impl Open {
             layers: *context.layers,
             dialogue,
             held: 0,
+            sent: PerDirection::default(),
             last_progress: at.time,
         })
     }

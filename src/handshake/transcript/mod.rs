@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
 use crate::transport::tcp::Arrival;
 
+use super::ending::{Delivery, Ending};
 use super::history::History;
 
 use parts::Stapled;
@@ -24,6 +25,12 @@ pub(super) use parts::{
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
 pub(super) const MAX_OBSERVATIONS: usize = 128;
+
+/// Messages that TLS 1.3 does not have, or encrypts, as bits: one in the clear proves TLS 1.2 or older (RFC 8446 §4).
+const OLD_MESSAGES: u64 = 1 << HandshakeType::Certificate.0
+    | 1 << HandshakeType::ServerKeyExchange.0
+    | 1 << HandshakeType::ServerHelloDone.0
+    | 1 << HandshakeType::ClientKeyExchange.0;
 
 /// What was seen of one handshake.
 #[derive(Debug)]
@@ -49,6 +56,11 @@ pub(super) struct Transcript {
     last_sender: Option<Direction>,
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
+    ending: Option<Box<Ending>>,
+    /// Whether a ServerHello came that could not be read.
+    has_unreadable_hello: bool,
+    /// Whether bytes are missing that may belong to the client's last flight, or follow it.
+    has_late_gap: bool,
     /// Length of the ClientHello, as a measure of the memory that its lists take.
     hello_length: usize,
 }
@@ -76,6 +88,9 @@ impl Transcript {
             last_sender: None,
             decrypted: None,
             keyed_records: 0,
+            ending: None,
+            has_unreadable_hello: false,
+            has_late_gap: false,
             hello_length: 0,
         }
     }
@@ -195,6 +210,34 @@ impl Transcript {
         self.keyed_records
     }
 
+    /// What became of the data that `side` sent.
+    pub(super) fn delivery(&self, side: Side) -> Delivery {
+        let ending = self.ending.as_deref();
+        ending.map_or_else(Delivery::default, |ending| {
+            ending.delivery[self.direction(side)]
+        })
+    }
+
+    /// The last moment of the observation, if it is known.
+    pub(super) fn observed_until(&self) -> Option<Timestamp> {
+        self.ending.as_deref().and_then(|ending| ending.until)
+    }
+
+    /// Whether a ServerHello came that could not be read.
+    pub(super) const fn has_unreadable_hello(&self) -> bool {
+        self.has_unreadable_hello && self.server_hello.is_none()
+    }
+
+    /// Whether a message in the clear shows that the version is TLS 1.2 or older.
+    pub(super) const fn is_proven_old(&self) -> bool {
+        self.messages & OLD_MESSAGES != 0
+    }
+
+    /// Whether the server had sent its ServerHello, in view or not.
+    pub(super) const fn is_past_server_hello(&self) -> bool {
+        self.server_hello.is_some() || self.has_unreadable_hello || self.is_proven_old()
+    }
+
     /// The direction in which `side` sends; before the first hello, the originator counts as the client.
     pub(super) fn direction(&self, side: Side) -> Direction {
         let client = self.client.unwrap_or(Direction::Forward);
@@ -240,6 +283,13 @@ impl Transcript {
         self.peers.iter().any(|peer| peer.gap_bytes > 0)
     }
 
+    /// Whether the capture lacks bytes that may belong to the client's last flight, or follow it.
+    ///
+    /// In TLS 1.3, a gap that ends before that flight does not change what later records prove.
+    pub(super) const fn has_late_gap(&self) -> bool {
+        self.has_late_gap
+    }
+
     /// Whether either side has reset the connection.
     pub(super) fn has_reset(&self) -> bool {
         self.peers.iter().any(|peer| peer.closing.has_reset())
@@ -281,6 +331,7 @@ impl Transcript {
             client: self.client,
             client_hello: self.client_hello(),
             server_hello: self.server_hello(),
+            is_proven_old: self.is_proven_old(),
         }
     }
 

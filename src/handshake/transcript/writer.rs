@@ -11,10 +11,11 @@ use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, MAX_MESSAGE,
-    Message, ServerHello, decompress_certificate, read_key_exchange_group,
+    Message, ProtocolVersion, ServerHello, decompress_certificate, read_key_exchange_group,
 };
 use crate::transport::tcp::Arrival;
 
+use super::super::ending::Ending;
 use super::super::history::{letter, sealed_letter};
 use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, Stapled};
 use super::{MAX_OBSERVATIONS, Transcript};
@@ -59,6 +60,10 @@ impl Transcript {
             Seen::Gap(missing) => {
                 let peer = &mut self.peers[sender];
                 peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+                let side = self.side(sender);
+                let mut observations = self.observations.iter();
+                self.has_late_gap |= side == Side::Client
+                    || observations.any(|observation| observation.side == Side::Client);
             }
             Seen::Close { how, at } => self.take_close(sender, how, at),
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
@@ -75,6 +80,11 @@ impl Transcript {
     /// Notes that `direction` carried something else than TLS before.
     pub(in crate::handshake) fn note_plain(&mut self, direction: Direction) {
         self.peers[direction].was_plain = true;
+    }
+
+    /// Notes what the transport knows once no more will come.
+    pub(in crate::handshake) fn note_ending(&mut self, ending: Ending) {
+        self.ending = Some(Box::new(ending));
     }
 
     /// Notes that a limit or the snap length took something from this connection.
@@ -99,10 +109,11 @@ impl Transcript {
                 Err(_) => self.client = self.client.or(Some(sender)),
             },
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read(body).ok(), start);
+                self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
             }
             (HandshakeType::HelloRetryRequest, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
+                let hello = ServerHello::read_draft_retry(body).ok();
+                self.take_whole_server_hello(sender, hello, start);
             }
             // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
             (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
@@ -150,6 +161,20 @@ impl Transcript {
         }
         self.note(sender, 'C');
         self.note_news(sender);
+    }
+
+    fn take_whole_server_hello(
+        &mut self,
+        sender: Direction,
+        hello: Option<ServerHello>,
+        start: Arrival,
+    ) {
+        // What overruns the message may be `supported_versions`, which decides whether this is TLS 1.3.
+        let hello = hello.filter(|hello| {
+            !hello.has_malformed_extensions || hello.version() < ProtocolVersion::TLSv1_2
+        });
+        self.has_unreadable_hello |= hello.is_none();
+        self.take_server_hello(sender, hello, start);
     }
 
     fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {

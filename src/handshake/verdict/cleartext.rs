@@ -15,6 +15,7 @@ use crate::handshake::transcript::{AlertContent, AlertSeen, Transcript, is_empty
 use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
 
 use super::conclusion::Conclusion;
+use super::silence;
 
 /// The verdict, once no more will come.
 pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
@@ -26,15 +27,15 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
     }
     let alert = decisive_alert(transcript);
     if cannot_tell(transcript) && alert.is_none_or(|alert| alert.description().is_none()) {
-        return Conclusion::observed(Outcome::Unknown);
+        return silence::unknown(transcript, end);
     }
     if let Some(alert) = alert {
         return from_alert(transcript, alert);
     }
     match transcript.first_close() {
-        Some((side, close, _)) => from_close(transcript, side, close, findings),
-        None if end == End::Silence => Conclusion::failed(cause::silence(transcript)),
-        None => Conclusion::observed(Outcome::Unknown),
+        Some((side, close, at)) => silence::before_close(transcript, side, at.time, None)
+            .unwrap_or_else(|| from_close(transcript, side, close, findings)),
+        None => silence::conclude(transcript, end, None),
     }
 }
 
@@ -49,11 +50,14 @@ fn answers_in_plain_text(transcript: &Transcript) -> bool {
     transcript.server_hello().is_none() && (server.is_not_tls || has_banner)
 }
 
-/// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or the first hello.
+/// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or a hello that can be read.
 pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
     let mut peers = transcript.peers();
     let lacks_bytes = peers.any(|peer| !peer.is_in_view || peer.gap_bytes > 0 || peer.is_not_tls);
-    lacks_bytes || transcript.is_truncated() || transcript.client_hello().is_none()
+    lacks_bytes
+        || transcript.is_truncated()
+        || transcript.client_hello().is_none()
+        || transcript.has_unreadable_hello() && !transcript.is_proven_old()
 }
 
 /// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
@@ -351,7 +355,7 @@ mod tests {
         let open = tls12();
         assert_eq!(
             open.verdict_with(End::Silence, &[]),
-            "failure observed: handshake_timeout by client"
+            "failure observed: handshake_timeout by server"
         );
         for end in [End::CaptureEnd, End::Evicted, End::Replaced] {
             assert_eq!(open.verdict_with(end, &[]), "unknown observed");

@@ -12,6 +12,7 @@ mod cleartext;
 mod conclusion;
 mod decrypted;
 pub(super) mod inferred;
+mod silence;
 
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, Evidence, Finding, Outcome};
@@ -58,9 +59,8 @@ pub(super) fn conclude(
         .filter(|early| still_holds(early, transcript))
         .copied();
     match early.or_else(|| inferred::infer(transcript, Some(end))) {
-        Some(inferred) => from_inferred(transcript, inferred, shape, findings),
-        None if cleartext::cannot_tell(transcript) => Conclusion::observed(Outcome::Unknown),
-        None => without_rule(transcript, end),
+        Some(inferred) => from_inferred(transcript, inferred, shape, findings, end),
+        None => without_rule(transcript, end, shape),
     }
 }
 
@@ -73,17 +73,18 @@ fn still_holds(early: &Inferred, transcript: &Transcript) -> bool {
         return false;
     }
     let is_said = matches!(early.rule.claim, Claim::Failure(_, Reason::Alert));
-    !transcript.has_gap() || early.is_success() || is_said
+    !transcript.has_late_gap() || early.is_success() || is_said
 }
 
 /// TLS 1.3, and no rule fits: silence means something only where the client did not even begin its flight.
-fn without_rule(transcript: &Transcript, end: End) -> Conclusion {
-    let mut observations = transcript.observations().iter();
-    let client_began = observations.any(|observation| observation.side == Side::Client);
-    if end == End::Silence && !client_began {
-        Conclusion::failed(cause::silence(transcript))
-    } else {
-        Conclusion::observed(Outcome::Unknown)
+fn without_rule(transcript: &Transcript, end: End, shape: &Shape) -> Conclusion {
+    if cleartext::cannot_tell(transcript) {
+        return silence::unknown(transcript, end);
+    }
+    match transcript.first_close() {
+        None => silence::conclude(transcript, end, Some(shape)),
+        Some((closer, _, at)) => silence::before_close(transcript, closer, at.time, Some(shape))
+            .unwrap_or_else(|| silence::unknown(transcript, end)),
     }
 }
 
@@ -92,7 +93,9 @@ fn from_inferred(
     inferred: Inferred,
     shape: &Shape,
     findings: &[Finding],
+    end: End,
 ) -> Conclusion {
+    let outcome = inferred.outcome();
     let failure = match inferred.rule.claim {
         Claim::Failure(side, reason) => {
             if let Some(said) = said_in_the_clear(transcript, side, reason) {
@@ -104,11 +107,13 @@ fn from_inferred(
     };
     let rule = inferred.rule;
     Conclusion {
-        outcome: inferred.outcome(),
+        outcome,
         evidence: Evidence::Inferred,
         confidence: rule.confidence,
         rule: Some((rule.id, rule.observations.to_vec())),
         failure,
+        unknown_because: (outcome == Outcome::Unknown)
+            .then(|| silence::unknown_because(transcript, end)),
     }
 }
 

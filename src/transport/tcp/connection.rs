@@ -244,6 +244,18 @@ impl TcpConnection {
         }
     }
 
+    /// Where the acknowledgments of `direction`'s bytes end, if there were any.
+    #[must_use]
+    pub fn acknowledged(&self, direction: Direction) -> Option<SeqNumber> {
+        self.halves[direction].assembler.acknowledged()
+    }
+
+    /// Bytes of `direction` that the network lost, and since when: missing in front of later ones, also for the receiver.
+    #[must_use]
+    pub fn lost_in_network(&self, direction: Direction) -> Option<(u32, Timestamp)> {
+        self.halves[direction].assembler.lost_in_network()
+    }
+
     /// Whether a hole in either direction will not be filled any more.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {

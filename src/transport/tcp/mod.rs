@@ -4,8 +4,10 @@ mod assembler;
 mod closed;
 mod connection;
 mod opening;
+mod unacknowledged;
 
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
 pub use closed::{ClosedFlows, FirstBytes};
 pub use connection::{Delivery, Pushed, TcpConnection};
 pub use opening::RoundTrips;
+pub use unacknowledged::{SentSegment, Unacknowledged};
