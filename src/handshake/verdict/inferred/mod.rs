@@ -71,7 +71,9 @@ impl Inferred {
 /// Nothing is inferred from a client's flight with a gap, or with one behind it: the missing bytes may be the record that
 /// decides. One that ends before that flight does not change what later records prove.
 pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> Option<Inferred> {
-    if transcript.has_late_gap() {
+    let mut observations = transcript.observations().iter();
+    let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
+    if transcript.has_late_gap() || transcript.has_gap() && !has_answered {
         return None;
     }
     let evidence = ShapeEvidence::new(transcript, end);
