@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::error_type::ErrorType;
 use crate::event::Finding;
 use crate::flow::{Direction, Side};
-use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, HandshakeType, Message,
@@ -25,6 +25,7 @@ use crate::transport::tcp::Arrival;
 use super::end::End;
 use super::ending::{Copies, Ending};
 use super::progress::{HandshakeProgress, Standing};
+use super::tracker::ProgressRecorder;
 use super::transcript::Transcript;
 use super::verdict::{self, Conclusion, Shape};
 
@@ -392,9 +393,12 @@ impl Script {
         if !matches!(item, Seen::Close { .. } | Seen::Gap(_)) {
             self.ending.delivery[direction(side)].last_sent = Some(self.now.time);
         }
-        self.transcript.take(direction(side), item);
         self.transcript.note_ending(self.ending);
-        self.standing.update(&self.transcript);
+        let mut recorder = ProgressRecorder {
+            transcript: &mut self.transcript,
+            standing: &mut self.standing,
+        };
+        recorder.take(direction(side), item);
         self
     }
 }
