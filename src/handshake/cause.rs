@@ -6,8 +6,8 @@ use crate::error_type::ErrorType;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
+use crate::transport::tcp::DeliveryState;
 
-use super::ending::{Copies, Delivery};
 use super::transcript::Transcript;
 
 /// Why a handshake failed, by its messages alone.
@@ -224,40 +224,35 @@ pub(super) fn silence(
     };
     let time = waited.map(|waited| format!(" for {}", seconds(waited)));
     let receipt = (error_type == ErrorType::NoServerHello)
-        .then(|| receipt(&transcript.delivery(Side::Client)));
+        .then(|| receipt(transcript.delivery(Side::Client)));
     let gave_up = closer.map(|closer| format!("; then the {closer} closed the connection"));
     let message = [Some(what), time, receipt.flatten(), gave_up];
     FailureCause::new(error_type, owing, message.into_iter().flatten().collect())
 }
 
 /// Whether the ClientHello arrived, as far as TCP shows it.
-fn receipt(hello: &Delivery) -> Option<String> {
-    let copies = hello.oldest.count;
-    match hello.unacknowledged {
-        _ if hello.last_sent.is_none() => None,
-        0 => Some(" (it had acknowledged it)".to_owned()),
-        _ => Some(format!(" (sent {copies} times, never acknowledged)")),
+fn receipt(hello: &DeliveryState) -> Option<String> {
+    match hello.outstanding_data() {
+        Some(lost) => Some(format!(" (sent {} times, never acknowledged)", lost.times)),
+        None if hello.acknowledged.is_some() => Some(" (it had acknowledged it)".to_owned()),
+        None => None,
     }
 }
 
 /// Data of `sender` that the network lost.
-pub(super) fn not_delivered(sender: Side, delivery: &Delivery) -> FailureCause {
+pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCause {
     let receiver = sender.peer();
-    let Copies {
-        count,
-        over,
-        length,
-        ..
-    } = delivery.oldest;
-    let message = if let Some((hole, _)) = delivery.hole {
-        format!(
-            "{hole} bytes of the {sender} never reached the {receiver}, which received later ones: the network lost them"
-        )
-    } else {
-        let over = seconds(over);
-        format!(
-            "{length} bytes of the {sender} never reached the {receiver}: sent {count} times in {over}, never acknowledged"
-        )
+    let message = match (delivery.hole, delivery.outstanding_data()) {
+        (None, Some(lost)) => format!(
+            "{} bytes of the {sender} never reached the {receiver}: sent {} times in {}, never acknowledged",
+            lost.length,
+            lost.times,
+            seconds(lost.repeated_for())
+        ),
+        (hole, _) => format!(
+            "{} bytes of the {sender} never reached the {receiver}, which received later ones: the network lost them",
+            hole.map_or(0, |(bytes, _)| bytes)
+        ),
     };
     FailureCause::new(ErrorType::NotDelivered, sender, message)
 }
@@ -476,27 +471,21 @@ mod tests {
 
     #[test]
     fn data_that_the_network_lost_is_the_doing_of_neither_side() {
-        let mut delivery = Delivery {
-            oldest: Copies {
-                count: 8,
-                over: Duration::from_millis(13_170),
-                length: 1_448,
-                since: None,
-            },
-            ..Delivery::default()
-        };
-        let lost = not_delivered(CLIENT, &delivery);
+        let repeated = connection()
+            .client_hello(|_| {})
+            .sent_again(CLIENT, 4, 1_448);
+        let lost = not_delivered(CLIENT, repeated.transcript.delivery(CLIENT));
         assert_eq!(
             lost.message,
-            "1448 bytes of the client never reached the server: sent 8 times in 13.2 s, never acknowledged"
+            "1448 bytes of the client never reached the server: sent 4 times in 7.0 s, never acknowledged"
         );
         assert_eq!(
             (lost.error_type, lost.blamed()),
             (ErrorType::NotDelivered, None)
         );
-        delivery.hole = Some((1_400, crate::time::Timestamp::from_seconds(0)));
+        let hole = tls12().lost_in_network(SERVER);
         assert_eq!(
-            not_delivered(SERVER, &delivery).message,
+            not_delivered(SERVER, hole.transcript.delivery(SERVER)).message,
             "1400 bytes of the server never reached the client, which received later ones: the network lost them"
         );
     }

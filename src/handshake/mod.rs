@@ -57,7 +57,6 @@
 mod cause;
 mod chains;
 mod end;
-mod ending;
 mod explain;
 mod facts;
 mod history;
@@ -74,7 +73,6 @@ mod verdict;
 pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
 pub use end::End;
-pub use ending::{Copies, Delivery, Ending};
 pub use report::{Origin, ReportConfig};
 pub use tracker::Tracker;
 pub(crate) use validate::Validator;

@@ -7,11 +7,11 @@ use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, Step};
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{self, Close, Copies, Ending, Tracker};
+use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
-use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection, Unacknowledged};
+use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection};
 
 use super::retained::RetainedPackets;
 
@@ -55,8 +55,6 @@ pub(super) struct Open {
     pub(super) dialogue: Dialogue,
     /// Bytes that it holds, as last counted.
     pub(super) held: usize,
-    /// What was sent since it began and not acknowledged.
-    sent: PerDirection<Unacknowledged>,
     /// When it last made progress.
     last_progress: Timestamp,
 }
@@ -139,7 +137,7 @@ impl Flow {
         segment: &Segment<'_>,
         time: Timestamp,
     ) -> bool {
-        if !segment.is_bare() || !self.has_handshake() {
+        if !segment.is_bare() || !self.has_handshake() || self.tcp.is_news(direction, segment) {
             return false;
         }
         if !self.is_noted[direction] {
@@ -322,6 +320,9 @@ impl Flow {
         };
         let connection = &mut open.connection;
         connection.note_packet(direction, at);
+        let delivery = connection.delivery_mut();
+        self.tcp
+            .note_delivery(direction, segment, at.time, delivery);
         let mut has_closed = false;
         let mut deliver = |sender, delivery: Delivery<'_>| match delivery {
             Delivery::Chunk(chunk) => connection.handle_chunk(sender, chunk),
@@ -331,12 +332,6 @@ impl Flow {
         let mut has_progress = false;
         let mut is_lossy = false;
         if segment.wire_length > 0 {
-            open.sent[direction].note(
-                segment.first_byte(),
-                segment.wire_length,
-                self.tcp.acknowledged(direction),
-                at.time,
-            );
             let pushed = self.tcp.push(direction, segment, at, budget, &mut deliver);
             (has_progress, is_lossy) = (pushed.is_new, pushed.is_lossy);
         }
@@ -365,14 +360,12 @@ impl Flow {
             return;
         };
         let connection = &mut open.connection;
-        let delivery = Direction::BOTH.map(|way| delivery(&open.sent[way], &self.tcp, way));
-        connection.note_ending(Ending {
-            until: Some(now),
-            delivery: PerDirection(delivery),
-        });
+        connection.note_until(now);
+        self.tcp.settle_delivery(connection.delivery_mut());
         for direction in Direction::BOTH {
             // What the receiver never got is no gap in the capture, and what follows it never counted.
-            if self.tcp.lost_in_network(direction).is_some() {
+            if let Some(hole) = self.tcp.lost_in_network(direction) {
+                connection.delivery_mut()[direction].hole = Some(hole);
                 self.tcp.clear(direction, budget);
             }
         }
@@ -396,30 +389,6 @@ impl Flow {
     }
 }
 
-/// What became of the data of one direction.
-fn delivery(
-    sent: &Unacknowledged,
-    tcp: &TcpConnection,
-    direction: Direction,
-) -> handshake::Delivery {
-    let acknowledged = tcp.acknowledged(direction);
-    let oldest = sent.oldest(acknowledged);
-    handshake::Delivery {
-        last_sent: sent.last_new(),
-        unacknowledged: sent.bytes(acknowledged),
-        oldest: oldest.map_or_else(Copies::default, |oldest| Copies {
-            count: oldest.count,
-            over: oldest
-                .latest
-                .checked_since(oldest.since)
-                .unwrap_or_default(),
-            length: oldest.length,
-            since: Some(oldest.since),
-        }),
-        hole: tcp.lost_in_network(direction),
-    }
-}
-
 impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &Context<'_>) -> Box<Self> {
         Box::new(Self {
@@ -428,7 +397,6 @@ impl Open {
             layers: *context.layers,
             dialogue,
             held: 0,
-            sent: PerDirection::default(),
             last_progress: at.time,
         })
     }

@@ -15,7 +15,6 @@ use crate::tls::{
 };
 use crate::transport::tcp::Arrival;
 
-use super::super::ending::Ending;
 use super::super::history::{letter, sealed_letter};
 use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, Stapled};
 use super::{MAX_OBSERVATIONS, Transcript};
@@ -36,6 +35,7 @@ impl Transcript {
             }
             Seen::ClientHello { hello, start } => self.take_client(sender, *hello, start),
             Seen::ServerHello { hello, start } => {
+                self.note_end(sender, start);
                 self.take_server_hello(sender, Some(*hello), start);
                 self.note_news(sender);
             }
@@ -45,7 +45,8 @@ impl Transcript {
                 at,
             } => {
                 self.push_alert(sender, AlertContent::Clear(level, description), at);
-                self.observe(sender, Observed::Alert(description), at.time);
+                self.observe(sender, Observed::Alert(description), at);
+                self.note_end(sender, at);
                 self.note_news(sender);
             }
             Seen::ChangeCipherSpec => {
@@ -82,9 +83,9 @@ impl Transcript {
         self.peers[direction].was_plain = true;
     }
 
-    /// Notes what the transport knows once no more will come.
-    pub(in crate::handshake) fn note_ending(&mut self, ending: Ending) {
-        self.ending = Some(Box::new(ending));
+    /// Notes the last moment of the observation.
+    pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
+        self.until = Some(until);
     }
 
     /// Notes that a limit or the snap length took something from this connection.
@@ -96,6 +97,7 @@ impl Transcript {
 /// In the clear.
 impl Transcript {
     fn take_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
+        self.note_end(sender, start);
         if message.handshake_type.0 < 64 {
             self.messages |= 1 << message.handshake_type.0;
         }
@@ -154,6 +156,7 @@ impl Transcript {
     }
 
     fn take_client(&mut self, sender: Direction, hello: ClientHello, start: Arrival) {
+        self.note_end(sender, start);
         if self.client_hello.is_none() {
             self.client = Some(sender);
             self.start = start;
@@ -199,7 +202,7 @@ impl Transcript {
                 Close::Fin => Observed::Fin,
                 Close::Rst => Observed::Rst,
             };
-            self.observe(sender, observed, at.time);
+            self.observe(sender, observed, at);
         }
     }
 }
@@ -218,6 +221,7 @@ impl Transcript {
                 self.note_news(sender);
             }
             Seen::SealedEnd { unit, content, end } => {
+                self.note_end(sender, end);
                 match unit.content_type {
                     ContentType::Handshake => self.take_encrypted_handshake(sender, end),
                     ContentType::Alert => {
@@ -264,11 +268,12 @@ impl Transcript {
                     if !unit.has_key {
                         self.note(sender, 'D');
                     }
-                    self.observe(sender, Observed::Record(unit.length), start.time);
+                    self.observe(sender, Observed::Record(unit.length), start);
                 }
                 self.note_news(sender);
             }
             Seen::SealedEnd { unit, content, end } => {
+                self.note_end(sender, end);
                 self.take_record_end(sender, unit, content, end);
             }
             Seen::Message { message, at, .. } => self.take_sealed_message(sender, message, at),
@@ -303,6 +308,8 @@ impl Transcript {
             return;
         };
         observation.end = end.time;
+        observation.stream_end = end.end;
+        observation.acknowledged = end.acknowledged;
         let start = observation.time;
         if unit.has_key {
             self.take_content(sender, content, start, end);
@@ -405,15 +412,26 @@ impl Transcript {
     }
 
     /// Adds an observation. Only TLS 1.3 needs them: up to TLS 1.2, the messages that count are in the clear.
-    fn observe(&mut self, sender: Direction, what: Observed, time: Timestamp) {
+    fn observe(&mut self, sender: Direction, what: Observed, at: Arrival) {
         if self.is_tls13() && self.observations.len() < MAX_OBSERVATIONS {
             let observation = Observation {
                 side: self.side(sender),
                 what,
-                time,
-                end: time,
+                time: at.time,
+                end: at.time,
+                stream_end: at.end,
+                acknowledged: at.acknowledged,
             };
             self.observations.push(observation);
+        }
+    }
+
+    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before.
+    fn note_end(&mut self, sender: Direction, at: Arrival) {
+        self.peers[sender].stream_end = at.end;
+        let peer = &mut self.peers[sender.flip()];
+        if peer.stream_end > 0 {
+            peer.first_flight_end.get_or_insert(peer.stream_end);
         }
     }
 
@@ -464,6 +482,36 @@ mod tests {
         assert!(matches!(first, Some((Side::Server, Close::Rst, _))));
         assert!(script.transcript.has_ended());
         assert_eq!(tls12().transcript.first_close(), None);
+    }
+
+    #[test]
+    fn a_close_that_acknowledges_a_fin_comes_second_whatever_the_clocks_say() {
+        let script = tls12().fin(SERVER).step_back(5).fin(CLIENT);
+        let first = script.transcript.first_close();
+        assert!(matches!(first, Some((Side::Server, Close::Fin, _))));
+        // The same, but the two crossed on the way.
+        let script = tls12().fin(SERVER).step_back(5).before_receiving(1);
+        let first = script.fin(CLIENT).transcript.first_close();
+        assert!(matches!(first, Some((Side::Client, Close::Fin, _))));
+    }
+
+    #[test]
+    fn what_a_side_had_received_when_it_closed_is_known() {
+        let closed = |script: crate::handshake::testing::Script| {
+            let script = script.fin(CLIENT);
+            let (_, _, at) = script.transcript.first_close().unwrap();
+            script.transcript.had_received_flight(CLIENT, at)
+        };
+        assert_eq!(closed(full().server_flight()), Some(true));
+        assert_eq!(
+            closed(full().server_flight().before_receiving(1)),
+            Some(false)
+        );
+        // What the server sends after the client's answer is not part of its flight.
+        let answered = full().server_flight().client_records(&[53]);
+        let crossed = answered.server_records(&[250]).before_receiving(1);
+        assert_eq!(closed(crossed), Some(true));
+        assert_eq!(closed(connection().client_hello(|_| {})), None);
     }
 
     #[test]

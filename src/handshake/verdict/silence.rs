@@ -9,10 +9,10 @@ use crate::event::{ClientCertificate, UnknownBecause};
 use crate::flow::Side;
 use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
-use crate::handshake::ending::Delivery;
 use crate::handshake::transcript::{PeerActions, Transcript};
 use crate::time::Timestamp;
 use crate::tls::HandshakeType;
+use crate::transport::tcp::{DeliveryState, Outstanding};
 
 use super::conclusion::Conclusion;
 use super::inferred::Shape;
@@ -116,17 +116,18 @@ fn undelivered(transcript: &Transcript, until: Option<Timestamp>) -> Option<Fail
     // If both are lost, the client's come first: the server cannot have answered them.
     Side::BOTH.into_iter().find_map(|sender| {
         let delivery = transcript.delivery(sender);
-        let is_lost = is_lost(&delivery) && !may_be_dead(transcript, sender, &delivery);
+        let mut repeated = delivery.outstanding_data().into_iter();
+        let is_lost = repeated.any(|data| is_lost(data) && !may_be_dead(transcript, sender, data));
         let hole_lasted = delivery
             .hole
             .and_then(|(_, since)| until?.checked_since(since));
         let has_hole = hole_lasted.is_some_and(|lasted| lasted >= LOST_TIME);
-        (is_lost || has_hole).then(|| cause::not_delivered(sender, &delivery))
+        (is_lost || has_hole).then(|| cause::not_delivered(sender, delivery))
     })
 }
 
-fn is_lost(delivery: &Delivery) -> bool {
-    delivery.oldest.count >= LOST_COPIES && delivery.oldest.over >= LOST_TIME
+fn is_lost(data: Outstanding) -> bool {
+    data.times >= LOST_COPIES && data.repeated_for() >= LOST_TIME
 }
 
 /// The segment that every path has to carry: the default of RFC 9293 §3.7.1.
@@ -134,23 +135,25 @@ const SMALL_SEGMENT: u32 = 536;
 
 /// Whether the receiver may be dead, and not the path: it acknowledged nothing at all, and even a path that loses large
 /// packets would have carried what it was sent.
-fn may_be_dead(transcript: &Transcript, sender: Side, delivery: &Delivery) -> bool {
-    sender == Side::Client
-        && !transcript.is_past_server_hello()
-        && delivery.oldest.length <= SMALL_SEGMENT
+fn may_be_dead(transcript: &Transcript, sender: Side, data: Outstanding) -> bool {
+    sender == Side::Client && !transcript.is_past_server_hello() && data.length <= SMALL_SEGMENT
 }
 
 /// Time from the last data that were new.
 fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
-    let sent = Side::BOTH.map(|side| transcript.delivery(side).last_sent);
+    let sent = Side::BOTH.map(|side| transcript.delivery(side).last_data);
     let last = sent.into_iter().flatten().max()?;
     until?.checked_since(last)
 }
 
 /// Whether TCP accounts for the last data of both sides: they were acknowledged, or sent again.
 fn is_accounted_for(transcript: &Transcript) -> bool {
+    let is_accounted_for = |delivery: &DeliveryState| {
+        let outstanding = delivery.outstanding_data();
+        outstanding.is_none_or(|data| data.is_repeated())
+    };
     let mut sides = Side::BOTH.into_iter();
-    sides.all(|side| transcript.delivery(side).is_accounted_for())
+    sides.all(|side| is_accounted_for(transcript.delivery(side)))
 }
 
 /// Whether the client has begun its flight of TLS 1.3: what follows is hidden, and silence after it fits a completed handshake.
