@@ -6,7 +6,7 @@ use crate::error_type::ErrorType;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
-use crate::transport::tcp::DeliveryState;
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::transcript::Transcript;
 
@@ -186,7 +186,8 @@ pub(super) fn not_tls() -> FailureCause {
 
 /// A side closed the connection.
 pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> FailureCause {
-    let stage = stage(transcript);
+    let at = transcript.peer(side).closing.first();
+    let stage = stage(transcript, side, at.map(|(_, at)| at));
     match close {
         Close::Fin => FailureCause::new(
             ErrorType::ConnectionClosed,
@@ -202,16 +203,18 @@ pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> Failu
 }
 
 /// Nothing more came from the side that had to speak next, for the time `waited` if that is known. `closer` is the side that
-/// gave up waiting and closed the connection.
+/// gave up waiting and closed the connection, and when.
 pub(super) fn silence(
     transcript: &Transcript,
     owing: Side,
     waited: Option<Duration>,
-    closer: Option<Side>,
+    closer: Option<(Side, Arrival)>,
 ) -> FailureCause {
     let hello = transcript.client_hello();
-    let is_unanswered =
-        !transcript.is_past_server_hello() && !transcript.peer(Side::Server).has_answered;
+    let has_left_early =
+        closer.is_some_and(|(_, at)| transcript.had_received_hello(at) == Some(false));
+    let is_unanswered = has_left_early
+        || !transcript.is_past_server_hello() && !transcript.peer(Side::Server).has_answered;
     let (error_type, what) = if hello.is_some_and(|hello| hello.is_partial) {
         let what = "client did not finish its ClientHello".to_owned();
         (ErrorType::HandshakeTimeout, what)
@@ -219,13 +222,13 @@ pub(super) fn silence(
         let what = "server did not answer the ClientHello".to_owned();
         (ErrorType::NoServerHello, what)
     } else {
-        let what = format!("{owing} fell silent {}", stage(transcript));
+        let what = format!("{owing} fell silent {}", stage(transcript, owing, None));
         (ErrorType::HandshakeTimeout, what)
     };
     let time = waited.map(|waited| format!(" for {}", seconds(waited)));
     let receipt = (error_type == ErrorType::NoServerHello)
         .then(|| receipt(transcript.delivery(Side::Client)));
-    let gave_up = closer.map(|closer| format!("; then the {closer} closed the connection"));
+    let gave_up = closer.map(|(closer, _)| format!("; then the {closer} closed the connection"));
     let message = [Some(what), time, receipt.flatten(), gave_up];
     FailureCause::new(error_type, owing, message.into_iter().flatten().collect())
 }
@@ -262,8 +265,16 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// How far the handshake had come.
-fn stage(transcript: &Transcript) -> &'static str {
+/// How far the handshake had come, for `side` when it acted `at` a moment: what it had not received then did not count.
+fn stage(transcript: &Transcript, side: Side, at: Option<Arrival>) -> &'static str {
+    if let Some(at) = at.filter(|_| side == Side::Client) {
+        if transcript.had_received_hello(at) == Some(false) {
+            return "before the ServerHello reached it";
+        }
+        if transcript.had_received_flight(side, at) == Some(false) {
+            return "during the server's flight";
+        }
+    }
     if !transcript.is_past_server_hello() {
         return "before the ServerHello";
     }
@@ -283,6 +294,8 @@ fn stage(transcript: &Transcript) -> &'static str {
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+
+    const AT: Arrival = Arrival::new(crate::time::Timestamp::from_seconds(5), 9);
 
     /// What an alert of a side means at this point.
     fn alert(script: &Script, side: Side, description: AlertDescription) -> (ErrorType, String) {
@@ -458,7 +471,7 @@ mod tests {
             (ErrorType::NoServerHello, message.to_owned())
         );
         assert_eq!(
-            said(unanswered(), SERVER, Some(CLIENT)).1,
+            said(unanswered(), SERVER, Some((CLIENT, AT))).1,
             format!("{message}; then the client closed the connection")
         );
         let warned = unanswered().warning(SERVER, AlertDescription::UnrecognizedName);

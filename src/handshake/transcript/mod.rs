@@ -57,6 +57,9 @@ pub(super) struct Transcript {
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
     until: Option<Timestamp>,
+    /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
+    server_hello_end: Option<u32>,
+    key_exchange_end: Option<u32>,
     /// Whether a ServerHello came that could not be read.
     has_unreadable_hello: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
@@ -90,6 +93,8 @@ impl Transcript {
             decrypted: None,
             keyed_records: 0,
             until: None,
+            server_hello_end: None,
+            key_exchange_end: None,
             has_unreadable_hello: false,
             has_late_gap: false,
             hello_length: 0,
@@ -348,6 +353,17 @@ impl Transcript {
             return None;
         }
         action.had_received(end)
+    }
+
+    /// Whether the client had received the ServerHello when it did what `action` stands for; `None` if that is not known.
+    pub(super) fn had_received_hello(&self, action: Arrival) -> Option<bool> {
+        action.had_received(self.server_hello_end?)
+    }
+
+    /// Whether the server had received the ClientKeyExchange when it did what `action` stands for; `None` if that is not
+    /// known.
+    pub(super) fn had_received_key_exchange(&self, action: Arrival) -> Option<bool> {
+        action.had_received(self.key_exchange_end?)
     }
 
     /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or

@@ -127,6 +127,9 @@ impl Transcript {
             (HandshakeType::CertificateRequest, Some(body)) => {
                 self.certificate_request = Some(body.into());
             }
+            (HandshakeType::ClientKeyExchange, _) => {
+                self.key_exchange_end.get_or_insert(start.end);
+            }
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}
         }
@@ -182,6 +185,7 @@ impl Transcript {
 
     fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
         self.client.get_or_insert_with(|| sender.flip());
+        self.server_hello_end.get_or_insert(start.end);
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
         self.has_retry_request |= is_retry;

@@ -52,6 +52,9 @@ pub(super) fn conclude(
     let Some(shape) = shape else {
         return cleartext::conclude(transcript, end, findings);
     };
+    if let Some(conclusion) = left_before_hello(transcript) {
+        return conclusion;
+    }
     if let Some(conclusion) = decrypted::conclude(transcript) {
         return conclusion;
     }
@@ -62,6 +65,18 @@ pub(super) fn conclude(
         Some(inferred) => from_inferred(transcript, inferred, shape, findings, end),
         None => without_rule(transcript, end, shape),
     }
+}
+
+/// The verdict on a client that closed before the ServerHello reached it: nothing in the server's flight is the reason.
+fn left_before_hello(transcript: &Transcript) -> Option<Conclusion> {
+    let (side, close, at) = transcript.first_close()?;
+    let mut observations = transcript.observations().iter();
+    let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
+    if side == Side::Server || has_answered || transcript.had_received_hello(at) != Some(false) {
+        return None;
+    }
+    let closed = || Conclusion::failed(cause::closed(transcript, side, close));
+    Some(silence::before_close(transcript, side, at, None).unwrap_or_else(closed))
 }
 
 /// Whether what a rule decided while the connection was open holds now that its gaps are known.
@@ -83,7 +98,7 @@ fn without_rule(transcript: &Transcript, end: End, shape: &Shape) -> Conclusion 
     }
     match transcript.first_close() {
         None => silence::conclude(transcript, end, Some(shape)),
-        Some((closer, _, at)) => silence::before_close(transcript, closer, at.time, Some(shape))
+        Some((closer, _, at)) => silence::before_close(transcript, closer, at, Some(shape))
             .unwrap_or_else(|| silence::unknown(transcript, end)),
     }
 }
@@ -130,6 +145,12 @@ fn said_in_the_clear(transcript: &Transcript, side: Side, reason: Reason) -> Opt
     Some(cause::from_alert(transcript, side, description))
 }
 
+/// Whether a side may have received its peer's flight when it closed.
+fn had_received_flight(transcript: &Transcript, side: Side) -> bool {
+    let closed = transcript.peer(side).closing.first();
+    closed.is_none_or(|(_, at)| transcript.had_received_flight(side, at) != Some(false))
+}
+
 /// The failure that the reason in a rule stands for.
 fn failure_for(
     transcript: &Transcript,
@@ -150,7 +171,12 @@ fn failure_for(
         Reason::Certificate => refusal(),
         Reason::Negotiation => cause::negotiation(side),
         // With keys, the certificate that was the last thing seen may be a reason.
-        Reason::Closed if explain::reason(findings, side.peer()).is_some() => refusal(),
+        Reason::Closed
+            if explain::reason(findings, side.peer()).is_some()
+                && had_received_flight(transcript, side) =>
+        {
+            refusal()
+        }
         Reason::Closed => {
             let close = transcript.peer(side).closing.first();
             let how = close.map_or(Close::Fin, |(how, _)| how);
@@ -216,6 +242,19 @@ mod tests {
             refused(&[900, 281, 53]),
             "failure P6: server_rejected_client by server"
         );
+    }
+
+    #[test]
+    fn a_client_that_left_before_the_server_hello_reached_it_refused_nothing() {
+        let expired = [finding(SERVER, ErrorType::CertExpired)];
+        let left = |unreceived| full().server_flight().before_receiving(unreceived).fin(CLIENT);
+        let verdict = |unreceived| left(unreceived).verdict_with(End::CaptureEnd, &expired);
+        assert_eq!(
+            verdict(5),
+            "failure observed: connection_closed by client"
+        );
+        assert_eq!(verdict(2), "failure C4: connection_closed by client");
+        assert_eq!(verdict(0), "failure C4: client_rejected_server by client");
     }
 
     #[test]

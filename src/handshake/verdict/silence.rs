@@ -12,7 +12,7 @@ use crate::handshake::end::End;
 use crate::handshake::transcript::{PeerActions, Transcript};
 use crate::time::Timestamp;
 use crate::tls::HandshakeType;
-use crate::transport::tcp::{DeliveryState, Outstanding};
+use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::conclusion::Conclusion;
 use super::inferred::Shape;
@@ -68,20 +68,26 @@ pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>)
 pub(super) fn before_close(
     transcript: &Transcript,
     closer: Side,
-    at: Timestamp,
+    at: Arrival,
     shape: Option<&Shape>,
 ) -> Option<Conclusion> {
-    if let Some(lost) = undelivered(transcript, Some(at)) {
+    if let Some(lost) = undelivered(transcript, Some(at.time)) {
         return Some(Conclusion::failed(lost));
     }
-    let waited = waited(transcript, Some(at)).filter(|waited| *waited >= PATIENCE)?;
-    if owing(transcript, shape) != closer.peer() || has_begun_hidden_flight(transcript) {
+    let waited = waited(transcript, Some(at.time)).filter(|waited| *waited >= PATIENCE)?;
+    let has_left_early = closer == Side::Client && transcript.had_received_hello(at) == Some(false);
+    let owing = if has_left_early {
+        Side::Server
+    } else {
+        owing(transcript, shape)
+    };
+    if owing != closer.peer() || has_begun_hidden_flight(transcript) {
         return None;
     }
     if waited >= RETRANSMISSION && !is_accounted_for(transcript) {
         return Some(Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged));
     }
-    let cause = cause::silence(transcript, closer.peer(), Some(waited), Some(closer));
+    let cause = cause::silence(transcript, owing, Some(waited), Some((closer, at)));
     Some(Conclusion::failed(cause))
 }
 
@@ -142,8 +148,9 @@ fn may_be_dead(transcript: &Transcript, sender: Side, data: Outstanding) -> bool
 /// Time from the last data that were new.
 fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
     let sent = Side::BOTH.map(|side| transcript.delivery(side).last_data);
-    let last = sent.into_iter().flatten().max()?;
-    until?.checked_since(last)
+    let until = until?;
+    let last = sent.into_iter().flatten().filter(|sent| *sent <= until);
+    until.checked_since(last.max()?)
 }
 
 /// Whether TCP accounts for the last data of both sides: they were acknowledged, or sent again.
