@@ -308,7 +308,11 @@ mod tests {
     #[test]
     fn a_client_that_leaves_before_it_has_received_the_flight_refuses_nothing() {
         let expired = [finding(SERVER, ErrorType::CertExpired)];
-        let left = |unreceived| after_server_flight().before_receiving(unreceived).fin(CLIENT);
+        let left = |unreceived| {
+            after_server_flight()
+                .before_receiving(unreceived)
+                .fin(CLIENT)
+        };
         let verdict = |script: Script| script.verdict_with(End::CaptureEnd, &expired);
         let closed = "failure observed: connection_closed by client";
         for (unreceived, stage) in [
@@ -322,6 +326,12 @@ mod tests {
         }
         assert_eq!(
             verdict(left(0)),
+            "failure T3: client_rejected_server by client"
+        );
+        // What answers its close is no part of the flight.
+        let answered = left(0).alert(SERVER, AlertDescription::CloseNotify);
+        assert_eq!(
+            verdict(answered),
             "failure T3: client_rejected_server by client"
         );
     }

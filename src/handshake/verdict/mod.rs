@@ -247,12 +247,14 @@ mod tests {
     #[test]
     fn a_client_that_left_before_the_server_hello_reached_it_refused_nothing() {
         let expired = [finding(SERVER, ErrorType::CertExpired)];
-        let left = |unreceived| full().server_flight().before_receiving(unreceived).fin(CLIENT);
+        let left = |unreceived| {
+            full()
+                .server_flight()
+                .before_receiving(unreceived)
+                .fin(CLIENT)
+        };
         let verdict = |unreceived| left(unreceived).verdict_with(End::CaptureEnd, &expired);
-        assert_eq!(
-            verdict(5),
-            "failure observed: connection_closed by client"
-        );
+        assert_eq!(verdict(5), "failure observed: connection_closed by client");
         assert_eq!(verdict(2), "failure C4: connection_closed by client");
         assert_eq!(verdict(0), "failure C4: client_rejected_server by client");
     }
