@@ -179,6 +179,8 @@ pub(crate) struct Hellos<'a> {
     pub(crate) client_hello: Option<&'a ClientHello>,
     /// The ServerHello that is not a HelloRetryRequest.
     pub(crate) server_hello: Option<&'a ServerHello>,
+    /// Whether a message in the clear shows that the version is TLS 1.2 or older.
+    pub(crate) is_proven_old: bool,
 }
 
 impl Hellos<'_> {
@@ -204,7 +206,7 @@ impl Hellos<'_> {
     pub(crate) fn may_be_tls13(&self) -> bool {
         match self.server_hello {
             Some(hello) => hello.version().is_tls13(),
-            None => self.client_hello.is_some_and(ClientHello::offers_tls13),
+            None => !self.is_proven_old && self.client_hello.is_some_and(ClientHello::offers_tls13),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::flow::{Direction, PerDirection};
 use crate::framing::sealed::KeyUse;
 use crate::framing::tls::TlsRecords;
 use crate::framing::{Close, Hellos, Recipient, Seen};
+use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress};
@@ -85,6 +86,11 @@ impl Tracker {
     /// Notes that a limit or the snap length took something from this connection.
     pub const fn note_truncated(&mut self) {
         self.transcript.note_truncated();
+    }
+
+    /// Notes the last moment of the observation, once no more of the connection will be looked at.
+    pub const fn note_until(&mut self, until: Timestamp) {
+        self.transcript.note_until(until);
     }
 
     /// Notes that no more bytes will come.
@@ -186,7 +192,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 1280, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1408, "{}", size_of::<Tracker>());
     }
 
     #[test]

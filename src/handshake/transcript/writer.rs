@@ -11,7 +11,7 @@ use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, MAX_MESSAGE,
-    Message, ServerHello, decompress_certificate, read_key_exchange_group,
+    Message, ProtocolVersion, ServerHello, decompress_certificate, read_key_exchange_group,
 };
 use crate::transport::tcp::Arrival;
 
@@ -61,6 +61,10 @@ impl Transcript {
             Seen::Gap(missing) => {
                 let peer = &mut self.peers[sender];
                 peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+                let side = self.side(sender);
+                let mut observations = self.observations.iter();
+                self.has_late_gap |= side == Side::Client
+                    || observations.any(|observation| observation.side == Side::Client);
             }
             Seen::Close { how, at } => self.take_close(sender, how, at),
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
@@ -77,6 +81,11 @@ impl Transcript {
     /// Notes that `direction` carried something else than TLS before.
     pub(in crate::handshake) fn note_plain(&mut self, direction: Direction) {
         self.peers[direction].was_plain = true;
+    }
+
+    /// Notes the last moment of the observation.
+    pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
+        self.until = Some(until);
     }
 
     /// Notes that a limit or the snap length took something from this connection.
@@ -102,10 +111,11 @@ impl Transcript {
                 Err(_) => self.client = self.client.or(Some(sender)),
             },
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read(body).ok(), start);
+                self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
             }
             (HandshakeType::HelloRetryRequest, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
+                let hello = ServerHello::read_draft_retry(body).ok();
+                self.take_whole_server_hello(sender, hello, start);
             }
             // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
             (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
@@ -116,6 +126,9 @@ impl Transcript {
             }
             (HandshakeType::CertificateRequest, Some(body)) => {
                 self.certificate_request = Some(body.into());
+            }
+            (HandshakeType::ClientKeyExchange, _) => {
+                self.key_exchange_end.get_or_insert(start.end);
             }
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}
@@ -156,8 +169,23 @@ impl Transcript {
         self.note_news(sender);
     }
 
+    fn take_whole_server_hello(
+        &mut self,
+        sender: Direction,
+        hello: Option<ServerHello>,
+        start: Arrival,
+    ) {
+        // What overruns the message may be `supported_versions`, which decides whether this is TLS 1.3.
+        let hello = hello.filter(|hello| {
+            !hello.has_malformed_extensions || hello.version() < ProtocolVersion::TLSv1_2
+        });
+        self.has_unreadable_hello |= hello.is_none();
+        self.take_server_hello(sender, hello, start);
+    }
+
     fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
         self.client.get_or_insert_with(|| sender.flip());
+        self.server_hello_end.get_or_insert(start.end);
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
         self.has_retry_request |= is_retry;
@@ -402,9 +430,18 @@ impl Transcript {
         }
     }
 
-    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before.
+    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before. What answers its
+    /// peer's FIN belongs to no flight.
     fn note_end(&mut self, sender: Direction, at: Arrival) {
-        self.peers[sender].stream_end = at.end;
+        let is_answer_to_close = match self.peers[sender.flip()].closing.first() {
+            Some((Close::Fin, fin)) => at.had_received(fin.end) == Some(true),
+            _ => false,
+        };
+        let own = &mut self.peers[sender];
+        if is_answer_to_close && own.stream_end > 0 {
+            own.first_flight_end.get_or_insert(own.stream_end);
+        }
+        own.stream_end = at.end;
         let peer = &mut self.peers[sender.flip()];
         if peer.stream_end > 0 {
             peer.first_flight_end.get_or_insert(peer.stream_end);

@@ -62,7 +62,12 @@ impl<'t> ShapeEvidence<'t> {
             flight_start,
             flight_end,
             flight,
-            server: server_flight(&seen[..flight_start], lengths, psk),
+            // With bytes missing from it, its lengths say little.
+            server: if transcript.has_gap() {
+                ServerFlight::default()
+            } else {
+                server_flight(&seen[..flight_start], lengths, psk)
+            },
             early_data,
             blocks,
             round_trip: round_trip(transcript),
