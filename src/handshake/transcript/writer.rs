@@ -253,7 +253,18 @@ impl Transcript {
                 content,
                 start,
                 end,
-            } => self.take_content(sender, content, start, end),
+            } => {
+                let side = self.side(sender);
+                let waited = self.observations.iter_mut().find(|observation| {
+                    observation.is_record_of(side)
+                        && observation.content == Content::Unknown
+                        && (observation.time, observation.end) == (start, end.time)
+                });
+                if let Some(observation) = waited {
+                    observation.content = content;
+                }
+                self.take_content(sender, content, start, end);
+            }
             Seen::Unreadable { has_waited } => {
                 if has_waited && !self.history.is_deferred() {
                     self.note(sender, 'D');
@@ -280,6 +291,7 @@ impl Transcript {
         observation.end = end.time;
         let start = observation.time;
         if unit.has_key {
+            observation.content = content;
             self.take_content(sender, content, start, end);
             self.note_news(sender);
         }
@@ -387,6 +399,7 @@ impl Transcript {
                 what,
                 time,
                 end: time,
+                content: Content::Unknown,
             };
             self.observations.push(observation);
         }
