@@ -166,17 +166,13 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
-    const AT: Arrival = Arrival {
-        time: Timestamp::from_seconds(0),
-        packet: 1,
-        acknowledged: None,
-    };
+    const AT: Arrival = Arrival::new(Timestamp::from_seconds(0), 1);
 
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn a_handshake_takes_less_than_a_kilobyte() {
+    fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 960, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1280, "{}", size_of::<Tracker>());
     }
 
     #[test]

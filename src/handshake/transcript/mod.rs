@@ -33,7 +33,7 @@ pub(super) struct Transcript {
     client: Option<Direction>,
     client_hello: Option<Box<ClientHello>>,
     server_hello: Option<(Box<ServerHello>, Timestamp)>,
-    has_retry_request: bool,
+    retry_version: Option<ProtocolVersion>,
     key_exchange_group: Option<NamedGroup>,
     certificate_request: Option<Box<[u8]>>,
     stapled: Stapled,
@@ -61,7 +61,7 @@ impl Transcript {
             client: None,
             client_hello: None,
             server_hello: None,
-            has_retry_request: false,
+            retry_version: None,
             key_exchange_group: None,
             certificate_request: None,
             stapled: Stapled::No,
@@ -114,7 +114,7 @@ impl Transcript {
     }
 
     pub(super) const fn has_retry_request(&self) -> bool {
-        self.has_retry_request
+        self.retry_version.is_some()
     }
 
     /// The group in the ServerKeyExchange.
@@ -240,6 +240,16 @@ impl Transcript {
         self.peers.iter().any(|peer| peer.gap_bytes > 0)
     }
 
+    /// Up to TLS 1.2: whether a message in the clear was seen that only follows a ServerHello.
+    pub(super) const fn has_passed_server_hello(&self) -> bool {
+        self.server_hello.is_some()
+            || self.has_message(HandshakeType::Certificate)
+            || self.has_message(HandshakeType::ServerKeyExchange)
+            || self.has_message(HandshakeType::CertificateRequest)
+            || self.has_message(HandshakeType::ServerHelloDone)
+            || self.has_message(HandshakeType::ClientKeyExchange)
+    }
+
     /// Whether either side has reset the connection.
     pub(super) fn has_reset(&self) -> bool {
         self.peers.iter().any(|peer| peer.closing.has_reset())
@@ -258,15 +268,25 @@ impl Transcript {
     }
 
     /// How the connection was closed first, and by whom.
+    ///
+    /// A close that acknowledges its peer's FIN came after it, whatever the clocks say; otherwise that of the earlier packet counts.
     pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
-        let closes = Side::BOTH.map(|side| {
+        let [client, server] = Side::BOTH.map(|side| {
             let (close, at) = self.peer(side).closing.first()?;
             Some((side, close, at))
         });
-        closes
-            .into_iter()
-            .flatten()
-            .min_by_key(|(_, _, at)| (at.time, at.packet))
+        let (Some(client), Some(server)) = (client, server) else {
+            return client.or(server);
+        };
+        let is_answer =
+            |(side, _, at): (Side, Close, Arrival)| self.had_received_fin(side, at) == Some(true);
+        match (is_answer(client), is_answer(server)) {
+            (false, true) => Some(client),
+            (true, false) => Some(server),
+            _ => [client, server]
+                .into_iter()
+                .min_by_key(|(_, _, at)| (at.time, at.packet)),
+        }
     }
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
@@ -275,12 +295,35 @@ impl Transcript {
         close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
     }
 
+    /// Whether `side` had received all of its peer's first flight when it did what `action` stands for; `None` if its
+    /// acknowledgment is not known, or if the peer sent nothing.
+    ///
+    /// A side that closes without having received a flight does not react to what is in it.
+    pub(super) fn had_received_flight(&self, side: Side, action: Arrival) -> Option<bool> {
+        let peer = self.peer(side.peer());
+        let end = peer.first_flight_end.unwrap_or(peer.stream_end);
+        if end == 0 {
+            return None;
+        }
+        action.had_received(end)
+    }
+
+    /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or
+    /// if the peer sent none.
+    pub(super) fn had_received_fin(&self, side: Side, action: Arrival) -> Option<bool> {
+        match self.peer(side.peer()).closing.first()? {
+            (Close::Fin, fin) => action.had_received(fin.end),
+            (Close::Rst, _) => None,
+        }
+    }
+
     /// What a framing has to know of the negotiation.
     pub(super) fn hellos(&self) -> Hellos<'_> {
         Hellos {
             client: self.client,
             client_hello: self.client_hello(),
             server_hello: self.server_hello(),
+            retry_version: self.retry_version,
         }
     }
 

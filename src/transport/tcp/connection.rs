@@ -271,11 +271,15 @@ impl TcpConnection {
         self.halves[direction].assembler.clear(budget);
     }
 
-    /// `at`, with what the sender of the segment had acknowledged.
+    /// `at`, with where the segment ends, and what its sender had acknowledged.
     fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
+        let own = &self.halves[direction].assembler;
         let peer = &self.halves[direction.flip()].assembler;
         let is_known = segment.flags.ack && peer.is_started();
+        let fin = u32::from(segment.flags.fin);
+        let end = segment.first_byte().after(segment.wire_length + fin);
         Arrival {
+            end: own.offset(end),
             acknowledged: is_known.then(|| peer.offset(segment.acknowledgment)),
             ..at
         }

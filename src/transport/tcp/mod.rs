@@ -5,6 +5,7 @@ mod closed;
 mod connection;
 mod opening;
 
+pub(crate) use assembler::had_received;
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
 pub use closed::{ClosedFlows, FirstBytes};
 pub use connection::{Delivery, Pushed, TcpConnection};

@@ -35,7 +35,7 @@ const LINGERING: Duration = Duration::from_millis(40);
 /// How soon a program that refuses a certificate without a word closes, apart from a round trip: checking takes some
 /// milliseconds, and whoever closes later may have another reason.
 const SILENT_REFUSAL: Duration = Duration::from_millis(100);
-/// Round trips below this do not come from a relay that terminates the connection somewhere else.
+/// Round trips below this need no relay that terminates the connection somewhere else.
 const NEAR: Duration = Duration::from_millis(10);
 
 /// What was seen after ServerHello, in the terms of the rules.
@@ -325,7 +325,7 @@ impl<'t> ShapeEvidence<'t> {
             && waited.is_some_and(|waited| waited > LINGERING + 2 * self.round_trip)
     }
 
-    /// Whether the server closed in order when the client had said goodbye, and the client only after that: the server had
+    /// Whether the server closed in order when it had the client's goodbye, and the client only after that: the server had
     /// read what the client sent, and waited for it. After a refusal it closes by itself.
     pub(super) fn server_waits_for_goodbye(&self) -> bool {
         let after = self.after();
@@ -333,26 +333,30 @@ impl<'t> ShapeEvidence<'t> {
             let mut after = after.iter();
             after.position(|observation| observation.side == side && is_end(observation))
         };
-        let order = [
+        let (Some(first), Some(leaves), Some(server)) = (
             self.first_server_record(),
             self.client_leaves_at(),
             closes(SERVER),
-        ];
-        let [Some(first), Some(leaves), Some(server)] = order else {
+        ) else {
             return false;
         };
-        let is_in_order = first < leaves
+        let (goodbye, close) = (after[leaves], after[server]);
+        let is_before_clients_close = closes(CLIENT).is_none_or(|client| server < client);
+        first < leaves
             && leaves < server
-            && closes(CLIENT).is_none_or(|client| server < client);
-        is_in_order
+            && is_before_clients_close
             && self.server_sent_one_record()
-            && after[server].what == Observed::Fin
+            && close.what == Observed::Fin
+            && close.had_received(goodbye.stream_end) != Some(false)
             && !self.transcript.peer(SERVER).closing.has_reset()
+            && self.may_be_answer(&goodbye, &close)
     }
 
-    /// Whether server and client are so near to each other that no relay stands between them.
-    pub(super) fn is_near(&self) -> bool {
-        self.round_trip < NEAR
+    /// Whether there was time for an answer. A relay acknowledges what it takes, and closes by itself: then an answer seems to
+    /// come long before it can.
+    fn may_be_answer(&self, action: &Observation, answer: &Observation) -> bool {
+        let waited = answer.time.checked_since(action.end).unwrap_or_default();
+        self.round_trip < NEAR || 4 * waited >= self.round_trip
     }
 
     /// Whether the client can answer no more: closed, reset, or silent.
@@ -396,7 +400,22 @@ impl<'t> ShapeEvidence<'t> {
         };
         let flight_end = self.server_flight_end().filter(|_| self.server.is_complete);
         let waited = flight_end.and_then(|end| at.time.checked_since(end));
-        waited.is_some_and(|waited| waited <= SILENT_REFUSAL + self.round_trip)
+        self.transcript.had_received_flight(CLIENT, at) != Some(false)
+            && waited.is_some_and(|waited| waited <= SILENT_REFUSAL + self.round_trip)
+    }
+
+    /// Whether the server closed before it could have the client's flight, without a goodbye, and the client's answer is no
+    /// refusal: whatever that says, nobody reads it.
+    pub(super) fn server_left_before_flight(&self) -> bool {
+        let is_refusal = matches!(
+            self.flight,
+            Flight::PlainAlert(_) | Flight::Alert | Flight::ShortRecord
+        );
+        let before = &self.seen[..self.flight_start];
+        let last = before.iter().rfind(|seen| seen.is_record_of(SERVER));
+        !is_refusal
+            && closed_before(&self.seen, self.flight_start, SERVER).is_some()
+            && !last.is_some_and(|last| self.may_be_alert(last))
     }
 
     /// Whether the hello is that of a browser: Chromium's and Safari's have GREASE (RFC 8701), Firefox's offers both

@@ -127,10 +127,10 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.flight == Flight::Nothing && !e.psk && e.server_broke_off(),
         &["server's flight broke off with a record of an alert's length"]),
 
-    // A server that leaves before the client has answered gave up: a crash, a limit, a middlebox. If the client did answer the
-    // whole flight, its answer counts: the server may say goodbye with its flight.
+    // A server that leaves before it can have the client's answer gave up: a crash, a limit, a middlebox. If the client refused,
+    // that counts: a server may say goodbye with its flight, and the client judges the flight all the same.
     rule("S3", Ended, 0.7, Failure(SERVER, Closed),
-        |e| e.flight == Flight::Nothing && e.closed_first() == Some(SERVER),
+        |e| e.closed_first() == Some(SERVER) && (e.flight == Flight::Nothing || e.server_left_before_flight()),
         &["server closed the connection before the client sent anything after the ServerHello"]),
 
     // OpenSSL, Python, curl, picotls and Mbed TLS clients say in the clear why they refuse, before they
@@ -227,10 +227,9 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.is_late(),
         &["client sent a Certificate message", "server closed long after: a slow refusal, or the end of an idle connection"]),
 
-    // A server that has read the request and waits for the client's goodbye has answered with data of an alert's length. Not
-    // where a relay may stand between: it closes towards the client when the server behind it has closed.
+    // A server that has read the request and waits for the client's goodbye has answered with data of an alert's length.
     rule("P5c", Ended, 0.8, Success,
-        |e| e.has_certificate() && e.has_unanswered_data() && e.server_waits_for_goodbye() && e.is_near(),
+        |e| e.has_certificate() && e.has_unanswered_data() && e.server_waits_for_goodbye(),
         &["server answered with a record of an alert's length and closed after the client's goodbye"]),
 
     // A request that gets an alert-length record and no answer was refused together with the certificate. An answer of two bytes
