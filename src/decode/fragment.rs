@@ -53,6 +53,7 @@ impl IpDatagram {
         ip::transport(
             IpNumber(self.key.protocol),
             self.key.addresses,
+            0,
             &mut cursor,
             layers,
         )

@@ -20,7 +20,7 @@ use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, HandshakeType, Message,
     ProtocolVersion, ServerHello,
 };
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::end::End;
 use super::progress::{HandshakeProgress, Standing};
@@ -196,6 +196,12 @@ impl Script {
     /// all that its peer sent.
     pub(super) fn before_receiving(mut self, items: u32) -> Self {
         self.unreceived = items;
+        self
+    }
+
+    /// How far the bytes of a side got; by default nothing is known of it.
+    pub(super) fn delivery(mut self, side: Side, change: impl FnOnce(&mut DeliveryState)) -> Self {
+        change(&mut self.transcript.delivery_mut()[direction(side)]);
         self
     }
 

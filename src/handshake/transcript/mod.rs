@@ -12,7 +12,7 @@ use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Hellos};
 use crate::time::Timestamp;
 use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::history::History;
 
@@ -41,6 +41,7 @@ pub(super) struct Transcript {
     /// Types of the messages seen in the clear, as bits.
     messages: u64,
     peers: PerDirection<PeerActions>,
+    delivery: PerDirection<DeliveryState>,
     alerts: Vec<AlertSeen>,
     observations: Vec<Observation>,
     has_renegotiated: bool,
@@ -68,6 +69,7 @@ impl Transcript {
             certificate_timestamps: 0,
             messages: 0,
             peers: Default::default(),
+            delivery: Default::default(),
             alerts: Vec::new(),
             observations: Vec::new(),
             has_renegotiated: false,
@@ -153,6 +155,15 @@ impl Transcript {
     /// The peer on `side`; before the first hello, the originator counts as the client.
     pub(super) fn peer(&self, side: Side) -> &PeerActions {
         &self.peers[self.direction(side)]
+    }
+
+    /// How far the bytes that `side` sent got. Before the report, acknowledgments without data may be missing in it.
+    pub(super) fn delivery(&self, side: Side) -> &DeliveryState {
+        &self.delivery[self.direction(side)]
+    }
+
+    pub(super) const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
+        &mut self.delivery
     }
 
     /// Both peers, in the order of their directions.

@@ -253,11 +253,23 @@ impl Assembler {
     }
 
     /// Notes that the receiver has acknowledged all bytes before `acknowledgment`.
+    ///
+    /// Numbers that lie in no window are ignored: they are not of this stream.
     pub fn acknowledge(&mut self, acknowledgment: SeqNumber) {
+        let ahead = acknowledgment.since(self.next);
+        if self.started && !(-MAX_AHEAD..=MAX_AHEAD).contains(&ahead) {
+            return;
+        }
         if !self.any_acknowledged || acknowledgment.since(self.acknowledged) > 0 {
             self.acknowledged = acknowledgment;
             self.any_acknowledged = true;
         }
+    }
+
+    /// Bytes that the receiver has acknowledged, as [`Assembler::offset`] has them; `None` if it acknowledged nothing.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<u32> {
+        (self.started && self.any_acknowledged).then(|| self.offset(self.acknowledged))
     }
 
     /// Whether the hole before the held segments will not be filled any more.

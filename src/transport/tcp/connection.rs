@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 use super::assembler::{Arrival, Assembler, Budget, Chunk};
 use super::closed::FirstBytes;
+use super::delivery::DeliveryState;
 use super::opening::{Opening, RoundTrips};
 
 /// What a connection delivers of one direction, in order.
@@ -49,6 +50,12 @@ struct Half {
     /// Sequence number behind the last byte.
     fin: Option<SeqNumber>,
     is_in_view: bool,
+    /// The hop limit of its first packet; 0 if it is not known.
+    hop_limit: u8,
+    /// Whether a keep-alive of it was not answered yet.
+    is_probing: bool,
+    /// Whether its sender has no room for more.
+    is_window_closed: bool,
 }
 
 impl TcpConnection {
@@ -107,7 +114,10 @@ impl TcpConnection {
         is_in_use: bool,
     ) {
         let half = &mut self.halves[direction];
-        half.is_in_view = true;
+        if !half.is_in_view {
+            half.is_in_view = true;
+            half.hop_limit = segment.hop_limit;
+        }
         if segment.flags.syn {
             let first = segment.sequence.after(1);
             half.initial = Some(first);
@@ -241,6 +251,55 @@ impl TcpConnection {
         if segment.flags.ack {
             let peer = &mut self.halves[direction.flip()];
             peer.assembler.acknowledge(segment.acknowledgment);
+        }
+    }
+
+    /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
+    /// window, or follows a reset.
+    #[must_use]
+    pub fn is_news(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let half = &self.halves[direction];
+        self.is_closed
+            || half.is_window_closed != (segment.window == 0)
+            || self.halves[direction.flip()].is_probing
+            || self.ahead(direction, segment.sequence) == -1
+    }
+
+    /// Records in `states` what a segment says about delivery in both directions.
+    pub fn note_delivery(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        time: Timestamp,
+        states: &mut PerDirection<DeliveryState>,
+    ) {
+        self.acknowledge(direction, segment);
+        self.settle_delivery(states);
+        let peer = direction.flip();
+        if segment.flags.ack && std::mem::take(&mut self.halves[peer].is_probing) {
+            states[peer].note_answer();
+        }
+        let half = &mut self.halves[direction];
+        if !segment.flags.rst {
+            half.is_window_closed = segment.window == 0;
+            states[peer].is_window_closed = half.is_window_closed;
+        }
+        if half.assembler.is_started() {
+            let start = half.assembler.offset(segment.first_byte());
+            let length = segment.wire_length + u32::from(segment.flags.fin);
+            half.is_probing |= states[direction].handle_segment(start, length, time);
+        }
+        let is_known = half.hop_limit != 0 && segment.hop_limit != 0;
+        let has_other_hop_limit = is_known && half.hop_limit != segment.hop_limit;
+        states[direction].note_reset(segment.flags.rst, has_other_hop_limit, time);
+    }
+
+    /// Completes `states` with the acknowledgments so far, which bare segments bring without a look at them.
+    pub fn settle_delivery(&self, states: &mut PerDirection<DeliveryState>) {
+        for direction in Direction::BOTH {
+            if let Some(acknowledged) = self.halves[direction].assembler.acknowledged() {
+                states[direction].acknowledge(acknowledged);
+            }
         }
     }
 
