@@ -38,7 +38,6 @@ pub struct Pushed {
 pub struct TcpConnection {
     opening: Opening,
     halves: PerDirection<Half>,
-    is_closed: bool,
 }
 
 /// One direction of a connection.
@@ -50,12 +49,11 @@ struct Half {
     /// Sequence number behind the last byte.
     fin: Option<SeqNumber>,
     is_in_view: bool,
+    has_reset: bool,
     /// The hop limit of its first packet; 0 if it is not known.
     hop_limit: u8,
-    /// Whether a keep-alive of it was not answered yet.
-    is_probing: bool,
-    /// Whether its sender has no room for more.
-    is_window_closed: bool,
+    /// Whether its next segment says more than its flags do: it answers a keep-alive, or its sender may have room again.
+    is_awaited: bool,
 }
 
 impl TcpConnection {
@@ -65,14 +63,14 @@ impl TcpConnection {
         Self {
             opening: Opening::new(),
             halves: PerDirection::default(),
-            is_closed: false,
         }
     }
 
     /// Whether it was reset, or closed in both directions.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        self.is_closed
+        let PerDirection([forward, reverse]) = &self.halves;
+        forward.has_reset || reverse.has_reset || forward.fin.is_some() && reverse.fin.is_some()
     }
 
     /// Whether a packet of `direction` was seen.
@@ -130,10 +128,7 @@ impl TcpConnection {
         if segment.flags.fin {
             half.fin = Some(segment.first_byte().after(segment.wire_length));
         }
-        if segment.flags.fin || segment.flags.rst {
-            let have_both_ended = self.halves.iter().all(|half| half.fin.is_some());
-            self.is_closed |= segment.flags.rst || have_both_ended;
-        }
+        half.has_reset |= segment.flags.rst;
     }
 
     /// Where a sequence number lies in relation to the next byte in order: negative before it, 0 if this is the next byte,
@@ -230,6 +225,20 @@ impl TcpConnection {
         }
     }
 
+    /// Whether segments of either direction wait for bytes before them.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.halves.iter().any(|half| half.assembler.is_holding())
+    }
+
+    /// Moves past a segment that is the next in order, without delivering it.
+    ///
+    /// For bytes that the caller has read in the segment itself, while nothing [is held](TcpConnection::is_holding).
+    pub fn skip_in_order(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let assembler = &mut self.halves[direction].assembler;
+        assembler.skip_in_order(segment.first_byte(), segment.wire_length);
+    }
+
     /// Delivers what is held behind a hole of `direction` that will not be filled.
     pub fn skip_overdue(
         &mut self,
@@ -254,15 +263,20 @@ impl TcpConnection {
         }
     }
 
+    /// Bytes of `direction` that the network lost, and since when: missing in front of later ones, also for the receiver.
+    #[must_use]
+    pub fn lost_in_network(&self, direction: Direction) -> Option<(u32, Timestamp)> {
+        self.halves[direction].assembler.lost_in_network()
+    }
+
     /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
     /// window, or follows a reset.
     #[must_use]
     pub fn is_news(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let half = &self.halves[direction];
-        self.is_closed
-            || half.is_window_closed != (segment.window == 0)
-            || self.halves[direction.flip()].is_probing
+        segment.window == 0
+            || self.halves[direction].is_awaited
             || self.ahead(direction, segment.sequence) == -1
+            || self.is_closed()
     }
 
     /// Records in `states` what a segment says about delivery in both directions.
@@ -276,19 +290,22 @@ impl TcpConnection {
         self.acknowledge(direction, segment);
         self.settle_delivery(states);
         let peer = direction.flip();
-        if segment.flags.ack && std::mem::take(&mut self.halves[peer].is_probing) {
+        let half = &mut self.halves[direction];
+        if segment.flags.ack {
             states[peer].note_answer();
         }
-        let half = &mut self.halves[direction];
         if !segment.flags.rst {
-            half.is_window_closed = segment.window == 0;
-            states[peer].is_window_closed = half.is_window_closed;
+            states[peer].is_window_closed = segment.window == 0;
         }
+        half.is_awaited = states[peer].is_window_closed;
         if half.assembler.is_started() {
             let start = half.assembler.offset(segment.first_byte());
             let length = segment.wire_length + u32::from(segment.flags.fin);
-            half.is_probing |= states[direction].handle_segment(start, length, time);
+            states[direction].note_data(start, segment.wire_length, time);
+            let asks = states[direction].handle_segment(start, length, time);
+            self.halves[peer].is_awaited |= asks;
         }
+        let half = &self.halves[direction];
         let is_known = half.hop_limit != 0 && segment.hop_limit != 0;
         let has_other_hop_limit = is_known && half.hop_limit != segment.hop_limit;
         states[direction].note_reset(segment.flags.rst, has_other_hop_limit, time);
