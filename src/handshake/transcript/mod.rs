@@ -39,7 +39,7 @@ pub(super) struct Transcript {
     client: Option<Direction>,
     client_hello: Option<Box<ClientHello>>,
     server_hello: Option<(Box<ServerHello>, Timestamp)>,
-    has_retry_request: bool,
+    retry_version: Option<ProtocolVersion>,
     key_exchange_group: Option<NamedGroup>,
     certificate_request: Option<Box<[u8]>>,
     stapled: Stapled,
@@ -76,7 +76,7 @@ impl Transcript {
             client: None,
             client_hello: None,
             server_hello: None,
-            has_retry_request: false,
+            retry_version: None,
             key_exchange_group: None,
             certificate_request: None,
             stapled: Stapled::No,
@@ -135,7 +135,7 @@ impl Transcript {
     }
 
     pub(super) const fn has_retry_request(&self) -> bool {
-        self.has_retry_request
+        self.retry_version.is_some()
     }
 
     /// The group in the ServerKeyExchange.
@@ -381,6 +381,7 @@ impl Transcript {
             client: self.client,
             client_hello: self.client_hello(),
             server_hello: self.server_hello(),
+            retry_version: self.retry_version,
             is_proven_old: self.is_proven_old(),
         }
     }

@@ -188,17 +188,18 @@ impl Transcript {
         self.server_hello_end.get_or_insert(start.end);
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
-        self.has_retry_request |= is_retry;
-        if let Some(hello) = hello
-            && self.server_hello.is_none()
-            && !is_retry
-        {
-            self.server_hello = Some((Box::new(hello), start.time));
+        match hello {
+            Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
+            Some(hello) if self.server_hello.is_none() => {
+                self.server_hello = Some((Box::new(hello), start.time));
+            }
+            _ => {}
         }
     }
 
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
         let is_first = !self.has_closed(sender);
+        self.note_flight_end(sender.flip());
         let peer = &mut self.peers[sender];
         peer.closing = peer.closing.and(how, at);
         if is_first {
@@ -287,7 +288,18 @@ impl Transcript {
                 content,
                 start,
                 end,
-            } => self.take_content(sender, content, start, end),
+            } => {
+                let side = self.side(sender);
+                let waited = self.observations.iter_mut().find(|observation| {
+                    observation.is_record_of(side)
+                        && observation.content == Content::Unknown
+                        && (observation.time, observation.end) == (start, end.time)
+                });
+                if let Some(observation) = waited {
+                    observation.content = content;
+                }
+                self.take_content(sender, content, start, end);
+            }
             Seen::Unreadable { has_waited } => {
                 if has_waited && !self.history.is_deferred() {
                     self.note(sender, 'D');
@@ -316,6 +328,7 @@ impl Transcript {
         observation.acknowledged = end.acknowledged;
         let start = observation.time;
         if unit.has_key {
+            observation.content = content;
             self.take_content(sender, content, start, end);
             self.note_news(sender);
         }
@@ -421,6 +434,7 @@ impl Transcript {
             let observation = Observation {
                 side: self.side(sender),
                 what,
+                content: Content::Unknown,
                 time: at.time,
                 end: at.time,
                 stream_end: at.end,
@@ -442,7 +456,12 @@ impl Transcript {
             own.first_flight_end.get_or_insert(own.stream_end);
         }
         own.stream_end = at.end;
-        let peer = &mut self.peers[sender.flip()];
+        self.note_flight_end(sender.flip());
+    }
+
+    /// Notes that the peer of `sender` acts: what `sender` has sent so far is its first flight.
+    fn note_flight_end(&mut self, sender: Direction) {
+        let peer = &mut self.peers[sender];
         if peer.stream_end > 0 {
             peer.first_flight_end.get_or_insert(peer.stream_end);
         }

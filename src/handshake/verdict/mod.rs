@@ -232,7 +232,7 @@ mod tests {
     fn a_refusal_names_what_the_client_showed() {
         let refused = |flight: &[u16]| {
             let begun = full().server_flight_with_request().client_records(flight);
-            begun.fin(SERVER).verdict()
+            begun.rst(SERVER).verdict()
         };
         assert_eq!(
             refused(&[25, 53]),
@@ -256,12 +256,12 @@ mod tests {
         let verdict = |unreceived| left(unreceived).verdict_with(End::CaptureEnd, &expired);
         assert_eq!(verdict(5), "failure observed: connection_closed by client");
         assert_eq!(verdict(2), "failure C4: connection_closed by client");
-        assert_eq!(verdict(0), "failure C4: client_rejected_server by client");
+        assert_eq!(verdict(0), "failure C4f: client_rejected_server by client");
     }
 
     #[test]
     fn a_client_that_closes_refused_the_certificate_if_a_known_one_is_flawed() {
-        let closed = full().server_flight().fin(CLIENT);
+        let closed = full().server_flight().wait(200).fin(CLIENT);
         assert_eq!(closed.verdict(), "failure C4: connection_closed by client");
         let expired = [finding(SERVER, ErrorType::CertExpired)];
         assert_eq!(
