@@ -5,7 +5,7 @@
 //! source ─▶ Reader (plans) ─▶ Worker (each its steps) ─▶ Collector (order, chains) ─▶ sink
 //! ```
 //!
-//! The same three parts run in turn on the calling thread, or with `threads` workers each on a thread of
+//! The same three parts run in turn on the calling thread ([`Stages`]), or with `threads` workers each on a thread of
 //! its own. A batch of packets is shared, not copied: each worker gets the whole batch and a list of the steps that
 //! are its own. Events come back with the number of the step that made them, so that their order does not
 //! depend on the number of workers. Channels are bounded: a slow part holds the reader up, and memory stays
@@ -23,7 +23,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use crate::decrypt::Keys;
-use crate::observer::{Collector, Config, Numbered, Plan, Router, Worker, take_secrets};
+use crate::event::Report;
+use crate::observer::{Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets};
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Stats};
 use crate::time::{Ticks, Timestamp};
@@ -59,43 +60,39 @@ pub fn run(
     threads: usize,
     sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
-    let meters = source.meters();
-    let mut output = Output {
-        collector: Collector::new(&config.trust),
-        meters,
+    let output = Output {
+        meters: source.meters(),
         sink,
     };
     if threads <= 1 {
-        run_in_place(source, &config, &mut output)
+        run_in_place(source, &config, output)
     } else {
-        run_on_threads(source, &config, threads.min(MAX_THREADS), &mut output)
+        run_on_threads(source, &config, threads.min(MAX_THREADS), output)
     }
 }
 
 fn run_in_place(
     source: &mut dyn PacketSource,
     config: &Config,
-    output: &mut Output<'_>,
+    mut output: Output<'_>,
 ) -> io::Result<Summary> {
-    let mut reader = Reader::new(source, config.keys.view());
-    let mut worker = Worker::new(config, 0, 1);
-    let mut job = Job::new(1);
-    let mut now = None;
+    let mut stages = Stages::new(config);
+    let mut batch = PacketBatch::default();
+    let mut ticks = ticks();
     let error = loop {
-        match reader.next(&mut job) {
+        match source.next_batch(&mut batch) {
             Ok(true) => {}
             Ok(false) => break None,
             Err(error) => break Some(error),
         }
-        now = job.batch.now;
-        output.take(&job, [work(&mut worker, &job)])?;
+        output.emit(|emit| stages.handle_batch(&batch, emit))?;
+        output.sink.flush()?;
+        if batch.now.is_some_and(|now| ticks.advance(now).is_some()) {
+            output.tick(batch.now, stages.stats(), stages.load())?;
+        }
     };
-    let mut last = Vec::new();
-    worker.finish(&mut last);
-    output.take_reports(last)?;
-    let mut stats = reader.finish();
-    stats += worker.stats();
-    output.finish(stats, now, error)
+    output.emit(|emit| stages.finish(emit))?;
+    output.finish(stages.stats(), batch.now, error)
 }
 
 /// Batches under way between the threads: enough that no thread waits for a short delay of another.
@@ -105,8 +102,9 @@ fn run_on_threads(
     source: &mut dyn PacketSource,
     config: &Config,
     threads: usize,
-    output: &mut Output<'_>,
+    mut output: Output<'_>,
 ) -> io::Result<Summary> {
+    let mut collector = Collector::new(&config.trust);
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
     std::thread::scope(|scope| {
         let (mut jobs, mut answers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -121,7 +119,7 @@ fn run_on_threads(
         }
         let reader = Reader::new(source, config.keys.view());
         let reader = scope.spawn(move || read_on_thread(reader, &jobs, &spares));
-        let now = collect(&answers, &spare_sender, output)?;
+        let now = collect(&answers, &spare_sender, &mut collector, &mut output)?;
         drop((answers, spare_sender));
         let (mut stats, error) = reader
             .join()
@@ -131,6 +129,7 @@ fn run_on_threads(
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
+        stats += collector.stats();
         output.finish(stats, now, error)
     })
 }
@@ -162,8 +161,12 @@ struct Reader<'s> {
     ticks: Ticks,
 }
 
-/// How far the clock advances between two reports of a live run's health.
-const TICK: Duration = Duration::from_secs(1);
+/// When a live run's health is reported: every second.
+const fn ticks() -> Ticks {
+    const TICK: Duration = Duration::from_secs(1);
+    // A clock that is set back must not stop the ticks; a quiet wire tells a time that is slightly in the past.
+    Ticks::new(TICK, TICK)
+}
 
 impl<'s> Reader<'s> {
     fn new(source: &'s mut dyn PacketSource, keys: Keys) -> Self {
@@ -171,8 +174,7 @@ impl<'s> Reader<'s> {
             source,
             keys,
             router: Router::new(),
-            // A clock that is set back must not stop the ticks; a quiet wire tells a time that is slightly in the past.
-            ticks: Ticks::new(TICK, TICK),
+            ticks: ticks(),
         }
     }
 
@@ -181,7 +183,7 @@ impl<'s> Reader<'s> {
         if !self.source.next_batch(&mut job.batch)? {
             return Ok(false);
         }
-        take_secrets(&self.keys, &job.batch);
+        take_secrets(&self.keys, &job.batch.secrets);
         job.plan.clear();
         self.router
             .plan(job.batch.packets(), job.batch.now, &mut job.plan);
@@ -200,68 +202,46 @@ impl<'s> Reader<'s> {
 type Answered = (Answer, Option<Arc<Job>>);
 
 /// A worker's part of a job, done.
+#[derive(Default)]
 struct Answer {
     reports: Vec<Numbered>,
     /// What the worker has counted, and what it holds, if the job asks.
     tick: Option<(Stats, Load)>,
 }
 
-fn work(worker: &mut Worker, job: &Job) -> Answer {
-    let mut reports = Vec::new();
-    worker.take(job.batch.packets(), &job.plan, &mut reports);
-    Answer {
-        reports,
-        tick: job.tick.map(|_| (worker.stats(), worker.load())),
+impl Answer {
+    fn fill(&mut self, worker: &mut Worker, job: &Job) {
+        worker.begin_batch();
+        worker.take(job.batch.packets(), &job.plan, &mut self.reports);
+        self.tick = job.tick.map(|_| (worker.stats(), worker.load()));
     }
 }
 
-/// Where the answers meet: events in order to the sink, and the run's health.
+/// The end of the pipeline: reports to the sink, and the run's health.
 struct Output<'s> {
-    collector: Collector,
     /// The counters of live interfaces; `None` if the source is not live, and then there are no ticks.
     meters: Option<Meters>,
     sink: &'s mut dyn Sink,
 }
 
 impl Output<'_> {
-    /// Takes all workers' answers to one job.
-    fn take(&mut self, job: &Job, answers: impl IntoIterator<Item = Answer>) -> io::Result<()> {
-        let mut reports = Vec::new();
-        let mut stats = job.tick.unwrap_or_default();
-        let mut load = Load::default();
-        for answer in answers {
-            if reports.is_empty() {
-                reports = answer.reports;
-            } else {
-                reports.extend(answer.reports);
+    /// Hands what `make` emits to the sink, until that fails.
+    fn emit(&mut self, make: impl FnOnce(&mut dyn FnMut(Report))) -> io::Result<()> {
+        let mut result = Ok(());
+        make(&mut |report| {
+            if result.is_ok() {
+                result = self.sink.report(report);
             }
-            let (counted, held) = answer.tick.unwrap_or_default();
-            stats += counted;
-            load += held;
-        }
-        self.take_reports(reports)?;
-        self.sink.flush()?;
-        if job.tick.is_some() {
-            stats += self.collector.stats();
-            self.tick(job.batch.now, stats, load)?;
-        }
-        Ok(())
-    }
-
-    fn take_reports(&mut self, reports: Vec<Numbered>) -> io::Result<()> {
-        for report in self.collector.collect(reports) {
-            self.sink.report(report)?;
-        }
-        Ok(())
+        });
+        result
     }
 
     fn finish(
         &mut self,
-        mut stats: Stats,
+        stats: Stats,
         now: Option<Timestamp>,
         error: Option<CaptureError>,
     ) -> io::Result<Summary> {
-        stats += self.collector.stats();
         self.tick(now, stats, Load::default())?;
         Ok(Summary { stats, error })
     }
@@ -310,7 +290,8 @@ fn work_on_thread(
     answers: &Sender<Answered>,
 ) -> Stats {
     for job in jobs {
-        let answer = work(&mut worker, &job);
+        let mut answer = Answer::default();
+        answer.fill(&mut worker, &job);
         if answers.send((answer, Some(job))).is_err() {
             return worker.stats();
         }
@@ -327,24 +308,36 @@ fn work_on_thread(
     worker.stats()
 }
 
-/// Hands the workers' answers to the output, job by job, until they end; returns the last time that the source told.
+/// Hands the workers' reports to the output, job by job, until they end; returns the last time that the source told.
 fn collect(
     answers: &[Receiver<Answered>],
     spares: &Sender<Job>,
+    collector: &mut Collector,
     output: &mut Output<'_>,
 ) -> io::Result<Option<Timestamp>> {
     let mut now = None;
+    let mut reports = Vec::new();
     loop {
-        let received = answers.iter().filter_map(|worker| worker.recv().ok());
-        let (parts, jobs): (Vec<Answer>, Vec<Option<Arc<Job>>>) = received.unzip();
-        let mut jobs: Vec<Arc<Job>> = jobs.into_iter().flatten().collect();
+        let (mut stats, mut load) = (Stats::default(), Load::default());
+        let mut jobs: Vec<Arc<Job>> = Vec::new();
+        for (answer, job) in answers.iter().filter_map(|worker| worker.recv().ok()) {
+            reports.extend(answer.reports);
+            jobs.extend(job);
+            let (counted, held) = answer.tick.unwrap_or_default();
+            stats += counted;
+            load += held;
+        }
+        output.emit(|emit| collector.collect(&mut reports).for_each(emit))?;
         let Some(job) = jobs.pop() else {
-            let last = parts.into_iter().flat_map(|answer| answer.reports);
-            output.take_reports(last.collect())?;
-            return Ok(now);
+            return Ok(now); // those were the workers' last answers
         };
+        output.sink.flush()?;
         now = job.batch.now;
-        output.take(&job, parts)?;
+        if let Some(of_reader) = job.tick {
+            stats += of_reader;
+            stats += collector.stats();
+            output.tick(now, stats, load)?;
+        }
         drop(jobs);
         if let Some(job) = Arc::into_inner(job) {
             let _ = spares.try_send(job); // there are enough already

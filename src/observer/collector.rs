@@ -20,18 +20,18 @@ impl Collector {
         }
     }
 
-    /// Takes all reports of one batch; returns them in the order that does not depend on the number of workers.
+    /// Empties `reports`, which are all of one batch, in the order that does not depend on the number of workers.
     ///
     /// Events of one step (a tick, the end of the capture) happen at the same time in all
     /// shards: their own time and place in the capture order them.
-    pub(crate) fn collect(
-        &mut self,
-        mut reports: Vec<Numbered>,
-    ) -> impl Iterator<Item = Report> + '_ {
+    pub(crate) fn collect<'c>(
+        &'c mut self,
+        reports: &'c mut Vec<Numbered>,
+    ) -> impl Iterator<Item = Report> + 'c {
         reports.sort_by_key(|(step, Report { event, .. })| {
             (*step, event.time, event.capture.first_packet, event.flow_id)
         });
-        reports.into_iter().map(|(_, mut report)| {
+        reports.drain(..).map(|(_, mut report)| {
             self.validator.handle_event(&mut report.event);
             report
         })

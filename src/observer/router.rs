@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
-use crate::decode::{DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, decode};
+use crate::decode::{
+    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, decode_any, decode_usual,
+};
 use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
@@ -93,7 +95,8 @@ impl Plan {
         self.planned += 1;
     }
 
-    fn segment(&mut self, packet: u32, header: TcpHeader, extra: u32) {
+    #[inline]
+    fn segment(&mut self, packet: u32, header: &TcpHeader, extra: u32) {
         let worker = match self.steps.len() {
             1 => 0,
             workers => shard_of(&header.flow_key().0) % workers,
@@ -103,7 +106,7 @@ impl Plan {
                 number: self.planned,
                 action: Action::Segment {
                     packet,
-                    header,
+                    header: *header,
                     extra,
                 },
             });
@@ -173,15 +176,18 @@ impl Router {
         self.stats.packets += 1;
         self.stats.bytes += bytes.len() as u64;
         self.stats.packets_truncated += u64::from(packet.captured_length < packet.wire_length);
+        if let Some(header) = decode_usual(link_type, bytes, packet.wire_length) {
+            return plan.segment(index, &header, NO_EXTRA);
+        }
         let mut layers = Layers::default();
-        match decode(link_type, bytes, packet.wire_length, &mut layers) {
+        match decode_any(link_type, bytes, packet.wire_length, &mut layers) {
             Ok(Decoded::Tcp(header)) => {
                 let extra = if layers.is_empty() {
                     NO_EXTRA
                 } else {
                     plan.add_extra(layers, None)
                 };
-                plan.segment(index, header, extra);
+                plan.segment(index, &header, extra);
             }
             Ok(Decoded::Fragment(fragment)) => {
                 self.stats.fragments += 1;
@@ -211,7 +217,7 @@ impl Router {
             match datagram.decode(&mut layers) {
                 Ok(Decoded::Tcp(header)) => {
                     let extra = plan.add_extra(layers, Some(datagram));
-                    return plan.segment(index, header, extra);
+                    return plan.segment(index, &header, extra);
                 }
                 Ok(Decoded::Fragment(fragment)) => {
                     let inner = self.fragments.push(

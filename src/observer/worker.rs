@@ -36,9 +36,13 @@ impl Worker {
         }
     }
 
+    /// Notes that a batch begins: secrets that came with it count from now on.
+    pub(crate) fn begin_batch(&self) {
+        self.shards.begin_batch();
+    }
+
     /// Takes its steps of a plan for `packets`; adds what they make to `reports`.
     pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, reports: &mut Vec<Numbered>) {
-        self.shards.begin_batch();
         for step in plan.steps(self.index) {
             match &step.action {
                 Action::Tick(now) => {

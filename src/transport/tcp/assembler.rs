@@ -221,6 +221,19 @@ impl Assembler {
         }
     }
 
+    /// Whether segments wait for bytes before them.
+    #[must_use]
+    pub const fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Moves past a segment that is the next in order, without delivering it. Nothing may be held.
+    pub fn skip_in_order(&mut self, sequence: SeqNumber, wire_length: u32) {
+        self.start(sequence);
+        debug_assert!(self.held.is_none() && self.next == sequence);
+        self.next = sequence.after(wire_length);
+    }
+
     /// Notes that the receiver has acknowledged all bytes before `acknowledgment`.
     pub fn acknowledge(&mut self, acknowledgment: SeqNumber) {
         if !self.any_acknowledged || acknowledgment.since(self.acknowledged) > 0 {

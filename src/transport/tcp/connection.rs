@@ -37,7 +37,6 @@ pub struct Pushed {
 pub struct TcpConnection {
     opening: Opening,
     halves: PerDirection<Half>,
-    is_closed: bool,
 }
 
 /// One direction of a connection.
@@ -49,6 +48,7 @@ struct Half {
     /// Sequence number behind the last byte.
     fin: Option<SeqNumber>,
     is_in_view: bool,
+    has_reset: bool,
 }
 
 impl TcpConnection {
@@ -58,14 +58,14 @@ impl TcpConnection {
         Self {
             opening: Opening::new(),
             halves: PerDirection::default(),
-            is_closed: false,
         }
     }
 
     /// Whether it was reset, or closed in both directions.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        self.is_closed
+        let PerDirection([forward, reverse]) = &self.halves;
+        forward.has_reset || reverse.has_reset || forward.fin.is_some() && reverse.fin.is_some()
     }
 
     /// Whether a packet of `direction` was seen.
@@ -120,10 +120,7 @@ impl TcpConnection {
         if segment.flags.fin {
             half.fin = Some(segment.first_byte().after(segment.wire_length));
         }
-        if segment.flags.fin || segment.flags.rst {
-            let have_both_ended = self.halves.iter().all(|half| half.fin.is_some());
-            self.is_closed |= segment.flags.rst || have_both_ended;
-        }
+        half.has_reset |= segment.flags.rst;
     }
 
     /// Where a sequence number lies in relation to the next byte in order: negative before it, 0 if this is the next byte,
@@ -218,6 +215,20 @@ impl TcpConnection {
         if segment.flags.rst {
             deliver(direction, Delivery::Rst(at));
         }
+    }
+
+    /// Whether segments of either direction wait for bytes before them.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.halves.iter().any(|half| half.assembler.is_holding())
+    }
+
+    /// Moves past a segment that is the next in order, without delivering it.
+    ///
+    /// For bytes that the caller has read in the segment itself, while nothing [is held](TcpConnection::is_holding).
+    pub fn skip_in_order(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let assembler = &mut self.halves[direction].assembler;
+        assembler.skip_in_order(segment.first_byte(), segment.wire_length);
     }
 
     /// Delivers what is held behind a hole of `direction` that will not be filled.
