@@ -58,6 +58,8 @@ pub struct Handshake {
     pub inference: Option<Inference>,
     /// Why it failed and whose doing that was; present for failures only.
     pub error: Option<HandshakeError>,
+    /// That a side refused its peer once the handshake had completed; the outcome is a success then.
+    pub rejected_after: Option<RejectedAfter>,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
     /// How the connection ended, where it ended in view before this event was made.
@@ -104,6 +106,7 @@ impl Handshake {
             confidence: 1.0,
             inference: None,
             error: None,
+            rejected_after: None,
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),
@@ -230,6 +233,21 @@ pub struct HandshakeError {
     pub side: Option<Side>,
     /// One clause for people.
     pub message: String,
+}
+
+/// A refusal of the peer after the handshake had completed: by the application, or by a library that looks late.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedAfter {
+    /// The class of what was refused.
+    pub error_type: ErrorType,
+    /// The side that refused its peer.
+    pub side: Side,
+    /// On what this rests; the handshake itself may rest on something else.
+    pub evidence: Evidence,
+    /// Share of such claims that are right, measured on labelled captures; 1 unless inferred.
+    pub confidence: f64,
+    /// What was seen, in the order in which it counts.
+    pub observations: Vec<&'static str>,
 }
 
 /// An alert that was seen.
