@@ -55,7 +55,8 @@ fn ipv4(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
         let offset = u32::from(header.fragments_offset().value()) * 8;
         return Ok(fragment(key, offset, header.more_fragments(), cursor));
     }
-    transport(header.protocol(), addresses, cursor, layers)
+    let hop_limit = header.ttl();
+    transport(header.protocol(), addresses, hop_limit, cursor, layers)
 }
 
 /// Moves the cursor to the payload behind `header_length` bytes.
@@ -106,7 +107,7 @@ fn ipv6(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
                 }
                 (part.next_header(), part.slice().len())
             }
-            _ => return transport(next_header, addresses, cursor, layers),
+            _ => return transport(next_header, addresses, header.hop_limit(), cursor, layers),
         };
         next_header = next;
         cursor.skip(length);
@@ -150,15 +151,16 @@ fn fragment(key: FragmentKey, offset: u32, more: bool, cursor: &Cursor<'_>) -> D
 
 /// Reads what an IP header carries: a transport protocol, or a tunnel and what is inside.
 ///
-/// Calls back into [`decode`] for tunnels; [`super::Tunnels::MAX`] bounds how deep that goes.
+/// `hop_limit` is what the IP header says; 0 if it is not known. Calls back into [`decode`] for tunnels; [`super::Tunnels::MAX`] bounds how deep that goes.
 pub(super) fn transport(
     protocol: IpNumber,
     addresses: Addresses,
+    hop_limit: u8,
     cursor: &mut Cursor<'_>,
     layers: &mut Layers,
 ) -> Result<Decoded, DecodeError> {
     match protocol {
-        IpNumber::TCP => tcp::decode(addresses, cursor).map(Decoded::Tcp),
+        IpNumber::TCP => tcp::decode(addresses, hop_limit, cursor).map(Decoded::Tcp),
         IpNumber::UDP => match udp::decode(addresses, cursor) {
             Some(header) => match tunnel::reader(Carrier::UdpPort(header.destination_port)) {
                 Some(read) => enter_tunnel(read, cursor, layers),

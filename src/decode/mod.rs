@@ -199,7 +199,7 @@ impl IpDatagram {
     pub fn decode(&self, layers: &mut Layers) -> Result<Decoded, DecodeError> {
         let mut cursor = Cursor::new(self.payload(), self.payload().len());
         let protocol = IpNumber(self.protocol());
-        ip::transport(protocol, self.addresses(), &mut cursor, layers)
+        ip::transport(protocol, self.addresses(), 0, &mut cursor, layers)
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) enum Seen<'a> {
         message: Message<'a>,
         /// Whether it was encrypted.
         sealed: bool,
-        /// Where it began; where the unit that carried it ended, if it was sealed.
+        /// When it began, and the place in the stream where it ended; when and where the unit that carried it ended, if it was sealed.
         at: Arrival,
     },
     /// The beginning of a message in the clear whose rest will not come.

@@ -248,7 +248,8 @@ impl TlsRecords {
             }
             match stream.records.next_piece(&mut input) {
                 Ok(Some(piece)) => {
-                    stream.handle_piece(&mut self.decryption, sender, piece, arrival, recipient)
+                    let here = arrival.ending_before(input.len() as u32);
+                    stream.handle_piece(&mut self.decryption, sender, piece, here, recipient)
                 }
                 Ok(None) => return,
                 Err(_) => {
@@ -269,6 +270,14 @@ impl RecordStream {
         };
         if !self.latest.is_some_and(is_held) {
             self.latest = Some(arrival);
+        }
+    }
+
+    /// The newest packet, for what ends where `here` does.
+    fn newest(&self, here: Arrival) -> Arrival {
+        Arrival {
+            end: here.end,
+            ..self.latest.unwrap_or(here)
         }
     }
 
@@ -293,7 +302,7 @@ impl RecordStream {
                 self.handle_fragment(sender, piece.bytes, arrival, recipient);
             }
             ContentType::Alert if !self.is_encrypted(recipient) && piece.header.length == 2 => {
-                self.handle_alert(sender, piece, recipient);
+                self.handle_alert(sender, piece, arrival, recipient);
             }
             ContentType::ChangeCipherSpec if piece.is_last => {
                 self.has_changed_cipher = true;
@@ -325,7 +334,7 @@ impl RecordStream {
         if piece.is_first {
             recipient.take(sender, Seen::SealedStart { unit, start });
         }
-        let end = self.latest.unwrap_or(arrival);
+        let end = self.newest(arrival);
         let content = match self.key {
             KeyState::Here => decryption.handle_piece(sender, piece, end, recipient),
             KeyState::Awaited => {
@@ -356,7 +365,10 @@ impl RecordStream {
             let seen = Seen::Message {
                 message,
                 sealed: false,
-                at: start,
+                at: Arrival {
+                    end: arrival.end,
+                    ..start
+                },
             };
             recipient.take(sender, seen);
             start = arrival;
@@ -376,6 +388,7 @@ impl RecordStream {
         &mut self,
         sender: Direction,
         piece: Piece<'_>,
+        arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
         for byte in piece.bytes {
@@ -386,12 +399,11 @@ impl RecordStream {
         }
         if piece.is_last
             && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
-            && let Some(at) = self.latest
         {
             let seen = Seen::Alert {
                 level: AlertLevel(level),
                 description: AlertDescription(description),
-                at,
+                at: self.newest(arrival),
             };
             recipient.take(sender, seen);
         }
@@ -479,11 +491,7 @@ mod tests {
     }
 
     fn arrival(packet: u64) -> Arrival {
-        Arrival {
-            time: Timestamp::from_seconds(0),
-            packet,
-            acknowledged: None,
-        }
+        Arrival::new(Timestamp::from_seconds(0), packet)
     }
 
     /// Feeds chunks of one sender, each in a packet of its own, to a new stream.

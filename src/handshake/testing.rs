@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, Finding, Outcome};
-use crate::flow::{Direction, Side};
+use crate::flow::{Direction, PerSide, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, HandshakeType, Message,
     ProtocolVersion, ServerHello,
 };
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::end::End;
 use super::facts;
@@ -37,7 +37,14 @@ pub(super) struct Script {
     pub(super) transcript: Transcript,
     standing: Standing,
     now: Arrival,
+    /// Bytes that each side has sent: [`ITEM_LENGTH`] an item.
+    sent: PerSide<u32>,
+    /// How many items of its peer the next actor has not received yet.
+    unreceived: u32,
 }
+
+/// Bytes that an item takes in its stream.
+const ITEM_LENGTH: u32 = 100;
 
 /// A connection of which both directions are in view, before the first hello.
 pub(super) fn connection() -> Script {
@@ -46,15 +53,13 @@ pub(super) fn connection() -> Script {
 
 /// A connection of which no packet is in view yet.
 pub(super) fn one_sided() -> Script {
-    let now = Arrival {
-        time: Timestamp::from_seconds(0),
-        packet: 0,
-        acknowledged: None,
-    };
+    let now = Arrival::new(Timestamp::from_seconds(0), 0);
     Script {
         transcript: Transcript::new(now),
         standing: Standing::default(),
         now,
+        sent: PerSide::default(),
+        unreceived: 0,
     }
 }
 
@@ -185,6 +190,26 @@ impl Script {
     pub(super) fn wait(mut self, milliseconds: u64) -> Self {
         let waited = Duration::from_millis(milliseconds);
         self.now.time = self.now.time.saturating_add(waited);
+        self
+    }
+
+    /// The next item is sent before its sender has received the last `items` of its peer. Otherwise each side has received
+    /// all that its peer sent.
+    pub(super) fn before_receiving(mut self, items: u32) -> Self {
+        self.unreceived = items;
+        self
+    }
+
+    /// How far the bytes of a side got; by default nothing is known of it.
+    pub(super) fn delivery(mut self, side: Side, change: impl FnOnce(&mut DeliveryState)) -> Self {
+        change(&mut self.transcript.delivery_mut()[direction(side)]);
+        self
+    }
+
+    /// The next item is captured with an earlier time than the last.
+    pub(super) fn step_back(mut self, milliseconds: i64) -> Self {
+        let now = self.now.time.as_nanoseconds() - milliseconds * 1_000_000;
+        self.now.time = Timestamp::from_nanoseconds(now);
         self
     }
 
@@ -356,6 +381,11 @@ impl Script {
     fn play<'a>(self, side: Side, item: impl FnOnce(Arrival) -> Seen<'a>) -> Self {
         let mut later = self.wait(1);
         later.now.packet += 1;
+        later.sent[side] += ITEM_LENGTH;
+        later.now.end = later.sent[side];
+        let received = later.sent[side.peer()].saturating_sub(later.unreceived * ITEM_LENGTH);
+        later.now.acknowledged = Some(received);
+        later.unreceived = 0;
         later.at_once(side, item)
     }
 

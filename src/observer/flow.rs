@@ -137,7 +137,7 @@ impl Flow {
         segment: &Segment<'_>,
         time: Timestamp,
     ) -> bool {
-        if !segment.is_bare() || !self.has_handshake() {
+        if !segment.is_bare() || !self.has_handshake() || self.tcp.is_news(direction, segment) {
             return false;
         }
         if !self.is_noted[direction] {
@@ -320,6 +320,9 @@ impl Flow {
         };
         let connection = &mut open.connection;
         connection.note_packet(direction, at);
+        let delivery = connection.delivery_mut();
+        self.tcp
+            .note_delivery(direction, segment, at.time, delivery);
         let mut has_closed = false;
         let mut deliver = |sender, delivery: Delivery<'_>| match delivery {
             Delivery::Chunk(chunk) => connection.handle_chunk(sender, chunk),
@@ -356,6 +359,7 @@ impl Flow {
             return;
         };
         let connection = &mut open.connection;
+        self.tcp.settle_delivery(connection.delivery_mut());
         self.tcp.finish(budget, &mut |sender, delivery| {
             if let Delivery::Chunk(chunk) = delivery {
                 connection.handle_chunk(sender, chunk);

@@ -12,7 +12,7 @@ use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Hellos};
 use crate::time::Timestamp;
 use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::history::History;
 
@@ -41,6 +41,7 @@ pub(super) struct Transcript {
     /// Types of the messages seen in the clear, as bits.
     messages: u64,
     peers: PerDirection<PeerActions>,
+    delivery: PerDirection<DeliveryState>,
     alerts: Vec<AlertSeen>,
     observations: Vec<Observation>,
     has_renegotiated: bool,
@@ -68,6 +69,7 @@ impl Transcript {
             certificate_timestamps: 0,
             messages: 0,
             peers: Default::default(),
+            delivery: Default::default(),
             alerts: Vec::new(),
             observations: Vec::new(),
             has_renegotiated: false,
@@ -153,6 +155,15 @@ impl Transcript {
     /// The peer on `side`; before the first hello, the originator counts as the client.
     pub(super) fn peer(&self, side: Side) -> &PeerActions {
         &self.peers[self.direction(side)]
+    }
+
+    /// How far the bytes that `side` sent got. Before the report, acknowledgments without data may be missing in it.
+    pub(super) fn delivery(&self, side: Side) -> &DeliveryState {
+        &self.delivery[self.direction(side)]
+    }
+
+    pub(super) const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
+        &mut self.delivery
     }
 
     /// Both peers, in the order of their directions.
@@ -258,21 +269,53 @@ impl Transcript {
     }
 
     /// How the connection was closed first, and by whom.
+    ///
+    /// A close that acknowledges its peer's FIN came after it, whatever the clocks say; otherwise that of the earlier packet counts.
     pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
-        let closes = Side::BOTH.map(|side| {
+        let [client, server] = Side::BOTH.map(|side| {
             let (close, at) = self.peer(side).closing.first()?;
             Some((side, close, at))
         });
-        closes
-            .into_iter()
-            .flatten()
-            .min_by_key(|(_, _, at)| (at.time, at.packet))
+        let (Some(client), Some(server)) = (client, server) else {
+            return client.or(server);
+        };
+        let is_answer =
+            |(side, _, at): (Side, Close, Arrival)| self.had_received_fin(side, at) == Some(true);
+        match (is_answer(client), is_answer(server)) {
+            (false, true) => Some(client),
+            (true, false) => Some(server),
+            _ => [client, server]
+                .into_iter()
+                .min_by_key(|(_, _, at)| (at.time, at.packet)),
+        }
     }
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
     pub(super) fn is_reaction(&self, alert: &AlertSeen) -> bool {
         let close = self.peers[alert.sender.flip()].closing.first();
         close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
+    }
+
+    /// Whether `side` had received all of its peer's first flight when it did what `action` stands for; `None` if its
+    /// acknowledgment is not known, or if the peer sent nothing.
+    ///
+    /// A side that closes without having received a flight does not react to what is in it.
+    pub(super) fn had_received_flight(&self, side: Side, action: Arrival) -> Option<bool> {
+        let peer = self.peer(side.peer());
+        let end = peer.first_flight_end.unwrap_or(peer.stream_end);
+        if end == 0 {
+            return None;
+        }
+        action.had_received(end)
+    }
+
+    /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or
+    /// if the peer sent none.
+    pub(super) fn had_received_fin(&self, side: Side, action: Arrival) -> Option<bool> {
+        match self.peer(side.peer()).closing.first()? {
+            (Close::Fin, fin) => action.had_received(fin.end),
+            (Close::Rst, _) => None,
+        }
     }
 
     /// What a framing has to know of the negotiation.

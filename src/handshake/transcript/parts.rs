@@ -5,7 +5,7 @@ use crate::flow::{Direction, PerSide, Side};
 use crate::framing::Close;
 use crate::time::Timestamp;
 use crate::tls::{AlertDescription, AlertLevel, EncryptedExtensions};
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, had_received};
 
 /// What one endpoint did.
 #[derive(Debug, Default)]
@@ -28,6 +28,10 @@ pub(in crate::handshake) struct PeerActions {
     /// Up to TLS 1.2: the length of the latest of them.
     pub(in crate::handshake) data_length: u16,
     pub(in crate::handshake) closing: PeerClose,
+    /// Where the last item from it ended in its stream, as in [`Arrival::end`]; 0 before the first.
+    pub(in crate::handshake) stream_end: u32,
+    /// Where its first flight ended: what it sent before its peer sent something after it. `None` until then.
+    pub(in crate::handshake) first_flight_end: Option<u32>,
     /// Whether it sent something else than TLS where TLS should be.
     pub(in crate::handshake) is_not_tls: bool,
     /// Whether it had sent something else than TLS before the handshake began.
@@ -164,6 +168,10 @@ pub(in crate::handshake) struct Observation {
     pub(in crate::handshake) time: Timestamp,
     /// When it ended.
     pub(in crate::handshake) end: Timestamp,
+    /// Where it ended in its sender's stream, as in [`Arrival::end`].
+    pub(in crate::handshake) stream_end: u32,
+    /// What its sender had acknowledged when it ended, as in [`Arrival::acknowledged`].
+    pub(in crate::handshake) acknowledged: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +185,14 @@ pub(in crate::handshake) enum Observed {
 }
 
 impl Observation {
+    /// Whether its sender had received the first `peer_bytes` of its peer's stream when it sent this; `None` if that is
+    /// not known.
+    ///
+    /// For another observation, `peer_bytes` is its [`stream_end`](Self::stream_end).
+    pub(in crate::handshake) const fn had_received(&self, peer_bytes: u32) -> Option<bool> {
+        had_received(self.acknowledged, peer_bytes)
+    }
+
     /// The length of an encrypted record.
     pub(in crate::handshake) const fn record(&self) -> Option<u16> {
         match self.what {

@@ -35,6 +35,7 @@ impl Transcript {
             }
             Seen::ClientHello { hello, start } => self.take_client(sender, *hello, start),
             Seen::ServerHello { hello, start } => {
+                self.note_end(sender, start);
                 self.take_server_hello(sender, Some(*hello), start);
                 self.note_news(sender);
             }
@@ -44,7 +45,8 @@ impl Transcript {
                 at,
             } => {
                 self.push_alert(sender, AlertContent::Clear(level, description), at);
-                self.observe(sender, Observed::Alert(description), at.time);
+                self.observe(sender, Observed::Alert(description), at);
+                self.note_end(sender, at);
                 self.note_news(sender);
             }
             Seen::ChangeCipherSpec => {
@@ -86,6 +88,7 @@ impl Transcript {
 /// In the clear.
 impl Transcript {
     fn take_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
+        self.note_end(sender, start);
         if message.handshake_type.0 < 64 {
             self.messages |= 1 << message.handshake_type.0;
         }
@@ -143,6 +146,7 @@ impl Transcript {
     }
 
     fn take_client(&mut self, sender: Direction, hello: ClientHello, start: Arrival) {
+        self.note_end(sender, start);
         if self.client_hello.is_none() {
             self.client = Some(sender);
             self.start = start;
@@ -174,7 +178,7 @@ impl Transcript {
                 Close::Fin => Observed::Fin,
                 Close::Rst => Observed::Rst,
             };
-            self.observe(sender, observed, at.time);
+            self.observe(sender, observed, at);
         }
     }
 }
@@ -195,6 +199,7 @@ impl Transcript {
                 self.note_news(sender);
             }
             Seen::SealedEnd { unit, content, end } => {
+                self.note_end(sender, end);
                 match unit.content_type {
                     ContentType::Handshake => self.take_encrypted_handshake(sender, end),
                     ContentType::Alert => {
@@ -241,11 +246,12 @@ impl Transcript {
                     if !unit.has_key {
                         self.note(sender, 'D');
                     }
-                    self.observe(sender, Observed::Record(unit.length), start.time);
+                    self.observe(sender, Observed::Record(unit.length), start);
                 }
                 self.note_news(sender);
             }
             Seen::SealedEnd { unit, content, end } => {
+                self.note_end(sender, end);
                 self.take_record_end(sender, unit, content, end);
             }
             Seen::Message { message, at, .. } => self.take_sealed_message(sender, message, at),
@@ -280,6 +286,8 @@ impl Transcript {
             return;
         };
         observation.end = end.time;
+        observation.stream_end = end.end;
+        observation.acknowledged = end.acknowledged;
         let start = observation.time;
         if unit.has_key {
             self.take_content(sender, content, start, end);
@@ -382,15 +390,26 @@ impl Transcript {
     }
 
     /// Adds an observation. Only TLS 1.3 needs them: up to TLS 1.2, the messages that count are in the clear.
-    fn observe(&mut self, sender: Direction, what: Observed, time: Timestamp) {
+    fn observe(&mut self, sender: Direction, what: Observed, at: Arrival) {
         if self.is_tls13() && self.observations.len() < MAX_OBSERVATIONS {
             let observation = Observation {
                 side: self.side(sender),
                 what,
-                time,
-                end: time,
+                time: at.time,
+                end: at.time,
+                stream_end: at.end,
+                acknowledged: at.acknowledged,
             };
             self.observations.push(observation);
+        }
+    }
+
+    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before.
+    fn note_end(&mut self, sender: Direction, at: Arrival) {
+        self.peers[sender].stream_end = at.end;
+        let peer = &mut self.peers[sender.flip()];
+        if peer.stream_end > 0 {
+            peer.first_flight_end.get_or_insert(peer.stream_end);
         }
     }
 
@@ -441,6 +460,36 @@ mod tests {
         assert!(matches!(first, Some((Side::Server, Close::Rst, _))));
         assert!(script.transcript.has_ended());
         assert_eq!(tls12().transcript.first_close(), None);
+    }
+
+    #[test]
+    fn a_close_that_acknowledges_a_fin_comes_second_whatever_the_clocks_say() {
+        let script = tls12().fin(SERVER).step_back(5).fin(CLIENT);
+        let first = script.transcript.first_close();
+        assert!(matches!(first, Some((Side::Server, Close::Fin, _))));
+        // The same, but the two crossed on the way.
+        let script = tls12().fin(SERVER).step_back(5).before_receiving(1);
+        let first = script.fin(CLIENT).transcript.first_close();
+        assert!(matches!(first, Some((Side::Client, Close::Fin, _))));
+    }
+
+    #[test]
+    fn what_a_side_had_received_when_it_closed_is_known() {
+        let closed = |script: crate::handshake::testing::Script| {
+            let script = script.fin(CLIENT);
+            let (_, _, at) = script.transcript.first_close().unwrap();
+            script.transcript.had_received_flight(CLIENT, at)
+        };
+        assert_eq!(closed(full().server_flight()), Some(true));
+        assert_eq!(
+            closed(full().server_flight().before_receiving(1)),
+            Some(false)
+        );
+        // What the server sends after the client's answer is not part of its flight.
+        let answered = full().server_flight().client_records(&[53]);
+        let crossed = answered.server_records(&[250]).before_receiving(1);
+        assert_eq!(closed(crossed), Some(true));
+        assert_eq!(closed(connection().client_hello(|_| {})), None);
     }
 
     #[test]

@@ -15,27 +15,58 @@ use std::time::Duration;
 use crate::decode::SeqNumber;
 use crate::time::Timestamp;
 
-/// When something was captured, in which packet, and what its sender knew then.
+/// When something was captured, in which packet, where it lies in its stream, and what its sender had received by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Packet time.
     pub time: Timestamp,
     /// Number of the packet within its source.
     pub packet: u64,
+    /// Bytes of its own direction up to its last one, from where the stream begins in view (a FIN counts as one more).
+    /// Wraps at 4 GiB.
+    pub end: u32,
     /// Bytes of the opposite direction, from where its stream begins in view, that the sender had acknowledged (a
     /// FIN counts as one more); `None` if it acknowledged nothing, or if nothing of that direction is known. Wraps at 4 GiB.
     pub acknowledged: Option<u32>,
 }
 
 impl Arrival {
-    /// The arrival of a packet, whatever its sender had acknowledged.
+    /// The arrival of a packet, wherever it lies in its stream, and whatever its sender had acknowledged.
     #[must_use]
     pub const fn new(time: Timestamp, packet: u64) -> Self {
         Self {
             time,
             packet,
+            end: 0,
             acknowledged: None,
         }
+    }
+
+    /// Whether the sender had received the first `peer_bytes` of its peer's stream when it sent this (see
+    /// [`Arrival::end`]); `None` if its acknowledgment is not known.
+    ///
+    /// It cannot have reacted to what it had not received. The reverse does not hold: an acknowledgment says that bytes
+    /// reached the host, not that the program has read them.
+    #[must_use]
+    pub const fn had_received(&self, peer_bytes: u32) -> Option<bool> {
+        had_received(self.acknowledged, peer_bytes)
+    }
+
+    /// The same arrival for what ends `count` bytes earlier.
+    #[must_use]
+    pub(crate) const fn ending_before(self, count: u32) -> Self {
+        Self {
+            end: self.end.wrapping_sub(count),
+            ..self
+        }
+    }
+}
+
+/// Whether `acknowledged` covers the first `bytes` of a stream, both modulo 2³².
+pub(crate) const fn had_received(acknowledged: Option<u32>, bytes: u32) -> Option<bool> {
+    match acknowledged {
+        Some(acknowledged) => Some(acknowledged.wrapping_sub(bytes).cast_signed() >= 0),
+        None => None,
     }
 }
 
@@ -235,11 +266,23 @@ impl Assembler {
     }
 
     /// Notes that the receiver has acknowledged all bytes before `acknowledgment`.
+    ///
+    /// Numbers that lie in no window are ignored: they are not of this stream.
     pub fn acknowledge(&mut self, acknowledgment: SeqNumber) {
+        let ahead = acknowledgment.since(self.next);
+        if self.started && !(-MAX_AHEAD..=MAX_AHEAD).contains(&ahead) {
+            return;
+        }
         if !self.any_acknowledged || acknowledgment.since(self.acknowledged) > 0 {
             self.acknowledged = acknowledgment;
             self.any_acknowledged = true;
         }
+    }
+
+    /// Bytes that the receiver has acknowledged, as [`Assembler::offset`] has them; `None` if it acknowledged nothing.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<u32> {
+        (self.started && self.any_acknowledged).then(|| self.offset(self.acknowledged))
     }
 
     /// Whether the hole before the held segments will not be filled any more.
@@ -304,7 +347,8 @@ impl Assembler {
         self.next = sequence.after(end);
         let part = clip(bytes, start, end);
         if !part.is_empty() {
-            deliver(Chunk::Bytes(part, arrival));
+            let end = self.offset(sequence.after(start + part.len() as u32));
+            deliver(Chunk::Bytes(part, Arrival { end, ..arrival }));
         }
         let missing = (end - start).saturating_sub(part.len() as u32);
         if missing > 0 {

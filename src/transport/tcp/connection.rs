@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 use super::assembler::{Arrival, Assembler, Budget, Chunk};
 use super::closed::FirstBytes;
+use super::delivery::DeliveryState;
 use super::opening::{Opening, RoundTrips};
 
 /// What a connection delivers of one direction, in order.
@@ -49,6 +50,10 @@ struct Half {
     fin: Option<SeqNumber>,
     is_in_view: bool,
     has_reset: bool,
+    /// The hop limit of its first packet; 0 if it is not known.
+    hop_limit: u8,
+    /// Whether its next segment says more than its flags do: it answers a keep-alive, or its sender may have room again.
+    is_awaited: bool,
 }
 
 impl TcpConnection {
@@ -107,7 +112,10 @@ impl TcpConnection {
         is_in_use: bool,
     ) {
         let half = &mut self.halves[direction];
-        half.is_in_view = true;
+        if !half.is_in_view {
+            half.is_in_view = true;
+            half.hop_limit = segment.hop_limit;
+        }
         if segment.flags.syn {
             let first = segment.sequence.after(1);
             half.initial = Some(first);
@@ -255,6 +263,56 @@ impl TcpConnection {
         }
     }
 
+    /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
+    /// window, or follows a reset.
+    #[must_use]
+    pub fn is_news(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.window == 0
+            || self.halves[direction].is_awaited
+            || self.ahead(direction, segment.sequence) == -1
+            || self.is_closed()
+    }
+
+    /// Records in `states` what a segment says about delivery in both directions.
+    pub fn note_delivery(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        time: Timestamp,
+        states: &mut PerDirection<DeliveryState>,
+    ) {
+        self.acknowledge(direction, segment);
+        self.settle_delivery(states);
+        let peer = direction.flip();
+        let half = &mut self.halves[direction];
+        if segment.flags.ack {
+            states[peer].note_answer();
+        }
+        if !segment.flags.rst {
+            states[peer].is_window_closed = segment.window == 0;
+        }
+        half.is_awaited = states[peer].is_window_closed;
+        if half.assembler.is_started() {
+            let start = half.assembler.offset(segment.first_byte());
+            let length = segment.wire_length + u32::from(segment.flags.fin);
+            let asks = states[direction].handle_segment(start, length, time);
+            self.halves[peer].is_awaited |= asks;
+        }
+        let half = &self.halves[direction];
+        let is_known = half.hop_limit != 0 && segment.hop_limit != 0;
+        let has_other_hop_limit = is_known && half.hop_limit != segment.hop_limit;
+        states[direction].note_reset(segment.flags.rst, has_other_hop_limit, time);
+    }
+
+    /// Completes `states` with the acknowledgments so far, which bare segments bring without a look at them.
+    pub fn settle_delivery(&self, states: &mut PerDirection<DeliveryState>) {
+        for direction in Direction::BOTH {
+            if let Some(acknowledged) = self.halves[direction].assembler.acknowledged() {
+                states[direction].acknowledge(acknowledged);
+            }
+        }
+    }
+
     /// Whether a hole in either direction will not be filled any more.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
@@ -282,11 +340,15 @@ impl TcpConnection {
         self.halves[direction].assembler.clear(budget);
     }
 
-    /// `at`, with what the sender of the segment had acknowledged.
+    /// `at`, with where the segment ends, and what its sender had acknowledged.
     fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
+        let own = &self.halves[direction].assembler;
         let peer = &self.halves[direction.flip()].assembler;
         let is_known = segment.flags.ack && peer.is_started();
+        let fin = u32::from(segment.flags.fin);
+        let end = segment.first_byte().after(segment.wire_length + fin);
         Arrival {
+            end: own.offset(end),
             acknowledged: is_known.then(|| peer.offset(segment.acknowledgment)),
             ..at
         }

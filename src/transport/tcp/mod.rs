@@ -3,9 +3,12 @@
 mod assembler;
 mod closed;
 mod connection;
+mod delivery;
 mod opening;
 
+pub(crate) use assembler::had_received;
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
 pub use closed::{ClosedFlows, FirstBytes};
 pub use connection::{Delivery, Pushed, TcpConnection};
+pub use delivery::{DeliveryState, Outstanding, ResetSeen};
 pub use opening::RoundTrips;
