@@ -471,6 +471,7 @@ mod tests {
                 client: Some(CLIENT),
                 client_hello: self.client_hello.as_ref(),
                 server_hello: self.server_hello.as_ref(),
+                retry_version: None,
             }
         }
     }

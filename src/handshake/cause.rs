@@ -65,7 +65,7 @@ fn refined_class(transcript: &Transcript, side: Side, description: AlertDescript
     match class {
         _ if side == Side::Client => class,
         // A server that refuses a hello with handshake_failure found nothing in common with it.
-        ErrorType::HandshakeFailure if transcript.server_hello().is_none() => {
+        ErrorType::HandshakeFailure if !transcript.has_passed_server_hello() => {
             ErrorType::CipherMismatch
         }
         // Servers that required a certificate and got an empty message say so in many ways before TLS 1.3, which has

@@ -33,7 +33,7 @@ pub(super) struct Transcript {
     client: Option<Direction>,
     client_hello: Option<Box<ClientHello>>,
     server_hello: Option<(Box<ServerHello>, Timestamp)>,
-    has_retry_request: bool,
+    retry_version: Option<ProtocolVersion>,
     key_exchange_group: Option<NamedGroup>,
     certificate_request: Option<Box<[u8]>>,
     stapled: Stapled,
@@ -62,7 +62,7 @@ impl Transcript {
             client: None,
             client_hello: None,
             server_hello: None,
-            has_retry_request: false,
+            retry_version: None,
             key_exchange_group: None,
             certificate_request: None,
             stapled: Stapled::No,
@@ -116,7 +116,7 @@ impl Transcript {
     }
 
     pub(super) const fn has_retry_request(&self) -> bool {
-        self.has_retry_request
+        self.retry_version.is_some()
     }
 
     /// The group in the ServerKeyExchange.
@@ -251,6 +251,16 @@ impl Transcript {
         self.peers.iter().any(|peer| peer.gap_bytes > 0)
     }
 
+    /// Up to TLS 1.2: whether a message in the clear was seen that only follows a ServerHello.
+    pub(super) const fn has_passed_server_hello(&self) -> bool {
+        self.server_hello.is_some()
+            || self.has_message(HandshakeType::Certificate)
+            || self.has_message(HandshakeType::ServerKeyExchange)
+            || self.has_message(HandshakeType::CertificateRequest)
+            || self.has_message(HandshakeType::ServerHelloDone)
+            || self.has_message(HandshakeType::ClientKeyExchange)
+    }
+
     /// Whether either side has reset the connection.
     pub(super) fn has_reset(&self) -> bool {
         self.peers.iter().any(|peer| peer.closing.has_reset())
@@ -324,6 +334,7 @@ impl Transcript {
             client: self.client,
             client_hello: self.client_hello(),
             server_hello: self.server_hello(),
+            retry_version: self.retry_version,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::certificate::OcspStaple;
 use crate::flow::{Direction, PerSide, Side};
-use crate::framing::Close;
+use crate::framing::{Close, Content};
 use crate::time::Timestamp;
 use crate::tls::{AlertDescription, AlertLevel, EncryptedExtensions};
 use crate::transport::tcp::{Arrival, had_received};
@@ -168,6 +168,8 @@ pub(in crate::handshake) struct Observation {
     pub(in crate::handshake) time: Timestamp,
     /// When it ended.
     pub(in crate::handshake) end: Timestamp,
+    /// What a record turned out to carry, where a key opened it.
+    pub(in crate::handshake) content: Content,
     /// Where it ended in its sender's stream, as in [`Arrival::end`].
     pub(in crate::handshake) stream_end: u32,
     /// What its sender had acknowledged when it ended, as in [`Arrival::acknowledged`].
@@ -232,10 +234,12 @@ impl Decrypted {
     }
 
     /// Whether the handshake was in use before what `side` sends now: nothing it says then belongs to it.
+    ///
+    /// For the client, that is also so once the server has sent tickets after both Finished.
     pub(super) const fn is_in_use_for(&self, side: Side) -> bool {
         let PerSide { client, server } = self.application_data;
         match side {
-            Side::Client => client.is_some() || server.is_some(),
+            Side::Client => client.is_some() || server.is_some() || self.server_messages > 0,
             Side::Server => server.is_some(),
         }
     }

@@ -160,12 +160,12 @@ impl Transcript {
         self.client.get_or_insert_with(|| sender.flip());
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
-        self.has_retry_request |= is_retry;
-        if let Some(hello) = hello
-            && self.server_hello.is_none()
-            && !is_retry
-        {
-            self.server_hello = Some((Box::new(hello), start.time));
+        match hello {
+            Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
+            Some(hello) if self.server_hello.is_none() => {
+                self.server_hello = Some((Box::new(hello), start.time));
+            }
+            _ => {}
         }
     }
 
@@ -261,7 +261,18 @@ impl Transcript {
                 content,
                 start,
                 end,
-            } => self.take_content(sender, content, start, end),
+            } => {
+                let side = self.side(sender);
+                let waited = self.observations.iter_mut().find(|observation| {
+                    observation.is_record_of(side)
+                        && observation.content == Content::Unknown
+                        && (observation.time, observation.end) == (start, end.time)
+                });
+                if let Some(observation) = waited {
+                    observation.content = content;
+                }
+                self.take_content(sender, content, start, end);
+            }
             Seen::Unreadable { has_waited } => {
                 if has_waited && !self.history.is_deferred() {
                     self.note(sender, 'D');
@@ -290,6 +301,7 @@ impl Transcript {
         observation.acknowledged = end.acknowledged;
         let start = observation.time;
         if unit.has_key {
+            observation.content = content;
             self.take_content(sender, content, start, end);
             self.note_news(sender);
         }
@@ -395,6 +407,7 @@ impl Transcript {
             let observation = Observation {
                 side: self.side(sender),
                 what,
+                content: Content::Unknown,
                 time: at.time,
                 end: at.time,
                 stream_end: at.end,

@@ -19,7 +19,12 @@ use super::conclusion::Conclusion;
 /// The verdict, once no more will come.
 pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
     if transcript.is_complete() {
-        return Conclusion::observed(Outcome::Success);
+        return match alert_between_finished(transcript) {
+            Some(alert) => from_alert(transcript, alert),
+            // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
+            None if transcript.has_passed_server_hello() => Conclusion::observed(Outcome::Success),
+            None => Conclusion::observed(Outcome::Unknown),
+        };
     }
     if answers_in_plain_text(transcript) {
         return Conclusion::failed(cause::not_tls());
@@ -36,6 +41,21 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         None if end == End::Silence => Conclusion::failed(cause::silence(transcript)),
         None => Conclusion::observed(Outcome::Unknown),
     }
+}
+
+/// The encrypted alert of a side that had sent its Finished and not yet received its peer's: it gave up, although that Finished
+/// crossed the alert on the way. NSS clients judge the server's certificate only then.
+fn alert_between_finished(transcript: &Transcript) -> Option<AlertSeen> {
+    let mut alerts = transcript.alerts().iter();
+    let found = alerts.find(|alert| {
+        let side = transcript.side(alert.sender);
+        let [sent, received] = [side, side.peer()].map(|side| transcript.peer(side).finished);
+        let (Some(sent), Some(received)) = (sent, received) else {
+            return false;
+        };
+        !alert.is_late && alert.is_encrypted() && sent <= alert.at.time && alert.at.time <= received
+    });
+    found.copied()
 }
 
 /// Whether a ClientHello met a server that does not speak TLS.

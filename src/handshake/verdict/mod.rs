@@ -147,10 +147,14 @@ fn failure_for(
     match reason {
         Reason::Certificate => refusal(),
         Reason::Negotiation => cause::negotiation(side),
-        // With keys, the certificate that was the last thing seen may be a reason.
-        Reason::Closed if explain::reason(findings, side.peer()).is_some() => refusal(),
         Reason::Closed => {
             let close = transcript.peer(side).closing.first();
+            // With keys, the certificate that was the last thing seen may be a reason, if the side had received it.
+            let has_seen =
+                close.is_none_or(|(_, at)| transcript.had_received_flight(side, at) != Some(false));
+            if has_seen && explain::reason(findings, side.peer()).is_some() {
+                return refusal();
+            }
             let how = close.map_or(Close::Fin, |(how, _)| how);
             cause::closed(transcript, side, how)
         }

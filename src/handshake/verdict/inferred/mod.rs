@@ -190,13 +190,10 @@ pub(super) fn shape(transcript: &Transcript) -> Shape {
         evidence.flight,
         Flight::NoCertificate | Flight::EmptyCertificate | Flight::Certificate
     );
+    let read = &evidence;
     let data_of = |side| {
-        let after = evidence.after().iter();
-        let lengths = evidence.lengths;
-        after.filter(move |observation| {
-            let record = observation.record();
-            observation.side == side && record.is_some_and(|length| !lengths.may_be_alert(length))
-        })
+        let after = read.after().iter();
+        after.filter(move |seen| seen.is_record_of(side) && !read.may_be_alert(seen))
     };
     Shape {
         client_certificate: client_certificate(&evidence, has_gap),

@@ -57,6 +57,11 @@ impl Lengths {
         }
     }
 
+    /// What a record is longer than its content, without padding.
+    pub(super) const fn overhead(self) -> u16 {
+        1 + self.tag
+    }
+
     pub(super) const fn alert(self, padding: Padding) -> u16 {
         self.record(ALERT, padding)
     }
