@@ -74,7 +74,7 @@ const NGINX_NAMES: [u16; 4] = [5, 11, 12, 21];
 /// What nginx appends for Chrome, which replaces short error pages.
 const NGINX_CHROME: u16 = 402;
 
-/// The pages. In 4,112 labelled connections, nginx: 64 of 64 claims are right, and 6 of 70 refusals are not found, mostly
+/// The pages. In 4,112 labelled connections, nginx: 64 of 64 claims are right, and 6 of 70 refusals are not found, mostly of
 /// clients that left before the page came; HAProxy: 9 of 9, and all are found. No other answer has one of these lengths.
 const ERROR_PAGES: [ErrorPage; 4] = [
     ErrorPage {

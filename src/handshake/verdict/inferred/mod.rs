@@ -148,10 +148,7 @@ pub(super) fn only_answer(transcript: &Transcript) -> Option<OnlyAnswer> {
         return None;
     }
     let lengths = evidence.lengths;
-    let is_data = |seen: &Observation| {
-        let length = seen.record();
-        length.is_some_and(|length| !lengths.may_be_alert(length))
-    };
+    let is_data = |seen: &Observation| seen.record().is_some() && !evidence.may_be_alert(seen);
     let after = evidence.after();
     let end = after.iter().position(|seen| !is_data(seen))?;
     let (exchange, rest) = after.split_at(end);
