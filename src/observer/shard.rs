@@ -13,7 +13,7 @@ use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
-use crate::transport::tcp::{Arrival, Budget, ClosedFlows};
+use crate::transport::tcp::{Arrival, Budget, ClosedFlows, PENDING_TIME};
 use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
 use super::flow::{Context, Flow, Open, Stage};
@@ -160,6 +160,7 @@ impl Shard {
             config.handshake_timeout,
             CLOSING_TIMEOUT.min(config.handshake_timeout),
             ESTABLISHED_TIMEOUT,
+            PENDING_TIME,
         ];
         Self {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS), limits),
@@ -207,17 +208,43 @@ impl Shard {
         if is_open {
             self.after_feed(index, output);
         }
+        self.keep_or_remove(index, has_news || !is_open, at.time, output);
+    }
+
+    /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
+    fn keep_or_remove(
+        &mut self,
+        index: FlowIndex,
+        is_alive: bool,
+        now: Timestamp,
+        output: &mut Output<'_>,
+    ) {
+        let key = self.flows.key(index);
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
-                self.closed.insert(key, flow.tcp.first_bytes(), at.time);
+                self.closed.insert(key, flow.tcp.first_bytes(), now);
                 self.remove(index, End::Decided, output);
             }
-            Some(flow) if has_news || !is_open => {
+            Some(flow) if is_alive => {
                 let lifetime = flow.lifetime();
-                self.flows.touch(index, lifetime, at.time);
+                self.flows.touch(index, lifetime, now);
             }
             _ => {}
         }
+    }
+
+    /// Ends the wait of segments for what they acknowledge; false if none waits.
+    fn release_waiting(&mut self, index: FlowIndex, output: &mut Output<'_>) -> bool {
+        let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.is_waiting()) else {
+            return false;
+        };
+        let was_open = flow.has_handshake();
+        flow.release_waiting(None, &self.config.keys, &mut self.budget);
+        if flow.has_handshake() {
+            self.open += u64::from(!was_open);
+            self.after_feed(index, output);
+        }
+        true
     }
 
     /// Keeps a packet as long as its connection may turn out to be a failed handshake.
@@ -250,8 +277,9 @@ impl Shard {
         output: &mut Output<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
-            let has_expired =
-                self.flows.is_expired(index, at.time) && !self.settle(index, at.time, output);
+            let has_expired = self.flows.is_expired(index, at.time)
+                && !self.flows.get_mut(index)?.is_waiting()
+                && !self.settle(index, at.time, output);
             let flow = self.flows.get_mut(index)?;
             let direction = Direction::of(goes_up, flow.first_went_up);
             let end = match () {
@@ -308,6 +336,10 @@ impl Shard {
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
         while let Some(index) = self.flows.expired(now) {
+            if self.release_waiting(index, output) {
+                self.keep_or_remove(index, true, now, output);
+                continue;
+            }
             if self.settle(index, now, output) {
                 continue;
             }
@@ -352,6 +384,7 @@ impl Shard {
 
     /// Makes the event of the handshake under way, if there is one.
     fn conclude(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
+        self.release_waiting(index, output);
         let key = self.flows.key(index);
         let Some(flow) = self.flows.get_mut(index) else {
             return;
@@ -364,6 +397,12 @@ impl Shard {
             return;
         };
         self.open -= 1;
+        // Closes that were waited for may have come to light only now.
+        let end = if open.connection.is_decided() {
+            End::Decided
+        } else {
+            end
+        };
         flow.release(&mut self.budget);
         let retained = take_retained(flow, &mut self.retained_bytes);
         self.message_bytes -= open.held;

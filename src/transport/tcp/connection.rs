@@ -8,7 +8,7 @@ use crate::decode::{Segment, SeqNumber};
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 
-use super::assembler::{Arrival, Assembler, Budget, Chunk};
+use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD};
 use super::closed::FirstBytes;
 use super::delivery::DeliveryState;
 use super::opening::{Opening, RoundTrips};
@@ -37,6 +37,10 @@ pub struct Pushed {
 #[derive(Debug)]
 pub struct TcpConnection {
     opening: Opening,
+    /// Whether one direction alone was in view when the other was waited for in vain.
+    is_one_sided: bool,
+    /// Whether SYN-ACKs of different numbers were seen: what the originator acknowledges decides between them.
+    has_rival: bool,
     halves: PerDirection<Half>,
 }
 
@@ -62,6 +66,8 @@ impl TcpConnection {
     pub fn new() -> Self {
         Self {
             opening: Opening::new(),
+            is_one_sided: false,
+            has_rival: false,
             halves: PerDirection::default(),
         }
     }
@@ -92,10 +98,13 @@ impl TcpConnection {
     }
 
     /// Whether a SYN begins another connection between the same endpoints.
+    ///
+    /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
     #[must_use]
     pub fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.after(1);
         segment.flags.syn
+            && !segment.flags.ack
             && self.halves[direction]
                 .initial
                 .is_some_and(|initial| initial != first)
@@ -117,10 +126,11 @@ impl TcpConnection {
             half.hop_limit = segment.hop_limit;
         }
         if segment.flags.syn {
-            let first = segment.sequence.after(1);
-            half.initial = Some(first);
-            half.assembler.start(first);
+            self.handle_syn(direction, segment);
+        } else if self.has_rival && segment.flags.ack && !segment.flags.rst {
+            self.decide_rival(direction.flip(), segment.acknowledgment);
         }
+        let half = &mut self.halves[direction];
         if segment.flags.syn || !is_in_use {
             self.opening
                 .note(direction, segment.flags, segment.wire_length, time);
@@ -129,6 +139,33 @@ impl TcpConnection {
             half.fin = Some(segment.first_byte().after(segment.wire_length));
         }
         half.has_reset |= segment.flags.rst;
+    }
+
+    fn handle_syn(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let first = segment.sequence.after(1);
+        let half = &mut self.halves[direction];
+        if segment.flags.ack && half.initial.is_some_and(|initial| initial != first) {
+            self.has_rival = !self.opening.is_acknowledged();
+            return;
+        }
+        half.initial = Some(first);
+        half.assembler.start(first);
+        if segment.flags.ack {
+            // The SYN may be captured later, and so may be what follows it.
+            let peer = &mut self.halves[direction.flip()];
+            peer.initial.get_or_insert(segment.acknowledgment);
+            peer.assembler.start(segment.acknowledgment);
+        }
+    }
+
+    /// Takes the first acknowledgment of a direction that began with SYN-ACKs of different numbers.
+    fn decide_rival(&mut self, direction: Direction, acknowledgment: SeqNumber) {
+        if self.opening.is_from_originator(direction.flip()) {
+            self.has_rival = false;
+            let half = &mut self.halves[direction];
+            half.initial = Some(acknowledgment);
+            half.assembler.move_start(acknowledgment);
+        }
     }
 
     /// Where a sequence number lies in relation to the next byte in order: negative before it, 0 if this is the next byte,
@@ -194,6 +231,77 @@ impl TcpConnection {
             is_new,
             is_lossy: budget.discarded != discarded
                 || segment.payload.len() < segment.wire_length as usize,
+        }
+    }
+
+    /// Whether a segment acknowledges bytes, or a FIN, of its peer that have not been delivered: then these come first.
+    #[must_use]
+    pub fn awaits_peer(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let peer = &self.halves[direction.flip()];
+        let missing = segment.acknowledgment.since(peer.assembler.next());
+        if missing <= 0 || !segment.flags.ack {
+            return false; // as for nearly all segments
+        }
+        // A FIN that was captured takes a number, too.
+        let is_fin = missing == 1 && peer.fin == Some(peer.assembler.next());
+        let is_absent = self.is_one_sided && !peer.is_in_view;
+        missing <= MAX_AHEAD && !is_fin && !is_absent && peer.assembler.is_started()
+    }
+
+    /// Gives up what a segment acknowledges and the capture lacks. It is delivered as a gap, or as a FIN if one number is missing.
+    ///
+    /// `direction` is that of the segment.
+    pub fn give_up_acknowledged(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        if !self.awaits_peer(direction, segment) {
+            return;
+        }
+        let peer = direction.flip();
+        self.note_absent(peer);
+        let half = &mut self.halves[peer];
+        let missing = segment.acknowledgment.since(half.assembler.next());
+        let is_fin = missing == 1 && half.fin.is_none() && !half.assembler.is_holding();
+        if is_fin {
+            self.infer_fin(peer, at, deliver);
+        } else {
+            // The number of a FIN that was captured is no byte.
+            let end = half
+                .fin
+                .filter(|fin| segment.acknowledgment.since(*fin) == 1)
+                .unwrap_or(segment.acknowledgment);
+            half.assembler.skip_to(end, budget, &mut |chunk| {
+                deliver(peer, Delivery::Chunk(chunk));
+            });
+        }
+    }
+
+    /// Notes that `direction` was waited for in vain.
+    pub fn note_absent(&mut self, direction: Direction) {
+        self.is_one_sided |= !self.halves[direction].is_in_view;
+    }
+
+    /// Notes that `direction` closed with a FIN that was acknowledged and not captured. Of a direction that is not in view
+    /// nothing is said.
+    fn infer_fin(
+        &mut self,
+        direction: Direction,
+        at: Arrival,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        let half = &mut self.halves[direction];
+        half.fin = Some(half.assembler.next());
+        if half.is_in_view {
+            let fin = Arrival {
+                end: half.assembler.delivered().wrapping_add(1),
+                ..Arrival::new(at.time, at.packet)
+            };
+            deliver(direction, Delivery::Fin(fin));
         }
     }
 
@@ -321,17 +429,29 @@ impl TcpConnection {
             .any(|half| half.assembler.is_overdue(now))
     }
 
-    /// Delivers what is held, with gaps where bytes are missing: no more segments will come.
+    /// Delivers what is held, with gaps where bytes are missing, and closes: no more segments will come.
+    ///
+    /// `last` is the last packet of the connection. A FIN that was acknowledged and not captured closes at that moment.
     pub fn finish(
         &mut self,
+        last: Arrival,
         budget: &mut Budget,
         deliver: &mut impl FnMut(Direction, Delivery<'_>),
     ) {
         for direction in Direction::BOTH {
-            let assembler = &mut self.halves[direction].assembler;
-            assembler.finish(budget, &mut |chunk| {
+            let half = &mut self.halves[direction];
+            let missing = half.assembler.finish(budget, &mut |chunk| {
                 deliver(direction, Delivery::Chunk(chunk));
             });
+            if missing > 1 {
+                // A FIN takes one number and is no byte.
+                deliver(direction, Delivery::Chunk(Chunk::Gap(missing - 1)));
+            }
+            if half.fin.is_some() {
+                deliver(direction, Delivery::Fin(last));
+            } else if missing == 1 {
+                self.infer_fin(direction, last, deliver);
+            }
         }
     }
 
@@ -341,7 +461,8 @@ impl TcpConnection {
     }
 
     /// `at`, with where the segment ends, and what its sender had acknowledged.
-    fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
+    #[must_use]
+    pub fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
         let own = &self.halves[direction].assembler;
         let peer = &self.halves[direction.flip()].assembler;
         let is_known = segment.flags.ack && peer.is_started();
