@@ -171,6 +171,7 @@ impl Transcript {
 
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
         let is_first = !self.has_closed(sender);
+        self.note_flight_end(sender.flip());
         let peer = &mut self.peers[sender];
         peer.closing = peer.closing.and(how, at);
         if is_first {
@@ -420,7 +421,12 @@ impl Transcript {
     /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before.
     fn note_end(&mut self, sender: Direction, at: Arrival) {
         self.peers[sender].stream_end = at.end;
-        let peer = &mut self.peers[sender.flip()];
+        self.note_flight_end(sender.flip());
+    }
+
+    /// Notes that the peer of `sender` acts: what `sender` has sent so far is its first flight.
+    fn note_flight_end(&mut self, sender: Direction) {
+        let peer = &mut self.peers[sender];
         if peer.stream_end > 0 {
             peer.first_flight_end.get_or_insert(peer.stream_end);
         }

@@ -208,7 +208,7 @@ mod tests {
     fn a_refusal_names_what_the_client_showed() {
         let refused = |flight: &[u16]| {
             let begun = full().server_flight_with_request().client_records(flight);
-            begun.fin(SERVER).verdict()
+            begun.rst(SERVER).verdict()
         };
         assert_eq!(
             refused(&[25, 53]),
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_client_that_closes_refused_the_certificate_if_a_known_one_is_flawed() {
-        let closed = full().server_flight().fin(CLIENT);
+        let closed = full().server_flight().wait(200).fin(CLIENT);
         assert_eq!(closed.verdict(), "failure C4: connection_closed by client");
         let expired = [finding(SERVER, ErrorType::CertExpired)];
         assert_eq!(

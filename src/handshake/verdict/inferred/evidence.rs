@@ -398,10 +398,14 @@ impl<'t> ShapeEvidence<'t> {
         let Some((CLIENT, Close::Fin, at)) = self.transcript.first_close() else {
             return false;
         };
-        let flight_end = self.server_flight_end().filter(|_| self.server.is_complete);
-        let waited = flight_end.and_then(|end| at.time.checked_since(end));
-        self.transcript.had_received_flight(CLIENT, at) != Some(false)
-            && waited.is_some_and(|waited| waited <= SILENT_REFUSAL + self.round_trip)
+        let mut before = self.seen[..self.flight_start].iter();
+        let last = before.rfind(|observation| observation.is_record_of(SERVER));
+        last.filter(|_| self.server.is_complete)
+            .is_some_and(|last| {
+                let waited = at.time.checked_since(last.end);
+                at.had_received(last.stream_end) != Some(false)
+                    && waited.is_some_and(|waited| waited <= SILENT_REFUSAL + self.round_trip)
+            })
     }
 
     /// Whether the server closed before it could have the client's flight, without a goodbye, and the client's answer is no

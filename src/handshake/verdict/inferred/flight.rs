@@ -85,13 +85,11 @@ pub(super) fn client_flight(
         Some(Observed::Alert(description)) if is_answer || is_about_certificate(description) => {
             unpadded(ClientFlight::PlainAlert(description), start + 1)
         }
+        Some(Observed::Record(_)) if is_answer && has_blocks => {
+            unpadded(ClientFlight::Unclear, start + 1)
+        }
         Some(Observed::Record(_)) if is_answer => {
-            let flight = EncryptedFlight::read(seen, start, lengths);
-            if has_blocks {
-                unpadded(ClientFlight::Unclear, flight.end_of(0))
-            } else {
-                flight.classify()
-            }
+            EncryptedFlight::read(seen, start, lengths).classify()
         }
         _ => unpadded(ClientFlight::Nothing, start),
     }
@@ -352,17 +350,17 @@ fn requests_certificate(sent: &[u16], lengths: Lengths) -> bool {
         lengths.is_full(length) || full == Some(length) || is_fragment_length(length, lengths)
     };
     let mut messages = 0;
+    let mut last_message = 0;
     let mut continues = false;
     for length in between {
         if !continues {
             messages += 1;
+            last_message = 0;
         }
+        last_message += usize::from(*length);
         continues = is_part(*length);
     }
-    let ends_short = between
-        .last()
-        .is_some_and(|last| *last < SHORTEST_CERTIFICATE);
-    messages >= 2 && !(ends_short && messages == 2)
+    messages > 2 || messages == 2 && last_message >= usize::from(SHORTEST_CERTIFICATE)
 }
 
 /// Whether a record is as long as those of a sender that keeps to max_fragment_length (RFC 6066 §4): 512, 1024, 2048 or 4096.
@@ -430,14 +428,15 @@ mod tests {
             records_of_client(&[full_record, 900, 281, 53, 100]),
             (ClientFlight::Certificate, 4)
         );
-        // Small records are looked at up to the sixth.
+        // So does one of a sender that writes shorter records: those of one length are its first parts.
         assert_eq!(
-            records_of_client(&[900, 900, 900, 900, 281, 53]),
+            records_of_client(&[529, 529, 529, 421, 281, 53, 100]),
             (ClientFlight::Certificate, 6)
         );
+        // Two records of different lengths are two messages.
         assert_eq!(
-            records_of_client(&[900, 900, 900, 900, 900, 281, 53]),
-            (ClientFlight::Certificate, 1)
+            records_of_client(&[529, 421, 281, 53, 100]),
+            (ClientFlight::Certificate, 4)
         );
     }
 
@@ -461,8 +460,20 @@ mod tests {
 
     #[test]
     fn what_a_client_says_to_a_server_that_has_closed_is_no_flight() {
-        let late = full().server_flight().fin(SERVER).client_records(&[19]);
+        let broken_off = || full().server_records(&[23, 100]).fin(SERVER);
+        let late = broken_off().client_records(&[19]);
         assert_eq!(client(late), (ClientFlight::Nothing, 0));
+        let reset = full().server_flight().rst(SERVER).client_records(&[19]);
+        assert_eq!(client(reset), (ClientFlight::Nothing, 0));
+        let complaint = AlertDescription::DecodeError;
+        let complains = full().server_flight().fin(SERVER).alert(CLIENT, complaint);
+        assert_eq!(client(complains), (ClientFlight::Nothing, 0));
+        // But a refusal of its certificate is one, and so is what answers its whole flight.
+        let refusal = AlertDescription::UnknownCa;
+        let refuses = broken_off().alert(CLIENT, refusal);
+        assert_eq!(client(refuses), (ClientFlight::PlainAlert(refusal), 1));
+        let whole = full().server_flight().fin(SERVER).client_records(&[19]);
+        assert_eq!(client(whole), (ClientFlight::Alert, 1));
         assert_eq!(client(full().fin(CLIENT)), (ClientFlight::Nothing, 0));
     }
 
@@ -477,6 +488,15 @@ mod tests {
         assert_eq!(requests(&full().server_flight_with_request()), Some(true));
         let long_chain = full().server_records(&[23, 16401, 900, 281, 53]);
         assert_eq!(requests(&long_chain), Some(false));
+        // A Certificate in records of 512, 1024, or any other size.
+        let in_parts = full().server_records(&[23, 529, 529, 82, 96, 53]);
+        assert_eq!(requests(&in_parts), Some(false));
+        let in_two = full().server_records(&[23, 529, 43, 96, 53]);
+        assert_eq!(requests(&in_two), Some(false));
+        let by_limit = full().server_records(&[23, 1041, 594, 96, 53]);
+        assert_eq!(requests(&by_limit), Some(false));
+        let with_request = full().server_records(&[23, 120, 529, 529, 82, 96, 53]);
+        assert_eq!(requests(&with_request), Some(true));
         let packed = full().server_records(&[1257]);
         assert_eq!(requests(&packed), None);
         let resumed = resuming().server_records(&[23, 53]);
@@ -486,5 +506,21 @@ mod tests {
         assert_eq!(padding(&[39, 916, 297, 69]), Some(Padding::Plus16));
         assert_eq!(padding(&[32, 912, 288, 64]), Some(Padding::Multiple16));
         assert_eq!(padding(&[23, 900, 300, 53]), None);
+        // Those who pack their flight do not pad it.
+        assert_eq!(padding(&[1257]), Some(Padding::None));
+        assert_eq!(padding(&[524, 524, 524, 258]), Some(Padding::None));
+        assert_eq!(padding(&[100]), None);
+    }
+
+    #[test]
+    fn so_few_bytes_cannot_be_a_whole_flight_with_a_certificate() {
+        let is_complete = |records: &[u16], psk| {
+            let script = full().server_records(records);
+            server(&script, psk).is_complete
+        };
+        assert!(is_complete(&[23, 900, 281, 53], false));
+        assert!(is_complete(&[188], false) && !is_complete(&[187], false));
+        assert!(!is_complete(&[65, 35], false));
+        assert!(is_complete(&[23, 53], true) && !is_complete(&[23], true));
     }
 }
