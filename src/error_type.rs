@@ -77,6 +77,8 @@ text_enum! {
         ConnectionReset = "connection_reset",
         /// The connection was closed during the handshake.
         ConnectionClosed = "connection_closed",
+        /// Data were sent repeatedly and never acknowledged: a hole in the network.
+        NotDelivered = "not_delivered",
         /// The answer to a ClientHello was not TLS.
         NotTls = "not_tls",
     }

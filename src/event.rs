@@ -52,17 +52,20 @@ pub struct Handshake {
     pub outcome: Outcome,
     /// On what the outcome rests.
     pub evidence: Evidence,
-    /// Share of such verdicts that are right, measured on labelled captures; 1 unless inferred.
-    pub confidence: f64,
+    /// Share of such verdicts that are right, measured on labelled captures: 1 unless inferred. `None` if the outcome is
+    /// unknown.
+    pub confidence: Option<f64>,
     /// How an inferred outcome was reached.
     pub inference: Option<Inference>,
     /// Why it failed and whose doing that was; present for failures only.
     pub error: Option<HandshakeError>,
     /// That a side refused its peer once the handshake had completed; the outcome is a success then.
     pub rejected_after: Option<RejectedAfter>,
+    /// Which evidence is missing; present for unknown outcomes only.
+    pub unknown_because: Option<UnknownBecause>,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
-    /// How the connection ended, where it ended in view before this event was made.
+    /// How the connection ended, where that was seen before this event was made.
     pub closed_by: Option<ClosedBy>,
     /// What was negotiated.
     pub tls: TlsFacts,
@@ -103,10 +106,11 @@ impl Handshake {
             starttls: None,
             outcome: Outcome::Unknown,
             evidence: Evidence::Observed,
-            confidence: 1.0,
+            confidence: None,
             inference: None,
             error: None,
             rejected_after: None,
+            unknown_because: None,
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),
@@ -278,10 +282,65 @@ text_enum! {
         ServerFin = "server_fin",
         /// The server's RST came first.
         ServerRst = "server_rst",
-        /// Nothing came for as long as the observer waits.
-        Timeout = "timeout",
+        /// QUIC's CONNECTION_CLOSE came, from either side.
+        QuicClose = "quic_close",
         /// The capture ended first.
         CaptureEnd = "capture_end",
+    }
+}
+
+text_enum! {
+    /// Which evidence an unknown outcome lacks: the first that applies, in this order.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum UnknownBecause {
+        /// Only one direction was captured.
+        OneDirection = "one_direction",
+        /// The capture begins after the ClientHello.
+        NoClientHello = "no_client_hello",
+        /// A ServerHello came, and could not be parsed.
+        UnreadableServerHello = "unreadable_server_hello",
+        /// The capture lacks bytes that the receiver acknowledged.
+        Gap = "gap",
+        /// The snap length or a limit of tlscope cut packets or messages short.
+        Truncated = "truncated",
+        /// What followed the hellos could not be parsed as TLS records.
+        UnreadableRecords = "unreadable_records",
+        /// The last data in view were neither acknowledged nor sent again, as TCP would do: the capture lacks packets.
+        LastDataNotAcknowledged = "last_data_not_acknowledged",
+        /// The way the connection closed fits a completed handshake as well as a refusal.
+        AmbiguousClose = "ambiguous_close",
+        /// TLS 1.3 without keys: the records and the silence after them fit a completed handshake as well as a stuck one.
+        AmbiguousRecords = "ambiguous_records",
+        /// The capture ended while the handshake was still open.
+        CaptureEnd = "capture_end",
+        /// Another connection took over the addresses and ports.
+        Replaced = "replaced",
+        /// A limit on memory ended the observation.
+        Evicted = "evicted",
+    }
+}
+
+impl UnknownBecause {
+    /// The reason in a few words, for people.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::OneDirection => "only one direction was captured",
+            Self::NoClientHello => "the capture begins after the ClientHello",
+            Self::UnreadableServerHello => "the ServerHello could not be read",
+            Self::Gap => "gap in the capture",
+            Self::Truncated => "packets cut short",
+            Self::UnreadableRecords => "records could not be read",
+            Self::LastDataNotAcknowledged => {
+                "the capture lacks packets: the last data were not acknowledged"
+            }
+            Self::AmbiguousClose => "closed without a sign of success or refusal",
+            Self::AmbiguousRecords => "no sign of success or refusal",
+            Self::CaptureEnd => "capture ended first",
+            Self::Replaced => "another connection took its addresses and ports",
+            Self::Evicted => "dropped at a memory limit",
+        }
     }
 }
 

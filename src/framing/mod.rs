@@ -181,6 +181,8 @@ pub(crate) struct Hellos<'a> {
     pub(crate) server_hello: Option<&'a ServerHello>,
     /// The version of a HelloRetryRequest, which only TLS 1.3 has.
     pub(crate) retry_version: Option<ProtocolVersion>,
+    /// Whether a message in the clear shows that the version is TLS 1.2 or older.
+    pub(crate) is_proven_old: bool,
 }
 
 impl Hellos<'_> {
@@ -209,6 +211,7 @@ impl Hellos<'_> {
     pub(crate) fn may_be_tls13(&self) -> bool {
         match self.server_hello {
             Some(hello) => hello.version().is_tls13(),
+            None if self.is_proven_old => false,
             None => {
                 self.retry_version.is_some()
                     || self.client_hello.is_some_and(ClientHello::offers_tls13)

@@ -472,6 +472,7 @@ mod tests {
                 client_hello: self.client_hello.as_ref(),
                 server_hello: self.server_hello.as_ref(),
                 retry_version: None,
+                is_proven_old: false,
             }
         }
     }

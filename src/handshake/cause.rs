@@ -1,9 +1,12 @@
 //! Why a handshake failed, as a class and in words: the first of the four steps that [`explain`](super::explain) lists.
 
+use std::time::Duration;
+
 use crate::error_type::ErrorType;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::transcript::Transcript;
 
@@ -11,7 +14,7 @@ use super::transcript::Transcript;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FailureCause {
     pub(super) error_type: ErrorType,
-    /// Who gave up.
+    /// Who gave up; of data that were not delivered, who sent them.
     pub(super) side: Side,
     pub(super) message: String,
     /// Whether it is the peer's certificate that was refused, so that findings on it may say why.
@@ -19,6 +22,11 @@ pub(super) struct FailureCause {
 }
 
 impl FailureCause {
+    /// Who gave up, if a side did: what the network loses is the doing of neither.
+    pub(super) fn blamed(&self) -> Option<Side> {
+        (self.error_type != ErrorType::NotDelivered).then_some(self.side)
+    }
+
     fn new(error_type: ErrorType, side: Side, message: String) -> Self {
         Self {
             error_type,
@@ -65,7 +73,7 @@ fn refined_class(transcript: &Transcript, side: Side, description: AlertDescript
     match class {
         _ if side == Side::Client => class,
         // A server that refuses a hello with handshake_failure found nothing in common with it.
-        ErrorType::HandshakeFailure if !transcript.has_passed_server_hello() => {
+        ErrorType::HandshakeFailure if !transcript.is_past_server_hello() => {
             ErrorType::CipherMismatch
         }
         // Servers that required a certificate and got an empty message say so in many ways before TLS 1.3, which has
@@ -189,7 +197,8 @@ pub(super) fn not_tls() -> FailureCause {
 
 /// A side closed the connection.
 pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> FailureCause {
-    let stage = stage(transcript);
+    let at = transcript.peer(side).closing.first();
+    let stage = stage(transcript, side, at.map(|(_, at)| at));
     match close {
         Close::Fin => FailureCause::new(
             ErrorType::ConnectionClosed,
@@ -204,34 +213,83 @@ pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> Failu
     }
 }
 
-/// Nothing more came: the side that had to speak next is the one that failed.
-pub(super) fn silence(transcript: &Transcript) -> FailureCause {
+/// Nothing more came from the side that had to speak next, for the time `waited` if that is known. `closer` is the side that
+/// gave up waiting and closed the connection, and when.
+pub(super) fn silence(
+    transcript: &Transcript,
+    owing: Side,
+    waited: Option<Duration>,
+    closer: Option<(Side, Arrival)>,
+) -> FailureCause {
     let hello = transcript.client_hello();
-    if hello.is_some_and(|hello| hello.is_partial) {
-        let message = "client did not finish its ClientHello".to_owned();
-        return FailureCause::new(ErrorType::HandshakeTimeout, Side::Client, message);
-    }
-    if transcript.server_hello().is_none() && !transcript.peer(Side::Server).has_answered {
-        return FailureCause::new(
-            ErrorType::NoServerHello,
-            Side::Server,
-            "server did not answer the ClientHello".to_owned(),
-        );
-    }
-    let side = transcript.last_sender().map_or(Side::Server, Side::peer);
-    FailureCause::new(
-        ErrorType::HandshakeTimeout,
-        side,
-        format!("{side} fell silent {}", stage(transcript)),
-    )
+    let has_left_early =
+        closer.is_some_and(|(_, at)| transcript.had_received_hello(at) == Some(false));
+    let is_unanswered = has_left_early
+        || !transcript.is_past_server_hello() && !transcript.peer(Side::Server).has_answered;
+    let (error_type, what) = if hello.is_some_and(|hello| hello.is_partial) {
+        let what = "client did not finish its ClientHello".to_owned();
+        (ErrorType::HandshakeTimeout, what)
+    } else if owing == Side::Server && is_unanswered {
+        let what = "server did not answer the ClientHello".to_owned();
+        (ErrorType::NoServerHello, what)
+    } else {
+        let what = format!("{owing} fell silent {}", stage(transcript, owing, None));
+        (ErrorType::HandshakeTimeout, what)
+    };
+    let time = waited.map(|waited| format!(" for {}", seconds(waited)));
+    let receipt = (error_type == ErrorType::NoServerHello)
+        .then(|| receipt(transcript.delivery(Side::Client)));
+    let gave_up = closer.map(|(closer, _)| format!("; then the {closer} closed the connection"));
+    let message = [Some(what), time, receipt.flatten(), gave_up];
+    FailureCause::new(error_type, owing, message.into_iter().flatten().collect())
 }
 
-/// How far the handshake had come.
-fn stage(transcript: &Transcript) -> &'static str {
-    if transcript.server_hello().is_none() {
+/// Whether the ClientHello arrived, as far as TCP shows it.
+fn receipt(hello: &DeliveryState) -> Option<String> {
+    match hello.outstanding_data() {
+        Some(lost) => Some(format!(" (sent {} times, never acknowledged)", lost.times)),
+        None if hello.acknowledged.is_some() => Some(" (it had acknowledged it)".to_owned()),
+        None => None,
+    }
+}
+
+/// Data of `sender` that the network lost.
+pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCause {
+    let receiver = sender.peer();
+    let message = match (delivery.hole, delivery.outstanding_data()) {
+        (None, Some(lost)) => format!(
+            "{} bytes of the {sender} never reached the {receiver}: sent {} times in {}, never acknowledged",
+            lost.length,
+            lost.times,
+            seconds(lost.repeated_for())
+        ),
+        (hole, _) => format!(
+            "{} bytes of the {sender} never reached the {receiver}, which received later ones: the network lost them",
+            hole.map_or(0, |(bytes, _)| bytes)
+        ),
+    };
+    FailureCause::new(ErrorType::NotDelivered, sender, message)
+}
+
+/// A time as in `5.0 s`.
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// How far the handshake had come, for `side` when it acted `at` a moment: what it had not received then did not count.
+fn stage(transcript: &Transcript, side: Side, at: Option<Arrival>) -> &'static str {
+    if let Some(at) = at.filter(|_| side == Side::Client) {
+        if transcript.had_received_hello(at) == Some(false) {
+            return "before the ServerHello reached it";
+        }
+        if transcript.had_received_flight(side, at) == Some(false) {
+            return "during the server's flight";
+        }
+    }
+    if !transcript.is_past_server_hello() {
         return "before the ServerHello";
     }
-    if transcript.is_tls13() {
+    if transcript.is_tls13() || transcript.has_unreadable_hello() {
         return "after the ServerHello";
     }
     if transcript.has_message(HandshakeType::ClientKeyExchange) {
@@ -247,6 +305,8 @@ fn stage(transcript: &Transcript) -> &'static str {
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+
+    const AT: Arrival = Arrival::new(crate::time::Timestamp::from_seconds(5), 9);
 
     /// What an alert of a side means at this point.
     fn alert(script: &Script, side: Side, description: AlertDescription) -> (ErrorType, String) {
@@ -400,20 +460,57 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_the_fault_of_the_side_that_had_to_speak_next() {
-        let after = |script: Script| {
-            let cause = silence(&script.transcript);
-            (cause.error_type, cause.side)
+    fn silence_names_what_did_not_come_and_the_time_waited() {
+        let said = |script: Script, owing, closer| {
+            let waited = Some(Duration::from_millis(5_040));
+            let cause = silence(&script.transcript, owing, waited, closer);
+            assert_eq!(cause.side, owing);
+            (cause.error_type, cause.message)
         };
         let partial = connection().client_hello(|hello| hello.is_partial = true);
-        assert_eq!(after(partial), (ErrorType::HandshakeTimeout, CLIENT));
-        let unanswered = connection().client_hello(|_| {});
-        assert_eq!(after(unanswered), (ErrorType::NoServerHello, SERVER));
-        let warned = connection().client_hello(|_| {});
-        let warned = warned.warning(SERVER, AlertDescription::UnrecognizedName);
-        assert_eq!(after(warned), (ErrorType::HandshakeTimeout, CLIENT));
-        assert_eq!(after(tls12()), (ErrorType::HandshakeTimeout, CLIENT));
-        let answered = tls12().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
-        assert_eq!(after(answered), (ErrorType::HandshakeTimeout, SERVER));
+        assert_eq!(
+            said(partial, CLIENT, None),
+            (
+                ErrorType::HandshakeTimeout,
+                "client did not finish its ClientHello for 5.0 s".to_owned()
+            )
+        );
+        let unanswered = || connection().client_hello(|_| {});
+        let message = "server did not answer the ClientHello for 5.0 s (it had acknowledged it)";
+        assert_eq!(
+            said(unanswered(), SERVER, None),
+            (ErrorType::NoServerHello, message.to_owned())
+        );
+        assert_eq!(
+            said(unanswered(), SERVER, Some((CLIENT, AT))).1,
+            format!("{message}; then the client closed the connection")
+        );
+        let warned = unanswered().warning(SERVER, AlertDescription::UnrecognizedName);
+        assert_eq!(said(warned, CLIENT, None).0, ErrorType::HandshakeTimeout);
+        assert_eq!(
+            said(tls12(), SERVER, None).1,
+            "server fell silent during the server's flight for 5.0 s"
+        );
+    }
+
+    #[test]
+    fn data_that_the_network_lost_is_the_doing_of_neither_side() {
+        let repeated = connection()
+            .client_hello(|_| {})
+            .sent_again(CLIENT, 4, 1_448);
+        let lost = not_delivered(CLIENT, repeated.transcript.delivery(CLIENT));
+        assert_eq!(
+            lost.message,
+            "1448 bytes of the client never reached the server: sent 4 times in 7.0 s, never acknowledged"
+        );
+        assert_eq!(
+            (lost.error_type, lost.blamed()),
+            (ErrorType::NotDelivered, None)
+        );
+        let hole = tls12().lost_in_network(SERVER);
+        assert_eq!(
+            not_delivered(SERVER, hole.transcript.delivery(SERVER)).message,
+            "1400 bytes of the server never reached the client, which received later ones: the network lost them"
+        );
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn by_findings(cause: FailureCause, findings: &[Finding]) -> Handshak
     let reason = reason(findings, cause.side.peer());
     let mut error = HandshakeError {
         error_type: cause.error_type,
-        side: Some(cause.side),
+        side: cause.blamed(),
         message: cause.message,
     };
     if let Some(finding) = reason.filter(|_| cause.is_refusal && is_vague(error.error_type)) {

@@ -74,19 +74,21 @@ fn alpn(transcript: &Transcript) -> Option<String> {
 ///
 /// TLS 1.3's ServerHello says it. Before, a server that resumes skips its Certificate.
 fn resumption(transcript: &Transcript) -> Option<Option<Resumption>> {
-    let answer = transcript.server_hello()?;
-    if transcript.is_tls13() {
-        return Some(answer.pre_shared_key.then_some(Resumption::Psk));
-    }
     let has_full_flight = [
         HandshakeType::Certificate,
         HandshakeType::ServerKeyExchange,
         HandshakeType::ServerHelloDone,
+        HandshakeType::ClientKeyExchange,
     ]
     .into_iter()
     .any(|message| transcript.has_message(message));
-    if has_full_flight {
-        return Some(None);
+    match transcript.server_hello() {
+        Some(answer) if transcript.is_tls13() => {
+            return Some(answer.pre_shared_key.then_some(Resumption::Psk));
+        }
+        _ if has_full_flight => return Some(None),
+        Some(_) => {}
+        None => return None,
     }
     let server = transcript.peer(Side::Server);
     let has_skipped_it = server.change_cipher_spec && server.gap_bytes == 0;
@@ -112,8 +114,13 @@ fn client_certificate(transcript: &Transcript, resumed: Option<bool>) -> ClientC
     let client = transcript.peer(Side::Client);
     let is_requested = transcript.certificate_request().is_some();
     let has_gone_on = transcript.has_message(HandshakeType::ClientKeyExchange);
-    let is_past_request =
-        transcript.has_message(HandshakeType::ServerHelloDone) || resumed == Some(true);
+    // A client that is asked for a certificate answers with a Certificate message, if only an empty one (RFC 5246 §7.4.6).
+    let has_not_answered = has_gone_on
+        && client.gap_bytes == 0
+        && transcript.version() != Some(ProtocolVersion::SSLv3);
+    let server_is_done = transcript.has_message(HandshakeType::ServerHelloDone)
+        && transcript.peer(Side::Server).gap_bytes == 0;
+    let is_past_request = server_is_done || has_not_answered || resumed == Some(true);
     if client.has_empty_certificate() {
         ClientCertificate::Absent
     } else if client.certificate.is_some() {

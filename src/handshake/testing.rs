@@ -14,17 +14,18 @@ use std::time::Duration;
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, Finding, Outcome};
 use crate::flow::{Direction, PerSide, Side};
-use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, HandshakeType, Message,
     ProtocolVersion, ServerHello,
 };
-use crate::transport::tcp::{Arrival, DeliveryState};
+use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::end::End;
 use super::facts;
 use super::progress::{HandshakeProgress, Standing};
+use super::tracker::ProgressRecorder;
 use super::transcript::Transcript;
 use super::verdict::{self, Conclusion, Shape};
 
@@ -185,6 +186,39 @@ impl Script {
     pub(super) fn truncated(mut self) -> Self {
         self.transcript.note_truncated();
         self
+    }
+
+    /// The observation ends so much later.
+    pub(super) fn then_nothing(self, milliseconds: u64) -> Self {
+        let mut later = self.wait(milliseconds);
+        later.transcript.note_until(later.now.time);
+        later
+    }
+
+    /// What a side sent last was not acknowledged.
+    pub(super) fn unacknowledged(self, side: Side) -> Self {
+        self.sent_again(side, 1, 517)
+    }
+
+    /// What a side sent last was not acknowledged, and sent again: `times` in all, in segments of `length` bytes.
+    pub(super) fn sent_again(self, side: Side, times: u32, length: u32) -> Self {
+        let first_sent = self.now.time;
+        self.delivery(side, |delivery| {
+            let start = delivery.data_end.saturating_sub(1);
+            delivery.outstanding = Some(Outstanding {
+                start,
+                length,
+                times,
+                first_sent,
+                last_sent: first_sent.saturating_add(Duration::from_secs((1 << (times - 1)) - 1)),
+            });
+        })
+    }
+
+    /// Bytes of a side are missing in front of its last ones, and its peer acknowledges only what came before them.
+    pub(super) fn lost_in_network(self, side: Side) -> Self {
+        let now = self.now.time;
+        self.delivery(side, |delivery| delivery.hole = Some((1_400, now)))
     }
 
     pub(super) fn wait(mut self, milliseconds: u64) -> Self {
@@ -390,8 +424,18 @@ impl Script {
     }
 
     fn at_once<'a>(mut self, side: Side, item: impl FnOnce(Arrival) -> Seen<'a>) -> Self {
-        self.transcript.take(direction(side), item(self.now));
-        self.standing.update(&self.transcript);
+        let item = item(self.now);
+        if !matches!(item, Seen::Close { .. } | Seen::Gap(_)) {
+            let delivery = &mut self.transcript.delivery_mut()[direction(side)];
+            delivery.last_data = Some(self.now.time);
+            delivery.data_end = self.now.end;
+            delivery.acknowledged = Some(self.now.end);
+        }
+        let mut recorder = ProgressRecorder {
+            transcript: &mut self.transcript,
+            standing: &mut self.standing,
+        };
+        recorder.take(direction(side), item);
         self
     }
 }

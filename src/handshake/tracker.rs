@@ -5,9 +5,10 @@ use crate::flow::{Direction, PerDirection};
 use crate::framing::sealed::KeyUse;
 use crate::framing::tls::TlsRecords;
 use crate::framing::{Close, Hellos, Recipient, Seen};
+use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
-use super::progress::{HandshakeProgress, Standing};
+use super::progress::{HandshakeProgress, Standing, may_change_progress};
 use super::transcript::Transcript;
 
 /// The handshake on one connection.
@@ -23,15 +24,18 @@ pub struct Tracker {
 }
 
 /// Writes items down and looks at the progress.
-struct ProgressRecorder<'t> {
-    transcript: &'t mut Transcript,
-    standing: &'t mut Standing,
+pub(super) struct ProgressRecorder<'t> {
+    pub(super) transcript: &'t mut Transcript,
+    pub(super) standing: &'t mut Standing,
 }
 
 impl Recipient for ProgressRecorder<'_> {
     fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        let may_change_progress = may_change_progress(&seen);
         self.transcript.take(sender, seen);
-        self.standing.update(self.transcript);
+        if may_change_progress {
+            self.standing.update(self.transcript);
+        }
     }
 
     fn hellos(&self) -> Hellos<'_> {
@@ -82,6 +86,11 @@ impl Tracker {
     /// Notes that a limit or the snap length took something from this connection.
     pub const fn note_truncated(&mut self) {
         self.transcript.note_truncated();
+    }
+
+    /// Notes the last moment of the observation, once no more of the connection will be looked at.
+    pub const fn note_until(&mut self, until: Timestamp) {
+        self.transcript.note_until(until);
     }
 
     /// Notes that no more bytes will come.
@@ -183,7 +192,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 1280, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1408, "{}", size_of::<Tracker>());
     }
 
     #[test]

@@ -529,12 +529,21 @@ impl Flow {
         has_progress || is_retransmission
     }
 
-    /// Delivers what is held, with gaps where bytes are missing: no more segments will come.
-    pub(super) fn flush(&mut self, budget: &mut Budget) {
+    /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
+    /// the observation.
+    pub(super) fn flush(&mut self, now: Timestamp, budget: &mut Budget) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
+        open.connection.note_until(now);
         self.tcp.settle_delivery(open.connection.delivery_mut());
+        for direction in Direction::BOTH {
+            // What the receiver never got is no gap in the capture, and what follows it never counted.
+            if let Some(hole) = self.tcp.lost_in_network(direction) {
+                open.connection.delivery_mut()[direction].hole = Some(hole);
+                self.tcp.clear(direction, budget);
+            }
+        }
         let last = open.connection.last_packet();
         self.tcp.finish(last, budget, &mut |sender, delivery| {
             open.deliver(sender, delivery);

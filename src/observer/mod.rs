@@ -39,8 +39,9 @@ pub(crate) use worker::{Numbered, Worker};
 pub struct Config {
     /// What is told in events.
     pub report: ReportConfig,
-    /// How long a handshake may make no progress, in packet time.
-    pub handshake_timeout: Duration,
+    /// How long a handshake may make no progress before it is reported, in packet time; `None` to wait for the close of the
+    /// connection or the end of the capture.
+    pub handshake_timeout: Option<Duration>,
     /// The most TCP connections remembered at once.
     pub max_flows: usize,
     /// Secrets that the user gave, to which those in captures are added.
@@ -55,8 +56,8 @@ pub struct Config {
 pub mod defaults {
     use std::time::Duration;
 
-    /// How long a handshake may make no progress, in packet time.
-    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+    /// How long a handshake may make no progress while packets come from a live interface.
+    pub const LIVE_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
     /// How long before its end a certificate counts as soon to expire.
     pub const NEAR_EXPIRY: Duration = Duration::from_secs(30 * 86_400);
     /// The share of its lifetime, in hundredths, that is left of a certificate which is soon to expire.
@@ -78,7 +79,7 @@ impl Default for Config {
                 },
                 judge_at: None,
             },
-            handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
+            handshake_timeout: None,
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
             retains_packets: false,

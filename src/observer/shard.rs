@@ -120,6 +120,11 @@ const MAX_HELD_BYTES: usize = 64 << 20;
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Bytes of packets that all shards together keep for handshakes that may fail: those of some ten thousand at once.
 const MAX_RETAINED_BYTES: usize = 64 << 20;
+/// Handshakes that all shards together hold open. Beyond that, those that have waited longest are reported.
+const MAX_OPEN: u64 = 1 << 17;
+/// How long a SYN may be repeated: TCP gives up before (RFC 6298 §5, RFC 1122 §4.2.3.5). After that, one with the same number
+/// is that of another copy of the packets.
+const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 /// How long a flow without payload is remembered.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
@@ -150,15 +155,18 @@ struct Shard {
     retained_bytes: usize,
     /// Handshakes without a verdict yet.
     open: u64,
+    /// The last moment that is known: of a packet, or of a tick.
+    now: Timestamp,
     stats: Stats,
 }
 
 impl Shard {
     fn new(config: Config) -> Self {
+        let handshake_timeout = config.handshake_timeout.unwrap_or(Duration::MAX);
         let limits = [
             OPENING_TIMEOUT,
-            config.handshake_timeout,
-            CLOSING_TIMEOUT.min(config.handshake_timeout),
+            handshake_timeout,
+            CLOSING_TIMEOUT.min(handshake_timeout),
             ESTABLISHED_TIMEOUT,
             PENDING_TIME,
         ];
@@ -169,6 +177,7 @@ impl Shard {
             message_bytes: 0,
             retained_bytes: 0,
             open: 0,
+            now: Timestamp::default(),
             stats: Stats::default(),
             config,
         }
@@ -183,6 +192,7 @@ impl Shard {
     ) {
         let segment = &packet.segment;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        self.now = at.time;
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
         };
@@ -277,20 +287,22 @@ impl Shard {
         output: &mut Output<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
-            let has_expired = self.flows.is_expired(index, at.time)
-                && !self.flows.get_mut(index)?.is_waiting()
-                && !self.settle(index, at.time, output);
-            let flow = self.flows.get_mut(index)?;
-            let direction = Direction::of(goes_up, flow.first_went_up);
-            let end = match () {
-                () if has_expired => End::Silence,
-                () if flow.tcp.is_replaced_by(direction, segment) => End::Replaced,
-                () => {
+            let is_waiting = self
+                .flows
+                .get_mut(index)
+                .is_some_and(|flow| flow.is_waiting());
+            let has_gone =
+                self.flows.is_expired(index, at.time) && !is_waiting && self.expire(index, output);
+            let is_late = self.flows.idle(index, at.time) >= LONGEST_REPETITION;
+            if let Some(flow) = self.flows.get_mut(index).filter(|_| !has_gone) {
+                let direction = Direction::of(goes_up, flow.first_went_up);
+                let is_repeated = segment.flags.syn && !segment.flags.ack && is_late;
+                if !is_repeated && !flow.tcp.is_replaced_by(direction, segment) {
                     flow.handle_header(direction, segment, at.time);
                     return Some(index);
                 }
-            };
-            self.remove(index, end, output);
+                self.remove(index, End::Replaced, output);
+            }
         }
         let is_bare = segment.wire_length == 0 && !segment.flags.syn;
         if is_bare || self.closed.has_ended(&key, segment) {
@@ -327,45 +339,72 @@ impl Shard {
             let held = open.connection.held();
             self.message_bytes = self.message_bytes - open.held + held;
             open.held = held;
-            if self.message_bytes > MAX_MESSAGE_BYTES / SHARDS {
-                self.stats.connections_evicted += 1;
-                self.conclude(index, End::Evicted, output);
+            self.make_room(index, output);
+        }
+    }
+
+    /// Reports the handshakes that have waited longest if there is no room for all; `newest` was fed last.
+    fn make_room(&mut self, newest: FlowIndex, output: &mut Output<'_>) {
+        while self.message_bytes > MAX_MESSAGE_BYTES / SHARDS
+            || self.open > MAX_OPEN / SHARDS as u64
+        {
+            let index = self.flows.oldest(Lifetime::Handshake).unwrap_or(newest);
+            let open = self.open;
+            self.stats.connections_evicted += 1;
+            self.conclude(index, End::Evicted, output);
+            if let Some(flow) = self.flows.get_mut(index) {
+                let lifetime = flow.lifetime();
+                self.flows.touch(index, lifetime, self.now);
+            }
+            if self.open == open {
+                return; // the handshakes that are left hold nothing
             }
         }
     }
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
+        self.now = now;
         while let Some(index) = self.flows.expired(now) {
             if self.release_waiting(index, output) {
                 self.keep_or_remove(index, true, now, output);
                 continue;
             }
-            if self.settle(index, now, output) {
-                continue;
-            }
-            self.stats.connections_timed_out += 1;
-            self.remove(index, End::Silence, output);
+            self.expire(index, output);
         }
         self.closed.expire(now);
     }
 
-    /// Concludes a handshake that silence does not put in question; false if it does.
-    fn settle(&mut self, index: FlowIndex, now: Timestamp, output: &mut Output<'_>) -> bool {
-        let is_settled = self
+    /// Reports the handshake of a flow that has outlived its lifetime, and keeps the flow, so that what follows on it is
+    /// not taken for another connection. Without a handshake, the flow goes: then it returns true.
+    fn expire(&mut self, index: FlowIndex, output: &mut Output<'_>) -> bool {
+        let Some(flow) = self
             .flows
             .get_mut(index)
-            .is_some_and(|flow| flow.is_settled());
-        if is_settled {
-            self.conclude(index, End::Decided, output);
-            if self
-                .flows
-                .get_mut(index)
-                .is_some_and(|flow| !flow.is_over())
-            {
-                self.flows.touch(index, Lifetime::Established, now);
+            .filter(|flow| flow.has_handshake())
+        else {
+            self.stats.connections_timed_out += 1;
+            self.remove(index, End::Silence, output);
+            return true;
+        };
+        let end = if flow.is_settled() {
+            End::Decided
+        } else {
+            self.stats.connections_timed_out += 1;
+            End::Silence
+        };
+        self.conclude(index, end, output);
+        let key = self.flows.key(index);
+        match self.flows.get_mut(index) {
+            Some(flow) if flow.is_over() => {
+                self.closed.insert(key, flow.tcp.first_bytes(), self.now);
+                self.remove(index, End::Decided, output);
+                true
+            }
+            _ => {
+                self.flows.touch(index, Lifetime::Established, self.now);
+                false
             }
         }
-        is_settled
     }
 
     fn finish(&mut self, output: &mut Output<'_>) {
@@ -392,7 +431,7 @@ impl Shard {
         if !flow.has_handshake() {
             return; // TLS may still begin on it
         }
-        flow.flush(&mut self.budget);
+        flow.flush(self.now, &mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };

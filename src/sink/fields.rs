@@ -76,7 +76,9 @@ pub(crate) static FIELDS: &[EventField] = &[
     column("starttls", |e| word(e.starttls.map(StartTls::as_str))),
     both("outcome", "result", |e| Word(e.outcome.as_str())),
     both("evidence", "tls.evidence", |e| Word(e.evidence.as_str())),
-    both("confidence", "tlscope.confidence", |e| Number(e.confidence)),
+    both("confidence", "tlscope.confidence", |e| {
+        e.confidence.map_or(FieldValue::Absent, Number)
+    }),
     both("error_type", "error.type", |e| {
         word(error(e).map(|error| error.error_type.as_str()))
     }),
@@ -218,6 +220,9 @@ pub(crate) static FIELDS: &[EventField] = &[
     column("server_gap_bytes", |e| Count(e.capture.server_gap_bytes)),
     column("truncated", |e| Flag(e.capture.truncated)),
     column("directions", |e| Word(e.capture.directions.as_str())),
+    both("unknown_because", "tlscope.unknown_because", |e| {
+        word(e.unknown_because.map(|because| because.as_str()))
+    }),
     attribute("tls.established", |e| Flag(e.outcome == Outcome::Success)),
     attribute("tlscope.rule", |e| {
         word(e.inference.as_ref().map(|inference| inference.rule))

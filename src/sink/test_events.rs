@@ -82,6 +82,7 @@ pub(crate) fn refused_by_the_client() -> Handshake {
         description: Some(AlertDescription(48)),
         encrypted: false,
     }];
+    event.confidence = Some(1.0);
     event.closed_by = Some(ClosedBy::ClientRst);
     fill_hello(&mut event);
     event.timing.tcp_connect = Some(Duration::from_micros(400));
@@ -130,7 +131,7 @@ pub(crate) fn inferred() -> Handshake {
     event.starttls = Some(crate::dialogue::StartTls::Smtp);
     event.outcome = Outcome::Failure;
     event.evidence = Evidence::Inferred;
-    event.confidence = 0.97;
+    event.confidence = Some(0.97);
     event.inference = Some(Inference {
         rule: "P1",
         observations: vec!["client certificate sent"],

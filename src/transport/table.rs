@@ -189,6 +189,20 @@ impl<V> FlowTable<V> {
             .is_some_and(|age| age >= self.limits[entry.lifetime as usize])
     }
 
+    /// Time since the flow at `at` was seen, exact to half a second.
+    #[must_use]
+    pub fn idle(&self, at: FlowIndex, now: Timestamp) -> Duration {
+        let last_seen = self.entries[at.0 as usize].last_seen;
+        now.checked_since(last_seen).unwrap_or_default()
+    }
+
+    /// The flow of a lifetime that was not seen for longest.
+    #[must_use]
+    pub fn oldest(&self, lifetime: Lifetime) -> Option<FlowIndex> {
+        let oldest = self.lists[lifetime as usize].oldest;
+        (oldest != NONE).then_some(FlowIndex(oldest))
+    }
+
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];

@@ -2,6 +2,7 @@
 
 use tlscope::event::Outcome;
 use tlscope::observer::Config;
+use tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT;
 
 use super::{CLIENT, SERVER, complete, connect};
 use crate::support::peers::{Peers, Scene};
@@ -10,6 +11,7 @@ use crate::support::tls;
 fn retaining() -> Scene {
     Scene::with(Config {
         retains_packets: true,
+        handshake_timeout: Some(LIVE_HANDSHAKE_TIMEOUT),
         ..Config::default()
     })
 }

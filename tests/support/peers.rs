@@ -43,6 +43,16 @@ impl Peers {
         Self { client_port, next }
     }
 
+    /// The next sequence numbers: client, server.
+    pub(crate) const fn positions(&self) -> [u32; 2] {
+        self.next
+    }
+
+    /// Makes `side` repeat its last bytes, and its peer acknowledge none of them.
+    pub(crate) const fn skip_back(&mut self, side: Side, bytes: u32) {
+        self.next[side as usize] = self.next[side as usize].wrapping_sub(bytes);
+    }
+
     pub(crate) fn syn(&mut self) -> Packet {
         let flags = Flags {
             syn: true,

@@ -25,6 +25,12 @@ pub(super) use parts::{
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
 pub(super) const MAX_OBSERVATIONS: usize = 128;
 
+/// Messages that TLS 1.3 does not have, or encrypts, as bits: one in the clear proves TLS 1.2 or older (RFC 8446 §4).
+const OLD_MESSAGES: u64 = 1 << HandshakeType::Certificate.0
+    | 1 << HandshakeType::ServerKeyExchange.0
+    | 1 << HandshakeType::ServerHelloDone.0
+    | 1 << HandshakeType::ClientKeyExchange.0;
+
 /// What was seen of one handshake.
 #[derive(Debug)]
 pub(super) struct Transcript {
@@ -50,6 +56,14 @@ pub(super) struct Transcript {
     last_sender: Option<Direction>,
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
+    until: Option<Timestamp>,
+    /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
+    server_hello_end: Option<u32>,
+    key_exchange_end: Option<u32>,
+    /// Whether a ServerHello came that could not be read.
+    has_unreadable_hello: bool,
+    /// Whether bytes are missing that may belong to the client's last flight, or follow it.
+    has_late_gap: bool,
     /// Length of the ClientHello, as a measure of the memory that its lists take.
     hello_length: usize,
 }
@@ -78,6 +92,11 @@ impl Transcript {
             last_sender: None,
             decrypted: None,
             keyed_records: 0,
+            until: None,
+            server_hello_end: None,
+            key_exchange_end: None,
+            has_unreadable_hello: false,
+            has_late_gap: false,
             hello_length: 0,
         }
     }
@@ -206,6 +225,26 @@ impl Transcript {
         self.keyed_records
     }
 
+    /// The last moment of the observation, if it is known.
+    pub(super) const fn observed_until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// Whether a ServerHello came that could not be read.
+    pub(super) const fn has_unreadable_hello(&self) -> bool {
+        self.has_unreadable_hello && self.server_hello.is_none()
+    }
+
+    /// Whether a message in the clear shows that the version is TLS 1.2 or older.
+    pub(super) const fn is_proven_old(&self) -> bool {
+        self.messages & OLD_MESSAGES != 0
+    }
+
+    /// Whether the server had sent its ServerHello, in view or not.
+    pub(super) const fn is_past_server_hello(&self) -> bool {
+        self.server_hello.is_some() || self.has_unreadable_hello || self.is_proven_old()
+    }
+
     /// The direction in which `side` sends; before the first hello, the originator counts as the client.
     pub(super) fn direction(&self, side: Side) -> Direction {
         let client = self.client.unwrap_or(Direction::Forward);
@@ -251,14 +290,11 @@ impl Transcript {
         self.peers.iter().any(|peer| peer.gap_bytes > 0)
     }
 
-    /// Up to TLS 1.2: whether a message in the clear was seen that only follows a ServerHello.
-    pub(super) const fn has_passed_server_hello(&self) -> bool {
-        self.server_hello.is_some()
-            || self.has_message(HandshakeType::Certificate)
-            || self.has_message(HandshakeType::ServerKeyExchange)
-            || self.has_message(HandshakeType::CertificateRequest)
-            || self.has_message(HandshakeType::ServerHelloDone)
-            || self.has_message(HandshakeType::ClientKeyExchange)
+    /// Whether the capture lacks bytes that may belong to the client's last flight, or follow it.
+    ///
+    /// In TLS 1.3, a gap that ends before that flight does not change what later records prove.
+    pub(super) const fn has_late_gap(&self) -> bool {
+        self.has_late_gap
     }
 
     /// Whether either side has reset the connection.
@@ -326,6 +362,17 @@ impl Transcript {
         action.had_received(end)
     }
 
+    /// Whether the client had received the ServerHello when it did what `action` stands for; `None` if that is not known.
+    pub(super) fn had_received_hello(&self, action: Arrival) -> Option<bool> {
+        action.had_received(self.server_hello_end?)
+    }
+
+    /// Whether the server had received the ClientKeyExchange when it did what `action` stands for; `None` if that is not
+    /// known.
+    pub(super) fn had_received_key_exchange(&self, action: Arrival) -> Option<bool> {
+        action.had_received(self.key_exchange_end?)
+    }
+
     /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or
     /// if the peer sent none.
     pub(super) fn had_received_fin(&self, side: Side, action: Arrival) -> Option<bool> {
@@ -342,6 +389,7 @@ impl Transcript {
             client_hello: self.client_hello(),
             server_hello: self.server_hello(),
             retry_version: self.retry_version,
+            is_proven_old: self.is_proven_old(),
         }
     }
 

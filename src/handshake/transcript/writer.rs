@@ -4,14 +4,14 @@
 //! depends on it, so [`Transcript::take`] branches once: up to TLS 1.2 the type of an
 //! encrypted record is readable, and the first of type `handshake` is Finished. In
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
-//! keys open as [`Decrypted`](super::Decrypted).
+//! keys open as [`Decrypted`].
 
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, MAX_MESSAGE,
-    Message, ServerHello, decompress_certificate, read_key_exchange_group,
+    Message, ProtocolVersion, ServerHello, decompress_certificate, read_key_exchange_group,
 };
 use crate::transport::tcp::Arrival;
 
@@ -61,6 +61,10 @@ impl Transcript {
             Seen::Gap(missing) => {
                 let peer = &mut self.peers[sender];
                 peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+                let side = self.side(sender);
+                let mut observations = self.observations.iter();
+                self.has_late_gap |= side == Side::Client
+                    || observations.any(|observation| observation.side == Side::Client);
             }
             Seen::Close { how, at } => self.take_close(sender, how, at),
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
@@ -77,6 +81,11 @@ impl Transcript {
     /// Notes that `direction` carried something else than TLS before.
     pub(in crate::handshake) fn note_plain(&mut self, direction: Direction) {
         self.peers[direction].was_plain = true;
+    }
+
+    /// Notes the last moment of the observation.
+    pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
+        self.until = Some(until);
     }
 
     /// Notes that a limit or the snap length took something from this connection.
@@ -102,10 +111,11 @@ impl Transcript {
                 Err(_) => self.client = self.client.or(Some(sender)),
             },
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read(body).ok(), start);
+                self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
             }
             (HandshakeType::HelloRetryRequest, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
+                let hello = ServerHello::read_draft_retry(body).ok();
+                self.take_whole_server_hello(sender, hello, start);
             }
             // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
             (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
@@ -116,6 +126,9 @@ impl Transcript {
             }
             (HandshakeType::CertificateRequest, Some(body)) => {
                 self.certificate_request = Some(body.into());
+            }
+            (HandshakeType::ClientKeyExchange, _) => {
+                self.key_exchange_end.get_or_insert(start.end);
             }
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}
@@ -156,8 +169,23 @@ impl Transcript {
         self.note_news(sender);
     }
 
+    fn take_whole_server_hello(
+        &mut self,
+        sender: Direction,
+        hello: Option<ServerHello>,
+        start: Arrival,
+    ) {
+        // What overruns the message may be `supported_versions`, which decides whether this is TLS 1.3.
+        let hello = hello.filter(|hello| {
+            !hello.has_malformed_extensions || hello.version() < ProtocolVersion::TLSv1_2
+        });
+        self.has_unreadable_hello |= hello.is_none();
+        self.take_server_hello(sender, hello, start);
+    }
+
     fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
         self.client.get_or_insert_with(|| sender.flip());
+        self.server_hello_end.get_or_insert(start.end);
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
         match hello {

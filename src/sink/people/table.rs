@@ -14,7 +14,7 @@ use owo_colors::Style;
 
 use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Finding, Handshake, Outcome,
+    ClientCertificate, Directions, EarlyData, Evidence, Finding, Handshake, Outcome,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;
@@ -286,21 +286,11 @@ fn notes(event: &Handshake) -> String {
 
 /// Adds why there is no verdict.
 fn add_doubts(notes: &mut Notes, event: &Handshake) {
-    match event.capture.directions {
-        Directions::Both => {}
-        Directions::ClientOnly => notes.add("only the client was captured"),
-        Directions::ServerOnly => notes.add("only the server was captured"),
-    }
-    if event.capture.client_gap_bytes + event.capture.server_gap_bytes > 0 {
-        notes.add("gap in the capture");
-    }
-    if event.capture.truncated {
-        notes.add("packets cut short");
-    }
-    match event.closed_by {
-        Some(ClosedBy::CaptureEnd) => notes.add("capture ended first"),
-        Some(ClosedBy::Timeout) => notes.add("went silent"),
-        _ => {}
+    match (event.unknown_because, event.capture.directions) {
+        (_, Directions::ClientOnly) => notes.add("only the client was captured"),
+        (_, Directions::ServerOnly) => notes.add("only the server was captured"),
+        (Some(because), Directions::Both) => notes.add(because.explanation()),
+        (None, Directions::Both) => {}
     }
 }
 

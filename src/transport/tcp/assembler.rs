@@ -157,6 +157,8 @@ struct Held {
     since: Timestamp,
     /// Segments that arrived after the hole was seen.
     followed: usize,
+    /// Whether the receiver has sent an acknowledgment since that does not cover the hole.
+    is_reported: bool,
 }
 
 #[derive(Debug)]
@@ -281,6 +283,10 @@ impl Assembler {
         if self.started && !(-MAX_AHEAD..=MAX_AHEAD).contains(&ahead) {
             return;
         }
+        if let Some(held) = &mut self.held {
+            let first = held.segments.first();
+            held.is_reported |= first.is_some_and(|first| acknowledgment.since(first.sequence) < 0);
+        }
         if !self.any_acknowledged || acknowledgment.since(self.acknowledged) > 0 {
             self.acknowledged = acknowledgment;
             self.any_acknowledged = true;
@@ -291,6 +297,18 @@ impl Assembler {
     #[must_use]
     pub fn acknowledged(&self) -> Option<u32> {
         (self.started && self.any_acknowledged).then(|| self.offset(self.acknowledged))
+    }
+
+    /// Bytes that are missing in front of what is held, and since when, if the receiver lacks them, too.
+    ///
+    /// It acknowledges what comes out of order at once (RFC 5681 §4.2). If that acknowledgment does not cover the hole, the
+    /// network lost the bytes, and not the capture.
+    #[must_use]
+    pub fn lost_in_network(&self) -> Option<(u32, Timestamp)> {
+        let held = self.held.as_deref()?;
+        let first = self.first_held()?;
+        let is_lost = held.is_reported && self.acknowledged.since(first) < 0;
+        is_lost.then(|| (first.since(self.next).unsigned_abs(), held.since))
     }
 
     /// Whether the hole before the held segments will not be filled any more.
@@ -412,6 +430,7 @@ impl Assembler {
         if !held.segments.is_empty() {
             if contiguous > 0 {
                 held.followed = 0; // another hole
+                held.is_reported = false;
             }
             self.held = Some(held);
         }

@@ -371,6 +371,12 @@ impl TcpConnection {
         }
     }
 
+    /// Bytes of `direction` that the network lost, and since when: missing in front of later ones, also for the receiver.
+    #[must_use]
+    pub fn lost_in_network(&self, direction: Direction) -> Option<(u32, Timestamp)> {
+        self.halves[direction].assembler.lost_in_network()
+    }
+
     /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
     /// window, or follows a reset.
     #[must_use]
@@ -403,6 +409,7 @@ impl TcpConnection {
         if half.assembler.is_started() {
             let start = half.assembler.offset(segment.first_byte());
             let length = segment.wire_length + u32::from(segment.flags.fin);
+            states[direction].note_data(start, segment.wire_length, time);
             let asks = states[direction].handle_segment(start, length, time);
             self.halves[peer].is_awaited |= asks;
         }

@@ -28,6 +28,13 @@ pub struct DeliveryState {
     pub is_window_closed: bool,
     /// The reset that came from this direction's sender, or in its name.
     pub reset: Option<ResetSeen>,
+    /// Bytes missing in front of captured ones, and since when, that the receiver lacks, too: the network lost them, and
+    /// not the capture. Known once no more segments will come.
+    pub hole: Option<(u32, Timestamp)>,
+    /// When the last data were sent that had not been sent before. A FIN is no data.
+    pub last_data: Option<Timestamp>,
+    /// The end of the data that was sent.
+    pub data_end: u32,
     /// When the newest bytes were sent first.
     newest: Timestamp,
 }
@@ -37,6 +44,8 @@ pub struct DeliveryState {
 pub struct Outstanding {
     /// Where they begin.
     pub start: u32,
+    /// How many of them were sent in one segment, at most.
+    pub length: u32,
     /// How often the first of them were sent, at least.
     pub times: u32,
     /// When they were sent first.
@@ -101,6 +110,22 @@ impl DeliveryState {
         self.sent > 0 && self.outstanding.is_none()
     }
 
+    /// Data that was sent and not acknowledged; none if only the FIN is outstanding.
+    #[must_use]
+    pub fn outstanding_data(&self) -> Option<Outstanding> {
+        self.outstanding
+            .filter(|outstanding| is_beyond(self.data_end, outstanding.start))
+    }
+
+    /// Notes the payload of a segment of this direction.
+    pub(super) fn note_data(&mut self, start: u32, length: u32, now: Timestamp) {
+        let end = start.wrapping_add(length);
+        if length > 0 && (self.last_data.is_none() || is_beyond(end, self.data_end)) {
+            self.data_end = end;
+            self.last_data = Some(now);
+        }
+    }
+
     /// Takes a segment of this direction with the bytes from `start` on (a FIN counts as one); true if it is a
     /// keep-alive, which asks for an answer.
     pub(super) fn handle_segment(&mut self, start: u32, length: u32, now: Timestamp) -> bool {
@@ -130,6 +155,7 @@ impl DeliveryState {
             None if is_beyond(end, acknowledged) => {
                 self.outstanding = Some(Outstanding {
                     start,
+                    length: end.wrapping_sub(start),
                     times: 1,
                     first_sent: now,
                     last_sent: now,
@@ -139,6 +165,7 @@ impl DeliveryState {
                 let is_copy = now
                     .checked_since(first.last_sent)
                     .is_none_or(|since| since < COPY);
+                first.length = first.length.min(end.wrapping_sub(first.start));
                 if !is_copy {
                     first.times = first.times.saturating_add(1);
                     first.last_sent = now;
@@ -171,6 +198,7 @@ impl DeliveryState {
             // When the rest was sent first is not known exactly; a flight takes milliseconds.
             *first = Outstanding {
                 start: acknowledged,
+                length: self.sent.wrapping_sub(acknowledged),
                 times: 1,
                 first_sent: self.newest,
                 last_sent: self.newest,

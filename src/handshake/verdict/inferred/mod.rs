@@ -75,9 +75,12 @@ impl Inferred {
 
 /// Applies the rules; `end` is why no more will come, `None` while the connection is open.
 ///
-/// Nothing is inferred from a flight with a gap: the missing bytes may be the record that decides.
+/// Nothing is inferred from a client's flight with a gap, or with one behind it: the missing bytes may be the record that
+/// decides. One that ends before that flight does not change what later records prove.
 pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> Option<Inferred> {
-    if transcript.has_gap() {
+    let mut observations = transcript.observations().iter();
+    let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
+    if transcript.has_late_gap() || transcript.has_gap() && !has_answered {
         return None;
     }
     let evidence = ShapeEvidence::new(transcript, end);
@@ -183,6 +186,7 @@ pub(in crate::handshake) struct Shape {
 pub(super) fn shape(transcript: &Transcript) -> Shape {
     let evidence = ShapeEvidence::new(transcript, None);
     let has_gap = transcript.has_gap();
+    let has_late_gap = transcript.has_late_gap();
     let completes = matches!(
         evidence.flight,
         Flight::NoCertificate | Flight::EmptyCertificate | Flight::Certificate
@@ -193,10 +197,10 @@ pub(super) fn shape(transcript: &Transcript) -> Shape {
         after.filter(move |seen| seen.is_record_of(side) && !read.may_be_alert(seen))
     };
     Shape {
-        client_certificate: client_certificate(&evidence, has_gap),
+        client_certificate: client_certificate(&evidence, has_late_gap),
         early_data: evidence.early_data,
         server_flight_end: evidence.server_flight_end().filter(|_| !has_gap),
-        finished: evidence.finished().filter(|_| completes && !has_gap),
+        finished: evidence.finished().filter(|_| completes && !has_late_gap),
         application_data: data_of(Side::Client).next().map(|data| data.time),
         server_records_after: data_of(Side::Server).count(),
     }

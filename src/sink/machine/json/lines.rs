@@ -145,7 +145,7 @@ use crate::certificate::{
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
-    Protocol, RejectedAfter, Resumption, Side, Timing, TlsFacts, Transport,
+    Protocol, RejectedAfter, Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -201,8 +201,9 @@ pub(crate) struct HandshakeLine<'a> {
     outcome: OneOf<Outcome>,
     /// On what the outcome rests.
     evidence: OneOf<Evidence>,
-    /// The share of such verdicts that are right: 1 unless inferred.
-    confidence: f64,
+    /// The share of such verdicts that are right: 1 unless inferred; absent if the outcome is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
     /// How an inferred outcome was reached; absent unless inferred.
     #[serde(skip_serializing_if = "Option::is_none")]
     inference: Option<InferenceLine<'a>>,
@@ -212,9 +213,12 @@ pub(crate) struct HandshakeLine<'a> {
     /// That a side refused its peer once the handshake had completed; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected_after: Option<RejectedAfterLine<'a>>,
+    /// Which evidence is missing; absent unless the outcome is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_because: Option<OneOf<UnknownBecause>>,
     /// The alerts seen, in order of arrival.
     alerts: Each<'a, Alert, AlertLine>,
-    /// How the connection ended; `null` if it had not ended yet.
+    /// How the connection ended; `null` if that was not seen.
     closed_by: Option<OneOf<ClosedBy>>,
     /// What was offered and selected.
     tls: TlsLine<'a>,
@@ -264,6 +268,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             inference: event.inference.as_ref().map(InferenceLine::from),
             error: event.error.as_ref().map(ErrorLine::from),
             rejected_after: event.rejected_after.as_ref().map(RejectedAfterLine::from),
+            unknown_because: event.unknown_because.map(OneOf),
             alerts: Each::of(&event.alerts),
             closed_by: event.closed_by.map(OneOf),
             tls: TlsLine::from(&event.tls),
