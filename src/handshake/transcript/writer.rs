@@ -446,9 +446,18 @@ impl Transcript {
         }
     }
 
-    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before.
+    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before. What answers its
+    /// peer's FIN belongs to no flight.
     fn note_end(&mut self, sender: Direction, at: Arrival) {
-        self.peers[sender].stream_end = at.end;
+        let is_answer_to_close = match self.peers[sender.flip()].closing.first() {
+            Some((Close::Fin, fin)) => at.had_received(fin.end) == Some(true),
+            _ => false,
+        };
+        let own = &mut self.peers[sender];
+        if is_answer_to_close && own.stream_end > 0 {
+            own.first_flight_end.get_or_insert(own.stream_end);
+        }
+        own.stream_end = at.end;
         self.note_flight_end(sender.flip());
     }
 

@@ -348,6 +348,12 @@ mod tests {
             verdict(left(0)),
             "failure T3: client_rejected_server by client"
         );
+        // What answers its close is no part of the flight.
+        let answered = left(0).alert(SERVER, AlertDescription::CloseNotify);
+        assert_eq!(
+            verdict(answered),
+            "failure T3: client_rejected_server by client"
+        );
     }
 
     #[test]
