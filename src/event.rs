@@ -59,6 +59,8 @@ pub struct Handshake {
     pub inference: Option<Inference>,
     /// Why it failed and whose doing that was; present for failures only.
     pub error: Option<HandshakeError>,
+    /// That a side refused its peer once the handshake had completed; the outcome is a success then.
+    pub rejected_after: Option<RejectedAfter>,
     /// Which evidence is missing; present for unknown outcomes only.
     pub unknown_because: Option<UnknownBecause>,
     /// The alerts seen, in order of arrival.
@@ -107,6 +109,7 @@ impl Handshake {
             confidence: None,
             inference: None,
             error: None,
+            rejected_after: None,
             unknown_because: None,
             alerts: Vec::new(),
             closed_by: None,
@@ -234,6 +237,21 @@ pub struct HandshakeError {
     pub side: Option<Side>,
     /// One clause for people.
     pub message: String,
+}
+
+/// A refusal of the peer after the handshake had completed: by the application, or by a library that looks late.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedAfter {
+    /// The class of what was refused.
+    pub error_type: ErrorType,
+    /// The side that refused its peer.
+    pub side: Side,
+    /// On what this rests; the handshake itself may rest on something else.
+    pub evidence: Evidence,
+    /// Share of such claims that are right, measured on labelled captures; 1 unless inferred.
+    pub confidence: f64,
+    /// What was seen, in the order in which it counts.
+    pub observations: Vec<&'static str>,
 }
 
 /// An alert that was seen.

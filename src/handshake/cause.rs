@@ -125,6 +125,17 @@ const fn class(description: AlertDescription) -> ErrorType {
     }
 }
 
+/// The class of an alert, if it is about the peer's certificate or the lack of one.
+pub(super) fn certificate_refused(description: AlertDescription) -> Option<ErrorType> {
+    let class = class(description);
+    let is_about_it = is_refusal(class)
+        || matches!(
+            class,
+            ErrorType::MissingClientCert | ErrorType::AccessDenied
+        );
+    is_about_it.then_some(class)
+}
+
 /// Whether an alert of this class is about the peer's certificate.
 const fn is_refusal(error_type: ErrorType) -> bool {
     matches!(

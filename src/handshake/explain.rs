@@ -22,6 +22,7 @@ use crate::event::{Finding, Handshake, HandshakeError};
 use crate::flow::Side;
 
 use super::cause::FailureCause;
+use super::verdict::rejected_after;
 
 /// Step 2: the error, its class made precise by what is wrong with the certificate refused.
 pub(super) fn by_findings(cause: FailureCause, findings: &[Finding]) -> HandshakeError {
@@ -40,6 +41,10 @@ pub(super) fn by_findings(cause: FailureCause, findings: &[Finding]) -> Handshak
 
 /// Steps 3 and 4, once the chains of an event have been validated.
 pub(super) fn after_validation(event: &mut Handshake, trust: Option<TrustOrigin>) {
+    if event.rejected_after.is_none() {
+        let flaw = flaw(&event.validation, trust);
+        event.rejected_after = rejected_after::by_flaw(event, flaw);
+    }
     let Some(error) = &mut event.error else {
         return;
     };
@@ -132,6 +137,19 @@ pub(super) fn reason(findings: &[Finding], side: Side) -> Option<&Finding> {
     findings
         .iter()
         .find(|finding| finding.side == side && is_reason(finding.error_type))
+}
+
+/// The flaw of the server's chain for which a client may have left: on dates, names and revocation, or the lack of a
+/// path to the roots that the user named.
+fn flaw(findings: &[Finding], trust: Option<TrustOrigin>) -> Option<&Finding> {
+    let mut shown = findings
+        .iter()
+        .filter(|finding| finding.side == Side::Server);
+    let is_unknown = |finding: &&Finding| match finding.error_type {
+        ErrorType::UntrustedCa => trust == Some(TrustOrigin::Given),
+        error_type => UNKNOWN_CA_FINDINGS.contains(&error_type),
+    };
+    reason(findings, Side::Server).or_else(|| shown.find(is_unknown))
 }
 
 /// Whether peers refuse certificates for a finding on dates, names or revocation.

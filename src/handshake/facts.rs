@@ -155,7 +155,8 @@ fn unused(
     if outcome != Outcome::Success {
         return None;
     }
-    if application_data(transcript, shape).is_some() {
+    let has_early_data = early_data(transcript, shape) == Some(EarlyData::Accepted);
+    if has_early_data || application_data(transcript, shape).is_some() {
         return Some(false);
     }
     if shape.is_some_and(|shape| shape.server_records_after > TICKET_RECORDS) {

@@ -15,7 +15,7 @@ use crate::framing::Seen;
 use crate::tls::ContentType;
 
 use super::transcript::{Decrypted, MAX_OBSERVATIONS, Transcript};
-use super::verdict::inferred::{Inferred, infer, may_decide};
+use super::verdict::inferred::{Inferred, infer, may_be_alert, may_decide};
 
 /// How far a handshake has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,10 +113,22 @@ fn cleartext_progress(transcript: &Transcript) -> HandshakeProgress {
     let is_in_use = transcript.is_complete() && peers.any(|peer| peer.application_data.is_some());
     let expects_alerts = (1..MAX_KEYED_RECORDS).contains(&transcript.keyed_records());
     match is_in_use {
-        true if expects_alerts => Settled,
+        true if expects_alerts || may_be_refused_12(transcript) => Settled,
         true => Decided,
         false => Open,
     }
+}
+
+/// Records after a handshake in which the client was asked for a certificate, before it is reported: the first request
+/// and its answer, which is all that comes where the server refuses the certificate only then.
+const MAX_FIRST_ANSWER: usize = 8;
+
+/// Up to TLS 1.2: whether the server may refuse the client's certificate in its first answer.
+fn may_be_refused_12(transcript: &Transcript) -> bool {
+    let records = |side| usize::from(transcript.peer(side).data_records);
+    transcript.certificate_request().is_some()
+        && records(Side::Server) < 2
+        && records(Side::Client) < MAX_FIRST_ANSWER
 }
 
 /// Records after the client's Finished, without an answer of the server to them, before the handshake is reported.
@@ -158,8 +170,13 @@ fn inferred_progress(transcript: &Transcript, early: Option<&Inferred>) -> Hands
         early.is_success() && (from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER);
     let may_be_asked_later =
         transcript.offers_later_authentication() && after.len() < MAX_LATER_AUTHENTICATION;
+    let may_be_refused = early.has_certificate() && after.len() < MAX_FIRST_ANSWER;
+    // A client that leaves what it has completed unused: how it closes belongs to the report.
+    let mut from_client = after.iter().filter(|seen| seen.side == Side::Client);
+    let is_leaving = from(Side::Server) < MAX_RECORDS_AFTER
+        && from_client.all(|seen| may_be_alert(transcript, seen));
     match is_in_use {
-        true if may_be_asked_later => Settled,
+        true if may_be_asked_later || may_be_refused || is_leaving => Settled,
         true => Decided,
         false => Open,
     }
@@ -182,6 +199,34 @@ mod tests {
         let closed = connection().client_hello(|_| {}).fin(CLIENT);
         assert_eq!(closed.progress(), Open);
         assert_eq!(closed.rst(SERVER).progress(), Decided);
+    }
+
+    #[test]
+    fn a_server_that_asked_for_a_certificate_may_refuse_it_in_its_first_answer() {
+        let accepted = full()
+            .server_flight_with_request()
+            .client_records(&[25, 53])
+            .server_records(&[266, 266]);
+        let requested = accepted.client_records(&[91]);
+        assert_eq!(requested.progress(), Settled);
+        let answered = requested.server_records(&[642]).client_records(&[91]);
+        assert_eq!(answered.progress(), Settled);
+        assert_eq!(answered.server_records(&[642; 4]).progress(), Decided);
+
+        let data = |script: Script, side| script.data_12(side, 98);
+        let asked = tls12().message(SERVER, HandshakeType::CertificateRequest, &[0]);
+        let complete = asked.finished_12(CLIENT).finished_12(SERVER);
+        let answered = data(data(complete, CLIENT), SERVER);
+        assert_eq!(answered.progress(), Settled);
+        assert_eq!(data(answered, SERVER).progress(), Decided);
+    }
+
+    #[test]
+    fn a_client_that_leaves_with_a_goodbye_is_waited_for() {
+        let leaving = accepted().client_records(&[19]);
+        assert_eq!(leaving.progress(), Settled);
+        assert_eq!(leaving.fin(CLIENT).progress(), Decided);
+        assert_eq!(accepted().client_records(&[91]).progress(), Decided);
     }
 
     #[test]

@@ -100,6 +100,18 @@ impl Tracker {
         let early = self.standing.early();
         let verdict = verdict::conclude(transcript, early, shape.as_ref(), end, &validation);
         let closed_by = closed_by(transcript, end);
+        let tls = facts::negotiated(
+            transcript,
+            shape.as_ref(),
+            verdict.outcome,
+            closed_by.is_some(),
+        );
+        let rejected_after = verdict::rejected_after::rejected_after(
+            transcript,
+            verdict.outcome,
+            tls.client_certificate,
+            &validation,
+        );
         Handshake {
             time,
             flow_id: origin.flow_id,
@@ -128,12 +140,8 @@ impl Tracker {
             fingerprint: fingerprint(transcript, config),
             capture: capture(transcript),
             saved_to: None,
-            tls: facts::negotiated(
-                transcript,
-                shape.as_ref(),
-                verdict.outcome,
-                closed_by.is_some(),
-            ),
+            tls,
+            rejected_after,
             validation,
             notes: Vec::new(),
             judged_at,

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use crate::error_type::ErrorType;
-use crate::event::Finding;
+use crate::event::{ClientCertificate, Finding, Outcome};
 use crate::flow::{Direction, PerSide, Side};
 use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
@@ -23,6 +23,7 @@ use crate::tls::{
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::end::End;
+use super::facts;
 use super::progress::{HandshakeProgress, Standing};
 use super::tracker::ProgressRecorder;
 use super::transcript::Transcript;
@@ -280,6 +281,16 @@ impl Script {
         self.record(side, content_type, 40, None)
     }
 
+    /// Up to TLS 1.2, a record of application data of this length.
+    pub(super) fn data_12(self, side: Side, length: u16) -> Self {
+        self.record(side, ContentType::ApplicationData, length, None)
+    }
+
+    /// Up to TLS 1.2, an alert that cannot be read.
+    pub(super) fn sealed_alert(self, side: Side) -> Self {
+        self.sealed(side, ContentType::Alert)
+    }
+
     /// Up to TLS 1.2: ChangeCipherSpec and Finished.
     pub(super) fn finished_12(self, side: Side) -> Self {
         self.change_cipher_spec(side)
@@ -359,6 +370,13 @@ impl Script {
 impl Script {
     pub(super) fn shape(&self) -> Shape {
         verdict::shape(&self.transcript).expect("a ServerHello of TLS 1.3")
+    }
+
+    /// What the event says of the client's certificate.
+    pub(super) fn client_certificate(&self) -> ClientCertificate {
+        let shape = verdict::shape(&self.transcript);
+        let facts = facts::negotiated(&self.transcript, shape.as_ref(), Outcome::Success, true);
+        facts.client_certificate
     }
 
     pub(super) fn progress(&self) -> HandshakeProgress {

@@ -127,6 +127,20 @@ pub(crate) static FIELDS: &[EventField] = &[
         Word(e.tls.client_certificate.as_str())
     }),
     column("unused", |e| flag(e.tls.unused)),
+    both("rejected_after", "tlscope.rejected_after", |e| {
+        word(
+            e.rejected_after
+                .as_ref()
+                .map(|rejected| rejected.error_type.as_str()),
+        )
+    }),
+    both("rejected_after_by", "tlscope.rejected_after.side", |e| {
+        word(
+            e.rejected_after
+                .as_ref()
+                .map(|rejected| rejected.side.as_str()),
+        )
+    }),
     both("tcp_connect_ms", "tls.phase.tcp_connect", |e| {
         duration(e.timing.tcp_connect)
     }),

@@ -8,7 +8,7 @@ use crate::certificate::{
 };
 use crate::event::{
     Alert, CertificateChain, ClientCertificate, ClosedBy, EarlyData, ErrorType, Evidence, Finding,
-    Handshake, HandshakeError, Inference, Outcome, Resumption, Side,
+    Handshake, HandshakeError, Inference, Outcome, RejectedAfter, Resumption, Side,
 };
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
@@ -52,6 +52,13 @@ pub(crate) fn completed() -> Handshake {
     event.tls.ocsp_stapled = true;
     event.tls.signed_certificate_timestamps = 2;
     event.tls.renegotiation = true;
+    event.rejected_after = Some(RejectedAfter {
+        error_type: ErrorType::MissingClientCert,
+        side: Side::Server,
+        evidence: Evidence::Inferred,
+        confidence: 0.97,
+        observations: vec!["the client was asked for a certificate and had none"],
+    });
     event.timing.handshake = Some(Duration::from_micros(5_900));
     event
 }

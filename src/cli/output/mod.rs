@@ -114,7 +114,8 @@ impl RunOutput<'_> {
     fn write(&mut self, event: &Handshake) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
-        let is_written = !self.config.failures_only || event.outcome == Outcome::Failure;
+        let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
+        let is_written = !self.config.failures_only || is_refused;
         if let (Some(events), true) = (&mut self.events, is_written) {
             events.sink().handshake(event)?;
         }

@@ -338,8 +338,15 @@ impl Transcript {
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
     pub(super) fn is_reaction(&self, alert: &AlertSeen) -> bool {
-        let close = self.peers[alert.sender.flip()].closing.first();
-        close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
+        let Some((how, at)) = self.peers[alert.sender.flip()].closing.first() else {
+            return false;
+        };
+        let had_received = match how {
+            Close::Fin => self.had_received_fin(self.side(alert.sender), alert.at),
+            Close::Rst => None, // is not acknowledged
+        };
+        let is_before = (at.time, at.packet) < (alert.at.time, alert.at.packet);
+        had_received.unwrap_or(is_before)
     }
 
     /// Whether `side` had received all of its peer's first flight when it did what `action` stands for; `None` if its

@@ -23,6 +23,10 @@ pub(in crate::handshake) struct PeerActions {
     pub(in crate::handshake) certificate: Option<Box<[u8]>>,
     /// Up to TLS 1.2: when its first application data began.
     pub(in crate::handshake) application_data: Option<Timestamp>,
+    /// Up to TLS 1.2: how many records of application data it sent; more than 255 count as 255.
+    pub(in crate::handshake) data_records: u8,
+    /// Up to TLS 1.2: the length of the latest of them.
+    pub(in crate::handshake) data_length: u16,
     pub(in crate::handshake) closing: PeerClose,
     /// Where the last item from it ended in its stream, as in [`Arrival::end`]; 0 before the first.
     pub(in crate::handshake) stream_end: u32,

@@ -222,6 +222,8 @@ impl Transcript {
                     self.note(sender, 'D');
                     let peer = &mut self.peers[sender];
                     peer.application_data.get_or_insert(start.time);
+                    peer.data_records = peer.data_records.saturating_add(1);
+                    peer.data_length = unit.length;
                 }
                 self.note_news(sender);
             }

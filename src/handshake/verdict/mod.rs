@@ -7,11 +7,14 @@
 //! | [`cleartext`] | up to TLS 1.2, and without a ServerHello | messages in the clear |
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
+//!
+//! [`rejected_after`] reads what followed a handshake that completed.
 
 mod cleartext;
 mod conclusion;
 mod decrypted;
 pub(super) mod inferred;
+pub(super) mod rejected_after;
 mod silence;
 
 use crate::error_type::ErrorType;

@@ -262,6 +262,10 @@ fn notes(event: &Handshake) -> String {
         }
         let _ = write!(notes.0, ": {}", error.message);
     }
+    if let Some(rejected) = &event.rejected_after {
+        notes.add("rejected after the handshake: ");
+        let _ = write!(notes.0, "{} ({})", rejected.error_type, rejected.side);
+    }
     if event.evidence == Evidence::Inferred {
         notes.add("inferred");
     }

@@ -7,6 +7,7 @@
 //! | `tls.handshake.total` | counter, `{handshake}` | `result`, `error.type` (failures only), `tls.version`, `tls.cipher_suite`, `tls.resumed`, `tls.evidence`, `network.transport` |
 //! | `tls.handshake.duration` | histogram, `ms` | `result`, `tls.version`, `tls.resumed`, `network.transport` |
 //! | `tls.handshake.phase.duration` | histogram, `ms` | `tls.phase`, `tls.version` |
+//! | `tls.handshake.rejected_after` | counter, `{handshake}` | `tls.side`, `error.type` |
 //! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial`, `certificate.path` (files) |
 //! | `tls.certificate.not_after` | observable gauge, `s` | the same |
 //! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
@@ -55,6 +56,7 @@ use self::certificates::Certificates;
 use self::handshakes::Handshakes;
 use self::phases::Phases;
 use self::reader::MetricsReader;
+use self::rejected_after::RejectedAfterwards;
 use self::self_telemetry::SelfTelemetry;
 use self::validation_errors::ValidationErrors;
 #[cfg(doc)]
@@ -75,6 +77,7 @@ mod handshakes;
 pub(crate) mod heavy_hitters;
 mod phases;
 pub(crate) mod reader;
+mod rejected_after;
 pub(crate) mod self_telemetry;
 mod validation_errors;
 
@@ -106,6 +109,7 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
     vec![
         Box::new(Handshakes::new(meter, setup)),
         Box::new(Phases::new(meter)),
+        Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),

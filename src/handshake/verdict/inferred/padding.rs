@@ -95,6 +95,11 @@ impl Lengths {
         self.record(END_OF_EARLY_DATA, Padding::None)
     }
 
+    /// The content of a record without padding.
+    pub(super) fn content(self, length: u16) -> Option<u16> {
+        length.checked_sub(1 + self.tag)
+    }
+
     /// Whether a record may be an alert, under any way of padding.
     pub(super) fn may_be_alert(self, length: u16) -> bool {
         Padding::ALL

@@ -145,7 +145,7 @@ use crate::certificate::{
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
-    Protocol, Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
+    Protocol, RejectedAfter, Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -210,6 +210,9 @@ pub(crate) struct HandshakeLine<'a> {
     /// Why it failed and whose doing that was; absent unless it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorLine<'a>>,
+    /// That a side refused its peer once the handshake had completed; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_after: Option<RejectedAfterLine<'a>>,
     /// Which evidence is missing; absent unless the outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown_because: Option<OneOf<UnknownBecause>>,
@@ -264,6 +267,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             confidence: event.confidence,
             inference: event.inference.as_ref().map(InferenceLine::from),
             error: event.error.as_ref().map(ErrorLine::from),
+            rejected_after: event.rejected_after.as_ref().map(RejectedAfterLine::from),
             unknown_because: event.unknown_because.map(OneOf),
             alerts: Each::of(&event.alerts),
             closed_by: event.closed_by.map(OneOf),
@@ -311,6 +315,34 @@ impl<'a> From<&'a Inference> for InferenceLine<'a> {
         Self {
             rule: inference.rule,
             observations: &inference.observations,
+        }
+    }
+}
+
+/// A refusal of the peer after the handshake had completed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RejectedAfter")]
+struct RejectedAfterLine<'a> {
+    /// The side that refused its peer.
+    side: OneOf<Side>,
+    /// The class of what was refused.
+    r#type: OneOf<ErrorType>,
+    /// On what this rests.
+    evidence: OneOf<Evidence>,
+    /// The share of such claims that are right: 1 unless inferred.
+    confidence: f64,
+    /// What was seen, in the order in which it counts.
+    observations: &'a [&'static str],
+}
+
+impl<'a> From<&'a RejectedAfter> for RejectedAfterLine<'a> {
+    fn from(rejected: &'a RejectedAfter) -> Self {
+        Self {
+            side: OneOf(rejected.side),
+            r#type: OneOf(rejected.error_type),
+            evidence: OneOf(rejected.evidence),
+            confidence: rejected.confidence,
+            observations: &rejected.observations,
         }
     }
 }
