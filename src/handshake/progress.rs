@@ -87,13 +87,18 @@ pub(super) fn progress(transcript: &Transcript, early: Option<&Inferred>) -> Han
 /// Encrypted records among which alerts are looked for where there are keys: those at the end of a short connection are.
 const MAX_KEYED_RECORDS: u32 = 32;
 
-/// Up to TLS 1.2: both Finished and application data. Without keys, nothing more can be learned then.
+/// Records of application data among which a renegotiation is looked for: a server learns from a request that it needs the
+/// client's certificate, and mostly from the first.
+const MAX_RECORDS_BEFORE_RENEGOTIATION: u16 = 16;
+
+/// Up to TLS 1.2: both Finished and application data. Without keys, a renegotiation is all that can be learned then.
 fn cleartext_progress(transcript: &Transcript) -> HandshakeProgress {
     let mut peers = transcript.peers();
     let is_in_use = transcript.is_complete() && peers.any(|peer| peer.application_data.is_some());
     let expects_alerts = (1..MAX_KEYED_RECORDS).contains(&transcript.keyed_records());
+    let may_renegotiate = transcript.records_in_use() < MAX_RECORDS_BEFORE_RENEGOTIATION;
     match is_in_use {
-        true if expects_alerts => Settled,
+        true if expects_alerts || may_renegotiate => Settled,
         true => Decided,
         false => Open,
     }
@@ -169,7 +174,12 @@ mod tests {
         let data = ContentType::ApplicationData;
         let complete = || tls12().finished_12(CLIENT).finished_12(SERVER);
         assert_eq!(complete().progress(), Open);
-        assert_eq!(complete().sealed(CLIENT, data).progress(), Decided);
+        let mut used = complete();
+        for _ in 1..MAX_RECORDS_BEFORE_RENEGOTIATION {
+            used = used.sealed(CLIENT, data);
+            assert_eq!(used.progress(), Settled);
+        }
+        assert_eq!(used.sealed(SERVER, data).progress(), Decided);
         let one = tls12().finished_12(CLIENT).sealed(CLIENT, data);
         assert_eq!(one.progress(), Open);
     }
@@ -263,7 +273,8 @@ mod tests {
         let decided = tls12()
             .finished_12(CLIENT)
             .finished_12(SERVER)
-            .sealed(CLIENT, ContentType::ApplicationData);
+            .fin(CLIENT)
+            .fin(SERVER);
         assert_eq!(decided.opened_data(SERVER).progress(), Decided);
     }
 

@@ -204,6 +204,12 @@ pub(crate) static FIELDS: &[EventField] = &[
     column("server_gap_bytes", |e| Count(e.capture.server_gap_bytes)),
     column("truncated", |e| Flag(e.capture.truncated)),
     column("directions", |e| Word(e.capture.directions.as_str())),
+    both("error_hint", "tls.error.hint", |e| {
+        untrusted(error(e).and_then(|error| error.hint.as_deref()))
+    }),
+    both("renegotiation", "tls.renegotiation", |e| {
+        word(e.tls.renegotiation.map(|seen| seen.ended.as_str()))
+    }),
     attribute("tls.established", |e| Flag(e.outcome == Outcome::Success)),
     attribute("tlscope.rule", |e| {
         word(e.inference.as_ref().map(|inference| inference.rule))

@@ -5,6 +5,7 @@
 //! [`progress`](super::progress) and [`verdict`](super::verdict) to say.
 
 mod parts;
+mod renegotiation;
 mod writer;
 
 use crate::certificate::OcspStaple;
@@ -21,6 +22,7 @@ pub(super) use parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
     is_empty_list,
 };
+pub(super) use renegotiation::Renegotiations;
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
 pub(super) const MAX_OBSERVATIONS: usize = 128;
@@ -35,6 +37,7 @@ pub(super) struct Transcript {
     server_hello: Option<(Box<ServerHello>, Timestamp)>,
     has_retry_request: bool,
     key_exchange_group: Option<NamedGroup>,
+    key_exchange_prime_bits: Option<u16>,
     certificate_request: Option<Box<[u8]>>,
     stapled: Stapled,
     certificate_timestamps: usize,
@@ -43,7 +46,9 @@ pub(super) struct Transcript {
     peers: PerDirection<PeerActions>,
     alerts: Vec<AlertSeen>,
     observations: Vec<Observation>,
-    has_renegotiated: bool,
+    renegotiations: Option<Box<Renegotiations>>,
+    /// Up to TLS 1.2: records of application data after both Finished.
+    records_in_use: u16,
     history: History,
     is_truncated: bool,
     last_sender: Option<Direction>,
@@ -63,6 +68,7 @@ impl Transcript {
             server_hello: None,
             has_retry_request: false,
             key_exchange_group: None,
+            key_exchange_prime_bits: None,
             certificate_request: None,
             stapled: Stapled::No,
             certificate_timestamps: 0,
@@ -70,7 +76,8 @@ impl Transcript {
             peers: Default::default(),
             alerts: Vec::new(),
             observations: Vec::new(),
-            has_renegotiated: false,
+            renegotiations: None,
+            records_in_use: 0,
             history: History::new(),
             is_truncated: false,
             last_sender: None,
@@ -122,6 +129,11 @@ impl Transcript {
         self.key_exchange_group
     }
 
+    /// Bits of the prime in the ServerKeyExchange of a suite with ephemeral Diffie-Hellman.
+    pub(super) const fn key_exchange_prime_bits(&self) -> Option<u16> {
+        self.key_exchange_prime_bits
+    }
+
     /// The body of the CertificateRequest.
     pub(super) fn certificate_request(&self) -> Option<&[u8]> {
         self.certificate_request.as_deref()
@@ -170,9 +182,14 @@ impl Transcript {
         &self.observations
     }
 
-    /// Whether an encrypted handshake record followed both Finished, up to TLS 1.2.
-    pub(super) const fn has_renegotiated(&self) -> bool {
-        self.has_renegotiated
+    /// The renegotiations that followed both Finished, up to TLS 1.2; `None` if there were none.
+    pub(super) fn renegotiations(&self) -> Option<&Renegotiations> {
+        self.renegotiations.as_deref()
+    }
+
+    /// Up to TLS 1.2: records of application data after both Finished.
+    pub(super) const fn records_in_use(&self) -> u16 {
+        self.records_in_use
     }
 
     /// Whether a limit or the snap length took something from this connection.
