@@ -74,7 +74,7 @@ fn is_tls13(suite: &CipherSuite) -> bool {
 
 /// Fewer suites than this need a server that happens to support one of them: ordinary clients offer at least six up to
 /// TLS 1.2, for RSA and for ECDSA.
-const ORDINARY_SUITES: usize = 4;
+const ORDINARY_SUITES: usize = 6;
 
 fn narrow_suites(hello: &ClientHello) -> Option<String> {
     let suites = suites(hello);
@@ -185,11 +185,13 @@ mod tests {
     use super::*;
 
     /// Suites of TLS 1.2 that an ordinary client offers.
-    const ORDINARY: [CipherSuite; 4] = [
+    const ORDINARY: [CipherSuite; 6] = [
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
         CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     ];
 
     fn hello(change: impl FnOnce(&mut ClientHello)) -> ClientHello {
@@ -210,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_offer_is_not_narrow_and_three_suites_are() {
+    fn an_ordinary_offer_is_not_narrow_and_fewer_suites_are() {
         assert_eq!(narrow(|_| {}), None);
         assert_eq!(
-            narrow(|hello| hello.cipher_suites.truncate(3)).as_deref(),
+            narrow(|hello| hello.cipher_suites.truncate(5)).as_deref(),
             Some(
                 "only TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, \
-                 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
+                 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, 2 more"
             )
         );
         // Signals and GREASE are no suites.
@@ -225,7 +227,7 @@ mod tests {
             CipherSuite(0x0a0a),
         ];
         let few = narrow(|hello| {
-            hello.cipher_suites.truncate(3);
+            hello.cipher_suites.truncate(5);
             hello.cipher_suites.extend(signals);
         });
         assert!(few.is_some());
@@ -244,7 +246,7 @@ mod tests {
             hello.cipher_suites.push(ORDINARY[0]);
         });
         assert_eq!(both, None);
-        let broken = [0x0004, 0x0005, 0x000a, 0xc008, 0xc007].map(CipherSuite);
+        let broken = [0x0004, 0x0005, 0x000a, 0xc008, 0xc007, 0xc011].map(CipherSuite);
         let broken = narrow(|hello| hello.cipher_suites = broken.to_vec());
         assert_eq!(
             broken.as_deref(),
@@ -335,7 +337,7 @@ mod tests {
         });
         assert_eq!(
             describe(&hello),
-            "TLS 1.2 to TLS 1.3, 4 cipher suites, ALPN h2, http/1.1, a, 1 more, server name `example.org`"
+            "TLS 1.2 to TLS 1.3, 6 cipher suites, ALPN h2, http/1.1, a, 1 more, server name `example.org`"
         );
     }
 }

@@ -96,7 +96,9 @@ fn cleartext_progress(transcript: &Transcript) -> HandshakeProgress {
     let mut peers = transcript.peers();
     let is_in_use = transcript.is_complete() && peers.any(|peer| peer.application_data.is_some());
     let expects_alerts = (1..MAX_KEYED_RECORDS).contains(&transcript.keyed_records());
-    let may_renegotiate = transcript.records_in_use() < MAX_RECORDS_BEFORE_RENEGOTIATION;
+    let may_renegotiate = transcript.records_in_use() < MAX_RECORDS_BEFORE_RENEGOTIATION
+        && !transcript.has_ended_in_use()
+        && !transcript.has_deferred();
     match is_in_use {
         true if expects_alerts || may_renegotiate => Settled,
         true => Decided,

@@ -49,6 +49,10 @@ pub(super) struct Transcript {
     renegotiations: Option<Box<Renegotiations>>,
     /// Up to TLS 1.2: records of application data after both Finished.
     records_in_use: u16,
+    /// Whether the connection has ended, or a gap came, after it was in use.
+    has_ended_in_use: bool,
+    /// Whether sealed units have waited for their secret: what is opened later still counts.
+    has_deferred: bool,
     history: History,
     is_truncated: bool,
     last_sender: Option<Direction>,
@@ -78,6 +82,8 @@ impl Transcript {
             observations: Vec::new(),
             renegotiations: None,
             records_in_use: 0,
+            has_ended_in_use: false,
+            has_deferred: false,
             history: History::new(),
             is_truncated: false,
             last_sender: None,
@@ -127,6 +133,24 @@ impl Transcript {
     /// The group in the ServerKeyExchange.
     pub(super) const fn key_exchange_group(&self) -> Option<NamedGroup> {
         self.key_exchange_group
+    }
+
+    /// Up to TLS 1.2: whether the handshake has completed and is in use, and nothing but a renegotiation can add to it.
+    ///
+    /// What keys open still counts, and so does all that follows once a renegotiation has begun.
+    pub(super) fn is_only_watched(&self) -> bool {
+        let may_be_opened = self.keyed_records > 0 || self.has_deferred;
+        self.records_in_use > 0 && !may_be_opened && self.renegotiations.is_none()
+    }
+
+    /// Whether sealed units wait for their secret: how long is for the framing to say.
+    pub(super) const fn has_deferred(&self) -> bool {
+        self.has_deferred
+    }
+
+    /// Whether no renegotiation can follow, or be noticed: the connection has ended, or bytes are missing.
+    pub(super) const fn has_ended_in_use(&self) -> bool {
+        self.has_ended_in_use
     }
 
     /// Bits of the prime in the ServerKeyExchange of a suite with ephemeral Diffie-Hellman.

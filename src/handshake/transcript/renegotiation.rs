@@ -75,9 +75,10 @@ impl Renegotiations {
 
     /// Who ended the newest before it completed: by an alert, or with `closed_first` by closing the connection.
     ///
-    /// A server's HelloRequest that the client has not answered began nothing: the client may have left before it arrived.
+    /// One that the other side has not taken up has not failed: a HelloRequest may cross the client's close, and a server
+    /// may decline to renegotiate (`no_renegotiation`).
     pub(in crate::handshake) fn ended_by(&self, closed_first: Option<Side>) -> Option<Side> {
-        let has_begun = self.records.client > 0;
+        let has_begun = self.records.client > 0 && self.records.server > 0;
         (self.is_open() && has_begun)
             .then_some(self.alert_by.or(closed_first))
             .flatten()
@@ -104,8 +105,12 @@ impl Renegotiations {
         const EMPTY: u16 = 7;
         /// A Certificate message with the smallest certificates in use is several times as long.
         const SHORTEST: u16 = 200;
+        /// ClientKeyExchange messages: a point on X25519, P-256, P-384 or P-521; an RSA secret or Diffie-Hellman value of
+        /// 1024 to 4096 bits.
+        const KEY_EXCHANGES: [u16; 8] = [37, 70, 102, 138, 134, 262, 390, 518];
         let overhead = overhead(suite?)?;
         match self.flight {
+            (1, first) if KEY_EXCHANGES.contains(&first.saturating_sub(overhead)) => None,
             (2, first) if first == EMPTY + overhead => Some(ClientCertificate::Absent),
             (3.., first) if first > SHORTEST + overhead => Some(ClientCertificate::Presented),
             (0, _) => None,
@@ -177,11 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_the_client_does_not_answer_has_not_failed() {
+    fn what_the_other_side_does_not_take_up_has_not_failed() {
         let mut this = Renegotiations::default();
         this.take_record(SERVER, 28);
         this.take_alert(CLIENT);
         assert_eq!(this.end(Some(CLIENT)), RenegotiationEnd::Open);
+        let mut declined = Renegotiations::default();
+        declined.take_record(CLIENT, 243);
+        declined.take_alert(SERVER);
+        assert_eq!(declined.end(Some(CLIENT)), RenegotiationEnd::Open);
     }
 
     #[test]
@@ -190,7 +199,8 @@ mod tests {
         assert_eq!(certificate(&[31, 61]), Some(ClientCertificate::Absent));
         let presented = Some(ClientCertificate::Presented);
         assert_eq!(certificate(&[900, 61, 104]), presented);
-        for unclear in [&[32, 61][..], &[31], &[61], &[900, 61]] {
+        assert_eq!(certificate(&[61]), None); // a key exchange alone: not asked
+        for unclear in [&[32, 61][..], &[31], &[62], &[900, 61]] {
             assert_eq!(certificate(unclear), Some(ClientCertificate::Unknown));
         }
         assert_eq!(certificate(&[]), None);

@@ -25,6 +25,14 @@ const MAX_ALERTS: usize = 16;
 impl Transcript {
     /// Takes what `sender` was seen to do.
     pub(in crate::handshake) fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        if self.is_only_watched() && !self.may_renegotiate(&seen) {
+            return;
+        }
+        match seen {
+            Seen::Deferred => self.has_deferred = true,
+            Seen::Unreadable { has_waited: true } => self.has_deferred = false,
+            _ => {}
+        }
         match seen {
             Seen::Message {
                 message,
@@ -74,7 +82,9 @@ impl Transcript {
     /// Notes that packets of `direction` are in view, with or without payload.
     pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.peers[direction].is_in_view = true;
-        self.last = now;
+        if !self.is_only_watched() {
+            self.last = now;
+        }
     }
 
     /// Notes that `direction` carried something else than TLS before.
@@ -85,6 +95,27 @@ impl Transcript {
     /// Notes that a limit or the snap length took something from this connection.
     pub(in crate::handshake) const fn note_truncated(&mut self) {
         self.is_truncated = true;
+    }
+}
+
+/// In use, up to TLS 1.2.
+impl Transcript {
+    /// Whether an item begins a renegotiation. Of others it only counts what says how long to wait for one: the report is
+    /// that of the moment at which the connection came into use.
+    fn may_renegotiate(&mut self, seen: &Seen<'_>) -> bool {
+        match seen {
+            Seen::SealedStart { unit, .. } | Seen::SealedEnd { unit, .. }
+                if unit.content_type == ContentType::Handshake =>
+            {
+                return true;
+            }
+            Seen::SealedStart { unit, .. } if unit.content_type == ContentType::ApplicationData => {
+                self.records_in_use = self.records_in_use.saturating_add(1);
+            }
+            Seen::Close { .. } | Seen::Gap(_) | Seen::NotTls => self.has_ended_in_use = true,
+            _ => {}
+        }
+        false
     }
 }
 
