@@ -284,10 +284,10 @@ fn parameters(event: &Handshake, known: &KnownServer) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::{PublicKey, SignatureAlgorithm};
     use crate::event::ErrorType as E;
     use crate::flow::Endpoint;
     use crate::handshake::testing::finding;
-    use crate::sink::test_events;
     use crate::time::Timestamp;
     use crate::tls::{CipherSuite, NamedGroup};
 
@@ -303,10 +303,33 @@ mod tests {
     }
 
     fn facts(subject: &str, issuer: &str) -> CertificateFacts {
-        let mut facts = test_events::leaf();
-        facts.subject = subject.to_owned();
-        facts.issuer = issuer.to_owned();
-        facts
+        CertificateFacts {
+            subject: subject.to_owned(),
+            common_name: None,
+            issuer: issuer.to_owned(),
+            issuer_common_name: None,
+            serial: "01".to_owned(),
+            not_before: CertificateTime(NOW - 86_400 * 2),
+            not_after: CertificateTime(NOW + 86_400 * 90),
+            dns_names: vec!["example.org".to_owned()],
+            ip_addresses: Vec::new(),
+            names_omitted: 0,
+            key: PublicKey::Rsa(Some(2048)),
+            signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
+            self_signed: false,
+            is_ca: false,
+        }
+    }
+
+    fn chain<const N: usize>(shown: [CertificateFacts; N]) -> CertificateChain {
+        let certificate = |facts| {
+            Arc::new(Certificate {
+                der: Box::default(),
+                sha256: [1; 32],
+                facts: Ok(facts),
+            })
+        };
+        shown.map(certificate).into()
     }
 
     fn expired(subject: &str, issuer: &str) -> CertificateFacts {
@@ -322,11 +345,11 @@ mod tests {
     /// The hint for a chain of the server that the client refused.
     fn refused<const N: usize>(
         error_type: E,
-        chain: [CertificateFacts; N],
+        shown: [CertificateFacts; N],
         found: &[E],
     ) -> Option<String> {
         let mut event = failed(error_type, Side::Client);
-        event.server_certificates = Some(test_events::chain(chain.map(Ok)));
+        event.server_certificates = Some(chain(shown));
         event.validation = found
             .iter()
             .map(|found| finding(Side::Server, *found))
@@ -398,8 +421,7 @@ mod tests {
         let asked = |authority: &str| {
             let mut event = failed(E::UnknownCa, Side::Server);
             event.tls.certificate_authorities = Some(vec![authority.to_owned()]);
-            let leaf = Ok(facts("CN=alice", "CN=ca"));
-            event.client_certificates = Some(test_events::chain([leaf]));
+            event.client_certificates = Some(chain([facts("CN=alice", "CN=ca")]));
             hint(&event).unwrap()
         };
         assert_eq!(
@@ -426,7 +448,7 @@ mod tests {
     #[test]
     fn a_name_hint_says_the_name_asked_for_and_those_in_the_certificate() {
         let mut event = failed(E::HostnameMismatch, Side::Client);
-        event.server_certificates = Some(test_events::chain([Ok(test_events::leaf())]));
+        event.server_certificates = Some(chain([facts("CN=leaf", "CN=ca")]));
         event.tls.server_name = Some("www.test".to_owned());
         assert_eq!(
             hint(&event).as_deref(),

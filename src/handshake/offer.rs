@@ -91,7 +91,7 @@ fn narrow_suites(hello: &ClientHello) -> Option<String> {
     if suites.is_empty() || offers_tls13 && new.len() > 1 && new.iter().any(is_wide) {
         return None;
     }
-    let usable = if offers_tls13 { suites.clone() } else { old };
+    let usable = if offers_tls13 { suites } else { old };
     if usable.len() < ORDINARY_SUITES {
         return Some(format!("only {}", names(&usable)));
     }

@@ -97,7 +97,7 @@ fn of_a_refused_hello(
     reasons.push(format!("offered: {}", offer::describe(hello)));
     if error_type == ErrorType::HandshakeFailure && !hello.is_partial {
         let whom = hello.server_name.as_ref();
-        let whom = whom.map_or("this client".to_owned(), |name| format!("`{name}`"));
+        let whom = whom.map_or_else(|| "this client".to_owned(), |name| format!("`{name}`"));
         reasons.push(format!(
             "the offer is an ordinary one, so the server may have no usable certificate for {whom}"
         ));
