@@ -237,6 +237,21 @@ pub struct HandshakeError {
     pub side: Option<Side>,
     /// One clause for people.
     pub message: String,
+    /// The next step, in one sentence; `None` unless the evidence supports one.
+    pub hint: Option<String>,
+}
+
+impl HandshakeError {
+    /// An error without a hint: hints follow from the whole event.
+    #[must_use]
+    pub const fn new(error_type: ErrorType, side: Option<Side>, message: String) -> Self {
+        Self {
+            error_type,
+            side,
+            message,
+            hint: None,
+        }
+    }
 }
 
 /// A refusal of the peer after the handshake had completed: by the application, or by a library that looks late.
@@ -394,10 +409,32 @@ pub struct TlsFacts {
     pub signed_certificate_timestamps: usize,
     /// Whether the handshake completed and the connection closed before any application data.
     pub unused: Option<bool>,
-    /// Whether this handshake came inside an established connection.
-    pub renegotiation: bool,
+    /// The handshakes that followed inside the connection, up to TLS 1.2; `None` if none was seen.
+    pub renegotiation: Option<Renegotiation>,
     /// The order of messages, one letter each, upper case from the client; see [`crate::handshake`].
     pub history: String,
+}
+
+/// Handshakes inside an established connection, up to TLS 1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renegotiation {
+    /// How many were begun.
+    pub count: u32,
+    /// How the last one ended.
+    pub ended: RenegotiationEnd,
+}
+
+text_enum! {
+    /// How a renegotiation ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum RenegotiationEnd {
+        /// Both sides sent their Finished.
+        Completed = "completed",
+        /// One side gave up: it sent an alert, or closed the connection.
+        Failed = "failed",
+        /// It was not taken up, or its end is not in view.
+        Open = "open",
+    }
 }
 
 text_enum! {

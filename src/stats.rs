@@ -78,6 +78,8 @@ stats! {
     chains_judged,
     /// Issuers dropped because there were too many; chains can no longer be completed with them.
     issuers_forgotten,
+    /// Servers forgotten because there were too many: what they accept no longer explains why they refuse another client.
+    servers_forgotten,
     /// Handshakes reported.
     handshakes,
     /// Handshakes that completed.

@@ -54,7 +54,7 @@ fn observe(fixture: &Fixture, log: &[u8], when: Log) -> Vec<Handshake> {
     observer.finish();
     // Events come as they are decided, and that depends on when the keys come.
     let mut events: Vec<_> = std::iter::from_fn(|| observer.poll_event()).collect();
-    events.sort_by_key(|event| event.time);
+    events.sort_by_key(|event| (event.time, event.flow_id));
     events
 }
 

@@ -1,14 +1,16 @@
-//! Why a handshake failed, as a class and in words: the first of the four steps that [`explain`](super::explain) lists.
+//! Why a handshake failed, as a class and in words: the first of the six steps that [`explain`](super::explain) lists.
 
 use std::time::Duration;
 
 use crate::error_type::ErrorType;
+use crate::event::ClientCertificate;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
 use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::transcript::Transcript;
+use super::{offer, reason};
 
 /// Why a handshake failed, by its messages alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) struct FailureCause {
     pub(super) message: String,
     /// Whether it is the peer's certificate that was refused, so that findings on it may say why.
     pub(super) is_refusal: bool,
+    /// The next step, where the messages alone support one.
+    pub(super) hint: Option<String>,
 }
 
 impl FailureCause {
@@ -33,6 +37,7 @@ impl FailureCause {
             side,
             message,
             is_refusal: false,
+            hint: None,
         }
     }
 }
@@ -47,7 +52,7 @@ pub(super) fn from_alert(
     let is_refusal = is_refusal(error_type);
     let said = format!("{description} ({})", description.0);
     let peer = side.peer();
-    let message = match error_type {
+    let mut message = match error_type {
         ErrorType::MissingClientCert => {
             format!("server required a client certificate and got none: {said}")
         }
@@ -56,14 +61,27 @@ pub(super) fn from_alert(
         }
         ErrorType::CipherMismatch => format!("{side} found no parameters in common: {said}"),
         _ if is_refusal => format!("{side} refused the {peer}'s certificate: {said}"),
+        _ if answers_hello(transcript, side) => format!("server refused the ClientHello: {said}"),
         _ => format!("{side} ended the handshake: {said}"),
     };
+    let mut hint = None;
+    for reason in reason::in_the_clear(transcript, side, description, error_type) {
+        message.push_str("; ");
+        message.push_str(&reason.clause);
+        hint = hint.or(reason.hint);
+    }
     FailureCause {
         error_type,
         side,
         message,
         is_refusal,
+        hint,
     }
+}
+
+/// Whether `side` is a server that ends the handshake before its ServerHello, so that it can only mean the ClientHello.
+pub(super) fn answers_hello(transcript: &Transcript, side: Side) -> bool {
+    side == Side::Server && !transcript.is_past_server_hello()
 }
 
 /// An alert's class, made precise by where in the handshake it came.
@@ -72,9 +90,14 @@ fn refined_class(transcript: &Transcript, side: Side, description: AlertDescript
     let has_empty_certificate = transcript.peer(Side::Client).has_empty_certificate();
     match class {
         _ if side == Side::Client => class,
-        // A server that refuses a hello with handshake_failure found nothing in common with it.
+        // A server that refuses a hello with handshake_failure found nothing in common with it, or has no certificate for
+        // it: only a narrow offer tells which.
         ErrorType::HandshakeFailure if !transcript.is_past_server_hello() => {
-            ErrorType::CipherMismatch
+            let hello = transcript.client_hello();
+            match hello.and_then(offer::narrowness) {
+                Some(_) => ErrorType::CipherMismatch,
+                None => ErrorType::HandshakeFailure,
+            }
         }
         // Servers that required a certificate and got an empty message say so in many ways before TLS 1.3, which has
         // certificate_required: handshake_failure, bad_certificate, decode_error.
@@ -91,6 +114,9 @@ const fn class(description: AlertDescription) -> ErrorType {
     match description {
         AlertDescription::CloseNotify => ErrorType::ConnectionClosed,
         AlertDescription::UnexpectedMessage => ErrorType::UnexpectedMessage,
+        AlertDescription::BadRecordMac | AlertDescription::DecryptionFailed => {
+            ErrorType::BadRecordMac
+        }
         AlertDescription::DecryptError => ErrorType::DecryptError,
         AlertDescription::RecordOverflow
         | AlertDescription::DecompressionFailure
@@ -112,12 +138,15 @@ const fn class(description: AlertDescription) -> ErrorType {
         AlertDescription::UnknownCa => ErrorType::UnknownCa,
         AlertDescription::AccessDenied => ErrorType::AccessDenied,
         AlertDescription::ExportRestriction | AlertDescription::InsufficientSecurity => {
-            ErrorType::CipherMismatch
+            ErrorType::InsufficientSecurity
         }
         AlertDescription::ProtocolVersion => ErrorType::ProtocolMismatch,
         AlertDescription::InternalError => ErrorType::InternalError,
         AlertDescription::InappropriateFallback => ErrorType::InappropriateFallback,
         AlertDescription::UserCanceled => ErrorType::UserCanceled,
+        AlertDescription::NoRenegotiation => ErrorType::NoRenegotiation,
+        AlertDescription::MissingExtension => ErrorType::MissingExtension,
+        AlertDescription::UnknownPskIdentity => ErrorType::UnknownPskIdentity,
         AlertDescription::UnrecognizedName => ErrorType::UnrecognizedName,
         AlertDescription::NoApplicationProtocol => ErrorType::NoApplicationProtocol,
         AlertDescription::EchRequired => ErrorType::EchRequired,
@@ -165,6 +194,7 @@ pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCaus
         side,
         message,
         is_refusal: error_type != ErrorType::MissingClientCert,
+        hint: None,
     }
 }
 
@@ -184,6 +214,39 @@ pub(super) fn negotiation(side: Side) -> FailureCause {
         side,
         format!("{side} refused the peer's parameters after its ServerHello"),
     )
+}
+
+/// A side ended a renegotiation, with an alert that cannot be read or without one.
+pub(super) fn renegotiation(side: Side, certificate: ClientCertificate) -> FailureCause {
+    let (error_type, why) = match (side, certificate) {
+        (Side::Server, ClientCertificate::Absent) => (
+            ErrorType::MissingClientCert,
+            ", in which the client had sent no certificate",
+        ),
+        (Side::Server, ClientCertificate::Presented) => (
+            ErrorType::ServerRejectedClient,
+            ", in which the client had sent a certificate",
+        ),
+        _ => (ErrorType::HandshakeFailure, ""),
+    };
+    let message = format!("{side} ended the renegotiation{why}");
+    FailureCause::new(error_type, side, message)
+}
+
+/// The same with the alert that ended it.
+pub(super) fn renegotiation_alert(
+    cause: FailureCause,
+    description: AlertDescription,
+) -> FailureCause {
+    let error_type = match cause.error_type {
+        ErrorType::MissingClientCert => ErrorType::MissingClientCert,
+        _ => class(description),
+    };
+    FailureCause {
+        error_type,
+        message: format!("{}: {description} ({})", cause.message, description.0),
+        ..cause
+    }
 }
 
 /// The server's answer was something else than TLS.
@@ -305,6 +368,7 @@ fn stage(transcript: &Transcript, side: Side, at: Option<Arrival>) -> &'static s
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+    use crate::tls::CipherSuite;
 
     const AT: Arrival = Arrival::new(crate::time::Timestamp::from_seconds(5), 9);
 
@@ -330,6 +394,8 @@ mod tests {
         let classes = [
             (0, E::ConnectionClosed),
             (10, E::UnexpectedMessage),
+            (20, E::BadRecordMac),
+            (21, E::BadRecordMac),
             (22, E::DecodeError),
             (30, E::DecodeError),
             (40, E::HandshakeFailure),
@@ -344,16 +410,19 @@ mod tests {
             (49, E::AccessDenied),
             (50, E::DecodeError),
             (51, E::DecryptError),
-            (60, E::CipherMismatch),
+            (60, E::InsufficientSecurity),
             (70, E::ProtocolMismatch),
-            (71, E::CipherMismatch),
+            (71, E::InsufficientSecurity),
             (80, E::InternalError),
             (86, E::InappropriateFallback),
             (90, E::UserCanceled),
+            (100, E::NoRenegotiation),
+            (109, E::MissingExtension),
             (110, E::IllegalParameter),
             (112, E::UnrecognizedName),
             (113, E::BadCertificate),
             (114, E::BadCertificate),
+            (115, E::UnknownPskIdentity),
             (116, E::MissingClientCert),
             (120, E::NoApplicationProtocol),
             (121, E::EchRequired),
@@ -366,9 +435,22 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_handshake_failure_means_nothing_in_common_only_before_its_hello() {
-        let before = connection().client_hello(|_| {});
+    fn a_servers_handshake_failure_means_nothing_in_common_only_for_a_narrow_offer() {
+        let before = connection().client_hello(|hello| {
+            hello.cipher_suites = vec![CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA];
+            hello.supported_versions = None;
+        });
         assert_eq!(alert_class(&before, SERVER, 40), ErrorType::CipherMismatch);
+        let ordinary = connection().client_hello(|hello| {
+            hello.cipher_suites = vec![
+                CipherSuite::TLS_AES_128_GCM_SHA256,
+                CipherSuite::TLS_AES_256_GCM_SHA384,
+            ];
+        });
+        assert_eq!(
+            alert_class(&ordinary, SERVER, 40),
+            ErrorType::HandshakeFailure
+        );
         assert_eq!(
             alert_class(&tls12(), SERVER, 40),
             ErrorType::HandshakeFailure
@@ -405,9 +487,13 @@ mod tests {
             said(&tls12(), SERVER, 70),
             "server found no protocol version in common: protocol_version (70)"
         );
+        let narrow = connection().client_hello(|hello| {
+            hello.cipher_suites = vec![CipherSuite::TLS_AES_128_CCM_SHA256];
+        });
         assert_eq!(
-            said(&connection().client_hello(|_| {}), SERVER, 40),
-            "server found no parameters in common: handshake_failure (40)"
+            said(&narrow, SERVER, 40),
+            "server found no parameters in common: handshake_failure (40); the client offers only \
+             TLS_AES_128_CCM_SHA256; offered: TLS 1.2 to TLS 1.3, TLS_AES_128_CCM_SHA256, no server name"
         );
         assert_eq!(
             said(&tls12(), SERVER, 116),

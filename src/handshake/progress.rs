@@ -14,7 +14,7 @@ use crate::flow::{PerSide, Side};
 use crate::framing::Seen;
 use crate::tls::ContentType;
 
-use super::transcript::{Decrypted, MAX_OBSERVATIONS, Transcript};
+use super::transcript::{Decrypted, MAX_FIRST_ANSWER, MAX_OBSERVATIONS, Transcript};
 use super::verdict::inferred::{Inferred, infer, may_be_alert, may_decide};
 
 /// How far a handshake has come.
@@ -107,28 +107,23 @@ pub(super) fn progress(transcript: &Transcript, early: Option<&Inferred>) -> Han
 /// Encrypted records among which alerts are looked for where there are keys: those at the end of a short connection are.
 const MAX_KEYED_RECORDS: u32 = 32;
 
-/// Up to TLS 1.2: both Finished and application data. Without keys, nothing more can be learned then.
+/// Records of application data among which a renegotiation is looked for: a server learns from a request that it needs the
+/// client's certificate, and mostly from the first.
+const MAX_RECORDS_BEFORE_RENEGOTIATION: u16 = 16;
+
+/// Up to TLS 1.2: both Finished and application data. Without keys, a renegotiation is all that can be learned then.
 fn cleartext_progress(transcript: &Transcript) -> HandshakeProgress {
     let mut peers = transcript.peers();
     let is_in_use = transcript.is_complete() && peers.any(|peer| peer.application_data.is_some());
     let expects_alerts = (1..MAX_KEYED_RECORDS).contains(&transcript.keyed_records());
+    let may_renegotiate = transcript.records_in_use() < MAX_RECORDS_BEFORE_RENEGOTIATION
+        && !transcript.has_ended_in_use()
+        && !transcript.has_deferred();
     match is_in_use {
-        true if expects_alerts || may_be_refused_12(transcript) => Settled,
+        true if expects_alerts || may_renegotiate || transcript.may_be_refused_in_use() => Settled,
         true => Decided,
         false => Open,
     }
-}
-
-/// Records after a handshake in which the client was asked for a certificate, before it is reported: the first request
-/// and its answer, which is all that comes where the server refuses the certificate only then.
-const MAX_FIRST_ANSWER: usize = 8;
-
-/// Up to TLS 1.2: whether the server may refuse the client's certificate in its first answer.
-fn may_be_refused_12(transcript: &Transcript) -> bool {
-    let records = |side| usize::from(transcript.peer(side).data_records);
-    transcript.certificate_request().is_some()
-        && records(Side::Server) < 2
-        && records(Side::Client) < MAX_FIRST_ANSWER
 }
 
 /// Records after the client's Finished, without an answer of the server to them, before the handshake is reported.
@@ -218,7 +213,10 @@ mod tests {
         let complete = asked.finished_12(CLIENT).finished_12(SERVER);
         let answered = data(data(complete, CLIENT), SERVER);
         assert_eq!(answered.progress(), Settled);
-        assert_eq!(data(answered, SERVER).progress(), Decided);
+        assert!(answered.transcript.may_be_refused_in_use());
+        let accepted = data(answered, SERVER);
+        assert!(!accepted.transcript.may_be_refused_in_use());
+        assert!(accepted.transcript.is_only_watched());
     }
 
     #[test]
@@ -234,7 +232,12 @@ mod tests {
         let data = ContentType::ApplicationData;
         let complete = || tls12().finished_12(CLIENT).finished_12(SERVER);
         assert_eq!(complete().progress(), Open);
-        assert_eq!(complete().sealed(CLIENT, data).progress(), Decided);
+        let mut used = complete();
+        for _ in 1..MAX_RECORDS_BEFORE_RENEGOTIATION {
+            used = used.sealed(CLIENT, data);
+            assert_eq!(used.progress(), Settled);
+        }
+        assert_eq!(used.sealed(SERVER, data).progress(), Decided);
         let one = tls12().finished_12(CLIENT).sealed(CLIENT, data);
         assert_eq!(one.progress(), Open);
     }
@@ -328,7 +331,8 @@ mod tests {
         let decided = tls12()
             .finished_12(CLIENT)
             .finished_12(SERVER)
-            .sealed(CLIENT, ContentType::ApplicationData);
+            .fin(CLIENT)
+            .fin(SERVER);
         assert_eq!(decided.opened_data(SERVER).progress(), Decided);
     }
 

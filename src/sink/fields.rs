@@ -223,6 +223,12 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("unknown_because", "tlscope.unknown_because", |e| {
         word(e.unknown_because.map(|because| because.as_str()))
     }),
+    both("error_hint", "tls.error.hint", |e| {
+        untrusted(error(e).and_then(|error| error.hint.as_deref()))
+    }),
+    both("renegotiation", "tls.renegotiation", |e| {
+        word(e.tls.renegotiation.map(|seen| seen.ended.as_str()))
+    }),
     attribute("tls.established", |e| Flag(e.outcome == Outcome::Success)),
     attribute("tlscope.rule", |e| {
         word(e.inference.as_ref().map(|inference| inference.rule))

@@ -8,7 +8,8 @@ use crate::certificate::{
 };
 use crate::event::{
     Alert, CertificateChain, ClientCertificate, ClosedBy, EarlyData, ErrorType, Evidence, Finding,
-    Handshake, HandshakeError, Inference, Outcome, RejectedAfter, Resumption, Side,
+    Handshake, HandshakeError, Inference, Outcome, RejectedAfter, Renegotiation, RenegotiationEnd,
+    Resumption, Side,
 };
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
@@ -51,7 +52,10 @@ pub(crate) fn completed() -> Handshake {
     event.tls.certificate_authorities = Some(vec!["CN=Example CA".into()]);
     event.tls.ocsp_stapled = true;
     event.tls.signed_certificate_timestamps = 2;
-    event.tls.renegotiation = true;
+    event.tls.renegotiation = Some(Renegotiation {
+        count: 1,
+        ended: RenegotiationEnd::Completed,
+    });
     event.rejected_after = Some(RejectedAfter {
         error_type: ErrorType::MissingClientCert,
         side: Side::Server,
@@ -70,11 +74,11 @@ pub(crate) fn refused_by_the_client() -> Handshake {
     event.flow_id = 0x6f1c_0000_0000_00a7;
     event.vlan = vec![12];
     event.outcome = Outcome::Failure;
-    event.error = Some(HandshakeError {
-        error_type: ErrorType::UnknownCa,
-        side: Some(Side::Client),
-        message: "client refused the server's certificate: unknown_ca (48)".into(),
-    });
+    let message = "client refused the server's certificate: unknown_ca (48)";
+    let mut error =
+        HandshakeError::new(ErrorType::UnknownCa, Some(Side::Client), message.to_owned());
+    error.hint = Some("the client must trust `CN=Example CA`".to_owned());
+    event.error = Some(error);
     event.alerts = vec![Alert {
         time: START.saturating_add(Duration::from_micros(4_100)),
         sender: Side::Client,
@@ -140,6 +144,7 @@ pub(crate) fn inferred() -> Handshake {
         error_type: ErrorType::ServerRejectedClient,
         side: Some(Side::Server),
         message: "server closed after the client's certificate".into(),
+        hint: None,
     });
     event.alerts = vec![Alert {
         time: START,

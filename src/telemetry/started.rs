@@ -174,6 +174,7 @@ mod tests {
             error_type: ErrorType::UnknownCa,
             side: Some(Side::Client),
             message: String::new(),
+            hint: None,
         });
         event
     }

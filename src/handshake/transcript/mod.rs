@@ -5,6 +5,7 @@
 //! [`progress`](super::progress) and [`verdict`](super::verdict) to say.
 
 mod parts;
+mod renegotiation;
 mod writer;
 
 use crate::certificate::OcspStaple;
@@ -21,9 +22,14 @@ pub(super) use parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
     is_empty_list,
 };
+pub(super) use renegotiation::Renegotiations;
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
 pub(super) const MAX_OBSERVATIONS: usize = 128;
+
+/// Records after a handshake in which the client was asked for a certificate, before it is reported: the first request
+/// and its answer, which is all that comes where the server refuses the certificate only then.
+pub(super) const MAX_FIRST_ANSWER: usize = 8;
 
 /// Messages that TLS 1.3 does not have, or encrypts, as bits: one in the clear proves TLS 1.2 or older (RFC 8446 §4).
 const OLD_MESSAGES: u64 = 1 << HandshakeType::Certificate.0
@@ -41,6 +47,7 @@ pub(super) struct Transcript {
     server_hello: Option<(Box<ServerHello>, Timestamp)>,
     retry_version: Option<ProtocolVersion>,
     key_exchange_group: Option<NamedGroup>,
+    key_exchange_prime_bits: Option<u16>,
     certificate_request: Option<Box<[u8]>>,
     stapled: Stapled,
     certificate_timestamps: usize,
@@ -50,7 +57,13 @@ pub(super) struct Transcript {
     delivery: PerDirection<DeliveryState>,
     alerts: Vec<AlertSeen>,
     observations: Vec<Observation>,
-    has_renegotiated: bool,
+    renegotiations: Option<Box<Renegotiations>>,
+    /// Up to TLS 1.2: records of application data after both Finished.
+    records_in_use: u16,
+    /// Whether the connection has ended, or a gap came, after it was in use.
+    has_ended_in_use: bool,
+    /// Whether sealed units have waited for their secret: what is opened later still counts.
+    has_deferred: bool,
     history: History,
     is_truncated: bool,
     last_sender: Option<Direction>,
@@ -78,6 +91,7 @@ impl Transcript {
             server_hello: None,
             retry_version: None,
             key_exchange_group: None,
+            key_exchange_prime_bits: None,
             certificate_request: None,
             stapled: Stapled::No,
             certificate_timestamps: 0,
@@ -86,7 +100,10 @@ impl Transcript {
             delivery: Default::default(),
             alerts: Vec::new(),
             observations: Vec::new(),
-            has_renegotiated: false,
+            renegotiations: None,
+            records_in_use: 0,
+            has_ended_in_use: false,
+            has_deferred: false,
             history: History::new(),
             is_truncated: false,
             last_sender: None,
@@ -141,6 +158,41 @@ impl Transcript {
     /// The group in the ServerKeyExchange.
     pub(super) const fn key_exchange_group(&self) -> Option<NamedGroup> {
         self.key_exchange_group
+    }
+
+    /// Up to TLS 1.2: whether the handshake has completed and is in use, and nothing but a renegotiation can add to it.
+    ///
+    /// What keys open still counts, and so do the server's first answer to a client that it asked for a certificate, and all
+    /// that follows once a renegotiation has begun.
+    pub(super) fn is_only_watched(&self) -> bool {
+        let may_be_opened = self.keyed_records > 0 || self.has_deferred;
+        self.records_in_use > 0
+            && !may_be_opened
+            && !self.may_be_refused_in_use()
+            && self.renegotiations.is_none()
+    }
+
+    /// Up to TLS 1.2: whether the server may refuse the client's certificate in its first answer.
+    pub(super) fn may_be_refused_in_use(&self) -> bool {
+        let records = |side| usize::from(self.peer(side).data_records);
+        self.certificate_request.is_some()
+            && records(Side::Server) < 2
+            && records(Side::Client) < MAX_FIRST_ANSWER
+    }
+
+    /// Whether sealed units wait for their secret: how long is for the framing to say.
+    pub(super) const fn has_deferred(&self) -> bool {
+        self.has_deferred
+    }
+
+    /// Whether no renegotiation can follow, or be noticed: the connection has ended, or bytes are missing.
+    pub(super) const fn has_ended_in_use(&self) -> bool {
+        self.has_ended_in_use
+    }
+
+    /// Bits of the prime in the ServerKeyExchange of a suite with ephemeral Diffie-Hellman.
+    pub(super) const fn key_exchange_prime_bits(&self) -> Option<u16> {
+        self.key_exchange_prime_bits
     }
 
     /// The body of the CertificateRequest.
@@ -200,9 +252,14 @@ impl Transcript {
         &self.observations
     }
 
-    /// Whether an encrypted handshake record followed both Finished, up to TLS 1.2.
-    pub(super) const fn has_renegotiated(&self) -> bool {
-        self.has_renegotiated
+    /// The renegotiations that followed both Finished, up to TLS 1.2; `None` if there were none.
+    pub(super) fn renegotiations(&self) -> Option<&Renegotiations> {
+        self.renegotiations.as_deref()
+    }
+
+    /// Up to TLS 1.2: records of application data after both Finished.
+    pub(super) const fn records_in_use(&self) -> u16 {
+        self.records_in_use
     }
 
     /// Whether a limit or the snap length took something from this connection.

@@ -10,8 +10,9 @@ use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
-    CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, MAX_MESSAGE,
-    Message, ProtocolVersion, ServerHello, decompress_certificate, read_key_exchange_group,
+    CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, KeyExchange,
+    MAX_MESSAGE, Message, ProtocolVersion, ServerHello, decompress_certificate,
+    read_key_exchange_group, read_prime_bits,
 };
 use crate::transport::tcp::Arrival;
 
@@ -24,6 +25,14 @@ const MAX_ALERTS: usize = 16;
 impl Transcript {
     /// Takes what `sender` was seen to do.
     pub(in crate::handshake) fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        if self.is_only_watched() && !self.may_renegotiate(&seen) {
+            return;
+        }
+        match seen {
+            Seen::Deferred => self.has_deferred = true,
+            Seen::Unreadable { has_waited: true } => self.has_deferred = false,
+            _ => {}
+        }
         match seen {
             Seen::Message {
                 message,
@@ -50,6 +59,10 @@ impl Transcript {
                 self.note_news(sender);
             }
             Seen::ChangeCipherSpec => {
+                let side = self.side(sender);
+                if let Some(renegotiations) = &mut self.renegotiations {
+                    renegotiations.take_change_cipher_spec(side);
+                }
                 self.peers[sender].change_cipher_spec = true;
                 self.note(sender, 'I');
                 self.note_news(sender);
@@ -75,7 +88,9 @@ impl Transcript {
     /// Notes that packets of `direction` are in view, with or without payload.
     pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.peers[direction].is_in_view = true;
-        self.last = now;
+        if !self.is_only_watched() {
+            self.last = now;
+        }
     }
 
     /// Notes that `direction` carried something else than TLS before.
@@ -91,6 +106,27 @@ impl Transcript {
     /// Notes that a limit or the snap length took something from this connection.
     pub(in crate::handshake) const fn note_truncated(&mut self) {
         self.is_truncated = true;
+    }
+}
+
+/// In use, up to TLS 1.2.
+impl Transcript {
+    /// Whether an item begins a renegotiation. Of others it only counts what says how long to wait for one: the report is
+    /// that of the moment at which the connection came into use.
+    fn may_renegotiate(&mut self, seen: &Seen<'_>) -> bool {
+        match seen {
+            Seen::SealedStart { unit, .. } | Seen::SealedEnd { unit, .. }
+                if unit.content_type == ContentType::Handshake =>
+            {
+                return true;
+            }
+            Seen::SealedStart { unit, .. } if unit.content_type == ContentType::ApplicationData => {
+                self.records_in_use = self.records_in_use.saturating_add(1);
+            }
+            Seen::Close { .. } | Seen::Gap(_) | Seen::NotTls => self.has_ended_in_use = true,
+            _ => {}
+        }
+        false
     }
 }
 
@@ -123,6 +159,7 @@ impl Transcript {
             }
             (HandshakeType::ServerKeyExchange, Some(body)) => {
                 self.key_exchange_group = read_key_exchange_group(body);
+                self.key_exchange_prime_bits = self.prime_bits(body);
             }
             (HandshakeType::CertificateRequest, Some(body)) => {
                 self.certificate_request = Some(body.into());
@@ -224,13 +261,16 @@ impl Transcript {
                     peer.application_data.get_or_insert(start.time);
                     peer.data_records = peer.data_records.saturating_add(1);
                     peer.data_length = unit.length;
+                    self.take_data_in_use(sender);
                 }
                 self.note_news(sender);
             }
             Seen::SealedEnd { unit, content, end } => {
                 self.note_end(sender, end);
                 match unit.content_type {
-                    ContentType::Handshake => self.take_encrypted_handshake(sender, end),
+                    ContentType::Handshake => {
+                        self.take_encrypted_handshake(sender, unit, end);
+                    }
                     ContentType::Alert => {
                         self.push_alert(sender, AlertContent::sealed(content.alert()), end);
                     }
@@ -253,13 +293,34 @@ impl Transcript {
         }
     }
 
-    fn take_encrypted_handshake(&mut self, sender: Direction, end: Arrival) {
-        self.has_renegotiated |= self.is_complete();
+    fn take_encrypted_handshake(&mut self, sender: Direction, unit: SealedUnit, end: Arrival) {
+        if self.is_complete() {
+            let side = self.side(sender);
+            let renegotiations = self.renegotiations.get_or_insert_default();
+            renegotiations.take_record(side, unit.length);
+        }
         let peer = &mut self.peers[sender];
         if peer.finished.is_none() {
             peer.finished = Some(end.time);
             self.note(sender, 'F');
         }
+    }
+
+    fn take_data_in_use(&mut self, sender: Direction) {
+        if self.is_complete() {
+            self.records_in_use = self.records_in_use.saturating_add(1);
+        }
+        let side = self.side(sender);
+        if let Some(renegotiations) = &mut self.renegotiations {
+            renegotiations.note_data(side);
+        }
+    }
+
+    /// The size of the group in a ServerKeyExchange, if the suite that was selected has one.
+    fn prime_bits(&self, body: &[u8]) -> Option<u16> {
+        let suite = self.server_hello()?.cipher_suite?;
+        (suite.key_exchange()? == KeyExchange::Dhe).then_some(())?;
+        read_prime_bits(body)
     }
 }
 
@@ -417,6 +478,9 @@ impl Transcript {
         self.note(sender, 'L');
         if self.alerts.len() < MAX_ALERTS {
             let side = self.side(sender);
+            if let Some(renegotiations) = &mut self.renegotiations {
+                renegotiations.take_alert(side);
+            }
             let is_late = match &self.decrypted {
                 Some(decrypted) => decrypted.is_in_use_for(side),
                 None => self.is_complete(),
@@ -492,7 +556,7 @@ mod tests {
     use crate::framing::Close;
     use crate::handshake::testing::{CLIENT, SERVER, connection, full, tls12};
     use crate::handshake::transcript::{AlertContent, MAX_OBSERVATIONS, Observed, PeerClose};
-    use crate::tls::{AlertDescription, ContentType, HandshakeType};
+    use crate::tls::{AlertDescription, CipherSuite, ContentType, HandshakeType};
 
     use super::MAX_ALERTS;
 
@@ -611,8 +675,27 @@ mod tests {
     #[test]
     fn encrypted_handshake_records_after_both_finished_are_a_renegotiation() {
         let complete = tls12().finished_12(CLIENT).finished_12(SERVER);
-        assert!(!complete.transcript.has_renegotiated());
+        assert!(complete.transcript.renegotiations().is_none());
         let again = complete.sealed(CLIENT, ContentType::Handshake);
-        assert!(again.transcript.has_renegotiated());
+        let renegotiations = again.transcript.renegotiations();
+        assert!(renegotiations.is_some_and(|seen| seen.count() == 1 && seen.is_open()));
+    }
+
+    #[test]
+    fn the_prime_of_a_key_exchange_counts_with_ephemeral_diffie_hellman_only() {
+        let bits = |suite| {
+            let hello = connection().client_hello(|_| {}).server_hello_13(|hello| {
+                hello.supported_version = None;
+                hello.cipher_suite = Some(suite);
+            });
+            let prime = [&[0, 128][..], &[0xff; 128], &[0, 1, 2]].concat();
+            let exchanged = hello.message(SERVER, HandshakeType::ServerKeyExchange, &prime);
+            exchanged.transcript.key_exchange_prime_bits()
+        };
+        assert_eq!(
+            bits(CipherSuite::TLS_DHE_RSA_WITH_AES_128_CBC_SHA),
+            Some(1024)
+        );
+        assert_eq!(bits(CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA), None);
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         return match alert_between_finished(transcript) {
             Some(alert) => from_alert(transcript, alert),
             // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
-            None if transcript.is_past_server_hello() => Conclusion::observed(Outcome::Success),
+            None if transcript.is_past_server_hello() => failed_renegotiation(transcript)
+                .unwrap_or_else(|| Conclusion::observed(Outcome::Success)),
             None => Conclusion::observed(Outcome::Unknown),
         };
     }
@@ -58,6 +59,40 @@ fn alert_between_finished(transcript: &Transcript) -> Option<AlertSeen> {
         !alert.is_late && alert.is_encrypted() && sent <= alert.at.time && alert.at.time <= received
     });
     found.copied()
+}
+
+/// T4. A handshake that completed, and a renegotiation that one side ended: the connection failed for its purpose, which
+/// mostly was to get a client certificate. What the alert says is encrypted.
+fn failed_renegotiation(transcript: &Transcript) -> Option<Conclusion> {
+    let seen = transcript.renegotiations()?;
+    let closed_first = transcript.first_close().map(|(side, ..)| side);
+    let side = seen.ended_by(closed_first)?;
+    if transcript.has_gap() {
+        return None; // the Finished that are missing may be in it
+    }
+    let sender = transcript.direction(side);
+    let mut alerts = transcript.alerts().iter();
+    let opened = alerts.find_map(|alert| match alert.content {
+        AlertContent::Opened(_, description) if alert.sender == sender => Some(description),
+        _ => None,
+    });
+    let suite = transcript
+        .server_hello()
+        .and_then(|hello| hello.cipher_suite);
+    let certificate = seen.client_certificate(suite).unwrap_or_default();
+    let inferred = cause::renegotiation(side, certificate);
+    match opened.filter(|description| *description != AlertDescription::CloseNotify) {
+        Some(description) => Some(Conclusion {
+            evidence: Evidence::Decrypted,
+            ..Conclusion::failed(cause::renegotiation_alert(inferred, description))
+        }),
+        None => Some(Conclusion::inferred(
+            inferred,
+            "T4",
+            0.9,
+            "a renegotiation was begun, and ended by an alert or a close before both Finished",
+        )),
+    }
 }
 
 /// Whether a ClientHello met a server that does not speak TLS.
@@ -422,6 +457,48 @@ mod tests {
             goodbye.verdict(),
             "failure T3: client_rejected_server by client"
         );
+    }
+
+    /// A completed handshake in which the server then asked for a renegotiation, and the client began it.
+    fn renegotiating() -> Script {
+        let complete = after_server_flight()
+            .finished_12(CLIENT)
+            .finished_12(SERVER);
+        complete
+            .sealed(CLIENT, ContentType::ApplicationData)
+            .sealed(SERVER, ContentType::Handshake)
+            .sealed(CLIENT, ContentType::Handshake)
+            .sealed(SERVER, ContentType::Handshake)
+    }
+
+    #[test]
+    fn t4_a_renegotiation_that_a_side_ends_is_a_failure() {
+        let by_server = "failure T4: handshake_failure by server";
+        let alert = renegotiating().sealed(SERVER, ContentType::Alert);
+        assert_eq!(alert.fin(SERVER).verdict(), by_server);
+        assert_eq!(
+            renegotiating().rst(CLIENT).verdict(),
+            "failure T4: handshake_failure by client"
+        );
+        let opened = renegotiating().opened_alert(SERVER, AlertDescription::HandshakeFailure);
+        assert_eq!(
+            opened.verdict(),
+            "failure decrypted: handshake_failure by server"
+        );
+    }
+
+    #[test]
+    fn t4_a_renegotiation_that_completes_or_is_declined_is_not_a_failure() {
+        let success = "success observed";
+        assert_eq!(renegotiating().verdict(), success);
+        let completed = renegotiating().finished_12(CLIENT).finished_12(SERVER);
+        let completed = completed.sealed(CLIENT, ContentType::Alert);
+        assert_eq!(completed.fin(CLIENT).verdict(), success);
+        let declined = renegotiating().sealed(SERVER, ContentType::Alert);
+        let declined = declined.sealed(SERVER, ContentType::ApplicationData);
+        assert_eq!(declined.verdict(), success);
+        let gap = renegotiating().gap(CLIENT);
+        assert_eq!(gap.fin(SERVER).verdict(), success);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use owo_colors::Style;
 use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
 use crate::event::{
     ClientCertificate, Directions, EarlyData, Evidence, Finding, Handshake, Outcome,
+    RenegotiationEnd,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;
@@ -319,7 +320,14 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
             Some("no client certificate"),
             tls.client_certificate == ClientCertificate::Absent,
         ),
-        (Some("renegotiation"), tls.renegotiation),
+        (
+            Some(match tls.renegotiation.map(|seen| seen.ended) {
+                Some(RenegotiationEnd::Failed) => "renegotiation failed",
+                Some(RenegotiationEnd::Open) => "renegotiation open",
+                _ => "renegotiation",
+            }),
+            tls.renegotiation.is_some(),
+        ),
         (Some("unused"), tls.unused == Some(true)),
     ];
     for (feature, present) in features {

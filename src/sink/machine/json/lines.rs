@@ -42,7 +42,8 @@
 //!   "error": {
 //!     "type": "unknown_ca",
 //!     "side": "client",
-//!     "message": "client refused the server's certificate: unknown_ca (48)"
+//!     "message": "client refused the server's certificate: unknown_ca (48)",
+//!     "hint": "the client must trust `CN=Example CA`"
 //!   },
 //!   "alerts": [
 //!     {
@@ -145,7 +146,8 @@ use crate::certificate::{
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
-    Protocol, RejectedAfter, Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
+    Protocol, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side, Timing, TlsFacts,
+    Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -357,6 +359,9 @@ struct ErrorLine<'a> {
     side: Option<OneOf<Side>>,
     /// One clause for people.
     message: &'a str,
+    /// The next step, in one sentence; absent unless the evidence supports one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
 impl<'a> From<&'a HandshakeError> for ErrorLine<'a> {
@@ -365,6 +370,7 @@ impl<'a> From<&'a HandshakeError> for ErrorLine<'a> {
             r#type: OneOf(error.error_type),
             side: error.side.map(OneOf),
             message: &error.message,
+            hint: error.hint.as_deref(),
         }
     }
 }
@@ -463,9 +469,28 @@ struct TlsLine<'a> {
     /// How many signed certificate timestamps a ServerHello extension held; absent if none.
     #[serde(skip_serializing_if = "is_unset")]
     signed_certificate_timestamps: usize,
-    /// `true` if this handshake came inside an established connection; absent otherwise.
-    #[serde(skip_serializing_if = "is_unset")]
-    renegotiation: bool,
+    /// The handshakes that followed inside the connection, up to TLS 1.2; absent if none was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renegotiation: Option<RenegotiationLine>,
+}
+
+/// Handshakes inside an established connection.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Renegotiation")]
+struct RenegotiationLine {
+    /// How many were begun.
+    count: u32,
+    /// How the last one ended; a failed one makes the outcome a failure.
+    ended: OneOf<RenegotiationEnd>,
+}
+
+impl From<Renegotiation> for RenegotiationLine {
+    fn from(renegotiation: Renegotiation) -> Self {
+        Self {
+            count: renegotiation.count,
+            ended: OneOf(renegotiation.ended),
+        }
+    }
 }
 
 /// What is known of Encrypted Client Hello.
@@ -505,7 +530,7 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             ocsp_stapled: tls.ocsp_stapled,
             ocsp_status: tls.ocsp_staple.as_ref().map(|staple| OneOf(staple.status)),
             signed_certificate_timestamps: tls.signed_certificate_timestamps,
-            renegotiation: tls.renegotiation,
+            renegotiation: tls.renegotiation.map(RenegotiationLine::from),
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::certificate::{CertificateTime, OcspStatus};
 use crate::event::{
     ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NoteKind, Outcome,
-    Protocol, Resumption, Side, Transport, UnknownBecause,
+    Protocol, RenegotiationEnd, Resumption, Side, Transport, UnknownBecause,
 };
 use crate::hex::{self, Hex};
 use crate::tls::{
@@ -67,7 +67,7 @@ macro_rules! words {
 
 words! {
     ClientCertificate ClosedBy Directions EarlyData ErrorType Evidence
-    NoteKind Outcome Protocol Resumption Side Transport UnknownBecause
+    NoteKind Outcome Protocol RenegotiationEnd Resumption Side Transport UnknownBecause
 }
 
 impl Word for OcspStatus {

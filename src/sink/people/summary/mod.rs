@@ -18,7 +18,7 @@ use histogram::Histogram;
 use soonest_to_expire::SoonestToExpire;
 
 use super::text::{Align, TextStyle, printable, write_rows};
-use crate::certificate::Expiry;
+use crate::certificate::{CertificateTime, Expiry};
 use crate::event::{Directions, ErrorType, Handshake, Outcome};
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -378,10 +378,17 @@ fn client_row(identity: &Identity, client: &ClientCounts, judged_at: Timestamp) 
             causes.join(", ")
         ));
     }
-    if let (Identity::Shown { issuer, .. }, Some(not_after)) = (identity, client.not_after) {
-        let (issuer, expiry) = (printable(issuer), Expiry::new(not_after, judged_at));
-        let verb = if expiry.is_past() { "" } else { "expires " };
-        notes.push(format!("by {issuer}, {verb}{expiry}"));
+    if let (Identity::Shown { issuer, .. }, Some(validity)) = (identity, client.validity) {
+        let issuer = printable(issuer);
+        let expiry = Expiry::new(validity.not_after, judged_at);
+        let state = match () {
+            () if validity.not_before > CertificateTime::from(judged_at) => {
+                format!("valid from {}", validity.not_before)
+            }
+            () if expiry.is_past() => expiry.to_string(),
+            () => format!("expires {expiry}"),
+        };
+        notes.push(format!("by {issuer}, {state}"));
     }
     let handshakes = counted(client.handshakes, "handshake");
     [name.to_owned(), handshakes, notes.join("; ")]
