@@ -7,7 +7,8 @@ use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH,
-    Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader, ServerHello, detect,
+    HandshakeType, Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader,
+    ServerHello, detect,
 };
 use crate::transport::tcp::{Arrival, Chunk};
 
@@ -198,6 +199,20 @@ impl TlsRecords {
             });
             let start = arrival;
             recipient.take(sender, Seen::ServerHello { hello, start });
+            if let Some(body) = sslv2_certificate(bytes) {
+                let message = Message {
+                    handshake_type: HandshakeType::Certificate,
+                    body: Some(&body),
+                    length: body.len(),
+                };
+                let (sealed, at) = (false, start);
+                let seen = Seen::Message {
+                    message,
+                    sealed,
+                    at,
+                };
+                recipient.take(sender, seen);
+            }
         } else {
             stream.state = StreamState::InPlace;
             self.read_records(sender, bytes, arrival, recipient);
@@ -429,10 +444,42 @@ fn is_sslv2_server_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [first, _, 4, 0 | 1, _, 0, 2, ..] if first & 0x80 != 0)
 }
 
+/// The certificate in an SSLv2 SERVER-HELLO, as the body of a Certificate message of TLS; `None` if it has none, or if not
+/// all of it has come with the first bytes.
+fn sslv2_certificate(bytes: &[u8]) -> Option<Vec<u8>> {
+    const FIELDS: usize = 13; // two length bytes, type, session hit, certificate type, version, three lengths
+    const X509: u8 = 1;
+    let length = u16::from_be_bytes(bytes.get(7..9)?.try_into().ok()?);
+    let certificate = bytes.get(FIELDS..FIELDS + usize::from(length))?;
+    (bytes.get(4) == Some(&X509) && length > 0).then_some(())?;
+    let u24 = |length: u32| length.to_be_bytes().into_iter().skip(1);
+    let length = u32::from(length);
+    let mut body = Vec::with_capacity(6 + certificate.len());
+    body.extend(u24(length + 3).chain(u24(length)));
+    body.extend_from_slice(certificate);
+    Some(body)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::framing::Hellos;
+
+    #[test]
+    fn an_sslv2_server_hello_gives_its_certificate_if_all_of_it_is_there() {
+        let hello = [
+            0x80, 17, 4, 0, 1, 0, 2, 0, 3, 0, 3, 0, 0, 0x30, 1, 2, 7, 0, 0xc0,
+        ];
+        assert!(is_sslv2_server_hello(&hello));
+        let body = sslv2_certificate(&hello);
+        assert_eq!(body, Some(vec![0, 0, 6, 0, 0, 3, 0x30, 1, 2]));
+        for end in 0..16 {
+            assert_eq!(sslv2_certificate(&hello[..end]), None, "{end} bytes");
+        }
+        let mut resumed = hello;
+        resumed[8] = 0;
+        assert_eq!(sslv2_certificate(&resumed), None);
+    }
 
     const CLIENT: Direction = Direction::Forward;
     const SERVER: Direction = Direction::Reverse;
