@@ -24,9 +24,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use crate::decrypt::Keys;
-use crate::observer::{Collector, Config, Numbered, Plan, Router, Worker, take_secrets};
+use crate::observer::{Collected, Collector, Config, Numbered, Plan, Router, Worker, take_secrets};
 use crate::sink::Sink;
-use crate::stats::{Health, Load, Stats};
+use crate::stats::{Health, Load, Progress, Stats};
 use crate::time::{Ticks, Timestamp};
 
 /// The result of a run.
@@ -205,6 +205,8 @@ type Answered = (Answer, Option<Arc<Job>>);
 #[derive(Default)]
 struct Answer {
     reports: Vec<Numbered>,
+    /// When the worker's oldest handshake without a verdict began.
+    oldest_open: Option<Timestamp>,
     /// What the worker has counted, and what it holds, if the job asks.
     tick: Option<(Stats, Load)>,
 }
@@ -212,6 +214,7 @@ struct Answer {
 impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
+        self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));
     }
 }
@@ -234,6 +237,15 @@ impl Output<'_> {
             load += held;
         }
         self.take_reports(answers)?;
+        let packets = job.batch.packets();
+        let newest = packets.records.iter().map(|packet| packet.timestamp).max();
+        if let Some(now) = newest.max(job.batch.now) {
+            self.sink.progress(&Progress {
+                now,
+                oldest_open: answers.iter().filter_map(|answer| answer.oldest_open).min(),
+                is_live: self.meters.is_some(),
+            })?;
+        }
         self.sink.flush()?;
         if job.tick.is_some() {
             stats += self.collector.stats();
@@ -250,8 +262,11 @@ impl Output<'_> {
         for answer in others {
             all.reports.append(&mut answer.reports);
         }
-        for report in self.collector.collect(&mut all.reports) {
-            self.sink.report(report)?;
+        for event in self.collector.collect(&mut all.reports) {
+            match event {
+                Collected::Handshake(report) => self.sink.report(report)?,
+                Collected::NotTls(event) => self.sink.not_tls(&event)?,
+            }
         }
         Ok(())
     }
@@ -322,6 +337,7 @@ fn work_on_thread(
     let _ = answers.send((
         Answer {
             reports,
+            oldest_open: None,
             tick: None,
         },
         None,

@@ -12,7 +12,10 @@
 //! workers, so the events are the same, too.
 
 mod collector;
+mod copies;
 mod flow;
+mod not_tls;
+mod open_handshakes;
 mod retained;
 mod router;
 mod shard;
@@ -25,12 +28,12 @@ use std::time::Duration;
 use crate::capture::{Interface, PacketBatch, PacketRecord, Packets};
 use crate::certificate::{NearExpiry, Trust};
 use crate::decrypt::Keys;
-use crate::event::{Handshake, Report};
+use crate::event::{Handshake, NotTls, Report};
 use crate::handshake::ReportConfig;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
-pub(crate) use collector::Collector;
+pub(crate) use collector::{Collected, Collector};
 pub(crate) use router::{Plan, Router};
 pub(crate) use worker::{Numbered, Worker};
 
@@ -106,6 +109,7 @@ pub struct Observer {
     /// What the worker has made, before it is in order.
     made: Vec<Numbered>,
     reports: VecDeque<Report>,
+    not_tls: VecDeque<NotTls>,
 }
 
 impl Observer {
@@ -120,6 +124,7 @@ impl Observer {
             collector: Collector::new(&config.trust),
             made: Vec::new(),
             reports: VecDeque::new(),
+            not_tls: VecDeque::new(),
         }
     }
 
@@ -162,7 +167,7 @@ impl Observer {
     pub fn finish(&mut self) {
         self.router.finish();
         self.worker.finish(&mut self.made);
-        self.reports.extend(self.collector.collect(&mut self.made));
+        self.collect();
     }
 
     /// The next event.
@@ -173,6 +178,11 @@ impl Observer {
     /// The next event, with its packets if they are retained ([`Config::retains_packets`]).
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// The next connection to a TLS port that did not become TLS.
+    pub fn poll_not_tls(&mut self) -> Option<NotTls> {
+        self.not_tls.pop_front()
     }
 
     /// What was handled and discarded so far.
@@ -198,7 +208,16 @@ impl Observer {
 
     fn carry_out(&mut self, packets: Packets<'_>) {
         self.worker.take(packets, &self.plan, &mut self.made);
-        self.reports.extend(self.collector.collect(&mut self.made));
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        for event in self.collector.collect(&mut self.made) {
+            match event {
+                Collected::Handshake(report) => self.reports.push_back(report),
+                Collected::NotTls(event) => self.not_tls.push_back(event),
+            }
+        }
     }
 }
 

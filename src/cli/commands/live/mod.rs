@@ -9,10 +9,10 @@ use std::time::Instant;
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::Handshake;
+use tlscope::event::{Handshake, NotTls};
 use tlscope::pipeline::{self, Summary};
 use tlscope::sink::Sink;
-use tlscope::stats::{Health, Stats};
+use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
 
@@ -133,6 +133,14 @@ struct Watch<'a> {
 impl Sink for Watch<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.output.handshake(event)
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.output.not_tls(event)
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        self.output.progress(progress)
     }
 
     fn flush(&mut self) -> io::Result<()> {
