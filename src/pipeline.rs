@@ -23,6 +23,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
+use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
 use crate::observer::{Collected, Collector, Config, Numbered, Plan, Router, Worker, take_secrets};
 use crate::sink::Sink;
@@ -34,6 +35,8 @@ use crate::time::{Ticks, Timestamp};
 pub struct Summary {
     /// What was handled and discarded.
     pub stats: Stats,
+    /// The packets that were not understood, by what they carry.
+    pub unread: UnreadPackets,
     /// What broke the source, if anything did; the packets before it were handled.
     pub error: Option<CaptureError>,
 }
@@ -95,9 +98,9 @@ fn run_in_place(
     };
     worker.finish(&mut answer.reports);
     output.take_reports(slice::from_mut(&mut answer))?;
-    let mut stats = reader.finish();
+    let (mut stats, unread) = reader.finish();
     stats += worker.stats();
-    output.finish(stats, now, error)
+    output.finish(stats, now, unread, error)
 }
 
 /// Batches under way between the threads: enough that no thread waits for a short delay of another.
@@ -125,7 +128,7 @@ fn run_on_threads(
         let reader = scope.spawn(move || read_on_thread(reader, &jobs, &spares));
         let now = collect(&answers, &spare_sender, output)?;
         drop((answers, spare_sender));
-        let (mut stats, error) = reader
+        let ((mut stats, unread), error) = reader
             .join()
             .map_err(|_| io::Error::other("the reading thread panicked"))?;
         for worker in workers {
@@ -133,7 +136,7 @@ fn run_on_threads(
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
-        output.finish(stats, now, error)
+        output.finish(stats, now, unread, error)
     })
 }
 
@@ -192,9 +195,9 @@ impl<'s> Reader<'s> {
         Ok(true)
     }
 
-    fn finish(mut self) -> Stats {
+    fn finish(mut self) -> (Stats, UnreadPackets) {
         self.router.finish();
-        self.router.stats()
+        (self.router.stats(), self.router.into_unread())
     }
 }
 
@@ -275,11 +278,16 @@ impl Output<'_> {
         &mut self,
         mut stats: Stats,
         now: Option<Timestamp>,
+        unread: UnreadPackets,
         error: Option<CaptureError>,
     ) -> io::Result<Summary> {
         stats += self.collector.stats();
         self.tick(now, stats, Load::default())?;
-        Ok(Summary { stats, error })
+        Ok(Summary {
+            stats,
+            unread,
+            error,
+        })
     }
 
     /// Reports how a live run is doing.
@@ -301,7 +309,7 @@ fn read_on_thread(
     mut reader: Reader<'_>,
     workers: &[Sender<Arc<Job>>],
     spares: &Receiver<Job>,
-) -> (Stats, Option<CaptureError>) {
+) -> ((Stats, UnreadPackets), Option<CaptureError>) {
     loop {
         let mut job = spares
             .try_recv()

@@ -12,7 +12,7 @@ use super::cursor::Cursor;
 use super::fragment::{Fragment, FragmentKey};
 use super::link::{self, Network};
 use super::tunnel::{self, Inner};
-use super::{DecodeError, Decoded, Layer, Layers, tcp, udp};
+use super::{DecodeError, Decoded, Layer, Layers, Unread, tcp, udp};
 
 /// The addresses of an IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,17 +166,18 @@ pub(super) fn transport(
 ) -> Result<Decoded, DecodeError> {
     match protocol {
         IpNumber::TCP => tcp::decode(addresses, cursor).map(Decoded::Tcp),
-        IpNumber::UDP => Ok(udp::decode(addresses, cursor).map_or(Decoded::Other, Decoded::Udp)),
+        IpNumber::UDP => Ok(udp::decode(addresses, cursor)
+            .map_or(Decoded::Other(Unread::BrokenHeaders), Decoded::Udp)),
         IpNumber(number) => match tunnel::reader(number) {
             Some(read) => match read(cursor, layers)? {
                 Inner::Ip => decode(cursor, layers),
                 Inner::Ethernet => match link::ethernet::decode(cursor, layers)? {
                     Network::Ip => decode(cursor, layers),
-                    Network::Other => Ok(Decoded::Other),
+                    Network::Other(unread) => Ok(Decoded::Other(unread)),
                 },
-                Inner::Other => Ok(Decoded::Other),
+                Inner::Other => Ok(Decoded::Other(Unread::TunnelContent)),
             },
-            None => Ok(Decoded::Other),
+            None => Ok(Decoded::Other(Unread::IpProtocol(number))),
         },
     }
 }

@@ -24,6 +24,7 @@ mod sequence;
 mod tcp;
 mod tunnel;
 mod udp;
+mod unread;
 
 use std::fmt;
 
@@ -37,6 +38,7 @@ pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
 pub use sequence::SeqNumber;
 pub use tcp::{Segment, TcpFlags, TcpHeader};
 pub use udp::UdpHeader;
+pub use unread::{Unread, UnreadPackets};
 
 /// What a packet turned out to carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub enum Decoded {
     /// A fragment of an IP datagram.
     Fragment(Fragment),
     /// Something readable that is none of these.
-    Other,
+    Other(Unread),
 }
 
 /// Where a payload lies in its packet, in bytes.
@@ -182,7 +184,7 @@ pub(crate) fn decode_any(
     let mut cursor = Cursor::new(packet, wire_length as usize);
     match link::decode(link_type, &mut cursor, layers)? {
         Network::Ip => ip::decode(&mut cursor, layers),
-        Network::Other => Ok(Decoded::Other),
+        Network::Other(unread) => Ok(Decoded::Other(unread)),
     }
 }
 
@@ -377,7 +379,10 @@ mod tests {
         };
         assert_eq!((header.source_port, header.destination_port), (50_000, 443));
         assert_eq!(header.payload.of(&frame), PAYLOAD);
-        assert_eq!(decoded(1, &frame[..40], 71).0, Ok(Decoded::Other));
+        assert_eq!(
+            decoded(1, &frame[..40], 71).0,
+            Ok(Decoded::Other(Unread::BrokenHeaders))
+        );
     }
 
     /// An IPv4 packet of the protocol that tests use as a tunnel, around `inner`.
@@ -415,7 +420,7 @@ mod tests {
         }
         assert_eq!(
             decoded(101, &packet, packet.len() as u32).0,
-            Ok(Decoded::Other)
+            Ok(Decoded::Other(Unread::TunnelContent))
         );
     }
 

@@ -20,8 +20,8 @@ use crate::cli::commands::print::print_text;
 use crate::cli::config::args::InterfaceCommand;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
-use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
+use crate::cli::input::{key_log, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 use crate::cli::say;
 use config::LiveConfig;
@@ -166,7 +166,10 @@ impl Watch<'_> {
     /// Finishes the output, also after an error: the metrics can still be exported.
     fn finish_after(&mut self, result: io::Result<Summary>) -> io::Result<Stats> {
         match result {
-            Ok(summary) => self.finish(&summary.stats).map(|()| summary.stats),
+            Ok(summary) => {
+                warn_of_unread(&summary.unread, &summary.stats);
+                self.finish(&summary.stats).map(|()| summary.stats)
+            }
             Err(error) => {
                 let stats = self.health.stats;
                 let _ = self.finish(&stats); // the sink that failed fails again
