@@ -22,8 +22,10 @@ pub enum Unread {
     IpProtocol(u8),
     /// UDP to or from a well-known port of a tunnel, or of a protocol with TLS inside.
     UdpPort(u16),
-    /// Other UDP.
+    /// Other UDP: games, calls, and also DTLS or QUIC on a port of its own.
     Udp,
+    /// UDP of DNS, DHCP, NTP and the like.
+    UdpControl,
     /// Tunnels nested deeper than [`super::Tunnels::MAX`], or with a content that is not decoded.
     TunnelContent,
     /// A link type without a reader.
@@ -52,11 +54,19 @@ const UDP_PORTS: [(u16, &str); 16] = [
     (51820, "WireGuard"),
 ];
 
+/// DNS, DHCP, TFTP, NTP, NetBIOS, SNMP, syslog, DHCPv6, SSDP, WS-Discovery, mDNS, LLMNR.
+const UDP_CONTROL: [u16; 16] = [
+    53, 67, 68, 69, 123, 137, 138, 161, 162, 514, 546, 547, 1900, 3702, 5353, 5355,
+];
+
 impl Unread {
     /// UDP, by the port that says what it carries.
     #[must_use]
     pub fn udp(header: &UdpHeader) -> Self {
         let ports = [header.destination_port, header.source_port];
+        if ports.iter().any(|port| UDP_CONTROL.contains(port)) {
+            return Self::UdpControl;
+        }
         let known = ports
             .into_iter()
             .find(|port| UDP_PORTS.iter().any(|(known, _)| known == port));
@@ -76,7 +86,7 @@ impl Unread {
             Self::IpProtocol(number) => {
                 matches!(number, 1 | 2 | 58 | 59 | 88 | 89 | 103 | 112)
             }
-            Self::LogicalLink => true,
+            Self::LogicalLink | Self::UdpControl => true,
             _ => false,
         }
     }
@@ -129,7 +139,7 @@ impl fmt::Display for Unread {
             Self::AddressFamily(number) => write!(f, "address family {number}")?,
             Self::IpProtocol(number) => write!(f, "IP protocol {number}")?,
             Self::UdpPort(port) => write!(f, "UDP port {port}")?,
-            Self::Udp => write!(f, "UDP")?,
+            Self::Udp | Self::UdpControl => write!(f, "UDP")?,
             Self::TunnelContent => write!(f, "content of tunnels")?,
             Self::LinkType(link_type) => write!(f, "link type {}", link_type.0)?,
             Self::BrokenHeaders => write!(f, "headers that cannot be read")?,
@@ -177,12 +187,21 @@ impl UnreadPackets {
 
     /// What to tell the user about a run of `packets` and `handshakes`; `None` if enough was understood.
     ///
-    /// A quarter of all packets is worth a word, as where one of two directions is in a tunnel; without any handshake, a twentieth.
+    /// A quarter of all packets is worth a word, as where one of two directions is in a tunnel; without any handshake, a
+    /// twentieth. UDP on ports that say nothing is usually a game or a call: it counts if it is half of all.
     #[must_use]
     pub fn warning(&self, packets: u64, handshakes: u64) -> Option<String> {
         let total = self.total();
+        let is_udp = |(kind, _): &&(Unread, u64)| *kind == Unread::Udp;
+        let udp = self
+            .kinds
+            .iter()
+            .find(is_udp)
+            .map_or(0, |(_, count)| *count);
         let share = if handshakes == 0 { 20 } else { 4 };
-        if total == 0 || total.saturating_mul(share) < packets {
+        let is_most = total > 0 && total.saturating_mul(2) >= packets;
+        let is_worth_a_word = total > udp && (total - udp).saturating_mul(share) >= packets;
+        if !is_most && !is_worth_a_word {
             return None;
         }
         let mut ranked = self.kinds.clone();
@@ -238,13 +257,21 @@ mod tests {
     }
 
     #[test]
+    fn udp_that_may_be_anything_counts_if_it_is_half_of_all() {
+        let unread = counted(&[(Unread::Udp, 50)]);
+        assert!(unread.warning(100, 0).is_some());
+        assert_eq!(unread.warning(101, 0), None);
+    }
+
+    #[test]
     fn neighbour_discovery_and_pings_are_nothing_to_warn_about() {
         let unread = counted(&[
             (Unread::EtherType(0x0806), 50),
             (Unread::IpProtocol(1), 50),
             (Unread::LogicalLink, 50),
+            (Unread::UdpControl, 50),
         ]);
-        assert_eq!(unread.warning(150, 0), None);
+        assert_eq!(unread.warning(200, 0), None);
         assert_eq!(UnreadPackets::default().warning(0, 0), None);
     }
 
