@@ -5,7 +5,7 @@
 //! source ─▶ Reader (plans) ─▶ Worker (each its steps) ─▶ Collector (order, chains) ─▶ sink
 //! ```
 //!
-//! The same three parts run in turn on the calling thread, or with `threads` workers each on a thread of
+//! The same three parts run in turn on the calling thread ([`Stages`]), or with `threads` workers each on a thread of
 //! its own. A batch of packets is shared, not copied: each worker gets the whole batch and a list of the steps that
 //! are its own. Events come back with the number of the step that made them, so that their order does not
 //! depend on the number of workers. Channels are bounded: a slow part holds the reader up, and memory stays
@@ -16,7 +16,6 @@
 //! drops packets there instead of waiting for a reader that is held up.
 
 use std::io;
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
-use crate::observer::{Collected, Collector, Config, Numbered, Plan, Router, Worker, take_secrets};
+use crate::observer::{
+    Collected, Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets,
+};
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Progress, Stats};
 use crate::time::{Ticks, Timestamp};
@@ -63,44 +64,42 @@ pub fn run(
     threads: usize,
     sink: &mut dyn Sink,
 ) -> io::Result<Summary> {
-    let meters = source.meters();
-    let mut output = Output {
-        collector: Collector::new(&config.trust),
-        meters,
+    let output = Output {
+        meters: source.meters(),
         sink,
     };
     if threads <= 1 {
-        run_in_place(source, &config, &mut output)
+        run_in_place(source, &config, output)
     } else {
-        run_on_threads(source, &config, threads.min(MAX_THREADS), &mut output)
+        run_on_threads(source, &config, threads.min(MAX_THREADS), output)
     }
 }
 
 fn run_in_place(
     source: &mut dyn PacketSource,
     config: &Config,
-    output: &mut Output<'_>,
+    mut output: Output<'_>,
 ) -> io::Result<Summary> {
-    let mut reader = Reader::new(source, config.keys.view());
-    let mut worker = Worker::new(config, 0, 1);
-    let mut job = Job::new(1);
+    let mut stages = Stages::new(config);
+    let mut batch = PacketBatch::default();
+    let mut ticks = ticks();
     let mut now = None;
-    let mut answer = Answer::default();
     let error = loop {
-        match reader.next(&mut job) {
+        match source.next_batch(&mut batch) {
             Ok(true) => {}
             Ok(false) => break None,
             Err(error) => break Some(error),
         }
-        now = job.batch.now;
-        answer.fill(&mut worker, &job);
-        output.take(&job, slice::from_mut(&mut answer))?;
+        now = batch.now;
+        output.emit(|emit| stages.handle_batch(&batch, emit))?;
+        output.flush(&batch, stages.oldest_open())?;
+        if now.is_some_and(|now| ticks.advance(now).is_some()) {
+            output.tick(now, stages.stats(), stages.load())?;
+        }
     };
-    worker.finish(&mut answer.reports);
-    output.take_reports(slice::from_mut(&mut answer))?;
-    let (mut stats, unread) = reader.finish();
-    stats += worker.stats();
-    output.finish(stats, now, unread, error)
+    output.emit(|emit| stages.finish(emit))?;
+    let stats = stages.stats();
+    output.finish(stats, now, stages.into_unread(), error)
 }
 
 /// Batches under way between the threads: enough that no thread waits for a short delay of another.
@@ -110,8 +109,9 @@ fn run_on_threads(
     source: &mut dyn PacketSource,
     config: &Config,
     threads: usize,
-    output: &mut Output<'_>,
+    mut output: Output<'_>,
 ) -> io::Result<Summary> {
+    let mut collector = Collector::new(&config.trust);
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
     std::thread::scope(|scope| {
         let (mut jobs, mut answers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -126,7 +126,7 @@ fn run_on_threads(
         }
         let reader = Reader::new(source, config.keys.view());
         let reader = scope.spawn(move || read_on_thread(reader, &jobs, &spares));
-        let now = collect(&answers, &spare_sender, output)?;
+        let now = collect(&answers, &spare_sender, &mut collector, &mut output)?;
         drop((answers, spare_sender));
         let ((mut stats, unread), error) = reader
             .join()
@@ -136,6 +136,7 @@ fn run_on_threads(
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
+        stats += collector.stats();
         output.finish(stats, now, unread, error)
     })
 }
@@ -167,8 +168,12 @@ struct Reader<'s> {
     ticks: Ticks,
 }
 
-/// How far the clock advances between two reports of a live run's health.
-const TICK: Duration = Duration::from_secs(1);
+/// When a live run's health is reported: every second.
+const fn ticks() -> Ticks {
+    const TICK: Duration = Duration::from_secs(1);
+    // A clock that is set back must not stop the ticks; a quiet wire tells a time that is slightly in the past.
+    Ticks::new(TICK, TICK)
+}
 
 impl<'s> Reader<'s> {
     fn new(source: &'s mut dyn PacketSource, keys: Keys) -> Self {
@@ -176,8 +181,7 @@ impl<'s> Reader<'s> {
             source,
             keys,
             router: Router::new(),
-            // A clock that is set back must not stop the ticks; a quiet wire tells a time that is slightly in the past.
-            ticks: Ticks::new(TICK, TICK),
+            ticks: ticks(),
         }
     }
 
@@ -186,7 +190,7 @@ impl<'s> Reader<'s> {
         if !self.source.next_batch(&mut job.batch)? {
             return Ok(false);
         }
-        take_secrets(&self.keys, &job.batch);
+        take_secrets(&self.keys, &job.batch.secrets);
         job.plan.clear();
         self.router
             .plan(job.batch.packets(), job.batch.now, &mut job.plan);
@@ -216,72 +220,56 @@ struct Answer {
 
 impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
+        worker.begin_batch();
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
         self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));
     }
 }
 
-/// Where the answers meet: events in order to the sink, and the run's health.
+/// The end of the pipeline: reports to the sink, and the run's health.
 struct Output<'s> {
-    collector: Collector,
     /// The counters of live interfaces; `None` if the source is not live, and then there are no ticks.
     meters: Option<Meters>,
     sink: &'s mut dyn Sink,
 }
 
 impl Output<'_> {
-    /// Takes all workers' answers to one job, and leaves them empty.
-    fn take(&mut self, job: &Job, answers: &mut [Answer]) -> io::Result<()> {
-        let mut stats = job.tick.unwrap_or_default();
-        let mut load = Load::default();
-        for (counted, held) in answers.iter().flat_map(|answer| answer.tick) {
-            stats += counted;
-            load += held;
-        }
-        self.take_reports(answers)?;
-        let packets = job.batch.packets();
+    /// Hands what `make` emits to the sink, until that fails.
+    fn emit(&mut self, make: impl FnOnce(&mut dyn FnMut(Collected))) -> io::Result<()> {
+        let mut result = Ok(());
+        make(&mut |event| {
+            if result.is_ok() {
+                result = match event {
+                    Collected::Handshake(report) => self.sink.report(report),
+                    Collected::NotTls(event) => self.sink.not_tls(&event),
+                };
+            }
+        });
+        result
+    }
+
+    /// Ends a batch: tells the sink how far the run has come, and lets it write.
+    fn flush(&mut self, batch: &PacketBatch, oldest_open: Option<Timestamp>) -> io::Result<()> {
+        let packets = batch.packets();
         let newest = packets.records.iter().map(|packet| packet.timestamp).max();
-        if let Some(now) = newest.max(job.batch.now) {
+        if let Some(now) = newest.max(batch.now) {
             self.sink.progress(&Progress {
                 now,
-                oldest_open: answers.iter().filter_map(|answer| answer.oldest_open).min(),
+                oldest_open,
                 is_live: self.meters.is_some(),
             })?;
         }
-        self.sink.flush()?;
-        if job.tick.is_some() {
-            stats += self.collector.stats();
-            self.tick(job.batch.now, stats, load)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the reports in all workers' answers, and leaves them empty.
-    fn take_reports(&mut self, answers: &mut [Answer]) -> io::Result<()> {
-        let [all, others @ ..] = answers else {
-            return Ok(());
-        };
-        for answer in others {
-            all.reports.append(&mut answer.reports);
-        }
-        for event in self.collector.collect(&mut all.reports) {
-            match event {
-                Collected::Handshake(report) => self.sink.report(report)?,
-                Collected::NotTls(event) => self.sink.not_tls(&event)?,
-            }
-        }
-        Ok(())
+        self.sink.flush()
     }
 
     fn finish(
         &mut self,
-        mut stats: Stats,
+        stats: Stats,
         now: Option<Timestamp>,
         unread: UnreadPackets,
         error: Option<CaptureError>,
     ) -> io::Result<Summary> {
-        stats += self.collector.stats();
         self.tick(now, stats, Load::default())?;
         Ok(Summary {
             stats,
@@ -353,24 +341,41 @@ fn work_on_thread(
     worker.stats()
 }
 
-/// Hands the workers' answers to the output, job by job, until they end; returns the last time that the source told.
+/// Hands the workers' reports to the output, job by job, until they end; returns the last time that the source told.
 fn collect(
     answers: &[Receiver<Answered>],
     spares: &Sender<Job>,
+    collector: &mut Collector,
     output: &mut Output<'_>,
 ) -> io::Result<Option<Timestamp>> {
     let mut now = None;
+    let mut reports = Vec::new();
     loop {
-        let received = answers.iter().filter_map(|worker| worker.recv().ok());
-        let (mut parts, jobs): (Vec<Answer>, Vec<Option<Arc<Job>>>) = received.unzip();
-        let mut jobs: Vec<Arc<Job>> = jobs.into_iter().flatten().collect();
+        let (mut stats, mut load) = (Stats::default(), Load::default());
+        let mut jobs: Vec<Arc<Job>> = Vec::new();
+        let mut oldest_open: Option<Timestamp> = None;
+        for (answer, job) in answers.iter().filter_map(|worker| worker.recv().ok()) {
+            reports.extend(answer.reports);
+            jobs.extend(job);
+            oldest_open = [oldest_open, answer.oldest_open]
+                .into_iter()
+                .flatten()
+                .min();
+            let (counted, held) = answer.tick.unwrap_or_default();
+            stats += counted;
+            load += held;
+        }
+        output.emit(|emit| collector.collect(&mut reports).for_each(emit))?;
         let Some(job) = jobs.pop() else {
-            // The workers' last answers: all happen at the same time, at the end.
-            output.take_reports(&mut parts)?;
-            return Ok(now);
+            return Ok(now); // those were the workers' last answers
         };
+        output.flush(&job.batch, oldest_open)?;
         now = job.batch.now;
-        output.take(&job, &mut parts)?;
+        if let Some(of_reader) = job.tick {
+            stats += of_reader;
+            stats += collector.stats();
+            output.tick(now, stats, load)?;
+        }
         drop(jobs);
         if let Some(job) = Arc::into_inner(job) {
             let _ = spares.try_send(job); // there are enough already

@@ -13,7 +13,7 @@
 //!
 //! | file | contains |
 //! | --- | --- |
-//! | `parse`, `policy`, `scope`, `presets` | policies, and how they are read |
+//! | `parse`, `policy`, `policy_entry`, `scope`, `presets` | policies, and how they are read |
 //! | `assertion` | every key that a rule can have, one file for each family |
 //! | `evaluation`, `tally`, `result` | evaluating handshakes, and the result as data |
 //! | `report` | writing the result, one file for each format |
@@ -39,6 +39,7 @@ mod evaluation;
 mod key_table;
 mod parse;
 mod policy;
+mod policy_entry;
 mod presets;
 mod report;
 mod result;
@@ -49,8 +50,8 @@ pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
 pub use context::{Context, InputWarnings};
 pub use evaluation::Evaluation;
 pub use key_table::key_table;
-pub use parse::PolicyError;
 pub use policy::{Policy, RuleSeverity};
+pub use policy_entry::PolicyError;
 pub use presets::{Preset, default_policy_text};
 pub use report::{ReportFormat, write_report};
 pub use result::{CheckResult, Location, Offender, Report, Status};

@@ -1,6 +1,15 @@
 //! A packet while its headers are taken off, one after the other.
 
+use crate::flow::AddressBytes;
+
 use super::{DecodeError, Layer, PayloadRange};
+
+/// The addresses of an IP header, for the transport header behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Addresses {
+    pub(super) source: AddressBytes,
+    pub(super) destination: AddressBytes,
+}
 
 /// What is left of a packet: a window of its bytes, and how long that was on the wire.
 #[derive(Clone, Copy, Debug)]

@@ -3,15 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use etherparse::IpNumber;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::time::Timestamp;
 
-use super::cursor::Cursor;
-use super::ip::{self, Addresses};
-use super::{DecodeError, Decoded, Layers, PayloadRange};
+use super::cursor::Addresses;
+use super::{Layers, PayloadRange};
 
 /// Which datagram a fragment belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,21 +39,14 @@ pub struct IpDatagram {
 }
 
 impl IpDatagram {
-    /// Decodes what it carries: ranges in the result lie in [`IpDatagram::payload`].
-    ///
-    /// Layers that are found inside are added to `layers`, which hold those around the fragments.
-    ///
-    /// # Errors
-    ///
-    /// As for [`super::decode`].
-    pub fn decode(&self, layers: &mut Layers) -> Result<Decoded, DecodeError> {
-        let mut cursor = Cursor::new(&self.payload, self.payload.len());
-        ip::transport(
-            IpNumber(self.key.protocol),
-            self.key.addresses,
-            &mut cursor,
-            layers,
-        )
+    pub(super) const fn addresses(&self) -> Addresses {
+        self.key.addresses
+    }
+
+    /// The protocol of its payload, by IP protocol number.
+    #[must_use]
+    pub const fn protocol(&self) -> u8 {
+        self.key.protocol
     }
 
     /// The payload of the IP header.

@@ -8,18 +8,11 @@ use etherparse::{
 
 use crate::flow::AddressBytes;
 
-use super::cursor::Cursor;
+use super::cursor::{Addresses, Cursor};
 use super::fragment::{Fragment, FragmentKey};
 use super::link::{self, Network};
-use super::tunnel::{self, Inner};
+use super::tunnel::{self, Carrier, Inner};
 use super::{DecodeError, Decoded, Layer, Layers, Unread, tcp, udp};
-
-/// The addresses of an IP header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Addresses {
-    pub(super) source: AddressBytes,
-    pub(super) destination: AddressBytes,
-}
 
 /// Reads an IP packet of either version: the entry for link layers and tunnels alike.
 pub(super) fn decode(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeError> {
@@ -166,19 +159,33 @@ pub(super) fn transport(
 ) -> Result<Decoded, DecodeError> {
     match protocol {
         IpNumber::TCP => tcp::decode(addresses, cursor).map(Decoded::Tcp),
-        IpNumber::UDP => Ok(udp::decode(addresses, cursor)
-            .map_or(Decoded::Other(Unread::BrokenHeaders), Decoded::Udp)),
-        IpNumber(number) => match tunnel::reader(number) {
-            Some(read) => match read(cursor, layers)? {
-                Inner::Ip => decode(cursor, layers),
-                Inner::Ethernet => match link::ethernet::decode(cursor, layers)? {
-                    Network::Ip => decode(cursor, layers),
-                    Network::Other(unread) => Ok(Decoded::Other(unread)),
-                },
-                Inner::Other => Ok(Decoded::Other(Unread::TunnelContent)),
+        IpNumber::UDP => match udp::decode(addresses, cursor) {
+            Some(header) => match tunnel::reader(Carrier::UdpPort(header.destination_port)) {
+                Some(read) => enter_tunnel(read, cursor, layers),
+                None => Ok(Decoded::Udp(header)),
             },
+            None => Ok(Decoded::Other(Unread::BrokenHeaders)),
+        },
+        IpNumber(number) => match tunnel::reader(Carrier::IpProtocol(number)) {
+            Some(read) => enter_tunnel(read, cursor, layers),
             None => Ok(Decoded::Other(Unread::IpProtocol(number))),
         },
+    }
+}
+
+fn enter_tunnel(
+    read: tunnel::Reader,
+    cursor: &mut Cursor<'_>,
+    layers: &mut Layers,
+) -> Result<Decoded, DecodeError> {
+    let network = match read(cursor, layers)? {
+        Inner::Ip => Network::Ip,
+        Inner::Ethernet => link::ethernet::decode(cursor, layers)?,
+        Inner::Other => Network::Other(Unread::TunnelContent),
+    };
+    match network {
+        Network::Ip => decode(cursor, layers),
+        Network::Other(unread) => Ok(Decoded::Other(unread)),
     }
 }
 

@@ -96,8 +96,7 @@ impl Tunnels {
     }
 
     /// Adds the next inner tunnel; false if the limit is reached.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no tunnel is decoded yet"))]
-    pub(super) fn push(&mut self, tunnel: Tunnel) -> bool {
+    pub fn push(&mut self, tunnel: Tunnel) -> bool {
         match self.list.iter_mut().find(|slot| slot.is_none()) {
             Some(slot) => {
                 *slot = Some(tunnel);

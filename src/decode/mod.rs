@@ -28,6 +28,8 @@ mod unread;
 
 use std::fmt;
 
+use etherparse::IpNumber;
+
 use crate::capture::LinkType;
 
 use cursor::Cursor;
@@ -185,6 +187,21 @@ pub(crate) fn decode_any(
     match link::decode(link_type, &mut cursor, layers)? {
         Network::Ip => ip::decode(&mut cursor, layers),
         Network::Other(unread) => Ok(Decoded::Other(unread)),
+    }
+}
+
+impl IpDatagram {
+    /// Decodes what it carries: ranges in the result lie in [`IpDatagram::payload`].
+    ///
+    /// Layers that are found inside are added to `layers`, which hold those around the fragments.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`].
+    pub fn decode(&self, layers: &mut Layers) -> Result<Decoded, DecodeError> {
+        let mut cursor = Cursor::new(self.payload(), self.payload().len());
+        let protocol = IpNumber(self.protocol());
+        ip::transport(protocol, self.addresses(), &mut cursor, layers)
     }
 }
 
@@ -392,7 +409,7 @@ mod tests {
         PacketBuilder::ipv4([198, 51, 100, 1], [198, 51, 100, 2], 64)
             .write(
                 &mut packet,
-                etherparse::IpNumber(tunnel::testing::EXPERIMENT),
+                IpNumber(tunnel::testing::EXPERIMENT),
                 &ip_in_tunnel,
             )
             .unwrap();
@@ -410,6 +427,22 @@ mod tests {
         assert_eq!(header.segment(&packet).payload, PAYLOAD);
         let tunnels: Vec<String> = layers.tunnels.iter().map(|t| t.to_string()).collect();
         assert_eq!(tunnels, ["experiment:1", "experiment:2"]);
+    }
+
+    #[test]
+    fn a_frame_in_a_tunnel_over_udp_is_found() {
+        let frame = [&[1, 0, 0, 9], ethernet().as_slice()].concat();
+        let mut packet = Vec::new();
+        PacketBuilder::ipv4([198, 51, 100, 1], [198, 51, 100, 2], 64)
+            .udp(50_000, tunnel::testing::EXPERIMENT_PORT)
+            .write(&mut packet, &frame)
+            .unwrap();
+        let (result, layers) = decoded(101, &packet, packet.len() as u32);
+        let Ok(Decoded::Tcp(header)) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(header.segment(&packet).payload, PAYLOAD);
+        assert_eq!(layers.tunnels.iter().count(), 1);
     }
 
     #[test]

@@ -4,8 +4,7 @@ use etherparse::TcpSlice;
 
 use crate::flow::{AddressBytes, FlowKey, IpProtocol};
 
-use super::cursor::Cursor;
-use super::ip::Addresses;
+use super::cursor::{Addresses, Cursor};
 use super::{DecodeError, Layer, PayloadRange, SeqNumber};
 
 /// The headers of a TCP segment, flat: all that the packet path needs to know of a packet.

@@ -5,8 +5,7 @@ use etherparse::UdpHeaderSlice;
 use crate::flow::{AddressBytes, FlowKey, IpProtocol};
 
 use super::PayloadRange;
-use super::cursor::Cursor;
-use super::ip::Addresses;
+use super::cursor::{Addresses, Cursor};
 
 /// The headers of a UDP datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

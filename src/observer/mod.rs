@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::capture::{Interface, PacketBatch, PacketRecord, Packets};
 use crate::certificate::{NearExpiry, Trust};
+use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
 use crate::event::{Handshake, NotTls, Report};
 use crate::handshake::ReportConfig;
@@ -100,14 +101,7 @@ pub(crate) const SHARDS: usize = 16;
 /// time given to [`Observer::handle_timeout`], is all the time there is.
 #[derive(Debug)]
 pub struct Observer {
-    router: Router,
-    plan: Plan,
-    /// The secrets, as the reader of the capture sees them.
-    keys: Keys,
-    worker: Worker,
-    collector: Collector,
-    /// What the worker has made, before it is in order.
-    made: Vec<Numbered>,
+    stages: Stages,
     reports: VecDeque<Report>,
     not_tls: VecDeque<NotTls>,
 }
@@ -117,12 +111,7 @@ impl Observer {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            router: Router::new(),
-            plan: Plan::new(1),
-            keys: config.keys.view(),
-            worker: Worker::new(&config, 0, 1),
-            collector: Collector::new(&config.trust),
-            made: Vec::new(),
+            stages: Stages::new(&config),
             reports: VecDeque::new(),
             not_tls: VecDeque::new(),
         }
@@ -130,8 +119,8 @@ impl Observer {
 
     /// Takes a batch of packets.
     pub fn handle_batch(&mut self, batch: &PacketBatch) {
-        take_secrets(&self.keys, batch);
-        self.handle_packets(batch.packets(), batch.now);
+        let (stages, mut emit) = self.parts();
+        stages.handle_batch(batch, &mut emit);
     }
 
     /// Takes one packet: `bytes` are those captured of it.
@@ -141,7 +130,7 @@ impl Observer {
         packet: &PacketRecord,
         bytes: &[u8],
     ) {
-        self.keys.advance();
+        let (stages, mut emit) = self.parts();
         let record = PacketRecord {
             offset: 0,
             captured_length: bytes.len() as u32,
@@ -152,22 +141,35 @@ impl Observer {
             records: std::slice::from_ref(&record),
             data: bytes,
         };
-        self.handle_packets(packets, None);
+        stages.begin_batch(&[]);
+        stages.handle_packets(packets, None, &mut emit);
     }
 
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.keys.advance();
-        self.plan.clear();
-        self.plan.tick(now);
-        self.carry_out(Packets::NONE);
+        let (stages, mut emit) = self.parts();
+        stages.begin_batch(&[]);
+        stages.handle_timeout(now, &mut emit);
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence supports.
     pub fn finish(&mut self) {
-        self.router.finish();
-        self.worker.finish(&mut self.made);
-        self.collect();
+        let (stages, mut emit) = self.parts();
+        stages.finish(&mut emit);
+    }
+
+    /// The stages, and where what they emit is kept.
+    fn parts(&mut self) -> (&mut Stages, impl FnMut(Collected)) {
+        let Self {
+            stages,
+            reports,
+            not_tls,
+        } = self;
+        let emit = |event| match event {
+            Collected::Handshake(report) => reports.push_back(report),
+            Collected::NotTls(event) => not_tls.push_back(event),
+        };
+        (stages, emit)
     }
 
     /// The next event.
@@ -188,43 +190,117 @@ impl Observer {
     /// What was handled and discarded so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        self.stages.stats()
+    }
+
+    /// What is held now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.stages.load()
+    }
+}
+
+/// The three parts, in turn on one thread.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    router: Router,
+    plan: Plan,
+    /// The secrets, as the reader of the capture sees them.
+    keys: Keys,
+    worker: Worker,
+    collector: Collector,
+    /// What the worker has made, before it is in order.
+    made: Vec<Numbered>,
+}
+
+/// Packets that are planned before they are handled. Their steps stay in the processor's cache, where those of
+/// a whole batch of small packets would not.
+const GROUP: usize = 256;
+
+impl Stages {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            router: Router::new(),
+            plan: Plan::new(1),
+            keys: config.keys.view(),
+            worker: Worker::new(config, 0, 1),
+            collector: Collector::new(&config.trust),
+            made: Vec::new(),
+        }
+    }
+
+    /// Takes a batch of packets; hands what comes out to `emit`.
+    pub(crate) fn handle_batch(&mut self, batch: &PacketBatch, emit: &mut dyn FnMut(Collected)) {
+        self.begin_batch(&batch.secrets);
+        let packets = batch.packets();
+        if packets.records.is_empty() {
+            self.handle_packets(packets, batch.now, emit);
+        }
+        for records in packets.records.chunks(GROUP) {
+            let group = Packets { records, ..packets };
+            self.handle_packets(group, batch.now, emit);
+        }
+    }
+
+    /// Takes the secrets that arrived; those of one batch count from its first packet on.
+    fn begin_batch(&mut self, secrets: &[Box<[u8]>]) {
+        take_secrets(&self.keys, secrets);
+        self.worker.begin_batch();
+    }
+
+    fn handle_packets(
+        &mut self,
+        packets: Packets<'_>,
+        now: Option<Timestamp>,
+        emit: &mut dyn FnMut(Collected),
+    ) {
+        self.plan.clear();
+        self.router.plan(packets, now, &mut self.plan);
+        self.carry_out(packets, emit);
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp, emit: &mut dyn FnMut(Collected)) {
+        self.plan.clear();
+        self.plan.tick(now);
+        self.carry_out(Packets::NONE, emit);
+    }
+
+    fn carry_out(&mut self, packets: Packets<'_>, emit: &mut dyn FnMut(Collected)) {
+        self.worker.take(packets, &self.plan, &mut self.made);
+        self.collector.collect(&mut self.made).for_each(emit);
+    }
+
+    pub(crate) fn finish(&mut self, emit: &mut dyn FnMut(Collected)) {
+        self.router.finish();
+        self.worker.finish(&mut self.made);
+        self.collector.collect(&mut self.made).for_each(emit);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
         let mut stats = self.router.stats();
         stats += self.worker.stats();
         stats += self.collector.stats();
         stats
     }
 
-    /// What is held now.
-    #[must_use]
-    pub fn load(&self) -> Load {
+    pub(crate) fn load(&self) -> Load {
         self.worker.load()
     }
 
-    fn handle_packets(&mut self, packets: Packets<'_>, now: Option<Timestamp>) {
-        self.plan.clear();
-        self.router.plan(packets, now, &mut self.plan);
-        self.carry_out(packets);
+    pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
+        self.worker.oldest_open()
     }
 
-    fn carry_out(&mut self, packets: Packets<'_>) {
-        self.worker.take(packets, &self.plan, &mut self.made);
-        self.collect();
-    }
-
-    fn collect(&mut self) {
-        for event in self.collector.collect(&mut self.made) {
-            match event {
-                Collected::Handshake(report) => self.reports.push_back(report),
-                Collected::NotTls(event) => self.not_tls.push_back(event),
-            }
-        }
+    /// The packets that were not understood.
+    pub(crate) fn into_unread(self) -> UnreadPackets {
+        self.router.into_unread()
     }
 }
 
 /// Takes the secrets that a capture brings; `keys` are as its reader sees them.
-pub(crate) fn take_secrets(keys: &Keys, batch: &PacketBatch) {
+pub(crate) fn take_secrets(keys: &Keys, secrets: &[Box<[u8]>]) {
     keys.advance();
-    for text in &batch.secrets {
+    for text in secrets {
         keys.absorb_all(text);
     }
 }

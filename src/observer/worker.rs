@@ -60,9 +60,13 @@ impl Worker {
         }
     }
 
+    /// Notes that a batch begins: secrets that came with it count from now on.
+    pub(crate) fn begin_batch(&self) {
+        self.shards.begin_batch();
+    }
+
     /// Takes its steps of a plan for `packets`; adds what they make to `made`.
     pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, made: &mut Vec<Numbered>) {
-        self.shards.begin_batch();
         let mut output = Output {
             chains: &mut self.chains,
             reports: &mut self.reports,

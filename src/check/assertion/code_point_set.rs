@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::parse::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, Result};
 use crate::pattern::{Glob, nearest};
 use crate::tls::{CipherSuite, NamedGroup, SignatureScheme};
 

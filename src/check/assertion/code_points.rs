@@ -7,7 +7,7 @@ use super::allow_list::ListKind::{self, Allowed, Forbidden};
 use super::code_point_set::{CodePointSet, Registry};
 use super::in_view::nothing_selected;
 use super::{Assertion, Assertions, InScope, PolicyKey, one};
-use crate::check::parse::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, Result};
 use crate::event::Handshake;
 use crate::tls::{CipherSuite, KeyExchange, NamedGroup, SignatureScheme, is_grease};
 

@@ -1,6 +1,6 @@
 //! Values of `error.type` in policies.
 
-use crate::check::parse::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, Result};
 use crate::event::ErrorType;
 
 /// Each error type with its name.

@@ -5,7 +5,7 @@ use super::allow_list::ListKind::{self, Allowed, Forbidden};
 use super::in_view::{leaf, subject};
 use super::{Assertion, Assertions, InScope, PolicyKey, one};
 use crate::certificate::CertificateFacts;
-use crate::check::parse::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, Result};
 use crate::pattern::Glob;
 
 pub(super) const KEYS: &[PolicyKey] = &[

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::check::parse::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, Result};
 
 /// A number of handshakes, or a share of those that were evaluated.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -44,7 +44,7 @@ mod limit;
 use std::fmt::Debug;
 
 use super::context::{Context, InputWarnings};
-use super::parse::{PolicyEntry, Result};
+use super::policy_entry::{PolicyEntry, Result};
 use crate::event::Handshake;
 use crate::stats::Stats;
 

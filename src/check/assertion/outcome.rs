@@ -6,7 +6,7 @@ use super::limit::Limit;
 use super::{
     About, Assertion, Assertions, InScope, PolicyKey, RunResult, RunTotals, error_types, one,
 };
-use crate::check::parse::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, Result};
 use crate::event::{Directions, ErrorType, Handshake, HandshakeError, Outcome, Side};
 
 pub(super) const KEYS: &[PolicyKey] = &[

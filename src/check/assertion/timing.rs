@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Compliance::{self, NotApplicable, Satisfied, Undetermined, Violated};
 use super::limit::share;
 use super::{Assertion, Assertions, InScope, PolicyKey};
-use crate::check::parse::{PolicyEntry, Result};
+use crate::check::policy_entry::{PolicyEntry, Result};
 use crate::event::{Outcome, Timing};
 
 pub(super) const KEYS: &[PolicyKey] = &[PolicyKey {

@@ -1,19 +1,13 @@
 //! Policies as TOML.
 
-mod entry;
-
 use toml::de::DeTable;
 
 use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
 use super::policy::{Check, Policy, RuleSeverity, Unknown};
+use super::policy_entry::{PolicyEntry, PolicyFile, Result, integer, line_feeds};
 use super::presets::Preset;
 use super::scope::{IpNetwork, Scope};
 use crate::pattern::Glob;
-
-pub use entry::PolicyError;
-pub(super) use entry::{PolicyEntry, Result};
-
-use entry::PolicyFile;
 
 impl Policy {
     /// Reads a policy; `name` is its name in errors and reports.
@@ -33,7 +27,7 @@ impl Policy {
     /// assert_eq!(error.hint(), Some("did you mean `min-version`?"));
     /// ```
     pub fn parse(text: &str, name: &str) -> Result<Self> {
-        let line_feeds = entry::line_feeds(text);
+        let line_feeds = line_feeds(text);
         let file = PolicyFile::new(name, &line_feeds);
         let root = DeTable::parse(text)
             .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
@@ -192,7 +186,7 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
 
 /// The keys of a table that has nothing but assertions, and what each requires.
 pub(super) fn assertions(text: &str, name: &str) -> Result<Vec<(&'static str, Assertions)>> {
-    let line_feeds = entry::line_feeds(text);
+    let line_feeds = line_feeds(text);
     let file = PolicyFile::new(name, &line_feeds);
     let root = DeTable::parse(text)
         .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
@@ -251,7 +245,7 @@ fn ports(entry: &PolicyEntry<'_>) -> Result<Vec<u16>> {
     };
     let ports: Option<Vec<_>> = values
         .into_iter()
-        .map(|value| entry::integer(value).and_then(|port| u16::try_from(port).ok()))
+        .map(|value| integer(value).and_then(|port| u16::try_from(port).ok()))
         .collect();
     ports
         .filter(|ports| !ports.is_empty())

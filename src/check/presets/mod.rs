@@ -1,8 +1,9 @@
 //! Policies that come with the program, written as users write theirs.
 
 use super::assertion::Assertions;
-use super::parse::{self, PolicyError};
+use super::parse;
 use super::policy::Policy;
+use super::policy_entry::PolicyError;
 
 /// A published recommendation, as assertions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

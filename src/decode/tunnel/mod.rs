@@ -1,4 +1,4 @@
-//! Tunnels: headers that carry another packet, by the IP protocol that announces them.
+//! Tunnels: headers that carry another packet, by the IP protocol or the UDP port that announces them.
 //!
 //! To add one, write a file with its reader and add a line to [`TUNNELS`]. A
 //! reader takes its header off the cursor, adds itself to the layers, and says what
@@ -24,26 +24,39 @@ pub(super) enum Inner {
 /// Takes a tunnel's header off the cursor.
 pub(super) type Reader = fn(&mut Cursor<'_>, &mut Layers) -> Result<Inner, DecodeError>;
 
-/// The tunnels that are decoded, by IP protocol number.
-const TUNNELS: &[(u8, Reader)] = &[
+/// What announces a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// The protocol in the IP header.
+    IpProtocol(u8),
+    /// The destination port of a UDP datagram.
+    UdpPort(u16),
+}
+
+/// The tunnels that are decoded.
+const TUNNELS: &[(Carrier, Reader)] = &[
     #[cfg(test)]
-    (testing::EXPERIMENT, testing::read),
+    (Carrier::IpProtocol(testing::EXPERIMENT), testing::read),
+    #[cfg(test)]
+    (Carrier::UdpPort(testing::EXPERIMENT_PORT), testing::read),
 ];
 
-/// The reader for packets of an IP protocol, if it is a tunnel.
-pub(super) fn reader(ip_protocol: u8) -> Option<Reader> {
+/// The reader of the tunnel that `carrier` announces, if it does.
+pub(super) fn reader(carrier: Carrier) -> Option<Reader> {
     let mut tunnels = TUNNELS.iter();
-    let (_, reader) = tunnels.find(|(number, _)| *number == ip_protocol)?;
+    let (_, reader) = tunnels.find(|(known, _)| *known == carrier)?;
     Some(*reader)
 }
 
-/// A tunnel for tests: the IP protocol for experiments (RFC 3692) with four bytes, of which the first says what follows.
+/// A tunnel for tests: the IP protocol for experiments (RFC 3692), or UDP's port for experiments (RFC 4727), with four bytes,
+/// of which the first says what follows.
 #[cfg(test)]
 pub(super) mod testing {
     use super::super::Tunnel;
     use super::*;
 
     pub(in super::super) const EXPERIMENT: u8 = 253;
+    pub(in super::super) const EXPERIMENT_PORT: u16 = 1021;
 
     pub(super) fn read(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Inner, DecodeError> {
         let [inner, _, _, id] = cursor.take_array()?;

@@ -30,7 +30,7 @@ impl PolicyError {
         Self { hint, ..self }
     }
 
-    pub(in crate::check) fn suggesting(self, meant: Option<&str>) -> Self {
+    pub(super) fn suggesting(self, meant: Option<&str>) -> Self {
         match meant {
             Some(meant) => self.with_hint(format!("did you mean `{meant}`?")),
             None => self,
@@ -46,7 +46,7 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-pub(in crate::check) type Result<T> = std::result::Result<T, PolicyError>;
+pub(super) type Result<T> = std::result::Result<T, PolicyError>;
 
 /// A policy file: turns positions into lines.
 #[derive(Clone, Copy)]
@@ -98,9 +98,9 @@ impl<'a> PolicyFile<'a> {
 
 /// A key and its value.
 #[derive(Clone)]
-pub(in crate::check) struct PolicyEntry<'a> {
+pub(super) struct PolicyEntry<'a> {
     file: PolicyFile<'a>,
-    pub(in crate::check) key: &'a str,
+    pub(super) key: &'a str,
     pub(super) at: Range<usize>,
     pub(super) value: &'a Spanned<DeValue<'a>>,
 }
@@ -111,14 +111,14 @@ impl<'a> PolicyEntry<'a> {
     }
 
     /// The error for a key that is none of those `known` here.
-    pub(in crate::check) fn unknown_key(&self, known: &[&str]) -> PolicyError {
+    pub(super) fn unknown_key(&self, known: &[&str]) -> PolicyError {
         let message = format!("unknown key `{}`", self.key);
         let error = self.file.error(message, self.at.clone());
         error.suggesting(nearest(self.key, known))
     }
 
     /// The error for a value that the key does not take.
-    pub(in crate::check) fn takes(&self, what: &str) -> PolicyError {
+    pub(super) fn takes(&self, what: &str) -> PolicyError {
         self.invalid(format!("`{}` takes {what}", self.key))
     }
 
@@ -126,13 +126,13 @@ impl<'a> PolicyEntry<'a> {
         self.file.error(message, self.value.span())
     }
 
-    pub(in crate::check) fn table(&self) -> Option<Vec<Self>> {
+    pub(super) fn table(&self) -> Option<Vec<Self>> {
         let table = self.value.get_ref().as_table()?;
         Some(self.file.entries(table))
     }
 
     /// The tables of a list, or the one table, each with its position.
-    pub(in crate::check) fn tables(&self) -> Option<Vec<(Range<usize>, Vec<Self>)>> {
+    pub(super) fn tables(&self) -> Option<Vec<(Range<usize>, Vec<Self>)>> {
         match self.value.get_ref() {
             DeValue::Array(array) => array
                 .iter()
@@ -145,12 +145,12 @@ impl<'a> PolicyEntry<'a> {
         }
     }
 
-    pub(in crate::check) fn string(&self) -> Option<&'a str> {
+    pub(super) fn string(&self) -> Option<&'a str> {
         self.value.get_ref().as_str()
     }
 
     /// One string or a list of them, at least one, each with its position.
-    pub(in crate::check) fn strings(&self, what: &str) -> Result<Vec<(String, Range<usize>)>> {
+    pub(super) fn strings(&self, what: &str) -> Result<Vec<(String, Range<usize>)>> {
         let items: Option<Vec<_>> = match self.value.get_ref() {
             DeValue::String(text) => Some(vec![(text.to_string(), self.value.span())]),
             DeValue::Array(array) => array
@@ -165,12 +165,12 @@ impl<'a> PolicyEntry<'a> {
     }
 
     /// One string or a list of them, at least one.
-    pub(in crate::check) fn texts(&self, what: &str) -> Result<Vec<String>> {
+    pub(super) fn texts(&self, what: &str) -> Result<Vec<String>> {
         let texts = self.strings(what)?.into_iter();
         Ok(texts.map(|(text, _)| text).collect())
     }
 
-    pub(in crate::check) fn boolean(&self) -> Result<bool> {
+    pub(super) fn boolean(&self) -> Result<bool> {
         match self.value.get_ref() {
             DeValue::Boolean(truth) => Ok(*truth),
             _ => Err(self.takes("`true` or `false`")),
@@ -178,7 +178,7 @@ impl<'a> PolicyEntry<'a> {
     }
 
     /// A number that is not negative.
-    pub(in crate::check) fn number(&self, what: &str) -> Result<f64> {
+    pub(super) fn number(&self, what: &str) -> Result<f64> {
         let number = match self.value.get_ref() {
             DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
             DeValue::Float(number) => number.as_str().parse().ok(),
@@ -190,14 +190,14 @@ impl<'a> PolicyEntry<'a> {
     }
 
     /// A whole number from 0 to `most`.
-    pub(in crate::check) fn whole(&self, most: u64, what: &str) -> Result<u64> {
+    pub(super) fn whole(&self, most: u64, what: &str) -> Result<u64> {
         integer(self.value.get_ref())
             .filter(|number| *number <= most)
             .ok_or_else(|| self.takes(what))
     }
 
     /// One of `words`.
-    pub(in crate::check) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
         let text = self.string().ok_or_else(|| {
             let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             self.takes(&format!("one of `{}`", known.join("`, `")))
@@ -206,7 +206,7 @@ impl<'a> PolicyEntry<'a> {
     }
 
     /// `text`, at position `at` in this value, as one of `words`.
-    pub(in crate::check) fn word_of<T: Copy>(
+    pub(super) fn word_of<T: Copy>(
         &self,
         text: &str,
         at: Range<usize>,
@@ -227,7 +227,7 @@ impl<'a> PolicyEntry<'a> {
         })
     }
 
-    pub(in crate::check) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
+    pub(super) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
         self.file.error(message, at)
     }
 }
