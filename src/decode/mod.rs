@@ -323,6 +323,47 @@ mod tests {
     }
 
     #[test]
+    fn zeros_behind_the_ip_packet_are_not_payload_on_any_link_layer() {
+        let mut bare = Vec::new();
+        PacketBuilder::ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64)
+            .tcp(50_000, 443, 1_000, 64_000)
+            .ack(7)
+            .write(&mut bare, &[])
+            .unwrap();
+        let tunnelled = tunnelled(1, &[&bare[..], &[0; 6]].concat());
+        let links: [(u32, &[u8]); 6] = [
+            (101, &[]),
+            (1, &[1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 8, 0]),
+            (
+                1,
+                &[1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0x81, 0, 0, 5, 8, 0],
+            ),
+            (0, &[2, 0, 0, 0]),
+            (113, &[0, 0, 0, 1, 0, 6, 1, 1, 1, 1, 1, 1, 0, 0, 8, 0]),
+            (9, &[0xff, 3, 0, 0x21]),
+        ];
+        for packet in [&bare, &tunnelled] {
+            for (link_type, header) in links {
+                let frame = [header, packet, &[0; 18]].concat();
+                assert_eq!(payload(link_type, &frame), (&b""[..], 0), "{link_type}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_ip_length_that_leaves_no_room_for_tcp_is_believed() {
+        let mut frame = ethernet();
+        frame[16..18].copy_from_slice(&20_u16.to_be_bytes());
+        assert!(matches!(
+            decoded(1, &frame, frame.len() as u32).0,
+            Err(DecodeError::Truncated {
+                layer: Layer::Tcp,
+                ..
+            })
+        ));
+    }
+
+    #[test]
     fn the_snap_length_does_not_change_the_length_on_the_wire() {
         let frame = ethernet();
         let cut = &frame[..frame.len() - 4];
