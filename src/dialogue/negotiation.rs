@@ -429,7 +429,8 @@ mod tests {
             Ftp, Imap, Irc, Ldap, Lmtp, ManageSieve, Nntp, Pop3, Postgresql, Smtp, Xmpp,
         };
         let ldap_request = [&b">\x30\x1d\x02\x01\x01\x77\x18\x80\x16"[..], LDAP_OID].concat();
-        let cases: [(Option<StartTls>, &str, Vec<&[u8]>); 14] = [
+        type Case<'a> = (Option<StartTls>, &'a str, Vec<&'a [u8]>);
+        let cases: [Case<'_>; 14] = [
             (
                 Some(Smtp),
                 "454 TLS not available",

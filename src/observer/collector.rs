@@ -23,6 +23,10 @@ pub(crate) struct Collector {
 
 /// What leaves the observer.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are handshakes, and they only pass through"
+)]
 pub(crate) enum Collected {
     Handshake(Report),
     NotTls(NotTls),

@@ -19,6 +19,10 @@ pub(crate) type Numbered = (u32, Made);
 
 /// What workers make of packets.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are handshakes, and they only pass through"
+)]
 pub(crate) enum Made {
     Handshake(Report),
     Plain(PlainConnection),
