@@ -133,6 +133,66 @@ impl Handshake {
     }
 }
 
+/// A connection to a TLS port that did not become TLS, or on which TLS was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotTls {
+    /// Packet time of the first packet of the connection.
+    pub time: Timestamp,
+    /// Names the connection within a run, as [`Handshake::flow_id`] does.
+    pub flow_id: u64,
+    /// What came instead of TLS.
+    pub kind: NotTlsKind,
+    /// The side that opened the connection, or asked for TLS.
+    pub client: Endpoint,
+    /// Its peer.
+    pub server: Endpoint,
+    /// The protocol in which the client asked for TLS; `None` for an HTTP proxy, and where it did not ask.
+    pub starttls: Option<StartTls>,
+    /// One clause for people, with the first bytes or the refusal in quotes; safe for a terminal.
+    pub message: String,
+}
+
+impl NotTls {
+    /// An event about which only the connection and the kind are known.
+    #[must_use]
+    pub const fn new(
+        time: Timestamp,
+        client: Endpoint,
+        server: Endpoint,
+        kind: NotTlsKind,
+    ) -> Self {
+        Self {
+            time,
+            flow_id: 0,
+            kind,
+            client,
+            server,
+            starttls: None,
+            message: String::new(),
+        }
+    }
+
+    /// Corelight Community ID, version 1, seed 0.
+    #[must_use]
+    pub fn community_id(&self) -> String {
+        community_id(self.client, self.server, IpProtocol::Tcp)
+    }
+}
+
+text_enum! {
+    /// What came instead of TLS.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum NotTlsKind {
+        /// Something else than TLS, on a port where TLS is spoken from the first byte.
+        Plaintext = "plaintext",
+        /// The client asked for TLS in plain text, and the server refused.
+        StartTlsRefused = "starttls_refused",
+        /// The connection was closed before any byte, on a port where TLS is spoken.
+        SilentProbe = "silent_probe",
+    }
+}
+
 /// A handshake as it leaves the observer.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -141,6 +201,21 @@ pub struct Report {
     pub event: Handshake,
     /// The packets of a failed handshake, if the observer retains them.
     pub packets: Option<Box<PacketBuffer>>,
+    /// By what another view of the same connection is recognised.
+    pub(crate) identity: Identity,
+}
+
+/// By what copies of a connection are recognised, and what it says about its server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The random of the ClientHello.
+    pub(crate) client_random: Option<[u8; 32]>,
+    /// The random of the ServerHello.
+    pub(crate) server_random: Option<[u8; 32]>,
+    /// The sequence numbers with which the client and the server began.
+    pub(crate) first_bytes: [Option<u32>; 2],
+    /// Whether TLS came after something else.
+    pub(crate) is_upgraded: bool,
 }
 
 impl Report {
@@ -150,6 +225,12 @@ impl Report {
         Self {
             event,
             packets: None,
+            identity: Identity {
+                client_random: None,
+                server_random: None,
+                first_bytes: [None; 2],
+                is_upgraded: false,
+            },
         }
     }
 }

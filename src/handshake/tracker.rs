@@ -1,7 +1,7 @@
 //! The handshake on one connection, from its first byte to its report.
 
 use crate::decrypt::Keys;
-use crate::flow::{Direction, PerDirection};
+use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
 use crate::framing::tls::TlsRecords;
 use crate::framing::{Close, Hellos, Recipient, Seen};
@@ -52,6 +52,20 @@ impl Tracker {
             transcript: Transcript::new(start),
             standing: Standing::default(),
         }
+    }
+
+    /// The randoms of the hellos, the client's first; `None` where the hello was not seen.
+    pub(crate) fn randoms(&self) -> [Option<[u8; 32]>; 2] {
+        let transcript = &self.transcript;
+        [
+            transcript.client_hello().map(|hello| hello.random),
+            transcript.server_hello().map(|hello| hello.random),
+        ]
+    }
+
+    /// The direction in which the client sends, as far as it is known.
+    pub(crate) fn client(&self) -> Direction {
+        self.transcript.direction(Side::Client)
     }
 
     /// Takes the next chunk of one direction.

@@ -31,6 +31,8 @@ pub(super) struct Flow {
     pub(super) retained: Option<RetainedPackets>,
     /// Directions that began with something else than TLS.
     is_plain: PerDirection<bool>,
+    /// Whether TLS was refused and the client went on in plain text, which is to be reported.
+    pub(super) is_downgraded: bool,
     /// Directions that the open handshake knows to be in view. Stands here, so that bare acknowledgments, which every other
     /// packet is, need not look at the handshake.
     is_noted: PerDirection<bool>,
@@ -69,6 +71,8 @@ pub(super) struct Open {
     pub(super) held: usize,
     /// The segments with FINs: what comes before may arrive after them.
     fins: PerDirection<Option<Arrival>>,
+    /// When it began.
+    pub(super) since: Timestamp,
     /// When it last made progress.
     last_progress: Timestamp,
 }
@@ -93,6 +97,7 @@ impl Flow {
             waiting: None,
             retained: None,
             is_plain: PerDirection::default(),
+            is_downgraded: false,
             is_noted: PerDirection::default(),
         }
     }
@@ -118,6 +123,14 @@ impl Flow {
     /// Whether segments wait for what they acknowledge.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.is_some() && !self.is_decided()
+    }
+
+    /// When the open handshake began, if there is one.
+    pub(super) const fn open_since(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Handshake(open) => Some(open.since),
+            Stage::Watching(_) | Stage::Done => None,
+        }
     }
 
     pub(super) const fn has_handshake(&self) -> bool {
@@ -357,10 +370,7 @@ impl Flow {
             return self.watch_dialogue(direction, segment, at, context, budget);
         }
         if segment.wire_length == 0 {
-            if self.is_plain[direction.flip()] {
-                self.tcp.acknowledge(direction, segment);
-            }
-            return;
+            return self.tcp.acknowledge(direction, segment);
         }
         let ahead = self.tcp.ahead(direction, segment.first_byte());
         if ahead > 0 {
@@ -409,7 +419,9 @@ impl Flow {
             }
             let is_done = match &mut self.stage {
                 Stage::Watching(dialogue) if ahead == 0 => {
-                    dialogue.take(direction, segment.payload) == Step::More
+                    let step = dialogue.take(direction, segment.payload);
+                    self.is_downgraded = dialogue.is_downgraded();
+                    step == Step::More
                 }
                 _ => false,
             };
@@ -429,14 +441,20 @@ impl Flow {
             };
             if let (Stage::Watching(dialogue), Chunk::Bytes(bytes, arrival)) = (&mut *stage, chunk)
             {
-                let Step::TlsBegins(skipped) = dialogue.take(sender, bytes) else {
-                    return;
+                let skipped = match dialogue.take(sender, bytes) {
+                    Step::More => return,
+                    Step::TlsBegins(skipped) => skipped,
+                    Step::TlsBegan => 0,
                 };
-                let mut open = Open::new(*dialogue, at, context);
+                let mut open = Open::new(std::mem::take(dialogue), at, context);
                 open.note_directions(is_in_view, is_plain, at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
-                let rest = Chunk::Bytes(rest, arrival);
-                open.connection.handle_chunk(sender, rest);
+                for bytes in [open.dialogue.held(sender), rest] {
+                    if !bytes.is_empty() {
+                        open.connection
+                            .handle_chunk(sender, Chunk::Bytes(bytes, arrival));
+                    }
+                }
                 *stage = Stage::Handshake(open);
             } else if let Stage::Handshake(open) = stage {
                 open.connection.handle_chunk(sender, chunk);
@@ -448,6 +466,9 @@ impl Flow {
             if is_plain[way] {
                 self.tcp.skip_overdue(way, at.time, budget, &mut deliver);
             }
+        }
+        if let Stage::Watching(dialogue) = &self.stage {
+            self.is_downgraded = dialogue.is_downgraded();
         }
         if self.has_handshake() {
             self.join_peer(direction, segment, budget);
@@ -463,8 +484,8 @@ impl Flow {
         context: &Context<'_>,
         budget: &mut Budget,
     ) {
-        let dialogue = match self.stage {
-            Stage::Watching(dialogue) => dialogue,
+        let dialogue = match &mut self.stage {
+            Stage::Watching(dialogue) => std::mem::take(dialogue),
             _ => Dialogue::default(),
         };
         let mut open = Open::new(dialogue, at, context);
@@ -566,6 +587,18 @@ impl Flow {
         }
     }
 
+    /// The sequence numbers with which both sides began, that of `client` first, as far as they are known.
+    pub(super) fn first_bytes_of(&self, client: Direction) -> [Option<u32>; 2] {
+        let [forward, reverse] = self
+            .tcp
+            .first_bytes()
+            .map(|first| first.map(|first| first.0));
+        match client {
+            Direction::Forward => [forward, reverse],
+            Direction::Reverse => [reverse, forward],
+        }
+    }
+
     fn is_any_plain(&self) -> bool {
         self.is_plain.iter().any(|is_plain| *is_plain)
     }
@@ -580,6 +613,7 @@ impl Open {
             dialogue,
             held: 0,
             fins: PerDirection::default(),
+            since: at.time,
             last_progress: at.time,
         })
     }

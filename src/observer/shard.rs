@@ -8,7 +8,7 @@ use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::event::{Handshake, Outcome, Report};
+use crate::event::{Identity, Outcome, Report};
 use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
@@ -17,6 +17,8 @@ use crate::transport::tcp::{Arrival, Budget, ClosedFlows, PENDING_TIME};
 use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
 use super::flow::{Context, Flow, Open, Stage};
+use super::not_tls::PlainConnection;
+use super::open_handshakes::OpenHandshakes;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
@@ -65,30 +67,23 @@ impl ShardSet {
         key: FlowKey,
         goes_up: bool,
         packet: &Packet<'_>,
-        chains: &mut ChainCache,
-        reports: &mut VecDeque<Report>,
+        output: &mut Output<'_>,
     ) {
-        let mut output = Output { chains, reports };
         if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
-            shard.handle_packet(key, goes_up, packet, &mut output);
+            shard.handle_packet(key, goes_up, packet, output);
         }
     }
 
-    pub(crate) fn handle_timeout(
-        &mut self,
-        now: Timestamp,
-        chains: &mut ChainCache,
-        reports: &mut VecDeque<Report>,
-    ) {
+    pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
         for shard in &mut self.shards {
-            shard.handle_timeout(now, &mut Output { chains, reports });
+            shard.handle_timeout(now, output);
         }
         self.keys.expire(now);
     }
 
-    pub(crate) fn finish(&mut self, chains: &mut ChainCache, reports: &mut VecDeque<Report>) {
+    pub(super) fn finish(&mut self, output: &mut Output<'_>) {
         for shard in &mut self.shards {
-            shard.finish(&mut Output { chains, reports });
+            shard.finish(output);
         }
     }
 
@@ -103,6 +98,12 @@ impl ShardSet {
             sum += shard.stats();
         }
         sum
+    }
+
+    /// When the oldest handshake without a verdict began.
+    pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
+        let open = self.shards.iter().filter_map(|shard| shard.open.oldest());
+        open.min()
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -137,9 +138,11 @@ const MAX_CLOSED: usize = 1 << 18;
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a shard's results go, and the chains that its worker knows.
-struct Output<'o> {
-    chains: &'o mut ChainCache,
-    reports: &'o mut VecDeque<Report>,
+pub(super) struct Output<'o> {
+    pub(super) chains: &'o mut ChainCache,
+    pub(super) reports: &'o mut VecDeque<Report>,
+    /// Connections without TLS.
+    pub(super) plain: &'o mut VecDeque<PlainConnection>,
 }
 
 #[derive(Debug)]
@@ -154,7 +157,7 @@ struct Shard {
     /// Bytes of packets retained.
     retained_bytes: usize,
     /// Handshakes without a verdict yet.
-    open: u64,
+    open: OpenHandshakes,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
     stats: Stats,
@@ -176,7 +179,7 @@ impl Shard {
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
             retained_bytes: 0,
-            open: 0,
+            open: OpenHandshakes::default(),
             now: Timestamp::default(),
             stats: Stats::default(),
             config,
@@ -213,8 +216,13 @@ impl Shard {
             keys: &self.config.keys,
         };
         let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
+        if std::mem::take(&mut flow.is_downgraded) {
+            output.plain.extend(PlainConnection::refused(flow, &key));
+        }
         let is_open = flow.has_handshake();
-        self.open += u64::from(is_open && !was_open);
+        if !was_open && let Some(since) = flow.open_since() {
+            self.open.insert(since);
+        }
         if is_open {
             self.after_feed(index, output);
         }
@@ -250,8 +258,11 @@ impl Shard {
         };
         let was_open = flow.has_handshake();
         flow.release_waiting(None, &self.config.keys, &mut self.budget);
-        if flow.has_handshake() {
-            self.open += u64::from(!was_open);
+        let since = flow.open_since();
+        if let Some(since) = since {
+            if !was_open {
+                self.open.insert(since);
+            }
             self.after_feed(index, output);
         }
         true
@@ -332,9 +343,9 @@ impl Shard {
             self.conclude(index, End::Decided, output);
         } else if open.connection.is_ruled_out() {
             self.message_bytes -= open.held;
+            self.open.remove(open.since);
             flow.release(&mut self.budget);
             flow.stage = Stage::Done;
-            self.open -= 1;
         } else {
             let held = open.connection.held();
             self.message_bytes = self.message_bytes - open.held + held;
@@ -346,17 +357,17 @@ impl Shard {
     /// Reports the handshakes that have waited longest if there is no room for all; `newest` was fed last.
     fn make_room(&mut self, newest: FlowIndex, output: &mut Output<'_>) {
         while self.message_bytes > MAX_MESSAGE_BYTES / SHARDS
-            || self.open > MAX_OPEN / SHARDS as u64
+            || self.open.len() > MAX_OPEN / SHARDS as u64
         {
             let index = self.flows.oldest(Lifetime::Handshake).unwrap_or(newest);
-            let open = self.open;
+            let open = self.open.len();
             self.stats.connections_evicted += 1;
             self.conclude(index, End::Evicted, output);
             if let Some(flow) = self.flows.get_mut(index) {
                 let lifetime = flow.lifetime();
                 self.flows.touch(index, lifetime, self.now);
             }
-            if self.open == open {
+            if self.open.len() == open {
                 return; // the handshakes that are left hold nothing
             }
         }
@@ -415,7 +426,9 @@ impl Shard {
 
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
         self.conclude(index, end, output);
+        let key = self.flows.key(index);
         if let Some(mut flow) = self.flows.remove(index) {
+            output.plain.extend(PlainConnection::ended(&mut flow, &key));
             take_retained(&mut flow, &mut self.retained_bytes);
             flow.release(&mut self.budget);
         }
@@ -435,7 +448,7 @@ impl Shard {
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };
-        self.open -= 1;
+        self.open.remove(open.since);
         // Closes that were waited for may have come to light only now.
         let end = if open.connection.is_decided() {
             End::Decided
@@ -449,6 +462,7 @@ impl Shard {
             open.connection.retire_secrets();
         }
         let origin = origin(key, flow, &open);
+        let identity = identity(flow, &open);
         let event = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
@@ -456,8 +470,8 @@ impl Shard {
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
         if let Some(event) = event {
-            self.count(&event);
             let mut report = Report::new(event);
+            report.identity = identity;
             report.packets = retained
                 .filter(|_| report.event.outcome == Outcome::Failure)
                 .map(RetainedPackets::into_packets);
@@ -476,27 +490,11 @@ impl Shard {
         *counter += 1;
     }
 
-    fn count(&mut self, event: &Handshake) {
-        let stats = &mut self.stats;
-        let gaps = [
-            event.capture.client_gap_bytes,
-            event.capture.server_gap_bytes,
-        ];
-        stats.gaps += gaps.iter().filter(|gap| **gap > 0).count() as u64;
-        stats.gap_bytes += gaps.iter().sum::<u64>();
-        stats.handshakes += 1;
-        match event.outcome {
-            Outcome::Success => stats.handshakes_succeeded += 1,
-            Outcome::Failure => stats.handshakes_failed += 1,
-            Outcome::Unknown => stats.handshakes_unknown += 1,
-        }
-    }
-
     fn load(&self) -> Load {
         let out_of_order = MAX_HELD_BYTES / SHARDS - self.budget.available();
         Load {
             connections: self.flows.len() as u64,
-            handshakes: self.open,
+            handshakes: self.open.len(),
             bytes: (out_of_order + self.message_bytes + self.retained_bytes) as u64,
         }
     }
@@ -507,6 +505,17 @@ impl Shard {
             segments_discarded: self.budget.discarded,
             ..self.stats
         }
+    }
+}
+
+/// By what copies of a connection are recognised. Of both directions, the client's is the one whose hello was seen.
+fn identity(flow: &Flow, open: &Open) -> Identity {
+    let [client_random, server_random] = open.connection.randoms();
+    Identity {
+        client_random,
+        server_random,
+        first_bytes: flow.first_bytes_of(open.connection.client()),
+        is_upgraded: open.dialogue.has_begun(),
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
 };
+use crate::dialogue::StartTls;
 use crate::event::{
     Alert, CertificateChain, ClientCertificate, ClosedBy, EarlyData, ErrorType, Evidence, Finding,
-    Handshake, HandshakeError, Inference, Outcome, RejectedAfter, Renegotiation, RenegotiationEnd,
-    Resumption, Side,
+    Handshake, HandshakeError, Inference, NotTls, NotTlsKind, Outcome, RejectedAfter,
+    Renegotiation, RenegotiationEnd, Resumption, Side,
 };
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
@@ -36,6 +37,21 @@ pub(crate) fn barely_seen() -> Handshake {
     let client = Endpoint::new([10, 0, 0, 1].into(), 51234);
     let server = Endpoint::new([10, 0, 0, 2].into(), 443);
     Handshake::new(START, client, server)
+}
+
+/// STARTTLS that a mail server refused.
+pub(crate) fn refused_starttls() -> NotTls {
+    let Handshake {
+        time,
+        client,
+        server,
+        ..
+    } = barely_seen();
+    let mut event = NotTls::new(time, client, server, NotTlsKind::StartTlsRefused);
+    event.flow_id = 0x6f1c_0000_0000_00a8;
+    event.starttls = Some(StartTls::Smtp);
+    event.message = "server refused STARTTLS: \"454 no\"".into();
+    event
 }
 
 /// TLS 1.3 with everything that a success can show.
@@ -132,7 +148,7 @@ pub(crate) fn inferred() -> Handshake {
         protocol: "vxlan",
         id: Some(42),
     }];
-    event.starttls = Some(crate::dialogue::StartTls::Smtp);
+    event.starttls = Some(StartTls::Smtp);
     event.outcome = Outcome::Failure;
     event.evidence = Evidence::Inferred;
     event.confidence = Some(0.97);

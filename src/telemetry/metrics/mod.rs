@@ -12,6 +12,7 @@
 //! | `tls.certificate.not_after` | observable gauge, `s` | the same |
 //! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
 //! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
+//! | `tls.not_tls` | counter, `{connection}` | `tls.not_tls.kind` |
 //! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
 //! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
 //! | `tlscope.interface.up` | observable gauge | `network.interface.name` |
@@ -54,6 +55,7 @@ use self::alerts::Alerts;
 use self::bound_series::Listeners;
 use self::certificates::Certificates;
 use self::handshakes::Handshakes;
+use self::not_tls::NotTlsConnections;
 use self::phases::Phases;
 use self::reader::MetricsReader;
 use self::rejected_after::RejectedAfterwards;
@@ -64,7 +66,7 @@ use super::MetricAttribute;
 use super::export::ExportContext;
 use super::watch::WatchedCertificates;
 use super::{Histograms, MetricsConfig};
-use crate::event::{Handshake, TlsFacts};
+use crate::event::{Handshake, NotTls, TlsFacts};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
@@ -75,6 +77,7 @@ mod certificates;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
+mod not_tls;
 mod phases;
 pub(crate) mod reader;
 mod rejected_after;
@@ -87,6 +90,9 @@ const OTHER: &str = "other";
 /// One instrument, or several that record the same facts of each handshake.
 trait HandshakeInstrument: Send {
     fn record(&mut self, event: &Handshake);
+
+    /// Records a connection to a TLS port that did not become TLS.
+    fn record_not_tls(&mut self, _event: &NotTls) {}
 
     /// Notes that a live run is at `now`.
     fn tick(&mut self, _now: Timestamp) {}
@@ -112,6 +118,7 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
         Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
+        Box::new(NotTlsConnections::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
     ]
 }
@@ -220,6 +227,12 @@ impl Recorder {
     pub(crate) fn record(&mut self, event: &Handshake) {
         for instrument in &mut self.instruments {
             instrument.record(event);
+        }
+    }
+
+    pub(crate) fn record_not_tls(&mut self, event: &NotTls) {
+        for instrument in &mut self.instruments {
+            instrument.record_not_tls(event);
         }
     }
 

@@ -222,6 +222,24 @@ impl Assembler {
         self.offset(self.next)
     }
 
+    /// What the receiver has acknowledged; `None` if no acknowledgment was seen.
+    #[must_use]
+    pub const fn acknowledged(&self) -> Option<SeqNumber> {
+        if self.any_acknowledged {
+            Some(self.acknowledged)
+        } else {
+            None
+        }
+    }
+
+    /// The end of the bytes that arrived, in order or not; `None` before the stream has begun.
+    #[must_use]
+    pub fn reached(&self) -> Option<SeqNumber> {
+        let last = self.held.as_ref().and_then(|held| held.segments.last());
+        self.started
+            .then(|| last.map_or(self.next, HeldSegment::end))
+    }
+
     /// Takes a segment; hands to `deliver` what can be delivered in order now.
     ///
     /// `wire_length` is the payload's length before the snap length cut it;

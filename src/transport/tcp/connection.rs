@@ -83,6 +83,32 @@ impl TcpConnection {
         self.halves[direction].is_in_view
     }
 
+    /// The sender of the SYN; `None` if the opening was not seen.
+    #[must_use]
+    pub const fn originator(&self) -> Option<Direction> {
+        self.opening.originator()
+    }
+
+    /// Whether it was opened and closed in view, and neither side sent a byte.
+    ///
+    /// Bytes that were not captured count: acknowledgments and the place of a FIN show them.
+    #[must_use]
+    pub fn has_stayed_silent(&self) -> bool {
+        self.is_closed()
+            && self.opening.is_accepted()
+            && self.halves.iter().all(|half| {
+                let Some(first) = half.initial else {
+                    return true;
+                };
+                let has_sent = |end: SeqNumber| end.since(first) > 0;
+                let with_fin = first.after(u32::from(half.fin.is_some()));
+                let acknowledged = half.assembler.acknowledged();
+                !half.fin.is_some_and(has_sent)
+                    && !has_sent(half.assembler.reached().unwrap_or(first))
+                    && acknowledged.is_none_or(|end| end.since(with_fin) <= 0)
+            })
+    }
+
     /// The round trips that the opening shows.
     #[must_use]
     pub fn round_trips(&self) -> RoundTrips {

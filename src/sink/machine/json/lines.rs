@@ -7,7 +7,8 @@
 //! # Format
 //!
 //! Each line is an object whose first key is `type`. A line of type `handshake`
-//! is one TLS handshake; the last line, of type `stats`, has the counters of the
+//! is one TLS handshake; a line of type `not_tls` a connection to a TLS port that did not become
+//! TLS, or on which TLS was refused in plain text; the last line, of type `stats`, has the counters of the
 //! run ([`Stats`], by the same names).
 //!
 //! A key is `null` if the capture does not show its value. A key whose schema description
@@ -145,9 +146,9 @@ use crate::certificate::{
 };
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
-    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
-    Protocol, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side, Timing, TlsFacts,
-    Transport, UnknownBecause,
+    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NotTls, NotTlsKind,
+    NoteKind, Outcome, Protocol, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side,
+    Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -166,6 +167,8 @@ use crate::tls::{
 pub(crate) enum Line<'a> {
     /// One TLS handshake.
     Handshake(&'a HandshakeLine<'a>),
+    /// A connection to a TLS port that did not become TLS.
+    NotTls(&'a NotTlsLine<'a>),
     /// The counters of the whole run: the last line.
     Stats(StatsLine<'a>),
 }
@@ -780,6 +783,44 @@ impl From<&CaptureFacts> for CaptureLine {
             server_gap_bytes: capture.server_gap_bytes,
             truncated: capture.truncated,
             directions: OneOf(capture.directions),
+        }
+    }
+}
+
+/// A connection to a TLS port that did not become TLS, or on which TLS was refused in plain text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct NotTlsLine<'a> {
+    /// Packet time of the connection's first packet.
+    time: Time<Timestamp>,
+    /// Names the connection within a run.
+    flow_id: Identifier,
+    /// Corelight Community ID, version 1, seed 0: joins with Zeek and Suricata.
+    community_id: String,
+    /// What came instead of TLS.
+    kind: OneOf<NotTlsKind>,
+    /// The side that opened the connection, or asked for TLS.
+    client: EndpointLine,
+    /// Its peer.
+    server: EndpointLine,
+    /// The protocol in which the client asked for TLS; absent for HTTP CONNECT, and if it did not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starttls: Option<&'static str>,
+    /// One clause for people; quotes the first bytes, or the refusal.
+    message: &'a str,
+}
+
+impl<'a> From<&'a NotTls> for NotTlsLine<'a> {
+    fn from(event: &'a NotTls) -> Self {
+        Self {
+            time: Time(event.time),
+            flow_id: Identifier(event.flow_id),
+            community_id: event.community_id(),
+            kind: OneOf(event.kind),
+            client: event.client.into(),
+            server: event.server.into(),
+            starttls: event.starttls.map(|starttls| starttls.as_str()),
+            message: &event.message,
         }
     }
 }
