@@ -125,6 +125,7 @@ fn fail(event: &mut Handshake) {
         error_type: ErrorType::UnknownCa,
         side: Some(Side::Client),
         message: "client refused the server's certificate: unknown_ca (48)".into(),
+        hint: None,
     });
     event.alerts.push(Alert {
         time: event.time,

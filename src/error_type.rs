@@ -17,7 +17,8 @@ text_enum! {
         MissingClientCert = "missing_client_cert",
         /// No protocol version in common.
         ProtocolMismatch = "protocol_mismatch",
-        /// No cipher suite, group or signature scheme in common.
+        /// No cipher suite, group or signature scheme in common: what the client offers, or other handshakes with the
+        /// server, explain a refusal.
         CipherMismatch = "cipher_mismatch",
         /// The certificate is not valid for the server name.
         HostnameMismatch = "hostname_mismatch",
@@ -31,7 +32,7 @@ text_enum! {
         SelfSigned = "self_signed",
         /// A certificate of a type that the peer does not support.
         UnsupportedCertificate = "unsupported_certificate",
-        /// A certificate was refused for a reason not told.
+        /// A certificate was refused for a reason that the alert does not state.
         CertificateUnknown = "certificate_unknown",
         /// A certificate is soon to expire.
         NearExpiry = "near_expiry",
@@ -41,14 +42,24 @@ text_enum! {
         WeakSignature = "weak_signature",
         /// An issuer is missing in the chain shown.
         IncompleteChain = "incomplete_chain",
-        /// The peers found no acceptable set of parameters.
+        /// A side found no acceptable set of parameters, and the hellos do not show which was missing.
         HandshakeFailure = "handshake_failure",
         /// No application protocol in common (ALPN).
         NoApplicationProtocol = "no_application_protocol",
         /// The server does not serve the name asked for.
         UnrecognizedName = "unrecognized_name",
+        /// The server does not know the identity of the pre-shared key that the client offers.
+        UnknownPskIdentity = "unknown_psk_identity",
         /// The server saw a needless fallback to an older version.
         InappropriateFallback = "inappropriate_fallback",
+        /// A side requires stronger parameters than its peer offers or selects.
+        InsufficientSecurity = "insufficient_security",
+        /// A hello lacks an extension that its receiver requires.
+        MissingExtension = "missing_extension",
+        /// A side refused to renegotiate.
+        NoRenegotiation = "no_renegotiation",
+        /// A record could not be authenticated: the peers have different keys.
+        BadRecordMac = "bad_record_mac",
         /// A signature or Finished did not verify.
         DecryptError = "decrypt_error",
         /// A message could not be decoded.
@@ -77,6 +88,8 @@ text_enum! {
         ConnectionReset = "connection_reset",
         /// The connection was closed during the handshake.
         ConnectionClosed = "connection_closed",
+        /// Data were sent repeatedly and never acknowledged: a hole in the network.
+        NotDelivered = "not_delivered",
         /// The answer to a ClientHello was not TLS.
         NotTls = "not_tls",
     }

@@ -52,15 +52,20 @@ pub struct Handshake {
     pub outcome: Outcome,
     /// On what the outcome rests.
     pub evidence: Evidence,
-    /// Share of such verdicts that are right, measured on labelled captures; 1 unless inferred.
-    pub confidence: f64,
+    /// Share of such verdicts that are right, measured on labelled captures: 1 unless inferred. `None` if the outcome is
+    /// unknown.
+    pub confidence: Option<f64>,
     /// How an inferred outcome was reached.
     pub inference: Option<Inference>,
     /// Why it failed and whose doing that was; present for failures only.
     pub error: Option<HandshakeError>,
+    /// That a side refused its peer once the handshake had completed; the outcome is a success then.
+    pub rejected_after: Option<RejectedAfter>,
+    /// Which evidence is missing; present for unknown outcomes only.
+    pub unknown_because: Option<UnknownBecause>,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
-    /// How the connection ended, where it ended in view before this event was made.
+    /// How the connection ended, where that was seen before this event was made.
     pub closed_by: Option<ClosedBy>,
     /// What was negotiated.
     pub tls: TlsFacts,
@@ -101,9 +106,11 @@ impl Handshake {
             starttls: None,
             outcome: Outcome::Unknown,
             evidence: Evidence::Observed,
-            confidence: 1.0,
+            confidence: None,
             inference: None,
             error: None,
+            rejected_after: None,
+            unknown_because: None,
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),
@@ -126,6 +133,66 @@ impl Handshake {
     }
 }
 
+/// A connection to a TLS port that did not become TLS, or on which TLS was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotTls {
+    /// Packet time of the first packet of the connection.
+    pub time: Timestamp,
+    /// Names the connection within a run, as [`Handshake::flow_id`] does.
+    pub flow_id: u64,
+    /// What came instead of TLS.
+    pub kind: NotTlsKind,
+    /// The side that opened the connection, or asked for TLS.
+    pub client: Endpoint,
+    /// Its peer.
+    pub server: Endpoint,
+    /// The protocol in which the client asked for TLS; `None` for an HTTP proxy, and where it did not ask.
+    pub starttls: Option<StartTls>,
+    /// One clause for people, with the first bytes or the refusal in quotes; safe for a terminal.
+    pub message: String,
+}
+
+impl NotTls {
+    /// An event about which only the connection and the kind are known.
+    #[must_use]
+    pub const fn new(
+        time: Timestamp,
+        client: Endpoint,
+        server: Endpoint,
+        kind: NotTlsKind,
+    ) -> Self {
+        Self {
+            time,
+            flow_id: 0,
+            kind,
+            client,
+            server,
+            starttls: None,
+            message: String::new(),
+        }
+    }
+
+    /// Corelight Community ID, version 1, seed 0.
+    #[must_use]
+    pub fn community_id(&self) -> String {
+        community_id(self.client, self.server, IpProtocol::Tcp)
+    }
+}
+
+text_enum! {
+    /// What came instead of TLS.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum NotTlsKind {
+        /// Something else than TLS, on a port where TLS is spoken from the first byte.
+        Plaintext = "plaintext",
+        /// The client asked for TLS in plain text, and the server refused.
+        StartTlsRefused = "starttls_refused",
+        /// The connection was closed before any byte, on a port where TLS is spoken.
+        SilentProbe = "silent_probe",
+    }
+}
+
 /// A handshake as it leaves the observer.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -134,6 +201,21 @@ pub struct HandshakeReport {
     pub event: Handshake,
     /// The packets of a failed handshake, if the observer retains them.
     pub packets: Option<Box<PacketBuffer>>,
+    /// By what another view of the same connection is recognised.
+    pub(crate) identity: Identity,
+}
+
+/// By what copies of a connection are recognised, and what it says about its server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The random of the ClientHello.
+    pub(crate) client_random: Option<[u8; 32]>,
+    /// The random of the ServerHello.
+    pub(crate) server_random: Option<[u8; 32]>,
+    /// The sequence numbers with which the client and the server began.
+    pub(crate) first_bytes: [Option<u32>; 2],
+    /// Whether TLS came after something else.
+    pub(crate) is_upgraded: bool,
 }
 
 impl HandshakeReport {
@@ -143,6 +225,12 @@ impl HandshakeReport {
         Self {
             event,
             packets: None,
+            identity: Identity {
+                client_random: None,
+                server_random: None,
+                first_bytes: [None; 2],
+                is_upgraded: false,
+            },
         }
     }
 }
@@ -230,6 +318,36 @@ pub struct HandshakeError {
     pub side: Option<Side>,
     /// One clause for people.
     pub message: String,
+    /// The next step, in one sentence; `None` unless the evidence supports one.
+    pub hint: Option<String>,
+}
+
+impl HandshakeError {
+    /// An error without a hint: hints follow from the whole event.
+    #[must_use]
+    pub const fn new(error_type: ErrorType, side: Option<Side>, message: String) -> Self {
+        Self {
+            error_type,
+            side,
+            message,
+            hint: None,
+        }
+    }
+}
+
+/// A refusal of the peer after the handshake had completed: by the application, or by a library that looks late.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedAfter {
+    /// The class of what was refused.
+    pub error_type: ErrorType,
+    /// The side that refused its peer.
+    pub side: Side,
+    /// On what this rests; the handshake itself may rest on something else.
+    pub evidence: Evidence,
+    /// Share of such claims that are right, measured on labelled captures; 1 unless inferred.
+    pub confidence: f64,
+    /// What was seen, in the order in which it counts.
+    pub observations: Vec<&'static str>,
 }
 
 /// An alert that was seen.
@@ -260,10 +378,65 @@ text_enum! {
         ServerFin = "server_fin",
         /// The server's RST came first.
         ServerRst = "server_rst",
-        /// Nothing came for as long as the observer waits.
-        Timeout = "timeout",
+        /// QUIC's CONNECTION_CLOSE came, from either side.
+        QuicClose = "quic_close",
         /// The capture ended first.
         CaptureEnd = "capture_end",
+    }
+}
+
+text_enum! {
+    /// Which evidence an unknown outcome lacks: the first that applies, in this order.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum UnknownBecause {
+        /// Only one direction was captured.
+        OneDirection = "one_direction",
+        /// The capture begins after the ClientHello.
+        NoClientHello = "no_client_hello",
+        /// A ServerHello came, and could not be parsed.
+        UnreadableServerHello = "unreadable_server_hello",
+        /// The capture lacks bytes that the receiver acknowledged.
+        Gap = "gap",
+        /// The snap length or a limit of tlscope cut packets or messages short.
+        Truncated = "truncated",
+        /// What followed the hellos could not be parsed as TLS records.
+        UnreadableRecords = "unreadable_records",
+        /// The last data in view were neither acknowledged nor sent again, as TCP would do: the capture lacks packets.
+        LastDataNotAcknowledged = "last_data_not_acknowledged",
+        /// The way the connection closed fits a completed handshake as well as a refusal.
+        AmbiguousClose = "ambiguous_close",
+        /// TLS 1.3 without keys: the records and the silence after them fit a completed handshake as well as a stuck one.
+        AmbiguousRecords = "ambiguous_records",
+        /// The capture ended while the handshake was still open.
+        CaptureEnd = "capture_end",
+        /// Another connection took over the addresses and ports.
+        Replaced = "replaced",
+        /// A limit on memory ended the observation.
+        Evicted = "evicted",
+    }
+}
+
+impl UnknownBecause {
+    /// The reason in a few words, for people.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::OneDirection => "only one direction was captured",
+            Self::NoClientHello => "the capture begins after the ClientHello",
+            Self::UnreadableServerHello => "the ServerHello could not be read",
+            Self::Gap => "gap in the capture",
+            Self::Truncated => "packets cut short",
+            Self::UnreadableRecords => "records could not be read",
+            Self::LastDataNotAcknowledged => {
+                "the capture lacks packets: the last data were not acknowledged"
+            }
+            Self::AmbiguousClose => "closed without a sign of success or refusal",
+            Self::AmbiguousRecords => "no sign of success or refusal",
+            Self::CaptureEnd => "capture ended first",
+            Self::Replaced => "another connection took its addresses and ports",
+            Self::Evicted => "dropped at a memory limit",
+        }
     }
 }
 
@@ -317,10 +490,32 @@ pub struct TlsFacts {
     pub signed_certificate_timestamps: usize,
     /// Whether the handshake completed and the connection closed before any application data.
     pub unused: Option<bool>,
-    /// Whether this handshake came inside an established connection.
-    pub renegotiation: bool,
+    /// The handshakes that followed inside the connection, up to TLS 1.2; `None` if none was seen.
+    pub renegotiation: Option<Renegotiation>,
     /// The order of messages, one letter each, upper case from the client; see [`crate::handshake`].
     pub history: String,
+}
+
+/// Handshakes inside an established connection, up to TLS 1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renegotiation {
+    /// How many were begun.
+    pub count: u32,
+    /// How the last one ended.
+    pub ended: RenegotiationEnd,
+}
+
+text_enum! {
+    /// How a renegotiation ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum RenegotiationEnd {
+        /// Both sides sent their Finished.
+        Completed = "completed",
+        /// One side gave up: it sent an alert, or closed the connection.
+        Failed = "failed",
+        /// It was not taken up, or its end is not in view.
+        Open = "open",
+    }
 }
 
 text_enum! {

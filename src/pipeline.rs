@@ -22,11 +22,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
+use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
-use crate::event::HandshakeReport;
-use crate::observer::{Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets};
+use crate::observer::{
+    Collected, Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets,
+};
 use crate::sink::Sink;
-use crate::stats::{Health, Load, Stats};
+use crate::stats::{Health, Load, Progress, Stats};
 use crate::time::{Ticks, Timestamp};
 
 /// The result of a run.
@@ -34,6 +36,8 @@ use crate::time::{Ticks, Timestamp};
 pub struct Summary {
     /// What was handled and discarded.
     pub stats: Stats,
+    /// The packets that were not understood, by what they carry.
+    pub unread: UnreadPackets,
     /// What broke the source, if anything did; the packets before it were handled.
     pub error: Option<CaptureError>,
 }
@@ -88,13 +92,14 @@ fn run_in_place(
         }
         now = batch.now;
         output.emit(|emit| stages.handle_batch(&batch, emit))?;
-        output.sink.flush()?;
+        output.flush(&batch, stages.oldest_open())?;
         if now.is_some_and(|now| ticks.advance(now).is_some()) {
             output.tick(now, stages.stats(), stages.load())?;
         }
     };
     output.emit(|emit| stages.finish(emit))?;
-    output.finish(stages.stats(), now, error)
+    let stats = stages.stats();
+    output.finish(stats, now, stages.into_unread(), error)
 }
 
 /// Batches under way between the threads: enough that no thread waits for a short delay of another.
@@ -123,7 +128,7 @@ fn run_on_threads(
         let reader = scope.spawn(move || read_on_thread(reader, &jobs, &spares));
         let now = collect(&answers, &spare_sender, &mut collector, &mut output)?;
         drop((answers, spare_sender));
-        let (mut stats, error) = reader
+        let ((mut stats, unread), error) = reader
             .join()
             .map_err(|_| io::Error::other("the reading thread panicked"))?;
         for worker in workers {
@@ -132,7 +137,7 @@ fn run_on_threads(
                 .map_err(|_| io::Error::other("a worker thread panicked"))?;
         }
         stats += collector.stats();
-        output.finish(stats, now, error)
+        output.finish(stats, now, unread, error)
     })
 }
 
@@ -194,9 +199,9 @@ impl<'s> BatchReader<'s> {
         Ok(true)
     }
 
-    fn finish(mut self) -> Stats {
+    fn finish(mut self) -> (Stats, UnreadPackets) {
         self.router.finish();
-        self.router.stats()
+        (self.router.stats(), self.router.into_unread())
     }
 }
 
@@ -207,6 +212,8 @@ type Answered = (Answer, Option<Arc<Job>>);
 #[derive(Default)]
 struct Answer {
     reports: Vec<Numbered>,
+    /// When the worker's oldest handshake without a verdict began.
+    oldest_open: Option<Timestamp>,
     /// What the worker has counted, and what it holds, if the job asks.
     tick: Option<(Stats, Load)>,
 }
@@ -215,6 +222,7 @@ impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
         worker.begin_batch();
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
+        self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));
     }
 }
@@ -228,24 +236,46 @@ struct ReportOutput<'s> {
 
 impl ReportOutput<'_> {
     /// Hands what `make` emits to the sink, until that fails.
-    fn emit(&mut self, make: impl FnOnce(&mut dyn FnMut(HandshakeReport))) -> io::Result<()> {
+    fn emit(&mut self, make: impl FnOnce(&mut dyn FnMut(Collected))) -> io::Result<()> {
         let mut result = Ok(());
-        make(&mut |report| {
+        make(&mut |event| {
             if result.is_ok() {
-                result = self.sink.report(report);
+                result = match event {
+                    Collected::Handshake(report) => self.sink.report(report),
+                    Collected::NotTls(event) => self.sink.not_tls(&event),
+                };
             }
         });
         result
+    }
+
+    /// Ends a batch: tells the sink how far the run has come, and lets it write.
+    fn flush(&mut self, batch: &PacketBatch, oldest_open: Option<Timestamp>) -> io::Result<()> {
+        let packets = batch.packets();
+        let newest = packets.records.iter().map(|packet| packet.timestamp).max();
+        if let Some(now) = newest.max(batch.now) {
+            self.sink.progress(&Progress {
+                now,
+                oldest_open,
+                is_live: self.meters.is_some(),
+            })?;
+        }
+        self.sink.flush()
     }
 
     fn finish(
         &mut self,
         stats: Stats,
         now: Option<Timestamp>,
+        unread: UnreadPackets,
         error: Option<CaptureError>,
     ) -> io::Result<Summary> {
         self.tick(now, stats, Load::default())?;
-        Ok(Summary { stats, error })
+        Ok(Summary {
+            stats,
+            unread,
+            error,
+        })
     }
 
     /// Reports how a live run is doing.
@@ -267,7 +297,7 @@ fn read_on_thread(
     mut reader: BatchReader<'_>,
     workers: &[Sender<Arc<Job>>],
     spares: &Receiver<Job>,
-) -> (Stats, Option<CaptureError>) {
+) -> ((Stats, UnreadPackets), Option<CaptureError>) {
     loop {
         let mut job = spares
             .try_recv()
@@ -303,6 +333,7 @@ fn work_on_thread(
     let _ = answers.send((
         Answer {
             reports,
+            oldest_open: None,
             tick: None,
         },
         None,
@@ -322,9 +353,14 @@ fn collect(
     loop {
         let (mut stats, mut load) = (Stats::default(), Load::default());
         let mut jobs: Vec<Arc<Job>> = Vec::new();
+        let mut oldest_open: Option<Timestamp> = None;
         for (answer, job) in answers.iter().filter_map(|worker| worker.recv().ok()) {
             reports.extend(answer.reports);
             jobs.extend(job);
+            oldest_open = [oldest_open, answer.oldest_open]
+                .into_iter()
+                .flatten()
+                .min();
             let (counted, held) = answer.tick.unwrap_or_default();
             stats += counted;
             load += held;
@@ -333,7 +369,7 @@ fn collect(
         let Some(job) = jobs.pop() else {
             return Ok(now); // those were the workers' last answers
         };
-        output.sink.flush()?;
+        output.flush(&job.batch, oldest_open)?;
         now = job.batch.now;
         if let Some(of_reader) = job.tick {
             stats += of_reader;

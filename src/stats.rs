@@ -3,6 +3,8 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
+use crate::time::Timestamp;
+
 macro_rules! stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a run handled and discarded; all counters start at 0 and only grow.
@@ -78,6 +80,8 @@ stats! {
     chains_judged,
     /// Issuers dropped because there were too many; chains can no longer be completed with them.
     issuers_forgotten,
+    /// Servers forgotten because there were too many: what they accept no longer explains why they refuse another client.
+    servers_forgotten,
     /// Handshakes reported.
     handshakes,
     /// Handshakes that completed.
@@ -86,6 +90,12 @@ stats! {
     handshakes_failed,
     /// Handshakes without a verdict.
     handshakes_unknown,
+    /// Handshakes that were seen a second time, as with NAT or mirrored ports: they are not reported.
+    handshakes_duplicated,
+    /// Connections to TLS ports that did not become TLS.
+    not_tls,
+    /// Such connections that were not reported, because TLS was seen on their port too late.
+    not_tls_forgotten,
 }
 
 /// What an observer holds at one moment.
@@ -105,6 +115,30 @@ impl AddAssign for Load {
         self.connections += other.connections;
         self.handshakes += other.handshakes;
         self.bytes += other.bytes;
+    }
+}
+
+/// How far a run has come, in packet time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The time of the newest packet, or of a quiet wire.
+    pub now: Timestamp,
+    /// When the oldest handshake without a verdict began. Events older than that are complete.
+    pub oldest_open: Option<Timestamp>,
+    /// Whether packets come as they are captured.
+    pub is_live: bool,
+}
+
+impl Progress {
+    /// The progress of a replay with no handshake open.
+    #[must_use]
+    pub const fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            oldest_open: None,
+            is_live: false,
+        }
     }
 }
 

@@ -208,7 +208,7 @@ fn colour_is_for_terminals_or_on_request() {
 fn the_schema_is_json() {
     let output = output(&["schema"]);
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(schema["oneOf"].as_array().unwrap().len(), 2);
+    assert_eq!(schema["oneOf"].as_array().unwrap().len(), 3);
 }
 
 #[test]

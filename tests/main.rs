@@ -26,6 +26,8 @@ mod client_hello;
 mod keys;
 #[cfg(feature = "cli")]
 mod robustness;
+#[cfg(feature = "cli")]
+mod transform;
 
 #[cfg(all(feature = "cli", feature = "otel"))]
 mod assets;

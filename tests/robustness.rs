@@ -9,7 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tlscope::capture::CaptureFiles;
-use tlscope::event::Handshake;
+use tlscope::event::{Handshake, NotTls};
 use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
@@ -196,6 +196,10 @@ struct Sinks<'s>(Vec<Box<dyn Sink + 's>>);
 impl Sink for Sinks<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.0.iter_mut().try_for_each(|sink| sink.handshake(event))
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(|sink| sink.not_tls(event))
     }
 
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::path::placed;
-use super::{Certificate, CertificateFacts, CertificateTime, hostname};
+use super::{Certificate, CertificateFacts, CertificateTime, hostname, parse};
 use crate::error_type::ErrorType;
 use crate::flow::Side;
 use crate::time::Timestamp;
@@ -108,15 +108,15 @@ pub fn findings(
             });
         };
         if let Some((error_type, detail)) = validity(facts, at, near_expiry) {
-            add(error_type, place(index, chain.len(), detail));
+            add(error_type, place(index, chain.len(), facts, detail));
         }
         if index > 0 {
             continue;
         }
         if let Some(name) = server_name.filter(|_| side == Side::Server)
-            && !hostname::is_valid_for(certificate, facts, name)
+            && let Some(detail) = name_mismatch(certificate, facts, name)
         {
-            add(ErrorType::HostnameMismatch, mismatch(facts, name));
+            add(ErrorType::HostnameMismatch, detail);
         }
         if facts.self_signed {
             add(ErrorType::SelfSigned, "signed by its own key".to_owned());
@@ -125,11 +125,30 @@ pub fn findings(
     findings
 }
 
-/// Adds the position of the certificate, unless it is the leaf.
-fn place(index: usize, length: usize, detail: String) -> String {
+/// That a server's certificate is not valid for `server_name`, and for which names it is; `None` if it is valid.
+///
+/// A certificate whose only alternative names are URIs identifies a workload (SPIFFE): its peers compare the URI, and no
+/// name of a host, so it cannot mismatch one.
+pub(crate) fn name_mismatch(
+    certificate: &Certificate,
+    facts: &CertificateFacts,
+    server_name: &str,
+) -> Option<String> {
+    let has_hosts = !facts.dns_names.is_empty() || !facts.ip_addresses.is_empty();
+    let is_mismatch = !hostname::is_valid_for(certificate, facts, server_name)
+        && (has_hosts || !parse::has_uri_name(&certificate.der));
+    is_mismatch.then(|| mismatch(facts, server_name))
+}
+
+/// Adds the position of the certificate and its issuer, unless it is the leaf: a cross-signature has the subject of a root.
+fn place(index: usize, length: usize, facts: &CertificateFacts, detail: String) -> String {
     match index {
         0 => detail,
-        _ => format!("certificate {} of {length} {detail}", index + 1),
+        _ => format!(
+            "certificate {} of {length}, by {}, {detail}",
+            index + 1,
+            facts.issuer
+        ),
     }
 }
 
@@ -146,7 +165,8 @@ fn validity(
         let detail = format!("expired {} before this handshake", span(-left));
         Some((ErrorType::CertExpired, detail))
     } else if early > 0 {
-        let detail = format!("not valid until {} after this handshake", span(early));
+        let (from, early) = (facts.not_before, span(early));
+        let detail = format!("not valid until {from}, {early} after this handshake");
         Some((ErrorType::CertNotYetValid, detail))
     } else if left <= near_expiry && near_expiry > 0 {
         let detail = format!("expires {} after this handshake", span(left));
@@ -193,7 +213,9 @@ fn mismatch(facts: &CertificateFacts, server_name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::support::{Template, common_name, dns_names, ip_addresses, rsa_key};
+    use super::super::support::{
+        Template, common_name, dns_names, element, extension, ip_addresses, rsa_key,
+    };
     use super::*;
 
     const MONTH: NearExpiry = NearExpiry {
@@ -234,7 +256,7 @@ mod tests {
         assert_eq!(texts(&chain, None, START), none);
         assert_eq!(
             texts(&chain, None, START - 1),
-            ["cert_not_yet_valid: not valid until 1 s after this handshake"]
+            ["cert_not_yet_valid: not valid until 2026-01-01T00:00:00Z, 1 s after this handshake"]
         );
         assert_eq!(
             texts(&chain, None, END),
@@ -307,7 +329,7 @@ mod tests {
         assert_eq!(findings.len(), 1);
         assert_eq!(
             findings[0].detail,
-            "certificate 2 of 2 expired 10.0 days before this handshake"
+            "certificate 2 of 2, by CN=ca, expired 10.0 days before this handshake"
         );
         assert_eq!(
             (findings[0].subject.as_str(), findings[0].side),
@@ -371,6 +393,23 @@ mod tests {
                 "hostname_mismatch: not valid for `example.org`: it has no alternative name, and a common name alone does not count"
             ]
         );
+    }
+
+    #[test]
+    fn a_certificate_with_only_a_uri_identifies_no_host() {
+        let names = |elements: &[Vec<u8>]| {
+            valid_for(extension("2.5.29.17", &element(0x30, &elements.concat())))
+        };
+        let uri = || element(0x86, b"spiffe://mesh/ns/default/sa/web");
+        let none: [&str; 0] = [];
+        assert_eq!(
+            texts(&names(&[uri()]), Some("web.default.svc"), START),
+            none
+        );
+        let with_host = names(&[uri(), element(0x82, b"other.test")]);
+        assert_eq!(texts(&with_host, Some("web.default.svc"), START).len(), 1);
+        let email = names(&[element(0x81, b"a@b.test")]);
+        assert_eq!(texts(&email, Some("web.default.svc"), START).len(), 1);
     }
 
     #[test]

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 pub use cache::{ChainCache, MAX_CHAIN_LENGTH};
+pub(crate) use finding::name_mismatch;
 pub use finding::{CertificateNote, Finding, NearExpiry, NoteKind, findings};
 pub use name::distinguished_name;
 pub use ocsp::{OcspStaple, OcspStatus};

@@ -108,6 +108,17 @@ pub(super) fn any_alternative_name(
     read(der).is_ok_and(|certificate| alternative_names(&certificate).any(wanted))
 }
 
+/// Whether any alternative name is a URI, as in SPIFFE certificates.
+pub(super) fn has_uri_name(der: &[u8]) -> bool {
+    const URI: u8 = der::context(6);
+    let Ok(certificate) = read(der) else {
+        return false;
+    };
+    let names = extension(&certificate, SUBJECT_ALTERNATIVE_NAME)
+        .and_then(|value| Elements::within(value, der::SEQUENCE));
+    names.into_iter().flatten().any(|name| name.tag == URI)
+}
+
 fn alternative_names<'a>(
     certificate: &X509Certificate<'a>,
 ) -> impl Iterator<Item = AlternativeName<'a>> + use<'a> {

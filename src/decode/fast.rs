@@ -42,6 +42,7 @@ fn ipv4(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
         ETHERNET_HEADER + IPV4_HEADER,
         declared,
         (source, destination),
+        header[8],
     )
 }
 
@@ -59,6 +60,7 @@ fn ipv6(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
         ETHERNET_HEADER + IPV6_HEADER,
         declared,
         (source, destination),
+        header[7],
     )
 }
 
@@ -70,6 +72,7 @@ fn tcp(
     start: usize,
     declared: usize,
     (source, destination): (AddressBytes, AddressBytes),
+    hop_limit: u8,
 ) -> Option<TcpHeader> {
     let on_wire = declared.min(wire_length.max(frame.len()) - start);
     let segment = frame.get(start..)?;
@@ -95,6 +98,8 @@ fn tcp(
         sequence: number(4),
         acknowledgment: number(8),
         flags: TcpFlags::from_byte(header[13]),
+        window: u16::from_be_bytes([header[14], header[15]]),
+        hop_limit,
         payload: PayloadRange {
             start: (start + header_length) as u32,
             captured: (segment.len() - header_length) as u32,

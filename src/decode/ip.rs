@@ -12,7 +12,7 @@ use super::cursor::{Addresses, Cursor};
 use super::fragment::{Fragment, FragmentKey};
 use super::link::{self, Network};
 use super::tunnel::{self, Carrier, Inner};
-use super::{DecodeError, Decoded, Layer, Layers, tcp, udp};
+use super::{DecodeError, Decoded, Layer, Layers, Unread, tcp, udp};
 
 /// Reads an IP packet of either version: the entry for link layers and tunnels alike.
 pub(super) fn decode(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeError> {
@@ -41,11 +41,8 @@ fn ipv4(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
         source: mapped(header.source()),
         destination: mapped(header.destination()),
     };
-    enter_payload(
-        cursor,
-        header_length,
-        total_length.saturating_sub(header_length),
-    );
+    let declared = (total_length != 0).then(|| total_length - header_length);
+    enter_payload(cursor, header_length, declared);
     if header.is_fragmenting_payload() {
         let key = FragmentKey {
             addresses,
@@ -55,16 +52,17 @@ fn ipv4(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
         let offset = u32::from(header.fragments_offset().value()) * 8;
         return Ok(fragment(key, offset, header.more_fragments(), cursor));
     }
-    transport(header.protocol(), addresses, cursor, layers)
+    let hop_limit = header.ttl();
+    transport(header.protocol(), addresses, hop_limit, cursor, layers)
 }
 
 /// Moves the cursor to the payload behind `header_length` bytes.
 ///
-/// A `declared` length of 0 means that segmentation was left to the network
-/// card: then the frame's own length counts.
-fn enter_payload(cursor: &mut Cursor<'_>, header_length: usize, declared: usize) {
+/// Without a `declared` length, segmentation was left to the network card: then the frame's own length counts. Where there is
+/// one, whatever follows is padding.
+fn enter_payload(cursor: &mut Cursor<'_>, header_length: usize, declared: Option<usize>) {
     cursor.skip(header_length);
-    if declared != 0 {
+    if let Some(declared) = declared {
         cursor.limit(declared);
     }
 }
@@ -77,7 +75,8 @@ fn ipv6(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
         source: header.source(),
         destination: header.destination(),
     };
-    enter_payload(cursor, 40, usize::from(header.payload_length()));
+    let declared = usize::from(header.payload_length());
+    enter_payload(cursor, 40, (declared != 0).then_some(declared));
     let mut next_header = header.next_header();
     for _ in 0..MAX_EXTENSIONS {
         let (next, length) = match next_header {
@@ -106,7 +105,7 @@ fn ipv6(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
                 }
                 (part.next_header(), part.slice().len())
             }
-            _ => return transport(next_header, addresses, cursor, layers),
+            _ => return transport(next_header, addresses, header.hop_limit(), cursor, layers),
         };
         next_header = next;
         cursor.skip(length);
@@ -150,25 +149,26 @@ fn fragment(key: FragmentKey, offset: u32, more: bool, cursor: &Cursor<'_>) -> D
 
 /// Reads what an IP header carries: a transport protocol, or a tunnel and what is inside.
 ///
-/// Calls back into [`decode`] for tunnels; [`super::Tunnels::MAX`] bounds how deep that goes.
+/// `hop_limit` is what the IP header says; 0 if it is not known. Calls back into [`decode`] for tunnels; [`super::Tunnels::MAX`] bounds how deep that goes.
 pub(super) fn transport(
     protocol: IpNumber,
     addresses: Addresses,
+    hop_limit: u8,
     cursor: &mut Cursor<'_>,
     layers: &mut Layers,
 ) -> Result<Decoded, DecodeError> {
     match protocol {
-        IpNumber::TCP => tcp::decode(addresses, cursor).map(Decoded::Tcp),
+        IpNumber::TCP => tcp::decode(addresses, hop_limit, cursor).map(Decoded::Tcp),
         IpNumber::UDP => match udp::decode(addresses, cursor) {
             Some(header) => match tunnel::reader(Carrier::UdpPort(header.destination_port)) {
                 Some(read) => enter_tunnel(read, cursor, layers),
                 None => Ok(Decoded::Udp(header)),
             },
-            None => Ok(Decoded::Other),
+            None => Ok(Decoded::Other(Unread::BrokenHeaders)),
         },
         IpNumber(number) => match tunnel::reader(Carrier::IpProtocol(number)) {
             Some(read) => enter_tunnel(read, cursor, layers),
-            None => Ok(Decoded::Other),
+            None => Ok(Decoded::Other(Unread::IpProtocol(number))),
         },
     }
 }
@@ -181,11 +181,11 @@ fn enter_tunnel(
     let network = match read(cursor, layers)? {
         Inner::Ip => Network::Ip,
         Inner::Ethernet => link::ethernet::decode(cursor, layers)?,
-        Inner::Other => Network::Other,
+        Inner::Other => Network::Other(Unread::TunnelContent),
     };
     match network {
         Network::Ip => decode(cursor, layers),
-        Network::Other => Ok(Decoded::Other),
+        Network::Other(unread) => Ok(Decoded::Other(unread)),
     }
 }
 

@@ -24,6 +24,7 @@ mod sequence;
 mod tcp;
 mod tunnel;
 mod udp;
+mod unread;
 
 use std::fmt;
 
@@ -39,6 +40,7 @@ pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
 pub use sequence::SeqNumber;
 pub use tcp::{Segment, TcpFlags, TcpHeader};
 pub use udp::UdpHeader;
+pub use unread::{Unread, UnreadPackets};
 
 /// What a packet turned out to carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub enum Decoded {
     /// A fragment of an IP datagram.
     Fragment(Fragment),
     /// Something readable that is none of these.
-    Other,
+    Other(Unread),
 }
 
 /// Where a payload lies in its packet, in bytes.
@@ -184,7 +186,7 @@ pub(crate) fn decode_any(
     let mut cursor = Cursor::new(packet, wire_length as usize);
     match link::decode(link_type, &mut cursor, layers)? {
         Network::Ip => ip::decode(&mut cursor, layers),
-        Network::Other => Ok(Decoded::Other),
+        Network::Other(unread) => Ok(Decoded::Other(unread)),
     }
 }
 
@@ -199,7 +201,7 @@ impl IpDatagram {
     pub fn decode(&self, layers: &mut Layers) -> Result<Decoded, DecodeError> {
         let mut cursor = Cursor::new(self.payload(), self.payload().len());
         let protocol = IpNumber(self.protocol());
-        ip::transport(protocol, self.addresses(), &mut cursor, layers)
+        ip::transport(protocol, self.addresses(), 0, &mut cursor, layers)
     }
 }
 
@@ -321,6 +323,47 @@ mod tests {
     }
 
     #[test]
+    fn zeros_behind_the_ip_packet_are_not_payload_on_any_link_layer() {
+        let mut bare = Vec::new();
+        PacketBuilder::ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64)
+            .tcp(50_000, 443, 1_000, 64_000)
+            .ack(7)
+            .write(&mut bare, &[])
+            .unwrap();
+        let tunnelled = tunnelled(1, &[&bare[..], &[0; 6]].concat());
+        let links: [(u32, &[u8]); 6] = [
+            (101, &[]),
+            (1, &[1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 8, 0]),
+            (
+                1,
+                &[1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0x81, 0, 0, 5, 8, 0],
+            ),
+            (0, &[2, 0, 0, 0]),
+            (113, &[0, 0, 0, 1, 0, 6, 1, 1, 1, 1, 1, 1, 0, 0, 8, 0]),
+            (9, &[0xff, 3, 0, 0x21]),
+        ];
+        for packet in [&bare, &tunnelled] {
+            for (link_type, header) in links {
+                let frame = [header, packet, &[0; 18]].concat();
+                assert_eq!(payload(link_type, &frame), (&b""[..], 0), "{link_type}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_ip_length_that_leaves_no_room_for_tcp_is_believed() {
+        let mut frame = ethernet();
+        frame[16..18].copy_from_slice(&20_u16.to_be_bytes());
+        assert!(matches!(
+            decoded(1, &frame, frame.len() as u32).0,
+            Err(DecodeError::Truncated {
+                layer: Layer::Tcp,
+                ..
+            })
+        ));
+    }
+
+    #[test]
     fn the_snap_length_does_not_change_the_length_on_the_wire() {
         let frame = ethernet();
         let cut = &frame[..frame.len() - 4];
@@ -394,7 +437,10 @@ mod tests {
         };
         assert_eq!((header.source_port, header.destination_port), (50_000, 443));
         assert_eq!(header.payload.of(&frame), PAYLOAD);
-        assert_eq!(decoded(1, &frame[..40], 71).0, Ok(Decoded::Other));
+        assert_eq!(
+            decoded(1, &frame[..40], 71).0,
+            Ok(Decoded::Other(Unread::BrokenHeaders))
+        );
     }
 
     /// An IPv4 packet of the protocol that tests use as a tunnel, around `inner`.
@@ -448,7 +494,7 @@ mod tests {
         }
         assert_eq!(
             decoded(101, &packet, packet.len() as u32).0,
-            Ok(Decoded::Other)
+            Ok(Decoded::Other(Unread::TunnelContent))
         );
     }
 

@@ -24,6 +24,10 @@ pub struct TcpHeader {
     pub acknowledgment: SeqNumber,
     /// Control bits.
     pub flags: TcpFlags,
+    /// The receive window, without its scale.
+    pub window: u16,
+    /// The IP header's hop limit (time to live); 0 if it is not known, as in reassembled fragments.
+    pub hop_limit: u8,
     /// Where the payload lies in the packet.
     pub payload: PayloadRange,
 }
@@ -70,6 +74,8 @@ impl TcpHeader {
             sequence: self.sequence,
             acknowledgment: self.acknowledgment,
             flags: self.flags,
+            window: self.window,
+            hop_limit: self.hop_limit,
             payload: self.payload.of(packet),
             wire_length: self.payload.wire_length,
         }
@@ -85,6 +91,10 @@ pub struct Segment<'p> {
     pub acknowledgment: SeqNumber,
     /// Control bits.
     pub flags: TcpFlags,
+    /// The receive window, without its scale: 0 means that the sender has no room.
+    pub window: u16,
+    /// The IP header's hop limit (time to live); 0 if it is not known.
+    pub hop_limit: u8,
     /// Captured bytes of the payload.
     pub payload: &'p [u8],
     /// Length of the payload on the wire, in bytes; more than captured if the snap length cut it.
@@ -111,12 +121,13 @@ pub(super) const FIXED_HEADER: usize = 20;
 
 pub(super) fn decode(
     addresses: Addresses,
+    hop_limit: u8,
     cursor: &mut Cursor<'_>,
 ) -> Result<TcpHeader, DecodeError> {
     let bytes = cursor.bytes();
     if let Ok(tcp) = TcpSlice::from_slice(bytes) {
         cursor.skip(tcp.header_slice().len());
-        return Ok(header(addresses, &tcp, cursor.range()));
+        return Ok(header(addresses, hop_limit, &tcp, cursor.range()));
     }
     // The snap length may have cut the options off: the fixed part still tells what went by.
     let fixed = bytes
@@ -135,10 +146,15 @@ pub(super) fn decode(
     let tcp = TcpSlice::from_slice(&without_options)
         .map_err(|_| DecodeError::Malformed { layer: Layer::Tcp })?;
     cursor.skip(header_length);
-    Ok(header(addresses, &tcp, cursor.range()))
+    Ok(header(addresses, hop_limit, &tcp, cursor.range()))
 }
 
-fn header(addresses: Addresses, tcp: &TcpSlice<'_>, payload: PayloadRange) -> TcpHeader {
+fn header(
+    addresses: Addresses,
+    hop_limit: u8,
+    tcp: &TcpSlice<'_>,
+    payload: PayloadRange,
+) -> TcpHeader {
     TcpHeader {
         source: addresses.source,
         destination: addresses.destination,
@@ -152,6 +168,8 @@ fn header(addresses: Addresses, tcp: &TcpSlice<'_>, payload: PayloadRange) -> Tc
             fin: tcp.fin(),
             rst: tcp.rst(),
         },
+        window: tcp.window_size(),
+        hop_limit,
         payload,
     }
 }

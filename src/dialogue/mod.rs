@@ -1,19 +1,31 @@
-//! What is spoken on a connection before TLS begins.
+//! What is spoken before TLS begins: STARTTLS, and other ways to negotiate TLS in plain text.
 //!
-//! A connection whose first bytes are not TLS may still upgrade: after STARTTLS, behind a proxy, or inside another
-//! protocol's packets. The dialogue reads both directions in order, within [`MAX_BYTES`] for each, and answers after each
-//! run of bytes with a [`DialogueStep`].
+//! A connection that begins with something else than TLS has a [`Dialogue`]. It reads both directions in order, and answers
+//! each run of bytes with a [`DialogueStep`]. TLS may begin with any run of bytes, in the middle of one after a line of text or a
+//! PROXY header, and its first bytes may come one by one. A dialogue also notices that TLS was asked for and
+//! refused ([`Dialogue::refusal`]), and keeps the first bytes, to report a connection that never became TLS.
 //!
-//! To add a protocol, write a file with its reader, and add a line to [`Dialogue::begin`] (by its first bytes) and to
-//! [`Dialogue::take`]. A connection that fits no known protocol is `unknown`: TLS may begin with any run of bytes.
+//! Data of any kind comes by here, so a hello is recognised more strictly than at the beginning of a connection.
 
-mod unknown;
+mod negotiation;
+mod opening_bytes;
+mod proxy_header;
 
-use crate::flow::Direction;
+use crate::flow::{Direction, PerDirection};
+use crate::tls::{HELLO_AMID_STREAM, is_hello_amid_stream, may_be_hello_amid_stream};
+
+pub use negotiation::Refusal;
+pub use opening_bytes::OpeningBytes;
+
+use negotiation::Negotiation;
 
 /// Bytes of each direction that are read in order. The longest dialogue before TLS that mail servers allow is
 /// a few lines; LDAP and proxies may prepend a search or a header of some kilobytes.
 pub const MAX_BYTES: u32 = 64 << 10;
+
+/// Bytes of a run in which a hello may follow a line of text: a PROXY header of version 1 takes at most 107, pipelined
+/// commands a few lines. Whoever sends more waits for an answer first, and the hello then begins a run.
+const MAX_TEXT_BEFORE_HELLO: usize = 1 << 10;
 
 /// What a dialogue says after it has read a run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,37 +34,187 @@ pub enum DialogueStep {
     More,
     /// TLS begins so many bytes into the run.
     TlsBegins(usize),
+    /// TLS began with the last bytes of earlier runs, which are in [`Dialogue::held`]; all of this run belongs to it.
+    TlsBegan,
 }
 
-/// The dialogue of one connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dialogue {
-    /// A protocol that is not known.
-    #[default]
-    Unknown,
+/// The dialogue of one connection. It takes a pointer until the first bytes come.
+#[derive(Debug, Default)]
+pub struct Dialogue(Option<Box<Conversation>>);
+
+#[derive(Debug)]
+struct Conversation {
+    opening: OpeningBytes,
+    halves: PerDirection<Half>,
+    /// `None` if the first bytes are of no protocol that negotiates TLS.
+    negotiation: Option<Box<Negotiation>>,
+}
+
+/// What is kept of one direction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Half {
+    has_begun: bool,
+    /// The last bytes, where they may be the first of a hello.
+    held: [u8; HELLO_AMID_STREAM - 1],
+    held_length: u8,
+    /// Bytes of a PROXY header that have not come yet.
+    header_missing: u16,
 }
 
 impl Dialogue {
-    /// The dialogue that begins with `first`, the first bytes of either direction.
-    #[must_use]
-    pub const fn begin(_first: &[u8]) -> Self {
-        Self::Unknown
+    /// Reads the next run of bytes of one direction.
+    ///
+    /// To read a run with which TLS begins once more gives the same answer.
+    pub fn take(&mut self, sender: Direction, bytes: &[u8]) -> DialogueStep {
+        if bytes.is_empty() {
+            return DialogueStep::More;
+        }
+        let conversation = self
+            .0
+            .get_or_insert_with(|| Box::new(Conversation::begin(sender, bytes)));
+        conversation.opening.take(sender, bytes);
+        let step = conversation.halves[sender].take(bytes);
+        if let (DialogueStep::More, Some(negotiation)) = (step, &mut conversation.negotiation) {
+            negotiation.take(sender, bytes);
+        }
+        step
     }
 
-    /// Reads the next run of bytes of one direction.
+    /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
     #[must_use]
-    pub fn take(&mut self, _sender: Direction, bytes: &[u8]) -> DialogueStep {
-        match self {
-            Self::Unknown => unknown::take(bytes),
-        }
+    pub fn held(&self, sender: Direction) -> &[u8] {
+        self.0
+            .as_ref()
+            .map_or(&[], |conversation| conversation.halves[sender].held())
+    }
+
+    /// The first bytes of the connection, and who sent them; `None` before they came.
+    #[must_use]
+    pub fn opening(&self) -> Option<&OpeningBytes> {
+        Some(&self.0.as_ref()?.opening)
+    }
+
+    /// Whether TLS was refused and the client went on in plain text: then [`Dialogue::refusal`] need not wait for the end.
+    #[must_use]
+    pub fn is_downgraded(&self) -> bool {
+        let conversation = self.0.as_ref();
+        conversation
+            .and_then(|conversation| conversation.negotiation.as_ref())
+            .is_some_and(|negotiation| negotiation.is_downgraded())
+    }
+
+    /// Takes the last refusal of TLS that was not reported yet.
+    pub fn refusal(&mut self) -> Option<Refusal> {
+        self.0.as_mut()?.negotiation.as_mut()?.take_refusal()
+    }
+
+    /// Whether TLS was refused at any time.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        let conversation = self.0.as_ref();
+        conversation
+            .and_then(|conversation| conversation.negotiation.as_ref())
+            .is_some_and(|negotiation| negotiation.was_refused())
+    }
+
+    /// Whether anything was said.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.0.is_some()
     }
 
     /// The protocol in which TLS was negotiated; `None` if it is not known.
     #[must_use]
-    pub const fn starttls(self) -> Option<StartTls> {
-        match self {
-            Self::Unknown => None,
+    pub const fn starttls(&self) -> Option<StartTls> {
+        None
+    }
+}
+
+impl Conversation {
+    fn begin(sender: Direction, bytes: &[u8]) -> Self {
+        Self {
+            opening: OpeningBytes::new(sender),
+            halves: PerDirection::default(),
+            negotiation: Negotiation::begin(sender, bytes),
         }
+    }
+}
+
+impl Half {
+    fn held(&self) -> &[u8] {
+        self.held
+            .get(..usize::from(self.held_length))
+            .unwrap_or_default()
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> DialogueStep {
+        if self.held_length > 0 {
+            let mut beginning = [0; HELLO_AMID_STREAM];
+            let known = usize::from(self.held_length);
+            let added = bytes.len().min(HELLO_AMID_STREAM - known);
+            beginning[..known].copy_from_slice(self.held());
+            beginning[known..known + added].copy_from_slice(&bytes[..added]);
+            let beginning = &beginning[..known + added];
+            if is_hello_amid_stream(beginning) {
+                return DialogueStep::TlsBegan;
+            }
+            if may_be_hello_amid_stream(beginning) {
+                self.hold(beginning);
+                return DialogueStep::More;
+            }
+            self.held_length = 0;
+        }
+        let (header, missing) = self.proxy_header_in(bytes);
+        if let Some(start) = self.hello_in(bytes, header) {
+            return DialogueStep::TlsBegins(start);
+        }
+        self.header_missing = missing;
+        self.has_begun = true;
+        DialogueStep::More
+    }
+
+    /// Where a hello begins in a run of bytes; holds the beginning of one that is not complete.
+    fn hello_in(&mut self, bytes: &[u8], header: Option<usize>) -> Option<usize> {
+        if is_hello_amid_stream(bytes) {
+            return Some(0);
+        }
+        if may_be_hello_amid_stream(bytes) {
+            self.hold(bytes);
+            return None;
+        }
+        let lines = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
+        let after_lines = (1..lines.len()).filter(|start| lines[start - 1] == b'\n');
+        for start in header.into_iter().chain(after_lines) {
+            let Some(rest @ [_, ..]) = bytes.get(start..) else {
+                continue;
+            };
+            if is_hello_amid_stream(rest) {
+                return Some(start);
+            }
+            if may_be_hello_amid_stream(rest) {
+                self.hold(rest);
+                break;
+            }
+        }
+        None
+    }
+
+    /// Where the PROXY header of version 2 ends, if it ends in this run, and how many of its bytes are missing after it.
+    fn proxy_header_in(&self, bytes: &[u8]) -> (Option<usize>, u16) {
+        let length = if self.has_begun {
+            usize::from(self.header_missing)
+        } else {
+            proxy_header::length_of_v2(bytes).unwrap_or_default()
+        };
+        let missing = length.saturating_sub(bytes.len());
+        let end = (length > 0 && length < bytes.len()).then_some(length);
+        (end, u16::try_from(missing).unwrap_or(u16::MAX))
+    }
+
+    fn hold(&mut self, beginning: &[u8]) {
+        let length = beginning.len().min(self.held.len());
+        self.held[..length].copy_from_slice(&beginning[..length]);
+        self.held_length = length as u8;
     }
 }
 
@@ -98,17 +260,83 @@ text_enum! {
 mod tests {
     use super::*;
 
-    const HELLO: &[u8] = &[22, 3, 1, 0, 100, 1, 0, 0, 96, 3, 3];
+    const UP: Direction = Direction::Forward;
+    const DOWN: Direction = Direction::Reverse;
+    const HELLO: &[u8] = &[22, 3, 1, 0, 100, 1, 0, 0, 96, 3, 3, 0xaa, 0xbb];
+
+    fn after(first: &[u8]) -> Dialogue {
+        let mut dialogue = Dialogue::default();
+        assert_eq!(dialogue.take(UP, first), DialogueStep::More);
+        dialogue
+    }
 
     #[test]
-    fn an_unknown_protocol_upgrades_where_a_run_begins_with_a_hello() {
-        let mut dialogue = Dialogue::begin(b"EHLO client");
-        let mut take = |bytes| dialogue.take(Direction::Forward, bytes);
-        assert_eq!(take(b"STARTTLS\r\n"), DialogueStep::More);
-        assert_eq!(take(HELLO), DialogueStep::TlsBegins(0));
-        // Within other data, the same bytes may be anything.
-        let amid = [b"x", HELLO].concat();
-        assert_eq!(dialogue.take(Direction::Forward, &amid), DialogueStep::More);
-        assert_eq!(dialogue.starttls(), None);
+    fn a_hello_begins_a_run_or_follows_a_line() {
+        assert_eq!(
+            after(b"STARTTLS\r\n").take(UP, HELLO),
+            DialogueStep::TlsBegins(0)
+        );
+        let glued = [b"PROXY TCP4 203.0.113.9 198.51.100.10 50123 443\r\n", HELLO].concat();
+        let mut dialogue = Dialogue::default();
+        assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(48));
+        assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(48));
+    }
+
+    #[test]
+    fn a_hello_in_the_middle_of_data_is_no_beginning() {
+        let inside = [b"POST /upload HTTP/1.1\r\n\r\nabc", HELLO].concat();
+        assert_eq!(Dialogue::default().take(UP, &inside), DialogueStep::More);
+    }
+
+    #[test]
+    fn a_hello_after_plain_text_may_come_byte_by_byte() {
+        let mut dialogue = after(b"STARTTLS\r\n");
+        for byte in &HELLO[..10] {
+            assert_eq!(dialogue.take(UP, &[*byte]), DialogueStep::More);
+        }
+        assert_eq!(dialogue.take(UP, &HELLO[10..11]), DialogueStep::TlsBegan);
+        assert_eq!(dialogue.held(UP), &HELLO[..10]);
+        assert_eq!(dialogue.held(DOWN), b"");
+    }
+
+    #[test]
+    fn a_hello_may_be_split_right_behind_the_line_that_it_follows() {
+        let mut dialogue = Dialogue::default();
+        let glued = [b"PLAIN\r\n", &HELLO[..4]].concat();
+        assert_eq!(dialogue.take(UP, &glued), DialogueStep::More);
+        assert_eq!(dialogue.take(UP, &HELLO[4..]), DialogueStep::TlsBegan);
+        assert_eq!(dialogue.held(UP), &HELLO[..4]);
+    }
+
+    #[test]
+    fn what_looks_like_the_beginning_of_a_hello_and_is_none_is_forgotten() {
+        let mut dialogue = after(b"x\r\n");
+        assert_eq!(dialogue.take(UP, &[22, 3]), DialogueStep::More);
+        assert_eq!(dialogue.take(UP, &[9, 9]), DialogueStep::More);
+        assert_eq!(dialogue.held(UP), b"");
+        assert_eq!(dialogue.take(UP, HELLO), DialogueStep::TlsBegins(0));
+    }
+
+    #[test]
+    fn a_hello_follows_a_binary_proxy_header_wherever_that_is_cut() {
+        let header = [
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+            &[192, 0, 2, 1, 198, 51, 100, 1, 0xc3, 0x50, 1, 0xbb][..],
+        ]
+        .concat();
+        let whole = [&header[..], HELLO].concat();
+        for cut in 16..whole.len() {
+            let mut dialogue = Dialogue::default();
+            let first = dialogue.take(UP, &whole[..cut]);
+            let (begun, rest) = match first {
+                DialogueStep::TlsBegins(at) => (at, &[][..]),
+                _ => match dialogue.take(UP, &whole[cut..]) {
+                    DialogueStep::TlsBegins(at) => (cut + at, dialogue.held(UP)),
+                    DialogueStep::TlsBegan => (cut - dialogue.held(UP).len(), &[][..]),
+                    DialogueStep::More => panic!("{cut}"),
+                },
+            };
+            assert_eq!((begun, rest), (28, &[][..]), "{cut}");
+        }
     }
 }

@@ -69,7 +69,7 @@ pub(crate) enum Seen<'a> {
         message: Message<'a>,
         /// Whether it was encrypted.
         sealed: bool,
-        /// Where it began; where the unit that carried it ended, if it was sealed.
+        /// When it began, and the place in the stream where it ended; when and where the unit that carried it ended, if it was sealed.
         at: Arrival,
     },
     /// The beginning of a message in the clear whose rest will not come.
@@ -179,6 +179,10 @@ pub(crate) struct Hellos<'a> {
     pub(crate) client_hello: Option<&'a ClientHello>,
     /// The ServerHello that is not a HelloRetryRequest.
     pub(crate) server_hello: Option<&'a ServerHello>,
+    /// The version of a HelloRetryRequest, which only TLS 1.3 has.
+    pub(crate) retry_version: Option<ProtocolVersion>,
+    /// Whether a message in the clear shows that the version is TLS 1.2 or older.
+    pub(crate) is_proven_old: bool,
 }
 
 impl Hellos<'_> {
@@ -193,18 +197,25 @@ impl Hellos<'_> {
 
     /// The version agreed on, once the server has chosen.
     pub(crate) fn version(&self) -> Option<ProtocolVersion> {
-        self.server_hello.map(ServerHello::version)
+        let chosen = self.server_hello.map(ServerHello::version);
+        chosen.or(self.retry_version)
     }
 
+    /// Whether a ServerHello has chosen TLS 1.3, so that what follows is sealed.
     pub(crate) fn is_tls13(&self) -> bool {
-        self.version().is_some_and(ProtocolVersion::is_tls13)
+        let chosen = self.server_hello.map(ServerHello::version);
+        chosen.is_some_and(ProtocolVersion::is_tls13)
     }
 
     /// Whether TLS 1.3 was agreed on, or may yet be.
     pub(crate) fn may_be_tls13(&self) -> bool {
         match self.server_hello {
             Some(hello) => hello.version().is_tls13(),
-            None => self.client_hello.is_some_and(ClientHello::offers_tls13),
+            None if self.is_proven_old => false,
+            None => {
+                self.retry_version.is_some()
+                    || self.client_hello.is_some_and(ClientHello::offers_tls13)
+            }
         }
     }
 }

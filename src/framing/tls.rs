@@ -7,7 +7,8 @@ use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Defragmenter, Detection, HEADER_LENGTH,
-    Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader, ServerHello, detect,
+    HandshakeType, Message, Piece, ProtocolVersion, ReadError, RecordHeader, RecordReader,
+    ServerHello, detect,
 };
 use crate::transport::tcp::{Arrival, Chunk};
 
@@ -198,6 +199,20 @@ impl TlsRecords {
             });
             let start = arrival;
             recipient.take(sender, Seen::ServerHello { hello, start });
+            if let Some(body) = sslv2_certificate(bytes) {
+                let message = Message {
+                    handshake_type: HandshakeType::Certificate,
+                    body: Some(&body),
+                    length: body.len(),
+                };
+                let (sealed, at) = (false, start);
+                let seen = Seen::Message {
+                    message,
+                    sealed,
+                    at,
+                };
+                recipient.take(sender, seen);
+            }
         } else {
             stream.state = StreamState::InPlace;
             self.read_records(sender, bytes, arrival, recipient);
@@ -248,7 +263,8 @@ impl TlsRecords {
             }
             match stream.records.next_piece(&mut input) {
                 Ok(Some(piece)) => {
-                    stream.handle_piece(&mut self.decryption, sender, piece, arrival, recipient)
+                    let here = arrival.ending_before(input.len() as u32);
+                    stream.handle_piece(&mut self.decryption, sender, piece, here, recipient)
                 }
                 Ok(None) => return,
                 Err(_) => {
@@ -269,6 +285,14 @@ impl RecordStream {
         };
         if !self.latest.is_some_and(is_held) {
             self.latest = Some(arrival);
+        }
+    }
+
+    /// The newest packet, for what ends where `here` does.
+    fn newest(&self, here: Arrival) -> Arrival {
+        Arrival {
+            end: here.end,
+            ..self.latest.unwrap_or(here)
         }
     }
 
@@ -293,7 +317,7 @@ impl RecordStream {
                 self.handle_fragment(sender, piece.bytes, arrival, recipient);
             }
             ContentType::Alert if !self.is_encrypted(recipient) && piece.header.length == 2 => {
-                self.handle_alert(sender, piece, recipient);
+                self.handle_alert(sender, piece, arrival, recipient);
             }
             ContentType::ChangeCipherSpec if piece.is_last => {
                 self.has_changed_cipher = true;
@@ -325,7 +349,7 @@ impl RecordStream {
         if piece.is_first {
             recipient.take(sender, Seen::SealedStart { unit, start });
         }
-        let end = self.latest.unwrap_or(arrival);
+        let end = self.newest(arrival);
         let content = match self.key {
             KeyState::Here => decryption.handle_piece(sender, piece, end, recipient),
             KeyState::Awaited => {
@@ -356,7 +380,10 @@ impl RecordStream {
             let seen = Seen::Message {
                 message,
                 sealed: false,
-                at: start,
+                at: Arrival {
+                    end: arrival.end,
+                    ..start
+                },
             };
             recipient.take(sender, seen);
             start = arrival;
@@ -376,6 +403,7 @@ impl RecordStream {
         &mut self,
         sender: Direction,
         piece: Piece<'_>,
+        arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
         for byte in piece.bytes {
@@ -386,12 +414,11 @@ impl RecordStream {
         }
         if piece.is_last
             && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
-            && let Some(at) = self.latest
         {
             let seen = Seen::Alert {
                 level: AlertLevel(level),
                 description: AlertDescription(description),
-                at,
+                at: self.newest(arrival),
             };
             recipient.take(sender, seen);
         }
@@ -417,10 +444,42 @@ fn is_sslv2_server_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [first, _, 4, 0 | 1, _, 0, 2, ..] if first & 0x80 != 0)
 }
 
+/// The certificate in an SSLv2 SERVER-HELLO, as the body of a Certificate message of TLS; `None` if it has none, or if not
+/// all of it has come with the first bytes.
+fn sslv2_certificate(bytes: &[u8]) -> Option<Vec<u8>> {
+    const FIELDS: usize = 13; // two length bytes, type, session hit, certificate type, version, three lengths
+    const X509: u8 = 1;
+    let length = u16::from_be_bytes(bytes.get(7..9)?.try_into().ok()?);
+    let certificate = bytes.get(FIELDS..FIELDS + usize::from(length))?;
+    (bytes.get(4) == Some(&X509) && length > 0).then_some(())?;
+    let u24 = |length: u32| length.to_be_bytes().into_iter().skip(1);
+    let length = u32::from(length);
+    let mut body = Vec::with_capacity(6 + certificate.len());
+    body.extend(u24(length + 3).chain(u24(length)));
+    body.extend_from_slice(certificate);
+    Some(body)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::framing::Hellos;
+
+    #[test]
+    fn an_sslv2_server_hello_gives_its_certificate_if_all_of_it_is_there() {
+        let hello = [
+            0x80, 17, 4, 0, 1, 0, 2, 0, 3, 0, 3, 0, 0, 0x30, 1, 2, 7, 0, 0xc0,
+        ];
+        assert!(is_sslv2_server_hello(&hello));
+        let body = sslv2_certificate(&hello);
+        assert_eq!(body, Some(vec![0, 0, 6, 0, 0, 3, 0x30, 1, 2]));
+        for end in 0..16 {
+            assert_eq!(sslv2_certificate(&hello[..end]), None, "{end} bytes");
+        }
+        let mut resumed = hello;
+        resumed[8] = 0;
+        assert_eq!(sslv2_certificate(&resumed), None);
+    }
 
     const CLIENT: Direction = Direction::Forward;
     const SERVER: Direction = Direction::Reverse;
@@ -459,6 +518,8 @@ mod tests {
                 client: Some(CLIENT),
                 client_hello: self.client_hello.as_ref(),
                 server_hello: self.server_hello.as_ref(),
+                retry_version: None,
+                is_proven_old: false,
             }
         }
     }
@@ -479,11 +540,7 @@ mod tests {
     }
 
     fn arrival(packet: u64) -> Arrival {
-        Arrival {
-            time: Timestamp::from_seconds(0),
-            packet,
-            acknowledged: None,
-        }
+        Arrival::new(Timestamp::from_seconds(0), packet)
     }
 
     /// Feeds chunks of one sender, each in a packet of its own, to a new stream.

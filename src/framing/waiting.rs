@@ -100,11 +100,7 @@ mod tests {
     use super::*;
     use crate::tls::{ContentType, ProtocolVersion};
 
-    const AT: Arrival = Arrival {
-        time: Timestamp::from_seconds(0),
-        packet: 1,
-        acknowledged: None,
-    };
+    const AT: Arrival = Arrival::new(Timestamp::from_seconds(0), 1);
 
     /// Adds part of a record of `length` bytes.
     fn push(

@@ -1,30 +1,43 @@
-//! Why a handshake failed, as a class and in words: the first of the four steps that [`explain`](super::explain) lists.
+//! Why a handshake failed, as a class and in words: the first of the six steps that [`explain`](super::explain) lists.
+
+use std::time::Duration;
 
 use crate::error_type::ErrorType;
+use crate::event::ClientCertificate;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::transcript::Transcript;
+use super::{offer, reason};
 
 /// Why a handshake failed, by its messages alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FailureCause {
     pub(super) error_type: ErrorType,
-    /// Who gave up.
+    /// Who gave up; of data that were not delivered, who sent them.
     pub(super) side: Side,
     pub(super) message: String,
     /// Whether it is the peer's certificate that was refused, so that findings on it may say why.
     pub(super) is_refusal: bool,
+    /// The next step, where the messages alone support one.
+    pub(super) hint: Option<String>,
 }
 
 impl FailureCause {
+    /// Who gave up, if a side did: what the network loses is the doing of neither.
+    pub(super) fn blamed(&self) -> Option<Side> {
+        (self.error_type != ErrorType::NotDelivered).then_some(self.side)
+    }
+
     fn new(error_type: ErrorType, side: Side, message: String) -> Self {
         Self {
             error_type,
             side,
             message,
             is_refusal: false,
+            hint: None,
         }
     }
 }
@@ -39,7 +52,7 @@ pub(super) fn from_alert(
     let is_refusal = is_refusal(error_type);
     let said = format!("{description} ({})", description.0);
     let peer = side.peer();
-    let message = match error_type {
+    let mut message = match error_type {
         ErrorType::MissingClientCert => {
             format!("server required a client certificate and got none: {said}")
         }
@@ -48,14 +61,27 @@ pub(super) fn from_alert(
         }
         ErrorType::CipherMismatch => format!("{side} found no parameters in common: {said}"),
         _ if is_refusal => format!("{side} refused the {peer}'s certificate: {said}"),
+        _ if answers_hello(transcript, side) => format!("server refused the ClientHello: {said}"),
         _ => format!("{side} ended the handshake: {said}"),
     };
+    let mut hint = None;
+    for reason in reason::in_the_clear(transcript, side, description, error_type) {
+        message.push_str("; ");
+        message.push_str(&reason.clause);
+        hint = hint.or(reason.hint);
+    }
     FailureCause {
         error_type,
         side,
         message,
         is_refusal,
+        hint,
     }
+}
+
+/// Whether `side` is a server that ends the handshake before its ServerHello, so that it can only mean the ClientHello.
+pub(super) fn answers_hello(transcript: &Transcript, side: Side) -> bool {
+    side == Side::Server && !transcript.is_past_server_hello()
 }
 
 /// An alert's class, made precise by where in the handshake it came.
@@ -64,9 +90,14 @@ fn refined_class(transcript: &Transcript, side: Side, description: AlertDescript
     let has_empty_certificate = transcript.peer(Side::Client).has_empty_certificate();
     match class {
         _ if side == Side::Client => class,
-        // A server that refuses a hello with handshake_failure found nothing in common with it.
-        ErrorType::HandshakeFailure if transcript.server_hello().is_none() => {
-            ErrorType::CipherMismatch
+        // A server that refuses a hello with handshake_failure found nothing in common with it, or has no certificate for
+        // it: only a narrow offer tells which.
+        ErrorType::HandshakeFailure if !transcript.is_past_server_hello() => {
+            let hello = transcript.client_hello();
+            match hello.and_then(offer::narrowness) {
+                Some(_) => ErrorType::CipherMismatch,
+                None => ErrorType::HandshakeFailure,
+            }
         }
         // Servers that required a certificate and got an empty message say so in many ways before TLS 1.3, which has
         // certificate_required: handshake_failure, bad_certificate, decode_error.
@@ -83,6 +114,9 @@ const fn class(description: AlertDescription) -> ErrorType {
     match description {
         AlertDescription::CloseNotify => ErrorType::ConnectionClosed,
         AlertDescription::UnexpectedMessage => ErrorType::UnexpectedMessage,
+        AlertDescription::BadRecordMac | AlertDescription::DecryptionFailed => {
+            ErrorType::BadRecordMac
+        }
         AlertDescription::DecryptError => ErrorType::DecryptError,
         AlertDescription::RecordOverflow
         | AlertDescription::DecompressionFailure
@@ -104,17 +138,31 @@ const fn class(description: AlertDescription) -> ErrorType {
         AlertDescription::UnknownCa => ErrorType::UnknownCa,
         AlertDescription::AccessDenied => ErrorType::AccessDenied,
         AlertDescription::ExportRestriction | AlertDescription::InsufficientSecurity => {
-            ErrorType::CipherMismatch
+            ErrorType::InsufficientSecurity
         }
         AlertDescription::ProtocolVersion => ErrorType::ProtocolMismatch,
         AlertDescription::InternalError => ErrorType::InternalError,
         AlertDescription::InappropriateFallback => ErrorType::InappropriateFallback,
         AlertDescription::UserCanceled => ErrorType::UserCanceled,
+        AlertDescription::NoRenegotiation => ErrorType::NoRenegotiation,
+        AlertDescription::MissingExtension => ErrorType::MissingExtension,
+        AlertDescription::UnknownPskIdentity => ErrorType::UnknownPskIdentity,
         AlertDescription::UnrecognizedName => ErrorType::UnrecognizedName,
         AlertDescription::NoApplicationProtocol => ErrorType::NoApplicationProtocol,
         AlertDescription::EchRequired => ErrorType::EchRequired,
         _ => ErrorType::Other,
     }
+}
+
+/// The class of an alert, if it is about the peer's certificate or the lack of one.
+pub(super) fn certificate_refused(description: AlertDescription) -> Option<ErrorType> {
+    let class = class(description);
+    let is_about_it = is_refusal(class)
+        || matches!(
+            class,
+            ErrorType::MissingClientCert | ErrorType::AccessDenied
+        );
+    is_about_it.then_some(class)
 }
 
 /// Whether an alert of this class is about the peer's certificate.
@@ -146,6 +194,7 @@ pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCaus
         side,
         message,
         is_refusal: error_type != ErrorType::MissingClientCert,
+        hint: None,
     }
 }
 
@@ -167,6 +216,39 @@ pub(super) fn negotiation(side: Side) -> FailureCause {
     )
 }
 
+/// A side ended a renegotiation, with an alert that cannot be read or without one.
+pub(super) fn renegotiation(side: Side, certificate: ClientCertificate) -> FailureCause {
+    let (error_type, why) = match (side, certificate) {
+        (Side::Server, ClientCertificate::Absent) => (
+            ErrorType::MissingClientCert,
+            ", in which the client had sent no certificate",
+        ),
+        (Side::Server, ClientCertificate::Presented) => (
+            ErrorType::ServerRejectedClient,
+            ", in which the client had sent a certificate",
+        ),
+        _ => (ErrorType::HandshakeFailure, ""),
+    };
+    let message = format!("{side} ended the renegotiation{why}");
+    FailureCause::new(error_type, side, message)
+}
+
+/// The same with the alert that ended it.
+pub(super) fn renegotiation_alert(
+    cause: FailureCause,
+    description: AlertDescription,
+) -> FailureCause {
+    let error_type = match cause.error_type {
+        ErrorType::MissingClientCert => ErrorType::MissingClientCert,
+        _ => class(description),
+    };
+    FailureCause {
+        error_type,
+        message: format!("{}: {description} ({})", cause.message, description.0),
+        ..cause
+    }
+}
+
 /// The server's answer was something else than TLS.
 pub(super) fn not_tls() -> FailureCause {
     FailureCause::new(
@@ -178,7 +260,8 @@ pub(super) fn not_tls() -> FailureCause {
 
 /// A side closed the connection.
 pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> FailureCause {
-    let stage = stage(transcript);
+    let at = transcript.peer(side).closing.first();
+    let stage = stage(transcript, side, at.map(|(_, at)| at));
     match close {
         Close::Fin => FailureCause::new(
             ErrorType::ConnectionClosed,
@@ -193,34 +276,83 @@ pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> Failu
     }
 }
 
-/// Nothing more came: the side that had to speak next is the one that failed.
-pub(super) fn silence(transcript: &Transcript) -> FailureCause {
+/// Nothing more came from the side that had to speak next, for the time `waited` if that is known. `closer` is the side that
+/// gave up waiting and closed the connection, and when.
+pub(super) fn silence(
+    transcript: &Transcript,
+    owing: Side,
+    waited: Option<Duration>,
+    closer: Option<(Side, Arrival)>,
+) -> FailureCause {
     let hello = transcript.client_hello();
-    if hello.is_some_and(|hello| hello.is_partial) {
-        let message = "client did not finish its ClientHello".to_owned();
-        return FailureCause::new(ErrorType::HandshakeTimeout, Side::Client, message);
-    }
-    if transcript.server_hello().is_none() && !transcript.peer(Side::Server).has_answered {
-        return FailureCause::new(
-            ErrorType::NoServerHello,
-            Side::Server,
-            "server did not answer the ClientHello".to_owned(),
-        );
-    }
-    let side = transcript.last_sender().map_or(Side::Server, Side::peer);
-    FailureCause::new(
-        ErrorType::HandshakeTimeout,
-        side,
-        format!("{side} fell silent {}", stage(transcript)),
-    )
+    let has_left_early =
+        closer.is_some_and(|(_, at)| transcript.had_received_hello(at) == Some(false));
+    let is_unanswered = has_left_early
+        || !transcript.is_past_server_hello() && !transcript.peer(Side::Server).has_answered;
+    let (error_type, what) = if hello.is_some_and(|hello| hello.is_partial) {
+        let what = "client did not finish its ClientHello".to_owned();
+        (ErrorType::HandshakeTimeout, what)
+    } else if owing == Side::Server && is_unanswered {
+        let what = "server did not answer the ClientHello".to_owned();
+        (ErrorType::NoServerHello, what)
+    } else {
+        let what = format!("{owing} fell silent {}", stage(transcript, owing, None));
+        (ErrorType::HandshakeTimeout, what)
+    };
+    let time = waited.map(|waited| format!(" for {}", seconds(waited)));
+    let receipt = (error_type == ErrorType::NoServerHello)
+        .then(|| receipt(transcript.delivery(Side::Client)));
+    let gave_up = closer.map(|(closer, _)| format!("; then the {closer} closed the connection"));
+    let message = [Some(what), time, receipt.flatten(), gave_up];
+    FailureCause::new(error_type, owing, message.into_iter().flatten().collect())
 }
 
-/// How far the handshake had come.
-fn stage(transcript: &Transcript) -> &'static str {
-    if transcript.server_hello().is_none() {
+/// Whether the ClientHello arrived, as far as TCP shows it.
+fn receipt(hello: &DeliveryState) -> Option<String> {
+    match hello.outstanding_data() {
+        Some(lost) => Some(format!(" (sent {} times, never acknowledged)", lost.times)),
+        None if hello.acknowledged.is_some() => Some(" (it had acknowledged it)".to_owned()),
+        None => None,
+    }
+}
+
+/// Data of `sender` that the network lost.
+pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCause {
+    let receiver = sender.peer();
+    let message = match (delivery.hole, delivery.outstanding_data()) {
+        (None, Some(lost)) => format!(
+            "{} bytes of the {sender} never reached the {receiver}: sent {} times in {}, never acknowledged",
+            lost.length,
+            lost.times,
+            seconds(lost.repeated_for())
+        ),
+        (hole, _) => format!(
+            "{} bytes of the {sender} never reached the {receiver}, which received later ones: the network lost them",
+            hole.map_or(0, |(bytes, _)| bytes)
+        ),
+    };
+    FailureCause::new(ErrorType::NotDelivered, sender, message)
+}
+
+/// A time as in `5.0 s`.
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// How far the handshake had come, for `side` when it acted `at` a moment: what it had not received then did not count.
+fn stage(transcript: &Transcript, side: Side, at: Option<Arrival>) -> &'static str {
+    if let Some(at) = at.filter(|_| side == Side::Client) {
+        if transcript.had_received_hello(at) == Some(false) {
+            return "before the ServerHello reached it";
+        }
+        if transcript.had_received_flight(side, at) == Some(false) {
+            return "during the server's flight";
+        }
+    }
+    if !transcript.is_past_server_hello() {
         return "before the ServerHello";
     }
-    if transcript.is_tls13() {
+    if transcript.is_tls13() || transcript.has_unreadable_hello() {
         return "after the ServerHello";
     }
     if transcript.has_message(HandshakeType::ClientKeyExchange) {
@@ -236,6 +368,9 @@ fn stage(transcript: &Transcript) -> &'static str {
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+    use crate::tls::CipherSuite;
+
+    const AT: Arrival = Arrival::new(crate::time::Timestamp::from_seconds(5), 9);
 
     /// What an alert of a side means at this point.
     fn alert(script: &Script, side: Side, description: AlertDescription) -> (ErrorType, String) {
@@ -259,6 +394,8 @@ mod tests {
         let classes = [
             (0, E::ConnectionClosed),
             (10, E::UnexpectedMessage),
+            (20, E::BadRecordMac),
+            (21, E::BadRecordMac),
             (22, E::DecodeError),
             (30, E::DecodeError),
             (40, E::HandshakeFailure),
@@ -273,16 +410,19 @@ mod tests {
             (49, E::AccessDenied),
             (50, E::DecodeError),
             (51, E::DecryptError),
-            (60, E::CipherMismatch),
+            (60, E::InsufficientSecurity),
             (70, E::ProtocolMismatch),
-            (71, E::CipherMismatch),
+            (71, E::InsufficientSecurity),
             (80, E::InternalError),
             (86, E::InappropriateFallback),
             (90, E::UserCanceled),
+            (100, E::NoRenegotiation),
+            (109, E::MissingExtension),
             (110, E::IllegalParameter),
             (112, E::UnrecognizedName),
             (113, E::BadCertificate),
             (114, E::BadCertificate),
+            (115, E::UnknownPskIdentity),
             (116, E::MissingClientCert),
             (120, E::NoApplicationProtocol),
             (121, E::EchRequired),
@@ -295,9 +435,22 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_handshake_failure_means_nothing_in_common_only_before_its_hello() {
-        let before = connection().client_hello(|_| {});
+    fn a_servers_handshake_failure_means_nothing_in_common_only_for_a_narrow_offer() {
+        let before = connection().client_hello(|hello| {
+            hello.cipher_suites = vec![CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA];
+            hello.supported_versions = None;
+        });
         assert_eq!(alert_class(&before, SERVER, 40), ErrorType::CipherMismatch);
+        let ordinary = connection().client_hello(|hello| {
+            hello.cipher_suites = vec![
+                CipherSuite::TLS_AES_128_GCM_SHA256,
+                CipherSuite::TLS_AES_256_GCM_SHA384,
+            ];
+        });
+        assert_eq!(
+            alert_class(&ordinary, SERVER, 40),
+            ErrorType::HandshakeFailure
+        );
         assert_eq!(
             alert_class(&tls12(), SERVER, 40),
             ErrorType::HandshakeFailure
@@ -334,9 +487,13 @@ mod tests {
             said(&tls12(), SERVER, 70),
             "server found no protocol version in common: protocol_version (70)"
         );
+        let narrow = connection().client_hello(|hello| {
+            hello.cipher_suites = vec![CipherSuite::TLS_AES_128_CCM_SHA256];
+        });
         assert_eq!(
-            said(&connection().client_hello(|_| {}), SERVER, 40),
-            "server found no parameters in common: handshake_failure (40)"
+            said(&narrow, SERVER, 40),
+            "server found no parameters in common: handshake_failure (40); the client offers only \
+             TLS_AES_128_CCM_SHA256; offered: TLS 1.2 to TLS 1.3, TLS_AES_128_CCM_SHA256, no server name"
         );
         assert_eq!(
             said(&tls12(), SERVER, 116),
@@ -389,20 +546,57 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_the_fault_of_the_side_that_had_to_speak_next() {
-        let after = |script: Script| {
-            let cause = silence(&script.transcript);
-            (cause.error_type, cause.side)
+    fn silence_names_what_did_not_come_and_the_time_waited() {
+        let said = |script: Script, owing, closer| {
+            let waited = Some(Duration::from_millis(5_040));
+            let cause = silence(&script.transcript, owing, waited, closer);
+            assert_eq!(cause.side, owing);
+            (cause.error_type, cause.message)
         };
         let partial = connection().client_hello(|hello| hello.is_partial = true);
-        assert_eq!(after(partial), (ErrorType::HandshakeTimeout, CLIENT));
-        let unanswered = connection().client_hello(|_| {});
-        assert_eq!(after(unanswered), (ErrorType::NoServerHello, SERVER));
-        let warned = connection().client_hello(|_| {});
-        let warned = warned.warning(SERVER, AlertDescription::UnrecognizedName);
-        assert_eq!(after(warned), (ErrorType::HandshakeTimeout, CLIENT));
-        assert_eq!(after(tls12()), (ErrorType::HandshakeTimeout, CLIENT));
-        let answered = tls12().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
-        assert_eq!(after(answered), (ErrorType::HandshakeTimeout, SERVER));
+        assert_eq!(
+            said(partial, CLIENT, None),
+            (
+                ErrorType::HandshakeTimeout,
+                "client did not finish its ClientHello for 5.0 s".to_owned()
+            )
+        );
+        let unanswered = || connection().client_hello(|_| {});
+        let message = "server did not answer the ClientHello for 5.0 s (it had acknowledged it)";
+        assert_eq!(
+            said(unanswered(), SERVER, None),
+            (ErrorType::NoServerHello, message.to_owned())
+        );
+        assert_eq!(
+            said(unanswered(), SERVER, Some((CLIENT, AT))).1,
+            format!("{message}; then the client closed the connection")
+        );
+        let warned = unanswered().warning(SERVER, AlertDescription::UnrecognizedName);
+        assert_eq!(said(warned, CLIENT, None).0, ErrorType::HandshakeTimeout);
+        assert_eq!(
+            said(tls12(), SERVER, None).1,
+            "server fell silent during the server's flight for 5.0 s"
+        );
+    }
+
+    #[test]
+    fn data_that_the_network_lost_is_the_doing_of_neither_side() {
+        let repeated = connection()
+            .client_hello(|_| {})
+            .sent_again(CLIENT, 4, 1_448);
+        let lost = not_delivered(CLIENT, repeated.transcript.delivery(CLIENT));
+        assert_eq!(
+            lost.message,
+            "1448 bytes of the client never reached the server: sent 4 times in 7.0 s, never acknowledged"
+        );
+        assert_eq!(
+            (lost.error_type, lost.blamed()),
+            (ErrorType::NotDelivered, None)
+        );
+        let hole = tls12().lost_in_network(SERVER);
+        assert_eq!(
+            not_delivered(SERVER, hole.transcript.delivery(SERVER)).message,
+            "1400 bytes of the server never reached the client, which received later ones: the network lost them"
+        );
     }
 }

@@ -1,14 +1,16 @@
 //! What certificates explain of a failure.
 //!
-//! The error of an event is decided in four steps. The first rests on messages
+//! The error of an event is decided in six steps. The first rests on messages
 //! alone, and each later one may make its class more precise and add words:
 //!
 //! 1. [`cause`](super::cause): what an alert, a close or silence means where it came.
 //! 2. [`by_findings`]: the dates, names and revocation of the certificate refused.
 //! 3. [`by_chain`]: whether its chain leads to a root.
-//! 4. [`by_request`]: the authorities that a server asked for.
+//! 4. [`by_address`]: whether it is valid for the server's address, where no name was asked for.
+//! 5. [`by_request`]: the authorities that a server asked for.
+//! 6. [`by_other_handshakes`]: what the server agreed on with other clients.
 //!
-//! The first two run when the event is made. The last two run when chains have been
+//! The first two run when the event is made. The others run when chains have been
 //! validated, which needs all events of the run in order: [`after_validation`].
 //!
 //! A class becomes more precise only if the peer's own word was vague. What the
@@ -16,41 +18,94 @@
 
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, TrustOrigin};
+use crate::certificate::{Certificate, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
-use crate::event::{Finding, Handshake, HandshakeError};
+use crate::event::{Alert, Finding, Handshake, HandshakeError};
 use crate::flow::Side;
+use crate::tls::AlertDescription;
 
 use super::cause::FailureCause;
+use super::known_servers::KnownServer;
+use super::offer;
+use super::verdict::rejected_after;
 
 /// Step 2: the error, its class made precise by what is wrong with the certificate refused.
+///
+/// A vague refusal gets the class of the first flaw, and its message names the others, too. `certificate_expired` means
+/// "expired or not currently valid" (RFC 8446 §6.2), so the dates say which.
 pub(super) fn by_findings(cause: FailureCause, findings: &[Finding]) -> HandshakeError {
-    let reason = reason(findings, cause.side.peer());
-    let mut error = HandshakeError {
-        error_type: cause.error_type,
-        side: Some(cause.side),
-        message: cause.message,
+    let shown_by = cause.side.peer();
+    let blamed = cause.blamed();
+    let mut error = HandshakeError::new(cause.error_type, blamed, cause.message);
+    error.hint = cause.hint;
+    if !cause.is_refusal {
+        return error;
+    }
+    let of = |error_type| {
+        let mut shown = findings.iter().filter(|finding| finding.side == shown_by);
+        shown.find(|finding| finding.error_type == error_type)
     };
-    if let Some(finding) = reason.filter(|_| cause.is_refusal && is_vague(error.error_type)) {
-        error.error_type = finding.error_type;
-        append(&mut error, finding);
+    match error.error_type {
+        vague if is_vague(vague) => {
+            let Some(first) = reason(findings, shown_by) else {
+                return error;
+            };
+            error.error_type = first.error_type;
+            append(&mut error, first);
+            for other in REASONS.iter().filter(|other| **other != first.error_type) {
+                if let Some(finding) = of(*other) {
+                    append_second(&mut error, first, finding);
+                }
+            }
+        }
+        ErrorType::CertExpired => {
+            let expired = of(ErrorType::CertExpired);
+            if let Some(finding) = expired.or_else(|| of(ErrorType::CertNotYetValid)) {
+                error.error_type = finding.error_type;
+                append(&mut error, finding);
+            }
+        }
+        _ => {}
     }
     error
 }
 
-/// Steps 3 and 4, once the chains of an event have been validated.
-pub(super) fn after_validation(event: &mut Handshake, trust: Option<TrustOrigin>) {
-    let Some(error) = &mut event.error else {
+/// Steps 3 to 6, once the chains of an event have been validated; `known` is what earlier handshakes show of its server.
+pub(super) fn after_validation(
+    event: &mut Handshake,
+    trust: Option<TrustOrigin>,
+    known: Option<&KnownServer>,
+) {
+    if event.rejected_after.is_none() {
+        let flaw = flaw(&event.validation, trust);
+        event.rejected_after = rejected_after::by_flaw(event, flaw);
+    }
+    let Some(mut error) = event.error.take() else {
         return;
     };
-    by_chain(error, &event.validation, trust);
+    let was_vague = is_vague(error.error_type) || is_vague_alert(&event.alerts, error.side);
+    by_chain(&mut error, &event.validation, trust, was_vague);
+    by_address(&mut error, event, trust);
     let asked_for = event.tls.certificate_authorities.as_deref();
     let shown = event.client_certificates.as_deref();
     by_request(
-        error,
+        &mut error,
         asked_for.unwrap_or_default(),
         shown.unwrap_or_default(),
     );
+    by_other_handshakes(&mut error, event, known);
+    event.error = Some(error);
+}
+
+/// Whether the alert of `side` was vague, although its class may be precise by now.
+fn is_vague_alert(alerts: &[Alert], side: Option<Side>) -> bool {
+    let mut said = alerts.iter().filter(|alert| Some(alert.sender) == side);
+    said.any(|alert| {
+        matches!(
+            alert.description,
+            Some(AlertDescription::BadCertificate | AlertDescription::CertificateUnknown)
+        )
+    })
 }
 
 /// Step 3: what the findings on a chain explain of its refusal.
@@ -65,7 +120,12 @@ pub(super) fn after_validation(event: &mut Handshake, trust: Option<TrustOrigin>
 /// That the observing system's own roots do not include the chain's says little about
 /// a peer with another trust store: the message mentions it, and the class stays. The
 /// message also mentions a weak key and the like, and what a peer's `unknown_ca` may mean.
-fn by_chain(error: &mut HandshakeError, findings: &[Finding], trust: Option<TrustOrigin>) {
+fn by_chain(
+    error: &mut HandshakeError,
+    findings: &[Finding],
+    trust: Option<TrustOrigin>,
+    was_vague: bool,
+) {
     let Some(shown_by) = error.side.map(Side::peer) else {
         return;
     };
@@ -84,6 +144,9 @@ fn by_chain(error: &mut HandshakeError, findings: &[Finding], trust: Option<Trus
             reason.or_else(|| find(OTHER_FINDINGS))
         }
         ErrorType::UnsupportedCertificate => find(OTHER_FINDINGS),
+        // The second of two flaws: the observer's own roots say too little of the peer's to be one.
+        dated if was_vague && is_reason(dated) => find(UNKNOWN_CA_FINDINGS)
+            .filter(|_| !is_untrusted() || trust == Some(TrustOrigin::Given)),
         _ => None,
     };
     if let Some(finding) = reason {
@@ -91,7 +154,45 @@ fn by_chain(error: &mut HandshakeError, findings: &[Finding], trust: Option<Trus
     }
 }
 
-/// Step 4: which authorities a server had asked for when it refused a client that showed nothing of theirs.
+/// Step 4: whether the certificate is valid for the server's address, where the client asked for no name.
+///
+/// Without a name in the hello the client may have connected by address, and then the certificate needs that address. If
+/// nothing else is wrong with the chain, and it leads to a root that the user named, this is what the client refused.
+/// Otherwise the message mentions it. A certificate with other addresses may be right for one that is translated on the way.
+fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<TrustOrigin>) {
+    let has_no_name = event.tls.server_name.is_none() && event.tls.offered_versions.is_some();
+    let is_alert = matches!(
+        error.error_type,
+        ErrorType::BadCertificate | ErrorType::CertificateUnknown
+    );
+    if error.side != Some(Side::Client) || !has_no_name || !is_alert {
+        return;
+    }
+    let address = event.server.address;
+    let chain = event.server_certificates.as_deref().unwrap_or_default();
+    let Some((leaf, facts)) = chain
+        .first()
+        .and_then(|leaf| Some((leaf, leaf.facts.as_ref().ok()?)))
+    else {
+        return;
+    };
+    let Some(detail) = name_mismatch(leaf, facts, &address.to_string()) else {
+        return;
+    };
+    let is_flawed = event
+        .validation
+        .iter()
+        .any(|finding| finding.side == Side::Server && finding.error_type != ErrorType::NearExpiry);
+    if !is_flawed && trust == Some(TrustOrigin::Given) && facts.ip_addresses.is_empty() {
+        error.error_type = ErrorType::HostnameMismatch;
+    }
+    error.message = format!(
+        "{}; the client asked for no name, and the certificate of {} is {detail}",
+        error.message, facts.subject
+    );
+}
+
+/// Step 5: which authorities a server had asked for when it refused a client that showed nothing of theirs.
 ///
 /// The request lists what the server trusts. So a vague refusal means [`ErrorType::UnknownCa`] then.
 fn by_request(error: &mut HandshakeError, asked_for: &[String], shown: &[Arc<Certificate>]) {
@@ -127,6 +228,54 @@ fn by_request(error: &mut HandshakeError, asked_for: &[String], shown: &[Arc<Cer
     );
 }
 
+/// Step 6: whether what the server agreed on with other clients explains that it refused a hello.
+///
+/// If this client offers nothing of it, the offer is the reason. If it offers what others agreed on, the offer is not,
+/// however narrow it is.
+fn by_other_handshakes(error: &mut HandshakeError, event: &Handshake, known: Option<&KnownServer>) {
+    let is_about_offer = matches!(
+        error.error_type,
+        ErrorType::HandshakeFailure | ErrorType::CipherMismatch
+    );
+    let answers_hello = error.side == Some(Side::Server) && event.tls.version.is_none();
+    let (Some(known), Some(offered)) = (known, &event.tls.offered_cipher_suites) else {
+        return;
+    };
+    if !is_about_offer || !answers_hello || known.cipher_suites.is_empty() {
+        return;
+    }
+    let has_suite = known
+        .cipher_suites
+        .iter()
+        .any(|suite| offered.contains(suite));
+    let groups = event.tls.offered_groups.as_deref();
+    let lacks_group = groups.is_some_and(|groups| {
+        !known.groups.is_empty() && !known.groups.iter().any(|group| groups.contains(group))
+    });
+    let agreed: Vec<String> = match has_suite {
+        true if lacks_group => known.groups.iter().map(ToString::to_string).collect(),
+        _ => known
+            .cipher_suites
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    };
+    let agreed = offer::names(&agreed);
+    if has_suite && !lacks_group {
+        error.error_type = ErrorType::HandshakeFailure;
+        error.message = format!(
+            "{}; with other clients this server agrees on {agreed}, which this one offers, too",
+            error.message
+        );
+    } else {
+        error.error_type = ErrorType::CipherMismatch;
+        error.message = format!(
+            "{}; with other clients this server agrees on {agreed}, which this one does not offer",
+            error.message
+        );
+    }
+}
+
 /// The finding that explains why a certificate shown by `side` was refused.
 pub(super) fn reason(findings: &[Finding], side: Side) -> Option<&Finding> {
     findings
@@ -134,15 +283,29 @@ pub(super) fn reason(findings: &[Finding], side: Side) -> Option<&Finding> {
         .find(|finding| finding.side == side && is_reason(finding.error_type))
 }
 
-/// Whether peers refuse certificates for a finding on dates, names or revocation.
-const fn is_reason(error_type: ErrorType) -> bool {
-    matches!(
-        error_type,
-        ErrorType::CertExpired
-            | ErrorType::CertNotYetValid
-            | ErrorType::CertRevoked
-            | ErrorType::HostnameMismatch
-    )
+/// The flaw of the server's chain for which a client may have left: on dates, names and revocation, or the lack of a
+/// path to the roots that the user named.
+fn flaw(findings: &[Finding], trust: Option<TrustOrigin>) -> Option<&Finding> {
+    let mut shown = findings
+        .iter()
+        .filter(|finding| finding.side == Side::Server);
+    let is_unknown = |finding: &&Finding| match finding.error_type {
+        ErrorType::UntrustedCa => trust == Some(TrustOrigin::Given),
+        error_type => UNKNOWN_CA_FINDINGS.contains(&error_type),
+    };
+    reason(findings, Side::Server).or_else(|| shown.find(is_unknown))
+}
+
+/// What peers refuse certificates for, of dates, names and revocation.
+const REASONS: &[ErrorType] = &[
+    ErrorType::CertExpired,
+    ErrorType::CertNotYetValid,
+    ErrorType::CertRevoked,
+    ErrorType::HostnameMismatch,
+];
+
+fn is_reason(error_type: ErrorType) -> bool {
+    REASONS.contains(&error_type)
 }
 
 /// Whether a refusal of this class may have any reason: the peer said nothing precise, or nothing at all.
@@ -179,10 +342,22 @@ fn append(error: &mut HandshakeError, finding: &Finding) {
     );
 }
 
+/// Adds a second flaw to a message that ends with the first.
+fn append_second(error: &mut HandshakeError, first: &Finding, second: &Finding) {
+    if first.subject == second.subject {
+        error.message = format!("{}, and {}", error.message, second.detail);
+    } else {
+        append(error, second);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::Endpoint;
     use crate::handshake::testing::finding;
+    use crate::time::Timestamp;
+    use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
     /// The class that a refusal of the server's certificate becomes, and whether the message says why.
     fn explained(
@@ -192,12 +367,8 @@ mod tests {
     ) -> (ErrorType, bool) {
         let mut findings = vec![finding(Side::Client, ErrorType::SelfSigned)]; // of the other side
         findings.extend(found.iter().map(|&found| finding(Side::Server, found)));
-        let mut error = HandshakeError {
-            error_type,
-            side: Some(Side::Client),
-            message: "refused".to_owned(),
-        };
-        by_chain(&mut error, &findings, trust);
+        let mut error = HandshakeError::new(error_type, Some(Side::Client), "refused".to_owned());
+        by_chain(&mut error, &findings, trust, is_vague(error_type));
         let is_explained = match error.message.as_str() {
             "refused" => false,
             "refused; the certificate of CN=leaf: detail" => true,
@@ -240,11 +411,8 @@ mod tests {
     #[test]
     fn a_client_of_another_authority_than_those_asked_for_is_unknown_ca() {
         let refused = |error_type, asked_for: &[&str], shown: &[Arc<Certificate>]| {
-            let mut error = HandshakeError {
-                error_type,
-                side: Some(Side::Server),
-                message: "refused".to_owned(),
-            };
+            let mut error =
+                HandshakeError::new(error_type, Some(Side::Server), "refused".to_owned());
             let asked_for: Vec<String> = asked_for.iter().map(|&name| name.to_owned()).collect();
             by_request(&mut error, &asked_for, shown);
             (error.error_type, error.message)
@@ -289,6 +457,7 @@ mod tests {
             side: Side::Client,
             message: "refused".to_owned(),
             is_refusal,
+            hint: None,
         };
         let error = by_findings(cause, found);
         assert_eq!(error.side, Some(Side::Client));
@@ -306,7 +475,7 @@ mod tests {
         for vague in VAGUE {
             assert_eq!(
                 by_dates_and_names(vague, true, &found),
-                "hostname_mismatch: refused; the certificate of CN=leaf: detail"
+                "hostname_mismatch: refused; the certificate of CN=leaf: detail, and detail"
             );
             let unexplained = format!("{}: refused", vague.as_str());
             assert_eq!(by_dates_and_names(vague, true, &found[..2]), unexplained);
@@ -324,5 +493,139 @@ mod tests {
             by_dates_and_names(ErrorType::ClientRejectedServer, false, &expired),
             "client_rejected_server: refused"
         );
+    }
+
+    #[test]
+    fn certificate_expired_also_means_not_yet_valid() {
+        let early = finding(Side::Server, ErrorType::CertNotYetValid);
+        let expired = finding(Side::Server, ErrorType::CertExpired);
+        let of = |found: &[Finding]| by_dates_and_names(ErrorType::CertExpired, true, found);
+        assert_eq!(
+            of(std::slice::from_ref(&early)),
+            "cert_not_yet_valid: refused; the certificate of CN=leaf: detail"
+        );
+        assert_eq!(
+            of(&[early, expired]),
+            "cert_expired: refused; the certificate of CN=leaf: detail"
+        );
+        let other = finding(Side::Client, ErrorType::CertNotYetValid);
+        assert_eq!(of(&[other]), "cert_expired: refused");
+    }
+
+    /// A client's refusal of this class, of a certificate for one name, without a name in the hello.
+    fn refused_by_address(error_type: ErrorType) -> Handshake {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(vec!["other.test".to_owned()]);
+        let leaf = leaf.unwrap().self_signed(&key).unwrap();
+        let client = Endpoint::new([192, 0, 2, 1].into(), 50_000);
+        let server = Endpoint::new([192, 0, 2, 2].into(), 443);
+        let mut event = Handshake::new(Timestamp::from_seconds(0), client, server);
+        event.tls.offered_versions = Some(vec![ProtocolVersion::TLSv1_2]);
+        event.server_certificates = Some([Arc::new(Certificate::from_der(leaf.der()))].into());
+        event.error = Some(HandshakeError::new(
+            error_type,
+            Some(Side::Client),
+            "refused".to_owned(),
+        ));
+        event
+    }
+
+    /// Class and message once everything was looked at.
+    fn explained_event(mut event: Handshake, trust: TrustOrigin) -> (ErrorType, String) {
+        after_validation(&mut event, Some(trust), None);
+        let error = event.error.unwrap();
+        (error.error_type, error.message)
+    }
+
+    #[test]
+    fn without_a_name_the_servers_address_is_compared() {
+        let event = || refused_by_address(ErrorType::BadCertificate);
+        let (class, message) = explained_event(event(), TrustOrigin::Given);
+        assert_eq!(class, ErrorType::HostnameMismatch);
+        assert!(
+            message.contains("not valid for `192.0.2.2`, only for `other.test`"),
+            "{message}"
+        );
+        // Other causes are not excluded: mentioned only.
+        let (class, message) = explained_event(event(), TrustOrigin::System);
+        assert!(class == ErrorType::BadCertificate && message.contains("192.0.2.2"));
+        let mut flawed = event();
+        flawed.validation = vec![finding(Side::Server, ErrorType::WeakKey)];
+        let (class, message) = explained_event(flawed, TrustOrigin::Given);
+        assert!(class == ErrorType::BadCertificate && message.contains("192.0.2.2"));
+    }
+
+    #[test]
+    fn an_address_is_not_compared_if_there_was_a_name_or_another_reason() {
+        let named = {
+            let mut event = refused_by_address(ErrorType::BadCertificate);
+            event.tls.server_name = Some("example.org".to_owned());
+            event
+        };
+        let unseen = {
+            let mut event = refused_by_address(ErrorType::BadCertificate);
+            event.tls.offered_versions = None;
+            event
+        };
+        let precise = refused_by_address(ErrorType::CertRevoked);
+        for event in [named, unseen, precise] {
+            let class = event.error.as_ref().unwrap().error_type;
+            let explained = explained_event(event, TrustOrigin::Given);
+            assert_eq!(explained, (class, "refused".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_vague_alert_reports_the_flaw_of_the_chain_beside_that_of_the_dates() {
+        let mut event = refused_by_address(ErrorType::CertExpired);
+        event.tls.server_name = Some("example.org".to_owned());
+        event.validation = vec![finding(Side::Server, ErrorType::UntrustedCa)];
+        let both = |alert: u8, trust| {
+            let mut event = event.clone();
+            event.alerts = vec![Alert {
+                time: event.time,
+                sender: Side::Client,
+                level: None,
+                description: Some(AlertDescription(alert)),
+                encrypted: false,
+            }];
+            explained_event(event, trust)
+        };
+        let (class, message) = both(46, TrustOrigin::Given);
+        assert_eq!(class, ErrorType::CertExpired);
+        assert_eq!(message, "refused; the certificate of CN=leaf: detail");
+        assert_eq!(both(45, TrustOrigin::Given).1, "refused");
+        assert_eq!(both(46, TrustOrigin::System).1, "refused");
+    }
+
+    /// The class of a refused hello that offers these suites, to a server that agreed with others on one suite and one group.
+    fn refused_offer(error_type: ErrorType, suites: &[u16], groups: &[NamedGroup]) -> ErrorType {
+        let mut event = refused_by_address(error_type);
+        event.server_certificates = None;
+        event.error.as_mut().unwrap().side = Some(Side::Server);
+        let suites = suites.iter().map(|suite| CipherSuite(*suite));
+        event.tls.offered_cipher_suites = Some(suites.collect());
+        event.tls.offered_groups = Some(groups.to_vec());
+        let known = KnownServer {
+            cipher_suites: vec![CipherSuite(0xc02f)],
+            groups: vec![NamedGroup::X25519],
+            ..KnownServer::default()
+        };
+        after_validation(&mut event, None, Some(&known));
+        event.error.unwrap().error_type
+    }
+
+    #[test]
+    fn what_a_server_agrees_on_with_others_decides_whether_the_offer_was_the_reason() {
+        let (vague, narrow) = (ErrorType::HandshakeFailure, ErrorType::CipherMismatch);
+        let x25519 = [NamedGroup::X25519];
+        for class in [vague, narrow] {
+            assert_eq!(refused_offer(class, &[0x002f, 0x0035], &x25519), narrow);
+            assert_eq!(refused_offer(class, &[0x002f, 0xc02f], &x25519), vague);
+            let other_group = [NamedGroup::Secp521r1];
+            assert_eq!(refused_offer(class, &[0xc02f], &other_group), narrow);
+        }
+        let internal = ErrorType::InternalError;
+        assert_eq!(refused_offer(internal, &[0x002f], &x25519), internal);
     }
 }

@@ -1,7 +1,7 @@
 //! What was negotiated, and how: the `tls` part of an event.
 
 use crate::certificate::distinguished_name;
-use crate::event::{ClientCertificate, EarlyData, Outcome, Resumption, TlsFacts};
+use crate::event::{ClientCertificate, EarlyData, Outcome, Renegotiation, Resumption, TlsFacts};
 use crate::flow::Side;
 use crate::tls::{ClientHello, HandshakeType, ProtocolVersion, read_certificate_authorities};
 
@@ -35,7 +35,7 @@ pub(super) fn negotiated(
         ech_offered: hello.map(|hello| hello.encrypted_client_hello),
         client_certificate: match shape {
             Some(shape) => shape.client_certificate,
-            None => client_certificate(transcript, resumed),
+            None => renegotiated_certificate(transcript, client_certificate(transcript, resumed)),
         },
         certificate_authorities: certificate_authorities(transcript),
         ocsp_stapled: transcript.has_ocsp_staple(),
@@ -43,7 +43,7 @@ pub(super) fn negotiated(
         signed_certificate_timestamps: transcript.certificate_timestamps()
             + answer.map_or(0, |answer| answer.signed_certificate_timestamps),
         unused: unused(transcript, shape, outcome, is_closed),
-        renegotiation: transcript.has_renegotiated(),
+        renegotiation: renegotiation(transcript),
         ..TlsFacts::default()
     }
 }
@@ -72,21 +72,23 @@ fn alpn(transcript: &Transcript) -> Option<String> {
 
 /// How a session was resumed; `Some(None)` if none was, and `None` if that is not known.
 ///
-/// TLS 1.3's ServerHello says it. Before, a server that resumes skips its Certificate.
+/// TLS 1.3's ServerHello says it. Before, a server that resumes skips its Certificate, and the client its key exchange.
 fn resumption(transcript: &Transcript) -> Option<Option<Resumption>> {
-    let answer = transcript.server_hello()?;
-    if transcript.is_tls13() {
-        return Some(answer.pre_shared_key.then_some(Resumption::Psk));
-    }
     let has_full_flight = [
         HandshakeType::Certificate,
         HandshakeType::ServerKeyExchange,
         HandshakeType::ServerHelloDone,
+        HandshakeType::ClientKeyExchange,
     ]
     .into_iter()
     .any(|message| transcript.has_message(message));
-    if has_full_flight {
-        return Some(None);
+    match transcript.server_hello() {
+        Some(answer) if transcript.is_tls13() => {
+            return Some(answer.pre_shared_key.then_some(Resumption::Psk));
+        }
+        _ if has_full_flight => return Some(None),
+        Some(_) => {}
+        None => return None,
     }
     let server = transcript.peer(Side::Server);
     let has_skipped_it = server.change_cipher_spec && server.gap_bytes == 0;
@@ -112,8 +114,13 @@ fn client_certificate(transcript: &Transcript, resumed: Option<bool>) -> ClientC
     let client = transcript.peer(Side::Client);
     let is_requested = transcript.certificate_request().is_some();
     let has_gone_on = transcript.has_message(HandshakeType::ClientKeyExchange);
-    let is_past_request =
-        transcript.has_message(HandshakeType::ServerHelloDone) || resumed == Some(true);
+    // A client that is asked for a certificate answers with a Certificate message, if only an empty one (RFC 5246 §7.4.6).
+    let has_not_answered = has_gone_on
+        && client.gap_bytes == 0
+        && transcript.version() != Some(ProtocolVersion::SSLv3);
+    let server_is_done = transcript.has_message(HandshakeType::ServerHelloDone)
+        && transcript.peer(Side::Server).gap_bytes == 0;
+    let is_past_request = server_is_done || has_not_answered || resumed == Some(true);
     if client.has_empty_certificate() {
         ClientCertificate::Absent
     } else if client.certificate.is_some() {
@@ -127,6 +134,32 @@ fn client_certificate(transcript: &Transcript, resumed: Option<bool>) -> ClientC
     } else {
         ClientCertificate::Unknown
     }
+}
+
+/// The same with what a renegotiation shows, in which the server may have asked for the first time.
+fn renegotiated_certificate(
+    transcript: &Transcript,
+    before: ClientCertificate,
+) -> ClientCertificate {
+    let suite = transcript
+        .server_hello()
+        .and_then(|hello| hello.cipher_suite);
+    match before {
+        ClientCertificate::Presented | ClientCertificate::Absent => before,
+        _ => transcript
+            .renegotiations()
+            .and_then(|seen| seen.client_certificate(suite))
+            .unwrap_or(before),
+    }
+}
+
+fn renegotiation(transcript: &Transcript) -> Option<Renegotiation> {
+    let seen = transcript.renegotiations()?;
+    let closed_first = transcript.first_close().map(|(side, ..)| side);
+    Some(Renegotiation {
+        count: seen.count(),
+        ended: seen.end(closed_first),
+    })
 }
 
 fn certificate_authorities(transcript: &Transcript) -> Option<Vec<String>> {
@@ -148,7 +181,8 @@ fn unused(
     if outcome != Outcome::Success {
         return None;
     }
-    if application_data(transcript, shape).is_some() {
+    let has_early_data = early_data(transcript, shape) == Some(EarlyData::Accepted);
+    if has_early_data || application_data(transcript, shape).is_some() {
         return Some(false);
     }
     if shape.is_some_and(|shape| shape.server_records_after > TICKET_RECORDS) {
@@ -196,8 +230,10 @@ mod tests {
         let full = tls12().message(SERVER, HandshakeType::ServerHelloDone, &[]);
         assert_eq!(facts(&full.change_cipher_spec(SERVER)).resumed, Some(false));
         assert_eq!(facts(&tls12()).resumed, None);
-        let gap = tls12().gap(SERVER).change_cipher_spec(SERVER);
-        assert_eq!(facts(&gap).resumed, None);
+        let gap = || tls12().gap(SERVER);
+        assert_eq!(facts(&gap().change_cipher_spec(SERVER)).resumed, None);
+        let exchanged = gap().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(facts(&exchanged).resumed, Some(false));
     }
 
     #[test]
@@ -216,6 +252,14 @@ mod tests {
         assert_eq!(certificate(unasked), ClientCertificate::NotRequested);
         let resumed = tls12().change_cipher_spec(SERVER);
         assert_eq!(certificate(resumed), ClientCertificate::NotRequested);
+        let exchange =
+            |script: Script| script.message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert_eq!(
+            certificate(exchange(tls12())),
+            ClientCertificate::NotRequested
+        );
+        let gap = exchange(tls12().gap(CLIENT));
+        assert_eq!(certificate(gap), ClientCertificate::Unknown);
     }
 
     #[test]

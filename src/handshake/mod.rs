@@ -23,6 +23,8 @@
 //! - A rule on the shape of encrypted records: `verdict/inferred/rules.rs`, with its
 //!   case in the test table of that file.
 //! - A new class of failure, or another meaning of an alert: `cause.rs`.
+//! - A reason for an alert that stands in the clear: `reason.rs`.
+//! - The next step that an error suggests to the user: `hint.rs`.
 //! - What a certificate explains of a failure: `explain.rs`, which lists the order in
 //!   which the cause of a failure is decided.
 //!
@@ -59,8 +61,12 @@ mod chains;
 mod end;
 mod explain;
 mod facts;
+mod hint;
 mod history;
+mod known_servers;
+mod offer;
 mod progress;
+mod reason;
 mod report;
 #[cfg(test)]
 mod testing;

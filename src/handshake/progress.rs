@@ -14,8 +14,8 @@ use crate::flow::{PerSide, Side};
 use crate::framing::Seen;
 use crate::tls::ContentType;
 
-use super::transcript::{Decrypted, MAX_OBSERVATIONS, Transcript};
-use super::verdict::inferred::{Inferred, infer, may_decide};
+use super::transcript::{Decrypted, MAX_FIRST_ANSWER, MAX_OBSERVATIONS, Transcript};
+use super::verdict::inferred::{Inferred, infer, may_be_alert, may_decide};
 
 /// How far a handshake has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,13 +107,20 @@ pub(super) fn progress(transcript: &Transcript, early: Option<&Inferred>) -> Han
 /// Encrypted records among which alerts are looked for where there are keys: those at the end of a short connection are.
 const MAX_KEYED_RECORDS: u32 = 32;
 
-/// Up to TLS 1.2: both Finished and application data. Without keys, nothing more can be learned then.
+/// Records of application data among which a renegotiation is looked for: a server learns from a request that it needs the
+/// client's certificate, and mostly from the first.
+const MAX_RECORDS_BEFORE_RENEGOTIATION: u16 = 16;
+
+/// Up to TLS 1.2: both Finished and application data. Without keys, a renegotiation is all that can be learned then.
 fn cleartext_progress(transcript: &Transcript) -> HandshakeProgress {
     let mut peers = transcript.peers();
     let is_in_use = transcript.is_complete() && peers.any(|peer| peer.application_data.is_some());
     let expects_alerts = (1..MAX_KEYED_RECORDS).contains(&transcript.keyed_records());
+    let may_renegotiate = transcript.records_in_use() < MAX_RECORDS_BEFORE_RENEGOTIATION
+        && !transcript.has_ended_in_use()
+        && !transcript.has_deferred();
     match is_in_use {
-        true if expects_alerts => Settled,
+        true if expects_alerts || may_renegotiate || transcript.may_be_refused_in_use() => Settled,
         true => Decided,
         false => Open,
     }
@@ -158,8 +165,13 @@ fn inferred_progress(transcript: &Transcript, early: Option<&Inferred>) -> Hands
         early.is_success() && (from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER);
     let may_be_asked_later =
         transcript.offers_later_authentication() && after.len() < MAX_LATER_AUTHENTICATION;
+    let may_be_refused = early.has_certificate() && after.len() < MAX_FIRST_ANSWER;
+    // A client that leaves what it has completed unused: how it closes belongs to the report.
+    let mut from_client = after.iter().filter(|seen| seen.side == Side::Client);
+    let is_leaving = from(Side::Server) < MAX_RECORDS_AFTER
+        && from_client.all(|seen| may_be_alert(transcript, seen));
     match is_in_use {
-        true if may_be_asked_later => Settled,
+        true if may_be_asked_later || may_be_refused || is_leaving => Settled,
         true => Decided,
         false => Open,
     }
@@ -185,11 +197,47 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_asked_for_a_certificate_may_refuse_it_in_its_first_answer() {
+        let accepted = full()
+            .server_flight_with_request()
+            .client_records(&[25, 53])
+            .server_records(&[266, 266]);
+        let requested = accepted.client_records(&[91]);
+        assert_eq!(requested.progress(), Settled);
+        let answered = requested.server_records(&[642]).client_records(&[91]);
+        assert_eq!(answered.progress(), Settled);
+        assert_eq!(answered.server_records(&[642; 4]).progress(), Decided);
+
+        let data = |script: Script, side| script.data_12(side, 98);
+        let asked = tls12().message(SERVER, HandshakeType::CertificateRequest, &[0]);
+        let complete = asked.finished_12(CLIENT).finished_12(SERVER);
+        let answered = data(data(complete, CLIENT), SERVER);
+        assert_eq!(answered.progress(), Settled);
+        assert!(answered.transcript.may_be_refused_in_use());
+        let accepted = data(answered, SERVER);
+        assert!(!accepted.transcript.may_be_refused_in_use());
+        assert!(accepted.transcript.is_only_watched());
+    }
+
+    #[test]
+    fn a_client_that_leaves_with_a_goodbye_is_waited_for() {
+        let leaving = accepted().client_records(&[19]);
+        assert_eq!(leaving.progress(), Settled);
+        assert_eq!(leaving.fin(CLIENT).progress(), Decided);
+        assert_eq!(accepted().client_records(&[91]).progress(), Decided);
+    }
+
+    #[test]
     fn tls12_is_decided_by_application_data_after_both_finished() {
         let data = ContentType::ApplicationData;
         let complete = || tls12().finished_12(CLIENT).finished_12(SERVER);
         assert_eq!(complete().progress(), Open);
-        assert_eq!(complete().sealed(CLIENT, data).progress(), Decided);
+        let mut used = complete();
+        for _ in 1..MAX_RECORDS_BEFORE_RENEGOTIATION {
+            used = used.sealed(CLIENT, data);
+            assert_eq!(used.progress(), Settled);
+        }
+        assert_eq!(used.sealed(SERVER, data).progress(), Decided);
         let one = tls12().finished_12(CLIENT).sealed(CLIENT, data);
         assert_eq!(one.progress(), Open);
     }
@@ -283,7 +331,8 @@ mod tests {
         let decided = tls12()
             .finished_12(CLIENT)
             .finished_12(SERVER)
-            .sealed(CLIENT, ContentType::ApplicationData);
+            .fin(CLIENT)
+            .fin(SERVER);
         assert_eq!(decided.opened_data(SERVER).progress(), Decided);
     }
 

@@ -6,7 +6,7 @@ use crate::certificate::{ChainCache, NearExpiry};
 use crate::decode::Tunnel;
 use crate::dialogue::StartTls;
 use crate::event::{
-    Alert, CaptureFacts, ClosedBy, Directions, Handshake, Inference, Protocol, Transport,
+    Alert, CaptureFacts, ClosedBy, Directions, Handshake, Inference, Outcome, Protocol, Transport,
 };
 use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
@@ -100,6 +100,18 @@ impl Tracker {
         let early = self.standing.early();
         let verdict = verdict::conclude(transcript, early, shape.as_ref(), end, &validation);
         let closed_by = closed_by(transcript, end);
+        let tls = facts::negotiated(
+            transcript,
+            shape.as_ref(),
+            verdict.outcome,
+            closed_by.is_some(),
+        );
+        let rejected_after = verdict::rejected_after::rejected_after(
+            transcript,
+            verdict.outcome,
+            tls.client_certificate,
+            &validation,
+        );
         Handshake {
             time,
             flow_id: origin.flow_id,
@@ -109,13 +121,14 @@ impl Tracker {
             server: origin.endpoint(transcript.direction(Side::Server)),
             outcome: verdict.outcome,
             evidence: verdict.evidence,
-            confidence: verdict.confidence,
+            confidence: (verdict.outcome != Outcome::Unknown).then_some(verdict.confidence),
             inference: verdict
                 .rule
                 .map(|(rule, observations)| self.inference(rule, observations)),
             error: verdict
                 .failure
                 .map(|cause| explain::by_findings(cause, &validation)),
+            unknown_because: verdict.unknown_because,
             alerts: alerts(transcript),
             closed_by,
             timing: timing(
@@ -127,12 +140,8 @@ impl Tracker {
             fingerprint: fingerprint(transcript, config),
             capture: capture(transcript),
             saved_to: None,
-            tls: facts::negotiated(
-                transcript,
-                shape.as_ref(),
-                verdict.outcome,
-                closed_by.is_some(),
-            ),
+            tls,
+            rejected_after,
             validation,
             notes: Vec::new(),
             judged_at,
@@ -170,8 +179,7 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
         (Some((Side::Server, Close::Fin, _)), _) => Some(ClosedBy::ServerFin),
         (Some((Side::Server, Close::Rst, _)), _) => Some(ClosedBy::ServerRst),
         (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
-        (None, End::Silence) => Some(ClosedBy::Timeout),
-        (None, End::Decided | End::Replaced | End::Evicted) => None,
+        (None, End::Decided | End::Silence | End::Replaced | End::Evicted) => None,
     }
 }
 

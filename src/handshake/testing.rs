@@ -12,17 +12,18 @@
 use std::time::Duration;
 
 use crate::error_type::ErrorType;
-use crate::event::Finding;
-use crate::flow::{Direction, Side};
+use crate::event::{ClientCertificate, Finding, Outcome};
+use crate::flow::{Direction, PerSide, Side};
 use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, HandshakeType, Message,
     ProtocolVersion, ServerHello,
 };
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::end::End;
+use super::facts;
 use super::progress::{HandshakeProgress, Standing};
 use super::tracker::ProgressRecorder;
 use super::transcript::Transcript;
@@ -37,7 +38,14 @@ pub(super) struct Script {
     pub(super) transcript: Transcript,
     standing: Standing,
     now: Arrival,
+    /// Bytes that each side has sent: [`ITEM_LENGTH`] an item.
+    sent: PerSide<u32>,
+    /// How many items of its peer the next actor has not received yet.
+    unreceived: u32,
 }
+
+/// Bytes that an item takes in its stream.
+const ITEM_LENGTH: u32 = 100;
 
 /// A connection of which both directions are in view, before the first hello.
 pub(super) fn connection() -> Script {
@@ -46,15 +54,13 @@ pub(super) fn connection() -> Script {
 
 /// A connection of which no packet is in view yet.
 pub(super) fn one_sided() -> Script {
-    let now = Arrival {
-        time: Timestamp::from_seconds(0),
-        packet: 0,
-        acknowledged: None,
-    };
+    let now = Arrival::new(Timestamp::from_seconds(0), 0);
     Script {
         transcript: Transcript::new(now),
         standing: Standing::default(),
         now,
+        sent: PerSide::default(),
+        unreceived: 0,
     }
 }
 
@@ -182,9 +188,62 @@ impl Script {
         self
     }
 
+    /// The observation ends so much later.
+    pub(super) fn then_nothing(self, milliseconds: u64) -> Self {
+        let mut later = self.wait(milliseconds);
+        later.transcript.note_until(later.now.time);
+        later
+    }
+
+    /// What a side sent last was not acknowledged.
+    pub(super) fn unacknowledged(self, side: Side) -> Self {
+        self.sent_again(side, 1, 517)
+    }
+
+    /// What a side sent last was not acknowledged, and sent again: `times` in all, in segments of `length` bytes.
+    pub(super) fn sent_again(self, side: Side, times: u32, length: u32) -> Self {
+        let first_sent = self.now.time;
+        self.delivery(side, |delivery| {
+            let start = delivery.data_end.saturating_sub(1);
+            delivery.outstanding = Some(Outstanding {
+                start,
+                length,
+                times,
+                first_sent,
+                last_sent: first_sent.saturating_add(Duration::from_secs((1 << (times - 1)) - 1)),
+            });
+        })
+    }
+
+    /// Bytes of a side are missing in front of its last ones, and its peer acknowledges only what came before them.
+    pub(super) fn lost_in_network(self, side: Side) -> Self {
+        let now = self.now.time;
+        self.delivery(side, |delivery| delivery.hole = Some((1_400, now)))
+    }
+
     pub(super) fn wait(mut self, milliseconds: u64) -> Self {
         let waited = Duration::from_millis(milliseconds);
         self.now.time = self.now.time.saturating_add(waited);
+        self
+    }
+
+    /// The next item is sent before its sender has received the last `items` of its peer. Otherwise each side has received
+    /// all that its peer sent.
+    pub(super) fn before_receiving(mut self, items: u32) -> Self {
+        self.unreceived = items;
+        self
+    }
+
+    /// How far the bytes of a side got; by default nothing is known of it.
+    pub(super) fn delivery(mut self, side: Side, change: impl FnOnce(&mut DeliveryState)) -> Self {
+        change(&mut self.transcript.delivery_mut()[direction(side)]);
+        self
+    }
+
+    /// The next item is captured with an earlier time than the last.
+    pub(super) fn step_back(mut self, milliseconds: i64) -> Self {
+        let now = self.now.time.as_nanoseconds() - milliseconds * 1_000_000;
+        self.now.time = Timestamp::from_nanoseconds(now);
         self
     }
 
@@ -220,6 +279,16 @@ impl Script {
     /// Up to TLS 1.2, an encrypted record of which the type is readable.
     pub(super) fn sealed(self, side: Side, content_type: ContentType) -> Self {
         self.record(side, content_type, 40, None)
+    }
+
+    /// Up to TLS 1.2, a record of application data of this length.
+    pub(super) fn data_12(self, side: Side, length: u16) -> Self {
+        self.record(side, ContentType::ApplicationData, length, None)
+    }
+
+    /// Up to TLS 1.2, an alert that cannot be read.
+    pub(super) fn sealed_alert(self, side: Side) -> Self {
+        self.sealed(side, ContentType::Alert)
     }
 
     /// Up to TLS 1.2: ChangeCipherSpec and Finished.
@@ -303,6 +372,13 @@ impl Script {
         verdict::shape(&self.transcript).expect("a ServerHello of TLS 1.3")
     }
 
+    /// What the event says of the client's certificate.
+    pub(super) fn client_certificate(&self) -> ClientCertificate {
+        let shape = verdict::shape(&self.transcript);
+        let facts = facts::negotiated(&self.transcript, shape.as_ref(), Outcome::Success, true);
+        facts.client_certificate
+    }
+
     pub(super) fn progress(&self) -> HandshakeProgress {
         self.standing.progress(&self.transcript)
     }
@@ -339,15 +415,27 @@ impl Script {
     fn play<'a>(self, side: Side, item: impl FnOnce(Arrival) -> Seen<'a>) -> Self {
         let mut later = self.wait(1);
         later.now.packet += 1;
+        later.sent[side] += ITEM_LENGTH;
+        later.now.end = later.sent[side];
+        let received = later.sent[side.peer()].saturating_sub(later.unreceived * ITEM_LENGTH);
+        later.now.acknowledged = Some(received);
+        later.unreceived = 0;
         later.at_once(side, item)
     }
 
     fn at_once<'a>(mut self, side: Side, item: impl FnOnce(Arrival) -> Seen<'a>) -> Self {
+        let item = item(self.now);
+        if !matches!(item, Seen::Close { .. } | Seen::Gap(_)) {
+            let delivery = &mut self.transcript.delivery_mut()[direction(side)];
+            delivery.last_data = Some(self.now.time);
+            delivery.data_end = self.now.end;
+            delivery.acknowledged = Some(self.now.end);
+        }
         let mut recorder = ProgressRecorder {
             transcript: &mut self.transcript,
             standing: &mut self.standing,
         };
-        recorder.take(direction(side), item(self.now));
+        recorder.take(direction(side), item);
         self
     }
 }

@@ -1,11 +1,12 @@
 //! The handshake on one connection, from its first byte to its report.
 
 use crate::decrypt::Keys;
-use crate::flow::Direction;
+use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
 use crate::framing::tls::TlsRecords;
 use crate::framing::{Close, Hellos, Recipient, Seen};
-use crate::transport::tcp::{Arrival, Chunk};
+use crate::time::Timestamp;
+use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress};
 use super::transcript::Transcript;
@@ -53,6 +54,20 @@ impl Tracker {
         }
     }
 
+    /// The randoms of the hellos, the client's first; `None` where the hello was not seen.
+    pub(crate) fn randoms(&self) -> [Option<[u8; 32]>; 2] {
+        let transcript = &self.transcript;
+        [
+            transcript.client_hello().map(|hello| hello.random),
+            transcript.server_hello().map(|hello| hello.random),
+        ]
+    }
+
+    /// The direction in which the client sends, as far as it is known.
+    pub(crate) fn client(&self) -> Direction {
+        self.transcript.direction(Side::Client)
+    }
+
     /// Takes the next chunk of one direction.
     pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
         let (framing, mut recorder) = self.split();
@@ -77,15 +92,31 @@ impl Tracker {
         self.transcript.note_plain(direction);
     }
 
+    /// How far the bytes of each direction got: kept up to date by the owner, who sees the segments.
+    pub const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
+        self.transcript.delivery_mut()
+    }
+
     /// Notes that a limit or the snap length took something from this connection.
     pub const fn note_truncated(&mut self) {
         self.transcript.note_truncated();
+    }
+
+    /// Notes the last moment of the observation, once no more of the connection will be looked at.
+    pub const fn note_until(&mut self, until: Timestamp) {
+        self.transcript.note_until(until);
     }
 
     /// Notes that no more bytes will come.
     pub fn handle_end(&mut self) {
         let (framing, mut recorder) = self.split();
         framing.finish(&mut recorder);
+    }
+
+    /// The last packet that was noted.
+    #[must_use]
+    pub const fn last_packet(&self) -> Arrival {
+        self.transcript.last()
     }
 
     /// Whether nothing that follows can change the report.
@@ -169,17 +200,13 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
-    const AT: Arrival = Arrival {
-        time: Timestamp::from_seconds(0),
-        packet: 1,
-        acknowledged: None,
-    };
+    const AT: Arrival = Arrival::new(Timestamp::from_seconds(0), 1);
 
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn a_handshake_takes_less_than_a_kilobyte() {
+    fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 960, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1416, "{}", size_of::<Tracker>());
     }
 
     #[test]

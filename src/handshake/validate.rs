@@ -1,11 +1,12 @@
-//! Validates the certificate chains of events against the trusted roots.
+//! What needs all events of the run in order: chains are validated, and failures explained by other handshakes.
 
 use crate::certificate::{ChainValidator, Trust};
 use crate::event::Handshake;
 use crate::flow::Side;
 use crate::stats::Stats;
 
-use super::explain;
+use super::known_servers::KnownServers;
+use super::{explain, hint};
 
 /// Adds to events the findings on the chains that peers showed; those on dates and names are there already.
 ///
@@ -15,21 +16,27 @@ use super::explain;
 #[derive(Debug)]
 pub(crate) struct Validator {
     chains: ChainValidator,
+    servers: KnownServers,
 }
 
 impl Validator {
     pub(crate) fn new(trust: &Trust) -> Self {
         Self {
             chains: ChainValidator::new(trust),
+            servers: KnownServers::default(),
         }
     }
 
     /// Counts of what was validated, and of what a limit discarded.
     pub(crate) fn stats(&self) -> Stats {
-        self.chains.stats()
+        Stats {
+            servers_forgotten: self.servers.forgotten,
+            ..self.chains.stats()
+        }
     }
 
-    /// Validates the chains of both sides, and adds what they explain of a refusal to its error.
+    /// Validates the chains of both sides. Adds what they, and other handshakes with the server, explain of a failure to its
+    /// error, and the next step.
     pub(crate) fn handle_event(&mut self, event: &mut Handshake) {
         for side in [Side::Server, Side::Client] {
             let chain = match side {
@@ -50,6 +57,14 @@ impl Validator {
         event
             .validation
             .sort_by_key(|finding| finding.side == Side::Client); // stable: dates and names come first
-        explain::after_validation(event, self.chains.origin());
+        let known = self.servers.get(event.server);
+        explain::after_validation(event, self.chains.origin(), known);
+        if event.error.is_some() {
+            let next_step = hint::next_step(event, known);
+            if let (Some(error), Some(next_step)) = (&mut event.error, next_step) {
+                error.hint = Some(next_step);
+            }
+        }
+        self.servers.learn(event);
     }
 }

@@ -11,7 +11,9 @@ use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
-use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection};
+use crate::transport::tcp::{
+    Arrival, Budget, Chunk, Delivery, PendingSegment, PendingSegments, TcpConnection,
+};
 
 use super::retained::RetainedPackets;
 
@@ -23,10 +25,14 @@ pub(super) struct Flow {
     pub(super) first_seen: Timestamp,
     pub(super) tcp: TcpConnection,
     pub(super) stage: Stage,
+    /// Segments that acknowledge what has not been delivered yet.
+    waiting: Option<Box<Waiting>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
     /// Directions that began with something else than TLS.
     is_plain: PerDirection<bool>,
+    /// Whether TLS was refused and the client went on in plain text, which is to be reported.
+    pub(super) is_downgraded: bool,
     /// Directions that the open handshake knows to be in view. Stands here, so that bare acknowledgments, which every other
     /// packet is, need not look at the handshake.
     is_noted: PerDirection<bool>,
@@ -43,6 +49,14 @@ pub(super) enum Stage {
     Done,
 }
 
+/// Segments that acknowledge what has not been delivered yet, and what a handshake needs to know that begins with one of them.
+#[derive(Debug)]
+struct Waiting {
+    segments: PendingSegments,
+    source: Arc<str>,
+    layers: Layers,
+}
+
 /// An open handshake.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -55,6 +69,10 @@ pub(super) struct Open {
     pub(super) dialogue: Dialogue,
     /// Bytes that it holds, as last counted.
     pub(super) held: usize,
+    /// The segments with FINs: what comes before may arrive after them.
+    fins: PerDirection<Option<Arrival>>,
+    /// When it began.
+    pub(super) since: Timestamp,
     /// When it last made progress.
     last_progress: Timestamp,
 }
@@ -76,14 +94,17 @@ impl Flow {
             first_seen,
             tcp: TcpConnection::new(),
             stage: Stage::Watching(Dialogue::default()),
+            waiting: None,
             retained: None,
             is_plain: PerDirection::default(),
+            is_downgraded: false,
             is_noted: PerDirection::default(),
         }
     }
 
     pub(super) fn lifetime(&self) -> Lifetime {
         match &self.stage {
+            _ if self.is_waiting() => Lifetime::Waiting,
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
@@ -96,6 +117,19 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(open) => open.connection.is_settled(),
             Stage::Watching(_) | Stage::Done => false,
+        }
+    }
+
+    /// Whether segments wait for what they acknowledge.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some() && !self.is_decided()
+    }
+
+    /// When the open handshake began, if there is one.
+    pub(super) const fn open_since(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Handshake(open) => Some(open.since),
+            Stage::Watching(_) | Stage::Done => None,
         }
     }
 
@@ -113,8 +147,8 @@ impl Flow {
     }
 
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
-    pub(super) const fn is_over(&self) -> bool {
-        self.tcp.is_closed() && !self.has_handshake()
+    pub(super) fn is_over(&self) -> bool {
+        self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
     }
 
     /// Records what a segment's header says about the connection.
@@ -137,7 +171,10 @@ impl Flow {
         segment: &Segment<'_>,
         time: Timestamp,
     ) -> bool {
-        if !segment.is_bare() || !self.has_handshake() {
+        if !segment.is_bare() || !self.has_handshake() || self.is_waiting() {
+            return false;
+        }
+        if self.tcp.is_news(direction, segment) {
             return false;
         }
         if !self.is_noted[direction] {
@@ -157,10 +194,172 @@ impl Flow {
         context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
+        let has_news = if self.must_wait(direction, segment) {
+            self.hold(direction, segment, at, context, budget);
+            true
+        } else {
+            self.take(direction, segment, at, context, budget)
+        };
+        if self.waiting.is_none() {
+            return has_news;
+        }
+        self.release_waiting(Some(at.time), context.keys, budget);
+        true
+    }
+
+    /// Takes a segment that has just arrived.
+    fn take(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &HandshakeContext<'_>,
+        budget: &mut Budget,
+    ) -> bool {
         if let Stage::Watching(_) = self.stage {
             self.watch(direction, segment, at, context, budget);
         }
+        self.note(direction, segment, at);
         self.feed(direction, segment, at, budget)
+    }
+
+    /// Takes a segment that has waited for its turn.
+    fn take_late(
+        &mut self,
+        waiting: &PendingSegment,
+        context: &HandshakeContext<'_>,
+        budget: &mut Budget,
+    ) {
+        let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
+        if let Stage::Watching(_) = self.stage {
+            self.watch(direction, &segment, at, context, budget);
+        }
+        if let (Stage::Handshake(open), false) = (&mut self.stage, waiting.is_noted) {
+            let delivery = open.connection.delivery_mut();
+            self.tcp
+                .note_delivery(direction, &segment, at.time, delivery);
+        }
+        self.feed(direction, &segment, at, budget);
+    }
+
+    /// Whether a segment was sent after something that has not been delivered yet, and that matters.
+    fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        if !self.tcp.must_wait(direction, segment) || segment.is_bare() {
+            return false;
+        }
+        match &self.stage {
+            Stage::Handshake(_) => true,
+            // Before TLS begins, only what may be its beginning waits.
+            Stage::Watching(_) => {
+                !self.is_any_plain()
+                    && !segment.payload.is_empty()
+                    && self.tcp.ahead(direction, segment.first_byte()) == 0
+                    && detect(segment.payload) != Detection::Other
+            }
+            Stage::Done => false,
+        }
+    }
+
+    /// Keeps a segment until what it acknowledges has been delivered.
+    fn hold(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &HandshakeContext<'_>,
+        budget: &mut Budget,
+    ) {
+        let is_noted = self.note(direction, segment, at);
+        self.tcp.acknowledge(direction, segment);
+        let waiting = self.waiting.get_or_insert_with(|| {
+            Box::new(Waiting {
+                segments: PendingSegments::default(),
+                source: Arc::clone(context.source),
+                layers: *context.layers,
+            })
+        });
+        let is_held = waiting
+            .segments
+            .push(direction, segment, at, is_noted, budget);
+        if let (false, Stage::Handshake(open)) = (is_held, &mut self.stage) {
+            open.connection.note_truncated();
+        }
+    }
+
+    /// Takes the segments whose turn has come, and by `now` those that have waited too long: what they wait for is given
+    /// up. Without `now`, no segment waits any longer.
+    pub(super) fn release_waiting(
+        &mut self,
+        now: Option<Timestamp>,
+        keys: &Keys,
+        budget: &mut Budget,
+    ) {
+        let Some(mut waiting) = self.waiting.take() else {
+            return;
+        };
+        let Waiting {
+            segments,
+            source,
+            layers,
+        } = &mut *waiting;
+        let context = HandshakeContext {
+            source,
+            layers,
+            keys,
+        };
+        while !self.is_decided() {
+            let tcp = &self.tcp;
+            let is_ready = |direction, segment: &Segment<'_>| !tcp.must_wait(direction, segment);
+            let next = segments.take_ready(budget, is_ready).or_else(|| {
+                let overdue = match now {
+                    Some(now) => segments.take_overdue(now, budget),
+                    None => segments.take_first(budget),
+                }?;
+                self.give_up(&overdue, budget);
+                Some(overdue)
+            });
+            let Some(next) = next else { break };
+            self.take_late(&next, &context, budget);
+        }
+        if !segments.is_empty() {
+            self.waiting = Some(waiting);
+        }
+    }
+
+    /// Gives up what a segment has waited for.
+    fn give_up(&mut self, waiting: &PendingSegment, budget: &mut Budget) {
+        let direction = waiting.direction;
+        let Stage::Handshake(open) = &mut self.stage else {
+            return self.tcp.note_absent(direction.flip());
+        };
+        let segment = waiting.segment();
+        let tcp = &mut self.tcp;
+        tcp.give_up(
+            direction,
+            &segment,
+            waiting.arrival,
+            budget,
+            &mut |sender, delivery| {
+                open.deliver(sender, delivery);
+            },
+        );
+    }
+
+    /// Whether nothing that follows can change the report on the open handshake.
+    fn is_decided(&self) -> bool {
+        matches!(&self.stage, Stage::Handshake(open) if open.connection.is_decided())
+    }
+
+    /// Notes what a segment says apart from its bytes; false if no handshake is open.
+    fn note(&mut self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> bool {
+        let Stage::Handshake(open) = &mut self.stage else {
+            return false;
+        };
+        open.connection.note_packet(direction, at);
+        let delivery = open.connection.delivery_mut();
+        self.tcp
+            .note_delivery(direction, segment, at.time, delivery);
+        true
     }
 
     /// Looks whether TLS begins with this segment; takes care of the order of the bytes before.
@@ -177,9 +376,9 @@ impl Flow {
         }
         if segment.wire_length == 0 {
             if self.is_plain[direction.flip()] && self.tcp.is_holding() {
-                self.watch_dialogue(direction, segment, at, context, budget);
+                return self.watch_dialogue(direction, segment, at, context, budget);
             }
-            return;
+            return self.tcp.acknowledge(direction, segment);
         }
         let ahead = self.tcp.ahead(direction, segment.first_byte());
         if ahead > 0 {
@@ -228,7 +427,9 @@ impl Flow {
             }
             let is_done = match &mut self.stage {
                 Stage::Watching(dialogue) if ahead == 0 => {
-                    dialogue.take(direction, segment.payload) == DialogueStep::More
+                    let step = dialogue.take(direction, segment.payload);
+                    self.is_downgraded = dialogue.is_downgraded();
+                    step == DialogueStep::More
                 }
                 _ => false,
             };
@@ -251,14 +452,20 @@ impl Flow {
             };
             if let (Stage::Watching(dialogue), Chunk::Bytes(bytes, arrival)) = (&mut *stage, chunk)
             {
-                let DialogueStep::TlsBegins(skipped) = dialogue.take(sender, bytes) else {
-                    return;
+                let skipped = match dialogue.take(sender, bytes) {
+                    DialogueStep::More => return,
+                    DialogueStep::TlsBegins(skipped) => skipped,
+                    DialogueStep::TlsBegan => 0,
                 };
-                let mut open = Open::new(*dialogue, at, context);
+                let mut open = Open::new(std::mem::take(dialogue), at, context);
                 open.note_directions(is_in_view, is_plain, at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
-                let rest = Chunk::Bytes(rest, arrival);
-                open.connection.handle_chunk(sender, rest);
+                for bytes in [open.dialogue.held(sender), rest] {
+                    if !bytes.is_empty() {
+                        open.connection
+                            .handle_chunk(sender, Chunk::Bytes(bytes, arrival));
+                    }
+                }
                 *stage = Stage::Handshake(open);
                 hello = Some((sender, arrival.acknowledged));
             } else if let Stage::Handshake(open) = stage {
@@ -273,6 +480,9 @@ impl Flow {
             if is_plain[way] {
                 self.tcp.skip_overdue(way, at.time, budget, &mut deliver);
             }
+        }
+        if let Stage::Watching(dialogue) = &self.stage {
+            self.is_downgraded = dialogue.is_downgraded();
         }
         if let Some((sender, acknowledged)) = hello {
             let peer = sender.flip();
@@ -292,8 +502,8 @@ impl Flow {
         context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
-        let dialogue = match self.stage {
-            Stage::Watching(dialogue) => dialogue,
+        let dialogue = match &mut self.stage {
+            Stage::Watching(dialogue) => std::mem::take(dialogue),
             _ => Dialogue::default(),
         };
         let mut open = Open::new(dialogue, at, context);
@@ -336,13 +546,13 @@ impl Flow {
         let Stage::Handshake(open) = &mut self.stage else {
             return false;
         };
-        let connection = &mut open.connection;
-        connection.note_packet(direction, at);
+        if segment.flags.fin {
+            let arrival = self.tcp.arrival(direction, segment, at);
+            open.fins[direction].get_or_insert(arrival);
+        }
         let mut has_closed = false;
-        let mut deliver = |sender, delivery: Delivery<'_>| match delivery {
-            Delivery::Chunk(chunk) => connection.handle_chunk(sender, chunk),
-            Delivery::Fin(at) => has_closed |= connection.handle_close(sender, Close::Fin, at),
-            Delivery::Rst(at) => has_closed |= connection.handle_close(sender, Close::Rst, at),
+        let mut deliver = |sender, delivery: Delivery<'_>| {
+            has_closed |= open.deliver(sender, delivery);
         };
         let mut has_progress = false;
         let mut is_lossy = false;
@@ -354,7 +564,7 @@ impl Flow {
             .settle(direction, segment, at, budget, &mut deliver);
         has_progress |= has_closed;
         if is_lossy {
-            connection.note_truncated();
+            open.connection.note_truncated();
         }
         if has_progress {
             open.last_progress = at.time;
@@ -368,24 +578,50 @@ impl Flow {
         has_progress || is_retransmission
     }
 
-    /// Delivers what is held, with gaps where bytes are missing: no more segments will come.
-    pub(super) fn flush(&mut self, budget: &mut Budget) {
+    /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
+    /// the observation.
+    pub(super) fn flush(&mut self, now: Timestamp, budget: &mut Budget) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        let connection = &mut open.connection;
-        self.tcp.finish(budget, &mut |sender, delivery| {
-            if let Delivery::Chunk(chunk) = delivery {
-                connection.handle_chunk(sender, chunk);
+        open.connection.note_until(now);
+        self.tcp.settle_delivery(open.connection.delivery_mut());
+        for direction in Direction::BOTH {
+            // What the receiver never got is no gap in the capture, and what follows it never counted.
+            if let Some(hole) = self.tcp.lost_in_network(direction) {
+                open.connection.delivery_mut()[direction].hole = Some(hole);
+                self.tcp.clear(direction, budget);
             }
+        }
+        if self.waiting.is_some() {
+            return open.connection.handle_end(); // all was decided before what waits
+        }
+        let last = open.connection.last_packet();
+        self.tcp.finish(last, budget, &mut |sender, delivery| {
+            open.deliver(sender, delivery);
         });
-        connection.handle_end();
+        open.connection.handle_end();
     }
 
     /// Gives back what the connection holds.
     pub(super) fn release(&mut self, budget: &mut Budget) {
+        if let Some(mut waiting) = self.waiting.take() {
+            waiting.segments.clear(budget);
+        }
         for direction in Direction::BOTH {
             self.tcp.clear(direction, budget);
+        }
+    }
+
+    /// The sequence numbers with which both sides began, that of `client` first, as far as they are known.
+    pub(super) fn first_bytes_of(&self, client: Direction) -> [Option<u32>; 2] {
+        let [forward, reverse] = self
+            .tcp
+            .first_bytes()
+            .map(|first| first.map(|first| first.0));
+        match client {
+            Direction::Forward => [forward, reverse],
+            Direction::Reverse => [reverse, forward],
         }
     }
 
@@ -402,8 +638,23 @@ impl Open {
             layers: *context.layers,
             dialogue,
             held: 0,
+            fins: PerDirection::default(),
+            since: at.time,
             last_progress: at.time,
         })
+    }
+
+    /// Hands to the handshake what the transport delivers; true if `sender` has closed now.
+    fn deliver(&mut self, sender: Direction, delivery: Delivery<'_>) -> bool {
+        let (how, at) = match delivery {
+            Delivery::Chunk(chunk) => {
+                self.connection.handle_chunk(sender, chunk);
+                return false;
+            }
+            Delivery::Fin(at) => (Close::Fin, self.fins[sender].unwrap_or(at)),
+            Delivery::Rst(at) => (Close::Rst, at),
+        };
+        self.connection.handle_close(sender, how, at)
     }
 
     /// Tells the handshake what was seen of both directions before it began.
@@ -432,6 +683,6 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_flow_stays_small() {
         // There is one for each connection in view: a new field is worth a thought.
-        assert!(size_of::<Flow>() <= 168, "{}", size_of::<Flow>());
+        assert!(size_of::<Flow>() <= 176, "{}", size_of::<Flow>());
     }
 }

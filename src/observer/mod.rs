@@ -12,7 +12,10 @@
 //! workers, so the events are the same, too.
 
 mod collector;
+mod copies;
 mod flow;
+mod not_tls;
+mod open_handshakes;
 mod retained;
 mod router;
 mod shard;
@@ -24,13 +27,14 @@ use std::time::Duration;
 
 use crate::capture::{Interface, PacketBatch, PacketRecord, Packets};
 use crate::certificate::{NearExpiry, Trust};
+use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
-use crate::event::{Handshake, HandshakeReport};
+use crate::event::{Handshake, HandshakeReport, NotTls};
 use crate::handshake::ReportConfig;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
-pub(crate) use collector::Collector;
+pub(crate) use collector::{Collected, Collector};
 pub(crate) use router::{Plan, Router};
 pub(crate) use worker::{Numbered, Worker};
 
@@ -39,8 +43,9 @@ pub(crate) use worker::{Numbered, Worker};
 pub struct Config {
     /// What is told in events.
     pub report: ReportConfig,
-    /// How long a handshake may make no progress, in packet time.
-    pub handshake_timeout: Duration,
+    /// How long a handshake may make no progress before it is reported, in packet time; `None` to wait for the close of the
+    /// connection or the end of the capture.
+    pub handshake_timeout: Option<Duration>,
     /// The most TCP connections remembered at once.
     pub max_flows: usize,
     /// Secrets that the user gave, to which those in captures are added.
@@ -55,8 +60,8 @@ pub struct Config {
 pub mod defaults {
     use std::time::Duration;
 
-    /// How long a handshake may make no progress, in packet time.
-    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+    /// How long a handshake may make no progress while packets come from a live interface.
+    pub const LIVE_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
     /// How long before its end a certificate counts as soon to expire.
     pub const NEAR_EXPIRY: Duration = Duration::from_secs(30 * 86_400);
     /// The share of its lifetime, in hundredths, that is left of a certificate which is soon to expire.
@@ -78,7 +83,7 @@ impl Default for Config {
                 },
                 judge_at: None,
             },
-            handshake_timeout: defaults::HANDSHAKE_TIMEOUT,
+            handshake_timeout: None,
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
             retains_packets: false,
@@ -99,6 +104,7 @@ pub(crate) const SHARDS: usize = 16;
 pub struct Observer {
     stages: Stages,
     reports: VecDeque<HandshakeReport>,
+    not_tls: VecDeque<NotTls>,
 }
 
 impl Observer {
@@ -108,13 +114,14 @@ impl Observer {
         Self {
             stages: Stages::new(&config),
             reports: VecDeque::new(),
+            not_tls: VecDeque::new(),
         }
     }
 
     /// Takes a batch of packets.
     pub fn handle_batch(&mut self, batch: &PacketBatch) {
-        let Self { stages, reports } = self;
-        stages.handle_batch(batch, &mut |report| reports.push_back(report));
+        let (stages, mut emit) = self.parts();
+        stages.handle_batch(batch, &mut emit);
     }
 
     /// Takes one packet: `bytes` are those captured of it.
@@ -124,7 +131,7 @@ impl Observer {
         packet: &PacketRecord,
         bytes: &[u8],
     ) {
-        let Self { stages, reports } = self;
+        let (stages, mut emit) = self.parts();
         let record = PacketRecord {
             offset: 0,
             captured_length: bytes.len() as u32,
@@ -136,20 +143,34 @@ impl Observer {
             data: bytes,
         };
         stages.begin_batch(&[]);
-        stages.handle_packets(packets, None, &mut |report| reports.push_back(report));
+        stages.handle_packets(packets, None, &mut emit);
     }
 
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        let Self { stages, reports } = self;
+        let (stages, mut emit) = self.parts();
         stages.begin_batch(&[]);
-        stages.handle_timeout(now, &mut |report| reports.push_back(report));
+        stages.handle_timeout(now, &mut emit);
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence supports.
     pub fn finish(&mut self) {
-        let Self { stages, reports } = self;
-        stages.finish(&mut |report| reports.push_back(report));
+        let (stages, mut emit) = self.parts();
+        stages.finish(&mut emit);
+    }
+
+    /// The stages, and where what they emit is kept.
+    fn parts(&mut self) -> (&mut Stages, impl FnMut(Collected)) {
+        let Self {
+            stages,
+            reports,
+            not_tls,
+        } = self;
+        let emit = |event| match event {
+            Collected::Handshake(report) => reports.push_back(report),
+            Collected::NotTls(event) => not_tls.push_back(event),
+        };
+        (stages, emit)
     }
 
     /// The next event.
@@ -160,6 +181,11 @@ impl Observer {
     /// The next event, with its packets if they are retained ([`Config::retains_packets`]).
     pub fn poll_report(&mut self) -> Option<HandshakeReport> {
         self.reports.pop_front()
+    }
+
+    /// The next connection to a TLS port that did not become TLS.
+    pub fn poll_not_tls(&mut self) -> Option<NotTls> {
+        self.not_tls.pop_front()
     }
 
     /// What was handled and discarded so far.
@@ -205,11 +231,7 @@ impl Stages {
     }
 
     /// Takes a batch of packets; hands what comes out to `emit`.
-    pub(crate) fn handle_batch(
-        &mut self,
-        batch: &PacketBatch,
-        emit: &mut dyn FnMut(HandshakeReport),
-    ) {
+    pub(crate) fn handle_batch(&mut self, batch: &PacketBatch, emit: &mut dyn FnMut(Collected)) {
         self.begin_batch(&batch.secrets);
         let packets = batch.packets();
         if packets.records.is_empty() {
@@ -231,25 +253,25 @@ impl Stages {
         &mut self,
         packets: Packets<'_>,
         now: Option<Timestamp>,
-        emit: &mut dyn FnMut(HandshakeReport),
+        emit: &mut dyn FnMut(Collected),
     ) {
         self.plan.clear();
         self.router.plan(packets, now, &mut self.plan);
         self.carry_out(packets, emit);
     }
 
-    fn handle_timeout(&mut self, now: Timestamp, emit: &mut dyn FnMut(HandshakeReport)) {
+    fn handle_timeout(&mut self, now: Timestamp, emit: &mut dyn FnMut(Collected)) {
         self.plan.clear();
         self.plan.tick(now);
         self.carry_out(Packets::NONE, emit);
     }
 
-    fn carry_out(&mut self, packets: Packets<'_>, emit: &mut dyn FnMut(HandshakeReport)) {
+    fn carry_out(&mut self, packets: Packets<'_>, emit: &mut dyn FnMut(Collected)) {
         self.worker.take(packets, &self.plan, &mut self.made);
         self.collector.collect(&mut self.made).for_each(emit);
     }
 
-    pub(crate) fn finish(&mut self, emit: &mut dyn FnMut(HandshakeReport)) {
+    pub(crate) fn finish(&mut self, emit: &mut dyn FnMut(Collected)) {
         self.router.finish();
         self.worker.finish(&mut self.made);
         self.collector.collect(&mut self.made).for_each(emit);
@@ -264,6 +286,15 @@ impl Stages {
 
     pub(crate) fn load(&self) -> Load {
         self.worker.load()
+    }
+
+    pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
+        self.worker.oldest_open()
+    }
+
+    /// The packets that were not understood.
+    pub(crate) fn into_unread(self) -> UnreadPackets {
+        self.router.into_unread()
     }
 }
 

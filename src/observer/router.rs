@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, decode_any, decode_usual,
+    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, Unread, UnreadPackets,
+    decode_any, decode_usual,
 };
 use crate::flow::FlowKey;
 use crate::stats::Stats;
@@ -129,6 +130,7 @@ impl Plan {
 pub(crate) struct Router {
     fragments: FragmentTable,
     ticks: Ticks,
+    unread: UnreadPackets,
     stats: Stats,
 }
 
@@ -142,6 +144,7 @@ impl Router {
         Self {
             fragments: FragmentTable::default(),
             ticks: Ticks::new(TICK, MAX_DISORDER),
+            unread: UnreadPackets::default(),
             stats: Stats::default(),
         }
     }
@@ -198,9 +201,22 @@ impl Router {
                 }
                 self.stats.fragments_discarded += self.fragments.take_discarded();
             }
-            Ok(Decoded::Udp(_) | Decoded::Other) => self.stats.packets_not_tcp += 1,
-            Err(DecodeError::UnknownLink(_)) => self.stats.packets_unknown_link += 1,
-            Err(_) => self.stats.packets_malformed += 1,
+            Ok(Decoded::Udp(header)) => {
+                self.stats.packets_not_tcp += 1;
+                self.unread.count(Unread::udp(&header));
+            }
+            Ok(Decoded::Other(unread)) => {
+                self.stats.packets_not_tcp += 1;
+                self.unread.count(unread);
+            }
+            Err(DecodeError::UnknownLink(link_type)) => {
+                self.stats.packets_unknown_link += 1;
+                self.unread.count(Unread::LinkType(link_type));
+            }
+            Err(_) => {
+                self.stats.packets_malformed += 1;
+                self.unread.count(Unread::BrokenHeaders);
+            }
         }
     }
 
@@ -231,7 +247,9 @@ impl Router {
                         None => return,
                     }
                 }
-                _ => return,
+                Ok(Decoded::Udp(header)) => return self.unread.count(Unread::udp(&header)),
+                Ok(Decoded::Other(unread)) => return self.unread.count(unread),
+                Err(_) => return self.unread.count(Unread::BrokenHeaders),
             }
         }
     }
@@ -240,6 +258,11 @@ impl Router {
     pub(crate) fn finish(&mut self) {
         self.fragments.finish();
         self.stats.fragments_discarded += self.fragments.take_discarded();
+    }
+
+    /// The packets that were not understood.
+    pub(crate) fn into_unread(self) -> UnreadPackets {
+        self.unread
     }
 
     pub(crate) const fn stats(&self) -> Stats {

@@ -8,15 +8,17 @@ use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::event::{Handshake, HandshakeReport, Outcome};
+use crate::event::{HandshakeReport, Identity, Outcome};
 use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
-use crate::transport::tcp::{Arrival, Budget, ClosedFlows};
+use crate::transport::tcp::{Arrival, Budget, ClosedFlows, PENDING_TIME};
 use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
 use super::flow::{Flow, HandshakeContext, Open, Stage};
+use super::not_tls::PlainConnection;
+use super::open_handshakes::OpenHandshakes;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
@@ -65,34 +67,23 @@ impl ShardSet {
         key: FlowKey,
         goes_up: bool,
         packet: &SegmentPacket<'_>,
-        chains: &mut ChainCache,
-        reports: &mut VecDeque<HandshakeReport>,
+        output: &mut ShardOutput<'_>,
     ) {
-        let mut output = ShardOutput { chains, reports };
         if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
-            shard.handle_packet(key, goes_up, packet, &mut output);
+            shard.handle_packet(key, goes_up, packet, output);
         }
     }
 
-    pub(crate) fn handle_timeout(
-        &mut self,
-        now: Timestamp,
-        chains: &mut ChainCache,
-        reports: &mut VecDeque<HandshakeReport>,
-    ) {
+    pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         for shard in &mut self.shards {
-            shard.handle_timeout(now, &mut ShardOutput { chains, reports });
+            shard.handle_timeout(now, output);
         }
         self.keys.expire(now);
     }
 
-    pub(crate) fn finish(
-        &mut self,
-        chains: &mut ChainCache,
-        reports: &mut VecDeque<HandshakeReport>,
-    ) {
+    pub(super) fn finish(&mut self, output: &mut ShardOutput<'_>) {
         for shard in &mut self.shards {
-            shard.finish(&mut ShardOutput { chains, reports });
+            shard.finish(output);
         }
     }
 
@@ -107,6 +98,12 @@ impl ShardSet {
             sum += shard.stats();
         }
         sum
+    }
+
+    /// When the oldest handshake without a verdict began.
+    pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
+        let open = self.shards.iter().filter_map(|shard| shard.open.oldest());
+        open.min()
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -124,6 +121,11 @@ const MAX_HELD_BYTES: usize = 64 << 20;
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Bytes of packets that all shards together keep for handshakes that may fail: those of some ten thousand at once.
 const MAX_RETAINED_BYTES: usize = 64 << 20;
+/// Handshakes that all shards together hold open. Beyond that, those that have waited longest are reported.
+const MAX_OPEN: u64 = 1 << 17;
+/// How long a SYN may be repeated: TCP gives up before (RFC 6298 §5, RFC 1122 §4.2.3.5). After that, one with the same number
+/// is that of another copy of the packets.
+const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 /// How long a flow without payload is remembered.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
@@ -136,9 +138,11 @@ const MAX_CLOSED: usize = 1 << 18;
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a shard's results go, and the chains that its worker knows.
-struct ShardOutput<'o> {
-    chains: &'o mut ChainCache,
-    reports: &'o mut VecDeque<HandshakeReport>,
+pub(super) struct ShardOutput<'o> {
+    pub(super) chains: &'o mut ChainCache,
+    pub(super) reports: &'o mut VecDeque<HandshakeReport>,
+    /// Connections without TLS.
+    pub(super) plain: &'o mut VecDeque<PlainConnection>,
 }
 
 #[derive(Debug)]
@@ -153,17 +157,21 @@ struct Shard {
     /// Bytes of packets retained.
     retained_bytes: usize,
     /// Handshakes without a verdict yet.
-    open: u64,
+    open: OpenHandshakes,
+    /// The last moment that is known: of a packet, or of a tick.
+    now: Timestamp,
     stats: Stats,
 }
 
 impl Shard {
     fn new(config: Config) -> Self {
+        let handshake_timeout = config.handshake_timeout.unwrap_or(Duration::MAX);
         let limits = [
             OPENING_TIMEOUT,
-            config.handshake_timeout,
-            CLOSING_TIMEOUT.min(config.handshake_timeout),
+            handshake_timeout,
+            CLOSING_TIMEOUT.min(handshake_timeout),
             ESTABLISHED_TIMEOUT,
+            PENDING_TIME,
         ];
         Self {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS), limits),
@@ -171,7 +179,8 @@ impl Shard {
             budget: Budget::new(MAX_HELD_BYTES / SHARDS),
             message_bytes: 0,
             retained_bytes: 0,
-            open: 0,
+            open: OpenHandshakes::default(),
+            now: Timestamp::default(),
             stats: Stats::default(),
             config,
         }
@@ -186,6 +195,7 @@ impl Shard {
     ) {
         let segment = &packet.segment;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        self.now = at.time;
         let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
             return;
         };
@@ -206,22 +216,56 @@ impl Shard {
             keys: &self.config.keys,
         };
         let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
+        if std::mem::take(&mut flow.is_downgraded) {
+            output.plain.extend(PlainConnection::refused(flow, &key));
+        }
         let is_open = flow.has_handshake();
-        self.open += u64::from(is_open && !was_open);
+        if !was_open && let Some(since) = flow.open_since() {
+            self.open.insert(since);
+        }
         if is_open {
             self.after_feed(index, output);
         }
+        self.keep_or_remove(index, has_news || !is_open, at.time, output);
+    }
+
+    /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
+    fn keep_or_remove(
+        &mut self,
+        index: FlowIndex,
+        is_alive: bool,
+        now: Timestamp,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let key = self.flows.key(index);
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
-                self.closed.insert(key, flow.tcp.first_bytes(), at.time);
+                self.closed.insert(key, flow.tcp.first_bytes(), now);
                 self.remove(index, End::Decided, output);
             }
-            Some(flow) if has_news || !is_open => {
+            Some(flow) if is_alive => {
                 let lifetime = flow.lifetime();
-                self.flows.touch(index, lifetime, at.time);
+                self.flows.touch(index, lifetime, now);
             }
             _ => {}
         }
+    }
+
+    /// Ends the wait of segments for what they acknowledge; false if none waits.
+    fn release_waiting(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> bool {
+        let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.is_waiting()) else {
+            return false;
+        };
+        let was_open = flow.has_handshake();
+        flow.release_waiting(None, &self.config.keys, &mut self.budget);
+        let since = flow.open_since();
+        if let Some(since) = since {
+            if !was_open {
+                self.open.insert(since);
+            }
+            self.after_feed(index, output);
+        }
+        true
     }
 
     /// Keeps a packet as long as its connection may turn out to be a failed handshake.
@@ -254,19 +298,22 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
-            let has_expired =
-                self.flows.is_expired(index, at.time) && !self.settle(index, at.time, output);
-            let flow = self.flows.get_mut(index)?;
-            let direction = Direction::of(goes_up, flow.first_went_up);
-            let end = match () {
-                () if has_expired => End::Silence,
-                () if flow.tcp.is_replaced_by(direction, segment) => End::Replaced,
-                () => {
+            let is_waiting = self
+                .flows
+                .get_mut(index)
+                .is_some_and(|flow| flow.is_waiting());
+            let has_gone =
+                self.flows.is_expired(index, at.time) && !is_waiting && self.expire(index, output);
+            let is_late = self.flows.idle(index, at.time) >= LONGEST_REPETITION;
+            if let Some(flow) = self.flows.get_mut(index).filter(|_| !has_gone) {
+                let direction = Direction::of(goes_up, flow.first_went_up);
+                let is_repeated = segment.flags.syn && !segment.flags.ack && is_late;
+                if !is_repeated && !flow.tcp.is_replaced_by(direction, segment) {
                     flow.handle_header(direction, segment, at.time);
                     return Some(index);
                 }
-            };
-            self.remove(index, end, output);
+                self.remove(index, End::Replaced, output);
+            }
         }
         let is_bare = segment.wire_length == 0 && !segment.flags.syn;
         if is_bare || self.closed.has_ended(&key, segment) {
@@ -296,48 +343,79 @@ impl Shard {
             self.conclude(index, End::Decided, output);
         } else if open.connection.is_ruled_out() {
             self.message_bytes -= open.held;
+            self.open.remove(open.since);
             flow.release(&mut self.budget);
             flow.stage = Stage::Done;
-            self.open -= 1;
         } else {
             let held = open.connection.held();
             self.message_bytes = self.message_bytes - open.held + held;
             open.held = held;
-            if self.message_bytes > MAX_MESSAGE_BYTES / SHARDS {
-                self.stats.connections_evicted += 1;
-                self.conclude(index, End::Evicted, output);
+            self.make_room(index, output);
+        }
+    }
+
+    /// Reports the handshakes that have waited longest if there is no room for all; `newest` was fed last.
+    fn make_room(&mut self, newest: FlowIndex, output: &mut ShardOutput<'_>) {
+        while self.message_bytes > MAX_MESSAGE_BYTES / SHARDS
+            || self.open.len() > MAX_OPEN / SHARDS as u64
+        {
+            let index = self.flows.oldest(Lifetime::Handshake).unwrap_or(newest);
+            let open = self.open.len();
+            self.stats.connections_evicted += 1;
+            self.conclude(index, End::Evicted, output);
+            if let Some(flow) = self.flows.get_mut(index) {
+                let lifetime = flow.lifetime();
+                self.flows.touch(index, lifetime, self.now);
+            }
+            if self.open.len() == open {
+                return; // the handshakes that are left hold nothing
             }
         }
     }
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
+        self.now = now;
         while let Some(index) = self.flows.expired(now) {
-            if self.settle(index, now, output) {
+            if self.release_waiting(index, output) {
+                self.keep_or_remove(index, true, now, output);
                 continue;
             }
-            self.stats.connections_timed_out += 1;
-            self.remove(index, End::Silence, output);
+            self.expire(index, output);
         }
         self.closed.expire(now);
     }
 
-    /// Concludes a handshake that silence does not put in question; false if it does.
-    fn settle(&mut self, index: FlowIndex, now: Timestamp, output: &mut ShardOutput<'_>) -> bool {
-        let is_settled = self
+    /// Reports the handshake of a flow that has outlived its lifetime, and keeps the flow, so that what follows on it is
+    /// not taken for another connection. Without a handshake, the flow goes: then it returns true.
+    fn expire(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> bool {
+        let Some(flow) = self
             .flows
             .get_mut(index)
-            .is_some_and(|flow| flow.is_settled());
-        if is_settled {
-            self.conclude(index, End::Decided, output);
-            if self
-                .flows
-                .get_mut(index)
-                .is_some_and(|flow| !flow.is_over())
-            {
-                self.flows.touch(index, Lifetime::Established, now);
+            .filter(|flow| flow.has_handshake())
+        else {
+            self.stats.connections_timed_out += 1;
+            self.remove(index, End::Silence, output);
+            return true;
+        };
+        let end = if flow.is_settled() {
+            End::Decided
+        } else {
+            self.stats.connections_timed_out += 1;
+            End::Silence
+        };
+        self.conclude(index, end, output);
+        let key = self.flows.key(index);
+        match self.flows.get_mut(index) {
+            Some(flow) if flow.is_over() => {
+                self.closed.insert(key, flow.tcp.first_bytes(), self.now);
+                self.remove(index, End::Decided, output);
+                true
+            }
+            _ => {
+                self.flows.touch(index, Lifetime::Established, self.now);
+                false
             }
         }
-        is_settled
     }
 
     fn finish(&mut self, output: &mut ShardOutput<'_>) {
@@ -348,7 +426,9 @@ impl Shard {
 
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
         self.conclude(index, end, output);
+        let key = self.flows.key(index);
         if let Some(mut flow) = self.flows.remove(index) {
+            output.plain.extend(PlainConnection::ended(&mut flow, &key));
             take_retained(&mut flow, &mut self.retained_bytes);
             flow.release(&mut self.budget);
         }
@@ -356,6 +436,7 @@ impl Shard {
 
     /// Makes the event of the handshake under way, if there is one.
     fn conclude(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
+        self.release_waiting(index, output);
         let key = self.flows.key(index);
         let Some(flow) = self.flows.get_mut(index) else {
             return;
@@ -363,11 +444,17 @@ impl Shard {
         if !flow.has_handshake() {
             return; // TLS may still begin on it
         }
-        flow.flush(&mut self.budget);
+        flow.flush(self.now, &mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };
-        self.open -= 1;
+        self.open.remove(open.since);
+        // Closes that were waited for may have come to light only now.
+        let end = if open.connection.is_decided() {
+            End::Decided
+        } else {
+            end
+        };
         flow.release(&mut self.budget);
         let retained = take_retained(flow, &mut self.retained_bytes);
         self.message_bytes -= open.held;
@@ -375,6 +462,7 @@ impl Shard {
             open.connection.retire_secrets();
         }
         let origin = origin(key, flow, &open);
+        let identity = identity(flow, &open);
         let event = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
@@ -382,8 +470,8 @@ impl Shard {
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
         if let Some(event) = event {
-            self.count(&event);
             let mut report = HandshakeReport::new(event);
+            report.identity = identity;
             report.packets = retained
                 .filter(|_| report.event.outcome == Outcome::Failure)
                 .map(RetainedPackets::into_packets);
@@ -402,27 +490,11 @@ impl Shard {
         *counter += 1;
     }
 
-    fn count(&mut self, event: &Handshake) {
-        let stats = &mut self.stats;
-        let gaps = [
-            event.capture.client_gap_bytes,
-            event.capture.server_gap_bytes,
-        ];
-        stats.gaps += gaps.iter().filter(|gap| **gap > 0).count() as u64;
-        stats.gap_bytes += gaps.iter().sum::<u64>();
-        stats.handshakes += 1;
-        match event.outcome {
-            Outcome::Success => stats.handshakes_succeeded += 1,
-            Outcome::Failure => stats.handshakes_failed += 1,
-            Outcome::Unknown => stats.handshakes_unknown += 1,
-        }
-    }
-
     fn load(&self) -> Load {
         let out_of_order = MAX_HELD_BYTES / SHARDS - self.budget.available();
         Load {
             connections: self.flows.len() as u64,
-            handshakes: self.open,
+            handshakes: self.open.len(),
             bytes: (out_of_order + self.message_bytes + self.retained_bytes) as u64,
         }
     }
@@ -433,6 +505,17 @@ impl Shard {
             segments_discarded: self.budget.discarded,
             ..self.stats
         }
+    }
+}
+
+/// By what copies of a connection are recognised. Of both directions, the client's is the one whose hello was seen.
+fn identity(flow: &Flow, open: &Open) -> Identity {
+    let [client_random, server_random] = open.connection.randoms();
+    Identity {
+        client_random,
+        server_random,
+        first_bytes: flow.first_bytes_of(open.connection.client()),
+        is_upgraded: open.dialogue.has_begun(),
     }
 }
 

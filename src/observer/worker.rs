@@ -7,13 +7,38 @@ use crate::certificate::ChainCache;
 use crate::decode::Layers;
 use crate::event::HandshakeReport;
 use crate::stats::{Load, Stats};
+use crate::time::Timestamp;
 
 use super::Config;
+use super::not_tls::PlainConnection;
 use super::router::{Action, Plan};
-use super::shard::{SegmentPacket, ShardSet};
+use super::shard::{SegmentPacket, ShardOutput, ShardSet};
 
-/// A report, with the number of the step that made it.
-pub(crate) type Numbered = (u32, HandshakeReport);
+/// What was made, with the number of the step that made it.
+pub(crate) type Numbered = (u32, Made);
+
+/// What workers make of packets.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are handshakes, and they only pass through"
+)]
+pub(crate) enum Made {
+    Handshake(HandshakeReport),
+    Plain(PlainConnection),
+}
+
+impl Made {
+    /// Orders what is made in one step: its time and place in the capture.
+    pub(super) fn order(&self) -> (Timestamp, u64, u64) {
+        match self {
+            Self::Handshake(HandshakeReport { event, .. }) => {
+                (event.time, event.capture.first_packet, event.flow_id)
+            }
+            Self::Plain(connection) => (connection.time, 0, connection.flow_id),
+        }
+    }
+}
 
 /// Follows the flows of its shards. It runs on a thread of its own, or in place of one.
 #[derive(Debug)]
@@ -22,7 +47,9 @@ pub(crate) struct Worker {
     shards: ShardSet,
     chains: ChainCache,
     /// Reports of the step at hand.
-    made: VecDeque<HandshakeReport>,
+    reports: VecDeque<HandshakeReport>,
+    /// Connections without TLS that ended in the step at hand.
+    plain: VecDeque<PlainConnection>,
 }
 
 impl Worker {
@@ -32,7 +59,8 @@ impl Worker {
             index,
             shards: ShardSet::new(config, index, workers),
             chains: ChainCache::new(),
-            made: VecDeque::new(),
+            reports: VecDeque::new(),
+            plain: VecDeque::new(),
         }
     }
 
@@ -41,13 +69,17 @@ impl Worker {
         self.shards.begin_batch();
     }
 
-    /// Takes its steps of a plan for `packets`; adds what they make to `reports`.
-    pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, reports: &mut Vec<Numbered>) {
+    /// Takes its steps of a plan for `packets`; adds what they make to `made`.
+    pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, made: &mut Vec<Numbered>) {
+        let mut output = ShardOutput {
+            chains: &mut self.chains,
+            reports: &mut self.reports,
+            plain: &mut self.plain,
+        };
         for step in plan.steps(self.index) {
             match &step.action {
                 Action::Tick(now) => {
-                    self.shards
-                        .handle_timeout(*now, &mut self.chains, &mut self.made);
+                    self.shards.handle_timeout(*now, &mut output);
                 }
                 Action::Segment {
                     packet,
@@ -72,31 +104,45 @@ impl Worker {
                             .segment(datagram.map_or(bytes, |datagram| datagram.payload())),
                     };
                     let (key, goes_up) = header.flow_key();
-                    self.shards.handle_packet(
-                        key,
-                        goes_up,
-                        &packet,
-                        &mut self.chains,
-                        &mut self.made,
-                    );
+                    self.shards
+                        .handle_packet(key, goes_up, &packet, &mut output);
                 }
             }
-            reports.extend(self.made.drain(..).map(|report| (step.number, report)));
+            output.drain(step.number, made);
         }
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence supports.
-    pub(crate) fn finish(&mut self, reports: &mut Vec<Numbered>) {
-        self.shards.finish(&mut self.chains, &mut self.made);
-        reports.extend(self.made.drain(..).map(|report| (0, report)));
+    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) {
+        let mut output = ShardOutput {
+            chains: &mut self.chains,
+            reports: &mut self.reports,
+            plain: &mut self.plain,
+        };
+        self.shards.finish(&mut output);
+        output.drain(0, made);
     }
 
     pub(crate) fn stats(&self) -> Stats {
         self.shards.stats()
     }
 
+    pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
+        self.shards.oldest_open()
+    }
+
     pub(crate) fn load(&self) -> Load {
         self.shards.load()
+    }
+}
+
+impl ShardOutput<'_> {
+    /// Moves what the step `number` has made.
+    fn drain(&mut self, number: u32, made: &mut Vec<Numbered>) {
+        let reports = self.reports.drain(..).map(Made::Handshake);
+        made.extend(reports.map(|report| (number, report)));
+        let plain = self.plain.drain(..).map(Made::Plain);
+        made.extend(plain.map(|connection| (number, connection)));
     }
 }
 

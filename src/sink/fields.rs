@@ -76,7 +76,9 @@ pub(crate) static FIELDS: &[EventField] = &[
     column("starttls", |e| word(e.starttls.map(StartTls::as_str))),
     both("outcome", "result", |e| Word(e.outcome.as_str())),
     both("evidence", "tls.evidence", |e| Word(e.evidence.as_str())),
-    both("confidence", "tlscope.confidence", |e| Number(e.confidence)),
+    both("confidence", "tlscope.confidence", |e| {
+        e.confidence.map_or(FieldValue::Absent, Number)
+    }),
     both("error_type", "error.type", |e| {
         word(error(e).map(|error| error.error_type.as_str()))
     }),
@@ -125,6 +127,20 @@ pub(crate) static FIELDS: &[EventField] = &[
         Word(e.tls.client_certificate.as_str())
     }),
     column("unused", |e| flag(e.tls.unused)),
+    both("rejected_after", "tlscope.rejected_after", |e| {
+        word(
+            e.rejected_after
+                .as_ref()
+                .map(|rejected| rejected.error_type.as_str()),
+        )
+    }),
+    both("rejected_after_by", "tlscope.rejected_after.side", |e| {
+        word(
+            e.rejected_after
+                .as_ref()
+                .map(|rejected| rejected.side.as_str()),
+        )
+    }),
     both("tcp_connect_ms", "tls.phase.tcp_connect", |e| {
         duration(e.timing.tcp_connect)
     }),
@@ -204,6 +220,15 @@ pub(crate) static FIELDS: &[EventField] = &[
     column("server_gap_bytes", |e| Count(e.capture.server_gap_bytes)),
     column("truncated", |e| Flag(e.capture.truncated)),
     column("directions", |e| Word(e.capture.directions.as_str())),
+    both("unknown_because", "tlscope.unknown_because", |e| {
+        word(e.unknown_because.map(|because| because.as_str()))
+    }),
+    both("error_hint", "tls.error.hint", |e| {
+        untrusted(error(e).and_then(|error| error.hint.as_deref()))
+    }),
+    both("renegotiation", "tls.renegotiation", |e| {
+        word(e.tls.renegotiation.map(|seen| seen.ended.as_str()))
+    }),
     attribute("tls.established", |e| Flag(e.outcome == Outcome::Success)),
     attribute("tlscope.rule", |e| {
         word(e.inference.as_ref().map(|inference| inference.rule))

@@ -23,14 +23,14 @@ pub use output_format::OutputFormat;
 #[cfg(feature = "cli")]
 pub use people::text::TextStyle;
 
-use crate::event::{Handshake, HandshakeReport};
-use crate::stats::{Health, Stats};
+use crate::event::{Handshake, HandshakeReport, NotTls};
+use crate::stats::{Health, Progress, Stats};
 use crate::time::Timestamp;
 
 /// Receives events in the order in which they were made.
 ///
-/// `report`, which passes the event on to `handshake`, is called once for each event,
-/// `flush` after each batch of packets, `tick` about once a second of a live run, and
+/// `report`, which passes the event on to `handshake`, is called once for each handshake,
+/// `not_tls` for each connection without TLS, `progress` and `flush` after each batch of packets, `tick` about once a second of a live run, and
 /// `finish` once at the end.
 /// An error ends the run.
 pub trait Sink {
@@ -48,6 +48,24 @@ pub trait Sink {
     /// When the output cannot be written.
     fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
         self.handshake(&report.event)
+    }
+
+    /// Receives a connection to a TLS port that did not become TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn not_tls(&mut self, _event: &NotTls) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Notes how far the run has come; called before `flush`.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn progress(&mut self, _progress: &Progress) -> io::Result<()> {
+        Ok(())
     }
 
     /// Makes the events received so far visible to readers of the output.

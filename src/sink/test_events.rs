@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
 };
+use crate::dialogue::StartTls;
 use crate::event::{
     Alert, CertificateChain, ClientCertificate, ClosedBy, EarlyData, ErrorType, Evidence, Finding,
-    Handshake, HandshakeError, Inference, Outcome, Resumption, Side,
+    Handshake, HandshakeError, Inference, NotTls, NotTlsKind, Outcome, RejectedAfter,
+    Renegotiation, RenegotiationEnd, Resumption, Side,
 };
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
@@ -37,6 +39,21 @@ pub(crate) fn barely_seen() -> Handshake {
     Handshake::new(START, client, server)
 }
 
+/// STARTTLS that a mail server refused.
+pub(crate) fn refused_starttls() -> NotTls {
+    let Handshake {
+        time,
+        client,
+        server,
+        ..
+    } = barely_seen();
+    let mut event = NotTls::new(time, client, server, NotTlsKind::StartTlsRefused);
+    event.flow_id = 0x6f1c_0000_0000_00a8;
+    event.starttls = Some(StartTls::Smtp);
+    event.message = "server refused STARTTLS: \"454 no\"".into();
+    event
+}
+
 /// TLS 1.3 with everything that a success can show.
 pub(crate) fn completed() -> Handshake {
     let mut event = barely_seen();
@@ -51,7 +68,17 @@ pub(crate) fn completed() -> Handshake {
     event.tls.certificate_authorities = Some(vec!["CN=Example CA".into()]);
     event.tls.ocsp_stapled = true;
     event.tls.signed_certificate_timestamps = 2;
-    event.tls.renegotiation = true;
+    event.tls.renegotiation = Some(Renegotiation {
+        count: 1,
+        ended: RenegotiationEnd::Completed,
+    });
+    event.rejected_after = Some(RejectedAfter {
+        error_type: ErrorType::MissingClientCert,
+        side: Side::Server,
+        evidence: Evidence::Inferred,
+        confidence: 0.97,
+        observations: vec!["the client was asked for a certificate and had none"],
+    });
     event.timing.handshake = Some(Duration::from_micros(5_900));
     event
 }
@@ -63,11 +90,11 @@ pub(crate) fn refused_by_the_client() -> Handshake {
     event.flow_id = 0x6f1c_0000_0000_00a7;
     event.vlan = vec![12];
     event.outcome = Outcome::Failure;
-    event.error = Some(HandshakeError {
-        error_type: ErrorType::UnknownCa,
-        side: Some(Side::Client),
-        message: "client refused the server's certificate: unknown_ca (48)".into(),
-    });
+    let message = "client refused the server's certificate: unknown_ca (48)";
+    let mut error =
+        HandshakeError::new(ErrorType::UnknownCa, Some(Side::Client), message.to_owned());
+    error.hint = Some("the client must trust `CN=Example CA`".to_owned());
+    event.error = Some(error);
     event.alerts = vec![Alert {
         time: START.saturating_add(Duration::from_micros(4_100)),
         sender: Side::Client,
@@ -75,6 +102,7 @@ pub(crate) fn refused_by_the_client() -> Handshake {
         description: Some(AlertDescription(48)),
         encrypted: false,
     }];
+    event.confidence = Some(1.0);
     event.closed_by = Some(ClosedBy::ClientRst);
     fill_hello(&mut event);
     event.timing.tcp_connect = Some(Duration::from_micros(400));
@@ -120,10 +148,10 @@ pub(crate) fn inferred() -> Handshake {
         protocol: "vxlan",
         id: Some(42),
     }];
-    event.starttls = Some(crate::dialogue::StartTls::Smtp);
+    event.starttls = Some(StartTls::Smtp);
     event.outcome = Outcome::Failure;
     event.evidence = Evidence::Inferred;
-    event.confidence = 0.97;
+    event.confidence = Some(0.97);
     event.inference = Some(Inference {
         rule: "P1",
         observations: vec!["client certificate sent"],
@@ -132,6 +160,7 @@ pub(crate) fn inferred() -> Handshake {
         error_type: ErrorType::ServerRejectedClient,
         side: Some(Side::Server),
         message: "server closed after the client's certificate".into(),
+        hint: None,
     });
     event.alerts = vec![Alert {
         time: START,

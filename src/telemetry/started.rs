@@ -9,7 +9,7 @@ use super::export::{CloseError, Closing, Export};
 use super::metrics::Recorder;
 use super::records::spans::Sampler;
 use super::watch::CertificateWatch;
-use crate::event::Handshake;
+use crate::event::{Handshake, NotTls};
 use crate::sink::Sink;
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
@@ -97,6 +97,11 @@ impl Sink for Telemetry {
         Ok(())
     }
 
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.recorder.record_not_tls(event);
+        Ok(())
+    }
+
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.recorder.tick(now, health);
         Ok(())
@@ -174,6 +179,7 @@ mod tests {
             error_type: ErrorType::UnknownCa,
             side: Some(Side::Client),
             message: String::new(),
+            hint: None,
         });
         event
     }
@@ -256,6 +262,24 @@ mod tests {
         let expected =
             r#"tls_validation_errors_total{error_type="cert_expired",tls_side="server"} 1"#;
         assert_eq!(samples[1..], [expected]);
+    }
+
+    #[test]
+    fn connections_without_tls_count_by_kind() {
+        let output = Output::default();
+        let config = MetricsConfig {
+            stdout: true,
+            ..MetricsConfig::default()
+        };
+        let mut telemetry = started(&config, Box::new(output.clone()));
+        let handshake = handshake();
+        let kind = crate::event::NotTlsKind::SilentProbe;
+        let event = NotTls::new(handshake.time, handshake.client, handshake.server, kind);
+        telemetry.not_tls(&event).unwrap();
+        telemetry.finish(&Stats::default()).unwrap();
+        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        let expected = r#"tls_not_tls_total{tls_not_tls_kind="silent_probe"} 1"#;
+        assert!(text.lines().any(|line| line == expected), "{text}");
     }
 
     #[test]

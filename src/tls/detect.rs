@@ -121,6 +121,23 @@ pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
         && record <= 1 << 14
 }
 
+/// Bytes that [`is_hello_amid_stream`] needs.
+pub const HELLO_AMID_STREAM: usize = 11;
+
+/// Whether `bytes` are fewer than [`is_hello_amid_stream`] needs, and may be the first of a hello.
+#[must_use]
+pub fn may_be_hello_amid_stream(bytes: &[u8]) -> bool {
+    let fits = |index: usize, rule: fn(u8) -> bool| bytes.get(index).is_none_or(|byte| rule(*byte));
+    (1..HELLO_AMID_STREAM).contains(&bytes.len())
+        && fits(0, |content_type| content_type == ContentType::Handshake.0)
+        && fits(1, |major| major == 3)
+        && fits(2, |minor| minor <= 4)
+        && fits(3, |high| high <= 0x40)
+        && fits(5, |message_type| matches!(message_type, 1 | 2 | 6))
+        && fits(6, |high| high == 0)
+        && fits(9, |version| matches!(version, 3 | 0x7f))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +160,16 @@ mod tests {
         }
         for length in 0..SSLV2.len() {
             assert_eq!(detect(&SSLV2[..length]), Detection::Incomplete);
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_a_hello_amid_a_stream_may_become_one() {
+        for length in 1..HELLO.len() {
+            assert!(may_be_hello_amid_stream(&HELLO[..length]), "{length}");
+        }
+        for bytes in [&b""[..], b"G", &[22, 3, 9], &[22, 3, 1, 0, 100, 11], HELLO] {
+            assert!(!may_be_hello_amid_stream(bytes), "{bytes:?}");
         }
     }
 

@@ -7,6 +7,7 @@ use super::codec::{ReadError, Reader};
 #[derive(Clone, Debug)]
 pub struct Extensions<'a> {
     reader: Reader<'a>,
+    has_overrun: bool,
 }
 
 impl<'a> Extensions<'a> {
@@ -15,7 +16,14 @@ impl<'a> Extensions<'a> {
     pub const fn new(list: &'a [u8]) -> Self {
         Self {
             reader: Reader::new(list),
+            has_overrun: false,
         }
+    }
+
+    /// Whether the last extension read reaches past the end of the list.
+    #[must_use]
+    pub const fn has_overrun(&self) -> bool {
+        self.has_overrun
     }
 }
 
@@ -23,9 +31,16 @@ impl<'a> Iterator for Extensions<'a> {
     type Item = (ExtensionType, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let extension_type = ExtensionType(self.reader.u16().ok()?);
-        let data = self.reader.vector_u16().ok()?.rest();
-        Some((extension_type, data))
+        if self.reader.is_empty() || self.has_overrun {
+            return None;
+        }
+        let mut read = || {
+            let extension_type = ExtensionType(self.reader.u16()?);
+            Ok::<_, ReadError>((extension_type, self.reader.vector_u16()?.rest()))
+        };
+        let extension = read().ok();
+        self.has_overrun = extension.is_none();
+        extension
     }
 }
 

@@ -21,7 +21,9 @@ pub use codepoints::{
     KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme, is_grease,
 };
 pub use compressed_certificate::decompress_certificate;
-pub use detect::{Detection, detect, is_hello_amid_stream};
+pub use detect::{
+    Detection, HELLO_AMID_STREAM, detect, is_hello_amid_stream, may_be_hello_amid_stream,
+};
 pub use encrypted_messages::{CertificateMessage, EncryptedExtensions};
 pub use extension::Extensions;
 pub use fingerprint::Fingerprint;
@@ -30,4 +32,5 @@ pub use record::{HEADER_LENGTH, MAX_FRAGMENT, Piece, RecordHeader, RecordReader}
 pub use server_hello::ServerHello;
 pub use server_messages::{
     MAX_CERTIFICATES, read_certificate_authorities, read_certificate_list, read_key_exchange_group,
+    read_prime_bits, read_requested_schemes,
 };

@@ -46,6 +46,8 @@ pub struct ServerHello {
     pub encrypt_then_mac: bool,
     /// Whether records are compressed: `legacy_compression_method` is not null.
     pub is_compressed: bool,
+    /// Whether the extensions overrun the message, so that those read may not be all.
+    pub has_malformed_extensions: bool,
     /// Whether the message was cut short after the version.
     pub is_partial: bool,
     /// Whether this is a HelloRetryRequest, by its `random`.
@@ -156,14 +158,19 @@ impl ServerHello {
     }
 
     fn read_extensions(&mut self, reader: &mut Reader<'_>) {
-        let list = reader
-            .vector_u16()
-            .map(|mut list| list.rest())
-            .unwrap_or_default();
-        for (extension_type, data) in Extensions::new(list) {
+        if reader.is_empty() {
+            return; // none, as SSL 3.0 has it
+        }
+        let Ok(mut list) = reader.vector_u16() else {
+            self.has_malformed_extensions = true;
+            return;
+        };
+        let mut extensions = Extensions::new(list.rest());
+        for (extension_type, data) in extensions.by_ref() {
             self.extensions.push(extension_type);
             let _malformed = self.read_extension(extension_type, data);
         }
+        self.has_malformed_extensions = extensions.has_overrun();
     }
 
     fn read_extension(
@@ -225,6 +232,23 @@ mod tests {
         use sha2::Digest as _;
         let random: [u8; 32] = sha2::Sha256::digest("HelloRetryRequest").into();
         assert!(ServerHello::read(&body(random)).unwrap().is_retry);
+    }
+
+    #[test]
+    fn extensions_that_overrun_the_message_are_noted() {
+        let whole = body([1; 32]);
+        assert!(!ServerHello::read(&whole).unwrap().has_malformed_extensions);
+        let mut list = whole.clone();
+        list[39] += 1; // the low byte of the list's length
+        assert!(ServerHello::read(&list).unwrap().has_malformed_extensions);
+        let mut last = whole.clone();
+        *last.iter_mut().nth_back(2).unwrap() += 1; // the length of the last extension
+        assert!(ServerHello::read(&last).unwrap().has_malformed_extensions);
+        assert!(
+            !ServerHello::read(&whole[..38])
+                .unwrap()
+                .has_malformed_extensions
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::codec::{ReadError, Reader};
 use super::extension::Extensions;
-use super::{ExtensionType, NamedGroup, ProtocolVersion};
+use super::{ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme};
 
 /// How many certificates of one message are read. Chains have two to four; test suites and attackers send more.
 pub const MAX_CERTIFICATES: usize = 100;
@@ -69,4 +69,72 @@ pub fn read_key_exchange_group(body: &[u8]) -> Option<NamedGroup> {
     (reader.u8().ok()? == NAMED_CURVE).then_some(())?;
     let group = NamedGroup(reader.u16().ok()?);
     group.name().map(|_| group)
+}
+
+/// Bits of the prime in the ServerKeyExchange of DHE (RFC 5246 §7.4.3); `None` if there is no room for one.
+///
+/// The message does not say which key exchange it belongs to, as [`read_key_exchange_group`] explains.
+#[must_use]
+pub fn read_prime_bits(body: &[u8]) -> Option<u16> {
+    let prime = Reader::new(body).vector_u16().ok()?.rest();
+    let first = prime.iter().position(|byte| *byte != 0)?;
+    let leading = prime.get(first)?.leading_zeros() as usize;
+    u16::try_from((prime.len() - first) * 8 - leading).ok()
+}
+
+/// The signature schemes in the body of a CertificateRequest (RFC 5246 §7.4.4; RFC 8446 §4.3.2): what the client may sign
+/// with. `None` if the request has none, as before TLS 1.2, or cannot be read.
+#[must_use]
+pub fn read_requested_schemes(
+    body: &[u8],
+    version: ProtocolVersion,
+) -> Option<Vec<SignatureScheme>> {
+    let mut reader = Reader::new(body);
+    reader.vector_u8().ok()?; // certificate_request_context, or certificate_types
+    if version.is_tls13() {
+        let extensions = reader.vector_u16().ok()?.rest();
+        let (_, data) = Extensions::new(extensions)
+            .find(|(extension_type, _)| *extension_type == ExtensionType::SignatureAlgorithms)?;
+        reader = Reader::new(data);
+    } else if version.0 < ProtocolVersion::TLSv1_2.0 {
+        return None;
+    }
+    let mut list = reader.vector_u16().ok()?;
+    Some(list.u16_list().map(SignatureScheme).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prime_is_as_long_as_its_bits_without_leading_zeros() {
+        let bits = |prime: &[u8]| {
+            let length = u16::try_from(prime.len()).unwrap().to_be_bytes();
+            read_prime_bits(&[&length[..], prime].concat())
+        };
+        assert_eq!(bits(&[0xff; 256]), Some(2048));
+        assert_eq!(bits(&[&[0][..], &[0x80; 128]].concat()), Some(1024));
+        assert_eq!(bits(&[0x7f, 1]), Some(15));
+        assert_eq!(bits(&[0, 0]), None);
+        assert_eq!(read_prime_bits(&[1, 0, 0xff]), None);
+    }
+
+    #[test]
+    fn schemes_are_read_from_requests_of_either_kind() {
+        let schemes = [
+            SignatureScheme::EcdsaSecp256r1Sha256,
+            SignatureScheme::Ed25519,
+        ];
+        let old = [1, 64, 0, 4, 4, 3, 8, 7, 0, 0];
+        let read = |body: &[u8], version| read_requested_schemes(body, version);
+        assert_eq!(read(&old, ProtocolVersion::TLSv1_2), Some(schemes.to_vec()));
+        assert_eq!(read(&old, ProtocolVersion::TLSv1_1), None);
+        let new = [0, 0, 10, 0, 13, 0, 6, 0, 4, 4, 3, 8, 7];
+        assert_eq!(read(&new, ProtocolVersion::TLSv1_3), Some(schemes.to_vec()));
+        for end in 0..new.len() {
+            let cut = read(new.get(..end).unwrap(), ProtocolVersion::TLSv1_3);
+            assert!(cut.is_none_or(|cut| cut.len() < 2), "{end} bytes");
+        }
+    }
 }

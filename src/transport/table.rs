@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 pub struct FlowIndex(u32);
 
 /// How many lifetimes there are.
-pub const LIFETIMES: usize = 4;
+pub const LIFETIMES: usize = 5;
 
 /// How long a flow may stay without a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Lifetime {
     Closing,
     /// Anything else.
     Established,
+    /// Segments wait for what they acknowledge.
+    Waiting,
 }
 
 impl Lifetime {
@@ -39,6 +41,7 @@ impl Lifetime {
         Self::Handshake,
         Self::Closing,
         Self::Established,
+        Self::Waiting,
     ];
 
     /// In which order the lists give up flows when the table is full: the cheapest to lose first.
@@ -47,6 +50,7 @@ impl Lifetime {
         Self::Established,
         Self::Closing,
         Self::Handshake,
+        Self::Waiting,
     ];
 }
 
@@ -185,6 +189,20 @@ impl<V> FlowTable<V> {
             .is_some_and(|age| age >= self.limits[entry.lifetime as usize])
     }
 
+    /// Time since the flow at `at` was seen, exact to half a second.
+    #[must_use]
+    pub fn idle(&self, at: FlowIndex, now: Timestamp) -> Duration {
+        let last_seen = self.entries[at.0 as usize].last_seen;
+        now.checked_since(last_seen).unwrap_or_default()
+    }
+
+    /// The flow of a lifetime that was not seen for longest.
+    #[must_use]
+    pub fn oldest(&self, lifetime: Lifetime) -> Option<FlowIndex> {
+        let oldest = self.lists[lifetime as usize].oldest;
+        (oldest != NONE).then_some(FlowIndex(oldest))
+    }
+
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];
@@ -304,6 +322,7 @@ mod tests {
         Duration::from_secs(10),
         Duration::from_secs(2),
         Duration::from_secs(100),
+        Duration::from_secs(30),
     ];
 
     fn at(seconds: i64) -> Timestamp {

@@ -288,12 +288,12 @@ fn validity_dates_are_checked() {
             "",
         ),
         Case::new("not yet valid", &root, chain(begins(2026, 4, 1))).says(
-            &["cert_not_yet_valid: not valid until 30.5 days after this handshake"],
+            &["cert_not_yet_valid: not valid until 2026-04-01T00:00:00Z, 30.5 days after this handshake"],
             &[9],
             "",
         ),
         Case::new("expired intermediate", &root, vec![old.leaf(), old.der()]).says(
-            &["cert_expired: certificate 2 of 2 expired 28.5 days before this handshake"],
+            &["cert_expired: certificate 2 of 2, by CN=Root, expired 28.5 days before this handshake"],
             &[10],
             "",
         ),

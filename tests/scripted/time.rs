@@ -1,29 +1,74 @@
 //! Timeouts, retransmissions, and clocks that step back.
 
-use tlscope::event::{ClosedBy, ErrorType, Outcome};
+use std::time::Duration;
+
+use tlscope::event::{ClosedBy, ErrorType, Outcome, UnknownBecause};
+use tlscope::observer::Config;
+use tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT;
 
 use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, connect, error};
-use crate::support::peers::Scene;
+use crate::support::peers::{Peers, Scene};
 use crate::support::tls;
 
+/// A scene that reports handshakes without progress, as `live` does, after the server's silence begins.
+fn after_acknowledged_hello(handshake_timeout: Option<Duration>) -> (Scene, Peers) {
+    let mut config = Config::default();
+    config.handshake_timeout = handshake_timeout;
+    let mut scene = Scene::with(config);
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(CLIENT, &tls::client_hello()),
+        peers.acknowledges(SERVER),
+    ]);
+    (scene, peers)
+}
+
+/// Lets time pass, of which another connection tells.
+fn pass(scene: &mut Scene, milliseconds: u64) {
+    scene.wait(milliseconds);
+    scene.tick();
+}
+
 #[test]
-fn a_client_hello_without_an_answer_fails_after_ten_seconds_and_not_before() {
-    let (mut scene, _) = after_client_hello();
-    scene.wait(9_990);
-    scene.tick();
+fn a_live_observer_reports_silence_after_its_timeout_and_not_before() {
+    let (mut scene, _) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
+    pass(&mut scene, 59_980);
     assert!(scene.events().is_empty());
-    scene.wait(10);
-    scene.tick();
+    pass(&mut scene, 1_020);
     let event = &scene.events()[0];
     assert_eq!(error(event), Some((ErrorType::NoServerHello, Some(SERVER))));
-    assert_eq!(event.closed_by, Some(ClosedBy::Timeout));
+    assert_eq!(event.closed_by, None);
     assert_eq!(scene.stats().connections_timed_out, 1);
 }
 
 #[test]
+fn what_follows_a_report_of_silence_is_not_another_handshake() {
+    let (mut scene, mut peers) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
+    pass(&mut scene, 61_000);
+    scene.play([peers.says(SERVER, &tls::server_flight_12())]);
+    complete(&mut scene, &mut peers);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Failure);
+}
+
+#[test]
+fn replay_waits_for_the_end_of_the_capture() {
+    let (mut scene, mut peers) = after_acknowledged_hello(None);
+    pass(&mut scene, 35_000);
+    assert!(scene.events().is_empty());
+    scene.play([peers.says(SERVER, &tls::server_flight_12())]);
+    pass(&mut scene, 3_600_000);
+    complete(&mut scene, &mut peers);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Success);
+    assert_eq!(event.timing.server_hello.unwrap().as_millis(), 35_002);
+    assert_eq!(event.timing.handshake.unwrap().as_millis(), 3_635_004);
+}
+
+#[test]
 fn packets_of_other_connections_advance_the_clock_like_ticks() {
-    let (mut scene, _) = after_client_hello();
-    scene.wait(9_980);
+    let (mut scene, _) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
+    scene.wait(59_980);
     connect(&mut scene, 50_001);
     assert!(scene.events().is_empty());
     scene.wait(1_000);
@@ -32,76 +77,164 @@ fn packets_of_other_connections_advance_the_clock_like_ticks() {
 }
 
 #[test]
-fn a_client_that_falls_silent_is_to_blame() {
-    let (mut scene, _) = after_server_flight();
-    scene.wait(10_000);
-    scene.tick();
+fn a_server_without_an_answer_is_to_blame_however_long_the_client_waits() {
+    for (milliseconds, closes) in [
+        (1_500, true),
+        (5_000, true),
+        (12_000, true),
+        (12_000, false),
+    ] {
+        let (mut scene, mut peers) = after_acknowledged_hello(None);
+        pass(&mut scene, milliseconds);
+        if closes {
+            scene.play([peers.closes(CLIENT), peers.closes(SERVER)]);
+        }
+        let event = scene.end_with_one();
+        assert_eq!(
+            error(&event),
+            Some((ErrorType::NoServerHello, Some(SERVER)))
+        );
+        assert!(event.error.unwrap().message.contains("had acknowledged it"));
+    }
+    // A client that leaves at once did not wait for the server.
+    let (mut scene, mut peers) = after_acknowledged_hello(None);
+    scene.wait(200);
+    scene.play([peers.closes(CLIENT), peers.closes(SERVER)]);
     assert_eq!(
-        error(&scene.events()[0]),
-        Some((ErrorType::HandshakeTimeout, Some(CLIENT)))
+        error(&scene.end_with_one()),
+        Some((ErrorType::ConnectionClosed, Some(CLIENT)))
     );
 }
 
 #[test]
-fn a_server_that_falls_silent_is_to_blame() {
-    let (mut scene, mut peers) = after_server_flight();
-    scene.play([peers.says(CLIENT, &tls::client_flight_12())]);
-    scene.wait(10_000);
-    scene.tick();
+fn data_without_acknowledgment_or_repetition_prove_that_the_capture_lacks_packets() {
+    let (mut scene, _) = after_client_hello();
+    pass(&mut scene, 30_000);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Unknown);
     assert_eq!(
-        error(&scene.events()[0]),
+        event.unknown_because,
+        Some(UnknownBecause::LastDataNotAcknowledged)
+    );
+    assert_eq!(event.confidence, None);
+    let (mut scene, _) = after_server_flight();
+    pass(&mut scene, 30_000);
+    assert_eq!(
+        scene.end_with_one().unknown_because,
+        Some(UnknownBecause::LastDataNotAcknowledged)
+    );
+}
+
+#[test]
+fn a_small_hello_sent_again_and_again_has_no_answer() {
+    let (mut scene, mut peers) = after_client_hello();
+    let hello = tls::client_hello();
+    for seconds in [1, 2, 4, 8] {
+        scene.wait(seconds * 1_000);
+        scene.deliver(&peers.says_again(CLIENT, hello.len() as u32, &hello));
+    }
+    pass(&mut scene, 16_000);
+    let event = scene.end_with_one();
+    assert_eq!(
+        error(&event),
+        Some((ErrorType::NoServerHello, Some(SERVER)))
+    );
+    let message = event.error.unwrap().message;
+    assert!(
+        message.contains("sent 5 times, never acknowledged"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_server_flight_sent_again_and_again_was_not_delivered() {
+    let (mut scene, mut peers) = after_acknowledged_hello(None);
+    let flight = tls::server_flight_12();
+    scene.deliver(&peers.says(SERVER, &flight));
+    for seconds in [1, 2, 4, 8] {
+        scene.wait(seconds * 1_000);
+        scene.deliver(&peers.says_again(SERVER, flight.len() as u32, &flight));
+    }
+    pass(&mut scene, 16_000);
+    let event = scene.end_with_one();
+    assert_eq!(error(&event), Some((ErrorType::NotDelivered, None)));
+    let message = event.error.unwrap().message;
+    assert!(message.contains("of the server"), "{message}");
+    assert!(message.contains("sent 5 times in 15.0 s"), "{message}");
+}
+
+#[test]
+fn bytes_that_the_receiver_lacks_too_are_no_gap_in_the_capture() {
+    let lost = |acknowledges_all: bool| {
+        let (mut scene, mut peers) = after_acknowledged_hello(None);
+        let flight = tls::server_flight_12();
+        let _never_captured = peers.says(SERVER, &flight[..40]);
+        scene.play([peers.says(SERVER, &flight[40..])]);
+        let mut behind = Peers::with_initial(50_000, peers.positions());
+        if acknowledges_all {
+            scene.play([peers.acknowledges(CLIENT)]);
+        } else {
+            behind.skip_back(SERVER, flight.len() as u32);
+            scene.play([behind.acknowledges(CLIENT)]);
+            scene.wait(5_000);
+            scene.play([behind.closes(CLIENT)]);
+        }
+        scene.end_with_one()
+    };
+    let in_network = lost(false);
+    assert_eq!(error(&in_network), Some((ErrorType::NotDelivered, None)));
+    assert_eq!(in_network.capture.server_gap_bytes, 0);
+    let message = in_network.error.unwrap().message;
+    assert!(message.starts_with("40 bytes of the server"), "{message}");
+    let in_capture = lost(true);
+    assert_eq!(in_capture.unknown_because, Some(UnknownBecause::Gap));
+    assert_eq!(in_capture.capture.server_gap_bytes, 40);
+}
+
+#[test]
+fn the_side_that_falls_silent_is_to_blame() {
+    let (mut scene, mut peers) = after_server_flight();
+    scene.play([peers.acknowledges(CLIENT)]);
+    pass(&mut scene, 15_000);
+    assert_eq!(
+        error(&scene.end_with_one()),
+        Some((ErrorType::HandshakeTimeout, Some(CLIENT)))
+    );
+    let (mut scene, mut peers) = after_server_flight();
+    scene.play([
+        peers.says(CLIENT, &tls::client_flight_12()),
+        peers.acknowledges(SERVER),
+    ]);
+    pass(&mut scene, 15_000);
+    assert_eq!(
+        error(&scene.end_with_one()),
         Some((ErrorType::HandshakeTimeout, Some(SERVER)))
     );
 }
 
 #[test]
-fn an_answer_after_nine_seconds_is_in_time() {
-    let (mut scene, mut peers) = after_client_hello();
-    scene.wait(9_000);
-    scene.play([peers.says(SERVER, &tls::server_flight_12())]);
-    scene.wait(9_000);
-    scene.tick();
-    complete(&mut scene, &mut peers);
-    let event = scene.end_with_one();
-    assert_eq!(event.outcome, Outcome::Success);
-    assert_eq!(event.timing.server_hello.unwrap().as_millis(), 9_001);
-    assert_eq!(event.timing.handshake.unwrap().as_millis(), 18_003);
-}
-
-#[test]
-fn retransmissions_keep_a_handshake_open() {
-    let (mut scene, mut peers) = after_client_hello();
+fn retransmissions_keep_a_live_handshake_open_but_not_forever() {
+    let (mut scene, mut peers) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
     let hello = tls::client_hello();
-    scene.wait(9_000);
-    scene.deliver(&peers.says_again(CLIENT, hello.len() as u32, &hello));
-    scene.wait(9_990);
-    scene.tick();
-    assert!(scene.events().is_empty());
-    scene.wait(10);
-    scene.tick();
-    assert_eq!(scene.events().len(), 1);
-}
-
-#[test]
-fn retransmissions_do_not_keep_a_handshake_open_forever() {
-    let (mut scene, mut peers) = after_client_hello();
-    let hello = tls::client_hello();
-    for _ in 0..20 {
-        scene.wait(9_000);
+    for _ in 0..2 {
+        pass(&mut scene, 40_000);
         scene.deliver(&peers.says_again(CLIENT, hello.len() as u32, &hello));
-        scene.tick();
+    }
+    assert!(scene.events().is_empty());
+    for _ in 0..3 {
+        pass(&mut scene, 40_000);
+        scene.deliver(&peers.says_again(CLIENT, hello.len() as u32, &hello));
     }
     assert_eq!(scene.events().len(), 1);
 }
 
 #[test]
-fn keep_alives_do_not_keep_a_handshake_open() {
-    let (mut scene, mut peers) = after_server_flight();
-    scene.wait(9_000);
+fn keep_alives_do_not_keep_a_live_handshake_open() {
+    let (mut scene, mut peers) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
+    pass(&mut scene, 50_000);
     scene.deliver(&peers.keeps_alive(CLIENT));
     scene.deliver(&peers.acknowledges(SERVER));
-    scene.wait(1_000);
-    scene.tick();
+    pass(&mut scene, 11_000);
     assert_eq!(scene.events().len(), 1);
 }
 
@@ -123,20 +256,23 @@ fn silence_is_noticed_after_the_clock_stepped_back() {
     connect(&mut scene, 50_000);
     scene.step_back(3_600_000);
     let mut peers = connect(&mut scene, 50_001);
-    scene.play([peers.says(CLIENT, &tls::client_hello())]);
-    scene.wait(10_000);
+    scene.play([
+        peers.says(CLIENT, &tls::client_hello()),
+        peers.acknowledges(SERVER),
+    ]);
+    scene.wait(11_000);
     connect(&mut scene, 50_002);
     assert_eq!(
-        error(&scene.events()[0]),
+        error(&scene.end_with_one()),
         Some((ErrorType::NoServerHello, Some(SERVER)))
     );
 }
 
 #[test]
 fn the_end_of_the_capture_is_not_a_timeout() {
-    let (mut scene, _) = after_client_hello();
+    let (mut scene, _) = after_acknowledged_hello(None);
     scene.wait(9_000);
     let event = scene.end_with_one();
-    assert_eq!(event.outcome, Outcome::Unknown);
+    assert_eq!(event.unknown_because, Some(UnknownBecause::CaptureEnd));
     assert_eq!(event.closed_by, Some(ClosedBy::CaptureEnd));
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::fixtures::{Fixture, package};
 
 /// Fixtures whose baseline has the events in full, and why. Together they show every field with a value.
-pub(crate) const FULL: [(&str, &str); 12] = [
+pub(crate) const FULL: [(&str, &str); 14] = [
     (
         "mtls-day",
         "the capture to show people: TLS 1.2 and 1.3, mutual TLS, ten failures with their findings; CI compares it with `--expect`",
@@ -44,9 +44,14 @@ pub(crate) const FULL: [(&str, &str); 12] = [
     ("link-qinq", "VLAN tags"),
     ("tls12-false-start", "ALPN, and a hello with GREASE"),
     (
+        "tls12-client-refuses-wrong-name-nss",
+        "a client that refuses after the handshake",
+    ),
+    (
         "tls12-server-refuses-wrong-purpose-openssl",
         "a client certificate with names, which the server rejects",
     ),
+    ("renegotiation-server", "a renegotiation"),
 ];
 
 /// Left out of a baseline: where and when the capture was made. Paths, with `[]` for each item of a list.

@@ -74,8 +74,12 @@ fn check_connections(stats: &Stats) {
 
 fn check_verdict(event: &Handshake) {
     let is_inferred = event.evidence == Evidence::Inferred;
-    assert!((0.0..=1.0).contains(&event.confidence), "{event:?}");
-    assert!(is_inferred || event.confidence == 1.0, "{event:?}");
+    let is_unknown = event.outcome == Outcome::Unknown;
+    assert_eq!(is_unknown, event.confidence.is_none(), "{event:?}");
+    assert_eq!(is_unknown, event.unknown_because.is_some(), "{event:?}");
+    let confidence = event.confidence.unwrap_or(1.0);
+    assert!((0.0..=1.0).contains(&confidence), "{event:?}");
+    assert!(is_inferred || confidence == 1.0, "{event:?}");
     assert_eq!(is_inferred, event.inference.is_some(), "{event:?}");
     if let Some(inference) = &event.inference {
         assert!(!inference.observations.is_empty(), "{event:?}");

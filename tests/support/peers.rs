@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use etherparse::PacketBuilder;
 use tlscope::capture::{Interface, LinkType, PacketBuffer, PacketRecord};
-use tlscope::event::{Handshake, Side};
+use tlscope::event::{Handshake, NotTls, Side};
 use tlscope::observer::{Config, Observer};
 use tlscope::stats::Stats;
 use tlscope::time::Timestamp;
@@ -41,6 +41,16 @@ impl Peers {
     /// With initial sequence numbers: client, server.
     pub(crate) const fn with_initial(client_port: u16, next: [u32; 2]) -> Self {
         Self { client_port, next }
+    }
+
+    /// The next sequence numbers: client, server.
+    pub(crate) const fn positions(&self) -> [u32; 2] {
+        self.next
+    }
+
+    /// Makes `side` repeat its last bytes, and its peer acknowledge none of them.
+    pub(crate) const fn skip_back(&mut self, side: Side, bytes: u32) {
+        self.next[side as usize] = self.next[side as usize].wrapping_sub(bytes);
     }
 
     pub(crate) fn syn(&mut self) -> Packet {
@@ -138,6 +148,7 @@ pub(crate) struct Scene {
     now: Timestamp,
     packets: u64,
     events: Vec<Handshake>,
+    not_tls: Vec<NotTls>,
     /// The packets of the last event.
     retained: Option<Box<PacketBuffer>>,
 }
@@ -159,6 +170,7 @@ impl Scene {
             now: Timestamp::from_seconds(1_800_000_000),
             packets: 0,
             events: Vec::new(),
+            not_tls: Vec::new(),
             retained: None,
         }
     }
@@ -210,6 +222,22 @@ impl Scene {
             self.events.push(report.event);
             self.retained = report.packets;
         }
+        while let Some(event) = self.observer.poll_not_tls() {
+            self.not_tls.push(event);
+        }
+    }
+
+    /// The connections without TLS so far.
+    pub(crate) fn not_tls(&self) -> &[NotTls] {
+        &self.not_tls
+    }
+
+    /// Ends the capture, and returns the connections without TLS.
+    pub(crate) fn end_with_not_tls(mut self) -> Vec<NotTls> {
+        self.observer.finish();
+        self.poll();
+        assert_eq!(self.stats().not_tls, self.not_tls.len() as u64);
+        self.not_tls
     }
 
     /// The events so far.

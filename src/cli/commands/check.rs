@@ -20,7 +20,7 @@ use super::ERROR;
 use crate::cli::config::args::{CheckArgs, PrintedPolicy, ReportTo};
 use crate::cli::config::{Analysis, Needs, text_style};
 use crate::cli::error::CliError as Failure;
-use crate::cli::input::{CaptureInput as Input, key_log};
+use crate::cli::input::{CaptureInput as Input, key_log, warn_of_unread};
 use crate::cli::output::selects;
 
 /// The exit code if an assertion of severity error does not hold.
@@ -45,6 +45,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(error) = run.error {
         return Err(error.into());
     }
+    warn_of_unread(&run.unread, &run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
     if run.stats.packets == 0 && !is_complete {

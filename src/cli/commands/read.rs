@@ -11,7 +11,7 @@ use tlscope::stats::Stats;
 use super::ERROR;
 use crate::cli::config::ReadConfig;
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log};
+use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 
 /// Reads all captures and writes the output.
@@ -73,6 +73,7 @@ fn replay(
     .map_err(EarlyEnd::Output)?;
     let mut stats = summary.stats;
     stats.packets_filtered = input.filtered();
+    warn_of_unread(&summary.unread, &stats);
     key_log::warn_of_use(&config.analysis.keys, &stats);
     match summary.error {
         None => Ok(stats),

@@ -246,7 +246,10 @@ mod tests {
             (Color::Never, OutputFormat::Json, 14)
         );
         assert!(read.common.failures_only);
-        assert_eq!(read.judgement.handshake_timeout.as_millis(), 2_500);
+        assert_eq!(
+            read.judgement.handshake_timeout,
+            Some(std::time::Duration::from_millis(2_500))
+        );
 
         let flags = [
             "--format",

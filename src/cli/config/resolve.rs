@@ -44,7 +44,7 @@ pub(crate) struct Analysis {
     pub(crate) roots: Roots,
     /// When certificates are validated; `None`: each at the time of its handshake.
     pub(crate) judge_at: Option<Timestamp>,
-    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_timeout: Option<Duration>,
 }
 
 /// What the output needs and the observer computes only on request.
@@ -242,7 +242,7 @@ mod tests {
         );
         assert_eq!(
             config.analysis.handshake_timeout,
-            Duration::from_millis(1_500)
+            Some(Duration::from_millis(1_500))
         );
         assert_eq!(days(u32::MAX).as_secs() / 86_400, u64::from(u32::MAX));
     }

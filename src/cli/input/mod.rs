@@ -8,6 +8,8 @@ use tlscope::capture::{
     Severity,
 };
 use tlscope::check::InputWarnings;
+use tlscope::decode::UnreadPackets;
+use tlscope::stats::Stats;
 
 use crate::cli::error::CliError;
 use crate::cli::output::progress::LateBar;
@@ -15,6 +17,13 @@ use crate::cli::say;
 
 pub(crate) mod key_log;
 pub(crate) mod roots;
+
+/// Warns if the run did not understand much of its input.
+pub(crate) fn warn_of_unread(unread: &UnreadPackets, stats: &Stats) {
+    if let Some(warning) = unread.warning(stats.packets, stats.handshakes) {
+        say::warning(warning);
+    }
+}
 
 /// Packets of captures that pass the filter; problems with the captures go to standard error.
 pub(crate) struct CaptureInput {

@@ -4,10 +4,10 @@ use std::env;
 use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, HandshakeReport, Outcome};
+use tlscope::event::{Handshake, HandshakeReport, NotTls, NotTlsKind, Outcome};
 use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
-use tlscope::stats::{Health, Stats};
+use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
 
@@ -114,7 +114,8 @@ impl RunOutput<'_> {
     fn write(&mut self, event: &Handshake) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
-        let is_written = !self.config.failures_only || event.outcome == Outcome::Failure;
+        let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
+        let is_written = !self.config.failures_only || is_refused;
         if let (Some(events), true) = (&mut self.events, is_written) {
             events.sink().handshake(event)?;
         }
@@ -146,6 +147,25 @@ impl Sink for RunOutput<'_> {
         let failures = self.failures.as_mut();
         report.event.saved_to = failures.and_then(|failures| failures.save(&report));
         self.write(&report.event)
+    }
+
+    /// A connection without TLS has no server name, so a selection by names leaves it out.
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        if self.config.server_name.is_some() {
+            return Ok(());
+        }
+        let is_written = !self.config.failures_only || event.kind != NotTlsKind::SilentProbe;
+        if let (Some(events), true) = (&mut self.events, is_written) {
+            events.sink().not_tls(event)?;
+        }
+        let summary = self.summary.as_mut();
+        summary.map_or(Ok(()), |summary| summary.not_tls(event))?;
+        let metrics = self.metrics.as_mut();
+        metrics.map_or(Ok(()), |metrics| metrics.not_tls(event))
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        self.sinks().try_for_each(|sink| sink.progress(progress))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tlscope::event::Handshake;
+use tlscope::event::{Handshake, NotTls};
 use tlscope::sink::{OutputFormat, Sink};
-use tlscope::stats::{Health, Stats};
+use tlscope::stats::{Health, Progress, Stats};
 use tlscope::time::Timestamp;
 
 use crate::cli::error::CliError;
@@ -224,15 +224,35 @@ impl RotatingSink {
     }
 }
 
-impl Sink for RotatingSink {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+impl RotatingSink {
+    /// Writes one event.
+    fn write(&mut self, write: impl FnOnce(&mut dyn Sink) -> io::Result<()>) {
         match &mut self.current {
             Some(current) => {
                 current.pending += 1;
-                let result = current.sink.handshake(event);
+                let result = write(&mut *current.sink);
                 self.handle_failure(result);
             }
             None => self.lost += 1,
+        }
+    }
+}
+
+impl Sink for RotatingSink {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.write(|sink| sink.handshake(event));
+        Ok(())
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.write(|sink| sink.not_tls(event));
+        Ok(())
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        if let Some(current) = &mut self.current {
+            let result = current.sink.progress(progress);
+            self.handle_failure(result);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Linux cooked captures, as `-i any` writes them: SLL and SLL2.
 
 use super::super::cursor::Cursor;
-use super::super::{DecodeError, Layers};
+use super::super::{DecodeError, Layers, Unread};
 use super::{Network, ethernet};
 
 pub(super) fn decode_sll(
@@ -24,6 +24,6 @@ pub(super) fn decode_sll2(
             layers.vlan.push(tag_control);
             ethernet::ether_type(cursor, layers)
         }
-        _ => Ok(Network::Other),
+        other => Ok(Network::Other(Unread::EtherType(other))),
     }
 }

@@ -1,7 +1,7 @@
 //! Ethernet II and IEEE 802.3, with VLAN tags.
 
 use super::super::cursor::Cursor;
-use super::super::{DecodeError, Layer, Layers};
+use super::super::{DecodeError, Layer, Layers, Unread};
 use super::Network;
 
 pub(in super::super) fn decode(
@@ -30,7 +30,12 @@ pub(super) fn ether_type(
             }
             // IEEE 802.3: up to 1500 it is a length, and 802.2 LLC follows.
             0..=1500 => return logical_link(cursor),
-            _ => return Ok(Network::Other),
+            // Cisco MetaData: version, length in words of four bytes, options; then the inner EtherType.
+            0x8909 => {
+                let [_, words] = cursor.take_array()?;
+                cursor.take(usize::from(words) * 4)?;
+            }
+            _ => return Ok(Network::Other(Unread::EtherType(value))),
         }
     }
     Err(DecodeError::Malformed { layer: Layer::Link })
@@ -42,8 +47,8 @@ fn logical_link(cursor: &mut Cursor<'_>) -> Result<Network, DecodeError> {
         cursor.take(6)?;
         return Ok(match cursor.take_u16()? {
             0x0800 | 0x86dd => Network::Ip,
-            _ => Network::Other,
+            other => Network::Other(Unread::EtherType(other)),
         });
     }
-    Ok(Network::Other)
+    Ok(Network::Other(Unread::LogicalLink))
 }

@@ -1,7 +1,7 @@
 //! BSD loopback: NULL and LOOP.
 
-use super::super::DecodeError;
 use super::super::cursor::Cursor;
+use super::super::{DecodeError, Unread};
 use super::Network;
 
 /// Reads the address family, in the byte order of the machine that captured.
@@ -14,6 +14,6 @@ pub(super) fn decode(cursor: &mut Cursor<'_>) -> Result<Network, DecodeError> {
     };
     Ok(match value {
         2 | 24 | 28 | 30 | 10 => Network::Ip, // AF_INET; AF_INET6 of NetBSD, FreeBSD, macOS, Linux
-        _ => Network::Other,
+        other => Network::Other(Unread::AddressFamily(other)),
     })
 }

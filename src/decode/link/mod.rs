@@ -10,7 +10,7 @@ mod ppp;
 use crate::capture::LinkType;
 
 use super::cursor::Cursor;
-use super::{DecodeError, Layers};
+use super::{DecodeError, Layers, Unread};
 
 /// What follows a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) enum Network {
     /// An IP header of either version.
     Ip,
     /// Anything else, such as ARP or LLDP.
-    Other,
+    Other(Unread),
 }
 
 // Numbers of the tcpdump.org LINKTYPE registry.

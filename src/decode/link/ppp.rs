@@ -1,7 +1,7 @@
 //! PPP, with or without HDLC framing (RFC 1661, RFC 1662).
 
-use super::super::DecodeError;
 use super::super::cursor::Cursor;
+use super::super::{DecodeError, Unread};
 use super::Network;
 
 /// Reads the protocol field, which may be compressed to one byte (RFC 1661 §6.5).
@@ -17,6 +17,6 @@ pub(super) fn decode(cursor: &mut Cursor<'_>) -> Result<Network, DecodeError> {
     };
     Ok(match protocol {
         0x0021 | 0x0057 => Network::Ip,
-        _ => Network::Other,
+        other => Network::Other(Unread::PppProtocol(other)),
     })
 }

@@ -5,6 +5,7 @@
 //! [`progress`](super::progress) and [`verdict`](super::verdict) to say.
 
 mod parts;
+mod renegotiation;
 mod writer;
 
 use crate::certificate::OcspStaple;
@@ -12,7 +13,7 @@ use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Hellos};
 use crate::time::Timestamp;
 use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::history::History;
 
@@ -21,9 +22,20 @@ pub(super) use parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
     is_empty_list,
 };
+pub(super) use renegotiation::Renegotiations;
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
 pub(super) const MAX_OBSERVATIONS: usize = 128;
+
+/// Records after a handshake in which the client was asked for a certificate, before it is reported: the first request
+/// and its answer, which is all that comes where the server refuses the certificate only then.
+pub(super) const MAX_FIRST_ANSWER: usize = 8;
+
+/// Messages that TLS 1.3 does not have, or encrypts, as bits: one in the clear proves TLS 1.2 or older (RFC 8446 §4).
+const OLD_MESSAGES: u64 = 1 << HandshakeType::Certificate.0
+    | 1 << HandshakeType::ServerKeyExchange.0
+    | 1 << HandshakeType::ServerHelloDone.0
+    | 1 << HandshakeType::ClientKeyExchange.0;
 
 /// What was seen of one handshake.
 #[derive(Debug)]
@@ -33,22 +45,38 @@ pub(super) struct Transcript {
     client: Option<Direction>,
     client_hello: Option<Box<ClientHello>>,
     server_hello: Option<(Box<ServerHello>, Timestamp)>,
-    has_retry_request: bool,
+    retry_version: Option<ProtocolVersion>,
     key_exchange_group: Option<NamedGroup>,
+    key_exchange_prime_bits: Option<u16>,
     certificate_request: Option<Box<[u8]>>,
     stapled: Stapled,
     certificate_timestamps: usize,
     /// Types of the messages seen in the clear, as bits.
     messages: u64,
     peers: PerDirection<PeerActions>,
+    delivery: PerDirection<DeliveryState>,
     alerts: Vec<AlertSeen>,
     observations: Vec<Observation>,
-    has_renegotiated: bool,
+    renegotiations: Option<Box<Renegotiations>>,
+    /// Up to TLS 1.2: records of application data after both Finished.
+    records_in_use: u16,
+    /// Whether the connection has ended, or a gap came, after it was in use.
+    has_ended_in_use: bool,
+    /// Whether sealed units have waited for their secret: what is opened later still counts.
+    has_deferred: bool,
     history: History,
     is_truncated: bool,
     last_sender: Option<Direction>,
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
+    until: Option<Timestamp>,
+    /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
+    server_hello_end: Option<u32>,
+    key_exchange_end: Option<u32>,
+    /// Whether a ServerHello came that could not be read.
+    has_unreadable_hello: bool,
+    /// Whether bytes are missing that may belong to the client's last flight, or follow it.
+    has_late_gap: bool,
     /// Length of the ClientHello, as a measure of the memory that its lists take.
     hello_length: usize,
 }
@@ -61,21 +89,31 @@ impl Transcript {
             client: None,
             client_hello: None,
             server_hello: None,
-            has_retry_request: false,
+            retry_version: None,
             key_exchange_group: None,
+            key_exchange_prime_bits: None,
             certificate_request: None,
             stapled: Stapled::No,
             certificate_timestamps: 0,
             messages: 0,
             peers: Default::default(),
+            delivery: Default::default(),
             alerts: Vec::new(),
             observations: Vec::new(),
-            has_renegotiated: false,
+            renegotiations: None,
+            records_in_use: 0,
+            has_ended_in_use: false,
+            has_deferred: false,
             history: History::new(),
             is_truncated: false,
             last_sender: None,
             decrypted: None,
             keyed_records: 0,
+            until: None,
+            server_hello_end: None,
+            key_exchange_end: None,
+            has_unreadable_hello: false,
+            has_late_gap: false,
             hello_length: 0,
         }
     }
@@ -114,12 +152,47 @@ impl Transcript {
     }
 
     pub(super) const fn has_retry_request(&self) -> bool {
-        self.has_retry_request
+        self.retry_version.is_some()
     }
 
     /// The group in the ServerKeyExchange.
     pub(super) const fn key_exchange_group(&self) -> Option<NamedGroup> {
         self.key_exchange_group
+    }
+
+    /// Up to TLS 1.2: whether the handshake has completed and is in use, and nothing but a renegotiation can add to it.
+    ///
+    /// What keys open still counts, and so do the server's first answer to a client that it asked for a certificate, and all
+    /// that follows once a renegotiation has begun.
+    pub(super) fn is_only_watched(&self) -> bool {
+        let may_be_opened = self.keyed_records > 0 || self.has_deferred;
+        self.records_in_use > 0
+            && !may_be_opened
+            && !self.may_be_refused_in_use()
+            && self.renegotiations.is_none()
+    }
+
+    /// Up to TLS 1.2: whether the server may refuse the client's certificate in its first answer.
+    pub(super) fn may_be_refused_in_use(&self) -> bool {
+        let records = |side| usize::from(self.peer(side).data_records);
+        self.certificate_request.is_some()
+            && records(Side::Server) < 2
+            && records(Side::Client) < MAX_FIRST_ANSWER
+    }
+
+    /// Whether sealed units wait for their secret: how long is for the framing to say.
+    pub(super) const fn has_deferred(&self) -> bool {
+        self.has_deferred
+    }
+
+    /// Whether no renegotiation can follow, or be noticed: the connection has ended, or bytes are missing.
+    pub(super) const fn has_ended_in_use(&self) -> bool {
+        self.has_ended_in_use
+    }
+
+    /// Bits of the prime in the ServerKeyExchange of a suite with ephemeral Diffie-Hellman.
+    pub(super) const fn key_exchange_prime_bits(&self) -> Option<u16> {
+        self.key_exchange_prime_bits
     }
 
     /// The body of the CertificateRequest.
@@ -155,6 +228,15 @@ impl Transcript {
         &self.peers[self.direction(side)]
     }
 
+    /// How far the bytes that `side` sent got. Before the report, acknowledgments without data may be missing in it.
+    pub(super) fn delivery(&self, side: Side) -> &DeliveryState {
+        &self.delivery[self.direction(side)]
+    }
+
+    pub(super) const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
+        &mut self.delivery
+    }
+
     /// Both peers, in the order of their directions.
     pub(super) fn peers(&self) -> std::slice::Iter<'_, PeerActions> {
         self.peers.iter()
@@ -170,9 +252,14 @@ impl Transcript {
         &self.observations
     }
 
-    /// Whether an encrypted handshake record followed both Finished, up to TLS 1.2.
-    pub(super) const fn has_renegotiated(&self) -> bool {
-        self.has_renegotiated
+    /// The renegotiations that followed both Finished, up to TLS 1.2; `None` if there were none.
+    pub(super) fn renegotiations(&self) -> Option<&Renegotiations> {
+        self.renegotiations.as_deref()
+    }
+
+    /// Up to TLS 1.2: records of application data after both Finished.
+    pub(super) const fn records_in_use(&self) -> u16 {
+        self.records_in_use
     }
 
     /// Whether a limit or the snap length took something from this connection.
@@ -193,6 +280,26 @@ impl Transcript {
     /// Up to TLS 1.2: encrypted records for which there are keys.
     pub(super) const fn keyed_records(&self) -> u32 {
         self.keyed_records
+    }
+
+    /// The last moment of the observation, if it is known.
+    pub(super) const fn observed_until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// Whether a ServerHello came that could not be read.
+    pub(super) const fn has_unreadable_hello(&self) -> bool {
+        self.has_unreadable_hello && self.server_hello.is_none()
+    }
+
+    /// Whether a message in the clear shows that the version is TLS 1.2 or older.
+    pub(super) const fn is_proven_old(&self) -> bool {
+        self.messages & OLD_MESSAGES != 0
+    }
+
+    /// Whether the server had sent its ServerHello, in view or not.
+    pub(super) const fn is_past_server_hello(&self) -> bool {
+        self.server_hello.is_some() || self.has_unreadable_hello || self.is_proven_old()
     }
 
     /// The direction in which `side` sends; before the first hello, the originator counts as the client.
@@ -240,6 +347,13 @@ impl Transcript {
         self.peers.iter().any(|peer| peer.gap_bytes > 0)
     }
 
+    /// Whether the capture lacks bytes that may belong to the client's last flight, or follow it.
+    ///
+    /// In TLS 1.3, a gap that ends before that flight does not change what later records prove.
+    pub(super) const fn has_late_gap(&self) -> bool {
+        self.has_late_gap
+    }
+
     /// Whether either side has reset the connection.
     pub(super) fn has_reset(&self) -> bool {
         self.peers.iter().any(|peer| peer.closing.has_reset())
@@ -258,21 +372,71 @@ impl Transcript {
     }
 
     /// How the connection was closed first, and by whom.
+    ///
+    /// A close that acknowledges its peer's FIN came after it, whatever the clocks say; otherwise that of the earlier packet counts.
     pub(super) fn first_close(&self) -> Option<(Side, Close, Arrival)> {
-        let closes = Side::BOTH.map(|side| {
+        let [client, server] = Side::BOTH.map(|side| {
             let (close, at) = self.peer(side).closing.first()?;
             Some((side, close, at))
         });
-        closes
-            .into_iter()
-            .flatten()
-            .min_by_key(|(_, _, at)| (at.time, at.packet))
+        let (Some(client), Some(server)) = (client, server) else {
+            return client.or(server);
+        };
+        let is_answer =
+            |(side, _, at): (Side, Close, Arrival)| self.had_received_fin(side, at) == Some(true);
+        match (is_answer(client), is_answer(server)) {
+            (false, true) => Some(client),
+            (true, false) => Some(server),
+            _ => [client, server]
+                .into_iter()
+                .min_by_key(|(_, _, at)| (at.time, at.packet)),
+        }
     }
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
     pub(super) fn is_reaction(&self, alert: &AlertSeen) -> bool {
-        let close = self.peers[alert.sender.flip()].closing.first();
-        close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
+        let Some((how, at)) = self.peers[alert.sender.flip()].closing.first() else {
+            return false;
+        };
+        let had_received = match how {
+            Close::Fin => self.had_received_fin(self.side(alert.sender), alert.at),
+            Close::Rst => None, // is not acknowledged
+        };
+        let is_before = (at.time, at.packet) < (alert.at.time, alert.at.packet);
+        had_received.unwrap_or(is_before)
+    }
+
+    /// Whether `side` had received all of its peer's first flight when it did what `action` stands for; `None` if its
+    /// acknowledgment is not known, or if the peer sent nothing.
+    ///
+    /// A side that closes without having received a flight does not react to what is in it.
+    pub(super) fn had_received_flight(&self, side: Side, action: Arrival) -> Option<bool> {
+        let peer = self.peer(side.peer());
+        let end = peer.first_flight_end.unwrap_or(peer.stream_end);
+        if end == 0 {
+            return None;
+        }
+        action.had_received(end)
+    }
+
+    /// Whether the client had received the ServerHello when it did what `action` stands for; `None` if that is not known.
+    pub(super) fn had_received_hello(&self, action: Arrival) -> Option<bool> {
+        action.had_received(self.server_hello_end?)
+    }
+
+    /// Whether the server had received the ClientKeyExchange when it did what `action` stands for; `None` if that is not
+    /// known.
+    pub(super) fn had_received_key_exchange(&self, action: Arrival) -> Option<bool> {
+        action.had_received(self.key_exchange_end?)
+    }
+
+    /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or
+    /// if the peer sent none.
+    pub(super) fn had_received_fin(&self, side: Side, action: Arrival) -> Option<bool> {
+        match self.peer(side.peer()).closing.first()? {
+            (Close::Fin, fin) => action.had_received(fin.end),
+            (Close::Rst, _) => None,
+        }
     }
 
     /// What a framing has to know of the negotiation.
@@ -281,6 +445,8 @@ impl Transcript {
             client: self.client,
             client_hello: self.client_hello(),
             server_hello: self.server_hello(),
+            retry_version: self.retry_version,
+            is_proven_old: self.is_proven_old(),
         }
     }
 

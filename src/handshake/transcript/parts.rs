@@ -2,10 +2,10 @@
 
 use crate::certificate::OcspStaple;
 use crate::flow::{Direction, PerSide, Side};
-use crate::framing::Close;
+use crate::framing::{Close, Content};
 use crate::time::Timestamp;
 use crate::tls::{AlertDescription, AlertLevel, EncryptedExtensions};
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, had_received};
 
 /// What one endpoint did.
 #[derive(Debug, Default)]
@@ -23,7 +23,15 @@ pub(in crate::handshake) struct PeerActions {
     pub(in crate::handshake) certificate: Option<Box<[u8]>>,
     /// Up to TLS 1.2: when its first application data began.
     pub(in crate::handshake) application_data: Option<Timestamp>,
+    /// Up to TLS 1.2: how many records of application data it sent; more than 255 count as 255.
+    pub(in crate::handshake) data_records: u8,
+    /// Up to TLS 1.2: the length of the latest of them.
+    pub(in crate::handshake) data_length: u16,
     pub(in crate::handshake) closing: PeerClose,
+    /// Where the last item from it ended in its stream, as in [`Arrival::end`]; 0 before the first.
+    pub(in crate::handshake) stream_end: u32,
+    /// Where its first flight ended: what it sent before its peer sent something after it. `None` until then.
+    pub(in crate::handshake) first_flight_end: Option<u32>,
     /// Whether it sent something else than TLS where TLS should be.
     pub(in crate::handshake) is_not_tls: bool,
     /// Whether it had sent something else than TLS before the handshake began.
@@ -160,6 +168,12 @@ pub(in crate::handshake) struct Observation {
     pub(in crate::handshake) time: Timestamp,
     /// When it ended.
     pub(in crate::handshake) end: Timestamp,
+    /// What a record turned out to carry, where a key opened it.
+    pub(in crate::handshake) content: Content,
+    /// Where it ended in its sender's stream, as in [`Arrival::end`].
+    pub(in crate::handshake) stream_end: u32,
+    /// What its sender had acknowledged when it ended, as in [`Arrival::acknowledged`].
+    pub(in crate::handshake) acknowledged: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +187,14 @@ pub(in crate::handshake) enum Observed {
 }
 
 impl Observation {
+    /// Whether its sender had received the first `peer_bytes` of its peer's stream when it sent this; `None` if that is
+    /// not known.
+    ///
+    /// For another observation, `peer_bytes` is its [`stream_end`](Self::stream_end).
+    pub(in crate::handshake) const fn had_received(&self, peer_bytes: u32) -> Option<bool> {
+        had_received(self.acknowledged, peer_bytes)
+    }
+
     /// The length of an encrypted record.
     pub(in crate::handshake) const fn record(&self) -> Option<u16> {
         match self.what {
@@ -212,10 +234,12 @@ impl Decrypted {
     }
 
     /// Whether the handshake was in use before what `side` sends now: nothing it says then belongs to it.
+    ///
+    /// For the client, that is also so once the server has sent tickets after both Finished.
     pub(super) const fn is_in_use_for(&self, side: Side) -> bool {
         let PerSide { client, server } = self.application_data;
         match side {
-            Side::Client => client.is_some() || server.is_some(),
+            Side::Client => client.is_some() || server.is_some() || self.server_messages > 0,
             Side::Server => server.is_some(),
         }
     }

@@ -10,8 +10,9 @@ use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
-    CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, MAX_MESSAGE,
-    Message, ServerHello, decompress_certificate, read_key_exchange_group,
+    CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, KeyExchange,
+    MAX_MESSAGE, Message, ProtocolVersion, ServerHello, decompress_certificate,
+    read_key_exchange_group, read_prime_bits,
 };
 use crate::transport::tcp::Arrival;
 
@@ -24,6 +25,14 @@ const MAX_ALERTS: usize = 16;
 impl Transcript {
     /// Takes what `sender` was seen to do.
     pub(in crate::handshake) fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        if self.is_only_watched() && !self.may_renegotiate(&seen) {
+            return;
+        }
+        match seen {
+            Seen::Deferred => self.has_deferred = true,
+            Seen::Unreadable { has_waited: true } => self.has_deferred = false,
+            _ => {}
+        }
         match seen {
             Seen::Message {
                 message,
@@ -35,6 +44,7 @@ impl Transcript {
             }
             Seen::ClientHello { hello, start } => self.take_client(sender, *hello, start),
             Seen::ServerHello { hello, start } => {
+                self.note_end(sender, start);
                 self.take_server_hello(sender, Some(*hello), start);
                 self.note_news(sender);
             }
@@ -44,10 +54,15 @@ impl Transcript {
                 at,
             } => {
                 self.push_alert(sender, AlertContent::Clear(level, description), at);
-                self.observe(sender, Observed::Alert(description), at.time);
+                self.observe(sender, Observed::Alert(description), at);
+                self.note_end(sender, at);
                 self.note_news(sender);
             }
             Seen::ChangeCipherSpec => {
+                let side = self.side(sender);
+                if let Some(renegotiations) = &mut self.renegotiations {
+                    renegotiations.take_change_cipher_spec(side);
+                }
                 self.peers[sender].change_cipher_spec = true;
                 self.note(sender, 'I');
                 self.note_news(sender);
@@ -59,6 +74,10 @@ impl Transcript {
             Seen::Gap(missing) => {
                 let peer = &mut self.peers[sender];
                 peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+                let side = self.side(sender);
+                let mut observations = self.observations.iter();
+                self.has_late_gap |= side == Side::Client
+                    || observations.any(|observation| observation.side == Side::Client);
             }
             Seen::Close { how, at } => self.take_close(sender, how, at),
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
@@ -69,12 +88,19 @@ impl Transcript {
     /// Notes that packets of `direction` are in view, with or without payload.
     pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.peers[direction].is_in_view = true;
-        self.last = now;
+        if !self.is_only_watched() {
+            self.last = now;
+        }
     }
 
     /// Notes that `direction` carried something else than TLS before.
     pub(in crate::handshake) fn note_plain(&mut self, direction: Direction) {
         self.peers[direction].was_plain = true;
+    }
+
+    /// Notes the last moment of the observation.
+    pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
+        self.until = Some(until);
     }
 
     /// Notes that a limit or the snap length took something from this connection.
@@ -83,9 +109,31 @@ impl Transcript {
     }
 }
 
+/// In use, up to TLS 1.2.
+impl Transcript {
+    /// Whether an item begins a renegotiation. Of others it only counts what says how long to wait for one: the report is
+    /// that of the moment at which the connection came into use.
+    fn may_renegotiate(&mut self, seen: &Seen<'_>) -> bool {
+        match seen {
+            Seen::SealedStart { unit, .. } | Seen::SealedEnd { unit, .. }
+                if unit.content_type == ContentType::Handshake =>
+            {
+                return true;
+            }
+            Seen::SealedStart { unit, .. } if unit.content_type == ContentType::ApplicationData => {
+                self.records_in_use = self.records_in_use.saturating_add(1);
+            }
+            Seen::Close { .. } | Seen::Gap(_) | Seen::NotTls => self.has_ended_in_use = true,
+            _ => {}
+        }
+        false
+    }
+}
+
 /// In the clear.
 impl Transcript {
     fn take_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
+        self.note_end(sender, start);
         if message.handshake_type.0 < 64 {
             self.messages |= 1 << message.handshake_type.0;
         }
@@ -99,10 +147,11 @@ impl Transcript {
                 Err(_) => self.client = self.client.or(Some(sender)),
             },
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read(body).ok(), start);
+                self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
             }
             (HandshakeType::HelloRetryRequest, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read_draft_retry(body).ok(), start);
+                let hello = ServerHello::read_draft_retry(body).ok();
+                self.take_whole_server_hello(sender, hello, start);
             }
             // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
             (HandshakeType::Certificate, Some(body)) if !self.is_tls13() => {
@@ -110,9 +159,13 @@ impl Transcript {
             }
             (HandshakeType::ServerKeyExchange, Some(body)) => {
                 self.key_exchange_group = read_key_exchange_group(body);
+                self.key_exchange_prime_bits = self.prime_bits(body);
             }
             (HandshakeType::CertificateRequest, Some(body)) => {
                 self.certificate_request = Some(body.into());
+            }
+            (HandshakeType::ClientKeyExchange, _) => {
+                self.key_exchange_end.get_or_insert(start.end);
             }
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}
@@ -143,6 +196,7 @@ impl Transcript {
     }
 
     fn take_client(&mut self, sender: Direction, hello: ClientHello, start: Arrival) {
+        self.note_end(sender, start);
         if self.client_hello.is_none() {
             self.client = Some(sender);
             self.start = start;
@@ -152,21 +206,37 @@ impl Transcript {
         self.note_news(sender);
     }
 
+    fn take_whole_server_hello(
+        &mut self,
+        sender: Direction,
+        hello: Option<ServerHello>,
+        start: Arrival,
+    ) {
+        // What overruns the message may be `supported_versions`, which decides whether this is TLS 1.3.
+        let hello = hello.filter(|hello| {
+            !hello.has_malformed_extensions || hello.version() < ProtocolVersion::TLSv1_2
+        });
+        self.has_unreadable_hello |= hello.is_none();
+        self.take_server_hello(sender, hello, start);
+    }
+
     fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
         self.client.get_or_insert_with(|| sender.flip());
+        self.server_hello_end.get_or_insert(start.end);
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
-        self.has_retry_request |= is_retry;
-        if let Some(hello) = hello
-            && self.server_hello.is_none()
-            && !is_retry
-        {
-            self.server_hello = Some((Box::new(hello), start.time));
+        match hello {
+            Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
+            Some(hello) if self.server_hello.is_none() => {
+                self.server_hello = Some((Box::new(hello), start.time));
+            }
+            _ => {}
         }
     }
 
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
         let is_first = !self.has_closed(sender);
+        self.note_flight_end(sender.flip());
         let peer = &mut self.peers[sender];
         peer.closing = peer.closing.and(how, at);
         if is_first {
@@ -174,7 +244,7 @@ impl Transcript {
                 Close::Fin => Observed::Fin,
                 Close::Rst => Observed::Rst,
             };
-            self.observe(sender, observed, at.time);
+            self.observe(sender, observed, at);
         }
     }
 }
@@ -189,12 +259,18 @@ impl Transcript {
                     self.note(sender, 'D');
                     let peer = &mut self.peers[sender];
                     peer.application_data.get_or_insert(start.time);
+                    peer.data_records = peer.data_records.saturating_add(1);
+                    peer.data_length = unit.length;
+                    self.take_data_in_use(sender);
                 }
                 self.note_news(sender);
             }
             Seen::SealedEnd { unit, content, end } => {
+                self.note_end(sender, end);
                 match unit.content_type {
-                    ContentType::Handshake => self.take_encrypted_handshake(sender, end),
+                    ContentType::Handshake => {
+                        self.take_encrypted_handshake(sender, unit, end);
+                    }
                     ContentType::Alert => {
                         self.push_alert(sender, AlertContent::sealed(content.alert()), end);
                     }
@@ -217,13 +293,34 @@ impl Transcript {
         }
     }
 
-    fn take_encrypted_handshake(&mut self, sender: Direction, end: Arrival) {
-        self.has_renegotiated |= self.is_complete();
+    fn take_encrypted_handshake(&mut self, sender: Direction, unit: SealedUnit, end: Arrival) {
+        if self.is_complete() {
+            let side = self.side(sender);
+            let renegotiations = self.renegotiations.get_or_insert_default();
+            renegotiations.take_record(side, unit.length);
+        }
         let peer = &mut self.peers[sender];
         if peer.finished.is_none() {
             peer.finished = Some(end.time);
             self.note(sender, 'F');
         }
+    }
+
+    fn take_data_in_use(&mut self, sender: Direction) {
+        if self.is_complete() {
+            self.records_in_use = self.records_in_use.saturating_add(1);
+        }
+        let side = self.side(sender);
+        if let Some(renegotiations) = &mut self.renegotiations {
+            renegotiations.note_data(side);
+        }
+    }
+
+    /// The size of the group in a ServerKeyExchange, if the suite that was selected has one.
+    fn prime_bits(&self, body: &[u8]) -> Option<u16> {
+        let suite = self.server_hello()?.cipher_suite?;
+        (suite.key_exchange()? == KeyExchange::Dhe).then_some(())?;
+        read_prime_bits(body)
     }
 }
 
@@ -239,11 +336,12 @@ impl Transcript {
                     if !unit.has_key {
                         self.note(sender, 'D');
                     }
-                    self.observe(sender, Observed::Record(unit.length), start.time);
+                    self.observe(sender, Observed::Record(unit.length), start);
                 }
                 self.note_news(sender);
             }
             Seen::SealedEnd { unit, content, end } => {
+                self.note_end(sender, end);
                 self.take_record_end(sender, unit, content, end);
             }
             Seen::Message { message, at, .. } => self.take_sealed_message(sender, message, at),
@@ -253,7 +351,18 @@ impl Transcript {
                 content,
                 start,
                 end,
-            } => self.take_content(sender, content, start, end),
+            } => {
+                let side = self.side(sender);
+                let waited = self.observations.iter_mut().find(|observation| {
+                    observation.is_record_of(side)
+                        && observation.content == Content::Unknown
+                        && (observation.time, observation.end) == (start, end.time)
+                });
+                if let Some(observation) = waited {
+                    observation.content = content;
+                }
+                self.take_content(sender, content, start, end);
+            }
             Seen::Unreadable { has_waited } => {
                 if has_waited && !self.history.is_deferred() {
                     self.note(sender, 'D');
@@ -278,8 +387,11 @@ impl Transcript {
             return;
         };
         observation.end = end.time;
+        observation.stream_end = end.end;
+        observation.acknowledged = end.acknowledged;
         let start = observation.time;
         if unit.has_key {
+            observation.content = content;
             self.take_content(sender, content, start, end);
             self.note_news(sender);
         }
@@ -366,6 +478,9 @@ impl Transcript {
         self.note(sender, 'L');
         if self.alerts.len() < MAX_ALERTS {
             let side = self.side(sender);
+            if let Some(renegotiations) = &mut self.renegotiations {
+                renegotiations.take_alert(side);
+            }
             let is_late = match &self.decrypted {
                 Some(decrypted) => decrypted.is_in_use_for(side),
                 None => self.is_complete(),
@@ -380,15 +495,41 @@ impl Transcript {
     }
 
     /// Adds an observation. Only TLS 1.3 needs them: up to TLS 1.2, the messages that count are in the clear.
-    fn observe(&mut self, sender: Direction, what: Observed, time: Timestamp) {
+    fn observe(&mut self, sender: Direction, what: Observed, at: Arrival) {
         if self.is_tls13() && self.observations.len() < MAX_OBSERVATIONS {
             let observation = Observation {
                 side: self.side(sender),
                 what,
-                time,
-                end: time,
+                content: Content::Unknown,
+                time: at.time,
+                end: at.time,
+                stream_end: at.end,
+                acknowledged: at.acknowledged,
             };
             self.observations.push(observation);
+        }
+    }
+
+    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before. What answers its
+    /// peer's FIN belongs to no flight.
+    fn note_end(&mut self, sender: Direction, at: Arrival) {
+        let is_answer_to_close = match self.peers[sender.flip()].closing.first() {
+            Some((Close::Fin, fin)) => at.had_received(fin.end) == Some(true),
+            _ => false,
+        };
+        let own = &mut self.peers[sender];
+        if is_answer_to_close && own.stream_end > 0 {
+            own.first_flight_end.get_or_insert(own.stream_end);
+        }
+        own.stream_end = at.end;
+        self.note_flight_end(sender.flip());
+    }
+
+    /// Notes that the peer of `sender` acts: what `sender` has sent so far is its first flight.
+    fn note_flight_end(&mut self, sender: Direction) {
+        let peer = &mut self.peers[sender];
+        if peer.stream_end > 0 {
+            peer.first_flight_end.get_or_insert(peer.stream_end);
         }
     }
 
@@ -415,7 +556,7 @@ mod tests {
     use crate::framing::Close;
     use crate::handshake::testing::{CLIENT, SERVER, connection, full, tls12};
     use crate::handshake::transcript::{AlertContent, MAX_OBSERVATIONS, Observed, PeerClose};
-    use crate::tls::{AlertDescription, ContentType, HandshakeType};
+    use crate::tls::{AlertDescription, CipherSuite, ContentType, HandshakeType};
 
     use super::MAX_ALERTS;
 
@@ -439,6 +580,36 @@ mod tests {
         assert!(matches!(first, Some((Side::Server, Close::Rst, _))));
         assert!(script.transcript.has_ended());
         assert_eq!(tls12().transcript.first_close(), None);
+    }
+
+    #[test]
+    fn a_close_that_acknowledges_a_fin_comes_second_whatever_the_clocks_say() {
+        let script = tls12().fin(SERVER).step_back(5).fin(CLIENT);
+        let first = script.transcript.first_close();
+        assert!(matches!(first, Some((Side::Server, Close::Fin, _))));
+        // The same, but the two crossed on the way.
+        let script = tls12().fin(SERVER).step_back(5).before_receiving(1);
+        let first = script.fin(CLIENT).transcript.first_close();
+        assert!(matches!(first, Some((Side::Client, Close::Fin, _))));
+    }
+
+    #[test]
+    fn what_a_side_had_received_when_it_closed_is_known() {
+        let closed = |script: crate::handshake::testing::Script| {
+            let script = script.fin(CLIENT);
+            let (_, _, at) = script.transcript.first_close().unwrap();
+            script.transcript.had_received_flight(CLIENT, at)
+        };
+        assert_eq!(closed(full().server_flight()), Some(true));
+        assert_eq!(
+            closed(full().server_flight().before_receiving(1)),
+            Some(false)
+        );
+        // What the server sends after the client's answer is not part of its flight.
+        let answered = full().server_flight().client_records(&[53]);
+        let crossed = answered.server_records(&[250]).before_receiving(1);
+        assert_eq!(closed(crossed), Some(true));
+        assert_eq!(closed(connection().client_hello(|_| {})), None);
     }
 
     #[test]
@@ -504,8 +675,27 @@ mod tests {
     #[test]
     fn encrypted_handshake_records_after_both_finished_are_a_renegotiation() {
         let complete = tls12().finished_12(CLIENT).finished_12(SERVER);
-        assert!(!complete.transcript.has_renegotiated());
+        assert!(complete.transcript.renegotiations().is_none());
         let again = complete.sealed(CLIENT, ContentType::Handshake);
-        assert!(again.transcript.has_renegotiated());
+        let renegotiations = again.transcript.renegotiations();
+        assert!(renegotiations.is_some_and(|seen| seen.count() == 1 && seen.is_open()));
+    }
+
+    #[test]
+    fn the_prime_of_a_key_exchange_counts_with_ephemeral_diffie_hellman_only() {
+        let bits = |suite| {
+            let hello = connection().client_hello(|_| {}).server_hello_13(|hello| {
+                hello.supported_version = None;
+                hello.cipher_suite = Some(suite);
+            });
+            let prime = [&[0, 128][..], &[0xff; 128], &[0, 1, 2]].concat();
+            let exchanged = hello.message(SERVER, HandshakeType::ServerKeyExchange, &prime);
+            exchanged.transcript.key_exchange_prime_bits()
+        };
+        assert_eq!(
+            bits(CipherSuite::TLS_DHE_RSA_WITH_AES_128_CBC_SHA),
+            Some(1024)
+        );
+        assert_eq!(bits(CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA), None);
     }
 }

@@ -13,28 +13,85 @@ use crate::handshake::end::End;
 use crate::handshake::explain;
 use crate::handshake::transcript::{AlertContent, AlertSeen, Transcript, is_empty_list};
 use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
+use crate::transport::tcp::Arrival;
 
 use super::conclusion::Conclusion;
+use super::silence;
 
 /// The verdict, once no more will come.
 pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
     if transcript.is_complete() {
-        return Conclusion::observed(Outcome::Success);
+        return match alert_between_finished(transcript) {
+            Some(alert) => from_alert(transcript, alert),
+            // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
+            None if transcript.is_past_server_hello() => failed_renegotiation(transcript)
+                .unwrap_or_else(|| Conclusion::observed(Outcome::Success)),
+            None => Conclusion::observed(Outcome::Unknown),
+        };
     }
     if answers_in_plain_text(transcript) {
         return Conclusion::failed(cause::not_tls());
     }
     let alert = decisive_alert(transcript);
     if cannot_tell(transcript) && alert.is_none_or(|alert| alert.description().is_none()) {
-        return Conclusion::observed(Outcome::Unknown);
+        return silence::unknown(transcript, end);
     }
     if let Some(alert) = alert {
         return from_alert(transcript, alert);
     }
     match transcript.first_close() {
-        Some((side, close, _)) => from_close(transcript, side, close, findings),
-        None if end == End::Silence => Conclusion::failed(cause::silence(transcript)),
-        None => Conclusion::observed(Outcome::Unknown),
+        Some((side, close, at)) => silence::before_close(transcript, side, at, None)
+            .unwrap_or_else(|| from_close(transcript, side, (close, at), findings)),
+        None => silence::conclude(transcript, end, None),
+    }
+}
+
+/// The encrypted alert of a side that had sent its Finished and not yet received its peer's: it gave up, although that Finished
+/// crossed the alert on the way. NSS clients judge the server's certificate only then.
+fn alert_between_finished(transcript: &Transcript) -> Option<AlertSeen> {
+    let mut alerts = transcript.alerts().iter();
+    let found = alerts.find(|alert| {
+        let side = transcript.side(alert.sender);
+        let [sent, received] = [side, side.peer()].map(|side| transcript.peer(side).finished);
+        let (Some(sent), Some(received)) = (sent, received) else {
+            return false;
+        };
+        !alert.is_late && alert.is_encrypted() && sent <= alert.at.time && alert.at.time <= received
+    });
+    found.copied()
+}
+
+/// T4. A handshake that completed, and a renegotiation that one side ended: the connection failed for its purpose, which
+/// mostly was to get a client certificate. What the alert says is encrypted.
+fn failed_renegotiation(transcript: &Transcript) -> Option<Conclusion> {
+    let seen = transcript.renegotiations()?;
+    let closed_first = transcript.first_close().map(|(side, ..)| side);
+    let side = seen.ended_by(closed_first)?;
+    if transcript.has_gap() {
+        return None; // the Finished that are missing may be in it
+    }
+    let sender = transcript.direction(side);
+    let mut alerts = transcript.alerts().iter();
+    let opened = alerts.find_map(|alert| match alert.content {
+        AlertContent::Opened(_, description) if alert.sender == sender => Some(description),
+        _ => None,
+    });
+    let suite = transcript
+        .server_hello()
+        .and_then(|hello| hello.cipher_suite);
+    let certificate = seen.client_certificate(suite).unwrap_or_default();
+    let inferred = cause::renegotiation(side, certificate);
+    match opened.filter(|description| *description != AlertDescription::CloseNotify) {
+        Some(description) => Some(Conclusion {
+            evidence: Evidence::Decrypted,
+            ..Conclusion::failed(cause::renegotiation_alert(inferred, description))
+        }),
+        None => Some(Conclusion::inferred(
+            inferred,
+            "T4",
+            0.9,
+            "a renegotiation was begun, and ended by an alert or a close before both Finished",
+        )),
     }
 }
 
@@ -49,11 +106,14 @@ fn answers_in_plain_text(transcript: &Transcript) -> bool {
     transcript.server_hello().is_none() && (server.is_not_tls || has_banner)
 }
 
-/// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or the first hello.
+/// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or a hello that can be read.
 pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
     let mut peers = transcript.peers();
     let lacks_bytes = peers.any(|peer| !peer.is_in_view || peer.gap_bytes > 0 || peer.is_not_tls);
-    lacks_bytes || transcript.is_truncated() || transcript.client_hello().is_none()
+    lacks_bytes
+        || transcript.is_truncated()
+        || transcript.client_hello().is_none()
+        || transcript.has_unreadable_hello() && !transcript.is_proven_old()
 }
 
 /// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
@@ -74,7 +134,7 @@ fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
 
 fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
     let side = transcript.side(alert.sender);
-    let refusal = || silent_refusal(transcript, side);
+    let refusal = || silent_refusal(transcript, side, alert.at);
     match alert.content {
         // A close_notify amid the handshake is deliberate: its sender has seen enough.
         AlertContent::Clear(_, AlertDescription::CloseNotify)
@@ -106,19 +166,28 @@ const CLOSED_AFTER_CERTIFICATE: &str = "closed without an alert after the peer's
 fn from_close(
     transcript: &Transcript,
     side: Side,
-    close: Close,
+    (close, at): (Close, Arrival),
     findings: &[Finding],
 ) -> Conclusion {
     // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused.
     let has_reason = side == Side::Server || explain::reason(findings, side.peer()).is_some();
-    match silent_refusal(transcript, side).filter(|_| has_reason) {
+    match silent_refusal(transcript, side, at).filter(|_| has_reason) {
         Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
         None => Conclusion::failed(cause::closed(transcript, side, close)),
     }
 }
 
 /// What a side refuses that gives up without saying why, where its peer's certificate was the last thing it looked at.
-fn silent_refusal(transcript: &Transcript, side: Side) -> Option<FailureCause> {
+///
+/// A side cannot have refused what it had not received when it gave up (`at`).
+fn silent_refusal(transcript: &Transcript, side: Side, at: Arrival) -> Option<FailureCause> {
+    let had_received = match side {
+        Side::Client => transcript.had_received_flight(side, at),
+        Side::Server => transcript.had_received_key_exchange(at),
+    };
+    if had_received == Some(false) {
+        return None;
+    }
     let has_answered = transcript.has_message(HandshakeType::ClientKeyExchange);
     match side {
         Side::Server if transcript.certificate_request().is_some() && has_answered => {
@@ -292,6 +361,50 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_leaves_before_it_has_received_the_flight_refuses_nothing() {
+        let expired = [finding(SERVER, ErrorType::CertExpired)];
+        let left = |unreceived| {
+            after_server_flight()
+                .before_receiving(unreceived)
+                .fin(CLIENT)
+        };
+        let verdict = |script: Script| script.verdict_with(End::CaptureEnd, &expired);
+        let closed = "failure observed: connection_closed by client";
+        for (unreceived, stage) in [
+            (3, "before the ServerHello reached it"),
+            (1, "during the server's flight"),
+        ] {
+            let conclusion = left(unreceived).conclude(End::CaptureEnd, &expired);
+            let message = conclusion.failure.unwrap().message;
+            assert_eq!(message, format!("client closed the connection {stage}"));
+            assert_eq!(verdict(left(unreceived)), closed);
+        }
+        assert_eq!(
+            verdict(left(0)),
+            "failure T3: client_rejected_server by client"
+        );
+        // What answers its close is no part of the flight.
+        let answered = left(0).alert(SERVER, AlertDescription::CloseNotify);
+        assert_eq!(
+            verdict(answered),
+            "failure T3: client_rejected_server by client"
+        );
+    }
+
+    #[test]
+    fn t3_a_server_that_has_not_received_the_clients_flight_did_not_refuse_it() {
+        let sent = || after_client_certificate(CHAIN);
+        assert_eq!(
+            sent().before_receiving(1).fin(SERVER).verdict(),
+            "failure observed: connection_closed by server"
+        );
+        assert_eq!(
+            sent().fin(SERVER).verdict(),
+            "failure T3: server_rejected_client by server"
+        );
+    }
+
+    #[test]
     fn t3_a_server_that_closes_refused_the_clients_certificate_or_the_lack_of_one() {
         assert_eq!(
             after_client_certificate(EMPTY).rst(SERVER).verdict(),
@@ -346,12 +459,54 @@ mod tests {
         );
     }
 
+    /// A completed handshake in which the server then asked for a renegotiation, and the client began it.
+    fn renegotiating() -> Script {
+        let complete = after_server_flight()
+            .finished_12(CLIENT)
+            .finished_12(SERVER);
+        complete
+            .sealed(CLIENT, ContentType::ApplicationData)
+            .sealed(SERVER, ContentType::Handshake)
+            .sealed(CLIENT, ContentType::Handshake)
+            .sealed(SERVER, ContentType::Handshake)
+    }
+
+    #[test]
+    fn t4_a_renegotiation_that_a_side_ends_is_a_failure() {
+        let by_server = "failure T4: handshake_failure by server";
+        let alert = renegotiating().sealed(SERVER, ContentType::Alert);
+        assert_eq!(alert.fin(SERVER).verdict(), by_server);
+        assert_eq!(
+            renegotiating().rst(CLIENT).verdict(),
+            "failure T4: handshake_failure by client"
+        );
+        let opened = renegotiating().opened_alert(SERVER, AlertDescription::HandshakeFailure);
+        assert_eq!(
+            opened.verdict(),
+            "failure decrypted: handshake_failure by server"
+        );
+    }
+
+    #[test]
+    fn t4_a_renegotiation_that_completes_or_is_declined_is_not_a_failure() {
+        let success = "success observed";
+        assert_eq!(renegotiating().verdict(), success);
+        let completed = renegotiating().finished_12(CLIENT).finished_12(SERVER);
+        let completed = completed.sealed(CLIENT, ContentType::Alert);
+        assert_eq!(completed.fin(CLIENT).verdict(), success);
+        let declined = renegotiating().sealed(SERVER, ContentType::Alert);
+        let declined = declined.sealed(SERVER, ContentType::ApplicationData);
+        assert_eq!(declined.verdict(), success);
+        let gap = renegotiating().gap(CLIENT);
+        assert_eq!(gap.fin(SERVER).verdict(), success);
+    }
+
     #[test]
     fn silence_is_a_failure_and_the_end_of_the_capture_is_not() {
         let open = tls12();
         assert_eq!(
             open.verdict_with(End::Silence, &[]),
-            "failure observed: handshake_timeout by client"
+            "failure observed: handshake_timeout by server"
         );
         for end in [End::CaptureEnd, End::Evicted, End::Replaced] {
             assert_eq!(open.verdict_with(end, &[]), "unknown observed");

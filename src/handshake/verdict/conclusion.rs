@@ -1,6 +1,6 @@
 //! The verdict on a handshake.
 
-use crate::event::{Evidence, Outcome};
+use crate::event::{Evidence, Outcome, UnknownBecause};
 use crate::handshake::cause::FailureCause;
 
 /// How a handshake ended, and how that is known.
@@ -12,6 +12,8 @@ pub(in crate::handshake) struct Conclusion {
     /// The rule that inferred it, and what that saw.
     pub(in crate::handshake) rule: Option<(&'static str, Vec<&'static str>)>,
     pub(in crate::handshake) failure: Option<FailureCause>,
+    /// Which evidence is missing, if the outcome is unknown.
+    pub(in crate::handshake) unknown_because: Option<UnknownBecause>,
 }
 
 impl Conclusion {
@@ -22,6 +24,14 @@ impl Conclusion {
             confidence: 1.0,
             rule: None,
             failure: None,
+            unknown_because: None,
+        }
+    }
+
+    pub(super) fn unknown(because: UnknownBecause) -> Self {
+        Self {
+            unknown_because: Some(because),
+            ..Self::observed(Outcome::Unknown)
         }
     }
 

@@ -7,11 +7,15 @@
 //! | [`cleartext`] | up to TLS 1.2, and without a ServerHello | messages in the clear |
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
+//!
+//! [`rejected_after`] reads what followed a handshake that completed.
 
 mod cleartext;
 mod conclusion;
 mod decrypted;
 pub(super) mod inferred;
+pub(super) mod rejected_after;
+mod silence;
 
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, Evidence, Finding, Outcome};
@@ -51,6 +55,9 @@ pub(super) fn conclude(
     let Some(shape) = shape else {
         return cleartext::conclude(transcript, end, findings);
     };
+    if let Some(conclusion) = left_before_hello(transcript) {
+        return conclusion;
+    }
     if let Some(conclusion) = decrypted::conclude(transcript) {
         return conclusion;
     }
@@ -58,10 +65,21 @@ pub(super) fn conclude(
         .filter(|early| still_holds(early, transcript))
         .copied();
     match early.or_else(|| inferred::infer(transcript, Some(end))) {
-        Some(inferred) => from_inferred(transcript, inferred, shape, findings),
-        None if cleartext::cannot_tell(transcript) => Conclusion::observed(Outcome::Unknown),
-        None => without_rule(transcript, end),
+        Some(inferred) => from_inferred(transcript, inferred, shape, findings, end),
+        None => without_rule(transcript, end, shape),
     }
+}
+
+/// The verdict on a client that closed before the ServerHello reached it: nothing in the server's flight is the reason.
+fn left_before_hello(transcript: &Transcript) -> Option<Conclusion> {
+    let (side, close, at) = transcript.first_close()?;
+    let mut observations = transcript.observations().iter();
+    let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
+    if side == Side::Server || has_answered || transcript.had_received_hello(at) != Some(false) {
+        return None;
+    }
+    let closed = || Conclusion::failed(cause::closed(transcript, side, close));
+    Some(silence::before_close(transcript, side, at, None).unwrap_or_else(closed))
 }
 
 /// Whether what a rule decided while the connection was open holds now that its gaps are known.
@@ -73,17 +91,18 @@ fn still_holds(early: &Inferred, transcript: &Transcript) -> bool {
         return false;
     }
     let is_said = matches!(early.rule.claim, Claim::Failure(_, Reason::Alert));
-    !transcript.has_gap() || early.is_success() || is_said
+    !transcript.has_late_gap() || early.is_success() || is_said
 }
 
 /// TLS 1.3, and no rule fits: silence means something only where the client did not even begin its flight.
-fn without_rule(transcript: &Transcript, end: End) -> Conclusion {
-    let mut observations = transcript.observations().iter();
-    let client_began = observations.any(|observation| observation.side == Side::Client);
-    if end == End::Silence && !client_began {
-        Conclusion::failed(cause::silence(transcript))
-    } else {
-        Conclusion::observed(Outcome::Unknown)
+fn without_rule(transcript: &Transcript, end: End, shape: &Shape) -> Conclusion {
+    if cleartext::cannot_tell(transcript) {
+        return silence::unknown(transcript, end);
+    }
+    match transcript.first_close() {
+        None => silence::conclude(transcript, end, Some(shape)),
+        Some((closer, _, at)) => silence::before_close(transcript, closer, at, Some(shape))
+            .unwrap_or_else(|| silence::unknown(transcript, end)),
     }
 }
 
@@ -92,7 +111,9 @@ fn from_inferred(
     inferred: Inferred,
     shape: &Shape,
     findings: &[Finding],
+    end: End,
 ) -> Conclusion {
+    let outcome = inferred.outcome();
     let failure = match inferred.rule.claim {
         Claim::Failure(side, reason) => {
             if let Some(said) = said_in_the_clear(transcript, side, reason) {
@@ -104,11 +125,13 @@ fn from_inferred(
     };
     let rule = inferred.rule;
     Conclusion {
-        outcome: inferred.outcome(),
+        outcome,
         evidence: Evidence::Inferred,
         confidence: rule.confidence,
         rule: Some((rule.id, rule.observations.to_vec())),
         failure,
+        unknown_because: (outcome == Outcome::Unknown)
+            .then(|| silence::unknown_because(transcript, end)),
     }
 }
 
@@ -123,6 +146,12 @@ fn said_in_the_clear(transcript: &Transcript, side: Side, reason: Reason) -> Opt
         _ => None,
     })?;
     Some(cause::from_alert(transcript, side, description))
+}
+
+/// Whether a side may have received its peer's flight when it closed.
+fn had_received_flight(transcript: &Transcript, side: Side) -> bool {
+    let closed = transcript.peer(side).closing.first();
+    closed.is_none_or(|(_, at)| transcript.had_received_flight(side, at) != Some(false))
 }
 
 /// The failure that the reason in a rule stands for.
@@ -145,7 +174,12 @@ fn failure_for(
         Reason::Certificate => refusal(),
         Reason::Negotiation => cause::negotiation(side),
         // With keys, the certificate that was the last thing seen may be a reason.
-        Reason::Closed if explain::reason(findings, side.peer()).is_some() => refusal(),
+        Reason::Closed
+            if explain::reason(findings, side.peer()).is_some()
+                && had_received_flight(transcript, side) =>
+        {
+            refusal()
+        }
         Reason::Closed => {
             let close = transcript.peer(side).closing.first();
             let how = close.map_or(Close::Fin, |(how, _)| how);
@@ -201,7 +235,7 @@ mod tests {
     fn a_refusal_names_what_the_client_showed() {
         let refused = |flight: &[u16]| {
             let begun = full().server_flight_with_request().client_records(flight);
-            begun.fin(SERVER).verdict()
+            begun.rst(SERVER).verdict()
         };
         assert_eq!(
             refused(&[25, 53]),
@@ -214,8 +248,23 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_left_before_the_server_hello_reached_it_refused_nothing() {
+        let expired = [finding(SERVER, ErrorType::CertExpired)];
+        let left = |unreceived| {
+            full()
+                .server_flight()
+                .before_receiving(unreceived)
+                .fin(CLIENT)
+        };
+        let verdict = |unreceived| left(unreceived).verdict_with(End::CaptureEnd, &expired);
+        assert_eq!(verdict(5), "failure observed: connection_closed by client");
+        assert_eq!(verdict(2), "failure C4: connection_closed by client");
+        assert_eq!(verdict(0), "failure C4f: client_rejected_server by client");
+    }
+
+    #[test]
     fn a_client_that_closes_refused_the_certificate_if_a_known_one_is_flawed() {
-        let closed = full().server_flight().fin(CLIENT);
+        let closed = full().server_flight().wait(200).fin(CLIENT);
         assert_eq!(closed.verdict(), "failure C4: connection_closed by client");
         let expired = [finding(SERVER, ErrorType::CertExpired)];
         assert_eq!(

@@ -253,6 +253,7 @@ mod tests {
             error_type: ErrorType::UnknownCa,
             side: Some(Side::Client),
             message: "refused".to_owned(),
+            hint: None,
         });
         let mut report = HandshakeReport::new(event);
         report.packets = Some(Box::new(PacketBuffer {

@@ -22,6 +22,7 @@
 //! | `client_subject` to `client_sha256` | the first of `client_certificates` |
 //! | `validation` | `validation`, each as in `server:near_expiry` |
 //! | `first_packet` to `directions` | `capture` |
+//! | `unknown_because` | the same |
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};

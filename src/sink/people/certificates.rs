@@ -2,17 +2,20 @@
 //!
 //! Written once, at the end. Lists at most twenty thousand distinct certificates.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::{self, Write};
 
 use super::summary::{counted, second, times};
 use super::text::{Align, TextStyle, printable, write_rows};
 use crate::certificate::Expiry;
-use crate::event::Handshake;
+use crate::event::{Handshake, Outcome};
+use crate::flow::Endpoint;
 use crate::sink::Sink;
 use crate::sink::files::inventory::{Inventory, KnownCertificate, ShownBy};
 use crate::stats::Stats;
 use crate::time::Timestamp;
+use crate::tls::ProtocolVersion;
 
 /// Peers named in a row.
 const NAMED: usize = 3;
@@ -23,8 +26,71 @@ pub struct CertificatesSink<W> {
     output: W,
     style: TextStyle,
     inventory: Inventory,
+    missing: Missing,
     /// The latest moment at which certificates were validated.
     judged_at: Timestamp,
+}
+
+/// Endpoints remembered to say which of them hide their certificates; further ones are not told apart.
+const MAX_ENDPOINTS: usize = 4096;
+
+/// Why servers showed no certificate.
+#[derive(Debug, Default)]
+struct Missing {
+    /// Servers whose certificates TLS 1.3 encrypts.
+    hidden: BTreeSet<Endpoint>,
+    /// Servers that showed a certificate in another handshake.
+    shown: BTreeSet<Endpoint>,
+    hidden_handshakes: u64,
+    resumed: u64,
+    incomplete: u64,
+}
+
+impl Missing {
+    fn record(&mut self, event: &Handshake) {
+        if event.server_certificates.is_some() {
+            remember(&mut self.shown, event.server);
+        } else if event.tls.resumed == Some(true) {
+            self.resumed += 1;
+        } else if event.tls.version == Some(ProtocolVersion::TLSv1_3) {
+            self.hidden_handshakes += 1;
+            remember(&mut self.hidden, event.server);
+        } else if event.outcome != Outcome::Success {
+            self.incomplete += 1;
+        }
+    }
+
+    /// One line for each reason that applies.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let hidden = self.hidden.difference(&self.shown).count() as u64;
+        if hidden > 0 {
+            let endpoints = counted(hidden, "TLS endpoint");
+            let handshakes = counted(self.hidden_handshakes, "handshake");
+            lines.push(format!(
+                "not visible: TLS 1.3 encrypts the certificates of {endpoints} ({handshakes}); `--keylog` decrypts them"
+            ));
+        }
+        if self.resumed > 0 {
+            let handshakes = counted(self.resumed, "handshake");
+            lines.push(format!(
+                "not sent: {handshakes} resumed a session, which needs no certificate"
+            ));
+        }
+        if self.incomplete > 0 {
+            let handshakes = counted(self.incomplete, "handshake");
+            lines.push(format!(
+                "not seen: {handshakes} ended, or left the capture, before the certificate"
+            ));
+        }
+        lines
+    }
+}
+
+fn remember(endpoints: &mut BTreeSet<Endpoint>, endpoint: Endpoint) {
+    if endpoints.len() < MAX_ENDPOINTS {
+        endpoints.insert(endpoint);
+    }
 }
 
 impl<W: Write> CertificatesSink<W> {
@@ -35,6 +101,7 @@ impl<W: Write> CertificatesSink<W> {
             output,
             style,
             inventory: Inventory::default(),
+            missing: Missing::default(),
             judged_at: Timestamp::MIN,
         }
     }
@@ -43,6 +110,7 @@ impl<W: Write> CertificatesSink<W> {
 impl<W: Write> Sink for CertificatesSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.judged_at = self.judged_at.max(event.judged_at);
+        self.missing.record(event);
         let Ok(()) = self.inventory.record(event, |_| Ok::<(), Infallible>(()));
         Ok(())
     }
@@ -62,6 +130,9 @@ impl<W: Write> Sink for CertificatesSink<W> {
         if self.inventory.omitted > 0 {
             let omitted = times(self.inventory.omitted);
             writeln!(self.output, "  and others, shown {omitted}")?;
+        }
+        for line in self.missing.lines() {
+            writeln!(self.output, "{line}")?;
         }
         self.output.flush()
     }
@@ -104,7 +175,7 @@ fn peers(shown: &KnownCertificate) -> String {
 fn peer(by: &ShownBy) -> String {
     match (&by.server_name, by.port) {
         (Some(name), Some(port)) => format!("{}:{port}", printable(name)),
-        (None, Some(port)) => crate::flow::Endpoint::new(by.address, port).to_string(),
+        (None, Some(port)) => Endpoint::new(by.address, port).to_string(),
         (_, None) => by.address.to_string(),
     }
 }
@@ -131,6 +202,8 @@ mod tests {
 2 certificates, as of 2026-03-01 12:00:00 UTC
   in 12.5 days  server  example.org  by Example CA  RSA 2048  shown once  by example.org:443  ! near_expiry
   unreadable    client  not DER                               shown once  by 10.0.0.1
+not sent: 3 handshakes resumed a session, which needs no certificate
+not seen: 1 handshake ended, or left the capture, before the certificate
 ";
         assert_eq!(text, expected);
     }
@@ -138,6 +211,33 @@ mod tests {
     #[test]
     fn a_run_without_certificates_says_so() {
         assert_eq!(table(&[]), "0 certificates\n");
+    }
+
+    #[test]
+    fn missing_certificates_have_their_reason() {
+        let mut hidden = test_events::completed();
+        hidden.tls.resumed = Some(false);
+        let mut elsewhere = hidden.clone();
+        elsewhere.server.port = 8443;
+        let mut refused = test_events::refused_by_the_client();
+        refused.server_certificates = None;
+        let events = [
+            hidden.clone(),
+            hidden.clone(),
+            elsewhere,
+            test_events::completed(),
+            refused,
+        ];
+        let expected = "\
+0 certificates
+not visible: TLS 1.3 encrypts the certificates of 2 TLS endpoints (3 handshakes); `--keylog` decrypts them
+not sent: 1 handshake resumed a session, which needs no certificate
+not seen: 1 handshake ended, or left the capture, before the certificate
+";
+        assert_eq!(table(&events), expected);
+        // A server that shows its certificate to clients of TLS 1.2 hides nothing.
+        let text = table(&[hidden, test_events::refused_by_the_client()]);
+        assert!(!text.contains("not visible"), "{text}");
     }
 
     #[test]

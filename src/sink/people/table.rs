@@ -1,24 +1,29 @@
 //! One line per handshake, for people: the default of `tlscope read`.
 //!
-//! Lines are written as soon as there is a verdict, so the widths of columns are chosen once,
+//! Rows come in the order in which handshakes began, and verdicts do not. A row waits until every older handshake has
+//! its verdict, within limits, so that one that hangs does not hold up the others. The widths of columns are chosen once,
 //! for the width of the terminal. A header with the date is written at the start and
 //! whenever the date changes. If the terminal is too narrow for the name and the address of a
 //! server, only the name is shown. If the output is not a terminal, nothing is cut.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use jiff::civil::{Date, Time};
 use owo_colors::Style;
 
 use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Finding, Handshake, Outcome,
+    ClientCertificate, Directions, EarlyData, Evidence, Finding, Handshake, NotTls, NotTlsKind,
+    Outcome, RenegotiationEnd,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;
-use crate::stats::Stats;
+use crate::stats::{Progress, Stats};
+use crate::time::Timestamp;
 
 /// Writes the table; [`super::summary`] writes the summary.
 #[derive(Debug)]
@@ -28,8 +33,17 @@ pub struct TableSink<W> {
     layout: Layout,
     /// The date of the last header; `None` before the first.
     day: Option<Date>,
-    line: String,
+    /// Rows that wait for older handshakes, by time and in the order in which they came.
+    waiting: BTreeMap<(Timestamp, u64), String>,
+    /// Rows so far.
+    rows: u64,
 }
+
+/// Rows that wait at most, of some 200 bytes each. The oldest are written first.
+const MAX_WAITING: usize = 10_000;
+/// How long a row waits at most, in packet time: a replay takes no time, and people watch a live run.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LIVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl<W: Write> TableSink<W> {
     /// Writes to `output`, which should have a buffer.
@@ -40,8 +54,29 @@ impl<W: Write> TableSink<W> {
             style,
             layout: Layout::for_width(style.width),
             day: None,
-            line: String::new(),
+            waiting: BTreeMap::new(),
+            rows: 0,
         }
+    }
+
+    /// Adds a row, and writes the oldest if too many wait.
+    fn add(&mut self, time: Timestamp, row: &str) -> io::Result<()> {
+        self.waiting
+            .insert((time, self.rows), row.trim_end().to_owned());
+        self.rows += 1;
+        while self.waiting.len() > MAX_WAITING {
+            self.write_first()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the oldest row.
+    fn write_first(&mut self) -> io::Result<()> {
+        if let Some(((time, _), row)) = self.waiting.pop_first() {
+            self.start_day(time.date_time().date())?;
+            writeln!(self.output, "{row}")?;
+        }
+        Ok(())
     }
 
     /// Writes the header if this handshake is on another day than the last.
@@ -72,13 +107,39 @@ impl<W: Write> TableSink<W> {
 
 impl<W: Write> Sink for TableSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let at = event.time.date_time();
-        self.start_day(at.date())?;
         let style = self.outcome_style(event.outcome);
-        self.line.clear();
+        let mut row = String::new();
+        let at = event.time.date_time().time();
+        self.layout.write_row(&mut row, at, event, style);
+        self.add(event.time, &row)
+    }
+
+    /// Probes by load balancers and monitors come by the thousand: they are in the summary only.
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        if event.kind == NotTlsKind::SilentProbe {
+            return Ok(());
+        }
+        let mut row = String::new();
         self.layout
-            .write_row(&mut self.line, at.time(), event, style);
-        writeln!(self.output, "{}", self.line.trim_end())
+            .write_plain_row(&mut row, event, self.style.doubtful());
+        self.add(event.time, &row)
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        let patience = if progress.is_live {
+            LIVE_PATIENCE
+        } else {
+            PATIENCE
+        };
+        while let Some(((time, _), _)) = self.waiting.first_key_value() {
+            let is_complete = progress.oldest_open.is_none_or(|open| *time <= open);
+            let has_waited = progress.now.checked_since(*time);
+            if !is_complete && has_waited.is_none_or(|waited| waited < patience) {
+                break;
+            }
+            self.write_first()?;
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -87,6 +148,9 @@ impl<W: Write> Sink for TableSink<W> {
 
     /// Ends the table with an empty line.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
+        while !self.waiting.is_empty() {
+            self.write_first()?;
+        }
         if self.day.is_some() {
             writeln!(self.output)?;
         }
@@ -192,21 +256,41 @@ impl Layout {
             .tls
             .version
             .map_or_else(|| "-".to_owned(), |version| version.to_string());
-        let time = format!("{time:.9}");
-        self.push(line, time.get(..self.time).unwrap_or(&time), self.time);
+        self.push_time(line, time);
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &self.server(event), self.server);
         self.push(line, &name, self.name);
         self.push(line, &version, self.version);
         push_right(line, &latency(event), LATENCY);
-        let outcome = outcome_word(event.outcome);
+        self.push_outcome(line, outcome_word(event.outcome), style, &notes(event));
+    }
+
+    /// The row of a connection without TLS.
+    fn write_plain_row(&self, line: &mut String, event: &NotTls, style: Style) {
+        self.push_time(line, event.time.date_time().time());
+        self.push(line, &self.client(event.client), self.client);
+        self.push(line, &event.server.to_string(), self.server);
+        self.push(line, "-", self.name);
+        self.push(line, "-", self.version);
+        push_right(line, "-", LATENCY);
+        let starttls = event.starttls.map_or("", |starttls| starttls.as_str());
+        let separator = if starttls.is_empty() { "" } else { ", " };
+        let notes = format!("{}: {}{separator}{starttls}", event.kind, event.message);
+        self.push_outcome(line, "no TLS", style, &notes);
+    }
+
+    fn push_time(&self, line: &mut String, time: Time) {
+        let time = format!("{time:.9}");
+        self.push(line, time.get(..self.time).unwrap_or(&time), self.time);
+    }
+
+    fn push_outcome(&self, line: &mut String, outcome: &str, style: Style, notes: &str) {
         let _ = write!(
             line,
             " {} ",
             style.style(format_args!("{outcome:OUTCOME$}"))
         );
-        let notes = notes(event);
-        let notes = printable(&notes);
+        let notes = printable(notes);
         line.push_str(
             &self
                 .notes
@@ -262,6 +346,10 @@ fn notes(event: &Handshake) -> String {
         }
         let _ = write!(notes.0, ": {}", error.message);
     }
+    if let Some(rejected) = &event.rejected_after {
+        notes.add("rejected after the handshake: ");
+        let _ = write!(notes.0, "{} ({})", rejected.error_type, rejected.side);
+    }
     if event.evidence == Evidence::Inferred {
         notes.add("inferred");
     }
@@ -282,21 +370,11 @@ fn notes(event: &Handshake) -> String {
 
 /// Adds why there is no verdict.
 fn add_doubts(notes: &mut Notes, event: &Handshake) {
-    match event.capture.directions {
-        Directions::Both => {}
-        Directions::ClientOnly => notes.add("only the client was captured"),
-        Directions::ServerOnly => notes.add("only the server was captured"),
-    }
-    if event.capture.client_gap_bytes + event.capture.server_gap_bytes > 0 {
-        notes.add("gap in the capture");
-    }
-    if event.capture.truncated {
-        notes.add("packets cut short");
-    }
-    match event.closed_by {
-        Some(ClosedBy::CaptureEnd) => notes.add("capture ended first"),
-        Some(ClosedBy::Timeout) => notes.add("went silent"),
-        _ => {}
+    match (event.unknown_because, event.capture.directions) {
+        (_, Directions::ClientOnly) => notes.add("only the client was captured"),
+        (_, Directions::ServerOnly) => notes.add("only the server was captured"),
+        (Some(because), Directions::Both) => notes.add(because.explanation()),
+        (None, Directions::Both) => {}
     }
 }
 
@@ -325,7 +403,14 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
             Some("no client certificate"),
             tls.client_certificate == ClientCertificate::Absent,
         ),
-        (Some("renegotiation"), tls.renegotiation),
+        (
+            Some(match tls.renegotiation.map(|seen| seen.ended) {
+                Some(RenegotiationEnd::Failed) => "renegotiation failed",
+                Some(RenegotiationEnd::Open) => "renegotiation open",
+                _ => "renegotiation",
+            }),
+            tls.renegotiation.is_some(),
+        ),
         (Some("unused"), tls.unused == Some(true)),
     ];
     for (feature, present) in features {
@@ -470,6 +555,81 @@ mod tests {
             );
             assert_eq!(text.lines().count(), 3); // the header, the line, the end
         }
+    }
+
+    /// Rows whose time is written, after the handshakes of `events` and this progress.
+    fn written(sink: &mut TableSink<&mut Vec<u8>>, events: &[i64], progress: Progress) {
+        for second in events {
+            let mut event = test_events::completed();
+            event.time = Timestamp::from_seconds(*second);
+            sink.handshake(&event).unwrap();
+        }
+        sink.progress(&progress).unwrap();
+    }
+
+    fn seconds(output: &[u8]) -> Vec<&str> {
+        let rows = std::str::from_utf8(output).unwrap().lines().skip(1);
+        rows.filter_map(|row| row.get(6..8)).collect()
+    }
+
+    fn progress(now: i64, oldest_open: Option<i64>, is_live: bool) -> Progress {
+        Progress {
+            oldest_open: oldest_open.map(Timestamp::from_seconds),
+            is_live,
+            ..Progress::new(Timestamp::from_seconds(now))
+        }
+    }
+
+    #[test]
+    fn rows_wait_for_older_handshakes_and_come_in_order_of_time() {
+        let mut output = Vec::new();
+        let mut sink = TableSink::new(&mut output, TextStyle::default());
+        written(&mut sink, &[3, 2], progress(4, Some(1), false));
+        assert!(seconds(sink.output).is_empty());
+        written(&mut sink, &[1], progress(5, Some(3), false));
+        written(&mut sink, &[4], progress(6, None, false));
+        assert_eq!(seconds(&output), ["01", "02", "03", "04"]);
+    }
+
+    #[test]
+    fn a_handshake_that_hangs_holds_the_others_up_for_a_while_only() {
+        let mut output = Vec::new();
+        let mut sink = TableSink::new(&mut output, TextStyle::default());
+        written(&mut sink, &[3], progress(62, Some(1), false));
+        assert!(seconds(sink.output).is_empty());
+        written(&mut sink, &[], progress(4, Some(1), true));
+        assert!(seconds(sink.output).is_empty());
+        written(&mut sink, &[], progress(5, Some(1), true));
+        assert_eq!(seconds(sink.output), ["03"]);
+        written(&mut sink, &[4], progress(64, Some(1), false));
+        assert_eq!(seconds(&output), ["03", "04"]);
+    }
+
+    #[test]
+    fn a_flood_of_rows_that_wait_stays_within_the_limit() {
+        let mut output = Vec::new();
+        let mut sink = TableSink::new(&mut output, TextStyle::default());
+        for _ in 0..MAX_WAITING + 10 {
+            sink.handshake(&test_events::completed()).unwrap();
+        }
+        assert_eq!(sink.waiting.len(), MAX_WAITING);
+    }
+
+    #[test]
+    fn a_refused_starttls_has_a_row_and_a_probe_does_not() {
+        let mut output = Vec::new();
+        let mut sink = TableSink::new(&mut output, TextStyle::default());
+        let mut event = test_events::refused_starttls();
+        sink.not_tls(&event).unwrap();
+        event.kind = NotTlsKind::SilentProbe;
+        sink.not_tls(&event).unwrap();
+        sink.finish(&Stats::default()).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        let row = text.lines().nth(1).unwrap();
+        assert!(row.starts_with("12:00:00.123 10.0.0.1:51234"), "{row}");
+        let notes = r#"no TLS  starttls_refused: server refused STARTTLS: "454 no", smtp"#;
+        assert!(row.ends_with(notes), "{row}");
+        assert_eq!(text.lines().count(), 3);
     }
 
     #[test]

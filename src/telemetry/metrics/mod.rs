@@ -7,10 +7,12 @@
 //! | `tls.handshake.total` | counter, `{handshake}` | `result`, `error.type` (failures only), `tls.version`, `tls.cipher_suite`, `tls.resumed`, `tls.evidence`, `network.transport` |
 //! | `tls.handshake.duration` | histogram, `ms` | `result`, `tls.version`, `tls.resumed`, `network.transport` |
 //! | `tls.handshake.phase.duration` | histogram, `ms` | `tls.phase`, `tls.version` |
+//! | `tls.handshake.rejected_after` | counter, `{handshake}` | `tls.side`, `error.type` |
 //! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial`, `certificate.path` (files) |
 //! | `tls.certificate.not_after` | observable gauge, `s` | the same |
 //! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
 //! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
+//! | `tls.not_tls` | counter, `{connection}` | `tls.not_tls.kind` |
 //! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
 //! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
 //! | `tlscope.interface.up` | observable gauge | `network.interface.name` |
@@ -53,8 +55,10 @@ use self::alerts::Alerts;
 use self::bound_series::Listeners;
 use self::certificates::Certificates;
 use self::handshakes::Handshakes;
+use self::not_tls::NotTlsConnections;
 use self::phases::Phases;
 use self::reader::MetricsReader;
+use self::rejected_after::RejectedAfterwards;
 use self::self_telemetry::SelfTelemetry;
 use self::validation_errors::ValidationErrors;
 #[cfg(doc)]
@@ -62,7 +66,7 @@ use super::MetricAttribute;
 use super::export::ExportContext;
 use super::watch::WatchedCertificates;
 use super::{Histograms, MetricsConfig};
-use crate::event::{Handshake, TlsFacts};
+use crate::event::{Handshake, NotTls, TlsFacts};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
 
@@ -73,8 +77,10 @@ mod certificates;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
+mod not_tls;
 mod phases;
 pub(crate) mod reader;
+mod rejected_after;
 pub(crate) mod self_telemetry;
 mod validation_errors;
 
@@ -84,6 +90,9 @@ const OTHER: &str = "other";
 /// One instrument, or several that record the same facts of each handshake.
 trait HandshakeInstrument: Send {
     fn record(&mut self, event: &Handshake);
+
+    /// Records a connection to a TLS port that did not become TLS.
+    fn record_not_tls(&mut self, _event: &NotTls) {}
 
     /// Notes that a live run is at `now`.
     fn tick(&mut self, _now: Timestamp) {}
@@ -106,8 +115,10 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
     vec![
         Box::new(Handshakes::new(meter, setup)),
         Box::new(Phases::new(meter)),
+        Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
+        Box::new(NotTlsConnections::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
     ]
 }
@@ -216,6 +227,12 @@ impl Recorder {
     pub(crate) fn record(&mut self, event: &Handshake) {
         for instrument in &mut self.instruments {
             instrument.record(event);
+        }
+    }
+
+    pub(crate) fn record_not_tls(&mut self, event: &NotTls) {
+        for instrument in &mut self.instruments {
+            instrument.record_not_tls(event);
         }
     }
 

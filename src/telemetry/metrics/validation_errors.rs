@@ -101,6 +101,8 @@ const fn is_refusal(error_type: ErrorType) -> bool {
         error_type,
         ErrorType::DecodeError
             | ErrorType::UnexpectedMessage
+            | ErrorType::BadRecordMac
+            | ErrorType::NoRenegotiation
             | ErrorType::UserCanceled
             | ErrorType::InternalError
             | ErrorType::NoServerHello

@@ -102,6 +102,7 @@ mod tests {
             error_type: ErrorType::UnknownCa,
             side: Some(Side::Client),
             message: "client refused".to_owned(),
+            hint: None,
         });
         assert_eq!(
             summary(&event),

@@ -15,27 +15,58 @@ use std::time::Duration;
 use crate::decode::SeqNumber;
 use crate::time::Timestamp;
 
-/// When something was captured, in which packet, and what its sender knew then.
+/// When something was captured, in which packet, where it lies in its stream, and what its sender had received by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Packet time.
     pub time: Timestamp,
     /// Number of the packet within its source.
     pub packet: u64,
+    /// Bytes of its own direction up to its last one, from where the stream begins in view (a FIN counts as one more).
+    /// Wraps at 4 GiB.
+    pub end: u32,
     /// Bytes of the opposite direction, from where its stream begins in view, that the sender had acknowledged (a
     /// FIN counts as one more); `None` if it acknowledged nothing, or if nothing of that direction is known. Wraps at 4 GiB.
     pub acknowledged: Option<u32>,
 }
 
 impl Arrival {
-    /// The arrival of a packet, whatever its sender had acknowledged.
+    /// The arrival of a packet, wherever it lies in its stream, and whatever its sender had acknowledged.
     #[must_use]
     pub const fn new(time: Timestamp, packet: u64) -> Self {
         Self {
             time,
             packet,
+            end: 0,
             acknowledged: None,
         }
+    }
+
+    /// Whether the sender had received the first `peer_bytes` of its peer's stream when it sent this (see
+    /// [`Arrival::end`]); `None` if its acknowledgment is not known.
+    ///
+    /// It cannot have reacted to what it had not received. The reverse does not hold: an acknowledgment says that bytes
+    /// reached the host, not that the program has read them.
+    #[must_use]
+    pub const fn had_received(&self, peer_bytes: u32) -> Option<bool> {
+        had_received(self.acknowledged, peer_bytes)
+    }
+
+    /// The same arrival for what ends `count` bytes earlier.
+    #[must_use]
+    pub(crate) const fn ending_before(self, count: u32) -> Self {
+        Self {
+            end: self.end.wrapping_sub(count),
+            ..self
+        }
+    }
+}
+
+/// Whether `acknowledged` covers the first `bytes` of a stream, both modulo 2³².
+pub(crate) const fn had_received(acknowledged: Option<u32>, bytes: u32) -> Option<bool> {
+    match acknowledged {
+        Some(acknowledged) => Some(acknowledged.wrapping_sub(bytes).cast_signed() >= 0),
+        None => None,
     }
 }
 
@@ -83,7 +114,7 @@ impl Budget {
         self.available < self.total / 2
     }
 
-    fn take(&mut self, bytes: usize) -> bool {
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
         let cost = bytes + HELD_OVERHEAD;
         if cost > self.available {
             self.discarded += 1;
@@ -94,7 +125,7 @@ impl Budget {
         true
     }
 
-    fn give_back(&mut self, bytes: usize) {
+    pub(super) fn give_back(&mut self, bytes: usize) {
         self.available += bytes + HELD_OVERHEAD;
     }
 }
@@ -103,11 +134,11 @@ impl Budget {
 const HELD_OVERHEAD: usize = size_of::<HeldSegment>();
 
 /// Segments held for one direction: two windows of 64 KiB in segments of 536 bytes are 245.
-const MAX_HELD_SEGMENTS: usize = 256;
+pub(super) const MAX_HELD_SEGMENTS: usize = 256;
 /// Bytes held for one direction: sixteen unscaled windows; a handshake flight is a fraction of one.
-const MAX_HELD_BYTES: usize = 1 << 20;
+pub(super) const MAX_HELD_BYTES: usize = 1 << 20;
 /// How far ahead a segment may begin. More is no window that anybody uses, but a wrong sequence number.
-const MAX_AHEAD: i32 = 64 << 20;
+pub(super) const MAX_AHEAD: i32 = 64 << 20;
 /// Segments that must follow an acknowledged hole before it is a gap: networks reorder by up to three (RFC 5681 §3.2).
 const REORDER_SEGMENTS: usize = 3;
 /// Time after which an acknowledged hole is a gap however few segments followed. A guess: longer than captures disorder packets.
@@ -134,6 +165,8 @@ struct Held {
     since: Timestamp,
     /// Segments that arrived after the hole was seen.
     followed: usize,
+    /// Whether the receiver has sent an acknowledgment since that does not cover the hole.
+    is_reported: bool,
 }
 
 #[derive(Debug)]
@@ -151,6 +184,14 @@ impl Assembler {
             self.origin = next;
             self.next = next;
             self.started = true;
+        }
+    }
+
+    /// Moves the beginning of the stream to `next` if nothing of it has arrived yet.
+    pub fn move_start(&mut self, next: SeqNumber) {
+        if self.next == self.origin && self.held.is_none() {
+            *self = Self::default();
+            self.start(next);
         }
     }
 
@@ -193,6 +234,24 @@ impl Assembler {
     #[must_use]
     pub const fn delivered(&self) -> u32 {
         self.offset(self.next)
+    }
+
+    /// What the receiver has acknowledged; `None` if no acknowledgment was seen.
+    #[must_use]
+    pub const fn acknowledged(&self) -> Option<SeqNumber> {
+        if self.any_acknowledged {
+            Some(self.acknowledged)
+        } else {
+            None
+        }
+    }
+
+    /// The end of the bytes that arrived, in order or not; `None` before the stream has begun.
+    #[must_use]
+    pub fn reached(&self) -> Option<SeqNumber> {
+        let last = self.held.as_ref().and_then(|held| held.segments.last());
+        self.started
+            .then(|| last.map_or(self.next, HeldSegment::end))
     }
 
     /// Takes a segment; hands to `deliver` what can be delivered in order now.
@@ -249,11 +308,39 @@ impl Assembler {
     }
 
     /// Notes that the receiver has acknowledged all bytes before `acknowledgment`.
+    ///
+    /// Numbers that lie in no window are ignored: they are not of this stream.
     pub fn acknowledge(&mut self, acknowledgment: SeqNumber) {
+        let ahead = acknowledgment.since(self.next);
+        if self.started && !(-MAX_AHEAD..=MAX_AHEAD).contains(&ahead) {
+            return;
+        }
+        if let Some(held) = &mut self.held {
+            let first = held.segments.first();
+            held.is_reported |= first.is_some_and(|first| acknowledgment.since(first.sequence) < 0);
+        }
         if !self.any_acknowledged || acknowledgment.since(self.acknowledged) > 0 {
             self.acknowledged = acknowledgment;
             self.any_acknowledged = true;
         }
+    }
+
+    /// Bytes that the receiver has acknowledged, as [`Assembler::offset`] has them; `None` if it acknowledged nothing.
+    #[must_use]
+    pub fn acknowledged_offset(&self) -> Option<u32> {
+        (self.started && self.any_acknowledged).then(|| self.offset(self.acknowledged))
+    }
+
+    /// Bytes that are missing in front of what is held, and since when, if the receiver lacks them, too.
+    ///
+    /// It acknowledges what comes out of order at once (RFC 5681 §4.2). If that acknowledgment does not cover the hole, the
+    /// network lost the bytes, and not the capture.
+    #[must_use]
+    pub fn lost_in_network(&self) -> Option<(u32, Timestamp)> {
+        let held = self.held.as_deref()?;
+        let first = self.first_held()?;
+        let is_lost = held.is_reported && self.acknowledged.since(first) < 0;
+        is_lost.then(|| (first.since(self.next).unsigned_abs(), held.since))
     }
 
     /// Whether the hole before the held segments will not be filled any more.
@@ -283,15 +370,33 @@ impl Assembler {
         }
     }
 
-    /// Ends the stream: each hole is a gap now, and so are acknowledged bytes that never came.
-    pub fn finish(&mut self, budget: &mut Budget, deliver: &mut impl FnMut(Chunk<'_>)) {
+    /// Gives up what is missing before `end`: delivers it as gaps, and what is held between them.
+    pub fn skip_to(
+        &mut self,
+        end: SeqNumber,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Chunk<'_>),
+    ) {
+        while self.first_held().is_some_and(|first| first.since(end) <= 0) {
+            self.skip_hole(budget, deliver);
+        }
+        let missing = end.since(self.next);
+        if missing > 0 {
+            self.next = end;
+            deliver(Chunk::Gap(missing.unsigned_abs()));
+            self.drain(budget, deliver);
+        }
+    }
+
+    /// Ends the stream: each hole is a gap now. Returns how many bytes were acknowledged and never came.
+    pub fn finish(&mut self, budget: &mut Budget, deliver: &mut impl FnMut(Chunk<'_>)) -> u32 {
         while self.held.is_some() {
             self.skip_hole(budget, deliver);
         }
-        let missing = self.acknowledged.since(self.next);
-        if self.started && self.any_acknowledged && missing > 1 {
-            deliver(Chunk::Gap(missing.unsigned_abs() - 1)); // a FIN takes one number and is no byte
+        if !self.started || !self.any_acknowledged {
+            return 0;
         }
+        self.acknowledged.since(self.next).max(0).unsigned_abs()
     }
 
     /// Drops all that is held.
@@ -318,7 +423,8 @@ impl Assembler {
         self.next = sequence.after(end);
         let part = clip(bytes, start, end);
         if !part.is_empty() {
-            deliver(Chunk::Bytes(part, arrival));
+            let end = self.offset(sequence.after(start + part.len() as u32));
+            deliver(Chunk::Bytes(part, Arrival { end, ..arrival }));
         }
         let missing = (end - start).saturating_sub(part.len() as u32);
         if missing > 0 {
@@ -356,6 +462,7 @@ impl Assembler {
         if !held.segments.is_empty() {
             if contiguous > 0 {
                 held.followed = 0; // another hole
+                held.is_reported = false;
             }
             self.held = Some(held);
         }
@@ -510,8 +617,10 @@ mod tests {
 
         fn finish(&mut self) {
             let delivered = &mut self.delivered;
-            self.assembler
+            let missing = self
+                .assembler
                 .finish(&mut self.budget, &mut |chunk| record(delivered, chunk));
+            delivered.extend(std::iter::repeat_n(None, missing as usize));
         }
     }
 
@@ -640,6 +749,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_up_is_a_gap_and_what_is_held_behind_it_is_delivered() {
+        let mut recorder = DeliveryRecorder::new(1 << 20);
+        recorder.push(2, b"c", 1);
+        recorder.push(6, b"g", 1);
+        let delivered = &mut recorder.delivered;
+        recorder
+            .assembler
+            .skip_to(START.after(5), &mut recorder.budget, &mut |chunk| {
+                record(delivered, chunk)
+            });
+        assert_eq!(recorder.delivered, [None, None, Some(b'c'), None, None]);
+        recorder.push(5, b"f", 1);
+        assert_eq!(recorder.delivered[5..], [Some(b'f'), Some(b'g')]);
+        assert_eq!(recorder.budget.available(), 1 << 20);
+    }
+
+    #[test]
+    fn the_beginning_moves_only_before_the_first_byte() {
+        let mut recorder = DeliveryRecorder::new(1 << 20);
+        recorder.assembler.move_start(START.after(100));
+        recorder.push(100, b"a", 1);
+        recorder.assembler.move_start(START);
+        recorder.push(101, b"b", 1);
+        assert_eq!(recorder.delivered, b"ab".map(Some));
+    }
+
+    #[test]
+    fn an_acknowledgment_of_another_stream_is_ignored() {
+        let mut recorder = DeliveryRecorder::new(1 << 20);
+        recorder.push(0, b"ab", 2);
+        recorder.assembler.acknowledge(START.after(1_180_000_000));
+        recorder.finish();
+        assert_eq!(recorder.delivered, b"ab".map(Some));
+    }
+
+    #[test]
     fn acknowledged_bytes_that_never_came_are_a_gap_at_the_end() {
         let mut recorder = DeliveryRecorder::new(1 << 20);
         recorder.push(0, b"ab", 2);
@@ -647,7 +792,7 @@ mod tests {
         recorder.finish();
         assert_eq!(
             recorder.delivered,
-            vec![Some(b'a'), Some(b'b'), None, None, None]
+            vec![Some(b'a'), Some(b'b'), None, None, None, None]
         );
     }
 }

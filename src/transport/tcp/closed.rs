@@ -132,6 +132,8 @@ mod tests {
                 syn,
                 ..TcpFlags::default()
             },
+            window: 1024,
+            hop_limit: 64,
             payload: b"late",
             wire_length: 4,
         }

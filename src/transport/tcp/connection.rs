@@ -8,8 +8,9 @@ use crate::decode::{Segment, SeqNumber};
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 
-use super::assembler::{Arrival, Assembler, Budget, Chunk};
+use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD, had_received};
 use super::closed::FirstBytes;
+use super::delivery::DeliveryState;
 use super::opening::{Opening, RoundTrips};
 
 /// What a connection delivers of one direction, in order.
@@ -49,6 +50,14 @@ struct Half {
     fin: Option<SeqNumber>,
     is_in_view: bool,
     has_reset: bool,
+    /// The hop limit of its first packet; 0 if it is not known.
+    hop_limit: u8,
+    /// Whether its next segment says more than its flags do: it answers a keep-alive, or its sender may have room again.
+    is_awaited: bool,
+    /// Whether it was waited for in vain while it was not in view.
+    is_absent: bool,
+    /// Whether it sent SYN-ACKs of different numbers: what its peer acknowledges decides between them.
+    has_rival: bool,
 }
 
 impl TcpConnection {
@@ -74,6 +83,32 @@ impl TcpConnection {
         self.halves[direction].is_in_view
     }
 
+    /// The sender of the SYN; `None` if the opening was not seen.
+    #[must_use]
+    pub const fn originator(&self) -> Option<Direction> {
+        self.opening.originator()
+    }
+
+    /// Whether it was opened and closed in view, and neither side sent a byte.
+    ///
+    /// Bytes that were not captured count: acknowledgments and the place of a FIN show them.
+    #[must_use]
+    pub fn has_stayed_silent(&self) -> bool {
+        self.is_closed()
+            && self.opening.is_accepted()
+            && self.halves.iter().all(|half| {
+                let Some(first) = half.initial else {
+                    return true;
+                };
+                let has_sent = |end: SeqNumber| end.since(first) > 0;
+                let with_fin = first.after(u32::from(half.fin.is_some()));
+                let acknowledged = half.assembler.acknowledged();
+                !half.fin.is_some_and(has_sent)
+                    && !has_sent(half.assembler.reached().unwrap_or(first))
+                    && acknowledged.is_none_or(|end| end.since(with_fin) <= 0)
+            })
+    }
+
     /// The round trips that the opening shows.
     #[must_use]
     pub fn round_trips(&self) -> RoundTrips {
@@ -87,10 +122,13 @@ impl TcpConnection {
     }
 
     /// Whether a SYN begins another connection between the same endpoints.
+    ///
+    /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
     #[must_use]
     pub fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.after(1);
         segment.flags.syn
+            && !segment.flags.ack
             && self.halves[direction]
                 .initial
                 .is_some_and(|initial| initial != first)
@@ -107,12 +145,18 @@ impl TcpConnection {
         is_in_use: bool,
     ) {
         let half = &mut self.halves[direction];
-        half.is_in_view = true;
-        if segment.flags.syn {
-            let first = segment.sequence.after(1);
-            half.initial = Some(first);
-            half.assembler.start(first);
+        if !half.is_in_view {
+            half.is_in_view = true;
+            half.is_absent = false;
+            half.hop_limit = segment.hop_limit;
         }
+        if segment.flags.syn {
+            self.handle_syn(direction, segment);
+        } else if self.halves[direction.flip()].has_rival && segment.flags.ack && !segment.flags.rst
+        {
+            self.decide_rival(direction.flip(), segment.acknowledgment);
+        }
+        let half = &mut self.halves[direction];
         if segment.flags.syn || !is_in_use {
             self.opening
                 .note(direction, segment.flags, segment.wire_length, time);
@@ -121,6 +165,31 @@ impl TcpConnection {
             half.fin = Some(segment.first_byte().after(segment.wire_length));
         }
         half.has_reset |= segment.flags.rst;
+    }
+
+    fn handle_syn(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let first = segment.sequence.after(1);
+        let half = &mut self.halves[direction];
+        if segment.flags.ack && half.initial.is_some_and(|initial| initial != first) {
+            half.has_rival = !self.opening.is_acknowledged();
+            return;
+        }
+        half.initial = Some(first);
+        half.assembler.start(first);
+        if segment.flags.ack {
+            // The SYN may be captured later, and so may be what follows it.
+            let peer = &mut self.halves[direction.flip()];
+            peer.initial.get_or_insert(segment.acknowledgment);
+            peer.assembler.start(segment.acknowledgment);
+        }
+    }
+
+    /// Takes the first acknowledgment of a direction that began with SYN-ACKs of different numbers.
+    fn decide_rival(&mut self, direction: Direction, acknowledgment: SeqNumber) {
+        let half = &mut self.halves[direction];
+        half.has_rival = false;
+        half.initial = Some(acknowledgment);
+        half.assembler.move_start(acknowledgment);
     }
 
     /// Where a sequence number lies in relation to the next byte in order: negative before it, 0 if this is the next byte,
@@ -195,6 +264,104 @@ impl TcpConnection {
         }
     }
 
+    /// Whether a segment was sent after something that has not been delivered, so that its turn has not come: it
+    /// acknowledges bytes, or a FIN, of its peer. A reset has no other order than its number in its own direction.
+    #[must_use]
+    pub fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.flags.ack && self.lacks(direction.flip(), segment.acknowledgment)
+            || segment.flags.rst && self.lacks(direction, segment.sequence)
+    }
+
+    /// Whether something of `direction` before `end` has not been delivered and may yet be captured.
+    fn lacks(&self, direction: Direction, end: SeqNumber) -> bool {
+        let half = &self.halves[direction];
+        let missing = end.since(half.assembler.next());
+        if missing <= 0 {
+            return false; // as for nearly all segments
+        }
+        // A FIN that was captured takes a number, too.
+        let is_fin = missing == 1 && half.fin == Some(half.assembler.next());
+        missing <= MAX_AHEAD && !is_fin && !half.is_absent && half.assembler.is_started()
+    }
+
+    /// Gives up what a segment waits for: the capture lacks it. It is delivered as a gap, or as a FIN if one number is missing.
+    ///
+    /// `direction` is that of the segment. What was sent before a reset and not acknowledged is no gap.
+    pub fn give_up(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        if segment.flags.ack {
+            self.give_up_to(
+                direction.flip(),
+                segment.acknowledgment,
+                at,
+                budget,
+                deliver,
+            );
+        }
+        let own = &self.halves[direction].assembler;
+        let end = own.offset(segment.sequence);
+        let is_acknowledged = had_received(own.acknowledged_offset(), end) == Some(true);
+        if segment.flags.rst && is_acknowledged {
+            self.give_up_to(direction, segment.sequence, at, budget, deliver);
+        }
+    }
+
+    fn give_up_to(
+        &mut self,
+        direction: Direction,
+        end: SeqNumber,
+        at: Arrival,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        if !self.lacks(direction, end) {
+            return;
+        }
+        self.note_absent(direction);
+        let half = &mut self.halves[direction];
+        let missing = end.since(half.assembler.next());
+        if missing == 1 && half.fin.is_none() && !half.assembler.is_holding() {
+            return self.infer_fin(direction, at, deliver);
+        }
+        // The number of a FIN that was captured is no byte.
+        let is_behind_fin = |fin: &SeqNumber| end.since(*fin) == 1;
+        let end = half.fin.filter(is_behind_fin).unwrap_or(end);
+        half.assembler.skip_to(end, budget, &mut |chunk| {
+            deliver(direction, Delivery::Chunk(chunk));
+        });
+    }
+
+    /// Notes that `direction` was waited for in vain.
+    pub fn note_absent(&mut self, direction: Direction) {
+        let half = &mut self.halves[direction];
+        half.is_absent = !half.is_in_view;
+    }
+
+    /// Notes that `direction` closed with a FIN that was acknowledged and not captured. Of a direction that is not in view
+    /// nothing is said.
+    fn infer_fin(
+        &mut self,
+        direction: Direction,
+        at: Arrival,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        let half = &mut self.halves[direction];
+        half.fin = Some(half.assembler.next());
+        if half.is_in_view {
+            let fin = Arrival {
+                end: half.assembler.delivered().wrapping_add(1),
+                ..Arrival::new(at.time, at.packet)
+            };
+            deliver(direction, Delivery::Fin(fin));
+        }
+    }
+
     /// Takes what a segment's header says about both directions; delivers bytes behind holes that will not be filled, and closes.
     ///
     /// To be called after [`TcpConnection::push`].
@@ -261,6 +428,63 @@ impl TcpConnection {
         }
     }
 
+    /// Bytes of `direction` that the network lost, and since when: missing in front of later ones, also for the receiver.
+    #[must_use]
+    pub fn lost_in_network(&self, direction: Direction) -> Option<(u32, Timestamp)> {
+        self.halves[direction].assembler.lost_in_network()
+    }
+
+    /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
+    /// window, or follows a reset.
+    #[must_use]
+    pub fn is_news(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.window == 0
+            || self.halves[direction].is_awaited
+            || self.ahead(direction, segment.sequence) == -1
+            || self.is_closed()
+    }
+
+    /// Records in `states` what a segment says about delivery in both directions.
+    pub fn note_delivery(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        time: Timestamp,
+        states: &mut PerDirection<DeliveryState>,
+    ) {
+        self.acknowledge(direction, segment);
+        self.settle_delivery(states);
+        let peer = direction.flip();
+        let half = &mut self.halves[direction];
+        if segment.flags.ack {
+            states[peer].note_answer();
+        }
+        if !segment.flags.rst {
+            states[peer].is_window_closed = segment.window == 0;
+        }
+        half.is_awaited = states[peer].is_window_closed;
+        if half.assembler.is_started() {
+            let start = half.assembler.offset(segment.first_byte());
+            let length = segment.wire_length + u32::from(segment.flags.fin);
+            states[direction].note_data(start, segment.wire_length, time);
+            let asks = states[direction].handle_segment(start, length, time);
+            self.halves[peer].is_awaited |= asks;
+        }
+        let half = &self.halves[direction];
+        let is_known = half.hop_limit != 0 && segment.hop_limit != 0;
+        let has_other_hop_limit = is_known && half.hop_limit != segment.hop_limit;
+        states[direction].note_reset(segment.flags.rst, has_other_hop_limit, time);
+    }
+
+    /// Completes `states` with the acknowledgments so far, which bare segments bring without a look at them.
+    pub fn settle_delivery(&self, states: &mut PerDirection<DeliveryState>) {
+        for direction in Direction::BOTH {
+            if let Some(acknowledged) = self.halves[direction].assembler.acknowledged_offset() {
+                states[direction].acknowledge(acknowledged);
+            }
+        }
+    }
+
     /// Whether a hole in either direction will not be filled any more.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
@@ -269,17 +493,29 @@ impl TcpConnection {
             .any(|half| half.assembler.is_overdue(now))
     }
 
-    /// Delivers what is held, with gaps where bytes are missing: no more segments will come.
+    /// Delivers what is held, with gaps where bytes are missing, and closes: no more segments will come.
+    ///
+    /// `last` is the last packet of the connection. A FIN that was acknowledged and not captured closes at that moment.
     pub fn finish(
         &mut self,
+        last: Arrival,
         budget: &mut Budget,
         deliver: &mut impl FnMut(Direction, Delivery<'_>),
     ) {
         for direction in Direction::BOTH {
-            let assembler = &mut self.halves[direction].assembler;
-            assembler.finish(budget, &mut |chunk| {
+            let half = &mut self.halves[direction];
+            let missing = half.assembler.finish(budget, &mut |chunk| {
                 deliver(direction, Delivery::Chunk(chunk));
             });
+            if missing > 1 {
+                // A FIN takes one number and is no byte.
+                deliver(direction, Delivery::Chunk(Chunk::Gap(missing - 1)));
+            }
+            if half.fin.is_some() {
+                deliver(direction, Delivery::Fin(last));
+            } else if missing == 1 {
+                self.infer_fin(direction, last, deliver);
+            }
         }
     }
 
@@ -288,11 +524,16 @@ impl TcpConnection {
         self.halves[direction].assembler.clear(budget);
     }
 
-    /// `at`, with what the sender of the segment had acknowledged.
-    fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
+    /// `at`, with where the segment ends, and what its sender had acknowledged.
+    #[must_use]
+    pub fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
+        let own = &self.halves[direction].assembler;
         let peer = &self.halves[direction.flip()].assembler;
         let is_known = segment.flags.ack && peer.is_started();
+        let fin = u32::from(segment.flags.fin);
+        let end = segment.first_byte().after(segment.wire_length + fin);
         Arrival {
+            end: own.offset(end),
             acknowledged: is_known.then(|| peer.offset(segment.acknowledgment)),
             ..at
         }
@@ -341,6 +582,8 @@ mod tests {
             },
             payload,
             wire_length: payload.len() as u32,
+            window: 1000,
+            hop_limit: 64,
         }
     }
 

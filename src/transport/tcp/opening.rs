@@ -84,6 +84,24 @@ impl Opening {
         }
     }
 
+    /// Whether the SYN-ACK was acknowledged.
+    pub(super) const fn is_acknowledged(&self) -> bool {
+        self.acknowledgment != NOT_SEEN
+    }
+
+    /// The sender of the SYN; `None` if neither the SYN nor its answer was seen.
+    pub(super) const fn originator(&self) -> Option<Direction> {
+        if self.syn == NOT_SEEN && self.syn_ack == NOT_SEEN {
+            return None;
+        }
+        Some(self.originator)
+    }
+
+    /// Whether the responder accepted the connection.
+    pub(super) const fn is_accepted(&self) -> bool {
+        self.syn_ack != NOT_SEEN
+    }
+
     /// The round trips that the opening shows, as far as it was seen.
     pub(super) fn round_trips(&self) -> RoundTrips {
         let seen = |time: i64| {

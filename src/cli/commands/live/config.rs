@@ -42,6 +42,8 @@ impl LiveConfig {
         if args.judgement.at == At::Now {
             args.judgement.at = At::Capture; // a live capture happens now
         }
+        let timeout = &mut args.judgement.handshake_timeout;
+        timeout.get_or_insert(tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT);
         let needs = Needs::of(&args.common, &args.metrics);
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         let capture = LiveOptions {

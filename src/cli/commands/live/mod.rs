@@ -9,10 +9,10 @@ use std::time::Instant;
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::Handshake;
+use tlscope::event::{Handshake, NotTls};
 use tlscope::pipeline::{self, Summary};
 use tlscope::sink::Sink;
-use tlscope::stats::{Health, Stats};
+use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
 
@@ -20,8 +20,8 @@ use crate::cli::commands::print::print_text;
 use crate::cli::config::args::InterfaceCommand;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
-use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
+use crate::cli::input::{key_log, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 use crate::cli::say;
 use config::LiveConfig;
@@ -135,6 +135,14 @@ impl Sink for Watch<'_> {
         self.output.handshake(event)
     }
 
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.output.not_tls(event)
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        self.output.progress(progress)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
@@ -158,7 +166,10 @@ impl Watch<'_> {
     /// Finishes the output, also after an error: the metrics can still be exported.
     fn finish_after(&mut self, result: io::Result<Summary>) -> io::Result<Stats> {
         match result {
-            Ok(summary) => self.finish(&summary.stats).map(|()| summary.stats),
+            Ok(summary) => {
+                warn_of_unread(&summary.unread, &summary.stats);
+                self.finish(&summary.stats).map(|()| summary.stats)
+            }
             Err(error) => {
                 let stats = self.health.stats;
                 let _ = self.finish(&stats); // the sink that failed fails again

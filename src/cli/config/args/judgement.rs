@@ -91,15 +91,16 @@ pub(crate) struct JudgementArgs {
     )]
     pub(crate) at: At,
 
-    /// Seconds of packet time without progress after which a handshake counts as stuck
+    /// Seconds of packet time without new data after which a handshake is reported as it stands [default: 60 for `live`]
     ///
-    /// A segment that is sent again is no progress, but no silence either: for up to
-    /// 100 s it keeps the handshake open.
+    /// Without this option, commands that read captures wait until the connection
+    /// closes or the capture ends. Data sent again keeps a handshake open for up to
+    /// 100 s.
     #[arg(
-        long, value_name = "SECONDS", default_value = defaults::HANDSHAKE_TIMEOUT_SECONDS, value_parser = seconds,
+        long, value_name = "SECONDS", value_parser = seconds,
         help_heading = "Judgement", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
     )]
-    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_timeout: Option<Duration>,
 }
 
 /// The moment at which certificates are validated.

@@ -37,8 +37,6 @@ mod defaults {
     pub(crate) const NEAR_EXPIRY_DAYS: u32 = 30;
     /// Automatic renewal (ACME clients) replaces a certificate when a third of its lifetime is left.
     pub(crate) const NEAR_EXPIRY_PERCENT: u8 = 33;
-    /// As long as impatient clients wait; a handshake takes a few round trips, not seconds.
-    pub(crate) const HANDSHAKE_TIMEOUT_SECONDS: &str = "10";
     pub(crate) const THREADS: usize = 1;
     /// 256 MiB at most, since the packets of one handshake take up to 256 KiB.
     pub(crate) const SAVED_FAILURES: usize = 1024;

@@ -23,12 +23,25 @@ pub(super) enum ClientFlight {
     Unclear,
 }
 
+/// The client's flight, as read from its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReadClientFlight {
+    pub(super) flight: ClientFlight,
+    /// Where what follows it begins among the observations.
+    pub(super) end: usize,
+    /// The client's way of padding, where the flight shows it.
+    pub(super) padding: Option<Padding>,
+}
+
 /// What the server sent before the client did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ServerFlight {
     pub(super) records: usize,
     pub(super) first_length: u16,
-    /// Its way of padding, where one message per record shows it.
+    pub(super) last_length: u16,
+    /// Whether all of it may have been seen: it reaches to a Finished, or is long enough for one.
+    pub(super) is_complete: bool,
+    /// Its way of padding, where the flight shows it.
     pub(super) padding: Option<Padding>,
     /// Whether a client certificate was requested, where one message per record shows it.
     pub(super) requests_certificate: Option<bool>,
@@ -36,45 +49,71 @@ pub(super) struct ServerFlight {
 
 /// The shortest record in which a client sends certificates: a shorter one has no room for a key and a signature.
 pub(super) const SHORTEST_CERTIFICATE: u16 = 220;
-/// The last place in the client's flight where Finished is looked for, from 0: a long Certificate takes several records.
+/// The last place in the client's flight where Finished is looked for, from 0.
 const LAST_FINISHED: usize = 5;
+/// The shortest flight of a server that shows a certificate, in one record: EncryptedExtensions of 6 bytes, a Certificate
+/// with nothing but an Ed25519 key (RFC 7250) of 57, CertificateVerify of 72, Finished of 36, and 17 around them.
+const SHORTEST_FLIGHT: usize = 188;
+/// The same of one that resumes a session: EncryptedExtensions and Finished.
+const SHORTEST_RESUMING_FLIGHT: usize = 59;
 
-/// Classifies the client's flight, which begins at `start` in `seen`. The second value is where what follows it begins.
+/// Classifies the client's flight, which begins at `start` in `seen`.
 ///
-/// With `has_blocks`, records are padded to blocks and their lengths say nothing.
+/// With `has_blocks`, records are padded to blocks and their lengths say nothing. `server` is what came before.
 pub(super) fn client_flight(
     seen: &[Observation],
     start: usize,
     has_blocks: bool,
     lengths: Lengths,
-) -> (ClientFlight, usize) {
-    // What a client says to a server that has closed is no answer to its flight.
-    let is_answer = closed_before(seen, start, Side::Server);
+    server: &ServerFlight,
+) -> ReadClientFlight {
+    let unpadded = |flight, end| ReadClientFlight {
+        flight,
+        end,
+        padding: None,
+    };
     let first = seen.get(start).map(|observation| observation.what);
-    match first.filter(|_| !is_answer) {
-        None | Some(Observed::Fin | Observed::Rst) => (ClientFlight::Nothing, start),
-        Some(Observed::Alert(description)) => (ClientFlight::PlainAlert(description), start + 1),
-        Some(Observed::Record(_)) => {
-            let from_client = seen.iter().enumerate().skip(start);
-            let from_client = from_client.filter(|(_, seen)| seen.side == Side::Client);
-            let flight = EncryptedFlight {
-                messages: messages(from_client, lengths),
-                has_ended: seen.iter().any(Observation::is_close),
-                lengths,
-            };
-            if has_blocks {
-                (ClientFlight::Unclear, flight.end_of(0))
-            } else {
-                flight.classify()
-            }
+    // A server that has sent its whole flight may say goodbye before the client has read it: the client's answer is one all the
+    // same. What a client says to a server that has left amid its flight, or has reset the connection, answers that.
+    let is_answer = match closed_before(seen, start, Side::Server) {
+        Some(Observed::Fin) => server.is_complete && !matches!(first, Some(Observed::Alert(_))),
+        Some(_) => false,
+        None => true,
+    };
+    match first {
+        // Nobody complains of a certificate because the connection was closed.
+        Some(Observed::Alert(description)) if is_answer || is_about_certificate(description) => {
+            unpadded(ClientFlight::PlainAlert(description), start + 1)
         }
+        Some(Observed::Record(_)) if is_answer && has_blocks => {
+            unpadded(ClientFlight::Unclear, start + 1)
+        }
+        Some(Observed::Record(_)) if is_answer => {
+            EncryptedFlight::read(seen, start, lengths).classify()
+        }
+        _ => unpadded(ClientFlight::Nothing, start),
     }
 }
 
-/// Whether `side` had closed before the observation at `at`.
-pub(super) fn closed_before(seen: &[Observation], at: usize, side: Side) -> bool {
+/// How `side` had closed before the observation at `at`, if it had.
+pub(super) fn closed_before(seen: &[Observation], at: usize, side: Side) -> Option<Observed> {
     let mut before = seen.get(..at).unwrap_or_default().iter();
-    before.any(|observation| observation.side == side && observation.is_close())
+    let close = before.find(|observation| observation.side == side && observation.is_close());
+    close.map(|observation| observation.what)
+}
+
+/// Whether an alert of this kind refuses a certificate.
+const fn is_about_certificate(description: AlertDescription) -> bool {
+    matches!(
+        description,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCa
+            | AlertDescription::BadCertificateStatusResponse
+    )
 }
 
 /// The encrypted records that the client sent after ServerHello.
@@ -87,12 +126,29 @@ struct EncryptedFlight {
 }
 
 impl EncryptedFlight {
-    fn classify(&self) -> (ClientFlight, usize) {
+    fn read(seen: &[Observation], start: usize, lengths: Lengths) -> Self {
+        let from_client = || {
+            let seen = seen.iter().enumerate().skip(start);
+            seen.filter(|(_, seen)| seen.side == Side::Client)
+        };
+        let sent = || from_client().filter_map(|(_, seen)| seen.record());
+        // A Certificate comes first in the flight, so records in a row of one length, from the first on, are parts of it.
+        let full = sent()
+            .next()
+            .filter(|length| *length >= SHORTEST_CERTIFICATE && sent().nth(1) == Some(*length));
+        Self {
+            messages: messages(from_client(), lengths, full),
+            has_ended: seen.iter().any(Observation::is_close),
+            lengths,
+        }
+    }
+
+    fn classify(&self) -> ReadClientFlight {
         if let Some(known) = self.ending_with_finished() {
             return known;
         }
         let first = self.messages.first().map_or(0, |message| message.length);
-        let kind = if self.begins_with_alert() {
+        let flight = if self.begins_with_alert() {
             ClientFlight::Alert
         } else if self.is_any(0, Lengths::empty_certificate) {
             ClientFlight::EmptyCertificate // cut short before its Finished
@@ -104,26 +160,35 @@ impl EncryptedFlight {
         } else if first < usize::from(SHORTEST_CERTIFICATE) {
             ClientFlight::Unclear
         } else {
-            return (ClientFlight::Certificate, self.end_of_certificate_flight());
+            return self.certificate_flight();
         };
-        (kind, self.end_of(0))
+        ReadClientFlight {
+            flight,
+            end: self.end_of(0),
+            padding: None,
+        }
     }
 
     /// A flight whose records are known by their lengths, up to Finished.
-    fn ending_with_finished(&self) -> Option<(ClientFlight, usize)> {
+    fn ending_with_finished(&self) -> Option<ReadClientFlight> {
         Padding::ALL.into_iter().find_map(|padding| {
             let is = |index, length| self.is(index, length);
             let finished = self.lengths.finished(padding);
             let packed = self.lengths.empty_certificate_and_finished(padding);
-            if is(0, finished) {
-                Some((ClientFlight::NoCertificate, self.end_of(0)))
+            let (flight, last) = if is(0, finished) {
+                (ClientFlight::NoCertificate, 0)
             } else if is(0, self.lengths.empty_certificate(padding)) && is(1, finished) {
-                Some((ClientFlight::EmptyCertificate, self.end_of(1)))
+                (ClientFlight::EmptyCertificate, 1)
             } else if packed.is_some_and(|packed| is(0, packed)) {
-                Some((ClientFlight::EmptyCertificate, self.end_of(0)))
+                (ClientFlight::EmptyCertificate, 0)
             } else {
-                None
-            }
+                return None;
+            };
+            Some(ReadClientFlight {
+                flight,
+                end: self.end_of(last),
+                padding: Some(padding),
+            })
         })
     }
 
@@ -136,21 +201,34 @@ impl EncryptedFlight {
         self.is_any(0, Lengths::alert) && (!is_ambiguous || self.has_ended)
     }
 
-    /// Where Finished ends in a flight with certificates: behind a CertificateVerify, if each message has its own
-    /// record; otherwise all lies in the first one.
-    fn end_of_certificate_flight(&self) -> usize {
+    /// A flight with certificates. Its Finished stands behind a CertificateVerify, if each message has its own record;
+    /// otherwise all lies in the first one, or in records of one size: the stacks that write so (rustls, BoringSSL, NSS,
+    /// Botan) do not pad.
+    fn certificate_flight(&self) -> ReadClientFlight {
+        let flight = ClientFlight::Certificate;
         let candidates = self.messages.iter().enumerate();
-        let mut candidates = candidates.take(LAST_FINISHED + 1).skip(2);
-        let ends_flight = |index: usize, padding| {
-            let verify = index.checked_sub(1).and_then(|at| self.messages.get(at));
-            self.is(index, self.lengths.finished(padding))
-                && verify.is_some_and(|verify| {
-                    self.lengths.is_certificate_verify(verify.length, padding)
-                })
-        };
-        candidates
-            .find(|(index, _)| Padding::ALL.into_iter().any(|way| ends_flight(*index, way)))
-            .map_or_else(|| self.end_of(0), |(_, finished)| finished.last + 1)
+        let candidates = candidates.take(LAST_FINISHED + 1).skip(2);
+        for (index, finished) in candidates {
+            let verify = self.messages.get(index - 1);
+            let padding = Padding::ALL.into_iter().find(|padding| {
+                self.is(index, self.lengths.finished(*padding))
+                    && verify.is_some_and(|verify| {
+                        self.lengths.is_certificate_verify(verify.length, *padding)
+                    })
+            });
+            if padding.is_some() {
+                return ReadClientFlight {
+                    flight,
+                    end: finished.last + 1,
+                    padding,
+                };
+            }
+        }
+        ReadClientFlight {
+            flight,
+            end: self.end_of(0),
+            padding: Some(Padding::None),
+        }
     }
 
     fn is(&self, index: usize, length: u16) -> bool {
@@ -180,10 +258,12 @@ pub(super) struct SentMessage {
     pub(super) length: usize,
 }
 
-/// The messages in one side's records, if it sends one per record. The records of a message too long for one are joined.
+/// The messages in one side's records, if it sends one per record. The records of a message too long for one are joined:
+/// those that are full, and those of the length `full`, if the sender writes shorter records (RFC 8449).
 pub(super) fn messages<'s>(
     seen: impl Iterator<Item = (usize, &'s Observation)>,
     lengths: Lengths,
+    full: Option<u16>,
 ) -> Vec<SentMessage> {
     let mut messages: Vec<SentMessage> = Vec::new();
     let mut continues = false;
@@ -201,7 +281,7 @@ pub(super) fn messages<'s>(
                 length: usize::from(length),
             }),
         }
-        continues = lengths.is_full(length);
+        continues = lengths.is_full(length) || full == Some(length);
     }
     messages
 }
@@ -209,33 +289,84 @@ pub(super) fn messages<'s>(
 /// Reads the server's flight: what it sent `before` the client did.
 ///
 /// Stacks that send one message per record (OpenSSL, Go, GnuTLS, JSSE, Mbed TLS, wolfSSL, Erlang, s2n) show their padding
-/// and whether they ask for a certificate. Those that pack the flight in one record (rustls, BoringSSL, NSS, Botan) do not.
+/// and whether they ask for a certificate. Those that pack the flight in one record (rustls, BoringSSL, NSS, Botan) do not
+/// pad, and do not show the request.
 pub(super) fn server_flight(before: &[Observation], lengths: Lengths, psk: bool) -> ServerFlight {
-    let records: Vec<u16> = records(before, Side::Server).collect();
+    let sent: Vec<u16> = records(before, Side::Server).collect();
+    let total: usize = sent.iter().copied().map(usize::from).sum();
+    let shortest = if psk {
+        SHORTEST_RESUMING_FLIGHT
+    } else {
+        SHORTEST_FLIGHT
+    };
     let mut flight = ServerFlight {
-        records: records.len(),
-        first_length: records.first().copied().unwrap_or(0),
+        records: sent.len(),
+        first_length: sent.first().copied().unwrap_or(0),
+        last_length: sent.last().copied().unwrap_or(0),
+        is_complete: total >= shortest,
         ..ServerFlight::default()
     };
     for padding in Padding::ALL {
-        let finished = records.iter().enumerate().position(|(index, length)| {
+        let finished = sent.iter().enumerate().position(|(index, length)| {
             let follows_verify = index.checked_sub(1).is_some_and(|verify| {
-                lengths.is_certificate_verify(usize::from(records[verify]), padding)
+                lengths.is_certificate_verify(usize::from(sent[verify]), padding)
             });
             *length == lengths.finished(padding) && (follows_verify || psk && index == 1)
         });
         if let Some(finished) = finished {
             flight.padding = Some(padding);
-            // EncryptedExtensions, [CertificateRequest], Certificate, CertificateVerify: a long chain takes several records.
-            let full = records[..finished]
-                .iter()
-                .filter(|length| lengths.is_full(**length))
-                .count();
-            flight.requests_certificate = Some(!psk && finished - full >= 4);
-            break;
+            flight.is_complete = true;
+            flight.requests_certificate =
+                Some(!psk && requests_certificate(&sent[..finished], lengths));
+            return flight;
         }
     }
+    // All but the last record of a packed flight are full ones, of whatever size.
+    let is_packed = match sent[..] {
+        [first] => usize::from(first) >= shortest,
+        [first, .., last] => {
+            let full = &sent[..sent.len() - 1];
+            first >= SHORTEST_CERTIFICATE && full.iter().all(|one| *one == first) && last <= first
+        }
+        [] => false,
+    };
+    flight.padding = is_packed.then_some(Padding::None);
     flight
+}
+
+/// Whether a CertificateRequest is among the records of a server's flight before its Finished: EncryptedExtensions,
+/// CertificateRequest, Certificate, CertificateVerify.
+///
+/// A long Certificate takes several records, and which are parts of it shows in two ways: they are full, of whatever size
+/// (RFC 8449), so that the same length comes twice in a row; or the last of them is too short for a whole one.
+fn requests_certificate(sent: &[u16], lengths: Lengths) -> bool {
+    let [_, between @ .., _] = sent else {
+        return false;
+    };
+    let full = between
+        .windows(2)
+        .find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]));
+    let is_part = |length: u16| {
+        lengths.is_full(length) || full == Some(length) || is_fragment_length(length, lengths)
+    };
+    let mut messages = 0;
+    let mut last_message = 0;
+    let mut continues = false;
+    for length in between {
+        if !continues {
+            messages += 1;
+            last_message = 0;
+        }
+        last_message += usize::from(*length);
+        continues = is_part(*length);
+    }
+    messages > 2 || messages == 2 && last_message >= usize::from(SHORTEST_CERTIFICATE)
+}
+
+/// Whether a record is as long as those of a sender that keeps to max_fragment_length (RFC 6066 §4): 512, 1024, 2048 or 4096.
+fn is_fragment_length(length: u16, lengths: Lengths) -> bool {
+    let content = length.checked_sub(lengths.overhead());
+    content.is_some_and(|content| matches!(content, 512 | 1024 | 2048 | 4096))
 }
 
 /// Lengths of the encrypted records that a side sent.
@@ -257,8 +388,9 @@ mod tests {
         let seen = script.transcript.observations();
         let start = seen.iter().position(|seen| seen.side == CLIENT);
         let start = start.unwrap_or(seen.len());
-        let (flight, end) = client_flight(seen, start, false, SHA256);
-        (flight, end - start)
+        let server = server_flight(&seen[..start], SHA256, false);
+        let read = client_flight(seen, start, false, SHA256, &server);
+        (read.flight, read.end - start)
     }
 
     fn records_of_client(lengths: &[u16]) -> (ClientFlight, usize) {
@@ -296,14 +428,15 @@ mod tests {
             records_of_client(&[full_record, 900, 281, 53, 100]),
             (ClientFlight::Certificate, 4)
         );
-        // Small records are looked at up to the sixth.
+        // So does one of a sender that writes shorter records: those of one length are its first parts.
         assert_eq!(
-            records_of_client(&[900, 900, 900, 900, 281, 53]),
+            records_of_client(&[529, 529, 529, 421, 281, 53, 100]),
             (ClientFlight::Certificate, 6)
         );
+        // Two records of different lengths are two messages.
         assert_eq!(
-            records_of_client(&[900, 900, 900, 900, 900, 281, 53]),
-            (ClientFlight::Certificate, 1)
+            records_of_client(&[529, 421, 281, 53, 100]),
+            (ClientFlight::Certificate, 4)
         );
     }
 
@@ -327,8 +460,20 @@ mod tests {
 
     #[test]
     fn what_a_client_says_to_a_server_that_has_closed_is_no_flight() {
-        let late = full().server_flight().fin(SERVER).client_records(&[19]);
+        let broken_off = || full().server_records(&[23, 100]).fin(SERVER);
+        let late = broken_off().client_records(&[19]);
         assert_eq!(client(late), (ClientFlight::Nothing, 0));
+        let reset = full().server_flight().rst(SERVER).client_records(&[19]);
+        assert_eq!(client(reset), (ClientFlight::Nothing, 0));
+        let complaint = AlertDescription::DecodeError;
+        let complains = full().server_flight().fin(SERVER).alert(CLIENT, complaint);
+        assert_eq!(client(complains), (ClientFlight::Nothing, 0));
+        // But a refusal of its certificate is one, and so is what answers its whole flight.
+        let refusal = AlertDescription::UnknownCa;
+        let refuses = broken_off().alert(CLIENT, refusal);
+        assert_eq!(client(refuses), (ClientFlight::PlainAlert(refusal), 1));
+        let whole = full().server_flight().fin(SERVER).client_records(&[19]);
+        assert_eq!(client(whole), (ClientFlight::Alert, 1));
         assert_eq!(client(full().fin(CLIENT)), (ClientFlight::Nothing, 0));
     }
 
@@ -343,6 +488,15 @@ mod tests {
         assert_eq!(requests(&full().server_flight_with_request()), Some(true));
         let long_chain = full().server_records(&[23, 16401, 900, 281, 53]);
         assert_eq!(requests(&long_chain), Some(false));
+        // A Certificate in records of 512, 1024, or any other size.
+        let in_parts = full().server_records(&[23, 529, 529, 82, 96, 53]);
+        assert_eq!(requests(&in_parts), Some(false));
+        let in_two = full().server_records(&[23, 529, 43, 96, 53]);
+        assert_eq!(requests(&in_two), Some(false));
+        let by_limit = full().server_records(&[23, 1041, 594, 96, 53]);
+        assert_eq!(requests(&by_limit), Some(false));
+        let with_request = full().server_records(&[23, 120, 529, 529, 82, 96, 53]);
+        assert_eq!(requests(&with_request), Some(true));
         let packed = full().server_records(&[1257]);
         assert_eq!(requests(&packed), None);
         let resumed = resuming().server_records(&[23, 53]);
@@ -352,5 +506,21 @@ mod tests {
         assert_eq!(padding(&[39, 916, 297, 69]), Some(Padding::Plus16));
         assert_eq!(padding(&[32, 912, 288, 64]), Some(Padding::Multiple16));
         assert_eq!(padding(&[23, 900, 300, 53]), None);
+        // Those who pack their flight do not pad it.
+        assert_eq!(padding(&[1257]), Some(Padding::None));
+        assert_eq!(padding(&[524, 524, 524, 258]), Some(Padding::None));
+        assert_eq!(padding(&[100]), None);
+    }
+
+    #[test]
+    fn so_few_bytes_cannot_be_a_whole_flight_with_a_certificate() {
+        let is_complete = |records: &[u16], psk| {
+            let script = full().server_records(records);
+            server(&script, psk).is_complete
+        };
+        assert!(is_complete(&[23, 900, 281, 53], false));
+        assert!(is_complete(&[188], false) && !is_complete(&[187], false));
+        assert!(!is_complete(&[65, 35], false));
+        assert!(is_complete(&[23, 53], true) && !is_complete(&[23], true));
     }
 }

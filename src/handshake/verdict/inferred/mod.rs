@@ -35,6 +35,7 @@ use crate::time::Timestamp;
 
 use evidence::ShapeEvidence;
 use flight::ClientFlight as Flight;
+use padding::{Lengths, Padding};
 pub(super) use rules::{Claim, Reason};
 use rules::{RULES, Rule, When};
 
@@ -44,11 +45,17 @@ pub(in crate::handshake) struct Inferred {
     pub(super) rule: &'static Rule,
     /// How many observations there were up to the client's Finished.
     flight_end: usize,
+    has_certificate: bool,
 }
 
 impl Inferred {
     pub(in crate::handshake) const fn is_success(&self) -> bool {
         matches!(self.rule.claim, Claim::Success)
+    }
+
+    /// Whether the client sent a Certificate message, empty or not.
+    pub(in crate::handshake) const fn has_certificate(&self) -> bool {
+        self.has_certificate
     }
 
     pub(super) const fn outcome(&self) -> Outcome {
@@ -68,9 +75,12 @@ impl Inferred {
 
 /// Applies the rules; `end` is why no more will come, `None` while the connection is open.
 ///
-/// Nothing is inferred from a flight with a gap: the missing bytes may be the record that decides.
+/// Nothing is inferred from a client's flight with a gap, or with one behind it: the missing bytes may be the record that
+/// decides. One that ends before that flight does not change what later records prove.
 pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> Option<Inferred> {
-    if transcript.has_gap() {
+    let mut observations = transcript.observations().iter();
+    let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
+    if transcript.has_late_gap() || transcript.has_gap() && !has_answered {
         return None;
     }
     let evidence = ShapeEvidence::new(transcript, end);
@@ -80,6 +90,7 @@ pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> 
         .find(|rule| (rule.when == When::Open || has_ended) && (rule.fits)(&evidence))?;
     Some(Inferred {
         rule,
+        has_certificate: evidence.has_certificate(),
         flight_end: evidence.flight_end + (transcript.observations().len() - evidence.seen.len()),
     })
 }
@@ -105,12 +116,55 @@ pub(in crate::handshake) fn may_decide(observations: &[Observation]) -> bool {
     }
 }
 
+/// Whether an observation is a record of the length of an alert.
+pub(in crate::handshake) fn may_be_alert(transcript: &Transcript, seen: &Observation) -> bool {
+    let hello = transcript.server_hello();
+    let lengths = Lengths::of(hello.and_then(|hello| hello.cipher_suite));
+    let length = seen.record();
+    length.is_some_and(|length| lengths.may_be_alert(length))
+}
+
 /// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
 pub(super) fn is_refused_later(transcript: &Transcript) -> bool {
     transcript.offers_later_authentication()
         && ShapeEvidence::new(transcript, None)
             .later_answer()
             .is_some_and(|answer| answer.is_refused)
+}
+
+/// The only record with which a server answered the client's first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OnlyAnswer {
+    /// Length of its content.
+    pub(super) content: u16,
+    /// Whether the server said goodbye at once.
+    pub(super) has_goodbye: bool,
+}
+
+/// The server's only answer, if the connection ended after it, and the client had been asked for a certificate.
+///
+/// Up to two records of the server before the answer are tickets.
+pub(super) fn only_answer(transcript: &Transcript) -> Option<OnlyAnswer> {
+    const TICKETS: usize = 2;
+    let evidence = ShapeEvidence::new(transcript, None);
+    if !evidence.has_certificate() || transcript.has_gap() {
+        return None;
+    }
+    let lengths = evidence.lengths;
+    let is_data = |seen: &Observation| seen.record().is_some() && !evidence.may_be_alert(seen);
+    let after = evidence.after();
+    let end = after.iter().position(|seen| !is_data(seen))?;
+    let (exchange, rest) = after.split_at(end);
+    let is_answer = |seen: &&Observation| seen.side == Side::Server;
+    let answer = exchange.last().filter(is_answer)?;
+    let answers = exchange.iter().filter(is_answer).count();
+    let is_first = answers < exchange.len() && answers <= TICKETS + 1;
+    let is_last = !rest.iter().any(|seen| is_data(seen) && is_answer(&seen));
+    let goodbye = rest.first().filter(is_answer);
+    (is_first && is_last).then_some(OnlyAnswer {
+        content: lengths.content(answer.record()?)?,
+        has_goodbye: goodbye.and_then(Observation::record) == Some(lengths.alert(Padding::None)),
+    })
 }
 
 /// What the shape of the flights shows apart from the outcome.
@@ -132,23 +186,21 @@ pub(in crate::handshake) struct Shape {
 pub(super) fn shape(transcript: &Transcript) -> Shape {
     let evidence = ShapeEvidence::new(transcript, None);
     let has_gap = transcript.has_gap();
+    let has_late_gap = transcript.has_late_gap();
     let completes = matches!(
         evidence.flight,
         Flight::NoCertificate | Flight::EmptyCertificate | Flight::Certificate
     );
+    let read = &evidence;
     let data_of = |side| {
-        let after = evidence.after().iter();
-        let lengths = evidence.lengths;
-        after.filter(move |observation| {
-            let record = observation.record();
-            observation.side == side && record.is_some_and(|length| !lengths.may_be_alert(length))
-        })
+        let after = read.after().iter();
+        after.filter(move |seen| seen.is_record_of(side) && !read.may_be_alert(seen))
     };
     Shape {
-        client_certificate: client_certificate(&evidence, has_gap),
+        client_certificate: client_certificate(&evidence, has_late_gap),
         early_data: evidence.early_data,
         server_flight_end: evidence.server_flight_end().filter(|_| !has_gap),
-        finished: evidence.finished().filter(|_| completes && !has_gap),
+        finished: evidence.finished().filter(|_| completes && !has_late_gap),
         application_data: data_of(Side::Client).next().map(|data| data.time),
         server_records_after: data_of(Side::Server).count(),
     }

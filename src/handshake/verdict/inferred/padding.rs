@@ -57,6 +57,11 @@ impl Lengths {
         }
     }
 
+    /// What a record is longer than its content, without padding.
+    pub(super) const fn overhead(self) -> u16 {
+        1 + self.tag
+    }
+
     pub(super) const fn alert(self, padding: Padding) -> u16 {
         self.record(ALERT, padding)
     }
@@ -88,6 +93,11 @@ impl Lengths {
 
     pub(super) const fn end_of_early_data(self) -> u16 {
         self.record(END_OF_EARLY_DATA, Padding::None)
+    }
+
+    /// The content of a record without padding.
+    pub(super) fn content(self, length: u16) -> Option<u16> {
+        length.checked_sub(1 + self.tag)
     }
 
     /// Whether a record may be an alert, under any way of padding.

@@ -50,7 +50,7 @@ pub(super) fn answer(after: &[Observation], lengths: Lengths) -> Option<Certific
 /// What a run of the client's records holds, if it is an answer: Certificate, CertificateVerify and Finished, or an
 /// empty Certificate and Finished.
 fn certificate(run: &[Observation], lengths: Lengths) -> Option<ClientCertificate> {
-    let messages = messages(run.iter().enumerate(), lengths);
+    let messages = messages(run.iter().enumerate(), lengths, None);
     Padding::ALL.into_iter().find_map(|padding| {
         let is_finished =
             |message: SentMessage| message.length == usize::from(lengths.finished(padding));

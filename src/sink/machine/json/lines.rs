@@ -7,7 +7,8 @@
 //! # Format
 //!
 //! Each line is an object whose first key is `type`. A line of type `handshake`
-//! is one TLS handshake; the last line, of type `stats`, has the counters of the
+//! is one TLS handshake; a line of type `not_tls` a connection to a TLS port that did not become
+//! TLS, or on which TLS was refused in plain text; the last line, of type `stats`, has the counters of the
 //! run ([`Stats`], by the same names).
 //!
 //! A key is `null` if the capture does not show its value. A key whose schema description
@@ -42,7 +43,8 @@
 //!   "error": {
 //!     "type": "unknown_ca",
 //!     "side": "client",
-//!     "message": "client refused the server's certificate: unknown_ca (48)"
+//!     "message": "client refused the server's certificate: unknown_ca (48)",
+//!     "hint": "the client must trust `CN=Example CA`"
 //!   },
 //!   "alerts": [
 //!     {
@@ -144,8 +146,9 @@ use crate::certificate::{
 };
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
-    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NoteKind, Outcome,
-    Protocol, Resumption, Side, Timing, TlsFacts, Transport,
+    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NotTls, NotTlsKind,
+    NoteKind, Outcome, Protocol, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side,
+    Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -164,6 +167,8 @@ use crate::tls::{
 pub(crate) enum Line<'a> {
     /// One TLS handshake.
     Handshake(&'a HandshakeLine<'a>),
+    /// A connection to a TLS port that did not become TLS.
+    NotTls(&'a NotTlsLine<'a>),
     /// The counters of the whole run: the last line.
     Stats(StatsLine<'a>),
 }
@@ -201,17 +206,24 @@ pub(crate) struct HandshakeLine<'a> {
     outcome: OneOf<Outcome>,
     /// On what the outcome rests.
     evidence: OneOf<Evidence>,
-    /// The share of such verdicts that are right: 1 unless inferred.
-    confidence: f64,
+    /// The share of such verdicts that are right: 1 unless inferred; absent if the outcome is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
     /// How an inferred outcome was reached; absent unless inferred.
     #[serde(skip_serializing_if = "Option::is_none")]
     inference: Option<InferenceLine<'a>>,
     /// Why it failed and whose doing that was; absent unless it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorLine<'a>>,
+    /// That a side refused its peer once the handshake had completed; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_after: Option<RejectedAfterLine<'a>>,
+    /// Which evidence is missing; absent unless the outcome is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_because: Option<OneOf<UnknownBecause>>,
     /// The alerts seen, in order of arrival.
     alerts: Each<'a, Alert, AlertLine>,
-    /// How the connection ended; `null` if it had not ended yet.
+    /// How the connection ended; `null` if that was not seen.
     closed_by: Option<OneOf<ClosedBy>>,
     /// What was offered and selected.
     tls: TlsLine<'a>,
@@ -260,6 +272,8 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             confidence: event.confidence,
             inference: event.inference.as_ref().map(InferenceLine::from),
             error: event.error.as_ref().map(ErrorLine::from),
+            rejected_after: event.rejected_after.as_ref().map(RejectedAfterLine::from),
+            unknown_because: event.unknown_because.map(OneOf),
             alerts: Each::of(&event.alerts),
             closed_by: event.closed_by.map(OneOf),
             tls: TlsLine::from(&event.tls),
@@ -310,6 +324,34 @@ impl<'a> From<&'a Inference> for InferenceLine<'a> {
     }
 }
 
+/// A refusal of the peer after the handshake had completed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RejectedAfter")]
+struct RejectedAfterLine<'a> {
+    /// The side that refused its peer.
+    side: OneOf<Side>,
+    /// The class of what was refused.
+    r#type: OneOf<ErrorType>,
+    /// On what this rests.
+    evidence: OneOf<Evidence>,
+    /// The share of such claims that are right: 1 unless inferred.
+    confidence: f64,
+    /// What was seen, in the order in which it counts.
+    observations: &'a [&'static str],
+}
+
+impl<'a> From<&'a RejectedAfter> for RejectedAfterLine<'a> {
+    fn from(rejected: &'a RejectedAfter) -> Self {
+        Self {
+            side: OneOf(rejected.side),
+            r#type: OneOf(rejected.error_type),
+            evidence: OneOf(rejected.evidence),
+            confidence: rejected.confidence,
+            observations: &rejected.observations,
+        }
+    }
+}
+
 /// Why a handshake failed and whose doing that was.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
@@ -320,6 +362,9 @@ struct ErrorLine<'a> {
     side: Option<OneOf<Side>>,
     /// One clause for people.
     message: &'a str,
+    /// The next step, in one sentence; absent unless the evidence supports one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
 impl<'a> From<&'a HandshakeError> for ErrorLine<'a> {
@@ -328,6 +373,7 @@ impl<'a> From<&'a HandshakeError> for ErrorLine<'a> {
             r#type: OneOf(error.error_type),
             side: error.side.map(OneOf),
             message: &error.message,
+            hint: error.hint.as_deref(),
         }
     }
 }
@@ -426,9 +472,28 @@ struct TlsLine<'a> {
     /// How many signed certificate timestamps a ServerHello extension held; absent if none.
     #[serde(skip_serializing_if = "is_unset")]
     signed_certificate_timestamps: usize,
-    /// `true` if this handshake came inside an established connection; absent otherwise.
-    #[serde(skip_serializing_if = "is_unset")]
-    renegotiation: bool,
+    /// The handshakes that followed inside the connection, up to TLS 1.2; absent if none was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renegotiation: Option<RenegotiationLine>,
+}
+
+/// Handshakes inside an established connection.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Renegotiation")]
+struct RenegotiationLine {
+    /// How many were begun.
+    count: u32,
+    /// How the last one ended; a failed one makes the outcome a failure.
+    ended: OneOf<RenegotiationEnd>,
+}
+
+impl From<Renegotiation> for RenegotiationLine {
+    fn from(renegotiation: Renegotiation) -> Self {
+        Self {
+            count: renegotiation.count,
+            ended: OneOf(renegotiation.ended),
+        }
+    }
 }
 
 /// What is known of Encrypted Client Hello.
@@ -468,7 +533,7 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             ocsp_stapled: tls.ocsp_stapled,
             ocsp_status: tls.ocsp_staple.as_ref().map(|staple| OneOf(staple.status)),
             signed_certificate_timestamps: tls.signed_certificate_timestamps,
-            renegotiation: tls.renegotiation,
+            renegotiation: tls.renegotiation.map(RenegotiationLine::from),
         }
     }
 }
@@ -718,6 +783,44 @@ impl From<&CaptureFacts> for CaptureLine {
             server_gap_bytes: capture.server_gap_bytes,
             truncated: capture.truncated,
             directions: OneOf(capture.directions),
+        }
+    }
+}
+
+/// A connection to a TLS port that did not become TLS, or on which TLS was refused in plain text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) struct NotTlsLine<'a> {
+    /// Packet time of the connection's first packet.
+    time: Time<Timestamp>,
+    /// Names the connection within a run.
+    flow_id: Identifier,
+    /// Corelight Community ID, version 1, seed 0: joins with Zeek and Suricata.
+    community_id: String,
+    /// What came instead of TLS.
+    kind: OneOf<NotTlsKind>,
+    /// The side that opened the connection, or asked for TLS.
+    client: EndpointLine,
+    /// Its peer.
+    server: EndpointLine,
+    /// The protocol in which the client asked for TLS; absent for HTTP CONNECT, and if it did not ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starttls: Option<&'static str>,
+    /// One clause for people; quotes the first bytes, or the refusal.
+    message: &'a str,
+}
+
+impl<'a> From<&'a NotTls> for NotTlsLine<'a> {
+    fn from(event: &'a NotTls) -> Self {
+        Self {
+            time: Time(event.time),
+            flow_id: Identifier(event.flow_id),
+            community_id: event.community_id(),
+            kind: OneOf(event.kind),
+            client: event.client.into(),
+            server: event.server.into(),
+            starttls: event.starttls.map(|starttls| starttls.as_str()),
+            message: &event.message,
         }
     }
 }

@@ -9,7 +9,7 @@ mod value;
 
 pub(crate) use lines::Line;
 
-use crate::event::Handshake;
+use crate::event::{Handshake, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
 
@@ -52,6 +52,10 @@ impl<W: Write> JsonSink<W> {
 impl<W: Write> Sink for JsonSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.write_line(&Line::Handshake(&event.into()))
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.write_line(&Line::NotTls(&event.into()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -147,6 +151,27 @@ mod tests {
         let line = text_of(&event);
         assert_eq!(line.matches('\n').count(), 1);
         assert!(!line.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_connection_without_tls_is_a_line_of_its_own_type() {
+        let mut output = Vec::new();
+        let mut sink = JsonSink::new(&mut output);
+        sink.not_tls(&test_events::refused_starttls()).unwrap();
+        sink.flush().unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        let expected = serde_json::json!({
+            "type": "not_tls",
+            "time": "2026-03-01T12:00:00.123456789Z",
+            "flow_id": "6f1c0000000000a8",
+            "community_id": "1:3Wq31B/svcJh3Oj7C0+oub5devI=",
+            "kind": "starttls_refused",
+            "client": {"address": "10.0.0.1", "port": 51234},
+            "server": {"address": "10.0.0.2", "port": 443},
+            "starttls": "smtp",
+            "message": "server refused STARTTLS: \"454 no\"",
+        });
+        assert_eq!(line, expected);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use serde::{Serialize, Serializer};
 
 use crate::certificate::{CertificateTime, OcspStatus};
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NoteKind, Outcome,
-    Protocol, Resumption, Side, Transport,
+    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NotTlsKind, NoteKind,
+    Outcome, Protocol, RenegotiationEnd, Resumption, Side, Transport, UnknownBecause,
 };
 use crate::hex::{self, Hex};
 use crate::tls::{
@@ -67,7 +67,7 @@ macro_rules! words {
 
 words! {
     ClientCertificate ClosedBy Directions EarlyData ErrorType Evidence
-    NoteKind Outcome Protocol Resumption Side Transport
+    NotTlsKind NoteKind Outcome Protocol RenegotiationEnd Resumption Side Transport UnknownBecause
 }
 
 impl Word for OcspStatus {

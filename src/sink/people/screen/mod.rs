@@ -12,7 +12,7 @@ use slowest_servers::SlowestServers;
 
 use super::summary::{SummarySink, TOP, counted, milliseconds};
 use super::text::{Align, Cut, TextStyle, fit, printable};
-use crate::event::Handshake;
+use crate::event::{Handshake, NotTls};
 use crate::sink::Sink;
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
@@ -211,6 +211,10 @@ impl<W: Write> Sink for ScreenSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.slowest.record(event);
         self.summary.handshake(event)
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.summary.not_tls(event)
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {

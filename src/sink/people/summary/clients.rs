@@ -44,14 +44,21 @@ pub(super) enum Identity {
     NoAnswer,
 }
 
+/// The end and the beginning of a certificate's validity, in the order by which the latest is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Validity {
+    pub(super) not_after: CertificateTime,
+    pub(super) not_before: CertificateTime,
+}
+
 /// Counters of one client.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClientCounts {
     pub(super) handshakes: u64,
     /// Handshakes that the server ended.
     pub(super) refused: u64,
-    /// The latest end of validity among its certificates.
-    pub(super) not_after: Option<CertificateTime>,
+    /// The latest end of validity among its certificates, and the beginning that goes with it.
+    pub(super) validity: Option<Validity>,
     causes: BTreeMap<ErrorType, u64>,
 }
 
@@ -67,7 +74,7 @@ impl ClientCounts {
 impl Clients {
     /// Records a handshake, if the server asked for a certificate.
     pub(super) fn record(&mut self, event: &Handshake) {
-        let Some((identity, not_after)) = identity(event) else {
+        let Some((identity, validity)) = identity(event) else {
             return;
         };
         if self.clients.len() >= CAPACITY && !self.clients.contains_key(&identity) {
@@ -75,7 +82,7 @@ impl Clients {
         }
         let client = self.clients.entry(identity).or_default();
         client.handshakes += 1;
-        client.not_after = client.not_after.max(not_after);
+        client.validity = client.validity.max(validity);
         if let Some(error) = event
             .error
             .as_ref()
@@ -120,8 +127,8 @@ fn sort(clients: &mut [(Identity, ClientCounts)]) {
     });
 }
 
-/// What the client showed, and when it expires; `None` if it was not asked.
-fn identity(event: &Handshake) -> Option<(Identity, Option<CertificateTime>)> {
+/// What the client showed, and when it is valid; `None` if it was not asked.
+fn identity(event: &Handshake) -> Option<(Identity, Option<Validity>)> {
     let leaf = event
         .client_certificates
         .as_ref()
@@ -137,7 +144,11 @@ fn identity(event: &Handshake) -> Option<(Identity, Option<CertificateTime>)> {
             subject: shortened(&facts.subject),
             issuer: shortened(issuer),
         };
-        return Some((identity, Some(facts.not_after)));
+        let validity = Validity {
+            not_after: facts.not_after,
+            not_before: facts.not_before,
+        };
+        return Some((identity, Some(validity)));
     }
     let identity = match event.tls.client_certificate {
         ClientCertificate::Presented => Identity::Encrypted,
@@ -175,6 +186,7 @@ mod tests {
             error_type: ErrorType::CertExpired,
             side: Some(Side::Server),
             message: String::new(),
+            hint: None,
         });
         event
     }

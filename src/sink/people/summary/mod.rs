@@ -9,17 +9,19 @@ use std::time::Duration;
 mod clients;
 mod failing_servers;
 mod histogram;
+mod plain_servers;
 mod soonest_to_expire;
 
 use clients::{ClientCounts, Clients, Identity};
 use failing_servers::FailingServers;
 pub(super) use failing_servers::write_name;
 use histogram::Histogram;
+use plain_servers::PlainServers;
 use soonest_to_expire::SoonestToExpire;
 
 use super::text::{Align, TextStyle, printable, write_rows};
-use crate::certificate::Expiry;
-use crate::event::{Directions, ErrorType, Handshake, Outcome};
+use crate::certificate::{CertificateTime, Expiry};
+use crate::event::{Directions, ErrorType, Handshake, NotTls, Outcome};
 use crate::sink::Sink;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -32,6 +34,7 @@ pub struct SummarySink<W> {
     pub(super) style: TextStyle,
     counts: Counts,
     servers: FailingServers,
+    plain: PlainServers,
     latencies: Vec<(Option<ProtocolVersion>, Histogram)>,
     certificates: SoonestToExpire,
     clients: Clients,
@@ -68,6 +71,7 @@ impl<W: Write> SummarySink<W> {
             style,
             counts: Counts::new(),
             servers: FailingServers::default(),
+            plain: PlainServers::default(),
             latencies: Vec::new(),
             certificates: SoonestToExpire::new(TOP),
             clients: Clients::default(),
@@ -107,11 +111,17 @@ impl<W: Write> Sink for SummarySink<W> {
         Ok(())
     }
 
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        self.plain.record(event);
+        Ok(())
+    }
+
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
         self.write_headline(stats)?;
         self.write_outcomes()?;
         self.write_causes()?;
         self.write_servers()?;
+        self.write_plain_servers()?;
         self.write_latencies()?;
         self.write_clients()?;
         self.write_certificates()?;
@@ -182,6 +192,18 @@ impl<W: Write> SummarySink<W> {
         }
         self.write_part(
             "Failures by server",
+            [Align::Left, Align::Right, Align::Left],
+            &rows,
+        )
+    }
+
+    fn write_plain_servers(&mut self) -> io::Result<()> {
+        let (mut rows, others) = self.plain.top(TOP);
+        if others > 0 {
+            rows.push(["other servers".into(), others.to_string(), String::new()]);
+        }
+        self.write_part(
+            "Connections that did not become TLS, by server",
             [Align::Left, Align::Right, Align::Left],
             &rows,
         )
@@ -326,7 +348,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
+fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -340,6 +362,14 @@ fn quality(stats: &Stats) -> [(&'static str, u64); 9] {
             stats.packets_unknown_link,
         ),
         ("IP fragments discarded", stats.fragments_discarded),
+        (
+            "handshakes seen a second time, not reported",
+            stats.handshakes_duplicated,
+        ),
+        (
+            "connections without TLS forgotten, too many at once",
+            stats.not_tls_forgotten,
+        ),
         (
             "segments discarded, too many out of order",
             stats.segments_discarded,
@@ -378,10 +408,17 @@ fn client_row(identity: &Identity, client: &ClientCounts, judged_at: Timestamp) 
             causes.join(", ")
         ));
     }
-    if let (Identity::Shown { issuer, .. }, Some(not_after)) = (identity, client.not_after) {
-        let (issuer, expiry) = (printable(issuer), Expiry::new(not_after, judged_at));
-        let verb = if expiry.is_past() { "" } else { "expires " };
-        notes.push(format!("by {issuer}, {verb}{expiry}"));
+    if let (Identity::Shown { issuer, .. }, Some(validity)) = (identity, client.validity) {
+        let issuer = printable(issuer);
+        let expiry = Expiry::new(validity.not_after, judged_at);
+        let state = match () {
+            () if validity.not_before > CertificateTime::from(judged_at) => {
+                format!("valid from {}", validity.not_before)
+            }
+            () if expiry.is_past() => expiry.to_string(),
+            () => format!("expires {expiry}"),
+        };
+        notes.push(format!("by {issuer}, {state}"));
     }
     let handshakes = counted(client.handshakes, "handshake");
     [name.to_owned(), handshakes, notes.join("; ")]

@@ -1,0 +1,124 @@
+//! What the handshakes of a run have shown that a server accepts.
+//!
+//! A server that refuses a hello says little about why. What it agreed on with other
+//! clients shows whether the offer was the reason. The memory is filled in the order of
+//! the run's events, so what it knows does not depend on the number of threads.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::event::{Handshake, Outcome};
+use crate::flow::Endpoint;
+use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
+
+/// Servers that are remembered: a busy network has hundreds, and a scan of a whole one must not fill the memory.
+const MAX_SERVERS: usize = 4096;
+
+/// Values of a kind that are remembered for one server: servers agree with nearly all clients on three or four.
+const MAX_VALUES: usize = 8;
+
+/// A bounded table of servers by address and port; the oldest is evicted first.
+#[derive(Debug, Default)]
+pub(super) struct KnownServers {
+    servers: HashMap<Endpoint, KnownServer>,
+    oldest: VecDeque<Endpoint>,
+    /// Servers that were evicted.
+    pub(super) forgotten: u64,
+}
+
+/// What one server agreed on with clients whose handshakes completed.
+#[derive(Debug, Default)]
+pub(super) struct KnownServer {
+    pub(super) versions: Vec<ProtocolVersion>,
+    pub(super) cipher_suites: Vec<CipherSuite>,
+    pub(super) groups: Vec<NamedGroup>,
+    pub(super) protocols: Vec<String>,
+}
+
+impl KnownServers {
+    /// What is known of a server.
+    pub(super) fn get(&self, server: Endpoint) -> Option<&KnownServer> {
+        self.servers.get(&server)
+    }
+
+    /// Remembers what a completed handshake shows.
+    pub(super) fn learn(&mut self, event: &Handshake) {
+        if event.outcome != Outcome::Success {
+            return;
+        }
+        if !self.servers.contains_key(&event.server) {
+            if self.oldest.len() >= MAX_SERVERS
+                && let Some(oldest) = self.oldest.pop_front()
+            {
+                self.servers.remove(&oldest);
+                self.forgotten += 1;
+            }
+            self.oldest.push_back(event.server);
+        }
+        let known = self.servers.entry(event.server).or_default();
+        let tls = &event.tls;
+        remember(&mut known.versions, tls.version.as_ref());
+        remember(&mut known.cipher_suites, tls.cipher_suite.as_ref());
+        remember(&mut known.groups, tls.group.as_ref());
+        remember(&mut known.protocols, tls.alpn.as_ref());
+    }
+}
+
+fn remember<T: Clone + PartialEq>(values: &mut Vec<T>, value: Option<&T>) {
+    if let Some(value) = value
+        && values.len() < MAX_VALUES
+        && !values.contains(value)
+    {
+        values.push(value.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn event(port: u16, outcome: Outcome, suite: u16) -> Handshake {
+        let client = Endpoint::new([192, 0, 2, 1].into(), 50_000);
+        let server = Endpoint::new([192, 0, 2, 2].into(), port);
+        let mut event = Handshake::new(Timestamp::from_seconds(0), client, server);
+        event.outcome = outcome;
+        event.tls.cipher_suite = Some(CipherSuite(suite));
+        event
+    }
+
+    #[test]
+    fn completed_handshakes_show_what_a_server_accepts_and_others_do_not() {
+        let mut servers = KnownServers::default();
+        let (success, failure) = (Outcome::Success, Outcome::Failure);
+        for event in [
+            event(443, success, 0xc02b),
+            event(443, success, 0xc02b),
+            event(443, failure, 0x002f),
+            event(8443, success, 0xc02c),
+        ] {
+            servers.learn(&event);
+        }
+        let known = |port| {
+            let server = event(port, success, 0).server;
+            servers.get(server).map(|known| known.cipher_suites.clone())
+        };
+        assert_eq!(known(443), Some(vec![CipherSuite(0xc02b)]));
+        assert_eq!(known(8443), Some(vec![CipherSuite(0xc02c)]));
+        assert_eq!(known(80), None);
+    }
+
+    #[test]
+    fn both_limits_are_enforced() {
+        let mut servers = KnownServers::default();
+        for suite in 0..100 {
+            servers.learn(&event(1, Outcome::Success, suite));
+        }
+        let first = event(1, Outcome::Success, 0).server;
+        assert_eq!(servers.get(first).unwrap().cipher_suites.len(), MAX_VALUES);
+        for port in 2..MAX_SERVERS as u16 + 2 {
+            servers.learn(&event(port, Outcome::Success, 1));
+        }
+        assert!(servers.get(first).is_none());
+        assert_eq!((servers.servers.len(), servers.forgotten), (MAX_SERVERS, 1));
+    }
+}

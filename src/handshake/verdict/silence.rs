@@ -1,0 +1,374 @@
+//! What silence means: a failure only where TCP shows that nothing is missing from the capture.
+//!
+//! Of 384 failures on real captures, 57 rested on a silence that TCP contradicts: the last data were neither
+//! acknowledged nor sent again, for seconds. Such captures are cut off, filtered or sampled.
+
+use std::time::Duration;
+
+use crate::event::{ClientCertificate, UnknownBecause};
+use crate::flow::Side;
+use crate::handshake::cause::{self, FailureCause};
+use crate::handshake::end::End;
+use crate::handshake::transcript::{PeerActions, Transcript};
+use crate::time::Timestamp;
+use crate::tls::HandshakeType;
+use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
+
+use super::conclusion::Conclusion;
+use super::inferred::Shape;
+
+/// How long nothing has to follow at the end of a capture before that is silence: longer than handshakes take, and shorter
+/// than most programs wait.
+const SILENCE: Duration = Duration::from_secs(10);
+/// The same where a person may be choosing a certificate, or typing a PIN: those were seen to take 35 s.
+const SILENCE_OF_A_PERSON: Duration = Duration::from_secs(60);
+/// How long a side has to have waited for its peer before its close is the peer's failure. A guess: connections that lose a
+/// race are closed sooner, and no client was seen to give up on a server sooner.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// After how long data without an acknowledgment have been sent again: after 1 s at first (RFC 6298 §5), and some more
+/// for round trips.
+const RETRANSMISSION: Duration = Duration::from_secs(3);
+/// How often, and over which time, data are sent without an acknowledgment before they count as lost on the way.
+const LOST_COPIES: u32 = 3;
+const LOST_TIME: Duration = Duration::from_secs(1);
+
+/// The verdict on a handshake that is still open at its `end`; `shape` is what TLS 1.3 flights show.
+pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>) -> Conclusion {
+    let waited = waited(transcript, transcript.observed_until());
+    let owing = owing(transcript, shape);
+    let is_long = |limit| match end {
+        End::Silence => true, // the observer has waited for as long as the user wants
+        _ => waited.is_some_and(|waited| waited >= limit),
+    };
+    if !matches!(end, End::Silence | End::CaptureEnd | End::Evicted) {
+        return unknown(transcript, end);
+    }
+    if is_long(SILENCE)
+        && let Some(lost) = undelivered(transcript, transcript.observed_until())
+    {
+        return Conclusion::failed(lost);
+    }
+    if is_long(RETRANSMISSION) && !is_accounted_for(transcript) {
+        return Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged);
+    }
+    let may_be_a_person = owing == Side::Client && is_asked_for_certificate(transcript, shape);
+    let limit = if may_be_a_person {
+        SILENCE_OF_A_PERSON
+    } else {
+        SILENCE
+    };
+    if is_long(limit) && !has_begun_hidden_flight(transcript) {
+        return Conclusion::failed(cause::silence(transcript, owing, waited, None));
+    }
+    unknown(transcript, end)
+}
+
+/// The verdict on a handshake that `closer` ended by closing the connection `at` a moment, where what its peer failed to
+/// do is the reason; `None` if the close itself is.
+pub(super) fn before_close(
+    transcript: &Transcript,
+    closer: Side,
+    at: Arrival,
+    shape: Option<&Shape>,
+) -> Option<Conclusion> {
+    if let Some(lost) = undelivered(transcript, Some(at.time)) {
+        return Some(Conclusion::failed(lost));
+    }
+    let waited = waited(transcript, Some(at.time)).filter(|waited| *waited >= PATIENCE)?;
+    let has_left_early = closer == Side::Client && transcript.had_received_hello(at) == Some(false);
+    let owing = if has_left_early {
+        Side::Server
+    } else {
+        owing(transcript, shape)
+    };
+    if owing != closer.peer() || has_begun_hidden_flight(transcript) {
+        return None;
+    }
+    if waited >= RETRANSMISSION && !is_accounted_for(transcript) {
+        return Some(Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged));
+    }
+    let cause = cause::silence(transcript, owing, Some(waited), Some((closer, at)));
+    Some(Conclusion::failed(cause))
+}
+
+/// An outcome that is unknown, with the reason.
+pub(super) fn unknown(transcript: &Transcript, end: End) -> Conclusion {
+    Conclusion::unknown(unknown_because(transcript, end))
+}
+
+/// Which evidence is missing: the first that applies.
+pub(super) fn unknown_because(transcript: &Transcript, end: End) -> UnknownBecause {
+    let any = |is: fn(&PeerActions) -> bool| transcript.peers().any(is);
+    match end {
+        _ if any(|peer| !peer.is_in_view) => UnknownBecause::OneDirection,
+        _ if transcript.client_hello().is_none() => UnknownBecause::NoClientHello,
+        _ if transcript.has_unreadable_hello() => UnknownBecause::UnreadableServerHello,
+        _ if transcript.has_gap() => UnknownBecause::Gap,
+        _ if transcript.is_truncated() => UnknownBecause::Truncated,
+        _ if any(|peer| peer.is_not_tls) => UnknownBecause::UnreadableRecords,
+        _ if transcript.first_close().is_some() => UnknownBecause::AmbiguousClose,
+        End::CaptureEnd => UnknownBecause::CaptureEnd,
+        End::Replaced => UnknownBecause::Replaced,
+        End::Evicted => UnknownBecause::Evicted,
+        End::Silence | End::Decided => UnknownBecause::AmbiguousRecords,
+    }
+}
+
+/// Data that the network lost: sent again and again, or missing in front of later data, and never acknowledged.
+fn undelivered(transcript: &Transcript, until: Option<Timestamp>) -> Option<FailureCause> {
+    if transcript.peers().any(|peer| !peer.is_in_view) {
+        return None;
+    }
+    // If both are lost, the client's come first: the server cannot have answered them.
+    Side::BOTH.into_iter().find_map(|sender| {
+        let delivery = transcript.delivery(sender);
+        let mut repeated = delivery.outstanding_data().into_iter();
+        let is_lost = repeated.any(|data| is_lost(data) && !may_be_dead(transcript, sender, data));
+        let hole_lasted = delivery
+            .hole
+            .and_then(|(_, since)| until?.checked_since(since));
+        let has_hole = hole_lasted.is_some_and(|lasted| lasted >= LOST_TIME);
+        (is_lost || has_hole).then(|| cause::not_delivered(sender, delivery))
+    })
+}
+
+fn is_lost(data: Outstanding) -> bool {
+    data.times >= LOST_COPIES && data.repeated_for() >= LOST_TIME
+}
+
+/// The segment that every path has to carry: the default of RFC 9293 §3.7.1.
+const SMALL_SEGMENT: u32 = 536;
+
+/// Whether the receiver may be dead, and not the path: it acknowledged nothing at all, and even a path that loses large
+/// packets would have carried what it was sent.
+fn may_be_dead(transcript: &Transcript, sender: Side, data: Outstanding) -> bool {
+    sender == Side::Client && !transcript.is_past_server_hello() && data.length <= SMALL_SEGMENT
+}
+
+/// Time from the last data that were new.
+fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
+    let sent = Side::BOTH.map(|side| transcript.delivery(side).last_data);
+    let until = until?;
+    let last = sent.into_iter().flatten().filter(|sent| *sent <= until);
+    until.checked_since(last.max()?)
+}
+
+/// Whether TCP accounts for the last data of both sides: they were acknowledged, or sent again.
+fn is_accounted_for(transcript: &Transcript) -> bool {
+    let is_accounted_for = |delivery: &DeliveryState| {
+        let outstanding = delivery.outstanding_data();
+        outstanding.is_none_or(|data| data.is_repeated())
+    };
+    let mut sides = Side::BOTH.into_iter();
+    sides.all(|side| is_accounted_for(transcript.delivery(side)))
+}
+
+/// Whether the client has begun its flight of TLS 1.3: what follows is hidden, and silence after it fits a completed handshake.
+fn has_begun_hidden_flight(transcript: &Transcript) -> bool {
+    let mut observations = transcript.observations().iter();
+    observations.any(|observation| observation.side == Side::Client)
+}
+
+/// A server flight of TLS 1.3 with certificates takes several hundred bytes: what is shorter has not ended.
+const SHORTEST_FULL_FLIGHT: u32 = 300;
+
+/// The side that has to speak next.
+fn owing(transcript: &Transcript, shape: Option<&Shape>) -> Side {
+    let hello = transcript.client_hello();
+    if hello.is_some_and(|hello| hello.is_partial) {
+        return Side::Client;
+    }
+    match (transcript.server_hello(), shape) {
+        (Some(hello), Some(_)) => {
+            let records = transcript.observations().iter();
+            let bytes: u32 = records
+                .filter_map(|seen| seen.record())
+                .map(u32::from)
+                .sum();
+            let is_amid_flight = !hello.pre_shared_key && bytes < SHORTEST_FULL_FLIGHT;
+            if is_amid_flight {
+                Side::Server
+            } else {
+                Side::Client
+            }
+        }
+        (Some(_), None) => owing_tls12(transcript),
+        (None, _) => transcript.last_sender().map_or(Side::Server, Side::peer),
+    }
+}
+
+/// The side that has to speak next up to TLS 1.2, after the ServerHello.
+fn owing_tls12(transcript: &Transcript) -> Side {
+    let has = |message| transcript.has_message(message);
+    let has_finished = |side| transcript.peer(side).finished.is_some();
+    let is_client_next = if has(HandshakeType::ServerHelloDone) {
+        !has_finished(Side::Client)
+    } else if transcript.peer(Side::Server).change_cipher_spec {
+        has_finished(Side::Server) // a session is resumed
+    } else {
+        false
+    };
+    if is_client_next {
+        Side::Client
+    } else {
+        Side::Server
+    }
+}
+
+fn is_asked_for_certificate(transcript: &Transcript, shape: Option<&Shape>) -> bool {
+    transcript.certificate_request().is_some()
+        || shape.is_some_and(|shape| shape.client_certificate == ClientCertificate::Requested)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+    use crate::handshake::verdict::Conclusion;
+
+    fn at_end(script: &Script) -> Conclusion {
+        script.conclude(End::CaptureEnd, &[])
+    }
+
+    fn because(script: &Script) -> Option<UnknownBecause> {
+        at_end(script).unknown_because
+    }
+
+    fn hello() -> Script {
+        connection().client_hello(|_| {})
+    }
+
+    fn server_flight_12() -> Script {
+        tls12().message(SERVER, HandshakeType::ServerHelloDone, &[])
+    }
+
+    #[test]
+    fn silence_needs_ten_seconds_at_the_end_of_a_capture() {
+        let failed = "failure observed: no_server_hello by server";
+        assert_eq!(hello().then_nothing(10_000).verdict(), failed);
+        let early = hello().then_nothing(9_900);
+        assert_eq!(because(&early), Some(UnknownBecause::CaptureEnd));
+        assert_eq!(early.verdict_with(End::Silence, &[]), failed);
+    }
+
+    #[test]
+    fn silence_after_data_without_acknowledgment_proves_nothing() {
+        let cut = hello().unacknowledged(CLIENT).then_nothing(30_000);
+        assert_eq!(because(&cut), Some(UnknownBecause::LastDataNotAcknowledged));
+        let flight = full().server_flight().unacknowledged(SERVER);
+        let cut = flight.then_nothing(30_000);
+        assert_eq!(because(&cut), Some(UnknownBecause::LastDataNotAcknowledged));
+        // For less than a retransmission takes, it says nothing of the capture either.
+        let early = hello().unacknowledged(CLIENT).then_nothing(2_000);
+        assert_eq!(because(&early), Some(UnknownBecause::CaptureEnd));
+    }
+
+    #[test]
+    fn a_close_after_waiting_is_the_peers_failure() {
+        let closed = |wait| hello().wait(wait).fin(CLIENT).verdict();
+        assert_eq!(closed(5_000), "failure observed: no_server_hello by server");
+        assert_eq!(closed(900), "failure observed: connection_closed by client");
+        let left = hello().wait(5_000).fin(SERVER);
+        assert_eq!(
+            left.verdict(),
+            "failure observed: connection_closed by server"
+        );
+        let unacknowledged = hello().unacknowledged(CLIENT).wait(5_000).fin(CLIENT);
+        assert_eq!(
+            because(&unacknowledged),
+            Some(UnknownBecause::LastDataNotAcknowledged)
+        );
+        let tired = server_flight_12().wait(20_000).rst(SERVER);
+        assert_eq!(
+            tired.verdict(),
+            "failure observed: handshake_timeout by client"
+        );
+    }
+
+    #[test]
+    fn large_data_sent_again_and_again_were_not_delivered() {
+        let lost = |script: Script| script.then_nothing(20_000).verdict();
+        let not_delivered = "failure observed: not_delivered by client";
+        assert_eq!(lost(hello().sent_again(CLIENT, 4, 1_448)), not_delivered);
+        // Every path carries small ones: the server does not answer.
+        assert_eq!(
+            lost(hello().sent_again(CLIENT, 4, 517)),
+            "failure observed: no_server_hello by server"
+        );
+        assert_eq!(
+            lost(server_flight_12().sent_again(SERVER, 4, 500)),
+            "failure observed: not_delivered by server"
+        );
+        let once = hello().sent_again(CLIENT, 2, 1_448);
+        assert_eq!(lost(once), "failure observed: no_server_hello by server");
+        let early = hello().sent_again(CLIENT, 4, 1_448).then_nothing(5_000);
+        assert_eq!(because(&early), Some(UnknownBecause::CaptureEnd));
+    }
+
+    #[test]
+    fn a_hole_that_the_receiver_has_too_was_not_delivered() {
+        let hole = || hello().lost_in_network(SERVER);
+        let not_delivered = "failure observed: not_delivered by server";
+        assert_eq!(hole().wait(5_000).fin(CLIENT).verdict(), not_delivered);
+        assert_eq!(hole().then_nothing(15_000).verdict(), not_delivered);
+        assert_eq!(
+            hole().wait(500).fin(CLIENT).verdict(),
+            "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn a_person_may_take_a_minute_to_choose_a_certificate() {
+        let asked = || tls12().message(SERVER, HandshakeType::CertificateRequest, &[0]);
+        let asked = || asked().message(SERVER, HandshakeType::ServerHelloDone, &[]);
+        let choosing = asked().then_nothing(35_000);
+        assert_eq!(because(&choosing), Some(UnknownBecause::CaptureEnd));
+        assert_eq!(
+            asked().then_nothing(60_000).verdict(),
+            "failure observed: handshake_timeout by client"
+        );
+        let hidden = full().server_flight_with_request().then_nothing(35_000);
+        assert_eq!(because(&hidden), Some(UnknownBecause::CaptureEnd));
+    }
+
+    #[test]
+    fn the_side_that_has_to_speak_next_is_to_blame() {
+        let silent = |script: Script| script.then_nothing(15_000).verdict();
+        let client = "failure observed: handshake_timeout by client";
+        let server = "failure observed: handshake_timeout by server";
+        assert_eq!(silent(tls12()), server);
+        assert_eq!(silent(server_flight_12()), client);
+        assert_eq!(silent(server_flight_12().finished_12(CLIENT)), server);
+        assert_eq!(silent(tls12().finished_12(SERVER)), client); // resumed
+        assert_eq!(silent(full().server_flight()), client);
+        assert_eq!(silent(full().server_records(&[65])), server);
+    }
+
+    #[test]
+    fn after_the_clients_hidden_flight_silence_fits_success_too() {
+        let begun = full().server_flight().client_records(&[100]);
+        let silent = begun.then_nothing(30_000);
+        assert_eq!(because(&silent), Some(UnknownBecause::CaptureEnd));
+    }
+
+    #[test]
+    fn an_unknown_outcome_says_which_evidence_is_missing() {
+        use crate::handshake::testing::one_sided;
+        let half = one_sided().in_view(CLIENT).client_hello(|_| {});
+        let late = connection().server_hello_12();
+        for (script, reason) in [
+            (half, UnknownBecause::OneDirection),
+            (late, UnknownBecause::NoClientHello),
+            (tls12().gap(SERVER), UnknownBecause::Gap),
+            (tls12().truncated(), UnknownBecause::Truncated),
+            (tls12().not_tls(SERVER), UnknownBecause::UnreadableRecords),
+            (tls12(), UnknownBecause::CaptureEnd),
+        ] {
+            let conclusion = at_end(&script);
+            assert_eq!(conclusion.unknown_because, Some(reason));
+            assert_eq!(conclusion.outcome, crate::event::Outcome::Unknown);
+        }
+        let replaced = tls12().conclude(End::Replaced, &[]);
+        assert_eq!(replaced.unknown_because, Some(UnknownBecause::Replaced));
+    }
+}

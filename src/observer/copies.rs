@@ -1,0 +1,224 @@
+//! Connections that the capture shows twice: before and after NAT, or on two mirrored ports.
+//!
+//! A ClientHello has 32 random bytes, so a second one with the same bytes is the same hello, unless a client
+//! repeats a hello that it has stored, as scanners and health checks do. And it is the same connection if its
+//! sequence numbers are the same, which NAT and mirrors keep. A proxy that relays TLS does not: it has two connections, each of
+//! which may fail on its own. (Five captures of proxies on corpora of some 900 have such pairs, none has NAT.)
+//!
+//! Copies of the same five-tuple never get here: they are retransmissions. NAT changes an address or the server's port, so
+//! connections that differ in the client's port alone are two.
+
+use std::collections::VecDeque;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::event::{Handshake, Identity};
+use crate::flow::Endpoint;
+use crate::time::Timestamp;
+
+/// Handshakes remembered: those of some seconds at 5,000 a second. Copies come within milliseconds, and get their verdicts so, too.
+const MAX_REMEMBERED: usize = 1 << 14;
+/// How far apart two copies may be: a mirrored port or a second collector may be late by a few hundred milliseconds.
+const MAX_DISTANCE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Recognises copies of handshakes and of plain connections.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    seen: HashMap<Key, Seen, RandomState>,
+    order: VecDeque<Key>,
+}
+
+/// By what a connection is found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    ClientRandom([u8; 32]),
+    FirstBytes([u32; 2]),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    ends: [Endpoint; 2],
+    time: Timestamp,
+    server_random: Option<[u8; 32]>,
+    first_bytes: [Option<u32>; 2],
+}
+
+impl Copies {
+    /// Whether a handshake was reported before, of another view of its connection.
+    pub(super) fn is_copy(&mut self, event: &Handshake, identity: &Identity) -> bool {
+        // Test programs and broken clients send constant bytes.
+        let random = identity
+            .client_random
+            .filter(|random| random.iter().any(|byte| *byte != random[0]));
+        let Some(random) = random else {
+            return false;
+        };
+        let seen = Seen {
+            ends: [event.client, event.server],
+            time: event.time,
+            server_random: identity.server_random,
+            first_bytes: identity.first_bytes,
+        };
+        self.is_known(Key::ClientRandom(random), seen, |before| {
+            let is_same_answer = match (before.server_random, seen.server_random) {
+                (Some(before), Some(now)) => before == now,
+                _ => true,
+            };
+            is_same_answer
+                && before.first_bytes[0].is_some()
+                && before.first_bytes[0] == seen.first_bytes[0]
+        })
+    }
+
+    /// Whether a plain connection was reported before: one with the same two initial sequence numbers.
+    pub(super) fn is_plain_copy(
+        &mut self,
+        ends: [Endpoint; 2],
+        time: Timestamp,
+        first_bytes: [Option<u32>; 2],
+    ) -> bool {
+        let [Some(client), Some(server)] = first_bytes else {
+            return false;
+        };
+        let seen = Seen {
+            ends,
+            time,
+            server_random: None,
+            first_bytes,
+        };
+        self.is_known(Key::FirstBytes([client, server]), seen, |_| true)
+    }
+
+    fn is_known(&mut self, key: Key, seen: Seen, is_same: impl FnOnce(&Seen) -> bool) -> bool {
+        if let Some(before) = self.seen.get(&key) {
+            let distance = seen
+                .time
+                .checked_since(before.time)
+                .or_else(|| before.time.checked_since(seen.time));
+            let ([client, server], [other_client, other_server]) = (before.ends, seen.ends);
+            let is_elsewhere = client.address != other_client.address || server != other_server;
+            if is_elsewhere
+                && distance.is_some_and(|distance| distance <= MAX_DISTANCE)
+                && is_same(before)
+            {
+                return true;
+            }
+        }
+        if self.seen.insert(key, seen).is_none() {
+            self.order.push_back(key);
+            if self.order.len() > MAX_REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.seen.remove(&oldest);
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ends of a connection; each `path` has addresses of its own.
+    fn ends(path: u8) -> [Endpoint; 2] {
+        let end = |host: u8, port| Endpoint::new([192, 0, path, host].into(), port);
+        [end(1, 50_000), end(2, 443)]
+    }
+
+    fn event(path: u8, milliseconds: i64) -> Handshake {
+        let [client, server] = ends(path);
+        let time = Timestamp::from_nanoseconds(milliseconds * 1_000_000);
+        Handshake::new(time, client, server)
+    }
+
+    fn identity(client: u8, server: Option<u8>, first_byte: u32) -> Identity {
+        let random = |last: u8| {
+            let mut random = [7; 32];
+            random[31] = last;
+            random
+        };
+        Identity {
+            client_random: Some(random(client)),
+            server_random: server.map(random),
+            first_bytes: [Some(first_byte), None],
+            is_upgraded: false,
+        }
+    }
+
+    #[test]
+    fn the_same_randoms_on_another_flow_a_moment_later_are_a_copy() {
+        let mut copies = Copies::default();
+        let view = identity(1, Some(2), 5);
+        assert!(!copies.is_copy(&event(1, 0), &view));
+        assert!(copies.is_copy(&event(2, 300), &view));
+        assert!(copies.is_copy(&event(3, -1), &identity(1, None, 5)));
+    }
+
+    #[test]
+    fn a_relayed_hello_is_on_a_connection_of_its_own() {
+        let mut copies = Copies::default();
+        assert!(!copies.is_copy(&event(1, 0), &identity(1, Some(2), 5)));
+        assert!(!copies.is_copy(&event(2, 1), &identity(1, Some(2), 6)));
+    }
+
+    #[test]
+    fn a_stored_hello_that_is_sent_again_is_another_handshake() {
+        let mut copies = Copies::default();
+        assert!(!copies.is_copy(&event(1, 0), &identity(1, Some(2), 5)));
+        assert!(!copies.is_copy(&event(2, 1), &identity(1, Some(3), 5)));
+        assert!(!copies.is_copy(&event(3, 2), &identity(1, None, 6)));
+        assert!(copies.is_copy(&event(4, 3), &identity(1, None, 6)));
+        assert!(!copies.is_copy(&event(5, 3_000), &identity(1, None, 6)));
+    }
+
+    #[test]
+    fn renegotiation_and_constant_bytes_make_no_copies() {
+        let mut copies = Copies::default();
+        let view = identity(1, Some(2), 5);
+        assert!(!copies.is_copy(&event(1, 0), &view));
+        assert!(!copies.is_copy(&event(1, 1), &view));
+        let constant = Identity {
+            client_random: Some([7; 32]),
+            ..view
+        };
+        assert!(!copies.is_copy(&event(2, 0), &constant));
+        assert!(!copies.is_copy(&event(3, 0), &constant));
+    }
+
+    #[test]
+    fn connections_that_differ_in_the_clients_port_alone_are_two() {
+        let mut copies = Copies::default();
+        let view = identity(1, Some(2), 5);
+        assert!(!copies.is_copy(&event(1, 0), &view));
+        let mut other = event(1, 0);
+        other.client.port += 1;
+        assert!(!copies.is_copy(&other, &view));
+        other.server.port += 1;
+        assert!(copies.is_copy(&other, &view));
+    }
+
+    #[test]
+    fn plain_connections_are_recognised_by_both_sequence_numbers() {
+        let mut copies = Copies::default();
+        let mut is_copy =
+            |path, first| copies.is_plain_copy(ends(path), Timestamp::from_seconds(1), first);
+        assert!(!is_copy(1, [Some(5), Some(6)]));
+        assert!(is_copy(2, [Some(5), Some(6)]));
+        assert!(!is_copy(3, [Some(5), Some(7)]));
+        assert!(!is_copy(4, [Some(5), None]));
+        assert!(!is_copy(5, [Some(5), None]));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut copies = Copies::default();
+        for number in 0..100_000 {
+            let first = [Some(number), Some(0)];
+            copies.is_plain_copy(ends(1), Timestamp::default(), first);
+        }
+        assert_eq!(copies.seen.len(), MAX_REMEMBERED);
+        assert_eq!(copies.order.len(), MAX_REMEMBERED);
+    }
+}

@@ -1,0 +1,383 @@
+//! How far the bytes of a direction got: what TCP itself says about a silence.
+//!
+//! A sender repeats what is not acknowledged, after about a second at the latest (RFC 6298 §2). So data that is
+//! acknowledged arrived, data that is sent again and again is lost on the way, and data for which neither happens
+//! for seconds means that the capture lacks packets.
+
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// How far the bytes of one direction got, as far as the capture shows.
+///
+/// Places are bytes from where the stream begins in view; a FIN counts as one more. They wrap at 4 GiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryState {
+    /// The end of what was sent, as far as it was captured.
+    pub sent: u32,
+    /// The end of what the receiver acknowledged; `None` if no acknowledgment was captured. It is beyond
+    /// [`sent`](Self::sent) if the capture lacks what was acknowledged.
+    pub acknowledged: Option<u32>,
+    /// What was sent and not acknowledged.
+    pub outstanding: Option<Outstanding>,
+    /// Keep-alives that the receiver answered.
+    pub keep_alives_answered: u16,
+    /// Keep-alives since the last answer.
+    pub keep_alives_unanswered: u16,
+    /// Whether the receiver has no room for more: its window is 0.
+    pub is_window_closed: bool,
+    /// The reset that came from this direction's sender, or in its name.
+    pub reset: Option<ResetSeen>,
+    /// Bytes missing in front of captured ones, and since when, that the receiver lacks, too: the network lost them, and
+    /// not the capture. Known once no more segments will come.
+    pub hole: Option<(u32, Timestamp)>,
+    /// When the last data were sent that had not been sent before. A FIN is no data.
+    pub last_data: Option<Timestamp>,
+    /// The end of the data that was sent.
+    pub data_end: u32,
+    /// When the newest bytes were sent first.
+    newest: Timestamp,
+}
+
+/// Bytes that were sent and not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Where they begin.
+    pub start: u32,
+    /// How many of them were sent in one segment, at most.
+    pub length: u32,
+    /// How often the first of them were sent, at least.
+    pub times: u32,
+    /// When they were sent first.
+    pub first_sent: Timestamp,
+    /// When they were sent last.
+    pub last_sent: Timestamp,
+}
+
+impl Outstanding {
+    /// Whether they were sent again.
+    #[must_use]
+    pub const fn is_repeated(&self) -> bool {
+        self.times > 1
+    }
+
+    /// From the first to the last time they were sent.
+    #[must_use]
+    pub fn repeated_for(&self) -> Duration {
+        self.last_sent
+            .checked_since(self.first_sent)
+            .unwrap_or_default()
+    }
+}
+
+/// A reset, and whether it came from where its address says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetSeen {
+    /// When it was captured first.
+    pub at: Timestamp,
+    /// Whether its hop limit differs from that of the sender's first packet: then another host is likely to have sent it.
+    pub has_other_hop_limit: bool,
+    /// Whether its sender went on as if there had been no reset: then another host sent it.
+    pub was_ignored_by_sender: bool,
+}
+
+impl ResetSeen {
+    /// Whether another host than the one with the sender's address sent the reset.
+    #[must_use]
+    pub const fn is_foreign(&self) -> bool {
+        self.has_other_hop_limit || self.was_ignored_by_sender
+    }
+}
+
+/// Copies of a segment within this time are one segment captured twice (mirrored ports, VLANs, NAT): retransmission
+/// timers are at least 200 ms (RFC 6298 allows less than 1 s; Linux, Windows and BSD use 200 to 300 ms), and tail loss
+/// probes come after two round trips and 10 ms at the least (RFC 8985 §7.2).
+const COPY: Duration = Duration::from_millis(5);
+/// Segments later than this after a reset were sent after it; earlier ones may have been captured out of order.
+const AFTER_RESET: Duration = Duration::from_millis(5);
+
+impl DeliveryState {
+    /// Bytes that were sent and not acknowledged.
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u32 {
+        self.outstanding
+            .map_or(0, |outstanding| self.sent.wrapping_sub(outstanding.start))
+    }
+
+    /// Whether all that was sent was acknowledged; false if nothing was sent.
+    #[must_use]
+    pub fn is_all_acknowledged(&self) -> bool {
+        self.sent > 0 && self.outstanding.is_none()
+    }
+
+    /// Data that was sent and not acknowledged; none if only the FIN is outstanding.
+    #[must_use]
+    pub fn outstanding_data(&self) -> Option<Outstanding> {
+        self.outstanding
+            .filter(|outstanding| is_beyond(self.data_end, outstanding.start))
+    }
+
+    /// Notes the payload of a segment of this direction.
+    pub(super) fn note_data(&mut self, start: u32, length: u32, now: Timestamp) {
+        let end = start.wrapping_add(length);
+        if length > 0 && (self.last_data.is_none() || is_beyond(end, self.data_end)) {
+            self.data_end = end;
+            self.last_data = Some(now);
+        }
+    }
+
+    /// Takes a segment of this direction with the bytes from `start` on (a FIN counts as one); true if it is a
+    /// keep-alive, which asks for an answer.
+    pub(super) fn handle_segment(&mut self, start: u32, length: u32, now: Timestamp) -> bool {
+        let end = start.wrapping_add(length);
+        let is_probe = self.sent > 0
+            && self.outstanding.is_none()
+            && length <= 1
+            && start.wrapping_add(1) == self.sent;
+        if is_probe {
+            self.keep_alives_unanswered = self.keep_alives_unanswered.saturating_add(1);
+            return true;
+        }
+        if length == 0 {
+            return false;
+        }
+        let acknowledged = self.acknowledged.unwrap_or(0);
+        let start = if is_beyond(start, acknowledged) {
+            start
+        } else {
+            acknowledged
+        };
+        if is_beyond(end, self.sent) {
+            self.sent = end;
+            self.newest = now;
+        }
+        match &mut self.outstanding {
+            None if is_beyond(end, acknowledged) => {
+                self.outstanding = Some(Outstanding {
+                    start,
+                    length: end.wrapping_sub(start),
+                    times: 1,
+                    first_sent: now,
+                    last_sent: now,
+                });
+            }
+            Some(first) if is_beyond(end, first.start) && !is_beyond(start, first.start) => {
+                let is_copy = now
+                    .checked_since(first.last_sent)
+                    .is_none_or(|since| since < COPY);
+                first.length = first.length.min(end.wrapping_sub(first.start));
+                if !is_copy {
+                    first.times = first.times.saturating_add(1);
+                    first.last_sent = now;
+                }
+            }
+            // Captured before what precedes it.
+            Some(first) if is_beyond(first.start, start) && is_beyond(end, acknowledged) => {
+                first.start = start;
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Notes that the receiver has acknowledged all bytes before `acknowledged`.
+    pub(super) fn acknowledge(&mut self, acknowledged: u32) {
+        if !self
+            .acknowledged
+            .is_none_or(|before| is_beyond(acknowledged, before))
+        {
+            return;
+        }
+        self.acknowledged = Some(acknowledged);
+        let Some(first) = &mut self.outstanding else {
+            return;
+        };
+        if !is_beyond(self.sent, acknowledged) {
+            self.outstanding = None;
+        } else if is_beyond(acknowledged, first.start) {
+            // When the rest was sent first is not known exactly; a flight takes milliseconds.
+            *first = Outstanding {
+                start: acknowledged,
+                length: self.sent.wrapping_sub(acknowledged),
+                times: 1,
+                first_sent: self.newest,
+                last_sent: self.newest,
+            };
+        }
+    }
+
+    /// Notes that the receiver answered the keep-alives so far.
+    pub(super) const fn note_answer(&mut self) {
+        self.keep_alives_answered = self
+            .keep_alives_answered
+            .saturating_add(self.keep_alives_unanswered);
+        self.keep_alives_unanswered = 0;
+    }
+
+    /// Notes a segment of the sender in relation to its reset; `has_other_hop_limit` is that of a reset.
+    pub(super) fn note_reset(&mut self, is_reset: bool, has_other_hop_limit: bool, now: Timestamp) {
+        match &mut self.reset {
+            None if is_reset => {
+                self.reset = Some(ResetSeen {
+                    at: now,
+                    has_other_hop_limit,
+                    was_ignored_by_sender: false,
+                });
+            }
+            Some(reset) if !is_reset => {
+                let since = now.checked_since(reset.at);
+                reset.was_ignored_by_sender |= since.is_some_and(|since| since >= AFTER_RESET);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether place `a` lies behind place `b`.
+const fn is_beyond(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b).cast_signed() > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_nanoseconds(milliseconds * 1_000_000)
+    }
+
+    /// Segments and acknowledgments of one direction: `(start, length, milliseconds)`, or an acknowledgment.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Sent(u32, u32, i64),
+        Acknowledged(u32),
+    }
+    use Step::{Acknowledged, Sent};
+
+    fn state(steps: &[Step]) -> DeliveryState {
+        let mut state = DeliveryState::default();
+        for step in steps {
+            match *step {
+                Sent(start, length, time) => {
+                    state.handle_segment(start, length, at(time));
+                }
+                Acknowledged(place) => state.acknowledge(place),
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn acknowledged_data_is_not_outstanding() {
+        let state = state(&[Sent(0, 517, 0), Acknowledged(517)]);
+        assert!(state.is_all_acknowledged());
+        assert_eq!((state.sent, state.acknowledged), (517, Some(517)));
+        assert!(!DeliveryState::default().is_all_acknowledged());
+    }
+
+    #[test]
+    fn a_retransmission_is_counted_with_how_long_it_went_on() {
+        let sends = [0, 200, 600, 1400].map(|time| Sent(0, 517, time));
+        let outstanding = state(&sends).outstanding.unwrap();
+        assert!(outstanding.is_repeated());
+        assert_eq!(outstanding.times, 4);
+        assert_eq!(outstanding.repeated_for(), Duration::from_millis(1400));
+        assert_eq!(state(&sends).outstanding_bytes(), 517);
+    }
+
+    #[test]
+    fn a_segment_that_was_captured_twice_is_no_retransmission() {
+        let outstanding = state(&[Sent(0, 517, 0), Sent(0, 517, 1)]).outstanding;
+        assert_eq!(outstanding.unwrap().times, 1);
+        let outstanding = state(&[Sent(0, 517, 0), Sent(0, 517, 5)]).outstanding;
+        assert_eq!(outstanding.unwrap().times, 2);
+    }
+
+    #[test]
+    fn only_what_was_not_acknowledged_counts() {
+        let flight = [Sent(0, 1448, 0), Sent(1448, 1448, 1), Acknowledged(1448)];
+        let outstanding = state(&flight).outstanding.unwrap();
+        assert_eq!((outstanding.start, outstanding.times), (1448, 1));
+        let repeated = [flight.as_slice(), &[Sent(1448, 1448, 300)]].concat();
+        let outstanding = state(&repeated).outstanding.unwrap();
+        assert_eq!(outstanding.times, 2);
+        assert_eq!(outstanding.repeated_for(), Duration::from_millis(299));
+    }
+
+    #[test]
+    fn what_the_capture_lacks_may_be_acknowledged() {
+        let state = state(&[Sent(0, 100, 0), Acknowledged(3000)]);
+        assert_eq!((state.sent, state.acknowledged), (100, Some(3000)));
+        assert_eq!(state.outstanding, None);
+    }
+
+    #[test]
+    fn keep_alives_with_and_without_a_byte_are_counted_until_they_are_answered() {
+        let mut state = state(&[Sent(0, 100, 0), Acknowledged(100)]);
+        assert!(state.handle_segment(99, 0, at(10_000)));
+        assert!(state.handle_segment(99, 1, at(20_000)));
+        assert_eq!(state.keep_alives_unanswered, 2);
+        state.note_answer();
+        assert_eq!(
+            (state.keep_alives_answered, state.keep_alives_unanswered),
+            (2, 0)
+        );
+        assert!(!state.handle_segment(100, 0, at(21_000)));
+        // The last byte of what was not acknowledged is a retransmission.
+        state.handle_segment(100, 1, at(22_000));
+        assert!(!state.handle_segment(100, 1, at(23_000)));
+        assert_eq!(state.outstanding.unwrap().times, 2);
+    }
+
+    #[test]
+    fn a_sender_that_goes_on_after_its_reset_did_not_send_it() {
+        let reset = |state: &DeliveryState| state.reset.unwrap();
+        let mut state = DeliveryState::default();
+        state.note_reset(false, false, at(0));
+        assert_eq!(state.reset, None);
+        state.note_reset(true, false, at(10));
+        state.note_reset(false, false, at(14)); // captured in another order
+        assert!(!reset(&state).is_foreign());
+        state.note_reset(false, false, at(15));
+        assert!(reset(&state).was_ignored_by_sender);
+        let mut state = DeliveryState::default();
+        state.note_reset(true, true, at(10));
+        assert!(reset(&state).is_foreign());
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (0u32..60, 1u32..20).prop_map(|(start, length)| Sent(start, length, 0)),
+            1 => (0u32..80).prop_map(Acknowledged),
+        ];
+        proptest::collection::vec(step, 0..30)
+    }
+
+    proptest! {
+        /// The model: a set of bytes that were sent, and the highest acknowledgment. What is outstanding begins no earlier
+        /// than the first byte that was sent and not acknowledged when it was sent, and everything else is exact.
+        #[test]
+        fn agrees_with_a_set_of_bytes(steps in steps()) {
+            let state = state(&steps);
+            let (mut sent, mut acknowledged) = (std::collections::BTreeSet::new(), None);
+            for step in &steps {
+                match *step {
+                    // A byte before the newest, with nothing outstanding, is a keep-alive.
+                    Sent(start, length, _) => sent.extend(start..start + length),
+                    Acknowledged(place) => acknowledged = acknowledged.max(Some(place)),
+                }
+            }
+            let end = sent.last().map_or(0, |last| last + 1);
+            prop_assert_eq!(state.sent, end);
+            prop_assert_eq!(state.acknowledged, acknowledged);
+            let is_outstanding = end > acknowledged.unwrap_or(0);
+            prop_assert_eq!(state.outstanding.is_some(), is_outstanding);
+            if let Some(outstanding) = state.outstanding {
+                prop_assert!(outstanding.start >= acknowledged.unwrap_or(0));
+                prop_assert!(outstanding.start < end);
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! What networks and capture points do to packets must not turn a right verdict into a wrong one.
+//!
+//! Fixtures whose verdicts are known to be right are changed in the ways that [`changes::CHANGES`] lists. A verdict is
+//! the outcome, the type of the error and its side. Where evidence is lost it may become `unknown`, and nothing else.
+//! A change that loses nothing must leave it as it is, together with the certificates.
+//!
+//! Each run is the same; `TLSCOPE_EFFORT=10` tries ten variants of each change.
+
+mod changes;
+mod packets;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+
+use tlscope::capture::{CaptureFiles, PacketBatch, PacketSource};
+use tlscope::decrypt::Keys;
+use tlscope::event::{Alert, ErrorType, Evidence, Handshake, Outcome, Side};
+use tlscope::flow::Endpoint;
+use tlscope::observer::{Config, Observer};
+use tlscope::tls::AlertDescription;
+
+use crate::support::fixtures::{self, package};
+use crate::support::random::Random;
+use crate::support::scratch;
+use changes::{CHANGES, Change, Harm};
+use packets::Capture;
+
+/// A change that is known to make verdicts wrong.
+struct Known {
+    change: &'static str,
+    reason: &'static str,
+    fixtures: &'static [&'static str],
+}
+
+/// Verdicts that are known to become wrong. Each is a fault to be mended: this table should be empty.
+const KNOWN: &[Known] = &[];
+
+/// A fixture whose packets can be changed.
+struct Case {
+    name: String,
+    capture: Capture,
+    keys: Option<Vec<u8>>,
+}
+
+/// What is compared of an event.
+#[derive(PartialEq)]
+struct Verdict {
+    outcome: Outcome,
+    error: Option<(ErrorType, Option<Side>)>,
+}
+
+impl Verdict {
+    fn of(event: &Handshake) -> Self {
+        let error = event.error.as_ref();
+        Self {
+            outcome: event.outcome,
+            error: error.map(|error| (error.error_type, error.side)),
+        }
+    }
+
+    /// Whether it rests on what did not come.
+    fn is_silence(&self) -> bool {
+        let silent = [ErrorType::NoServerHello, ErrorType::HandshakeTimeout];
+        self.error
+            .is_some_and(|(error_type, _)| silent.contains(&error_type))
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.outcome)?;
+        if let Some((error_type, side)) = self.error {
+            let side = side.map_or("no side", Side::as_str);
+            write!(f, " {error_type} by {side}")?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_change_that_loses_nothing_changes_no_event() {
+    try_all(|change| change.harm != Harm::Evidence);
+}
+
+#[test]
+fn packets_that_the_capture_lacks_make_no_verdict_wrong() {
+    try_all(|change| change.harm == Harm::Evidence && !is_about_order(change));
+}
+
+#[test]
+fn the_order_of_packets_makes_no_verdict_wrong() {
+    try_all(|change| change.harm == Harm::Evidence && is_about_order(change));
+}
+
+fn is_about_order(change: &Change) -> bool {
+    let names = ["swapped", "late", "two-interfaces", "clock"];
+    names.iter().any(|name| change.name.contains(name))
+}
+
+#[test]
+fn a_known_fault_names_a_change_and_fixtures() {
+    let cases = cases();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    for known in KNOWN {
+        assert!(CHANGES.iter().any(|change| change.name == known.change));
+        assert!(!known.reason.is_empty());
+        for fixture in known.fixtures {
+            assert!(cases.iter().any(|case| case.name == *fixture), "{fixture}");
+        }
+    }
+}
+
+/// The factor by which to try more variants than usual.
+fn effort() -> u64 {
+    let wanted = std::env::var("TLSCOPE_EFFORT").ok();
+    wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(1)
+}
+
+/// Applies the selected changes to all fixtures, by turns without and with keys.
+fn try_all(is_selected: fn(&Change) -> bool) {
+    let mut faults = Vec::new();
+    for (number, case) in cases().iter().enumerate() {
+        let right = [None, case.keys.as_deref()].map(|keys| observe(&case.capture.to_pcap(), keys));
+        for (kind, change) in CHANGES.iter().enumerate() {
+            for round in 0..effort() {
+                let seed = round << 32 | (number as u64) << 16 | kind as u64;
+                if !is_selected(change) || seed % change.one_in != 0 {
+                    continue;
+                }
+                let with_keys = (number + kind + round as usize) % 2;
+                let keys = case.keys.as_deref().filter(|_| with_keys == 1);
+                let changed = (change.apply)(case.capture.clone(), &mut Random::new(seed));
+                let compared = compare(&right[with_keys], &observe(&changed, keys), change.harm);
+                let Err(fault) = compared else { continue };
+                if !is_known(&case.name, change.name) {
+                    let name = format!("{}-{}-{round}.capture", case.name, change.name);
+                    let path = scratch::file(&name, &changed);
+                    let keys = keys.map_or("", |_| ", with keys");
+                    faults.push(format!(
+                        "{} {}{keys}: {fault}: {path}",
+                        case.name, change.name
+                    ));
+                }
+            }
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
+fn is_known(fixture: &str, change: &str) -> bool {
+    let mut known = KNOWN.iter().filter(|known| known.change == change);
+    known.any(|known| known.fixtures.contains(&fixture))
+}
+
+/// Says what is wrong about `events`, given those that are `right`.
+fn compare(right: &[Handshake], events: &[Handshake], harm: Harm) -> Result<(), String> {
+    let right = by_connection(right);
+    let events = by_connection(events);
+    for (connection, events) in &events {
+        let expected = right.get(connection).map_or(&[][..], Vec::as_slice);
+        compare_connection(expected, &decided(events), harm)?;
+    }
+    if harm == Harm::Evidence {
+        return Ok(());
+    }
+    for (connection, expected) in &right {
+        let may_vanish =
+            |event: &Handshake| harm == Harm::Acknowledgments && Verdict::of(event).is_silence();
+        let mut wanted = decided(expected);
+        wanted.retain(|event| !may_vanish(event));
+        let found = events
+            .get(connection)
+            .map_or(0, |events| decided(events).len());
+        if found < wanted.len() {
+            return Err(format!("{} was lost", Verdict::of(wanted[0])));
+        }
+    }
+    Ok(())
+}
+
+/// Compares the verdicts on one connection.
+fn compare_connection(
+    expected: &[&Handshake],
+    decided: &[&Handshake],
+    harm: Harm,
+) -> Result<(), String> {
+    if expected
+        .iter()
+        .any(|event| event.outcome == Outcome::Unknown)
+    {
+        return Ok(()); // nothing is known to be right
+    }
+    for event in decided {
+        if !expected.iter().any(|right| is_same(right, event, harm)) {
+            let rule = event
+                .inference
+                .as_ref()
+                .map_or("", |inference| inference.rule);
+            let verdict = Verdict::of(event);
+            return Err(match expected.first() {
+                Some(right) => format!("{} became {verdict} {rule}", Verdict::of(right)),
+                None => format!("a handshake that was not there: {verdict} {rule}"),
+            });
+        }
+    }
+    if decided.len() > expected.len() {
+        return Err(format!(
+            "{} handshakes became {}",
+            expected.len(),
+            decided.len()
+        ));
+    }
+    Ok(())
+}
+
+fn decided<'e>(events: &[&'e Handshake]) -> Vec<&'e Handshake> {
+    let is_decided = |event: &&&Handshake| event.outcome != Outcome::Unknown;
+    events.iter().filter(is_decided).copied().collect()
+}
+
+fn is_same(right: &Handshake, event: &Handshake, harm: Harm) -> bool {
+    let is_same = Verdict::of(right) == Verdict::of(event);
+    let has_same_certificates = right.server_certificates == event.server_certificates
+        && right.client_certificates == event.client_certificates;
+    match harm {
+        Harm::Evidence => is_same || says_less(right, event),
+        Harm::None | Harm::Acknowledgments => is_same && has_same_certificates,
+    }
+}
+
+/// Whether a failure has the same side and says less about the same cause, because what makes the class more precise is
+/// not in view: the certificates that explain an alert, or the hello without which keys open nothing.
+fn says_less(right: &Handshake, event: &Handshake) -> bool {
+    let (Some(expected), Some(error)) = (&right.error, &event.error) else {
+        return false;
+    };
+    let is_seen = |alert: &&Alert| {
+        let mut alerts = right.alerts.iter();
+        Some(alert.sender) == error.side && alerts.any(|seen| seen.description == alert.description)
+    };
+    let alert = event.alerts.iter().find(is_seen);
+    let class = alert.and_then(|alert| alert.description);
+    let is_class = class.is_some_and(|class| error.error_type.as_str() == class_of(class));
+    let without_code = [
+        ErrorType::ClientRejectedServer,
+        ErrorType::ServerRejectedClient,
+    ];
+    let was_opened = right.evidence == Evidence::Decrypted
+        || right.client_certificates.is_some() && event.client_certificates.is_none()
+        || right.server_certificates.is_some() && event.server_certificates.is_none();
+    let is_inferred = was_opened && without_code.contains(&error.error_type);
+    expected.side == error.side && (is_class || is_inferred)
+}
+
+/// The type of the error that stands for an alert by itself.
+fn class_of(alert: AlertDescription) -> String {
+    alert
+        .to_string()
+        .replace("certificate_expired", "cert_expired")
+}
+
+fn by_connection(events: &[Handshake]) -> BTreeMap<(Endpoint, Endpoint), Vec<&Handshake>> {
+    let mut connections: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for event in events {
+        let connection = (event.client, event.server);
+        connections.entry(connection).or_default().push(event);
+    }
+    connections
+}
+
+/// The fixtures that consist of whole packets of Ethernet and are not damaged themselves.
+fn cases() -> Vec<Case> {
+    let is_undamaged = |fixture: &fixtures::Fixture| {
+        let mut damaged = ["/formats/", "/streams/"].iter();
+        !damaged.any(|theme| fixture.capture.contains(theme))
+    };
+    let case = |fixture: fixtures::Fixture| {
+        let capture = fs::read(package().join(&fixture.capture)).unwrap();
+        Some(Case {
+            capture: Capture::read(&capture)?,
+            keys: fs::read(fixture.file("keys.log")).ok(),
+            name: fixture.name,
+        })
+    };
+    let undamaged = fixtures::all().into_iter().filter(is_undamaged);
+    undamaged.filter_map(case).collect()
+}
+
+fn observe(capture: &[u8], key_log: Option<&[u8]>) -> Vec<Handshake> {
+    let keys = Keys::default();
+    if let Some(log) = key_log {
+        keys.absorb_all(log);
+    }
+    let mut observer = Observer::new(Config {
+        keys,
+        ..Config::default()
+    });
+    let mut source = CaptureFiles::from_reader("capture", io::Cursor::new(capture.to_vec()));
+    let mut batch = PacketBatch::default();
+    while source.next_batch(&mut batch).unwrap() {
+        observer.handle_batch(&batch);
+    }
+    observer.finish();
+    std::iter::from_fn(|| observer.poll_event()).collect()
+}
