@@ -9,7 +9,7 @@ use crate::dialogue::{self, Dialogue, Step};
 use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
-use crate::tls::{Detection, detect, is_hello_amid_stream};
+use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
 use crate::transport::tcp::{
     Arrival, Budget, Chunk, Delivery, PendingSegment, PendingSegments, TcpConnection,
@@ -203,6 +203,7 @@ impl Flow {
         context: &Context<'_>,
         budget: &mut Budget,
     ) -> bool {
+        self.tcp.note_turn(direction, segment);
         if let Stage::Watching(_) = self.stage {
             self.watch(direction, segment, at, context, budget);
         }
@@ -213,10 +214,15 @@ impl Flow {
     /// Takes a segment that has waited for its turn.
     fn take_late(&mut self, waiting: &PendingSegment, context: &Context<'_>, budget: &mut Budget) {
         let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
+        self.tcp.note_turn(direction, &segment);
         if let Stage::Watching(_) = self.stage {
             self.watch(direction, &segment, at, context, budget);
         }
         if let (Stage::Handshake(open), false) = (&mut self.stage, waiting.is_noted) {
+            let last = open.connection.last_packet();
+            if last.packet < at.packet {
+                open.connection.note_packet(direction, at);
+            }
             let delivery = open.connection.delivery_mut();
             self.tcp
                 .note_delivery(direction, &segment, at.time, delivery);
@@ -231,12 +237,13 @@ impl Flow {
         }
         match &self.stage {
             Stage::Handshake(_) => true,
-            // Before TLS begins, only what may be its beginning waits.
+            // Before TLS begins, only what may be its beginning, or an alert that answers it, waits.
             Stage::Watching(_) => {
                 !self.is_any_plain()
                     && !segment.payload.is_empty()
                     && self.tcp.ahead(direction, segment.first_byte()) == 0
-                    && detect(segment.payload) != Detection::Other
+                    && (detect(segment.payload) != Detection::Other
+                        || RecordHeader::read(segment.payload).is_ok())
             }
             Stage::Done => false,
         }

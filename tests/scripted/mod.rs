@@ -4,6 +4,7 @@ mod certificates;
 mod closing;
 mod inference;
 mod noise;
+mod order;
 mod position;
 mod retained;
 mod streams;

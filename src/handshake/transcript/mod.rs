@@ -292,8 +292,15 @@ impl Transcript {
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
     pub(super) fn is_reaction(&self, alert: &AlertSeen) -> bool {
-        let close = self.peers[alert.sender.flip()].closing.first();
-        close.is_some_and(|(_, at)| (at.time, at.packet) < (alert.at.time, alert.at.packet))
+        let Some((how, close)) = self.peers[alert.sender.flip()].closing.first() else {
+            return false;
+        };
+        if how == Close::Fin && alert.at.had_received(close.end) == Some(true) {
+            return true;
+        }
+        // A close that acknowledges the alert came after it, whatever the clocks say.
+        close.had_received(alert.at.end) != Some(true)
+            && (close.time, close.packet) < (alert.at.time, alert.at.packet)
     }
 
     /// Whether `side` had received all of its peer's first flight when it did what `action` stands for; `None` if its
