@@ -237,6 +237,8 @@ impl Flow {
         }
         match &self.stage {
             Stage::Handshake(_) => true,
+            Stage::Done => false,
+            _ if self.waiting.is_some() => true,
             // Before TLS begins, only what may be its beginning, or an alert that answers it, waits.
             Stage::Watching(_) => {
                 !self.is_any_plain()
@@ -245,7 +247,6 @@ impl Flow {
                     && (detect(segment.payload) != Detection::Other
                         || RecordHeader::read(segment.payload).is_ok())
             }
-            Stage::Done => false,
         }
     }
 
