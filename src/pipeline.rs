@@ -79,20 +79,22 @@ fn run_in_place(
     let mut stages = Stages::new(config);
     let mut batch = PacketBatch::default();
     let mut ticks = ticks();
+    let mut now = None;
     let error = loop {
         match source.next_batch(&mut batch) {
             Ok(true) => {}
             Ok(false) => break None,
             Err(error) => break Some(error),
         }
+        now = batch.now;
         output.emit(|emit| stages.handle_batch(&batch, emit))?;
         output.sink.flush()?;
-        if batch.now.is_some_and(|now| ticks.advance(now).is_some()) {
-            output.tick(batch.now, stages.stats(), stages.load())?;
+        if now.is_some_and(|now| ticks.advance(now).is_some()) {
+            output.tick(now, stages.stats(), stages.load())?;
         }
     };
     output.emit(|emit| stages.finish(emit))?;
-    output.finish(stages.stats(), batch.now, error)
+    output.finish(stages.stats(), now, error)
 }
 
 /// Batches under way between the threads: enough that no thread waits for a short delay of another.

@@ -11,6 +11,8 @@
 //! stream into segments.
 
 use crate::flow::{PerSide, Side};
+use crate::framing::Seen;
+use crate::tls::ContentType;
 
 use super::transcript::{Decrypted, MAX_OBSERVATIONS, Transcript};
 use super::verdict::inferred::{Inferred, infer, may_decide};
@@ -66,6 +68,24 @@ impl Standing {
 
     pub(super) const fn is_decided(&self) -> bool {
         self.is_decided
+    }
+}
+
+/// Whether [`progress`] depends on an item.
+///
+/// It does not on messages in the clear, nor on the end of a record of data that is not opened: its start counted. These
+/// are most of the items.
+pub(super) fn may_change_progress(seen: &Seen<'_>) -> bool {
+    match seen {
+        Seen::SealedEnd { unit, .. } => {
+            unit.has_key || unit.content_type != ContentType::ApplicationData
+        }
+        Seen::SealedStart { .. }
+        | Seen::Alert { .. }
+        | Seen::Late { .. }
+        | Seen::Unreadable { .. }
+        | Seen::Close { .. } => true,
+        _ => false,
     }
 }
 
@@ -149,7 +169,7 @@ fn inferred_progress(transcript: &Transcript, early: Option<&Inferred>) -> Hands
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
-    use crate::tls::{AlertDescription, ContentType, HandshakeType};
+    use crate::tls::{AlertDescription, HandshakeType};
 
     /// A completed handshake of TLS 1.3, by the shape of its records.
     fn accepted() -> Script {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::error_type::ErrorType;
 use crate::event::Finding;
 use crate::flow::{Direction, PerSide, Side};
-use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ClientHello, ContentType, HandshakeType, Message,
@@ -24,6 +24,7 @@ use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::end::End;
 use super::progress::{HandshakeProgress, Standing};
+use super::tracker::ProgressRecorder;
 use super::transcript::Transcript;
 use super::verdict::{self, Conclusion, Shape};
 
@@ -372,8 +373,11 @@ impl Script {
     }
 
     fn at_once<'a>(mut self, side: Side, item: impl FnOnce(Arrival) -> Seen<'a>) -> Self {
-        self.transcript.take(direction(side), item(self.now));
-        self.standing.update(&self.transcript);
+        let mut recorder = ProgressRecorder {
+            transcript: &mut self.transcript,
+            standing: &mut self.standing,
+        };
+        recorder.take(direction(side), item(self.now));
         self
     }
 }

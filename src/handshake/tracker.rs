@@ -7,7 +7,7 @@ use crate::framing::tls::TlsRecords;
 use crate::framing::{Close, Hellos, Recipient, Seen};
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
-use super::progress::{HandshakeProgress, Standing};
+use super::progress::{HandshakeProgress, Standing, may_change_progress};
 use super::transcript::Transcript;
 
 /// The handshake on one connection.
@@ -23,15 +23,18 @@ pub struct Tracker {
 }
 
 /// Writes items down and looks at the progress.
-struct ProgressRecorder<'t> {
-    transcript: &'t mut Transcript,
-    standing: &'t mut Standing,
+pub(super) struct ProgressRecorder<'t> {
+    pub(super) transcript: &'t mut Transcript,
+    pub(super) standing: &'t mut Standing,
 }
 
 impl Recipient for ProgressRecorder<'_> {
     fn take(&mut self, sender: Direction, seen: Seen<'_>) {
+        let may_change_progress = may_change_progress(&seen);
         self.transcript.take(sender, seen);
-        self.standing.update(self.transcript);
+        if may_change_progress {
+            self.standing.update(self.transcript);
+        }
     }
 
     fn hellos(&self) -> Hellos<'_> {

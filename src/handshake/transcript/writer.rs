@@ -4,7 +4,7 @@
 //! depends on it, so [`Transcript::take`] branches once: up to TLS 1.2 the type of an
 //! encrypted record is readable, and the first of type `handshake` is Finished. In
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
-//! keys open as [`Decrypted`](super::Decrypted).
+//! keys open as [`Decrypted`].
 
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
