@@ -9,7 +9,7 @@ use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
-use crate::tls::{Detection, detect, is_hello_amid_stream};
+use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
 use crate::transport::tcp::{
     Arrival, Budget, Chunk, Delivery, PendingSegment, PendingSegments, TcpConnection,
@@ -216,6 +216,7 @@ impl Flow {
         context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
+        self.tcp.note_turn(direction, segment);
         if let Stage::Watching(_) = self.stage {
             self.watch(direction, segment, at, context, budget);
         }
@@ -231,10 +232,15 @@ impl Flow {
         budget: &mut Budget,
     ) {
         let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
+        self.tcp.note_turn(direction, &segment);
         if let Stage::Watching(_) = self.stage {
             self.watch(direction, &segment, at, context, budget);
         }
         if let (Stage::Handshake(open), false) = (&mut self.stage, waiting.is_noted) {
+            let last = open.connection.last_packet();
+            if last.packet < at.packet {
+                open.connection.note_packet(direction, at);
+            }
             let delivery = open.connection.delivery_mut();
             self.tcp
                 .note_delivery(direction, &segment, at.time, delivery);
@@ -249,14 +255,16 @@ impl Flow {
         }
         match &self.stage {
             Stage::Handshake(_) => true,
-            // Before TLS begins, only what may be its beginning waits.
+            Stage::Done => false,
+            _ if self.waiting.is_some() => true,
+            // Before TLS begins, only what may be its beginning, or an alert that answers it, waits.
             Stage::Watching(_) => {
                 !self.is_any_plain()
                     && !segment.payload.is_empty()
                     && self.tcp.ahead(direction, segment.first_byte()) == 0
-                    && detect(segment.payload) != Detection::Other
+                    && (detect(segment.payload) != Detection::Other
+                        || RecordHeader::read(segment.payload).is_ok())
             }
-            Stage::Done => false,
         }
     }
 

@@ -4,6 +4,7 @@ mod certificates;
 mod closing;
 mod inference;
 mod noise;
+mod order;
 mod plain;
 mod position;
 mod retained;

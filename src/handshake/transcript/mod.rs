@@ -395,14 +395,16 @@ impl Transcript {
 
     /// Whether an alert came after its receiver had closed: then that close came first, and the alert only answers it.
     pub(super) fn is_reaction(&self, alert: &AlertSeen) -> bool {
-        let Some((how, at)) = self.peers[alert.sender.flip()].closing.first() else {
+        let Some((how, close)) = self.peers[alert.sender.flip()].closing.first() else {
             return false;
         };
         let had_received = match how {
             Close::Fin => self.had_received_fin(self.side(alert.sender), alert.at),
             Close::Rst => None, // is not acknowledged
         };
-        let is_before = (at.time, at.packet) < (alert.at.time, alert.at.packet);
+        // A close that acknowledges the alert came after it, whatever the clocks say.
+        let is_before = close.had_received(alert.at.end) != Some(true)
+            && (close.time, close.packet) < (alert.at.time, alert.at.packet);
         had_received.unwrap_or(is_before)
     }
 

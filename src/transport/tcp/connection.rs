@@ -54,6 +54,8 @@ struct Half {
     hop_limit: u8,
     /// Whether its next segment says more than its flags do: it answers a keep-alive, or its sender may have room again.
     is_awaited: bool,
+    /// Whether the turn of its FIN has come: a FIN that was captured may have to wait.
+    is_fin_due: bool,
     /// Whether it was waited for in vain while it was not in view.
     is_absent: bool,
     /// Whether it sent SYN-ACKs of different numbers: what its peer acknowledges decides between them.
@@ -284,6 +286,11 @@ impl TcpConnection {
         missing <= MAX_AHEAD && !is_fin && !half.is_absent && half.assembler.is_started()
     }
 
+    /// Notes that the turn of a segment has come.
+    pub fn note_turn(&mut self, direction: Direction, segment: &Segment<'_>) {
+        self.halves[direction].is_fin_due |= segment.flags.fin;
+    }
+
     /// Gives up what a segment waits for: the capture lacks it. It is delivered as a gap, or as a FIN if one number is missing.
     ///
     /// `direction` is that of the segment. What was sent before a reset and not acknowledged is no gap.
@@ -353,6 +360,7 @@ impl TcpConnection {
     ) {
         let half = &mut self.halves[direction];
         half.fin = Some(half.assembler.next());
+        half.is_fin_due = true;
         if half.is_in_view {
             let fin = Arrival {
                 end: half.assembler.delivered().wrapping_add(1),
@@ -381,7 +389,7 @@ impl TcpConnection {
             let is_all_there = |fin: SeqNumber| {
                 !half.assembler.is_started() || half.assembler.next().since(fin) >= 0
             };
-            if half.fin.is_some_and(is_all_there) {
+            if half.is_fin_due && half.fin.is_some_and(is_all_there) {
                 deliver(direction, Delivery::Fin(at));
             }
         }

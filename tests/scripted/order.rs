@@ -1,0 +1,248 @@
+//! Captures that do not show packets in the order in which the peers sent them.
+
+use proptest::prelude::*;
+use tlscope::event::{ClosedBy, ErrorType, Handshake, Outcome, Side};
+
+use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, connect, error};
+use crate::support::peers::{Packet, Peers, Scene};
+use crate::support::tls;
+
+/// What both peers send, in order; each acknowledges all that its peer sent before.
+type Conversation = Vec<(Side, Packet)>;
+
+fn opening(peers: &mut Peers) -> Conversation {
+    vec![
+        (CLIENT, peers.syn()),
+        (SERVER, peers.syn_ack()),
+        (CLIENT, peers.acknowledges(CLIENT)),
+        (CLIENT, peers.says(CLIENT, &tls::client_hello())),
+    ]
+}
+
+/// Connections that end in various ways, by number.
+fn conversation(number: usize) -> Conversation {
+    let mut peers = Peers::new(50_000);
+    let mut said = opening(&mut peers);
+    let mut say = |side: Side, bytes: &[u8]| said.push((side, peers.says(side, bytes)));
+    match number {
+        0 => {
+            say(SERVER, &tls::server_flight_12());
+            say(CLIENT, &tls::client_flight_12());
+            say(SERVER, &tls::finished_12());
+            say(CLIENT, &tls::encrypted(100));
+            say(SERVER, &tls::encrypted(300));
+        }
+        1 => {
+            say(SERVER, &tls::server_flight_12());
+            say(CLIENT, &tls::alert(2, 48));
+        }
+        2 => say(SERVER, &tls::server_flight_12()),
+        3 => say(SERVER, &tls::alert(2, 40)),
+        4 => {
+            say(SERVER, &tls::server_hello_13());
+            say(SERVER, &tls::encrypted_flight());
+            say(CLIENT, &tls::encrypted(53));
+            say(SERVER, &tls::encrypted(250));
+            say(CLIENT, &tls::encrypted(100));
+            say(SERVER, &tls::encrypted(300));
+        }
+        _ => {
+            say(SERVER, &tls::server_hello_13());
+            say(SERVER, &tls::encrypted_flight());
+            say(CLIENT, &tls::encrypted(19));
+        }
+    }
+    let first = if number == 3 { SERVER } else { CLIENT };
+    for side in [first, first.peer()] {
+        said.push((side, peers.closes(side)));
+    }
+    said.push((first, peers.acknowledges(first)));
+    said
+}
+
+const CONVERSATIONS: usize = 6;
+
+/// Plays packets at their times, in milliseconds.
+fn capture(mut packets: Vec<(u64, Packet)>) -> Handshake {
+    let mut scene = Scene::new();
+    let mut now = 0;
+    packets.sort_by_key(|(time, _)| *time); // stable
+    for (time, packet) in packets {
+        scene.wait(time - now);
+        now = time;
+        scene.deliver(&packet);
+    }
+    scene.wait(2_000);
+    scene.tick();
+    scene.end_with_one()
+}
+
+fn verdict(event: &Handshake) -> String {
+    format!(
+        "{:?} {:?} {:?} {} {}+{}",
+        event.outcome,
+        error(event),
+        event.closed_by,
+        event.tls.history,
+        event.capture.client_gap_bytes,
+        event.capture.server_gap_bytes,
+    )
+}
+
+fn in_order(number: usize) -> Handshake {
+    let packets = conversation(number).into_iter().zip(0..);
+    capture(packets.map(|((_, packet), time)| (time, packet)).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// One direction is late by up to 150 ms, as if its clock were wrong or its packets were written later.
+    #[test]
+    fn a_late_direction_changes_no_verdict(
+        number in 0..CONVERSATIONS,
+        is_client in any::<bool>(),
+        late in 0u64..=150,
+        pace in 1u64..40,
+    ) {
+        let late_side = if is_client { CLIENT } else { SERVER };
+        let packets = conversation(number).into_iter().zip(0..).map(|((side, packet), at)| {
+            let late = if side == late_side { late } else { 0 };
+            (pace * at + late, packet)
+        });
+        prop_assert_eq!(verdict(&capture(packets.collect())), verdict(&in_order(number)));
+    }
+
+    /// Two interfaces, one for each direction, are written in turns.
+    #[test]
+    fn directions_in_batches_change_no_verdict(
+        number in 0..CONVERSATIONS,
+        batch in 1usize..8,
+        server_first in any::<bool>(),
+    ) {
+        let conversation = conversation(number);
+        let mut packets = Vec::new();
+        for (batch, said) in (0u64..).zip(conversation.chunks(batch)) {
+            let mut said = said.to_vec();
+            said.sort_by_key(|(side, _)| (*side == SERVER) != server_first);
+            packets.extend(said.into_iter().map(|(_, packet)| (10 * batch, packet)));
+        }
+        prop_assert_eq!(verdict(&capture(packets)), verdict(&in_order(number)));
+    }
+
+    /// Neighbours are swapped, within a direction or across both.
+    #[test]
+    fn swapped_neighbours_change_no_verdict(number in 0..CONVERSATIONS, at in 0usize..12) {
+        let mut conversation = conversation(number);
+        if at + 1 < conversation.len() {
+            conversation.swap(at, at + 1);
+        }
+        let packets = conversation.into_iter().zip(0..);
+        let captured = capture(packets.map(|((_, packet), time)| (time, packet)).collect());
+        prop_assert_eq!(verdict(&captured), verdict(&in_order(number)));
+    }
+
+    /// Each segment was captured twice, a little later.
+    #[test]
+    fn copies_change_no_verdict(number in 0..CONVERSATIONS, later in 0u64..30) {
+        let packets = conversation(number).into_iter().zip(0..).flat_map(|((_, packet), at)| {
+            [(2 * at, packet.clone()), (2 * at + later, packet)]
+        });
+        prop_assert_eq!(verdict(&capture(packets.collect())), verdict(&in_order(number)));
+    }
+}
+
+#[test]
+fn a_fin_that_was_acknowledged_and_not_captured_closes_the_connection() {
+    let (mut scene, mut peers) = after_server_flight();
+    peers.closes(CLIENT); // not captured
+    scene.play([peers.closes(SERVER), peers.acknowledges(CLIENT)]);
+    let event = scene.end_with_one();
+    assert_eq!(
+        error(&event),
+        Some((ErrorType::ConnectionClosed, Some(CLIENT)))
+    );
+    assert_eq!(event.closed_by, Some(ClosedBy::ClientFin));
+    assert_eq!(event.capture.client_gap_bytes, 0);
+}
+
+#[test]
+fn more_than_one_number_that_was_acknowledged_and_not_captured_is_a_gap() {
+    let (mut scene, mut peers) = after_server_flight();
+    peers.says(CLIENT, &[0; 30]); // not captured
+    scene.play([peers.closes(SERVER), peers.acknowledges(CLIENT)]);
+    let event = scene.end_with_one();
+    assert_eq!(event.closed_by, Some(ClosedBy::ServerFin));
+    assert_eq!(event.capture.client_gap_bytes, 30);
+}
+
+#[test]
+fn what_waits_is_released_when_time_goes_on() {
+    let (mut scene, mut peers) = after_client_hello();
+    peers.says(SERVER, &tls::server_flight_12()); // not captured
+    scene.play([peers.closes(CLIENT), peers.closes(SERVER)]);
+    scene.play([peers.acknowledges(CLIENT)]);
+    assert!(scene.events().is_empty());
+    scene.wait(1_200);
+    scene.tick();
+    assert_eq!(scene.events().len(), 1);
+    assert!(scene.events()[0].capture.server_gap_bytes > 0);
+    assert_eq!(scene.bytes_held(), 0);
+}
+
+#[test]
+fn a_second_syn_ack_of_another_number_is_the_same_connection() {
+    for acknowledged in [0, 1] {
+        let mut scene = Scene::new();
+        let mut peers = [2_000, 1_200_000_000].map(|initial| {
+            let mut peers = Peers::with_initial(50_000, [1_000, initial]);
+            (peers.syn(), peers.syn_ack(), peers)
+        });
+        let syn_acks = peers.each_ref().map(|(_, syn_ack, _)| syn_ack.clone());
+        scene.play([peers[0].0.clone()]);
+        scene.play(syn_acks);
+        let (_, _, peers) = &mut peers[acknowledged];
+        scene.play([
+            peers.acknowledges(CLIENT),
+            peers.says(CLIENT, &tls::client_hello()),
+            peers.says(SERVER, &tls::server_flight_12()),
+        ]);
+        complete(&mut scene, peers);
+        let event = scene.end_with_one();
+        assert_eq!(event.outcome, Outcome::Success);
+        let gaps = (
+            event.capture.client_gap_bytes,
+            event.capture.server_gap_bytes,
+        );
+        assert_eq!(gaps, (0, 0));
+    }
+}
+
+#[test]
+fn a_syn_of_another_number_begins_another_connection() {
+    let mut scene = Scene::new();
+    for initial in [1_000, 5_000_000] {
+        let mut peers = Peers::with_initial(50_000, [initial, initial + 1_000]);
+        scene.play([peers.syn(), peers.syn_ack(), peers.acknowledges(CLIENT)]);
+        scene.play([peers.says(CLIENT, &tls::client_hello())]);
+    }
+    assert_eq!(scene.end().len(), 2);
+}
+
+#[test]
+fn one_direction_alone_is_not_waited_for() {
+    let mut scene = Scene::new();
+    let mut peers = connect(&mut Scene::new(), 50_000);
+    scene.play([peers.says(CLIENT, &tls::client_hello())]);
+    let held = scene.bytes_held();
+    peers.says(SERVER, &tls::server_flight_12());
+    scene.play([peers.says(CLIENT, &tls::client_flight_12())]);
+    assert!(scene.bytes_held() > held);
+    scene.wait(300);
+    peers.says(SERVER, &tls::finished_12());
+    scene.play([peers.says(CLIENT, &tls::encrypted(100))]);
+    scene.play([peers.says(CLIENT, &tls::encrypted(100))]);
+    assert_eq!(scene.bytes_held(), held);
+    let event = scene.end_with_one();
+    assert_eq!(event.capture.client_gap_bytes, 0);
+}
