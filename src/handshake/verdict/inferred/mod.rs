@@ -81,7 +81,10 @@ pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> 
     let rule = RULES
         .iter()
         .find(|rule| (rule.when == When::Open || has_ended) && (rule.fits)(&evidence))?;
-    let is_certain = matches!(rule.claim, Claim::Success | Claim::Failure(_, Reason::Alert));
+    let is_certain = matches!(
+        rule.claim,
+        Claim::Success | Claim::Failure(_, Reason::Alert)
+    );
     if transcript.has_gap() && !is_certain {
         return None;
     }
