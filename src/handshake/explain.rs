@@ -289,6 +289,7 @@ mod tests {
             side: Side::Client,
             message: "refused".to_owned(),
             is_refusal,
+            is_by_another_host: false,
         };
         let error = by_findings(cause, found);
         assert_eq!(error.side, Some(Side::Client));

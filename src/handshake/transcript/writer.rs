@@ -75,7 +75,14 @@ impl Transcript {
     /// Notes that packets of `direction` are in view, with or without payload.
     pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.peers[direction].is_in_view = true;
-        self.last = now;
+        self.note_last(now);
+    }
+
+    /// Notes that the report rests on a packet. Those that waited for others may come after newer ones.
+    pub(in crate::handshake) fn note_last(&mut self, now: Arrival) {
+        if now.packet >= self.last.packet || now.time > self.last.time {
+            self.last = now;
+        }
     }
 
     /// Notes that `direction` carried something else than TLS before.
