@@ -23,12 +23,15 @@ pub(super) struct FailureCause {
     pub(super) is_refusal: bool,
     /// The next step, where the messages alone support one.
     pub(super) hint: Option<String>,
+    /// Whether a host between the peers acted in the name of `side`.
+    pub(super) is_by_another_host: bool,
 }
 
 impl FailureCause {
     /// Who gave up, if a side did: what the network loses is the doing of neither.
     pub(super) fn blamed(&self) -> Option<Side> {
-        (self.error_type != ErrorType::NotDelivered).then_some(self.side)
+        (self.error_type != ErrorType::NotDelivered && !self.is_by_another_host)
+            .then_some(self.side)
     }
 
     fn new(error_type: ErrorType, side: Side, message: String) -> Self {
@@ -38,6 +41,7 @@ impl FailureCause {
             message,
             is_refusal: false,
             hint: None,
+            is_by_another_host: false,
         }
     }
 }
@@ -76,6 +80,7 @@ pub(super) fn from_alert(
         message,
         is_refusal,
         hint,
+        is_by_another_host: false,
     }
 }
 
@@ -195,6 +200,7 @@ pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCaus
         message,
         is_refusal: error_type != ErrorType::MissingClientCert,
         hint: None,
+        is_by_another_host: false,
     }
 }
 
@@ -268,11 +274,35 @@ pub(super) fn closed(transcript: &Transcript, side: Side, close: Close) -> Failu
             side,
             format!("{side} closed the connection {stage}"),
         ),
-        Close::Rst => FailureCause::new(
-            ErrorType::ConnectionReset,
-            side,
-            format!("{side} reset the connection {stage}"),
-        ),
+        Close::Rst => {
+            let error_type = ErrorType::ConnectionReset;
+            match transcript.delivery(side).reset {
+                // Only another host resets a connection that the side still uses.
+                Some(reset) if reset.was_ignored_by_sender => FailureCause {
+                    is_by_another_host: true,
+                    ..FailureCause::new(
+                        error_type,
+                        side,
+                        format!(
+                            "connection was reset {stage} in the {side}'s name, by a host in between: the {side} went on"
+                        ),
+                    )
+                },
+                // A load balancer that answers the SYN for its servers has another hop limit than they have, too.
+                Some(reset) if reset.has_other_hop_limit => FailureCause::new(
+                    error_type,
+                    side,
+                    format!(
+                        "{side} reset the connection {stage}, or a host in between in its name: the reset has another hop limit (TTL)"
+                    ),
+                ),
+                _ => FailureCause::new(
+                    error_type,
+                    side,
+                    format!("{side} reset the connection {stage}"),
+                ),
+            }
+        }
     }
 }
 
@@ -369,6 +399,7 @@ mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
     use crate::tls::CipherSuite;
+    use crate::transport::tcp::ResetSeen;
 
     const AT: Arrival = Arrival::new(crate::time::Timestamp::from_seconds(5), 9);
 
@@ -542,6 +573,39 @@ mod tests {
         assert_eq!(
             reset.message,
             "client reset the connection during the server's flight"
+        );
+    }
+
+    #[test]
+    fn a_reset_by_a_host_in_between_is_not_the_sides_doing() {
+        let reset = |has_other_hop_limit, was_ignored_by_sender| {
+            let script = connection().client_hello(|_| {}).rst(SERVER);
+            let at = crate::time::Timestamp::from_seconds(0);
+            let script = script.delivery(SERVER, |delivery| {
+                delivery.reset = Some(ResetSeen {
+                    at,
+                    has_other_hop_limit,
+                    was_ignored_by_sender,
+                });
+            });
+            let cause = closed(&script.transcript, SERVER, Close::Rst);
+            assert_eq!(cause.error_type, ErrorType::ConnectionReset);
+            (cause.blamed(), cause.message)
+        };
+        let (side, message) = reset(true, true);
+        assert_eq!(side, None);
+        assert!(
+            message.contains("in between: the server went on"),
+            "{message}"
+        );
+        let (side, message) = reset(true, false);
+        assert_eq!(side, Some(SERVER));
+        assert!(message.contains("another hop limit"), "{message}");
+        let (side, message) = reset(false, false);
+        assert_eq!(side, Some(SERVER));
+        assert_eq!(
+            message,
+            "server reset the connection before the ServerHello"
         );
     }
 

@@ -458,6 +458,7 @@ mod tests {
             message: "refused".to_owned(),
             is_refusal,
             hint: None,
+            is_by_another_host: false,
         };
         let error = by_findings(cause, found);
         assert_eq!(error.side, Some(Side::Client));

@@ -200,7 +200,7 @@ fn capture(transcript: &Transcript) -> CaptureFacts {
     let [client, server] = Side::BOTH.map(|side| transcript.peer(side));
     CaptureFacts {
         first_packet: transcript.start().packet,
-        // A hello that waited for its turn may have arrived last.
+        // Where the clock steps back, the newest packet may not be the last one.
         last_packet: transcript.last().packet.max(transcript.start().packet),
         client_gap_bytes: client.gap_bytes,
         server_gap_bytes: server.gap_bytes,

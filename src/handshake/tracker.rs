@@ -70,6 +70,9 @@ impl Tracker {
 
     /// Takes the next chunk of one direction.
     pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
+        if let Chunk::Bytes(_, arrival) = chunk {
+            self.transcript.note_last(arrival);
+        }
         let (framing, mut recorder) = self.split();
         framing.take(direction, chunk, &mut recorder);
     }

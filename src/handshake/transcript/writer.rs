@@ -88,7 +88,13 @@ impl Transcript {
     /// Notes that packets of `direction` are in view, with or without payload.
     pub(in crate::handshake) fn note_packet(&mut self, direction: Direction, now: Arrival) {
         self.peers[direction].is_in_view = true;
-        if !self.is_only_watched() {
+        self.note_last(now);
+    }
+
+    /// Notes that the report rests on a packet. Those that waited for others may come after newer ones.
+    pub(in crate::handshake) fn note_last(&mut self, now: Arrival) {
+        let is_newest = now.packet >= self.last.packet || now.time > self.last.time;
+        if is_newest && !self.is_only_watched() {
             self.last = now;
         }
     }
