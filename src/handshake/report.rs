@@ -192,7 +192,8 @@ fn capture(transcript: &Transcript) -> CaptureFacts {
     let [client, server] = Side::BOTH.map(|side| transcript.peer(side));
     CaptureFacts {
         first_packet: transcript.start().packet,
-        last_packet: transcript.last().packet,
+        // Segments that were captured in another order than they were sent are delivered in that of the sender.
+        last_packet: transcript.last().packet.max(transcript.start().packet),
         client_gap_bytes: client.gap_bytes,
         server_gap_bytes: server.gap_bytes,
         truncated: transcript.is_truncated(),

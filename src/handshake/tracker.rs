@@ -99,6 +99,12 @@ impl Tracker {
         framing.finish(&mut recorder);
     }
 
+    /// The last packet that was noted.
+    #[must_use]
+    pub const fn last_packet(&self) -> Arrival {
+        self.transcript.last()
+    }
+
     /// Whether nothing that follows can change the report.
     #[must_use]
     pub const fn is_decided(&self) -> bool {

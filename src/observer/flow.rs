@@ -11,7 +11,9 @@ use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
-use crate::transport::tcp::{Arrival, Budget, Chunk, Delivery, TcpConnection};
+use crate::transport::tcp::{
+    Arrival, Budget, Chunk, Delivery, PendingSegment, PendingSegments, TcpConnection,
+};
 
 use super::retained::RetainedPackets;
 
@@ -23,6 +25,8 @@ pub(super) struct Flow {
     pub(super) first_seen: Timestamp,
     pub(super) tcp: TcpConnection,
     pub(super) stage: Stage,
+    /// Segments that acknowledge what has not been delivered yet.
+    waiting: Option<Box<Waiting>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
     /// Directions that began with something else than TLS.
@@ -43,6 +47,14 @@ pub(super) enum Stage {
     Done,
 }
 
+/// Segments that acknowledge what has not been delivered yet, and what a handshake needs to know that begins with one of them.
+#[derive(Debug)]
+struct Waiting {
+    segments: PendingSegments,
+    source: Arc<str>,
+    layers: Layers,
+}
+
 /// An open handshake.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -55,6 +67,8 @@ pub(super) struct Open {
     pub(super) dialogue: Dialogue,
     /// Bytes that it holds, as last counted.
     pub(super) held: usize,
+    /// The segments with FINs: what comes before may arrive after them.
+    fins: PerDirection<Option<Arrival>>,
     /// When it last made progress.
     last_progress: Timestamp,
 }
@@ -76,6 +90,7 @@ impl Flow {
             first_seen,
             tcp: TcpConnection::new(),
             stage: Stage::Watching(Dialogue::default()),
+            waiting: None,
             retained: None,
             is_plain: PerDirection::default(),
             is_noted: PerDirection::default(),
@@ -84,6 +99,7 @@ impl Flow {
 
     pub(super) fn lifetime(&self) -> Lifetime {
         match &self.stage {
+            _ if self.is_waiting() => Lifetime::Waiting,
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
@@ -97,6 +113,11 @@ impl Flow {
             Stage::Handshake(open) => open.connection.is_settled(),
             Stage::Watching(_) | Stage::Done => false,
         }
+    }
+
+    /// Whether segments wait for what they acknowledge.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some() && !self.is_decided()
     }
 
     pub(super) const fn has_handshake(&self) -> bool {
@@ -113,8 +134,8 @@ impl Flow {
     }
 
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
-    pub(super) const fn is_over(&self) -> bool {
-        self.tcp.is_closed() && !self.has_handshake()
+    pub(super) fn is_over(&self) -> bool {
+        self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
     }
 
     /// Records what a segment's header says about the connection.
@@ -137,7 +158,10 @@ impl Flow {
         segment: &Segment<'_>,
         time: Timestamp,
     ) -> bool {
-        if !segment.is_bare() || !self.has_handshake() || self.tcp.is_news(direction, segment) {
+        if !segment.is_bare() || !self.has_handshake() || self.is_waiting() {
+            return false;
+        }
+        if self.tcp.is_news(direction, segment) {
             return false;
         }
         if !self.is_noted[direction] {
@@ -157,10 +181,167 @@ impl Flow {
         context: &Context<'_>,
         budget: &mut Budget,
     ) -> bool {
+        let has_news = if self.must_wait(direction, segment) {
+            self.hold(direction, segment, at, context, budget);
+            true
+        } else {
+            self.take(direction, segment, at, context, budget)
+        };
+        if self.waiting.is_none() {
+            return has_news;
+        }
+        self.release_waiting(Some(at.time), context.keys, budget);
+        true
+    }
+
+    /// Takes a segment that has just arrived.
+    fn take(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &Context<'_>,
+        budget: &mut Budget,
+    ) -> bool {
         if let Stage::Watching(_) = self.stage {
             self.watch(direction, segment, at, context, budget);
         }
+        self.note(direction, segment, at);
         self.feed(direction, segment, at, budget)
+    }
+
+    /// Takes a segment that has waited for its turn.
+    fn take_late(&mut self, waiting: &PendingSegment, context: &Context<'_>, budget: &mut Budget) {
+        let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
+        if let Stage::Watching(_) = self.stage {
+            self.watch(direction, &segment, at, context, budget);
+        }
+        if let (Stage::Handshake(open), false) = (&mut self.stage, waiting.is_noted) {
+            let delivery = open.connection.delivery_mut();
+            self.tcp
+                .note_delivery(direction, &segment, at.time, delivery);
+        }
+        self.feed(direction, &segment, at, budget);
+    }
+
+    /// Whether a segment was sent after something that has not been delivered yet, and that matters.
+    fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        if !self.tcp.must_wait(direction, segment) || segment.is_bare() {
+            return false;
+        }
+        match &self.stage {
+            Stage::Handshake(_) => true,
+            // Before TLS begins, only what may be its beginning waits.
+            Stage::Watching(_) => {
+                !self.is_any_plain()
+                    && !segment.payload.is_empty()
+                    && self.tcp.ahead(direction, segment.first_byte()) == 0
+                    && detect(segment.payload) != Detection::Other
+            }
+            Stage::Done => false,
+        }
+    }
+
+    /// Keeps a segment until what it acknowledges has been delivered.
+    fn hold(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        context: &Context<'_>,
+        budget: &mut Budget,
+    ) {
+        let is_noted = self.note(direction, segment, at);
+        self.tcp.acknowledge(direction, segment);
+        let waiting = self.waiting.get_or_insert_with(|| {
+            Box::new(Waiting {
+                segments: PendingSegments::default(),
+                source: Arc::clone(context.source),
+                layers: *context.layers,
+            })
+        });
+        let is_held = waiting
+            .segments
+            .push(direction, segment, at, is_noted, budget);
+        if let (false, Stage::Handshake(open)) = (is_held, &mut self.stage) {
+            open.connection.note_truncated();
+        }
+    }
+
+    /// Takes the segments whose turn has come, and by `now` those that have waited too long: what they wait for is given
+    /// up. Without `now`, no segment waits any longer.
+    pub(super) fn release_waiting(
+        &mut self,
+        now: Option<Timestamp>,
+        keys: &Keys,
+        budget: &mut Budget,
+    ) {
+        let Some(mut waiting) = self.waiting.take() else {
+            return;
+        };
+        let Waiting {
+            segments,
+            source,
+            layers,
+        } = &mut *waiting;
+        let context = Context {
+            source,
+            layers,
+            keys,
+        };
+        while !self.is_decided() {
+            let tcp = &self.tcp;
+            let is_ready = |direction, segment: &Segment<'_>| !tcp.must_wait(direction, segment);
+            let next = segments.take_ready(budget, is_ready).or_else(|| {
+                let overdue = match now {
+                    Some(now) => segments.take_overdue(now, budget),
+                    None => segments.take_first(budget),
+                }?;
+                self.give_up(&overdue, budget);
+                Some(overdue)
+            });
+            let Some(next) = next else { break };
+            self.take_late(&next, &context, budget);
+        }
+        if !segments.is_empty() {
+            self.waiting = Some(waiting);
+        }
+    }
+
+    /// Gives up what a segment has waited for.
+    fn give_up(&mut self, waiting: &PendingSegment, budget: &mut Budget) {
+        let direction = waiting.direction;
+        let Stage::Handshake(open) = &mut self.stage else {
+            return self.tcp.note_absent(direction.flip());
+        };
+        let segment = waiting.segment();
+        let tcp = &mut self.tcp;
+        tcp.give_up(
+            direction,
+            &segment,
+            waiting.arrival,
+            budget,
+            &mut |sender, delivery| {
+                open.deliver(sender, delivery);
+            },
+        );
+    }
+
+    /// Whether nothing that follows can change the report on the open handshake.
+    fn is_decided(&self) -> bool {
+        matches!(&self.stage, Stage::Handshake(open) if open.connection.is_decided())
+    }
+
+    /// Notes what a segment says apart from its bytes; false if no handshake is open.
+    fn note(&mut self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> bool {
+        let Stage::Handshake(open) = &mut self.stage else {
+            return false;
+        };
+        open.connection.note_packet(direction, at);
+        let delivery = open.connection.delivery_mut();
+        self.tcp
+            .note_delivery(direction, segment, at.time, delivery);
+        true
     }
 
     /// Looks whether TLS begins with this segment; takes care of the order of the bytes before.
@@ -318,16 +499,13 @@ impl Flow {
         let Stage::Handshake(open) = &mut self.stage else {
             return false;
         };
-        let connection = &mut open.connection;
-        connection.note_packet(direction, at);
-        let delivery = connection.delivery_mut();
-        self.tcp
-            .note_delivery(direction, segment, at.time, delivery);
+        if segment.flags.fin {
+            let arrival = self.tcp.arrival(direction, segment, at);
+            open.fins[direction].get_or_insert(arrival);
+        }
         let mut has_closed = false;
-        let mut deliver = |sender, delivery: Delivery<'_>| match delivery {
-            Delivery::Chunk(chunk) => connection.handle_chunk(sender, chunk),
-            Delivery::Fin(at) => has_closed |= connection.handle_close(sender, Close::Fin, at),
-            Delivery::Rst(at) => has_closed |= connection.handle_close(sender, Close::Rst, at),
+        let mut deliver = |sender, delivery: Delivery<'_>| {
+            has_closed |= open.deliver(sender, delivery);
         };
         let mut has_progress = false;
         let mut is_lossy = false;
@@ -339,7 +517,7 @@ impl Flow {
             .settle(direction, segment, at, budget, &mut deliver);
         has_progress |= has_closed;
         if is_lossy {
-            connection.note_truncated();
+            open.connection.note_truncated();
         }
         if has_progress {
             open.last_progress = at.time;
@@ -359,26 +537,30 @@ impl Flow {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        let connection = &mut open.connection;
-        connection.note_until(now);
-        self.tcp.settle_delivery(connection.delivery_mut());
+        open.connection.note_until(now);
+        self.tcp.settle_delivery(open.connection.delivery_mut());
+        if self.waiting.is_some() {
+            return open.connection.handle_end(); // all was decided before what waits
+        }
         for direction in Direction::BOTH {
             // What the receiver never got is no gap in the capture, and what follows it never counted.
             if let Some(hole) = self.tcp.lost_in_network(direction) {
-                connection.delivery_mut()[direction].hole = Some(hole);
+                open.connection.delivery_mut()[direction].hole = Some(hole);
                 self.tcp.clear(direction, budget);
             }
         }
-        self.tcp.finish(budget, &mut |sender, delivery| {
-            if let Delivery::Chunk(chunk) = delivery {
-                connection.handle_chunk(sender, chunk);
-            }
+        let last = open.connection.last_packet();
+        self.tcp.finish(last, budget, &mut |sender, delivery| {
+            open.deliver(sender, delivery);
         });
-        connection.handle_end();
+        open.connection.handle_end();
     }
 
     /// Gives back what the connection holds.
     pub(super) fn release(&mut self, budget: &mut Budget) {
+        if let Some(mut waiting) = self.waiting.take() {
+            waiting.segments.clear(budget);
+        }
         for direction in Direction::BOTH {
             self.tcp.clear(direction, budget);
         }
@@ -397,8 +579,22 @@ impl Open {
             layers: *context.layers,
             dialogue,
             held: 0,
+            fins: PerDirection::default(),
             last_progress: at.time,
         })
+    }
+
+    /// Hands to the handshake what the transport delivers; true if `sender` has closed now.
+    fn deliver(&mut self, sender: Direction, delivery: Delivery<'_>) -> bool {
+        let (how, at) = match delivery {
+            Delivery::Chunk(chunk) => {
+                self.connection.handle_chunk(sender, chunk);
+                return false;
+            }
+            Delivery::Fin(at) => (Close::Fin, self.fins[sender].unwrap_or(at)),
+            Delivery::Rst(at) => (Close::Rst, at),
+        };
+        self.connection.handle_close(sender, how, at)
     }
 
     /// Tells the handshake what was seen of both directions before it began.
@@ -427,6 +623,6 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_flow_stays_small() {
         // There is one for each connection in view: a new field is worth a thought.
-        assert!(size_of::<Flow>() <= 168, "{}", size_of::<Flow>());
+        assert!(size_of::<Flow>() <= 176, "{}", size_of::<Flow>());
     }
 }

@@ -13,7 +13,7 @@ use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
-use crate::transport::tcp::{Arrival, Budget, ClosedFlows};
+use crate::transport::tcp::{Arrival, Budget, ClosedFlows, PENDING_TIME};
 use crate::transport::{FlowIndex, FlowTable, Lifetime};
 
 use super::flow::{Context, Flow, Open, Stage};
@@ -168,6 +168,7 @@ impl Shard {
             handshake_timeout,
             CLOSING_TIMEOUT.min(handshake_timeout),
             ESTABLISHED_TIMEOUT,
+            PENDING_TIME,
         ];
         Self {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS), limits),
@@ -217,17 +218,43 @@ impl Shard {
         if is_open {
             self.after_feed(index, output);
         }
+        self.keep_or_remove(index, has_news || !is_open, at.time, output);
+    }
+
+    /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
+    fn keep_or_remove(
+        &mut self,
+        index: FlowIndex,
+        is_alive: bool,
+        now: Timestamp,
+        output: &mut Output<'_>,
+    ) {
+        let key = self.flows.key(index);
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
-                self.closed.insert(key, flow.tcp.first_bytes(), at.time);
+                self.closed.insert(key, flow.tcp.first_bytes(), now);
                 self.remove(index, End::Decided, output);
             }
-            Some(flow) if has_news || !is_open => {
+            Some(flow) if is_alive => {
                 let lifetime = flow.lifetime();
-                self.flows.touch(index, lifetime, at.time);
+                self.flows.touch(index, lifetime, now);
             }
             _ => {}
         }
+    }
+
+    /// Ends the wait of segments for what they acknowledge; false if none waits.
+    fn release_waiting(&mut self, index: FlowIndex, output: &mut Output<'_>) -> bool {
+        let Some(flow) = self.flows.get_mut(index).filter(|flow| flow.is_waiting()) else {
+            return false;
+        };
+        let was_open = flow.has_handshake();
+        flow.release_waiting(None, &self.config.keys, &mut self.budget);
+        if flow.has_handshake() {
+            self.open += u64::from(!was_open);
+            self.after_feed(index, output);
+        }
+        true
     }
 
     /// Keeps a packet as long as its connection may turn out to be a failed handshake.
@@ -260,7 +287,12 @@ impl Shard {
         output: &mut Output<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
-            let has_gone = self.flows.is_expired(index, at.time) && self.expire(index, output);
+            let is_waiting = self
+                .flows
+                .get_mut(index)
+                .is_some_and(|flow| flow.is_waiting());
+            let has_gone =
+                self.flows.is_expired(index, at.time) && !is_waiting && self.expire(index, output);
             let is_late = self.flows.idle(index, at.time) >= LONGEST_REPETITION;
             if let Some(flow) = self.flows.get_mut(index).filter(|_| !has_gone) {
                 let direction = Direction::of(goes_up, flow.first_went_up);
@@ -333,6 +365,10 @@ impl Shard {
     fn handle_timeout(&mut self, now: Timestamp, output: &mut Output<'_>) {
         self.now = now;
         while let Some(index) = self.flows.expired(now) {
+            if self.release_waiting(index, output) {
+                self.keep_or_remove(index, true, now, output);
+                continue;
+            }
             self.expire(index, output);
         }
         self.closed.expire(now);
@@ -387,6 +423,7 @@ impl Shard {
 
     /// Makes the event of the handshake under way, if there is one.
     fn conclude(&mut self, index: FlowIndex, end: End, output: &mut Output<'_>) {
+        self.release_waiting(index, output);
         let key = self.flows.key(index);
         let Some(flow) = self.flows.get_mut(index) else {
             return;
@@ -399,6 +436,12 @@ impl Shard {
             return;
         };
         self.open -= 1;
+        // Closes that were waited for may have come to light only now.
+        let end = if open.connection.is_decided() {
+            End::Decided
+        } else {
+            end
+        };
         flow.release(&mut self.budget);
         let retained = take_retained(flow, &mut self.retained_bytes);
         self.message_bytes -= open.held;

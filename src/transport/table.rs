@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 pub struct FlowIndex(u32);
 
 /// How many lifetimes there are.
-pub const LIFETIMES: usize = 4;
+pub const LIFETIMES: usize = 5;
 
 /// How long a flow may stay without a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Lifetime {
     Closing,
     /// Anything else.
     Established,
+    /// Segments wait for what they acknowledge.
+    Waiting,
 }
 
 impl Lifetime {
@@ -39,6 +41,7 @@ impl Lifetime {
         Self::Handshake,
         Self::Closing,
         Self::Established,
+        Self::Waiting,
     ];
 
     /// In which order the lists give up flows when the table is full: the cheapest to lose first.
@@ -47,6 +50,7 @@ impl Lifetime {
         Self::Established,
         Self::Closing,
         Self::Handshake,
+        Self::Waiting,
     ];
 }
 
@@ -318,6 +322,7 @@ mod tests {
         Duration::from_secs(10),
         Duration::from_secs(2),
         Duration::from_secs(100),
+        Duration::from_secs(30),
     ];
 
     fn at(seconds: i64) -> Timestamp {

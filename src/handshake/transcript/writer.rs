@@ -199,7 +199,6 @@ impl Transcript {
 
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
         let is_first = !self.has_closed(sender);
-        self.note_flight_end(sender.flip());
         let peer = &mut self.peers[sender];
         peer.closing = peer.closing.and(how, at);
         if is_first {
@@ -444,15 +443,19 @@ impl Transcript {
         }
     }
 
-    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before.
+    /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before. What answers its
+    /// peer's FIN belongs to no flight.
     fn note_end(&mut self, sender: Direction, at: Arrival) {
-        self.peers[sender].stream_end = at.end;
-        self.note_flight_end(sender.flip());
-    }
-
-    /// Notes that the peer of `sender` acts: what `sender` has sent so far is its first flight.
-    fn note_flight_end(&mut self, sender: Direction) {
-        let peer = &mut self.peers[sender];
+        let is_answer_to_close = match self.peers[sender.flip()].closing.first() {
+            Some((Close::Fin, fin)) => at.had_received(fin.end) == Some(true),
+            _ => false,
+        };
+        let own = &mut self.peers[sender];
+        if is_answer_to_close && own.stream_end > 0 {
+            own.first_flight_end.get_or_insert(own.stream_end);
+        }
+        own.stream_end = at.end;
+        let peer = &mut self.peers[sender.flip()];
         if peer.stream_end > 0 {
             peer.first_flight_end.get_or_insert(peer.stream_end);
         }

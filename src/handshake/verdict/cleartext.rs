@@ -25,7 +25,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
             Some(alert) => from_alert(transcript, alert),
             // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
             None if transcript.is_past_server_hello() => Conclusion::observed(Outcome::Success),
-            None => Conclusion::observed(Outcome::Unknown),
+            None => silence::unknown(transcript, end),
         };
     }
     if answers_in_plain_text(transcript) {
@@ -346,6 +346,12 @@ mod tests {
         }
         assert_eq!(
             verdict(left(0)),
+            "failure T3: client_rejected_server by client"
+        );
+        // What answers its close is no part of the flight.
+        let answered = left(0).alert(SERVER, AlertDescription::CloseNotify);
+        assert_eq!(
+            verdict(answered),
             "failure T3: client_rejected_server by client"
         );
     }

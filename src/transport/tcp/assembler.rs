@@ -106,7 +106,7 @@ impl Budget {
         self.available
     }
 
-    fn take(&mut self, bytes: usize) -> bool {
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
         let cost = bytes + HELD_OVERHEAD;
         if cost > self.available {
             self.discarded += 1;
@@ -117,7 +117,7 @@ impl Budget {
         true
     }
 
-    fn give_back(&mut self, bytes: usize) {
+    pub(super) fn give_back(&mut self, bytes: usize) {
         self.available += bytes + HELD_OVERHEAD;
     }
 }
@@ -126,11 +126,11 @@ impl Budget {
 const HELD_OVERHEAD: usize = size_of::<HeldSegment>();
 
 /// Segments held for one direction: two windows of 64 KiB in segments of 536 bytes are 245.
-const MAX_HELD_SEGMENTS: usize = 256;
+pub(super) const MAX_HELD_SEGMENTS: usize = 256;
 /// Bytes held for one direction: sixteen unscaled windows; a handshake flight is a fraction of one.
-const MAX_HELD_BYTES: usize = 1 << 20;
+pub(super) const MAX_HELD_BYTES: usize = 1 << 20;
 /// How far ahead a segment may begin. More is no window that anybody uses, but a wrong sequence number.
-const MAX_AHEAD: i32 = 64 << 20;
+pub(super) const MAX_AHEAD: i32 = 64 << 20;
 /// Segments that must follow an acknowledged hole before it is a gap: networks reorder by up to three (RFC 5681 §3.2).
 const REORDER_SEGMENTS: usize = 3;
 /// Time after which an acknowledged hole is a gap however few segments followed. A guess: longer than captures disorder packets.
@@ -176,6 +176,14 @@ impl Assembler {
             self.origin = next;
             self.next = next;
             self.started = true;
+        }
+    }
+
+    /// Moves the beginning of the stream to `next` if nothing of it has arrived yet.
+    pub fn move_start(&mut self, next: SeqNumber) {
+        if self.next == self.origin && self.held.is_none() {
+            *self = Self::default();
+            self.start(next);
         }
     }
 
@@ -330,15 +338,33 @@ impl Assembler {
         }
     }
 
-    /// Ends the stream: each hole is a gap now, and so are acknowledged bytes that never came.
-    pub fn finish(&mut self, budget: &mut Budget, deliver: &mut impl FnMut(Chunk<'_>)) {
+    /// Gives up what is missing before `end`: delivers it as gaps, and what is held between them.
+    pub fn skip_to(
+        &mut self,
+        end: SeqNumber,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Chunk<'_>),
+    ) {
+        while self.first_held().is_some_and(|first| first.since(end) <= 0) {
+            self.skip_hole(budget, deliver);
+        }
+        let missing = end.since(self.next);
+        if missing > 0 {
+            self.next = end;
+            deliver(Chunk::Gap(missing.unsigned_abs()));
+            self.drain(budget, deliver);
+        }
+    }
+
+    /// Ends the stream: each hole is a gap now. Returns how many bytes were acknowledged and never came.
+    pub fn finish(&mut self, budget: &mut Budget, deliver: &mut impl FnMut(Chunk<'_>)) -> u32 {
         while self.held.is_some() {
             self.skip_hole(budget, deliver);
         }
-        let missing = self.acknowledged.since(self.next);
-        if self.started && self.any_acknowledged && missing > 1 {
-            deliver(Chunk::Gap(missing.unsigned_abs() - 1)); // a FIN takes one number and is no byte
+        if !self.started || !self.any_acknowledged {
+            return 0;
         }
+        self.acknowledged.since(self.next).max(0).unsigned_abs()
     }
 
     /// Drops all that is held.
@@ -559,8 +585,10 @@ mod tests {
 
         fn finish(&mut self) {
             let delivered = &mut self.delivered;
-            self.assembler
+            let missing = self
+                .assembler
                 .finish(&mut self.budget, &mut |chunk| record(delivered, chunk));
+            delivered.extend(std::iter::repeat_n(None, missing as usize));
         }
     }
 
@@ -689,6 +717,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_up_is_a_gap_and_what_is_held_behind_it_is_delivered() {
+        let mut recorder = Recorder::new(1 << 20);
+        recorder.push(2, b"c", 1);
+        recorder.push(6, b"g", 1);
+        let delivered = &mut recorder.delivered;
+        recorder
+            .assembler
+            .skip_to(START.after(5), &mut recorder.budget, &mut |chunk| {
+                record(delivered, chunk)
+            });
+        assert_eq!(recorder.delivered, [None, None, Some(b'c'), None, None]);
+        recorder.push(5, b"f", 1);
+        assert_eq!(recorder.delivered[5..], [Some(b'f'), Some(b'g')]);
+        assert_eq!(recorder.budget.available(), 1 << 20);
+    }
+
+    #[test]
+    fn the_beginning_moves_only_before_the_first_byte() {
+        let mut recorder = Recorder::new(1 << 20);
+        recorder.assembler.move_start(START.after(100));
+        recorder.push(100, b"a", 1);
+        recorder.assembler.move_start(START);
+        recorder.push(101, b"b", 1);
+        assert_eq!(recorder.delivered, b"ab".map(Some));
+    }
+
+    #[test]
+    fn an_acknowledgment_of_another_stream_is_ignored() {
+        let mut recorder = Recorder::new(1 << 20);
+        recorder.push(0, b"ab", 2);
+        recorder.assembler.acknowledge(START.after(1_180_000_000));
+        recorder.finish();
+        assert_eq!(recorder.delivered, b"ab".map(Some));
+    }
+
+    #[test]
     fn acknowledged_bytes_that_never_came_are_a_gap_at_the_end() {
         let mut recorder = Recorder::new(1 << 20);
         recorder.push(0, b"ab", 2);
@@ -696,7 +760,7 @@ mod tests {
         recorder.finish();
         assert_eq!(
             recorder.delivered,
-            vec![Some(b'a'), Some(b'b'), None, None, None]
+            vec![Some(b'a'), Some(b'b'), None, None, None, None]
         );
     }
 }

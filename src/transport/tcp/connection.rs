@@ -8,7 +8,7 @@ use crate::decode::{Segment, SeqNumber};
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 
-use super::assembler::{Arrival, Assembler, Budget, Chunk};
+use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD, had_received};
 use super::closed::FirstBytes;
 use super::delivery::DeliveryState;
 use super::opening::{Opening, RoundTrips};
@@ -54,6 +54,10 @@ struct Half {
     hop_limit: u8,
     /// Whether its next segment says more than its flags do: it answers a keep-alive, or its sender may have room again.
     is_awaited: bool,
+    /// Whether it was waited for in vain while it was not in view.
+    is_absent: bool,
+    /// Whether it sent SYN-ACKs of different numbers: what its peer acknowledges decides between them.
+    has_rival: bool,
 }
 
 impl TcpConnection {
@@ -92,10 +96,13 @@ impl TcpConnection {
     }
 
     /// Whether a SYN begins another connection between the same endpoints.
+    ///
+    /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
     #[must_use]
     pub fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.after(1);
         segment.flags.syn
+            && !segment.flags.ack
             && self.halves[direction]
                 .initial
                 .is_some_and(|initial| initial != first)
@@ -114,13 +121,16 @@ impl TcpConnection {
         let half = &mut self.halves[direction];
         if !half.is_in_view {
             half.is_in_view = true;
+            half.is_absent = false;
             half.hop_limit = segment.hop_limit;
         }
         if segment.flags.syn {
-            let first = segment.sequence.after(1);
-            half.initial = Some(first);
-            half.assembler.start(first);
+            self.handle_syn(direction, segment);
+        } else if self.halves[direction.flip()].has_rival && segment.flags.ack && !segment.flags.rst
+        {
+            self.decide_rival(direction.flip(), segment.acknowledgment);
         }
+        let half = &mut self.halves[direction];
         if segment.flags.syn || !is_in_use {
             self.opening
                 .note(direction, segment.flags, segment.wire_length, time);
@@ -129,6 +139,31 @@ impl TcpConnection {
             half.fin = Some(segment.first_byte().after(segment.wire_length));
         }
         half.has_reset |= segment.flags.rst;
+    }
+
+    fn handle_syn(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let first = segment.sequence.after(1);
+        let half = &mut self.halves[direction];
+        if segment.flags.ack && half.initial.is_some_and(|initial| initial != first) {
+            half.has_rival = !self.opening.is_acknowledged();
+            return;
+        }
+        half.initial = Some(first);
+        half.assembler.start(first);
+        if segment.flags.ack {
+            // The SYN may be captured later, and so may be what follows it.
+            let peer = &mut self.halves[direction.flip()];
+            peer.initial.get_or_insert(segment.acknowledgment);
+            peer.assembler.start(segment.acknowledgment);
+        }
+    }
+
+    /// Takes the first acknowledgment of a direction that began with SYN-ACKs of different numbers.
+    fn decide_rival(&mut self, direction: Direction, acknowledgment: SeqNumber) {
+        let half = &mut self.halves[direction];
+        half.has_rival = false;
+        half.initial = Some(acknowledgment);
+        half.assembler.move_start(acknowledgment);
     }
 
     /// Where a sequence number lies in relation to the next byte in order: negative before it, 0 if this is the next byte,
@@ -194,6 +229,104 @@ impl TcpConnection {
             is_new,
             is_lossy: budget.discarded != discarded
                 || segment.payload.len() < segment.wire_length as usize,
+        }
+    }
+
+    /// Whether a segment was sent after something that has not been delivered, so that its turn has not come: it
+    /// acknowledges bytes, or a FIN, of its peer. A reset has no other order than its number in its own direction.
+    #[must_use]
+    pub fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.flags.ack && self.lacks(direction.flip(), segment.acknowledgment)
+            || segment.flags.rst && self.lacks(direction, segment.sequence)
+    }
+
+    /// Whether something of `direction` before `end` has not been delivered and may yet be captured.
+    fn lacks(&self, direction: Direction, end: SeqNumber) -> bool {
+        let half = &self.halves[direction];
+        let missing = end.since(half.assembler.next());
+        if missing <= 0 {
+            return false; // as for nearly all segments
+        }
+        // A FIN that was captured takes a number, too.
+        let is_fin = missing == 1 && half.fin == Some(half.assembler.next());
+        missing <= MAX_AHEAD && !is_fin && !half.is_absent && half.assembler.is_started()
+    }
+
+    /// Gives up what a segment waits for: the capture lacks it. It is delivered as a gap, or as a FIN if one number is missing.
+    ///
+    /// `direction` is that of the segment. What was sent before a reset and not acknowledged is no gap.
+    pub fn give_up(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        if segment.flags.ack {
+            self.give_up_to(
+                direction.flip(),
+                segment.acknowledgment,
+                at,
+                budget,
+                deliver,
+            );
+        }
+        let own = &self.halves[direction].assembler;
+        let end = own.offset(segment.sequence);
+        let is_acknowledged = had_received(own.acknowledged(), end) == Some(true);
+        if segment.flags.rst && is_acknowledged {
+            self.give_up_to(direction, segment.sequence, at, budget, deliver);
+        }
+    }
+
+    fn give_up_to(
+        &mut self,
+        direction: Direction,
+        end: SeqNumber,
+        at: Arrival,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        if !self.lacks(direction, end) {
+            return;
+        }
+        self.note_absent(direction);
+        let half = &mut self.halves[direction];
+        let missing = end.since(half.assembler.next());
+        if missing == 1 && half.fin.is_none() && !half.assembler.is_holding() {
+            return self.infer_fin(direction, at, deliver);
+        }
+        // The number of a FIN that was captured is no byte.
+        let is_behind_fin = |fin: &SeqNumber| end.since(*fin) == 1;
+        let end = half.fin.filter(is_behind_fin).unwrap_or(end);
+        half.assembler.skip_to(end, budget, &mut |chunk| {
+            deliver(direction, Delivery::Chunk(chunk));
+        });
+    }
+
+    /// Notes that `direction` was waited for in vain.
+    pub fn note_absent(&mut self, direction: Direction) {
+        let half = &mut self.halves[direction];
+        half.is_absent = !half.is_in_view;
+    }
+
+    /// Notes that `direction` closed with a FIN that was acknowledged and not captured. Of a direction that is not in view
+    /// nothing is said.
+    fn infer_fin(
+        &mut self,
+        direction: Direction,
+        at: Arrival,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        let half = &mut self.halves[direction];
+        half.fin = Some(half.assembler.next());
+        if half.is_in_view {
+            let fin = Arrival {
+                end: half.assembler.delivered().wrapping_add(1),
+                ..Arrival::new(at.time, at.packet)
+            };
+            deliver(direction, Delivery::Fin(fin));
         }
     }
 
@@ -328,17 +461,29 @@ impl TcpConnection {
             .any(|half| half.assembler.is_overdue(now))
     }
 
-    /// Delivers what is held, with gaps where bytes are missing: no more segments will come.
+    /// Delivers what is held, with gaps where bytes are missing, and closes: no more segments will come.
+    ///
+    /// `last` is the last packet of the connection. A FIN that was acknowledged and not captured closes at that moment.
     pub fn finish(
         &mut self,
+        last: Arrival,
         budget: &mut Budget,
         deliver: &mut impl FnMut(Direction, Delivery<'_>),
     ) {
         for direction in Direction::BOTH {
-            let assembler = &mut self.halves[direction].assembler;
-            assembler.finish(budget, &mut |chunk| {
+            let half = &mut self.halves[direction];
+            let missing = half.assembler.finish(budget, &mut |chunk| {
                 deliver(direction, Delivery::Chunk(chunk));
             });
+            if missing > 1 {
+                // A FIN takes one number and is no byte.
+                deliver(direction, Delivery::Chunk(Chunk::Gap(missing - 1)));
+            }
+            if half.fin.is_some() {
+                deliver(direction, Delivery::Fin(last));
+            } else if missing == 1 {
+                self.infer_fin(direction, last, deliver);
+            }
         }
     }
 
@@ -348,7 +493,8 @@ impl TcpConnection {
     }
 
     /// `at`, with where the segment ends, and what its sender had acknowledged.
-    fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
+    #[must_use]
+    pub fn arrival(&self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
         let own = &self.halves[direction].assembler;
         let peer = &self.halves[direction.flip()].assembler;
         let is_known = segment.flags.ack && peer.is_started();

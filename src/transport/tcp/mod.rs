@@ -5,6 +5,7 @@ mod closed;
 mod connection;
 mod delivery;
 mod opening;
+mod pending;
 
 pub(crate) use assembler::had_received;
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
@@ -12,3 +13,4 @@ pub use closed::{ClosedFlows, FirstBytes};
 pub use connection::{Delivery, Pushed, TcpConnection};
 pub use delivery::{DeliveryState, Outstanding, ResetSeen};
 pub use opening::RoundTrips;
+pub use pending::{PENDING_TIME, PendingSegment, PendingSegments};

@@ -84,6 +84,11 @@ impl Opening {
         }
     }
 
+    /// Whether the SYN-ACK was acknowledged.
+    pub(super) const fn is_acknowledged(&self) -> bool {
+        self.acknowledgment != NOT_SEEN
+    }
+
     /// The round trips that the opening shows, as far as it was seen.
     pub(super) fn round_trips(&self) -> RoundTrips {
         let seen = |time: i64| {

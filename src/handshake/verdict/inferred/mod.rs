@@ -69,7 +69,7 @@ impl Inferred {
 /// Applies the rules; `end` is why no more will come, `None` while the connection is open.
 ///
 /// Nothing is inferred from a client's flight with a gap, or with one behind it: the missing bytes may be the record that
-/// decides. One that ends before that flight does not change what later records prove.
+/// decides. One that ends before that flight does not change that the server accepted it.
 pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> Option<Inferred> {
     let mut observations = transcript.observations().iter();
     let has_answered = observations.any(|seen| seen.is_record_of(Side::Client));
@@ -81,6 +81,13 @@ pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> 
     let rule = RULES
         .iter()
         .find(|rule| (rule.when == When::Open || has_ended) && (rule.fits)(&evidence))?;
+    let is_certain = matches!(
+        rule.claim,
+        Claim::Success | Claim::Failure(_, Reason::Alert)
+    );
+    if transcript.has_gap() && !is_certain {
+        return None;
+    }
     Some(Inferred {
         rule,
         flight_end: evidence.flight_end + (transcript.observations().len() - evidence.seen.len()),
