@@ -410,6 +410,27 @@ mod tests {
     }
 
     #[test]
+    fn t2_an_encrypted_alert_counts_that_the_servers_finished_crossed() {
+        let begun = || after_server_flight().finished_12(CLIENT);
+        let crossed = begun().sealed(CLIENT, ContentType::Alert);
+        let crossed = crossed.finished_12(SERVER);
+        assert_eq!(crossed.verdict(), "failure T2: other by client");
+        let later = begun().finished_12(SERVER);
+        let later = later.sealed(CLIENT, ContentType::Alert);
+        assert_eq!(later.verdict(), "success observed");
+    }
+
+    #[test]
+    fn two_finished_are_no_success_where_nothing_shows_that_there_was_a_server_hello() {
+        let both = |script: Script| script.finished_12(CLIENT).finished_12(SERVER).verdict();
+        let offered = || connection().client_hello(|hello| hello.supported_versions = None);
+        assert_eq!(both(offered()), "unknown observed");
+        let key_exchange = HandshakeType::ClientKeyExchange;
+        let proven = offered().message(CLIENT, key_exchange, &[]);
+        assert_eq!(both(proven), "success observed");
+    }
+
+    #[test]
     fn an_opened_alert_is_read_as_one_in_the_clear() {
         let begun = || after_server_flight().finished_12(CLIENT);
         let refused = begun().opened_alert(CLIENT, AlertDescription::BadCertificate);
