@@ -411,7 +411,11 @@ mod tests {
 
     #[test]
     fn t2_an_encrypted_alert_counts_that_the_servers_finished_crossed() {
-        let begun = || after_server_flight().finished_12(CLIENT);
+        let key_exchange = HandshakeType::ClientKeyExchange;
+        let begun = || {
+            let answered = after_server_flight().message(CLIENT, key_exchange, &[]);
+            answered.finished_12(CLIENT)
+        };
         let crossed = begun().sealed(CLIENT, ContentType::Alert);
         let crossed = crossed.finished_12(SERVER);
         assert_eq!(crossed.verdict(), "failure T2: other by client");
