@@ -242,7 +242,6 @@ impl Transcript {
 
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
         let is_first = !self.has_closed(sender);
-        self.note_flight_end(sender.flip());
         let peer = &mut self.peers[sender];
         peer.closing = peer.closing.and(how, at);
         if is_first {

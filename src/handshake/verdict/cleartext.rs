@@ -26,7 +26,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
             // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
             None if transcript.is_past_server_hello() => failed_renegotiation(transcript)
                 .unwrap_or_else(|| Conclusion::observed(Outcome::Success)),
-            None => Conclusion::observed(Outcome::Unknown),
+            None => silence::unknown(transcript, end),
         };
     }
     if answers_in_plain_text(transcript) {
@@ -442,6 +442,31 @@ mod tests {
             .finished_12(SERVER)
             .sealed(CLIENT, ContentType::Alert);
         assert_eq!(late.verdict(), "success observed");
+    }
+
+    #[test]
+    fn t2_an_encrypted_alert_counts_that_the_servers_finished_crossed() {
+        let key_exchange = HandshakeType::ClientKeyExchange;
+        let begun = || {
+            let answered = after_server_flight().message(CLIENT, key_exchange, &[]);
+            answered.finished_12(CLIENT)
+        };
+        let crossed = begun().sealed(CLIENT, ContentType::Alert);
+        let crossed = crossed.finished_12(SERVER);
+        assert_eq!(crossed.verdict(), "failure T2: other by client");
+        let later = begun().finished_12(SERVER);
+        let later = later.sealed(CLIENT, ContentType::Alert);
+        assert_eq!(later.verdict(), "success observed");
+    }
+
+    #[test]
+    fn two_finished_are_no_success_where_nothing_shows_that_there_was_a_server_hello() {
+        let both = |script: Script| script.finished_12(CLIENT).finished_12(SERVER).verdict();
+        let offered = || connection().client_hello(|hello| hello.supported_versions = None);
+        assert_eq!(both(offered()), "unknown observed");
+        let key_exchange = HandshakeType::ClientKeyExchange;
+        let proven = offered().message(CLIENT, key_exchange, &[]);
+        assert_eq!(both(proven), "success observed");
     }
 
     #[test]
