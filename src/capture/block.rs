@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::mem;
 use std::sync::Arc;
 
+use super::interface_order::order_interfaces;
 use super::interfaces::InterfaceTable;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
@@ -107,6 +108,9 @@ impl BlockReader {
             }
         }
         self.carry_from(&batch.data, &window);
+        if self.format.has_several_interfaces() {
+            order_interfaces(&mut batch.packets);
+        }
         self.outcome(batch)
     }
 
@@ -265,6 +269,14 @@ impl Format {
         Pcap::recognise(magic)
             .map(Self::Pcap)
             .or_else(|| Pcapng::recognise(magic).map(Self::Pcapng))
+    }
+
+    /// Whether packets come from more than one interface now.
+    const fn has_several_interfaces(&self) -> bool {
+        match self {
+            Self::Pcap(_) => false,
+            Self::Pcapng(pcapng) => pcapng.has_several_interfaces(),
+        }
     }
 
     fn parse(

@@ -19,6 +19,8 @@ mod error;
 mod file;
 mod filter;
 #[cfg(feature = "cli")]
+mod interface_order;
+#[cfg(feature = "cli")]
 mod interfaces;
 #[cfg(live_capture)]
 pub mod live;

@@ -69,6 +69,11 @@ impl Pcapng {
         })
     }
 
+    /// Whether the current section has more than one interface.
+    pub(super) const fn has_several_interfaces(&self) -> bool {
+        self.interfaces.len() > 1
+    }
+
     /// Parses the blocks in `data` from `start` on, as far as they are whole.
     pub(super) fn parse(
         &mut self,

@@ -99,7 +99,7 @@ impl Flow {
 
     pub(super) fn lifetime(&self) -> Lifetime {
         match &self.stage {
-            _ if self.waiting.is_some() => Lifetime::Waiting,
+            _ if self.is_waiting() => Lifetime::Waiting,
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
             Stage::Handshake(_) => Lifetime::Handshake,
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
@@ -116,8 +116,8 @@ impl Flow {
     }
 
     /// Whether segments wait for what they acknowledge.
-    pub(super) const fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some() && !self.is_decided()
     }
 
     pub(super) const fn has_handshake(&self) -> bool {
@@ -134,7 +134,7 @@ impl Flow {
     }
 
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
-    pub(super) const fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
     }
 
@@ -185,7 +185,7 @@ impl Flow {
             self.hold(direction, segment, at, context, budget);
             true
         } else {
-            self.take(direction, segment, (at, false), context, budget)
+            self.take(direction, segment, at, context, budget)
         };
         if self.waiting.is_none() {
             return has_news;
@@ -194,27 +194,39 @@ impl Flow {
         true
     }
 
-    /// Takes a segment whose turn it is; `is_noted` says that the open handshake knows of it already.
+    /// Takes a segment that has just arrived.
     fn take(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
-        (at, is_noted): (Arrival, bool),
+        at: Arrival,
         context: &Context<'_>,
         budget: &mut Budget,
     ) -> bool {
         if let Stage::Watching(_) = self.stage {
             self.watch(direction, segment, at, context, budget);
         }
-        if !is_noted {
-            self.note(direction, segment, at);
-        }
+        self.note(direction, segment, at);
         self.feed(direction, segment, at, budget)
     }
 
-    /// Whether a segment acknowledges what has not been delivered yet, and that matters.
+    /// Takes a segment that has waited for its turn.
+    fn take_late(&mut self, waiting: &PendingSegment, context: &Context<'_>, budget: &mut Budget) {
+        let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
+        if let Stage::Watching(_) = self.stage {
+            self.watch(direction, &segment, at, context, budget);
+        }
+        if let (Stage::Handshake(open), false) = (&mut self.stage, waiting.is_noted) {
+            let delivery = open.connection.delivery_mut();
+            self.tcp
+                .note_delivery(direction, &segment, at.time, delivery);
+        }
+        self.feed(direction, &segment, at, budget);
+    }
+
+    /// Whether a segment was sent after something that has not been delivered yet, and that matters.
     fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        if !self.tcp.awaits_peer(direction, segment) || segment.is_bare() {
+        if !self.tcp.must_wait(direction, segment) || segment.is_bare() {
             return false;
         }
         match &self.stage {
@@ -241,6 +253,11 @@ impl Flow {
     ) {
         let is_noted = self.note(direction, segment, at);
         self.tcp.acknowledge(direction, segment);
+        if let (true, Stage::Handshake(open)) = (segment.flags.fin, &mut self.stage) {
+            // Its header counts at once, so a later segment may deliver this close.
+            let arrival = self.tcp.arrival(direction, segment, at);
+            open.fins[direction].get_or_insert(arrival);
+        }
         let waiting = self.waiting.get_or_insert_with(|| {
             Box::new(Waiting {
                 segments: PendingSegments::default(),
@@ -279,27 +296,17 @@ impl Flow {
         };
         while !self.is_decided() {
             let tcp = &self.tcp;
-            let is_ready = |direction, segment: &Segment<'_>| !tcp.awaits_peer(direction, segment);
+            let is_ready = |direction, segment: &Segment<'_>| !tcp.must_wait(direction, segment);
             let next = segments.take_ready(budget, is_ready).or_else(|| {
                 let overdue = match now {
                     Some(now) => segments.take_overdue(now, budget),
                     None => segments.take_first(budget),
                 }?;
-                self.give_up_acknowledged(&overdue, budget);
+                self.give_up(&overdue, budget);
                 Some(overdue)
             });
             let Some(next) = next else { break };
-            let segment = next.segment();
-            self.take(
-                next.direction,
-                &segment,
-                (next.arrival, next.is_noted),
-                &context,
-                budget,
-            );
-        }
-        if self.is_decided() || matches!(self.stage, Stage::Done) {
-            segments.clear(budget);
+            self.take_late(&next, &context, budget);
         }
         if !segments.is_empty() {
             self.waiting = Some(waiting);
@@ -307,14 +314,14 @@ impl Flow {
     }
 
     /// Gives up what a segment has waited for.
-    fn give_up_acknowledged(&mut self, waiting: &PendingSegment, budget: &mut Budget) {
+    fn give_up(&mut self, waiting: &PendingSegment, budget: &mut Budget) {
         let direction = waiting.direction;
         let Stage::Handshake(open) = &mut self.stage else {
             return self.tcp.note_absent(direction.flip());
         };
         let segment = waiting.segment();
         let tcp = &mut self.tcp;
-        tcp.give_up_acknowledged(
+        tcp.give_up(
             direction,
             &segment,
             waiting.arrival,
@@ -537,6 +544,9 @@ impl Flow {
         };
         open.connection.note_until(now);
         self.tcp.settle_delivery(open.connection.delivery_mut());
+        if self.waiting.is_some() {
+            return open.connection.handle_end(); // all was decided before what waits
+        }
         for direction in Direction::BOTH {
             // What the receiver never got is no gap in the capture, and what follows it never counted.
             if let Some(hole) = self.tcp.lost_in_network(direction) {

@@ -35,8 +35,7 @@ struct Known {
 }
 
 /// Verdicts that are known to become wrong. Each is a fault to be mended: this table should be empty.
-const KNOWN: &[Known] = &[
-];
+const KNOWN: &[Known] = &[];
 
 /// A fixture whose packets can be changed.
 struct Case {

@@ -8,7 +8,7 @@ use crate::decode::{Segment, SeqNumber};
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 
-use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD};
+use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD, had_received};
 use super::closed::FirstBytes;
 use super::delivery::DeliveryState;
 use super::opening::{Opening, RoundTrips};
@@ -37,10 +37,6 @@ pub struct Pushed {
 #[derive(Debug)]
 pub struct TcpConnection {
     opening: Opening,
-    /// Whether one direction alone was in view when the other was waited for in vain.
-    is_one_sided: bool,
-    /// Whether SYN-ACKs of different numbers were seen: what the originator acknowledges decides between them.
-    has_rival: bool,
     halves: PerDirection<Half>,
 }
 
@@ -58,6 +54,10 @@ struct Half {
     hop_limit: u8,
     /// Whether its next segment says more than its flags do: it answers a keep-alive, or its sender may have room again.
     is_awaited: bool,
+    /// Whether it was waited for in vain while it was not in view.
+    is_absent: bool,
+    /// Whether it sent SYN-ACKs of different numbers: what its peer acknowledges decides between them.
+    has_rival: bool,
 }
 
 impl TcpConnection {
@@ -66,8 +66,6 @@ impl TcpConnection {
     pub fn new() -> Self {
         Self {
             opening: Opening::new(),
-            is_one_sided: false,
-            has_rival: false,
             halves: PerDirection::default(),
         }
     }
@@ -123,11 +121,13 @@ impl TcpConnection {
         let half = &mut self.halves[direction];
         if !half.is_in_view {
             half.is_in_view = true;
+            half.is_absent = false;
             half.hop_limit = segment.hop_limit;
         }
         if segment.flags.syn {
             self.handle_syn(direction, segment);
-        } else if self.has_rival && segment.flags.ack && !segment.flags.rst {
+        } else if self.halves[direction.flip()].has_rival && segment.flags.ack && !segment.flags.rst
+        {
             self.decide_rival(direction.flip(), segment.acknowledgment);
         }
         let half = &mut self.halves[direction];
@@ -145,7 +145,7 @@ impl TcpConnection {
         let first = segment.sequence.after(1);
         let half = &mut self.halves[direction];
         if segment.flags.ack && half.initial.is_some_and(|initial| initial != first) {
-            self.has_rival = !self.opening.is_acknowledged();
+            half.has_rival = !self.opening.is_acknowledged();
             return;
         }
         half.initial = Some(first);
@@ -160,12 +160,10 @@ impl TcpConnection {
 
     /// Takes the first acknowledgment of a direction that began with SYN-ACKs of different numbers.
     fn decide_rival(&mut self, direction: Direction, acknowledgment: SeqNumber) {
-        if self.opening.is_from_originator(direction.flip()) {
-            self.has_rival = false;
-            let half = &mut self.halves[direction];
-            half.initial = Some(acknowledgment);
-            half.assembler.move_start(acknowledgment);
-        }
+        let half = &mut self.halves[direction];
+        half.has_rival = false;
+        half.initial = Some(acknowledgment);
+        half.assembler.move_start(acknowledgment);
     }
 
     /// Where a sequence number lies in relation to the next byte in order: negative before it, 0 if this is the next byte,
@@ -234,24 +232,30 @@ impl TcpConnection {
         }
     }
 
-    /// Whether a segment acknowledges bytes, or a FIN, of its peer that have not been delivered: then these come first.
+    /// Whether a segment was sent after something that has not been delivered, so that its turn has not come: it
+    /// acknowledges bytes, or a FIN, of its peer. A reset has no other order than its number in its own direction.
     #[must_use]
-    pub fn awaits_peer(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let peer = &self.halves[direction.flip()];
-        let missing = segment.acknowledgment.since(peer.assembler.next());
-        if missing <= 0 || !segment.flags.ack {
+    pub fn must_wait(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.flags.ack && self.lacks(direction.flip(), segment.acknowledgment)
+            || segment.flags.rst && self.lacks(direction, segment.sequence)
+    }
+
+    /// Whether something of `direction` before `end` has not been delivered and may yet be captured.
+    fn lacks(&self, direction: Direction, end: SeqNumber) -> bool {
+        let half = &self.halves[direction];
+        let missing = end.since(half.assembler.next());
+        if missing <= 0 {
             return false; // as for nearly all segments
         }
         // A FIN that was captured takes a number, too.
-        let is_fin = missing == 1 && peer.fin == Some(peer.assembler.next());
-        let is_absent = self.is_one_sided && !peer.is_in_view;
-        missing <= MAX_AHEAD && !is_fin && !is_absent && peer.assembler.is_started()
+        let is_fin = missing == 1 && half.fin == Some(half.assembler.next());
+        missing <= MAX_AHEAD && !is_fin && !half.is_absent && half.assembler.is_started()
     }
 
-    /// Gives up what a segment acknowledges and the capture lacks. It is delivered as a gap, or as a FIN if one number is missing.
+    /// Gives up what a segment waits for: the capture lacks it. It is delivered as a gap, or as a FIN if one number is missing.
     ///
-    /// `direction` is that of the segment.
-    pub fn give_up_acknowledged(
+    /// `direction` is that of the segment. What was sent before a reset and not acknowledged is no gap.
+    pub fn give_up(
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
@@ -259,31 +263,52 @@ impl TcpConnection {
         budget: &mut Budget,
         deliver: &mut impl FnMut(Direction, Delivery<'_>),
     ) {
-        if !self.awaits_peer(direction, segment) {
+        if segment.flags.ack {
+            self.give_up_to(
+                direction.flip(),
+                segment.acknowledgment,
+                at,
+                budget,
+                deliver,
+            );
+        }
+        let own = &self.halves[direction].assembler;
+        let end = own.offset(segment.sequence);
+        let is_acknowledged = had_received(own.acknowledged(), end) == Some(true);
+        if segment.flags.rst && is_acknowledged {
+            self.give_up_to(direction, segment.sequence, at, budget, deliver);
+        }
+    }
+
+    fn give_up_to(
+        &mut self,
+        direction: Direction,
+        end: SeqNumber,
+        at: Arrival,
+        budget: &mut Budget,
+        deliver: &mut impl FnMut(Direction, Delivery<'_>),
+    ) {
+        if !self.lacks(direction, end) {
             return;
         }
-        let peer = direction.flip();
-        self.note_absent(peer);
-        let half = &mut self.halves[peer];
-        let missing = segment.acknowledgment.since(half.assembler.next());
-        let is_fin = missing == 1 && half.fin.is_none() && !half.assembler.is_holding();
-        if is_fin {
-            self.infer_fin(peer, at, deliver);
-        } else {
-            // The number of a FIN that was captured is no byte.
-            let end = half
-                .fin
-                .filter(|fin| segment.acknowledgment.since(*fin) == 1)
-                .unwrap_or(segment.acknowledgment);
-            half.assembler.skip_to(end, budget, &mut |chunk| {
-                deliver(peer, Delivery::Chunk(chunk));
-            });
+        self.note_absent(direction);
+        let half = &mut self.halves[direction];
+        let missing = end.since(half.assembler.next());
+        if missing == 1 && half.fin.is_none() && !half.assembler.is_holding() {
+            return self.infer_fin(direction, at, deliver);
         }
+        // The number of a FIN that was captured is no byte.
+        let is_behind_fin = |fin: &SeqNumber| end.since(*fin) == 1;
+        let end = half.fin.filter(is_behind_fin).unwrap_or(end);
+        half.assembler.skip_to(end, budget, &mut |chunk| {
+            deliver(direction, Delivery::Chunk(chunk));
+        });
     }
 
     /// Notes that `direction` was waited for in vain.
     pub fn note_absent(&mut self, direction: Direction) {
-        self.is_one_sided |= !self.halves[direction].is_in_view;
+        let half = &mut self.halves[direction];
+        half.is_absent = !half.is_in_view;
     }
 
     /// Notes that `direction` closed with a FIN that was acknowledged and not captured. Of a direction that is not in view

@@ -89,11 +89,6 @@ impl Opening {
         self.acknowledgment != NOT_SEEN
     }
 
-    /// Whether `sender` sent the SYN, as far as one or its answer was seen.
-    pub(super) fn is_from_originator(&self, sender: Direction) -> bool {
-        sender == self.originator
-    }
-
     /// The round trips that the opening shows, as far as it was seen.
     pub(super) fn round_trips(&self) -> RoundTrips {
         let seen = |time: i64| {

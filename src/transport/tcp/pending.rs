@@ -4,9 +4,9 @@
 //! acted: two interfaces are written in batches, one direction's clock is late, neighbours
 //! are swapped. TCP itself says the order: a segment that acknowledges a byte, or a FIN,
 //! was sent after it arrived. So a segment waits here until what it acknowledges
-//! has been delivered or is given up ([`TcpConnection::awaits_peer`]).
+//! has been delivered or is given up ([`TcpConnection::must_wait`]).
 //!
-//! [`TcpConnection::awaits_peer`]: super::TcpConnection::awaits_peer
+//! [`TcpConnection::must_wait`]: super::TcpConnection::must_wait
 
 use std::time::Duration;
 
