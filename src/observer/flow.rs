@@ -233,10 +233,16 @@ impl Flow {
             Stage::Handshake(_) => true,
             // Before TLS begins, only what may be its beginning waits.
             Stage::Watching(_) => {
+                let may_begin = || {
+                    let is_alert = matches!(segment.payload, [21, 3, _, 0, 2, ..]);
+                    self.tcp.ahead(direction, segment.first_byte()) == 0
+                        && (is_alert || detect(segment.payload) != Detection::Other)
+                };
+                let is_bare_fin = segment.payload.is_empty() && segment.flags.fin;
+                // What follows a segment that waits does, too.
                 !self.is_any_plain()
-                    && !segment.payload.is_empty()
-                    && self.tcp.ahead(direction, segment.first_byte()) == 0
-                    && detect(segment.payload) != Detection::Other
+                    && (self.waiting.is_some() && (is_bare_fin || !segment.payload.is_empty())
+                        || !segment.payload.is_empty() && may_begin())
             }
             Stage::Done => false,
         }
