@@ -256,6 +256,7 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(_) => true,
             Stage::Done => false,
+            // What follows a segment that waits does, too.
             _ if self.waiting.is_some() => true,
             // Before TLS begins, only what may be its beginning, or an alert that answers it, waits.
             Stage::Watching(_) => {
@@ -279,6 +280,11 @@ impl Flow {
     ) {
         let is_noted = self.note(direction, segment, at);
         self.tcp.acknowledge(direction, segment);
+        if let (true, Stage::Handshake(open)) = (segment.flags.fin, &mut self.stage) {
+            // Its header counts at once, so a later segment may deliver this close.
+            let arrival = self.tcp.arrival(direction, segment, at);
+            open.fins[direction].get_or_insert(arrival);
+        }
         let waiting = self.waiting.get_or_insert_with(|| {
             Box::new(Waiting {
                 segments: PendingSegments::default(),

@@ -126,7 +126,7 @@ fn try_all(is_selected: fn(&Change) -> bool) {
         for (kind, change) in CHANGES.iter().enumerate() {
             for round in 0..effort() {
                 let seed = round << 32 | (number as u64) << 16 | kind as u64;
-                if !is_selected(change) || seed % change.one_in != 0 {
+                if !is_selected(change) || !seed.is_multiple_of(change.one_in) {
                     continue;
                 }
                 let with_keys = (number + kind + round as usize) % 2;
