@@ -456,7 +456,8 @@ pub struct TlsFacts {
     pub alpn: Option<String>,
     /// The group of the key exchange: the server's key share, or up to TLS 1.2 the ServerKeyExchange's curve.
     pub group: Option<NamedGroup>,
-    /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone.
+    /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone. `None`, as for all that
+    /// is offered, if that part of the hello was not captured.
     pub offered_versions: Option<Vec<ProtocolVersion>>,
     /// The cipher suites that the client offers, GREASE included.
     pub offered_cipher_suites: Option<Vec<CipherSuite>>,
@@ -476,7 +477,7 @@ pub struct TlsFacts {
     pub early_data: Option<EarlyData>,
     /// Whether the server asked for another ClientHello; `None` if no answer was seen.
     pub hello_retry_request: Option<bool>,
-    /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if no ClientHello was seen.
+    /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if its end was not seen.
     pub ech_offered: Option<bool>,
     /// What is known of the client's certificate.
     pub client_certificate: ClientCertificate,
