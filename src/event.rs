@@ -212,10 +212,32 @@ pub(crate) struct Identity {
     pub(crate) client_random: Option<[u8; 32]>,
     /// The random of the ServerHello.
     pub(crate) server_random: Option<[u8; 32]>,
-    /// The sequence numbers with which the client and the server began.
-    pub(crate) first_bytes: [Option<u32>; 2],
+    pub(crate) marks: WireMarks,
     /// Whether TLS came after something else.
     pub(crate) is_upgraded: bool,
+}
+
+/// What packets of a connection carry that NAT and mirrors keep, or change in a known way: of the client first, as far as it is
+/// known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WireMarks {
+    /// The sequence numbers with which both sides began. NAT keeps them.
+    pub(crate) first_bytes: [Option<u32>; 2],
+    /// Hop limits (IPv4's time to live). A router takes one off as it forwards, and NAT is done by routers.
+    pub(crate) hop_limits: [Option<u8>; 2],
+}
+
+impl WireMarks {
+    pub(crate) const UNKNOWN: Self = Self {
+        first_bytes: [None; 2],
+        hop_limits: [None; 2],
+    };
+
+    /// Whether a router lies between two views of a connection: then their hop limits differ.
+    pub(crate) fn is_forwarded(&self, other: &Self) -> bool {
+        let mut limits = self.hop_limits.iter().zip(other.hop_limits);
+        limits.any(|(own, other)| own.is_some() && other.is_some() && *own != other)
+    }
 }
 
 impl HandshakeReport {
@@ -228,7 +250,7 @@ impl HandshakeReport {
             identity: Identity {
                 client_random: None,
                 server_random: None,
-                first_bytes: [None; 2],
+                marks: WireMarks::UNKNOWN,
                 is_upgraded: false,
             },
         }

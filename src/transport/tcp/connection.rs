@@ -123,6 +123,13 @@ impl TcpConnection {
         self.halves.0.each_ref().map(|half| half.initial)
     }
 
+    /// The hop limit of each direction's first packet, as far as it is known.
+    #[must_use]
+    pub fn hop_limits(&self) -> PerDirection<Option<u8>> {
+        let of = |half: &Half| (half.hop_limit != 0).then_some(half.hop_limit);
+        PerDirection(self.halves.0.each_ref().map(of))
+    }
+
     /// Whether a SYN begins another connection between the same endpoints.
     ///
     /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
