@@ -9,7 +9,7 @@ use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
-use tlscope::pattern::Glob;
+use tlscope::sink::selection::Selection;
 use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
@@ -68,7 +68,7 @@ impl Needs {
 /// Which handshakes are written, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputConfig {
-    pub(crate) server_name: Option<Glob>,
+    pub(crate) selection: Selection,
     pub(crate) failures_only: bool,
     pub(crate) format: OutputFormat,
     pub(crate) destination: EventDestination,
@@ -107,13 +107,18 @@ impl ReadConfig {
         let keys = key_log::read(&args.common.input.keylog)?;
         let needs = Needs::of(&args.common, &args.metrics);
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let shows_progress = shows_progress(args.common.format);
+        let filter = args.common.input.filter.clone();
+        let threads = args.common.input.threads;
+        let mut output = OutputConfig::resolve(args.common, args.metrics);
+        args.time.add_to(&mut output.selection);
         Ok(Self {
             paths: args.paths,
             analysis,
-            shows_progress: shows_progress(args.common.format),
-            filter: args.common.input.filter.clone(),
-            threads: args.common.input.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            shows_progress,
+            filter,
+            threads,
+            output,
         })
     }
 }
@@ -156,7 +161,7 @@ impl OutputConfig {
     /// Output to standard output.
     pub(crate) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
         Self {
-            server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
+            selection: common.input.selection.into(),
             failures_only: common.failures_only,
             format: common.format,
             destination: EventDestination::StandardOutput,

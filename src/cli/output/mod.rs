@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
 use tlscope::event::{Handshake, HandshakeReport, NotTls, NotTlsKind, Outcome};
-use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
@@ -134,14 +133,14 @@ impl RunOutput<'_> {
 
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if selects(self.config.server_name.as_ref(), event) {
+        if self.config.selection.selects(event) {
             self.write(event)?;
         }
         Ok(())
     }
 
     fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
-        if !selects(self.config.server_name.as_ref(), &report.event) {
+        if !self.config.selection.selects(&report.event) {
             return Ok(());
         }
         let failures = self.failures.as_mut();
@@ -149,9 +148,8 @@ impl Sink for RunOutput<'_> {
         self.write(&report.event)
     }
 
-    /// A connection without TLS has no server name, so a selection by names leaves it out.
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        if self.config.server_name.is_some() {
+        if !self.config.selection.selects_not_tls(event) {
             return Ok(());
         }
         let is_written = !self.config.failures_only || event.kind != NotTlsKind::SilentProbe;
@@ -191,14 +189,6 @@ impl Sink for RunOutput<'_> {
         let results = self.sinks().map(|sink| sink.finish(stats));
         results.fold(Ok(()), io::Result::and).and(certificates)
     }
-}
-
-/// Whether a handshake is among those that `--server-name` selects.
-pub(crate) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
-    server_name.is_none_or(|glob| {
-        let name = event.tls.server_name.as_deref();
-        name.is_some_and(|name| glob.matches(name))
-    })
 }
 
 /// Writes handshakes one by one.
