@@ -15,8 +15,10 @@ use super::{Sink, TextStyle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum OutputFormat {
-    /// A line a handshake, then the summary.
+    /// A line per handshake, then the summary.
     Table,
+    /// A line per handshake, without a summary.
+    Rows,
     /// The summary alone.
     Summary,
     /// An object a line; `tlscope schema` describes them.
@@ -58,6 +60,7 @@ impl OutputFormat {
     ) -> io::Result<Option<Box<dyn Sink>>> {
         Ok(match self {
             Self::Table => Some(Box::new(TableSink::new(BufWriter::new(output), style))),
+            Self::Rows => Some(Box::new(TableSink::rows(BufWriter::new(output), style))),
             Self::Json => Some(Box::new(JsonSink::new(output))),
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
             Self::Summary | Self::Certs => None,
@@ -74,7 +77,7 @@ impl OutputFormat {
         match self {
             Self::Table | Self::Summary => Some(Box::new(SummarySink::new(output, style))),
             Self::Certs => Some(Box::new(CertificatesSink::new(output, style))),
-            Self::Json | Self::Csv => None,
+            Self::Rows | Self::Json | Self::Csv => None,
         }
     }
 
@@ -93,7 +96,7 @@ impl OutputFormat {
             Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
             Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
             Self::Json => Ok(Box::new(JsonSink::new(output))),
-            Self::Table | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
+            Self::Table | Self::Rows | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
                 BufWriter::new(output),
                 TextStyle::default(),
             ))),

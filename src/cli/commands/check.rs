@@ -128,6 +128,7 @@ fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
     let needs = Needs {
         fingerprints: has_baseline,
         packets: false,
+        ladders: false,
     };
     Analysis::resolve(keys, needs, judgement)
 }

@@ -40,6 +40,8 @@ pub(crate) struct Analysis {
     fingerprints: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
+    /// Whether events come with their steps.
+    collects_ladders: bool,
     pub(crate) near_expiry: NearExpiry,
     pub(crate) roots: Roots,
     /// When certificates are validated; `None`: each at the time of its handshake.
@@ -53,6 +55,8 @@ pub(crate) struct Needs {
     pub(crate) fingerprints: bool,
     /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,
+    /// The steps of each handshake.
+    pub(crate) ladders: bool,
 }
 
 impl Needs {
@@ -61,6 +65,7 @@ impl Needs {
         Self {
             fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
+            ladders: false,
         }
     }
 }
@@ -132,6 +137,7 @@ impl Analysis {
         Ok(Self {
             keys,
             retains_packets: needs.packets,
+            collects_ladders: needs.ladders,
             fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
@@ -153,6 +159,7 @@ impl Analysis {
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
+        config.collects_ladders = self.collects_ladders;
         config
     }
 }
@@ -171,7 +178,7 @@ impl OutputConfig {
             }),
             extract_certs: common.extract_certs,
             metrics: metrics.into(),
-            text_style: text_style(),
+            text_style: text_style().wide(common.wide),
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct RunOutput<'a> {
     failures: Option<FailureCaptures>,
     metrics: Option<Telemetry>,
     has_seen_chains: bool,
+    has_selected: bool,
 }
 
 impl<'a> RunOutput<'a> {
@@ -65,6 +66,7 @@ impl<'a> RunOutput<'a> {
             failures: failures.map(FailureCaptures::open).transpose()?,
             metrics,
             has_seen_chains: false,
+            has_selected: false,
         })
     }
 
@@ -111,6 +113,7 @@ impl RunOutput<'_> {
     }
 
     fn write(&mut self, event: &Handshake) -> io::Result<()> {
+        self.has_selected = true;
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
@@ -179,6 +182,9 @@ impl Sink for RunOutput<'_> {
 
     /// Finishes every sink even if one fails. Metrics come last: they may wait for a collector.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        if !self.has_selected && stats.handshakes > 0 {
+            say::warning(none_selected(stats.handshakes));
+        }
         if let Some(failures) = &self.failures {
             failures.warn_of_lost();
         }
@@ -188,6 +194,14 @@ impl Sink for RunOutput<'_> {
         };
         let results = self.sinks().map(|sink| sink.finish(stats));
         results.fold(Ok(()), io::Result::and).and(certificates)
+    }
+}
+
+/// That handshakes were seen, and that no selection by the user includes any.
+pub(crate) fn none_selected(seen: u64) -> String {
+    match seen {
+        1 => "the selection excludes the only handshake".to_owned(),
+        seen => format!("the selection excludes all {seen} handshakes"),
     }
 }
 

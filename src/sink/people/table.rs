@@ -37,6 +37,8 @@ pub struct TableSink<W> {
     waiting: BTreeMap<(Timestamp, u64), String>,
     /// Rows so far.
     rows: u64,
+    /// Whether a summary follows, after an empty line.
+    has_summary: bool,
 }
 
 /// Rows that wait at most, of some 200 bytes each. The oldest are written first.
@@ -56,6 +58,16 @@ impl<W: Write> TableSink<W> {
             day: None,
             waiting: BTreeMap::new(),
             rows: 0,
+            has_summary: true,
+        }
+    }
+
+    /// As [`TableSink::new`], without the empty line at the end: no summary follows.
+    #[must_use]
+    pub fn rows(output: W, style: TextStyle) -> Self {
+        Self {
+            has_summary: false,
+            ..Self::new(output, style)
         }
     }
 
@@ -95,19 +107,11 @@ impl<W: Write> TableSink<W> {
         let header = self.layout.header(&day.to_string());
         writeln!(self.output, "{}", self.style.heading().style(header))
     }
-
-    fn outcome_style(&self, outcome: Outcome) -> Style {
-        match outcome {
-            Outcome::Success => self.style.good(),
-            Outcome::Failure => self.style.bad(),
-            Outcome::Unknown => self.style.doubtful(),
-        }
-    }
 }
 
 impl<W: Write> Sink for TableSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let style = self.outcome_style(event.outcome);
+        let style = outcome_style(self.style, event.outcome);
         let mut row = String::new();
         let at = event.time.date_time().time();
         self.layout.write_row(&mut row, at, event, style);
@@ -146,12 +150,12 @@ impl<W: Write> Sink for TableSink<W> {
         self.output.flush()
     }
 
-    /// Ends the table with an empty line.
+    /// Ends the table with an empty line, if a summary follows.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
         while !self.waiting.is_empty() {
             self.write_first()?;
         }
-        if self.day.is_some() {
+        if self.has_summary && self.day.is_some() {
             writeln!(self.output)?;
         }
         self.flush()
@@ -160,7 +164,7 @@ impl<W: Write> Sink for TableSink<W> {
 
 /// Widths of the columns; a column of width 0 is left out.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+pub(super) struct Layout {
     time: usize,
     client: usize,
     client_has_port: bool,
@@ -185,7 +189,7 @@ const WIDE: usize = 150;
 const NARROW: usize = 100;
 
 impl Layout {
-    fn for_width(width: Option<usize>) -> Self {
+    pub(super) fn for_width(width: Option<usize>) -> Self {
         let wide = Self {
             time: "12:00:00.123".len(),
             client: IPV4 + PORT,
@@ -229,7 +233,7 @@ impl Layout {
             .sum()
     }
 
-    fn header(&self, day: &str) -> String {
+    pub(super) fn header(&self, day: &str) -> String {
         let mut line = String::new();
         // The day, and Z for UTC; the year only where it fits.
         let day = if self.time > day.len() {
@@ -246,7 +250,7 @@ impl Layout {
         line + " OUTCOME"
     }
 
-    fn write_row(&self, line: &mut String, time: Time, event: &Handshake, style: Style) {
+    pub(super) fn write_row(&self, line: &mut String, time: Time, event: &Handshake, style: Style) {
         let name = event
             .tls
             .server_name
@@ -321,7 +325,15 @@ impl Layout {
     }
 }
 
-fn outcome_word(outcome: Outcome) -> &'static str {
+pub(super) fn outcome_style(style: TextStyle, outcome: Outcome) -> Style {
+    match outcome {
+        Outcome::Success => style.good(),
+        Outcome::Failure => style.bad(),
+        Outcome::Unknown => style.doubtful(),
+    }
+}
+
+pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Success => "ok",
         Outcome::Failure => "FAILED",
