@@ -15,6 +15,8 @@ mod output_format;
 pub mod people;
 #[cfg(feature = "cli")]
 pub mod selection;
+#[cfg(feature = "cli")]
+pub mod sorted;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
 

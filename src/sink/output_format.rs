@@ -8,7 +8,7 @@ use super::machine::csv::CsvSink;
 use super::machine::json::JsonSink;
 use super::people::certificates::CertificatesSink;
 use super::people::summary::SummarySink;
-use super::people::table::TableSink;
+use super::people::table::{RowOptions, TableSink};
 use super::{Sink, TextStyle};
 
 /// An output format. The doc comment of a value is its help text.
@@ -48,7 +48,7 @@ impl OutputFormat {
         matches!(self, Self::Csv)
     }
 
-    /// Writes each handshake to `output`; `None` if the format does not.
+    /// Writes each handshake to `output`; `None` if the format does not. `rows` is about rows for people.
     ///
     /// # Errors
     ///
@@ -57,10 +57,17 @@ impl OutputFormat {
         self,
         output: impl Write + 'static,
         style: TextStyle,
+        rows: RowOptions,
     ) -> io::Result<Option<Box<dyn Sink>>> {
         Ok(match self {
-            Self::Table => Some(Box::new(TableSink::new(BufWriter::new(output), style))),
-            Self::Rows => Some(Box::new(TableSink::rows(BufWriter::new(output), style))),
+            Self::Table | Self::Rows => {
+                let rows = RowOptions {
+                    is_all: self == Self::Rows,
+                    ..rows
+                };
+                let output = BufWriter::new(output);
+                Some(Box::new(TableSink::with_options(output, style, rows)))
+            }
             Self::Json => Some(Box::new(JsonSink::new(output))),
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
             Self::Summary | Self::Certs => None,

@@ -10,6 +10,7 @@ use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::sink::selection::Selection;
+use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
@@ -82,6 +83,10 @@ pub(crate) struct OutputConfig {
     pub(crate) extract_certs: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) text_style: TextStyle,
+    /// The order of handshakes; `None` for that of the format.
+    pub(crate) sort: Option<SortOrder>,
+    /// Whether rows name the file that a handshake came from.
+    pub(crate) shows_source: bool,
 }
 
 /// Where handshakes are written, one by one.
@@ -117,6 +122,11 @@ impl ReadConfig {
         let threads = args.common.input.threads;
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         args.time.add_to(&mut output.selection);
+        output.sort = args.sort;
+        output.shows_source = match args.paths.as_slice() {
+            [path] => path.is_dir(),
+            _ => true,
+        };
         Ok(Self {
             paths: args.paths,
             analysis,
@@ -179,6 +189,8 @@ impl OutputConfig {
             extract_certs: common.extract_certs,
             metrics: metrics.into(),
             text_style: text_style().wide(common.wide),
+            sort: None,
+            shows_source: false,
         }
     }
 }

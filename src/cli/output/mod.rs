@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tlscope::event::{Handshake, HandshakeReport, NotTls, NotTlsKind, Outcome};
 use tlscope::sink::Sink;
+use tlscope::sink::people::table::RowOptions;
+use tlscope::sink::sorted::{SortOrder, SortedSink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
@@ -217,9 +219,14 @@ impl EventWriter {
         let format = config.format;
         match &config.destination {
             EventDestination::StandardOutput => {
-                let sink = format.event_sink(stdout(), config.text_style);
+                let rows = RowOptions {
+                    shows_source: config.shows_source,
+                    keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
+                    ..RowOptions::default()
+                };
+                let sink = format.event_sink(stdout(), config.text_style, rows);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
-                Ok(sink.map(Self::StandardOutput))
+                Ok(sink.map(|sink| Self::StandardOutput(sorted(sink, config.sort))))
             }
             EventDestination::File(rotation) => {
                 let file = RotatingSink::open(rotation.clone(), format)?;
@@ -234,6 +241,19 @@ impl EventWriter {
             Self::StandardOutput(sink) => &mut **sink,
             Self::File(file) => file,
         }
+    }
+}
+
+/// The sink behind the order that the user wants.
+fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>) -> Box<dyn Sink> {
+    let warn = |omitted: u64| {
+        say::warning(format_args!(
+            "too many handshakes to sort: the last {omitted} in this order are left out"
+        ));
+    };
+    match order {
+        Some(order) => Box::new(SortedSink::new(sink, order, warn)),
+        None => sink,
     }
 }
 

@@ -18,10 +18,16 @@ const RUN: usize = 5;
 const MIN_LANE: usize = 30;
 const MAX_LANE: usize = 60;
 
-const TIME: usize = 10;
-const PACKET: usize = 8;
-const BYTES: usize = 7;
-/// Two spaces between columns.
+/// Widths of the columns beside the arrows.
+struct Columns {
+    time: usize,
+    packet: usize,
+    /// Columns of the arrows; `None` if there is no room for them.
+    lane: Option<usize>,
+    bytes: usize,
+}
+
+/// Spaces between columns.
 const GAP: usize = 2;
 
 /// One line: a step, or several alike.
@@ -38,29 +44,30 @@ pub(super) fn write<W: Write>(
     ladder: &Ladder,
 ) -> io::Result<()> {
     page.heading("Messages")?;
-    let lane = page
-        .width
-        .saturating_sub(TIME + PACKET + BYTES + 3 * GAP)
-        .min(MAX_LANE);
-    let lane = (lane >= MIN_LANE).then_some(lane);
     let sources = sources(event, ladder);
-    write_header(page, lane)?;
-    for rung in rungs(&ladder.steps) {
-        let mut line = String::new();
-        push_right(&mut line, &milliseconds(event.time, rung.step.time), TIME);
-        line.push_str("  ");
-        push_right(&mut line, &packet(rung.step, &sources), PACKET);
-        line.push_str("  ");
+    let rungs = rungs(&ladder.steps);
+    let cells: Vec<_> = rungs
+        .iter()
+        .map(|rung| Cells {
+            time: milliseconds(event.time, rung.step.time),
+            packet: packet(rung.step, &sources),
+            bytes: rung.bytes.map_or(String::new(), |bytes| bytes.to_string()),
+        })
+        .collect();
+    let columns = Columns::new(&cells, page.width);
+    write_header(page, &columns)?;
+    for (rung, cells) in rungs.iter().zip(&cells) {
+        let (mut line, mut bytes) = (String::new(), String::new());
+        push_right(&mut line, &cells.time, columns.time);
+        push_right(&mut line, &cells.packet, columns.packet + GAP);
+        push_right(&mut bytes, &cells.bytes, columns.bytes + GAP);
         let style = style(page, rung.step.kind);
-        let text = match lane {
-            Some(lane) => arrow(&rung, lane),
-            None => short_arrow(&rung, page.width.saturating_sub(line.len() + GAP + BYTES)),
+        let text = match columns.lane {
+            Some(lane) => arrow(rung, lane),
+            None => short_arrow(rung, columns.rest(page.width)),
         };
-        let bytes = rung.bytes.map_or(String::new(), |bytes| bytes.to_string());
-        let mut last = String::new();
-        push_right(&mut last, &bytes, BYTES);
-        let rest = format!("{line}{}  {last}", style.style(text));
-        writeln!(page.output, "{}", rest.trim_end())?;
+        let line = format!("{line}  {}{bytes}", style.style(text));
+        writeln!(page.output, "{}", line.trim_end())?;
     }
     if ladder.omitted > 0 {
         let omitted = ladder.omitted;
@@ -69,14 +76,44 @@ pub(super) fn write<W: Write>(
             "  and {omitted} more, which tlscope did not keep"
         )?;
     }
-    if ladder.steps.iter().any(|step| step.encrypted) {
-        let legend = match lane {
-            Some(_) => "── in the clear   ╌╌ encrypted",
-            None => "* encrypted",
-        };
-        writeln!(page.output, "  {legend}")?;
+    let is_encrypted = ladder.steps.iter().any(|step| step.encrypted);
+    match (columns.lane, is_encrypted) {
+        (Some(_), true) => writeln!(page.output, "  ── in the clear   ╌╌ encrypted")?,
+        (Some(_), false) => {}
+        (None, true) => writeln!(page.output, "  → client  ← server  * encrypted")?,
+        (None, false) => writeln!(page.output, "  → client  ← server")?,
     }
     Ok(())
+}
+
+/// What stands beside an arrow.
+struct Cells {
+    time: String,
+    packet: String,
+    bytes: String,
+}
+
+impl Columns {
+    fn new(cells: &[Cells], width: usize) -> Self {
+        let widest = |cell: fn(&Cells) -> &String, header: &str| {
+            let widths = cells.iter().map(|cells| cell(cells).len());
+            widths.chain([header.len()]).max().unwrap_or_default()
+        };
+        let mut columns = Self {
+            time: widest(|cells| &cells.time, "ms") + GAP,
+            packet: widest(|cells| &cells.packet, "packet"),
+            lane: None,
+            bytes: widest(|cells| &cells.bytes, "bytes"),
+        };
+        let lane = columns.rest(width).min(MAX_LANE);
+        columns.lane = (lane >= MIN_LANE).then_some(lane);
+        columns
+    }
+
+    /// Columns that are left for arrows.
+    fn rest(&self, width: usize) -> usize {
+        width.saturating_sub(self.time + self.packet + self.bytes + 3 * GAP)
+    }
 }
 
 /// The files that packets came from, that of the event first.
@@ -95,20 +132,19 @@ pub(super) fn letter(index: usize) -> char {
     char::from(b'a' + u8::try_from(index.min(25)).unwrap_or(25))
 }
 
-fn write_header<W: Write>(page: &mut Page<'_, W>, lane: Option<usize>) -> io::Result<()> {
+fn write_header<W: Write>(page: &mut Page<'_, W>, columns: &Columns) -> io::Result<()> {
     let mut line = String::new();
-    push_right(&mut line, "ms", TIME);
+    push_right(&mut line, "ms", columns.time);
+    push_right(&mut line, "packet", columns.packet + GAP);
     line.push_str("  ");
-    push_right(&mut line, "packet", PACKET);
-    line.push_str("  ");
-    match lane {
+    match columns.lane {
         Some(lane) => {
             push_left(&mut line, "client", lane - "server".len());
-            line.push_str("server  ");
-            push_right(&mut line, "bytes", BYTES);
+            line.push_str("server");
         }
-        None => line.push_str("→ by the client, ← by the server"),
+        None => push_left(&mut line, "message", columns.rest(page.width)),
     }
+    push_right(&mut line, "bytes", columns.bytes + GAP);
     let line = fit(&line, page.width, Cut::End).into_owned();
     writeln!(page.output, "{}", page.style.heading().style(line))
 }

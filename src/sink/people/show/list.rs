@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::event::{Handshake, Outcome};
-use crate::sink::people::table::{Layout, outcome_style};
+use crate::sink::people::table::{Layout, RowOptions, outcome_style};
 use crate::sink::people::text::{TextStyle, push_right};
 
 /// A handshake and its place in the order of time, from 1.
@@ -36,7 +36,15 @@ pub fn write_list<W: Write>(
     }
     let digits = shown.iter().map(|row| row.number.to_string().len());
     let digits = digits.max().unwrap_or(1);
-    let layout = Layout::for_width(style.width.map(|width| width.saturating_sub(digits + 2)));
+    let source = |row: &Numbered<'_>| row.event.source.clone();
+    let options = RowOptions {
+        shows_source: shown
+            .windows(2)
+            .any(|pair| source(&pair[0]) != source(&pair[1])),
+        ..RowOptions::default()
+    };
+    let width = style.width.map(|width| width.saturating_sub(digits + 2));
+    let layout = Layout::new(width, options);
     let mut day = None;
     for Numbered { number, event } in &shown {
         let time = event.time.date_time();
@@ -49,12 +57,7 @@ pub fn write_list<W: Write>(
         let mut line = String::new();
         push_right(&mut line, &number.to_string(), digits);
         line.push_str("  ");
-        layout.write_row(
-            &mut line,
-            time.time(),
-            event,
-            outcome_style(style, event.outcome),
-        );
+        layout.write_row(&mut line, event, outcome_style(style, event.outcome));
         writeln!(output, "{}", line.trim_end())?;
     }
     Ok(handshakes.len() - shown.len())

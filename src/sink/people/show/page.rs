@@ -13,7 +13,7 @@ const DEFAULT_WIDTH: usize = 100;
 const MIN_WIDTH: usize = 30;
 /// Columns of a label, where there is room for labels beside their facts.
 const LABEL: usize = 20;
-/// Columns below which a label has a line of its own.
+/// Columns below which facts do not line up beside their labels.
 const NARROW: usize = 56;
 
 /// Writes text in the parts that a page is made of.
@@ -46,16 +46,23 @@ impl<'o, W: Write> Page<'o, W> {
     }
 
     pub(super) fn styled_fact(&mut self, label: &str, text: &str, style: Style) -> io::Result<()> {
-        let is_narrow = self.width < NARROW;
-        let indent = if is_narrow { 4 } else { 2 + LABEL };
-        if is_narrow && !label.is_empty() {
-            writeln!(self.output, "  {label}")?;
+        let text = printable(text);
+        if self.width < NARROW {
+            let separator = if label.is_empty() { "" } else { ": " };
+            let lines = wrap(&format!("{label}{separator}{text}"), self.width - 4);
+            for (index, line) in lines.iter().enumerate() {
+                let indent = if index == 0 && !label.is_empty() {
+                    2
+                } else {
+                    4
+                };
+                writeln!(self.output, "{:indent$}{}", "", style.style(line))?;
+            }
+            return Ok(());
         }
-        let lines = wrap(&printable(text), self.width - indent);
-        for (index, line) in lines.iter().enumerate() {
-            let label = if index == 0 && !is_narrow { label } else { "" };
-            let space = indent - 2;
-            writeln!(self.output, "  {label:space$}{}", style.style(line))?;
+        for (index, line) in wrap(&text, self.width - 2 - LABEL).iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            writeln!(self.output, "  {label:LABEL$}{}", style.style(line))?;
         }
         Ok(())
     }
@@ -126,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_page_has_labels_on_lines_of_their_own() {
+    fn a_narrow_page_has_its_facts_right_after_their_labels() {
         for (width, expected) in [
             (80, "  label               text\n"),
-            (40, "  label\n    text\n"),
+            (40, "  label: text\n"),
         ] {
             let mut output = Vec::new();
             let style = TextStyle {
