@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
 
+use super::machine::cbom::CbomSink;
 use super::machine::csv::CsvSink;
 use super::machine::json::JsonSink;
 use super::people::certificates::CertificatesSink;
@@ -25,6 +26,8 @@ pub enum OutputFormat {
     Csv,
     /// A table of the certificates, the soonest to expire first, with who shows them.
     Certs,
+    /// An inventory of the cryptography: a CycloneDX 1.7 bill of materials.
+    Cbom,
 }
 
 impl OutputFormat {
@@ -37,7 +40,7 @@ impl OutputFormat {
     /// Whether it writes each handshake as soon as there is a verdict, not only a summary at the end.
     #[must_use]
     pub const fn writes_events(self) -> bool {
-        !matches!(self, Self::Summary | Self::Certs)
+        !matches!(self, Self::Summary | Self::Certs | Self::Cbom)
     }
 
     /// Whether a file of it begins with a header that names its columns.
@@ -60,7 +63,7 @@ impl OutputFormat {
             Self::Table => Some(Box::new(TableSink::new(BufWriter::new(output), style))),
             Self::Json => Some(Box::new(JsonSink::new(output))),
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
-            Self::Summary | Self::Certs => None,
+            Self::Summary | Self::Certs | Self::Cbom => None,
         })
     }
 
@@ -74,6 +77,7 @@ impl OutputFormat {
         match self {
             Self::Table | Self::Summary => Some(Box::new(SummarySink::new(output, style))),
             Self::Certs => Some(Box::new(CertificatesSink::new(output, style))),
+            Self::Cbom => Some(Box::new(CbomSink::new(output))),
             Self::Json | Self::Csv => None,
         }
     }
@@ -93,10 +97,9 @@ impl OutputFormat {
             Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
             Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
             Self::Json => Ok(Box::new(JsonSink::new(output))),
-            Self::Table | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
-                BufWriter::new(output),
-                TextStyle::default(),
-            ))),
+            Self::Table | Self::Summary | Self::Certs | Self::Cbom => Ok(Box::new(
+                TableSink::new(BufWriter::new(output), TextStyle::default()),
+            )),
         }
     }
 }
