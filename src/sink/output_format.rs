@@ -97,9 +97,10 @@ impl OutputFormat {
             Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
             Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
             Self::Json => Ok(Box::new(JsonSink::new(output))),
-            Self::Table | Self::Summary | Self::Certs | Self::Cbom => Ok(Box::new(
-                TableSink::new(BufWriter::new(output), TextStyle::default()),
-            )),
+            Self::Table | Self::Summary | Self::Certs | Self::Cbom => Ok(Box::new(TableSink::new(
+                BufWriter::new(output),
+                TextStyle::default(),
+            ))),
         }
     }
 }

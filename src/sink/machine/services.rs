@@ -281,11 +281,7 @@ impl Services {
         match self.services.get_mut(&key) {
             Some(service) => service.record(event, version),
             None if is_full => self.omitted += 1,
-            None => self
-                .services
-                .entry(key)
-                .or_default()
-                .record(event, version),
+            None => self.services.entry(key).or_default().record(event, version),
         }
     }
 

@@ -15,6 +15,7 @@ mod man_page;
 mod metrics;
 mod print;
 mod read;
+mod targets;
 
 pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
@@ -27,10 +28,12 @@ pub(crate) use live::{
 pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
+pub(crate) use targets::TargetsArgs;
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
+use targets::TARGETS_EXAMPLES;
 
 /// Default values; help and manual quote them.
 mod defaults {
@@ -102,6 +105,16 @@ pub(crate) enum Command {
     /// fails the check.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+
+    /// List the TLS endpoints in captures as targets for Prometheus
+    ///
+    /// TLS 1.3 hides certificates from an observer without keys. A prober that connects,
+    /// such as blackbox_exporter, sees them: this command lists where to connect, with
+    /// labels for relabelling. An endpoint is the name that clients asked for and a port,
+    /// or without a name an address and a port. Only endpoints whose server answered a
+    /// ClientHello are listed, and only those over TCP.
+    #[command(after_long_help = TARGETS_EXAMPLES)]
+    Targets(TargetsArgs),
 
     /// Print the JSON Schema of `read --format json`
     Schema,

@@ -351,7 +351,9 @@ pub(super) fn of_group(group: NamedGroup) -> Algorithm {
         NamedGroup::MLKEM512 => ml_kem(name, "512", 1),
         NamedGroup::MLKEM768 => ml_kem(name, "768", 3),
         NamedGroup::MLKEM1024 => ml_kem(name, "1024", 5),
-        NamedGroup::X25519MLKEM768 => hybrid(with(NamedGroup::X25519, NamedGroup::MLKEM768), Some(3)),
+        NamedGroup::X25519MLKEM768 => {
+            hybrid(with(NamedGroup::X25519, NamedGroup::MLKEM768), Some(3))
+        }
         NamedGroup::SecP256r1MLKEM768 => {
             hybrid(with(NamedGroup::Secp256r1, NamedGroup::MLKEM768), Some(3))
         }
@@ -365,9 +367,7 @@ pub(super) fn of_group(group: NamedGroup) -> Algorithm {
         NamedGroup::X25519Kyber768Draft00 | NamedGroup::Cecpq2 => {
             hybrid(vec![of_group(NamedGroup::X25519)], None)
         }
-        NamedGroup::SecP256r1Kyber768Draft00 => {
-            hybrid(vec![of_group(NamedGroup::Secp256r1)], None)
-        }
+        NamedGroup::SecP256r1Kyber768Draft00 => hybrid(vec![of_group(NamedGroup::Secp256r1)], None),
         _ if group.name().is_none() => Algorithm::new(name, "unknown"),
         _ => match name.strip_prefix("ffdhe") {
             Some(bits) => {
@@ -510,9 +510,7 @@ pub(super) fn of_signature(signature: &SignatureAlgorithm) -> Algorithm {
                     Algorithm::new(format!("{name} {}", pss_hash(hash)), "signature")
                         .family("RSASSA-PSS")
                 }
-                (RsaPadding::Pss, None) => {
-                    Algorithm::new(name, "signature").family("RSASSA-PSS")
-                }
+                (RsaPadding::Pss, None) => Algorithm::new(name, "signature").family("RSASSA-PSS"),
             };
             algorithm.functions(SIGN).quantum(0)
         }
@@ -551,9 +549,18 @@ fn named_signature(name: &str) -> Algorithm {
             .family("ECDH")
             .functions(AGREE)
             .quantum(0),
-        "ML-DSA-44" => signature(name).family("ML-DSA").parameter_set("44").quantum(2),
-        "ML-DSA-65" => signature(name).family("ML-DSA").parameter_set("65").quantum(3),
-        "ML-DSA-87" => signature(name).family("ML-DSA").parameter_set("87").quantum(5),
+        "ML-DSA-44" => signature(name)
+            .family("ML-DSA")
+            .parameter_set("44")
+            .quantum(2),
+        "ML-DSA-65" => signature(name)
+            .family("ML-DSA")
+            .parameter_set("65")
+            .quantum(3),
+        "ML-DSA-87" => signature(name)
+            .family("ML-DSA")
+            .parameter_set("87")
+            .quantum(5),
         _ => {
             if let Some(parameters) = name.strip_prefix("SLH-DSA-") {
                 let category = match parameters {
@@ -618,7 +625,11 @@ mod tests {
             (0x1a1a, ""),
         ];
         for (number, expected) in cases {
-            assert_eq!(names(CipherSuite(number)).join(", "), expected, "{number:#06x}");
+            assert_eq!(
+                names(CipherSuite(number)).join(", "),
+                expected,
+                "{number:#06x}"
+            );
         }
     }
 
@@ -704,7 +715,11 @@ mod tests {
     #[test]
     fn signatures_have_their_family_and_identifier() {
         for (oid, name, family) in [
-            ("1.2.840.113549.1.1.11", "sha256WithRSAEncryption", Some("RSASSA-PKCS1")),
+            (
+                "1.2.840.113549.1.1.11",
+                "sha256WithRSAEncryption",
+                Some("RSASSA-PKCS1"),
+            ),
             ("1.2.840.10045.4.3.2", "ecdsa-with-SHA256", Some("ECDSA")),
             ("1.3.101.112", "Ed25519", Some("EdDSA")),
             ("2.16.840.1.101.3.4.3.18", "ML-DSA-65", Some("ML-DSA")),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use serde::ser::{SerializeMap, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::Collected;
@@ -19,9 +19,7 @@ use super::algorithm::{
 use crate::event::{ClientCertificate, Outcome};
 use crate::hex::Hex;
 use crate::sink::files::inventory::{KnownCertificate, MAX_CERTIFICATES, ShownBy};
-use crate::sink::machine::services::{
-    MAX_SERVICES, ServerCertificate, Service, ServiceKey, Tally,
-};
+use crate::sink::machine::services::{MAX_SERVICES, ServerCertificate, Service, ServiceKey, Tally};
 use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 const SCHEMA: &str = "http://cyclonedx.org/schema/bom-1.7.schema.json";
@@ -109,10 +107,7 @@ impl<'a> Document<'a> {
     }
 
     /// Which services have something that cannot be listed.
-    fn services_where(
-        &self,
-        condition: impl Fn(&Service) -> bool,
-    ) -> impl Iterator<Item = String> {
+    fn services_where(&self, condition: impl Fn(&Service) -> bool) -> impl Iterator<Item = String> {
         let services = self.collected.services.iter();
         services
             .filter(move |(_, service)| condition(service))
@@ -126,7 +121,13 @@ fn serial_number(hash: &[u8; 32]) -> String {
     uuid.copy_from_slice(&hash[..16]);
     uuid[6] = 0x80 | uuid[6] & 0x0f;
     uuid[8] = 0x80 | uuid[8] & 0x3f;
-    let [a, b, c, d, e] = [&uuid[..4], &uuid[4..6], &uuid[6..8], &uuid[8..10], &uuid[10..]];
+    let [a, b, c, d, e] = [
+        &uuid[..4],
+        &uuid[4..6],
+        &uuid[6..8],
+        &uuid[8..10],
+        &uuid[10..],
+    ];
     let [a, b, c, d, e] = [a, b, c, d, e].map(Hex);
     format!("urn:uuid:{a}-{b}-{c}-{d}-{e}")
 }
@@ -411,7 +412,11 @@ fn service_reference(key: &ServiceKey) -> String {
 }
 
 fn protocol_reference(version: ProtocolVersion, key: &ServiceKey) -> String {
-    format!("protocol:{version}@{}/{}", key.host_and_port(), key.transport)
+    format!(
+        "protocol:{version}@{}/{}",
+        key.host_and_port(),
+        key.transport
+    )
 }
 
 fn algorithm_reference(algorithm: &Algorithm) -> String {
@@ -578,7 +583,9 @@ impl<'a> Document<'a> {
         let services = self.collected.services.iter();
         let services = services.flat_map(move |(key, service)| {
             let versions = service.versions();
-            let protocols = versions.iter().map(|version| protocol_reference(*version, key));
+            let protocols = versions
+                .iter()
+                .map(|version| protocol_reference(*version, key));
             let certificates = service.certificates.intersection(&known);
             let entry = Dependency {
                 reference: service_reference(key),
@@ -602,8 +609,7 @@ impl<'a> Document<'a> {
         let suites = suites.flat_map(|(suite, _)| of_cipher_suite(suite));
         let groups = offers.groups.iter().map(|(group, _)| of_group(group));
         let has_offers = offers.hellos.handshakes > 0;
-        let offered =
-            has_offers.then(|| Dependency::of(OFFERED.to_owned(), suites.chain(groups)));
+        let offered = has_offers.then(|| Dependency::of(OFFERED.to_owned(), suites.chain(groups)));
         let algorithms = self.algorithms.values().map(|usage| {
             let parts = usage.algorithm.parts.iter().cloned();
             Dependency::of(algorithm_reference(&usage.algorithm), parts)
@@ -623,10 +629,7 @@ impl<'a> Document<'a> {
                 Dependency::of(key, [of_public_key(&facts.key)]),
             ]
         });
-        services
-            .chain(offered)
-            .chain(hybrids)
-            .chain(certificates)
+        services.chain(offered).chain(hybrids).chain(certificates)
     }
 
     /// How complete the document is. A passive observer never knows that there is no more.
@@ -672,7 +675,9 @@ impl<'a> Document<'a> {
                     .collect(),
             ),
         ];
-        let parts = parts.into_iter().filter(|part| !part.dependencies.is_empty());
+        let parts = parts
+            .into_iter()
+            .filter(|part| !part.dependencies.is_empty());
         std::iter::once(whole).chain(parts).collect()
     }
 }
@@ -689,10 +694,7 @@ fn service_properties(key: &ServiceKey, service: &Service) -> Properties {
         properties.count(format_args!("outcome:{outcome}"), handshakes);
     }
     properties.count("resumed", service.resumed);
-    properties.add(
-        "server_certificate",
-        service.server_certificate().as_str(),
-    );
+    properties.add("server_certificate", service.server_certificate().as_str());
     properties.count("server_certificate:hidden", service.hidden);
     let client_certificates = ClientCertificate::ALL.iter();
     for (state, handshakes) in client_certificates.zip(service.client_certificates) {
@@ -947,8 +949,10 @@ impl Occurrence {
 
 impl Dependency {
     fn of(reference: String, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
-        let references: BTreeSet<String> =
-            algorithms.into_iter().map(|algorithm| algorithm_reference(&algorithm)).collect();
+        let references: BTreeSet<String> = algorithms
+            .into_iter()
+            .map(|algorithm| algorithm_reference(&algorithm))
+            .collect();
         Self {
             reference,
             depends_on: references.into_iter().collect(),
