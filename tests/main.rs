@@ -15,6 +15,8 @@ mod support;
 #[cfg(feature = "cli")]
 mod captures;
 #[cfg(feature = "cli")]
+mod cbom;
+#[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
 mod check_reports;
@@ -26,6 +28,8 @@ mod client_hello;
 mod keys;
 #[cfg(feature = "cli")]
 mod robustness;
+#[cfg(feature = "cli")]
+mod targets;
 #[cfg(feature = "cli")]
 mod transform;
 

@@ -695,7 +695,7 @@ fn service_properties(key: &ServiceKey, service: &Service) -> Properties {
     }
     properties.count("resumed", service.resumed);
     properties.add("server_certificate", service.server_certificate().as_str());
-    properties.count("server_certificate:hidden", service.hidden);
+    properties.count("hidden:handshakes", service.hidden);
     let client_certificates = ClientCertificate::ALL.iter();
     for (state, handshakes) in client_certificates.zip(service.client_certificates) {
         properties.count(format_args!("client_certificate:{state}"), handshakes);

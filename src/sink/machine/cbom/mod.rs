@@ -96,7 +96,6 @@ mod tests {
     use super::*;
     use crate::certificate::{PublicKey, SignatureAlgorithm};
     use crate::event::{Protocol, Transport};
-    use crate::sink::machine::services::MAX_SERVICES;
     use crate::sink::test_events;
     use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
@@ -368,11 +367,8 @@ mod tests {
     #[test]
     fn what_a_limit_leaves_out_is_counted_and_incomplete() {
         let mut sink = CbomSink::new(Vec::new());
+        sink.collected.services.omitted = 3; // as if there were too many
         let mut event = test_events::completed();
-        for number in 0..MAX_SERVICES + 3 {
-            event.tls.server_name = Some(format!("host-{number}.example.org"));
-            sink.handshake(&event).unwrap();
-        }
         event.tls.server_name = Some("host-0.example.org".into());
         for number in 0..100 {
             event.tls.cipher_suite = Some(CipherSuite(number));
@@ -394,7 +390,7 @@ mod tests {
         let service = named(&document["services"], service);
         assert_eq!(
             property(service, "tlscope:omitted:negotiated:handshakes"),
-            ["69"]
+            ["68"]
         );
     }
 
