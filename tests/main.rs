@@ -15,6 +15,8 @@ mod support;
 #[cfg(feature = "cli")]
 mod captures;
 #[cfg(feature = "cli")]
+mod cbom;
+#[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
 mod check_reports;
@@ -28,6 +30,8 @@ mod keys;
 mod ladder;
 #[cfg(feature = "cli")]
 mod robustness;
+#[cfg(feature = "cli")]
+mod targets;
 #[cfg(feature = "cli")]
 mod transform;
 
