@@ -77,6 +77,7 @@ impl Transcript {
             Seen::Gap(missing) => {
                 let peer = &mut self.peers[sender];
                 peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+                peer.ends_with_gap = true;
                 let side = self.side(sender);
                 let mut observations = self.observations.iter();
                 self.has_late_gap |= side == Side::Client
@@ -506,6 +507,7 @@ impl Transcript {
                 at,
                 content,
                 is_late,
+                follows_gap: self.peers[sender].ends_with_gap,
             });
         }
     }
@@ -538,6 +540,7 @@ impl Transcript {
             own.first_flight_end.get_or_insert(own.stream_end);
         }
         own.stream_end = at.end;
+        own.ends_with_gap = false;
         self.note_flight_end(sender.flip());
     }
 
