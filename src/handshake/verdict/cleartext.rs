@@ -54,7 +54,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         return Conclusion::failed(cause::not_tls());
     }
     let alert = decisive_alert(transcript);
-    if cannot_tell(transcript) && alert.is_none_or(|alert| alert.description().is_none()) {
+    if cannot_tell(transcript) && !alert.is_some_and(|alert| is_certain(transcript, &alert)) {
         return silence::unknown(transcript, end);
     }
     if let Some(alert) = alert {
@@ -130,6 +130,33 @@ pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
         || transcript.is_truncated()
         || transcript.client_hello().is_none()
         || transcript.has_unreadable_hello() && !transcript.is_proven_old()
+}
+
+/// Whether an alert says what ended the handshake although the capture is incomplete: it is fatal and readable, it is no
+/// goodbye, nothing that its sender said just before is missing, and it is no complaint about what is missing.
+fn is_certain(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let is_fatal = alert.level() == Some(AlertLevel::Fatal);
+    let peer = transcript.peer(transcript.side(alert.sender).peer());
+    let may_answer_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
+    let says = |is: fn(AlertDescription) -> bool| alert.description().is_some_and(is);
+    is_fatal
+        && !alert.follows_gap
+        && says(|description| description != AlertDescription::CloseNotify)
+        && !(may_answer_missing && says(is_about_form))
+}
+
+/// Whether this complains of what the peer sent, not of what it wants: plain text instead of TLS, or an early close
+/// (OpenSSL 3 sends decode_error on a FIN), is answered so.
+const fn is_about_form(description: AlertDescription) -> bool {
+    matches!(
+        description,
+        AlertDescription::UnexpectedMessage
+            | AlertDescription::BadRecordMac
+            | AlertDescription::RecordOverflow
+            | AlertDescription::IllegalParameter
+            | AlertDescription::DecodeError
+            | AlertDescription::ProtocolVersion
+    )
 }
 
 /// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
