@@ -6,8 +6,6 @@
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
 //! keys open as [`Decrypted`].
 
-use std::time::Duration;
-
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
@@ -121,11 +119,6 @@ impl Transcript {
     /// Notes the last moment of the observation.
     pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
         self.until = Some(until);
-    }
-
-    /// Notes how long the way from the observer to the server and back is, as TCP's opening shows it.
-    pub(in crate::handshake) const fn note_server_trip(&mut self, trip: Option<Duration>) {
-        self.server_trip = trip;
     }
 
     /// Notes that a limit or the snap length took something from this connection.
