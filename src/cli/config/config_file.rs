@@ -340,7 +340,7 @@ mod tests {
         let cases = [
             (
                 "[read]\nformat = 'xml'",
-                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`",
+                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`, `cbom`",
             ),
             (
                 "[read]\nformat = []",
