@@ -27,6 +27,8 @@ mod client_hello;
 #[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]
+mod ladder;
+#[cfg(feature = "cli")]
 mod robustness;
 #[cfg(feature = "cli")]
 mod targets;

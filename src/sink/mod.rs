@@ -13,6 +13,10 @@ pub mod machine;
 mod output_format;
 #[cfg(feature = "cli")]
 pub mod people;
+#[cfg(feature = "cli")]
+pub mod selection;
+#[cfg(feature = "cli")]
+pub mod sorted;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
 

@@ -5,17 +5,17 @@ use std::process::ExitCode;
 
 use tlscope::event::Handshake;
 use tlscope::observer;
-use tlscope::pattern::Glob;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
 use tlscope::sink::machine::targets::{TargetSelection, TargetsSink};
+use tlscope::sink::selection::Selection;
 use tlscope::stats::Stats;
 
 use super::ERROR;
 use crate::cli::config::args::TargetsArgs;
 use crate::cli::error::CliError;
 use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
-use crate::cli::output::{closed_pipe_is_success, selects};
+use crate::cli::output::closed_pipe_is_success;
 use crate::cli::say;
 
 /// Reads all captures and writes the list; writes nothing if none can be read.
@@ -27,13 +27,15 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal())?;
 
-    let mut selection = TargetSelection::default();
-    selection.hidden_only = args.hidden;
-    selection.by_address = args.by_address;
+    let mut selection = Selection::from(args.input.selection.clone());
+    args.time.add_to(&mut selection);
+    let mut which = TargetSelection::default();
+    which.hidden_only = args.hidden;
+    which.by_address = args.by_address;
     let mut list = Vec::new();
     let mut sink = SelectedHandshakes {
-        server_name: args.input.server_name.as_deref().map(Glob::new),
-        targets: TargetsSink::new(&mut list, args.format, selection),
+        selection,
+        targets: TargetsSink::new(&mut list, args.format, which),
     };
     let threads = args.input.threads.get();
     let run = pipeline::run(&mut input, config, threads, &mut sink)
@@ -60,15 +62,15 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     })
 }
 
-/// Passes on the handshakes that `--server-name` selects.
+/// Passes on the handshakes that the user selects.
 struct SelectedHandshakes<W> {
-    server_name: Option<Glob>,
+    selection: Selection,
     targets: TargetsSink<W>,
 }
 
 impl<W: Write> Sink for SelectedHandshakes<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if selects(self.server_name.as_ref(), event) {
+        if self.selection.selects(event) {
             self.targets.handshake(event)?;
         }
         Ok(())
