@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use crate::capture::PacketBuffer;
 use crate::certificate::OcspStaple;
-use crate::decode::Tunnel;
-use crate::dialogue::StartTls;
 use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
@@ -21,6 +19,8 @@ use crate::tls::{
 };
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
+pub use crate::decode::Tunnel;
+pub use crate::dialogue::StartTls;
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -130,6 +130,36 @@ impl Handshake {
     #[must_use]
     pub fn community_id(&self) -> String {
         community_id(self.client, self.server, self.transport.ip_protocol())
+    }
+}
+
+/// What an observer reports.
+///
+/// With the feature `serde` it serialises as a line of `tlscope read --format json`, which `tlscope schema` describes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A TLS handshake.
+    Handshake(Box<Handshake>),
+    /// A connection without TLS where TLS was to be expected.
+    NotTls(NotTls),
+}
+
+impl Event {
+    /// The handshake, if it is one.
+    #[must_use]
+    pub fn handshake(&self) -> Option<&Handshake> {
+        match self {
+            Self::Handshake(handshake) => Some(handshake),
+            Self::NotTls(_) => None,
+        }
+    }
+
+    /// The handshake, if it is one and failed, with the reason.
+    #[must_use]
+    pub fn failure(&self) -> Option<(&Handshake, &HandshakeError)> {
+        let handshake = self.handshake()?;
+        Some((handshake, handshake.error.as_ref()?))
     }
 }
 
