@@ -13,6 +13,8 @@ pub mod machine;
 mod output_format;
 #[cfg(feature = "cli")]
 pub mod people;
+#[cfg(feature = "cli")]
+pub mod report;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
 

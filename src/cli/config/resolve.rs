@@ -75,6 +75,8 @@ pub(crate) struct OutputConfig {
     pub(crate) save_failures: Option<SaveFailures>,
     /// The directory that certificates are written to.
     pub(crate) extract_certs: Option<PathBuf>,
+    /// The file that the HTML report is written to.
+    pub(crate) report: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) text_style: TextStyle,
 }
@@ -105,7 +107,8 @@ impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
         let keys = key_log::read(&args.common.input.keylog)?;
-        let needs = Needs::of(&args.common, &args.metrics);
+        let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.fingerprints |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         Ok(Self {
             paths: args.paths,
@@ -113,7 +116,10 @@ impl ReadConfig {
             shows_progress: shows_progress(args.common.format),
             filter: args.common.input.filter.clone(),
             threads: args.common.input.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            output: OutputConfig {
+                report: args.report,
+                ..OutputConfig::resolve(args.common, args.metrics)
+            },
         })
     }
 }
@@ -165,6 +171,7 @@ impl OutputConfig {
                 keep: common.save_failures_keep,
             }),
             extract_certs: common.extract_certs,
+            report: None,
             metrics: metrics.into(),
             text_style: text_style(),
         }

@@ -14,9 +14,11 @@ use tlscope::time::Timestamp;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::say;
+use html_report::HtmlReport;
 use optional_files::{CertificateFiles, FailureCaptures};
 use rotate::RotatingSink;
 
+mod html_report;
 mod optional_files;
 pub(crate) mod progress;
 pub(crate) mod rotate;
@@ -30,6 +32,7 @@ pub(crate) struct RunOutput<'a> {
     summary: Option<Box<dyn Sink>>,
     certificates: Option<CertificateFiles>,
     failures: Option<FailureCaptures>,
+    report: Option<HtmlReport>,
     metrics: Option<Telemetry>,
     has_seen_chains: bool,
 }
@@ -64,6 +67,7 @@ impl<'a> RunOutput<'a> {
             summary: summary(config),
             certificates: certificates.map(CertificateFiles::open).transpose()?,
             failures: failures.map(FailureCaptures::open).transpose()?,
+            report: config.report.clone().map(HtmlReport::open).transpose()?,
             metrics,
             has_seen_chains: false,
         })
@@ -106,9 +110,15 @@ impl RunOutput<'_> {
         let events = self.events.as_mut().map(EventWriter::sink);
         let summary = self.summary.as_mut();
         let summary = summary.map(|summary| &mut **summary as &mut dyn Sink);
+        let report = self.report.as_mut();
+        let report = report.map(|report| report as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        events.into_iter().chain(summary).chain(metrics)
+        events
+            .into_iter()
+            .chain(summary)
+            .chain(report)
+            .chain(metrics)
     }
 
     fn write(&mut self, event: &Handshake) -> io::Result<()> {
@@ -124,6 +134,9 @@ impl RunOutput<'_> {
         }
         if let Some(certificates) = &mut self.certificates {
             certificates.handshake(event);
+        }
+        if let Some(report) = &mut self.report {
+            report.handshake(event)?;
         }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
@@ -160,6 +173,9 @@ impl Sink for RunOutput<'_> {
         }
         let summary = self.summary.as_mut();
         summary.map_or(Ok(()), |summary| summary.not_tls(event))?;
+        if let Some(report) = &mut self.report {
+            report.not_tls(event)?;
+        }
         let metrics = self.metrics.as_mut();
         metrics.map_or(Ok(()), |metrics| metrics.not_tls(event))
     }

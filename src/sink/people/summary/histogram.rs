@@ -7,7 +7,7 @@ use std::time::Duration;
 /// So a percentile is at most 3.2 % too high, whatever the range and the number
 /// of values, in 15 KiB. The maximum is exact.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram {
+pub(in crate::sink::people) struct Histogram {
     buckets: Box<[u64; BUCKETS]>,
     count: u64,
     max: u64,
@@ -58,14 +58,15 @@ impl Histogram {
     }
 }
 
-fn bucket_of(value: u64) -> usize {
+/// The bucket that counts `value`.
+pub(in crate::sink) fn bucket_of(value: u64) -> usize {
     let shift = (u64::BITS - value.leading_zeros()).saturating_sub(SPLIT_BITS + 1);
     // The bits below the leading one choose among the buckets of its power of two.
     ((shift as usize) << SPLIT_BITS) + (value >> shift) as usize
 }
 
 /// The largest value that falls into `bucket`.
-fn upper_end(bucket: usize) -> u64 {
+pub(in crate::sink) fn upper_end(bucket: usize) -> u64 {
     let shift = (bucket >> SPLIT_BITS).saturating_sub(1) as u32;
     let leading = (bucket - ((shift as usize) << SPLIT_BITS)) as u128;
     u64::try_from(((leading + 1) << shift) - 1).unwrap_or(u64::MAX)
