@@ -16,8 +16,8 @@ use crate::dialogue::StartTls;
 use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
-    AlertDescription, AlertLevel, CipherSuite, Fingerprint, NamedGroup, ProtocolVersion,
-    SignatureScheme,
+    AlertDescription, AlertLevel, CipherSuite, ContentType, Fingerprint, HandshakeType, NamedGroup,
+    ProtocolVersion, SignatureScheme,
 };
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
@@ -201,6 +201,8 @@ pub struct HandshakeReport {
     pub event: Handshake,
     /// The packets of a failed handshake, if the observer retains them.
     pub packets: Option<Box<PacketBuffer>>,
+    /// Its steps, if the observer collects them.
+    pub ladder: Option<Box<Ladder>>,
     /// By what another view of the same connection is recognised.
     pub(crate) identity: Identity,
 }
@@ -219,18 +221,100 @@ pub(crate) struct Identity {
 }
 
 impl HandshakeReport {
-    /// A report without packets.
+    /// A report without packets and steps.
     #[must_use]
     pub const fn new(event: Handshake) -> Self {
         Self {
             event,
             packets: None,
+            ladder: None,
             identity: Identity {
                 client_random: None,
                 server_random: None,
                 first_bytes: [None; 2],
                 is_upgraded: false,
             },
+        }
+    }
+}
+
+/// What each side of a handshake sent, step by step, as far as the event rests on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ladder {
+    /// The steps, in the order in which they were understood. That is the order of packets, except where a segment was
+    /// missing at first.
+    pub steps: Vec<LadderStep>,
+    /// Steps that followed and were not kept, because of a limit.
+    pub omitted: u32,
+}
+
+/// One step of a handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LadderStep {
+    /// Packet time of its first byte; of the last byte of its record, for messages that keys opened.
+    pub time: Timestamp,
+    /// The file or interface that its packet came from.
+    pub source: Arc<str>,
+    /// The number of that packet within its source, from 1.
+    pub packet: u64,
+    /// Who sent it; for a gap, who sent what the capture lacks.
+    pub sender: Side,
+    /// What it is.
+    pub kind: StepKind,
+    /// Bytes of a message with its header, of a record without its header, or of a gap. `None` for closes, and for the hellos of
+    /// SSLv2.
+    pub bytes: Option<u32>,
+    /// Whether it was encrypted on the wire.
+    pub encrypted: bool,
+}
+
+/// What a step of a handshake is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// A handshake message. Up to TLS 1.2, the first encrypted one of each side counts as Finished.
+    Message(HandshakeType),
+    /// The beginning of a handshake message, the rest of which is not in the capture.
+    PartialMessage(HandshakeType),
+    /// A record of type `change_cipher_spec`.
+    ChangeCipherSpec,
+    /// An alert; `None` if it is encrypted.
+    Alert(Option<(AlertLevel, AlertDescription)>),
+    /// A record of application data.
+    ApplicationData,
+    /// An encrypted record whose content is not visible, with the type in its header: of type `application_data`, TLS 1.3
+    /// sends handshake messages, alerts and application data alike.
+    Record(ContentType),
+    /// Bytes that the capture lacks.
+    Gap,
+    /// Bytes that are not TLS; the rest of the direction was ignored.
+    NotTls,
+    /// The sender closed the connection.
+    Fin,
+    /// The sender reset the connection.
+    Rst,
+}
+
+impl std::fmt::Display for StepKind {
+    /// A name for people, as in `ClientHello`, `Alert unknown_ca (fatal)` or `encrypted record`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Message(handshake_type) => f.write_str(&handshake_type.message_name()),
+            Self::PartialMessage(handshake_type) => {
+                write!(f, "{} (incomplete)", handshake_type.message_name())
+            }
+            Self::ChangeCipherSpec => f.write_str("ChangeCipherSpec"),
+            Self::Alert(None) => f.write_str("Alert"),
+            Self::Alert(Some((level, description))) => write!(f, "Alert {description} ({level})"),
+            Self::ApplicationData => f.write_str("application data"),
+            Self::Record(ContentType::ApplicationData) => f.write_str("encrypted record"),
+            Self::Record(content_type) => write!(f, "encrypted record, {content_type}"),
+            Self::Gap => f.write_str("gap in the capture"),
+            Self::NotTls => f.write_str("not TLS"),
+            Self::Fin => f.write_str("TCP FIN"),
+            Self::Rst => f.write_str("TCP RST"),
         }
     }
 }

@@ -25,6 +25,8 @@ mod client_hello;
 #[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]
+mod ladder;
+#[cfg(feature = "cli")]
 mod robustness;
 #[cfg(feature = "cli")]
 mod transform;

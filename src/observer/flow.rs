@@ -55,6 +55,7 @@ struct Waiting {
     segments: PendingSegments,
     source: Arc<str>,
     layers: Layers,
+    collects_ladders: bool,
 }
 
 /// An open handshake.
@@ -85,6 +86,8 @@ pub(super) struct HandshakeContext<'c> {
     pub(super) source: &'c Arc<str>,
     pub(super) layers: &'c Layers,
     pub(super) keys: &'c Keys,
+    /// Whether its steps are collected.
+    pub(super) collects_ladders: bool,
 }
 
 impl Flow {
@@ -99,6 +102,13 @@ impl Flow {
             is_plain: PerDirection::default(),
             is_downgraded: false,
             is_noted: PerDirection::default(),
+        }
+    }
+
+    /// Notes the file or interface that the next packet came from, for the steps of a handshake.
+    pub(super) fn note_source(&mut self, source: &Arc<str>) {
+        if let Stage::Handshake(open) = &mut self.stage {
+            open.connection.note_source(source);
         }
     }
 
@@ -290,6 +300,7 @@ impl Flow {
                 segments: PendingSegments::default(),
                 source: Arc::clone(context.source),
                 layers: *context.layers,
+                collects_ladders: context.collects_ladders,
             })
         });
         let is_held = waiting
@@ -315,11 +326,13 @@ impl Flow {
             segments,
             source,
             layers,
+            collects_ladders,
         } = &mut *waiting;
         let context = HandshakeContext {
             source,
             layers,
             keys,
+            collects_ladders: *collects_ladders,
         };
         while !self.is_decided() {
             let tcp = &self.tcp;
@@ -646,8 +659,12 @@ impl Flow {
 
 impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &HandshakeContext<'_>) -> Box<Self> {
+        let mut connection = Tracker::new(at, context.keys);
+        if context.collects_ladders {
+            connection.collect_ladder(context.source);
+        }
         Box::new(Self {
-            connection: Tracker::new(at, context.keys),
+            connection,
             source: Arc::clone(context.source),
             layers: *context.layers,
             dialogue,

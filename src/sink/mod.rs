@@ -15,6 +15,8 @@ mod output_format;
 pub mod people;
 #[cfg(feature = "cli")]
 pub mod report;
+#[cfg(feature = "cli")]
+pub mod selection;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
 

@@ -100,11 +100,12 @@
 
   const details = new Map(data.details.map((detail) => [detail.number, detail]));
   const words = { success: "Succeeded", failure: "Failed", rejected: "Refused after", unknown: "Unknown" };
-  const days = new Set(data.handshakes.map((row) => row.time.slice(0, 10)));
-  const shortTime = (time) => {
-    const clock = time.slice(11, 23);
-    return days.size > 1 ? `${time.slice(5, 10)} ${clock}` : clock;
-  };
+
+  // As much of the date as differs.
+  const differs = (end) => new Set(data.handshakes.map((row) => row.time.slice(0, end))).size > 1;
+  const dateFrom = differs(4) ? 0 : differs(10) ? 5 : 10;
+  const shortTime = (time) => `${time.slice(dateFrom, 10)} ${time.slice(11, 23)}`.trim();
+
   const haystack = (row) =>
     [row.number, row.time, row.client, row.server, row.name, row.version, row.outcome, row.cause, row.side, row.message,
       data.sources.length > 1 ? data.sources[row.source ?? 0] : ""].join("\n").toLowerCase();

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use tlscope::event::{Handshake, NotTls};
+use tlscope::event::{Handshake, Ladder, NotTls};
 use tlscope::sink::Sink;
 use tlscope::sink::report::ReportSink;
 use tlscope::stats::Stats;
@@ -36,6 +36,11 @@ impl HtmlReport {
             path,
             unfinished,
         })
+    }
+
+    /// Records a handshake, and its steps if there are any.
+    pub(super) fn add(&mut self, event: &Handshake, ladder: Option<&Ladder>) {
+        self.sink.add(event, ladder);
     }
 }
 

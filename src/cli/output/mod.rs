@@ -4,8 +4,7 @@ use std::env;
 use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, HandshakeReport, NotTls, NotTlsKind, Outcome};
-use tlscope::pattern::Glob;
+use tlscope::event::{Handshake, HandshakeReport, Ladder, NotTls, NotTlsKind, Outcome};
 use tlscope::sink::Sink;
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
@@ -121,7 +120,7 @@ impl RunOutput<'_> {
             .chain(metrics)
     }
 
-    fn write(&mut self, event: &Handshake) -> io::Result<()> {
+    fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
@@ -136,7 +135,7 @@ impl RunOutput<'_> {
             certificates.handshake(event);
         }
         if let Some(report) = &mut self.report {
-            report.handshake(event)?;
+            report.add(event, ladder);
         }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
@@ -147,24 +146,23 @@ impl RunOutput<'_> {
 
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if selects(self.config.server_name.as_ref(), event) {
-            self.write(event)?;
+        if self.config.selection.selects(event) {
+            self.write(event, None)?;
         }
         Ok(())
     }
 
     fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
-        if !selects(self.config.server_name.as_ref(), &report.event) {
+        if !self.config.selection.selects(&report.event) {
             return Ok(());
         }
         let failures = self.failures.as_mut();
         report.event.saved_to = failures.and_then(|failures| failures.save(&report));
-        self.write(&report.event)
+        self.write(&report.event, report.ladder.as_deref())
     }
 
-    /// A connection without TLS has no server name, so a selection by names leaves it out.
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        if self.config.server_name.is_some() {
+        if !self.config.selection.selects_not_tls(event) {
             return Ok(());
         }
         let is_written = !self.config.failures_only || event.kind != NotTlsKind::SilentProbe;
@@ -207,14 +205,6 @@ impl Sink for RunOutput<'_> {
         let results = self.sinks().map(|sink| sink.finish(stats));
         results.fold(Ok(()), io::Result::and).and(certificates)
     }
-}
-
-/// Whether a handshake is among those that `--server-name` selects.
-pub(crate) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
-    server_name.is_none_or(|glob| {
-        let name = event.tls.server_name.as_deref();
-        name.is_some_and(|name| glob.matches(name))
-    })
 }
 
 /// Writes handshakes one by one.

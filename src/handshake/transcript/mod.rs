@@ -8,7 +8,10 @@ mod parts;
 mod renegotiation;
 mod writer;
 
+use std::sync::Arc;
+
 use crate::certificate::OcspStaple;
+use crate::event::Ladder;
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Hellos};
 use crate::time::Timestamp;
@@ -16,6 +19,7 @@ use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, Server
 use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::history::History;
+use super::ladder::LadderRecorder;
 
 use parts::Stapled;
 pub(super) use parts::{
@@ -79,6 +83,8 @@ pub(super) struct Transcript {
     has_late_gap: bool,
     /// Length of the ClientHello, as a measure of the memory that its lists take.
     hello_length: usize,
+    /// The steps one by one, if they were asked for.
+    ladder: Option<Box<LadderRecorder>>,
 }
 
 impl Transcript {
@@ -115,6 +121,7 @@ impl Transcript {
             has_unreadable_hello: false,
             has_late_gap: false,
             hello_length: 0,
+            ladder: None,
         }
     }
 }
@@ -465,6 +472,25 @@ impl Transcript {
     /// Moves the letters of the history out: the report is made once.
     pub(super) fn take_history(&mut self) -> String {
         self.history.take()
+    }
+
+    /// Collects the steps one by one, from packets of `source`.
+    pub(super) fn collect_ladder(&mut self, source: Arc<str>) {
+        self.ladder = Some(LadderRecorder::new(source));
+    }
+
+    /// Notes the file or interface that the next packets came from.
+    pub(super) fn note_source(&mut self, source: &Arc<str>) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.note_source(source);
+        }
+    }
+
+    /// Moves the steps out; `None` if they were not collected.
+    pub(super) fn take_ladder(&mut self) -> Option<Box<Ladder>> {
+        let client = self.direction(Side::Client);
+        let recorder = self.ladder.take()?;
+        Some(Box::new(recorder.finish(client)))
     }
 
     /// Moves the first ClientHello out, for the same reason.

@@ -28,6 +28,9 @@ impl Transcript {
         if self.is_only_watched() && !self.may_renegotiate(&seen) {
             return;
         }
+        if self.ladder.is_some() {
+            self.take_step(sender, &seen);
+        }
         match seen {
             Seen::Deferred => self.has_deferred = true,
             Seen::Unreadable { has_waited: true } => self.has_deferred = false,
@@ -82,6 +85,14 @@ impl Transcript {
             Seen::Close { how, at } => self.take_close(sender, how, at),
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
             sealed => self.take_sealed_tls12(sender, sealed),
+        }
+    }
+
+    #[cold]
+    fn take_step(&mut self, sender: Direction, seen: &Seen<'_>) {
+        let may_be_tls13 = self.hellos().may_be_tls13();
+        if let Some(ladder) = &mut self.ladder {
+            ladder.take(sender, seen, self.last, may_be_tls13);
         }
     }
 

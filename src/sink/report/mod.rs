@@ -11,6 +11,7 @@ mod busiest;
 mod durations;
 mod fair_share;
 mod key_exchange;
+mod ladder;
 mod page;
 mod row;
 mod tallies;
@@ -22,7 +23,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::event::{Handshake, NotTls, Outcome};
+use crate::event::{Handshake, HandshakeReport, Ladder, NotTls, Outcome};
 use crate::sink::Sink;
 use crate::sink::people::summary::write_name;
 use crate::stats::Stats;
@@ -63,6 +64,24 @@ impl<W: Write> ReportSink<W> {
         }
     }
 
+    /// Records a handshake, and its steps if there are any.
+    pub fn add(&mut self, event: &Handshake, ladder: Option<&Ladder>) {
+        self.tallies.record(event);
+        let number = self.tallies.handshakes;
+        let source = self.tallies.source_of(event);
+        write_group(&mut self.group, event);
+        let is_success = event.outcome == Outcome::Success;
+        let yields = is_success && event.rejected_after.is_none();
+        self.rows
+            .offer(&self.group, yields, || Row::new(event, number, source));
+        if !yields {
+            self.notable += 1;
+            let yields = event.outcome == Outcome::Unknown;
+            self.details
+                .offer(&self.group, yields, || Detail::new(event, ladder, number));
+        }
+    }
+
     fn list(&mut self) -> serde_json::Result<List> {
         let rows = std::mem::replace(&mut self.rows, FairShare::new(0));
         let mut rows: Vec<_> = rows.into_samples().collect();
@@ -77,7 +96,7 @@ impl<W: Write> ReportSink<W> {
         }
         let sources = self.tallies.sources.iter();
         let data = Data {
-            sources: sources.map(|(source, _)| text::shown(source).into_owned()).collect(),
+            sources: sources.map(|(source, _)| text::file_name(source).into_owned()).collect(),
             handshakes: &rows,
             details: &details,
             offers: offers.into_values(),
@@ -94,20 +113,12 @@ impl<W: Write> ReportSink<W> {
 
 impl<W: Write> Sink for ReportSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.tallies.record(event);
-        let number = self.tallies.handshakes;
-        let source = self.tallies.source_of(event);
-        write_group(&mut self.group, event);
-        let is_success = event.outcome == Outcome::Success;
-        let yields = is_success && event.rejected_after.is_none();
-        self.rows
-            .offer(&self.group, yields, || Row::new(event, number, source));
-        if !yields {
-            self.notable += 1;
-            let yields = event.outcome == Outcome::Unknown;
-            self.details
-                .offer(&self.group, yields, || Detail::new(event, number));
-        }
+        self.add(event, None);
+        Ok(())
+    }
+
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.add(&report.event, report.ladder.as_deref());
         Ok(())
     }
 

@@ -10,11 +10,12 @@ use std::hash::Hash;
 use hashbrown::HashMap;
 use serde::Serialize;
 
+use super::ladder::{Step, steps};
 use super::text::{counted, shown};
 use crate::certificate::{Certificate, CertificateRole, Expiry};
 use crate::event::{
     CertificateChain, ClientCertificate, Directions, EarlyData, Evidence, Finding, Handshake,
-    Outcome, Side,
+    Ladder, Outcome, Side, Transport,
 };
 use crate::sink::milliseconds;
 use crate::time::Timestamp;
@@ -106,6 +107,8 @@ fn message(event: &Handshake) -> String {
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
     pub(super) number: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ladder: Vec<Step>,
     verdict: Vec<Fact>,
     connection: Vec<Fact>,
     negotiated: Vec<Fact>,
@@ -120,6 +123,8 @@ pub(super) struct Detail {
     certificate_indexes: Vec<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_seen: Vec<String>,
+    /// What shows its packets in Wireshark.
+    filter: String,
 }
 
 /// A line with a label.
@@ -141,9 +146,11 @@ pub(super) struct ShownCertificate {
 }
 
 impl Detail {
-    pub(super) fn new(event: &Handshake, number: u64) -> Self {
+    pub(super) fn new(event: &Handshake, ladder: Option<&Ladder>, number: u64) -> Self {
         Self {
             number,
+            ladder: ladder.map_or_else(Vec::new, |ladder| steps(ladder, event.time)),
+            filter: filter(event),
             verdict: verdict(event),
             connection: connection(event),
             negotiated: negotiated(event),
@@ -427,6 +434,21 @@ fn shown_certificate<'a>(
             .map(|finding| format!("{}: {}", finding.error_type, shown(&finding.detail)))
             .collect(),
     }
+}
+
+/// A display filter for Wireshark and tshark: the packets of the handshake and no others.
+fn filter(event: &Handshake) -> String {
+    let (client, server) = (event.client, event.server);
+    let ip = if client.address.is_ipv4() { "ip" } else { "ipv6" };
+    let transport = match event.transport {
+        Transport::Tcp => "tcp",
+        _ => "udp",
+    };
+    let (first, last) = (event.capture.first_packet, event.capture.last_packet);
+    format!(
+        "frame.number >= {first} && frame.number <= {last} && {ip}.addr == {} && {transport}.port == {} && {ip}.addr == {} && {transport}.port == {}",
+        client.address, client.port, server.address, server.port
+    )
 }
 
 /// What the capture does not show of this handshake.

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// Most captures that the report names; the others are counted.
-const MAX_SOURCES: usize = 100;
+const MAX_SOURCES: usize = 1_000;
 
 /// Counts over all handshakes of a run.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub(super) struct Tallies {
     pub(super) not_tls: u64,
     /// Captures that handshakes came from, in the order in which they did, with how many.
     pub(super) sources: Vec<(Arc<str>, u64)>,
+    /// Whether there were others.
+    pub(super) has_more_sources: bool,
     pub(super) one_way: u64,
     pub(super) truncated: u64,
     /// The latest moment at which certificates were validated.
@@ -166,6 +168,7 @@ impl Default for Tallies {
             plain: PlainServers::default(),
             not_tls: 0,
             sources: Vec::new(),
+            has_more_sources: false,
             one_way: 0,
             truncated: 0,
             judged_at: Timestamp::MIN,
@@ -313,7 +316,7 @@ impl Tallies {
         match self.sources.iter().rposition(|(name, _)| name == source) {
             Some(known) => self.sources[known].1 += 1,
             None if self.sources.len() < MAX_SOURCES => self.sources.push((Arc::clone(source), 1)),
-            None => {}
+            None => self.has_more_sources = true,
         }
     }
 }

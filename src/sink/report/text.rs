@@ -22,6 +22,11 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", printable(&text[..end])))
 }
 
+/// The name of the file at `path`, without its folders.
+pub(super) fn file_name(path: &str) -> Cow<'_, str> {
+    shown(path.rsplit(['/', '\\']).next().unwrap_or(path))
+}
+
 /// `count` with a comma between thousands.
 pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();

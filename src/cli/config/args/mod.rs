@@ -15,6 +15,7 @@ mod man_page;
 mod metrics;
 mod print;
 mod read;
+mod selection;
 
 pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
@@ -27,6 +28,7 @@ pub(crate) use live::{
 pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
+pub(crate) use selection::{SelectionArgs, TimeArgs};
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;

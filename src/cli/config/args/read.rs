@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CommonArgs, JudgementArgs, MetricsArgs};
+use super::{CommonArgs, JudgementArgs, MetricsArgs, TimeArgs};
 
 pub(super) const READ_EXAMPLES: &str = "\
 Examples:
@@ -30,6 +30,9 @@ pub(crate) struct ReadArgs {
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
 
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,

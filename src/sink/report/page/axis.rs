@@ -17,7 +17,7 @@ impl DurationAxis {
     pub(super) fn new(ranges: impl Iterator<Item = (Duration, Duration)>) -> Option<Self> {
         let (shortest, longest) =
             ranges.reduce(|(low, high), (from, to)| (low.min(from), high.max(to)))?;
-        let first = decades(shortest).floor() as i32;
+        let first = (decades(shortest).floor() as i32).max(MICROSECOND);
         let last = decades(longest).ceil() as i32;
         Some(Self {
             first,
@@ -48,6 +48,9 @@ impl DurationAxis {
     }
 }
 
+/// Where an axis begins at the earliest: most captures tell no shorter time. What is shorter is drawn there.
+const MICROSECOND: i32 = 3;
+
 /// The decimal logarithm of a number of nanoseconds.
 fn decades(duration: Duration) -> f64 {
     (duration.as_nanos().max(1) as f64).log10()
@@ -74,15 +77,15 @@ impl DaysAxis {
     const FIRST: f64 = -730.0;
     const LAST: f64 = 3_650.0;
 
-    /// The days with a label.
+    /// The days that are marked, with a label where there is room for one.
     pub(super) const TICKS: [(f64, &'static str); 9] = [
-        (-365.0, "1 y ago"),
-        (-30.0, "30 d"),
-        (-7.0, "7 d"),
+        (-365.0, "−1 y"),
+        (-30.0, "−30 d"),
+        (-7.0, ""),
         (0.0, "now"),
         (7.0, "7 d"),
         (30.0, "30 d"),
-        (90.0, "90 d"),
+        (90.0, ""),
         (365.0, "1 y"),
         (1_825.0, "5 y"),
     ];

@@ -54,22 +54,17 @@ pub(super) fn section(tallies: &Tallies) -> Markup {
 
 fn timeline(tallies: &Tallies, certificates: &[&KnownCertificate]) -> Markup {
     let at = tallies.judged_at;
-    let mut rows: Vec<_> = certificates
+    let rows: Vec<_> = certificates
         .iter()
         .take(TOP)
         .map(|certificate| row(certificate, at))
         .collect();
-    if let Some(cell) = rows.first_mut().and_then(|row| row.get_mut(2)) {
-        let plot = std::mem::replace(cell, Cell::text(""));
-        *cell = plot.with_above(plot::days_labels());
-    }
     let columns = [
         Column::Text("Certificate"),
         Column::Text("Role"),
-        Column::Plot("Validity"),
+        Column::Plot(plot::days_labels()),
         Column::Text("Expires"),
         Column::Number("Days left"),
-        Column::Text("Issuer"),
         Column::Text("Shown by"),
         Column::Number("Times"),
     ];
@@ -86,13 +81,12 @@ fn timeline(tallies: &Tallies, certificates: &[&KnownCertificate]) -> Markup {
 fn row(certificate: &KnownCertificate, at: Timestamp) -> Vec<Cell> {
     let roles: Vec<_> = certificate.roles.iter().copied().collect();
     let roles = roles.join(", ");
-    let [validity, expires, days, issuer, name] = match &certificate.facts {
+    let [validity, expires, days, name] = match &certificate.facts {
         Ok(facts) => facts_cells(facts, at),
         Err(reason) => [
             Cell::markup(html! {}),
             Cell::text("–"),
             Cell::sorted(html! { span.none { "–" } }, i64::MAX),
-            Cell::text("–"),
             Cell::markup(html! { "unreadable: " (shown(reason)) }),
         ],
     };
@@ -108,13 +102,12 @@ fn row(certificate: &KnownCertificate, at: Timestamp) -> Vec<Cell> {
         validity,
         expires,
         days,
-        issuer,
         Cell::text(shown_by(certificate)),
         Cell::count(certificate.times),
     ]
 }
 
-fn facts_cells(facts: &CertificateSummary, at: Timestamp) -> [Cell; 5] {
+fn facts_cells(facts: &CertificateSummary, at: Timestamp) -> [Cell; 4] {
     let expiry = Expiry::new(facts.not_after, at);
     let not_before = Expiry::new(facts.not_before, at).days();
     let lifetime = facts.not_after.seconds_since(facts.not_before) as f64 / 86_400.0;
@@ -126,13 +119,12 @@ fn facts_cells(facts: &CertificateSummary, at: Timestamp) -> [Cell; 5] {
     let label = format!("valid from {} to {}", facts.not_before, facts.not_after);
     [
         Cell::markup(plot::validity(not_before, expiry.days(), class, &label)),
-        Cell::sorted(html! { (date(facts.not_after)) }, facts.not_after),
+        Cell::sorted(html! { span.date { (date(facts.not_after)) } }, facts.not_after),
         Cell::sorted(
             html! { span class={ "days " (class) } { (format!("{:.1}", expiry.rounded_days())) } },
             expiry.rounded_days(),
         ),
-        Cell::text(shown(&facts.issuer_name)),
-        Cell::text(shown(&facts.name)),
+        Cell::text(shown(&facts.name)).with_below(html! { span.note { "by " (shown(&facts.issuer_name)) } }),
     ]
 }
 
@@ -174,7 +166,7 @@ fn findings(tallies: &Tallies) -> Markup {
     });
     let columns = [
         Column::Text("Finding"),
-        Column::Plot(""),
+        Column::Bar,
         Column::Number("Client's"),
         Column::Number("Server's"),
     ];

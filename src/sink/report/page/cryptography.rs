@@ -86,7 +86,7 @@ fn selected<'a, T: Display + 'a>(
     });
     let columns = [
         Column::Text(what),
-        Column::Plot(""),
+        Column::Bar,
         Column::Number("Handshakes"),
         Column::Number("Share"),
     ];

@@ -75,7 +75,7 @@ fn table_of_causes(causes: &[(ErrorType, [u64; 3])]) -> Markup {
     });
     let columns = [
         Column::Text("Cause"),
-        Column::Plot(""),
+        Column::Bar,
         Column::Number("Client"),
         Column::Number("Server"),
         Column::Number("Neither"),
@@ -91,7 +91,7 @@ fn table_of_servers(tallies: &Tallies) -> Markup {
     let columns = [
         Column::Text("Server"),
         Column::Number("Handshakes"),
-        Column::Plot(""),
+        Column::Bar,
         Column::Number("Failed"),
         Column::Number("Refused after"),
         Column::Number("p50 ms"),
@@ -141,7 +141,7 @@ fn table_of_clients(tallies: &Tallies) -> Markup {
     let columns = [
         Column::Text("Client"),
         Column::Number("Handshakes"),
-        Column::Plot(""),
+        Column::Bar,
         Column::Number("Failed"),
         Column::Number("Refused after"),
         Column::Text("Oldest version"),

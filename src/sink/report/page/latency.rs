@@ -60,22 +60,17 @@ fn row(name: Markup, durations: &Durations, axis: DurationAxis) -> Vec<Cell> {
 fn distributions(
     what: &'static str,
     caption: &str,
-    mut rows: Vec<Vec<Cell>>,
+    rows: Vec<Vec<Cell>>,
     axis: DurationAxis,
 ) -> Markup {
     let columns = [
         Column::Text(what),
         Column::Number("Handshakes"),
-        Column::Plot("Distribution"),
+        Column::Plot(plot::duration_labels(axis)),
         Column::Number("p50 ms"),
         Column::Number("p90 ms"),
         Column::Number("p99 ms"),
         Column::Number("max ms"),
     ];
-    // The labels of the axis are the last cell of the column.
-    if let Some(cell) = rows.last_mut().and_then(|row| row.get_mut(2)) {
-        let plot = std::mem::replace(cell, Cell::text(""));
-        *cell = plot.with_below(plot::duration_labels(axis));
-    }
     table(caption, &columns, rows, None)
 }

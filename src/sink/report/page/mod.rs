@@ -21,7 +21,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use super::tallies::Tallies;
-use super::text::{counted, shown};
+use super::text::{counted, file_name, shown};
 use crate::sink::people::summary::second;
 use crate::stats::Stats;
 
@@ -94,16 +94,12 @@ fn policy() -> String {
 fn title(tallies: &Tallies) -> String {
     match tallies.sources.as_slice() {
         [] => "none".to_owned(),
-        [(source, _)] => shown(file_name(source)).into_owned(),
+        [(source, _)] => file_name(source).into_owned(),
         [(source, _), others @ ..] => {
             let others = counted(others.len() as u64, "other");
-            format!("{} and {others}", shown(file_name(source)))
+            format!("{} and {others}{}", file_name(source), if tallies.has_more_sources { " or more" } else { "" })
         }
     }
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 fn header(tallies: &Tallies, stats: &Stats) -> Markup {
@@ -126,6 +122,9 @@ fn header(tallies: &Tallies, stats: &Stats) -> Markup {
                     ul {
                         @for (source, count) in &tallies.sources {
                             li { (shown(source)) " · " (counted(*count, "handshake")) }
+                        }
+                        @if tallies.has_more_sources {
+                            li { "and others" }
                         }
                     }
                 }

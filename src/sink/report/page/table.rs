@@ -3,12 +3,14 @@
 use maud::{Markup, html};
 
 /// A column: its heading, and how its cells are aligned and sorted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Column {
     Text(&'static str),
     Number(&'static str),
-    /// A plot: as wide as there is room, and not sorted.
-    Plot(&'static str),
+    /// A bar, not sorted.
+    Bar,
+    /// A plot, as wide as there is room, with the labels of its axis; not sorted.
+    Plot(Markup),
 }
 
 /// A cell: what it shows, and what it is sorted by if that is something else.
@@ -39,11 +41,6 @@ impl Cell {
 
     pub(super) fn with_below(mut self, markup: Markup) -> Self {
         self.shown = html! { (self.shown) (markup) };
-        self
-    }
-
-    pub(super) fn with_above(mut self, markup: Markup) -> Self {
-        self.shown = html! { (markup) (self.shown) };
         self
     }
 
@@ -79,7 +76,8 @@ pub(super) fn table(
                             @match column {
                                 Column::Text(name) => th scope="col" data-sort="text" { (name) },
                                 Column::Number(name) => th.number scope="col" data-sort="number" { (name) },
-                                Column::Plot(name) => th.plot scope="col" { (name) },
+                                Column::Bar => td.bar {},
+                                Column::Plot(labels) => td.plot { (labels) },
                             }
                         }
                     }
@@ -91,6 +89,7 @@ pub(super) fn table(
                                 @let class = match column {
                                     Column::Text(_) => None,
                                     Column::Number(_) => Some("number"),
+                                    Column::Bar => Some("bar"),
                                     Column::Plot(_) => Some("plot"),
                                 };
                                 @if index == 0 {
