@@ -106,8 +106,10 @@
   const dateFrom = differs(4) ? 0 : differs(10) ? 5 : 10;
   const shortTime = (time) => `${time.slice(dateFrom, 10)} ${time.slice(11, 23)}`.trim();
 
+
+  /** What a search looks at; with the name and the port as other tables have them. */
   const haystack = (row) =>
-    [row.number, row.time, row.client, row.server, row.name, row.version, row.outcome, row.cause, row.side, row.message,
+    [row.number, row.time, row.client, row.server, row.name && row.name + /:\d+$/.exec(row.server), row.version, row.outcome, row.cause, row.side, row.message,
       data.sources.length > 1 ? data.sources[row.source ?? 0] : ""].join("\n").toLowerCase();
 
   const handshakes = data.handshakes.map((row) => ({ ...row, haystack: haystack(row) }));
@@ -144,8 +146,6 @@
 
   const part = (title, ...children) => make("div", "", make("h3", "", title), ...children);
 
-  const size = (bytes) => (bytes === undefined ? "" : `${grouped(bytes)} B`);
-
   const ladder = (steps, omitted) => {
     const list = make("ol", "ladder");
     const head = make("li", "head", make("span", "at", "ms"),
@@ -156,9 +156,10 @@
     for (const step of steps) {
       const item = make("li", `${step.sender} ${step.kind}${step.encrypted ? " encrypted" : ""}`,
         make("span", "at", step.at), make("span", "lines", make("span", "what", step.what)),
-        make("span", "size", size(step.bytes)), make("span", "packet", step.packet ? `#${step.packet}` : ""));
+        make("span", "size", step.bytes === undefined ? "" : grouped(step.bytes)), make("span", "packet", step.packet ? `#${step.packet}` : ""));
       item.setAttribute("aria-label",
-        `${step.at} ms, ${step.sender}: ${step.what}${step.encrypted ? ", encrypted" : ""}, ${size(step.bytes)}`);
+        `${step.at} ms, ${step.sender}: ${step.what}${step.encrypted ? ", encrypted" : ""}`
+          + (step.bytes === undefined ? "" : `, ${grouped(step.bytes)} bytes`));
       list.append(item);
     }
     return omitted ? [list, make("p", "note", `and ${grouped(omitted)} more steps`)] : [list];
@@ -188,12 +189,13 @@
     const nodes = [why];
     if (hint) nodes.push(make("p", "hint", hint[1]));
     if (detail.ladder) nodes.push(part("Messages", ...ladder(detail.ladder, detail.omitted)));
-    const grid = make("div", "grid",
-      part("Verdict", facts(detail.verdict.filter((fact) => !isHint(fact)))),
-      part("Negotiated", facts(detail.negotiated)),
-      part("Connection", facts(detail.connection)));
-    if (detail.not_seen) grid.append(part("Not seen", make("ul", "remarks", ...detail.not_seen.map((line) => make("li", "", line)))));
-    nodes.push(grid);
+    const notSeen = detail.not_seen?.map((line) => make("li", "", line));
+    nodes.push(make("div", "grid",
+      make("div", "",
+        part("Verdict", facts(detail.verdict.filter((fact) => !isHint(fact)))),
+        notSeen && part("Not seen", make("ul", "remarks", ...notSeen)),
+        part("Connection", facts(detail.connection))),
+      make("div", "", part("Negotiated", facts(detail.negotiated)))));
     if (detail.certificates) {
       nodes.push(part("Certificates", ...detail.certificates.map((index) => certificate(data.certificates[index]))));
     }
@@ -231,7 +233,7 @@
       make("td", "version", row.version ?? "–"),
       make("td", "number", row.ms === undefined ? "–" : row.ms.toFixed(2)),
       make("td", "", make("span", `outcome ${row.outcome}`, words[row.outcome])),
-      make("td", "cause", cause ? make("code", "", cause) : "", row.message ? make("span", "message", row.message) : ""),
+      make("td", "cause", cause ? make("code", "", cause) : "", row.message ? make("span", "explanation", row.message) : ""),
     ];
     if (data.sources.length > 1) cells.push(make("td", "address", data.sources[row.source ?? 0] ?? "others"));
     cells[0].scope = "row";
@@ -328,6 +330,7 @@
   addEventListener("beforeprint", () => {
     state.limit = Math.max(state.limit, ON_PAPER);
     render();
+    for (const part of body.querySelectorAll("details")) part.open = true;
   });
 
   // `report.html#h12` opens handshake 12.

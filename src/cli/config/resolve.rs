@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
@@ -111,6 +111,9 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
+        if let Some(report) = &args.report {
+            refuse_to_replace(&args.paths, report)?;
+        }
         let keys = key_log::read(&args.common.input.keylog)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.fingerprints |= args.report.is_some();
@@ -186,6 +189,21 @@ impl OutputConfig {
             metrics: metrics.into(),
             text_style: text_style(),
         }
+    }
+}
+
+/// An error if the report would replace a capture that is read: a slip of the hand must not cost the evidence.
+fn refuse_to_replace(captures: &[PathBuf], report: &Path) -> Result<(), CliError> {
+    let Ok(report) = report.canonicalize() else {
+        return Ok(()); // there is nothing to replace
+    };
+    let is_read = |capture: &&PathBuf| capture.canonicalize().is_ok_and(|path| path == report);
+    match captures.iter().find(is_read) {
+        Some(capture) if report.is_file() => Err(CliError::new(format_args!(
+            "`--report` would replace `{}`, which is one of the captures",
+            capture.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

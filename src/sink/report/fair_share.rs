@@ -52,10 +52,7 @@ impl<T> FairShare<T> {
 
     /// Drops a sample of a group that is larger than `name`'s would be; false if there is none.
     fn make_room(&mut self, name: &str, yields: bool) -> bool {
-        let grown = self
-            .groups
-            .get(name)
-            .map_or(1, |samples| samples.len() + 1);
+        let grown = self.groups.get(name).map_or(1, |samples| samples.len() + 1);
         let Some((largest_yields, size, _)) = self.by_size.last() else {
             return false;
         };

@@ -66,7 +66,8 @@ impl Step {
             sender: step.sender.as_str(),
             kind: match step.kind {
                 StepKind::Alert(_) => "alert",
-                StepKind::Fin | StepKind::Rst => "close",
+                StepKind::Fin => "close",
+                StepKind::Rst => "reset",
                 StepKind::Gap | StepKind::NotTls => "gap",
                 _ => "message",
             },

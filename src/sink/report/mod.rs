@@ -96,7 +96,9 @@ impl<W: Write> ReportSink<W> {
         }
         let sources = self.tallies.sources.iter();
         let data = Data {
-            sources: sources.map(|(source, _)| text::file_name(source).into_owned()).collect(),
+            sources: sources
+                .map(|(source, _)| text::file_name(source).into_owned())
+                .collect(),
             handshakes: &rows,
             details: &details,
             offers: offers.into_values(),
@@ -139,7 +141,10 @@ impl<W: Write> Sink for ReportSink<W> {
 /// Handshakes that are alike: of the same outcome, for the same reason, with the same server.
 fn write_group(group: &mut String, event: &Handshake) {
     group.clear();
-    let cause = event.error.as_ref().map(|error| (error.error_type, error.side));
+    let cause = event
+        .error
+        .as_ref()
+        .map(|error| (error.error_type, error.side));
     let rejected = event.rejected_after.as_ref();
     let rejected = rejected.map(|rejected| (rejected.error_type, rejected.side));
     let written = write!(
@@ -177,4 +182,167 @@ fn without_markup(json: &str) -> String {
         }
     }
     safe
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::sink::test_events;
+
+    fn page_of(events: impl IntoIterator<Item = Handshake>) -> String {
+        let mut page = Vec::new();
+        let mut sink = ReportSink::new(&mut page);
+        for event in events {
+            sink.handshake(&event).unwrap();
+        }
+        sink.not_tls(&test_events::refused_starttls()).unwrap();
+        sink.finish(&Stats::default()).unwrap();
+        String::from_utf8(page).unwrap()
+    }
+
+    fn data(page: &str) -> Value {
+        let (_, data) = page.split_once(r#"id="data">"#).unwrap();
+        let (data, _) = data.split_once("</script>").unwrap();
+        serde_json::from_str(data).unwrap()
+    }
+
+    /// What a hostile peer puts wherever it chooses a text.
+    const HOSTILE: &str =
+        r#"</script><script>alert(1)</script><!--<img src=x onerror="alert(1)">'&amp;]]>"#;
+
+    fn hostile() -> Handshake {
+        let mut event = test_events::refused_by_the_client();
+        event.source = HOSTILE.into();
+        event.tls.server_name = Some(HOSTILE.into());
+        event.tls.alpn = Some(HOSTILE.into());
+        event.tls.alpn_offered = Some(vec![HOSTILE.into()]);
+        event.tls.certificate_authorities = Some(vec![HOSTILE.into()]);
+        let error = event.error.as_mut().unwrap();
+        error.message = HOSTILE.into();
+        error.hint = Some(HOSTILE.into());
+        let mut leaf = test_events::leaf();
+        leaf.subject = HOSTILE.into();
+        leaf.common_name = Some(HOSTILE.into());
+        leaf.issuer_common_name = Some(HOSTILE.into());
+        leaf.dns_names = vec![HOSTILE.into()];
+        event.server_certificates = Some(test_events::chain([Ok(leaf)]));
+        event.validation[0].subject = HOSTILE.into();
+        event.validation[0].detail = HOSTILE.into();
+        event
+    }
+
+    #[test]
+    fn hostile_names_stay_text() {
+        let page = page_of([hostile()]);
+        for markup in ["<script>alert", "<img", "onerror=\"alert", "<!--"] {
+            assert!(!page.contains(markup), "{markup}");
+        }
+        assert_eq!(
+            page.matches("<script").count(),
+            2,
+            "the data and the script"
+        );
+        let data = data(&page);
+        assert_eq!(data["handshakes"][0]["name"], HOSTILE);
+        assert_eq!(data["certificates"][0]["name"], HOSTILE);
+    }
+
+    #[test]
+    fn the_page_loads_nothing_and_permits_only_its_own_style_and_script() {
+        let page = page_of(test_events::all());
+        for attribute in [
+            " src=",
+            " style=",
+            " onclick=",
+            "http://",
+            "https://",
+            "url(",
+            "@import",
+        ] {
+            assert!(!page.contains(attribute), "{attribute}");
+        }
+        let links = page.match_indices(" href=\"").count();
+        assert_eq!(links, page.matches(" href=\"#").count());
+        assert!(page.contains("default-src 'none'; style-src 'sha256-"));
+        assert!(!page.contains("unsafe-inline"));
+    }
+
+    #[test]
+    fn every_kind_of_event_has_a_row_and_all_but_plain_successes_have_details() {
+        let mut events = test_events::all();
+        let mut plain = test_events::completed();
+        plain.rejected_after = None;
+        events.push(plain);
+        let data = data(&page_of(events));
+        let outcomes: Vec<_> = data["handshakes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["outcome"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            outcomes,
+            [
+                "failure", "rejected", "failure", "unknown", "rejected", "success"
+            ]
+        );
+        let details: Vec<_> = data["details"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|detail| detail["number"].as_u64().unwrap())
+            .collect();
+        assert_eq!(details, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn offers_and_certificates_that_recur_are_written_once() {
+        let event = test_events::refused_by_the_client();
+        let data = data(&page_of(vec![event; 3]));
+        assert_eq!(data["offers"].as_array().unwrap().len(), 1);
+        assert_eq!(data["certificates"].as_array().unwrap().len(), 1);
+        assert_eq!(data["details"][2]["offer"], 0);
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_bytes() {
+        assert_eq!(page_of(test_events::all()), page_of(test_events::all()));
+    }
+
+    #[test]
+    fn a_run_without_handshakes_has_a_page_that_says_so() {
+        let page = page_of([]);
+        assert!(page.contains("No TLS handshake was seen in this capture."));
+        assert!(page.contains("Connections that did not become TLS"));
+    }
+
+    #[test]
+    fn a_flood_neither_grows_the_page_without_bound_nor_hides_a_rare_failure() {
+        let mut flood = test_events::refused_by_the_client();
+        let count = MAX_ROWS + 2_000;
+        let mut events: Vec<_> = (0..count)
+            .map(|number| {
+                flood.time = flood.time.saturating_add(Duration::from_millis(1));
+                flood.client.port = number as u16;
+                flood.clone()
+            })
+            .collect();
+        events.push(test_events::inferred());
+        let page = page_of(events);
+        let data = data(&page);
+        assert_eq!(data["handshakes"].as_array().unwrap().len(), MAX_ROWS);
+        assert_eq!(data["details"].as_array().unwrap().len(), MAX_DETAILS);
+        let last = |list: &str| data[list].as_array().unwrap().last().unwrap()["number"].as_u64();
+        let rare = Some(count as u64 + 1);
+        assert_eq!((last("handshakes"), last("details")), (rare, rare));
+        assert!(page.contains("The list has 10,000 of 12,001 handshakes"));
+        assert!(
+            page.contains("2,000 of 12,001 handshakes that did not plainly succeed have details")
+        );
+        assert!(page.len() < 12 << 20, "{}", page.len());
+    }
 }

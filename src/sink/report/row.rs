@@ -55,7 +55,10 @@ pub(super) struct Row {
     source: usize,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_first(source: &usize) -> bool {
     *source == 0
 }
@@ -220,7 +223,10 @@ impl Facts {
 
 fn verdict(event: &Handshake) -> Vec<Fact> {
     let mut facts = Facts::default();
-    facts.add_some("Hint", event.error.as_ref().and_then(|error| error.hint.as_ref()));
+    facts.add_some(
+        "Hint",
+        event.error.as_ref().and_then(|error| error.hint.as_ref()),
+    );
     facts.add("Evidence", evidence(event.evidence, event.confidence));
     if let Some(inference) = &event.inference {
         facts.add("Rule", inference.rule);
@@ -253,7 +259,10 @@ fn verdict(event: &Handshake) -> Vec<Fact> {
             format_args!("{} sent {what}{encrypted}{after}", alert.sender),
         );
     }
-    facts.add_some("Closed by", event.closed_by.map(|by| by.as_str().replace('_', " ")));
+    facts.add_some(
+        "Closed by",
+        event.closed_by.map(|by| by.as_str().replace('_', " ")),
+    );
     facts.0
 }
 
@@ -273,7 +282,10 @@ fn connection(event: &Handshake) -> Vec<Fact> {
     facts.add("Packets", format_args!("{first} to {last}"));
     facts.add("Community ID", event.community_id());
     facts.add("Flow ID", format_args!("{:016x}", event.flow_id));
-    facts.add("Transport", format_args!("{}, {}", event.protocol, event.transport));
+    facts.add(
+        "Transport",
+        format_args!("{}, {}", event.protocol, event.transport),
+    );
     facts.add_some("STARTTLS", event.starttls.map(|starttls| starttls.as_str()));
     if !event.vlan.is_empty() {
         facts.add("VLAN", joined(&event.vlan));
@@ -294,7 +306,9 @@ fn negotiated(event: &Handshake) -> Vec<Fact> {
     facts.add_some("Group", tls.group);
     facts.add_some("ALPN", tls.alpn.as_ref());
     if tls.resumed == Some(true) {
-        let by = tls.resumption.map_or("yes", |resumption| resumption.as_str());
+        let by = tls
+            .resumption
+            .map_or("yes", |resumption| resumption.as_str());
         facts.add("Resumed", by.replace('_', " "));
     }
     facts.add_some(
@@ -378,10 +392,16 @@ fn chain_of<'a>(
     chain: Option<&'a CertificateChain>,
 ) -> impl Iterator<Item = ShownCertificate> + 'a {
     let chain = chain.map(|chain| &**chain).unwrap_or_default();
-    chain.iter().enumerate().map(move |(position, certificate)| {
-        let findings = event.validation.iter().filter(|finding| finding.side == side);
-        shown_certificate(certificate, position, side, findings, event.judged_at)
-    })
+    chain
+        .iter()
+        .enumerate()
+        .map(move |(position, certificate)| {
+            let findings = event
+                .validation
+                .iter()
+                .filter(|finding| finding.side == side);
+            shown_certificate(certificate, position, side, findings, event.judged_at)
+        })
 }
 
 fn shown_certificate<'a>(
@@ -439,7 +459,11 @@ fn shown_certificate<'a>(
 /// A display filter for Wireshark and tshark: the packets of the handshake and no others.
 fn filter(event: &Handshake) -> String {
     let (client, server) = (event.client, event.server);
-    let ip = if client.address.is_ipv4() { "ip" } else { "ipv6" };
+    let ip = if client.address.is_ipv4() {
+        "ip"
+    } else {
+        "ipv6"
+    };
     let transport = match event.transport {
         Transport::Tcp => "tcp",
         _ => "udp",
@@ -465,7 +489,10 @@ fn not_seen(event: &Handshake) -> Vec<String> {
         (Side::Server, capture.server_gap_bytes),
     ] {
         if gap > 0 {
-            lines.push(format!("the capture lacks {} from the {side}", counted(gap, "byte")));
+            lines.push(format!(
+                "the capture lacks {} from the {side}",
+                counted(gap, "byte")
+            ));
         }
     }
     if capture.truncated {
@@ -473,13 +500,20 @@ fn not_seen(event: &Handshake) -> Vec<String> {
     }
     let is_tls13 = event.tls.version.is_some_and(|version| version.is_tls13());
     if is_tls13 && event.evidence != Evidence::Decrypted {
-        lines.push("certificates and alerts are encrypted (TLS 1.3); `--keylog` decrypts them".into());
+        lines.push(
+            "certificates and alerts are encrypted (TLS 1.3); `--keylog` decrypts them".into(),
+        );
     }
     lines
 }
 
 fn some_of(names: &[String]) -> String {
-    let mut joined: String = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut joined: String = names
+        .iter()
+        .take(MAX_NAMES)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     if let more @ 1.. = names.len().saturating_sub(MAX_NAMES) {
         joined += &format!(" and {more} more");
     }

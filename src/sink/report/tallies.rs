@@ -76,21 +76,21 @@ pub(super) struct Tallies {
 }
 
 /// A phase of a handshake: its name, what it spans, and its duration.
-pub(super) type Phase = (&'static str, &'static str, fn(&Timing) -> Option<std::time::Duration>);
+pub(super) type Phase = (
+    &'static str,
+    &'static str,
+    fn(&Timing) -> Option<std::time::Duration>,
+);
 
 /// The phases, in the order in which they end.
 pub(super) const PHASES: [Phase; 4] = [
     ("TCP connect", "SYN to SYN-ACK", |timing| timing.tcp_connect),
-    (
-        "ServerHello",
-        "ClientHello to ServerHello",
-        |timing| timing.server_hello,
-    ),
-    (
-        "Handshake",
-        "ClientHello to the last Finished",
-        |timing| timing.handshake,
-    ),
+    ("ServerHello", "ClientHello to ServerHello", |timing| {
+        timing.server_hello
+    }),
+    ("Handshake", "ClientHello to the last Finished", |timing| {
+        timing.handshake
+    }),
     (
         "First data",
         "ClientHello to the first application data",
@@ -271,7 +271,8 @@ impl Tallies {
     fn record_negotiation(&mut self, event: &Handshake) {
         let tls = &event.tls;
         if let Some(groups) = &tls.offered_groups {
-            self.post_quantum_offers += u64::from(groups.iter().any(|group| is_post_quantum(*group)));
+            self.post_quantum_offers +=
+                u64::from(groups.iter().any(|group| is_post_quantum(*group)));
         }
         self.offers += u64::from(tls.offered_cipher_suites.is_some());
         self.resumed += u64::from(tls.resumed == Some(true));

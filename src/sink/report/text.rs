@@ -74,7 +74,12 @@ mod tests {
 
     #[test]
     fn thousands_have_commas() {
-        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")];
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345_678, "12,345,678"),
+        ];
         for (count, text) in cases {
             assert_eq!(grouped(count), text);
         }

@@ -164,7 +164,10 @@ mod tests {
     use super::*;
 
     fn axis(shortest: u64, longest: u64) -> DurationAxis {
-        let range = (Duration::from_nanos(shortest), Duration::from_nanos(longest));
+        let range = (
+            Duration::from_nanos(shortest),
+            Duration::from_nanos(longest),
+        );
         DurationAxis::new([range].into_iter()).unwrap()
     }
 
@@ -202,15 +205,29 @@ mod tests {
             let ticks = time_ticks(noon, Duration::from_secs(seconds));
             ticks.into_iter().map(|(_, label)| label).collect()
         };
-        assert_eq!(labels(10), ["12:00:08", "12:00:10", "12:00:12", "12:00:14", "12:00:16"]);
-        assert_eq!(labels(1_800), ["12:05", "12:10", "12:15", "12:20", "12:25", "12:30"]);
+        assert_eq!(
+            labels(10),
+            ["12:00:08", "12:00:10", "12:00:12", "12:00:14", "12:00:16"]
+        );
+        assert_eq!(
+            labels(1_800),
+            ["12:05", "12:10", "12:15", "12:20", "12:25", "12:30"]
+        );
         assert_eq!(labels(4 * 86_400)[0], "01-02 00:00");
         assert!(labels(1).is_empty());
     }
 
     #[test]
     fn counts_round_up_to_one_two_and_five() {
-        for (count, rounded) in [(0, 1), (1, 1), (3, 5), (11, 20), (24, 25), (26, 50), (999, 1_000)] {
+        for (count, rounded) in [
+            (0, 1),
+            (1, 1),
+            (3, 5),
+            (11, 20),
+            (24, 25),
+            (26, 50),
+            (999, 1_000),
+        ] {
             assert_eq!(round_up(count), rounded, "{count}");
         }
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::tallies::Tallies;
 use super::super::text::{counted, shown};
 use super::table::{Cell, Column, table};
-use super::{nothing, plot};
+use super::{legend, nothing, plot};
 use crate::certificate::{CertificateTime, Expiry};
 use crate::event::ErrorType;
 use crate::sink::files::inventory::{CertificateSummary, KnownCertificate, ShownBy};
@@ -69,7 +69,8 @@ fn timeline(tallies: &Tallies, certificates: &[&KnownCertificate]) -> Markup {
         Column::Number("Times"),
     ];
     let others = certificates.len().saturating_sub(TOP) as u64;
-    let others = (others > 0).then(|| format!("and {} that expire later", counted(others, "certificate")));
+    let others =
+        (others > 0).then(|| format!("and {} that expire later", counted(others, "certificate")));
     html! {
         figure {
             figcaption { "Expiry" span.note { " validity before and after the last handshake, on a logarithmic axis of days" } }
@@ -90,7 +91,11 @@ fn row(certificate: &KnownCertificate, at: Timestamp) -> Vec<Cell> {
             Cell::markup(html! { "unreadable: " (shown(reason)) }),
         ],
     };
-    let findings: Vec<_> = certificate.findings.keys().map(|finding| finding.as_str()).collect();
+    let findings: Vec<_> = certificate
+        .findings
+        .keys()
+        .map(|finding| finding.as_str())
+        .collect();
     let name = if findings.is_empty() {
         name
     } else {
@@ -118,13 +123,23 @@ fn facts_cells(facts: &CertificateSummary, at: Timestamp) -> [Cell; 4] {
     };
     let label = format!("valid from {} to {}", facts.not_before, facts.not_after);
     [
-        Cell::markup(plot::validity(not_before, expiry.days(), class, &label)),
-        Cell::sorted(html! { span.date { (date(facts.not_after)) } }, facts.not_after),
+        // A certificate that is not valid yet is as invalid as one that has expired.
+        Cell::markup(plot::validity(
+            not_before,
+            expiry.days(),
+            if not_before > 0.0 { "bad" } else { class },
+            &label,
+        )),
+        Cell::sorted(
+            html! { span.date { (date(facts.not_after)) } },
+            facts.not_after,
+        ),
         Cell::sorted(
             html! { span class={ "days " (class) } { (format!("{:.1}", expiry.rounded_days())) } },
             expiry.rounded_days(),
         ),
-        Cell::text(shown(&facts.name)).with_below(html! { span.note { "by " (shown(&facts.issuer_name)) } }),
+        Cell::text(shown(&facts.name))
+            .with_below(html! { span.note { "by " (shown(&facts.issuer_name)) } }),
     ]
 }
 
@@ -148,13 +163,18 @@ fn shown_by(certificate: &KnownCertificate) -> String {
 
 fn findings(tallies: &Tallies) -> Markup {
     let counted = ErrorType::ALL.iter().zip(tallies.findings);
-    let mut found: Vec<_> = counted.filter(|(_, counts)| counts.iter().sum::<u64>() > 0).collect();
+    let mut found: Vec<_> = counted
+        .filter(|(_, counts)| counts.iter().sum::<u64>() > 0)
+        .collect();
     if found.is_empty() {
         return html! {};
     }
     found.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.iter().sum::<u64>()));
     let most = found.first().map_or(0, |(_, counts)| counts.iter().sum());
-    let parts = [("client", "client's"), ("server", "server's")];
+    let parts = [
+        ("client", "client's certificates"),
+        ("server", "server's certificates"),
+    ];
     let rows = found.into_iter().map(|(finding, counts)| {
         let [client, server] = counts;
         vec![
@@ -173,6 +193,7 @@ fn findings(tallies: &Tallies) -> Markup {
     html! {
         figure {
             figcaption { "Findings" span.note { " in how many handshakes, and on whose certificates" } }
+            (legend(parts))
             (table("Findings on certificates", &columns, rows.collect(), None))
         }
     }

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use super::super::key_exchange::Exchange;
 use super::super::tallies::Tallies;
 use super::super::text::{grouped, percent};
-use super::table::{Cell, Column, table};
 use super::plot;
+use super::table::{Cell, Column, table};
 
 pub(super) fn section(tallies: &Tallies) -> Markup {
     let answered: u64 = tallies.exchanges.iter().sum();
@@ -23,7 +23,10 @@ pub(super) fn section(tallies: &Tallies) -> Markup {
         }
         (selected("Cipher suite", "Cipher suites", &tallies.cipher_suites, answered))
     };
-    let lead = format!("Of {} handshakes that a server answered.", grouped(answered));
+    let lead = format!(
+        "Of {} handshakes that a server answered.",
+        grouped(answered)
+    );
     super::section("cryptography", "Cryptography", &lead, &body)
 }
 
@@ -33,7 +36,10 @@ fn key_exchange(tallies: &Tallies, answered: u64) -> Markup {
         ["quantum", "quantum", "classical", "rsa", "psk", "neither"];
     let parts: plot::Parts<{ Exchange::ALL.len() }> =
         std::array::from_fn(|index| (CLASSES[index], Exchange::ALL[index].as_str()));
-    let shown = parts.iter().zip(tallies.exchanges).filter(|(_, count)| *count > 0);
+    let shown = parts
+        .iter()
+        .zip(tallies.exchanges)
+        .filter(|(_, count)| *count > 0);
     html! {
         figure {
             figcaption { "Key exchange" }
@@ -66,7 +72,9 @@ fn selected<'a, T: Display + 'a>(
     let mut counts: Vec<_> = counts
         .into_iter()
         .map(|(value, count)| {
-            let name = value.as_ref().map_or_else(|| "unregistered".to_owned(), ToString::to_string);
+            let name = value
+                .as_ref()
+                .map_or_else(|| "unregistered".to_owned(), ToString::to_string);
             (name, *count)
         })
         .collect();

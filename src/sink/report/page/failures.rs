@@ -25,7 +25,11 @@ const SIDES: plot::Parts<3> = [
 ];
 
 /// Outcomes of a peer, in the order of [`Outcome`].
-const OUTCOMES: plot::Parts<3> = [("ok", "succeeded"), ("bad", "failed"), ("unknown", "unknown")];
+const OUTCOMES: plot::Parts<3> = [
+    ("ok", "succeeded"),
+    ("bad", "failed"),
+    ("unknown", "unknown"),
+];
 
 pub(super) fn section(tallies: &Tallies) -> Markup {
     if tallies.handshakes == 0 {
@@ -65,7 +69,9 @@ fn table_of_causes(causes: &[(ErrorType, [u64; 3])]) -> Markup {
     let rows = causes.iter().map(|(cause, counts)| {
         let [client, server, neither] = *counts;
         vec![
-            Cell::markup(html! { a.filter href="#handshakes" data-filter=(cause) { code { (cause) } } }),
+            Cell::markup(
+                html! { a.filter href="#handshakes" data-filter=(cause) { code { (cause) } } },
+            ),
             Cell::markup(plot::bar(SIDES, *counts, most)),
             Cell::count(client),
             Cell::count(server),
@@ -86,8 +92,13 @@ fn table_of_causes(causes: &[(ErrorType, [u64; 3])]) -> Markup {
 
 fn table_of_servers(tallies: &Tallies) -> Markup {
     let (servers, others) = tallies.servers.top(TOP);
-    let most = servers.iter().map(|(_, counts)| total(&counts.outcomes)).max();
-    let rows = servers.iter().map(|(name, counts)| server_row(name, counts, most.unwrap_or(0)));
+    let most = servers
+        .iter()
+        .map(|(_, counts)| total(&counts.outcomes))
+        .max();
+    let rows = servers
+        .iter()
+        .map(|(name, counts)| server_row(name, counts, most.unwrap_or(0)));
     let columns = [
         Column::Text("Server"),
         Column::Number("Handshakes"),
@@ -136,8 +147,13 @@ fn server_row(name: &str, counts: &ServerCounts, most: u64) -> Vec<Cell> {
 
 fn table_of_clients(tallies: &Tallies) -> Markup {
     let (clients, others) = tallies.clients.top(TOP);
-    let most = clients.iter().map(|(_, counts)| total(&counts.outcomes)).max();
-    let rows = clients.iter().map(|(name, counts)| client_row(name, counts, most.unwrap_or(0)));
+    let most = clients
+        .iter()
+        .map(|(_, counts)| total(&counts.outcomes))
+        .max();
+    let rows = clients
+        .iter()
+        .map(|(name, counts)| client_row(name, counts, most.unwrap_or(0)));
     let columns = [
         Column::Text("Client"),
         Column::Number("Handshakes"),
@@ -180,7 +196,9 @@ fn named_causes(causes: &BTreeMap<ErrorType, u64>) -> String {
     let mut ranked: Vec<_> = causes.iter().collect();
     ranked.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let named = ranked.iter().take(CAUSES);
-    let mut text: Vec<_> = named.map(|(cause, count)| format!("{cause} {}", grouped(**count))).collect();
+    let mut text: Vec<_> = named
+        .map(|(cause, count)| format!("{cause}\u{a0}{}", grouped(**count)))
+        .collect();
     if let more @ 1.. = ranked.len().saturating_sub(CAUSES) {
         text.push(format!("{more} more"));
     }

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::super::durations::Durations;
 use super::super::tallies::{PHASES, Tallies};
 use super::axis::DurationAxis;
-use super::table::{Cell, Column, table};
 use super::plot;
+use super::table::{Cell, Column, table};
 use crate::sink::milliseconds;
 
 pub(super) fn section(tallies: &Tallies) -> Markup {

@@ -97,7 +97,15 @@ fn title(tallies: &Tallies) -> String {
         [(source, _)] => file_name(source).into_owned(),
         [(source, _), others @ ..] => {
             let others = counted(others.len() as u64, "other");
-            format!("{} and {others}{}", file_name(source), if tallies.has_more_sources { " or more" } else { "" })
+            format!(
+                "{} and {others}{}",
+                file_name(source),
+                if tallies.has_more_sources {
+                    " or more"
+                } else {
+                    ""
+                }
+            )
         }
     }
 }

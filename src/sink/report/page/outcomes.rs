@@ -11,7 +11,11 @@ use crate::sink::milliseconds;
 use crate::sink::report::key_exchange::Exchange;
 
 /// From the foot of a column.
-const PARTS: plot::Parts<3> = [("bad", "failed"), ("unknown", "unknown"), ("ok", "succeeded")];
+const PARTS: plot::Parts<3> = [
+    ("bad", "failed"),
+    ("unknown", "unknown"),
+    ("ok", "succeeded"),
+];
 
 pub(super) fn section(tallies: &Tallies) -> Markup {
     let total = tallies.handshakes;

@@ -57,7 +57,9 @@ pub(super) fn columns<const N: usize>(bins: &TimeBins<N>, parts: Parts<N>, label
     let highest = bins.iter().map(|(_, _, counts)| counts.iter().sum()).max();
     let top = round_up(highest.unwrap_or(0));
     let width = 1.0 / len as f64;
-    let span = bins.width().saturating_mul(u32::try_from(len).unwrap_or(u32::MAX));
+    let span = bins
+        .width()
+        .saturating_mul(u32::try_from(len).unwrap_or(u32::MAX));
     let y_of = |count: u64| COLUMNS * (1.0 - share(count, top));
     // A narrow gap between columns, unless there are too few for it to be narrow.
     let gap = (width * 0.16).min(0.004);
@@ -132,7 +134,13 @@ fn stack<const N: usize>(
 
 /// The marks on an axis of counts: whole numbers only.
 fn marks(top: u64) -> Vec<u64> {
-    let parts = if top.is_multiple_of(4) && top > 4 { 4 } else if top.is_multiple_of(5) { 5 } else { 2 };
+    let parts = if top.is_multiple_of(4) && top > 4 {
+        4
+    } else if top.is_multiple_of(5) {
+        5
+    } else {
+        2
+    };
     if top < parts {
         return vec![top];
     }
@@ -146,7 +154,9 @@ const DISTRIBUTION: f64 = 30.0;
 pub(super) fn distribution(durations: &Durations, axis: DurationAxis) -> Markup {
     // Columns are at least as wide as a bucket of the histogram, so that none stays empty by accident.
     let per_decade = (72 / axis.decades().max(1)).clamp(6, 24);
-    let len = usize::try_from(axis.decades() * per_decade).unwrap_or(1).max(1);
+    let len = usize::try_from(axis.decades() * per_decade)
+        .unwrap_or(1)
+        .max(1);
     let mut counts = vec![0_u64; len];
     for (duration, count) in durations.buckets() {
         let column = (axis.position(duration) * len as f64) as usize;
@@ -177,12 +187,20 @@ pub(super) fn distribution(durations: &Durations, axis: DurationAxis) -> Markup 
 
 /// The labels of an axis of durations.
 pub(super) fn duration_labels(axis: DurationAxis) -> Markup {
-    labels(axis.ticks().iter().map(|(position, label)| (*position, label.as_str())))
+    labels(
+        axis.ticks()
+            .iter()
+            .map(|(position, label)| (*position, label.as_str())),
+    )
 }
 
 /// The labels of an axis of days.
 pub(super) fn days_labels() -> Markup {
-    labels(DaysAxis::TICKS.iter().map(|(days, label)| (DaysAxis::position(*days), *label)))
+    labels(
+        DaysAxis::TICKS
+            .iter()
+            .map(|(days, label)| (DaysAxis::position(*days), *label)),
+    )
 }
 
 fn labels<'a>(ticks: impl Iterator<Item = (f64, &'a str)>) -> Markup {
@@ -238,9 +256,18 @@ mod tests {
     #[test]
     fn a_bar_has_a_segment_for_each_part_that_is_not_empty() {
         let markup = bar(PARTS, [1, 3], 8).into_string();
-        assert!(markup.contains(r#"<rect class="ok" x="0.000%" y="0" width="12.500%""#), "{markup}");
-        assert!(markup.contains(r#"<rect class="bad" x="12.500%" y="0" width="37.500%""#), "{markup}");
-        assert_eq!(bar(PARTS, [0, 3], 8).into_string().matches("<rect").count(), 1);
+        assert!(
+            markup.contains(r#"<rect class="ok" x="0.000%" y="0" width="12.500%""#),
+            "{markup}"
+        );
+        assert!(
+            markup.contains(r#"<rect class="bad" x="12.500%" y="0" width="37.500%""#),
+            "{markup}"
+        );
+        assert_eq!(
+            bar(PARTS, [0, 3], 8).into_string().matches("<rect").count(),
+            1
+        );
     }
 
     #[test]
@@ -255,13 +282,24 @@ mod tests {
         let mut bins = TimeBins::default();
         bins.record(Timestamp::from_seconds(1_772_366_400), 1);
         let markup = columns(&bins, PARTS, "Outcomes").into_string();
-        assert!(markup.contains("<title>2026-03-01 12:00:00.000 UTC: 1 failed</title>"), "{markup}");
-        assert_eq!(columns(&TimeBins::default(), PARTS, "Outcomes").into_string(), "");
+        assert!(
+            markup.contains("<title>2026-03-01 12:00:00.000 UTC: 1 failed</title>"),
+            "{markup}"
+        );
+        assert_eq!(
+            columns(&TimeBins::default(), PARTS, "Outcomes").into_string(),
+            ""
+        );
     }
 
     #[test]
     fn marks_are_whole_numbers() {
-        for (top, expected) in [(1, vec![1]), (2, vec![1, 2]), (5, vec![1, 2, 3, 4, 5]), (20, vec![5, 10, 15, 20])] {
+        for (top, expected) in [
+            (1, vec![1]),
+            (2, vec![1, 2]),
+            (5, vec![1, 2, 3, 4, 5]),
+            (20, vec![5, 10, 15, 20]),
+        ] {
             assert_eq!(marks(top), expected);
         }
     }

@@ -14,7 +14,10 @@ const TOP: usize = 60;
 
 pub(super) fn section(tallies: &Tallies, stats: &Stats) -> Markup {
     let own = [
-        ("handshakes of which one direction was captured", tallies.one_way),
+        (
+            "handshakes of which one direction was captured",
+            tallies.one_way,
+        ),
         ("handshakes with packets cut short", tallies.truncated),
     ];
     let found: Vec<_> = own
@@ -54,7 +57,8 @@ fn plain_servers(tallies: &Tallies) -> Markup {
         Column::Number("Connections"),
         Column::Text("What came instead"),
     ];
-    let others = (others > 0).then(|| format!("and {} to other servers", counted(others, "connection")));
+    let others =
+        (others > 0).then(|| format!("and {} to other servers", counted(others, "connection")));
     html! {
         figure {
             figcaption { "Connections that did not become TLS" }

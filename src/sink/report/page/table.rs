@@ -58,6 +58,9 @@ impl Cell {
 /// Rows that are shown before the reader asks for more.
 const FOLDED: usize = 12;
 
+/// Columns of a table that is not wide.
+const WIDE: usize = 6;
+
 /// A table. `others` is the last line, and not sorted.
 pub(super) fn table(
     caption: &str,
@@ -68,7 +71,8 @@ pub(super) fn table(
     let folds = (rows.len() > FOLDED + 3).then_some(FOLDED);
     html! {
         div.scroll {
-            table.data data-fold=[folds] {
+            // A table of many columns has less room for its bars.
+            table.data.wide[columns.len() > WIDE] data-fold=[folds] {
                 caption { (caption) }
                 thead {
                     tr {
