@@ -16,8 +16,8 @@ use crate::dialogue::StartTls;
 use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
-    AlertDescription, AlertLevel, CipherSuite, ContentType, Fingerprint, HandshakeType, NamedGroup,
-    ProtocolVersion, SignatureScheme,
+    AlertDescription, AlertLevel, CipherSuite, ContentType, Fingerprint, HandshakeType,
+    KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme,
 };
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
@@ -578,6 +578,53 @@ pub struct TlsFacts {
     pub renegotiation: Option<Renegotiation>,
     /// The order of messages, one letter each, upper case from the client; see [`crate::handshake`].
     pub history: String,
+}
+
+text_enum! {
+    /// How the session keys were agreed on, as an inventory for the post-quantum migration counts it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum KeyExchangeClass {
+        /// A classical key exchange joined with one that withstands quantum computers.
+        PqHybrid = "pq_hybrid",
+        /// One that withstands quantum computers alone.
+        Pq = "pq",
+        /// Diffie-Hellman, on elliptic curves or not.
+        Classical = "classical",
+        /// The client encrypted the secret with the server's RSA key: no forward secrecy.
+        Rsa = "rsa",
+        /// A pre-shared key alone: no forward secrecy.
+        Psk = "psk",
+        /// The capture does not tell; also sessions resumed up to TLS 1.2, which use the keys of an earlier handshake.
+        Unknown = "unknown",
+    }
+}
+
+impl TlsFacts {
+    /// How the session keys were agreed on, by the group or else by the cipher suite.
+    #[must_use]
+    pub fn key_exchange(&self) -> KeyExchangeClass {
+        if let Some(group) = self.group {
+            return match group {
+                group if group.is_post_quantum_hybrid() => KeyExchangeClass::PqHybrid,
+                group if group.is_post_quantum() => KeyExchangeClass::Pq,
+                _ => KeyExchangeClass::Classical,
+            };
+        }
+        if self.resumed == Some(true) {
+            return match self.resumption {
+                Some(Resumption::Psk) => KeyExchangeClass::Psk,
+                _ => KeyExchangeClass::Unknown,
+            };
+        }
+        match self.cipher_suite.and_then(CipherSuite::key_exchange) {
+            Some(KeyExchange::Rsa | KeyExchange::RsaPsk) => KeyExchangeClass::Rsa,
+            Some(KeyExchange::Psk) => KeyExchangeClass::Psk,
+            Some(KeyExchange::Cecpq1) => KeyExchangeClass::PqHybrid,
+            // In TLS 1.3 the group decides, and it is not known.
+            Some(KeyExchange::Tls13 | KeyExchange::Krb5) | None => KeyExchangeClass::Unknown,
+            Some(_) => KeyExchangeClass::Classical,
+        }
+    }
 }
 
 /// Handshakes inside an established connection, up to TLS 1.2.

@@ -147,7 +147,11 @@ impl LadderRecorder {
                     Close::Fin => StepKind::Fin,
                     Close::Rst => StepKind::Rst,
                 };
-                self.push(sender, at, kind, None, false);
+                // A close counts again whenever a segment before it is delivered, or it is sent again.
+                let is_known = |step: &Recorded| (step.sender, step.kind) == (sender, kind);
+                if !self.steps.iter().any(is_known) {
+                    self.push(sender, at, kind, None, false);
+                }
             }
             Seen::Deferred | Seen::Unreadable { .. } => {}
         }

@@ -17,6 +17,8 @@ pub mod people;
 pub mod report;
 #[cfg(feature = "cli")]
 pub mod selection;
+#[cfg(feature = "cli")]
+pub mod sorted;
 #[cfg(all(test, feature = "cli"))]
 pub(crate) mod test_events;
 

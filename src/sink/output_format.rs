@@ -8,15 +8,17 @@ use super::machine::csv::CsvSink;
 use super::machine::json::JsonSink;
 use super::people::certificates::CertificatesSink;
 use super::people::summary::SummarySink;
-use super::people::table::TableSink;
+use super::people::table::{RowOptions, TableSink};
 use super::{Sink, TextStyle};
 
 /// An output format. The doc comment of a value is its help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum OutputFormat {
-    /// A line a handshake, then the summary.
+    /// A line per handshake, then the summary.
     Table,
+    /// A line per handshake, without a summary.
+    Rows,
     /// The summary alone.
     Summary,
     /// An object a line; `tlscope schema` describes them.
@@ -46,7 +48,7 @@ impl OutputFormat {
         matches!(self, Self::Csv)
     }
 
-    /// Writes each handshake to `output`; `None` if the format does not.
+    /// Writes each handshake to `output`; `None` if the format does not. `rows` is about rows for people.
     ///
     /// # Errors
     ///
@@ -55,9 +57,17 @@ impl OutputFormat {
         self,
         output: impl Write + 'static,
         style: TextStyle,
+        rows: RowOptions,
     ) -> io::Result<Option<Box<dyn Sink>>> {
         Ok(match self {
-            Self::Table => Some(Box::new(TableSink::new(BufWriter::new(output), style))),
+            Self::Table | Self::Rows => {
+                let rows = RowOptions {
+                    is_all: self == Self::Rows,
+                    ..rows
+                };
+                let output = BufWriter::new(output);
+                Some(Box::new(TableSink::with_options(output, style, rows)))
+            }
             Self::Json => Some(Box::new(JsonSink::new(output))),
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
             Self::Summary | Self::Certs => None,
@@ -74,7 +84,7 @@ impl OutputFormat {
         match self {
             Self::Table | Self::Summary => Some(Box::new(SummarySink::new(output, style))),
             Self::Certs => Some(Box::new(CertificatesSink::new(output, style))),
-            Self::Json | Self::Csv => None,
+            Self::Rows | Self::Json | Self::Csv => None,
         }
     }
 
@@ -93,7 +103,7 @@ impl OutputFormat {
             Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
             Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
             Self::Json => Ok(Box::new(JsonSink::new(output))),
-            Self::Table | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
+            Self::Table | Self::Rows | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
                 BufWriter::new(output),
                 TextStyle::default(),
             ))),

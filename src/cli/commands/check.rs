@@ -127,7 +127,8 @@ fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
     judgement.no_verify |= has_baseline && !names_roots;
     let needs = Needs {
         fingerprints: has_baseline,
-        ..Needs::default()
+        packets: false,
+        ladders: false,
     };
     Analysis::resolve(keys, needs, judgement)
 }

@@ -11,6 +11,7 @@ mod check;
 mod live;
 mod print;
 mod read;
+mod show;
 
 /// Exit status of a run that failed: bad usage, unreadable input.
 pub(crate) const ERROR: u8 = 2;
@@ -19,6 +20,7 @@ pub(crate) const ERROR: u8 = 2;
 pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Read(args) => read::run(&ReadConfig::resolve(args)?),
+        Command::Show(args) => show::run(args),
         #[cfg(live_capture)]
         Command::Interface(command) => live::run(command),
         Command::Check(args) => check::check(args),

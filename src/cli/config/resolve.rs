@@ -10,6 +10,7 @@ use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
 use tlscope::sink::selection::Selection;
+use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
@@ -40,7 +41,7 @@ pub(crate) struct Analysis {
     fingerprints: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
-    /// Whether handshakes come with their steps.
+    /// Whether events come with their steps.
     collects_ladders: bool,
     pub(crate) near_expiry: NearExpiry,
     pub(crate) roots: Roots,
@@ -84,6 +85,10 @@ pub(crate) struct OutputConfig {
     pub(crate) report: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) text_style: TextStyle,
+    /// The order of handshakes; `None` for that of the format.
+    pub(crate) sort: Option<SortOrder>,
+    /// Whether rows name the file that a handshake came from.
+    pub(crate) shows_source: bool,
 }
 
 /// Where handshakes are written, one by one.
@@ -125,6 +130,11 @@ impl ReadConfig {
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.report = args.report;
         args.time.add_to(&mut output.selection);
+        output.sort = args.sort;
+        output.shows_source = match args.paths.as_slice() {
+            [path] => path.is_dir(),
+            _ => true,
+        };
         Ok(Self {
             paths: args.paths,
             analysis,
@@ -187,7 +197,9 @@ impl OutputConfig {
             extract_certs: common.extract_certs,
             report: None,
             metrics: metrics.into(),
-            text_style: text_style(),
+            text_style: text_style().wide(common.wide),
+            sort: None,
+            shows_source: false,
         }
     }
 }

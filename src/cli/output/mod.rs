@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tlscope::event::{Handshake, HandshakeReport, Ladder, NotTls, NotTlsKind, Outcome};
 use tlscope::sink::Sink;
+use tlscope::sink::people::table::RowOptions;
+use tlscope::sink::sorted::{SortOrder, SortedSink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
@@ -34,6 +36,7 @@ pub(crate) struct RunOutput<'a> {
     report: Option<HtmlReport>,
     metrics: Option<Telemetry>,
     has_seen_chains: bool,
+    has_selected: bool,
 }
 
 impl<'a> RunOutput<'a> {
@@ -69,6 +72,7 @@ impl<'a> RunOutput<'a> {
             report: config.report.clone().map(HtmlReport::open).transpose()?,
             metrics,
             has_seen_chains: false,
+            has_selected: false,
         })
     }
 
@@ -121,6 +125,7 @@ impl RunOutput<'_> {
     }
 
     fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
+        self.has_selected = true;
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
@@ -195,6 +200,9 @@ impl Sink for RunOutput<'_> {
 
     /// Finishes every sink even if one fails. Metrics come last: they may wait for a collector.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        if !self.has_selected && stats.handshakes > 0 {
+            say::warning(none_selected(stats.handshakes));
+        }
         if let Some(failures) = &self.failures {
             failures.warn_of_lost();
         }
@@ -204,6 +212,14 @@ impl Sink for RunOutput<'_> {
         };
         let results = self.sinks().map(|sink| sink.finish(stats));
         results.fold(Ok(()), io::Result::and).and(certificates)
+    }
+}
+
+/// That handshakes were seen, and that no selection by the user includes any.
+pub(crate) fn none_selected(seen: u64) -> String {
+    match seen {
+        1 => "the selection excludes the only handshake".to_owned(),
+        seen => format!("the selection excludes all {seen} handshakes"),
     }
 }
 
@@ -219,9 +235,14 @@ impl EventWriter {
         let format = config.format;
         match &config.destination {
             EventDestination::StandardOutput => {
-                let sink = format.event_sink(stdout(), config.text_style);
+                let rows = RowOptions {
+                    shows_source: config.shows_source,
+                    keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
+                    ..RowOptions::default()
+                };
+                let sink = format.event_sink(stdout(), config.text_style, rows);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
-                Ok(sink.map(Self::StandardOutput))
+                Ok(sink.map(|sink| Self::StandardOutput(sorted(sink, config.sort))))
             }
             EventDestination::File(rotation) => {
                 let file = RotatingSink::open(rotation.clone(), format)?;
@@ -236,6 +257,19 @@ impl EventWriter {
             Self::StandardOutput(sink) => &mut **sink,
             Self::File(file) => file,
         }
+    }
+}
+
+/// The sink behind the order that the user wants.
+fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>) -> Box<dyn Sink> {
+    let warn = |omitted: u64| {
+        say::warning(format_args!(
+            "too many handshakes to sort: the last {omitted} in this order are left out"
+        ));
+    };
+    match order {
+        Some(order) => Box::new(SortedSink::new(sink, order, warn)),
+        None => sink,
     }
 }
 

@@ -16,6 +16,15 @@ pub struct TextStyle {
 }
 
 impl TextStyle {
+    /// The same style; without a limit on the width if `wide`.
+    #[must_use]
+    pub fn wide(self, wide: bool) -> Self {
+        Self {
+            width: self.width.filter(|_| !wide),
+            ..self
+        }
+    }
+
     pub(crate) fn good(self) -> Style {
         self.when_colored(Style::new().green())
     }

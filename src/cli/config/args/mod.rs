@@ -16,6 +16,7 @@ mod metrics;
 mod print;
 mod read;
 mod selection;
+mod show;
 
 pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
@@ -29,10 +30,12 @@ pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, 
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
 pub(crate) use selection::{SelectionArgs, TimeArgs};
+pub(crate) use show::ShowArgs;
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
+use show::SHOW_EXAMPLES;
 
 /// Default values; help and manual quote them.
 mod defaults {
@@ -91,6 +94,14 @@ pub(crate) enum Command {
     /// packet time, as one.
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
+
+    /// Show one handshake in full: messages, offers, certificates, verdict
+    ///
+    /// Prints what each side sent and when, what was offered and selected, the
+    /// certificates with their dates and what is wrong with them, the verdict and what it
+    /// rests on, what the capture does not show, and a display filter for Wireshark.
+    #[command(after_long_help = SHOW_EXAMPLES)]
+    Show(ShowArgs),
 
     #[cfg(live_capture)]
     #[command(flatten)]

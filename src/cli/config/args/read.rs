@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tlscope::sink::sorted::SortOrder;
+
 use super::{CommonArgs, JudgementArgs, MetricsArgs, TimeArgs};
 
 pub(super) const READ_EXAMPLES: &str = "\
@@ -33,6 +35,22 @@ pub(crate) struct ReadArgs {
 
     #[command(flatten)]
     pub(crate) time: TimeArgs,
+
+    /// The order of the handshakes: `time`, `duration`, `expiry` or `server`
+    ///
+    /// `duration` begins with the longest, `expiry` with the certificate that is the next to
+    /// expire. tlscope then writes nothing before the end of the input. Without this option,
+    /// rows come in order of time, and other formats have handshakes in the order of their
+    /// verdicts.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "ORDER",
+        hide_possible_values = true,
+        help_heading = "Output",
+        env = "TLSCOPE_SORT"
+    )]
+    pub(crate) sort: Option<SortOrder>,
 
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,
