@@ -146,7 +146,7 @@
 
   const part = (title, ...children) => make("div", "", make("h3", "", title), ...children);
 
-  const ladder = (steps, omitted) => {
+  const ladder = (steps) => {
     const list = make("ol", "ladder");
     const head = make("li", "head", make("span", "at", "ms"),
       make("span", "lines", make("span", "", "client"), make("span", "", "server")),
@@ -155,14 +155,14 @@
     list.append(head);
     for (const step of steps) {
       const item = make("li", `${step.sender} ${step.kind}${step.encrypted ? " encrypted" : ""}`,
-        make("span", "at", step.at), make("span", "lines", make("span", "what", step.what)),
-        make("span", "size", step.bytes === undefined ? "" : grouped(step.bytes)), make("span", "packet", step.packet ? `#${step.packet}` : ""));
-      item.setAttribute("aria-label",
+        make("span", "at", step.at ?? ""), make("span", "lines", make("span", "what", step.what)),
+        make("span", "size", step.bytes === undefined ? "" : grouped(step.bytes)), make("span", "packet", step.packet ?? ""));
+      if (step.at) item.setAttribute("aria-label",
         `${step.at} ms, ${step.sender}: ${step.what}${step.encrypted ? ", encrypted" : ""}`
           + (step.bytes === undefined ? "" : `, ${grouped(step.bytes)} bytes`));
       list.append(item);
     }
-    return omitted ? [list, make("p", "note", `and ${grouped(omitted)} more steps`)] : [list];
+    return list;
   };
 
   const certificate = (shown) => {
@@ -172,7 +172,7 @@
   };
 
   const offer = (lists) => make("details", "", make("summary", "", "What the client offered"),
-    facts(lists.map(([label, values]) => [label, values.length ? values.join(", ") : "none"])));
+    facts(lists));
 
   const contents = (row) => {
     const detail = details.get(row.number);
@@ -182,13 +182,14 @@
       const reason = row.outcome === "success"
         ? "The report has details of handshakes that did not plainly succeed."
         : "The report has no details of this one: there were too many like it.";
-      return [why, make("p", "note", `${reason} See them with: tlscope show … ${row.number}`)];
+      const show = data.has_numbers_of_show ? ` Run: tlscope show CAPTURE ${row.number}` : "";
+      return [why, make("p", "note", reason + show)];
     }
     const isHint = ([label]) => label === "Hint";
     const hint = detail.verdict.find(isHint);
     const nodes = [why];
     if (hint) nodes.push(make("p", "hint", hint[1]));
-    if (detail.ladder) nodes.push(part("Messages", ...ladder(detail.ladder, detail.omitted)));
+    if (detail.ladder) nodes.push(part("Messages", ladder(detail.ladder)));
     const notSeen = detail.not_seen?.map((line) => make("li", "", line));
     nodes.push(make("div", "grid",
       make("div", "",
@@ -200,7 +201,7 @@
       nodes.push(part("Certificates", ...detail.certificates.map((index) => certificate(data.certificates[index]))));
     }
     if (detail.offer !== undefined) nodes.push(part("ClientHello", offer(data.offers[detail.offer])));
-    if (detail.filter) nodes.push(part("Wireshark display filter", make("code", "filter-text", detail.filter)));
+    nodes.push(part("Wireshark display filter", ...detail.filters.map((filter) => make("code", "filter-text", filter))));
     return nodes;
   };
 

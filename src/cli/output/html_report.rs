@@ -42,6 +42,11 @@ impl HtmlReport {
     pub(super) fn add(&mut self, event: &Handshake, ladder: Option<&Ladder>) {
         self.sink.add(event, ladder);
     }
+
+    /// Counts a handshake that is not selected.
+    pub(super) fn leave_out(&mut self, event: &Handshake) {
+        self.sink.leave_out(event);
+    }
 }
 
 impl Sink for HtmlReport {

@@ -159,6 +159,9 @@ impl Sink for RunOutput<'_> {
 
     fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
         if !self.config.selection.selects(&report.event) {
+            if let Some(html) = &mut self.report {
+                html.leave_out(&report.event);
+            }
             return Ok(());
         }
         let failures = self.failures.as_mut();

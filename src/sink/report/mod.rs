@@ -10,8 +10,8 @@
 mod busiest;
 mod durations;
 mod fair_share;
-mod key_exchange;
 mod ladder;
+mod numbers;
 mod page;
 mod row;
 mod tallies;
@@ -27,9 +27,11 @@ use crate::event::{Handshake, HandshakeReport, Ladder, NotTls, Outcome};
 use crate::sink::Sink;
 use crate::sink::people::summary::write_name;
 use crate::stats::Stats;
+use crate::time::Timestamp;
 use fair_share::FairShare;
+use numbers::Numbers;
 use page::List;
-use row::{Detail, OfferedList, Pool, Row, ShownCertificate};
+use row::{Detail, Fact, Pool, Row, ShownCertificate};
 use tallies::Tallies;
 
 /// Most handshakes listed: some 3 MB of the page, which browsers load and sort within a second.
@@ -38,13 +40,17 @@ pub const MAX_ROWS: usize = 10_000;
 /// Most handshakes with details, of about 2 KB each.
 pub const MAX_DETAILS: usize = 2_000;
 
+/// A sample with the time of its handshake, which decides its number.
+type Timed<T> = (Timestamp, T);
+
 /// Collects a run, and writes the page at the end.
 #[derive(Debug)]
 pub struct ReportSink<W> {
     output: W,
     tallies: Tallies,
-    rows: FairShare<Row>,
-    details: FairShare<Detail>,
+    numbers: Numbers,
+    rows: FairShare<Timed<Row>>,
+    details: FairShare<Timed<Detail>>,
     /// Handshakes that details are kept of, if there is room.
     notable: u64,
     group: String,
@@ -57,6 +63,7 @@ impl<W: Write> ReportSink<W> {
         Self {
             output,
             tallies: Tallies::default(),
+            numbers: Numbers::default(),
             rows: FairShare::new(MAX_ROWS),
             details: FairShare::new(MAX_DETAILS),
             notable: 0,
@@ -67,27 +74,45 @@ impl<W: Write> ReportSink<W> {
     /// Records a handshake, and its steps if there are any.
     pub fn add(&mut self, event: &Handshake, ladder: Option<&Ladder>) {
         self.tallies.record(event);
-        let number = self.tallies.handshakes;
+        let number = self.numbers.next(event.time);
         let source = self.tallies.source_of(event);
         write_group(&mut self.group, event);
         let is_success = event.outcome == Outcome::Success;
         let yields = is_success && event.rejected_after.is_none();
-        self.rows
-            .offer(&self.group, yields, || Row::new(event, number, source));
+        self.rows.offer(&self.group, yields, || {
+            (event.time, Row::new(event, number, source))
+        });
         if !yields {
             self.notable += 1;
             let yields = event.outcome == Outcome::Unknown;
-            self.details
-                .offer(&self.group, yields, || Detail::new(event, ladder, number));
+            self.details.offer(&self.group, yields, || {
+                (event.time, Detail::new(event, ladder, number))
+            });
         }
     }
 
+    /// Counts a handshake that is not part of the report, so that numbers are those of the whole run.
+    pub fn leave_out(&mut self, event: &Handshake) {
+        self.numbers.next(event.time);
+    }
+
     fn list(&mut self) -> serde_json::Result<List> {
-        let rows = std::mem::replace(&mut self.rows, FairShare::new(0));
-        let mut rows: Vec<_> = rows.into_samples().collect();
+        let by_time = self.numbers.by_time();
+        let rows = std::mem::replace(&mut self.rows, FairShare::new(0)).into_samples();
+        let mut rows: Vec<_> = rows
+            .map(|(time, mut row)| {
+                row.number = by_time.number(time, row.number);
+                row
+            })
+            .collect();
         rows.sort_unstable_by_key(|row| row.number);
-        let details = std::mem::replace(&mut self.details, FairShare::new(0));
-        let mut details: Vec<_> = details.into_samples().collect();
+        let details = std::mem::replace(&mut self.details, FairShare::new(0)).into_samples();
+        let mut details: Vec<_> = details
+            .map(|(time, mut detail)| {
+                detail.number = by_time.number(time, detail.number);
+                detail
+            })
+            .collect();
         details.sort_unstable_by_key(|detail| detail.number);
 
         let (mut offers, mut certificates) = (Pool::new(), Pool::new());
@@ -99,6 +124,7 @@ impl<W: Write> ReportSink<W> {
             sources: sources
                 .map(|(source, _)| text::file_name(source).into_owned())
                 .collect(),
+            has_numbers_of_show: by_time.is_exact(),
             handshakes: &rows,
             details: &details,
             offers: offers.into_values(),
@@ -160,9 +186,11 @@ fn write_group(group: &mut String, event: &Handshake) {
 #[derive(Serialize)]
 struct Data<'a> {
     sources: Vec<String>,
+    /// Whether `tlscope show` finds a handshake by its number.
+    has_numbers_of_show: bool,
     handshakes: &'a [Row],
     details: &'a [Detail],
-    offers: Vec<Vec<OfferedList>>,
+    offers: Vec<Vec<Fact>>,
     certificates: Vec<ShownCertificate>,
 }
 

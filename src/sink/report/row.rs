@@ -11,17 +11,18 @@ use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::ladder::{Step, steps};
-use super::text::{counted, shown};
+use super::text::{shown, shown_list};
 use crate::certificate::{Certificate, CertificateRole, Expiry};
-use crate::event::{
-    CertificateChain, ClientCertificate, Directions, EarlyData, Evidence, Finding, Handshake,
-    Ladder, Outcome, Side, Transport,
-};
+use crate::event::{CertificateChain, EarlyData, Finding, Handshake, Ladder, Outcome, Side};
 use crate::sink::milliseconds;
+use crate::sink::people::show::wireshark::display_filters;
+use crate::sink::people::show::{
+    alert_text, client_certificate, closed, evidence, list_or_none, names, not_seen, resumption,
+};
 use crate::time::Timestamp;
 
-/// Most values of a list that a ClientHello offers: longer ones are not meant to be read.
-const MAX_OFFERED: usize = 128;
+/// The label of the next step, which `report.js` shows above everything else.
+const HINT: &str = "Hint";
 
 /// Most names of a certificate.
 const MAX_NAMES: usize = 20;
@@ -29,7 +30,7 @@ const MAX_NAMES: usize = 20;
 /// A row.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
-    /// Its number in the run, from 1.
+    /// Its number in the run, from 1: first in the order of events, in the page in the order of time.
     pub(super) number: u64,
     time: String,
     client: String,
@@ -76,7 +77,7 @@ impl Row {
             client: event.client.to_string(),
             server: event.server.to_string(),
             name: event.tls.server_name.as_deref().map(text),
-            version: event.tls.version.map(|version| version.to_string()),
+            version: event.tls.version.map(|version| version.description()),
             ms: event.timing.handshake.map(milliseconds),
             outcome: outcome(event),
             cause: cause.map(|cause| cause.as_str()),
@@ -116,7 +117,7 @@ pub(super) struct Detail {
     connection: Vec<Fact>,
     negotiated: Vec<Fact>,
     #[serde(skip)]
-    pub(super) offer: Vec<OfferedList>,
+    pub(super) offer: Vec<Fact>,
     #[serde(skip)]
     pub(super) certificates: Vec<ShownCertificate>,
     /// Positions in the pools of the page.
@@ -126,17 +127,13 @@ pub(super) struct Detail {
     certificate_indexes: Vec<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_seen: Vec<String>,
-    /// What shows its packets in Wireshark.
-    filter: String,
+    /// What shows its packets in Wireshark, for each capture that they came from.
+    filters: Vec<String>,
 }
 
 /// A line with a label.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub(super) struct Fact(&'static str, String);
-
-/// A list in a ClientHello.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub(super) struct OfferedList(&'static str, Vec<String>);
 
 /// A certificate in a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -150,10 +147,12 @@ pub(super) struct ShownCertificate {
 
 impl Detail {
     pub(super) fn new(event: &Handshake, ladder: Option<&Ladder>, number: u64) -> Self {
+        let empty = Ladder::default();
+        let ladder = ladder.unwrap_or(&empty);
         Self {
             number,
-            ladder: ladder.map_or_else(Vec::new, |ladder| steps(ladder, event.time)),
-            filter: filter(event),
+            ladder: steps(event, ladder),
+            filters: display_filters(event, ladder),
             verdict: verdict(event),
             connection: connection(event),
             negotiated: negotiated(event),
@@ -168,7 +167,7 @@ impl Detail {
     /// Moves what other handshakes share into the pools of the page.
     pub(super) fn share(
         &mut self,
-        offers: &mut Pool<Vec<OfferedList>>,
+        offers: &mut Pool<Vec<Fact>>,
         certificates: &mut Pool<ShownCertificate>,
     ) {
         let offer = std::mem::take(&mut self.offer);
@@ -223,56 +222,27 @@ impl Facts {
 
 fn verdict(event: &Handshake) -> Vec<Fact> {
     let mut facts = Facts::default();
-    facts.add_some(
-        "Hint",
-        event.error.as_ref().and_then(|error| error.hint.as_ref()),
-    );
-    facts.add("Evidence", evidence(event.evidence, event.confidence));
+    let hint = event.error.as_ref().and_then(|error| error.hint.as_ref());
+    facts.add_some(HINT, hint);
+    facts.add("Evidence", evidence(event));
     if let Some(inference) = &event.inference {
-        facts.add("Rule", inference.rule);
-        facts.add("Because", inference.observations.join("; "));
+        facts.add("Seen", inference.observations.join("; "));
     }
     if let Some(rejected) = &event.rejected_after {
         facts.add(
-            "Refused after",
+            "Afterwards",
             format_args!(
-                "{} ({}), {}",
-                rejected.error_type,
-                rejected.side,
-                evidence(rejected.evidence, Some(rejected.confidence))
+                "the {} refused its peer: {} ({}, confidence {:.2})",
+                rejected.side, rejected.error_type, rejected.evidence, rejected.confidence
             ),
         );
-        facts.add("Because", rejected.observations.join("; "));
+        facts.add("Seen", rejected.observations.join("; "));
     }
     for alert in &event.alerts {
-        let after = alert.time.checked_since(event.time);
-        let after = after.map_or_else(String::new, |after| {
-            format!(" after {:.2} ms", milliseconds(after))
-        });
-        let what = match (alert.level, alert.description) {
-            (Some(level), Some(description)) => format!("{level} {description}"),
-            _ => "not readable".to_owned(),
-        };
-        let encrypted = if alert.encrypted { ", encrypted" } else { "" };
-        facts.add(
-            "Alert",
-            format_args!("{} sent {what}{encrypted}{after}", alert.sender),
-        );
+        facts.add("Alert", alert_text(alert));
     }
-    facts.add_some(
-        "Closed by",
-        event.closed_by.map(|by| by.as_str().replace('_', " ")),
-    );
+    facts.add_some("Closed", event.closed_by.map(closed));
     facts.0
-}
-
-fn evidence(evidence: Evidence, confidence: Option<f64>) -> String {
-    match (evidence, confidence) {
-        (Evidence::Inferred, Some(confidence)) => {
-            format!("{evidence}, confidence {:.1} %", confidence * 100.0)
-        }
-        _ => evidence.to_string(),
-    }
 }
 
 fn connection(event: &Handshake) -> Vec<Fact> {
@@ -301,15 +271,15 @@ fn negotiated(event: &Handshake) -> Vec<Fact> {
     let tls = &event.tls;
     let mut facts = Facts::default();
     facts.add_some("Server name", tls.server_name.as_ref());
-    facts.add_some("Version", tls.version);
+    facts.add_some("Version", tls.version.map(|version| version.description()));
     facts.add_some("Cipher suite", tls.cipher_suite);
     facts.add_some("Group", tls.group);
+    if tls.version.is_some() {
+        facts.add("Key exchange", tls.key_exchange());
+    }
     facts.add_some("ALPN", tls.alpn.as_ref());
     if tls.resumed == Some(true) {
-        let by = tls
-            .resumption
-            .map_or("yes", |resumption| resumption.as_str());
-        facts.add("Resumed", by.replace('_', " "));
+        facts.add("Resumed", resumption(true, tls.resumption));
     }
     facts.add_some(
         "0-RTT",
@@ -322,15 +292,9 @@ fn negotiated(event: &Handshake) -> Vec<Fact> {
     if tls.hello_retry_request == Some(true) {
         facts.add("HelloRetryRequest", "yes");
     }
-    facts.add_some(
+    facts.add(
         "Client certificate",
-        match tls.client_certificate {
-            ClientCertificate::NotRequested => Some("not requested"),
-            ClientCertificate::Requested => Some("requested, no answer seen"),
-            ClientCertificate::Absent => Some("requested, the client had none"),
-            ClientCertificate::Presented => Some("presented"),
-            ClientCertificate::Unknown => None,
-        },
+        client_certificate(tls.client_certificate),
     );
     let names = tls.certificate_authorities.as_deref().unwrap_or_default();
     if !names.is_empty() {
@@ -349,30 +313,41 @@ fn negotiated(event: &Handshake) -> Vec<Fact> {
     facts.0
 }
 
-fn offer(event: &Handshake) -> Vec<OfferedList> {
+/// What the client offers, in names.
+fn offer(event: &Handshake) -> Vec<Fact> {
     let tls = &event.tls;
+    let versions = tls.offered_versions.as_deref();
+    let suites = tls.offered_cipher_suites.as_deref();
+    let groups = tls.offered_groups.as_deref();
+    let shares = tls.key_share_groups.as_deref();
+    let schemes = tls.signature_algorithms.as_deref();
     let lists = [
-        list("Versions", tls.offered_versions.as_deref()),
-        list("Cipher suites", tls.offered_cipher_suites.as_deref()),
-        list("Groups", tls.offered_groups.as_deref()),
-        list("Key shares", tls.key_share_groups.as_deref()),
-        list("Signature schemes", tls.signature_algorithms.as_deref()),
-        list("ALPN", tls.alpn_offered.as_deref()),
+        (
+            "Versions",
+            versions.map(|all| names(all, |one| (one.0, one.description()))),
+        ),
+        (
+            "Cipher suites",
+            suites.map(|all| names(all, |one| (one.0, one.to_string()))),
+        ),
+        (
+            "Groups",
+            groups.map(|all| names(all, |one| (one.0, one.to_string()))),
+        ),
+        (
+            "Key shares",
+            shares.map(|all| names(all, |one| (one.0, one.to_string()))),
+        ),
+        (
+            "Signatures",
+            schemes.map(|all| names(all, |one| (one.0, one.to_string()))),
+        ),
+        ("ALPN", tls.alpn_offered.as_deref().map(list_or_none)),
     ];
-    lists.into_iter().flatten().collect()
-}
-
-fn list(label: &'static str, values: Option<&[impl Display]>) -> Option<OfferedList> {
-    let values = values?;
-    let mut names: Vec<_> = values
-        .iter()
-        .take(MAX_OFFERED)
-        .map(|value| text(&value.to_string()))
-        .collect();
-    if let more @ 1.. = values.len().saturating_sub(MAX_OFFERED) {
-        names.push(format!("and {more} more"));
-    }
-    Some(OfferedList(label, names))
+    let some = |(label, list): (_, Option<String>)| {
+        list.map(|list| Fact(label, shown_list(&list).into_owned()))
+    };
+    lists.into_iter().filter_map(some).collect()
 }
 
 fn certificates(event: &Handshake) -> Vec<ShownCertificate> {
@@ -454,57 +429,6 @@ fn shown_certificate<'a>(
             .map(|finding| format!("{}: {}", finding.error_type, shown(&finding.detail)))
             .collect(),
     }
-}
-
-/// A display filter for Wireshark and tshark: the packets of the handshake and no others.
-fn filter(event: &Handshake) -> String {
-    let (client, server) = (event.client, event.server);
-    let ip = if client.address.is_ipv4() {
-        "ip"
-    } else {
-        "ipv6"
-    };
-    let transport = match event.transport {
-        Transport::Tcp => "tcp",
-        _ => "udp",
-    };
-    let (first, last) = (event.capture.first_packet, event.capture.last_packet);
-    format!(
-        "frame.number >= {first} && frame.number <= {last} && {ip}.addr == {} && {transport}.port == {} && {ip}.addr == {} && {transport}.port == {}",
-        client.address, client.port, server.address, server.port
-    )
-}
-
-/// What the capture does not show of this handshake.
-fn not_seen(event: &Handshake) -> Vec<String> {
-    let mut lines = Vec::new();
-    let capture = &event.capture;
-    match capture.directions {
-        Directions::Both => {}
-        Directions::ClientOnly => lines.push("only packets from the client were captured".into()),
-        Directions::ServerOnly => lines.push("only packets from the server were captured".into()),
-    }
-    for (side, gap) in [
-        (Side::Client, capture.client_gap_bytes),
-        (Side::Server, capture.server_gap_bytes),
-    ] {
-        if gap > 0 {
-            lines.push(format!(
-                "the capture lacks {} from the {side}",
-                counted(gap, "byte")
-            ));
-        }
-    }
-    if capture.truncated {
-        lines.push("packets were cut short".into());
-    }
-    let is_tls13 = event.tls.version.is_some_and(|version| version.is_tls13());
-    if is_tls13 && event.evidence != Evidence::Decrypted {
-        lines.push(
-            "certificates and alerts are encrypted (TLS 1.3); `--keylog` decrypts them".into(),
-        );
-    }
-    lines
 }
 
 fn some_of(names: &[String]) -> String {

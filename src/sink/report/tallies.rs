@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use super::busiest::{Busiest, Weigh};
 use super::durations::Durations;
-use super::key_exchange::{Exchange, is_post_quantum};
 use super::time_bins::TimeBins;
 use crate::event::{
-    ClientCertificate, Directions, ErrorType, Evidence, Handshake, NotTls, Outcome, Side, Timing,
-    UnknownBecause,
+    ClientCertificate, Directions, ErrorType, Evidence, Handshake, KeyExchangeClass, NotTls,
+    Outcome, Side, Timing, UnknownBecause,
 };
 use crate::sink::files::inventory::Inventory;
 use crate::sink::people::certificates::Missing;
@@ -52,8 +51,8 @@ pub(super) struct Tallies {
     pub(super) versions: BTreeMap<Option<ProtocolVersion>, u64>,
     pub(super) cipher_suites: BTreeMap<Option<CipherSuite>, u64>,
     pub(super) groups: BTreeMap<Option<NamedGroup>, u64>,
-    /// Answered handshakes, by [`Exchange`].
-    pub(super) exchanges: [u64; Exchange::ALL.len()],
+    /// Answered handshakes, by [`KeyExchangeClass`].
+    pub(super) exchanges: [u64; KeyExchangeClass::ALL.len()],
     /// Handshakes whose ClientHello was seen, and those of them that offer a post-quantum group.
     pub(super) offers: u64,
     pub(super) post_quantum_offers: u64,
@@ -159,7 +158,7 @@ impl Default for Tallies {
             versions: BTreeMap::new(),
             cipher_suites: BTreeMap::new(),
             groups: BTreeMap::new(),
-            exchanges: [0; Exchange::ALL.len()],
+            exchanges: [0; KeyExchangeClass::ALL.len()],
             offers: 0,
             post_quantum_offers: 0,
             resumed: 0,
@@ -235,10 +234,8 @@ impl Tallies {
             server.durations.record(duration);
         }
         if event.tls.version.is_some() {
-            let exchange = Exchange::of(&event.tls);
             server.answered += 1;
-            server.post_quantum +=
-                u64::from(matches!(exchange, Exchange::Hybrid | Exchange::PostQuantum));
+            server.post_quantum += u64::from(is_post_quantum(event.tls.key_exchange()));
         }
 
         self.name.clear();
@@ -271,15 +268,18 @@ impl Tallies {
     fn record_negotiation(&mut self, event: &Handshake) {
         let tls = &event.tls;
         if let Some(groups) = &tls.offered_groups {
-            self.post_quantum_offers +=
-                u64::from(groups.iter().any(|group| is_post_quantum(*group)));
+            self.post_quantum_offers += u64::from(
+                groups
+                    .iter()
+                    .any(|group| group.is_post_quantum() || group.is_post_quantum_hybrid()),
+            );
         }
         self.offers += u64::from(tls.offered_cipher_suites.is_some());
         self.resumed += u64::from(tls.resumed == Some(true));
         if tls.version.is_none() {
             return;
         }
-        self.exchanges[Exchange::of(tls) as usize] += 1;
+        self.exchanges[tls.key_exchange() as usize] += 1;
         let version = named(tls.version, ProtocolVersion::name);
         *self.versions.entry(version).or_default() += 1;
         if tls.cipher_suite.is_some() {
@@ -328,6 +328,11 @@ pub(super) const NEITHER: usize = Side::Server as usize + 1;
 /// `value` if it has a name: there are up to 65,536 values, and the traffic chooses them.
 fn named<T: Copy>(value: Option<T>, name: impl Fn(T) -> Option<&'static str>) -> Option<T> {
     value.filter(|value| name(*value).is_some())
+}
+
+/// Whether the keys withstand quantum computers.
+const fn is_post_quantum(class: KeyExchangeClass) -> bool {
+    matches!(class, KeyExchangeClass::PqHybrid | KeyExchangeClass::Pq)
 }
 
 /// The order of versions: the numbers of DTLS count down.

@@ -7,15 +7,27 @@ use crate::sink::people::text::printable;
 /// Most bytes of a text: a DNS name has at most 253, a distinguished name rarely more than this.
 const MAX_TEXT: usize = 512;
 
+/// Most bytes of a list: browsers offer some 1,500 bytes of names.
+const MAX_LIST: usize = 4096;
+
 /// `text` with control and invisible characters escaped, and cut if it is long.
 ///
 /// This is not what keeps the page safe from markup: every text is written as text, by templates that escape it or by
 /// scripts that cannot parse markup. It keeps one name from looking like another.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
-    if text.len() <= MAX_TEXT {
+    cut(text, MAX_TEXT)
+}
+
+/// As [`shown`], with room for a list.
+pub(super) fn shown_list(text: &str) -> Cow<'_, str> {
+    cut(text, MAX_LIST)
+}
+
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
         return printable(text);
     }
-    let mut end = MAX_TEXT;
+    let mut end = most;
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -4,11 +4,11 @@ use std::fmt::Display;
 
 use maud::{Markup, html};
 
-use super::super::key_exchange::Exchange;
 use super::super::tallies::Tallies;
 use super::super::text::{grouped, percent};
 use super::plot;
 use super::table::{Cell, Column, table};
+use crate::event::KeyExchangeClass;
 
 pub(super) fn section(tallies: &Tallies) -> Markup {
     let answered: u64 = tallies.exchanges.iter().sum();
@@ -32,10 +32,8 @@ pub(super) fn section(tallies: &Tallies) -> Markup {
 
 /// The share of post-quantum key exchanges, and how many clients could.
 fn key_exchange(tallies: &Tallies, answered: u64) -> Markup {
-    const CLASSES: [&str; Exchange::ALL.len()] =
-        ["quantum", "quantum", "classical", "rsa", "psk", "neither"];
-    let parts: plot::Parts<{ Exchange::ALL.len() }> =
-        std::array::from_fn(|index| (CLASSES[index], Exchange::ALL[index].as_str()));
+    let parts: plot::Parts<{ KeyExchangeClass::ALL.len() }> =
+        std::array::from_fn(|index| described(KeyExchangeClass::ALL[index]));
     let shown = parts
         .iter()
         .zip(tallies.exchanges)
@@ -60,6 +58,18 @@ fn key_exchange(tallies: &Tallies, answered: u64) -> Markup {
                 (grouped(tallies.resumed)) " handshakes resumed a session."
             }
         }
+    }
+}
+
+/// The colour and the name of a class.
+const fn described(class: KeyExchangeClass) -> (&'static str, &'static str) {
+    match class {
+        KeyExchangeClass::PqHybrid => ("quantum", "Post-quantum hybrid"),
+        KeyExchangeClass::Pq => ("quantum", "Post-quantum"),
+        KeyExchangeClass::Classical => ("classical", "Classical Diffie-Hellman"),
+        KeyExchangeClass::Rsa => ("rsa", "RSA key transport"),
+        KeyExchangeClass::Psk => ("psk", "Pre-shared key only"),
+        KeyExchangeClass::Unknown => ("neither", "Resumed, or not visible"),
     }
 }
 

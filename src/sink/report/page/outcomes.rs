@@ -6,9 +6,8 @@ use super::super::tallies::Tallies;
 use super::super::text::{counted, grouped, percent};
 use super::{legend, nothing, plot};
 use crate::certificate::Expiry;
-use crate::event::{Outcome, UnknownBecause};
+use crate::event::{KeyExchangeClass, Outcome, UnknownBecause};
 use crate::sink::milliseconds;
-use crate::sink::report::key_exchange::Exchange;
 
 /// From the foot of a column.
 const PARTS: plot::Parts<3> = [
@@ -104,8 +103,8 @@ fn times(count: u64) -> String {
 /// The figures that people ask for first.
 fn tiles(tallies: &Tallies) -> Markup {
     let handshake = &tallies.phases[2];
-    let post_quantum = tallies.exchanges[Exchange::Hybrid as usize]
-        + tallies.exchanges[Exchange::PostQuantum as usize];
+    let post_quantum = tallies.exchanges[KeyExchangeClass::PqHybrid as usize]
+        + tallies.exchanges[KeyExchangeClass::Pq as usize];
     let exchanges: u64 = tallies.exchanges.iter().sum();
     html! {
         dl.tiles {
