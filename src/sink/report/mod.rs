@@ -359,7 +359,9 @@ mod tests {
                 flood.clone()
             })
             .collect();
-        events.push(test_events::inferred());
+        let mut rare = test_events::inferred();
+        rare.time = flood.time.saturating_add(Duration::from_millis(1));
+        events.push(rare);
         let page = page_of(events);
         let data = data(&page);
         assert_eq!(data["handshakes"].as_array().unwrap().len(), MAX_ROWS);

@@ -179,3 +179,81 @@ fn legend<const N: usize>(parts: plot::Parts<N>) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance, as the Web Content Accessibility Guidelines 2.2 define it.
+    fn luminance(colour: &str) -> f64 {
+        let value = u32::from_str_radix(colour.trim_start_matches('#'), 16).unwrap();
+        let channel = |shift: u32| {
+            let share = f64::from((value >> shift) & 0xff) / 255.0;
+            if share <= 0.04045 {
+                share / 12.92
+            } else {
+                ((share + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * channel(16) + 0.7152 * channel(8) + 0.0722 * channel(0)
+    }
+
+    fn contrast(a: &str, b: &str) -> f64 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// The colour of this name, in light and in dark.
+    fn colour(name: &str) -> [&'static str; 2] {
+        let (_, rest) = STYLE.split_once(&format!("--{name}: light-dark(")).unwrap();
+        let (pair, _) = rest.split_once(')').unwrap();
+        let (light, dark) = pair.split_once(", ").unwrap();
+        [light, dark]
+    }
+
+    #[test]
+    fn text_and_plots_stand_out_from_their_background_in_light_and_dark() {
+        let text = ["text", "soft", "accent", "bad-text", "near-text"];
+        let plots = [
+            "ok",
+            "bad",
+            "unknown",
+            "near",
+            "client",
+            "server",
+            "neither",
+            "value",
+            "quantum",
+            "classical",
+            "rsa",
+            "psk",
+        ];
+        let required = text.map(|name| (name, 4.5)).into_iter();
+        for (name, required) in required.chain(plots.map(|name| (name, 3.0))) {
+            for background in ["page", "card", "hover"] {
+                let pairs = colour(name).into_iter().zip(colour(background));
+                for (colour, background_colour) in pairs {
+                    // Plots are drawn on cards alone.
+                    let contrast = contrast(colour, background_colour);
+                    let is_used = required > 4.0 || background == "card";
+                    assert!(
+                        !is_used || contrast >= required,
+                        "{name} on {background}: {contrast:.2}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_policy_has_the_hashes_of_what_the_page_holds() {
+        // Computed with `openssl dgst -sha256 -binary | base64` of nothing, as a check of the form.
+        let empty = STANDARD.encode(Sha256::digest(b""));
+        assert_eq!(empty, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert!(policy().contains("script-src 'sha256-"));
+        assert!(
+            !STYLE.contains("</") && !SCRIPT.contains("</"),
+            "cannot end their elements"
+        );
+    }
+}
