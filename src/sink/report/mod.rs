@@ -8,7 +8,6 @@
 //! Names come from strangers. They reach the page as text only; see `page` for how.
 
 mod busiest;
-mod durations;
 mod fair_share;
 mod ladder;
 mod numbers;

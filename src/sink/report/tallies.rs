@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::busiest::{Busiest, Weigh};
-use super::durations::Durations;
 use super::time_bins::TimeBins;
 use crate::event::{
     ClientCertificate, Directions, ErrorType, Evidence, Handshake, KeyExchangeClass, NotTls,
@@ -14,6 +13,7 @@ use crate::event::{
 };
 use crate::sink::files::inventory::Inventory;
 use crate::sink::people::certificates::Missing;
+use crate::sink::people::summary::histogram::Histogram;
 use crate::sink::people::summary::plain_servers::PlainServers;
 use crate::sink::people::summary::write_name;
 use crate::time::Timestamp;
@@ -44,9 +44,9 @@ pub(super) struct Tallies {
     pub(super) servers: Busiest<ServerCounts>,
     pub(super) clients: Busiest<ClientCounts>,
     /// Completed handshakes, by version; versions without a name are one.
-    pub(super) latencies: BTreeMap<Option<ProtocolVersion>, Durations>,
+    pub(super) latencies: BTreeMap<Option<ProtocolVersion>, Histogram>,
     /// In the order of [`PHASES`].
-    pub(super) phases: [Durations; PHASES.len()],
+    pub(super) phases: [Histogram; PHASES.len()],
     /// Answered handshakes, by what the server selected; `None` for values without a name.
     pub(super) versions: BTreeMap<Option<ProtocolVersion>, u64>,
     pub(super) cipher_suites: BTreeMap<Option<CipherSuite>, u64>,
@@ -103,7 +103,7 @@ pub(super) struct ServerCounts {
     pub(super) outcomes: [u64; 3],
     pub(super) rejected_after: u64,
     pub(super) causes: BTreeMap<ErrorType, u64>,
-    pub(super) durations: Durations,
+    pub(super) durations: Histogram,
     /// Answered handshakes, and those with a post-quantum key exchange.
     pub(super) answered: u64,
     pub(super) post_quantum: u64,

@@ -2,15 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::super::durations::Durations;
 use super::super::tallies::{PHASES, Tallies};
 use super::axis::DurationAxis;
 use super::plot;
 use super::table::{Cell, Column, table};
 use crate::sink::milliseconds;
+use crate::sink::people::summary::histogram::Histogram;
 
 pub(super) fn section(tallies: &Tallies) -> Markup {
-    let ranges = tallies.phases.iter().filter_map(Durations::range);
+    let ranges = tallies.phases.iter().filter_map(Histogram::range);
     let Some(axis) = DurationAxis::new(ranges) else {
         return html! {};
     };
@@ -41,7 +41,7 @@ pub(super) fn section(tallies: &Tallies) -> Markup {
     super::section("latency", "Latency", lead, &body)
 }
 
-fn row(name: Markup, durations: &Durations, axis: DurationAxis) -> Vec<Cell> {
+fn row(name: Markup, durations: &Histogram, axis: DurationAxis) -> Vec<Cell> {
     let cell = |duration| {
         let duration = milliseconds(duration);
         Cell::sorted(html! { (format!("{duration:.2}")) }, duration)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::axis::{DaysAxis, DurationAxis, round_up, time_ticks};
-use crate::sink::report::durations::Durations;
+use crate::sink::people::summary::histogram::Histogram;
 use crate::sink::report::text::{counted, grouped};
 use crate::sink::report::time_bins::TimeBins;
 
@@ -151,7 +151,7 @@ fn marks(top: u64) -> Vec<u64> {
 const DISTRIBUTION: f64 = 30.0;
 
 /// Columns over the axis: how many durations there are of each length.
-pub(super) fn distribution(durations: &Durations, axis: DurationAxis) -> Markup {
+pub(super) fn distribution(durations: &Histogram, axis: DurationAxis) -> Markup {
     // Columns are at least as wide as a bucket of the histogram, so that none stays empty by accident.
     let per_decade = (72 / axis.decades().max(1)).clamp(6, 24);
     let len = usize::try_from(axis.decades() * per_decade)
