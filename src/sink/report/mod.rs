@@ -7,7 +7,6 @@
 //!
 //! Names come from strangers. They reach the page as text only; see `page` for how.
 
-mod busiest;
 mod fair_share;
 mod ladder;
 mod numbers;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::busiest::{Busiest, Weigh};
 use super::time_bins::TimeBins;
 use crate::event::{
     ClientCertificate, Directions, ErrorType, Evidence, Handshake, KeyExchangeClass, NotTls,
@@ -15,12 +14,16 @@ use crate::sink::files::inventory::Inventory;
 use crate::sink::people::certificates::Missing;
 use crate::sink::people::summary::histogram::Histogram;
 use crate::sink::people::summary::plain_servers::PlainServers;
+use crate::sink::people::summary::ranking::{Counted, Ranking};
 use crate::sink::people::summary::write_name;
 use crate::time::Timestamp;
 use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// Most captures that the report names; the others are counted.
 const MAX_SOURCES: usize = 1_000;
+
+/// Most servers and clients at a time: the traffic chooses them.
+const MAX_PEERS: usize = 2_048;
 
 /// Counts over all handshakes of a run.
 #[derive(Debug)]
@@ -41,8 +44,8 @@ pub(super) struct Tallies {
     pub(super) unknown_because: [u64; UnknownBecause::ALL.len()],
     /// By [`ClientCertificate`].
     pub(super) client_certificates: [u64; ClientCertificate::ALL.len()],
-    pub(super) servers: Busiest<ServerCounts>,
-    pub(super) clients: Busiest<ClientCounts>,
+    pub(super) servers: Ranking<String, ServerCounts>,
+    pub(super) clients: Ranking<IpAddr, ClientCounts>,
     /// Completed handshakes, by version; versions without a name are one.
     pub(super) latencies: BTreeMap<Option<ProtocolVersion>, Histogram>,
     /// In the order of [`PHASES`].
@@ -119,23 +122,35 @@ pub(super) struct ClientCounts {
     pub(super) oldest: Option<ProtocolVersion>,
 }
 
-/// A failure weighs as much as this many other handshakes: the report is about failures first.
-const FAILURE_WEIGHT: u64 = 10;
+/// What decides the place of a peer in its table: failures first, then handshakes.
+pub(super) type Weight = (u64, u64);
 
-fn weight(outcomes: &[u64; 3], rejected_after: u64) -> u64 {
-    let failures = outcomes[Outcome::Failure as usize] + rejected_after;
-    outcomes.iter().sum::<u64>() + failures.saturating_mul(FAILURE_WEIGHT)
-}
-
-impl Weigh for ServerCounts {
-    fn weight(&self) -> u64 {
+impl ServerCounts {
+    pub(super) fn weight(&self) -> Weight {
         weight(&self.outcomes, self.rejected_after)
     }
 }
 
-impl Weigh for ClientCounts {
-    fn weight(&self) -> u64 {
+impl ClientCounts {
+    pub(super) fn weight(&self) -> Weight {
         weight(&self.outcomes, self.rejected_after)
+    }
+}
+
+fn weight(outcomes: &[u64; 3], rejected_after: u64) -> Weight {
+    let failures = outcomes[Outcome::Failure as usize] + rejected_after;
+    (failures, outcomes.iter().sum())
+}
+
+impl Counted for ServerCounts {
+    fn handshakes(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+}
+
+impl Counted for ClientCounts {
+    fn handshakes(&self) -> u64 {
+        self.outcomes.iter().sum()
     }
 }
 
@@ -151,8 +166,8 @@ impl Default for Tallies {
             findings: [[0; 2]; ErrorType::ALL.len()],
             unknown_because: [0; UnknownBecause::ALL.len()],
             client_certificates: [0; ClientCertificate::ALL.len()],
-            servers: Busiest::default(),
-            clients: Busiest::default(),
+            servers: Ranking::new(MAX_PEERS),
+            clients: Ranking::new(MAX_PEERS),
             latencies: BTreeMap::new(),
             phases: Default::default(),
             versions: BTreeMap::new(),
@@ -224,33 +239,33 @@ impl Tallies {
 
         self.name.clear();
         write_name(&mut self.name, event);
-        let server = self.servers.entry(&self.name);
-        server.outcomes[event.outcome as usize] += 1;
-        server.rejected_after += u64::from(rejected.is_some());
-        if let Some(cause) = cause {
-            *server.causes.entry(cause).or_default() += 1;
-        }
-        if let Some(duration) = event.timing.handshake {
-            server.durations.record(duration);
-        }
-        if event.tls.version.is_some() {
-            server.answered += 1;
-            server.post_quantum += u64::from(is_post_quantum(event.tls.key_exchange()));
-        }
+        self.servers.update(self.name.as_str(), |server| {
+            server.outcomes[event.outcome as usize] += 1;
+            server.rejected_after += u64::from(rejected.is_some());
+            if let Some(cause) = cause {
+                *server.causes.entry(cause).or_default() += 1;
+            }
+            if let Some(duration) = event.timing.handshake {
+                server.durations.record(duration);
+            }
+            if event.tls.version.is_some() {
+                server.answered += 1;
+                server.post_quantum += u64::from(is_post_quantum(event.tls.key_exchange()));
+            }
+        });
 
-        self.name.clear();
-        let written = write!(self.name, "{}", event.client.address);
-        debug_assert!(written.is_ok(), "a String takes all");
-        let client = self.clients.entry(&self.name);
-        client.outcomes[event.outcome as usize] += 1;
-        client.rejected_after += u64::from(rejected.is_some());
-        if let Some(cause) = cause {
-            *client.causes.entry(cause).or_default() += 1;
-        }
-        if let Some(version) = event.tls.version.filter(|version| version.name().is_some()) {
-            let older = client.oldest.filter(|oldest| age(*oldest) <= age(version));
-            client.oldest = older.or(Some(version));
-        }
+        self.clients.update(&event.client.address, |client| {
+            client.outcomes[event.outcome as usize] += 1;
+            client.rejected_after += u64::from(rejected.is_some());
+            if let Some(cause) = cause {
+                *client.causes.entry(cause).or_default() += 1;
+            }
+            let version = event.tls.version.filter(|version| version.name().is_some());
+            if let Some(version) = version {
+                let older = client.oldest.filter(|oldest| age(*oldest) <= age(version));
+                client.oldest = older.or(Some(version));
+            }
+        });
     }
 
     fn record_timing(&mut self, event: &Handshake) {

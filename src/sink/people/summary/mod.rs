@@ -12,7 +12,7 @@ mod clients;
 mod failing_servers;
 pub(in crate::sink) mod histogram;
 pub(in crate::sink) mod plain_servers;
-mod ranking;
+pub(in crate::sink) mod ranking;
 mod soonest_to_expire;
 
 use by_client::ClientAddresses;

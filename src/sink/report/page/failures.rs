@@ -91,7 +91,7 @@ fn table_of_causes(causes: &[(ErrorType, [u64; 3])]) -> Markup {
 }
 
 fn table_of_servers(tallies: &Tallies) -> Markup {
-    let (servers, others) = tallies.servers.top(TOP);
+    let (servers, others) = tallies.servers.top(TOP, ServerCounts::weight);
     let most = servers
         .iter()
         .map(|(_, counts)| total(&counts.outcomes))
@@ -113,7 +113,7 @@ fn table_of_servers(tallies: &Tallies) -> Markup {
     html! {
         figure {
             figcaption { "Servers" span.note { " by failures, then by handshakes" } }
-            (table("Servers", &columns, rows.collect(), others_of(others, "server").as_deref()))
+            (table("Servers", &columns, rows.collect(), others_of(others, "servers").as_deref()))
         }
     }
 }
@@ -146,14 +146,14 @@ fn server_row(name: &str, counts: &ServerCounts, most: u64) -> Vec<Cell> {
 }
 
 fn table_of_clients(tallies: &Tallies) -> Markup {
-    let (clients, others) = tallies.clients.top(TOP);
+    let (clients, others) = tallies.clients.top(TOP, ClientCounts::weight);
     let most = clients
         .iter()
         .map(|(_, counts)| total(&counts.outcomes))
         .max();
     let rows = clients
         .iter()
-        .map(|(name, counts)| client_row(name, counts, most.unwrap_or(0)));
+        .map(|(address, counts)| client_row(&address.to_string(), counts, most.unwrap_or(0)));
     let columns = [
         Column::Text("Client"),
         Column::Number("Handshakes"),
@@ -166,7 +166,7 @@ fn table_of_clients(tallies: &Tallies) -> Markup {
     html! {
         figure {
             figcaption { "Clients" span.note { " by failures, then by handshakes" } }
-            (table("Clients", &columns, rows.collect(), others_of(others, "client").as_deref()))
+            (table("Clients", &columns, rows.collect(), others_of(others, "clients").as_deref()))
         }
     }
 }
@@ -205,6 +205,6 @@ fn named_causes(causes: &BTreeMap<ErrorType, u64>) -> String {
     text.join(", ")
 }
 
-fn others_of(others: u64, noun: &str) -> Option<String> {
-    (others > 0).then(|| format!("and {}", counted(others, &format!("other {noun}"))))
+fn others_of(handshakes: u64, nouns: &str) -> Option<String> {
+    (handshakes > 0).then(|| format!("and {} of other {nouns}", counted(handshakes, "handshake")))
 }
