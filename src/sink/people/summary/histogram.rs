@@ -102,7 +102,9 @@ mod tests {
     fn an_empty_histogram_has_no_range() {
         assert_eq!(Histogram::default().range(), None);
         let mut histogram = Histogram::default();
-        [3, 1].map(|count| histogram.record(Duration::from_nanos(count)));
+        for nanoseconds in [3, 1] {
+            histogram.record(Duration::from_nanos(nanoseconds));
+        }
         let ends = [1, 3].map(Duration::from_nanos);
         assert_eq!(histogram.range(), Some((ends[0], ends[1])));
         assert_eq!(histogram.buckets().map(|(_, count)| count).sum::<u64>(), 2);
