@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use crate::capture::PacketBuffer;
 use crate::certificate::OcspStaple;
-use crate::decode::Tunnel;
-use crate::dialogue::StartTls;
 use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
@@ -21,6 +19,8 @@ use crate::tls::{
 };
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
+pub use crate::decode::Tunnel;
+pub use crate::dialogue::StartTls;
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -133,6 +133,36 @@ impl Handshake {
     }
 }
 
+/// What an observer reports.
+///
+/// With the feature `serde` it serialises as a line of `tlscope read --format json`, which `tlscope schema` describes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A TLS handshake.
+    Handshake(Box<Handshake>),
+    /// A connection without TLS where TLS was to be expected.
+    NotTls(NotTls),
+}
+
+impl Event {
+    /// The handshake, if it is one.
+    #[must_use]
+    pub fn handshake(&self) -> Option<&Handshake> {
+        match self {
+            Self::Handshake(handshake) => Some(handshake),
+            Self::NotTls(_) => None,
+        }
+    }
+
+    /// The handshake, if it is one and failed, with the reason.
+    #[must_use]
+    pub fn failure(&self) -> Option<(&Handshake, &HandshakeError)> {
+        let handshake = self.handshake()?;
+        Some((handshake, handshake.error.as_ref()?))
+    }
+}
+
 /// A connection to a TLS port that did not become TLS, or on which TLS was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -214,10 +244,32 @@ pub(crate) struct Identity {
     pub(crate) client_random: Option<[u8; 32]>,
     /// The random of the ServerHello.
     pub(crate) server_random: Option<[u8; 32]>,
-    /// The sequence numbers with which the client and the server began.
-    pub(crate) first_bytes: [Option<u32>; 2],
+    pub(crate) marks: WireMarks,
     /// Whether TLS came after something else.
     pub(crate) is_upgraded: bool,
+}
+
+/// What packets of a connection carry that NAT and mirrors keep, or change in a known way: of the client first, as far as it is
+/// known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WireMarks {
+    /// The sequence numbers with which both sides began. NAT keeps them.
+    pub(crate) first_bytes: [Option<u32>; 2],
+    /// Hop limits (IPv4's time to live). A router takes one off as it forwards, and NAT is done by routers.
+    pub(crate) hop_limits: [Option<u8>; 2],
+}
+
+impl WireMarks {
+    pub(crate) const UNKNOWN: Self = Self {
+        first_bytes: [None; 2],
+        hop_limits: [None; 2],
+    };
+
+    /// Whether a router lies between two views of a connection: then their hop limits differ.
+    pub(crate) fn is_forwarded(&self, other: &Self) -> bool {
+        let mut limits = self.hop_limits.iter().zip(other.hop_limits);
+        limits.any(|(own, other)| own.is_some() && other.is_some() && *own != other)
+    }
 }
 
 impl HandshakeReport {
@@ -231,7 +283,7 @@ impl HandshakeReport {
             identity: Identity {
                 client_random: None,
                 server_random: None,
-                first_bytes: [None; 2],
+                marks: WireMarks::UNKNOWN,
                 is_upgraded: false,
             },
         }
@@ -540,7 +592,8 @@ pub struct TlsFacts {
     pub alpn: Option<String>,
     /// The group of the key exchange: the server's key share, or up to TLS 1.2 the ServerKeyExchange's curve.
     pub group: Option<NamedGroup>,
-    /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone.
+    /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone. `None`, as for all that
+    /// is offered, if that part of the hello was not captured.
     pub offered_versions: Option<Vec<ProtocolVersion>>,
     /// The cipher suites that the client offers, GREASE included.
     pub offered_cipher_suites: Option<Vec<CipherSuite>>,
@@ -560,7 +613,7 @@ pub struct TlsFacts {
     pub early_data: Option<EarlyData>,
     /// Whether the server asked for another ClientHello; `None` if no answer was seen.
     pub hello_retry_request: Option<bool>,
-    /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if no ClientHello was seen.
+    /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if its end was not seen.
     pub ech_offered: Option<bool>,
     /// What is known of the client's certificate.
     pub client_certificate: ClientCertificate,

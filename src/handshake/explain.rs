@@ -160,7 +160,9 @@ fn by_chain(
 /// nothing else is wrong with the chain, and it leads to a root that the user named, this is what the client refused.
 /// Otherwise the message mentions it. A certificate with other addresses may be right for one that is translated on the way.
 fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<TrustOrigin>) {
-    let has_no_name = event.tls.server_name.is_none() && event.tls.offered_versions.is_some();
+    let is_whole = !event.capture.truncated && event.capture.client_gap_bytes == 0;
+    let has_no_name =
+        is_whole && event.tls.server_name.is_none() && event.tls.offered_versions.is_some();
     let is_alert = matches!(
         error.error_type,
         ErrorType::BadCertificate | ErrorType::CertificateUnknown

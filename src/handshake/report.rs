@@ -178,6 +178,8 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
         (Some((Side::Client, Close::Rst, _)), _) => Some(ClosedBy::ClientRst),
         (Some((Side::Server, Close::Fin, _)), _) => Some(ClosedBy::ServerFin),
         (Some((Side::Server, Close::Rst, _)), _) => Some(ClosedBy::ServerRst),
+        // The report is that of the moment at which the connection came into use: the capture went on then.
+        (None, End::CaptureEnd) if transcript.is_only_watched() => None,
         (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
         (None, End::Decided | End::Silence | End::Replaced | End::Evicted) => None,
     }

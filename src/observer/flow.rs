@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::decode::{Layers, Segment, SeqNumber};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
+use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
@@ -640,15 +641,15 @@ impl Flow {
         }
     }
 
-    /// The sequence numbers with which both sides began, that of `client` first, as far as they are known.
-    pub(super) fn first_bytes_of(&self, client: Direction) -> [Option<u32>; 2] {
-        let [forward, reverse] = self
-            .tcp
-            .first_bytes()
-            .map(|first| first.map(|first| first.0));
-        match client {
-            Direction::Forward => [forward, reverse],
-            Direction::Reverse => [reverse, forward],
+    /// By what other views of the connection are recognised; `client` is the direction in which the client sends.
+    pub(super) fn marks(&self, client: Direction) -> WireMarks {
+        let [forward, reverse] = self.tcp.first_bytes();
+        let first_bytes = PerDirection([forward, reverse]);
+        let hop_limits = self.tcp.hop_limits();
+        let ways = [client, client.flip()];
+        WireMarks {
+            first_bytes: ways.map(|way| first_bytes[way].map(|first| first.0)),
+            hop_limits: ways.map(|way| hop_limits[way]),
         }
     }
 

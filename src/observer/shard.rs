@@ -519,7 +519,7 @@ fn identity(flow: &Flow, open: &Open) -> Identity {
     Identity {
         client_random,
         server_random,
-        first_bytes: flow.first_bytes_of(open.connection.client()),
+        marks: flow.marks(open.connection.client()),
         is_upgraded: open.dialogue.has_begun(),
     }
 }

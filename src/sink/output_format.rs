@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
 
+use super::machine::cbom::CbomSink;
 use super::machine::csv::CsvSink;
 use super::machine::json::JsonSink;
 use super::people::certificates::CertificatesSink;
@@ -27,6 +28,8 @@ pub enum OutputFormat {
     Csv,
     /// A table of the certificates, the soonest to expire first, with who shows them.
     Certs,
+    /// An inventory of the cryptography: a CycloneDX 1.7 bill of materials.
+    Cbom,
 }
 
 impl OutputFormat {
@@ -39,7 +42,7 @@ impl OutputFormat {
     /// Whether it writes each handshake as soon as there is a verdict, not only a summary at the end.
     #[must_use]
     pub const fn writes_events(self) -> bool {
-        !matches!(self, Self::Summary | Self::Certs)
+        !matches!(self, Self::Summary | Self::Certs | Self::Cbom)
     }
 
     /// Whether a file of it begins with a header that names its columns.
@@ -70,7 +73,7 @@ impl OutputFormat {
             }
             Self::Json => Some(Box::new(JsonSink::new(output))),
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
-            Self::Summary | Self::Certs => None,
+            Self::Summary | Self::Certs | Self::Cbom => None,
         })
     }
 
@@ -84,6 +87,7 @@ impl OutputFormat {
         match self {
             Self::Table | Self::Summary => Some(Box::new(SummarySink::new(output, style))),
             Self::Certs => Some(Box::new(CertificatesSink::new(output, style))),
+            Self::Cbom => Some(Box::new(CbomSink::new(output))),
             Self::Rows | Self::Json | Self::Csv => None,
         }
     }
@@ -103,10 +107,9 @@ impl OutputFormat {
             Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
             Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
             Self::Json => Ok(Box::new(JsonSink::new(output))),
-            Self::Table | Self::Rows | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
-                BufWriter::new(output),
-                TextStyle::default(),
-            ))),
+            Self::Table | Self::Rows | Self::Summary | Self::Certs | Self::Cbom => Ok(Box::new(
+                TableSink::new(BufWriter::new(output), TextStyle::default()),
+            )),
         }
     }
 }

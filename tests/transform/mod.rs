@@ -298,10 +298,7 @@ fn observe(capture: &[u8], key_log: Option<&[u8]>) -> Vec<Handshake> {
     if let Some(log) = key_log {
         keys.absorb_all(log);
     }
-    let mut observer = Observer::new(Config {
-        keys,
-        ..Config::default()
-    });
+    let mut observer = Observer::new(Config::default().with_keys(keys));
     let mut source = CaptureFiles::from_reader("capture", io::Cursor::new(capture.to_vec()));
     let mut batch = PacketBatch::default();
     while source.next_batch(&mut batch).unwrap() {

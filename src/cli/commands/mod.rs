@@ -12,6 +12,7 @@ mod live;
 mod print;
 mod read;
 mod show;
+mod targets;
 
 /// Exit status of a run that failed: bad usage, unreadable input.
 pub(crate) const ERROR: u8 = 2;
@@ -24,6 +25,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         #[cfg(live_capture)]
         Command::Interface(command) => live::run(command),
         Command::Check(args) => check::check(args),
+        Command::Targets(args) => targets::targets(&args),
         Command::Schema => print::schema(),
         Command::Print { what } => print::asset(what),
         Command::Completions { shell } => print::completions(shell),

@@ -123,6 +123,13 @@ impl TcpConnection {
         self.halves.0.each_ref().map(|half| half.initial)
     }
 
+    /// The hop limit of each direction's first packet, as far as it is known.
+    #[must_use]
+    pub fn hop_limits(&self) -> PerDirection<Option<u8>> {
+        let of = |half: &Half| (half.hop_limit != 0).then_some(half.hop_limit);
+        PerDirection(self.halves.0.each_ref().map(of))
+    }
+
     /// Whether a SYN begins another connection between the same endpoints.
     ///
     /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
@@ -600,6 +607,13 @@ mod tests {
         segment
     }
 
+    fn syn(number: u32) -> Segment<'static> {
+        with(segment(number, 0, b""), |flags| {
+            flags.syn = true;
+            flags.ack = false;
+        })
+    }
+
     impl Fixture {
         fn opened() -> Self {
             let mut this = Self {
@@ -607,7 +621,7 @@ mod tests {
                 budget: Budget::new(1 << 20),
                 packets: 0,
             };
-            this.take(CLIENT, with(segment(100, 0, b""), |flags| flags.syn = true));
+            this.take(CLIENT, syn(100));
             this.take(
                 SERVER,
                 with(segment(500, 101, b""), |flags| flags.syn = true),
@@ -634,6 +648,7 @@ mod tests {
                 connection, budget, ..
             } = self;
             connection.handle_header(direction, &segment, time, false);
+            connection.note_turn(direction, &segment);
             if segment.wire_length > 0 {
                 connection.push(direction, &segment, at, budget, &mut deliver);
             }
@@ -707,10 +722,11 @@ mod tests {
     #[test]
     fn only_a_syn_with_another_number_replaces_the_connection() {
         let fixture = Fixture::opened();
-        let syn = |number| with(segment(number, 0, b""), |flags| flags.syn = true);
-        assert!(!fixture.connection.is_replaced_by(CLIENT, &syn(100)));
-        assert!(fixture.connection.is_replaced_by(CLIENT, &syn(900)));
-        let data = segment(900, 501, b"x");
-        assert!(!fixture.connection.is_replaced_by(CLIENT, &data));
+        let replaces = |direction, segment| fixture.connection.is_replaced_by(direction, &segment);
+        assert!(!replaces(CLIENT, syn(100)));
+        assert!(replaces(CLIENT, syn(900)));
+        assert!(!replaces(CLIENT, segment(900, 501, b"x")));
+        let second_answer = with(segment(900, 101, b""), |flags| flags.syn = true);
+        assert!(!replaces(SERVER, second_answer));
     }
 }

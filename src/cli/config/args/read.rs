@@ -20,6 +20,8 @@ Examples:
       tlscope read --format summary --report report.html capture.pcapng
   The certificates of a network, held against its own roots:
       tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
+  An inventory of the cryptography in use, as a CycloneDX bill of materials:
+      tlscope read --format cbom captures/ > cbom.json
   To a collector:
       tlscope read --otlp-endpoint http://localhost:4318 capture.pcapng";
 
