@@ -23,6 +23,8 @@ mod support;
 #[cfg(feature = "cli")]
 mod captures;
 #[cfg(feature = "cli")]
+mod cbom;
+#[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
 mod check_reports;
@@ -33,7 +35,11 @@ mod client_hello;
 #[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]
+mod ladder;
+#[cfg(feature = "cli")]
 mod robustness;
+#[cfg(feature = "cli")]
+mod targets;
 #[cfg(feature = "cli")]
 mod transform;
 

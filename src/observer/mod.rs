@@ -67,6 +67,8 @@ pub struct Config {
     pub keys: Keys,
     /// Whether failed handshakes come with their packets.
     pub retains_packets: bool,
+    /// Whether handshakes come with their steps, message by message ([`HandshakeReport::ladder`]).
+    pub collects_ladders: bool,
     /// The roots that chains are held against.
     pub trust: Trust,
 }
@@ -102,6 +104,7 @@ impl Default for Config {
             max_flows: defaults::MAX_FLOWS,
             keys: Keys::default(),
             retains_packets: false,
+            collects_ladders: false,
             trust: Trust::default(),
         }
     }
@@ -297,7 +300,8 @@ impl Observer {
         self.poll_report().map(|report| report.event)
     }
 
-    /// The next event, with its packets if they are retained ([`Config::retains_packets`]).
+    /// The next event, with its packets if they are retained ([`Config::retains_packets`]), and its steps if they are
+    /// collected ([`Config::collects_ladders`]).
     pub fn poll_report(&mut self) -> Option<HandshakeReport> {
         self.reports.pop_front()
     }

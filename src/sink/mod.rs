@@ -15,6 +15,12 @@ mod output_format;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod people;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod selection;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod sorted;
 #[cfg(all(test, feature = "serde"))]
 pub(crate) mod test_events;
 

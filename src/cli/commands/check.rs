@@ -10,10 +10,10 @@ use tlscope::check::{
     ReportFormat, default_policy_text, write_report,
 };
 use tlscope::event::Handshake;
-use tlscope::pattern::Glob;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
 use tlscope::sink::TextStyle;
+use tlscope::sink::selection::Selection;
 use tlscope::stats::Stats;
 
 use super::ERROR;
@@ -21,7 +21,6 @@ use crate::cli::config::args::{CheckArgs, PrintedPolicy, ReportTo};
 use crate::cli::config::{Analysis, Needs, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_unread};
-use crate::cli::output::selects;
 
 /// The exit code if an assertion of severity error does not hold.
 const VIOLATED: u8 = 1;
@@ -129,13 +128,14 @@ fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
     let needs = Needs {
         fingerprints: has_baseline,
         packets: false,
+        ladders: false,
     };
     Analysis::resolve(keys, needs, judgement)
 }
 
 /// Evaluates the selected handshakes, and compares them with the baseline if there is one.
 struct CheckSink {
-    server_name: Option<Glob>,
+    selection: Selection,
     evaluation: Evaluation,
     allows_empty: bool,
     baseline: Option<(PathBuf, Expectation)>,
@@ -151,6 +151,8 @@ enum Expectation {
 impl CheckSink {
     fn open(args: &CheckArgs, context: Context) -> Result<Self, Failure> {
         let policy = policy(args)?;
+        let mut selection = Selection::from(args.input.selection.clone());
+        args.time.add_to(&mut selection);
         let baseline = match &args.expect {
             Some(path) if args.update => Some((path.clone(), Expectation::Updated(Vec::new()))),
             Some(path) => Some((path.clone(), Expectation::Compared(Box::new(read(path)?)))),
@@ -161,7 +163,7 @@ impl CheckSink {
             None => None,
         };
         Ok(Self {
-            server_name: args.input.server_name.as_deref().map(Glob::new),
+            selection,
             allows_empty: policy.allows_empty,
             evaluation: Evaluation::new(policy, context),
             baseline,
@@ -195,7 +197,7 @@ impl CheckSink {
 
 impl Sink for CheckSink {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !selects(self.server_name.as_ref(), event) {
+        if !self.selection.selects(event) {
             return Ok(());
         }
         self.evaluation.handshake(event);

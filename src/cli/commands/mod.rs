@@ -11,6 +11,8 @@ mod check;
 mod live;
 mod print;
 mod read;
+mod show;
+mod targets;
 
 /// Exit status of a run that failed: bad usage, unreadable input.
 pub(crate) const ERROR: u8 = 2;
@@ -19,9 +21,11 @@ pub(crate) const ERROR: u8 = 2;
 pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
     match command {
         Command::Read(args) => read::run(&ReadConfig::resolve(args)?),
+        Command::Show(args) => show::run(args),
         #[cfg(live_capture)]
         Command::Interface(command) => live::run(command),
         Command::Check(args) => check::check(args),
+        Command::Targets(args) => targets::targets(&args),
         Command::Schema => print::schema(),
         Command::Print { what } => print::asset(what),
         Command::Completions { shell } => print::completions(shell),

@@ -294,6 +294,9 @@ mod tests {
                         Some([name]) if name == "SECONDS" => "1",
                         Some([name]) if name == "NAME=VALUE" => "a=b",
                         Some([name]) if name == "ADDRESS:PORT" => "127.0.0.1:0",
+                        Some([name]) if name == "PEER" => "192.0.2.0/24",
+                        Some([name]) if name == "VERSION" => "TLS 1.2",
+                        Some([name]) if name == "TIME" => "12:00",
                         _ => "1",
                     };
                     possible
@@ -337,7 +340,7 @@ mod tests {
         let cases = [
             (
                 "[read]\nformat = 'xml'",
-                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `summary`, `json`, `csv`, `certs`",
+                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`",
             ),
             (
                 "[read]\nformat = []",

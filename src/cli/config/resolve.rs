@@ -9,7 +9,8 @@ use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
-use tlscope::pattern::Glob;
+use tlscope::sink::selection::Selection;
+use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
@@ -40,6 +41,8 @@ pub(crate) struct Analysis {
     fingerprints: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
+    /// Whether events come with their steps.
+    collects_ladders: bool,
     pub(crate) near_expiry: NearExpiry,
     pub(crate) roots: Roots,
     /// When certificates are validated; `None`: each at the time of its handshake.
@@ -53,6 +56,8 @@ pub(crate) struct Needs {
     pub(crate) fingerprints: bool,
     /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,
+    /// The steps of each handshake.
+    pub(crate) ladders: bool,
 }
 
 impl Needs {
@@ -61,6 +66,7 @@ impl Needs {
         Self {
             fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
+            ladders: false,
         }
     }
 }
@@ -68,7 +74,7 @@ impl Needs {
 /// Which handshakes are written, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputConfig {
-    pub(crate) server_name: Option<Glob>,
+    pub(crate) selection: Selection,
     pub(crate) failures_only: bool,
     pub(crate) format: OutputFormat,
     pub(crate) destination: EventDestination,
@@ -77,6 +83,10 @@ pub(crate) struct OutputConfig {
     pub(crate) extract_certs: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) text_style: TextStyle,
+    /// The order of handshakes; `None` for that of the format.
+    pub(crate) sort: Option<SortOrder>,
+    /// Whether rows name the file that a handshake came from.
+    pub(crate) shows_source: bool,
 }
 
 /// Where handshakes are written, one by one.
@@ -107,13 +117,23 @@ impl ReadConfig {
         let keys = key_log::read(&args.common.input.keylog)?;
         let needs = Needs::of(&args.common, &args.metrics);
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let shows_progress = shows_progress(args.common.format);
+        let filter = args.common.input.filter.clone();
+        let threads = args.common.input.threads;
+        let mut output = OutputConfig::resolve(args.common, args.metrics);
+        args.time.add_to(&mut output.selection);
+        output.sort = args.sort;
+        output.shows_source = match args.paths.as_slice() {
+            [path] => path.is_dir(),
+            _ => true,
+        };
         Ok(Self {
             paths: args.paths,
             analysis,
-            shows_progress: shows_progress(args.common.format),
-            filter: args.common.input.filter.clone(),
-            threads: args.common.input.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            shows_progress,
+            filter,
+            threads,
+            output,
         })
     }
 }
@@ -127,6 +147,7 @@ impl Analysis {
         Ok(Self {
             keys,
             retains_packets: needs.packets,
+            collects_ladders: needs.ladders,
             fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
@@ -148,6 +169,7 @@ impl Analysis {
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
+        config.collects_ladders = self.collects_ladders;
         config
     }
 }
@@ -156,7 +178,7 @@ impl OutputConfig {
     /// Output to standard output.
     pub(crate) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
         Self {
-            server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
+            selection: common.input.selection.into(),
             failures_only: common.failures_only,
             format: common.format,
             destination: EventDestination::StandardOutput,
@@ -166,7 +188,9 @@ impl OutputConfig {
             }),
             extract_certs: common.extract_certs,
             metrics: metrics.into(),
-            text_style: text_style(),
+            text_style: text_style().wide(common.wide),
+            sort: None,
+            shows_source: false,
         }
     }
 }

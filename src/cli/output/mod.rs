@@ -5,8 +5,9 @@ use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
 use tlscope::event::{Handshake, HandshakeReport, NotTls, NotTlsKind, Outcome};
-use tlscope::pattern::Glob;
 use tlscope::sink::Sink;
+use tlscope::sink::people::table::RowOptions;
+use tlscope::sink::sorted::{SortOrder, SortedSink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
@@ -32,6 +33,7 @@ pub(crate) struct RunOutput<'a> {
     failures: Option<FailureCaptures>,
     metrics: Option<Telemetry>,
     has_seen_chains: bool,
+    has_selected: bool,
 }
 
 impl<'a> RunOutput<'a> {
@@ -66,6 +68,7 @@ impl<'a> RunOutput<'a> {
             failures: failures.map(FailureCaptures::open).transpose()?,
             metrics,
             has_seen_chains: false,
+            has_selected: false,
         })
     }
 
@@ -112,6 +115,7 @@ impl RunOutput<'_> {
     }
 
     fn write(&mut self, event: &Handshake) -> io::Result<()> {
+        self.has_selected = true;
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
@@ -134,14 +138,14 @@ impl RunOutput<'_> {
 
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if selects(self.config.server_name.as_ref(), event) {
+        if self.config.selection.selects(event) {
             self.write(event)?;
         }
         Ok(())
     }
 
     fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
-        if !selects(self.config.server_name.as_ref(), &report.event) {
+        if !self.config.selection.selects(&report.event) {
             return Ok(());
         }
         let failures = self.failures.as_mut();
@@ -149,9 +153,8 @@ impl Sink for RunOutput<'_> {
         self.write(&report.event)
     }
 
-    /// A connection without TLS has no server name, so a selection by names leaves it out.
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        if self.config.server_name.is_some() {
+        if !self.config.selection.selects_not_tls(event) {
             return Ok(());
         }
         let is_written = !self.config.failures_only || event.kind != NotTlsKind::SilentProbe;
@@ -181,6 +184,9 @@ impl Sink for RunOutput<'_> {
 
     /// Finishes every sink even if one fails. Metrics come last: they may wait for a collector.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        if !self.has_selected && stats.handshakes > 0 {
+            say::warning(none_selected(stats.handshakes));
+        }
         if let Some(failures) = &self.failures {
             failures.warn_of_lost();
         }
@@ -193,12 +199,12 @@ impl Sink for RunOutput<'_> {
     }
 }
 
-/// Whether a handshake is among those that `--server-name` selects.
-pub(crate) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
-    server_name.is_none_or(|glob| {
-        let name = event.tls.server_name.as_deref();
-        name.is_some_and(|name| glob.matches(name))
-    })
+/// That handshakes were seen, and that no selection by the user includes any.
+pub(crate) fn none_selected(seen: u64) -> String {
+    match seen {
+        1 => "the selection excludes the only handshake".to_owned(),
+        seen => format!("the selection excludes all {seen} handshakes"),
+    }
 }
 
 /// Writes handshakes one by one.
@@ -213,9 +219,14 @@ impl EventWriter {
         let format = config.format;
         match &config.destination {
             EventDestination::StandardOutput => {
-                let sink = format.event_sink(stdout(), config.text_style);
+                let rows = RowOptions {
+                    shows_source: config.shows_source,
+                    keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
+                    ..RowOptions::default()
+                };
+                let sink = format.event_sink(stdout(), config.text_style, rows);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
-                Ok(sink.map(Self::StandardOutput))
+                Ok(sink.map(|sink| Self::StandardOutput(sorted(sink, config.sort))))
             }
             EventDestination::File(rotation) => {
                 let file = RotatingSink::open(rotation.clone(), format)?;
@@ -230,6 +241,19 @@ impl EventWriter {
             Self::StandardOutput(sink) => &mut **sink,
             Self::File(file) => file,
         }
+    }
+}
+
+/// The sink behind the order that the user wants.
+fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>) -> Box<dyn Sink> {
+    let warn = |omitted: u64| {
+        say::warning(format_args!(
+            "too many handshakes to sort: the last {omitted} in this order are left out"
+        ));
+    };
+    match order {
+        Some(order) => Box::new(SortedSink::new(sink, order, warn)),
+        None => sink,
     }
 }
 

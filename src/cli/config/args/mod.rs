@@ -15,6 +15,9 @@ mod man_page;
 mod metrics;
 mod print;
 mod read;
+mod selection;
+mod show;
+mod targets;
 
 pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
@@ -27,10 +30,15 @@ pub(crate) use live::{
 pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
+pub(crate) use selection::{SelectionArgs, TimeArgs};
+pub(crate) use show::ShowArgs;
+pub(crate) use targets::TargetsArgs;
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
+use show::SHOW_EXAMPLES;
+use targets::TARGETS_EXAMPLES;
 
 /// Default values; help and manual quote them.
 mod defaults {
@@ -90,6 +98,14 @@ pub(crate) enum Command {
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
 
+    /// Show one handshake in full: messages, offers, certificates, verdict
+    ///
+    /// Prints what each side sent and when, what was offered and selected, the
+    /// certificates with their dates and what is wrong with them, the verdict and what it
+    /// rests on, what the capture does not show, and a display filter for Wireshark.
+    #[command(after_long_help = SHOW_EXAMPLES)]
+    Show(ShowArgs),
+
     #[cfg(live_capture)]
     #[command(flatten)]
     Interface(InterfaceCommand),
@@ -102,6 +118,16 @@ pub(crate) enum Command {
     /// fails the check.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+
+    /// List the TLS endpoints in captures as targets for Prometheus
+    ///
+    /// TLS 1.3 hides certificates from an observer without keys. A prober that connects,
+    /// such as blackbox_exporter, sees them: this command lists where to connect, with
+    /// labels for relabelling. An endpoint is the name that clients asked for and a port,
+    /// or without a name an address and a port. Only endpoints whose server answered a
+    /// ClientHello are listed, and only those over TCP.
+    #[command(after_long_help = TARGETS_EXAMPLES)]
+    Targets(TargetsArgs),
 
     /// Print the JSON Schema of `read --format json`
     Schema,

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{CommonArgs, JudgementArgs, MetricsArgs};
+use tlscope::sink::sorted::SortOrder;
+
+use super::{CommonArgs, JudgementArgs, MetricsArgs, TimeArgs};
 
 pub(super) const READ_EXAMPLES: &str = "\
 Examples:
@@ -16,6 +18,8 @@ Examples:
       ssh host tcpdump -U -w - tcp port 443 | tlscope read -
   The certificates of a network, held against its own roots:
       tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
+  An inventory of the cryptography in use, as a CycloneDX bill of materials:
+      tlscope read --format cbom captures/ > cbom.json
   To a collector:
       tlscope read --otlp-endpoint http://localhost:4318 capture.pcapng";
 
@@ -28,6 +32,25 @@ pub(crate) struct ReadArgs {
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
+
+    /// The order of the handshakes: `time`, `duration`, `expiry` or `server`
+    ///
+    /// `duration` begins with the longest, `expiry` with the certificate that is the next to
+    /// expire. tlscope then writes nothing before the end of the input. Without this option,
+    /// rows come in order of time, and other formats have handshakes in the order of their
+    /// verdicts.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "ORDER",
+        hide_possible_values = true,
+        help_heading = "Output",
+        env = "TLSCOPE_SORT"
+    )]
+    pub(crate) sort: Option<SortOrder>,
 
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,

@@ -1,0 +1,140 @@
+//! The steps of a handshake agree with its event, in every capture.
+
+use std::io;
+
+use tlscope::capture::CaptureFiles;
+use tlscope::event::{Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind};
+use tlscope::observer::Config;
+use tlscope::pipeline;
+use tlscope::sink::Sink;
+use tlscope::stats::Stats;
+use tlscope::tls::{ContentType, HandshakeType};
+
+use crate::support::fixtures::{self, package};
+
+#[test]
+fn steps_agree_with_the_history_the_alerts_and_the_packets_of_the_event() {
+    let mut steps = 0;
+    for fixture in fixtures::all() {
+        for report in reports(&fixture.capture, true) {
+            let ladder = report.ladder.unwrap();
+            assert_eq!(ladder.omitted, 0);
+            check(&fixture.name, &report.event, &ladder);
+            steps += ladder.steps.len();
+        }
+    }
+    assert!(steps > 2000, "{steps}");
+}
+
+#[test]
+fn no_steps_are_collected_unless_asked_for() {
+    let day = fixtures::named("mtls-day").capture;
+    let without = reports(&day, false);
+    assert!(without.iter().all(|report| report.ladder.is_none()));
+    let with = reports(&day, true);
+    for (with, without) in with.iter().zip(&without) {
+        assert_eq!(with.event, without.event);
+    }
+}
+
+fn check(fixture: &str, event: &Handshake, ladder: &Ladder) {
+    // An alert whose end is missing is a step, and no alert of the event.
+    let has_gap = event.capture.client_gap_bytes + event.capture.server_gap_bytes > 0;
+    if !has_gap {
+        check_history_and_alerts(fixture, event, ladder);
+    }
+    for step in &ladder.steps {
+        assert_eq!(step.source, event.source, "{fixture}");
+        let (first, last) = (event.capture.first_packet, event.capture.last_packet);
+        assert!((first..=last).contains(&step.packet), "{fixture}: {step:?}");
+        let is_close = matches!(step.kind, StepKind::Fin | StepKind::Rst | StepKind::NotTls);
+        assert!(step.bytes.is_some() || is_close || fixture == "sslv2-hello");
+    }
+}
+
+fn check_history_and_alerts(fixture: &str, event: &Handshake, ladder: &Ladder) {
+    assert_eq!(history(ladder), event.tls.history, "{fixture}: {ladder:?}");
+    let alerts = ladder.steps.iter().filter_map(|step| match step.kind {
+        StepKind::Alert(content) => Some((step.sender, content)),
+        _ => None,
+    });
+    let expected = event.alerts.iter().map(|alert| {
+        let content = alert.level.zip(alert.description);
+        (alert.sender, content)
+    });
+    assert!(alerts.eq(expected), "{fixture}: {ladder:?}");
+}
+
+/// The letters of `tls.history`, from the steps.
+fn history(ladder: &Ladder) -> String {
+    let mut letters = String::new();
+    for step in &ladder.steps {
+        let Some(letter) = letter(step) else { continue };
+        let letter = match step.sender {
+            Side::Client => letter,
+            Side::Server => letter.to_ascii_lowercase(),
+        };
+        let is_run = matches!(letter, 'D' | 'd') && letters.ends_with(letter);
+        if !is_run {
+            letters.push(letter);
+        }
+    }
+    letters
+}
+
+fn letter(step: &LadderStep) -> Option<char> {
+    Some(match step.kind {
+        StepKind::Message(handshake_type) => match handshake_type {
+            HandshakeType::HelloRequest => 'H',
+            HandshakeType::ClientHello => 'C',
+            HandshakeType::ServerHello => 'S',
+            HandshakeType::HelloRetryRequest => 'J',
+            HandshakeType::NewSessionTicket => 'T',
+            HandshakeType::EncryptedExtensions => 'O',
+            HandshakeType::Certificate => 'X',
+            HandshakeType::ServerKeyExchange => 'K',
+            HandshakeType::CertificateRequest => 'R',
+            HandshakeType::ServerHelloDone => 'N',
+            HandshakeType::CertificateVerify => 'Y',
+            HandshakeType::ClientKeyExchange => 'G',
+            HandshakeType::CertificateStatus => 'U',
+            HandshakeType::Finished => 'F',
+            HandshakeType::EndOfEarlyData => 'E',
+            HandshakeType::KeyUpdate => 'P',
+            _ => 'Z',
+        },
+        StepKind::PartialMessage(HandshakeType::ClientHello) => 'C',
+        StepKind::PartialMessage(HandshakeType::ServerHello) => 'S',
+        StepKind::ChangeCipherSpec => 'I',
+        StepKind::Alert(_) => 'L',
+        StepKind::ApplicationData | StepKind::Record(ContentType::ApplicationData) => 'D',
+        _ => return None,
+    })
+}
+
+fn reports(capture: &str, collects_ladders: bool) -> Vec<HandshakeReport> {
+    let mut sink = Reports::default();
+    let mut config = Config::default();
+    config.collects_ladders = collects_ladders;
+    let mut source = CaptureFiles::open(&[package().join(capture)]);
+    pipeline::run(&mut source, config, 1, &mut sink).unwrap();
+    sink.0
+}
+
+#[derive(Default)]
+struct Reports(Vec<HandshakeReport>);
+
+impl Sink for Reports {
+    fn handshake(&mut self, _: &Handshake) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.0.push(report);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+        Ok(())
+    }
+}
