@@ -124,7 +124,7 @@ pub(super) trait Assertion: Debug + Send {
 
     /// What handshakes that violate it did, as in `2 of 3 handshakes failed`.
     fn violation(&self) -> &'static str {
-        "against it"
+        "violated it"
     }
 
     /// Whether it holds, if that depends on more than how many handshakes violate it.

@@ -141,14 +141,14 @@ struct MaxUnknown(Limit);
 
 impl Assertion for MaxUnknown {
     fn requirement(&self) -> String {
-        format!("at most {} without a verdict", self.0)
+        format!("at most {} with an unknown outcome", self.0)
     }
 
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
         match (event.outcome, event.capture.directions) {
             (Outcome::Success | Outcome::Failure, _) => Satisfied,
-            (Outcome::Unknown, Directions::Both) => Violated("no verdict".to_owned()),
-            (Outcome::Unknown, one) => Violated(format!("no verdict: {}", one.as_str())),
+            (Outcome::Unknown, Directions::Both) => Violated("outcome unknown".to_owned()),
+            (Outcome::Unknown, one) => Violated(format!("outcome unknown: {}", one.as_str())),
         }
     }
 
@@ -161,7 +161,7 @@ impl Assertion for MaxUnknown {
     }
 
     fn violation(&self) -> &'static str {
-        "without a verdict"
+        "had an unknown outcome"
     }
 }
 
@@ -192,13 +192,13 @@ impl Assertion for ExpectFailure {
             (Outcome::Failure, None) => Undetermined("cause unknown"),
             (Outcome::Failure, Some(error)) if self.is_expected(error) => Satisfied,
             (Outcome::Failure, Some(error)) => {
-                Violated(format!("it failed otherwise: {}", in_words(error)))
+                Violated(format!("it failed in another way: {}", in_words(error)))
             }
         }
     }
 
     fn violation(&self) -> &'static str {
-        "ended otherwise"
+        "ended differently"
     }
 
     /// An expected failure that was never seen violates the policy.

@@ -161,6 +161,7 @@ impl Baseline {
             found,
             evaluated: self.handshakes,
             violations: differences,
+            known: 0,
             not_evaluated: BTreeMap::new(),
             offenders,
         }

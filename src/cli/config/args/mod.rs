@@ -16,7 +16,7 @@ mod metrics;
 mod print;
 mod read;
 
-pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
+pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
