@@ -11,6 +11,8 @@ mod check;
 mod live;
 mod print;
 mod read;
+#[cfg(live_capture)]
+mod run;
 
 /// Exit status of a run that failed: bad usage, unreadable input.
 pub(crate) const ERROR: u8 = 2;
