@@ -52,7 +52,7 @@ mod result;
 mod scope;
 mod tally;
 
-pub use baseline::{Baseline, BaselineError, MAX_BASELINE};
+pub use baseline::{Baseline, BaselineError, BaselineRecorder, MAX_BASELINE};
 pub use context::{Context, InputWarnings};
 pub use evaluation::Evaluation;
 pub use explanation::{explainable, explanation};

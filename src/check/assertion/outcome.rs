@@ -92,8 +92,10 @@ impl Assertion for MaxFailures {
         match (self.limit, self.error_type) {
             (Limit::Count(0), None) => "no failure".to_owned(),
             (Limit::Count(0), Some(error_type)) => format!("no {error_type}"),
-            (limit, None) => format!("at most {limit} failures"),
-            (limit, Some(error_type)) => format!("at most {limit} of {error_type}"),
+            (limit, None) => format!("at most {}", limit.of_what("failure")),
+            (limit, Some(error_type)) => {
+                format!("at most {} of {error_type}", limit.of_what("failure"))
+            }
         }
     }
 
@@ -141,7 +143,10 @@ struct MaxUnknown(Limit);
 
 impl Assertion for MaxUnknown {
     fn requirement(&self) -> String {
-        format!("at most {} with an unknown outcome", self.0)
+        format!(
+            "at most {} with an unknown outcome",
+            self.0.of_what("handshake")
+        )
     }
 
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
@@ -277,7 +282,7 @@ mod tests {
             "at most 0.5 % failures"
         );
         let of_type = requirement("max-failures-of = { unknown_ca = 2 }");
-        assert_eq!(of_type, "at most 2 of unknown_ca");
+        assert_eq!(of_type, "at most 2 failures of unknown_ca");
         let side = "expect-failure = { type = ['unknown_ca', 'self_signed'], side = 'client' }";
         assert_eq!(
             requirement(side),

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use tlscope::check::{
-    Baseline, CheckResult, Context, Evaluation, InputWarnings, KnownFindings, MAX_BASELINE, Policy,
-    PolicyError, Preset, Report, ReportFormat, default_policy_text, explainable, explanation,
-    write_report,
+    Baseline, BaselineRecorder, CheckResult, Context, Evaluation, InputWarnings, KnownFindings,
+    MAX_BASELINE, Policy, PolicyError, Preset, Report, ReportFormat, default_policy_text,
+    explainable, explanation, write_report,
 };
 use tlscope::event::Handshake;
 use tlscope::pattern::{Glob, nearest};
@@ -236,8 +236,8 @@ pub(super) struct CheckSink {
 /// What to do with a baseline.
 enum Expectation {
     Compared(Box<Baseline>),
-    /// Write these lines to it.
-    Updated(Vec<String>),
+    /// Write these to it.
+    Updated(BaselineRecorder),
 }
 
 impl CheckSink {
@@ -254,8 +254,14 @@ impl CheckSink {
             return Err(Failure::new(message).hint(hint));
         }
         let baseline = match &args.expect {
-            Some(path) if args.update => Some((path.clone(), Expectation::Updated(Vec::new()))),
-            Some(path) => Some((path.clone(), Expectation::Compared(Box::new(read(path)?)))),
+            Some(path) if args.update => {
+                let recorder = BaselineRecorder::new(args.expect_counts);
+                Some((path.clone(), Expectation::Updated(recorder)))
+            }
+            Some(path) => {
+                let baseline = read(path)?.comparing_counts(args.expect_counts);
+                Some((path.clone(), Expectation::Compared(Box::new(baseline))))
+            }
             None if args.update && args.new_only.is_none() => {
                 let failure = Failure::new("`--update` writes a baseline, and none is named");
                 return Err(failure
@@ -296,14 +302,17 @@ impl CheckSink {
                 let name = path.display().to_string();
                 report.results.push(baseline.finish(&name));
             }
-            Some((path, Expectation::Updated(lines))) => {
+            Some((path, Expectation::Updated(recorder))) => {
                 if is_whole {
-                    update(&path, &lines, "handshakes")?;
+                    let (text, count) = recorder.finish();
+                    update(&path, &text, count, "handshakes")?;
                 }
             }
         }
         if let Some(path) = self.known.filter(|_| is_whole) {
-            update(&path, &known.lines(), "known violations")?;
+            let lines = known.lines();
+            let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+            update(&path, &text, lines.len(), "known violations")?;
         }
         if !is_complete {
             report.results.push(CheckResult::of_unreadable_input());
@@ -321,11 +330,12 @@ impl Sink for CheckSink {
         match &mut self.baseline {
             None => {}
             Some((_, Expectation::Compared(baseline))) => baseline.handshake(event),
-            Some((_, Expectation::Updated(lines))) if lines.len() == MAX_BASELINE => {
-                let message = format!("a baseline holds at most {MAX_BASELINE} handshakes");
-                return Err(io::Error::new(ErrorKind::FileTooLarge, message));
+            Some((_, Expectation::Updated(recorder))) => {
+                if !recorder.add(event) {
+                    let message = format!("a baseline holds at most {MAX_BASELINE} handshakes");
+                    return Err(io::Error::new(ErrorKind::FileTooLarge, message));
+                }
             }
-            Some((_, Expectation::Updated(lines))) => lines.push(Baseline::line(event)),
         }
         Ok(())
     }
@@ -369,10 +379,8 @@ fn read_baseline(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn update(path: &Path, lines: &[String], what: &str) -> Result<(), Failure> {
-    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+fn update(path: &Path, text: &str, count: usize, what: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| cannot("write baseline", path, &error))?;
-    let count = lines.len();
     let path = path.display();
     crate::cli::say::line(format_args!("{count} {what} written to `{path}`"));
     Ok(())
