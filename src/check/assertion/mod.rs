@@ -40,6 +40,7 @@ mod code_point_set;
 mod error_types;
 mod in_view;
 mod limit;
+mod openssl_names;
 
 use std::fmt::Debug;
 
