@@ -289,7 +289,7 @@ fn a_rule_that_matches_no_handshake_fails_unless_it_allows_that() {
     let good = capture("mtls12-success");
     let policy = file("nothere.toml", &rule);
     let failed = output(&["--policy", &policy, &good]);
-    let said = "found:  no handshake in scope: `where` matches none";
+    let said = "found:  no handshake in scope; if that is fine, add `min-handshakes = 0`";
     assert!(stdout(&failed).contains(said), "{failed:?}");
     assert_eq!(failed.status.code(), Some(VIOLATED));
     let policy = file(

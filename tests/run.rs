@@ -4,11 +4,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::support::check::{HELD, VIOLATED};
+use crate::support::fixtures::package;
 use crate::support::needs;
 use crate::support::process::{Process, free_port};
 use crate::support::program::{output, printed, stderr, stdout, tlscope};
@@ -252,5 +254,73 @@ fn signals_go_to_the_command_and_the_run_is_still_evaluated() {
             report.iter().any(|line| line.starts_with("check failed: ")),
             "{report:?}"
         );
+    }
+}
+
+/// The commands of `docs/ci.md` that run tests, as a shell gets them.
+fn recipes() -> Vec<String> {
+    let text = fs::read_to_string(package().join("docs/ci.md")).unwrap();
+    let joined = text.replace("\\\n", " ");
+    let lines = joined
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains("--format"));
+    let recipes = lines.filter_map(|line| line.split_once("tlscope run "));
+    recipes
+        .map(|(_, rest)| format!("tlscope run --no-verify {}", rest.trim_end_matches('\'')))
+        .collect()
+}
+
+#[test]
+fn the_recipes_in_the_documentation_work_as_they_stand() {
+    if needs::program("openssl").is_none() || run(&["--", "true"]).is_none() {
+        return;
+    }
+    let recipes = recipes();
+    assert_eq!(recipes.len(), 3, "GitHub, GitLab, Jenkins: {recipes:?}");
+    for (index, recipe) in recipes.into_iter().enumerate() {
+        let folder = PathBuf::from(scratch(&format!("recipe-{index}")));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("tlscope.toml"), POLICY).unwrap();
+        let port = free_port();
+        let tests = script(&format!("recipe-{index}"), port, "exit $STATUS");
+        let recipe = recipe
+            .replace("./integration-tests.sh", &format!("sh {tests}"))
+            .replace("8443", &port.to_string());
+        let summary = folder.join("summary.md");
+        for (status, expected) in [("0", HELD), ("5", 5)] {
+            let program = assert_cmd::cargo::cargo_bin!("tlscope");
+            let path = std::env::var("PATH").unwrap_or_default();
+            let path = format!("{}:{path}", program.parent().unwrap().display());
+            let output = Command::new("sh")
+                .args(["-e", "-c", &recipe])
+                .current_dir(&folder)
+                .env_clear()
+                .envs([("PATH", &*path), ("STATUS", status)])
+                .env("GITHUB_STEP_SUMMARY", &summary)
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(expected), "{recipe}: {output:?}");
+            assert!(stderr(&output).contains("check passed: "), "{output:?}");
+            // Reports are written whether or not the tests fail.
+            for report in [
+                "tls.xml",
+                "tls.sarif",
+                "gl-code-quality-report.json",
+                "handshakes.pcapng",
+            ] {
+                if recipe.contains(report) {
+                    fs::remove_file(folder.join(report)).unwrap();
+                }
+            }
+        }
+        if recipe.contains("markdown=") {
+            let summary = fs::read_to_string(summary).unwrap();
+            assert_eq!(
+                summary.matches("tlscope check passed").count(),
+                2,
+                "it is appended to"
+            );
+        }
     }
 }

@@ -95,7 +95,12 @@ impl Tally {
 
     /// Whether no handshake complied or violated it.
     pub(super) const fn has_evaluated_nothing(&self) -> bool {
-        self.evaluated == 0
+        self.evaluated == 0 && self.expected == 0
+    }
+
+    /// Whether there is a handshake in its scope.
+    pub(super) const fn has_scope(&self) -> bool {
+        self.in_scope > 0
     }
 
     /// How many handshakes may violate it.
@@ -193,7 +198,7 @@ impl Tally {
         if self.in_scope == 0 {
             let allowed = match status {
                 Status::NotEvaluated => "",
-                _ => ": `where` matches none, and `min-handshakes = 0` does not allow that",
+                _ => "; if that is fine, add `min-handshakes = 0` to the rule",
             };
             return format!("no handshake in scope{allowed}");
         }

@@ -275,20 +275,22 @@ enum Pair {
 /// Handshakes of the baseline that the run does not have.
 struct Missing {
     events: Vec<Option<Fields>>,
-    /// Indices into `events`, by peers and outcome, and by peers alone.
-    places: [HashMap<String, VecDeque<usize>>; 2],
+    /// Indices into `events`, by [`keys`].
+    places: [HashMap<String, VecDeque<usize>>; 3],
 }
 
 /// What makes two handshakes probably the same one, changed: the better pairs come first.
-fn keys(fields: &Fields) -> [String; 2] {
+fn keys(fields: &Fields) -> [String; 3] {
     let peers = peers(fields);
-    [format!("{peers}: {}", outcome(fields)), peers]
+    let outcome = format!("{peers}: {}", outcome(fields));
+    let version = format!("{outcome}, {}", field(fields, "tls.version"));
+    [version, outcome, peers]
 }
 
 impl Missing {
     fn new<'e>(missing: impl Iterator<Item = &'e Expected>) -> Self {
         let mut events = Vec::new();
-        let mut places: [HashMap<String, VecDeque<usize>>; 2] = Default::default();
+        let mut places: [HashMap<String, VecDeque<usize>>; 3] = Default::default();
         for (place, expected) in missing.enumerate() {
             let fields = fields_of(&expected.event);
             for (places, key) in places.iter_mut().zip(keys(&fields)) {

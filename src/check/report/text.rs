@@ -98,7 +98,7 @@ warning  a server name (SNI) (folder/tlscope.toml:7)
          found:  1 of 3 handshakes violated it, 1 not evaluated
          - /tmp/a b.pcap, packets 12-31: 10.0.0.1:51234 to 10.0.0.2:443: the client named no server
 FAILED   captures without gaps, of both directions (folder/tlscope.toml:11)
-         found:  no handshake in scope: `where` matches none, and `min-handshakes = 0` does not allow that
+         found:  no handshake in scope; if that is fine, add `min-handshakes = 0` to the rule
 ok       at most 100 handshakes: 4 handshakes in scope
 partly   at most 90 % failures: 2 of 3 handshakes failed, 2 allowed, 1 not evaluated
 

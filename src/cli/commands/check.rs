@@ -169,6 +169,9 @@ impl Outputs {
     }
 
     fn write_one(&self, to: &ReportTo, report: &Report) -> Result<(), Failure> {
+        if to.format == ReportFormat::Text && to.file.is_none() && report.results.is_empty() {
+            return Ok(()); // a baseline was written, and there was nothing to check
+        }
         let text_style = match (&to.file, self.stream) {
             (None, StandardStream::Output) => text_style(),
             (None, StandardStream::Error) => TextStyle {
