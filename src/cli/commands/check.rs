@@ -301,15 +301,14 @@ impl CheckSink {
         let is_whole = is_complete && (self.allows_empty || report.handshakes > 0);
         match self.baseline {
             None => {}
+            Some((_, Expectation::Updated(_))) if !is_whole => {}
             Some((path, Expectation::Compared(baseline))) => {
                 let name = path.display().to_string();
                 report.results.push(baseline.finish(&name));
             }
             Some((path, Expectation::Updated(recorder))) => {
-                if is_whole {
-                    let (text, count) = recorder.finish();
-                    update(&path, &text, count, "handshakes")?;
-                }
+                let (text, count) = recorder.finish();
+                update(&path, &text, count, "handshakes")?;
             }
         }
         if let Some(path) = self.known.filter(|_| is_whole) {
@@ -333,12 +332,7 @@ impl Sink for CheckSink {
         match &mut self.baseline {
             None => {}
             Some((_, Expectation::Compared(baseline))) => baseline.handshake(event),
-            Some((_, Expectation::Updated(recorder))) => {
-                if !recorder.add(event) {
-                    let message = format!("a baseline holds at most {MAX_BASELINE} handshakes");
-                    return Err(io::Error::new(ErrorKind::FileTooLarge, message));
-                }
-            }
+            Some((_, Expectation::Updated(recorder))) => return add(recorder, event),
         }
         Ok(())
     }
@@ -346,6 +340,14 @@ impl Sink for CheckSink {
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn add(recorder: &mut BaselineRecorder, event: &Handshake) -> io::Result<()> {
+    if recorder.add(event) {
+        return Ok(());
+    }
+    let message = format!("a baseline holds at most {MAX_BASELINE} handshakes");
+    Err(io::Error::new(ErrorKind::FileTooLarge, message))
 }
 
 /// The policy that the user named; without one the default, or an empty one if there is a baseline.
