@@ -1,5 +1,7 @@
 //! What a transcript consists of.
 
+use std::time::Duration;
+
 use crate::certificate::OcspStaple;
 use crate::flow::{Direction, PerSide, Side};
 use crate::framing::{Close, Content};
@@ -30,6 +32,9 @@ pub(in crate::handshake) struct PeerActions {
     /// Up to TLS 1.2: the length of the latest of them.
     pub(in crate::handshake) data_length: u16,
     pub(in crate::handshake) closing: PeerClose,
+    /// How much later than its peer's its packets were captured, at least: what its peer acknowledged came that much later
+    /// than the acknowledgment. In microseconds.
+    pub(super) lateness: u32,
     /// Where the last item from it ended in its stream, as in [`Arrival::end`]; 0 before the first.
     pub(in crate::handshake) stream_end: u32,
     /// Where its first flight ended: what it sent before its peer sent something after it. `None` until then.
@@ -41,6 +46,11 @@ pub(in crate::handshake) struct PeerActions {
 }
 
 impl PeerActions {
+    /// How much later than its peer's its packets were captured, at least.
+    pub(in crate::handshake) fn lateness(&self) -> Duration {
+        Duration::from_micros(self.lateness.into())
+    }
+
     /// Whether its Certificate message has no certificate in it.
     pub(in crate::handshake) fn has_empty_certificate(&self) -> bool {
         self.certificate

@@ -6,6 +6,8 @@
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
 //! keys open as [`Decrypted`].
 
+use std::time::Duration;
+
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
@@ -100,9 +102,29 @@ impl Transcript {
         }
     }
 
+    /// Notes that what was captured of `direction` only `now` had been acknowledged before: its clock is late.
+    pub(in crate::handshake) fn note_late(
+        &mut self,
+        direction: Direction,
+        acknowledged: Timestamp,
+        now: Timestamp,
+    ) {
+        if let Some(late) = now.checked_since(acknowledged) {
+            let lateness = &mut self.peers[direction].lateness;
+            *lateness = (*lateness).max(u32::try_from(late.as_micros()).unwrap_or(u32::MAX));
+        }
+    }
+
     /// Notes that `direction` carried something else than TLS before.
     pub(in crate::handshake) fn note_plain(&mut self, direction: Direction) {
         self.peers[direction].was_plain = true;
+    }
+
+    /// Notes the round trip from the observer to the sender of `direction`, if it is the client.
+    pub(in crate::handshake) fn note_round_trip(&mut self, direction: Direction, trip: Duration) {
+        if direction == self.direction(Side::Client) {
+            self.client_round_trip = u32::try_from(trip.as_micros()).unwrap_or(u32::MAX);
+        }
     }
 
     /// Notes the last moment of the observation.

@@ -87,7 +87,7 @@ fn left_before_hello(transcript: &Transcript) -> Option<Conclusion> {
 /// An alert in the clear remains said, and a server that went on had completed the
 /// handshake. A refusal read from lengths may lie in what is missing.
 fn still_holds(early: &Inferred, transcript: &Transcript) -> bool {
-    if inferred::is_refused_later(transcript) {
+    if inferred::is_refused_later(transcript) || inferred::may_lack_later_refusal(transcript) {
         return false;
     }
     let is_said = matches!(early.rule.claim, Claim::Failure(_, Reason::Alert));

@@ -57,6 +57,8 @@ pub(super) struct ShapeEvidence<'t> {
     blocks: PerSide<bool>,
     /// At least the round trip between client and server.
     round_trip: Duration,
+    /// How much earlier each side's packets count, since its clock is late.
+    lateness: PerSide<Duration>,
     end: Option<End>,
     transcript: &'t Transcript,
 }
@@ -97,11 +99,30 @@ impl<'t> ShapeEvidence<'t> {
                 server: server.padding,
             },
             blocks,
-            round_trip: round_trip(transcript),
+            round_trip: round_trip(transcript, PerSide::default()),
+            lateness: PerSide::default(),
             end,
             transcript,
             seen,
         }
+    }
+
+    /// The same, with the times of both sides made comparable where the clock of one was seen to be late.
+    pub(super) fn with_clocks_aligned(mut self) -> Self {
+        let lateness = PerSide {
+            client: self.transcript.peer(CLIENT).lateness(),
+            server: self.transcript.peer(SERVER).lateness(),
+        };
+        if lateness.iter().any(|late| !late.is_zero()) {
+            for observation in self.seen.to_mut() {
+                let late = lateness[observation.side];
+                observation.time = observation.time.saturating_sub(late);
+                observation.end = observation.end.saturating_sub(late);
+            }
+            self.round_trip = round_trip(self.transcript, lateness);
+            self.lateness = lateness;
+        }
+        self
     }
 
     /// What came after the client's Finished.
@@ -373,7 +394,7 @@ impl<'t> ShapeEvidence<'t> {
 
     /// What the client answered when it was asked for a certificate after the handshake.
     pub(super) fn later_answer(&self) -> Option<CertificateAnswer> {
-        let may_be_asked = self.transcript.offers_later_authentication() && !self.blocks.client;
+        let may_be_asked = self.transcript.may_offer_later_authentication() && !self.blocks.client;
         may_be_asked
             .then(|| answer(self.after(), self.lengths))
             .flatten()
@@ -398,19 +419,23 @@ impl<'t> ShapeEvidence<'t> {
             && self.lengths.may_be_alert(self.server.last_length)
     }
 
-    /// Whether the client closed in order, as soon after the server's whole flight as programs do that refuse its certificate.
-    pub(super) fn client_closed_at_once(&self) -> bool {
+    /// Whether the client closed in order, as soon after the server's whole flight as programs do that refuse its certificate;
+    /// `None` if the clock was set back in between.
+    pub(super) fn client_closed_at_once(&self) -> Option<bool> {
         let Some((CLIENT, Close::Fin, at)) = self.transcript.first_close() else {
-            return false;
+            return Some(false);
         };
         let mut before = self.seen[..self.flight_start].iter();
         let last = before.rfind(|observation| observation.is_record_of(SERVER));
-        last.filter(|_| self.server.is_complete)
-            .is_some_and(|last| {
-                let waited = at.time.checked_since(last.end);
-                at.had_received(last.stream_end) != Some(false)
-                    && waited.is_some_and(|waited| waited <= SILENT_REFUSAL + self.round_trip)
-            })
+        let Some(last) = last.filter(|_| self.server.is_complete) else {
+            return Some(false);
+        };
+        if at.had_received(last.stream_end) == Some(false) {
+            return Some(false);
+        }
+        let closed = at.time.saturating_sub(self.lateness.client);
+        let waited = closed.checked_since(last.end)?;
+        Some(waited <= SILENT_REFUSAL + self.transcript.client_round_trip())
     }
 
     /// Whether the server closed before it could have the client's flight, without a goodbye, and the client's answer is no
@@ -428,9 +453,9 @@ impl<'t> ShapeEvidence<'t> {
     }
 
     /// Whether the hello is that of a browser: Chromium's and Safari's have GREASE (RFC 8701), Firefox's offers both
-    /// record_size_limit and delegated_credential. Browsers close connections for many reasons.
-    pub(super) fn is_from_browser(&self) -> bool {
-        self.transcript.client_hello().is_none_or(is_from_browser)
+    /// record_size_limit and delegated_credential. Browsers close connections for many reasons. `None` if it was not captured.
+    pub(super) fn is_from_browser(&self) -> Option<bool> {
+        self.transcript.client_hello().map(is_from_browser)
     }
 }
 
@@ -472,10 +497,10 @@ fn opened_flight(transcript: &Transcript, seen: &[Observation]) -> Option<ReadCl
 }
 
 /// ClientHello to ServerHello: a round trip and the server's work, so never less than the round trip beyond the observer.
-fn round_trip(transcript: &Transcript) -> Duration {
-    let start = transcript.start().time;
+fn round_trip(transcript: &Transcript, lateness: PerSide<Duration>) -> Duration {
+    let start = transcript.start().time.saturating_sub(lateness.client);
     transcript
         .server_hello_at()
-        .and_then(|at| at.checked_since(start))
+        .and_then(|at| at.saturating_sub(lateness.server).checked_since(start))
         .unwrap_or_default()
 }

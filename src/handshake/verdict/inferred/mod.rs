@@ -36,6 +36,7 @@ use crate::time::Timestamp;
 use evidence::ShapeEvidence;
 use flight::ClientFlight as Flight;
 use padding::{Lengths, Padding};
+use post_handshake::CertificateAnswer;
 pub(super) use rules::{Claim, Reason};
 use rules::{RULES, Rule, When};
 
@@ -83,7 +84,7 @@ pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> 
     if transcript.has_late_gap() || transcript.has_gap() && !has_answered {
         return None;
     }
-    let evidence = ShapeEvidence::new(transcript, end);
+    let evidence = ShapeEvidence::new(transcript, end).with_clocks_aligned();
     let has_ended = end.is_some() && transcript.first_close().is_some();
     let rule = RULES
         .iter()
@@ -133,10 +134,19 @@ pub(in crate::handshake) fn may_be_alert(transcript: &Transcript, seen: &Observa
 
 /// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
 pub(super) fn is_refused_later(transcript: &Transcript) -> bool {
-    transcript.offers_later_authentication()
-        && ShapeEvidence::new(transcript, None)
-            .later_answer()
-            .is_some_and(|answer| answer.is_refused)
+    later_answer(transcript).is_some_and(|answer| answer.is_refused)
+}
+
+/// Whether the capture may lack such a refusal.
+pub(super) fn may_lack_later_refusal(transcript: &Transcript) -> bool {
+    transcript.has_gap() && later_answer(transcript).is_some_and(|answer| answer.is_unanswered)
+}
+
+fn later_answer(transcript: &Transcript) -> Option<CertificateAnswer> {
+    let may_be_asked = transcript.may_offer_later_authentication();
+    may_be_asked
+        .then(|| ShapeEvidence::new(transcript, None).later_answer())
+        .flatten()
 }
 
 /// The only record with which a server answered the client's first request.

@@ -163,8 +163,17 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // at once after the whole flight, they refused: 31 of 31, of which 3 were cut for another reason; in an earlier collection all of
     // 41 refusals, and 1 of 142 other closes.
     rule("C4f", Ended, 0.97, Failure(CLIENT, Certificate),
-        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() && !e.is_from_browser(),
+        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() == Some(true) && e.is_from_browser() == Some(false),
         &["client closed the connection as soon as it had the server's flight", "its hello is not a browser's"]),
+
+    // The same where the hello was not captured, or the clock was set back before the close: whether C4f or C4 applies is not known.
+    rule("C4u", Ended, 0.5, Unknown,
+        |e| e.flight == Flight::Nothing && !e.psk
+            && match e.client_closed_at_once() {
+                Some(at_once) => at_once && e.is_from_browser().is_none(),
+                None => e.is_from_browser() != Some(true),
+            },
+        &["client closed the connection without answering the server's flight", "its hello, or when it closed, is not known"]),
 
     // Later, reset, or by a browser: the side is certain. 78 of 78. Not the reason: it may be a crash, or a
     // client that changed its mind.
@@ -452,6 +461,15 @@ mod tests {
             fits: || full().server_flight().fin(CLIENT).fin(SERVER),
             misses: || full().server_flight().wait(200).fin(CLIENT),
             instead: Some("C4"),
+        },
+        Case {
+            rule: "C4u",
+            fits: || {
+                let unseen = connection().in_view(CLIENT).server_hello_13(|_| {});
+                unseen.server_flight().fin(CLIENT).fin(SERVER)
+            },
+            misses: || full().server_flight().fin(CLIENT).fin(SERVER),
+            instead: Some("C4f"),
         },
         Case {
             rule: "C4",
