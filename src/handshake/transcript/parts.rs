@@ -234,6 +234,8 @@ pub(in crate::handshake) struct Decrypted {
     pub(in crate::handshake) finished: PerSide<Option<Timestamp>>,
     /// When the first application data after the client's Finished began.
     pub(in crate::handshake) application_data: PerSide<Option<Timestamp>>,
+    /// Whether the server asked for a certificate after the client's Finished: it had accepted that one.
+    pub(super) is_asked_later: bool,
     /// Handshake messages of the server after the client's Finished: tickets, requests.
     pub(in crate::handshake) server_messages: u32,
     /// Records after the client's Finished.
@@ -254,7 +256,7 @@ impl Decrypted {
         let PerSide { client, server } = self.application_data;
         match side {
             Side::Client => client.is_some() || server.is_some() || self.server_messages > 0,
-            Side::Server => server.is_some(),
+            Side::Server => server.is_some() || self.is_asked_later,
         }
     }
 }

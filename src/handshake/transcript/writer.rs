@@ -449,7 +449,10 @@ impl Transcript {
             (HandshakeType::Finished, ..) => {
                 decrypted.finished[side].get_or_insert(at.time);
             }
-            (_, Side::Server, Some(_)) => decrypted.server_messages += 1,
+            (handshake_type, Side::Server, Some(_)) => {
+                decrypted.server_messages += 1;
+                decrypted.is_asked_later |= handshake_type == HandshakeType::CertificateRequest;
+            }
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use crate::tls::AlertDescription;
 use crate::transport::tcp::Arrival;
 
 use super::conclusion::Conclusion;
-use super::inferred::{Shape, may_lack_later_refusal};
+use super::inferred::Shape;
 
 /// The verdict that rests on opened records; `None` if they do not carry one.
 pub(super) fn conclude(transcript: &Transcript) -> Option<Conclusion> {
@@ -23,8 +23,7 @@ pub(super) fn conclude(transcript: &Transcript) -> Option<Conclusion> {
             ..Conclusion::failed(failure)
         });
     }
-    let is_success = is_success(transcript, decrypted) && !may_lack_later_refusal(transcript);
-    is_success.then(|| Conclusion {
+    is_success(transcript, decrypted).then(|| Conclusion {
         evidence: Evidence::Decrypted,
         ..Conclusion::observed(Outcome::Success)
     })

@@ -36,7 +36,6 @@ use crate::time::Timestamp;
 use evidence::ShapeEvidence;
 use flight::ClientFlight as Flight;
 use padding::{Lengths, Padding};
-use post_handshake::CertificateAnswer;
 pub(super) use rules::{Claim, Reason};
 use rules::{RULES, Rule, When};
 
@@ -132,21 +131,15 @@ pub(in crate::handshake) fn may_be_alert(transcript: &Transcript, seen: &Observa
     length.is_some_and(|length| lengths.may_be_alert(length))
 }
 
-/// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
-pub(super) fn is_refused_later(transcript: &Transcript) -> bool {
-    later_answer(transcript).is_some_and(|answer| answer.is_refused)
-}
-
-/// Whether the capture may lack such a refusal.
-pub(super) fn may_lack_later_refusal(transcript: &Transcript) -> bool {
-    transcript.has_gap() && later_answer(transcript).is_some_and(|answer| answer.is_unanswered)
-}
-
-fn later_answer(transcript: &Transcript) -> Option<CertificateAnswer> {
+/// The client's certificate, if the server asked for it after the handshake and refused it: all that it sent then has the
+/// length of an alert, and the connection ended.
+pub(super) fn refused_later(transcript: &Transcript) -> Option<ClientCertificate> {
     let may_be_asked = transcript.may_offer_later_authentication();
-    may_be_asked
-        .then(|| ShapeEvidence::new(transcript, None).later_answer())
-        .flatten()
+    if !may_be_asked || transcript.has_gap() || transcript.first_close().is_none() {
+        return None;
+    }
+    let answer = ShapeEvidence::new(transcript, None).later_answer()?;
+    answer.is_refused.then_some(answer.certificate)
 }
 
 /// The only record with which a server answered the client's first request.

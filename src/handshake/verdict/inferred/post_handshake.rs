@@ -20,8 +20,6 @@ pub(super) struct CertificateAnswer {
     pub(super) certificate: ClientCertificate,
     /// Whether all that the server sent then has the length of an alert.
     pub(super) is_refused: bool,
-    /// Whether the server sent nothing then.
-    pub(super) is_unanswered: bool,
 }
 
 /// Finds the first answer in what followed the client's Finished.
@@ -38,12 +36,11 @@ pub(super) fn answer(after: &[Observation], lengths: Lengths) -> Option<Certific
         let (run, behind) = run.split_at(length);
         if let Some(certificate) = certificate(run, lengths) {
             let mut then = records(behind, Side::Server).peekable();
-            let is_unanswered = then.peek().is_none();
-            let is_refused = !is_unanswered && then.all(|length| lengths.may_be_alert(length));
+            let is_refused =
+                then.peek().is_some() && then.all(|length| lengths.may_be_alert(length));
             return Some(CertificateAnswer {
                 certificate,
                 is_refused,
-                is_unanswered,
             });
         }
         rest = behind;

@@ -188,12 +188,6 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.flight == Flight::ShortRecord && !e.psk,
         &["client answered the server's flight with one short record, then closed the connection"]),
 
-    // A client asked for a certificate after the handshake (Apache per location), and the server's only answer is an alert.
-    // Before P5, which would see the application data as success. 8 of 8; no answer was found where there was none.
-    rule("A1", Ended, 0.97, Failure(SERVER, Certificate),
-        |e| e.later_answer().is_some_and(|answer| answer.is_refused),
-        &["client was asked for a certificate after the handshake", "server closed with an alert-length record"]),
-
     // Tickets and data follow only an accepted Finished: a record that is no alert, longer or shorter. The exceptions are
     // tlslite, which sends tickets before it judges the client's certificate. 1805 of 1806.
     rule("P5", Open, 0.99, Success,
@@ -363,18 +357,6 @@ mod tests {
         full().server_flight().client_records(&[53])
     }
 
-    /// A handshake in use, in which the server has asked for a certificate for one request.
-    fn asked_later() -> Script {
-        connection()
-            .client_hello(|hello| hello.post_handshake_auth = true)
-            .server_hello_13(|_| {})
-            .server_flight()
-            .client_records(&[53])
-            .server_records(&[250])
-            .client_records(&[91])
-            .server_records(&[148])
-    }
-
     const HANDSHAKE_FAILURE: AlertDescription = AlertDescription::HandshakeFailure;
     const CLOSE_NOTIFY: AlertDescription = AlertDescription::CloseNotify;
 
@@ -487,19 +469,6 @@ mod tests {
                     .fin(CLIENT)
             },
             instead: None,
-        },
-        Case {
-            rule: "A1",
-            fits: || {
-                let answered = asked_later().client_records(&[900, 281, 53]);
-                answered.server_records(&[19]).fin(SERVER)
-            },
-            // The server answers the request.
-            misses: || {
-                let answered = asked_later().client_records(&[900, 281, 53]);
-                answered.server_records(&[794, 19]).fin(SERVER)
-            },
-            instead: Some("P5"),
         },
         Case {
             rule: "P5",
