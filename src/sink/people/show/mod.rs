@@ -1,6 +1,6 @@
 //! One handshake in full, for people: verdict, messages, offers, certificates, and where to look further.
 //!
-//! Every text from the traffic passes through [`page::Page`], which escapes it and wraps it to the terminal.
+//! Every text from the traffic passes through a page, which escapes it and wraps it to the terminal.
 
 mod certificates;
 mod ladder;
