@@ -63,6 +63,9 @@ pub struct Handshake {
     pub rejected_after: Option<RejectedAfter>,
     /// Which evidence is missing; present for unknown outcomes only.
     pub unknown_because: Option<UnknownBecause>,
+    /// Whether the client closed the connection as those do that refuse a certificate without a word, as far as that shows
+    /// before the chain is validated. Not for output: `error` is what follows from it.
+    pub(crate) left_at_certificate: bool,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
     /// How the connection ended, where that was seen before this event was made.
@@ -111,6 +114,7 @@ impl Handshake {
             error: None,
             rejected_after: None,
             unknown_because: None,
+            left_at_certificate: false,
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),
@@ -305,7 +309,8 @@ pub struct Ladder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LadderStep {
-    /// Packet time of its first byte; of the last byte of its record, for messages that keys opened.
+    /// Packet time of its first byte; of the last byte of its record, for messages that keys opened. That of a gap is the
+    /// packet at which tlscope stopped waiting for it.
     pub time: Timestamp,
     /// The file or interface that its packet came from.
     pub source: Arc<str>,

@@ -87,6 +87,8 @@ pub(crate) struct OutputConfig {
     pub(crate) text_style: TextStyle,
     /// The order of handshakes; `None` for that of the format.
     pub(crate) sort: Option<SortOrder>,
+    /// Whether JSON has the names of what clients offer next to the numbers.
+    pub(crate) names: bool,
     /// Whether rows name the file that a handshake came from.
     pub(crate) shows_source: bool,
 }
@@ -131,6 +133,7 @@ impl ReadConfig {
         output.report = args.report;
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
+        output.names = args.names;
         output.shows_source = match args.paths.as_slice() {
             [path] => path.is_dir(),
             _ => true,
@@ -199,6 +202,7 @@ impl OutputConfig {
             metrics: metrics.into(),
             text_style: text_style().wide(common.wide),
             sort: None,
+            names: false,
             shows_source: false,
         }
     }

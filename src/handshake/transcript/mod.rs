@@ -9,6 +9,7 @@ mod renegotiation;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::certificate::OcspStaple;
 use crate::event::Ladder;
@@ -74,6 +75,8 @@ pub(super) struct Transcript {
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
     until: Option<Timestamp>,
+    /// From the observer to the server and back, as TCP's opening shows it.
+    server_trip: Option<Duration>,
     /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
     server_hello_end: Option<u32>,
     key_exchange_end: Option<u32>,
@@ -116,6 +119,7 @@ impl Transcript {
             decrypted: None,
             keyed_records: 0,
             until: None,
+            server_trip: None,
             server_hello_end: None,
             key_exchange_end: None,
             has_unreadable_hello: false,
@@ -361,6 +365,12 @@ impl Transcript {
         self.has_late_gap
     }
 
+    /// From the observer to the server and back, as TCP's opening shows it; `None` if it does not. Where a relay ends TCP, the
+    /// way to the relay.
+    pub(super) const fn server_trip(&self) -> Option<Duration> {
+        self.server_trip
+    }
+
     /// Whether either side has reset the connection.
     pub(super) fn has_reset(&self) -> bool {
         self.peers.iter().any(|peer| peer.closing.has_reset())
@@ -479,10 +489,10 @@ impl Transcript {
         self.ladder = Some(LadderRecorder::new(source));
     }
 
-    /// Notes the file or interface that the next packets came from.
-    pub(super) fn note_source(&mut self, source: &Arc<str>) {
+    /// Notes the file or interface that a packet came from.
+    pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
         if let Some(ladder) = &mut self.ladder {
-            ladder.note_source(source);
+            ladder.note_source(source, at);
         }
     }
 
