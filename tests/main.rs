@@ -58,6 +58,8 @@ mod export;
 mod live;
 #[cfg(all(feature = "cli", feature = "otel", live_capture))]
 mod monitoring;
+#[cfg(all(feature = "cli", live_capture))]
+mod run;
 
 /// Cargo finds tests by itself only if each file is a binary of its own.
 #[test]

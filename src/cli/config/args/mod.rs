@@ -19,13 +19,13 @@ mod selection;
 mod show;
 mod targets;
 
-pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
+pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
 #[cfg(live_capture)]
 pub(crate) use live::{
-    FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs,
+    FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs, RunArgs,
 };
 pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 pub(crate) use print::Asset;
@@ -83,7 +83,8 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  All went well, whatever the handshakes did; also if whoever read the output
      closed it.
-  1  `check`: an assertion of severity error does not hold.
+  1  `check` or `run`: an assertion of severity error does not hold. If the command
+     of `run` fails, its exit status is that of `run`.
   2  An error: bad usage, or input that could not be read; what could be read is
      reported first.";
 

@@ -407,6 +407,21 @@ impl<'t> ShapeEvidence<'t> {
         hello.is_some_and(|hello| hello.psk_key_exchange_modes)
     }
 
+    /// Whether the client had been silent for a while when the server closed, so that it was not a message that made the server
+    /// close.
+    pub(super) fn server_closed_amid_silence(&self) -> bool {
+        let after = self.after();
+        let Some(close) = after.iter().position(|seen| seen.side == SERVER) else {
+            return false;
+        };
+        let mut sent = after[..close].iter().rev();
+        let last = sent.find(|seen| seen.is_record_of(CLIENT));
+        last.is_none_or(|last| {
+            let silence = after[close].time.checked_since(last.end);
+            silence.is_some_and(|silence| silence > SILENT_CLOSE)
+        })
+    }
+
     /// Whether the server closed without a record: in order although there was a request, of a client that takes tickets and got
     /// none; or by a reset before any request came.
     pub(super) fn server_broke_off_use(&self) -> bool {

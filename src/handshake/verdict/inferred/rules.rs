@@ -225,17 +225,17 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.server_answers_before_finished(),
         &["client sent a Certificate message", "server sent a record of an alert's length before the client's Finished"]),
 
+    // A server that closes in order when it has the client's goodbye, and not before, waited for it: after a refusal it closes by
+    // itself. So its record was data of an alert's length, or its own goodbye. Few cases.
+    rule("P5c", Ended, FEW, Success,
+        |e| e.has_certificate() && e.server_waits_for_goodbye(),
+        &["server sent a record of an alert's length and closed after the client's goodbye"]),
+
     // Refusals come at once, except where the server checks revocation, or a person does; and servers close idle connections.
     // Both occur, at any time: a late sign tells nothing.
     rule("P4", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.is_late(),
         &["client sent a Certificate message", "server closed long after: a slow refusal, or the end of an idle connection"]),
-
-    // A server that has read the request and waits for the client's goodbye has answered with data of an alert's length.
-    // No case in the labs.
-    rule("P5c", Ended, UNMEASURED, Success,
-        |e| e.has_certificate() && e.has_unanswered_data() && e.server_waits_for_goodbye(),
-        &["server answered with a record of an alert's length and closed after the client's goodbye"]),
 
     // A request that gets an alert-length record and no answer was refused together with the certificate. The exception is an
     // answer of two bytes by a server without tickets that closes at once, without close_notify.
@@ -243,7 +243,6 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate()
             && e.server_records_after().next().is_some()
             && e.has_unanswered_data()
-            && !e.server_waits_for_goodbye()
             && (e.server_sent_one_record() || !e.client_answers_with_alert()),
         &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
 
@@ -276,9 +275,10 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.is_instant() && e.server_broke_off_use(),
         &["client sent a Certificate message", "server closed the connection at once, without a record"]),
 
-    // The same a little later: it gave up, and nothing says over what. In the labs, relays cut these connections.
+    // The same a little later, and not when it had a message: it gave up, and nothing says over what. In the labs, relays cut
+    // these connections.
     rule("P6c", Ended, FEW, Failure(SERVER, Closed),
-        |e| e.has_certificate() && e.server_broke_off_use(),
+        |e| e.has_certificate() && e.server_broke_off_use() && e.server_closed_amid_silence(),
         &["client sent a Certificate message", "server closed the connection soon, without a record"]),
 
     // The others: a server that closes at once after a good certificate, or resets when it has a request that it does not
@@ -583,20 +583,6 @@ mod tests {
             instead: Some("P1d"),
         },
         Case {
-            rule: "P4",
-            fits: || {
-                with_certificate()
-                    .wait(150)
-                    .server_records(&[19])
-                    .fin(SERVER)
-            },
-            misses: || {
-                let waited = with_certificate().client_records(&[100]).wait(90);
-                waited.server_records(&[19]).fin(SERVER)
-            },
-            instead: Some("P1"),
-        },
-        Case {
             rule: "P5c",
             fits: || {
                 let answered = with_certificate()
@@ -610,6 +596,20 @@ mod tests {
                     .client_records(&[100])
                     .server_records(&[19]);
                 answered.client_records(&[19]).fin(CLIENT).fin(SERVER)
+            },
+            instead: Some("P1"),
+        },
+        Case {
+            rule: "P4",
+            fits: || {
+                with_certificate()
+                    .wait(150)
+                    .server_records(&[19])
+                    .fin(SERVER)
+            },
+            misses: || {
+                let waited = with_certificate().client_records(&[100]).wait(90);
+                waited.server_records(&[19]).fin(SERVER)
             },
             instead: Some("P1"),
         },
@@ -685,10 +685,11 @@ mod tests {
                 asked.wait(50).fin(SERVER)
             },
             misses: || {
-                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
-                asked.wait(30).fin(SERVER)
+                // Its message may have been what the server waited for.
+                let late = with_certificate_and_wish_for_tickets().wait(50);
+                late.client_records(&[100]).fin(SERVER)
             },
-            instead: Some("P6"),
+            instead: Some("P6u"),
         },
         Case {
             rule: "P6u",
