@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use crate::capture::PacketBuffer;
 use crate::certificate::OcspStaple;
-use crate::decode::Tunnel;
-use crate::dialogue::StartTls;
 use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
-    AlertDescription, AlertLevel, CipherSuite, Fingerprint, NamedGroup, ProtocolVersion,
-    SignatureScheme,
+    AlertDescription, AlertLevel, CipherSuite, ContentType, Fingerprint, HandshakeType,
+    KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme,
 };
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
+pub use crate::decode::Tunnel;
+pub use crate::dialogue::StartTls;
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -63,6 +63,9 @@ pub struct Handshake {
     pub rejected_after: Option<RejectedAfter>,
     /// Which evidence is missing; present for unknown outcomes only.
     pub unknown_because: Option<UnknownBecause>,
+    /// Whether the client closed the connection as those do that refuse a certificate without a word, as far as that shows
+    /// before the chain is validated. Not for output: `error` is what follows from it.
+    pub(crate) left_at_certificate: bool,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
     /// How the connection ended, where that was seen before this event was made.
@@ -111,6 +114,7 @@ impl Handshake {
             error: None,
             rejected_after: None,
             unknown_because: None,
+            left_at_certificate: false,
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),
@@ -130,6 +134,36 @@ impl Handshake {
     #[must_use]
     pub fn community_id(&self) -> String {
         community_id(self.client, self.server, self.transport.ip_protocol())
+    }
+}
+
+/// What an observer reports.
+///
+/// With the feature `serde` it serialises as a line of `tlscope read --format json`, which `tlscope schema` describes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A TLS handshake.
+    Handshake(Box<Handshake>),
+    /// A connection without TLS where TLS was to be expected.
+    NotTls(NotTls),
+}
+
+impl Event {
+    /// The handshake, if it is one.
+    #[must_use]
+    pub fn handshake(&self) -> Option<&Handshake> {
+        match self {
+            Self::Handshake(handshake) => Some(handshake),
+            Self::NotTls(_) => None,
+        }
+    }
+
+    /// The handshake, if it is one and failed, with the reason.
+    #[must_use]
+    pub fn failure(&self) -> Option<(&Handshake, &HandshakeError)> {
+        let handshake = self.handshake()?;
+        Some((handshake, handshake.error.as_ref()?))
     }
 }
 
@@ -201,6 +235,8 @@ pub struct HandshakeReport {
     pub event: Handshake,
     /// The packets of a failed handshake, if the observer retains them.
     pub packets: Option<Box<PacketBuffer>>,
+    /// Its steps, if the observer collects them.
+    pub ladder: Option<Box<Ladder>>,
     /// By what another view of the same connection is recognised.
     pub(crate) identity: Identity,
 }
@@ -212,25 +248,130 @@ pub(crate) struct Identity {
     pub(crate) client_random: Option<[u8; 32]>,
     /// The random of the ServerHello.
     pub(crate) server_random: Option<[u8; 32]>,
-    /// The sequence numbers with which the client and the server began.
-    pub(crate) first_bytes: [Option<u32>; 2],
+    pub(crate) marks: WireMarks,
     /// Whether TLS came after something else.
     pub(crate) is_upgraded: bool,
 }
 
+/// What packets of a connection carry that NAT and mirrors keep, or change in a known way: of the client first, as far as it is
+/// known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WireMarks {
+    /// The sequence numbers with which both sides began. NAT keeps them.
+    pub(crate) first_bytes: [Option<u32>; 2],
+    /// Hop limits (IPv4's time to live). A router takes one off as it forwards, and NAT is done by routers.
+    pub(crate) hop_limits: [Option<u8>; 2],
+}
+
+impl WireMarks {
+    pub(crate) const UNKNOWN: Self = Self {
+        first_bytes: [None; 2],
+        hop_limits: [None; 2],
+    };
+
+    /// Whether a router lies between two views of a connection: then their hop limits differ.
+    pub(crate) fn is_forwarded(&self, other: &Self) -> bool {
+        let mut limits = self.hop_limits.iter().zip(other.hop_limits);
+        limits.any(|(own, other)| own.is_some() && other.is_some() && *own != other)
+    }
+}
+
 impl HandshakeReport {
-    /// A report without packets.
+    /// A report without packets and steps.
     #[must_use]
     pub const fn new(event: Handshake) -> Self {
         Self {
             event,
             packets: None,
+            ladder: None,
             identity: Identity {
                 client_random: None,
                 server_random: None,
-                first_bytes: [None; 2],
+                marks: WireMarks::UNKNOWN,
                 is_upgraded: false,
             },
+        }
+    }
+}
+
+/// What each side of a handshake sent, step by step, as far as the event rests on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ladder {
+    /// The steps, in the order in which they were understood. That is the order of packets, except where a segment was
+    /// missing at first.
+    pub steps: Vec<LadderStep>,
+    /// Steps that followed and were not kept, because of a limit.
+    pub omitted: u32,
+}
+
+/// One step of a handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LadderStep {
+    /// Packet time of its first byte; of the last byte of its record, for messages that keys opened. That of a gap is the
+    /// packet at which tlscope stopped waiting for it.
+    pub time: Timestamp,
+    /// The file or interface that its packet came from.
+    pub source: Arc<str>,
+    /// The number of that packet within its source, from 1.
+    pub packet: u64,
+    /// Who sent it; for a gap, who sent what the capture lacks.
+    pub sender: Side,
+    /// What it is.
+    pub kind: StepKind,
+    /// Bytes of a message with its header, of a record without its header, or of a gap. `None` for closes, and for the hellos of
+    /// SSLv2.
+    pub bytes: Option<u32>,
+    /// Whether it was encrypted on the wire.
+    pub encrypted: bool,
+}
+
+/// What a step of a handshake is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// A handshake message. Up to TLS 1.2, the first encrypted one of each side counts as Finished.
+    Message(HandshakeType),
+    /// The beginning of a handshake message, the rest of which is not in the capture.
+    PartialMessage(HandshakeType),
+    /// A record of type `change_cipher_spec`.
+    ChangeCipherSpec,
+    /// An alert; `None` if it is encrypted.
+    Alert(Option<(AlertLevel, AlertDescription)>),
+    /// A record of application data.
+    ApplicationData,
+    /// An encrypted record whose content is not visible, with the type in its header: of type `application_data`, TLS 1.3
+    /// sends handshake messages, alerts and application data alike.
+    Record(ContentType),
+    /// Bytes that the capture lacks.
+    Gap,
+    /// Bytes that are not TLS; the rest of the direction was ignored.
+    NotTls,
+    /// The sender closed the connection.
+    Fin,
+    /// The sender reset the connection.
+    Rst,
+}
+
+impl std::fmt::Display for StepKind {
+    /// A name for people, as in `ClientHello`, `Alert unknown_ca (fatal)` or `encrypted record`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Message(handshake_type) => f.write_str(&handshake_type.message_name()),
+            Self::PartialMessage(handshake_type) => {
+                write!(f, "{} (incomplete)", handshake_type.message_name())
+            }
+            Self::ChangeCipherSpec => f.write_str("ChangeCipherSpec"),
+            Self::Alert(None) => f.write_str("Alert"),
+            Self::Alert(Some((level, description))) => write!(f, "Alert {description} ({level})"),
+            Self::ApplicationData => f.write_str("application data"),
+            Self::Record(ContentType::ApplicationData) => f.write_str("encrypted record"),
+            Self::Record(content_type) => write!(f, "encrypted record, {content_type}"),
+            Self::Gap => f.write_str("gap in the capture"),
+            Self::NotTls => f.write_str("not TLS"),
+            Self::Fin => f.write_str("TCP FIN"),
+            Self::Rst => f.write_str("TCP RST"),
         }
     }
 }
@@ -456,7 +597,8 @@ pub struct TlsFacts {
     pub alpn: Option<String>,
     /// The group of the key exchange: the server's key share, or up to TLS 1.2 the ServerKeyExchange's curve.
     pub group: Option<NamedGroup>,
-    /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone.
+    /// The versions that the client offers, GREASE included; up to TLS 1.2 its legacy version alone. `None`, as for all that
+    /// is offered, if that part of the hello was not captured.
     pub offered_versions: Option<Vec<ProtocolVersion>>,
     /// The cipher suites that the client offers, GREASE included.
     pub offered_cipher_suites: Option<Vec<CipherSuite>>,
@@ -476,7 +618,7 @@ pub struct TlsFacts {
     pub early_data: Option<EarlyData>,
     /// Whether the server asked for another ClientHello; `None` if no answer was seen.
     pub hello_retry_request: Option<bool>,
-    /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if no ClientHello was seen.
+    /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if its end was not seen.
     pub ech_offered: Option<bool>,
     /// What is known of the client's certificate.
     pub client_certificate: ClientCertificate,
@@ -494,6 +636,53 @@ pub struct TlsFacts {
     pub renegotiation: Option<Renegotiation>,
     /// The order of messages, one letter each, upper case from the client; see [`crate::handshake`].
     pub history: String,
+}
+
+text_enum! {
+    /// How the session keys were agreed on, as an inventory for the post-quantum migration counts it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum KeyExchangeClass {
+        /// A classical key exchange joined with one that withstands quantum computers.
+        PqHybrid = "pq_hybrid",
+        /// One that withstands quantum computers alone.
+        Pq = "pq",
+        /// Diffie-Hellman, on elliptic curves or not.
+        Classical = "classical",
+        /// The client encrypted the secret with the server's RSA key: no forward secrecy.
+        Rsa = "rsa",
+        /// A pre-shared key alone: no forward secrecy.
+        Psk = "psk",
+        /// The capture does not tell; also sessions resumed up to TLS 1.2, which use the keys of an earlier handshake.
+        Unknown = "unknown",
+    }
+}
+
+impl TlsFacts {
+    /// How the session keys were agreed on, by the group or else by the cipher suite.
+    #[must_use]
+    pub fn key_exchange(&self) -> KeyExchangeClass {
+        if let Some(group) = self.group {
+            return match group {
+                group if group.is_post_quantum_hybrid() => KeyExchangeClass::PqHybrid,
+                group if group.is_post_quantum() => KeyExchangeClass::Pq,
+                _ => KeyExchangeClass::Classical,
+            };
+        }
+        if self.resumed == Some(true) {
+            return match self.resumption {
+                Some(Resumption::Psk) => KeyExchangeClass::Psk,
+                _ => KeyExchangeClass::Unknown,
+            };
+        }
+        match self.cipher_suite.and_then(CipherSuite::key_exchange) {
+            Some(KeyExchange::Rsa | KeyExchange::RsaPsk) => KeyExchangeClass::Rsa,
+            Some(KeyExchange::Psk) => KeyExchangeClass::Psk,
+            Some(KeyExchange::Cecpq1) => KeyExchangeClass::PqHybrid,
+            // In TLS 1.3 the group decides, and it is not known.
+            Some(KeyExchange::Tls13 | KeyExchange::Krb5) | None => KeyExchangeClass::Unknown,
+            Some(_) => KeyExchangeClass::Classical,
+        }
+    }
 }
 
 /// Handshakes inside an established connection, up to TLS 1.2.

@@ -1,4 +1,7 @@
-//! What people write for names: patterns, and words with a letter wrong.
+//! What people write for names and addresses: patterns, networks, and words with a letter wrong.
+
+use std::net::IpAddr;
+use std::str::FromStr;
 
 /// A pattern in which `*` stands for any characters and `?` for one; upper and lower case are the same.
 ///
@@ -54,6 +57,70 @@ pub(crate) fn fits<T: Copy + Eq>(pattern: &[T], name: &[T], [any, one]: [T; 2]) 
                 _ => return false,
             },
         }
+    }
+}
+
+/// A network in CIDR notation (RFC 4632), or a single address.
+///
+/// # Example
+///
+/// ```
+/// use tlscope::pattern::IpNetwork;
+///
+/// let network: IpNetwork = "192.0.2.0/24".parse().unwrap();
+/// assert!(network.contains("192.0.2.77".parse().unwrap()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpNetwork {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl IpNetwork {
+    /// Whether it contains `address`; IPv6 networks contain no IPv4 addresses.
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
+        let (own, ours) = bits(self.address);
+        let (other, theirs) = bits(address);
+        let differing = own ^ other;
+        ours == theirs && differing.checked_shr(ours - self.prefix).unwrap_or(0) == 0
+    }
+}
+
+/// An address as a number, and how many bits that has.
+fn bits(address: IpAddr) -> (u128, u32) {
+    match address {
+        IpAddr::V4(address) => (address.to_bits().into(), 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    }
+}
+
+impl FromStr for IpNetwork {
+    type Err = String;
+
+    /// Refuses bits beyond the prefix: `192.0.2.1/24` could also mean that one address.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| "not an address, nor a network as in `192.0.2.0/24`".to_owned())?;
+        let (value, length) = bits(address);
+        let prefix = match prefix {
+            None => length,
+            Some(prefix) => prefix
+                .parse()
+                .ok()
+                .filter(|prefix| *prefix <= length)
+                .ok_or_else(|| format!("a prefix has 0 to {length} bits"))?,
+        };
+        let host_bits = value & !u128::MAX.checked_shl(length - prefix).unwrap_or(0);
+        if host_bits != 0 {
+            return Err(format!("bits are set beyond the prefix of {prefix}"));
+        }
+        Ok(Self { address, prefix })
     }
 }
 
@@ -128,6 +195,43 @@ mod tests {
             ("?", ""),
         ] {
             assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    fn contains(network: &str, address: &str) -> bool {
+        let network: IpNetwork = network.parse().unwrap();
+        network.contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_network_contains_the_addresses_with_its_prefix() {
+        assert!(contains("0.0.0.0/0", "255.255.255.255"));
+        assert!(contains("192.0.2.0/24", "192.0.2.77"));
+        assert!(!contains("192.0.2.0/24", "192.0.3.1"));
+        assert!(contains("192.0.2.128/25", "192.0.2.255"));
+        assert!(!contains("192.0.2.128/25", "192.0.2.127"));
+        assert!(contains("192.0.2.1", "192.0.2.1"));
+        assert!(!contains("192.0.2.1", "192.0.2.0"));
+        assert!(contains("2001:db8::/32", "2001:db8:ffff::1"));
+        assert!(!contains("2001:db8::/32", "2001:db9::"));
+        assert!(contains("::/0", "::1"));
+        assert!(!contains("::/0", "192.0.2.1"));
+        assert!(!contains("0.0.0.0/0", "::"));
+    }
+
+    #[test]
+    fn rejects_text_that_is_not_a_network() {
+        for wrong in [
+            "",
+            "192.0.2",
+            "192.0.2.0/33",
+            "::/129",
+            "192.0.2.0/-1",
+            "192.0.2.0/",
+            "192.0.2.1/24",
+            "example.org",
+        ] {
+            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
         }
     }
 

@@ -6,7 +6,15 @@
     clippy::disallowed_methods,
     reason = "tests wait for other programs, and compare with openssl now"
 )]
+#![cfg_attr(
+    not(feature = "validate"),
+    allow(
+        dead_code,
+        reason = "some helpers are those of tests that need a feature"
+    )
+)]
 
+#[cfg(feature = "validate")]
 mod certificates;
 mod layers;
 mod scripted;
@@ -14,6 +22,8 @@ mod support;
 
 #[cfg(feature = "cli")]
 mod captures;
+#[cfg(feature = "cli")]
+mod cbom;
 #[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
@@ -25,7 +35,17 @@ mod client_hello;
 #[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]
+mod ladder;
+#[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
 mod robustness;
+#[cfg(feature = "cli")]
+mod selection;
+#[cfg(feature = "cli")]
+mod show;
+#[cfg(feature = "cli")]
+mod targets;
 #[cfg(feature = "cli")]
 mod transform;
 

@@ -55,6 +55,16 @@ impl PublicKey {
         }
     }
 
+    /// Bits of the modulus, prime or curve; `None` if unknown, or if the algorithm's name says it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn bits(&self) -> Option<usize> {
+        match self {
+            Self::Rsa(bits) | Self::RsaPss(bits) | Self::Dsa(bits) => *bits,
+            Self::Ecdsa(curve) => curve.as_ref()?.bits().map(usize::from),
+            Self::Other(_) => None,
+        }
+    }
+
     /// Reads the algorithm and size of a key.
     pub(super) fn read(info: &SubjectPublicKeyInfo<'_>) -> Self {
         let oid = der::dotted(info.algorithm.algorithm.as_bytes());

@@ -103,6 +103,13 @@ impl SignatureAlgorithm {
         self.hash
     }
 
+    /// Its dotted object identifier, if it is one of those with a name from OpenSSL.
+    #[cfg(feature = "cli")]
+    pub(crate) fn oid(&self) -> Option<&'static str> {
+        let known = ALGORITHMS.iter().find(|(_, name, ..)| *name == self.name);
+        known.map(|(oid, ..)| *oid)
+    }
+
     /// Reads the algorithm, and for RSASSA-PSS the hash among its parameters.
     pub(super) fn read(identifier: &AlgorithmIdentifier<'_>) -> Self {
         let algorithm = Self::from_oid(&der::dotted(identifier.algorithm.as_bytes()));

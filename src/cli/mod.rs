@@ -7,8 +7,10 @@
     reason = "the program has clocks, signals and a screen"
 )]
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 mod commands;
@@ -46,8 +48,41 @@ fn parse() -> Result<Args, CliError> {
 
 /// Ends the program for `--help`, `--version` and bad usage.
 fn parse_as(command: clap::Command) -> Args {
-    let matches = command.get_matches();
+    let matches = command
+        .try_get_matches()
+        .unwrap_or_else(|error| suggest_read(error).exit());
     Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Adds what to try to the error of a user who names a capture without a command, as in `tlscope capture.pcap`.
+fn suggest_read(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    if typed == "-" || Path::new(typed).exists() || has_name_of_capture(typed) {
+        let tip = format!("to report the handshakes in a capture, use `tlscope read {typed}`");
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+        // Not a word with a letter wrong.
+        error.remove(ContextKind::SuggestedSubcommand);
+    }
+    error
+}
+
+fn has_name_of_capture(typed: &str) -> bool {
+    let name = typed.to_ascii_lowercase();
+    let plain = [".gz", ".zst", ".xz"]
+        .iter()
+        .find_map(|compressed| name.strip_suffix(compressed))
+        .unwrap_or(&name);
+    [".pcap", ".pcapng", ".cap", ".ntar"]
+        .iter()
+        .any(|extension| plain.ends_with(extension))
 }
 
 /// Applies `--color` to standard output and standard error; `auto` obeys `NO_COLOR`.

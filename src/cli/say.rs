@@ -36,6 +36,11 @@ pub(crate) fn error(error: impl Display) {
     line(format_args!("{}: {error}", "error".red().bold()));
 }
 
+/// Writes what to try next.
+pub(crate) fn hint(hint: impl Display) {
+    line(format_args!("{}: {hint}", "hint".bold()));
+}
+
 /// Writes a warning.
 pub(crate) fn warning(warning: impl Display) {
     line(format_args!("{}: {warning}", "warning".yellow().bold()));

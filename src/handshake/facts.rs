@@ -32,7 +32,10 @@ pub(super) fn negotiated(
         early_data: early_data(transcript, shape),
         hello_retry_request: (answer.is_some() || transcript.has_retry_request())
             .then_some(transcript.has_retry_request()),
-        ech_offered: hello.map(|hello| hello.encrypted_client_hello),
+        ech_offered: hello.and_then(|hello| {
+            let is_known = hello.encrypted_client_hello || !hello.is_partial;
+            is_known.then_some(hello.encrypted_client_hello)
+        }),
         client_certificate: match shape {
             Some(shape) => shape.client_certificate,
             None => renegotiated_certificate(transcript, client_certificate(transcript, resumed)),
@@ -48,15 +51,17 @@ pub(super) fn negotiated(
     }
 }
 
-/// Moves what the client offers into the event.
+/// Moves what the client offers into the event. Of a hello that was cut short, what may lie behind the cut is not known.
 pub(super) fn give_offer(tls: &mut TlsFacts, hello: ClientHello) {
-    tls.offered_versions = Some(hello.offered_versions());
+    let has_all_versions = !hello.is_partial
+        || hello.supported_versions.is_some()
+        || hello.legacy_version < ProtocolVersion::TLSv1_2;
+    tls.offered_versions = has_all_versions.then(|| hello.offered_versions());
     tls.server_name = hello.server_name;
     tls.alpn_offered = hello.alpn;
-    tls.offered_cipher_suites = hello
-        .sslv2_cipher_specs
-        .is_none()
-        .then_some(hello.cipher_suites);
+    let has_suites = !hello.is_partial || !hello.cipher_suites.is_empty();
+    tls.offered_cipher_suites =
+        (has_suites && hello.sslv2_cipher_specs.is_none()).then_some(hello.cipher_suites);
     tls.sslv2_cipher_specs = hello.sslv2_cipher_specs;
     tls.offered_groups = hello.groups;
     tls.key_share_groups = hello.key_share_groups;
@@ -195,7 +200,7 @@ fn unused(
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, resuming, tls12};
-    use crate::tls::ContentType;
+    use crate::tls::{CipherSuite, ContentType};
 
     fn facts_of(script: &Script, outcome: Outcome) -> TlsFacts {
         let shape = crate::handshake::verdict::shape(&script.transcript);
@@ -204,6 +209,29 @@ mod tests {
 
     fn facts(script: &Script) -> TlsFacts {
         facts_of(script, Outcome::Success)
+    }
+
+    #[test]
+    #[expect(clippy::field_reassign_with_default, reason = "a field is private")]
+    fn what_may_lie_behind_the_cut_of_a_hello_is_not_known() {
+        let offer = |is_partial, legacy_version, suites: &[u16]| {
+            let mut tls = TlsFacts::default();
+            let mut hello = ClientHello::default();
+            hello.is_partial = is_partial;
+            hello.legacy_version = legacy_version;
+            hello.cipher_suites = suites.iter().copied().map(CipherSuite).collect();
+            give_offer(&mut tls, hello);
+            (
+                tls.offered_versions,
+                tls.offered_cipher_suites.map(|suites| suites.len()),
+            )
+        };
+        let version = ProtocolVersion::TLSv1_2;
+        assert_eq!(offer(true, version, &[]), (None, None));
+        assert_eq!(offer(true, version, &[0x1301]), (None, Some(1)));
+        assert_eq!(offer(false, version, &[]), (Some(vec![version]), Some(0)));
+        let version = ProtocolVersion::TLSv1_1; // has no extension for versions
+        assert_eq!(offer(true, version, &[]), (Some(vec![version]), None));
     }
 
     #[test]

@@ -64,6 +64,7 @@ mod facts;
 mod hint;
 mod history;
 mod known_servers;
+mod ladder;
 mod offer;
 mod progress;
 mod reason;

@@ -73,6 +73,10 @@ impl Tracker {
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
         self.finish_decryption();
+        let server_trip = origin
+            .round_trips
+            .to(self.transcript.direction(Side::Server));
+        self.transcript.note_server_trip(server_trip);
         if !self.has_hello() {
             return None;
         }
@@ -129,6 +133,7 @@ impl Tracker {
                 .failure
                 .map(|cause| explain::by_findings(cause, &validation)),
             unknown_because: verdict.unknown_because,
+            left_at_certificate: verdict::left_at_certificate(transcript),
             alerts: alerts(transcript),
             closed_by,
             timing: timing(
@@ -178,6 +183,8 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
         (Some((Side::Client, Close::Rst, _)), _) => Some(ClosedBy::ClientRst),
         (Some((Side::Server, Close::Fin, _)), _) => Some(ClosedBy::ServerFin),
         (Some((Side::Server, Close::Rst, _)), _) => Some(ClosedBy::ServerRst),
+        // The report is that of the moment at which the connection came into use: the capture went on then.
+        (None, End::CaptureEnd) if transcript.is_only_watched() => None,
         (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
         (None, End::Decided | End::Silence | End::Replaced | End::Evicted) => None,
     }

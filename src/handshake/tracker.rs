@@ -1,6 +1,9 @@
 //! The handshake on one connection, from its first byte to its report.
 
+use std::sync::Arc;
+
 use crate::decrypt::Keys;
+use crate::event::Ladder;
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
 use crate::framing::tls::TlsRecords;
@@ -66,6 +69,22 @@ impl Tracker {
     /// The direction in which the client sends, as far as it is known.
     pub(crate) fn client(&self) -> Direction {
         self.transcript.direction(Side::Client)
+    }
+
+    /// Collects the steps of the handshake, from its first packet on, which came from `source`.
+    pub fn collect_ladder(&mut self, source: &Arc<str>) {
+        self.transcript.collect_ladder(Arc::clone(source));
+    }
+
+    /// Notes the file or interface that a packet came from, if steps are collected.
+    pub fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
+        self.transcript.note_source(source, at);
+    }
+
+    /// The steps of the handshake, once the report was made; `None` if they were not collected.
+    #[must_use]
+    pub fn take_ladder(&mut self) -> Option<Box<Ladder>> {
+        self.transcript.take_ladder()
     }
 
     /// Takes the next chunk of one direction.
@@ -209,7 +228,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 1416, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1440, "{}", size_of::<Tracker>());
     }
 
     #[test]

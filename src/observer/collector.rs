@@ -57,11 +57,7 @@ impl Collector {
                 Made::Handshake(report) => self.take_handshake(report),
                 Made::Plain(connection) => {
                     let copies = &mut self.copies;
-                    if !copies.is_plain_copy(
-                        connection.ends(),
-                        connection.time,
-                        connection.first_bytes,
-                    ) {
+                    if !copies.is_plain_copy(connection.ends(), connection.time, connection.marks) {
                         self.servers.take(connection, &mut |event| {
                             self.events.push_back(Collected::NotTls(event));
                         });

@@ -2,8 +2,10 @@
 //!
 //! A ClientHello has 32 random bytes, so a second one with the same bytes is the same hello, unless a client
 //! repeats a hello that it has stored, as scanners and health checks do. And it is the same connection if its
-//! sequence numbers are the same, which NAT and mirrors keep. A proxy that relays TLS does not: it has two connections, each of
-//! which may fail on its own. (Five captures of proxies on corpora of some 900 have such pairs, none has NAT.)
+//! sequence numbers are the same, which NAT and mirrors keep, and if its hop limits differ: routers do NAT, and take one off as they
+//! forward. A proxy that relays TLS has two connections, each of which may fail on its own. A traffic generator that
+//! replays a capture for many clients keeps all numbers, the hop limit, too. (Five captures of proxies on
+//! corpora of some 900 have such pairs, none has NAT.)
 //!
 //! Copies of the same five-tuple never get here: they are retransmissions. NAT changes an address or the server's port, so
 //! connections that differ in the client's port alone are two.
@@ -13,7 +15,7 @@ use std::collections::VecDeque;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::event::{Handshake, Identity};
+use crate::event::{Handshake, Identity, WireMarks};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 
@@ -41,7 +43,7 @@ struct Seen {
     ends: [Endpoint; 2],
     time: Timestamp,
     server_random: Option<[u8; 32]>,
-    first_bytes: [Option<u32>; 2],
+    marks: WireMarks,
 }
 
 impl Copies {
@@ -58,7 +60,7 @@ impl Copies {
             ends: [event.client, event.server],
             time: event.time,
             server_random: identity.server_random,
-            first_bytes: identity.first_bytes,
+            marks: identity.marks,
         };
         self.is_known(Key::ClientRandom(random), seen, |before| {
             let is_same_answer = match (before.server_random, seen.server_random) {
@@ -66,8 +68,8 @@ impl Copies {
                 _ => true,
             };
             is_same_answer
-                && before.first_bytes[0].is_some()
-                && before.first_bytes[0] == seen.first_bytes[0]
+                && before.marks.first_bytes[0].is_some()
+                && before.marks.first_bytes[0] == seen.marks.first_bytes[0]
         })
     }
 
@@ -76,16 +78,16 @@ impl Copies {
         &mut self,
         ends: [Endpoint; 2],
         time: Timestamp,
-        first_bytes: [Option<u32>; 2],
+        marks: WireMarks,
     ) -> bool {
-        let [Some(client), Some(server)] = first_bytes else {
+        let [Some(client), Some(server)] = marks.first_bytes else {
             return false;
         };
         let seen = Seen {
             ends,
             time,
             server_random: None,
-            first_bytes,
+            marks,
         };
         self.is_known(Key::FirstBytes([client, server]), seen, |_| true)
     }
@@ -100,6 +102,7 @@ impl Copies {
             let is_elsewhere = client.address != other_client.address || server != other_server;
             if is_elsewhere
                 && distance.is_some_and(|distance| distance <= MAX_DISTANCE)
+                && before.marks.is_forwarded(&seen.marks)
                 && is_same(before)
             {
                 return true;
@@ -142,68 +145,130 @@ mod tests {
         Identity {
             client_random: Some(random(client)),
             server_random: server.map(random),
-            first_bytes: [Some(first_byte), None],
+            marks: marks([Some(first_byte), None], 0),
             is_upgraded: false,
         }
+    }
+
+    /// As seen on one path: each is one router further.
+    fn marks(first_bytes: [Option<u32>; 2], path: u8) -> WireMarks {
+        WireMarks {
+            first_bytes,
+            hop_limits: [Some(64 - path), None],
+        }
+    }
+
+    fn is_copy(copies: &mut Copies, event: &Handshake, path: u8, identity: &Identity) -> bool {
+        let marks = marks(identity.marks.first_bytes, path);
+        copies.is_copy(event, &Identity { marks, ..*identity })
     }
 
     #[test]
     fn the_same_randoms_on_another_flow_a_moment_later_are_a_copy() {
         let mut copies = Copies::default();
         let view = identity(1, Some(2), 5);
-        assert!(!copies.is_copy(&event(1, 0), &view));
-        assert!(copies.is_copy(&event(2, 300), &view));
-        assert!(copies.is_copy(&event(3, -1), &identity(1, None, 5)));
+        assert!(!is_copy(&mut copies, &event(1, 0), 1, &view));
+        assert!(is_copy(&mut copies, &event(2, 300), 2, &view));
+        assert!(is_copy(
+            &mut copies,
+            &event(3, -1),
+            3,
+            &identity(1, None, 5)
+        ));
     }
 
     #[test]
     fn a_relayed_hello_is_on_a_connection_of_its_own() {
         let mut copies = Copies::default();
-        assert!(!copies.is_copy(&event(1, 0), &identity(1, Some(2), 5)));
-        assert!(!copies.is_copy(&event(2, 1), &identity(1, Some(2), 6)));
+        assert!(!is_copy(
+            &mut copies,
+            &event(1, 0),
+            1,
+            &identity(1, Some(2), 5)
+        ));
+        assert!(!is_copy(
+            &mut copies,
+            &event(2, 1),
+            2,
+            &identity(1, Some(2), 6)
+        ));
     }
 
     #[test]
     fn a_stored_hello_that_is_sent_again_is_another_handshake() {
         let mut copies = Copies::default();
-        assert!(!copies.is_copy(&event(1, 0), &identity(1, Some(2), 5)));
-        assert!(!copies.is_copy(&event(2, 1), &identity(1, Some(3), 5)));
-        assert!(!copies.is_copy(&event(3, 2), &identity(1, None, 6)));
-        assert!(copies.is_copy(&event(4, 3), &identity(1, None, 6)));
-        assert!(!copies.is_copy(&event(5, 3_000), &identity(1, None, 6)));
+        assert!(!is_copy(
+            &mut copies,
+            &event(1, 0),
+            1,
+            &identity(1, Some(2), 5)
+        ));
+        assert!(!is_copy(
+            &mut copies,
+            &event(2, 1),
+            2,
+            &identity(1, Some(3), 5)
+        ));
+        assert!(!is_copy(
+            &mut copies,
+            &event(3, 2),
+            3,
+            &identity(1, None, 6)
+        ));
+        assert!(is_copy(&mut copies, &event(4, 3), 4, &identity(1, None, 6)));
+        assert!(!is_copy(
+            &mut copies,
+            &event(5, 3_000),
+            5,
+            &identity(1, None, 6)
+        ));
+    }
+
+    #[test]
+    fn a_capture_that_is_replayed_for_many_clients_has_no_copies() {
+        let mut copies = Copies::default();
+        let view = identity(1, Some(2), 5);
+        assert!(!is_copy(&mut copies, &event(1, 0), 1, &view));
+        assert!(!is_copy(&mut copies, &event(2, 1), 1, &view));
+        let unknown = Identity {
+            marks: WireMarks::UNKNOWN,
+            ..view
+        };
+        assert!(!copies.is_copy(&event(3, 2), &unknown));
     }
 
     #[test]
     fn renegotiation_and_constant_bytes_make_no_copies() {
         let mut copies = Copies::default();
         let view = identity(1, Some(2), 5);
-        assert!(!copies.is_copy(&event(1, 0), &view));
-        assert!(!copies.is_copy(&event(1, 1), &view));
+        assert!(!is_copy(&mut copies, &event(1, 0), 1, &view));
+        assert!(!is_copy(&mut copies, &event(1, 1), 1, &view));
         let constant = Identity {
             client_random: Some([7; 32]),
             ..view
         };
-        assert!(!copies.is_copy(&event(2, 0), &constant));
-        assert!(!copies.is_copy(&event(3, 0), &constant));
+        assert!(!is_copy(&mut copies, &event(2, 0), 2, &constant));
+        assert!(!is_copy(&mut copies, &event(3, 0), 3, &constant));
     }
 
     #[test]
     fn connections_that_differ_in_the_clients_port_alone_are_two() {
         let mut copies = Copies::default();
         let view = identity(1, Some(2), 5);
-        assert!(!copies.is_copy(&event(1, 0), &view));
+        assert!(!is_copy(&mut copies, &event(1, 0), 1, &view));
         let mut other = event(1, 0);
         other.client.port += 1;
-        assert!(!copies.is_copy(&other, &view));
+        assert!(!is_copy(&mut copies, &other, 2, &view));
         other.server.port += 1;
-        assert!(copies.is_copy(&other, &view));
+        assert!(is_copy(&mut copies, &other, 3, &view));
     }
 
     #[test]
     fn plain_connections_are_recognised_by_both_sequence_numbers() {
         let mut copies = Copies::default();
-        let mut is_copy =
-            |path, first| copies.is_plain_copy(ends(path), Timestamp::from_seconds(1), first);
+        let mut is_copy = |path, first| {
+            copies.is_plain_copy(ends(path), Timestamp::from_seconds(1), marks(first, path))
+        };
         assert!(!is_copy(1, [Some(5), Some(6)]));
         assert!(is_copy(2, [Some(5), Some(6)]));
         assert!(!is_copy(3, [Some(5), Some(7)]));
@@ -216,7 +281,7 @@ mod tests {
         let mut copies = Copies::default();
         for number in 0..100_000 {
             let first = [Some(number), Some(0)];
-            copies.is_plain_copy(ends(1), Timestamp::default(), first);
+            copies.is_plain_copy(ends(1), Timestamp::default(), marks(first, 1));
         }
         assert_eq!(copies.seen.len(), MAX_REMEMBERED);
         assert_eq!(copies.order.len(), MAX_REMEMBERED);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::decode::{Layers, Segment, SeqNumber};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
+use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Close, Tracker};
 use crate::time::Timestamp;
@@ -55,6 +56,7 @@ struct Waiting {
     segments: PendingSegments,
     source: Arc<str>,
     layers: Layers,
+    collects_ladders: bool,
 }
 
 /// An open handshake.
@@ -85,6 +87,8 @@ pub(super) struct HandshakeContext<'c> {
     pub(super) source: &'c Arc<str>,
     pub(super) layers: &'c Layers,
     pub(super) keys: &'c Keys,
+    /// Whether its steps are collected.
+    pub(super) collects_ladders: bool,
 }
 
 impl Flow {
@@ -99,6 +103,13 @@ impl Flow {
             is_plain: PerDirection::default(),
             is_downgraded: false,
             is_noted: PerDirection::default(),
+        }
+    }
+
+    /// Notes the file or interface that a packet came from, for the steps of a handshake.
+    pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
+        if let Stage::Handshake(open) = &mut self.stage {
+            open.connection.note_source(source, at);
         }
     }
 
@@ -258,6 +269,10 @@ impl Flow {
             Stage::Done => false,
             // What follows a segment that waits does, too.
             _ if self.waiting.is_some() => true,
+            // A close that acknowledges a hello ends its handshake.
+            Stage::Watching(_) if segment.flags.fin && segment.payload.is_empty() => {
+                !self.is_any_plain()
+            }
             // Before TLS begins, only what may be its beginning, or an alert that answers it, waits.
             Stage::Watching(_) => {
                 !self.is_any_plain()
@@ -290,6 +305,7 @@ impl Flow {
                 segments: PendingSegments::default(),
                 source: Arc::clone(context.source),
                 layers: *context.layers,
+                collects_ladders: context.collects_ladders,
             })
         });
         let is_held = waiting
@@ -315,11 +331,13 @@ impl Flow {
             segments,
             source,
             layers,
+            collects_ladders,
         } = &mut *waiting;
         let context = HandshakeContext {
             source,
             layers,
             keys,
+            collects_ladders: *collects_ladders,
         };
         while !self.is_decided() {
             let tcp = &self.tcp;
@@ -607,6 +625,7 @@ impl Flow {
                 self.tcp.clear(direction, budget);
             }
         }
+        self.tcp.settle_announced(open.connection.delivery_mut());
         if self.waiting.is_some() {
             return open.connection.handle_end(); // all was decided before what waits
         }
@@ -627,15 +646,15 @@ impl Flow {
         }
     }
 
-    /// The sequence numbers with which both sides began, that of `client` first, as far as they are known.
-    pub(super) fn first_bytes_of(&self, client: Direction) -> [Option<u32>; 2] {
-        let [forward, reverse] = self
-            .tcp
-            .first_bytes()
-            .map(|first| first.map(|first| first.0));
-        match client {
-            Direction::Forward => [forward, reverse],
-            Direction::Reverse => [reverse, forward],
+    /// By what other views of the connection are recognised; `client` is the direction in which the client sends.
+    pub(super) fn marks(&self, client: Direction) -> WireMarks {
+        let [forward, reverse] = self.tcp.first_bytes();
+        let first_bytes = PerDirection([forward, reverse]);
+        let hop_limits = self.tcp.hop_limits();
+        let ways = [client, client.flip()];
+        WireMarks {
+            first_bytes: ways.map(|way| first_bytes[way].map(|first| first.0)),
+            hop_limits: ways.map(|way| hop_limits[way]),
         }
     }
 
@@ -646,8 +665,12 @@ impl Flow {
 
 impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &HandshakeContext<'_>) -> Box<Self> {
+        let mut connection = Tracker::new(at, context.keys);
+        if context.collects_ladders {
+            connection.collect_ladder(context.source);
+        }
         Box::new(Self {
-            connection: Tracker::new(at, context.keys),
+            connection,
             source: Arc::clone(context.source),
             layers: *context.layers,
             dialogue,

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::dialogue::{OpeningBytes, Refusal};
-use crate::event::{NotTls, NotTlsKind};
+use crate::event::{NotTls, NotTlsKind, WireMarks};
 use crate::flow::{Direction, Endpoint, FlowKey};
 use crate::time::Timestamp;
 
@@ -22,8 +22,7 @@ pub(crate) struct PlainConnection {
     pub(super) flow_id: u64,
     client: Endpoint,
     server: Endpoint,
-    /// The sequence numbers with which both sides began, the client's first.
-    pub(super) first_bytes: [Option<u32>; 2],
+    pub(super) marks: WireMarks,
     what: What,
 }
 
@@ -86,7 +85,7 @@ impl PlainConnection {
             flow_id: key.id(flow.first_seen),
             client: client_end,
             server,
-            first_bytes: flow.first_bytes_of(client),
+            marks: flow.marks(client),
             what,
         }
     }
@@ -219,7 +218,7 @@ mod tests {
             flow_id: number,
             client: endpoint(1, 50_000),
             server,
-            first_bytes: [None; 2],
+            marks: WireMarks::UNKNOWN,
             what: What::Silent,
         }
     }

@@ -214,7 +214,11 @@ impl Shard {
             source: &packet.interface.source,
             layers: packet.layers,
             keys: &self.config.keys,
+            collects_ladders: self.config.collects_ladders,
         };
+        if self.config.collects_ladders {
+            flow.note_source(context.source, at);
+        }
         let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
         if std::mem::take(&mut flow.is_downgraded) {
             output.plain.extend(PlainConnection::refused(flow, &key));
@@ -472,6 +476,7 @@ impl Shard {
         if let Some(event) = event {
             let mut report = HandshakeReport::new(event);
             report.identity = identity;
+            report.ladder = open.connection.take_ladder();
             report.packets = retained
                 .filter(|_| report.event.outcome == Outcome::Failure)
                 .map(RetainedPackets::into_packets);
@@ -514,7 +519,7 @@ fn identity(flow: &Flow, open: &Open) -> Identity {
     Identity {
         client_random,
         server_random,
-        first_bytes: flow.first_bytes_of(open.connection.client()),
+        marks: flow.marks(open.connection.client()),
         is_upgraded: open.dialogue.has_begun(),
     }
 }

@@ -4,19 +4,22 @@ use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
 
+use super::machine::cbom::CbomSink;
 use super::machine::csv::CsvSink;
 use super::machine::json::JsonSink;
 use super::people::certificates::CertificatesSink;
 use super::people::summary::SummarySink;
-use super::people::table::TableSink;
+use super::people::table::{RowOptions, TableSink};
 use super::{Sink, TextStyle};
 
 /// An output format. The doc comment of a value is its help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum OutputFormat {
-    /// A line a handshake, then the summary.
+    /// A line per handshake, then the summary.
     Table,
+    /// A line per handshake, without a summary.
+    Rows,
     /// The summary alone.
     Summary,
     /// An object a line; `tlscope schema` describes them.
@@ -25,6 +28,8 @@ pub enum OutputFormat {
     Csv,
     /// A table of the certificates, the soonest to expire first, with who shows them.
     Certs,
+    /// An inventory of the cryptography: a CycloneDX 1.7 bill of materials.
+    Cbom,
 }
 
 impl OutputFormat {
@@ -37,7 +42,7 @@ impl OutputFormat {
     /// Whether it writes each handshake as soon as there is a verdict, not only a summary at the end.
     #[must_use]
     pub const fn writes_events(self) -> bool {
-        !matches!(self, Self::Summary | Self::Certs)
+        !matches!(self, Self::Summary | Self::Certs | Self::Cbom)
     }
 
     /// Whether a file of it begins with a header that names its columns.
@@ -46,7 +51,7 @@ impl OutputFormat {
         matches!(self, Self::Csv)
     }
 
-    /// Writes each handshake to `output`; `None` if the format does not.
+    /// Writes each handshake to `output`; `None` if the format does not. `rows` is about rows for people, and JSON.
     ///
     /// # Errors
     ///
@@ -55,12 +60,21 @@ impl OutputFormat {
         self,
         output: impl Write + 'static,
         style: TextStyle,
+        rows: RowOptions,
     ) -> io::Result<Option<Box<dyn Sink>>> {
         Ok(match self {
-            Self::Table => Some(Box::new(TableSink::new(BufWriter::new(output), style))),
+            Self::Table | Self::Rows => {
+                let rows = RowOptions {
+                    is_all: self == Self::Rows,
+                    ..rows
+                };
+                let output = BufWriter::new(output);
+                Some(Box::new(TableSink::with_options(output, style, rows)))
+            }
+            Self::Json if rows.names => Some(Box::new(JsonSink::with_names(output))),
             Self::Json => Some(Box::new(JsonSink::new(output))),
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
-            Self::Summary | Self::Certs => None,
+            Self::Summary | Self::Certs | Self::Cbom => None,
         })
     }
 
@@ -74,7 +88,8 @@ impl OutputFormat {
         match self {
             Self::Table | Self::Summary => Some(Box::new(SummarySink::new(output, style))),
             Self::Certs => Some(Box::new(CertificatesSink::new(output, style))),
-            Self::Json | Self::Csv => None,
+            Self::Cbom => Some(Box::new(CbomSink::new(output))),
+            Self::Rows | Self::Json | Self::Csv => None,
         }
     }
 
@@ -93,10 +108,9 @@ impl OutputFormat {
             Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
             Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
             Self::Json => Ok(Box::new(JsonSink::new(output))),
-            Self::Table | Self::Summary | Self::Certs => Ok(Box::new(TableSink::new(
-                BufWriter::new(output),
-                TextStyle::default(),
-            ))),
+            Self::Table | Self::Rows | Self::Summary | Self::Certs | Self::Cbom => Ok(Box::new(
+                TableSink::new(BufWriter::new(output), TextStyle::default()),
+            )),
         }
     }
 }

@@ -50,6 +50,16 @@ impl ProtocolVersion {
         }
     }
 
+    /// Its name for people: as [`ProtocolVersion::name`], and drafts by their number, as in `TLS 1.3 draft 28`.
+    #[must_use]
+    pub fn description(self) -> String {
+        match self.draft() {
+            Some(draft) if self.0 >> 8 == 0xfb => format!("TLS 1.3 draft {draft} (Facebook)"),
+            Some(draft) => format!("TLS 1.3 draft {draft}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether this is a draft whose ServerHello has the version in its first field: up to 21.
     #[must_use]
     pub(super) const fn is_early_draft(self) -> bool {
@@ -84,6 +94,9 @@ mod tests {
         assert!(ProtocolVersion::TLSv1_3.is_tls13());
         assert_eq!(ProtocolVersion(0x7f1c).draft(), Some(28));
         assert!(ProtocolVersion(0xfb1a).is_tls13());
+        assert_eq!(ProtocolVersion(0x7f10).description(), "TLS 1.3 draft 16");
+        assert_eq!(ProtocolVersion(0x7f7f).description(), "0x7f7f");
+        assert_eq!(ProtocolVersion::TLSv1_2.description(), "TLS 1.2");
         assert!(ProtocolVersion(0x7f12).is_early_draft());
         assert!(!ProtocolVersion(0x7f17).is_early_draft());
         assert!(!ProtocolVersion::TLSv1_2.is_tls13());

@@ -6,8 +6,8 @@ use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
 use super::policy::{Check, Policy, RuleSeverity, Unknown};
 use super::policy_entry::{PolicyEntry, PolicyFile, Result, integer, line_feeds};
 use super::presets::Preset;
-use super::scope::{IpNetwork, Scope};
-use crate::pattern::Glob;
+use super::scope::Scope;
+use crate::pattern::{Glob, IpNetwork};
 
 impl Policy {
     /// Reads a policy; `name` is its name in errors and reports.

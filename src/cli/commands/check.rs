@@ -12,10 +12,11 @@ use tlscope::check::{
     explainable, explanation, write_report,
 };
 use tlscope::event::Handshake;
-use tlscope::pattern::{Glob, nearest};
+use tlscope::pattern::nearest;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
 use tlscope::sink::TextStyle;
+use tlscope::sink::selection::Selection;
 use tlscope::stats::Stats;
 use tlscope::time::Timestamp;
 
@@ -24,7 +25,6 @@ use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedP
 use crate::cli::config::{Analysis, Needs, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_unread};
-use crate::cli::output::selects;
 
 /// The exit code if an assertion of severity error does not hold.
 const VIOLATED: u8 = 1;
@@ -43,8 +43,9 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     let keys = key_log::read(&args.input.keylog)?;
     skip_system_roots(&args.assertions, &mut args.judgement);
     let analysis = Analysis::resolve(keys, needs(&args.assertions), &args.judgement)?;
-    let server_name = args.input.server_name.as_deref();
-    let mut sink = CheckSink::open(&args.assertions, server_name, &analysis)?;
+    let mut selection = Selection::from(args.input.selection.clone());
+    args.time.add_to(&mut selection);
+    let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
     let threads = args.input.threads.get();
@@ -223,12 +224,13 @@ pub(super) fn needs(args: &AssertionArgs) -> Needs {
     Needs {
         fingerprints: args.expect.is_some(),
         packets: false,
+        ladders: false,
     }
 }
 
 /// Evaluates the selected handshakes, and compares them with the baseline if there is one.
 pub(super) struct CheckSink {
-    server_name: Option<Glob>,
+    selection: Selection,
     evaluation: Evaluation,
     allows_empty: bool,
     baseline: Option<(PathBuf, Expectation)>,
@@ -246,7 +248,7 @@ enum Expectation {
 impl CheckSink {
     pub(super) fn open(
         args: &AssertionArgs,
-        server_name: Option<&str>,
+        selection: Selection,
         analysis: &Analysis,
     ) -> Result<Self, Failure> {
         let policy = policy(args)?;
@@ -281,7 +283,7 @@ impl CheckSink {
             chains_are_validated: analysis.roots.trust().store().is_some(),
         };
         Ok(Self {
-            server_name: server_name.map(Glob::new),
+            selection,
             allows_empty: policy.allows_empty,
             evaluation: Evaluation::new(policy, context).without(known),
             baseline,
@@ -325,7 +327,7 @@ impl CheckSink {
 
 impl Sink for CheckSink {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if !selects(self.server_name.as_ref(), event) {
+        if !self.selection.selects(event) {
             return Ok(());
         }
         self.evaluation.handshake(event);

@@ -14,6 +14,7 @@ use tlscope::pattern::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::cli::config::args::POLICY_SCHEMA;
 use crate::cli::error::CliError;
 
 /// `command`, with defaults from the file at `path`.
@@ -116,7 +117,13 @@ pub(crate) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
         argument
             .get_long()
             .is_some_and(|long| !["config", "help", "version", "print-config"].contains(&long))
+            && is_setting(argument)
     })
+}
+
+/// Whether a flag can be set in the file and the environment; otherwise it only chooses what a command prints.
+pub(crate) fn is_setting(argument: &Arg) -> bool {
+    argument.get_id() != POLICY_SCHEMA
 }
 
 /// The commands with flags of their own.
@@ -294,6 +301,9 @@ mod tests {
                         Some([name]) if name == "SECONDS" => "1",
                         Some([name]) if name == "NAME=VALUE" => "a=b",
                         Some([name]) if name == "ADDRESS:PORT" => "127.0.0.1:0",
+                        Some([name]) if name == "PEER" => "192.0.2.0/24",
+                        Some([name]) if name == "VERSION" => "TLS 1.2",
+                        Some([name]) if name == "TIME" => "12:00",
                         _ => "1",
                     };
                     possible
@@ -337,7 +347,7 @@ mod tests {
         let cases = [
             (
                 "[read]\nformat = 'xml'",
-                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `summary`, `json`, `csv`, `certs`",
+                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`, `cbom`",
             ),
             (
                 "[read]\nformat = []",

@@ -2,14 +2,15 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::observer;
-use tlscope::pattern::Glob;
+use tlscope::sink::selection::Selection;
+use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
@@ -40,6 +41,8 @@ pub(crate) struct Analysis {
     fingerprints: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
+    /// Whether events come with their steps.
+    collects_ladders: bool,
     pub(crate) near_expiry: NearExpiry,
     pub(crate) roots: Roots,
     /// When certificates are validated; `None`: each at the time of its handshake.
@@ -53,6 +56,8 @@ pub(crate) struct Needs {
     pub(crate) fingerprints: bool,
     /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,
+    /// The steps of each handshake.
+    pub(crate) ladders: bool,
 }
 
 impl Needs {
@@ -61,6 +66,7 @@ impl Needs {
         Self {
             fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
+            ladders: false,
         }
     }
 }
@@ -68,15 +74,23 @@ impl Needs {
 /// Which handshakes are written, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputConfig {
-    pub(crate) server_name: Option<Glob>,
+    pub(crate) selection: Selection,
     pub(crate) failures_only: bool,
     pub(crate) format: OutputFormat,
     pub(crate) destination: EventDestination,
     pub(crate) save_failures: Option<SaveFailures>,
     /// The directory that certificates are written to.
     pub(crate) extract_certs: Option<PathBuf>,
+    /// The file that the HTML report is written to.
+    pub(crate) report: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) text_style: TextStyle,
+    /// The order of handshakes; `None` for that of the format.
+    pub(crate) sort: Option<SortOrder>,
+    /// Whether JSON has the names of what clients offer next to the numbers.
+    pub(crate) names: bool,
+    /// Whether rows name the file that a handshake came from.
+    pub(crate) shows_source: bool,
 }
 
 /// Where handshakes are written, one by one.
@@ -104,16 +118,33 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
+        if let Some(report) = &args.report {
+            refuse_to_replace(&args.paths, report)?;
+        }
         let keys = key_log::read(&args.common.input.keylog)?;
-        let needs = Needs::of(&args.common, &args.metrics);
+        let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.fingerprints |= args.report.is_some();
+        needs.ladders |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let shows_progress = shows_progress(args.common.format);
+        let filter = args.common.input.filter.clone();
+        let threads = args.common.input.threads;
+        let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.report = args.report;
+        args.time.add_to(&mut output.selection);
+        output.sort = args.sort;
+        output.names = args.names;
+        output.shows_source = match args.paths.as_slice() {
+            [path] => path.is_dir(),
+            _ => true,
+        };
         Ok(Self {
             paths: args.paths,
             analysis,
-            shows_progress: shows_progress(args.common.format),
-            filter: args.common.input.filter.clone(),
-            threads: args.common.input.threads,
-            output: OutputConfig::resolve(args.common, args.metrics),
+            shows_progress,
+            filter,
+            threads,
+            output,
         })
     }
 }
@@ -127,6 +158,7 @@ impl Analysis {
         Ok(Self {
             keys,
             retains_packets: needs.packets,
+            collects_ladders: needs.ladders,
             fingerprints: needs.fingerprints,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
@@ -148,6 +180,7 @@ impl Analysis {
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
+        config.collects_ladders = self.collects_ladders;
         config
     }
 }
@@ -156,7 +189,7 @@ impl OutputConfig {
     /// Output to standard output.
     pub(crate) fn resolve(common: CommonArgs, metrics: MetricsArgs) -> Self {
         Self {
-            server_name: common.input.server_name.map(|pattern| Glob::new(&pattern)),
+            selection: common.input.selection.into(),
             failures_only: common.failures_only,
             format: common.format,
             destination: EventDestination::StandardOutput,
@@ -165,9 +198,28 @@ impl OutputConfig {
                 keep: common.save_failures_keep,
             }),
             extract_certs: common.extract_certs,
+            report: None,
             metrics: metrics.into(),
-            text_style: text_style(),
+            text_style: text_style().wide(common.wide),
+            sort: None,
+            names: false,
+            shows_source: false,
         }
+    }
+}
+
+/// An error if the report would replace a capture that is read: a slip of the hand must not cost the evidence.
+fn refuse_to_replace(captures: &[PathBuf], report: &Path) -> Result<(), CliError> {
+    let Ok(report) = report.canonicalize() else {
+        return Ok(()); // there is nothing to replace
+    };
+    let is_read = |capture: &&PathBuf| capture.canonicalize().is_ok_and(|path| path == report);
+    match captures.iter().find(is_read) {
+        Some(capture) if report.is_file() => Err(CliError::new(format_args!(
+            "`--report` would replace `{}`, which is one of the captures",
+            capture.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -4,9 +4,10 @@ use std::env;
 use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, HandshakeReport, NotTls, NotTlsKind, Outcome};
-use tlscope::pattern::Glob;
+use tlscope::event::{Handshake, HandshakeReport, Ladder, NotTls, NotTlsKind, Outcome};
 use tlscope::sink::Sink;
+use tlscope::sink::people::table::RowOptions;
+use tlscope::sink::sorted::{SortOrder, SortedSink};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
@@ -14,9 +15,11 @@ use tlscope::time::Timestamp;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::say;
+use html_report::HtmlReport;
 use optional_files::{CertificateFiles, FailureCaptures};
 use rotate::RotatingSink;
 
+mod html_report;
 mod optional_files;
 pub(crate) mod progress;
 pub(crate) mod rotate;
@@ -30,8 +33,10 @@ pub(crate) struct RunOutput<'a> {
     summary: Option<Box<dyn Sink>>,
     certificates: Option<CertificateFiles>,
     failures: Option<FailureCaptures>,
+    report: Option<HtmlReport>,
     metrics: Option<Telemetry>,
     has_seen_chains: bool,
+    has_selected: bool,
 }
 
 impl<'a> RunOutput<'a> {
@@ -64,8 +69,10 @@ impl<'a> RunOutput<'a> {
             summary: summary(config),
             certificates: certificates.map(CertificateFiles::open).transpose()?,
             failures: failures.map(FailureCaptures::open).transpose()?,
+            report: config.report.clone().map(HtmlReport::open).transpose()?,
             metrics,
             has_seen_chains: false,
+            has_selected: false,
         })
     }
 
@@ -106,12 +113,19 @@ impl RunOutput<'_> {
         let events = self.events.as_mut().map(EventWriter::sink);
         let summary = self.summary.as_mut();
         let summary = summary.map(|summary| &mut **summary as &mut dyn Sink);
+        let report = self.report.as_mut();
+        let report = report.map(|report| report as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        events.into_iter().chain(summary).chain(metrics)
+        events
+            .into_iter()
+            .chain(summary)
+            .chain(report)
+            .chain(metrics)
     }
 
-    fn write(&mut self, event: &Handshake) -> io::Result<()> {
+    fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
+        self.has_selected = true;
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
         let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
@@ -125,6 +139,9 @@ impl RunOutput<'_> {
         if let Some(certificates) = &mut self.certificates {
             certificates.handshake(event);
         }
+        if let Some(report) = &mut self.report {
+            report.add(event, ladder);
+        }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
@@ -134,24 +151,26 @@ impl RunOutput<'_> {
 
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if selects(self.config.server_name.as_ref(), event) {
-            self.write(event)?;
+        if self.config.selection.selects(event) {
+            self.write(event, None)?;
         }
         Ok(())
     }
 
     fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
-        if !selects(self.config.server_name.as_ref(), &report.event) {
+        if !self.config.selection.selects(&report.event) {
+            if let Some(html) = &mut self.report {
+                html.leave_out(&report.event);
+            }
             return Ok(());
         }
         let failures = self.failures.as_mut();
         report.event.saved_to = failures.and_then(|failures| failures.save(&report));
-        self.write(&report.event)
+        self.write(&report.event, report.ladder.as_deref())
     }
 
-    /// A connection without TLS has no server name, so a selection by names leaves it out.
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        if self.config.server_name.is_some() {
+        if !self.config.selection.selects_not_tls(event) {
             return Ok(());
         }
         let is_written = !self.config.failures_only || event.kind != NotTlsKind::SilentProbe;
@@ -160,6 +179,9 @@ impl Sink for RunOutput<'_> {
         }
         let summary = self.summary.as_mut();
         summary.map_or(Ok(()), |summary| summary.not_tls(event))?;
+        if let Some(report) = &mut self.report {
+            report.not_tls(event)?;
+        }
         let metrics = self.metrics.as_mut();
         metrics.map_or(Ok(()), |metrics| metrics.not_tls(event))
     }
@@ -181,6 +203,9 @@ impl Sink for RunOutput<'_> {
 
     /// Finishes every sink even if one fails. Metrics come last: they may wait for a collector.
     fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        if !self.has_selected && stats.handshakes > 0 {
+            say::warning(none_selected(stats.handshakes));
+        }
         if let Some(failures) = &self.failures {
             failures.warn_of_lost();
         }
@@ -193,12 +218,12 @@ impl Sink for RunOutput<'_> {
     }
 }
 
-/// Whether a handshake is among those that `--server-name` selects.
-pub(crate) fn selects(server_name: Option<&Glob>, event: &Handshake) -> bool {
-    server_name.is_none_or(|glob| {
-        let name = event.tls.server_name.as_deref();
-        name.is_some_and(|name| glob.matches(name))
-    })
+/// That handshakes were seen, and that no selection by the user includes any.
+pub(crate) fn none_selected(seen: u64) -> String {
+    match seen {
+        1 => "the selection excludes the only handshake".to_owned(),
+        seen => format!("the selection excludes all {seen} handshakes"),
+    }
 }
 
 /// Writes handshakes one by one.
@@ -213,9 +238,15 @@ impl EventWriter {
         let format = config.format;
         match &config.destination {
             EventDestination::StandardOutput => {
-                let sink = format.event_sink(stdout(), config.text_style);
+                let rows = RowOptions {
+                    shows_source: config.shows_source,
+                    names: config.names,
+                    keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
+                    ..RowOptions::default()
+                };
+                let sink = format.event_sink(stdout(), config.text_style, rows);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
-                Ok(sink.map(Self::StandardOutput))
+                Ok(sink.map(|sink| Self::StandardOutput(sorted(sink, config.sort))))
             }
             EventDestination::File(rotation) => {
                 let file = RotatingSink::open(rotation.clone(), format)?;
@@ -230,6 +261,19 @@ impl EventWriter {
             Self::StandardOutput(sink) => &mut **sink,
             Self::File(file) => file,
         }
+    }
+}
+
+/// The sink behind the order that the user wants.
+fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>) -> Box<dyn Sink> {
+    let warn = |omitted: u64| {
+        say::warning(format_args!(
+            "too many handshakes to sort: the last {omitted} in this order are left out"
+        ));
+    };
+    match order {
+        Some(order) => Box::new(SortedSink::new(sink, order, warn)),
+        None => sink,
     }
 }
 

@@ -8,7 +8,11 @@ mod parts;
 mod renegotiation;
 mod writer;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::certificate::OcspStaple;
+use crate::event::Ladder;
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Hellos};
 use crate::time::Timestamp;
@@ -16,6 +20,7 @@ use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, Server
 use crate::transport::tcp::{Arrival, DeliveryState};
 
 use super::history::History;
+use super::ladder::LadderRecorder;
 
 use parts::Stapled;
 pub(super) use parts::{
@@ -70,6 +75,8 @@ pub(super) struct Transcript {
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
     until: Option<Timestamp>,
+    /// From the observer to the server and back, as TCP's opening shows it.
+    server_trip: Option<Duration>,
     /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
     server_hello_end: Option<u32>,
     key_exchange_end: Option<u32>,
@@ -79,6 +86,8 @@ pub(super) struct Transcript {
     has_late_gap: bool,
     /// Length of the ClientHello, as a measure of the memory that its lists take.
     hello_length: usize,
+    /// The steps one by one, if they were asked for.
+    ladder: Option<Box<LadderRecorder>>,
 }
 
 impl Transcript {
@@ -110,11 +119,13 @@ impl Transcript {
             decrypted: None,
             keyed_records: 0,
             until: None,
+            server_trip: None,
             server_hello_end: None,
             key_exchange_end: None,
             has_unreadable_hello: false,
             has_late_gap: false,
             hello_length: 0,
+            ladder: None,
         }
     }
 }
@@ -354,6 +365,12 @@ impl Transcript {
         self.has_late_gap
     }
 
+    /// From the observer to the server and back, as TCP's opening shows it; `None` if it does not. Where a relay ends TCP, the
+    /// way to the relay.
+    pub(super) const fn server_trip(&self) -> Option<Duration> {
+        self.server_trip
+    }
+
     /// Whether either side has reset the connection.
     pub(super) fn has_reset(&self) -> bool {
         self.peers.iter().any(|peer| peer.closing.has_reset())
@@ -465,6 +482,25 @@ impl Transcript {
     /// Moves the letters of the history out: the report is made once.
     pub(super) fn take_history(&mut self) -> String {
         self.history.take()
+    }
+
+    /// Collects the steps one by one, from packets of `source`.
+    pub(super) fn collect_ladder(&mut self, source: Arc<str>) {
+        self.ladder = Some(LadderRecorder::new(source));
+    }
+
+    /// Notes the file or interface that a packet came from.
+    pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.note_source(source, at);
+        }
+    }
+
+    /// Moves the steps out; `None` if they were not collected.
+    pub(super) fn take_ladder(&mut self) -> Option<Box<Ladder>> {
+        let client = self.direction(Side::Client);
+        let recorder = self.ladder.take()?;
+        Some(Box::new(recorder.finish(client)))
     }
 
     /// Moves the first ClientHello out, for the same reason.

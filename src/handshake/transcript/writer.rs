@@ -6,6 +6,8 @@
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
 //! keys open as [`Decrypted`].
 
+use std::time::Duration;
+
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
@@ -27,6 +29,9 @@ impl Transcript {
     pub(in crate::handshake) fn take(&mut self, sender: Direction, seen: Seen<'_>) {
         if self.is_only_watched() && !self.may_renegotiate(&seen) {
             return;
+        }
+        if self.ladder.is_some() {
+            self.take_step(sender, &seen);
         }
         match seen {
             Seen::Deferred => self.has_deferred = true,
@@ -58,7 +63,7 @@ impl Transcript {
                 self.note_end(sender, at);
                 self.note_news(sender);
             }
-            Seen::ChangeCipherSpec => {
+            Seen::ChangeCipherSpec { .. } => {
                 let side = self.side(sender);
                 if let Some(renegotiations) = &mut self.renegotiations {
                     renegotiations.take_change_cipher_spec(side);
@@ -74,6 +79,7 @@ impl Transcript {
             Seen::Gap(missing) => {
                 let peer = &mut self.peers[sender];
                 peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+                peer.ends_with_gap = true;
                 let side = self.side(sender);
                 let mut observations = self.observations.iter();
                 self.has_late_gap |= side == Side::Client
@@ -82,6 +88,14 @@ impl Transcript {
             Seen::Close { how, at } => self.take_close(sender, how, at),
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
             sealed => self.take_sealed_tls12(sender, sealed),
+        }
+    }
+
+    #[cold]
+    fn take_step(&mut self, sender: Direction, seen: &Seen<'_>) {
+        let may_be_tls13 = self.hellos().may_be_tls13();
+        if let Some(ladder) = &mut self.ladder {
+            ladder.take(sender, seen, self.last, may_be_tls13);
         }
     }
 
@@ -107,6 +121,11 @@ impl Transcript {
     /// Notes the last moment of the observation.
     pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
         self.until = Some(until);
+    }
+
+    /// Notes how long the way from the observer to the server and back is, as TCP's opening shows it.
+    pub(in crate::handshake) const fn note_server_trip(&mut self, trip: Option<Duration>) {
+        self.server_trip = trip;
     }
 
     /// Notes that a limit or the snap length took something from this connection.
@@ -495,6 +514,7 @@ impl Transcript {
                 at,
                 content,
                 is_late,
+                follows_gap: self.peers[sender].ends_with_gap,
             });
         }
     }
@@ -527,6 +547,7 @@ impl Transcript {
             own.first_flight_end.get_or_insert(own.stream_end);
         }
         own.stream_end = at.end;
+        own.ends_with_gap = false;
         self.note_flight_end(sender.flip());
     }
 

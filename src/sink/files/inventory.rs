@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use crate::certificate::{Certificate, CertificateRole, CertificateTime, PublicKey};
+use crate::certificate::{
+    Certificate, CertificateFacts, CertificateRole, CertificateTime, PublicKey, SignatureAlgorithm,
+};
 use crate::event::{ErrorType, Handshake, Side};
 use crate::time::Timestamp;
 
@@ -59,6 +61,9 @@ pub(crate) struct CertificateSummary {
     pub(crate) not_before: CertificateTime,
     pub(crate) not_after: CertificateTime,
     pub(crate) key: PublicKey,
+    pub(crate) signature_algorithm: SignatureAlgorithm,
+    /// Its alternative names, as in `DNS:example.org, IP:192.0.2.1`; empty if it has none.
+    pub(crate) alternative_names: String,
 }
 
 /// A peer that showed a certificate: a server by name, address and port, a client by its address.
@@ -157,6 +162,8 @@ impl KnownCertificate {
             not_before: facts.not_before,
             not_after: facts.not_after,
             key: facts.key.clone(),
+            signature_algorithm: facts.signature_algorithm.clone(),
+            alternative_names: alternative_names(facts),
         });
         Self {
             sha256: certificate.sha256,
@@ -215,6 +222,23 @@ impl ShownBy {
             },
         }
     }
+}
+
+/// As many names as fit, whole ones only.
+fn alternative_names(facts: &CertificateFacts) -> String {
+    let dns = facts.dns_names.iter().map(|name| format!("DNS:{name}"));
+    let ip = facts.ip_addresses.iter().map(|ip| format!("IP:{ip}"));
+    let mut names = String::new();
+    for name in dns.chain(ip) {
+        if names.len() + name.len() + 2 > MAX_TEXT {
+            break;
+        }
+        if !names.is_empty() {
+            names += ", ";
+        }
+        names += &name;
+    }
+    names
 }
 
 fn shortened(text: &str) -> String {

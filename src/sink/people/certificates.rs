@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::{self, Write};
 
-use super::summary::{counted, second, times};
+use super::summary::{counted, day, second, times};
 use super::text::{Align, TextStyle, printable, write_rows};
 use crate::certificate::Expiry;
 use crate::event::{Handshake, Outcome};
@@ -16,6 +16,12 @@ use crate::sink::files::inventory::{Inventory, KnownCertificate, ShownBy};
 use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::ProtocolVersion;
+
+/// Columns below which a row has the name and the dates only, below which it has no peers, and below which it has no key and
+/// no count.
+const NARROW: usize = 72;
+const MEDIUM: usize = 100;
+const WIDE: usize = 140;
 
 /// Peers named in a row.
 const NAMED: usize = 3;
@@ -36,7 +42,7 @@ const MAX_ENDPOINTS: usize = 4096;
 
 /// Why servers showed no certificate.
 #[derive(Debug, Default)]
-struct Missing {
+pub(in crate::sink) struct Missing {
     /// Servers whose certificates TLS 1.3 encrypts.
     hidden: BTreeSet<Endpoint>,
     /// Servers that showed a certificate in another handshake.
@@ -47,7 +53,7 @@ struct Missing {
 }
 
 impl Missing {
-    fn record(&mut self, event: &Handshake) {
+    pub(in crate::sink) fn record(&mut self, event: &Handshake) {
         if event.server_certificates.is_some() {
             remember(&mut self.shown, event.server);
         } else if event.tls.resumed == Some(true) {
@@ -61,7 +67,7 @@ impl Missing {
     }
 
     /// One line for each reason that applies.
-    fn lines(&self) -> Vec<String> {
+    pub(in crate::sink) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let hidden = self.hidden.difference(&self.shown).count() as u64;
         if hidden > 0 {
@@ -126,7 +132,7 @@ impl<W: Write> Sink for CertificatesSink<W> {
             .iter()
             .map(|shown| row(shown, self.judged_at))
             .collect();
-        write_rows(&mut self.output, self.style, [Align::Left; 7], &rows)?;
+        self.write_table(&rows)?;
         if self.inventory.omitted > 0 {
             let omitted = times(self.inventory.omitted);
             writeln!(self.output, "  and others, shown {omitted}")?;
@@ -138,16 +144,53 @@ impl<W: Write> Sink for CertificatesSink<W> {
     }
 }
 
-fn row(shown: &KnownCertificate, judged_at: Timestamp) -> [String; 7] {
+impl<W: Write> CertificatesSink<W> {
+    /// Writes the columns for which there is room.
+    fn write_table(&mut self, rows: &[[String; 8]]) -> io::Result<()> {
+        use Align::{Left, Name};
+        let (output, style) = (&mut self.output, self.style);
+        match style.width {
+            Some(..NARROW) => {
+                let narrow = |[until, expires, _, name, ..]: &[String; 8]| {
+                    [until, expires, name].map(String::clone)
+                };
+                let rows: Vec<_> = rows.iter().map(narrow).collect();
+                write_rows(output, style, [Left, Left, Name], &rows)
+            }
+            Some(..MEDIUM) => {
+                let medium = |[until, expires, role, name, issuer, ..]: &[String; 8]| {
+                    [until, expires, role, name, issuer].map(String::clone)
+                };
+                let rows: Vec<_> = rows.iter().map(medium).collect();
+                write_rows(output, style, [Left, Left, Left, Name, Name], &rows)
+            }
+            Some(..WIDE) => {
+                let wide = |[until, expires, role, name, issuer, _, _, by]: &[String; 8]| {
+                    [until, expires, role, name, issuer, by].map(String::clone)
+                };
+                let rows: Vec<_> = rows.iter().map(wide).collect();
+                write_rows(output, style, [Left, Left, Left, Name, Name, Left], &rows)
+            }
+            _ => {
+                let align = [Left, Left, Left, Name, Name, Left, Left, Left];
+                write_rows(output, style, align, rows)
+            }
+        }
+    }
+}
+
+fn row(shown: &KnownCertificate, judged_at: Timestamp) -> [String; 8] {
     let roles: Vec<&str> = shown.roles.iter().copied().collect();
-    let [expires, name, issuer, key] = match &shown.facts {
+    let [until, expires, name, issuer, key] = match &shown.facts {
         Ok(facts) => [
+            day(facts.not_after),
             Expiry::new(facts.not_after, judged_at).to_string(),
             printable(&facts.name).into_owned(),
             format!("by {}", printable(&facts.issuer_name)),
             facts.key.to_string(),
         ],
         Err(reason) => [
+            String::new(),
             "unreadable".to_owned(),
             printable(reason).into_owned(),
             String::new(),
@@ -160,7 +203,16 @@ fn row(shown: &KnownCertificate, judged_at: Timestamp) -> [String; 7] {
         findings => format!("{}  ! {}", peers(shown), findings.join(", ")),
     };
     let times = format!("shown {}", times(shown.times));
-    [expires, roles.join(", "), name, issuer, key, times, by]
+    [
+        until,
+        expires,
+        roles.join(", "),
+        name,
+        issuer,
+        key,
+        times,
+        by,
+    ]
 }
 
 fn peers(shown: &KnownCertificate) -> String {
@@ -200,8 +252,8 @@ mod tests {
         let text = table(&test_events::all());
         let expected = "\
 2 certificates, as of 2026-03-01 12:00:00 UTC
-  in 12.5 days  server  example.org  by Example CA  RSA 2048  shown once  by example.org:443  ! near_expiry
-  unreadable    client  not DER                               shown once  by 10.0.0.1
+  2026-03-14  in 12.5 days  server  example.org  by Example CA  RSA 2048  shown once  by example.org:443  ! near_expiry
+              unreadable    client  not DER                               shown once  by 10.0.0.1
 not sent: 3 handshakes resumed a session, which needs no certificate
 not seen: 1 handshake ended, or left the capture, before the certificate
 ";

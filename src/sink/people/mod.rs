@@ -1,7 +1,8 @@
-//! Output for people: a line per handshake, a summary, a live screen, a table of certificates.
+//! Output for people: a line per handshake, one handshake in full, a summary, a live screen, a table of certificates.
 
 pub mod certificates;
 pub mod screen;
+pub mod show;
 pub mod summary;
 pub mod table;
 pub(crate) mod text;

@@ -3,8 +3,8 @@
 //! Rows come in the order in which handshakes began, and verdicts do not. A row waits until every older handshake has
 //! its verdict, within limits, so that one that hangs does not hold up the others. The widths of columns are chosen once,
 //! for the width of the terminal. A header with the date is written at the start and
-//! whenever the date changes. If the terminal is too narrow for the name and the address of a
-//! server, only the name is shown. If the output is not a terminal, nothing is cut.
+//! whenever the date changes. On a narrow terminal, columns are left out and names are cut in the middle. If the output is
+//! not a terminal, nothing is cut.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,8 +12,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use jiff::civil::{Date, Time};
+use jiff::civil::Date;
 use owo_colors::Style;
+use unicode_width::UnicodeWidthStr;
 
 use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
 use crate::event::{
@@ -37,6 +38,20 @@ pub struct TableSink<W> {
     waiting: BTreeMap<(Timestamp, u64), String>,
     /// Rows so far.
     rows: u64,
+    options: RowOptions,
+}
+
+/// What rows show, and in which order they come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowOptions {
+    /// Whether a column has the file or interface of each handshake.
+    pub shows_source: bool,
+    /// Whether rows are written in the order in which they are received, each with its date; otherwise in order of time.
+    pub keeps_order: bool,
+    /// Whether the last row is the end: no empty line and no summary follow.
+    pub is_all: bool,
+    /// Whether JSON has the names of what clients offer next to the numbers.
+    pub names: bool,
 }
 
 /// Rows that wait at most, of some 200 bytes each. The oldest are written first.
@@ -49,18 +64,32 @@ impl<W: Write> TableSink<W> {
     /// Writes to `output`, which should have a buffer.
     #[must_use]
     pub fn new(output: W, style: TextStyle) -> Self {
+        Self::with_options(output, style, RowOptions::default())
+    }
+
+    /// As [`TableSink::new`], with other rows.
+    #[must_use]
+    pub fn with_options(output: W, style: TextStyle, options: RowOptions) -> Self {
         Self {
             output,
             style,
-            layout: Layout::for_width(style.width),
+            layout: Layout::new(style.width, options),
             day: None,
             waiting: BTreeMap::new(),
             rows: 0,
+            options,
         }
     }
 
     /// Adds a row, and writes the oldest if too many wait.
     fn add(&mut self, time: Timestamp, row: &str) -> io::Result<()> {
+        if self.options.keeps_order {
+            if self.rows == 0 {
+                self.write_header("")?;
+            }
+            self.rows += 1;
+            return writeln!(self.output, "{}", row.trim_end());
+        }
         self.waiting
             .insert((time, self.rows), row.trim_end().to_owned());
         self.rows += 1;
@@ -82,35 +111,26 @@ impl<W: Write> TableSink<W> {
     /// Writes the header if this handshake is on another day than the last.
     fn start_day(&mut self, day: Date) -> io::Result<()> {
         let Some(last) = self.day.replace(day) else {
-            return self.write_header(day);
+            return self.write_header(&day.to_string());
         };
         if last == day {
             return Ok(());
         }
         writeln!(self.output)?;
-        self.write_header(day)
+        self.write_header(&day.to_string())
     }
 
-    fn write_header(&mut self, day: Date) -> io::Result<()> {
-        let header = self.layout.header(&day.to_string());
+    fn write_header(&mut self, day: &str) -> io::Result<()> {
+        let header = self.layout.header(day);
         writeln!(self.output, "{}", self.style.heading().style(header))
-    }
-
-    fn outcome_style(&self, outcome: Outcome) -> Style {
-        match outcome {
-            Outcome::Success => self.style.good(),
-            Outcome::Failure => self.style.bad(),
-            Outcome::Unknown => self.style.doubtful(),
-        }
     }
 }
 
 impl<W: Write> Sink for TableSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let style = self.outcome_style(event.outcome);
+        let style = outcome_style(self.style, event.outcome);
         let mut row = String::new();
-        let at = event.time.date_time().time();
-        self.layout.write_row(&mut row, at, event, style);
+        self.layout.write_row(&mut row, event, style);
         self.add(event.time, &row)
     }
 
@@ -146,12 +166,12 @@ impl<W: Write> Sink for TableSink<W> {
         self.output.flush()
     }
 
-    /// Ends the table with an empty line.
+    /// Ends the table with an empty line, if a summary follows.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
         while !self.waiting.is_empty() {
             self.write_first()?;
         }
-        if self.day.is_some() {
+        if !self.options.is_all && self.rows > 0 {
             writeln!(self.output)?;
         }
         self.flush()
@@ -160,14 +180,18 @@ impl<W: Write> Sink for TableSink<W> {
 
 /// Widths of the columns; a column of width 0 is left out.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+pub(super) struct Layout {
     time: usize,
+    /// Whether each row has its date.
+    has_date: bool,
+    source: usize,
     client: usize,
     client_has_port: bool,
     server: usize,
     /// If it is left out, the column of the server has the name.
     name: usize,
     version: usize,
+    latency: usize,
     /// Width of the notes; `None` if it is not limited.
     notes: Option<usize>,
     cut: Cut,
@@ -178,21 +202,29 @@ const LATENCY: usize = 6; // "9999.9": a longer handshake times out, by default
 const OUTCOME: usize = 7; // "unknown"
 const PORT: usize = 6; // ":65535"
 const IPV4: usize = 15; // "255.255.255.255"
+const SOURCE: usize = 20;
 
 /// Columns at which the name and the address of a server both fit, with room for notes.
 const WIDE: usize = 150;
-/// Columns below which ports, milliseconds and versions are left out, to make room for the cause of a failure.
-const NARROW: usize = 100;
+/// Columns below which ports, versions and files are left out, to make room for the cause of a failure.
+const MEDIUM: usize = 100;
+/// Columns below which clients and durations are left out, too: half of a screen.
+const NARROW: usize = 72;
+/// Columns below which names are cut short and times have no seconds: a phone.
+const TINY: usize = 50;
 
 impl Layout {
-    fn for_width(width: Option<usize>) -> Self {
+    pub(super) fn new(width: Option<usize>, options: RowOptions) -> Self {
         let wide = Self {
             time: "12:00:00.123".len(),
+            has_date: options.keeps_order,
+            source: if options.shows_source { SOURCE } else { 0 },
             client: IPV4 + PORT,
             client_has_port: true,
             server: IPV4 + PORT,
             name: 28,
             version: VERSION,
+            latency: LATENCY,
             notes: None,
             cut: Cut::Middle,
         };
@@ -200,26 +232,48 @@ impl Layout {
         match width {
             None => layout.cut = Cut::Never,
             Some(WIDE..) => {}
-            Some(NARROW..) => (layout.server, layout.name) = (24, 0),
-            Some(_) => {
-                (layout.time, layout.client, layout.client_has_port) =
-                    ("12:00:00".len(), IPV4, false);
-                (layout.server, layout.name, layout.version) = (18, 0, 0);
+            Some(MEDIUM..) => (layout.server, layout.name) = (24, 0),
+            Some(width) => {
+                (layout.time, layout.source, layout.version) = ("12:00:00".len(), 0, 0);
+                (layout.client, layout.client_has_port) = (IPV4, false);
+                (layout.server, layout.name) = (18, 0);
+                if width < NARROW {
+                    (layout.client, layout.latency, layout.server) = (0, 0, 20);
+                }
+                if width < TINY {
+                    (layout.time, layout.server) = ("12:00".len(), 13);
+                }
             }
+        }
+        if layout.has_date {
+            layout.time = layout.time.min(match width {
+                Some(..WIDE) => "12:00:00".len(),
+                _ => layout.time,
+            });
+            layout.time += layout.date().1 + 1;
         }
         layout.notes = width.map(|width| width.saturating_sub(layout.before_notes()));
         layout
+    }
+
+    /// How a date is written, and in how many columns: without the year where there is little room.
+    fn date(&self) -> (&'static str, usize) {
+        match self.version {
+            0 => ("%m-%d", 5),
+            _ => ("%Y-%m-%d", 10),
+        }
     }
 
     /// Columns before the notes, with the space between columns.
     fn before_notes(&self) -> usize {
         let cells = [
             self.time,
+            self.source,
             self.client,
             self.server,
             self.name,
             self.version,
-            LATENCY,
+            self.latency,
             OUTCOME,
         ];
         cells
@@ -229,67 +283,87 @@ impl Layout {
             .sum()
     }
 
-    fn header(&self, day: &str) -> String {
+    /// The names of the columns; that of the times is `day`, unless each row has its date.
+    pub(super) fn header(&self, day: &str) -> String {
         let mut line = String::new();
         // The day, and Z for UTC; the year only where it fits.
-        let day = if self.time > day.len() {
-            day
-        } else {
-            day.get(5..).unwrap_or(day)
+        let day = match self.time {
+            12.. => day,
+            8.. => day.get(5..).unwrap_or(day),
+            _ => "",
         };
-        self.push(&mut line, &format!("{day} Z"), self.time);
+        let time = if self.has_date || day.is_empty() {
+            "UTC".to_owned()
+        } else {
+            format!("{day} Z")
+        };
+        self.push(&mut line, &time, self.time);
+        self.push(&mut line, "FILE", self.source);
         self.push(&mut line, "CLIENT", self.client);
         self.push(&mut line, "SERVER", self.server);
         self.push(&mut line, "NAME", self.name);
         self.push(&mut line, "VERSION", self.version);
-        push_right(&mut line, "MS", LATENCY);
-        line + " OUTCOME"
+        self.push_latency(&mut line, "MS");
+        line + "OUTCOME"
     }
 
-    fn write_row(&self, line: &mut String, time: Time, event: &Handshake, style: Style) {
+    pub(super) fn write_row(&self, line: &mut String, event: &Handshake, style: Style) {
         let name = event
             .tls
             .server_name
             .as_deref()
             .map_or(Cow::Borrowed("-"), printable);
-        let version = event
-            .tls
-            .version
-            .map_or_else(|| "-".to_owned(), |version| version.to_string());
-        self.push_time(line, time);
+        self.push_time(line, event.time);
+        self.push(line, &self.source(&event.source), self.source);
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &self.server(event), self.server);
         self.push(line, &name, self.name);
-        self.push(line, &version, self.version);
-        push_right(line, &latency(event), LATENCY);
+        self.push(line, &version(event), self.version);
+        self.push_latency(line, &latency(event));
         self.push_outcome(line, outcome_word(event.outcome), style, &notes(event));
     }
 
-    /// The row of a connection without TLS.
+    /// The row of a connection without TLS, of which the file is not known.
     fn write_plain_row(&self, line: &mut String, event: &NotTls, style: Style) {
-        self.push_time(line, event.time.date_time().time());
+        self.push_time(line, event.time);
+        self.push(line, "-", self.source);
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &event.server.to_string(), self.server);
         self.push(line, "-", self.name);
         self.push(line, "-", self.version);
-        push_right(line, "-", LATENCY);
+        self.push_latency(line, "-");
         let starttls = event.starttls.map_or("", |starttls| starttls.as_str());
         let separator = if starttls.is_empty() { "" } else { ", " };
         let notes = format!("{}: {}{separator}{starttls}", event.kind, event.message);
         self.push_outcome(line, "no TLS", style, &notes);
     }
 
-    fn push_time(&self, line: &mut String, time: Time) {
-        let time = format!("{time:.9}");
-        self.push(line, time.get(..self.time).unwrap_or(&time), self.time);
+    fn push_time(&self, line: &mut String, time: Timestamp) {
+        let time = time.date_time();
+        let mut text = String::new();
+        if self.has_date {
+            let _ = write!(text, "{} ", time.strftime(self.date().0));
+        }
+        let _ = write!(text, "{:.9}", time.time());
+        self.push(line, text.get(..self.time).unwrap_or(&text), self.time);
+    }
+
+    fn push_latency(&self, line: &mut String, text: &str) {
+        if self.latency > 0 {
+            push_right(line, text, self.latency);
+            line.push(' ');
+        }
+    }
+
+    /// A path, or the name of the file where the path does not fit.
+    fn source<'a>(&self, source: &'a str) -> Cow<'a, str> {
+        let fits = self.cut == Cut::Never || source.width() <= self.source;
+        let name = source.rsplit('/').next().unwrap_or(source);
+        printable(if fits { source } else { name })
     }
 
     fn push_outcome(&self, line: &mut String, outcome: &str, style: Style, notes: &str) {
-        let _ = write!(
-            line,
-            " {} ",
-            style.style(format_args!("{outcome:OUTCOME$}"))
-        );
+        let _ = write!(line, "{} ", style.style(format_args!("{outcome:OUTCOME$}")));
         let notes = printable(notes);
         line.push_str(
             &self
@@ -321,11 +395,28 @@ impl Layout {
     }
 }
 
-fn outcome_word(outcome: Outcome) -> &'static str {
+pub(super) fn outcome_style(style: TextStyle, outcome: Outcome) -> Style {
+    match outcome {
+        Outcome::Success => style.good(),
+        Outcome::Failure => style.bad(),
+        Outcome::Unknown => style.doubtful(),
+    }
+}
+
+pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Success => "ok",
         Outcome::Failure => "FAILED",
         Outcome::Unknown => "unknown",
+    }
+}
+
+/// The version; a draft of TLS 1.3 as in `draft28`, which fits the column.
+fn version(event: &Handshake) -> String {
+    match event.tls.version.map(|version| (version, version.draft())) {
+        Some((_, Some(draft))) => format!("draft{draft}"),
+        Some((version, None)) => version.to_string(),
+        None => "-".to_owned(),
     }
 }
 
@@ -450,8 +541,6 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
-    use unicode_width::UnicodeWidthStr;
-
     use super::*;
     use crate::event::ErrorType;
     use crate::sink::test_events;
@@ -497,13 +586,13 @@ mod tests {
         let mut long = test_events::refused_by_the_client();
         long.tls.server_name = Some("例".repeat(200));
         long.client.address = "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
-        for width in [20, 60, 80, 99, 100, 120, 149, 150, 250] {
+        for width in [20, 40, 60, 71, 80, 99, 100, 120, 149, 150, 250] {
             let style = TextStyle {
                 color: false,
                 width: Some(width),
             };
             for line in table(std::slice::from_ref(&long), style).lines().skip(1) {
-                let fixed = Layout::for_width(Some(width)).before_notes();
+                let fixed = Layout::new(Some(width), RowOptions::default()).before_notes();
                 assert!(line.width() <= width.max(fixed), "{width}: {line}");
             }
         }

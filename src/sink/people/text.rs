@@ -16,6 +16,15 @@ pub struct TextStyle {
 }
 
 impl TextStyle {
+    /// The same style; without a limit on the width if `wide`.
+    #[must_use]
+    pub fn wide(self, wide: bool) -> Self {
+        Self {
+            width: self.width.filter(|_| !wide),
+            ..self
+        }
+    }
+
     pub(crate) fn good(self) -> Style {
         self.when_colored(Style::new().green())
     }
@@ -122,28 +131,38 @@ pub(crate) fn push_right(line: &mut String, text: &str, width: usize) {
 pub(crate) enum Align {
     Left,
     Right,
+    /// As `Left`, for names and other texts from the traffic: where rows are too long, it is cut in the middle.
+    Name,
 }
 
-/// Writes `rows` below each other, each column as wide as its widest cell.
+/// Columns that a name keeps where rows are too long.
+const MIN_NAME: usize = 12;
+/// Columns for which names give way to text in the last column, the end of which may be cut.
+const MIN_TEXT: usize = 24;
+/// Columns that names are padded to without a terminal: one long name should not move all rows.
+const MAX_PADDING: usize = 40;
+/// Spaces before each column.
+const COLUMN_GAP: usize = 2;
+
+/// Writes `rows` below each other, each column as wide as its widest cell, as far as the terminal allows.
 pub(crate) fn write_rows<const N: usize>(
     output: &mut impl Write,
     style: TextStyle,
     align: [Align; N],
     rows: &[[String; N]],
 ) -> io::Result<()> {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].width())
-            .max()
-            .unwrap_or(0)
-    });
+    let widths = widths(style, align, rows);
     for row in rows {
         let mut line = String::new();
         for ((cell, align), width) in row.iter().zip(align).zip(widths) {
-            line.push_str("  ");
+            line.extend([' '; COLUMN_GAP]);
             match align {
                 Align::Left => push_left(&mut line, cell, width),
                 Align::Right => push_right(&mut line, cell, width),
+                Align::Name if style.width.is_some() => {
+                    push_left(&mut line, &fit(cell, width, Cut::Middle), width);
+                }
+                Align::Name => push_left(&mut line, cell, width),
             }
         }
         let line = match style.width {
@@ -153,6 +172,44 @@ pub(crate) fn write_rows<const N: usize>(
         writeln!(output, "{line}")?;
     }
     Ok(())
+}
+
+/// The widths of the columns: where rows are too long, the widest name gives way first.
+fn widths<const N: usize>(style: TextStyle, align: [Align; N], rows: &[[String; N]]) -> [usize; N] {
+    let mut widths: [usize; N] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].width());
+        cells.max().unwrap_or(0)
+    });
+    let is_name = |column: usize| matches!(align[column], Align::Name);
+    let Some(limit) = style.width else {
+        for (column, width) in widths.iter_mut().enumerate() {
+            if is_name(column) {
+                *width = (*width).min(MAX_PADDING);
+            }
+        }
+        return widths;
+    };
+    let excess = align.last().map_or(0, |last| match last {
+        Align::Left => widths[N - 1].saturating_sub(MIN_TEXT),
+        Align::Right | Align::Name => 0,
+    });
+    loop {
+        let total: usize = widths.iter().map(|width| width + COLUMN_GAP).sum();
+        let total = total - excess;
+        let names = (0..N).filter(|&column| is_name(column) && widths[column] > MIN_NAME);
+        let Some(widest) = names.max_by_key(|&column| widths[column]) else {
+            return widths;
+        };
+        if total <= limit {
+            return widths;
+        }
+        // At once down to the next widest: names may have thousands of columns.
+        let others = (0..N).filter(|&column| is_name(column) && column != widest);
+        let next = others.map(|column| widths[column]).max().unwrap_or(0);
+        let floor = next.min(widths[widest] - 1).max(MIN_NAME);
+        let wanted = widths[widest].saturating_sub(total - limit);
+        widths[widest] = wanted.max(floor);
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +246,33 @@ mod tests {
         assert_eq!(fit("example.org", 1, Cut::Middle), "…");
         assert_eq!(fit("example.org", 0, Cut::End), "");
         assert_eq!(fit("example.org", 3, Cut::Never), "example.org");
+    }
+
+    #[test]
+    fn names_give_way_where_rows_are_too_long_the_widest_first() {
+        let rows = [[
+            "a".repeat(50),
+            "number".to_owned(),
+            "b".repeat(20),
+            "c".repeat(5000),
+        ]];
+        let align = [Align::Name, Align::Left, Align::Name, Align::Name];
+        for (width, expected) in [
+            (60, [15, 6, 15, 16]),
+            (80, [23, 6, 20, 23]),
+            (20, [12, 6, 12, 12]),
+            (6000, [50, 6, 20, 5000]),
+        ] {
+            let style = TextStyle {
+                color: false,
+                width: Some(width),
+            };
+            let widths = widths(style, align, &rows);
+            assert_eq!(widths.iter().sum::<usize>(), expected.iter().sum::<usize>());
+            assert_eq!(widths[1], 6);
+        }
+        let widths = widths(TextStyle::default(), align, &rows);
+        assert_eq!(widths, [40, 6, 20, 40]);
     }
 
     #[test]

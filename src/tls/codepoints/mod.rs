@@ -117,6 +117,21 @@ codepoint! {
     }
 }
 
+impl HandshakeType {
+    /// The name of the message as the RFCs write it, as in `ClientHello`; the number of an unregistered type.
+    #[must_use]
+    pub fn message_name(self) -> String {
+        let Some(name) = self.name() else {
+            return format!("message of type {}", self.0);
+        };
+        let capitalised = |word: &str| {
+            let (first, rest) = word.split_at(1); // registered names are ASCII, without empty words
+            first.to_ascii_uppercase() + rest
+        };
+        name.split('_').map(capitalised).collect()
+    }
+}
+
 codepoint! {
     /// The severity of an alert. RFC 5246 §7.2; TLS 1.3 receivers ignore it.
     pub struct AlertLevel(u8) {

@@ -64,3 +64,27 @@ codepoint! {
         ArbitraryExplicitChar2Curves = 0xff02 "arbitrary_explicit_char2_curves",
     }
 }
+
+impl NamedGroup {
+    /// Whether the group withstands quantum computers on its own: ML-KEM without a classical partner.
+    #[must_use]
+    pub const fn is_post_quantum(self) -> bool {
+        matches!(self, Self::MLKEM512 | Self::MLKEM768 | Self::MLKEM1024)
+    }
+
+    /// Whether the group joins a classical key exchange with one that withstands quantum computers, the registered ones and
+    /// those that were tried before.
+    #[must_use]
+    pub const fn is_post_quantum_hybrid(self) -> bool {
+        matches!(
+            self,
+            Self::SecP256r1MLKEM768
+                | Self::X25519MLKEM768
+                | Self::SecP384r1MLKEM1024
+                | Self::CurveSM2MLKEM768
+                | Self::Cecpq2
+                | Self::X25519Kyber768Draft00
+                | Self::SecP256r1Kyber768Draft00
+        )
+    }
+}

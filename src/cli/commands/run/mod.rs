@@ -21,8 +21,10 @@ use tlscope::capture::{
     CaptureError, CaptureFiles, Interface, Meters, PacketBatch, PacketSource, Problem,
 };
 use tlscope::check::InputWarnings;
+use tlscope::pattern::Glob;
 use tlscope::pipeline;
 use tlscope::sink::files::recording::Recording;
+use tlscope::sink::selection::Selection;
 
 use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
 use crate::cli::config::Analysis;
@@ -57,7 +59,13 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         check::needs(&args.assertions),
         &args.judgement,
     )?;
-    let sink = CheckSink::open(&args.assertions, args.server_name.as_deref(), &analysis)?;
+    let mut selection = Selection::default();
+    selection.server_names = args
+        .server_name
+        .iter()
+        .map(|name| Glob::new(name))
+        .collect();
+    let sink = CheckSink::open(&args.assertions, selection, &analysis)?;
 
     let interfaces = super::live::interfaces(std::mem::take(&mut args.interface))?;
     let capture = LiveCapture::open(&interfaces, &options(&args))?;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use tlscope::check::ReportFormat;
 
-use super::{InputArgs, JudgementArgs};
+use super::{InputArgs, JudgementArgs, TimeArgs};
 
 pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -77,6 +77,9 @@ pub(in crate::cli) struct CheckArgs {
 
     #[command(flatten)]
     pub(in crate::cli) input: InputArgs,
+
+    #[command(flatten)]
+    pub(in crate::cli) time: TimeArgs,
 
     #[command(flatten)]
     pub(in crate::cli) judgement: JudgementArgs,

@@ -54,6 +54,18 @@ pub(crate) struct CommonArgs {
     )]
     pub(crate) format: OutputFormat,
 
+    /// Do not cut lines to the width of the terminal
+    ///
+    /// Lines for people fit the terminal: long names are cut in the middle, and columns
+    /// are left out where there is no room. Without a terminal, nothing is cut.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Output", env = "TLSCOPE_WIDE"
+    )]
+    pub(crate) wide: bool,
+
     /// Write each certificate shown into a directory
     ///
     /// As a file of PEM named by its SHA-256, once, and an index of where each was

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::defaults;
+use super::{SelectionArgs, defaults};
 
 /// Key logs, filters and threads.
 #[derive(Debug, clap::Args)]
@@ -35,18 +35,8 @@ pub(crate) struct InputArgs {
     )]
     pub(crate) keylog: Vec<PathBuf>,
 
-    /// Report only handshakes with servers whose name matches
-    ///
-    /// The name is the one that the client asked for. `*` stands for any characters,
-    /// `?` for one; case does not matter. Other handshakes are not
-    /// counted either.
-    #[arg(
-        long,
-        value_name = "GLOB",
-        help_heading = "Selection",
-        env = "TLSCOPE_SERVER_NAME"
-    )]
-    pub(crate) server_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 
     /// Threads that take handshakes apart
     ///

@@ -15,6 +15,9 @@ mod man_page;
 mod metrics;
 mod print;
 mod read;
+mod selection;
+mod show;
+mod targets;
 
 pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
@@ -27,10 +30,15 @@ pub(crate) use live::{
 pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
+pub(crate) use selection::{SelectionArgs, TimeArgs};
+pub(crate) use show::ShowArgs;
+pub(crate) use targets::TargetsArgs;
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;
 use read::READ_EXAMPLES;
+use show::SHOW_EXAMPLES;
+use targets::TARGETS_EXAMPLES;
 
 /// Default values; help and manual quote them.
 mod defaults {
@@ -80,6 +88,9 @@ Exit status:
   2  An error: bad usage, or input that could not be read; what could be read is
      reported first.";
 
+/// The identifier of `schema --policy`, which is no setting: it has the name of a flag of `check` that is one.
+pub(crate) const POLICY_SCHEMA: &str = "policy_schema";
+
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub(crate) enum Command {
@@ -90,6 +101,14 @@ pub(crate) enum Command {
     /// packet time, as one.
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
+
+    /// Show one handshake in full: messages, offers, certificates, verdict
+    ///
+    /// Prints what each side sent and when, what was offered and selected, the
+    /// certificates with their dates and what is wrong with them, the verdict and what it
+    /// rests on, what the capture does not show, and a display filter for Wireshark.
+    #[command(after_long_help = SHOW_EXAMPLES)]
+    Show(ShowArgs),
 
     #[cfg(live_capture)]
     #[command(flatten)]
@@ -104,8 +123,26 @@ pub(crate) enum Command {
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
 
-    /// Print the JSON Schema of `read --format json`
-    Schema,
+    /// List the TLS endpoints in captures as targets for Prometheus
+    ///
+    /// TLS 1.3 hides certificates from an observer without keys. A prober that connects,
+    /// such as blackbox_exporter, sees them: this command lists where to connect, with
+    /// labels for relabelling. An endpoint is the name that clients asked for and a port,
+    /// or without a name an address and a port. Only endpoints whose server answered a
+    /// ClientHello are listed, and only those over TCP.
+    #[command(after_long_help = TARGETS_EXAMPLES)]
+    Targets(TargetsArgs),
+
+    /// Print the JSON Schema of `read --format json`, or of policies
+    Schema {
+        /// Print the schema of policies of `check` instead, for editors
+        ///
+        /// Save it next to the policy, and begin the policy with the line
+        /// `#:schema ./policy.schema.json`: editors with Taplo (Even Better TOML) then
+        /// complete keys, explain them and underline mistakes.
+        #[arg(id = POLICY_SCHEMA, long = "policy")]
+        policy: bool,
+    },
 
     /// Print a file that goes with the program: alert rules, a dashboard, …
     #[command(after_long_help = PRINT_EXAMPLES)]
@@ -137,6 +174,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::config::config_file;
 
     fn read(flags: &[&str]) -> Result<ReadArgs, clap::Error> {
         let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
@@ -159,6 +197,9 @@ mod tests {
                 let Some(long) = argument.get_long() else {
                     continue;
                 };
+                if !config_file::is_setting(argument) {
+                    continue;
+                }
                 let expected = format!("TLSCOPE_{}", long.to_uppercase().replace('-', "_"));
                 assert_eq!(argument.get_env().unwrap(), expected.as_str());
             }

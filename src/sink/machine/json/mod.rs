@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub mod lines;
 mod value;
 
+use lines::HandshakeLine;
 pub(crate) use lines::Line;
 
-use crate::event::{Handshake, NotTls};
+use crate::event::{Event, Handshake, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
 
@@ -18,6 +19,7 @@ use crate::stats::Stats;
 pub struct JsonSink<W> {
     output: W,
     lines: Vec<u8>,
+    writes_names: bool,
 }
 
 /// Bytes of lines collected before a write: enough to make the cost of system calls negligible.
@@ -30,6 +32,16 @@ impl<W: Write> JsonSink<W> {
         Self {
             output,
             lines: Vec::with_capacity(BLOCK),
+            writes_names: false,
+        }
+    }
+
+    /// As [`JsonSink::new`], with the names of what clients offer next to the numbers.
+    #[must_use]
+    pub fn with_names(output: W) -> Self {
+        Self {
+            writes_names: true,
+            ..Self::new(output)
         }
     }
 
@@ -51,7 +63,11 @@ impl<W: Write> JsonSink<W> {
 
 impl<W: Write> Sink for JsonSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.write_line(&Line::Handshake(&event.into()))
+        let mut line = HandshakeLine::from(event);
+        if self.writes_names {
+            line = line.with_names(event);
+        }
+        self.write_line(&Line::Handshake(&line))
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
@@ -69,7 +85,32 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 }
 
+/// As its line, with `"type": "handshake"`.
+impl Serialize for Handshake {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Line::Handshake(&self.into()).serialize(serializer)
+    }
+}
+
+/// As its line, with `"type": "not_tls"`.
+impl Serialize for NotTls {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Line::NotTls(&self.into()).serialize(serializer)
+    }
+}
+
+/// As the line of what it holds.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Handshake(event) => event.serialize(serializer),
+            Self::NotTls(event) => event.serialize(serializer),
+        }
+    }
+}
+
 /// The line of one handshake as a value.
+#[cfg(feature = "cli")]
 pub(crate) fn handshake_value(event: &Handshake) -> serde_json::Value {
     // No event is known that cannot be a value; it would be `null`.
     serde_json::to_value(Line::Handshake(&event.into())).unwrap_or_default()
@@ -123,6 +164,32 @@ mod tests {
     }
 
     #[test]
+    fn names_have_the_keys_and_the_order_of_the_numbers() {
+        let event = test_events::refused_by_the_client();
+        let mut output = Vec::new();
+        let mut sink = JsonSink::with_names(&mut output);
+        sink.handshake(&event).unwrap();
+        sink.flush().unwrap();
+        let mut line: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        let tls = line["tls"].as_object_mut().unwrap();
+        let names = tls.remove("names").unwrap();
+        let suites = [
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        ];
+        assert_eq!(names["offered_cipher_suites"], serde_json::json!(suites));
+        assert_eq!(
+            names["offered_versions"],
+            serde_json::json!(["TLS 1.3", "TLS 1.2"])
+        );
+        for (key, names) in names.as_object().unwrap() {
+            let count = |list: &serde_json::Value| list.as_array().unwrap().len();
+            assert_eq!(count(names), count(&tls[key]), "{key}");
+        }
+        assert_eq!(line, lines_of(&[event])[0], "nothing else changes");
+    }
+
+    #[test]
     fn unseen_lists_are_null_and_lists_seen_empty_are_empty() {
         let mut event = test_events::barely_seen();
         let line = &lines_of(std::slice::from_ref(&event))[0];
@@ -172,6 +239,20 @@ mod tests {
             "message": "server refused STARTTLS: \"454 no\"",
         });
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn an_event_serialises_as_its_line() {
+        let event = test_events::refused_by_the_client();
+        let line = text_of(&event);
+        for text in [
+            serde_json::to_string(&event).unwrap(),
+            serde_json::to_string(&Event::Handshake(Box::new(event))).unwrap(),
+        ] {
+            assert_eq!(text, line.trim_end());
+        }
+        let event = Event::NotTls(test_events::refused_starttls());
+        assert_eq!(serde_json::to_value(event).unwrap()["type"], "not_tls");
     }
 
     #[test]

@@ -6,15 +6,20 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+mod by_client;
+mod by_server;
 mod clients;
 mod failing_servers;
-mod histogram;
-mod plain_servers;
+pub(in crate::sink) mod histogram;
+pub(in crate::sink) mod plain_servers;
+pub(in crate::sink) mod ranking;
 mod soonest_to_expire;
 
+use by_client::ClientAddresses;
+use by_server::Servers;
 use clients::{ClientCounts, Clients, Identity};
 use failing_servers::FailingServers;
-pub(super) use failing_servers::write_name;
+pub(in crate::sink) use failing_servers::write_name;
 use histogram::Histogram;
 use plain_servers::PlainServers;
 use soonest_to_expire::SoonestToExpire;
@@ -38,6 +43,10 @@ pub struct SummarySink<W> {
     latencies: Vec<(Option<ProtocolVersion>, Histogram)>,
     certificates: SoonestToExpire,
     clients: Clients,
+    addresses: ClientAddresses,
+    by_server: Servers,
+    /// The name of a server, in a buffer for all events.
+    name: String,
     /// The latest moment at which certificates were validated.
     judged_at: Timestamp,
     first: Timestamp,
@@ -46,6 +55,10 @@ pub struct SummarySink<W> {
 
 /// Rows of the tables of servers and of certificates.
 pub(super) const TOP: usize = 10;
+
+/// Columns below which a certificate has its name and dates only, and below which it has no count of how often it was shown.
+const NARROW: usize = 72;
+const MEDIUM: usize = 100;
 
 /// Causes of failures named for a server.
 const CAUSES: usize = 3;
@@ -75,6 +88,9 @@ impl<W: Write> SummarySink<W> {
             latencies: Vec::new(),
             certificates: SoonestToExpire::new(TOP),
             clients: Clients::default(),
+            addresses: ClientAddresses::default(),
+            by_server: Servers::default(),
+            name: String::new(),
             judged_at: Timestamp::MIN,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
@@ -89,7 +105,7 @@ impl<W: Write> SummarySink<W> {
         let version = event.tls.version.filter(|version| version.name().is_some());
         let known = self.latencies.iter().position(|(of, _)| *of == version);
         let index = known.unwrap_or_else(|| {
-            self.latencies.push((version, Histogram::new()));
+            self.latencies.push((version, Histogram::default()));
             self.latencies.len() - 1
         });
         self.latencies[index].1.record(duration);
@@ -102,6 +118,10 @@ impl<W: Write> Sink for SummarySink<W> {
         self.record_latency(event);
         self.certificates.record(event);
         self.clients.record(event);
+        self.addresses.record(event);
+        self.name.clear();
+        write_name(&mut self.name, event);
+        self.by_server.record(event, &self.name);
         if let Some(error) = &event.error {
             self.servers.record(event, error.error_type);
         }
@@ -123,6 +143,9 @@ impl<W: Write> Sink for SummarySink<W> {
         self.write_servers()?;
         self.write_plain_servers()?;
         self.write_latencies()?;
+        self.write_slowest_servers()?;
+        self.write_key_exchanges()?;
+        self.write_addresses()?;
         self.write_clients()?;
         self.write_certificates()?;
         self.write_findings()?;
@@ -192,7 +215,7 @@ impl<W: Write> SummarySink<W> {
         }
         self.write_part(
             "Failures by server",
-            [Align::Left, Align::Right, Align::Left],
+            [Align::Name, Align::Right, Align::Left],
             &rows,
         )
     }
@@ -236,6 +259,27 @@ impl<W: Write> SummarySink<W> {
         self.write_part("Latency of completed handshakes, in ms", align, rows)
     }
 
+    fn write_slowest_servers(&mut self) -> io::Result<()> {
+        let rows = self.by_server.slowest(TOP).into_iter();
+        let rows: Vec<_> = rows.map(with_printable_name).collect();
+        let mut align = [Align::Right; 7];
+        (align[0], align[1]) = (Align::Name, Align::Left);
+        self.write_part("Slowest servers, by median, in ms", align, &rows)
+    }
+
+    fn write_key_exchanges(&mut self) -> io::Result<()> {
+        let rows = self.by_server.key_exchanges(TOP).into_iter();
+        let rows: Vec<_> = rows.map(with_printable_name).collect();
+        let align = [Align::Name, Align::Right, Align::Left];
+        self.write_part("Key exchange by server", align, &rows)
+    }
+
+    fn write_addresses(&mut self) -> io::Result<()> {
+        let rows = self.addresses.rows(TOP);
+        let align = [Align::Name, Align::Right, Align::Right, Align::Left];
+        self.write_part("Clients by address", align, &rows)
+    }
+
     fn write_clients(&mut self) -> io::Result<()> {
         let judged_at = self.judged_at;
         let (top, others) = self.clients.top(TOP);
@@ -248,7 +292,7 @@ impl<W: Write> SummarySink<W> {
         }
         self.write_part(
             "Clients by certificate, where the server asked for one",
-            [Align::Left; 3],
+            [Align::Name, Align::Left, Align::Left],
             &rows,
         )
     }
@@ -263,6 +307,7 @@ impl<W: Write> SummarySink<W> {
                     [&shown.name, &shown.issuer].map(|text| printable(text).into_owned());
                 let times = format!("shown {}", times(shown.times));
                 [
+                    day(not_after),
                     Expiry::new(not_after, judged_at).to_string(),
                     shown.role.as_str().to_owned(),
                     name,
@@ -272,7 +317,33 @@ impl<W: Write> SummarySink<W> {
             })
             .collect();
         let title = format!("Certificates by expiry, as of {} UTC", second(judged_at));
-        self.write_part(&title, [Align::Left; 5], &rows)
+        let [until, expires, role, name, issuer, times] = [
+            Align::Left,
+            Align::Left,
+            Align::Left,
+            Align::Name,
+            Align::Name,
+            Align::Left,
+        ];
+        match self.style.width {
+            Some(..NARROW) => {
+                let rows: Vec<_> = rows
+                    .into_iter()
+                    .map(|[until, expires, _, name, ..]| [until, expires, name])
+                    .collect();
+                self.write_part(&title, [until, expires, name], &rows)
+            }
+            Some(..MEDIUM) => {
+                let rows: Vec<_> = rows
+                    .into_iter()
+                    .map(|[until, expires, role, name, issuer, _]| {
+                        [until, expires, role, name, issuer]
+                    })
+                    .collect();
+                self.write_part(&title, [until, expires, role, name, issuer], &rows)
+            }
+            _ => self.write_part(&title, [until, expires, role, name, issuer, times], &rows),
+        }
     }
 
     fn write_findings(&mut self) -> io::Result<()> {
@@ -348,7 +419,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -385,6 +456,14 @@ fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
     ]
 }
 
+/// A row whose first cell comes from the traffic, safe for a terminal.
+fn with_printable_name<const N: usize>(mut row: [String; N]) -> [String; N] {
+    if let Some(name) = row.first_mut() {
+        *name = printable(name).into_owned();
+    }
+    row
+}
+
 /// The client, its handshakes, and notes: why it was refused, and issuer and expiry of its certificate.
 fn client_row(identity: &Identity, client: &ClientCounts, judged_at: Timestamp) -> [String; 3] {
     let name = match identity {
@@ -415,8 +494,8 @@ fn client_row(identity: &Identity, client: &ClientCounts, judged_at: Timestamp) 
             () if validity.not_before > CertificateTime::from(judged_at) => {
                 format!("valid from {}", validity.not_before)
             }
-            () if expiry.is_past() => expiry.to_string(),
-            () => format!("expires {expiry}"),
+            () if expiry.is_past() => format!("{expiry}, on {}", day(validity.not_after)),
+            () => format!("expires {expiry}, on {}", day(validity.not_after)),
         };
         notes.push(format!("by {issuer}, {state}"));
     }
@@ -444,14 +523,20 @@ fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[Strin
     found.into_iter().map(row).collect()
 }
 
-pub(super) fn counted(count: u64, what: &str) -> String {
+pub(in crate::sink) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
 /// As in `2026-03-01 12:00:00`.
-pub(super) fn second(time: Timestamp) -> String {
+pub(in crate::sink) fn second(time: Timestamp) -> String {
     time.date_time().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// As in `2026-03-01`.
+pub(super) fn day(time: CertificateTime) -> String {
+    let text = time.to_string();
+    text.split('T').next().unwrap_or(&text).to_owned()
 }
 
 fn percent(count: u64, total: u64) -> String {
@@ -462,7 +547,7 @@ pub(super) fn milliseconds(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1e3)
 }
 
-pub(super) fn times(count: u64) -> String {
+pub(in crate::sink) fn times(count: u64) -> String {
     if count == 1 {
         "once".to_owned()
     } else {
@@ -508,11 +593,19 @@ Latency of completed handshakes, in ms
   version  handshakes   p50   p90   p99   max
   TLS 1.3           3  5.90  5.90  5.90  5.90
 
+Key exchange by server
+  all servers      4  psk 3, classical 1
+  example.org:443  4  psk 3, classical 1
+
+Clients by address
+  client    handshakes  failed  versions
+  10.0.0.1           5       2  TLS 1.3 3, no version 1, TLS 1.2 1
+
 Clients by certificate, where the server asked for one
   unreadable certificate  1 handshake
 
 Certificates by expiry, as of 2026-03-01 12:00:00 UTC
-  in 12.5 days  server  example.org  by Example CA  shown once
+  2026-03-14  in 12.5 days  server  example.org  by Example CA  shown once
 
 Findings on certificates, and the side that showed them
   near_expiry  server  1

@@ -1,0 +1,289 @@
+//! `tlscope show`: one handshake in full.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write, stderr, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tlscope::event::{Handshake, HandshakeReport};
+use tlscope::pipeline;
+use tlscope::sink::people::show::{Numbered, Selector, write_handshake, write_list};
+use tlscope::sink::selection::Selection;
+use tlscope::sink::{Sink, TextStyle};
+use tlscope::stats::Stats;
+use tlscope::time::Timestamp;
+
+use super::ERROR;
+use crate::cli::config::args::ShowArgs;
+use crate::cli::config::{Analysis, Needs, text_style};
+use crate::cli::error::CliError;
+use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
+use crate::cli::output::{closed_pipe_is_success, none_selected};
+use crate::cli::say;
+
+/// Handshakes that are kept until the last packet, of some 4 KiB each: the earliest that fit the selector.
+const MAX_KEPT: usize = 10_000;
+/// Handshakes that are numbered; each takes 24 bytes.
+const MAX_NUMBERED: usize = 10_000_000;
+
+/// Reads all captures and shows the handshake that was asked for, or lists those to choose from.
+pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
+    let Request {
+        paths,
+        selector,
+        text,
+    } = Request::read(args.arguments)?;
+    let mut selection = Selection::from(args.input.selection);
+    args.time.add_to(&mut selection);
+    let needs = Needs {
+        fingerprints: true,
+        packets: false,
+        ladders: true,
+    };
+    let keys = key_log::read(&args.input.keylog)?;
+    let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+    let filter = args.input.filter.as_deref();
+    let mut input = CaptureInput::open(&paths, filter, stderr().is_terminal())?;
+    let mut candidates = Candidates::new(selection, selector);
+    let threads = args.input.threads.get();
+    let run = pipeline::run(&mut input, analysis.observer(), threads, &mut candidates)
+        .map_err(|error| CliError::new(format_args!("cannot show: {error}")))?;
+    if let Some(error) = run.error {
+        return Err(error.into());
+    }
+    warn_of_unread(&run.unread, &run.stats);
+    key_log::warn_of_use(&analysis.keys, &run.stats);
+    if run.stats.packets == 0 && input.is_incomplete() {
+        return Ok(ERROR.into()); // the problem is on standard error already
+    }
+    let style = text_style().wide(args.wide);
+    let is_found = candidates.answer(style, text.as_deref(), &paths)?;
+    Ok(if is_found && !input.is_incomplete() {
+        ExitCode::SUCCESS
+    } else {
+        ERROR.into()
+    })
+}
+
+/// What the arguments ask for.
+struct Request {
+    paths: Vec<PathBuf>,
+    selector: Option<Selector>,
+    /// The selector as typed.
+    text: Option<String>,
+}
+
+impl Request {
+    /// Reads the last argument as a selector, unless it is the only one or there is such a file.
+    fn read(mut arguments: Vec<String>) -> Result<Self, CliError> {
+        let names_file = |text: &String| text == "-" || Path::new(text).exists();
+        let has_selector =
+            arguments.len() > 1 && arguments.last().is_some_and(|it| !names_file(it));
+        let text = if has_selector { arguments.pop() } else { None };
+        let selector = text.as_ref().map(|text| {
+            text.parse::<Selector>().map_err(|reason| {
+                CliError::new(format_args!("cannot select `{text}`: {reason}")).hint(
+                    "select by number, flow id, Community ID, address, `A -> B` or server name; there is no such file either",
+                )
+            })
+        });
+        Ok(Self {
+            paths: arguments.into_iter().map(PathBuf::from).collect(),
+            selector: selector.transpose()?,
+            text,
+        })
+    }
+}
+
+/// A place in the order of time. Handshakes that began at the same moment stay in the order in which they came.
+type Place = (Timestamp, u64);
+
+/// The handshakes that may be the one, and the places of all.
+struct Candidates {
+    selection: Selection,
+    selector: Option<Selector>,
+    /// The place of every handshake of the run, whether or not it fits.
+    places: Vec<Place>,
+    seen: u64,
+    kept: BTreeMap<Place, HandshakeReport>,
+    /// Handshakes that fit and were not kept.
+    dropped: usize,
+}
+
+impl Candidates {
+    const fn new(selection: Selection, selector: Option<Selector>) -> Self {
+        Self {
+            selection,
+            selector,
+            places: Vec::new(),
+            seen: 0,
+            kept: BTreeMap::new(),
+            dropped: 0,
+        }
+    }
+
+    fn add(&mut self, report: HandshakeReport) {
+        let place = (report.event.time, self.seen);
+        self.seen += 1;
+        if self.places.len() < MAX_NUMBERED {
+            self.places.push(place);
+        }
+        // A number counts all handshakes, so that it is the one of the list, whatever was selected for that.
+        let is_wanted = match &self.selector {
+            Some(selector) if selector.number().is_some() => true,
+            Some(selector) => {
+                self.selection.selects(&report.event) && selector.selects(&report.event)
+            }
+            None => self.selection.selects(&report.event),
+        };
+        if !is_wanted {
+            return;
+        }
+        self.kept.insert(place, report);
+        let number = self.selector.as_ref().and_then(Selector::number);
+        let limit = number.map_or(MAX_KEPT, |number| number.min(MAX_KEPT));
+        if self.kept.len() > limit {
+            self.kept.pop_last();
+            self.dropped += 1;
+        }
+    }
+
+    /// Writes the answer; false if there is none, or more than one that was asked for.
+    fn answer(
+        mut self,
+        style: TextStyle,
+        text: Option<&str>,
+        paths: &[PathBuf],
+    ) -> Result<bool, CliError> {
+        self.places.sort_unstable();
+        let count = usize::try_from(self.seen).unwrap_or(usize::MAX);
+        if let Some(number) = self.selector.as_ref().and_then(Selector::number) {
+            let report = self
+                .kept
+                .pop_last()
+                .filter(|_| number <= count.min(MAX_KEPT));
+            return match report {
+                Some((_, report)) => show(style, &report, number, count).map(|()| true),
+                None => Err(no_such_number(number, count)),
+            };
+        }
+        let numbered: Vec<Numbered<'_>> = self
+            .kept
+            .iter()
+            .filter_map(|(place, report)| {
+                let number = self.places.binary_search(place).ok()? + 1;
+                let event = &report.event;
+                Some(Numbered { number, event })
+            })
+            .collect();
+        match (numbered.as_slice(), text) {
+            ([], _) if self.seen == 0 => Err(CliError::new("no handshake in the input")),
+            ([], Some(text)) => {
+                let error = CliError::new(format_args!("no handshake fits `{text}`"));
+                let count = counted(count);
+                Err(error.hint(format!("there is no such file either; {count} in the input, which `tlscope show {}` lists", shown(paths))))
+            }
+            ([], None) => Err(CliError::new(none_selected(self.seen))),
+            ([only], _) => {
+                let number = only.number;
+                let report = self.kept.values().next();
+                report.map_or(Ok(()), |report| show(style, report, number, count))?;
+                Ok(true)
+            }
+            (several, text) => {
+                let left_out = list(style, several)? + self.dropped;
+                let several = several.len() + self.dropped;
+                if let Some(text) = text {
+                    say::error(format_args!("{several} handshakes fit `{text}`"));
+                }
+                say::hint(hint(several, left_out, paths));
+                Ok(text.is_none())
+            }
+        }
+    }
+}
+
+impl Sink for Candidates {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        self.add(HandshakeReport::new(event.clone()));
+        Ok(())
+    }
+
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.add(report);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn show(
+    style: TextStyle,
+    report: &HandshakeReport,
+    number: usize,
+    count: usize,
+) -> Result<(), CliError> {
+    write(|output| write_handshake(output, style, report, number, count)).map(|_| ())
+}
+
+/// Lists handshakes; returns how many are left out.
+fn list(style: TextStyle, handshakes: &[Numbered<'_>]) -> Result<usize, CliError> {
+    let left_out = write(|output| write_list(output, style, handshakes))?;
+    Ok(left_out.unwrap_or_default())
+}
+
+/// Writes to standard output; `None` if its reader has closed it.
+fn write<T>(write: impl FnOnce(&mut Vec<u8>) -> io::Result<T>) -> Result<Option<T>, CliError> {
+    let mut text = Vec::new();
+    let written = write(&mut text).and_then(|value| {
+        let mut output = stdout().lock();
+        output.write_all(&text)?;
+        output.flush()?;
+        Ok(value)
+    });
+    match written {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => closed_pipe_is_success(error).map(|()| None),
+    }
+}
+
+fn hint(several: usize, left_out: usize, paths: &[PathBuf]) -> String {
+    let paths = shown(paths);
+    let more = match left_out {
+        0 => String::new(),
+        left_out => format!(
+            "; {left_out} of {several} are left out here, `tlscope read --format rows {paths}` lists all"
+        ),
+    };
+    format!("`tlscope show {paths} NUMBER` shows one in full{more}")
+}
+
+fn no_such_number(number: usize, count: usize) -> CliError {
+    let what = format_args!("no handshake {number}");
+    match count {
+        0 => CliError::new("no handshake in the input"),
+        count if number > count => {
+            CliError::new(what).hint(format!("there are {}", counted(count)))
+        }
+        _ => CliError::new(what).hint(format!(
+            "only the first {MAX_KEPT} can be selected by number; narrow the input with `--since` or `-f`"
+        )),
+    }
+}
+
+fn counted(count: usize) -> String {
+    match count {
+        1 => "1 handshake".to_owned(),
+        count => format!("{count} handshakes"),
+    }
+}
+
+/// The paths as typed, or a placeholder for many.
+fn shown(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => path.display().to_string(),
+        _ => "CAPTURES".to_owned(),
+    }
+}

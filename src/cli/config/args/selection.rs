@@ -1,0 +1,205 @@
+//! Which handshakes are reported: flags of every command that takes packets.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tlscope::event::{ErrorType, Outcome};
+use tlscope::pattern::Glob;
+use tlscope::sink::selection::{Moment, Peer, Selection};
+use tlscope::tls::ProtocolVersion;
+
+/// Selections by peers, outcome and version. Flags that are given together must all match.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SelectionArgs {
+    /// Report only handshakes with servers whose name matches
+    ///
+    /// The name is the one that the client asked for. `*` stands for any characters,
+    /// `?` for one; case does not matter. Can be given more than once: one must match.
+    /// tlscope does not count other handshakes, here and with all selections by peers,
+    /// outcome, version and time.
+    #[arg(
+        long,
+        value_name = "GLOB",
+        value_delimiter = ',',
+        help_heading = "Selection",
+        env = "TLSCOPE_SERVER_NAME"
+    )]
+    pub(crate) server_name: Vec<String>,
+
+    /// Report only handshakes of clients with this address, network or name
+    ///
+    /// As in `192.0.2.7`, `192.0.2.0/24`, `192.0.2.7:51234` or `2001:db8::/32`. A name, with
+    /// `*` and `?`, is compared with the names in the client's certificate.
+    #[arg(
+        long,
+        value_name = "PEER",
+        value_delimiter = ',',
+        help_heading = "Selection",
+        env = "TLSCOPE_CLIENT"
+    )]
+    pub(crate) client: Vec<Peer>,
+
+    /// Report only handshakes with servers that have this address, network or name
+    ///
+    /// Addresses and networks as for --client. A name, with `*` and `?`, is compared with
+    /// the one that the client asked for; if it asked for none, with those in the
+    /// server's certificate.
+    #[arg(
+        long,
+        value_name = "PEER",
+        value_delimiter = ',',
+        help_heading = "Selection",
+        env = "TLSCOPE_SERVER"
+    )]
+    pub(crate) server: Vec<Peer>,
+
+    /// Report only handshakes with this port of the server
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_delimiter = ',',
+        help_heading = "Selection",
+        env = "TLSCOPE_PORT"
+    )]
+    pub(crate) port: Vec<u16>,
+
+    /// Report only handshakes with this outcome: `success`, `failure` or `unknown`
+    #[arg(
+        long, value_name = "OUTCOME", value_delimiter = ',', value_parser = outcomes(), hide_possible_values = true,
+        help_heading = "Selection", env = "TLSCOPE_OUTCOME"
+    )]
+    pub(crate) outcome: Vec<Outcome>,
+
+    /// Report only handshakes that failed for this cause, as in `unknown_ca`
+    ///
+    /// Also those that completed and were refused afterwards for it. The causes are the
+    /// values of `error.type` in JSON.
+    #[arg(
+        long, value_name = "CAUSE", value_delimiter = ',', value_parser = causes(), hide_possible_values = true,
+        help_heading = "Selection", env = "TLSCOPE_ERROR"
+    )]
+    pub(crate) error: Vec<ErrorType>,
+
+    /// Report only handshakes of this version, as in `TLS 1.2`, `1.3` or `0x7f1c`
+    #[arg(
+        long, value_name = "VERSION", value_delimiter = ',', value_parser = version,
+        help_heading = "Selection", env = "TLSCOPE_VERSION"
+    )]
+    pub(crate) version: Vec<ProtocolVersion>,
+}
+
+/// Selections by time, for commands that read captures.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TimeArgs {
+    /// Report only handshakes that began at this time or later
+    ///
+    /// Packet time, in UTC unless the time has an offset: `2026-03-01T12:00:00Z`,
+    /// `2026-03-01 12:00`, `2026-03-01`, or on any day `12:00:05`.
+    #[arg(
+        long,
+        value_name = "TIME",
+        help_heading = "Selection",
+        env = "TLSCOPE_SINCE"
+    )]
+    pub(crate) since: Option<Moment>,
+
+    /// Report only handshakes that began before this time
+    #[arg(
+        long,
+        value_name = "TIME",
+        help_heading = "Selection",
+        env = "TLSCOPE_UNTIL"
+    )]
+    pub(crate) until: Option<Moment>,
+}
+
+impl From<SelectionArgs> for Selection {
+    fn from(args: SelectionArgs) -> Self {
+        let mut selection = Self::default();
+        selection.server_names = args
+            .server_name
+            .iter()
+            .map(|name| Glob::new(name))
+            .collect();
+        selection.clients = args.client;
+        selection.servers = args.server;
+        selection.ports = args.port;
+        selection.outcomes = args.outcome;
+        selection.errors = args.error;
+        selection.versions = args.version;
+        selection
+    }
+}
+
+impl TimeArgs {
+    /// Adds the selection by time.
+    pub(crate) fn add_to(&self, selection: &mut Selection) {
+        selection.since = self.since;
+        selection.until = self.until;
+    }
+}
+
+fn outcomes() -> impl TypedValueParser<Value = Outcome> {
+    one_of(Outcome::ALL, |outcome| outcome.as_str())
+}
+
+fn causes() -> impl TypedValueParser<Value = ErrorType> {
+    one_of(ErrorType::ALL, |cause| cause.as_str())
+}
+
+/// Parses one of `values` by its text; clap suggests the nearest for a wrong one.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    values: &'static [T],
+    text_of: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let texts = values.iter().map(|value| text_of(*value));
+    PossibleValuesParser::new(texts).try_map(move |text| {
+        let value = values.iter().find(|value| text_of(**value) == text);
+        value.copied().ok_or("unknown value")
+    })
+}
+
+/// Parses a version: `TLS 1.2`, `TLSv1.2`, `tls1.2`, `1.2`, `SSL 3.0`, `SSLv3`, or its number as in `0x7f1c`.
+fn version(text: &str) -> Result<ProtocolVersion, String> {
+    let number = text
+        .strip_prefix("0x")
+        .map(|digits| u16::from_str_radix(digits, 16));
+    if let Some(number) = number {
+        return number.map(ProtocolVersion).map_err(|_| not_a_version());
+    }
+    let mut plain = text.to_ascii_lowercase();
+    plain.retain(|c| !matches!(c, ' ' | 'v' | '-' | '_'));
+    let version = match plain.as_str() {
+        "ssl2" | "ssl2.0" => ProtocolVersion::SSLv2,
+        "ssl3" | "ssl3.0" => ProtocolVersion::SSLv3,
+        "1.0" | "tls1" | "tls1.0" => ProtocolVersion::TLSv1_0,
+        "1.1" | "tls1.1" => ProtocolVersion::TLSv1_1,
+        "1.2" | "tls1.2" => ProtocolVersion::TLSv1_2,
+        "1.3" | "tls1.3" => ProtocolVersion::TLSv1_3,
+        "dtls1.0" | "dtls1" => ProtocolVersion::DTLSv1_0,
+        "dtls1.2" => ProtocolVersion::DTLSv1_2,
+        "dtls1.3" => ProtocolVersion::DTLSv1_3,
+        _ => return Err(not_a_version()),
+    };
+    Ok(version)
+}
+
+fn not_a_version() -> String {
+    "not a version: SSL 2.0, SSL 3.0, TLS 1.0 to 1.3, DTLS 1.0, 1.2 and 1.3, or a number as in `0x7f1c`"
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_accepted_as_people_write_them() {
+        for text in ["TLS 1.2", "TLSv1.2", "tls1.2", "1.2", "tls-1.2", "0x0303"] {
+            assert_eq!(version(text), Ok(ProtocolVersion::TLSv1_2), "{text}");
+        }
+        assert_eq!(version("SSLv3"), Ok(ProtocolVersion::SSLv3));
+        assert_eq!(version("0x7f1c"), Ok(ProtocolVersion(0x7f1c)));
+        for wrong in ["", "1.4", "TLS", "12", "0x", "0x12345"] {
+            assert!(version(wrong).is_err(), "{wrong}");
+        }
+    }
+}

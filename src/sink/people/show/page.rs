@@ -1,0 +1,154 @@
+//! Headings, labelled facts and lists, wrapped to the width of the terminal.
+
+use std::io::{self, Write};
+
+use owo_colors::Style;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::sink::people::text::{TextStyle, printable};
+
+/// Columns of text without a terminal: lines of mail and of terminals at their usual size hold it.
+const DEFAULT_WIDTH: usize = 100;
+/// The least that is wrapped to: narrower, every word would be cut.
+const MIN_WIDTH: usize = 36;
+/// Columns of a label, where there is room for labels beside their facts.
+const LABEL: usize = 20;
+/// Columns below which facts do not line up beside their labels.
+const NARROW: usize = 56;
+
+/// Writes text in the parts that a page is made of.
+#[derive(Debug)]
+pub(super) struct Page<'o, W> {
+    pub(super) output: &'o mut W,
+    pub(super) style: TextStyle,
+    /// Columns to fill.
+    pub(super) width: usize,
+}
+
+impl<'o, W: Write> Page<'o, W> {
+    pub(super) fn new(output: &'o mut W, style: TextStyle) -> Self {
+        let width = style.width.unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH);
+        Self {
+            output,
+            style,
+            width,
+        }
+    }
+
+    /// Writes an empty line and a heading.
+    pub(super) fn heading(&mut self, heading: &str) -> io::Result<()> {
+        writeln!(self.output)?;
+        for line in wrap(heading, self.width) {
+            writeln!(self.output, "{}", self.style.heading().style(line))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a fact after its label. Text from the traffic is safe here: it is escaped.
+    pub(super) fn fact(&mut self, label: &str, text: &str) -> io::Result<()> {
+        self.styled_fact(label, text, Style::new())
+    }
+
+    pub(super) fn styled_fact(&mut self, label: &str, text: &str, style: Style) -> io::Result<()> {
+        let text = printable(text);
+        if self.width < NARROW {
+            let separator = if label.is_empty() { "" } else { ": " };
+            let lines = wrap(&format!("{label}{separator}{text}"), self.width - 4);
+            for (index, line) in lines.iter().enumerate() {
+                let indent = if index == 0 && !label.is_empty() {
+                    2
+                } else {
+                    4
+                };
+                writeln!(self.output, "{:indent$}{}", "", style.style(line))?;
+            }
+            return Ok(());
+        }
+        for (index, line) in wrap(&text, self.width - 2 - LABEL).iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            writeln!(self.output, "  {label:LABEL$}{}", style.style(line))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a fact if it is known.
+    pub(super) fn maybe(&mut self, label: &str, text: Option<impl AsRef<str>>) -> io::Result<()> {
+        text.map_or(Ok(()), |text| self.fact(label, text.as_ref()))
+    }
+
+    /// Writes an item of a list.
+    pub(super) fn item(&mut self, text: &str) -> io::Result<()> {
+        for (index, line) in wrap(&printable(text), self.width - 4).iter().enumerate() {
+            let bullet = if index == 0 { "-" } else { " " };
+            writeln!(self.output, "  {bullet} {line}")?;
+        }
+        Ok(())
+    }
+
+    /// Writes a line to be copied: it is not wrapped.
+    pub(super) fn verbatim(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.output, "    {}", printable(text))
+    }
+}
+
+/// Lines of at most `width` columns, broken between words; a word that is longer is broken anywhere.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ').flat_map(|word| pieces(word, width)) {
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// A word in pieces of at most `width` columns.
+fn pieces(word: &str, width: usize) -> Vec<String> {
+    let (mut pieces, mut piece, mut columns) = (Vec::new(), String::new(), 0);
+    for c in word.chars() {
+        let wide = c.width().unwrap_or(0);
+        if columns + wide > width && !piece.is_empty() {
+            pieces.push(std::mem::take(&mut piece));
+            columns = 0;
+        }
+        piece.push(c);
+        columns += wide;
+    }
+    pieces.push(piece);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_and_long_words_anywhere() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("", 7), [""]);
+        assert_eq!(wrap("a 0123456789 b", 4), ["a", "0123", "4567", "89 b"]);
+        assert_eq!(wrap("例え例え", 4), ["例え", "例え"]);
+    }
+
+    #[test]
+    fn a_narrow_page_has_its_facts_right_after_their_labels() {
+        for (width, expected) in [
+            (80, "  label               text\n"),
+            (40, "  label: text\n"),
+        ] {
+            let mut output = Vec::new();
+            let style = TextStyle {
+                color: false,
+                width: Some(width),
+            };
+            Page::new(&mut output, style).fact("label", "text").unwrap();
+            assert_eq!(String::from_utf8(output).unwrap(), expected);
+        }
+    }
+}

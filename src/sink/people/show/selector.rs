@@ -1,0 +1,178 @@
+//! Which handshake a user wants to see.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use crate::event::Handshake;
+use crate::flow::Endpoint;
+use crate::pattern::Glob;
+use crate::sink::selection::Peer;
+
+/// Which handshake a user wants to see, as written after the capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Selector {
+    /// Its place in the order of time, from 1.
+    Number(usize),
+    /// Its connection, as JSON names it: 16 hexadecimal digits.
+    FlowId(u64),
+    /// Its connection, as Zeek and Suricata name it, too.
+    CommunityId(String),
+    /// Its two ends, in either order.
+    Ends(End, End),
+    /// The name that the client asked for, and the port of the server.
+    NameAndPort(Glob, u16),
+    /// Either peer, by address, network, endpoint or name.
+    Peer(Peer),
+}
+
+/// One end of a connection, with or without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    address: IpAddr,
+    port: Option<u16>,
+}
+
+/// Digits of a number, at most: no capture has a billion handshakes, and a flow id has 16 digits.
+const MAX_DIGITS: usize = 9;
+
+/// What may stand between two endpoints, the longest first.
+const BETWEEN: [&str; 7] = [" -> ", "->", " > ", " - ", ">", "-", " "];
+
+impl Selector {
+    /// Whether it selects `event`. A number needs the order of all: see [`Selector::number`].
+    #[must_use]
+    pub fn selects(&self, event: &Handshake) -> bool {
+        match self {
+            Self::Number(_) => true,
+            Self::FlowId(id) => event.flow_id == *id,
+            Self::CommunityId(id) => event.community_id() == *id,
+            Self::Ends(a, b) => {
+                (a.is(event.client) && b.is(event.server))
+                    || (b.is(event.client) && a.is(event.server))
+            }
+            Self::NameAndPort(glob, port) => {
+                let name = event.tls.server_name.as_deref();
+                event.server.port == *port && name.is_some_and(|name| glob.matches(name))
+            }
+            Self::Peer(peer) => peer.is_client_of(event) || peer.is_server_of(event),
+        }
+    }
+
+    /// The place in the order of time, from 1, if it is one.
+    #[must_use]
+    pub const fn number(&self) -> Option<usize> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+impl End {
+    fn is(self, endpoint: Endpoint) -> bool {
+        self.address == endpoint.address && self.port.is_none_or(|port| port == endpoint.port)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(endpoint) = text.parse::<SocketAddr>() {
+            let (address, port) = (endpoint.ip(), Some(endpoint.port()));
+            return Some(Self { address, port });
+        }
+        let address = text.parse().ok()?;
+        let port = None;
+        Some(Self { address, port })
+    }
+}
+
+impl FromStr for Selector {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let is_number = text.len() <= MAX_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+        if let (true, Ok(number)) = (is_number, text.parse()) {
+            return match number {
+                0 => Err("handshakes are numbered from 1".to_owned()),
+                number => Ok(Self::Number(number)),
+            };
+        }
+        if let (16, Ok(id)) = (text.len(), u64::from_str_radix(text, 16)) {
+            return Ok(Self::FlowId(id));
+        }
+        // Version 1 of the Community ID: the base64 of a SHA-1.
+        if text.len() == 30 && text.starts_with("1:") {
+            return Ok(Self::CommunityId(text.to_owned()));
+        }
+        let ends = BETWEEN.iter().find_map(|between| {
+            let (one, other) = text.split_once(between)?;
+            Some((End::read(one)?, End::read(other)?))
+        });
+        if let Some((one, other)) = ends {
+            return Ok(Self::Ends(one, other));
+        }
+        match (text.parse::<Peer>(), text.rsplit_once(':')) {
+            (Ok(Peer::Name(_)), Some((name, port))) if !name.contains(':') => {
+                let port = port
+                    .parse()
+                    .map_err(|_| format!("`{port}` is not a port"))?;
+                Ok(Self::NameAndPort(Glob::new(name), port))
+            }
+            (peer, _) => peer.map(Self::Peer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::test_events;
+
+    #[test]
+    fn a_handshake_is_selected_by_whatever_names_it() {
+        let event = test_events::refused_by_the_client(); // 10.0.0.1:51234 to example.org at 10.0.0.2:443
+        for text in [
+            "6f1c0000000000a7",
+            "1:3Wq31B/svcJh3Oj7C0+oub5devI=",
+            "10.0.0.1:51234-10.0.0.2:443",
+            "10.0.0.2:443 -> 10.0.0.1:51234",
+            "10.0.0.1 > 10.0.0.2",
+            "10.0.0.1 10.0.0.2:443",
+            "10.0.0.1:51234",
+            "10.0.0.2",
+            "10.0.0.0/30",
+            "example.org",
+            "*.ORG",
+            "example.org:443",
+        ] {
+            let selector: Selector = text.parse().unwrap();
+            assert!(selector.selects(&event), "{text}: {selector:?}");
+        }
+        for text in [
+            "6f1c0000000000a8",
+            "1:3Wq31B/svcJh3Oj7C0+oub5devA=",
+            "10.0.0.1:51235-10.0.0.2:443",
+            "10.0.0.1-10.0.0.3",
+            "10.0.0.1:443",
+            "example.com",
+            "example.org:8443",
+        ] {
+            let selector: Selector = text.parse().unwrap();
+            assert!(!selector.selects(&event), "{text}: {selector:?}");
+        }
+    }
+
+    #[test]
+    fn digits_are_a_number_and_sixteen_of_them_a_flow_id() {
+        assert_eq!("12".parse(), Ok(Selector::Number(12)));
+        assert_eq!("0000000000000012".parse(), Ok(Selector::FlowId(0x12)));
+        assert!(matches!(
+            "my-host".parse(),
+            Ok(Selector::Peer(Peer::Name(_)))
+        ));
+        for wrong in ["", "0", "10.0.0", "10.0.0.1/24", "example.org:https"] {
+            assert!(wrong.parse::<Selector>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! How to find a handshake in Wireshark: a display filter, and the packets in each file.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use super::ladder::{letter, sources};
+use super::page::Page;
+use crate::event::{Handshake, Ladder, Transport};
+
+/// The packets of a handshake in one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PacketRange {
+    first: u64,
+    last: u64,
+}
+
+/// Writes the filters, and for each file the command that opens it at the handshake.
+pub(super) fn write<W: Write>(
+    page: &mut Page<'_, W>,
+    event: &Handshake,
+    ladder: &Ladder,
+) -> io::Result<()> {
+    page.heading("In Wireshark")?;
+    let conversation = conversation(event);
+    let sources = sources(event, ladder);
+    for (index, source) in sources.iter().enumerate() {
+        let range = packets(event, ladder, source, sources.len() == 1);
+        let name = if sources.len() > 1 {
+            format!("{}: {source}", letter(index))
+        } else {
+            source.to_string()
+        };
+        let PacketRange { first, last } = range;
+        page.item(&format!("packets {first} to {last} of {name}"))?;
+        let frames = format!("frame.number >= {first} && frame.number <= {last}");
+        page.verbatim(&format!("{frames} && {conversation}"))?;
+        if is_file(source) {
+            let path = quoted(source);
+            page.verbatim(&format!("wireshark -r {path} -g {first}"))?;
+        }
+    }
+    page.item("the whole connection")?;
+    page.verbatim(&conversation)
+}
+
+/// A display filter for each file that packets came from.
+pub(in crate::sink) fn display_filters(event: &Handshake, ladder: &Ladder) -> Vec<String> {
+    let sources = sources(event, ladder);
+    let filter = |source: &&std::sync::Arc<str>| {
+        let PacketRange { first, last } = packets(event, ladder, source, sources.len() == 1);
+        let conversation = conversation(event);
+        format!("frame.number >= {first} && frame.number <= {last} && {conversation}")
+    };
+    sources.iter().map(filter).collect()
+}
+
+/// The packets of the handshake that came from `source`.
+fn packets(event: &Handshake, ladder: &Ladder, source: &str, is_only: bool) -> PacketRange {
+    let steps = ladder.steps.iter().filter(|step| &*step.source == source);
+    let numbers = || steps.clone().map(|step| step.packet);
+    let (first, last) = (numbers().min(), numbers().max());
+    if is_only {
+        // Packets that brought no step count, too: those in the middle of a message, and acknowledgments.
+        let (first_of_all, last_of_all) = (event.capture.first_packet, event.capture.last_packet);
+        return PacketRange {
+            first: first.map_or(first_of_all, |first| first.min(first_of_all)),
+            last: last.map_or(last_of_all, |last| last.max(last_of_all)),
+        };
+    }
+    // The last packet of the event may be in any of the files, so each range ends with the last step in it.
+    let begins_here = *event.source == *source;
+    let begin = begins_here.then_some(event.capture.first_packet);
+    PacketRange {
+        first: first.into_iter().chain(begin).min().unwrap_or(0),
+        last: last.into_iter().chain(begin).max().unwrap_or(0),
+    }
+}
+
+/// A display filter for both directions of the connection.
+fn conversation(event: &Handshake) -> String {
+    let address = |address: IpAddr| match address {
+        IpAddr::V4(address) => format!("ip.addr == {address}"),
+        IpAddr::V6(address) => format!("ipv6.addr == {address}"),
+    };
+    let transport = match event.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp | Transport::Quic => "udp",
+    };
+    let [client, server] = [event.client, event.server];
+    format!(
+        "{} && {} && {transport}.port == {} && {transport}.port == {}",
+        address(client.address),
+        address(server.address),
+        client.port,
+        server.port
+    )
+}
+
+/// Whether a source names a file that another program can open, not standard input.
+fn is_file(source: &str) -> bool {
+    !source.is_empty() && source != "-"
+}
+
+/// A path as a word of a shell.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if path.chars().all(is_plain) && !path.starts_with('-') {
+        return path.to_owned();
+    }
+    let path = if path.starts_with('-') {
+        format!("./{path}")
+    } else {
+        path.to_owned()
+    };
+    format!("'{}'", path.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_one_word_for_a_shell() {
+        assert_eq!(quoted("captures/a-1.pcap"), "captures/a-1.pcap");
+        assert_eq!(quoted("a b$(x).pcap"), "'a b$(x).pcap'");
+        assert_eq!(quoted("it's.pcap"), r"'it'\''s.pcap'");
+        assert_eq!(quoted("-r.pcap"), "'./-r.pcap'");
+    }
+}

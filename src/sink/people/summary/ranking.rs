@@ -1,0 +1,115 @@
+//! Rows by a key that the traffic chooses, in bounded memory.
+
+use std::borrow::Borrow;
+use std::cmp::Reverse;
+use std::hash::Hash;
+
+use hashbrown::HashMap;
+
+/// What is counted under a key.
+pub(in crate::sink) trait Counted: Default {
+    /// Handshakes counted: what has the fewest is dropped first.
+    fn handshakes(&self) -> u64;
+}
+
+/// A row for each key, up to a limit. When it is full, the half with the fewest handshakes is dropped, which a key with a
+/// real share of them is never in.
+#[derive(Debug)]
+pub(in crate::sink) struct Ranking<K, V> {
+    rows: HashMap<K, V, foldhash::fast::RandomState>,
+    capacity: usize,
+    /// Handshakes of the keys that were dropped.
+    forgotten: u64,
+}
+
+impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
+    /// At most `capacity` rows.
+    pub(in crate::sink) fn new(capacity: usize) -> Self {
+        Self {
+            rows: HashMap::default(),
+            capacity,
+            forgotten: 0,
+        }
+    }
+
+    /// Changes the row of a key.
+    pub(in crate::sink) fn update<Q>(&mut self, key: &Q, change: impl FnOnce(&mut V))
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        if let Some(row) = self.rows.get_mut(key) {
+            return change(row);
+        }
+        if self.rows.len() >= self.capacity {
+            self.forget_half();
+        }
+        change(self.rows.entry(key.to_owned()).or_default());
+    }
+
+    /// All rows, in no order.
+    pub(in crate::sink) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.rows.iter()
+    }
+
+    /// The `limit` rows with the highest rank, the highest first, and how many handshakes all others had. Keys break ties,
+    /// so that equal input gives equal output.
+    pub(in crate::sink) fn top<R: Ord>(
+        &self,
+        limit: usize,
+        rank: impl Fn(&V) -> R,
+    ) -> (Vec<(&K, &V)>, u64) {
+        let mut ranked: Vec<_> = self.rows.iter().collect();
+        ranked.sort_unstable_by_key(|(key, row)| (Reverse(rank(row)), *key));
+        let rest = ranked.split_off(limit.min(ranked.len()));
+        let others: u64 = rest.iter().map(|(_, row)| row.handshakes()).sum();
+        (ranked, others + self.forgotten)
+    }
+
+    fn forget_half(&mut self) {
+        let mut ranked: Vec<_> = self.rows.drain().collect();
+        ranked.sort_unstable_by(|(a_key, a), (b_key, b)| {
+            (b.handshakes(), a_key).cmp(&(a.handshakes(), b_key))
+        });
+        let gone = ranked.split_off(self.capacity / 2);
+        self.forgotten += gone.iter().map(|(_, row)| row.handshakes()).sum::<u64>();
+        self.rows.extend(ranked);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Count(u64);
+
+    impl Counted for Count {
+        fn handshakes(&self) -> u64 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_flood_of_keys_neither_grows_the_table_nor_hides_a_busy_one() {
+        let mut ranking = Ranking::<u32, Count>::new(100);
+        for key in 0..10_000 {
+            ranking.update(&key, |row| row.0 += 1);
+            ranking.update(&u32::MAX, |row| row.0 += 1);
+        }
+        assert!(ranking.iter().count() <= 100);
+        let (top, others) = ranking.top(1, |row| row.0);
+        assert_eq!((*top[0].0, top[0].1.0, others), (u32::MAX, 10_000, 10_000));
+    }
+
+    #[test]
+    fn keys_break_ties() {
+        let mut ranking = Ranking::<&str, Count>::new(100);
+        for key in ["b", "a", "c", "c"] {
+            ranking.update(&key, |row| row.0 += 1);
+        }
+        let (top, others) = ranking.top(2, |row| row.0);
+        let keys: Vec<_> = top.iter().map(|(key, _)| **key).collect();
+        assert_eq!((keys, others), (vec!["c", "a"], 1));
+    }
+}

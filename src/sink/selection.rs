@@ -1,0 +1,321 @@
+//! Which handshakes a user asks for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::Offset;
+
+use crate::certificate::Certificate;
+use crate::event::{CertificateChain, ErrorType, Handshake, NotTls, NotTlsKind, Outcome};
+use crate::flow::Endpoint;
+use crate::pattern::{Glob, IpNetwork};
+use crate::time::Timestamp;
+use crate::tls::ProtocolVersion;
+
+/// Which handshakes a user asks for: those that match an item of every list that is not empty, within the time given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Selection {
+    /// Patterns for the server name in the ClientHello; a handshake without one matches none.
+    pub server_names: Vec<Glob>,
+    /// Clients, by address or by the names in their certificate.
+    pub clients: Vec<Peer>,
+    /// Servers, by address or by name.
+    pub servers: Vec<Peer>,
+    /// Ports of the server.
+    pub ports: Vec<u16>,
+    /// Outcomes.
+    pub outcomes: Vec<Outcome>,
+    /// Causes of failures, and of refusals after the handshake.
+    pub errors: Vec<ErrorType>,
+    /// Versions that the server selected.
+    pub versions: Vec<ProtocolVersion>,
+    /// Handshakes that began then or later.
+    pub since: Option<Moment>,
+    /// Handshakes that began before.
+    pub until: Option<Moment>,
+}
+
+impl Selection {
+    /// Whether it selects everything.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it selects `event`.
+    #[must_use]
+    pub fn selects(&self, event: &Handshake) -> bool {
+        let name = event.tls.server_name.as_deref();
+        let refused = event.error.as_ref().map(|error| error.error_type);
+        let rejected = event.rejected_after.as_ref().map(|after| after.error_type);
+        self.is_within(event.time)
+            && fits(&self.ports, |port| *port == event.server.port)
+            && fits(&self.outcomes, |outcome| *outcome == event.outcome)
+            && fits(&self.errors, |error| {
+                [refused, rejected].contains(&Some(*error))
+            })
+            && fits(&self.versions, |version| {
+                event.tls.version == Some(*version)
+            })
+            && fits(&self.server_names, |glob| {
+                name.is_some_and(|name| glob.matches(name))
+            })
+            && fits(&self.servers, |peer| peer.is_server_of(event))
+            && fits(&self.clients, |peer| peer.is_client_of(event))
+    }
+
+    /// Whether it selects a connection without TLS, which has neither names nor an outcome.
+    #[must_use]
+    pub fn selects_not_tls(&self, event: &NotTls) -> bool {
+        // A probe fails at nothing.
+        let error = (event.kind != NotTlsKind::SilentProbe).then_some(ErrorType::NotTls);
+        self.is_within(event.time)
+            && self.outcomes.is_empty()
+            && self.versions.is_empty()
+            && self.server_names.is_empty()
+            && fits(&self.errors, |selected| error == Some(*selected))
+            && fits(&self.ports, |port| *port == event.server.port)
+            && fits(&self.servers, |peer| peer.is_at(event.server))
+            && fits(&self.clients, |peer| peer.is_at(event.client))
+    }
+
+    fn is_within(&self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| !since.is_after(time))
+            && self.until.is_none_or(|until| until.is_after(time))
+    }
+}
+
+fn fits<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(fits)
+}
+
+/// A client or a server, as people write it: an address, a network, an endpoint, or a pattern for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address, or all addresses of a network.
+    Network(IpNetwork),
+    /// An address and a port.
+    Endpoint(Endpoint),
+    /// A pattern for a name.
+    Name(Glob),
+}
+
+impl Peer {
+    /// Whether it is the client of `event`: at its address, or named in its certificate.
+    #[must_use]
+    pub fn is_client_of(&self, event: &Handshake) -> bool {
+        self.is_at(event.client) || self.names_leaf(event.client_certificates.as_ref())
+    }
+
+    /// Whether it is the server of `event`: at its address, or the name that the client asked for. A server that was
+    /// asked for by no name has those in its certificate.
+    #[must_use]
+    pub fn is_server_of(&self, event: &Handshake) -> bool {
+        self.is_at(event.server)
+            || match (self, event.tls.server_name.as_deref()) {
+                (Self::Name(glob), Some(name)) => glob.matches(name),
+                (_, None) => self.names_leaf(event.server_certificates.as_ref()),
+                (_, Some(_)) => false,
+            }
+    }
+
+    fn is_at(&self, endpoint: Endpoint) -> bool {
+        match self {
+            Self::Network(network) => network.contains(endpoint.address),
+            Self::Endpoint(own) => *own == endpoint,
+            Self::Name(_) => false,
+        }
+    }
+
+    fn names_leaf(&self, chain: Option<&CertificateChain>) -> bool {
+        let leaf = chain.and_then(|chain| chain.first()).map(|leaf| &**leaf);
+        let (
+            Self::Name(glob),
+            Some(Certificate {
+                facts: Ok(facts), ..
+            }),
+        ) = (self, leaf)
+        else {
+            return false;
+        };
+        let mut names = facts.dns_names.iter().chain(&facts.common_name);
+        names.any(|name| glob.matches(name)) || glob.matches(&facts.subject)
+    }
+}
+
+impl FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(endpoint) = text.parse::<SocketAddr>() {
+            return Ok(Self::Endpoint(Endpoint::new(
+                endpoint.ip(),
+                endpoint.port(),
+            )));
+        }
+        let address = text.split_once('/').map_or(text, |(address, _)| address);
+        let has_only = |allowed: fn(char) -> bool| !text.is_empty() && text.chars().all(allowed);
+        if address.parse::<IpAddr>().is_ok()
+            || has_only(|c| c.is_ascii_digit() || ".:/".contains(c))
+        {
+            return text.parse().map(Self::Network);
+        }
+        match text {
+            "" => Err("neither an address, a network nor a name".to_owned()),
+            name => Ok(Self::Name(Glob::new(name))),
+        }
+    }
+}
+
+/// A moment as people write it: a point in time, or a time of day on every day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A point in time.
+    Time(Timestamp),
+    /// A time of day in UTC.
+    OfDay(Time),
+}
+
+impl Moment {
+    /// Whether it comes after `time`; a time of day, on the day of `time`.
+    fn is_after(self, time: Timestamp) -> bool {
+        match self {
+            Self::Time(moment) => moment > time,
+            Self::OfDay(moment) => moment > time.date_time().time(),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let with_zone = text.parse::<jiff::Timestamp>().ok();
+        let in_utc = || {
+            let date = text.parse::<Date>().ok().map(DateTime::from);
+            let time = text.parse::<DateTime>().ok().or(date)?;
+            Offset::UTC.to_timestamp(time).ok()
+        };
+        if let Some(time) = with_zone.or_else(in_utc) {
+            return i64::try_from(time.as_nanosecond())
+                .map(|nanoseconds| Self::Time(Timestamp::from_nanoseconds(nanoseconds)))
+                .map_err(|_| "not between the years 1678 and 2261".to_owned());
+        }
+        text.parse::<Time>().map(Self::OfDay).map_err(|_| {
+            "not a time as in `2026-03-01T12:00:00Z`, `2026-03-01 12:00`, `2026-03-01` or `12:00:05`"
+                .to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::test_events;
+
+    fn peer(text: &str) -> Peer {
+        text.parse().unwrap()
+    }
+
+    /// Whether `change` leaves a refused handshake selected: from 10.0.0.1:51234 to example.org at 10.0.0.2:443, at noon.
+    fn selects(change: impl FnOnce(&mut Selection)) -> bool {
+        let mut selection = Selection::default();
+        change(&mut selection);
+        selection.selects(&test_events::refused_by_the_client())
+    }
+
+    #[test]
+    fn every_list_must_have_a_match() {
+        assert!(selects(|_| {}) && Selection::default().is_everything());
+        assert!(selects(|s| s.ports = vec![8443, 443]));
+        assert!(!selects(|s| s.ports = vec![8443]));
+        assert!(selects(|s| s.errors = vec![ErrorType::UnknownCa]));
+        assert!(!selects(|s| s.errors = vec![ErrorType::NearExpiry]));
+        assert!(selects(|s| s.versions = vec![ProtocolVersion::TLSv1_2]));
+        assert!(!selects(|s| s.outcomes = vec![Outcome::Success]));
+        assert!(selects(|s| s.server_names = vec![Glob::new("*.ORG")]));
+        assert!(!selects(|s| {
+            s.ports = vec![443];
+            s.versions = vec![ProtocolVersion::TLSv1_3];
+        }));
+    }
+
+    #[test]
+    fn peers_are_addresses_networks_endpoints_and_names() {
+        for client in ["10.0.0.1", "10.0.0.0/24", "10.0.0.1:51234"] {
+            assert!(selects(|s| s.clients = vec![peer(client)]), "{client}");
+            assert!(!selects(
+                |s| s.servers = vec![peer("10.0.0.3"), peer("10.0.0.2:444")]
+            ));
+        }
+        assert!(selects(|s| s.servers = vec![peer("EXAMPLE.*")]));
+        assert!(!selects(|s| s.clients = vec![peer("example.org")]));
+        assert!(!selects(|s| s.clients = vec![peer("10.0.0.2/32")]));
+        for wrong in [
+            "",
+            "10.0.0",
+            "10.0.0.1/33",
+            "10.0.0.1/24",
+            "1.2.3.4.5",
+            "::1/200",
+        ] {
+            assert!(wrong.parse::<Peer>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_client_has_the_names_in_its_certificate_and_a_server_without_name_too() {
+        let mut event = test_events::refused_by_the_client();
+        event.client_certificates = event.server_certificates.clone();
+        assert!(peer("example.org").is_client_of(&event));
+        assert!(!peer("example.com").is_client_of(&event));
+        event.tls.server_name = Some("other.example".to_owned());
+        assert!(!peer("example.org").is_server_of(&event));
+        event.tls.server_name = None;
+        assert!(peer("example.org").is_server_of(&event));
+    }
+
+    #[test]
+    fn since_includes_its_moment_and_until_does_not() {
+        let noon = "2026-03-01T12:00:00.123456789Z";
+        for (since, until, expected) in [
+            (Some(noon), None, true),
+            (None, Some(noon), false),
+            (Some("2026-03-01"), Some("2026-03-02"), true),
+            (Some("2026-03-01 12:01"), None, false),
+            (Some("2026-03-01T13:00:00+01:00"), None, true),
+            (Some("12:00"), Some("12:00:01"), true),
+            (Some("12:01"), None, false),
+        ] {
+            let moment = |text: &str| text.parse::<Moment>().unwrap();
+            let is_selected = selects(|s| {
+                s.since = since.map(moment);
+                s.until = until.map(moment);
+            });
+            assert_eq!(is_selected, expected, "{since:?} {until:?}");
+        }
+        for wrong in [
+            "",
+            "yesterday",
+            "25:00",
+            "2026-13-01",
+            "9999-01-01T00:00:00Z",
+        ] {
+            assert!(wrong.parse::<Moment>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn connections_without_tls_are_selected_by_peers_time_and_cause() {
+        let event = test_events::refused_starttls();
+        let mut selection = Selection::default();
+        assert!(selection.selects_not_tls(&event));
+        selection.clients = vec![peer("10.0.0.1")];
+        selection.errors = vec![ErrorType::NotTls];
+        assert!(selection.selects_not_tls(&event));
+        selection.outcomes = vec![Outcome::Failure];
+        assert!(!selection.selects_not_tls(&event));
+    }
+}

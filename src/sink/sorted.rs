@@ -1,0 +1,226 @@
+//! Handshakes in another order than that of their verdicts.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::Sink;
+use crate::certificate::{Certificate, CertificateTime};
+use crate::event::{CertificateChain, Handshake, NotTls};
+use crate::flow::Endpoint;
+use crate::stats::Stats;
+use crate::time::Timestamp;
+
+/// An order of handshakes. The doc comment of a value is its help text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum SortOrder {
+    /// The first to begin first.
+    Time,
+    /// The longest first; those that did not complete last.
+    Duration,
+    /// The one with the certificate that is the next to expire first; those without certificates last.
+    Expiry,
+    /// By the name of the server, else by its address.
+    Server,
+}
+
+/// Handshakes held until the end, of some 2 KiB each.
+const MAX_HELD: usize = 250_000;
+
+/// Holds all handshakes, and passes them on in order at the end.
+pub struct SortedSink {
+    inner: Box<dyn Sink>,
+    order: SortOrder,
+    held: BTreeMap<Key, Held>,
+    received: u64,
+    /// Tells the user how many handshakes, the last in order, were left out because there were too many.
+    on_omitted: fn(u64),
+    omitted: u64,
+}
+
+enum Held {
+    Handshake(Box<Handshake>),
+    NotTls(Box<NotTls>),
+}
+
+/// What is compared: what the order asks for, then time, then the order of arrival.
+type Key = (Rank, Timestamp, u64);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    None,
+    Longest(std::cmp::Reverse<Duration>),
+    Expiry(CertificateTime),
+    Server(String, Endpoint),
+    Last,
+}
+
+impl SortedSink {
+    /// Passes handshakes on to `inner` at the end; `on_omitted` gets the number of those that a limit left out.
+    #[must_use]
+    pub fn new(inner: Box<dyn Sink>, order: SortOrder, on_omitted: fn(u64)) -> Self {
+        Self {
+            inner,
+            order,
+            held: BTreeMap::new(),
+            received: 0,
+            on_omitted,
+            omitted: 0,
+        }
+    }
+
+    fn hold(&mut self, rank: Rank, time: Timestamp, held: Held) {
+        self.held.insert((rank, time, self.received), held);
+        self.received += 1;
+        if self.held.len() > MAX_HELD {
+            self.held.pop_last();
+            self.omitted += 1;
+        }
+    }
+
+    fn rank(&self, event: &Handshake) -> Rank {
+        match self.order {
+            SortOrder::Time => Rank::None,
+            SortOrder::Duration => event.timing.handshake.map_or(Rank::Last, |duration| {
+                Rank::Longest(std::cmp::Reverse(duration))
+            }),
+            SortOrder::Expiry => {
+                let chains = [&event.server_certificates, &event.client_certificates];
+                let soonest = chains.into_iter().flatten().filter_map(expiry).min();
+                soonest.map_or(Rank::Last, Rank::Expiry)
+            }
+            SortOrder::Server => {
+                let name = event.tls.server_name.clone().unwrap_or_default();
+                Rank::Server(name, event.server)
+            }
+        }
+    }
+}
+
+/// The end of validity of the certificate that is the next to expire in a chain.
+fn expiry(chain: &CertificateChain) -> Option<CertificateTime> {
+    let facts = |certificate: &std::sync::Arc<Certificate>| match &certificate.facts {
+        Ok(facts) => Some(facts.not_after),
+        Err(_) => None,
+    };
+    chain.iter().filter_map(facts).min()
+}
+
+impl Sink for SortedSink {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        let rank = self.rank(event);
+        self.hold(rank, event.time, Held::Handshake(Box::new(event.clone())));
+        Ok(())
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        let rank = match self.order {
+            SortOrder::Time => Rank::None,
+            SortOrder::Server => Rank::Server(String::new(), event.server),
+            SortOrder::Duration | SortOrder::Expiry => Rank::Last,
+        };
+        self.hold(rank, event.time, Held::NotTls(Box::new(event.clone())));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        for held in std::mem::take(&mut self.held).into_values() {
+            match held {
+                Held::Handshake(event) => self.inner.handshake(&event)?,
+                Held::NotTls(event) => self.inner.not_tls(&event)?,
+            }
+        }
+        if self.omitted > 0 {
+            (self.on_omitted)(self.omitted);
+        }
+        self.inner.finish(stats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::sink::test_events;
+
+    /// Notes the client ports of what it receives.
+    struct Ports(Arc<Mutex<Vec<u16>>>);
+
+    impl Sink for Ports {
+        fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+            self.0.lock().unwrap().push(event.client.port);
+            Ok(())
+        }
+
+        fn finish(&mut self, _: &Stats) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn sorted(order: SortOrder, events: &[Handshake]) -> Vec<u16> {
+        let ports = Arc::new(Mutex::new(Vec::new()));
+        let mut sink = SortedSink::new(Box::new(Ports(Arc::clone(&ports))), order, |_| {});
+        for event in events {
+            sink.handshake(event).unwrap();
+        }
+        sink.finish(&Stats::default()).unwrap();
+        ports.lock().unwrap().clone()
+    }
+
+    /// A handshake for each order to move: port, second, duration, expiry, server.
+    fn events() -> Vec<Handshake> {
+        let rows: [(u16, i64, Option<u64>, Option<i64>, Option<&str>); 4] = [
+            (1, 30, Some(5), None, Some("c.example")),
+            (2, 10, None, Some(900), None),
+            (3, 20, Some(9), Some(100), Some("a.example")),
+            (4, 20, Some(1), None, Some("a.example")),
+        ];
+        let event = |(port, second, duration, expiry, name): (
+            _,
+            _,
+            Option<u64>,
+            Option<i64>,
+            Option<&str>,
+        )| {
+            let mut event = test_events::barely_seen();
+            event.client.port = port;
+            event.time = Timestamp::from_seconds(second);
+            event.timing.handshake = duration.map(Duration::from_millis);
+            event.server_certificates = expiry.map(|seconds| {
+                let mut facts = test_events::leaf();
+                facts.not_after = CertificateTime(seconds);
+                test_events::chain([Ok(facts)])
+            });
+            event.tls.server_name = name.map(str::to_owned);
+            event
+        };
+        rows.map(event).to_vec()
+    }
+
+    #[test]
+    fn each_order_puts_what_it_asks_for_first_and_time_breaks_ties() {
+        assert_eq!(sorted(SortOrder::Time, &events()), [2, 3, 4, 1]);
+        assert_eq!(sorted(SortOrder::Duration, &events()), [3, 1, 4, 2]);
+        assert_eq!(sorted(SortOrder::Expiry, &events()), [3, 2, 4, 1]);
+        assert_eq!(sorted(SortOrder::Server, &events()), [2, 3, 4, 1]);
+    }
+
+    #[test]
+    fn the_last_in_order_are_left_out_if_there_are_too_many() {
+        let mut sink = SortedSink::new(Box::new(Ports(Arc::default())), SortOrder::Time, |_| {});
+        for second in 0..MAX_HELD as i64 + 3 {
+            let time = Timestamp::from_seconds(second);
+            let event = test_events::refused_starttls();
+            sink.hold(Rank::None, time, Held::NotTls(Box::new(event)));
+        }
+        assert_eq!((sink.held.len(), sink.omitted), (MAX_HELD, 3));
+    }
+}
