@@ -280,6 +280,7 @@ fn the_recipes_in_the_documentation_work_as_they_stand() {
     assert_eq!(recipes.len(), 3, "GitHub, GitLab, Jenkins: {recipes:?}");
     for (index, recipe) in recipes.into_iter().enumerate() {
         let folder = PathBuf::from(scratch(&format!("recipe-{index}")));
+        let _ = fs::remove_dir_all(&folder); // of an earlier run
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("tlscope.toml"), POLICY).unwrap();
         let port = free_port();

@@ -124,6 +124,9 @@ const MASKED: &[&str] = &[
     "timing_ms",
     "capture.first_packet",
     "capture.last_packet",
+    // Which of two packets came first when both sides send at once, as at the end of a connection.
+    "closed_by",
+    "tls.history",
     // Some clients shuffle their extensions.
     "fingerprint.ja3",
     // Test certificates are often issued for each run.
