@@ -39,7 +39,13 @@ mod keys;
 #[cfg(feature = "cli")]
 mod ladder;
 #[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
 mod robustness;
+#[cfg(feature = "cli")]
+mod selection;
+#[cfg(feature = "cli")]
+mod show;
 #[cfg(feature = "cli")]
 mod targets;
 #[cfg(feature = "cli")]
