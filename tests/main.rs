@@ -17,6 +17,8 @@
 #[cfg(feature = "validate")]
 mod certificates;
 mod layers;
+#[cfg(feature = "files")]
+mod library;
 mod scripted;
 mod support;
 
