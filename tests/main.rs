@@ -17,6 +17,8 @@
 #[cfg(feature = "validate")]
 mod certificates;
 mod layers;
+#[cfg(feature = "files")]
+mod library;
 mod scripted;
 mod support;
 
@@ -37,7 +39,13 @@ mod keys;
 #[cfg(feature = "cli")]
 mod ladder;
 #[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
 mod robustness;
+#[cfg(feature = "cli")]
+mod selection;
+#[cfg(feature = "cli")]
+mod show;
 #[cfg(feature = "cli")]
 mod targets;
 #[cfg(feature = "cli")]
@@ -52,6 +60,8 @@ mod export;
 mod live;
 #[cfg(all(feature = "cli", feature = "otel", live_capture))]
 mod monitoring;
+#[cfg(all(feature = "cli", live_capture))]
+mod run;
 
 /// Cargo finds tests by itself only if each file is a binary of its own.
 #[test]

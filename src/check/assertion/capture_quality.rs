@@ -85,7 +85,7 @@ struct NoDrops;
 
 impl Assertion for NoDrops {
     fn requirement(&self) -> String {
-        "nothing discarded for want of room".to_owned()
+        "no data dropped because a limit was reached".to_owned()
     }
 
     fn evaluate(&self, _: InScope<'_>) -> Compliance {
@@ -104,7 +104,7 @@ impl Assertion for NoDrops {
             .collect();
         let holds = dropped.is_empty();
         let found = match holds {
-            true => "nothing was discarded".to_owned(),
+            true => "nothing was dropped".to_owned(),
             false => dropped.join(", "),
         };
         let found = Some(found);

@@ -40,6 +40,7 @@ mod code_point_set;
 mod error_types;
 mod in_view;
 mod limit;
+mod openssl_names;
 
 use std::fmt::Debug;
 
@@ -124,7 +125,7 @@ pub(super) trait Assertion: Debug + Send {
 
     /// What handshakes that violate it did, as in `2 of 3 handshakes failed`.
     fn violation(&self) -> &'static str {
-        "against it"
+        "violated it"
     }
 
     /// Whether it holds, if that depends on more than how many handshakes violate it.
@@ -209,10 +210,13 @@ mod testing {
 
     use super::*;
     use crate::check::Policy;
+    use crate::check::policy_schema::testing::assert_fits_schema;
 
     /// Reads the one assertion of `rule`.
     pub(super) fn assertion(rule: &str) -> Box<dyn Assertion> {
-        let policy = Policy::parse(&format!("[[rule]]\n{rule}"), "test").unwrap();
+        let text = format!("[[rule]]\n{rule}");
+        assert_fits_schema(&text);
+        let policy = Policy::parse(&text, "test").unwrap();
         let [check] = <[_; 1]>::try_from(policy.checks).unwrap();
         check.assertion
     }

@@ -13,9 +13,10 @@ pub(crate) struct CommonArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// Report only handshakes that failed
+    /// Report only handshakes that failed, or whose peer was refused afterwards
     ///
-    /// The summary and the metrics still count all.
+    /// A program may complete the handshake and refuse its peer then (an HTTP 400, a name that does not match). Such a
+    /// handshake is a success with `rejected_after`. The summary and the metrics still count all.
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,

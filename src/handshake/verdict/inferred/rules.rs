@@ -166,8 +166,17 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // at once after the whole flight, they refused. A flight that is not seen to reach its Finished is not whole: connections
     // that a relay cut while a Java server still wrote looked like refusals.
     rule("C4f", Ended, 0.97, Failure(CLIENT, Certificate),
-        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() && !e.is_from_browser(),
+        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() == Some(true) && e.is_from_browser() == Some(false),
         &["client closed the connection as soon as it had the server's flight", "its hello is not a browser's"]),
+
+    // The same where the hello was not captured, or the clock was set back before the close: whether C4f or C4 applies is not known.
+    rule("C4u", Ended, 0.5, Unknown,
+        |e| e.flight == Flight::Nothing && !e.psk
+            && match e.client_closed_at_once() {
+                Some(at_once) => at_once && e.is_from_browser().is_none(),
+                None => e.is_from_browser() != Some(true),
+            },
+        &["client closed the connection without answering the server's flight", "its hello, or when it closed, is not known"]),
 
     // Later, reset, or by a browser: the side is certain. Not the reason: it may be a crash, or a
     // client that changed its mind.
@@ -180,12 +189,6 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     rule("C5", Ended, UNMEASURED, Failure(CLIENT, Certificate),
         |e| e.flight == Flight::ShortRecord && !e.psk,
         &["client answered the server's flight with one short record, then closed the connection"]),
-
-    // A client asked for a certificate after the handshake (Apache per location), and the server's only answer is an alert.
-    // Before P5, which would see the application data as success. Few cases.
-    rule("A1", Ended, FEW, Failure(SERVER, Certificate),
-        |e| e.later_answer().is_some_and(|answer| answer.is_refused),
-        &["client was asked for a certificate after the handshake", "server closed with an alert-length record"]),
 
     // Tickets and data follow only an accepted Finished: a record that is no alert, longer or shorter. The exceptions are
     // tlslite servers, which send tickets before they judge the client's certificate.
@@ -360,18 +363,6 @@ mod tests {
         full().server_flight().client_records(&[53])
     }
 
-    /// A handshake in use, in which the server has asked for a certificate for one request.
-    fn asked_later() -> Script {
-        connection()
-            .client_hello(|hello| hello.post_handshake_auth = true)
-            .server_hello_13(|_| {})
-            .server_flight()
-            .client_records(&[53])
-            .server_records(&[250])
-            .client_records(&[91])
-            .server_records(&[148])
-    }
-
     const HANDSHAKE_FAILURE: AlertDescription = AlertDescription::HandshakeFailure;
     const CLOSE_NOTIFY: AlertDescription = AlertDescription::CloseNotify;
 
@@ -460,6 +451,15 @@ mod tests {
             instead: Some("C4"),
         },
         Case {
+            rule: "C4u",
+            fits: || {
+                let unseen = connection().in_view(CLIENT).server_hello_13(|_| {});
+                unseen.server_flight().fin(CLIENT).fin(SERVER)
+            },
+            misses: || full().server_flight().fin(CLIENT).fin(SERVER),
+            instead: Some("C4f"),
+        },
+        Case {
             rule: "C4",
             fits: || full().server_flight().rst(CLIENT),
             misses: || full().server_flight().client_records(&[100]).fin(CLIENT),
@@ -475,19 +475,6 @@ mod tests {
                     .fin(CLIENT)
             },
             instead: None,
-        },
-        Case {
-            rule: "A1",
-            fits: || {
-                let answered = asked_later().client_records(&[900, 281, 53]);
-                answered.server_records(&[19]).fin(SERVER)
-            },
-            // The server answers the request.
-            misses: || {
-                let answered = asked_later().client_records(&[900, 281, 53]);
-                answered.server_records(&[794, 19]).fin(SERVER)
-            },
-            instead: Some("P5"),
         },
         Case {
             rule: "P5",
