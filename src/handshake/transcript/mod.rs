@@ -8,6 +8,8 @@ mod parts;
 mod renegotiation;
 mod writer;
 
+use std::time::Duration;
+
 use crate::certificate::OcspStaple;
 use crate::event::Ladder;
 use crate::flow::{Direction, PerDirection, Side};

@@ -6,6 +6,8 @@
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
 //! keys open as [`Decrypted`].
 
+use std::time::Duration;
+
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
