@@ -373,3 +373,20 @@ fn certificates_that_cannot_be_written_do_not_stop_the_run_and_are_reported_at_i
         "{warnings}"
     );
 }
+
+#[test]
+fn schema_prints_one_of_two_schemas() {
+    for (flags, title) in [
+        (&["schema"][..], "Line"),
+        (&["schema", "--policy"], "Policy of tlscope check"),
+    ] {
+        let output = output(flags);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(schema["title"], title);
+    }
+    // A variable that other commands read must not break this one.
+    let mut command = tlscope(&["schema", "--policy"]);
+    let output = command.env("TLSCOPE_POLICY", "tlscope.toml").output();
+    assert!(output.unwrap().status.success());
+}

@@ -209,10 +209,13 @@ mod testing {
 
     use super::*;
     use crate::check::Policy;
+    use crate::check::policy_schema::testing::assert_fits_schema;
 
     /// Reads the one assertion of `rule`.
     pub(super) fn assertion(rule: &str) -> Box<dyn Assertion> {
-        let policy = Policy::parse(&format!("[[rule]]\n{rule}"), "test").unwrap();
+        let text = format!("[[rule]]\n{rule}");
+        assert_fits_schema(&text);
+        let policy = Policy::parse(&text, "test").unwrap();
         let [check] = <[_; 1]>::try_from(policy.checks).unwrap();
         check.assertion
     }

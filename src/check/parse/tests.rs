@@ -1,11 +1,12 @@
 //! Which policies are accepted, and how the others are refused.
 
 use super::*;
+use crate::check::policy_schema::testing::assert_fits_schema;
 
 fn checks(rule: &str) -> Vec<Check> {
-    Policy::parse(&format!("[[rule]]\n{rule}"), "t.toml")
-        .unwrap()
-        .checks
+    let text = format!("[[rule]]\n{rule}");
+    assert_fits_schema(&text);
+    Policy::parse(&text, "t.toml").unwrap().checks
 }
 
 fn refusal(text: &str) -> String {

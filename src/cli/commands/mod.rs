@@ -26,7 +26,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Interface(command) => live::run(command),
         Command::Check(args) => check::check(args),
         Command::Targets(args) => targets::targets(&args),
-        Command::Schema => print::schema(),
+        Command::Schema { policy } => print::schema(policy),
         Command::Print { what } => print::asset(what),
         Command::Completions { shell } => print::completions(shell),
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_complete::{Shell, generate};
+use tlscope::check::policy_schema;
 use tlscope::sink::machine::schema::json_schema;
 
 use crate::cli::config::args::{Args, Asset};
@@ -22,10 +23,14 @@ pub(super) fn asset(asset: Asset) -> Result<ExitCode, CliError> {
     print_text(|output| output.write_all(text.as_bytes()))
 }
 
-/// `tlscope schema`: the JSON Schema of the JSON lines.
-pub(super) fn schema() -> Result<ExitCode, CliError> {
+/// `tlscope schema`: the JSON Schema of the JSON lines, or of policies.
+pub(super) fn schema(of_policy: bool) -> Result<ExitCode, CliError> {
+    let schema = match of_policy {
+        true => policy_schema(),
+        false => json_schema(),
+    };
     print_text(|output| {
-        serde_json::to_writer_pretty(&mut *output, &json_schema())?;
+        serde_json::to_writer_pretty(&mut *output, &schema)?;
         writeln!(output)
     })
 }

@@ -14,6 +14,7 @@ use tlscope::pattern::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::cli::config::args::POLICY_SCHEMA;
 use crate::cli::error::CliError;
 
 /// `command`, with defaults from the file at `path`.
@@ -116,7 +117,13 @@ pub(crate) fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
         argument
             .get_long()
             .is_some_and(|long| !["config", "help", "version", "print-config"].contains(&long))
+            && is_setting(argument)
     })
+}
+
+/// Whether a flag can be set in the file and the environment; otherwise it only chooses what a command prints.
+pub(crate) fn is_setting(argument: &Arg) -> bool {
+    argument.get_id() != POLICY_SCHEMA
 }
 
 /// The commands with flags of their own.
@@ -340,7 +347,7 @@ mod tests {
         let cases = [
             (
                 "[read]\nformat = 'xml'",
-                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`",
+                "invalid value `xml` for `format`: t.toml:2\n\nhint: one of `table`, `rows`, `summary`, `json`, `csv`, `certs`, `cbom`",
             ),
             (
                 "[read]\nformat = []",

@@ -14,8 +14,8 @@ use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// Most services; handshakes of further ones are only counted.
 ///
-/// As many as [`MAX_CERTIFICATES`](crate::sink::files::inventory::MAX_CERTIFICATES). With all the limits below, they take up
-/// to 150 MiB if an attacker tries; a real one takes about a kilobyte.
+/// As many as [`MAX_CERTIFICATES`](crate::sink::files::inventory::MAX_CERTIFICATES). With all the limits below, an
+/// attacker can fill about 100 MiB, at 5 KB each; a real one takes about a kilobyte.
 pub(crate) const MAX_SERVICES: usize = 20_000;
 
 /// Most addresses listed for a service: a content delivery network answers from thousands.

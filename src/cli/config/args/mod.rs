@@ -87,6 +87,9 @@ Exit status:
   2  An error: bad usage, or input that could not be read; what could be read is
      reported first.";
 
+/// The identifier of `schema --policy`, which is no setting: it has the name of a flag of `check` that is one.
+pub(crate) const POLICY_SCHEMA: &str = "policy_schema";
+
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a run")]
 pub(crate) enum Command {
@@ -129,8 +132,16 @@ pub(crate) enum Command {
     #[command(after_long_help = TARGETS_EXAMPLES)]
     Targets(TargetsArgs),
 
-    /// Print the JSON Schema of `read --format json`
-    Schema,
+    /// Print the JSON Schema of `read --format json`, or of policies
+    Schema {
+        /// Print the schema of policies of `check` instead, for editors
+        ///
+        /// Save it next to the policy, and begin the policy with the line
+        /// `#:schema ./policy.schema.json`: editors with Taplo (Even Better TOML) then
+        /// complete keys, explain them and underline mistakes.
+        #[arg(id = POLICY_SCHEMA, long = "policy")]
+        policy: bool,
+    },
 
     /// Print a file that goes with the program: alert rules, a dashboard, …
     #[command(after_long_help = PRINT_EXAMPLES)]
@@ -162,6 +173,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::config::config_file;
 
     fn read(flags: &[&str]) -> Result<ReadArgs, clap::Error> {
         let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
@@ -184,6 +196,9 @@ mod tests {
                 let Some(long) = argument.get_long() else {
                     continue;
                 };
+                if !config_file::is_setting(argument) {
+                    continue;
+                }
                 let expected = format!("TLSCOPE_{}", long.to_uppercase().replace('-', "_"));
                 assert_eq!(argument.get_env().unwrap(), expected.as_str());
             }
