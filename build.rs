@@ -1,14 +1,84 @@
-//! Names the condition that most of the live code depends on: `cfg(live_capture)`.
+//! Names the condition that most of the live code depends on, `cfg(live_capture)`, and says what to install if libpcap
+//! is missing.
+//!
+//! Without dependencies of its own: the script is then compiled at once, and not after the crates that it would need.
 
-use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=LIBPCAP_LIBDIR");
     println!("cargo::rustc-check-cfg=cfg(live_capture)");
+    if env::var_os("CARGO_FEATURE_LIVE").is_none() {
+        return;
+    }
     // Feature `live` brings packet filters to every system, but interfaces and the sandbox to Linux only.
-    let has_feature = env::var_os("CARGO_FEATURE_LIVE").is_some();
-    let is_linux = env::var_os("CARGO_CFG_TARGET_OS").is_some_and(|os| os == "linux");
-    if has_feature && is_linux {
+    let target_os = env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    if target_os == "linux" {
         println!("cargo::rustc-cfg=live_capture");
     }
+    // docs.rs links nothing. On Windows the library is Npcap's, under another name.
+    let is_linked = env::var_os("DOCS_RS").is_none() && target_os != "windows";
+    if is_linked && !links_with_libpcap() {
+        for line in MISSING_LIBPCAP.lines() {
+            println!("cargo::error={line}");
+        }
+    }
 }
+
+/// Whether a program that names libpcap can be linked, with the compiler, the target and the flags of this build.
+///
+/// True as well if that cannot be found out: the build itself then has the last word.
+fn links_with_libpcap() -> bool {
+    let (Some(rustc), Some(out_dir)) = (env::var_os("RUSTC"), env::var_os("OUT_DIR")) else {
+        return true;
+    };
+    let out_dir = PathBuf::from(out_dir);
+    let source = out_dir.join("libpcap_probe.rs");
+    if fs::write(&source, "fn main() {}\n").is_err() {
+        return true;
+    }
+    let mut rustc = Command::new(rustc);
+    rustc
+        .args(["-lpcap", "-o"])
+        .arg(out_dir.join("libpcap_probe"))
+        .arg(source);
+    let linker = env::var_os("RUSTC_LINKER");
+    let (target, host) = (env::var_os("TARGET"), env::var_os("HOST"));
+    if let Some(target) = target.filter(|target| host.as_ref() != Some(target)) {
+        if linker.is_none() {
+            return true; // rustc may choose one that does not know the target
+        }
+        rustc.arg("--target").arg(target);
+    }
+    if let Some(linker) = linker {
+        rustc.arg("-C").arg(concat("linker=", &linker));
+    }
+    if let Some(folder) = env::var_os("LIBPCAP_LIBDIR") {
+        rustc.arg("-L").arg(folder);
+    }
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    rustc.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
+    rustc
+        .output()
+        .map_or(true, |output| output.status.success())
+}
+
+fn concat(key: &str, value: &OsStr) -> OsString {
+    let mut option = OsString::from(key);
+    option.push(value);
+    option
+}
+
+/// One line for each system; cargo prints each as an error of its own.
+const MISSING_LIBPCAP: &str = "\
+libpcap was not found: the feature `live` needs it to capture and to filter packets
+Debian, Ubuntu:  apt-get install libpcap-dev
+Fedora, RHEL:    dnf install libpcap-devel
+Alpine:          apk add libpcap-dev
+macOS:           xcode-select --install
+elsewhere:       set LIBPCAP_LIBDIR to the folder of libpcap.so or libpcap.a
+without it:      cargo install tlscope --no-default-features --features cli,otel";

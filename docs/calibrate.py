@@ -12,9 +12,9 @@ TLSCOPE is the program to measure. A LAB is a directory with captures and `label
 client_cert_rejected or client_cert_missing where a certificate was at issue, and anything else otherwise.
 `rejected_after` is null, or the cause for which a completed handshake was refused afterwards, as `{"cause": ...}`.
 
-A verdict is right if outcome and, for a failure, side are those of the label; where a certificate was at issue, the type of the
-error is counted apart. With --check, nothing is written, and a confidence that lies more than 0.03 from the measured share
-of a rule with at least 10 verdicts is an error.
+A verdict is right if its outcome is that of the label, and for a failure its side; if it claims that a certificate, or the lack
+of one, was the reason, the label has to say so, too. A confidence that lies more than 0.03 from the measured share is an
+error. With --check, the table is printed, and nothing is written.
 """
 import argparse
 import calendar
@@ -44,13 +44,28 @@ TYPES = {
 }
 
 
+SAYS = {
+    "Alert": "what its alert says",
+    "Certificate": "its peer's certificate",
+    "Negotiation": "the hellos",
+    "Closed": "it closed",
+    "Other": "not known",
+}
+
+
 def rules():
-    """Identifier, claim and confidence of each rule, in the order of the source."""
+    """Identifier, claim, and confidence as text and number of each rule, in the order of the source."""
     source = open(os.path.join(VERDICTS, "inferred/rules.rs")).read()
+    constants = dict(re.findall(r"^const (\w+): f64 = ([0-9.]+);", source, re.MULTILINE))
     table = source[source.index("pub(in crate::handshake::verdict) static RULES"):]
-    found = re.findall(r'rule\("(\w+)",\s*\w+,\s*([0-9.]+),\s*(Success|Unknown|Failure\((\w+), (\w+)\))', table)
+    found = re.findall(r'rule\("(\w+)",\s*\w+,\s*([0-9.]+|[A-Z]+),\s*(Success|Unknown|Failure\((\w+), (\w+)\))', table)
     for name, confidence, claim, side, reason in found:
-        yield name, f"failure of the {side.lower()}" if side else claim.lower(), float(confidence)
+        says = f"failure of the {side.lower()}: {SAYS[reason]}" if side else claim.lower()
+        yield name, says, float(constants.get(confidence, confidence))
+    source = open(os.path.join(VERDICTS, "cleartext.rs")).read()
+    found = re.findall(r'id: "(\w+)",\s*confidence: ([0-9.]+),', source)
+    for name, confidence in found:
+        yield name, "failure, up to TLS 1.2", float(confidence)
 
 
 def seconds(stamp):
@@ -68,8 +83,11 @@ def handshakes(tlscope, capture):
     return found
 
 
+CERTIFICATE = set().union(*TYPES.values()) - {"handshake_failure", "decrypt_error", "access_denied"}
+
+
 def judge(truth, event):
-    """Whether outcome and side are right, and whether the type of error is; None where that is not at issue."""
+    """Whether outcome and side are right, and whether the cause is, where the verdict claims that a certificate was it."""
     error = event.get("error") or {}
     late = truth["rejected_after"]
     if event["outcome"] != truth["outcome"]:
@@ -78,8 +96,9 @@ def judge(truth, event):
     if truth["outcome"] == "success":
         return True, None
     is_right = error.get("side") == truth["failed_by"]
-    types = TYPES.get(truth["cause"])
-    return is_right, is_right and error.get("type") in types if types else None
+    if error.get("type") not in CERTIFICATE:
+        return is_right, None
+    return is_right, is_right and error["type"] in TYPES.get(truth["cause"], ())
 
 
 def measure(tlscope, labs):
@@ -102,19 +121,20 @@ def measure(tlscope, labs):
                 if event["outcome"] == "unknown":
                     count["success" if label["truth"]["outcome"] == "success" else "failure"] += 1
                     continue
-                is_right, has_type = judge(label["truth"], event)
+                is_right, has_cause = judge(label["truth"], event)
                 count["decided"] += 1
                 count["right"] += is_right
-                if has_type is not None:
-                    count["typed"] += 1
-                    count["type"] += has_type
+                count["share"] += is_right if has_cause is None else has_cause
+                if has_cause is not None:
+                    count["claims"] += 1
+                    count["cause"] += has_cause
     return counts
 
 
 def table(counts):
     """The lines of the table, and what is out of tolerance."""
     lines = [
-        "| rule | says | confidence | right of decided | share | error right |",
+        "| rule | says | confidence | outcome and side right | certificate was the cause | share |",
         "|---|---|---|---|---|---|",
     ]
     faults = []
@@ -124,13 +144,14 @@ def table(counts):
             split = f"{count['success']} successes, {count['failure']} failures"
             lines.append(f"| {name} | unknown | | {split} | | |")
             continue
-        share = count["right"] / count["decided"] if count["decided"] else None
-        typed = f"{count['type']} of {count['typed']}" if count["typed"] else ""
-        shown = f"{share:.3f}" if share is not None else "no case"
-        right = f"{count['right']} of {count['decided']}" if count["decided"] else ""
-        lines.append(f"| {name} | {claim} | {confidence:.2f} | {right} | {shown} | {typed} |")
-        if count["decided"] >= FEW and abs(share - confidence) > TOLERANCE + 1e-9:
-            faults.append(f"{name}: confidence {confidence}, measured {share:.3f} of {count['decided']}")
+        decided = count["decided"]
+        share = count["share"] / decided if decided else None
+        shown = "not measured" if share is None else f"{share:.3f}, few cases" if decided < FEW else f"{share:.3f}"
+        right = f"{count['right']} of {decided}" if decided else "no case"
+        cause = f"{count['cause']} of {count['claims']}" if count["claims"] else ""
+        lines.append(f"| {name} | {claim} | {confidence:.2f} | {right} | {cause} | {shown} |")
+        if decided and abs(share - confidence) > TOLERANCE + 1e-9:
+            faults.append(f"{name}: confidence {confidence}, measured {share:.3f} of {decided}")
     return lines, faults
 
 

@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use crate::capture::PacketBuffer;
 use crate::certificate::OcspStaple;
-use crate::decode::Tunnel;
-use crate::dialogue::StartTls;
 use crate::flow::{Endpoint, IpProtocol, community_id};
 use crate::time::Timestamp;
 use crate::tls::{
@@ -21,6 +19,8 @@ use crate::tls::{
 };
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
+pub use crate::decode::Tunnel;
+pub use crate::dialogue::StartTls;
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -63,6 +63,9 @@ pub struct Handshake {
     pub rejected_after: Option<RejectedAfter>,
     /// Which evidence is missing; present for unknown outcomes only.
     pub unknown_because: Option<UnknownBecause>,
+    /// Whether the client closed the connection as those do that refuse a certificate without a word, as far as that shows
+    /// before the chain is validated. Not for output: `error` is what follows from it.
+    pub(crate) left_at_certificate: bool,
     /// The alerts seen, in order of arrival.
     pub alerts: Vec<Alert>,
     /// How the connection ended, where that was seen before this event was made.
@@ -111,6 +114,7 @@ impl Handshake {
             error: None,
             rejected_after: None,
             unknown_because: None,
+            left_at_certificate: false,
             alerts: Vec::new(),
             closed_by: None,
             tls: TlsFacts::default(),
@@ -130,6 +134,36 @@ impl Handshake {
     #[must_use]
     pub fn community_id(&self) -> String {
         community_id(self.client, self.server, self.transport.ip_protocol())
+    }
+}
+
+/// What an observer reports.
+///
+/// With the feature `serde` it serialises as a line of `tlscope read --format json`, which `tlscope schema` describes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A TLS handshake.
+    Handshake(Box<Handshake>),
+    /// A connection without TLS where TLS was to be expected.
+    NotTls(NotTls),
+}
+
+impl Event {
+    /// The handshake, if it is one.
+    #[must_use]
+    pub fn handshake(&self) -> Option<&Handshake> {
+        match self {
+            Self::Handshake(handshake) => Some(handshake),
+            Self::NotTls(_) => None,
+        }
+    }
+
+    /// The handshake, if it is one and failed, with the reason.
+    #[must_use]
+    pub fn failure(&self) -> Option<(&Handshake, &HandshakeError)> {
+        let handshake = self.handshake()?;
+        Some((handshake, handshake.error.as_ref()?))
     }
 }
 

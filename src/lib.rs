@@ -39,57 +39,101 @@
 //!   [`stats::Stats`] for what the limit discarded.
 //! - Application data is neither copied nor stored.
 //!
-//! # Example
+//! # Examples
+//!
+//! Failed handshakes of a capture file (feature `files`):
+//!
+//! ```no_run
+//! # #[cfg(feature = "files")]
+//! # fn failures() -> Result<(), tlscope::capture::CaptureError> {
+//! for event in tlscope::read("capture.pcapng")? {
+//!     if let Some((handshake, error)) = event.failure() {
+//!         println!("{} to {}: {}", handshake.client, handshake.server, error.message);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Frames from anywhere else:
 //!
 //! ```
-//! use std::sync::Arc;
-//!
-//! use tlscope::capture::{Interface, LinkType, PacketRecord};
 //! use tlscope::observer::{Config, Observer};
 //! use tlscope::time::Timestamp;
 //!
-//! let ethernet = Interface { link_type: LinkType(1), source: "example".into(), name: None };
-//! let interfaces: Arc<[Interface]> = Arc::new([ethernet]);
-//! let bytes = [0; 60]; // a frame without TLS
-//! let packet = PacketRecord {
-//!     timestamp: Timestamp::from_seconds(1_772_366_400),
-//!     number: 1,
-//!     interface: 0,
-//!     offset: 0,
-//!     captured_length: 60,
-//!     wire_length: 60,
-//! };
-//!
 //! let mut observer = Observer::new(Config::default());
-//! observer.handle_packet(&interfaces, &packet, &bytes);
+//! let frame = [0; 60]; // no TLS in it
+//! observer.handle_ethernet(Timestamp::from_seconds(1_772_366_400), &frame);
 //! observer.finish(); // the capture has ended: open handshakes get their verdict
-//! assert!(observer.poll_event().is_none());
-//! assert_eq!(observer.stats().packets, 1);
+//! while let Some(handshake) = observer.poll_event() {
+//!     println!("{}", handshake.outcome);
+//! }
 //! ```
+//!
+//! The folder `examples` has whole programs.
+//!
+//! # Features
+//!
+//! The default features are those of the program. A library takes `default-features = false` and what it needs:
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | none | [`observer`]: packets in, events out; dates, names and keys of certificates |
+//! | `files` | `read`, `capture::CaptureFiles`: pcap and pcapng, also under gzip |
+//! | `zstd`, `xz` | the same under Zstandard and xz, which are C libraries |
+//! | `decrypt` | what key logs and secrets in captures open; certificates that TLS 1.3 compresses |
+//! | `validate` | chains validated against roots, signatures verified: `certificate::TrustStore::add` |
+//! | `serde` | `serde::Serialize` for events, `sink::machine`: JSON Lines and their schema |
+//! | `live` | `capture::PacketFilter` and, on Linux, `capture::live`: live interfaces, through libpcap |
+//! | `otel` | OpenTelemetry metrics, log records and spans, for the program |
+//! | `cli` | the program, with all of the above except `live` and `otel` |
+//!
+//! Features only add: with more of them, the same packets give the same events with more in them.
+//!
+//! # What is stable
+//!
+//! The modules and items that this documentation shows, by [Semantic Versioning](https://semver.org). The stages between
+//! packets and events, and what only the program needs, are public for its binary, tests and benchmarks, hidden
+//! here, and may change in any release.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
 mod text_enum;
 
 pub mod capture;
 pub mod certificate;
+// Hidden: for the binary, tests and benchmarks of this package, without a promise. See "What is stable".
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod check;
+#[doc(hidden)]
 pub mod decode;
 pub mod decrypt;
+#[doc(hidden)]
 pub mod dialogue;
 pub mod error_type;
 pub mod event;
 pub mod flow;
 mod framing;
+#[doc(hidden)]
 pub mod handshake;
-#[cfg(any(feature = "cli", feature = "otel"))]
+#[cfg(any(feature = "serde", feature = "otel"))]
 mod hex;
 pub mod observer;
+#[doc(hidden)]
 pub mod pattern;
 pub mod pipeline;
+#[cfg(feature = "files")]
+mod read;
 pub mod sink;
 pub mod stats;
+#[doc(hidden)]
 pub mod telemetry;
 pub mod time;
 pub mod tls;
+#[doc(hidden)]
 pub mod transport;
+
+#[cfg(feature = "files")]
+pub use read::{Events, read};

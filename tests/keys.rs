@@ -39,10 +39,7 @@ fn observe(fixture: &Fixture, log: &[u8], when: Log) -> Vec<Handshake> {
         Log::Before => keys.absorb_all(log),
         Log::After | Log::Never => keys.expect_more(),
     }
-    let mut observer = Observer::new(Config {
-        keys: keys.clone(),
-        ..Config::default()
-    });
+    let mut observer = Observer::new(Config::default().with_keys(keys.clone()));
     let mut capture = CaptureFiles::open(&[package().join(&fixture.capture)]);
     let mut batch = PacketBatch::default();
     while capture.next_batch(&mut batch).unwrap() {

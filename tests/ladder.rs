@@ -114,10 +114,8 @@ fn letter(step: &LadderStep) -> Option<char> {
 
 fn reports(capture: &str, collects_ladders: bool) -> Vec<HandshakeReport> {
     let mut sink = Reports::default();
-    let config = Config {
-        collects_ladders,
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.collects_ladders = collects_ladders;
     let mut source = CaptureFiles::open(&[package().join(capture)]);
     pipeline::run(&mut source, config, 1, &mut sink).unwrap();
     sink.0

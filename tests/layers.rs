@@ -31,7 +31,7 @@ const LAYERS: &[&[&str]] = &[
     &["sink"],
     &["telemetry"],
     &["check"],
-    &["pipeline"],
+    &["pipeline", "read"],
     &["cli"],
 ];
 

@@ -6,7 +6,15 @@
     clippy::disallowed_methods,
     reason = "tests wait for other programs, and compare with openssl now"
 )]
+#![cfg_attr(
+    not(feature = "validate"),
+    allow(
+        dead_code,
+        reason = "some helpers are those of tests that need a feature"
+    )
+)]
 
+#[cfg(feature = "validate")]
 mod certificates;
 mod layers;
 mod scripted;

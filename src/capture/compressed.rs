@@ -3,7 +3,9 @@
 use std::io::{self, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
+#[cfg(feature = "xz")]
 use liblzma::bufread::XzDecoder;
+#[cfg(feature = "xz")]
 use liblzma::stream::{CONCATENATED, Stream};
 
 /// How a file is compressed.
@@ -35,23 +37,39 @@ impl Compression {
         let input = BufReader::with_capacity(INPUT_BUFFER, input);
         Ok(match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(input)),
+            #[cfg(feature = "zstd")]
             Self::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(input)?;
                 decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
                 Box::new(decoder)
             }
+            #[cfg(feature = "xz")]
             Self::Xz => {
                 let stream = Stream::new_stream_decoder(MAX_XZ_MEMORY, CONCATENATED)?;
                 Box::new(Pieces(XzDecoder::new_stream(input, stream)))
             }
+            #[cfg(not(feature = "zstd"))]
+            Self::Zstd => return Err(not_built("Zstandard", "zstd")),
+            #[cfg(not(feature = "xz"))]
+            Self::Xz => return Err(not_built("xz", "xz")),
         })
     }
 }
 
+#[cfg(not(all(feature = "zstd", feature = "xz")))]
+fn not_built(compression: &str, feature: &str) -> io::Error {
+    let text = format!(
+        "compressed with {compression}, and tlscope was built without its feature `{feature}`"
+    );
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
 /// Reads a little at a time: the decoder below drops what it had decompressed in
 /// the call that meets damage.
+#[cfg(feature = "xz")]
 struct Pieces<R>(R);
 
+#[cfg(feature = "xz")]
 impl<R: Read> Read for Pieces<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = buffer.len().min(PIECE);
@@ -60,18 +78,21 @@ impl<R: Read> Read for Pieces<R> {
 }
 
 /// Bytes that damage can cost at most; more would hardly be faster.
+#[cfg(feature = "xz")]
 const PIECE: usize = 16 * 1024;
 
 /// Compressed bytes read at once.
 const INPUT_BUFFER: usize = 128 * 1024;
 
 /// A window of 128 MiB: what `zstd -d` takes by default, and `zstd --long` makes.
+#[cfg(feature = "zstd")]
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
 /// `xz -9` needs 65 MiB to decompress; nothing in use needs more.
+#[cfg(feature = "xz")]
 const MAX_XZ_MEMORY: u64 = 128 * 1024 * 1024;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "zstd", feature = "xz"))]
 mod tests {
     use std::io::Write;
 

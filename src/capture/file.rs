@@ -185,6 +185,23 @@ pub(super) fn captures(path: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf>
     captures
 }
 
+/// Refuses a path that stands for no capture.
+pub(super) fn check(path: &Path) -> Result<(), CaptureError> {
+    let file: Arc<str> = path.to_string_lossy().into();
+    if path.is_dir() {
+        let is_none = captures(path, &mut Vec::new()).is_empty();
+        return match is_none {
+            true => Err(CaptureError::NoCaptures { directory: file }),
+            false => Ok(()),
+        };
+    }
+    if path.as_os_str() == "-" || (path.exists() && regular_file_length(path).is_none()) {
+        return Ok(()); // what is read here would be missing later
+    }
+    FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default())?;
+    Ok(())
+}
+
 fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
     let mut files: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).collect();

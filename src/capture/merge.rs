@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::Read;
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -102,6 +102,20 @@ impl CaptureFiles {
             })
             .collect();
         Self::new(captures, problems)
+    }
+
+    /// The captures at `path`, as [`CaptureFiles::open`] reads them, or the reason why there is nothing to read.
+    ///
+    /// A pipe or standard input is not looked at before its first packet is due.
+    ///
+    /// # Errors
+    ///
+    /// - [`CaptureError::Open`] if the file cannot be opened.
+    /// - [`CaptureError::NotACapture`] or [`CaptureError::Empty`] if it is no capture.
+    /// - [`CaptureError::NoCaptures`] if a directory has none.
+    pub fn try_open(path: &Path) -> Result<Self, CaptureError> {
+        file::check(path)?;
+        Ok(Self::open(&[path.to_owned()]))
     }
 
     /// The capture that `reader` reads, under the name `name`; packets come as they arrive.

@@ -10,29 +10,29 @@
 //! fault for every page of the file; a block that stays in the cache is faster
 //! than either, and works for standard input too. Live interfaces are libpcap's.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod block;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod compressed;
 mod error;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod file;
 mod filter;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod interface_order;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod interfaces;
 #[cfg(live_capture)]
 pub mod live;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod merge;
 mod meter;
 mod packet_buffer;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod pcap;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 mod pcapng;
-#[cfg(all(test, feature = "cli"))]
+#[cfg(all(test, feature = "files"))]
 mod testing;
 
 use std::sync::Arc;
@@ -41,7 +41,7 @@ use crate::time::Timestamp;
 
 pub use error::{CaptureError, Fault, Position, Problem, Severity};
 pub use filter::PacketFilter;
-#[cfg(feature = "cli")]
+#[cfg(feature = "files")]
 pub use merge::CaptureFiles;
 pub use meter::{Meter, Meters};
 pub use packet_buffer::{BufferedPacket, PacketBuffer};
@@ -87,6 +87,34 @@ pub struct Progress {
 /// A link layer, by its number in the tcpdump.org LINKTYPE registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u32);
+
+/// The link types that [`crate::observer::Observer`] reads; packets of others are counted and skipped.
+impl LinkType {
+    /// BSD loopback; the address family is in the byte order of the host that captured.
+    pub const NULL: Self = Self(0);
+    /// Ethernet, with 802.1Q tags or MPLS labels if there are any.
+    pub const ETHERNET: Self = Self(1);
+    /// Point-to-Point Protocol.
+    pub const PPP: Self = Self(9);
+    /// IPv4 or IPv6 without a link layer, by the number that some BSDs write into files.
+    pub const RAW_BSD: Self = Self(12);
+    /// IPv4 or IPv6 without a link layer, by the number that OpenBSD writes into files.
+    pub const RAW_OPENBSD: Self = Self(14);
+    /// PPP in HDLC-like framing.
+    pub const PPP_HDLC: Self = Self(50);
+    /// IPv4 or IPv6 without a link layer.
+    pub const RAW: Self = Self(101);
+    /// OpenBSD loopback; the address family is in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Linux "cooked" capture, as on the interface `any`.
+    pub const LINUX_SLL: Self = Self(113);
+    /// IPv4 without a link layer.
+    pub const IPV4: Self = Self(228);
+    /// IPv6 without a link layer.
+    pub const IPV6: Self = Self(229);
+    /// Linux "cooked" capture, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
 
 /// Where packets were captured.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

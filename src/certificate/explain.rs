@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use webpki::Error;
 
-use super::path::{Walk, WalkEnd, distinct};
+use super::chain::distinct;
+use super::path::{Walk, WalkEnd};
 use super::trust::{Root, TrustOrigin, TrustStore};
 use super::{
     Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::path::placed;
+use super::chain::placed;
 use super::{Certificate, CertificateFacts, CertificateTime, hostname, parse};
 use crate::error_type::ErrorType;
 use crate::flow::Side;

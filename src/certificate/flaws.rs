@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::path::{distinct, shown_issuer};
+use super::chain::{distinct, shown_issuer};
 use super::{
     Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, PublicKey,
     SignatureAlgorithm, parse,

@@ -14,7 +14,9 @@
 //! The caller supplies the roots: nothing here reads a file.
 
 mod cache;
+mod chain;
 mod der;
+#[cfg(feature = "validate")]
 mod explain;
 mod finding;
 mod flaws;
@@ -23,15 +25,21 @@ mod issuers;
 mod name;
 mod ocsp;
 mod parse;
+#[cfg(feature = "validate")]
 mod path;
 mod public_key;
 mod role;
 mod signature_algorithm;
 #[cfg(test)]
 mod support;
+#[cfg_attr(
+    not(feature = "validate"),
+    expect(dead_code, reason = "without `validate` a store stays empty")
+)]
 mod trust;
 mod validator;
 mod validity;
+#[cfg(feature = "validate")]
 mod verification;
 
 use std::net::IpAddr;

@@ -9,11 +9,16 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "validate")]
 use rustls_pki_types::{CertificateDer, TrustAnchor};
+#[cfg(feature = "validate")]
 use sha2::{Digest, Sha256};
+#[cfg(feature = "validate")]
 use webpki::anchor_from_trusted_cert;
 
-use super::{CertificateTime, PublicKey, parse};
+#[cfg(feature = "validate")]
+use super::parse;
+use super::{CertificateTime, PublicKey};
 
 /// Where the roots of a trust store come from.
 ///
@@ -36,6 +41,7 @@ pub enum TrustOrigin {
 #[derive(Debug)]
 pub struct TrustStore {
     origin: TrustOrigin,
+    #[cfg(feature = "validate")]
     anchors: Vec<TrustAnchor<'static>>,
     roots: Vec<Root>,
     /// Positions in `roots`, by subject.
@@ -104,11 +110,12 @@ pub(super) struct Root {
 }
 
 impl TrustStore {
-    /// An empty store: it trusts nothing.
+    /// An empty store: it trusts nothing. Roots can be added with the feature `validate`.
     #[must_use]
     pub fn new(origin: TrustOrigin) -> Self {
         Self {
             origin,
+            #[cfg(feature = "validate")]
             anchors: Vec::new(),
             roots: Vec::new(),
             by_subject: HashMap::new(),
@@ -131,6 +138,7 @@ impl TrustStore {
     /// assert_eq!(store.add(b"\x30\x02"), Err("cut short".to_owned()));
     /// assert!(store.is_empty());
     /// ```
+    #[cfg(feature = "validate")]
     pub fn add(&mut self, der: &[u8]) -> Result<(), String> {
         let root = Root {
             sha256: Sha256::digest(der).into(),
@@ -170,11 +178,13 @@ impl TrustStore {
         self.roots.is_empty()
     }
 
+    #[cfg(feature = "validate")]
     pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
     }
 
     /// The root of `anchor`, one of [`Self::anchors`].
+    #[cfg(feature = "validate")]
     pub(super) fn root_of(&self, anchor: &TrustAnchor<'_>) -> Option<&Root> {
         let position = self.anchors.iter().position(|known| known == anchor)?;
         self.roots.get(position)
@@ -186,6 +196,7 @@ impl TrustStore {
     }
 
     /// The roots with this subject.
+    #[cfg(feature = "validate")]
     pub(super) fn named(&self, subject: &str) -> impl Iterator<Item = &Root> {
         let positions = self.by_subject.get(subject).map_or(&[][..], Vec::as_slice);
         positions
@@ -194,7 +205,7 @@ impl TrustStore {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "validate"))]
 mod tests {
     use super::super::support::{Template, common_name};
     use super::*;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::cache::{Generations, size};
+#[cfg(feature = "validate")]
 use super::explain::Explanation;
 use super::issuers::Issuers;
+#[cfg(feature = "validate")]
 use super::path::{self, TrustedPath, Walk, WalkEnd};
 use super::trust::{Trust, TrustOrigin, TrustStore};
 use super::{
@@ -208,6 +210,7 @@ impl ChainValidator {
         validation
     }
 
+    #[cfg(feature = "validate")]
     fn validate_trust(&self, validation: &mut Validation, trust: &TrustStore, at: CertificateTime) {
         let chain = Arc::clone(&validation.chain);
         let Some(leaf) = chain.first() else {
@@ -249,6 +252,9 @@ impl ChainValidator {
         }
     }
 
+    #[cfg(not(feature = "validate"))]
+    const fn validate_trust(&self, _: &mut Validation, _: &TrustStore, _: CertificateTime) {}
+
     fn hash(&self, chain: &CertificateChain, side: Side) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u8(side as u8);
@@ -267,6 +273,7 @@ fn is_same(one: &CertificateChain, other: &CertificateChain) -> bool {
 }
 
 /// The longest time around `at` in which no certificate that matters becomes valid or expires.
+#[cfg(feature = "validate")]
 fn constant_around(
     at: CertificateTime,
     chain: &CertificateChain,

@@ -167,7 +167,7 @@ pub(crate) fn decode_usual(
     packet: &[u8],
     wire_length: u32,
 ) -> Option<TcpHeader> {
-    (link_type.0 == link::ETHERNET)
+    (link_type == LinkType::ETHERNET)
         .then(|| fast::ethernet(packet, wire_length as usize))
         .flatten()
 }

@@ -5,6 +5,8 @@
 //!                                              └─▶ content type and content of each
 //! ```
 //!
+//! Without the feature `decrypt`, secrets are still read and counted, but open nothing.
+//!
 //! # What is not done
 //!
 //! Application data is not read. In TLS 1.3 the type of a record is encrypted, too, so
@@ -21,16 +23,24 @@
 //! Records are numbered, and the numbers go into the decryption: after a gap, no
 //! more records of that direction can be opened.
 
+#[cfg(feature = "decrypt")]
 mod cipher;
+#[cfg(feature = "decrypt")]
 mod hash;
 mod keylog;
 mod keys;
+#[cfg(not(feature = "decrypt"))]
+mod not_built;
 mod record;
+#[cfg(feature = "decrypt")]
 mod ssl3;
+#[cfg(feature = "decrypt")]
 mod suite;
-#[cfg(test)]
+#[cfg(all(test, feature = "decrypt"))]
 mod testing;
+#[cfg(feature = "decrypt")]
 mod tls12;
+#[cfg(feature = "decrypt")]
 mod tls13;
 
 use std::fmt;
@@ -44,6 +54,9 @@ pub use keylog::{ClientRandom, KeyLog, KeyLogCounts, Label, MAX_CONNECTIONS, Sec
 pub use keys::Keys;
 pub use record::Opened;
 
+#[cfg(not(feature = "decrypt"))]
+use not_built::{Algorithms, tls12, tls13};
+#[cfg(feature = "decrypt")]
 use suite::Algorithms;
 
 /// What the hellos agreed on that determines the protection of records.

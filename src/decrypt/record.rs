@@ -1,6 +1,8 @@
 //! What the decryption of all versions has in common.
 
-use crate::tls::{ContentType, RecordHeader};
+use crate::tls::ContentType;
+#[cfg(feature = "decrypt")]
+use crate::tls::RecordHeader;
 
 /// The content of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +14,7 @@ pub struct Opened<'r> {
 }
 
 /// A record's header as it was on the wire.
+#[cfg(feature = "decrypt")]
 pub(super) const fn header_bytes(header: RecordHeader) -> [u8; 5] {
     let [major, minor] = header.version.0.to_be_bytes();
     let [high, low] = header.length.to_be_bytes();

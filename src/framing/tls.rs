@@ -281,18 +281,21 @@ impl RecordStream {
     fn note_arrival(&mut self, arrival: Arrival) {
         let is_held = |latest: Arrival| {
             let age = latest.time.checked_since(arrival.time);
-            age.is_some_and(|age| age > Duration::ZERO && age < MAX_HELD)
+            latest.packet > arrival.packet
+                && age.is_some_and(|age| age > Duration::ZERO && age < MAX_HELD)
         };
         if !self.latest.is_some_and(is_held) {
             self.latest = Some(arrival);
         }
     }
 
-    /// The newest packet, for what ends where `here` does.
+    /// The newest packet, for what ends where `here` does; its sender knew what it knew when it sent `here`.
     fn newest(&self, here: Arrival) -> Arrival {
+        let latest = self.latest.unwrap_or(here);
         Arrival {
-            end: here.end,
-            ..self.latest.unwrap_or(here)
+            time: latest.time,
+            packet: latest.packet,
+            ..here
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! 1. [`cause`](super::cause): what an alert, a close or silence means where it came.
 //! 2. [`by_findings`]: the dates, names and revocation of the certificate refused.
-//! 3. [`by_chain`]: whether its chain leads to a root.
+//! 3. [`by_silent_close`], [`by_chain`]: whether its chain leads to a root.
 //! 4. [`by_address`]: whether it is valid for the server's address, where no name was asked for.
 //! 5. [`by_request`]: the authorities that a server asked for.
 //! 6. [`by_other_handshakes`]: what the server agreed on with other clients.
@@ -20,14 +20,14 @@ use std::sync::Arc;
 
 use crate::certificate::{Certificate, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
-use crate::event::{Alert, Finding, Handshake, HandshakeError};
+use crate::event::{Alert, Evidence, Finding, Handshake, HandshakeError, Inference};
 use crate::flow::Side;
 use crate::tls::AlertDescription;
 
-use super::cause::FailureCause;
+use super::cause::{self, FailureCause};
 use super::known_servers::KnownServer;
 use super::offer;
-use super::verdict::rejected_after;
+use super::verdict::{T3, rejected_after};
 
 /// Step 2: the error, its class made precise by what is wrong with the certificate refused.
 ///
@@ -80,6 +80,7 @@ pub(super) fn after_validation(
         let flaw = flaw(&event.validation, trust);
         event.rejected_after = rejected_after::by_flaw(event, flaw);
     }
+    by_silent_close(event);
     let Some(mut error) = event.error.take() else {
         return;
     };
@@ -95,6 +96,34 @@ pub(super) fn after_validation(
     );
     by_other_handshakes(&mut error, event, known);
     event.error = Some(error);
+}
+
+/// Whether a client that left without a word did so for a flaw of the server's chain, up to TLS 1.2.
+///
+/// One that shows in the certificate itself (its dates and names) is known earlier. Without any, the client just left.
+fn by_silent_close(event: &mut Handshake) {
+    let is_flaw = |finding: &Finding| {
+        finding.side == Side::Server && UNKNOWN_CA_FINDINGS.contains(&finding.error_type)
+    };
+    let is_close = |error: &HandshakeError| error.error_type == ErrorType::ConnectionClosed;
+    if !event.left_at_certificate
+        || !event.error.as_ref().is_some_and(is_close)
+        || !event.validation.iter().any(is_flaw)
+    {
+        return;
+    }
+    let cause = cause::inferred_refusal(Side::Client, ErrorType::ClientRejectedServer);
+    event.error = Some(HandshakeError::new(
+        cause.error_type,
+        Some(cause.side),
+        cause.message,
+    ));
+    event.evidence = Evidence::Inferred;
+    event.confidence = Some(T3.confidence);
+    event.inference = Some(Inference {
+        rule: T3.id,
+        observations: vec![T3.observation, "the server's chain has a flaw"],
+    });
 }
 
 /// Whether the alert of `side` was vague, although its class may be precise by now.
@@ -599,6 +628,48 @@ mod tests {
         assert_eq!(message, "refused; the certificate of CN=leaf: detail");
         assert_eq!(both(45, TrustOrigin::Given).1, "refused");
         assert_eq!(both(46, TrustOrigin::System).1, "refused");
+    }
+
+    /// Rule and error of a client that closed without a word, with these findings on the server's chain.
+    fn left_in_silence(
+        left_at_certificate: bool,
+        found: &[ErrorType],
+        trust: TrustOrigin,
+    ) -> (Option<&'static str>, ErrorType, bool) {
+        let mut event = refused_by_address(ErrorType::ConnectionClosed);
+        event.evidence = Evidence::Observed;
+        event.left_at_certificate = left_at_certificate;
+        event.validation = vec![finding(Side::Client, ErrorType::SelfSigned)]; // of the other side
+        let found = found.iter().map(|&found| finding(Side::Server, found));
+        event.validation.extend(found);
+        after_validation(&mut event, Some(trust), None);
+        let is_inferred = event.evidence == Evidence::Inferred;
+        let rule = event.inference.map(|inference| inference.rule);
+        (rule, event.error.unwrap().error_type, is_inferred)
+    }
+
+    #[test]
+    fn a_client_that_left_without_a_word_refused_a_chain_only_if_it_has_a_flaw() {
+        use ErrorType::{ConnectionClosed, NearExpiry, SelfSigned, UnknownCa, UntrustedCa};
+        let (given, system) = (TrustOrigin::Given, TrustOrigin::System);
+        let closed = (None, ConnectionClosed, false);
+        let refused = |class| (Some("T3"), class, true);
+        assert_eq!(
+            left_in_silence(true, &[UntrustedCa], given),
+            refused(UnknownCa)
+        );
+        assert_eq!(
+            left_in_silence(true, &[SelfSigned], system),
+            refused(UnknownCa)
+        );
+        assert_eq!(
+            left_in_silence(true, &[UntrustedCa], system),
+            refused(ErrorType::ClientRejectedServer),
+            "the observer's own roots do not decide for the peer"
+        );
+        assert_eq!(left_in_silence(true, &[NearExpiry], given), closed);
+        assert_eq!(left_in_silence(true, &[], given), closed);
+        assert_eq!(left_in_silence(false, &[UntrustedCa], given), closed);
     }
 
     /// The class of a refused hello that offers these suites, to a server that agreed with others on one suite and one group.

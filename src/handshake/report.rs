@@ -73,6 +73,10 @@ impl Tracker {
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
         self.finish_decryption();
+        let server_trip = origin
+            .round_trips
+            .to(self.transcript.direction(Side::Server));
+        self.transcript.note_server_trip(server_trip);
         if !self.has_hello() {
             return None;
         }
@@ -129,6 +133,7 @@ impl Tracker {
                 .failure
                 .map(|cause| explain::by_findings(cause, &validation)),
             unknown_because: verdict.unknown_because,
+            left_at_certificate: verdict::left_at_certificate(transcript),
             alerts: alerts(transcript),
             closed_by,
             timing: timing(

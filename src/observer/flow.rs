@@ -269,6 +269,10 @@ impl Flow {
             Stage::Done => false,
             // What follows a segment that waits does, too.
             _ if self.waiting.is_some() => true,
+            // A close that acknowledges a hello ends its handshake.
+            Stage::Watching(_) if segment.flags.fin && segment.payload.is_empty() => {
+                !self.is_any_plain()
+            }
             // Before TLS begins, only what may be its beginning, or an alert that answers it, waits.
             Stage::Watching(_) => {
                 !self.is_any_plain()
@@ -621,6 +625,7 @@ impl Flow {
                 self.tcp.clear(direction, budget);
             }
         }
+        self.tcp.settle_announced(open.connection.delivery_mut());
         if self.waiting.is_some() {
             return open.connection.handle_end(); // all was decided before what waits
         }

@@ -25,21 +25,36 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::{Interface, PacketBatch, PacketRecord, Packets};
+use crate::capture::{Interface, LinkType, PacketBatch, PacketRecord, Packets};
 use crate::certificate::{NearExpiry, Trust};
 use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
 use crate::event::{Handshake, HandshakeReport, NotTls};
-use crate::handshake::ReportConfig;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
+
+pub use crate::handshake::ReportConfig;
 
 pub(crate) use collector::{Collected, Collector};
 pub(crate) use router::{Plan, Router};
 pub(crate) use worker::{Numbered, Worker};
 
 /// How an observer works.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use tlscope::observer::Config;
+///
+/// let config = Config::default()
+///     .with_handshake_timeout(Duration::from_secs(60))
+///     .with_max_flows(10_000);
+/// assert_eq!(config.max_flows, 10_000);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// What is told in events.
     pub report: ReportConfig,
@@ -48,7 +63,7 @@ pub struct Config {
     pub handshake_timeout: Option<Duration>,
     /// The most TCP connections remembered at once.
     pub max_flows: usize,
-    /// Secrets that the user gave, to which those in captures are added.
+    /// Secrets that the user gave, to which those in captures are added. They open nothing without the feature `decrypt`.
     pub keys: Keys,
     /// Whether failed handshakes come with their packets.
     pub retains_packets: bool,
@@ -95,6 +110,66 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Reports a handshake once it made no progress for `timeout`, in packet time.
+    #[must_use]
+    pub const fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = Some(timeout);
+        self
+    }
+
+    /// Remembers at most `flows` TCP connections at once; the one that was quiet for longest is forgotten first.
+    #[must_use]
+    pub const fn with_max_flows(mut self, flows: usize) -> Self {
+        self.max_flows = flows;
+        self
+    }
+
+    /// Decrypts handshakes with these secrets.
+    #[cfg(feature = "decrypt")]
+    #[must_use]
+    pub fn with_keys(mut self, keys: Keys) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Validates certificate chains against these roots.
+    #[cfg(feature = "validate")]
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Counts a certificate as near expiry as `near_expiry` says.
+    #[must_use]
+    pub const fn with_near_expiry(mut self, near_expiry: NearExpiry) -> Self {
+        self.report.near_expiry = near_expiry;
+        self
+    }
+
+    /// Validates certificates at `moment`, instead of the packet time of each handshake.
+    #[must_use]
+    pub const fn with_validation_time(mut self, moment: Timestamp) -> Self {
+        self.report.judge_at = Some(moment);
+        self
+    }
+
+    /// Computes JA3, JA3S and JA4, or not: they are a third of the cost of a handshake.
+    #[must_use]
+    pub const fn with_fingerprints(mut self, fingerprints: bool) -> Self {
+        self.report.fingerprints = fingerprints;
+        self
+    }
+
+    /// Hands out failed handshakes with their packets ([`Observer::poll_report`]).
+    #[must_use]
+    pub const fn with_retained_packets(mut self, retains_packets: bool) -> Self {
+        self.retains_packets = retains_packets;
+        self
+    }
+}
+
 /// Shards that flows are spread over: enough for as many workers as hosts give to an observer.
 pub(crate) const SHARDS: usize = 16;
 
@@ -103,9 +178,27 @@ pub(crate) const SHARDS: usize = 16;
 /// Methods come in kinds: `handle_*` for what arrives, [`Observer::poll_event`]
 /// for what comes out. It does no I/O and reads no clock: packet time, and the
 /// time given to [`Observer::handle_timeout`], is all the time there is.
+///
+/// # Example
+///
+/// ```
+/// use tlscope::observer::{Config, Observer};
+/// use tlscope::time::Timestamp;
+///
+/// let mut observer = Observer::new(Config::default());
+/// let frame = [0; 60]; // no TLS in it
+/// observer.handle_ethernet(Timestamp::from_seconds(1_772_366_400), &frame);
+/// observer.finish(); // open handshakes get their verdict
+/// assert!(observer.poll_event().is_none());
+/// assert_eq!(observer.stats().packets, 1);
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     stages: Stages,
+    /// Where the frames of [`Observer::handle_ethernet`] come from.
+    ethernet: Arc<[Interface]>,
+    /// How many of them there were.
+    frames: u64,
     reports: VecDeque<HandshakeReport>,
     not_tls: VecDeque<NotTls>,
 }
@@ -116,6 +209,12 @@ impl Observer {
     pub fn new(config: Config) -> Self {
         Self {
             stages: Stages::new(&config),
+            ethernet: Arc::new([Interface {
+                link_type: LinkType::ETHERNET,
+                source: Arc::default(),
+                name: None,
+            }]),
+            frames: 0,
             reports: VecDeque::new(),
             not_tls: VecDeque::new(),
         }
@@ -149,6 +248,25 @@ impl Observer {
         stages.handle_packets(packets, None, &mut emit);
     }
 
+    /// Takes one Ethernet frame, captured at `time` and in full.
+    ///
+    /// Frames are numbered from 1, and events have an empty source. For other link types, frames that a snap
+    /// length cut and several interfaces there is [`Observer::handle_packet`].
+    pub fn handle_ethernet(&mut self, time: Timestamp, frame: &[u8]) {
+        self.frames += 1;
+        let interfaces = Arc::clone(&self.ethernet);
+        let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        let packet = PacketRecord {
+            timestamp: time,
+            number: self.frames,
+            interface: 0,
+            offset: 0,
+            captured_length: length,
+            wire_length: length,
+        };
+        self.handle_packet(&interfaces, &packet, frame);
+    }
+
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let (stages, mut emit) = self.parts();
@@ -168,6 +286,7 @@ impl Observer {
             stages,
             reports,
             not_tls,
+            ..
         } = self;
         let emit = |event| match event {
             Collected::Handshake(report) => reports.push_back(report),

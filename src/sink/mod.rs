@@ -6,25 +6,31 @@
 
 #[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) mod fields;
+#[doc(hidden)]
 pub mod files;
-#[cfg(feature = "cli")]
+#[cfg(feature = "serde")]
 pub mod machine;
 #[cfg(feature = "cli")]
 mod output_format;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod people;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod selection;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod sorted;
-#[cfg(all(test, feature = "cli"))]
+#[cfg(all(test, feature = "serde"))]
 pub(crate) mod test_events;
 
 use std::io;
 
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub use output_format::OutputFormat;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub use people::text::TextStyle;
 
 use crate::event::{Handshake, HandshakeReport, NotTls};
@@ -102,7 +108,7 @@ pub trait Sink {
 ///
 /// Both operands are whole numbers, so the one division rounds once, and the shortest
 /// digits of the result show no noise.
-#[cfg(any(feature = "cli", feature = "otel"))]
+#[cfg(any(feature = "serde", feature = "otel"))]
 pub(crate) fn milliseconds(duration: std::time::Duration) -> f64 {
     duration.as_nanos() as f64 / 1e6
 }

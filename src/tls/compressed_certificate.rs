@@ -1,5 +1,6 @@
 //! Compressed Certificate messages (RFC 8879).
 
+#[cfg(feature = "decrypt")]
 use std::io::Read;
 
 use super::MAX_MESSAGE;
@@ -7,7 +8,7 @@ use super::codec::{ReadError, Reader};
 
 /// Decompresses the Certificate message in the body of a CompressedCertificate message.
 ///
-/// Supports zlib and Brotli, and Zstandard with the feature `cli`.
+/// Supports zlib and Brotli with the feature `decrypt` (only decryption shows such messages), and Zstandard with `zstd`.
 ///
 /// ```text
 /// struct {
@@ -30,25 +31,45 @@ pub fn decompress_certificate(body: &[u8]) -> Result<Vec<u8>, ReadError> {
     if length > MAX_MESSAGE {
         return Err(ReadError::Invalid("uncompressed_length"));
     }
-    let message = match algorithm {
+    decompress(algorithm, compressed, length)?
+        .filter(|message| message.len() == length)
+        .ok_or(ReadError::Invalid("compressed_certificate_message"))
+}
+
+/// Decompresses up to `length` bytes; `None` if the data is damaged.
+#[cfg(feature = "decrypt")]
+fn decompress(
+    algorithm: u16,
+    compressed: &[u8],
+    length: usize,
+) -> Result<Option<Vec<u8>>, ReadError> {
+    Ok(match algorithm {
         1 => read(flate2::read::ZlibDecoder::new(compressed), length),
         2 => read(
             brotli_decompressor::Decompressor::new(compressed, BUFFER),
             length,
         ),
-        #[cfg(feature = "cli")]
+        #[cfg(feature = "zstd")]
         3 => zstd::bulk::decompress(compressed, length).ok(),
         _ => return Err(ReadError::Invalid("algorithm")),
-    };
-    message
-        .filter(|message| message.len() == length)
-        .ok_or(ReadError::Invalid("compressed_certificate_message"))
+    })
+}
+
+#[cfg(not(feature = "decrypt"))]
+const fn decompress(
+    _algorithm: u16,
+    _compressed: &[u8],
+    _length: usize,
+) -> Result<Option<Vec<u8>>, ReadError> {
+    Err(ReadError::Invalid("algorithm"))
 }
 
 /// Size of Brotli's input buffer: compressed chains have a few kilobytes.
+#[cfg(feature = "decrypt")]
 const BUFFER: usize = 1 << 10;
 
 /// Reads to the end, but at most one byte more than `length`: a bomb is noticed before it unfolds.
+#[cfg(feature = "decrypt")]
 fn read(decoder: impl Read, length: usize) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     decoder
@@ -58,7 +79,7 @@ fn read(decoder: impl Read, length: usize) -> Option<Vec<u8>> {
     Some(message)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "decrypt"))]
 mod tests {
     use std::io::Write;
 
@@ -90,7 +111,7 @@ mod tests {
             decompress_certificate(&body(2, 11, BROTLI)).unwrap(),
             message
         );
-        #[cfg(feature = "cli")]
+        #[cfg(feature = "zstd")]
         {
             let zstd = zstd::encode_all(&message[..], 1).unwrap();
             assert_eq!(

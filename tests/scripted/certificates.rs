@@ -43,10 +43,7 @@ fn hierarchy() -> [Vec<u8>; 3] {
 fn trusting(root: &[u8]) -> Config {
     let mut store = TrustStore::new(TrustOrigin::System);
     store.add(root).unwrap();
-    Config {
-        trust: Trust::new(store),
-        ..Config::default()
-    }
+    Config::default().with_trust(Trust::new(store))
 }
 
 /// Plays connections to servers that send a chain and further messages. The client rejects each with `bad_certificate`.

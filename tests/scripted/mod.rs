@@ -1,5 +1,6 @@
 //! Scripted peers and an observer with a virtual clock: traffic that is awkward to capture.
 
+#[cfg(feature = "validate")]
 mod certificates;
 mod closing;
 mod inference;

@@ -15,10 +15,8 @@ fn peers_that_send_nonsense_are_survived() {
     let mut reported = 0;
     for seed in 0..600 {
         let mut random = Random::new(seed);
-        let mut scene = Scene::with(Config {
-            max_flows: random.pick(&[16, 1_000]),
-            ..Config::default()
-        });
+        let max_flows = random.pick(&[16, 1_000]);
+        let mut scene = Scene::with(Config::default().with_max_flows(max_flows));
         let mut peers = [50_000, 50_001, 50_002].map(Peers::new);
         let mut late = Vec::new();
         for _ in 0..100 {

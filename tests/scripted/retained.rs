@@ -9,11 +9,10 @@ use crate::support::peers::{Peers, Scene};
 use crate::support::tls;
 
 fn retaining() -> Scene {
-    Scene::with(Config {
-        retains_packets: true,
-        handshake_timeout: Some(LIVE_HANDSHAKE_TIMEOUT),
-        ..Config::default()
-    })
+    let config = Config::default()
+        .with_retained_packets(true)
+        .with_handshake_timeout(LIVE_HANDSHAKE_TIMEOUT);
+    Scene::with(config)
 }
 
 #[test]

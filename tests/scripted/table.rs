@@ -9,10 +9,7 @@ use crate::support::tls;
 
 /// A scene whose observer tracks at most this many connections.
 fn with_room_for(max_flows: usize) -> Scene {
-    Scene::with(Config {
-        max_flows,
-        ..Config::default()
-    })
+    Scene::with(Config::default().with_max_flows(max_flows))
 }
 
 /// SYNs of connections that are never established.

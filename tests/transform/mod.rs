@@ -118,40 +118,109 @@ fn effort() -> u64 {
     wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(1)
 }
 
-/// Applies the selected changes to all fixtures, by turns without and with keys.
+/// Applies the selected changes to all fixtures.
 fn try_all(is_selected: fn(&Change) -> bool) {
-    let mut faults = Vec::new();
+    let mut trial = Trial::default();
     for (number, case) in cases().iter().enumerate() {
-        let right = [None, case.keys.as_deref()].map(|keys| observe(&case.capture.to_pcap(), keys));
-        for (kind, change) in CHANGES.iter().enumerate() {
-            for round in 0..effort() {
-                let seed = round << 32 | (number as u64) << 16 | kind as u64;
-                if !is_selected(change) || !seed.is_multiple_of(change.one_in) {
-                    continue;
-                }
-                let with_keys = (number + kind + round as usize) % 2;
-                let keys = case.keys.as_deref().filter(|_| with_keys == 1);
-                let changed = (change.apply)(case.capture.clone(), &mut Random::new(seed));
-                let compared = compare(&right[with_keys], &observe(&changed, keys), change.harm);
-                let Err(fault) = compared else { continue };
-                if !is_known(&case.name, change.name) {
-                    let name = format!("{}-{}-{round}.capture", case.name, change.name);
-                    let path = scratch::file(&name, &changed);
-                    let keys = keys.map_or("", |_| ", with keys");
-                    faults.push(format!(
-                        "{} {}{keys}: {fault}: {path}",
-                        case.name, change.name
-                    ));
+        trial.run(case, number as u64, is_selected);
+    }
+    trial.finish();
+}
+
+/// Changes to captures, and what became wrong.
+#[derive(Default)]
+struct Trial {
+    faults: Vec<String>,
+    /// Kept, since a fresh one takes longer than a small capture.
+    batch: PacketBatch,
+}
+
+impl Trial {
+    /// Applies the selected changes to a case, without and with keys. `number` seeds the variants.
+    fn run(&mut self, case: &Case, number: u64, is_selected: impl Fn(&Change) -> bool) {
+        let unchanged = case.capture.to_pcap();
+        let key_logs = [None, case.keys.as_deref()].into_iter();
+        for (with_keys, key_log) in key_logs.enumerate() {
+            if with_keys == 1 && key_log.is_none() {
+                return;
+            }
+            let right = self.observe(&unchanged, key_log);
+            for (kind, change) in CHANGES.iter().enumerate() {
+                for round in 0..effort() {
+                    if !is_selected(change) || !(number + round).is_multiple_of(change.one_in) {
+                        continue;
+                    }
+                    let seed = [round, number, kind as u64, with_keys as u64];
+                    let seed = seed.iter().fold(0, |seed, part| seed << 16 | part);
+                    let changed = (change.apply)(case.capture.clone(), &mut Random::new(seed));
+                    let events = self.observe(&changed, key_log);
+                    let Err(fault) = compare(&right, &events, change.harm) else {
+                        continue;
+                    };
+                    if !is_known(&case.name, change.name) {
+                        let keys = key_log.map_or("", |_| "-keys");
+                        let name = format!("{}-{}{keys}-{round}.capture", case.name, change.name);
+                        let path = scratch::file(&name, &changed);
+                        self.faults
+                            .push(format!("{}, {}: {fault}: {path}", case.name, change.name));
+                    }
                 }
             }
         }
     }
-    assert!(
-        faults.is_empty(),
-        "{} faults:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+
+    fn observe(&mut self, capture: &[u8], key_log: Option<&[u8]>) -> Vec<Handshake> {
+        let keys = Keys::default();
+        if let Some(log) = key_log {
+            keys.absorb_all(log);
+        }
+        let mut observer = Observer::new(Config::default().with_keys(keys));
+        let mut source = CaptureFiles::from_reader("capture", io::Cursor::new(capture.to_vec()));
+        while source.next_batch(&mut self.batch).unwrap() {
+            observer.handle_batch(&self.batch);
+        }
+        observer.finish();
+        std::iter::from_fn(|| observer.poll_event()).collect()
+    }
+
+    /// Fails if something became wrong.
+    fn finish(self) {
+        let Self { faults, .. } = self;
+        let count = faults.len();
+        assert!(count == 0, "{count} faults:\n{}", faults.join("\n"));
+    }
+}
+
+/// Applies all changes to each connection of captures that are not in the repository.
+#[test]
+#[ignore = "needs captures: `TLSCOPE_CAPTURES` names a file, or a folder of them; a key log has the same name and ends in `.keys`"]
+fn other_captures_keep_their_verdicts() {
+    let named = std::env::var_os("TLSCOPE_CAPTURES").expect("TLSCOPE_CAPTURES is not set");
+    let named = std::path::PathBuf::from(named);
+    let mut files = vec![named.clone()];
+    if named.is_dir() {
+        let entries = fs::read_dir(named).unwrap();
+        files = entries.map(|entry| entry.unwrap().path()).collect();
+    }
+    files.sort();
+    let mut trial = Trial::default();
+    let mut number = 0;
+    for file in files {
+        let Some(capture) = Capture::read(&fs::read(&file).unwrap()) else {
+            continue; // another format, or packets are cut
+        };
+        let stem = file.file_stem().unwrap().to_string_lossy();
+        for (index, capture) in capture.by_connection().into_iter().enumerate() {
+            let case = Case {
+                name: format!("{stem}-{index}"),
+                capture,
+                keys: fs::read(file.with_extension("keys")).ok(),
+            };
+            trial.run(&case, number, |_| true);
+            number += 1;
+        }
+    }
+    trial.finish();
 }
 
 fn is_known(fixture: &str, change: &str) -> bool {
@@ -291,22 +360,4 @@ fn cases() -> Vec<Case> {
     };
     let undamaged = fixtures::all().into_iter().filter(is_undamaged);
     undamaged.filter_map(case).collect()
-}
-
-fn observe(capture: &[u8], key_log: Option<&[u8]>) -> Vec<Handshake> {
-    let keys = Keys::default();
-    if let Some(log) = key_log {
-        keys.absorb_all(log);
-    }
-    let mut observer = Observer::new(Config {
-        keys,
-        ..Config::default()
-    });
-    let mut source = CaptureFiles::from_reader("capture", io::Cursor::new(capture.to_vec()));
-    let mut batch = PacketBatch::default();
-    while source.next_batch(&mut batch).unwrap() {
-        observer.handle_batch(&batch);
-    }
-    observer.finish();
-    std::iter::from_fn(|| observer.poll_event()).collect()
 }

@@ -132,6 +132,24 @@ impl Capture {
         })
     }
 
+    /// The packets of each connection as a capture of their own.
+    pub(super) fn by_connection(self) -> Vec<Self> {
+        let mut captures = vec![
+            Self {
+                frames: Vec::new(),
+                connections: 1,
+            };
+            self.connections
+        ];
+        for mut frame in self.frames {
+            if let Some(segment) = &mut frame.segment {
+                let connection = std::mem::take(&mut segment.connection);
+                captures[connection].frames.push(frame);
+            }
+        }
+        captures
+    }
+
     /// As a pcap file.
     pub(super) fn to_pcap(&self) -> Vec<u8> {
         let mut pcap = Pcap::new(1);

@@ -9,6 +9,7 @@ mod renegotiation;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::certificate::OcspStaple;
 use crate::event::Ladder;
@@ -74,6 +75,8 @@ pub(super) struct Transcript {
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
     until: Option<Timestamp>,
+    /// From the observer to the server and back, as TCP's opening shows it.
+    server_trip: Option<Duration>,
     /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
     server_hello_end: Option<u32>,
     key_exchange_end: Option<u32>,
@@ -116,6 +119,7 @@ impl Transcript {
             decrypted: None,
             keyed_records: 0,
             until: None,
+            server_trip: None,
             server_hello_end: None,
             key_exchange_end: None,
             has_unreadable_hello: false,
@@ -359,6 +363,12 @@ impl Transcript {
     /// In TLS 1.3, a gap that ends before that flight does not change what later records prove.
     pub(super) const fn has_late_gap(&self) -> bool {
         self.has_late_gap
+    }
+
+    /// From the observer to the server and back, as TCP's opening shows it; `None` if it does not. Where a relay ends TCP, the
+    /// way to the relay.
+    pub(super) const fn server_trip(&self) -> Option<Duration> {
+        self.server_trip
     }
 
     /// Whether either side has reset the connection.

@@ -16,6 +16,8 @@ pub(in crate::handshake) struct PeerActions {
     pub(in crate::handshake) has_answered: bool,
     /// Bytes of it that the capture lacks.
     pub(in crate::handshake) gap_bytes: u64,
+    /// Whether the last of them come behind its last item.
+    pub(super) ends_with_gap: bool,
     pub(in crate::handshake) change_cipher_spec: bool,
     /// Up to TLS 1.2: when its Finished, the first encrypted handshake record, ended.
     pub(in crate::handshake) finished: Option<Timestamp>,
@@ -112,6 +114,8 @@ pub(in crate::handshake) struct AlertSeen {
     pub(in crate::handshake) content: AlertContent,
     /// Whether the handshake was complete before: up to TLS 1.2 with both Finished, in TLS 1.3 once it was in use.
     pub(in crate::handshake) is_late: bool,
+    /// Whether the capture lacks what its sender sent just before, which may be another alert.
+    pub(in crate::handshake) follows_gap: bool,
 }
 
 /// What an alert says, and how that is known.

@@ -6,6 +6,8 @@
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
 //! keys open as [`Decrypted`].
 
+use std::time::Duration;
+
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
@@ -77,6 +79,7 @@ impl Transcript {
             Seen::Gap(missing) => {
                 let peer = &mut self.peers[sender];
                 peer.gap_bytes = peer.gap_bytes.saturating_add(u64::from(missing));
+                peer.ends_with_gap = true;
                 let side = self.side(sender);
                 let mut observations = self.observations.iter();
                 self.has_late_gap |= side == Side::Client
@@ -118,6 +121,11 @@ impl Transcript {
     /// Notes the last moment of the observation.
     pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
         self.until = Some(until);
+    }
+
+    /// Notes how long the way from the observer to the server and back is, as TCP's opening shows it.
+    pub(in crate::handshake) const fn note_server_trip(&mut self, trip: Option<Duration>) {
+        self.server_trip = trip;
     }
 
     /// Notes that a limit or the snap length took something from this connection.
@@ -506,6 +514,7 @@ impl Transcript {
                 at,
                 content,
                 is_late,
+                follows_gap: self.peers[sender].ends_with_gap,
             });
         }
     }
@@ -538,6 +547,7 @@ impl Transcript {
             own.first_flight_end.get_or_insert(own.stream_end);
         }
         own.stream_end = at.end;
+        own.ends_with_gap = false;
         self.note_flight_end(sender.flip());
     }
 

@@ -1,8 +1,7 @@
 //! Verdicts up to TLS 1.2, and of any handshake without a ServerHello: all that counts is in the clear.
 //!
 //! Up to TLS 1.2 every message before Finished is readable, and so is the type of
-//! every record after it. On 753 labelled handshakes of TLS 1.2 all verdicts were right.
-//! Of 522 connections without a ServerHello, one named the wrong side.
+//! every record after it. What is inferred all the same has a rule here, [`T2`], [`T3`] or [`T4`].
 
 use crate::error_type::ErrorType;
 use crate::event::{Evidence, Finding, Outcome};
@@ -15,8 +14,30 @@ use crate::handshake::transcript::{AlertContent, AlertSeen, Transcript, is_empty
 use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
 use crate::transport::tcp::Arrival;
 
-use super::conclusion::Conclusion;
-use super::silence;
+use super::conclusion::{CleartextRule, Conclusion};
+use super::{inferred, silence};
+
+/// NSS clients judge the server's certificate when they have sent their Finished. No case in the labs.
+pub(super) const T2: CleartextRule = CleartextRule {
+    id: "T2",
+    confidence: 0.75,
+    observation: "an encrypted alert came before both Finished",
+};
+
+/// It needs a certificate that was the last thing that the side looked at, and of clients that close without a word, a flaw
+/// in it.
+pub(in crate::handshake) const T3: CleartextRule = CleartextRule {
+    id: "T3",
+    confidence: 0.97,
+    observation: "closed without an alert after the peer's certificate",
+};
+
+/// Mostly a server that asks for a client certificate when it knows which page is wanted. No case in the labs.
+pub(super) const T4: CleartextRule = CleartextRule {
+    id: "T4",
+    confidence: 0.75,
+    observation: "a renegotiation was begun, and ended by an alert or a close before both Finished",
+};
 
 /// The verdict, once no more will come.
 pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
@@ -33,7 +54,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         return Conclusion::failed(cause::not_tls());
     }
     let alert = decisive_alert(transcript);
-    if cannot_tell(transcript) && alert.is_none_or(|alert| alert.description().is_none()) {
+    if cannot_tell(transcript) && !alert.is_some_and(|alert| is_certain(transcript, &alert)) {
         return silence::unknown(transcript, end);
     }
     if let Some(alert) = alert {
@@ -86,12 +107,7 @@ fn failed_renegotiation(transcript: &Transcript) -> Option<Conclusion> {
             evidence: Evidence::Decrypted,
             ..Conclusion::failed(cause::renegotiation_alert(inferred, description))
         }),
-        None => Some(Conclusion::inferred(
-            inferred,
-            "T4",
-            0.9,
-            "a renegotiation was begun, and ended by an alert or a close before both Finished",
-        )),
+        None => Some(Conclusion::inferred(inferred, &T4)),
     }
 }
 
@@ -114,6 +130,33 @@ pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
         || transcript.is_truncated()
         || transcript.client_hello().is_none()
         || transcript.has_unreadable_hello() && !transcript.is_proven_old()
+}
+
+/// Whether an alert says what ended the handshake although the capture is incomplete: it is fatal and readable, it is no
+/// goodbye, nothing that its sender said just before is missing, and it is no complaint about what is missing.
+fn is_certain(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let is_fatal = alert.level() == Some(AlertLevel::Fatal);
+    let peer = transcript.peer(transcript.side(alert.sender).peer());
+    let may_answer_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
+    let says = |is: fn(AlertDescription) -> bool| alert.description().is_some_and(is);
+    is_fatal
+        && !alert.follows_gap
+        && says(|description| description != AlertDescription::CloseNotify)
+        && !(may_answer_missing && says(is_about_form))
+}
+
+/// Whether this complains of what the peer sent, not of what it wants: plain text instead of TLS, or an early close
+/// (OpenSSL 3 sends decode_error on a FIN), is answered so.
+const fn is_about_form(description: AlertDescription) -> bool {
+    matches!(
+        description,
+        AlertDescription::UnexpectedMessage
+            | AlertDescription::BadRecordMac
+            | AlertDescription::RecordOverflow
+            | AlertDescription::IllegalParameter
+            | AlertDescription::DecodeError
+            | AlertDescription::ProtocolVersion
+    )
 }
 
 /// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
@@ -139,7 +182,7 @@ fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
         // A close_notify amid the handshake is deliberate: its sender has seen enough.
         AlertContent::Clear(_, AlertDescription::CloseNotify)
         | AlertContent::Opened(_, AlertDescription::CloseNotify) => match refusal() {
-            Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
+            Some(failure) => Conclusion::inferred(failure, &T3),
             None => Conclusion::failed(cause::closed(transcript, side, Close::Fin)),
         },
         AlertContent::Clear(_, description) => {
@@ -152,16 +195,10 @@ fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
         // NSS clients judge the server's certificate after they have sent their own Finished.
         AlertContent::Sealed => Conclusion::inferred(
             refusal().unwrap_or_else(|| cause::encrypted_alert(side)),
-            "T2",
-            0.95,
-            "an encrypted alert came before both Finished",
+            &T2,
         ),
     }
 }
-
-/// T3. A guess with few cases: it needs a certificate that was the last thing that the side looked at, and of clients
-/// that close without a word, a flaw in it.
-const CLOSED_AFTER_CERTIFICATE: &str = "closed without an alert after the peer's certificate";
 
 fn from_close(
     transcript: &Transcript,
@@ -172,9 +209,30 @@ fn from_close(
     // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused.
     let has_reason = side == Side::Server || explain::reason(findings, side.peer()).is_some();
     match silent_refusal(transcript, side, at).filter(|_| has_reason) {
-        Some(failure) => Conclusion::inferred(failure, "T3", 0.8, CLOSED_AFTER_CERTIFICATE),
+        Some(failure) => Conclusion::inferred(failure, &T3),
         None => Conclusion::failed(cause::closed(transcript, side, close)),
     }
+}
+
+/// Whether a client closed in order, at once and without a word, when it had received the server's whole flight, and is no browser.
+///
+/// If there is a flaw in the server's chain, that is the likely reason. Whether there is one is known only when chains have
+/// been validated. Browsers race connections, and those who close later or by a reset may have another reason.
+pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
+    let Some((Side::Client, Close::Fin, at)) = transcript.first_close() else {
+        return false;
+    };
+    let has_complained = || {
+        let mut alerts = transcript.alerts().iter();
+        alerts.any(|alert| transcript.side(alert.sender) == Side::Client)
+    };
+    silent_refusal(transcript, Side::Client, at).is_some()
+        && inferred::is_at_once(transcript, transcript.server_hello_at(), at.time)
+        && !has_complained()
+        && !cannot_tell(transcript)
+        && !transcript
+            .client_hello()
+            .is_none_or(inferred::is_from_browser)
 }
 
 /// What a side refuses that gives up without saying why, where its peer's certificate was the last thing it looked at.
@@ -213,7 +271,7 @@ mod tests {
     use crate::handshake::testing::{
         CLIENT, SERVER, Script, connection, finding, one_sided, tls12,
     };
-    use crate::tls::{ContentType, HandshakeType};
+    use crate::tls::{ContentType, ExtensionType, HandshakeType};
 
     /// A handshake after the server's flight.
     fn after_server_flight() -> Script {
@@ -358,6 +416,47 @@ mod tests {
             closed.verdict_with(End::CaptureEnd, &near),
             "failure observed: connection_closed by client"
         );
+    }
+
+    #[test]
+    fn a_client_leaves_at_the_certificate_if_it_closes_at_once_after_the_whole_flight() {
+        let left = |script: Script| left_at_certificate(&script.transcript);
+        assert!(left(after_server_flight().fin(CLIENT)));
+        assert!(left(after_server_flight().wait(90).fin(CLIENT).fin(SERVER)));
+        // Later, by a reset, after its peer, with a word, or before the flight was there.
+        assert!(!left(after_server_flight().wait(200).fin(CLIENT)));
+        assert!(!left(after_server_flight().rst(CLIENT)));
+        assert!(!left(after_server_flight().fin(SERVER).fin(CLIENT)));
+        let complains = after_server_flight().warning(CLIENT, AlertDescription::UserCanceled);
+        assert!(!left(complains.fin(CLIENT)));
+        let missed = after_server_flight().before_receiving(1);
+        assert!(!left(missed.fin(CLIENT)));
+        assert!(!left(tls12().fin(CLIENT)));
+        let answered = after_server_flight().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
+        assert!(!left(answered.fin(CLIENT)));
+        assert!(!left(after_server_flight().gap(SERVER).fin(CLIENT)));
+    }
+
+    #[test]
+    fn a_browser_that_closes_may_only_have_raced_another_connection() {
+        let grease = ExtensionType(0x0a0a);
+        let (limit, delegated) = (
+            ExtensionType::RecordSizeLimit,
+            ExtensionType::DelegatedCredential,
+        );
+        let left = |extensions: &[ExtensionType]| {
+            let hello = connection().client_hello(|hello| {
+                hello.supported_versions = None;
+                hello.extensions = extensions.to_vec();
+            });
+            let flight = hello
+                .server_hello_12()
+                .message(SERVER, HandshakeType::Certificate, CHAIN)
+                .message(SERVER, HandshakeType::ServerHelloDone, &[]);
+            left_at_certificate(&flight.fin(CLIENT).transcript)
+        };
+        assert!(left(&[limit]));
+        assert!(!left(&[limit, delegated]) && !left(&[grease]));
     }
 
     #[test]

@@ -42,17 +42,22 @@ impl Conclusion {
         }
     }
 
-    pub(super) fn inferred(
-        failure: FailureCause,
-        rule: &'static str,
-        confidence: f64,
-        observation: &'static str,
-    ) -> Self {
+    pub(super) fn inferred(failure: FailureCause, rule: &CleartextRule) -> Self {
         Self {
             evidence: Evidence::Inferred,
-            confidence,
-            rule: Some((rule, vec![observation])),
+            confidence: rule.confidence,
+            rule: Some((rule.id, vec![rule.observation])),
             ..Self::failed(failure)
         }
     }
+}
+
+/// How a failure is inferred from what is in the clear.
+#[derive(Debug)]
+pub(in crate::handshake) struct CleartextRule {
+    pub(in crate::handshake) id: &'static str,
+    /// Share of its verdicts that are right, as in `docs/inference.md`.
+    pub(in crate::handshake) confidence: f64,
+    /// What it saw, for people.
+    pub(in crate::handshake) observation: &'static str,
 }

@@ -27,6 +27,7 @@ use super::end::End;
 use super::explain;
 use super::transcript::{Observed, Transcript};
 
+pub(super) use cleartext::T3;
 pub(super) use conclusion::Conclusion;
 pub(super) use inferred::Shape;
 use inferred::{Claim, Inferred, Reason};
@@ -68,6 +69,13 @@ pub(super) fn conclude(
         Some(inferred) => from_inferred(transcript, inferred, shape, findings, end),
         None => without_rule(transcript, end, shape),
     }
+}
+
+/// Whether a client left as those do that refuse a certificate without a word, and what it refused is not known yet.
+///
+/// In TLS 1.3, a rule says so at once: it needs no certificate to be visible.
+pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
+    !transcript.is_tls13() && cleartext::left_at_certificate(transcript)
 }
 
 /// The verdict on a client that closed before the ServerHello reached it: nothing in the server's flight is the reason.

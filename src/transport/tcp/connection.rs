@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 
 use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD, had_received};
 use super::closed::FirstBytes;
-use super::delivery::DeliveryState;
+use super::delivery::{DeliveryState, SentWith};
 use super::opening::{Opening, RoundTrips};
 
 /// What a connection delivers of one direction, in order.
@@ -60,6 +60,14 @@ struct Half {
     is_absent: bool,
     /// Whether it sent SYN-ACKs of different numbers: what its peer acknowledges decides between them.
     has_rival: bool,
+}
+
+impl Half {
+    /// Whether a segment's hop limit shows that another host than the sender of the first packet sent it.
+    const fn is_foreign(&self, segment: &Segment<'_>) -> bool {
+        let is_known = self.hop_limit != 0 && segment.hop_limit != 0;
+        is_known && self.hop_limit != segment.hop_limit
+    }
 }
 
 impl TcpConnection {
@@ -165,11 +173,12 @@ impl TcpConnection {
         {
             self.decide_rival(direction.flip(), segment.acknowledgment);
         }
-        let half = &mut self.halves[direction];
         if segment.flags.syn || !is_in_use {
             self.opening
                 .note(direction, segment.flags, segment.wire_length, time);
+            self.start_responder(direction, segment);
         }
+        let half = &mut self.halves[direction];
         if segment.flags.fin {
             half.fin = Some(segment.first_byte().after(segment.wire_length));
         }
@@ -189,6 +198,17 @@ impl TcpConnection {
             // The SYN may be captured later, and so may be what follows it.
             let peer = &mut self.halves[direction.flip()];
             peer.initial.get_or_insert(segment.acknowledgment);
+            peer.assembler.start(segment.acknowledgment);
+        }
+    }
+
+    /// The originator's first segment behind its SYN acknowledges a SYN-ACK that may be captured later, with what follows it.
+    fn start_responder(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let is_first = self.opening.originator() == Some(direction)
+            && self.halves[direction].initial == Some(segment.sequence);
+        let peer = &mut self.halves[direction.flip()];
+        if is_first && segment.flags.ack && !segment.flags.rst && peer.initial.is_none() {
+            peer.initial = Some(segment.acknowledgment);
             peer.assembler.start(segment.acknowledgment);
         }
     }
@@ -288,8 +308,8 @@ impl TcpConnection {
         if missing <= 0 {
             return false; // as for nearly all segments
         }
-        // A FIN that was captured takes a number, too.
-        let is_fin = missing == 1 && half.fin == Some(half.assembler.next());
+        // A FIN that was captured takes a number, too. It may still wait for its turn.
+        let is_fin = missing == 1 && half.is_fin_due && half.fin == Some(half.assembler.next());
         missing <= MAX_AHEAD && !is_fin && !half.is_absent && half.assembler.is_started()
     }
 
@@ -300,7 +320,8 @@ impl TcpConnection {
 
     /// Gives up what a segment waits for: the capture lacks it. It is delivered as a gap, or as a FIN if one number is missing.
     ///
-    /// `direction` is that of the segment. What was sent before a reset and not acknowledged is no gap.
+    /// `direction` is that of the segment. What is missing before a reset that another host sent is no gap unless it was
+    /// acknowledged: that host guesses the number.
     pub fn give_up(
         &mut self,
         direction: Direction,
@@ -318,10 +339,11 @@ impl TcpConnection {
                 deliver,
             );
         }
-        let own = &self.halves[direction].assembler;
+        let half = &self.halves[direction];
+        let own = &half.assembler;
         let end = own.offset(segment.sequence);
         let is_acknowledged = had_received(own.acknowledged_offset(), end) == Some(true);
-        if segment.flags.rst && is_acknowledged {
+        if segment.flags.rst && (is_acknowledged || !half.is_foreign(segment)) {
             self.give_up_to(direction, segment.sequence, at, budget, deliver);
         }
     }
@@ -450,13 +472,20 @@ impl TcpConnection {
     }
 
     /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
-    /// window, or follows a reset.
+    /// window, shows that its sender has sent more than was captured, or follows a reset.
     #[must_use]
     pub fn is_news(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         segment.window == 0
             || self.halves[direction].is_awaited
-            || self.ahead(direction, segment.sequence) == -1
+            || self.is_probe_or_ahead(direction, segment.sequence)
             || self.is_closed()
+    }
+
+    /// Whether the number of an empty segment makes it a keep-alive, or shows that bytes before it are missing.
+    fn is_probe_or_ahead(&self, direction: Direction, sequence: SeqNumber) -> bool {
+        let fin = i32::from(self.halves[direction].fin.is_some());
+        let ahead = self.ahead(direction, sequence);
+        ahead == -1 || ahead > fin
     }
 
     /// Records in `states` what a segment says about delivery in both directions.
@@ -482,13 +511,26 @@ impl TcpConnection {
             let start = half.assembler.offset(segment.first_byte());
             let length = segment.wire_length + u32::from(segment.flags.fin);
             states[direction].note_data(start, segment.wire_length, time);
+            let is_in_window = segment.sequence.since(half.assembler.next()) <= MAX_AHEAD;
+            if segment.is_bare() && is_in_window {
+                states[direction].announce(start);
+            }
             let asks = states[direction].handle_segment(start, length, time);
             self.halves[peer].is_awaited |= asks;
         }
         let half = &self.halves[direction];
-        let is_known = half.hop_limit != 0 && segment.hop_limit != 0;
-        let has_other_hop_limit = is_known && half.hop_limit != segment.hop_limit;
-        states[direction].note_reset(segment.flags.rst, has_other_hop_limit, time);
+        let sent = SentWith {
+            end: half
+                .assembler
+                .offset(segment.first_byte().after(segment.wire_length)),
+            acknowledged: (segment.flags.ack && self.is_started(peer))
+                .then(|| self.halves[peer].assembler.offset(segment.acknowledgment)),
+        };
+        if segment.flags.rst {
+            states[direction].note_reset(sent, half.is_foreign(segment), time);
+        } else {
+            states[direction].note_after_reset(sent, time);
+        }
     }
 
     /// Completes `states` with the acknowledgments so far, which bare segments bring without a look at them.
@@ -496,6 +538,16 @@ impl TcpConnection {
         for direction in Direction::BOTH {
             if let Some(acknowledged) = self.halves[direction].assembler.acknowledged_offset() {
                 states[direction].acknowledge(acknowledged);
+            }
+        }
+    }
+
+    /// Takes what empty segments show to be missing, now that no more segments will come.
+    pub fn settle_announced(&mut self, states: &PerDirection<DeliveryState>) {
+        for direction in Direction::BOTH {
+            let assembler = &mut self.halves[direction].assembler;
+            if let Some(end) = states[direction].announced() {
+                assembler.acknowledge(assembler.sequence(end));
             }
         }
     }

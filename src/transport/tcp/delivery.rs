@@ -37,6 +37,10 @@ pub struct DeliveryState {
     pub data_end: u32,
     /// When the newest bytes were sent first.
     newest: Timestamp,
+    /// How far the sender of the reset was.
+    reset_sent: SentWith,
+    /// How far the numbers of empty segments show that the sender has come; 0 if they show nothing.
+    announced: u32,
 }
 
 /// Bytes that were sent and not acknowledged.
@@ -79,6 +83,27 @@ pub struct ResetSeen {
     pub has_other_hop_limit: bool,
     /// Whether its sender went on as if there had been no reset: then another host sent it.
     pub was_ignored_by_sender: bool,
+}
+
+/// How far the sender of a segment was: in its own stream, and in its peer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SentWith {
+    /// Where the segment ends.
+    pub(super) end: u32,
+    /// What it acknowledges; `None` if it acknowledges nothing.
+    pub(super) acknowledged: Option<u32>,
+}
+
+impl SentWith {
+    /// Whether a segment of the same sender shows that it went on after this one: it has new bytes, or acknowledges more.
+    /// What repeats the same numbers may have been sent before, and captured later.
+    fn is_before(self, other: Self) -> bool {
+        let acknowledges_more = match (self.acknowledged, other.acknowledged) {
+            (Some(before), Some(after)) => is_beyond(after, before),
+            _ => false,
+        };
+        is_beyond(other.end, self.end) || acknowledges_more
+    }
 }
 
 impl ResetSeen {
@@ -206,6 +231,19 @@ impl DeliveryState {
         }
     }
 
+    /// Notes an empty segment, whose number shows that its sender has sent what comes before it.
+    pub(super) const fn announce(&mut self, start: u32) {
+        if is_beyond(start, self.sent) && is_beyond(start, self.announced) {
+            self.announced = start;
+        }
+    }
+
+    /// The end of what the sender has sent, if that is beyond what was captured, and if no hole in the network explains it.
+    pub(super) fn announced(&self) -> Option<u32> {
+        let is_missing = self.hole.is_none() && is_beyond(self.announced, self.sent);
+        is_missing.then_some(self.announced)
+    }
+
     /// Notes that the receiver answered the keep-alives so far.
     pub(super) const fn note_answer(&mut self) {
         self.keep_alives_answered = self
@@ -214,21 +252,29 @@ impl DeliveryState {
         self.keep_alives_unanswered = 0;
     }
 
-    /// Notes a segment of the sender in relation to its reset; `has_other_hop_limit` is that of a reset.
-    pub(super) fn note_reset(&mut self, is_reset: bool, has_other_hop_limit: bool, now: Timestamp) {
-        match &mut self.reset {
-            None if is_reset => {
-                self.reset = Some(ResetSeen {
-                    at: now,
-                    has_other_hop_limit,
-                    was_ignored_by_sender: false,
-                });
-            }
-            Some(reset) if !is_reset => {
-                let since = now.checked_since(reset.at);
-                reset.was_ignored_by_sender |= since.is_some_and(|since| since >= AFTER_RESET);
-            }
-            _ => {}
+    /// Notes a reset of the sender, or in its name.
+    pub(super) const fn note_reset(
+        &mut self,
+        sent: SentWith,
+        has_other_hop_limit: bool,
+        now: Timestamp,
+    ) {
+        if self.reset.is_none() {
+            self.reset = Some(ResetSeen {
+                at: now,
+                has_other_hop_limit,
+                was_ignored_by_sender: false,
+            });
+            self.reset_sent = sent;
+        }
+    }
+
+    /// Notes a segment of the sender that is no reset, and may have been sent after one.
+    pub(super) fn note_after_reset(&mut self, sent: SentWith, now: Timestamp) {
+        if let Some(reset) = &mut self.reset {
+            let since = now.checked_since(reset.at);
+            reset.was_ignored_by_sender |=
+                since.is_some_and(|since| since >= AFTER_RESET) && self.reset_sent.is_before(sent);
         }
     }
 }
@@ -333,18 +379,29 @@ mod tests {
 
     #[test]
     fn a_sender_that_goes_on_after_its_reset_did_not_send_it() {
-        let reset = |state: &DeliveryState| state.reset.unwrap();
+        let sent = |end, acknowledged| SentWith {
+            end,
+            acknowledged: Some(acknowledged),
+        };
+        let reset = || {
+            let mut state = DeliveryState::default();
+            state.note_after_reset(sent(0, 517), at(0));
+            assert_eq!(state.reset, None);
+            state.note_reset(sent(0, 517), false, at(10));
+            state
+        };
+        let is_foreign = |end, acknowledged, time| {
+            let mut state = reset();
+            state.note_after_reset(sent(end, acknowledged), at(time));
+            state.reset.unwrap().is_foreign()
+        };
+        assert!(is_foreign(1448, 517, 15));
+        assert!(is_foreign(0, 600, 15));
+        assert!(!is_foreign(1448, 517, 14), "captured in another order");
+        assert!(!is_foreign(0, 517, 300), "an acknowledgment before it");
         let mut state = DeliveryState::default();
-        state.note_reset(false, false, at(0));
-        assert_eq!(state.reset, None);
-        state.note_reset(true, false, at(10));
-        state.note_reset(false, false, at(14)); // captured in another order
-        assert!(!reset(&state).is_foreign());
-        state.note_reset(false, false, at(15));
-        assert!(reset(&state).was_ignored_by_sender);
-        let mut state = DeliveryState::default();
-        state.note_reset(true, true, at(10));
-        assert!(reset(&state).is_foreign());
+        state.note_reset(SentWith::default(), true, at(10));
+        assert!(state.reset.unwrap().is_foreign());
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {

@@ -24,13 +24,16 @@ const SERVER: Side = Side::Server;
 
 /// How long after the client's Finished the server's first sign may come and still be a refusal, apart from two round trips.
 ///
-/// Without a slow check, it came within 27 ms and two round trips in all of 1033 labelled refusals, within 10 ms in 759 of them.
-/// A check of revocation may take seconds, and an idle session may be closed at any time: later signs tell nothing.
+/// In the labs, all refusals that came later (those under rule P4) were by servers that check slowly on purpose, as with a
+/// check of revocation. An idle session may be closed at any time, too: later signs tell nothing.
 const PROMPT: Duration = Duration::from_millis(100);
 /// How long after the client's Finished a client that leaves is taken to have been accepted, apart from two round trips.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// How long a server that has refused may leave the connection open, apart from two round trips: 15 ms at most in 759 labelled
-/// refusals, 34 ms in other collections.
+/// How long after the client's Finished a server may close without a word and still have refused the certificate, apart from
+/// two round trips. In the labs, all that closed so later were cut by a relay.
+const SILENT_CLOSE: Duration = Duration::from_millis(40);
+/// How long a server that has refused may leave the connection open, apart from two round trips. In the labs, no refusal
+/// falls under the rule that rests on it, P5o.
 const LINGERING: Duration = Duration::from_millis(40);
 /// How soon a program that refuses a certificate without a word closes, apart from a round trip: checking takes some
 /// milliseconds, and whoever closes later may have another reason.
@@ -219,6 +222,17 @@ impl<'t> ShapeEvidence<'t> {
             .is_some_and(|after| after <= PROMPT + 2 * self.round_trip)
     }
 
+    /// Whether the server's first sign after the client's Finished came as soon as a close without a word that refuses the
+    /// certificate.
+    ///
+    /// TCP's own round trip counts, which is shorter than the one between the hellos where a relay, or work for the
+    /// ServerHello, is in between.
+    pub(super) fn is_instant(&self) -> bool {
+        let trip = self.transcript.server_trip().unwrap_or(self.round_trip);
+        self.server_sign_after()
+            .is_some_and(|after| after <= SILENT_CLOSE + 2 * trip)
+    }
+
     /// Whether the server's first sign after the client's Finished came later than refusals come.
     pub(super) fn is_late(&self) -> bool {
         self.server_sign_after().is_some() && !self.is_prompt()
@@ -386,9 +400,13 @@ impl<'t> ShapeEvidence<'t> {
         server.is_close().then_some(server.what)
     }
 
-    /// Whether a resumed session's server sent more than EncryptedExtensions and Finished before the client's flight.
-    pub(super) const fn server_sent_early(&self) -> bool {
-        self.server.records > 2
+    /// Whether the server closed without a record, in order although there was a request, or by a reset before any came.
+    pub(super) fn server_broke_off_use(&self) -> bool {
+        match self.server_closed_without_record() {
+            Some(Observed::Fin) => self.has_unanswered_data(),
+            Some(_) => !self.has_unanswered_data(),
+            None => false,
+        }
     }
 
     /// Whether the server's flight broke off with a record of an alert's length: what came is too short for a flight.
@@ -405,12 +423,10 @@ impl<'t> ShapeEvidence<'t> {
         };
         let mut before = self.seen[..self.flight_start].iter();
         let last = before.rfind(|observation| observation.is_record_of(SERVER));
-        last.filter(|_| self.server.is_complete)
-            .is_some_and(|last| {
-                let waited = at.time.checked_since(last.end);
-                at.had_received(last.stream_end) != Some(false)
-                    && waited.is_some_and(|waited| waited <= SILENT_REFUSAL + self.round_trip)
-            })
+        last.filter(|_| self.server.is_whole()).is_some_and(|last| {
+            at.had_received(last.stream_end) != Some(false)
+                && is_at_once(self.transcript, Some(last.end), at.time)
+        })
     }
 
     /// Whether the server closed before it could have the client's flight, without a goodbye, and the client's answer is no
@@ -427,14 +443,26 @@ impl<'t> ShapeEvidence<'t> {
             && !last.is_some_and(|last| self.may_be_alert(last))
     }
 
-    /// Whether the hello is that of a browser: Chromium's and Safari's have GREASE (RFC 8701), Firefox's offers both
-    /// record_size_limit and delegated_credential. Browsers close connections for many reasons.
+    /// Whether the client is a browser. Browsers close connections for many reasons.
     pub(super) fn is_from_browser(&self) -> bool {
         self.transcript.client_hello().is_none_or(is_from_browser)
     }
 }
 
-fn is_from_browser(hello: &ClientHello) -> bool {
+/// Whether a client closed at a moment as soon after `flight` as programs do that refuse a certificate without a word.
+pub(in crate::handshake::verdict) fn is_at_once(
+    transcript: &Transcript,
+    flight: Option<Timestamp>,
+    closed: Timestamp,
+) -> bool {
+    flight
+        .and_then(|flight| closed.checked_since(flight))
+        .is_some_and(|waited| waited <= SILENT_REFUSAL + round_trip(transcript))
+}
+
+/// Whether the hello is that of a browser: Chromium's and Safari's have GREASE (RFC 8701), Firefox's offers both
+/// record_size_limit and delegated_credential.
+pub(in crate::handshake::verdict) fn is_from_browser(hello: &ClientHello) -> bool {
     let has = |wanted| hello.extensions.contains(&wanted);
     let has_grease = hello.cipher_suites.iter().any(|suite| is_grease(suite.0))
         || hello.extensions.iter().any(|one| is_grease(one.0));

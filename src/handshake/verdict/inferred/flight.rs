@@ -47,6 +47,13 @@ pub(super) struct ServerFlight {
     pub(super) requests_certificate: Option<bool>,
 }
 
+impl ServerFlight {
+    /// Whether it is seen to reach to its Finished, or is packed in one record, or in full ones: then all of it was there.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.is_complete && self.padding.is_some()
+    }
+}
+
 /// The shortest record in which a client sends certificates: a shorter one has no room for a key and a signature.
 pub(super) const SHORTEST_CERTIFICATE: u16 = 220;
 /// The last place in the client's flight where Finished is looked for, from 0.
@@ -522,5 +529,17 @@ mod tests {
         assert!(is_complete(&[188], false) && !is_complete(&[187], false));
         assert!(!is_complete(&[65, 35], false));
         assert!(is_complete(&[23, 53], true) && !is_complete(&[23], true));
+    }
+
+    #[test]
+    fn a_flight_is_whole_if_it_reaches_its_finished_or_is_packed() {
+        let is_whole = |records: &[u16]| {
+            let script = full().server_records(records);
+            server(&script, false).is_whole()
+        };
+        assert!(is_whole(&[23, 900, 281, 53]) && is_whole(&[1257]));
+        assert!(is_whole(&[65, 548, 112, 69])); // JSSE
+        assert!(!is_whole(&[65, 548]) && !is_whole(&[65, 548, 112]));
+        assert!(!is_whole(&[23, 900, 281]));
     }
 }

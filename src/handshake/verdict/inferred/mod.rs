@@ -34,6 +34,7 @@ use crate::handshake::transcript::{Observation, Observed, Transcript};
 use crate::time::Timestamp;
 
 use evidence::ShapeEvidence;
+pub(super) use evidence::{is_at_once, is_from_browser};
 use flight::ClientFlight as Flight;
 use padding::{Lengths, Padding};
 pub(super) use rules::{Claim, Reason};

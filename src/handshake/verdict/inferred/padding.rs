@@ -136,15 +136,17 @@ impl Lengths {
 }
 
 /// Lengths of signatures: from and to, since DER-encoded ECDSA ones vary.
-const SIGNATURE_LENGTHS: [(u16, u16); 11] = [
+const SIGNATURE_LENGTHS: [(u16, u16); 13] = [
     (64, 64),     // Ed25519
     (66, 73),     // ECDSA P-256
     (99, 105),    // ECDSA P-384
     (114, 114),   // Ed448
+    (128, 128),   // RSA 1024
     (133, 140),   // ECDSA P-521
     (256, 256),   // RSA 2048
     (384, 384),   // RSA 3072
     (512, 512),   // RSA 4096
+    (1024, 1024), // RSA 8192
     (2420, 2420), // ML-DSA-44
     (3309, 3309), // ML-DSA-65
     (4627, 4627), // ML-DSA-87

@@ -1,11 +1,12 @@
 //! The rules, and when each may decide.
 //!
-//! Each rule says what it sees, why that means what it claims, how often it was
-//! right, and which stack is the exception. The figures count labelled handshakes
-//! between some 30 client and server programs: right of all that the rule decided,
-//! by outcome and side. A confidence is that share, rounded down to .99 at most, and
-//! to less where the cases are few. `docs/inference.md` has the table of all rules,
-//! which `docs/calibrate.py` measures.
+//! Each rule says what it sees, why that means what it claims, and which stack is
+//! the exception. How often each was right, of how many, is in the table of
+//! `docs/inference.md`, which `docs/calibrate.py` measures on labelled handshakes
+//! between some 30 client and server programs. A verdict is right if outcome and side
+//! are, and for a claim about a certificate also the cause. A confidence is that
+//! share, at most .99, and [`FEW`] where the cases are fewer than 10. A rule of which
+//! no case could be measured says so, and has a confidence that is a guess.
 //!
 //! Three facts about TLS 1.3 carry the whole table:
 //!
@@ -19,7 +20,6 @@
 //!   two bytes of data: what follows tells.
 
 use crate::flow::Side;
-use crate::handshake::transcript::Observed;
 use crate::tls::AlertDescription;
 
 use super::evidence::ShapeEvidence;
@@ -64,6 +64,11 @@ pub(super) enum When {
     /// When no more will come, and a side has closed: it rests on something being absent.
     Ended,
 }
+
+/// Confidence of a rule that was right in all of fewer than 10 labelled cases.
+const FEW: f64 = 0.97;
+/// Confidence of a rule without labelled cases: a guess, and a cautious one.
+const UNMEASURED: f64 = 0.75;
 
 #[derive(Debug)]
 pub(in crate::handshake::verdict) struct Rule {
@@ -115,21 +120,20 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["server sent an alert in the clear after the client's flight"]),
 
     // A server's flight has at least EncryptedExtensions and Finished, and is longer. So a flight that is one record of an
-    // alert's length is an alert: no common ALPN, an unknown name. 14 of 14, sent by rustls, Go, picotls and Botan.
+    // alert's length is an alert: no common ALPN, an unknown name. Sent by rustls, Go, picotls and Botan.
     rule("S2", Ended, 0.98, Failure(SERVER, Negotiation),
         |e| e.server.records == 1 && e.lengths.may_be_alert(e.server.first_length),
         &["server's only record after its ServerHello has the length of an alert"]),
 
     // The same after a part of its flight: ServerHello, EncryptedExtensions, alert. Without PSK, so few bytes cannot hold a
-    // certificate and a signature. Then the client leaves, which is only its answer. No labelled cases.
-    rule("S2m", Ended, 0.9, Failure(SERVER, Other),
+    // certificate and a signature. Then the client leaves, which is only its answer. No case in the labs.
+    rule("S2m", Ended, UNMEASURED, Failure(SERVER, Other),
         |e| e.flight == Flight::Nothing && !e.psk && e.server_broke_off(),
         &["server's flight broke off with a record of an alert's length"]),
 
     // A server that leaves before it can have the client's answer gave up: a crash, a limit, a middlebox. If the client refused,
-    // that counts: a server may say goodbye with its flight, and the client judges the flight all the same.
-    // 4 of 4.
-    rule("S3", Ended, 0.97, Failure(SERVER, Closed),
+    // that counts: a server may say goodbye with its flight, and the client judges the flight all the same. Few cases.
+    rule("S3", Ended, FEW, Failure(SERVER, Closed),
         |e| e.closed_first() == Some(SERVER) && (e.flight == Flight::Nothing || e.server_left_before_flight()),
         &["server closed the connection before the client sent anything after the ServerHello"]),
 
@@ -139,20 +143,19 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| matches!(e.flight, Flight::PlainAlert(code) if code != AlertDescription::CloseNotify),
         &["client answered the server's flight with an alert in the clear"]),
 
-    // s2n clients refuse a server's certificate with close_notify and a reset. 12 of 12, of this one stack: any other client
+    // s2n clients refuse a server's certificate with close_notify and a reset. All cases are of this one stack: any other client
     // that just leaves would look the same.
-    rule("C2", Open, 0.98, Failure(CLIENT, Certificate),
+    rule("C2", Open, FEW, Failure(CLIENT, Certificate),
         |e| matches!(e.flight, Flight::PlainAlert(_)),
         &["client answered the server's flight with close_notify in the clear"]),
 
-    // As C3. But a resumed session shows no certificate, so the reason is unknown. Hardly any cases.
+    // As C3. But a resumed session shows no certificate, so the reason is unknown. No case in the labs.
     rule("C3p", Open, 0.6, Failure(CLIENT, Other),
         |e| e.flight == Flight::Alert && e.psk,
         &["client answered the server's flight with one record of an alert's length", "a session was resumed"]),
 
     // A client's flight ends with Finished, which is longer: one record of an alert's length is an alert, and what a client
-    // refuses at this point is the certificate. 206 of 206 by outcome and side; 3 of them refused something else (a bad
-    // signature, internal_error). Go, GnuTLS, wolfSSL, Erlang, Bouncy Castle, rustls, Deno, BoringSSL,
+    // refuses at this point is the certificate, or rarely its signature. Go, GnuTLS, wolfSSL, Erlang, Bouncy Castle, rustls, Deno, BoringSSL,
     // Chromium, NSS, Firefox, Botan with 19 bytes, JSSE with 35.
     rule("C3", Open, 0.98, Failure(CLIENT, Certificate),
         |e| e.flight == Flight::Alert,
@@ -160,55 +163,52 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
 
     // Node, Bun and asyncio clients refuse a server's certificate without a word: they close when they have checked it. Browsers
     // close when they stop to ask which client certificate to use, and when they race connections. Where others close
-    // at once after the whole flight, they refused: 31 of 31, of which 3 were cut for another reason; in an earlier collection all of
-    // 41 refusals, and 1 of 142 other closes.
+    // at once after the whole flight, they refused. A flight that is not seen to reach its Finished is not whole: connections
+    // that a relay cut while a Java server still wrote looked like refusals.
     rule("C4f", Ended, 0.97, Failure(CLIENT, Certificate),
         |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() && !e.is_from_browser(),
         &["client closed the connection as soon as it had the server's flight", "its hello is not a browser's"]),
 
-    // Later, reset, or by a browser: the side is certain. 78 of 78. Not the reason: it may be a crash, or a
+    // Later, reset, or by a browser: the side is certain. Not the reason: it may be a crash, or a
     // client that changed its mind.
     rule("C4", Ended, 0.98, Failure(CLIENT, Closed),
         |e| e.flight == Flight::Nothing && e.closed_first() == Some(CLIENT),
         &["client closed the connection without answering the server's flight"]),
 
     // An alert padded in a way that no known stack uses: shorter than any Finished, the only record, then the end. For stacks
-    // not yet measured: when the padding of JSSE and of Mbed TLS was unknown, 97.7 % and 99.4 % of the verdicts on them
-    // were right with this rule, 86.6 % and 90.0 % without it. Not with PSK, where no certificate is shown.
-    rule("C5", Ended, 0.75, Failure(CLIENT, Certificate),
+    // not yet measured, so there is no case in the labs. Not with PSK, where no certificate is shown.
+    rule("C5", Ended, UNMEASURED, Failure(CLIENT, Certificate),
         |e| e.flight == Flight::ShortRecord && !e.psk,
         &["client answered the server's flight with one short record, then closed the connection"]),
 
     // A client asked for a certificate after the handshake (Apache per location), and the server's only answer is an alert.
-    // Before P5, which would see the application data as success. 8 of 8; no answer was found where there was none.
-    rule("A1", Ended, 0.97, Failure(SERVER, Certificate),
+    // Before P5, which would see the application data as success. Few cases.
+    rule("A1", Ended, FEW, Failure(SERVER, Certificate),
         |e| e.later_answer().is_some_and(|answer| answer.is_refused),
         &["client was asked for a certificate after the handshake", "server closed with an alert-length record"]),
 
     // Tickets and data follow only an accepted Finished: a record that is no alert, longer or shorter. The exceptions are
-    // tlslite, which sends tickets before it judges the client's certificate. 1805 of 1806.
+    // tlslite servers, which send tickets before they judge the client's certificate.
     rule("P5", Open, 0.99, Success,
         |e| e.server_sent_more_than_alerts(),
         &["server sent more than an alert after the client's flight"]),
 
-    // Records padded to blocks hide their lengths (OpenSSL's record_padding). But a refusal is one record. 8 of 8.
-    rule("P5x", Open, 0.97, Success,
+    // Records padded to blocks hide their lengths (OpenSSL's record_padding). But a refusal is one record. Few cases.
+    rule("P5x", Open, FEW, Success,
         |e| e.server_sent_several_blocks(),
         &["server sent several records after the client's flight, padded to blocks"]),
 
     // Answers of two bytes look like alerts. But a fatal alert is the last thing that its sender says; GnuTLS servers say two.
-    // 16 of 16.
     rule("P5t", Open, 0.98, Success,
         |e| e.server_goes_on_answering(),
         &["server went on answering after the client's flight, with records of an alert's length"]),
 
-    // A server that has refused closes: in the labs within 15 ms. One that waits for the client to leave has sent data. 8 of 8.
-    rule("P5o", Ended, 0.97, Success,
+    // A server that has refused closes at once. One that waits for the client to leave has sent data. Few cases.
+    rule("P5o", Ended, FEW, Success,
         |e| e.has_certificate() && e.server_stays_open(),
         &["server sent a record of an alert's length and stayed until the client left"]),
 
     // A refusal would have come by then, unless the server checks revocation slowly: the client had no reason to wait for it.
-    // 29 of 29.
     rule("P8s", Ended, 0.98, Success,
         |e| e.has_certificate() && e.client_left_first() && e.client_left_late(),
         &["client sent a Certificate message, and left long after", "server had said nothing until then"]),
@@ -220,25 +220,25 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client sent a Certificate message", "client closed first, and the server's answer may be its close_notify or its refusal"]),
 
     // An alert amid the client's flight: the server refused an empty Certificate before it had the Finished. Nothing else is
-    // sent at that point: tickets wait for the Finished. 21 of 21.
+    // sent at that point: tickets wait for the Finished.
     rule("P1e", Ended, 0.98, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.server_answers_before_finished(),
         &["client sent a Certificate message", "server sent a record of an alert's length before the client's Finished"]),
 
     // Refusals come at once, except where the server checks revocation, or a person does; and servers close idle connections.
-    // Both occur, at any time: a late sign tells nothing. 56 successes, 36 refusals.
+    // Both occur, at any time: a late sign tells nothing.
     rule("P4", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.is_late(),
         &["client sent a Certificate message", "server closed long after: a slow refusal, or the end of an idle connection"]),
 
     // A server that has read the request and waits for the client's goodbye has answered with data of an alert's length.
-    // Hardly any cases.
-    rule("P5c", Ended, 0.8, Success,
+    // No case in the labs.
+    rule("P5c", Ended, UNMEASURED, Success,
         |e| e.has_certificate() && e.has_unanswered_data() && e.server_waits_for_goodbye(),
         &["server answered with a record of an alert's length and closed after the client's goodbye"]),
 
     // A request that gets an alert-length record and no answer was refused together with the certificate. An answer of two bytes
-    // from a server that closes at once without close_notify looks the same. 245 of 245.
+    // from a server that closes at once without close_notify looks the same.
     rule("P1", Ended, 0.99, Failure(SERVER, Certificate),
         |e| e.has_certificate()
             && e.server_records_after().next().is_some()
@@ -247,27 +247,22 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
             && (e.server_sent_one_record() || !e.client_answers_with_alert()),
         &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
 
-    // The same where the request crossed the refusal: a client that has been told goodbye sends no request. 100 of 100.
+    // The same where the request crossed the refusal: a client that has been told goodbye sends no request.
     rule("P1x", Ended, 0.99, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.server_sent_one_record() && !e.has_unanswered_data() && e.has_crossing_data(),
         &["client sent a Certificate message", "server closed with an alert-length record, which the client's request crossed"]),
 
     // Without data, an alert-length record that the client answers with another may be close_notify and its answer. But Go,
-    // rustls, NSS and Java clients also answer a fatal alert. 42 successes, 35 refusals.
+    // rustls, NSS and Java clients also answer a fatal alert.
     rule("P1r", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.server_records_after().next().is_some() && e.client_answers_with_alert(),
         &["client sent a Certificate message", "both sides closed with alert-length records: close_notify answered, or a refusal"]),
 
-    // Clients answer close_notify, and most do not answer a fatal alert. 154 of 154. The exception is Erlang, whose client never
+    // Clients answer close_notify, and most do not answer a fatal alert. The exception is Erlang, whose client never
     // answers close_notify.
     rule("P1d", Ended, 0.99, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.server_records_after().next().is_some() && e.is_client_done(),
         &["client sent a Certificate message", "server closed with an alert-length record, which the client did not answer"]),
-
-    // A server that answers a 0-RTT request with its own flight and closes has served it. Hardly any cases.
-    rule("P10", Ended, 0.85, Success,
-        |e| e.psk && e.server_sent_early() && e.closed_first() == Some(SERVER),
-        &["a session was resumed", "server had sent data before the client's Finished, then closed"]),
 
     // As P2a, without even an alert: the server's verdict never became visible.
     rule("P8a", Ended, 0.5, Unknown,
@@ -275,18 +270,19 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client sent a Certificate message", "client closed before the server said anything"]),
 
     // Node, Bun and Deno servers close without a word on a bad client certificate, and so do TCP proxies when the server
-    // behind them refuses. In order, and at once, although a request was there; or by a reset before any came.
-    // 25 of 25 by side; a certificate was at issue in 14, the others were cut by a relay.
-    rule("P6", Ended, 0.98, Failure(SERVER, Certificate),
-        |e| e.has_certificate() && match e.server_closed_without_record() {
-            Some(Observed::Fin) => e.has_unanswered_data(),
-            Some(_) => !e.has_unanswered_data(),
-            None => false,
-        },
+    // behind them refuses. In order, and at once, although a request was there; or by a reset before any came. A server of a
+    // one-way protocol that closes when it has its first message looks the same.
+    rule("P6", Ended, 0.97, Failure(SERVER, Certificate),
+        |e| e.has_certificate() && e.is_instant() && e.server_broke_off_use(),
         &["client sent a Certificate message", "server closed the connection at once, without a record"]),
 
+    // The same a little later: it gave up, and nothing says over what. In the labs, relays cut these connections.
+    rule("P6c", Ended, 0.97, Failure(SERVER, Closed),
+        |e| e.has_certificate() && e.server_broke_off_use(),
+        &["client sent a Certificate message", "server closed the connection soon, without a record"]),
+
     // The other two: a server that closes at once after a good certificate, or resets when it has a request that it does not
-    // want, looks the same as one that refuses. 6 successes, 18 failures.
+    // want, looks the same as one that refuses.
     rule("P6u", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.server_closed_without_record().is_some(),
         &["client sent a Certificate message", "server closed without a record: a silent refusal, or the end of its work"]),
@@ -297,12 +293,12 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.flight == Flight::NoCertificate && e.closed_first() == Some(SERVER) && e.server_closed_without_record().is_some(),
         &["server closed the connection right after the client's Finished"]),
 
-    // Without a Certificate message, an alert-length record after the client has left is the answer to its goodbye. 49 of 49.
+    // Without a Certificate message, an alert-length record after the client has left is the answer to its goodbye.
     rule("P2", Ended, 0.98, Success,
         |e| e.flight == Flight::NoCertificate && e.client_left_first() && e.server_records_after().next().is_some(),
         &["client completed the handshake and closed first", "server answered with an alert-length record"]),
 
-    // The same where the server goes first. 11 of 11.
+    // The same where the server goes first.
     rule("P3", Ended, 0.98, Success,
         |e| e.flight == Flight::NoCertificate && e.server_records_after().next().is_some(),
         &["client completed the handshake", "server closed with an alert-length record"]),
@@ -313,7 +309,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client sent data after its Finished and closed", "server never said anything"]),
 
     // A client that has sent its Finished was content, and nothing speaks against the server. curl leaves this way when the
-    // name in the certificate does not match. Hardly any cases, since most servers send tickets.
+    // name in the certificate does not match. No case in the labs, since most servers send tickets.
     rule("P8", Ended, 0.6, Success,
         |e| e.flight == Flight::NoCertificate && e.client_left_first(),
         &["client completed the handshake and closed first"]),
@@ -324,6 +320,7 @@ mod tests {
     use super::*;
     use crate::handshake::end::End;
     use crate::handshake::testing::{Script, connection, full, resuming};
+    use crate::handshake::verdict::cleartext::{T2, T3, T4};
     use crate::handshake::verdict::inferred::infer;
 
     /// A rule, on a transcript that it fits and on one that it just misses.
@@ -655,20 +652,6 @@ mod tests {
             instead: None,
         },
         Case {
-            rule: "P10",
-            fits: || {
-                let early = resuming().server_records(&[23, 53, 200]);
-                early.client_records(&[53]).fin(SERVER)
-            },
-            misses: || {
-                resuming()
-                    .server_records(&[23, 53])
-                    .client_records(&[53])
-                    .fin(SERVER)
-            },
-            instead: Some("P7"),
-        },
-        Case {
             rule: "P8a",
             fits: || with_empty_certificate().fin(CLIENT),
             misses: || without_certificate().fin(CLIENT),
@@ -679,6 +662,18 @@ mod tests {
             fits: || with_certificate().client_records(&[100]).fin(SERVER),
             misses: || with_certificate().client_records(&[100]).rst(SERVER),
             instead: Some("P6u"),
+        },
+        Case {
+            rule: "P6c",
+            fits: || {
+                let asked = with_certificate().client_records(&[100]);
+                asked.wait(50).fin(SERVER)
+            },
+            misses: || {
+                let asked = with_certificate().client_records(&[100]);
+                asked.wait(30).fin(SERVER)
+            },
+            instead: Some("P6"),
         },
         Case {
             rule: "P6u",
@@ -792,9 +787,12 @@ mod tests {
             let confidence = Some(confidence).filter(|_| rule.claim != Unknown);
             (rule.id.to_owned(), confidence.unwrap_or_default())
         });
+        let cleartext = [&T2, &T3, &T4].into_iter();
+        let cleartext =
+            cleartext.map(|rule| (rule.id.to_owned(), format!("{:.2}", rule.confidence)));
         assert_eq!(
             documented,
-            rules.collect::<Vec<_>>(),
+            rules.chain(cleartext).collect::<Vec<_>>(),
             "run docs/calibrate.py"
         );
     }

@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub mod lines;
 mod value;
 
 pub(crate) use lines::Line;
 
-use crate::event::{Handshake, NotTls};
+use crate::event::{Event, Handshake, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
 
@@ -69,7 +69,32 @@ impl<W: Write> Sink for JsonSink<W> {
     }
 }
 
+/// As its line, with `"type": "handshake"`.
+impl Serialize for Handshake {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Line::Handshake(&self.into()).serialize(serializer)
+    }
+}
+
+/// As its line, with `"type": "not_tls"`.
+impl Serialize for NotTls {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Line::NotTls(&self.into()).serialize(serializer)
+    }
+}
+
+/// As the line of what it holds.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Handshake(event) => event.serialize(serializer),
+            Self::NotTls(event) => event.serialize(serializer),
+        }
+    }
+}
+
 /// The line of one handshake as a value.
+#[cfg(feature = "cli")]
 pub(crate) fn handshake_value(event: &Handshake) -> serde_json::Value {
     // No event is known that cannot be a value; it would be `null`.
     serde_json::to_value(Line::Handshake(&event.into())).unwrap_or_default()
@@ -172,6 +197,20 @@ mod tests {
             "message": "server refused STARTTLS: \"454 no\"",
         });
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn an_event_serialises_as_its_line() {
+        let event = test_events::refused_by_the_client();
+        let line = text_of(&event);
+        for text in [
+            serde_json::to_string(&event).unwrap(),
+            serde_json::to_string(&Event::Handshake(Box::new(event))).unwrap(),
+        ] {
+            assert_eq!(text, line.trim_end());
+        }
+        let event = Event::NotTls(test_events::refused_starttls());
+        assert_eq!(serde_json::to_value(event).unwrap()["type"], "not_tls");
     }
 
     #[test]
