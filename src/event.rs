@@ -309,7 +309,8 @@ pub struct Ladder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LadderStep {
-    /// Packet time of its first byte; of the last byte of its record, for messages that keys opened.
+    /// Packet time of its first byte; of the last byte of its record, for messages that keys opened. That of a gap is the
+    /// packet at which tlscope stopped waiting for it.
     pub time: Timestamp,
     /// The file or interface that its packet came from.
     pub source: Arc<str>,

@@ -191,7 +191,7 @@ fn remove(value: &mut Value, names: &[&str]) {
 }
 
 /// Splits a little-endian pcapng with one section into `pieces`, each of them a capture.
-fn split_pcapng(whole: &[u8], pieces: usize) -> Vec<Vec<u8>> {
+pub(crate) fn split_pcapng(whole: &[u8], pieces: usize) -> Vec<Vec<u8>> {
     const ENHANCED_PACKET: [u8; 4] = [6, 0, 0, 0];
     let (mut head, mut packets) = (Vec::new(), Vec::new());
     let mut rest = whole;

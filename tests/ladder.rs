@@ -1,6 +1,7 @@
 //! The steps of a handshake agree with its event, in every capture.
 
-use std::io;
+use std::collections::BTreeMap;
+use std::{fs, io};
 
 use tlscope::capture::CaptureFiles;
 use tlscope::event::{Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind};
@@ -10,7 +11,9 @@ use tlscope::sink::Sink;
 use tlscope::stats::Stats;
 use tlscope::tls::{ContentType, HandshakeType};
 
+use crate::captures::split_pcapng;
 use crate::support::fixtures::{self, package};
+use crate::support::scratch;
 
 #[test]
 fn steps_agree_with_the_history_the_alerts_and_the_packets_of_the_event() {
@@ -35,6 +38,55 @@ fn no_steps_are_collected_unless_asked_for() {
     for (with, without) in with.iter().zip(&without) {
         assert_eq!(with.event, without.event);
     }
+}
+
+#[test]
+fn a_handshake_that_spans_files_names_the_file_of_each_step() {
+    let day = fixtures::named("mtls-day").capture;
+    let whole = fs::read(package().join(&day)).unwrap();
+    let folder = scratch::folder("ladder-pieces");
+    let mut before = BTreeMap::new(); // packets in the files before each
+    let mut packets = 0;
+    for (index, piece) in split_pcapng(&whole, 10).iter().enumerate() {
+        let path = folder.join(format!("{index:02}.pcapng"));
+        fs::write(&path, piece).unwrap();
+        before.insert(path.display().to_string(), packets);
+        packets += count_packets(piece);
+    }
+    let pieces = reports(folder.to_str().unwrap(), true);
+    let expected = reports(&day, true);
+    assert_eq!(pieces.len(), expected.len());
+    let mut spanning = 0;
+    for (report, expected) in pieces.iter().zip(&expected) {
+        let steps = |report: &HandshakeReport| report.ladder.as_ref().unwrap().steps.clone();
+        let (steps, expected) = (steps(report), steps(expected));
+        let place = |step: &LadderStep| before[&*step.source] + step.packet;
+        assert!(
+            steps
+                .iter()
+                .map(place)
+                .eq(expected.iter().map(|step| step.packet))
+        );
+        assert!(
+            steps
+                .iter()
+                .map(|s| s.time)
+                .eq(expected.iter().map(|s| s.time))
+        );
+        spanning += usize::from(steps.iter().any(|step| step.source != steps[0].source));
+    }
+    assert!(spanning >= 3, "{spanning}");
+}
+
+/// Packets in a little-endian pcapng.
+fn count_packets(pcapng: &[u8]) -> u64 {
+    let mut packets = 0;
+    let mut rest = pcapng;
+    while let Some(length) = rest.get(4..8) {
+        packets += u64::from(rest[0] == 6);
+        rest = &rest[u32::from_le_bytes(length.try_into().unwrap()) as usize..];
+    }
+    packets
 }
 
 fn check(fixture: &str, event: &Handshake, ladder: &Ladder) {

@@ -39,6 +39,10 @@ mod ladder;
 #[cfg(feature = "cli")]
 mod robustness;
 #[cfg(feature = "cli")]
+mod selection;
+#[cfg(feature = "cli")]
+mod show;
+#[cfg(feature = "cli")]
 mod targets;
 #[cfg(feature = "cli")]
 mod transform;

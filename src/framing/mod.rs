@@ -93,12 +93,12 @@ pub(crate) enum Seen<'a> {
         description: AlertDescription,
         at: Arrival,
     },
-    ChangeCipherSpec,
-    /// A unit begins whose content cannot be read, or not yet.
-    SealedStart {
-        unit: SealedUnit,
-        start: Arrival,
+    ChangeCipherSpec {
+        /// When it began.
+        at: Arrival,
     },
+    /// A unit begins whose content cannot be read, or not yet.
+    SealedStart { unit: SealedUnit, start: Arrival },
     /// That unit has ended.
     SealedEnd {
         unit: SealedUnit,
@@ -125,10 +125,7 @@ pub(crate) enum Seen<'a> {
     /// Bytes that the capture does not have.
     Gap(u32),
     /// The direction was closed.
-    Close {
-        how: Close,
-        at: Arrival,
-    },
+    Close { how: Close, at: Arrival },
 }
 
 /// A sealed unit, by what is visible of it: a record, with its header.

@@ -324,7 +324,8 @@ impl RecordStream {
             }
             ContentType::ChangeCipherSpec if piece.is_last => {
                 self.has_changed_cipher = true;
-                recipient.take(sender, Seen::ChangeCipherSpec);
+                let at = self.record_start.unwrap_or(arrival);
+                recipient.take(sender, Seen::ChangeCipherSpec { at });
             }
             ContentType::ChangeCipherSpec => {}
             _ => self.handle_sealed(decryption, sender, piece, arrival, recipient),

@@ -18,14 +18,19 @@ const MAX_STEPS: usize = 256;
 /// Alerts and closes kept beyond that, since they say how a handshake ended: a peer may send thousands of alerts.
 const MAX_LAST_STEPS: usize = 16;
 
+/// Packets whose file is remembered, of handshakes that span files: a flight has some 50.
+const MAX_PACKETS: usize = 512;
+
 /// Bytes of a message's header.
 const MESSAGE_HEADER: usize = 4;
 
 /// Writes down the steps of one handshake.
 #[derive(Debug)]
 pub(super) struct LadderRecorder {
-    /// The file or interface that the current packet came from.
-    source: Arc<str>,
+    /// The files and interfaces that packets came from, that of the first packet first.
+    sources: Vec<Arc<str>>,
+    /// Which of them the newest packets came from, once there are several.
+    packets: Vec<(Moment, usize)>,
     steps: Vec<Recorded>,
     omitted: u32,
     /// The step of the sealed unit that is not complete yet.
@@ -48,7 +53,7 @@ struct Recorded {
 }
 
 /// Where in the capture a step is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Moment {
     time: Timestamp,
     packet: u64,
@@ -63,7 +68,8 @@ impl From<Arrival> for Moment {
 impl LadderRecorder {
     pub(super) fn new(source: Arc<str>) -> Box<Self> {
         Box::new(Self {
-            source,
+            sources: vec![source],
+            packets: Vec::new(),
             steps: Vec::new(),
             omitted: 0,
             open: PerDirection::default(),
@@ -72,11 +78,30 @@ impl LadderRecorder {
         })
     }
 
-    /// Notes the file or interface that the next packets came from.
-    pub(super) fn note_source(&mut self, source: &Arc<str>) {
-        if !Arc::ptr_eq(&self.source, source) {
-            self.source = Arc::clone(source);
+    /// Notes the file or interface that a packet came from.
+    ///
+    /// A step may begin in a packet before the newest: in that of another file.
+    pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
+        let is_source = |known: &Arc<str>| Arc::ptr_eq(known, source) || known == source;
+        let known = self.sources.iter().position(is_source);
+        if known.is_some() && self.sources.len() == 1 {
+            return;
         }
+        let index = known.unwrap_or_else(|| {
+            self.sources.push(Arc::clone(source));
+            self.sources.len() - 1
+        });
+        if self.packets.len() >= MAX_PACKETS {
+            self.packets.drain(..MAX_PACKETS / 2);
+        }
+        self.packets.push((at.into(), index));
+    }
+
+    /// The file or interface that a packet came from: the first one, if it was not noted.
+    fn source_of(&self, moment: Moment) -> Option<&Arc<str>> {
+        let mut noted = self.packets.iter().rev();
+        let index = noted.find_map(|(of, index)| (*of == moment).then_some(*index));
+        self.sources.get(index.unwrap_or(0))
     }
 
     /// Takes what `sender` was seen to do. `now` is the newest packet, for items without a moment of their own;
@@ -120,8 +145,8 @@ impl LadderRecorder {
                 let kind = StepKind::Alert(Some((level, description)));
                 self.push(sender, at, kind, Some(2), false);
             }
-            Seen::ChangeCipherSpec => {
-                self.push(sender, now, StepKind::ChangeCipherSpec, Some(1), false);
+            Seen::ChangeCipherSpec { at } => {
+                self.push(sender, at, StepKind::ChangeCipherSpec, Some(1), false);
             }
             Seen::SealedStart { unit, start } => {
                 let kind = self.sealed_kind(sender, unit, may_be_tls13);
@@ -191,10 +216,11 @@ impl LadderRecorder {
         let limit = MAX_STEPS + if is_last { MAX_LAST_STEPS } else { 0 };
         let has_room = self.steps.len() < limit;
         if has_room {
+            let at = Moment::from(at);
             self.steps.push(Recorded {
                 sender,
-                source: Arc::clone(&self.source),
-                at: at.into(),
+                source: self.source_of(at).map(Arc::clone).unwrap_or_default(),
+                at,
                 kind,
                 bytes,
                 is_encrypted,
@@ -417,7 +443,7 @@ mod tests {
             start: at(9),
         };
         let items = [
-            (CLIENT, Seen::ChangeCipherSpec),
+            (CLIENT, Seen::ChangeCipherSpec { at: at(1) }),
             (CLIENT, sealed(ContentType::Handshake)),
             (CLIENT, end(9, Content::Handshake)),
             (CLIENT, sealed(ContentType::Handshake)),
@@ -451,9 +477,14 @@ mod tests {
     #[test]
     fn a_step_names_the_file_that_its_packet_came_from() {
         let mut recorder = LadderRecorder::new("a".into());
-        recorder.take(CLIENT, &Seen::ChangeCipherSpec, at(9), true);
-        recorder.note_source(&"b".into());
-        recorder.take(CLIENT, &Seen::ChangeCipherSpec, at(1), true);
+        recorder.note_source(&"a".into(), at(9));
+        recorder.note_source(&"b".into(), at(1));
+        recorder.take(CLIENT, &Seen::ChangeCipherSpec { at: at(9) }, at(1), true); // begun in the other file
+        recorder.take(CLIENT, &Seen::ChangeCipherSpec { at: at(1) }, at(1), true);
+        for packet in 10..2 * MAX_PACKETS as u64 {
+            recorder.note_source(&"a".into(), at(packet));
+        }
+        assert!(recorder.packets.len() <= MAX_PACKETS);
         let ladder = recorder.finish(SERVER);
         let sources = ladder.steps.iter().map(|step| (&*step.source, step.packet));
         assert_eq!(sources.collect::<Vec<_>>(), [("a", 9), ("b", 1)]);

@@ -146,7 +146,7 @@ impl Script {
     }
 
     pub(super) fn change_cipher_spec(self, side: Side) -> Self {
-        self.play(side, |_| Seen::ChangeCipherSpec)
+        self.play(side, |at| Seen::ChangeCipherSpec { at })
     }
 
     pub(super) fn not_tls(self, side: Side) -> Self {

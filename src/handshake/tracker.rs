@@ -76,9 +76,9 @@ impl Tracker {
         self.transcript.collect_ladder(Arc::clone(source));
     }
 
-    /// Notes the file or interface that the next packets came from, if steps are collected.
-    pub fn note_source(&mut self, source: &Arc<str>) {
-        self.transcript.note_source(source);
+    /// Notes the file or interface that a packet came from, if steps are collected.
+    pub fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
+        self.transcript.note_source(source, at);
     }
 
     /// The steps of the handshake, once the report was made; `None` if they were not collected.

@@ -106,10 +106,10 @@ impl Flow {
         }
     }
 
-    /// Notes the file or interface that the next packet came from, for the steps of a handshake.
-    pub(super) fn note_source(&mut self, source: &Arc<str>) {
+    /// Notes the file or interface that a packet came from, for the steps of a handshake.
+    pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
         if let Stage::Handshake(open) = &mut self.stage {
-            open.connection.note_source(source);
+            open.connection.note_source(source, at);
         }
     }
 

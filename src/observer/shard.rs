@@ -217,7 +217,7 @@ impl Shard {
             collects_ladders: self.config.collects_ladders,
         };
         if self.config.collects_ladders {
-            flow.note_source(context.source);
+            flow.note_source(context.source, at);
         }
         let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
         if std::mem::take(&mut flow.is_downgraded) {

@@ -51,7 +51,7 @@ impl OutputFormat {
         matches!(self, Self::Csv)
     }
 
-    /// Writes each handshake to `output`; `None` if the format does not. `rows` is about rows for people.
+    /// Writes each handshake to `output`; `None` if the format does not. `rows` is about rows for people, and JSON.
     ///
     /// # Errors
     ///
@@ -71,6 +71,7 @@ impl OutputFormat {
                 let output = BufWriter::new(output);
                 Some(Box::new(TableSink::with_options(output, style, rows)))
             }
+            Self::Json if rows.names => Some(Box::new(JsonSink::with_names(output))),
             Self::Json => Some(Box::new(JsonSink::new(output))),
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
             Self::Summary | Self::Certs | Self::Cbom => None,

@@ -85,6 +85,8 @@ pub(crate) struct OutputConfig {
     pub(crate) text_style: TextStyle,
     /// The order of handshakes; `None` for that of the format.
     pub(crate) sort: Option<SortOrder>,
+    /// Whether JSON has the names of what clients offer next to the numbers.
+    pub(crate) names: bool,
     /// Whether rows name the file that a handshake came from.
     pub(crate) shows_source: bool,
 }
@@ -123,6 +125,7 @@ impl ReadConfig {
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
+        output.names = args.names;
         output.shows_source = match args.paths.as_slice() {
             [path] => path.is_dir(),
             _ => true,
@@ -190,6 +193,7 @@ impl OutputConfig {
             metrics: metrics.into(),
             text_style: text_style().wide(common.wide),
             sort: None,
+            names: false,
             shows_source: false,
         }
     }

@@ -221,6 +221,7 @@ impl EventWriter {
             EventDestination::StandardOutput => {
                 let rows = RowOptions {
                     shows_source: config.shows_source,
+                    names: config.names,
                     keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
                     ..RowOptions::default()
                 };

@@ -489,10 +489,10 @@ impl Transcript {
         self.ladder = Some(LadderRecorder::new(source));
     }
 
-    /// Notes the file or interface that the next packets came from.
-    pub(super) fn note_source(&mut self, source: &Arc<str>) {
+    /// Notes the file or interface that a packet came from.
+    pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
         if let Some(ladder) = &mut self.ladder {
-            ladder.note_source(source);
+            ladder.note_source(source, at);
         }
     }
 

@@ -63,7 +63,7 @@ impl Transcript {
                 self.note_end(sender, at);
                 self.note_news(sender);
             }
-            Seen::ChangeCipherSpec => {
+            Seen::ChangeCipherSpec { .. } => {
                 let side = self.side(sender);
                 if let Some(renegotiations) = &mut self.renegotiations {
                     renegotiations.take_change_cipher_spec(side);

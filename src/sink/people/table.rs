@@ -50,6 +50,8 @@ pub struct RowOptions {
     pub keeps_order: bool,
     /// Whether the last row is the end: no empty line and no summary follow.
     pub is_all: bool,
+    /// Whether JSON has the names of what clients offer next to the numbers.
+    pub names: bool,
 }
 
 /// Rows that wait at most, of some 200 bytes each. The oldest are written first.

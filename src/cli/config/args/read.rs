@@ -52,6 +52,18 @@ pub(crate) struct ReadArgs {
     )]
     pub(crate) sort: Option<SortOrder>,
 
+    /// JSON: write the names of what clients offer next to the numbers
+    ///
+    /// Adds `tls.names`, with the keys `offered_versions`, `offered_cipher_suites`,
+    /// `offered_groups`, `key_share_groups` and `signature_algorithms`.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Output", env = "TLSCOPE_NAMES"
+    )]
+    pub(crate) names: bool,
+
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,
 

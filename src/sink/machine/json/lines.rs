@@ -140,7 +140,9 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::value::{CodePoint, Codes, Each, Identifier, Milliseconds, OneOf, Text, Time, is_unset};
+use super::value::{
+    CodePoint, Codes, Each, Identifier, Milliseconds, Names, OneOf, Text, Time, is_unset,
+};
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, OcspStatus, PublicKey, SignatureAlgorithm,
 };
@@ -444,6 +446,9 @@ struct TlsLine<'a> {
     key_share_groups: Option<Codes<'a, NamedGroup>>,
     /// The signature schemes that the client offers, GREASE included.
     signature_algorithms: Option<Codes<'a, SignatureScheme>>,
+    /// The names of what the client offers, by the same keys, in the same order; only with `--names`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    names: Option<OfferNames<'a>>,
     /// Whether an earlier session was resumed.
     resumed: Option<bool>,
     /// By what it was resumed; `null` if it was not.
@@ -475,6 +480,41 @@ struct TlsLine<'a> {
     /// The handshakes that followed inside the connection, up to TLS 1.2; absent if none was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     renegotiation: Option<RenegotiationLine>,
+}
+
+/// The names of what a client offers; a value without a name is a number, as in `0x1a1a`.
+#[derive(Serialize, JsonSchema)]
+struct OfferNames<'a> {
+    /// The versions.
+    offered_versions: Option<Names<'a, ProtocolVersion>>,
+    /// The cipher suites.
+    offered_cipher_suites: Option<Names<'a, CipherSuite>>,
+    /// The groups.
+    offered_groups: Option<Names<'a, NamedGroup>>,
+    /// The groups of the client's key shares.
+    key_share_groups: Option<Names<'a, NamedGroup>>,
+    /// The signature schemes.
+    signature_algorithms: Option<Names<'a, SignatureScheme>>,
+}
+
+impl<'a> From<&'a TlsFacts> for OfferNames<'a> {
+    fn from(tls: &'a TlsFacts) -> Self {
+        Self {
+            offered_versions: tls.offered_versions.as_deref().map(Names),
+            offered_cipher_suites: tls.offered_cipher_suites.as_deref().map(Names),
+            offered_groups: tls.offered_groups.as_deref().map(Names),
+            key_share_groups: tls.key_share_groups.as_deref().map(Names),
+            signature_algorithms: tls.signature_algorithms.as_deref().map(Names),
+        }
+    }
+}
+
+impl<'a> HandshakeLine<'a> {
+    /// The same line, with the names of what the client offers.
+    pub(crate) fn with_names(mut self, event: &'a Handshake) -> Self {
+        self.tls.names = Some(OfferNames::from(&event.tls));
+        self
+    }
 }
 
 /// Handshakes inside an established connection.
@@ -521,6 +561,7 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             offered_groups: tls.offered_groups.as_deref().map(Codes),
             key_share_groups: tls.key_share_groups.as_deref().map(Codes),
             signature_algorithms: tls.signature_algorithms.as_deref().map(Codes),
+            names: None,
             resumed: tls.resumed,
             resumption: tls.resumption.map(OneOf),
             early_data: tls.early_data.map(OneOf),

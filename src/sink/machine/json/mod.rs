@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 pub mod lines;
 mod value;
 
+use lines::HandshakeLine;
 pub(crate) use lines::Line;
 
 use crate::event::{Event, Handshake, NotTls};
@@ -18,6 +19,7 @@ use crate::stats::Stats;
 pub struct JsonSink<W> {
     output: W,
     lines: Vec<u8>,
+    writes_names: bool,
 }
 
 /// Bytes of lines collected before a write: enough to make the cost of system calls negligible.
@@ -30,6 +32,16 @@ impl<W: Write> JsonSink<W> {
         Self {
             output,
             lines: Vec::with_capacity(BLOCK),
+            writes_names: false,
+        }
+    }
+
+    /// As [`JsonSink::new`], with the names of what clients offer next to the numbers.
+    #[must_use]
+    pub fn with_names(output: W) -> Self {
+        Self {
+            writes_names: true,
+            ..Self::new(output)
         }
     }
 
@@ -51,7 +63,11 @@ impl<W: Write> JsonSink<W> {
 
 impl<W: Write> Sink for JsonSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.write_line(&Line::Handshake(&event.into()))
+        let mut line = HandshakeLine::from(event);
+        if self.writes_names {
+            line = line.with_names(event);
+        }
+        self.write_line(&Line::Handshake(&line))
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
@@ -145,6 +161,32 @@ mod tests {
     fn a_line_is_as_documented_key_by_key_in_order() {
         let line = text_of(&test_events::refused_by_the_client());
         assert_eq!(line.trim_end(), documented_line());
+    }
+
+    #[test]
+    fn names_have_the_keys_and_the_order_of_the_numbers() {
+        let event = test_events::refused_by_the_client();
+        let mut output = Vec::new();
+        let mut sink = JsonSink::with_names(&mut output);
+        sink.handshake(&event).unwrap();
+        sink.flush().unwrap();
+        let mut line: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        let tls = line["tls"].as_object_mut().unwrap();
+        let names = tls.remove("names").unwrap();
+        let suites = [
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        ];
+        assert_eq!(names["offered_cipher_suites"], serde_json::json!(suites));
+        assert_eq!(
+            names["offered_versions"],
+            serde_json::json!(["TLS 1.3", "TLS 1.2"])
+        );
+        for (key, names) in names.as_object().unwrap() {
+            let count = |list: &serde_json::Value| list.as_array().unwrap().len();
+            assert_eq!(count(names), count(&tls[key]), "{key}");
+        }
+        assert_eq!(line, lines_of(&[event])[0], "nothing else changes");
     }
 
     #[test]

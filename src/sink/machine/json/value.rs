@@ -196,6 +196,19 @@ impl<T> JsonSchema for Codes<'_, T> {
     inline_schema!("Codes", {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 65535}});
 }
 
+/// Code points by their names; what has none is a number, as in `0x1a1a`.
+pub(crate) struct Names<'a, T>(pub(crate) &'a [T]);
+
+impl<T: Display> Serialize for Names<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Text))
+    }
+}
+
+impl<T> JsonSchema for Names<'_, T> {
+    inline_schema!("Names", {"type": "array", "items": {"type": "string"}});
+}
+
 /// A list whose items are each written as an `L`.
 pub(crate) struct Each<'a, T, L>(&'a [T], PhantomData<L>);
 

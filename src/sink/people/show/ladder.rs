@@ -49,8 +49,14 @@ pub(super) fn write<W: Write>(
     let cells: Vec<_> = rungs
         .iter()
         .map(|rung| Cells {
-            time: milliseconds(event.time, rung.step.time),
-            packet: packet(rung.step, &sources),
+            time: match rung.step.kind {
+                StepKind::Gap => String::new(), // a hole has no packet
+                _ => milliseconds(event.time, rung.step.time),
+            },
+            packet: match rung.step.kind {
+                StepKind::Gap => String::new(),
+                _ => packet(rung.step, &sources),
+            },
             bytes: rung.bytes.map_or(String::new(), |bytes| bytes.to_string()),
         })
         .collect();
@@ -71,10 +77,7 @@ pub(super) fn write<W: Write>(
     }
     if ladder.omitted > 0 {
         let omitted = ladder.omitted;
-        writeln!(
-            page.output,
-            "  and {omitted} more, which tlscope did not keep"
-        )?;
+        writeln!(page.output, "  and {omitted} more (not kept)")?;
     }
     let is_encrypted = ladder.steps.iter().any(|step| step.encrypted);
     match (columns.lane, is_encrypted) {

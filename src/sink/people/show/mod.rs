@@ -13,12 +13,14 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 pub use list::{Numbered, write_list};
 pub use selector::{End, Selector};
 
 use super::summary::milliseconds;
 use super::table::{outcome_style, outcome_word};
-use super::text::TextStyle;
+use super::text::{Cut, TextStyle, fit};
 use crate::event::{
     Alert, ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Handshake,
     HandshakeReport, Ladder, Outcome, RejectedAfter, RenegotiationEnd, Resumption, Side,
@@ -77,9 +79,12 @@ fn write_headline<W: Write>(
     };
     let outcome = format!("{}{cause}", outcome_word(event.outcome));
     let title = format!("Handshake {number} of {count}");
+    let fits = title.width() + 2 + outcome.width() <= page.width;
+    let between = if fits { "  " } else { "\n  " };
+    let outcome = fit(&outcome, page.width - 2, Cut::End);
     writeln!(
         page.output,
-        "{}  {}",
+        "{}{between}{}",
         page.style.heading().style(title),
         style.style(outcome)
     )
@@ -465,4 +470,176 @@ const fn is_settled(state: ClientCertificate) -> bool {
         state,
         ClientCertificate::NotRequested | ClientCertificate::Absent
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{LadderStep, StepKind};
+    use crate::sink::test_events;
+    use crate::tls::{AlertDescription, AlertLevel, ContentType, HandshakeType};
+
+    fn step(sender: Side, packet: u64, kind: StepKind, encrypted: bool) -> LadderStep {
+        LadderStep {
+            time: test_events::START.saturating_add(Duration::from_micros(900 * packet)),
+            source: "capture.pcapng".into(),
+            packet,
+            sender,
+            kind,
+            bytes: Some(100),
+            encrypted,
+        }
+    }
+
+    /// A refused handshake with steps of every kind.
+    fn report() -> HandshakeReport {
+        let mut report = HandshakeReport::new(test_events::refused_by_the_client());
+        let refusal = (AlertLevel::Fatal, AlertDescription::CertificateUnknown);
+        let record = StepKind::Record(ContentType::ApplicationData);
+        let mut steps = vec![
+            step(
+                Side::Client,
+                12,
+                StepKind::Message(HandshakeType::ClientHello),
+                false,
+            ),
+            step(
+                Side::Server,
+                13,
+                StepKind::PartialMessage(HandshakeType::ServerHello),
+                false,
+            ),
+            step(Side::Server, 14, StepKind::Gap, false),
+            step(Side::Server, 15, StepKind::ChangeCipherSpec, false),
+        ];
+        steps.extend((16..22).map(|packet| step(Side::Server, packet, record, true)));
+        steps.extend([
+            step(Side::Client, 22, StepKind::Alert(Some(refusal)), true),
+            step(Side::Client, 23, StepKind::Alert(None), true),
+            step(Side::Server, 24, StepKind::ApplicationData, true),
+            step(Side::Server, 25, StepKind::NotTls, false),
+            step(Side::Client, 26, StepKind::Fin, false),
+            step(Side::Server, 27, StepKind::Rst, false),
+        ]);
+        report.ladder = Some(Box::new(Ladder { steps, omitted: 2 }));
+        report
+    }
+
+    fn shown(report: &HandshakeReport, width: Option<usize>, color: bool) -> String {
+        let mut output = Vec::new();
+        write_handshake(&mut output, TextStyle { color, width }, report, 3, 16).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    /// Filters and commands are to be copied, so they are in one line each.
+    fn is_to_be_copied(line: &str) -> bool {
+        line.starts_with("    ") && (line.contains(".addr == ") || line.contains("wireshark -r"))
+    }
+
+    #[test]
+    fn lines_fit_the_terminal() {
+        let mut long = report();
+        long.event.tls.server_name = Some("例.".repeat(60));
+        let chain = [(); 3].map(|()| Ok(test_events::leaf()));
+        long.event.server_certificates = Some(test_events::chain(chain));
+        long.event.client_certificates = Some([].into());
+        for width in [36, 40, 60, 80, 120] {
+            for report in [&report(), &long] {
+                let text = shown(report, Some(width), false);
+                for line in text.lines().filter(|line| !is_to_be_copied(line)) {
+                    assert!(line.width() <= width, "{width}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ladder_has_a_line_for_each_step_and_joins_equal_records() {
+        let expected = "\
+Messages
+      ms  packet  client                                                server  bytes
+  10.800      12  ClientHello ───────────────────────────────────────────────▶    100
+  11.700      13  ◀────────────────────────────────── ServerHello (incomplete)    100
+                  (gap in the capture, from the server)                           100
+  13.500      15  ◀────────────────────────────────────────── ChangeCipherSpec    100
+  14.400      16  ◀╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ encrypted record ×6    600
+  19.800      22  Alert certificate_unknown (fatal) ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌▶    100
+  20.700      23  Alert ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌▶    100
+  21.600      24  ◀╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ application data    100
+  22.500      25  ◀─────────────────────────────────────────────────── not TLS    100
+  23.400      26  TCP FIN ───────────────────────────────────────────────────▶    100
+  24.300      27  ◀─────────────────────────────────────────────────── TCP RST    100
+  and 2 more (not kept)
+  ── in the clear   ╌╌ encrypted
+";
+        let text = shown(&report(), None, false);
+        let from = text.find("Messages").unwrap();
+        let ladder = text[from..]
+            .split_inclusive('\n')
+            .take(15)
+            .collect::<String>();
+        assert_eq!(ladder, expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_short_arrows() {
+        let text = shown(&report(), Some(40), false);
+        assert!(
+            text.contains("  10.800      12  → ClientHello      100\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  → client  ← server  * encrypted\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_hostile_name_cannot_reach_the_terminal() {
+        let mut report = report();
+        let event = &mut report.event;
+        let hostile = "\u{1b}[2J\n\u{202e}x\u{7}";
+        event.tls.server_name = Some(hostile.into());
+        event.tls.alpn_offered = Some(vec![hostile.into()]);
+        event.tls.alpn = Some(hostile.into());
+        event.error.as_mut().unwrap().message = hostile.into();
+        event.error.as_mut().unwrap().hint = Some(hostile.into());
+        event.source = hostile.into();
+        let mut facts = test_events::leaf();
+        facts.subject = hostile.into();
+        facts.issuer = hostile.into();
+        facts.dns_names = vec![hostile.into()];
+        event.server_certificates = Some(test_events::chain([Ok(facts), Err(hostile.into())]));
+        event.validation[0].subject = hostile.into();
+        event.validation[0].detail = hostile.into();
+        let lines = shown(&self::report(), None, false).lines().count();
+        for width in [None, Some(40), Some(80)] {
+            let text = shown(&report, width, false);
+            assert!(
+                text.chars().all(|c| c == '\n' || !c.is_control()),
+                "{text:?}"
+            );
+            assert!(!text.contains('\u{202e}'));
+            assert!(
+                width.is_some() || text.lines().count() < lines + 20,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_escapes() {
+        let colored = shown(&report(), Some(80), true);
+        assert!(colored.contains("\u{1b}[31;1mFAILED: unknown_ca (client)"));
+        let stripped = anstream::adapter::strip_str(&colored).to_string();
+        assert_eq!(stripped, shown(&report(), Some(80), false));
+    }
+
+    #[test]
+    fn every_event_can_be_shown() {
+        for event in test_events::all() {
+            let text = shown(&HandshakeReport::new(event), Some(80), false);
+            assert!(text.contains("\nVerdict\n") && text.contains("\nIn Wireshark\n"));
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::sink::people::text::{TextStyle, printable};
 /// Columns of text without a terminal: lines of mail and of terminals at their usual size hold it.
 const DEFAULT_WIDTH: usize = 100;
 /// The least that is wrapped to: narrower, every word would be cut.
-const MIN_WIDTH: usize = 30;
+const MIN_WIDTH: usize = 36;
 /// Columns of a label, where there is room for labels beside their facts.
 const LABEL: usize = 20;
 /// Columns below which facts do not line up beside their labels.
@@ -37,7 +37,11 @@ impl<'o, W: Write> Page<'o, W> {
 
     /// Writes an empty line and a heading.
     pub(super) fn heading(&mut self, heading: &str) -> io::Result<()> {
-        writeln!(self.output, "\n{}", self.style.heading().style(heading))
+        writeln!(self.output)?;
+        for line in wrap(heading, self.width) {
+            writeln!(self.output, "{}", self.style.heading().style(line))?;
+        }
+        Ok(())
     }
 
     /// Writes a fact after its label. Text from the traffic is safe here: it is escaped.

@@ -1,0 +1,190 @@
+//! `tlscope show`, as a command.
+//!
+//! What it prints of some fixtures is in `tests/snapshots/show/`. `TLSCOPE_REWRITE_BASELINES=1` rewrites the files: read the
+//! change in the diff.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::captures::split_pcapng;
+use crate::support::fixtures::{self, package};
+use crate::support::program::{output, printed, stderr, stdout};
+use crate::support::scratch;
+
+/// Snapshots: the name of the file, the fixture, and the selector.
+const SHOWN: [(&str, &str, Option<&str>); 8] = [
+    ("list", "mtls-day", None),
+    ("client-refuses-expired", "mtls-day", Some("3")),
+    ("mutual-tls", "mtls-day", Some("14")),
+    ("inferred-refusal", "mtls-day", Some("11")),
+    ("decrypted", "pcapng-secrets", Some("1")),
+    ("early-data-rejected", "early-data-hello-retry", Some("2")),
+    ("gap", "gap-in-certificate", None),
+    ("sslv2", "sslv2-hello", None),
+];
+
+#[test]
+fn shows_what_the_snapshots_say() {
+    let rewrite = std::env::var_os("TLSCOPE_REWRITE_BASELINES").is_some_and(|set| set == "1");
+    for (name, fixture, selector) in SHOWN {
+        let capture = fixtures::named(fixture).capture;
+        let mut arguments = vec!["show", "--no-verify", capture.as_str()];
+        arguments.extend(selector);
+        let printed = printed(&arguments);
+        let path = snapshot(name);
+        if rewrite {
+            fs::write(&path, &printed).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        assert!(printed == expected, "{}:\n{printed}", path.display());
+    }
+}
+
+fn snapshot(name: &str) -> PathBuf {
+    package().join(format!("tests/snapshots/show/{name}.txt"))
+}
+
+fn day() -> String {
+    fixtures::named("mtls-day").capture
+}
+
+/// The first line of what is shown, and the exit code.
+fn headline(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = output(&[&["show", "--no-verify"], arguments].concat());
+    let line = stdout(&output).lines().next().unwrap_or_default();
+    (line.to_owned(), output.status.code())
+}
+
+#[test]
+fn selects_by_whatever_names_a_handshake() {
+    let day = day();
+    let expected = (
+        "Handshake 3 of 16  FAILED: cert_expired (client)".to_owned(),
+        Some(0),
+    );
+    for selector in [
+        "3",
+        "765d5fed362279f3",
+        "1:BLLB1mn1aDuQwKYkw0c5hy5L/SY=",
+        "192.0.2.21:39796",
+        "192.0.2.21:39796 -> 198.51.100.20:443",
+        "198.51.100.20-192.0.2.21",
+    ] {
+        assert_eq!(headline(&[&day, selector]), expected, "{selector}");
+    }
+    for selection in [
+        ["--server", "pay.example.org", "--version", "TLS 1.2"],
+        ["--since", "08:30", "--until", "2026-11-21T09:00:00Z"],
+        ["--error", "cert_expired", "--server-name", "pay.*"],
+    ] {
+        let arguments = [&selection[..], &[day.as_str()]].concat();
+        assert_eq!(headline(&arguments), expected, "{selection:?}");
+    }
+}
+
+#[test]
+fn a_selector_that_fits_several_lists_them_and_is_an_error() {
+    let output = output(&["show", "--no-verify", &day(), "pay.example.org"]);
+    let rows: Vec<_> = stdout(&output)
+        .lines()
+        .map(|row| row.split(' ').next())
+        .collect();
+    assert_eq!(rows.len(), 3, "{output:?}");
+    let text = stdout(&output);
+    assert!(
+        text.contains("\n 3  08:31:05.381") && text.contains("\n13  15:05:12.245"),
+        "{text}"
+    );
+    let error = stderr(&output);
+    assert!(
+        error.starts_with("error: 2 handshakes fit `pay.example.org`\nhint: `tlscope show "),
+        "{error}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_fits_nothing_is_an_error_that_says_what_there_is() {
+    for (selector, expected) in [
+        (
+            "17",
+            "error: no handshake 17\n\nhint: there are 16 handshakes\n",
+        ),
+        (
+            "0",
+            "error: cannot select `0`: handshakes are numbered from 1\n",
+        ),
+        (
+            "nobody.example",
+            "error: no handshake fits `nobody.example`\n\nhint: there is no such file either; 16 handshakes in the input",
+        ),
+        (
+            "10.0.0.1/24",
+            "error: cannot select `10.0.0.1/24`: bits are set beyond the prefix of 24\n",
+        ),
+    ] {
+        let output = output(&["show", "--no-verify", &day(), selector]);
+        assert!(stderr(&output).starts_with(expected), "{output:?}");
+        assert_eq!(
+            (stdout(&output), output.status.code()),
+            ("", Some(2)),
+            "{selector}"
+        );
+    }
+    let output = output(&["show", &day(), "--outcome", "unknown"]);
+    assert_eq!(
+        stderr(&output),
+        "error: the selection excludes all 16 handshakes\n"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn packets_are_numbered_in_the_file_that_they_are_in() {
+    let folder = scratch::folder("show-pieces");
+    let whole = fs::read(package().join(day())).unwrap();
+    let mut paths = Vec::new();
+    for (index, piece) in split_pcapng(&whole, 10).iter().enumerate() {
+        let path = folder.join(format!("{index:02}.pcapng"));
+        fs::write(&path, piece).unwrap();
+        paths.push(path.display().to_string());
+    }
+    let mut arguments = vec!["show", "--no-verify"];
+    arguments.extend(paths.iter().map(String::as_str));
+    arguments.push("3");
+    let text = printed(&arguments);
+    // 25 packets a file: packets 49 to 57 of the whole.
+    assert!(text.contains("  a:24  ClientHello"), "{text}");
+    assert!(text.contains("   b:1  ◀"), "{text}");
+    let ranges: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("  - packets"))
+        .collect();
+    let expected = [
+        format!("  - packets 24 to 24 of a: {}", paths[1]),
+        format!("  - packets 1 to 7 of b: {}", paths[2]),
+    ];
+    assert_eq!(ranges.len(), 2, "{text}");
+    for (range, expected) in ranges.iter().zip(expected) {
+        assert!(expected.starts_with(*range), "{range}: {expected}");
+    }
+}
+
+#[test]
+fn key_logs_open_what_is_shown() {
+    let folder = "fixtures/captures/resumption/early-data-hello-retry";
+    let (capture, keys) = (
+        format!("{folder}/capture.pcap"),
+        format!("{folder}/keys.log"),
+    );
+    let text = printed(&["show", "--no-verify", "--keylog", &keys, &capture, "2"]);
+    for expected in [
+        "╌ EncryptedExtensions",
+        "╌ Certificate",
+        "Finished ╌",
+        "decrypted with the secrets given",
+        "\nCertificate of the server",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
