@@ -4,7 +4,7 @@
 //! Without dependencies of its own: the script is then compiled at once, and not after the crates that it would need.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
@@ -22,17 +22,49 @@ fn main() {
     }
     // docs.rs links nothing. On Windows the library is Npcap's, under another name.
     let is_linked = env::var_os("DOCS_RS").is_none() && target_os != "windows";
-    if is_linked && !links_with_libpcap() {
-        for line in MISSING_LIBPCAP.lines() {
-            println!("cargo::error={line}");
+    if !is_linked || links_with_libpcap(None) {
+        return;
+    }
+    match runtime_library() {
+        Some(folder) => println!("cargo::rustc-link-search=native={}", folder.display()),
+        None => {
+            for line in MISSING_LIBPCAP.lines() {
+                println!("cargo::error={line}");
+            }
         }
     }
 }
 
-/// Whether a program that names libpcap can be linked, with the compiler, the target and the flags of this build.
+/// A folder in which the linker finds the libpcap of programs such as tcpdump, if it works; its development files are missing.
+///
+/// Those are the C headers, which Rust does not read, and the name `libpcap.so`, under which a copy is put here.
+fn runtime_library() -> Option<PathBuf> {
+    /// Debian and its derivatives, and everybody else.
+    const NAMES: [&str; 2] = ["libpcap.so.0.8", "libpcap.so.1"];
+
+    let folder = PathBuf::from(env::var_os("OUT_DIR")?).join("libpcap");
+    let compiler = env::var_os("RUSTC_LINKER").unwrap_or_else(|| OsString::from("cc"));
+    NAMES.iter().find_map(|name| {
+        let mut compiler = Command::new(&compiler);
+        let output = compiler
+            .arg(format!("-print-file-name={name}"))
+            .output()
+            .ok()?;
+        let library = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim_end());
+        // A library that is not found is printed as its bare name.
+        let library = library.is_absolute().then_some(library)?;
+        let _ = fs::remove_dir_all(&folder); // of an earlier build
+        fs::create_dir_all(&folder).ok()?;
+        fs::copy(library, folder.join("libpcap.so")).ok()?;
+        links_with_libpcap(Some(&folder)).then(|| folder.clone())
+    })
+}
+
+/// Whether a program that names libpcap can be linked, with the compiler, the target and the flags of this build, and with
+/// libraries in `folder`.
 ///
 /// True as well if that cannot be found out: the build itself then has the last word.
-fn links_with_libpcap() -> bool {
+fn links_with_libpcap(folder: Option<&Path>) -> bool {
     let (Some(rustc), Some(out_dir)) = (env::var_os("RUSTC"), env::var_os("OUT_DIR")) else {
         return true;
     };
@@ -57,7 +89,8 @@ fn links_with_libpcap() -> bool {
     if let Some(linker) = linker {
         rustc.arg("-C").arg(concat("linker=", &linker));
     }
-    if let Some(folder) = env::var_os("LIBPCAP_LIBDIR") {
+    let given = env::var_os("LIBPCAP_LIBDIR").map(PathBuf::from);
+    for folder in folder.into_iter().chain(given.as_deref()) {
         rustc.arg("-L").arg(folder);
     }
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
