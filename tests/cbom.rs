@@ -240,6 +240,7 @@ fn is_documented(name: &str) -> bool {
             format!("tlscope:{by}:{kind}:NAME")
         }
         ["tlscope", "client_certificate", _] => "tlscope:client_certificate:STATE".to_owned(),
+        ["tlscope", "key_exchange", _] => "tlscope:key_exchange:CLASS".to_owned(),
         ["tlscope", "finding", _] => "tlscope:finding:TYPE".to_owned(),
         ["tlscope", "omitted" | "limit", ..] => return true,
         _ => name.to_owned(),
@@ -304,7 +305,7 @@ fn the_documented_queries_have_answers() {
     let begins: Vec<String> = answers.iter().map(|answer| begin(answer)).collect();
     let expected = [
         "www.example.org:443",
-        "TLS 1.2 as api.example.org:443 negotiated it",
+        "api.example.org:443 4",
         "ECDHE 9",
         "3DES-EDE-CBC",
         "2026-11-19T21:10:58Z CN=pay.example.org,O=Example Services",

@@ -68,7 +68,7 @@ fn keys_uncover_certificates() {
 }
 
 #[test]
-fn server_name_selects() {
+fn the_flags_of_read_select() {
     let capture = fixtures::named("mtls-day").capture;
     let flags = ["targets", "--format", "text", "--server-name", "[ad]*"];
     let none = printed(&[&flags[..], &[&capture]].concat());
@@ -82,6 +82,15 @@ fn server_name_selects() {
     ];
     let text = printed(&[&flags[..], &[&capture]].concat());
     assert_eq!(text, "db.example.org:443\n");
+    for (flag, value, expected) in [
+        ("--server", "198.51.100.30", "db.example.org:443\n"),
+        ("--error", "unknown_ca", "files.example.org:443\n"),
+        ("--until", "2026-11-21 08:03", "api.example.org:443\n"),
+        ("--port", "8443", ""),
+    ] {
+        let text = printed(&["targets", "--format", "text", flag, value, &capture]);
+        assert_eq!(text, expected, "{flag} {value}");
+    }
 }
 
 #[test]

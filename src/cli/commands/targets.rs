@@ -27,13 +27,15 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal())?;
 
-    let mut selection = TargetSelection::default();
-    selection.hidden_only = args.hidden;
-    selection.by_address = args.by_address;
+    let mut selection = Selection::from(args.input.selection.clone());
+    args.time.add_to(&mut selection);
+    let mut which = TargetSelection::default();
+    which.hidden_only = args.hidden;
+    which.by_address = args.by_address;
     let mut list = Vec::new();
     let mut sink = SelectedHandshakes {
-        selected: Selection::from(args.input.selection.clone()),
-        targets: TargetsSink::new(&mut list, args.format, selection),
+        selection,
+        targets: TargetsSink::new(&mut list, args.format, which),
     };
     let threads = args.input.threads.get();
     let run = pipeline::run(&mut input, config, threads, &mut sink)
@@ -60,15 +62,15 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     })
 }
 
-/// Passes on the handshakes that the user asks for.
+/// Passes on the handshakes that the user selects.
 struct SelectedHandshakes<W> {
-    selected: Selection,
+    selection: Selection,
     targets: TargetsSink<W>,
 }
 
 impl<W: Write> Sink for SelectedHandshakes<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if self.selected.selects(event) {
+        if self.selection.selects(event) {
             self.targets.handshake(event)?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::dialogue::StartTls;
-use crate::event::{ClientCertificate, Handshake, Outcome, Protocol, Transport};
+use crate::event::{ClientCertificate, Handshake, KeyExchangeClass, Outcome, Protocol, Transport};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion};
@@ -161,6 +161,8 @@ pub(crate) struct Service {
     pub(crate) outcomes: [u64; 3],
     /// In the order of [`ClientCertificate::ALL`].
     pub(crate) client_certificates: [u64; 5],
+    /// In the order of [`KeyExchangeClass::ALL`].
+    pub(crate) key_exchanges: [u64; 6],
     pub(crate) resumed: u64,
     pub(crate) negotiated: BTreeMap<Negotiated, Tally>,
     /// Handshakes with combinations that did not fit.
@@ -202,6 +204,8 @@ impl Service {
             ClientCertificate::ALL,
             client_certificate,
         );
+        let key_exchange = event.tls.key_exchange();
+        count(&mut self.key_exchanges, KeyExchangeClass::ALL, key_exchange);
         self.resumed += u64::from(event.tls.resumed == Some(true));
         let negotiated = Negotiated {
             version,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tlscope::sink::machine::targets::TargetFormat;
 
-use super::InputArgs;
+use super::{InputArgs, TimeArgs};
 
 pub(super) const TARGETS_EXAMPLES: &str = "\
 Examples:
@@ -32,6 +32,9 @@ pub(crate) struct TargetsArgs {
 
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) time: TimeArgs,
 
     /// List only endpoints whose certificates TLS 1.3 hides
     ///

@@ -16,7 +16,7 @@ use super::Collected;
 use super::algorithm::{
     Algorithm, AlgorithmProperties, of_cipher_suite, of_group, of_public_key, of_signature,
 };
-use crate::event::{ClientCertificate, Outcome};
+use crate::event::{ClientCertificate, KeyExchangeClass, Outcome};
 use crate::hex::Hex;
 use crate::sink::files::inventory::{KnownCertificate, MAX_CERTIFICATES, ShownBy};
 use crate::sink::machine::services::{MAX_SERVICES, ServerCertificate, Service, ServiceKey, Tally};
@@ -692,6 +692,9 @@ fn service_properties(key: &ServiceKey, service: &Service) -> Properties {
     properties.seen("", &service.seen);
     for (outcome, handshakes) in Outcome::ALL.iter().zip(service.outcomes) {
         properties.count(format_args!("outcome:{outcome}"), handshakes);
+    }
+    for (class, handshakes) in KeyExchangeClass::ALL.iter().zip(service.key_exchanges) {
+        properties.count(format_args!("key_exchange:{class}"), handshakes);
     }
     properties.count("resumed", service.resumed);
     properties.add("server_certificate", service.server_certificate().as_str());
