@@ -37,6 +37,8 @@ mod keys;
 #[cfg(feature = "cli")]
 mod ladder;
 #[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
 mod robustness;
 #[cfg(feature = "cli")]
 mod selection;

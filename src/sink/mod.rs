@@ -17,6 +17,9 @@ mod output_format;
 pub mod people;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod report;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod selection;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
@@ -81,6 +81,8 @@ pub(crate) struct OutputConfig {
     pub(crate) save_failures: Option<SaveFailures>,
     /// The directory that certificates are written to.
     pub(crate) extract_certs: Option<PathBuf>,
+    /// The file that the HTML report is written to.
+    pub(crate) report: Option<PathBuf>,
     pub(crate) metrics: MetricsConfig,
     pub(crate) text_style: TextStyle,
     /// The order of handshakes; `None` for that of the format.
@@ -116,13 +118,19 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
+        if let Some(report) = &args.report {
+            refuse_to_replace(&args.paths, report)?;
+        }
         let keys = key_log::read(&args.common.input.keylog)?;
-        let needs = Needs::of(&args.common, &args.metrics);
+        let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.fingerprints |= args.report.is_some();
+        needs.ladders |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
         let threads = args.common.input.threads;
         let mut output = OutputConfig::resolve(args.common, args.metrics);
+        output.report = args.report;
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
         output.names = args.names;
@@ -190,12 +198,28 @@ impl OutputConfig {
                 keep: common.save_failures_keep,
             }),
             extract_certs: common.extract_certs,
+            report: None,
             metrics: metrics.into(),
             text_style: text_style().wide(common.wide),
             sort: None,
             names: false,
             shows_source: false,
         }
+    }
+}
+
+/// An error if the report would replace a capture that is read: a slip of the hand must not cost the evidence.
+fn refuse_to_replace(captures: &[PathBuf], report: &Path) -> Result<(), CliError> {
+    let Ok(report) = report.canonicalize() else {
+        return Ok(()); // there is nothing to replace
+    };
+    let is_read = |capture: &&PathBuf| capture.canonicalize().is_ok_and(|path| path == report);
+    match captures.iter().find(is_read) {
+        Some(capture) if report.is_file() => Err(CliError::new(format_args!(
+            "`--report` would replace `{}`, which is one of the captures",
+            capture.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

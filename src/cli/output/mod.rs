@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
-use tlscope::event::{Handshake, HandshakeReport, NotTls, NotTlsKind, Outcome};
+use tlscope::event::{Handshake, HandshakeReport, Ladder, NotTls, NotTlsKind, Outcome};
 use tlscope::sink::Sink;
 use tlscope::sink::people::table::RowOptions;
 use tlscope::sink::sorted::{SortOrder, SortedSink};
@@ -15,9 +15,11 @@ use tlscope::time::Timestamp;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::say;
+use html_report::HtmlReport;
 use optional_files::{CertificateFiles, FailureCaptures};
 use rotate::RotatingSink;
 
+mod html_report;
 mod optional_files;
 pub(crate) mod progress;
 pub(crate) mod rotate;
@@ -31,6 +33,7 @@ pub(crate) struct RunOutput<'a> {
     summary: Option<Box<dyn Sink>>,
     certificates: Option<CertificateFiles>,
     failures: Option<FailureCaptures>,
+    report: Option<HtmlReport>,
     metrics: Option<Telemetry>,
     has_seen_chains: bool,
     has_selected: bool,
@@ -66,6 +69,7 @@ impl<'a> RunOutput<'a> {
             summary: summary(config),
             certificates: certificates.map(CertificateFiles::open).transpose()?,
             failures: failures.map(FailureCaptures::open).transpose()?,
+            report: config.report.clone().map(HtmlReport::open).transpose()?,
             metrics,
             has_seen_chains: false,
             has_selected: false,
@@ -109,12 +113,18 @@ impl RunOutput<'_> {
         let events = self.events.as_mut().map(EventWriter::sink);
         let summary = self.summary.as_mut();
         let summary = summary.map(|summary| &mut **summary as &mut dyn Sink);
+        let report = self.report.as_mut();
+        let report = report.map(|report| report as &mut dyn Sink);
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
-        events.into_iter().chain(summary).chain(metrics)
+        events
+            .into_iter()
+            .chain(summary)
+            .chain(report)
+            .chain(metrics)
     }
 
-    fn write(&mut self, event: &Handshake) -> io::Result<()> {
+    fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
         self.has_selected = true;
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
@@ -129,6 +139,9 @@ impl RunOutput<'_> {
         if let Some(certificates) = &mut self.certificates {
             certificates.handshake(event);
         }
+        if let Some(report) = &mut self.report {
+            report.add(event, ladder);
+        }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
             None => Ok(()),
@@ -139,18 +152,21 @@ impl RunOutput<'_> {
 impl Sink for RunOutput<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         if self.config.selection.selects(event) {
-            self.write(event)?;
+            self.write(event, None)?;
         }
         Ok(())
     }
 
     fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
         if !self.config.selection.selects(&report.event) {
+            if let Some(html) = &mut self.report {
+                html.leave_out(&report.event);
+            }
             return Ok(());
         }
         let failures = self.failures.as_mut();
         report.event.saved_to = failures.and_then(|failures| failures.save(&report));
-        self.write(&report.event)
+        self.write(&report.event, report.ladder.as_deref())
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
@@ -163,6 +179,9 @@ impl Sink for RunOutput<'_> {
         }
         let summary = self.summary.as_mut();
         summary.map_or(Ok(()), |summary| summary.not_tls(event))?;
+        if let Some(report) = &mut self.report {
+            report.not_tls(event)?;
+        }
         let metrics = self.metrics.as_mut();
         metrics.map_or(Ok(()), |metrics| metrics.not_tls(event))
     }

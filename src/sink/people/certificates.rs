@@ -42,7 +42,7 @@ const MAX_ENDPOINTS: usize = 4096;
 
 /// Why servers showed no certificate.
 #[derive(Debug, Default)]
-struct Missing {
+pub(in crate::sink) struct Missing {
     /// Servers whose certificates TLS 1.3 encrypts.
     hidden: BTreeSet<Endpoint>,
     /// Servers that showed a certificate in another handshake.
@@ -53,7 +53,7 @@ struct Missing {
 }
 
 impl Missing {
-    fn record(&mut self, event: &Handshake) {
+    pub(in crate::sink) fn record(&mut self, event: &Handshake) {
         if event.server_certificates.is_some() {
             remember(&mut self.shown, event.server);
         } else if event.tls.resumed == Some(true) {
@@ -67,7 +67,7 @@ impl Missing {
     }
 
     /// One line for each reason that applies.
-    fn lines(&self) -> Vec<String> {
+    pub(in crate::sink) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let hidden = self.hidden.difference(&self.shown).count() as u64;
         if hidden > 0 {

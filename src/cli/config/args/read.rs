@@ -16,6 +16,8 @@ Examples:
       tlscope read --format summary captures/
   From another host, as packets arrive:
       ssh host tcpdump -U -w - tcp port 443 | tlscope read -
+  As a page with plots, for a browser or a ticket:
+      tlscope read --format summary --report report.html capture.pcapng
   The certificates of a network, held against its own roots:
       tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
   An inventory of the cryptography in use, as a CycloneDX bill of materials:
@@ -66,6 +68,20 @@ pub(crate) struct ReadArgs {
 
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,
+
+    /// Write a report with plots to an HTML file
+    ///
+    /// One page, complete in itself: outcomes over time, failures by cause and server,
+    /// latency, certificates by expiry, versions and groups, and a list of handshakes
+    /// to search and sort, each failure with its messages. Counts all handshakes that
+    /// `--server-name` selects; lists up to 10,000 of them, up to 2,000 with details.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        env = "TLSCOPE_REPORT"
+    )]
+    pub(crate) report: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) metrics: MetricsArgs,

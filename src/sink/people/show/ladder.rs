@@ -31,10 +31,10 @@ struct Columns {
 const GAP: usize = 2;
 
 /// One line: a step, or several alike.
-struct Rung<'a> {
-    step: &'a LadderStep,
+pub(in crate::sink) struct Rung<'a> {
+    pub(in crate::sink) step: &'a LadderStep,
     count: usize,
-    bytes: Option<u64>,
+    pub(in crate::sink) bytes: Option<u64>,
 }
 
 /// Writes the ladder.
@@ -120,7 +120,7 @@ impl Columns {
 }
 
 /// The files that packets came from, that of the event first.
-pub(super) fn sources<'a>(event: &'a Handshake, ladder: &'a Ladder) -> Vec<&'a Arc<str>> {
+pub(in crate::sink) fn sources<'a>(event: &'a Handshake, ladder: &'a Ladder) -> Vec<&'a Arc<str>> {
     let mut sources = vec![&event.source];
     for step in &ladder.steps {
         if !sources.contains(&&step.source) {
@@ -153,7 +153,7 @@ fn write_header<W: Write>(page: &mut Page<'_, W>, columns: &Columns) -> io::Resu
 }
 
 /// Joins equal steps that follow one another.
-fn rungs(steps: &[LadderStep]) -> Vec<Rung<'_>> {
+pub(in crate::sink) fn rungs(steps: &[LadderStep]) -> Vec<Rung<'_>> {
     let is_same = |a: &LadderStep, b: &LadderStep| {
         let key = |step: &LadderStep| (step.sender, step.kind, step.encrypted);
         key(a) == key(b) && matches!(a.kind, StepKind::Record(_) | StepKind::ApplicationData)
@@ -177,7 +177,7 @@ fn rungs(steps: &[LadderStep]) -> Vec<Rung<'_>> {
 }
 
 /// Milliseconds from the beginning of the handshake; negative for what came before.
-fn milliseconds(start: Timestamp, time: Timestamp) -> String {
+pub(in crate::sink) fn milliseconds(start: Timestamp, time: Timestamp) -> String {
     match (time.checked_since(start), start.checked_since(time)) {
         (Some(after), _) => format!("{:.3}", after.as_secs_f64() * 1e3),
         (None, Some(before)) => format!("-{:.3}", before.as_secs_f64() * 1e3),
@@ -185,7 +185,8 @@ fn milliseconds(start: Timestamp, time: Timestamp) -> String {
     }
 }
 
-fn packet(step: &LadderStep, sources: &[&Arc<str>]) -> String {
+/// The number of the packet, with the letter of its file if there are several.
+pub(in crate::sink) fn packet(step: &LadderStep, sources: &[&Arc<str>]) -> String {
     let index = sources.iter().position(|source| **source == step.source);
     match (sources.len(), index) {
         (2.., Some(index)) => format!("{}:{}", letter(index), step.packet),
@@ -193,7 +194,8 @@ fn packet(step: &LadderStep, sources: &[&Arc<str>]) -> String {
     }
 }
 
-fn label(rung: &Rung<'_>) -> String {
+/// What the rung is, and how often.
+pub(in crate::sink) fn label(rung: &Rung<'_>) -> String {
     match rung.count {
         1 => rung.step.kind.to_string(),
         count => format!("{} ×{count}", rung.step.kind),

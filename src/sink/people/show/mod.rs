@@ -3,11 +3,11 @@
 //! Every text from the traffic passes through [`page::Page`], which escapes it and wraps it to the terminal.
 
 mod certificates;
-mod ladder;
+pub(in crate::sink) mod ladder;
 mod list;
 mod page;
 mod selector;
-mod wireshark;
+pub(in crate::sink) mod wireshark;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -153,7 +153,7 @@ const fn gave_up(side: Option<Side>) -> &'static str {
     }
 }
 
-fn evidence(event: &Handshake) -> String {
+pub(in crate::sink) fn evidence(event: &Handshake) -> String {
     match (event.evidence, &event.inference) {
         (Evidence::Observed, _) if event.outcome == Outcome::Unknown => {
             "what was seen does not support a verdict".to_owned()
@@ -190,7 +190,7 @@ fn write_rejection<W: Write>(page: &mut Page<'_, W>, rejected: &RejectedAfter) -
         .try_for_each(|observation| page.fact("", observation))
 }
 
-fn alert_text(alert: &Alert) -> String {
+pub(in crate::sink) fn alert_text(alert: &Alert) -> String {
     let sender = alert.sender;
     let how = if alert.encrypted {
         "encrypted"
@@ -209,7 +209,7 @@ fn alert_text(alert: &Alert) -> String {
     }
 }
 
-const fn closed(closed_by: ClosedBy) -> &'static str {
+pub(in crate::sink) const fn closed(closed_by: ClosedBy) -> &'static str {
     match closed_by {
         ClosedBy::ClientFin => "first by the client (FIN)",
         ClosedBy::ClientRst => "first by the client (RST)",
@@ -298,7 +298,7 @@ fn write_negotiated<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
     )
 }
 
-const fn resumption(resumed: bool, by: Option<Resumption>) -> &'static str {
+pub(in crate::sink) const fn resumption(resumed: bool, by: Option<Resumption>) -> &'static str {
     match (resumed, by) {
         (false, _) => "no",
         (true, Some(Resumption::SessionId)) => "yes, by session id",
@@ -308,7 +308,7 @@ const fn resumption(resumed: bool, by: Option<Resumption>) -> &'static str {
     }
 }
 
-const fn client_certificate(state: ClientCertificate) -> &'static str {
+pub(in crate::sink) const fn client_certificate(state: ClientCertificate) -> &'static str {
     match state {
         ClientCertificate::NotRequested => "not requested",
         ClientCertificate::Requested => "requested, no answer seen",
@@ -368,7 +368,10 @@ fn write_offer<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Resul
 }
 
 /// Names with commas between them; GREASE is marked, and what has no name is a number.
-fn names<T: Copy>(values: &[T], describe: impl Fn(T) -> (u16, String)) -> String {
+pub(in crate::sink) fn names<T: Copy>(
+    values: &[T],
+    describe: impl Fn(T) -> (u16, String),
+) -> String {
     let name = |value: &T| match describe(*value) {
         (code, _) if is_grease(code) => format!("GREASE({code:#06x})"),
         (_, name) => name,
@@ -377,7 +380,7 @@ fn names<T: Copy>(values: &[T], describe: impl Fn(T) -> (u16, String)) -> String
     list_or_none(&names)
 }
 
-fn list_or_none(items: &[impl Display]) -> String {
+pub(in crate::sink) fn list_or_none(items: &[impl Display]) -> String {
     match items {
         [] => "an empty list".to_owned(),
         items => list(items),
@@ -399,7 +402,7 @@ fn write_not_seen<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Re
     missing.iter().try_for_each(|what| page.item(what))
 }
 
-fn not_seen(event: &Handshake) -> Vec<String> {
+pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
     let tls = &event.tls;
     let capture = &event.capture;
     let mut missing = Vec::new();

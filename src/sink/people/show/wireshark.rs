@@ -43,6 +43,17 @@ pub(super) fn write<W: Write>(
     page.verbatim(&conversation)
 }
 
+/// A display filter for each file that packets came from.
+pub(in crate::sink) fn display_filters(event: &Handshake, ladder: &Ladder) -> Vec<String> {
+    let sources = sources(event, ladder);
+    let filter = |source: &&std::sync::Arc<str>| {
+        let PacketRange { first, last } = packets(event, ladder, source, sources.len() == 1);
+        let conversation = conversation(event);
+        format!("frame.number >= {first} && frame.number <= {last} && {conversation}")
+    };
+    sources.iter().map(filter).collect()
+}
+
 /// The packets of the handshake that came from `source`.
 fn packets(event: &Handshake, ladder: &Ladder, source: &str, is_only: bool) -> PacketRange {
     let steps = ladder.steps.iter().filter(|step| &*step.source == source);

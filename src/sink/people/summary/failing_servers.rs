@@ -93,7 +93,7 @@ fn sort(servers: &mut [(String, Failures)]) {
 }
 
 /// `example.org:443`, or the address where no name was asked for.
-pub(in crate::sink::people) fn write_name(text: &mut String, event: &Handshake) {
+pub(in crate::sink) fn write_name(text: &mut String, event: &Handshake) {
     let written = match &event.tls.server_name {
         Some(name) => write!(text, "{}:{}", shortened(name), event.server.port),
         None => write!(text, "{}", event.server),

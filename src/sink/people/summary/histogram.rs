@@ -7,7 +7,7 @@ use std::time::Duration;
 /// So a percentile is at most 3.2 % too high, whatever the range and the number
 /// of values, in 16 bytes for each bucket that is in use: a few for most servers, 30 KiB at most. The maximum is exact.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Histogram {
+pub(in crate::sink) struct Histogram {
     /// The buckets in use with their counts, in their order.
     buckets: Vec<(usize, u64)>,
     count: u64,
@@ -21,7 +21,7 @@ const SPLIT_BITS: u32 = 5;
 const BUCKETS: usize = (64 - SPLIT_BITS as usize + 1) << SPLIT_BITS;
 
 impl Histogram {
-    pub(super) fn record(&mut self, duration: Duration) {
+    pub(in crate::sink) fn record(&mut self, duration: Duration) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let bucket = bucket_of(nanoseconds);
         match self.buckets.binary_search_by_key(&bucket, |(at, _)| *at) {
@@ -32,17 +32,17 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::sink) fn count(&self) -> u64 {
         self.count
     }
 
     /// The longest duration.
-    pub(super) fn max(&self) -> Duration {
+    pub(in crate::sink) fn max(&self) -> Duration {
         Duration::from_nanos(self.max)
     }
 
     /// A duration that `percent` of 100 do not exceed, as the upper end of a bucket.
-    pub(super) fn percentile(&self, percent: u64) -> Duration {
+    pub(in crate::sink) fn percentile(&self, percent: u64) -> Duration {
         let rank = self.count.saturating_mul(percent).div_ceil(100).max(1);
         let mut seen = 0;
         let bucket = self.buckets.iter().find(|(_, count)| {
@@ -51,6 +51,20 @@ impl Histogram {
         });
         let upper = bucket.map_or(self.max, |(bucket, _)| upper_end(*bucket));
         Duration::from_nanos(upper.min(self.max))
+    }
+
+    /// The buckets in use, the shortest first: the longest duration of each, and how many it holds.
+    pub(in crate::sink) fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
+        self.buckets.iter().map(|(bucket, count)| {
+            let upper = upper_end(*bucket).min(self.max);
+            (Duration::from_nanos(upper), *count)
+        })
+    }
+
+    /// The shortest and the longest duration; `None` if there is none.
+    pub(in crate::sink) fn range(&self) -> Option<(Duration, Duration)> {
+        let (shortest, _) = self.buckets().next()?;
+        Some((shortest, self.max()))
     }
 }
 
@@ -82,6 +96,18 @@ mod tests {
             value = upper_end(bucket).wrapping_add(1);
         }
         assert_eq!(value, 0, "the last bucket ends with the largest value");
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_range() {
+        assert_eq!(Histogram::default().range(), None);
+        let mut histogram = Histogram::default();
+        for nanoseconds in [3, 1] {
+            histogram.record(Duration::from_nanos(nanoseconds));
+        }
+        let ends = [1, 3].map(Duration::from_nanos);
+        assert_eq!(histogram.range(), Some((ends[0], ends[1])));
+        assert_eq!(histogram.buckets().map(|(_, count)| count).sum::<u64>(), 2);
     }
 
     proptest! {

@@ -10,16 +10,16 @@ mod by_client;
 mod by_server;
 mod clients;
 mod failing_servers;
-mod histogram;
-mod plain_servers;
-mod ranking;
+pub(in crate::sink) mod histogram;
+pub(in crate::sink) mod plain_servers;
+pub(in crate::sink) mod ranking;
 mod soonest_to_expire;
 
 use by_client::ClientAddresses;
 use by_server::Servers;
 use clients::{ClientCounts, Clients, Identity};
 use failing_servers::FailingServers;
-pub(super) use failing_servers::write_name;
+pub(in crate::sink) use failing_servers::write_name;
 use histogram::Histogram;
 use plain_servers::PlainServers;
 use soonest_to_expire::SoonestToExpire;
@@ -419,7 +419,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -523,13 +523,13 @@ fn rows_of<const N: usize>(counts: &[[u64; N]], sides: &[&str; N]) -> Vec<[Strin
     found.into_iter().map(row).collect()
 }
 
-pub(super) fn counted(count: u64, what: &str) -> String {
+pub(in crate::sink) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
 /// As in `2026-03-01 12:00:00`.
-pub(super) fn second(time: Timestamp) -> String {
+pub(in crate::sink) fn second(time: Timestamp) -> String {
     time.date_time().strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
@@ -547,7 +547,7 @@ pub(super) fn milliseconds(duration: Duration) -> String {
     format!("{:.2}", duration.as_secs_f64() * 1e3)
 }
 
-pub(super) fn times(count: u64) -> String {
+pub(in crate::sink) fn times(count: u64) -> String {
     if count == 1 {
         "once".to_owned()
     } else {

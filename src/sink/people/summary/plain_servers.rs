@@ -17,13 +17,13 @@ const KINDS: [NotTlsKind; 3] = [
 
 /// Counts by server and kind.
 #[derive(Debug, Default)]
-pub(super) struct PlainServers {
+pub(in crate::sink) struct PlainServers {
     servers: HashMap<Endpoint, [u64; KINDS.len()], foldhash::fast::RandomState>,
     others: u64,
 }
 
 impl PlainServers {
-    pub(super) fn record(&mut self, event: &NotTls) {
+    pub(in crate::sink) fn record(&mut self, event: &NotTls) {
         let is_known = self.servers.contains_key(&event.server);
         if !is_known && self.servers.len() >= CAPACITY {
             self.others += 1;
@@ -33,7 +33,7 @@ impl PlainServers {
     }
 
     /// The `limit` servers with the most connections, each with its counts; and how many all others had.
-    pub(super) fn top(&self, limit: usize) -> (Vec<[String; 3]>, u64) {
+    pub(in crate::sink) fn top(&self, limit: usize) -> (Vec<[String; 3]>, u64) {
         let total = |counts: &[u64]| counts.iter().sum::<u64>();
         let mut ranked: Vec<_> = self.servers.iter().collect();
         ranked.sort_unstable_by_key(|(server, counts)| {

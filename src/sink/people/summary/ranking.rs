@@ -7,7 +7,7 @@ use std::hash::Hash;
 use hashbrown::HashMap;
 
 /// What is counted under a key.
-pub(super) trait Counted: Default {
+pub(in crate::sink) trait Counted: Default {
     /// Handshakes counted: what has the fewest is dropped first.
     fn handshakes(&self) -> u64;
 }
@@ -15,7 +15,7 @@ pub(super) trait Counted: Default {
 /// A row for each key, up to a limit. When it is full, the half with the fewest handshakes is dropped, which a key with a
 /// real share of them is never in.
 #[derive(Debug)]
-pub(super) struct Ranking<K, V> {
+pub(in crate::sink) struct Ranking<K, V> {
     rows: HashMap<K, V, foldhash::fast::RandomState>,
     capacity: usize,
     /// Handshakes of the keys that were dropped.
@@ -24,7 +24,7 @@ pub(super) struct Ranking<K, V> {
 
 impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
     /// At most `capacity` rows.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(in crate::sink) fn new(capacity: usize) -> Self {
         Self {
             rows: HashMap::default(),
             capacity,
@@ -33,7 +33,7 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
     }
 
     /// Changes the row of a key.
-    pub(super) fn update<Q>(&mut self, key: &Q, change: impl FnOnce(&mut V))
+    pub(in crate::sink) fn update<Q>(&mut self, key: &Q, change: impl FnOnce(&mut V))
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
@@ -48,13 +48,17 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
     }
 
     /// All rows, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub(in crate::sink) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.rows.iter()
     }
 
     /// The `limit` rows with the highest rank, the highest first, and how many handshakes all others had. Keys break ties,
     /// so that equal input gives equal output.
-    pub(super) fn top<R: Ord>(&self, limit: usize, rank: impl Fn(&V) -> R) -> (Vec<(&K, &V)>, u64) {
+    pub(in crate::sink) fn top<R: Ord>(
+        &self,
+        limit: usize,
+        rank: impl Fn(&V) -> R,
+    ) -> (Vec<(&K, &V)>, u64) {
         let mut ranked: Vec<_> = self.rows.iter().collect();
         ranked.sort_unstable_by_key(|(key, row)| (Reverse(rank(row)), *key));
         let rest = ranked.split_off(limit.min(ranked.len()));
