@@ -356,8 +356,13 @@ impl Script {
     }
 
     pub(super) fn opened_data(self, side: Side) -> Self {
+        self.opened_data_of(side, 100)
+    }
+
+    /// Data in a record of this length.
+    pub(super) fn opened_data_of(self, side: Side, length: u16) -> Self {
         let content = Some(Content::ApplicationData);
-        self.record(side, ContentType::ApplicationData, 100, content)
+        self.record(side, ContentType::ApplicationData, length, content)
     }
 
     /// From here on, the records of a side cannot be opened.

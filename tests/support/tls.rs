@@ -58,6 +58,11 @@ pub(crate) fn client_hello_with_later_authentication() -> Vec<u8> {
     client_hello_with(&[extension(49, &[])])
 }
 
+/// A ClientHello of a client that takes session tickets: psk_dhe_ke.
+pub(crate) fn client_hello_with_tickets() -> Vec<u8> {
+    client_hello_with(&[extension(45, &[1, 1])])
+}
+
 fn server_hello(cipher_suite: [u8; 2], extensions: &[u8]) -> Vec<u8> {
     let body = [
         &[3, 3],

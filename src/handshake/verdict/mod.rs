@@ -14,6 +14,8 @@ mod cleartext;
 mod conclusion;
 mod decrypted;
 pub(super) mod inferred;
+#[cfg(test)]
+mod misjudged;
 pub(super) mod rejected_after;
 mod silence;
 

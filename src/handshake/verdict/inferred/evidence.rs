@@ -400,10 +400,18 @@ impl<'t> ShapeEvidence<'t> {
         server.is_close().then_some(server.what)
     }
 
-    /// Whether the server closed without a record, in order although there was a request, or by a reset before any came.
+    /// Whether the client takes session tickets (RFC 8446 §4.2.9): most servers send it some when they accept its flight. Go
+    /// clients without a session cache take none.
+    fn client_takes_tickets(&self) -> bool {
+        let hello = self.transcript.client_hello();
+        hello.is_some_and(|hello| hello.psk_key_exchange_modes)
+    }
+
+    /// Whether the server closed without a record: in order although there was a request, of a client that takes tickets and got
+    /// none; or by a reset before any request came.
     pub(super) fn server_broke_off_use(&self) -> bool {
         match self.server_closed_without_record() {
-            Some(Observed::Fin) => self.has_unanswered_data(),
+            Some(Observed::Fin) => self.has_unanswered_data() && self.client_takes_tickets(),
             Some(_) => !self.has_unanswered_data(),
             None => false,
         }

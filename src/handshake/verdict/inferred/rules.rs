@@ -237,9 +237,9 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.has_unanswered_data() && e.server_waits_for_goodbye(),
         &["server answered with a record of an alert's length and closed after the client's goodbye"]),
 
-    // A request that gets an alert-length record and no answer was refused together with the certificate. An answer of two bytes
-    // from a server that closes at once without close_notify looks the same.
-    rule("P1", Ended, 0.99, Failure(SERVER, Certificate),
+    // A request that gets an alert-length record and no answer was refused together with the certificate. The exception is an
+    // answer of two bytes by a server without tickets that closes at once, without close_notify.
+    rule("P1", Ended, 0.98, Failure(SERVER, Certificate),
         |e| e.has_certificate()
             && e.server_records_after().next().is_some()
             && e.has_unanswered_data()
@@ -270,19 +270,19 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client sent a Certificate message", "client closed before the server said anything"]),
 
     // Node, Bun and Deno servers close without a word on a bad client certificate, and so do TCP proxies when the server
-    // behind them refuses. In order, and at once, although a request was there; or by a reset before any came. A server of a
-    // one-way protocol that closes when it has its first message looks the same.
-    rule("P6", Ended, 0.97, Failure(SERVER, Certificate),
+    // behind them refuses. In order and at once, although a request was there and the client would have taken tickets; or by a
+    // reset before any request. The exception is a server without tickets that closes when it has its first message.
+    rule("P6", Ended, FEW, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.is_instant() && e.server_broke_off_use(),
         &["client sent a Certificate message", "server closed the connection at once, without a record"]),
 
     // The same a little later: it gave up, and nothing says over what. In the labs, relays cut these connections.
-    rule("P6c", Ended, 0.97, Failure(SERVER, Closed),
+    rule("P6c", Ended, FEW, Failure(SERVER, Closed),
         |e| e.has_certificate() && e.server_broke_off_use(),
         &["client sent a Certificate message", "server closed the connection soon, without a record"]),
 
-    // The other two: a server that closes at once after a good certificate, or resets when it has a request that it does not
-    // want, looks the same as one that refuses.
+    // The others: a server that closes at once after a good certificate, or resets when it has a request that it does not
+    // want, looks the same as one that refuses. So does one that has taken a message and closes, of a client without tickets.
     rule("P6u", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.server_closed_without_record().is_some(),
         &["client sent a Certificate message", "server closed without a record: a silent refusal, or the end of its work"]),
@@ -335,6 +335,15 @@ mod tests {
     /// A full handshake in which the client has shown a certificate.
     fn with_certificate() -> Script {
         full()
+            .server_flight_with_request()
+            .client_records(&[900, 281, 53])
+    }
+
+    /// The same with a client that takes tickets.
+    fn with_certificate_and_wish_for_tickets() -> Script {
+        connection()
+            .client_hello(|hello| hello.psk_key_exchange_modes = true)
+            .server_hello_13(|_| {})
             .server_flight_with_request()
             .client_records(&[900, 281, 53])
     }
@@ -659,25 +668,32 @@ mod tests {
         },
         Case {
             rule: "P6",
-            fits: || with_certificate().client_records(&[100]).fin(SERVER),
-            misses: || with_certificate().client_records(&[100]).rst(SERVER),
+            fits: || {
+                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
+                asked.fin(SERVER)
+            },
+            misses: || {
+                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
+                asked.rst(SERVER)
+            },
             instead: Some("P6u"),
         },
         Case {
             rule: "P6c",
             fits: || {
-                let asked = with_certificate().client_records(&[100]);
+                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
                 asked.wait(50).fin(SERVER)
             },
             misses: || {
-                let asked = with_certificate().client_records(&[100]);
+                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
                 asked.wait(30).fin(SERVER)
             },
             instead: Some("P6"),
         },
         Case {
             rule: "P6u",
-            fits: || with_certificate().fin(SERVER),
+            // Without tickets, a server that has a message may just close.
+            fits: || with_certificate().client_records(&[100]).fin(SERVER),
             // Before any request.
             misses: || with_certificate().rst(SERVER),
             instead: Some("P6"),
