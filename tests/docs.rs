@@ -32,14 +32,19 @@ fn every_command_on_the_pages_prints_what_they_show() {
         let text = fs::read_to_string(&page).unwrap();
         let folder = folder_for(&page);
         let is_rewritten = std::env::var_os(REWRITE).is_some();
-        let printed = with_output(&text, &folder, is_rewritten, &mut |command, expected, found| {
-            let page = page.strip_prefix(package()).unwrap().display();
-            writeln!(
-                differences,
-                "{page}: $ {command}\n--- shown\n{expected}--- printed\n{found}"
-            )
-            .unwrap();
-        });
+        let printed = with_output(
+            &text,
+            &folder,
+            is_rewritten,
+            &mut |command, expected, found| {
+                let page = page.strip_prefix(package()).unwrap().display();
+                writeln!(
+                    differences,
+                    "{page}: $ {command}\n--- shown\n{expected}--- printed\n{found}"
+                )
+                .unwrap();
+            },
+        );
         if is_rewritten && printed != text {
             fs::write(&page, printed).unwrap();
         }
@@ -130,11 +135,12 @@ fn with_output(
         } else if is_run {
             while let Some(command) = lines.next_if(|line| *line != "```") {
                 writeln!(written, "{command}").unwrap();
-                let command = command
-                    .strip_prefix("$ ")
-                    .unwrap_or_else(|| panic!("a block begins with `{command}`, not with a command"));
+                let command = command.strip_prefix("$ ").unwrap_or_else(|| {
+                    panic!("a block begins with `{command}`, not with a command")
+                });
                 let mut expected = String::new();
-                while let Some(line) = lines.next_if(|line| *line != "```" && !line.starts_with("$ "))
+                while let Some(line) =
+                    lines.next_if(|line| *line != "```" && !line.starts_with("$ "))
                 {
                     writeln!(expected, "{line}").unwrap();
                 }

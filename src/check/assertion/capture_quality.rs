@@ -85,7 +85,7 @@ struct NoDrops;
 
 impl Assertion for NoDrops {
     fn requirement(&self) -> String {
-        "nothing discarded for want of room".to_owned()
+        "no data dropped because a limit was reached".to_owned()
     }
 
     fn evaluate(&self, _: InScope<'_>) -> Compliance {

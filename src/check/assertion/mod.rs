@@ -9,7 +9,7 @@
 //!
 //! In the file of the family that it belongs to: an entry in its `KEYS`, and a type that
 //! implements [`Assertion`] unless one there fits already. Then rewrite the table in the
-//! README; the test that finds it stale says how. A key that fits no family starts a new
+//! documentation; the test that finds it stale says how. A key that fits no family starts a new
 //! file, which is declared below and listed in [`FAMILIES`].
 //!
 //! | family | asks about |

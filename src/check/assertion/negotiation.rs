@@ -57,7 +57,7 @@ impl Assertion for MinVersion {
         match (rank(version), rank(self.0)) {
             (Some(rank), Some(least)) if rank >= least => Satisfied,
             (Some(_), Some(_)) => Violated(format!("{version} was selected")),
-            _ => Undetermined("a version that no one knows"),
+            _ => Undetermined("unknown version"),
         }
     }
 }

@@ -22,7 +22,7 @@ Examples:
 
 A policy is a list of rules, each with what has to hold and for whom; the README
 has all that can be asked for:
-      unknown = \"warn\"           # what cannot be judged: ignore, warn or fail
+      unknown = \"warn\"           # what cannot be validated: ignore, warn or fail
       [[rule]]
       where = { server-name = \"*.example.org\", port = [443, 8443] }
       preset = \"mozilla-intermediate\"

@@ -38,7 +38,7 @@ pub(crate) struct ReadArgs {
     #[command(flatten)]
     pub(crate) time: TimeArgs,
 
-    /// The order of the handshakes: `time`, `duration`, `expiry` or `server`
+    /// Order of the handshakes: `time`, `duration`, `expiry` or `server`
     ///
     /// `duration` begins with the longest, `expiry` with the certificate that is the next to
     /// expire. tlscope then writes nothing before the end of the input. Without this option,
@@ -71,7 +71,7 @@ pub(crate) struct ReadArgs {
 
     /// Write a report with plots to an HTML file
     ///
-    /// One page, complete in itself: outcomes over time, failures by cause and server,
+    /// One self-contained page: outcomes over time, failures by cause and server,
     /// latency, certificates by expiry, versions and groups, and a list of handshakes
     /// to search and sort, each failure with its messages. Counts all handshakes that
     /// `--server-name` selects; lists up to 10,000 of them, up to 2,000 with details.
