@@ -12,13 +12,13 @@ Examples:
       tlscope read capture.pcapng
   Only failures, of some servers, as JSON lines:
       tlscope read --format json --failures-only --server-name '*.example.org' capture.pcapng
-  A directory of rotated captures, summed up:
+  A directory of rotated captures, summary only:
       tlscope read --format summary captures/
   From another host, as packets arrive:
       ssh host tcpdump -U -w - tcp port 443 | tlscope read -
   As a page with plots, for a browser or a ticket:
       tlscope read --format summary --report report.html capture.pcapng
-  The certificates of a network, held against its own roots:
+  The certificates of a network, validated against its own roots:
       tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
   An inventory of the cryptography in use, as a CycloneDX bill of materials:
       tlscope read --format cbom captures/ > cbom.json
