@@ -14,7 +14,7 @@ pub(crate) struct JudgementArgs {
     /// Remaining days at which a certificate counts as near expiry
     #[arg(
         long, value_name = "DAYS", default_value_t = defaults::NEAR_EXPIRY_DAYS,
-        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY"
+        help_heading = "Analysis", env = "TLSCOPE_NEAR_EXPIRY"
     )]
     pub(crate) near_expiry: u32,
 
@@ -26,7 +26,7 @@ pub(crate) struct JudgementArgs {
     #[arg(
         long, value_name = "PERCENT", default_value_t = defaults::NEAR_EXPIRY_PERCENT,
         value_parser = clap::value_parser!(u8).range(1..=100),
-        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY_SHARE"
+        help_heading = "Analysis", env = "TLSCOPE_NEAR_EXPIRY_SHARE"
     )]
     pub(crate) near_expiry_share: u8,
 
@@ -39,7 +39,7 @@ pub(crate) struct JudgementArgs {
     #[arg(
         long,
         value_name = "FILE",
-        help_heading = "Judgement",
+        help_heading = "Analysis",
         env = "TLSCOPE_CA_FILE"
     )]
     pub(crate) ca_file: Vec<PathBuf>,
@@ -51,7 +51,7 @@ pub(crate) struct JudgementArgs {
     #[arg(
         long,
         value_name = "DIR",
-        help_heading = "Judgement",
+        help_heading = "Analysis",
         env = "TLSCOPE_CA_DIR"
     )]
     pub(crate) ca_dir: Vec<PathBuf>,
@@ -64,7 +64,7 @@ pub(crate) struct JudgementArgs {
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
         value_parser = clap::builder::BoolishValueParser::new(),
-        help_heading = "Judgement", env = "TLSCOPE_SYSTEM_ROOTS"
+        help_heading = "Analysis", env = "TLSCOPE_SYSTEM_ROOTS"
     )]
     pub(crate) system_roots: bool,
 
@@ -75,7 +75,7 @@ pub(crate) struct JudgementArgs {
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
         value_parser = clap::builder::BoolishValueParser::new(),
-        help_heading = "Judgement", env = "TLSCOPE_NO_VERIFY"
+        help_heading = "Analysis", env = "TLSCOPE_NO_VERIFY"
     )]
     pub(crate) no_verify: bool,
 
@@ -87,7 +87,7 @@ pub(crate) struct JudgementArgs {
         long,
         value_name = "TIME",
         default_value = "capture",
-        help_heading = "Judgement",
+        help_heading = "Analysis",
         env = "TLSCOPE_AT"
     )]
     pub(crate) at: At,
@@ -99,7 +99,7 @@ pub(crate) struct JudgementArgs {
     /// 100 s.
     #[arg(
         long, value_name = "SECONDS", value_parser = seconds,
-        help_heading = "Judgement", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
+        help_heading = "Analysis", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
     )]
     pub(crate) handshake_timeout: Option<Duration>,
 }
