@@ -114,7 +114,7 @@ fn invalid_roots_are_an_error_with_the_reason() {
         (
             "--ca-file",
             file("broken.pem", broken),
-            "as roots of trust: ",
+            "as trusted roots: ",
         ),
         (
             "--ca-file",
