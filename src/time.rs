@@ -62,6 +62,13 @@ impl Timestamp {
         Self(self.0.saturating_add(nanoseconds))
     }
 
+    /// `self` minus `duration`, clamped to the earliest moment.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let nanoseconds = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(nanoseconds))
+    }
+
     /// Date and time of day in UTC.
     pub(crate) fn date_time(self) -> jiff::civil::DateTime {
         const EPOCH: jiff::civil::DateTime =

@@ -236,7 +236,14 @@ fn the_documentation_lists_every_property() {
 fn is_documented(name: &str) -> bool {
     let parts: Vec<&str> = name.split(':').collect();
     let fixed = match parts.as_slice() {
-        ["tlscope", by @ ("offered" | "negotiated"), kind, _] => {
+        ["tlscope", by @ ("offered" | "negotiated"), kind, _]
+        | [
+            "tlscope",
+            by @ ("offered" | "negotiated"),
+            kind,
+            _,
+            "first_seen" | "last_seen",
+        ] => {
             format!("tlscope:{by}:{kind}:NAME")
         }
         ["tlscope", "client_certificate", _] => "tlscope:client_certificate:STATE".to_owned(),
@@ -285,17 +292,24 @@ fn the_documented_queries_have_answers() {
     let Some(jq) = needs::program("jq") else {
         return;
     };
-    let path = scratch::file("cbom-day.json", {
-        let captures = ["mtls-day", "tls13-mlkem768", "tls12-psk"];
-        let captures = captures.map(|name| fixtures::named(name).capture);
-        let [a, b, c] = captures.each_ref().map(String::as_str);
-        printed(&["read", "--no-verify", "--format", "cbom", a, b, c])
-    });
+    let document = |name: &str, fixtures: &[&str]| {
+        let captures: Vec<_> = fixtures
+            .iter()
+            .map(|name| fixtures::named(name).capture)
+            .collect();
+        let captures: Vec<&str> = captures.iter().map(String::as_str).collect();
+        let flags = ["read", "--no-verify", "--format", "cbom"];
+        scratch::file(name, printed(&[&flags[..], &captures].concat()))
+    };
+    let recent = document("cbom-recent.json", &["mtls-day", "tls13-mlkem768"]);
+    let old = document("cbom-old.json", &["tls10-rsa"]);
     let answers: Vec<String> = blocks("jq")
         .into_iter()
         .map(|query| {
             let mut command = Command::new(&jq);
-            command.args(["-r", query, &path]).stdin(Stdio::null());
+            command
+                .args(["-r", query, &recent, &old])
+                .stdin(Stdio::null());
             let output = command.output().unwrap();
             assert!(output.status.success(), "{query}: {output:?}");
             String::from_utf8(output.stdout).unwrap()
@@ -308,6 +322,7 @@ fn the_documented_queries_have_answers() {
         "api.example.org:443 4",
         "ECDHE 9",
         "3DES-EDE-CBC",
+        "2026-11-22T21:02:53.105741000Z TLS 1.0 as www.example.org:443 negotiated it TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
         "2026-11-19T21:10:58Z CN=pay.example.org,O=Example Services",
         "service:api.example.org:443/tcp",
     ];

@@ -212,11 +212,11 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
         "FAILED   modern (",
         "offender.toml:3)\n",
         "wanted: TLS 1.2 or later\n",
-        "found:  1 of 1 handshakes against it\n",
+        "found:  1 of 1 handshakes violated it\n",
         "- fixtures/captures/versions/tls11-static-rsa/capture.pcap, packets ",
         ": 192.0.2.1:",
         " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",
-        "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 not judged, on 1 handshake\n",
+        "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 not evaluated, on 1 handshake\n",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -240,13 +240,119 @@ fn a_warning_is_reported_and_does_not_fail_the_check() {
 fn handshakes_that_cannot_be_evaluated_are_reported_and_the_policy_decides() {
     let capture = capture("tls13-rsa");
     for (unknown, expected) in [("ignore", HELD), ("warn", HELD), ("fail", VIOLATED)] {
-        let text = format!("unknown = '{unknown}'\n[[rule]]\nmin-days-valid = 1\n");
+        // Something else can be evaluated: a check on which nothing could be evaluated fails.
+        let text =
+            format!("unknown = '{unknown}'\n[[rule]]\nmin-days-valid = 1\nmax-failures = 0\n");
         let policy = file(&format!("unknown-{unknown}.toml"), &text);
         let output = output(&["--policy", &policy, &capture]);
-        let said = "not judged: 1 handshake: certificates are encrypted (TLS 1.3)";
+        let said = "not evaluated: 1 handshake: certificates are encrypted (TLS 1.3)\n";
         assert!(stdout(&output).contains(said), "{output:?}");
         assert_eq!(output.status.code(), Some(expected), "{unknown}");
     }
+}
+
+#[test]
+fn a_check_on_which_nothing_could_be_evaluated_fails_whatever_the_policy_ignores() {
+    let text = "unknown = 'ignore'\n[[rule]]\nmin-days-valid = 1\n";
+    let policy = file("no-evidence.toml", text);
+    let output = output(&["--policy", &policy, &capture("tls13-rsa")]);
+    let said = "FAILED   a capture with evidence\n";
+    assert!(stdout(&output).starts_with(said), "{output:?}");
+    assert_eq!(output.status.code(), Some(VIOLATED));
+}
+
+#[test]
+fn an_assertion_that_held_in_part_has_its_own_word_and_counts_as_held() {
+    let policy = file(
+        "partly.toml",
+        "[[rule]]\nmin-days-valid = 1\nmin-version = 'TLS 1.2'\n",
+    );
+    let (clear, hidden) = (capture("mtls12-success"), capture("tls13-rsa"));
+    let output = output(&["--policy", &policy, &clear, &hidden]);
+    let expected = "\
+partly   certificates valid for at least 1 days more: 0 of 1 handshakes violated it, 1 not evaluated
+ok       TLS 1.2 or later: 0 of 2 handshakes violated it
+
+Not evaluated
+  1 handshake, 1 assertion: certificates are encrypted (TLS 1.3); `--keylog FILE` or `tlscope run` decrypts them
+
+check passed: 0 errors, 0 warnings; 2 of 2 assertions held (1 partly), 0 not evaluated, on 2 handshakes
+";
+    assert_eq!(stdout(&output), expected);
+    assert_eq!(output.status.code(), Some(HELD));
+}
+
+#[test]
+fn a_rule_that_matches_no_handshake_fails_unless_it_allows_that() {
+    let scope = "[[rule]]\nunknown = 'ignore'\nwhere = { server-name = 'nothere.example.org' }\n";
+    let rule = format!("{scope}client-certificate = 'required'\n");
+    let good = capture("mtls12-success");
+    let policy = file("nothere.toml", &rule);
+    let failed = output(&["--policy", &policy, &good]);
+    let said = "found:  no handshake in scope; if that is fine, add `min-handshakes = 0`";
+    assert!(stdout(&failed).contains(said), "{failed:?}");
+    assert_eq!(failed.status.code(), Some(VIOLATED));
+    let policy = file(
+        "nothere-allowed.toml",
+        &format!("{rule}min-handshakes = 0\n"),
+    );
+    let passed = output(&["--policy", &policy, &good]);
+    assert!(stdout(&passed).starts_with("skipped  a client certificate: no handshake in scope\n"));
+    assert_eq!(passed.status.code(), Some(HELD));
+}
+
+#[test]
+fn known_violations_do_not_fail_the_check_and_new_ones_do() {
+    let policy = file(
+        "known.toml",
+        "[[rule]]\nname = 'modern'\nmin-version = 'TLS 1.2'\n",
+    );
+    let known = scratch("known.jsonl");
+    let (old, older) = (capture("tls11-static-rsa"), capture("tls10-rsa"));
+    let with = |flags: &[&str]| {
+        let all = [&["--policy", &policy, "--new-only", &known][..], flags].concat();
+        output(&all)
+    };
+    assert_eq!(with(&[&old, "--update"]).status.code(), Some(HELD));
+    let listed = fs::read_to_string(&known).unwrap();
+    assert!(
+        listed.starts_with("{\"rule\":\"modern\",\"assertion\":\"min-version\","),
+        "{listed}"
+    );
+    assert!(
+        listed.ends_with("\"found\":\"TLS 1.1 was selected\"}\n"),
+        "{listed}"
+    );
+    let passed = with(&[&old]);
+    assert_eq!(passed.status.code(), Some(HELD));
+    assert!(
+        stdout(&passed).contains("0 of 1 handshakes violated it, 1 known\n"),
+        "{passed:?}"
+    );
+    let failed = with(&[&old, &older]);
+    assert_eq!(failed.status.code(), Some(VIOLATED));
+    let text = stdout(&failed);
+    assert!(
+        text.contains("TLS 1.0 was selected") && !text.contains("TLS 1.1 was"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_assertion_can_be_explained() {
+    let printed = output(&["--explain", "min-version"]);
+    let text = stdout(&printed);
+    assert!(text.contains("    min-version = \"TLS 1.2\"\n"), "{text}");
+    assert_eq!(printed.status.code(), Some(HELD));
+    let refused = output(&["--explain", "min-vesion"]);
+    assert!(
+        stderr(&refused).contains("did you mean `min-version`?"),
+        "{refused:?}"
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    let policy = file("explain.toml", "[[rule]]\nname = 'ours'\nno-gaps = true\n");
+    let rule = output(&["--policy", &policy, "--explain", "ours"]);
+    assert!(stdout(&rule).contains("captures without gaps"), "{rule:?}");
 }
 
 #[test]
@@ -265,7 +371,7 @@ fn trust_is_evaluated_with_the_given_roots_and_not_without_any() {
     assert_eq!(ours.0, Some(HELD), "{}", ours.1);
     let none = checked(&["--no-verify"]);
     assert_eq!(none.0, Some(VIOLATED));
-    let said = "not judged: 2 handshakes: chains are not validated against a trust store";
+    let said = "not evaluated: 2 handshakes: chains are not validated against a trust store";
     assert!(none.1.contains(said), "{}", none.1);
 }
 
@@ -300,7 +406,8 @@ fn a_capture_without_handshakes_fails_unless_the_policy_allows_it() {
         "{output:?}"
     );
     assert_eq!(output.status.code(), Some(VIOLATED));
-    let policy = file("allow-empty.toml", "allow-empty = true\n");
+    let text = "allow-empty = true\n[[rule]]\nmax-failures = 0\n";
+    let policy = file("allow-empty.toml", text);
     assert_eq!(status(&["--policy", &policy, &empty]), HELD);
     let selected = ["--server-name", "nobody.example", &capture("mtls-day")];
     assert_eq!(
@@ -349,7 +456,17 @@ fn input_that_cannot_be_checked_has_its_own_exit_status() {
     let wrong = file("wrong.toml", "[[rule]]\nmin_version = 'TLS 1.2'\n");
     let junk = file("junk.pcap", "no capture");
     let baseline = file("junk.jsonl", "junk\n");
-    let cases: [(&[&str], &str); 8] = [
+    let empty = file("empty.toml", "# nothing\n");
+    let settings = file("settings.toml", "allow-empty = true\n");
+    let cases: [(&[&str], &str); 10] = [
+        (
+            &["--policy", &empty, &good],
+            &format!("error: policy `{empty}` has no assertions\n\nhint: add a rule, "),
+        ),
+        (
+            &["--policy", &settings, &good],
+            &format!("error: policy `{settings}` has no assertions\n"),
+        ),
         (
             &["--policy", &wrong, &good],
             &format!(

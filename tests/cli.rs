@@ -233,6 +233,15 @@ fn metrics_go_to_standard_output_on_request() {
 
 #[cfg(feature = "otel")]
 #[test]
+fn a_metric_counts_peers_that_were_refused_after_the_handshake() {
+    let capture = fixtures::named("mtls13-refused-by-http").capture;
+    let output = output(&["read", "--no-verify", "--metrics", "stdout", &capture]);
+    let series = r#"tls_handshake_rejected_after_total{error_type="missing_client_cert",tls_side="server"} 1"#;
+    assert!(stdout(&output).contains(series), "{output:?}");
+}
+
+#[cfg(feature = "otel")]
+#[test]
 fn an_invalid_endpoint_is_an_error() {
     let path = file("endpoint.pcap", capture());
     let output = output(&["read", "--otlp-endpoint", "collector", &path]);
@@ -329,6 +338,35 @@ fn the_saved_packets_of_a_failure_show_the_same_failure() {
         }
     }
     assert_eq!(fs::read_dir(&directory).unwrap().count(), failures.len());
+}
+
+#[test]
+fn failures_only_shows_a_success_whose_peer_was_refused_afterwards() {
+    let refused = "fixtures/captures/negotiation/mtls13-refused-by-http/capture.pcap";
+    let accepted = "fixtures/captures/versions/tls13-rsa/capture.pcap";
+    let read = |format| {
+        let read = ["read", "--no-verify", "--failures-only", "--format", format];
+        let output = output(&[&read[..], &[refused, accepted]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output).to_owned()
+    };
+    let table = read("table");
+    assert!(
+        table.contains("rejected after the handshake: missing_client_cert (server)"),
+        "{table}"
+    );
+    let json = read("json");
+    let lines = json
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let handshakes: Vec<_> = lines.filter(|line| line["type"] == "handshake").collect();
+    assert_eq!(handshakes.len(), 1, "the other one succeeded: {json}");
+    assert_eq!(handshakes[0]["outcome"], "success");
+    assert_eq!(handshakes[0]["rejected_after"]["side"], "server");
+    assert_eq!(
+        handshakes[0]["rejected_after"]["type"],
+        "missing_client_cert"
+    );
 }
 
 #[test]

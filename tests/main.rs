@@ -17,6 +17,8 @@
 #[cfg(feature = "validate")]
 mod certificates;
 mod layers;
+#[cfg(feature = "files")]
+mod library;
 mod scripted;
 mod support;
 
@@ -60,6 +62,8 @@ mod export;
 mod live;
 #[cfg(all(feature = "cli", feature = "otel", live_capture))]
 mod monitoring;
+#[cfg(all(feature = "cli", live_capture))]
+mod run;
 
 /// Cargo finds tests by itself only if each file is a binary of its own.
 #[test]

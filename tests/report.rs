@@ -1,9 +1,11 @@
 //! The HTML report: the file that `--report` writes, and what a browser makes of it.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use flate2::read::ZlibDecoder;
 use tlscope::event::{Handshake, Outcome};
 use tlscope::flow::Endpoint;
 use tlscope::sink::Sink;
@@ -129,13 +131,16 @@ fn a_report_does_not_replace_a_capture_that_is_read() {
     assert_eq!(fs::read(&copy).unwrap(), before);
 }
 
-/// The page after its scripts have run, as HTML; `None` if there is no Chromium. `fragment` is what follows the `#`.
-fn rendered(page: &str, name: &str, fragment: &str) -> Option<String> {
+/// What Chromium prints and what it writes to `out.png` or `out.pdf` in its folder, with these flags; `None` if there is none. `fragment` is what
+/// follows the `#`.
+fn browsed(page: &str, name: &str, fragment: &str, flags: &[&str]) -> Option<(String, Vec<u8>)> {
     let chromium = needs::program("chromium")?;
-    let folder = folder(&format!("chromium-{name}"));
+    let name = format!("chromium-{name}");
+    let folder = folder(&name);
     let file = folder.join("report.html");
     fs::write(&file, page).unwrap();
     let output = Command::new(chromium)
+        .current_dir(&folder)
         // As root, which CI may be, there is no other way; the page is ours.
         .args([
             "--headless",
@@ -143,7 +148,8 @@ fn rendered(page: &str, name: &str, fragment: &str) -> Option<String> {
             "--disable-gpu",
             "--disable-dev-shm-usage",
         ])
-        .args(["--virtual-time-budget=10000", "--dump-dom"])
+        .args(["--hide-scrollbars", "--virtual-time-budget=10000"])
+        .args(flags)
         .arg(format!(
             "--user-data-dir={}",
             folder.join("profile").display()
@@ -153,9 +159,82 @@ fn rendered(page: &str, name: &str, fragment: &str) -> Option<String> {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let dom = String::from_utf8(output.stdout).unwrap();
-    let _ = fs::remove_dir_all(existing_folder(&format!("chromium-{name}")));
+    let written = ["out.png", "out.pdf"].map(|out| fs::read(folder.join(out)).unwrap_or_default());
+    let written = written.concat(); // there is at most one
+    let _ = fs::remove_dir_all(existing_folder(&name));
+    Some((String::from_utf8(output.stdout).unwrap(), written))
+}
+
+/// The page after its scripts have run, as HTML; `None` if there is no Chromium.
+fn rendered(page: &str, name: &str, fragment: &str) -> Option<String> {
+    let (dom, _) = browsed(page, name, fragment, &["--dump-dom"])?;
     Some(dom)
+}
+
+/// The first pixel of a PNG with eight bits a channel: no filter changes it, since nothing is before it.
+fn first_pixel(png: &[u8]) -> [u8; 3] {
+    let (mut chunks, mut pixels) = (png.strip_prefix(b"\x89PNG\r\n\x1a\n").unwrap(), Vec::new());
+    while let [a, b, c, d, kind @ ..] = chunks {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        if kind.starts_with(b"IDAT") {
+            pixels.extend_from_slice(&kind[4..4 + length]);
+        }
+        chunks = &kind[4 + length + 4..];
+    }
+    let mut start = [0; 4]; // the filter of the row, and three channels
+    ZlibDecoder::new(&*pixels).read_exact(&mut start).unwrap();
+    [start[1], start[2], start[3]]
+}
+
+#[test]
+fn a_browser_draws_the_page_in_light_and_in_dark() {
+    let page = report("mtls-day", "report-drawn.html", &[]);
+    let themes = [
+        ("light", "1", [0xfa, 0xfa, 0xf8]),
+        ("dark", "0", [0x14, 0x16, 0x18]),
+    ];
+    for (theme, preference, background) in themes {
+        let preference = format!("--blink-settings=preferredColorScheme={preference}");
+        let flags = [
+            "--screenshot=out.png",
+            "--window-size=1280,2400",
+            &preference,
+        ];
+        let Some((_, image)) = browsed(&page, theme, "", &flags) else {
+            return;
+        };
+        assert_eq!(first_pixel(&image), background, "{theme}");
+        // An empty page of this size takes 10 KB.
+        assert!(image.len() > 60_000, "{theme}: {} bytes", image.len());
+    }
+}
+
+#[test]
+fn a_browser_prints_the_page() {
+    let page = report("mtls-day", "report-printed.html", &[]);
+    let Some((_, pdf)) = browsed(&page, "print", "", &["--print-to-pdf=out.pdf"]) else {
+        return;
+    };
+    assert!(pdf.starts_with(b"%PDF-"));
+}
+
+#[test]
+fn a_browser_searches_for_what_the_address_asks() {
+    let page = report("mtls-day", "report-search.html", &[]);
+    let Some(dom) = rendered(&page, "search", "q=cert_expired%20pay") else {
+        return;
+    };
+    let rows = count(&dom, r#"<tr class="row""#);
+    assert!((1..5).contains(&rows), "{rows}");
+    assert_eq!(
+        count(&dom, "<code>cert_expired"),
+        rows + in_tables(&page, "cert_expired")
+    );
+}
+
+/// How often the tables of causes and findings have `cause`.
+fn in_tables(page: &str, cause: &str) -> usize {
+    count(page, &format!("<code>{cause}</code>"))
 }
 
 /// Elements of the page with exactly this class, counted before the data and the script, which are text.

@@ -1,10 +1,14 @@
 //! Evaluates a policy on the handshakes of a run.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use super::assertion::About;
 use super::context::{Context, InputWarnings};
+use super::known_findings::KnownFindings;
 use super::policy::Policy;
-use super::result::{CheckResult, Report};
-use super::tally::Tally;
+use super::result::{CheckResult, NotEvaluated, Report};
+use super::tally::{Run, Tally};
 use crate::event::{Handshake, Outcome};
 use crate::stats::Stats;
 
@@ -28,10 +32,13 @@ pub struct Evaluation {
     name: String,
     allows_empty: bool,
     context: Context,
+    known: KnownFindings,
     handshakes: u64,
     /// Whether any handshake shows more than its beginning.
     has_seen_answer: bool,
     tallies: Vec<Tally>,
+    /// Distinct handshakes that could not be evaluated, by reason.
+    not_evaluated: BTreeMap<&'static str, u64>,
 }
 
 impl Evaluation {
@@ -42,10 +49,18 @@ impl Evaluation {
             name: policy.name,
             allows_empty: policy.allows_empty,
             context,
+            known: KnownFindings::default(),
             handshakes: 0,
             has_seen_answer: false,
             tallies: policy.checks.into_iter().map(Tally::new).collect(),
+            not_evaluated: BTreeMap::new(),
         }
+    }
+
+    /// Does not count violations that are `known`.
+    #[must_use]
+    pub fn without(self, known: KnownFindings) -> Self {
+        Self { known, ..self }
     }
 
     /// Evaluates one handshake by every rule that covers it.
@@ -58,40 +73,82 @@ impl Evaluation {
             let check = &tally.check;
             check.scope.contains(event) && check.assertion.expects(event)
         });
+        let mut reasons = BTreeSet::new();
         for tally in &mut self.tallies {
             let check = &tally.check;
             let is_skipped = is_expected && check.assertion.skips_expected_failures();
-            if check.scope.contains(event) && !is_skipped {
-                tally.add(event, self.context);
+            if !check.scope.contains(event) {
+                continue;
             }
+            if is_skipped {
+                tally.skip_expected();
+            } else {
+                reasons.extend(tally.add(event, self.context, &mut self.known));
+            }
+        }
+        for reason in reasons {
+            *self.not_evaluated.entry(reason).or_default() += 1;
         }
     }
 
     /// Ends the evaluation; `stats` counts the whole run.
     #[must_use]
     pub fn finish(self, stats: &Stats, warnings: &InputWarnings) -> Report {
+        self.finish_with_findings(stats, warnings).0
+    }
+
+    /// Ends the evaluation; the known findings have those that were recorded.
+    #[must_use]
+    pub fn finish_with_findings(
+        mut self,
+        stats: &Stats,
+        warnings: &InputWarnings,
+    ) -> (Report, KnownFindings) {
         let mut results = Vec::new();
         if self.handshakes == 0 && !self.allows_empty {
             results.push(CheckResult::of_no_handshake(stats));
         } else if self.has_evaluated_nothing() && !self.allows_empty {
-            results.push(CheckResult::of_no_answer(self.handshakes));
+            results.push(match self.has_seen_answer {
+                false => CheckResult::of_no_answer(self.handshakes),
+                true => CheckResult::of_no_evidence(self.handshakes),
+            });
         }
+        let run = Run {
+            is_empty: self.handshakes == 0,
+            stats,
+            warnings,
+        };
         let tallies = self.tallies.into_iter();
-        results.extend(tallies.map(|tally| tally.result(stats, warnings)));
-        Report {
+        results.extend(tallies.map(|tally| tally.result(run, &mut self.known)));
+        let reason = |(reason, handshakes): (&'static str, u64)| NotEvaluated {
+            reason,
+            handshakes,
+            assertions: results
+                .iter()
+                .filter(|result| result.not_evaluated.contains_key(reason))
+                .count(),
+        };
+        let report = Report {
             policy: self.name,
             captures: Vec::new(),
             is_complete: true,
             handshakes: self.handshakes,
+            not_evaluated: self.not_evaluated.into_iter().map(reason).collect(),
             results,
-        }
+            started: None,
+            elapsed: Duration::ZERO,
+        };
+        (report, self.known)
     }
 
-    /// Whether the captures show nothing that the policy asks about, and at most the beginnings of handshakes.
+    /// Whether the captures show nothing that the policy asks about handshakes.
     fn has_evaluated_nothing(&self) -> bool {
-        let asks = |tally: &&Tally| tally.check.assertion.about() == About::Handshakes;
+        // Without a handshake in its scope, an assertion fails by itself.
+        let asks = |tally: &&Tally| {
+            tally.check.assertion.about() == About::Handshakes && tally.has_scope()
+        };
         let mut asking = self.tallies.iter().filter(asks).peekable();
-        !self.has_seen_answer && asking.peek().is_some() && asking.all(Tally::has_evaluated_nothing)
+        asking.peek().is_some() && asking.all(Tally::has_evaluated_nothing)
     }
 }
 
@@ -118,9 +175,15 @@ mod tests {
 
     #[test]
     fn a_check_that_saw_nothing_fails_unless_that_is_allowed() {
-        assert!(!report("", &[]).has_passed());
-        assert!(report("allow-empty = true", &[]).has_passed());
-        assert!(report("", &[completed()]).has_passed());
+        let rule = "[[rule]]\nmax-failures = 0";
+        let allowed = format!("allow-empty = true\n{rule}");
+        assert!(!report(rule, &[]).has_passed());
+        assert!(report(&allowed, &[]).has_passed());
+        assert_eq!(
+            report(&allowed, &[]).results[0].status,
+            Status::NotEvaluated
+        );
+        assert!(report(rule, &[completed()]).has_passed());
     }
 
     #[test]
@@ -154,7 +217,7 @@ mod tests {
     #[test]
     fn a_percentile_is_computed_by_nearest_rank() {
         let mut slow = completed();
-        slow.timing.handshake = Some(std::time::Duration::from_millis(100));
+        slow.timing.handshake = Some(Duration::from_millis(100));
         let mut events = times(99, &completed());
         events.push(slow);
         let at = |percentile| {
@@ -174,25 +237,93 @@ mod tests {
             let rule = format!("unknown = '{unknown}'\nmin-version = 'TLS 1.2'");
             status(&rule, &[barely_seen(), completed()])
         };
-        assert_eq!(status_if("ignore"), Status::Held);
-        assert_eq!(status_if("warn"), Status::Warning);
+        assert_eq!(status_if("ignore"), Status::PartlyHeld);
+        assert_eq!(status_if("warn"), Status::PartlyHeld);
         assert_eq!(status_if("fail"), Status::Error);
-        let events = [barely_seen(), completed()];
-        let report = report("[[rule]]\nmin-version = 'TLS 1.2'", &events);
-        assert!(
-            report.results[0]
-                .found
-                .contains("not judged: 1 handshake: no ServerHello")
-        );
-        assert!(report.has_passed(), "a warning by default");
     }
 
     #[test]
-    fn a_rule_without_a_handshake_in_scope_is_not_evaluated() {
-        let rule = "where = { server-name = 'exmaple.org' }\nrequire-server-name = true";
-        assert_eq!(status(rule, &[completed()]), Status::Warning);
+    fn an_assertion_that_held_in_part_counts_as_held_and_the_reason_is_summed_up_once() {
+        let rules = "[[rule]]\nmin-version = 'TLS 1.2'\n[[rule]]\nmin-version = 'TLS 1.1'";
+        let report = report(rules, &[barely_seen(), barely_seen(), completed()]);
+        assert_eq!((report.held(), report.has_passed()), (2, true));
+        let found = "0 of 1 handshakes violated it, 2 not evaluated";
+        assert!(report.results.iter().all(|result| result.found == found));
+        let expected = NotEvaluated {
+            reason: "no ServerHello in view",
+            handshakes: 2,
+            assertions: 2,
+        };
+        assert_eq!(report.not_evaluated, [expected]);
+    }
+
+    #[test]
+    fn a_rule_without_a_handshake_in_scope_fails_unless_it_allows_that() {
+        let of = |rest: &str| {
+            let rule = format!("where = {{ server-name = 'exmaple.org' }}\n{rest}");
+            status(&rule, &[completed()])
+        };
+        for unknown in ["ignore", "warn", "fail"] {
+            let rule = format!("unknown = '{unknown}'\nrequire-server-name = true");
+            assert_eq!(of(&rule), Status::Error);
+            assert_eq!(
+                of(&format!("{rule}\nmin-handshakes = 0")),
+                Status::NotEvaluated
+            );
+            assert_eq!(of(&format!("{rule}\nmin-handshakes = 1")), Status::Error);
+        }
+        assert_eq!(of("no-gaps = true"), Status::Error);
+        assert_eq!(
+            of("no-gaps = true\nmin-handshakes = 0"),
+            Status::NotEvaluated
+        );
+        assert_eq!(of("max-handshakes = 0"), Status::Held);
+        assert_eq!(of("max-handshakes = 1"), Status::Error);
+        assert_eq!(of("expect-failure = 'unknown_ca'"), Status::Error);
+        assert_eq!(of("severity = 'warning'\nno-gaps = true"), Status::Warning);
         let rule = "where = { server-name = 'example.org' }\nrequire-server-name = true";
         assert_eq!(status(rule, &[refused_by_the_client()]), Status::Held);
+    }
+
+    #[test]
+    fn a_check_on_which_no_assertion_could_be_evaluated_fails_whatever_the_rules_ignore() {
+        let mut hidden = completed();
+        hidden.server_certificates = None;
+        let rules = "unknown = 'ignore'\n[[rule]]\nmin-rsa-bits = 2048\nno-gaps = true";
+        let failed = report(rules, &[hidden.clone()]);
+        assert!(!failed.has_passed());
+        assert_eq!(failed.results[0].name, "a capture with evidence");
+        assert!(report(&format!("allow-empty = true\n{rules}"), &[hidden.clone()]).has_passed());
+        assert!(report(&format!("{rules}\nmax-failures = 0"), &[hidden]).has_passed());
+    }
+
+    #[test]
+    fn violations_that_are_known_do_not_count() {
+        let policy = || Policy::parse("[[rule]]\nname = 'x'\nmax-failures = 0", "test").unwrap();
+        let finish = |known: KnownFindings, events: &[Handshake]| {
+            let mut evaluation = Evaluation::new(policy(), Context::default()).without(known);
+            events.iter().for_each(|event| evaluation.handshake(event));
+            evaluation.finish_with_findings(&Stats::default(), &InputWarnings::default())
+        };
+        let (report, known) = finish(
+            KnownFindings::recording(),
+            &times(2, &refused_by_the_client()),
+        );
+        assert!(report.has_passed());
+        let lines = known.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let known = KnownFindings::parse(&lines.join("\n")).unwrap();
+        let mut other = refused_by_the_client();
+        other.client.port += 1;
+        let (report, _) = finish(known.clone(), &[other.clone()]);
+        assert!(report.has_passed());
+        assert_eq!(report.results[0].found, "0 of 1 handshakes failed, 1 known");
+        other.tls.server_name = Some("other.example.org".into());
+        let (report, _) = finish(known, &[other, refused_by_the_client()]);
+        assert_eq!(
+            (report.has_passed(), report.results[0].violations),
+            (false, 1)
+        );
     }
 
     #[test]

@@ -24,6 +24,12 @@ impl Policy {
             checks: Vec::new(),
         }
     }
+
+    /// Whether it has no assertion: an evaluation of it would pass whatever the captures show.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.checks.is_empty()
+    }
 }
 
 /// One assertion of one rule.
@@ -35,10 +41,14 @@ pub(super) struct Check {
     pub(super) line: usize,
     /// The handshakes that it covers.
     pub(super) scope: Scope,
+    /// The same as the user wrote it; `None` for all.
+    pub(super) written_scope: Option<String>,
     /// What a violation means.
     pub(super) severity: RuleSeverity,
     /// What it means if the assertion cannot be evaluated.
     pub(super) unknown: Unknown,
+    /// Whether the rule allows that no handshake is in its scope.
+    pub(super) may_be_empty: bool,
     /// The key that the assertion was read from.
     pub(super) key: &'static str,
     /// What must hold.
@@ -66,13 +76,12 @@ impl RuleSeverity {
     }
 }
 
-/// What it means if an assertion cannot be evaluated: the capture does not show what it asks
-/// about, or has no handshake in its scope.
+/// What it means if the capture does not show what an assertion asks about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// The report counts it, and nothing else happens.
+    /// The report counts it, nothing else.
     Ignore,
-    /// A warning: a check that saw nothing must not look like one that did.
+    /// A warning if no handshake could be evaluated; otherwise the report counts it.
     #[default]
     Warn,
     /// The same as a violation.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::pattern::nearest;
+use crate::pattern::{distance, nearest};
 
 /// Why a policy cannot be used: what is wrong, and on which line.
 ///
@@ -52,6 +52,7 @@ pub(super) type Result<T> = std::result::Result<T, PolicyError>;
 #[derive(Clone, Copy)]
 pub(super) struct PolicyFile<'a> {
     name: &'a str,
+    text: &'a str,
     /// The position of each line feed.
     line_feeds: &'a [usize],
 }
@@ -62,8 +63,12 @@ pub(super) fn line_feeds(text: &str) -> Vec<usize> {
 }
 
 impl<'a> PolicyFile<'a> {
-    pub(super) const fn new(name: &'a str, line_feeds: &'a [usize]) -> Self {
-        Self { name, line_feeds }
+    pub(super) const fn new(name: &'a str, text: &'a str, line_feeds: &'a [usize]) -> Self {
+        Self {
+            name,
+            text,
+            line_feeds,
+        }
     }
 
     /// The line of a position, counted from 1.
@@ -110,6 +115,11 @@ impl<'a> PolicyEntry<'a> {
         self.file.line(self.at.start)
     }
 
+    /// The value as the user wrote it.
+    pub(super) fn source(&self) -> &'a str {
+        self.file.text.get(self.value.span()).unwrap_or_default()
+    }
+
     /// The error for a key that is none of those `known` here.
     pub(super) fn unknown_key(&self, known: &[&str]) -> PolicyError {
         let message = format!("unknown key `{}`", self.key);
@@ -147,6 +157,14 @@ impl<'a> PolicyEntry<'a> {
 
     pub(super) fn string(&self) -> Option<&'a str> {
         self.value.get_ref().as_str()
+    }
+
+    /// A number with a point, as written.
+    pub(super) fn float(&self) -> Option<&'a str> {
+        match self.value.get_ref() {
+            DeValue::Float(number) => Some(number.as_str()),
+            _ => None,
+        }
     }
 
     /// One string or a list of them, at least one, each with its position.
@@ -215,20 +233,51 @@ impl<'a> PolicyEntry<'a> {
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Ok(*value);
         }
-        /// A longer list would fill the terminal.
-        const LISTED: usize = 8;
         let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let message = format!("invalid value `{text}` for `{}`", self.key);
-        let error = self.file.error(message, at);
-        Err(if known.len() <= LISTED {
-            error.with_hint(format!("one of `{}`", known.join("`, `")))
-        } else {
-            error.suggesting(nearest(text, &known))
-        })
+        let one_of = format!("one of `{}`", known.join("`, `"));
+        Err(self
+            .file
+            .error(message, at)
+            .with_hint(match guess(text, &known) {
+                Some(meant) => format!("did you mean `{meant}`? {one_of}"),
+                None => one_of,
+            }))
     }
 
     pub(super) fn error(&self, message: String, at: Range<usize>) -> PolicyError {
         self.file.error(message, at)
+    }
+}
+
+/// The word that was probably meant: one with few letters changed, otherwise one that shares most words with `text`.
+fn guess<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
+    let words = |text: &str| -> Vec<String> {
+        let words = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
+        words
+            .map(|word| word.to_ascii_lowercase().replace("certificate", "cert"))
+            .collect()
+    };
+    let written = words(text);
+    let shared = |known: &&'k str| {
+        let known = words(known);
+        let shared = known.iter().filter(|word| written.contains(word)).count();
+        // Of two with the same words in common, the shorter one is nearer.
+        (shared, std::cmp::Reverse(known.len()))
+    };
+    let by_words = || {
+        let best = known.iter().max_by_key(|known| shared(known)).copied();
+        best.filter(|best| shared(best).0 > 0)
+    };
+    let closest = known.iter().map(|known| distance(text, known)).min();
+    let is_closest = |known: &&&str| Some(distance(text, known)) == closest;
+    let is_ambiguous = known.iter().filter(is_closest).count() > 1; // `TLS 1.4` is as close to each version
+    match nearest(text, known) {
+        Some(_) if is_ambiguous => None,
+        Some(meant) => Some(meant),
+        None => by_words(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::assertion::handshakes;
 use super::policy::RuleSeverity;
@@ -24,6 +25,24 @@ pub struct Report {
     pub is_complete: bool,
     /// One result for each assertion, in the order of the policy.
     pub results: Vec<CheckResult>,
+    /// Why handshakes could not be evaluated, each reason once.
+    pub not_evaluated: Vec<NotEvaluated>,
+    /// When the check began, by the clock; `None` if the caller does not say. Only JUnit reports have it.
+    pub started: Option<Timestamp>,
+    /// How long the check took. Only JUnit reports have it.
+    pub elapsed: Duration,
+}
+
+/// A reason why handshakes could not be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotEvaluated {
+    /// What was missing, in one clause.
+    pub reason: &'static str,
+    /// Distinct handshakes.
+    pub handshakes: u64,
+    /// The assertions that these handshakes could not be evaluated by.
+    pub assertions: usize,
 }
 
 impl Report {
@@ -37,6 +56,12 @@ impl Report {
     pub fn count(&self, status: Status) -> usize {
         let same = self.results.iter().filter(|one| one.status == status);
         same.count()
+    }
+
+    /// How many assertions held, in whole or in part.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.count(Status::Held) + self.count(Status::PartlyHeld)
     }
 
     /// Whether there is no error.
@@ -66,8 +91,10 @@ pub struct CheckResult {
     pub found: String,
     /// Handshakes that comply or do not.
     pub evaluated: u64,
-    /// Handshakes among them that violate it.
+    /// Handshakes among them that violate it, without those in `known`.
     pub violations: u64,
+    /// Handshakes among them that violate it in a way that the user already knows: see [`super::KnownFindings`].
+    pub known: u64,
     /// Handshakes that could not be evaluated, by what was missing.
     pub not_evaluated: BTreeMap<&'static str, u64>,
     /// The first handshakes that violate it, at most [`super::MAX_OFFENDERS`].
@@ -78,7 +105,7 @@ impl CheckResult {
     /// Whether it is a warning or an error.
     #[must_use]
     pub const fn is_complaint(&self) -> bool {
-        matches!(self.status, Status::Warning | Status::Error)
+        self.status.is_complaint()
     }
 
     /// An error that says that some of the input could not be read: what held may not hold for the rest.
@@ -114,7 +141,22 @@ impl CheckResult {
                 "a capture with answers",
                 "at least one handshake whose outcome or ServerHello is in view",
             ),
-            format!("{}, and of none the answer is in view", handshakes(count)),
+            format!("{}, and the answer of none is in view", handshakes(count)),
+        )
+    }
+
+    /// An error that says that no assertion could be evaluated: a check without evidence must not pass.
+    pub(super) fn of_no_evidence(count: u64) -> Self {
+        Self::of_input(
+            "allow-empty",
+            (
+                "a capture with evidence",
+                "at least one handshake that an assertion can be evaluated on",
+            ),
+            format!(
+                "{}, and no assertion could be evaluated on any",
+                handshakes(count)
+            ),
         )
     }
 
@@ -129,6 +171,7 @@ impl CheckResult {
             found,
             evaluated: 0,
             violations: 0,
+            known: 0,
             not_evaluated: BTreeMap::new(),
             offenders: Vec::new(),
         }
@@ -150,22 +193,32 @@ impl CheckResult {
 /// Whether an assertion held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It held, as far as it could be evaluated.
+    /// Every handshake in scope complied, or the assertion did not apply to it.
     Held,
-    /// Nothing could be evaluated, and the policy ignores that.
+    /// Handshakes complied and none violated it, but some could not be evaluated.
+    PartlyHeld,
+    /// No handshake could be evaluated, and the policy allows that.
     NotEvaluated,
-    /// It was violated at severity warning, or it could not be evaluated and the policy warns of that.
+    /// It was violated at severity warning, or no handshake could be evaluated and the policy warns of that.
     Warning,
-    /// It was violated at severity error, or it could not be evaluated and the policy treats that as a violation.
+    /// It was violated at severity error; handshakes could not be evaluated, and the policy treats that as a
+    /// violation; or no handshake was in scope.
     Error,
 }
 
 impl Status {
-    /// As written in reports: `held`, `not_judged`, `warning` or `error`.
+    /// Whether it is a warning or an error.
+    #[must_use]
+    pub const fn is_complaint(self) -> bool {
+        matches!(self, Self::Warning | Self::Error)
+    }
+
+    /// As written in reports: `held`, `partly_held`, `not_judged`, `warning` or `error`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
+            Self::PartlyHeld => "partly_held",
             Self::NotEvaluated => "not_judged",
             Self::Warning => "warning",
             Self::Error => "error",

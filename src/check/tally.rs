@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::assertion::{Compliance, InScope, RunResult, RunTotals, handshakes};
+use super::assertion::{About, Compliance, InScope, RunResult, RunTotals, handshakes};
 use super::context::{Context, InputWarnings};
+use super::known_findings::{Finding, KnownFindings};
 use super::policy::{Check, RuleSeverity, Unknown};
 use super::result::{CheckResult, Offender, Status};
 use crate::event::Handshake;
@@ -17,10 +18,23 @@ pub const MAX_OFFENDERS: usize = 10;
 pub(super) struct Tally {
     pub(super) check: Check,
     in_scope: u64,
+    /// Failures in scope that another rule expects: they are not evaluated.
+    expected: u64,
     evaluated: u64,
     violations: u64,
+    /// Violations among those evaluated that the user already knows.
+    known: u64,
     not_evaluated: BTreeMap<&'static str, u64>,
     offenders: Vec<Offender>,
+}
+
+/// The run as a whole, when it is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    /// Whether there was no handshake at all. The report says so once, not for each assertion.
+    pub(super) is_empty: bool,
+    pub(super) stats: &'a Stats,
+    pub(super) warnings: &'a InputWarnings,
 }
 
 impl Tally {
@@ -29,15 +43,22 @@ impl Tally {
         Self {
             check,
             in_scope: 0,
+            expected: 0,
             evaluated: 0,
             violations: 0,
+            known: 0,
             not_evaluated: BTreeMap::new(),
             offenders: Vec::new(),
         }
     }
 
-    /// Evaluates one handshake in the scope.
-    pub(super) fn add(&mut self, event: &Handshake, context: Context) {
+    /// Evaluates one handshake in the scope; returns why it cannot be evaluated, if it cannot.
+    pub(super) fn add(
+        &mut self,
+        event: &Handshake,
+        context: Context,
+        known: &mut KnownFindings,
+    ) -> Option<&'static str> {
         self.in_scope += 1;
         let handshake = InScope {
             event,
@@ -46,21 +67,40 @@ impl Tally {
         };
         match self.check.assertion.evaluate(handshake) {
             Compliance::NotApplicable => {}
-            Compliance::Undetermined(reason) => *self.not_evaluated.entry(reason).or_default() += 1,
+            Compliance::Undetermined(reason) => {
+                *self.not_evaluated.entry(reason).or_default() += 1;
+                return Some(reason);
+            }
             Compliance::Satisfied => self.evaluated += 1,
             Compliance::Violated(why) => {
                 self.evaluated += 1;
-                self.violations += 1;
-                if self.offenders.len() < MAX_OFFENDERS {
-                    self.offenders.push(Offender::new(event, &why));
+                if known.is_in_use() && known.contains(Finding::new(&self.check, event, &why)) {
+                    self.known += 1;
+                } else {
+                    self.violations += 1;
+                    if self.offenders.len() < MAX_OFFENDERS {
+                        self.offenders.push(Offender::new(event, &why));
+                    }
                 }
             }
         }
+        None
+    }
+
+    /// Counts a failure in scope that another rule expects.
+    pub(super) const fn skip_expected(&mut self) {
+        self.in_scope += 1;
+        self.expected += 1;
     }
 
     /// Whether no handshake complied or violated it.
     pub(super) const fn has_evaluated_nothing(&self) -> bool {
-        self.evaluated == 0
+        self.evaluated == 0 && self.expected == 0
+    }
+
+    /// Whether there is a handshake in its scope.
+    pub(super) const fn has_scope(&self) -> bool {
+        self.in_scope > 0
     }
 
     /// How many handshakes may violate it.
@@ -69,70 +109,150 @@ impl Tally {
     }
 
     /// The result when the run is over.
-    pub(super) fn result(self, stats: &Stats, warnings: &InputWarnings) -> CheckResult {
-        let totals = RunTotals {
-            in_scope: self.in_scope,
-            evaluated: self.evaluated,
-            stats,
-            warnings,
-        };
-        let by_count = RunResult {
-            holds: self.violations <= self.tolerance(),
-            found: None,
-        };
-        let of_run = self.check.assertion.at_end(&totals);
-        let is_unknown =
-            of_run.is_none() && (self.evaluated == 0 || !self.not_evaluated.is_empty());
-        let RunResult { holds, found } = of_run.unwrap_or(by_count);
+    pub(super) fn result(self, run: Run<'_>, known: &mut KnownFindings) -> CheckResult {
+        let verdict = self.verdict(run);
+        let mut status = verdict.status;
+        let is_of_run = self.offenders.is_empty() || verdict.is_of_run;
+        let mut found = verdict
+            .found
+            .unwrap_or_else(|| self.counts_in_words(status));
+        if status.is_complaint()
+            && is_of_run
+            && known.is_in_use()
+            && known.contains(Finding::of_run(&self.check))
+        {
+            status = Status::Held;
+            found += " (known)";
+        }
         let wanted = self.check.assertion.requirement();
+        let lists_offenders = status.is_complaint() && self.violations > self.tolerance();
         CheckResult {
             id: self.check.key,
-            status: self.status(holds, is_unknown),
-            found: found.unwrap_or_else(|| self.counts_in_words()),
+            status,
+            found,
             name: self.check.rule.unwrap_or_else(|| wanted.clone()),
             line: self.check.line,
             severity: self.check.severity,
             wanted,
             evaluated: self.evaluated,
             violations: self.violations,
+            known: self.known,
             not_evaluated: self.not_evaluated,
-            offenders: if holds { Vec::new() } else { self.offenders },
+            offenders: if lists_offenders || verdict.is_of_run && status.is_complaint() {
+                self.offenders
+            } else {
+                Vec::new()
+            },
         }
     }
 
-    fn status(&self, holds: bool, is_unknown: bool) -> Status {
-        match (self.check.severity, self.check.unknown) {
-            (RuleSeverity::Error, _) if !holds => Status::Error,
-            (RuleSeverity::Warning, _) if !holds => Status::Warning,
-            (RuleSeverity::Error, Unknown::Fail) if is_unknown => Status::Error,
-            (_, Unknown::Warn | Unknown::Fail) if is_unknown => Status::Warning,
-            _ if is_unknown && self.evaluated == 0 => Status::NotEvaluated,
+    fn verdict(&self, run: Run<'_>) -> Verdict {
+        let assertion = &self.check.assertion;
+        let has_no_scope = self.in_scope == 0 && assertion.about() != About::Run;
+        let may_be_empty = self.check.may_be_empty || run.is_empty;
+        if has_no_scope && self.check.may_be_empty && assertion.about() == About::Handshakes {
+            return Verdict::of(Status::NotEvaluated);
+        }
+        let totals = RunTotals {
+            in_scope: self.in_scope,
+            evaluated: self.evaluated,
+            stats: run.stats,
+            warnings: run.warnings,
+        };
+        if let Some(RunResult { holds, found }) = assertion.at_end(&totals) {
+            let holds = holds && (!has_no_scope || may_be_empty);
+            let status = if holds { Status::Held } else { self.violated() };
+            return Verdict {
+                status,
+                found: found.filter(|_| !has_no_scope || may_be_empty),
+                is_of_run: true,
+            };
+        }
+        if has_no_scope && may_be_empty {
+            return Verdict::of(Status::NotEvaluated);
+        }
+        if self.violations > self.tolerance() || has_no_scope {
+            return Verdict::of(self.violated());
+        }
+        let is_partial = !self.not_evaluated.is_empty();
+        Verdict::of(match (self.evaluated, self.check.unknown) {
+            (0, _) if self.expected > 0 && !is_partial => Status::Held,
+            (0, Unknown::Fail) => self.violated(),
+            (0, Unknown::Ignore) => Status::NotEvaluated,
+            (0, Unknown::Warn) => Status::Warning,
+            (_, Unknown::Fail) if is_partial => self.violated(),
+            _ if is_partial => Status::PartlyHeld,
             _ => Status::Held,
+        })
+    }
+
+    const fn violated(&self) -> Status {
+        match self.check.severity {
+            RuleSeverity::Error => Status::Error,
+            RuleSeverity::Warning => Status::Warning,
         }
     }
 
     /// What was found, in one clause, as in `2 of 3 handshakes failed, 1 allowed`.
-    fn counts_in_words(&self) -> String {
-        let mut found = Vec::new();
+    fn counts_in_words(&self, status: Status) -> String {
         if self.in_scope == 0 {
-            found.push("no handshake in scope".to_owned());
-        } else if self.evaluated > 0 {
+            let allowed = match status {
+                Status::NotEvaluated => "",
+                _ => "; if that is fine, add `min-handshakes = 0` to the rule",
+            };
+            return format!("no handshake in scope{allowed}");
+        }
+        let missing: u64 = self.not_evaluated.values().sum();
+        let mut found = if self.evaluated > 0 {
             let (violations, evaluated) = (self.violations, self.evaluated);
             let did = self.check.assertion.violation();
-            let allowed = match self.tolerance() {
-                0 => String::new(),
-                allowed => format!(", {allowed} allowed"),
-            };
-            found.push(format!(
-                "{violations} of {evaluated} handshakes {did}{allowed}"
-            ));
-        } else if self.not_evaluated.is_empty() {
+            format!("{violations} of {evaluated} handshakes {did}")
+        } else if missing == 0 && self.expected > 0 {
+            return format!(
+                "{} failed, as another rule expects",
+                handshakes(self.expected)
+            );
+        } else if missing == 0 {
             let in_scope = handshakes(self.in_scope);
-            found.push(format!("{in_scope} in scope, none with anything to judge"));
+            format!("{in_scope} in scope, none that this applies to")
+        } else {
+            return format!("not evaluated: {}", self.reasons_in_words());
+        };
+        if self.evaluated > 0 && self.tolerance() > 0 {
+            found += &format!(", {} allowed", self.tolerance());
         }
-        for (reason, count) in &self.not_evaluated {
-            found.push(format!("not judged: {}: {reason}", handshakes(*count)));
+        if self.known > 0 {
+            found += &format!(", {} known", self.known);
         }
-        found.join("; ")
+        if missing > 0 && self.check.unknown == Unknown::Fail {
+            found += &format!("; not evaluated: {}", self.reasons_in_words());
+        } else if missing > 0 {
+            found += &format!(", {missing} not evaluated");
+        }
+        found
+    }
+
+    fn reasons_in_words(&self) -> String {
+        let reasons = self.not_evaluated.iter();
+        let reasons = reasons.map(|(reason, count)| format!("{}: {reason}", handshakes(*count)));
+        reasons.collect::<Vec<_>>().join("; ")
+    }
+}
+
+struct Verdict {
+    status: Status,
+    /// `None` if the counts say it all.
+    found: Option<String>,
+    /// Whether it depends on more than how many handshakes violate the assertion.
+    is_of_run: bool,
+}
+
+impl Verdict {
+    const fn of(status: Status) -> Self {
+        Self {
+            status,
+            found: None,
+            is_of_run: false,
+        }
     }
 }

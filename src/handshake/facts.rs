@@ -212,7 +212,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::field_reassign_with_default, reason = "a field is private")]
     fn what_may_lie_behind_the_cut_of_a_hello_is_not_known() {
         let offer = |is_partial, legacy_version, suites: &[u16]| {
             let mut tls = TlsFacts::default();

@@ -164,7 +164,7 @@ fn inferred_progress(transcript: &Transcript, early: Option<&Inferred>) -> Hands
     let is_in_use =
         early.is_success() && (from(Side::Client) > 0 || from(Side::Server) >= MAX_RECORDS_AFTER);
     let may_be_asked_later =
-        transcript.offers_later_authentication() && after.len() < MAX_LATER_AUTHENTICATION;
+        transcript.may_offer_later_authentication() && after.len() < MAX_LATER_AUTHENTICATION;
     let may_be_refused = early.has_certificate() && after.len() < MAX_FIRST_ANSWER;
     // A client that leaves what it has completed unused: how it closes belongs to the report.
     let mut from_client = after.iter().filter(|seen| seen.side == Side::Client);

@@ -1,6 +1,7 @@
 //! The handshake on one connection, from its first byte to its report.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decrypt::Keys;
 use crate::event::Ladder;
@@ -109,6 +110,12 @@ impl Tracker {
         self.transcript.note_packet(direction, now);
     }
 
+    /// Notes that a segment of the other direction, captured at `acknowledged`, acknowledges what was captured of `direction`
+    /// only `now`.
+    pub fn note_late(&mut self, direction: Direction, acknowledged: Timestamp, now: Timestamp) {
+        self.transcript.note_late(direction, acknowledged, now);
+    }
+
     /// Notes that `direction` carried something else than TLS before.
     pub fn note_plain(&mut self, direction: Direction) {
         self.transcript.note_plain(direction);
@@ -122,6 +129,11 @@ impl Tracker {
     /// Notes that a limit or the snap length took something from this connection.
     pub const fn note_truncated(&mut self) {
         self.transcript.note_truncated();
+    }
+
+    /// Notes the round trip from the observer to the sender of `direction` and back.
+    pub fn note_round_trip(&mut self, direction: Direction, trip: Duration) {
+        self.transcript.note_round_trip(direction, trip);
     }
 
     /// Notes the last moment of the observation, once no more of the connection will be looked at.
@@ -228,7 +240,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 1440, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1456, "{}", size_of::<Tracker>());
     }
 
     #[test]

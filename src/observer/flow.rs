@@ -37,6 +37,8 @@ pub(super) struct Flow {
     /// Directions that the open handshake knows to be in view. Stands here, so that bare acknowledgments, which every other
     /// packet is, need not look at the handshake.
     is_noted: PerDirection<bool>,
+    /// Whether, before TLS began, a segment has waited in vain: no more will.
+    is_order_lost: bool,
 }
 
 /// How much is done for a flow.
@@ -103,6 +105,7 @@ impl Flow {
             is_plain: PerDirection::default(),
             is_downgraded: false,
             is_noted: PerDirection::default(),
+            is_order_lost: false,
         }
     }
 
@@ -205,6 +208,7 @@ impl Flow {
         context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
+        self.give_up_order(direction, segment, context, budget);
         let has_news = if self.must_wait(direction, segment) {
             self.hold(direction, segment, at, context, budget);
             true
@@ -267,21 +271,22 @@ impl Flow {
         match &self.stage {
             Stage::Handshake(_) => true,
             Stage::Done => false,
-            // What follows a segment that waits does, too.
-            _ if self.waiting.is_some() => true,
-            // A close that acknowledges a hello ends its handshake.
-            Stage::Watching(_) if segment.flags.fin && segment.payload.is_empty() => {
-                !self.is_any_plain()
-            }
-            // Before TLS begins, only what may be its beginning, or an alert that answers it, waits.
-            Stage::Watching(_) => {
-                !self.is_any_plain()
-                    && !segment.payload.is_empty()
-                    && self.tcp.ahead(direction, segment.first_byte()) == 0
-                    && (detect(segment.payload) != Detection::Other
-                        || RecordHeader::read(segment.payload).is_ok())
-            }
+            Stage::Watching(_) => self.must_wait_before_tls(direction, segment),
         }
+    }
+
+    /// The same before TLS has begun: only what may be its beginning, a step of a dialogue, or an alert or a close that
+    /// answers one of them, waits.
+    fn must_wait_before_tls(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        if self.waiting.is_some() {
+            return true; // what follows a segment that waits does, too
+        }
+        let is_step = segment.flags.fin || !segment.payload.is_empty();
+        is_step
+            && !self.is_order_lost
+            && self.tcp.ahead(direction, segment.first_byte()) == 0
+            && self.tcp.delivered(direction) <= dialogue::MAX_BYTES
+            && may_precede_tls(segment.payload)
     }
 
     /// Keeps a segment until what it acknowledges has been delivered.
@@ -351,6 +356,10 @@ impl Flow {
                 Some(overdue)
             });
             let Some(next) = next else { break };
+            if let (Some(now), Stage::Handshake(open)) = (now, &mut self.stage) {
+                open.connection
+                    .note_late(next.direction.flip(), next.arrival.time, now);
+            }
             self.take_late(&next, &context, budget);
         }
         if !segments.is_empty() {
@@ -358,10 +367,32 @@ impl Flow {
         }
     }
 
+    /// Lets nothing wait any longer before TLS has begun if a segment shows that the connection carries something else: its
+    /// data is not held.
+    fn give_up_order(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        context: &HandshakeContext<'_>,
+        budget: &mut Budget,
+    ) {
+        let Some(waiting) = &self.waiting else { return };
+        let is_records = |way, held: &Segment<'_>| way == direction && may_be_records(held.payload);
+        if self.has_handshake()
+            || may_precede_tls(segment.payload)
+            || waiting.segments.any(is_records)
+        {
+            return;
+        }
+        self.is_order_lost = true;
+        self.release_waiting(None, context.keys, budget);
+    }
+
     /// Gives up what a segment has waited for.
     fn give_up(&mut self, waiting: &PendingSegment, budget: &mut Budget) {
         let direction = waiting.direction;
         let Stage::Handshake(open) = &mut self.stage else {
+            self.is_order_lost = true;
             return self.tcp.note_absent(direction.flip());
         };
         let segment = waiting.segment();
@@ -617,11 +648,18 @@ impl Flow {
             return;
         };
         open.connection.note_until(now);
+        for direction in Direction::BOTH {
+            if let Some(trip) = self.tcp.round_trips().to(direction) {
+                open.connection.note_round_trip(direction, trip);
+            }
+        }
         self.tcp.settle_delivery(open.connection.delivery_mut());
+        let mut lost_in_network = PerDirection::default();
         for direction in Direction::BOTH {
             // What the receiver never got is no gap in the capture, and what follows it never counted.
             if let Some(hole) = self.tcp.lost_in_network(direction) {
                 open.connection.delivery_mut()[direction].hole = Some(hole);
+                lost_in_network[direction] = true;
                 self.tcp.clear(direction, budget);
             }
         }
@@ -630,9 +668,10 @@ impl Flow {
             return open.connection.handle_end(); // all was decided before what waits
         }
         let last = open.connection.last_packet();
-        self.tcp.finish(last, budget, &mut |sender, delivery| {
-            open.deliver(sender, delivery);
-        });
+        self.tcp
+            .finish(last, lost_in_network, budget, &mut |sender, delivery| {
+                open.deliver(sender, delivery);
+            });
         open.connection.handle_end();
     }
 
@@ -710,6 +749,19 @@ impl Open {
             }
         }
     }
+}
+
+/// The longest step of a dialogue that waits for what it answers: greetings and lists of capabilities are shorter.
+const LONGEST_STEP: usize = 512;
+
+/// Whether a segment may be a step of the dialogue before TLS, or begin TLS, or answer a hello: data of other protocols is
+/// mostly longer.
+fn may_precede_tls(payload: &[u8]) -> bool {
+    payload.len() <= LONGEST_STEP || may_be_records(payload)
+}
+
+fn may_be_records(payload: &[u8]) -> bool {
+    detect(payload) != Detection::Other || RecordHeader::read(payload).is_ok()
 }
 
 #[cfg(test)]

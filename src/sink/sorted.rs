@@ -146,17 +146,18 @@ impl Sink for SortedSink {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::cell::RefCell;
+    use std::rc::Rc;
 
     use super::*;
     use crate::sink::test_events;
 
     /// Notes the client ports of what it receives.
-    struct Ports(Arc<Mutex<Vec<u16>>>);
+    struct Ports(Rc<RefCell<Vec<u16>>>);
 
     impl Sink for Ports {
         fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-            self.0.lock().unwrap().push(event.client.port);
+            self.0.borrow_mut().push(event.client.port);
             Ok(())
         }
 
@@ -166,43 +167,42 @@ mod tests {
     }
 
     fn sorted(order: SortOrder, events: &[Handshake]) -> Vec<u16> {
-        let ports = Arc::new(Mutex::new(Vec::new()));
-        let mut sink = SortedSink::new(Box::new(Ports(Arc::clone(&ports))), order, |_| {});
+        let ports = Rc::new(RefCell::new(Vec::new()));
+        let mut sink = SortedSink::new(Box::new(Ports(Rc::clone(&ports))), order, |_| {});
         for event in events {
             sink.handshake(event).unwrap();
         }
         sink.finish(&Stats::default()).unwrap();
-        ports.lock().unwrap().clone()
+        ports.borrow().clone()
     }
 
-    /// A handshake for each order to move: port, second, duration, expiry, server.
+    fn event(port: u16, second: i64) -> Handshake {
+        let mut event = test_events::barely_seen();
+        event.client.port = port;
+        event.time = Timestamp::from_seconds(second);
+        event
+    }
+
+    fn with_expiry(mut event: Handshake, seconds: i64) -> Handshake {
+        let mut facts = test_events::leaf();
+        facts.not_after = CertificateTime(seconds);
+        event.server_certificates = Some(test_events::chain([Ok(facts)]));
+        event
+    }
+
+    /// Handshakes that are in another place in each order.
     fn events() -> Vec<Handshake> {
-        let rows: [(u16, i64, Option<u64>, Option<i64>, Option<&str>); 4] = [
-            (1, 30, Some(5), None, Some("c.example")),
-            (2, 10, None, Some(900), None),
-            (3, 20, Some(9), Some(100), Some("a.example")),
-            (4, 20, Some(1), None, Some("a.example")),
-        ];
-        let event = |(port, second, duration, expiry, name): (
-            _,
-            _,
-            Option<u64>,
-            Option<i64>,
-            Option<&str>,
-        )| {
-            let mut event = test_events::barely_seen();
-            event.client.port = port;
-            event.time = Timestamp::from_seconds(second);
-            event.timing.handshake = duration.map(Duration::from_millis);
-            event.server_certificates = expiry.map(|seconds| {
-                let mut facts = test_events::leaf();
-                facts.not_after = CertificateTime(seconds);
-                test_events::chain([Ok(facts)])
-            });
-            event.tls.server_name = name.map(str::to_owned);
-            event
-        };
-        rows.map(event).to_vec()
+        let mut first = event(1, 30);
+        first.timing.handshake = Some(Duration::from_millis(5));
+        first.tls.server_name = Some("c.example".to_owned());
+        let second = with_expiry(event(2, 10), 900);
+        let mut third = with_expiry(event(3, 20), 100);
+        third.timing.handshake = Some(Duration::from_millis(9));
+        third.tls.server_name = Some("a.example".to_owned());
+        let mut fourth = event(4, 20);
+        fourth.timing.handshake = Some(Duration::from_millis(1));
+        fourth.tls.server_name = Some("a.example".to_owned());
+        vec![first, second, third, fourth]
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_last_in_order_are_left_out_if_there_are_too_many() {
-        let mut sink = SortedSink::new(Box::new(Ports(Arc::default())), SortOrder::Time, |_| {});
+        let mut sink = SortedSink::new(Box::new(Ports(Rc::default())), SortOrder::Time, |_| {});
         for second in 0..MAX_HELD as i64 + 3 {
             let time = Timestamp::from_seconds(second);
             let event = test_events::refused_starttls();

@@ -315,11 +315,7 @@
 
   // A name or a cause elsewhere on the page shows its handshakes.
   for (const link of document.querySelectorAll("a.filter")) {
-    link.addEventListener("click", () => {
-      choose("");
-      search.value = link.dataset.filter;
-      find(search.value);
-    });
+    link.addEventListener("click", () => searchFor(link.dataset.filter));
   }
 
   byId("more").addEventListener("click", () => { state.limit += PAGE; render(); });
@@ -334,9 +330,7 @@
     for (const part of body.querySelectorAll("details")) part.open = true;
   });
 
-  // `report.html#h12` opens handshake 12.
-  const openAddressed = () => {
-    const number = Number(/^#h(\d+)$/.exec(location.hash)?.[1]);
+  const openAddressed = (number) => {
     const index = matching.findIndex((row) => row.number === number);
     if (index < 0) return;
     state.open.add(number);
@@ -345,16 +339,35 @@
     byId(`h${number}`).scrollIntoView();
   };
 
-  // Failures first, if there are any: they are what a report is opened for.
-  if (handshakes.some((row) => row.outcome === "failure")) choose("failure");
-  else choose("");
-  if (location.hash.startsWith("#h") && /^#h\d+$/.test(location.hash)) choose("");
+  const searchFor = (text) => {
+    choose("");
+    search.value = text;
+    find(text);
+  };
+
+  /** Follows `report.html#h12`, which opens handshake 12, and `report.html#q=unknown_ca`, which searches. */
+  const follow = () => {
+    const [, number] = /^#h(\d+)$/.exec(location.hash) ?? [];
+    const [, query] = /^#q=(.*)$/.exec(location.hash) ?? [];
+    if (number !== undefined) {
+      searchFor("");
+      openAddressed(Number(number));
+    } else if (query !== undefined) {
+      searchFor(decodeURIComponent(query));
+      byId("handshakes").scrollIntoView();
+    } else {
+      return false;
+    }
+    return true;
+  };
+
   form.hidden = false;
   table.hidden = false;
   document.querySelector(".more").hidden = false;
-  refresh();
-  openAddressed();
-  addEventListener("hashchange", () => {
-    if (/^#h\d+$/.test(location.hash)) { choose(""); find(""); search.value = ""; openAddressed(); }
-  });
+  addEventListener("hashchange", follow);
+  if (!follow()) {
+    // Failures first, if there are any: they are what a report is opened for.
+    choose(handshakes.some((row) => row.outcome === "failure") ? "failure" : "");
+    refresh();
+  }
 })();

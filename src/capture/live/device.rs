@@ -25,6 +25,9 @@ pub struct LiveOptions {
     pub is_promiscuous: bool,
     /// Capture threads for each interface, each with a buffer of its own.
     pub threads: u32,
+    /// Whether to capture on after the stop until the kernel's buffer is empty, for at most a few seconds. Otherwise
+    /// the capture ends at once, and up to a tenth of a second of packets stays in the buffer.
+    pub drains_buffer: bool,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -44,6 +47,7 @@ impl Default for LiveOptions {
             buffer_size: defaults::BUFFER_SIZE,
             is_promiscuous: false,
             threads: 1,
+            drains_buffer: false,
         }
     }
 }

@@ -22,6 +22,7 @@ pub struct LiveCapture {
     /// For each interface, as many as it has threads.
     devices: Vec<Vec<LiveInterface>>,
     interfaces: Arc<[capture::Interface]>,
+    drains_buffer: bool,
 }
 
 impl LiveCapture {
@@ -51,7 +52,14 @@ impl LiveCapture {
         Ok(Self {
             interfaces: interfaces.collect(),
             devices,
+            drains_buffer: options.drains_buffer,
         })
+    }
+
+    /// The interfaces, in the order of the indices that packets name.
+    #[must_use]
+    pub fn interfaces(&self) -> &[capture::Interface] {
+        &self.interfaces
     }
 
     /// Starts a capture thread for each interface. They end when `stop` is set: the
@@ -64,6 +72,7 @@ impl LiveCapture {
         let pace = Pace {
             queue: QUEUE,
             retry: RETRY,
+            drains_buffer: self.drains_buffer,
         };
         LiveSource::start(self.devices, self.interfaces, stop, pace)
     }
@@ -99,6 +108,8 @@ pub(super) struct Pace {
     pub(super) queue: usize,
     /// Between two tries of an interface that is gone.
     pub(super) retry: Duration,
+    /// See [`LiveOptions::drains_buffer`].
+    pub(super) drains_buffer: bool,
 }
 
 impl LiveSource {
@@ -134,6 +145,7 @@ impl LiveSource {
                 notices: Sender::clone(&notices),
                 stop: Arc::clone(&stop),
                 retry: pace.retry,
+                drains_buffer: pace.drains_buffer,
                 speaks,
             };
             let builder = std::thread::Builder::new().name(format!("capture {}", meter.name()));
@@ -213,6 +225,7 @@ mod tests {
         let pace = Pace {
             queue: 4,
             retry: Duration::ZERO,
+            drains_buffer: false,
         };
         let device = Scripted::new(script);
         LiveSource::start(
@@ -257,6 +270,24 @@ mod tests {
         wait_for(&source, |meter| meter.read().packets == 5);
         stop(&source);
         assert_eq!(drain(&mut source), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_buffer_that_is_drained_is_read_until_nothing_comes_any_more() {
+        for drains_buffer in [false, true] {
+            let pace = Pace {
+                queue: 4,
+                retry: Duration::ZERO,
+                drains_buffer,
+            };
+            // Two empty looks before the last packets: the kernel hands them over late.
+            let script = vec![Act::Packets(1), Act::Quiet(2), Act::Packets(2)];
+            let devices = vec![vec![Scripted::new(script)]];
+            let stop = Arc::new(AtomicBool::new(true));
+            let mut source = LiveSource::start(devices, testing::interfaces(), stop, pace).unwrap();
+            let expected: &[u64] = if drains_buffer { &[1, 2, 3] } else { &[1] };
+            assert_eq!(drain(&mut source), expected);
+        }
     }
 
     #[test]
@@ -377,6 +408,7 @@ mod tests {
         let pace = Pace {
             queue: 4,
             retry: Duration::ZERO,
+            drains_buffer: false,
         };
         let script = || Scripted::new(vec![Act::Packets(3), Act::Lost(1, 5)]);
         let devices = vec![vec![script(), script()]];

@@ -13,6 +13,8 @@ use crate::time::Timestamp;
 pub(super) enum Act {
     /// Packets come, which carry nothing.
     Packets(usize),
+    /// Nothing comes at so many looks.
+    Quiet(usize),
     /// The interface goes, and can be opened again at once.
     Gone,
     /// Packets are lost: in the kernel, at the interface.
@@ -59,6 +61,13 @@ impl Device for Scripted {
     fn take(&mut self, count: usize, batch: &mut PacketBatch) -> Result<usize, String> {
         match self.script.front_mut() {
             None => Ok(0),
+            Some(Act::Quiet(left)) => {
+                *left -= 1;
+                if *left == 0 {
+                    self.script.pop_front();
+                }
+                Ok(0)
+            }
             Some(Act::Gone) => {
                 self.script.pop_front();
                 Err("the cable is cut".to_owned())

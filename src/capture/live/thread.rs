@@ -47,6 +47,12 @@ pub(super) struct Losses {
 
 /// How often the kernel is asked what it dropped.
 const CENSUS: Duration = Duration::from_secs(2);
+/// Rounds without a packet after which the kernel's buffer is empty. The kernel hands over a block [`PATIENCE`] after
+/// its first packet at the latest, however busy the machine is, and a quiet round waits as long: the second one begins
+/// after that. One more, for packets that were still between two sockets.
+const QUIET_ROUNDS: u32 = 3;
+/// Rounds after the stop at most, on an interface that is never quiet: 4 s.
+const MAX_LAST_ROUNDS: u32 = 20;
 /// Packets taken at once, so that a batch does not grow far beyond its bound.
 const CHUNK: usize = 64;
 /// The largest packet that a first look expects.
@@ -63,6 +69,8 @@ pub(super) struct CaptureThread<D> {
     pub(super) stop: Arc<AtomicBool>,
     /// Between two tries of an interface that is gone.
     pub(super) retry: Duration,
+    /// Whether to capture on after the stop until the kernel's buffer is empty.
+    pub(super) drains_buffer: bool,
     /// Whether this thread speaks for its interface, of which several may capture.
     pub(super) speaks: bool,
 }
@@ -77,13 +85,21 @@ impl<D: Device> CaptureThread<D> {
             is_up: true,
             warnings: Warnings::default(),
         };
+        let (mut last_rounds, mut quiet_rounds) = (0, 0);
         loop {
-            let is_last = self.stop.load(Ordering::Relaxed);
+            let is_stopping = self.stop.load(Ordering::Relaxed);
+            let before = is_stopping.then(|| self.meter.read().packets);
             let is_wanted = match self.round(&mut state) {
                 Ok(is_wanted) => is_wanted,
                 Err(reason) => self.mend(&mut state, &reason),
             };
-            if is_last || !is_wanted {
+            if let Some(before) = before {
+                last_rounds += 1;
+                let is_quiet = self.meter.read().packets == before;
+                quiet_rounds = if is_quiet { quiet_rounds + 1 } else { 0 };
+            }
+            let is_empty = quiet_rounds >= QUIET_ROUNDS || last_rounds >= MAX_LAST_ROUNDS;
+            if is_stopping && (is_empty || !self.drains_buffer) || !is_wanted {
                 break;
             }
         }

@@ -104,7 +104,7 @@ impl Assertion for NoDrops {
             .collect();
         let holds = dropped.is_empty();
         let found = match holds {
-            true => "nothing was discarded".to_owned(),
+            true => "nothing was dropped".to_owned(),
             false => dropped.join(", "),
         };
         let found = Some(found);

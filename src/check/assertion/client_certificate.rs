@@ -37,7 +37,7 @@ impl Assertion for Presence {
         match (self, event.tls.client_certificate) {
             (Self::Required, State::Presented)
             | (Self::Forbidden, State::NotRequested | State::Absent) => Satisfied,
-            (Self::Forbidden, State::Presented) => violated("the client showed a certificate"),
+            (Self::Forbidden, State::Presented) => violated("the client presented a certificate"),
             (_, State::Unknown) if event.tls.version.is_none() => nothing_selected(event),
             (Self::Required, _) if event.tls.resumed == Some(true) => {
                 Undetermined("resumed: the client was authenticated earlier, or not")
@@ -48,7 +48,7 @@ impl Assertion for Presence {
             (Self::Required, State::Absent) => violated("the client had no certificate"),
             (_, State::Requested) => Undetermined("the client's answer is not in view"),
             (_, State::Unknown) => {
-                Undetermined("whether the client showed a certificate is not in view")
+                Undetermined("whether the client presented a certificate is not in view")
             }
         }
     }

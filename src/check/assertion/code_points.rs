@@ -15,7 +15,7 @@ pub(super) const KEYS: &[PolicyKey] = &[
     PolicyKey {
         name: "allowed-suites",
         example: r#"["TLS_AES_*", "0xc02f"]"#,
-        doc: "the selected cipher suite is one of these: names, patterns or numbers",
+        doc: "the selected cipher suite is one of these: names (IANA's or OpenSSL's), patterns or numbers",
         read: |entry| read(entry, Field::SelectedSuite, Allowed),
     },
     PolicyKey {

@@ -7,7 +7,7 @@ pub(super) const KEYS: &[PolicyKey] = &[
     PolicyKey {
         name: "min-handshakes",
         example: "1",
-        doc: "at least this many handshakes are in scope",
+        doc: "at least this many handshakes are in scope; `0` allows the rule to have none, which otherwise fails it",
         read: |entry| one(MinHandshakes(entry.whole(u64::MAX, "a number")?)),
     },
     PolicyKey {

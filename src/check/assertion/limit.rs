@@ -27,6 +27,12 @@ impl Limit {
             .ok_or_else(|| entry.takes(what))
     }
 
+    /// The limit with what it counts, as in `1 failure` and `0.5 % failures`.
+    pub(super) fn of_what(self, what: &str) -> String {
+        let plural = if self == Self::Count(1) { "" } else { "s" };
+        format!("{self} {what}{plural}")
+    }
+
     /// How many of `evaluated` handshakes that is.
     pub(super) fn of(self, evaluated: u64) -> u64 {
         match self {

@@ -40,6 +40,7 @@ mod code_point_set;
 mod error_types;
 mod in_view;
 mod limit;
+mod openssl_names;
 
 use std::fmt::Debug;
 
@@ -124,7 +125,7 @@ pub(super) trait Assertion: Debug + Send {
 
     /// What handshakes that violate it did, as in `2 of 3 handshakes failed`.
     fn violation(&self) -> &'static str {
-        "against it"
+        "violated it"
     }
 
     /// Whether it holds, if that depends on more than how many handshakes violate it.

@@ -4,6 +4,7 @@ use super::Compliance::{self, Satisfied, Undetermined, Violated};
 use super::allow_list::ListKind;
 use super::in_view::{NO_CLIENT_HELLO, nothing_selected};
 use super::{Assertion, InScope, PolicyKey, if_true, one};
+use crate::check::policy_entry::{PolicyEntry, Result};
 use crate::event::{Evidence, Handshake};
 use crate::tls::ProtocolVersion;
 
@@ -12,7 +13,7 @@ pub(super) const KEYS: &[PolicyKey] = &[
         name: "min-version",
         example: r#""TLS 1.2""#,
         doc: "the selected version is this one or a later one",
-        read: |entry| one(MinVersion(entry.word(VERSIONS)?)),
+        read: |entry| one(MinVersion(version(entry)?)),
     },
     PolicyKey {
         name: "require-server-name",
@@ -41,6 +42,32 @@ const VERSIONS: &[(&str, ProtocolVersion)] = &[
     ("TLS 1.2", ProtocolVersion::TLSv1_2),
     ("TLS 1.3", ProtocolVersion::TLSv1_3),
 ];
+
+/// Reads `TLS 1.2`, or what other programs write: `TLSv1.2`, `1.2`, `SSLv3`.
+fn version(entry: &PolicyEntry<'_>) -> Result<ProtocolVersion> {
+    let text = entry.string().or_else(|| entry.float());
+    let known = text.and_then(|text| {
+        let bare = bare_version(text);
+        VERSIONS.iter().find(|(name, _)| bare == bare_version(name))
+    });
+    match known {
+        Some((_, version)) => Ok(*version),
+        None => entry.word(VERSIONS),
+    }
+}
+
+/// A version without what is written differently: `tls 1.2` and `1.2` are `1.2`, `SSLv3` is `s3.0`, `TLSv1` is `1.0`.
+fn bare_version(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    let (kind, rest) = match (text.strip_prefix("tls"), text.strip_prefix("ssl")) {
+        (Some(rest), _) => ("", rest),
+        (_, Some(rest)) => ("s", rest),
+        _ => ("", &*text),
+    };
+    let number = rest.trim_start_matches([' ', 'v', '-', '_']);
+    let minor = if number.len() == 1 { ".0" } else { "" };
+    format!("{kind}{number}{minor}")
+}
 
 #[derive(Debug)]
 struct MinVersion(ProtocolVersion);
@@ -150,6 +177,41 @@ mod tests {
     use super::*;
     use crate::event::Outcome;
     use crate::sink::test_events::{barely_seen, completed, refused_by_the_client};
+
+    #[test]
+    fn versions_are_read_as_other_programs_write_them() {
+        let requirement = |value: &str| {
+            let policy =
+                crate::check::Policy::parse(&format!("[[rule]]\nmin-version = {value}"), "t");
+            policy.map(|policy| policy.checks[0].assertion.requirement())
+        };
+        let tls12 = [
+            "'TLS 1.2'",
+            "'TLSv1.2'",
+            "'1.2'",
+            "1.2",
+            "'tls1.2'",
+            "'TLS-1.2'",
+        ];
+        for value in tls12 {
+            assert_eq!(requirement(value).unwrap(), "TLS 1.2 or later", "{value}");
+        }
+        assert_eq!(requirement("'SSLv3'").unwrap(), "SSL 3.0 or later");
+        assert_eq!(requirement("'TLSv1'").unwrap(), "TLS 1.0 or later");
+        for wrong in [
+            "'TLS 1.4'",
+            "'3'",
+            "'v'",
+            "''",
+            "'TLSv'",
+            "12",
+            "true",
+            "'SSL 1.2'",
+            "1.20",
+        ] {
+            assert!(requirement(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn versions_are_compared_across_protocols() {

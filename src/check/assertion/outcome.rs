@@ -92,8 +92,10 @@ impl Assertion for MaxFailures {
         match (self.limit, self.error_type) {
             (Limit::Count(0), None) => "no failure".to_owned(),
             (Limit::Count(0), Some(error_type)) => format!("no {error_type}"),
-            (limit, None) => format!("at most {limit} failures"),
-            (limit, Some(error_type)) => format!("at most {limit} of {error_type}"),
+            (limit, None) => format!("at most {}", limit.of_what("failure")),
+            (limit, Some(error_type)) => {
+                format!("at most {} of {error_type}", limit.of_what("failure"))
+            }
         }
     }
 
@@ -141,14 +143,17 @@ struct MaxUnknown(Limit);
 
 impl Assertion for MaxUnknown {
     fn requirement(&self) -> String {
-        format!("at most {} without a verdict", self.0)
+        format!(
+            "at most {} with an unknown outcome",
+            self.0.of_what("handshake")
+        )
     }
 
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
         match (event.outcome, event.capture.directions) {
             (Outcome::Success | Outcome::Failure, _) => Satisfied,
-            (Outcome::Unknown, Directions::Both) => Violated("no verdict".to_owned()),
-            (Outcome::Unknown, one) => Violated(format!("no verdict: {}", one.as_str())),
+            (Outcome::Unknown, Directions::Both) => Violated("outcome unknown".to_owned()),
+            (Outcome::Unknown, one) => Violated(format!("outcome unknown: {}", one.as_str())),
         }
     }
 
@@ -161,7 +166,7 @@ impl Assertion for MaxUnknown {
     }
 
     fn violation(&self) -> &'static str {
-        "without a verdict"
+        "had an unknown outcome"
     }
 }
 
@@ -192,13 +197,13 @@ impl Assertion for ExpectFailure {
             (Outcome::Failure, None) => Undetermined("cause unknown"),
             (Outcome::Failure, Some(error)) if self.is_expected(error) => Satisfied,
             (Outcome::Failure, Some(error)) => {
-                Violated(format!("it failed otherwise: {}", in_words(error)))
+                Violated(format!("it failed in another way: {}", in_words(error)))
             }
         }
     }
 
     fn violation(&self) -> &'static str {
-        "ended otherwise"
+        "ended differently"
     }
 
     /// An expected failure that was never seen violates the policy.
@@ -277,7 +282,7 @@ mod tests {
             "at most 0.5 % failures"
         );
         let of_type = requirement("max-failures-of = { unknown_ca = 2 }");
-        assert_eq!(of_type, "at most 2 of unknown_ca");
+        assert_eq!(of_type, "at most 2 failures of unknown_ca");
         let side = "expect-failure = { type = ['unknown_ca', 'self_signed'], side = 'client' }";
         assert_eq!(
             requirement(side),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::tls::is_grease;
+use crate::tls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, is_grease};
 
 /// The compared fields of a handshake: each value as JSON, by its path.
 pub(super) type Fields = BTreeMap<String, String>;
@@ -58,20 +58,29 @@ fn mask(value: Value, path: &str) -> Option<Value> {
             let items = items.into_iter().filter_map(|item| mask(item, &path));
             Some(Value::Array(items.collect()))
         }
-        Value::Number(number) if is_code_point(path) => {
+        Value::Number(number) => {
             let code = number.as_u64().and_then(|code| u16::try_from(code).ok());
-            Some(match code {
-                Some(code) if is_grease(code) => Value::from("GREASE"),
-                _ => Value::Number(number),
-            })
+            let name = code.zip(registry(path)).map(|(code, name)| {
+                Value::from(match is_grease(code) {
+                    true => "GREASE".to_owned(),
+                    false => name(code),
+                })
+            });
+            Some(name.unwrap_or(Value::Number(number)))
         }
         value => Some(value),
     }
 }
 
-/// Whether a path is that of a number in a list that clients add GREASE to (RFC 8701).
-fn is_code_point(path: &str) -> bool {
-    path.starts_with("tls.") && path.ends_with("[]")
+/// The names of the numbers at a path, if it is that of a list that clients also add GREASE to (RFC 8701).
+fn registry(path: &str) -> Option<fn(u16) -> String> {
+    Some(match path {
+        "tls.offered_versions[]" => |code| ProtocolVersion(code).to_string(),
+        "tls.offered_cipher_suites[]" => |code| CipherSuite(code).to_string(),
+        "tls.offered_groups[]" | "tls.key_share_groups[]" => |code| NamedGroup(code).to_string(),
+        "tls.signature_algorithms[]" => |code| SignatureScheme(code).to_string(),
+        _ => return None,
+    })
 }
 
 /// Flattens an object; a list of plain values is one field.
@@ -115,6 +124,9 @@ const MASKED: &[&str] = &[
     "timing_ms",
     "capture.first_packet",
     "capture.last_packet",
+    // Which of two packets came first when both sides send at once, as at the end of a connection.
+    "closed_by",
+    "tls.history",
     // Some clients shuffle their extensions.
     "fingerprint.ja3",
     // Test certificates are often issued for each run.
@@ -128,8 +140,14 @@ const MASKED: &[&str] = &[
     "client_certificates[].not_after",
     "client_certificates[].days_until_expiry",
     "client_certificates[].sha256",
+    // Numbers that stand beside their names.
+    "alerts[].code",
+    "tls.version_code",
+    "tls.cipher_suite_code",
+    "tls.group_code",
     // Texts for people, and the confidence of inferences.
     "error.message",
+    "error.hint",
     "validation[].detail",
     "confidence",
     "inference",
@@ -155,11 +173,12 @@ mod tests {
     #[test]
     fn masked_and_null_fields_are_removed_and_grease_is_named() {
         let event = json!({
-            "time": "now", "client": {"address": "::1", "port": 1}, "alerts": [{"time": "now", "code": 48}],
+            "time": "now", "client": {"address": "::1", "port": 1}, "alerts": [{"time": "now", "level": "fatal"}],
             "tls": {"alpn": null, "offered_groups": [0x1a1a, 29]},
         });
         let expected = json!({
-            "client": {"address": "::1"}, "alerts": [{"code": 48}], "tls": {"offered_groups": ["GREASE", 29]},
+            "client": {"address": "::1"}, "alerts": [{"level": "fatal"}],
+            "tls": {"offered_groups": ["GREASE", "x25519"]},
         });
         assert_eq!(masked(event), expected);
     }

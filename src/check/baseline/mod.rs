@@ -1,11 +1,12 @@
 //! Compares handshakes with a baseline: a recording of what every run should show.
 //!
-//! A baseline is a file of JSON lines, one handshake on each line, as `read --format
-//! json` writes them. Fields that differ from run to run, or from one release to the next,
-//! are masked on both sides; GREASE values count as equal. The order of the
-//! lines does not matter: handshakes that overlap end in any order.
+//! A baseline is a file of JSON objects, one for each handshake, as [`BaselineRecorder`] writes them. The lines of `read
+//! --format json` will do as well. Fields that differ from run to run, or from one release to the next, are masked on both
+//! sides; GREASE values count as equal, and registered values are compared by name. Handshakes are compared as a set: their
+//! order does not matter, since those that overlap end in any order, nor does how often each occurs, since clients retry.
 
 mod fields;
+mod pretty;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -24,20 +25,32 @@ pub const MAX_BASELINE: usize = 100_000;
 /// A baseline that is compared with the handshakes of a run.
 #[derive(Debug, Default)]
 pub struct Baseline {
-    /// Expected handshakes that were not seen yet, in the order of the file.
-    expected: Vec<Option<Arc<str>>>,
+    compares_counts: bool,
+    /// Distinct handshakes of the baseline, in the order of the file.
+    expected: Vec<Expected>,
     /// Indices into `expected`, by handshake.
-    places: HashMap<Arc<str>, VecDeque<usize>>,
-    unexpected: Vec<(String, Location)>,
+    places: HashMap<Arc<str>, usize>,
+    /// Distinct handshakes that the baseline does not have, each where it was first seen.
+    unexpected: Vec<(Arc<str>, Location)>,
+    /// Indices into `unexpected`, by handshake.
+    unexpected_places: HashMap<Arc<str>, usize>,
     handshakes: u64,
-    different: u64,
+}
+
+#[derive(Debug)]
+struct Expected {
+    event: Arc<str>,
+    /// How often the baseline has it.
+    count: u64,
+    /// How often the run has it.
+    seen: u64,
 }
 
 /// Why a baseline cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BaselineError {
-    /// This line, counted from 1, is not a JSON object.
+    /// This line, counted from 1, does not begin or continue a JSON object.
     NotJson(usize),
     /// It has more than [`MAX_BASELINE`] handshakes.
     TooLong,
@@ -46,7 +59,7 @@ pub enum BaselineError {
 impl fmt::Display for BaselineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotJson(line) => write!(f, "line {line} is no JSON object"),
+            Self::NotJson(line) => write!(f, "line {line} is not part of a JSON object"),
             Self::TooLong => write!(f, "more than {MAX_BASELINE} handshakes"),
         }
     }
@@ -55,60 +68,69 @@ impl fmt::Display for BaselineError {
 impl std::error::Error for BaselineError {}
 
 impl Baseline {
-    /// Reads a baseline; skips lines that are not handshakes.
+    /// Reads a baseline; skips objects that are not handshakes.
     ///
     /// # Errors
     ///
-    /// When a line is not a JSON object, or there are too many.
+    /// When there is anything but JSON objects, or there are too many.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
         let mut baseline = Self::default();
-        for (index, line) in text.lines().enumerate() {
-            if line.trim().is_empty() {
-                continue;
-            }
-            let value: Map<String, Value> =
-                serde_json::from_str(line).map_err(|_| BaselineError::NotJson(index + 1))?;
+        let mut objects =
+            serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
+        let mut handshakes = 0;
+        loop {
+            let begin = objects.byte_offset();
+            let Some(object) = objects.next() else {
+                return Ok(baseline);
+            };
+            let value =
+                object.map_err(|error| BaselineError::NotJson(line(text, begin, &error)))?;
             if value.get("type").is_some_and(|kind| kind != "handshake") {
                 continue;
             }
-            if baseline.expected.len() == MAX_BASELINE {
+            if handshakes == MAX_BASELINE {
                 return Err(BaselineError::TooLong);
             }
-            let event: Arc<str> = canonical(Value::Object(value)).into();
-            let place = baseline.expected.len();
-            let shared = match baseline.places.get_key_value(&event) {
-                Some((known, _)) => Arc::clone(known),
-                None => event,
-            };
-            let places = baseline.places.entry(Arc::clone(&shared)).or_default();
-            places.push_back(place);
-            baseline.expected.push(Some(shared));
+            handshakes += 1;
+            baseline.expect(canonical(Value::Object(value)).into());
         }
-        Ok(baseline)
     }
 
-    /// A handshake as one line of a baseline, without the line feed.
+    /// Whether how often each handshake occurs is compared, too.
     #[must_use]
-    pub fn line(event: &Handshake) -> String {
-        masked(handshake_value(event)).to_string()
+    pub fn comparing_counts(self, compares_counts: bool) -> Self {
+        Self {
+            compares_counts,
+            ..self
+        }
+    }
+
+    fn expect(&mut self, event: Arc<str>) {
+        let next = self.expected.len();
+        let place = *self.places.entry(Arc::clone(&event)).or_insert(next);
+        match self.expected.get_mut(place) {
+            Some(expected) => expected.count += 1,
+            None => self.expected.push(Expected {
+                event,
+                count: 1,
+                seen: 0,
+            }),
+        }
     }
 
     /// Compares one handshake.
     pub fn handshake(&mut self, event: &Handshake) {
         self.handshakes += 1;
-        let seen = canonical(handshake_value(event));
-        if let Some(place) = self
-            .places
-            .get_mut(seen.as_str())
-            .and_then(VecDeque::pop_front)
-        {
-            if let Some(expected) = self.expected.get_mut(place) {
-                *expected = None;
+        let seen: Arc<str> = canonical(handshake_value(event)).into();
+        if let Some(place) = self.places.get(&seen) {
+            if let Some(expected) = self.expected.get_mut(*place) {
+                expected.seen += 1;
             }
-            return;
-        }
-        self.different += 1;
-        if self.unexpected.len() < MAX_BASELINE {
+        } else if self.unexpected.len() < MAX_BASELINE
+            && !self.unexpected_places.contains_key(&seen)
+        {
+            let place = self.unexpected.len();
+            self.unexpected_places.insert(Arc::clone(&seen), place);
             self.unexpected.push((seen, Location::from(event)));
         }
     }
@@ -116,41 +138,16 @@ impl Baseline {
     /// Ends the comparison; `name` is the baseline's name in the report.
     #[must_use]
     pub fn finish(self, name: &str) -> CheckResult {
-        drop(self.places);
-        let mut missing = Missing::new(self.expected.into_iter().flatten());
-        let mut offenders = Vec::new();
-        let mut differences = self.different;
-        for (seen, location) in self.unexpected {
-            let fields = fields_of(&seen);
-            let why = match missing.take_like(&fields) {
-                Some(expected) => changes(&expected, &fields),
-                None => format!("not in the baseline: {}", peers(&fields)),
-            };
-            if offenders.len() < MAX_OFFENDERS {
-                let handshake = Some(location);
-                offenders.push(Offender { handshake, why });
-            }
-        }
-        for event in missing.rest() {
-            differences += 1;
-            if offenders.len() < MAX_OFFENDERS {
-                let why = format!("only in the baseline: {}", peers(&fields_of(&event)));
-                offenders.push(Offender {
-                    handshake: None,
-                    why,
-                });
-            }
-        }
-        let status = if differences == 0 {
-            Status::Held
-        } else {
-            Status::Error
+        let differences = self.differences();
+        let (status, found) = match differences.len() {
+            0 => (
+                Status::Held,
+                format!("{} as in the baseline", self.handshakes),
+            ),
+            1 => (Status::Error, "1 difference".to_owned()),
+            count => (Status::Error, format!("{count} differences")),
         };
-        let found = match differences {
-            0 => format!("{} as in the baseline", self.handshakes),
-            1 => "1 difference".to_owned(),
-            _ => format!("{differences} differences"),
-        };
+        let violations = differences.len() as u64;
         CheckResult {
             id: "expect",
             name: format!("as in {name}"),
@@ -160,81 +157,286 @@ impl Baseline {
             wanted: "the handshakes of the baseline".to_owned(),
             found,
             evaluated: self.handshakes,
-            violations: differences,
+            violations,
+            known: 0,
             not_evaluated: BTreeMap::new(),
-            offenders,
+            offenders: differences.into_iter().take(MAX_OFFENDERS).collect(),
         }
+    }
+
+    /// What differs, one item for each change.
+    fn differences(&self) -> Vec<Offender> {
+        let mut differences = Vec::new();
+        let mut missing = Missing::new(self.expected.iter().filter(|expected| expected.seen == 0));
+        for ((_, location), pair) in self.unexpected.iter().zip(missing.pairs(&self.unexpected)) {
+            let why = match pair {
+                Pair::Changed(changes) => changes,
+                Pair::New(outcome) => format!("not in the baseline: {outcome}"),
+            };
+            differences.push(Offender {
+                handshake: Some(location.clone()),
+                why,
+            });
+        }
+        differences.extend(missing.rest().map(|fields| Offender {
+            handshake: None,
+            why: format!(
+                "only in the baseline: {}: {}",
+                peers(&fields),
+                outcome(&fields)
+            ),
+        }));
+        let by_count = self.expected.iter().filter(|expected| {
+            self.compares_counts && expected.seen > 0 && expected.seen != expected.count
+        });
+        differences.extend(by_count.map(|expected| {
+            let fields = fields_of(&expected.event);
+            let (peers, outcome) = (peers(&fields), outcome(&fields));
+            let (count, seen) = (expected.count, expected.seen);
+            Offender {
+                handshake: None,
+                why: format!("{peers}: {outcome}: was seen {count} times, now {seen} times"),
+            }
+        }));
+        differences
     }
 }
 
-/// Handshakes of the baseline that the run does not have, indexed by their peers.
+/// The line on which the object that begins at `begin` is not valid.
+fn line(text: &str, begin: usize, error: &serde_json::Error) -> usize {
+    if error.line() > 0 {
+        return error.line();
+    }
+    let before = text.get(..begin).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
+/// Handshakes for a baseline.
+#[derive(Debug, Default)]
+pub struct BaselineRecorder {
+    /// The compared part of each handshake, and how it is written.
+    events: Vec<(String, Value)>,
+    keeps_counts: bool,
+}
+
+impl BaselineRecorder {
+    /// Starts without handshakes. `keeps_counts`: a handshake is written as often as it occurs, instead of once.
+    #[must_use]
+    pub fn new(keeps_counts: bool) -> Self {
+        Self {
+            keeps_counts,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a handshake; `false` if there are [`MAX_BASELINE`] already.
+    #[must_use]
+    pub fn add(&mut self, event: &Handshake) -> bool {
+        let value = handshake_value(event);
+        let has_room = self.events.len() < MAX_BASELINE;
+        if has_room {
+            self.events.push((canonical(value.clone()), masked(value)));
+        }
+        has_room
+    }
+
+    /// The baseline's text, in an order that depends on the handshakes alone, and how many it has.
+    #[must_use]
+    pub fn finish(mut self) -> (String, usize) {
+        let key = |(text, _): &(String, Value)| {
+            let fields = fields_of(text);
+            (
+                server(&fields),
+                field(&fields, "client.address"),
+                text.clone(),
+            )
+        };
+        self.events.sort_by_cached_key(key);
+        if !self.keeps_counts {
+            self.events.dedup_by(|one, other| one.0 == other.0);
+        }
+        let text = self
+            .events
+            .iter()
+            .map(|(_, value)| pretty::text(value))
+            .collect();
+        (text, self.events.len())
+    }
+}
+
+/// How a handshake of the run compares with those that only the baseline has.
+enum Pair {
+    /// One with the same peers is different: what changed.
+    Changed(String),
+    /// There is none: how it ended.
+    New(String),
+}
+
+/// Handshakes of the baseline that the run does not have.
 struct Missing {
-    events: Vec<Option<Arc<str>>>,
-    by_peers: HashMap<String, VecDeque<usize>>,
+    events: Vec<Option<Fields>>,
+    /// Indices into `events`, by [`keys`].
+    places: [HashMap<String, VecDeque<usize>>; 3],
+}
+
+/// What makes two handshakes probably the same one, changed: the better pairs come first.
+fn keys(fields: &Fields) -> [String; 3] {
+    let peers = peers(fields);
+    let outcome = format!("{peers}: {}", outcome(fields));
+    let version = format!("{outcome}, {}", field(fields, "tls.version"));
+    [version, outcome, peers]
 }
 
 impl Missing {
-    fn new(missing: impl Iterator<Item = Arc<str>>) -> Self {
-        let mut by_peers: HashMap<String, VecDeque<usize>> = HashMap::new();
-        let mut all = Vec::new();
-        for (place, event) in missing.enumerate() {
-            let fields = fields_of(&event);
-            by_peers.entry(peers(&fields)).or_default().push_back(place);
-            all.push(Some(event));
+    fn new<'e>(missing: impl Iterator<Item = &'e Expected>) -> Self {
+        let mut events = Vec::new();
+        let mut places: [HashMap<String, VecDeque<usize>>; 3] = Default::default();
+        for (place, expected) in missing.enumerate() {
+            let fields = fields_of(&expected.event);
+            for (places, key) in places.iter_mut().zip(keys(&fields)) {
+                places.entry(key).or_default().push_back(place);
+            }
+            events.push(Some(fields));
         }
-        Self {
-            events: all,
-            by_peers,
-        }
+        Self { events, places }
     }
 
-    /// Takes one with the same client, server and name: probably the same handshake, changed.
-    fn take_like(&mut self, fields: &Fields) -> Option<Fields> {
-        let place = self.by_peers.get_mut(&peers(fields))?.pop_front()?;
-        let event = self.events.get_mut(place)?.take()?;
-        Some(fields_of(&event))
+    /// Pairs each of `seen` with one that is missing, those with the same outcome first.
+    fn pairs(&mut self, seen: &[(Arc<str>, Location)]) -> Vec<Pair> {
+        let mut pairs: Vec<Option<Pair>> = seen.iter().map(|_| None).collect();
+        for level in 0..self.places.len() {
+            for (pair, (event, _)) in pairs.iter_mut().zip(seen) {
+                if pair.is_none() {
+                    let fields = fields_of(event);
+                    let expected = self.take(level, &fields);
+                    *pair = expected.map(|expected| Pair::Changed(changes(&expected, &fields)));
+                }
+            }
+        }
+        let new = |event: &str| Pair::New(outcome(&fields_of(event)));
+        let all = pairs.into_iter().zip(seen);
+        all.map(|(pair, (event, _))| pair.unwrap_or_else(|| new(event)))
+            .collect()
     }
 
-    fn rest(self) -> impl Iterator<Item = Arc<str>> {
+    fn take(&mut self, level: usize, fields: &Fields) -> Option<Fields> {
+        let key = keys(fields).into_iter().nth(level)?;
+        let places = self.places.get_mut(level)?.get_mut(&key)?;
+        // Another level may have taken some of them.
+        while let Some(place) = places.pop_front() {
+            if let Some(expected) = self.events.get_mut(place).and_then(Option::take) {
+                return Some(expected);
+            }
+        }
+        None
+    }
+
+    fn rest(self) -> impl Iterator<Item = Fields> {
         self.events.into_iter().flatten()
     }
 }
 
 /// Client, server name and server, as in reports.
 fn peers(fields: &Fields) -> String {
-    let field = |path: &str| {
-        let value = fields.get(path).map_or("?", String::as_str);
-        value.trim_matches('"')
-    };
-    format!(
-        "{} to {} ({}:{})",
-        field("client.address"),
-        field("tls.server_name"),
-        field("server.address"),
-        field("server.port")
-    )
+    format!("{} to {}", field(fields, "client.address"), server(fields))
 }
 
-/// The fields that differ, each with both values.
+fn server(fields: &Fields) -> String {
+    let (address, port) = (
+        field(fields, "server.address"),
+        field(fields, "server.port"),
+    );
+    match fields.get("tls.server_name") {
+        Some(name) => format!("{} ({address}:{port})", plain(name)),
+        None => format!("{address}:{port}"),
+    }
+}
+
+/// `success`, `unknown` or `failure unknown_ca (client)`.
+fn outcome(fields: &Fields) -> String {
+    let mut words = field(fields, "outcome");
+    if let Some(error) = fields.get("error.type") {
+        words = format!("{words} {}", plain(error));
+    }
+    if let Some(side) = fields.get("error.side") {
+        words = format!("{words} ({})", plain(side));
+    }
+    words
+}
+
+fn field(fields: &Fields, path: &str) -> String {
+    fields
+        .get(path)
+        .map_or("?", |value| plain(value))
+        .to_owned()
+}
+
+/// A value without the quotes of a JSON string.
+fn plain(value: &str) -> &str {
+    value.trim_matches('"')
+}
+
+/// What a handshake is compared by first: a change in one of these is likely to be why others changed.
+const MAIN_FIELDS: &[&str] = &[
+    "tls.version",
+    "tls.cipher_suite",
+    "tls.group",
+    "tls.alpn",
+    "tls.resumed",
+    "tls.client_certificate",
+    "evidence",
+];
+
+/// What changed, in one clause, as in `was failure unknown_ca (client), now success; tls.alpn was absent, now h2`.
 fn changes(expected: &Fields, fields: &Fields) -> String {
-    /// A report needs one clause.
-    const SHOWN: usize = 4;
-    let paths: std::collections::BTreeSet<_> = expected.keys().chain(fields.keys()).collect();
-    let absent = "nothing".to_owned();
-    let mut differing = paths
-        .into_iter()
-        .filter(|path| expected.get(*path) != fields.get(*path))
-        .map(|path| {
-            let was = expected.get(path).unwrap_or(&absent);
-            let is = fields.get(path).unwrap_or(&absent);
-            format!("{path} is {is}, was {was}")
+    /// A report needs one line.
+    const SHOWN: usize = 3;
+    let mut shown = Vec::new();
+    let (before, now) = (outcome(expected), outcome(fields));
+    if before != now {
+        shown.push(format!("was {before}, now {now}"));
+    }
+    let is_of_outcome = |path: &str| matches!(path, "outcome" | "error.type" | "error.side");
+    let mut paths: Vec<&String> = expected.keys().chain(fields.keys()).collect();
+    paths.retain(|path| expected.get(*path) != fields.get(*path) && !is_of_outcome(path));
+    paths.sort_by_key(|path| {
+        let rank = MAIN_FIELDS.iter().position(|main| main == path);
+        (rank.unwrap_or(MAIN_FIELDS.len()), *path)
+    });
+    paths.dedup();
+    let absent = "absent".to_owned();
+    for path in paths.iter().take(SHOWN) {
+        let before = plain(expected.get(*path).unwrap_or(&absent));
+        let now = plain(fields.get(*path).unwrap_or(&absent));
+        shown.push(match lists(before, now) {
+            Some(difference) => format!("{path}: {difference}"),
+            None => format!("{path} was {before}, now {now}"),
         });
-    let mut shown: Vec<_> = differing.by_ref().take(SHOWN).collect();
-    let more = differing.count();
-    if more > 0 {
-        shown.push(format!("{more} more"));
+    }
+    match paths.len().saturating_sub(SHOWN) {
+        0 => {}
+        1 => shown.push("1 more field".to_owned()),
+        more => shown.push(format!("{more} more fields")),
     }
     shown.join("; ")
+}
+
+/// What one list has and the other has not; `None` unless both are lists that differ in this way.
+fn lists(before: &str, now: &str) -> Option<String> {
+    let list = |text: &str| serde_json::from_str::<Vec<Value>>(text).ok();
+    let (before, now) = (list(before)?, list(now)?);
+    let only = |one: &[Value], other: &[Value]| {
+        let only = one.iter().filter(|value| !other.contains(value));
+        let words = only.map(|value| plain(&value.to_string()).to_owned());
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let (removed, added) = (only(&before, &now), only(&now, &before));
+    match (&*removed, &*added) {
+        ("", "") => Some("in another order".to_owned()),
+        ("", added) => Some(format!("now also {added}")),
+        (removed, "") => Some(format!("no longer {removed}")),
+        (removed, added) => Some(format!("no longer {removed}, now {added}")),
+    }
 }
 
 #[cfg(test)]
@@ -245,10 +447,16 @@ mod tests {
     use crate::tls::{CipherSuite, ProtocolVersion};
 
     fn compared(expected: &[Handshake], seen: &[Handshake]) -> CheckResult {
-        let lines: Vec<_> = expected.iter().map(Baseline::line).collect();
-        let mut baseline = Baseline::parse(&lines.join("\n")).unwrap();
+        compared_by(false, expected, seen)
+    }
+
+    fn compared_by(counts: bool, expected: &[Handshake], seen: &[Handshake]) -> CheckResult {
+        let mut recorder = BaselineRecorder::new(counts);
+        assert!(expected.iter().all(|event| recorder.add(event)));
+        let baseline = Baseline::parse(&recorder.finish().0).unwrap();
+        let mut baseline = baseline.comparing_counts(counts);
         seen.iter().for_each(|event| baseline.handshake(event));
-        baseline.finish("expected.jsonl")
+        baseline.finish("expected.json")
     }
 
     #[test]
@@ -299,24 +507,100 @@ mod tests {
         let mut changed = event.clone();
         changed.tls.version = Some(ProtocolVersion::TLSv1_3);
         let result = compared(&[event], &[changed]);
-        let expected =
-            "tls.version is \"TLS 1.3\", was \"TLS 1.2\"; tls.version_code is 772, was 771";
-        assert_eq!(result.offenders[0].why, expected);
+        assert_eq!(
+            result.offenders[0].why,
+            "tls.version was TLS 1.2, now TLS 1.3"
+        );
         assert_eq!(result.violations, 1);
+    }
+
+    #[test]
+    fn a_change_of_the_outcome_comes_first() {
+        let event = refused_by_the_client();
+        let mut changed = event.clone();
+        (changed.outcome, changed.error) = (crate::event::Outcome::Success, None);
+        let result = compared(std::slice::from_ref(&event), &[changed.clone()]);
+        let why = &result.offenders[0].why;
+        assert_eq!(why, "was failure unknown_ca (client), now success");
+        // Of two that differ, each is paired with the one of the same outcome.
+        let other = |event: &Handshake| {
+            let mut event = event.clone();
+            event.tls.alpn = Some("other".to_owned());
+            event
+        };
+        let both = [event, changed];
+        let result = compared(&both, &[other(&both[1]), other(&both[0])]);
+        assert_eq!(result.violations, 2);
+        for offender in &result.offenders {
+            assert!(offender.why.ends_with("now other"), "{}", offender.why);
+            assert!(!offender.why.contains("outcome"), "{}", offender.why);
+        }
+    }
+
+    #[test]
+    fn lists_that_differ_are_compared_item_by_item() {
+        assert_eq!(
+            lists("[\"a\",\"b\"]", "[\"b\",\"c\"]").unwrap(),
+            "no longer a, now c"
+        );
+        assert_eq!(lists("[1]", "[1,2]").unwrap(), "now also 2");
+        assert_eq!(lists("[1,2]", "[2,1]").unwrap(), "in another order");
+        assert_eq!(lists("a", "[]"), None);
     }
 
     #[test]
     fn added_and_missing_handshakes_are_reported() {
         let (one, other) = (refused_by_the_client(), completed());
-        let more = compared(std::slice::from_ref(&one), &[one.clone(), one.clone()]);
-        assert!(
-            more.offenders[0]
-                .why
-                .starts_with("not in the baseline: 10.0.0.1 to example.org")
+        let more = compared(
+            std::slice::from_ref(&other),
+            &[other.clone(), one.clone(), one.clone()],
         );
+        assert_eq!(more.violations, 1, "{more:?}");
+        let why = &more.offenders[0].why;
+        assert_eq!(why, "not in the baseline: failure unknown_ca (client)");
         let fewer = compared(&[one.clone(), other], &[one]);
-        assert!(fewer.offenders[0].why.starts_with("only in the baseline: "));
+        assert!(
+            fewer.offenders[0]
+                .why
+                .starts_with("only in the baseline: 10.0.0.")
+        );
         assert_eq!(fewer.offenders[0].handshake, None);
+    }
+
+    #[test]
+    fn how_often_a_handshake_occurs_matters_only_on_request() {
+        let one = refused_by_the_client();
+        let twice = [one.clone(), one.clone()];
+        let once = std::slice::from_ref(&one);
+        for (expected, seen) in [(once, &twice[..]), (&twice[..], once)] {
+            assert_eq!(compared_by(false, expected, seen).status, Status::Held);
+            let result = compared_by(true, expected, seen);
+            assert_eq!(result.violations, 1);
+            assert!(
+                result.offenders[0].why.contains(" times, now "),
+                "{result:?}"
+            );
+        }
+        assert_eq!(compared_by(true, &twice, &twice).status, Status::Held);
+    }
+
+    #[test]
+    fn a_baseline_has_each_handshake_once_with_names_instead_of_numbers() {
+        let mut recorder = BaselineRecorder::default();
+        for event in [
+            refused_by_the_client(),
+            completed(),
+            refused_by_the_client(),
+        ] {
+            assert!(recorder.add(&event));
+        }
+        let (text, count) = recorder.finish();
+        assert_eq!(count, 2);
+        assert_eq!(text.matches("\n}\n").count(), 2, "{text}");
+        let numbers = |line: &&str| line.contains("offered_cipher_suites");
+        let has_names = |line: &str| line.contains("TLS_");
+        assert!(text.lines().filter(numbers).all(has_names), "{text}");
+        assert!(!text.contains("_code"), "{text}");
     }
 
     #[test]
@@ -331,10 +615,14 @@ mod tests {
 
     #[test]
     fn a_line_that_is_not_an_object_is_refused() {
-        assert_eq!(
-            Baseline::parse("{}\n[]").unwrap_err(),
-            BaselineError::NotJson(2)
-        );
-        assert_eq!(Baseline::parse("{").unwrap_err(), BaselineError::NotJson(1));
+        for (text, line) in [
+            ("{}\n[]", 2),
+            ("{", 1),
+            ("{}\n{\n\"a\": b}", 3),
+            ("junk", 1),
+        ] {
+            let error = Baseline::parse(text).unwrap_err();
+            assert_eq!(error, BaselineError::NotJson(line), "{text}");
+        }
     }
 }

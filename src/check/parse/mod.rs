@@ -28,7 +28,7 @@ impl Policy {
     /// ```
     pub fn parse(text: &str, name: &str) -> Result<Self> {
         let line_feeds = line_feeds(text);
-        let file = PolicyFile::new(name, &line_feeds);
+        let file = PolicyFile::new(name, text, &line_feeds);
         let root = DeTable::parse(text)
             .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
         let mut policy = Self::empty(name.to_owned());
@@ -39,6 +39,11 @@ impl Policy {
                 "allow-empty" => policy.allows_empty = entry.boolean()?,
                 "severity" => defaults.severity = entry.word(SEVERITIES)?,
                 "unknown" => defaults.unknown = entry.word(UNKNOWNS)?,
+                "rule" if entry.table().is_some() => {
+                    let message = "`rule` is a list of tables, and this is a single table";
+                    let error = entry.error(message.to_owned(), entry.at.clone());
+                    return Err(error.with_hint("write `[[rule]]` instead of `[rule]`"));
+                }
                 "rule" => {
                     let tables = entry.tables();
                     rules = tables.ok_or_else(|| entry.takes("tables, as in `[[rule]]`"))?;
@@ -49,10 +54,8 @@ impl Policy {
         for (at, entries) in rules {
             let checks = rule(&entries, defaults.clone())?;
             if checks.is_empty() {
-                let hint = "say what is to hold, as in `min-version = \"TLS 1.2\"`";
-                return Err(file
-                    .error("a rule that asks for nothing", at)
-                    .with_hint(hint));
+                let hint = "add an assertion, as in `min-version = \"TLS 1.2\"`";
+                return Err(file.error("a rule without assertions", at).with_hint(hint));
             }
             policy.checks.extend(checks);
         }
@@ -104,8 +107,9 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
     SettingKey {
         name: "unknown",
         example: r#""ignore""#,
-        doc: "whether something that cannot be evaluated is counted (`ignore`), a warning (`warn`, the default) or as \
-              bad as a violation (`fail`). At the top of the file it applies to all rules",
+        doc: "what it means if the captures do not show what an assertion asks about. `warn` (the default): a warning if \
+              no handshake could be evaluated; `ignore`: handshakes are only counted; `fail`: each such handshake is a \
+              violation. At the top of the file it applies to all rules",
     },
     SettingKey {
         name: "preset",
@@ -120,8 +124,10 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
 struct RuleSettings {
     name: Option<String>,
     scope: Scope,
+    written_scope: Option<String>,
     severity: RuleSeverity,
     unknown: Unknown,
+    may_be_empty: bool,
 }
 
 impl RuleSettings {
@@ -130,8 +136,10 @@ impl RuleSettings {
             rule: self.name.clone(),
             line,
             scope: self.scope.clone(),
+            written_scope: self.written_scope.clone(),
             severity: self.severity,
             unknown: self.unknown,
+            may_be_empty: self.may_be_empty,
             key,
             assertion,
         }
@@ -150,12 +158,17 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
             }
             "severity" => settings.severity = entry.word(SEVERITIES)?,
             "unknown" => settings.unknown = entry.word(UNKNOWNS)?,
-            "where" => settings.scope = scope(entry)?,
+            "where" => {
+                settings.scope = scope(entry)?;
+                settings.written_scope = Some(entry.source().to_owned());
+            }
             "preset" => preset = Some((entry.word(&Preset::words())?, entry.line())),
             name => {
                 let key =
                     PolicyKey::find(name).ok_or_else(|| entry.unknown_key(&rule_key_names()))?;
                 own.push((entry, key.name, (key.read)(entry)?));
+                let is_count = matches!(key.name, "min-handshakes" | "max-handshakes");
+                settings.may_be_empty |= is_count && integer(entry.value.get_ref()) == Some(0);
             }
         }
     }
@@ -187,7 +200,7 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
 /// The keys of a table that has nothing but assertions, and what each requires.
 pub(super) fn assertions(text: &str, name: &str) -> Result<Vec<(&'static str, Assertions)>> {
     let line_feeds = line_feeds(text);
-    let file = PolicyFile::new(name, &line_feeds);
+    let file = PolicyFile::new(name, text, &line_feeds);
     let root = DeTable::parse(text)
         .map_err(|error| file.error(error.message(), error.span().unwrap_or_default()))?;
     let entries = file.entries(root.get_ref()).into_iter();

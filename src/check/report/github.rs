@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use super::{offender_in_words, omitted, printable, summary_line};
+use super::{offender_in_words, omitted, printable, reasons, summary_line};
 use crate::check::{CheckResult, Report};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
@@ -17,6 +17,9 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
         let title = property(&format!("tlscope check: {}", result.name));
         let message = data(&message(result));
         writeln!(output, "::{command} {place}title={title}::{message}")?;
+    }
+    for reason in reasons(report) {
+        writeln!(output, "not evaluated: {reason}")?;
     }
     writeln!(output, "{}", summary_line(report))
 }
@@ -53,7 +56,11 @@ mod tests {
     fn each_annotation_is_one_line_whatever_the_names_contain() {
         let text = written(&example(), ReportFormat::Github);
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 5, "two errors, two warnings, the end");
+        assert_eq!(
+            lines.len(),
+            8,
+            "three errors, a warning, three reasons, the end"
+        );
         let start = "::error file=folder/tlscope.toml,line=3,title=tlscope check%3A all is <well> & \"good\"::wanted: no failure%0Afound: ";
         assert!(lines[0].starts_with(start), "{}", lines[0]);
         assert!(
@@ -61,6 +68,7 @@ mod tests {
             "a name cannot end the line"
         );
         assert!(lines[2].starts_with("::warning "));
-        assert!(lines[4].starts_with("check failed: "));
+        assert!(lines[4].starts_with("not evaluated: 1 handshake, "));
+        assert!(lines[7].starts_with("check failed: "));
     }
 }

@@ -3,10 +3,10 @@
 //! ```json
 //! {
 //!   "type": "check", "passed": false, "policy": "tlscope.toml", "captures": ["capture.pcapng"], "complete": true,
-//!   "handshakes": 16, "errors": 1, "warnings": 0,
+//!   "handshakes": 16, "errors": 1, "warnings": 0, "held": 7, "partly_held": 2,
 //!   "results": [{
 //!     "id": "min-version", "name": "no old versions", "line": 3, "severity": "error", "verdict": "error",
-//!     "wanted": "TLS 1.2 or later", "found": "1 of 16 handshakes against it", "judged": 16, "broken": 1,
+//!     "wanted": "TLS 1.2 or later", "found": "1 of 16 handshakes against it", "judged": 16, "broken": 1, "known": 0,
 //!     "not_judged": [{"reason": "no ServerHello in view", "handshakes": 2}],
 //!     "offenders": [{
 //!       "why": "TLS 1.1 was selected",
@@ -16,21 +16,23 @@
 //!       }
 //!     }],
 //!     "offenders_omitted": 0
-//!   }]
+//!   }],
+//!   "not_judged": [{"reason": "no ServerHello in view", "handshakes": 2, "assertions": 4}]
 //! }
 //! ```
 //!
 //! `complete` is `false` if some of the input could not be read. `verdict` is `held`,
-//! `not_judged` (nothing could be evaluated, and the policy ignores that), `warning` or
-//! `error`. `judged` counts the handshakes that were evaluated, `broken` those that violate
-//! the assertion. `line` is `null` for an assertion in no policy file, `handshake` for an
+//! `partly_held` (none violated it, some could not be evaluated), `not_judged` (nothing
+//! could be evaluated, and the policy allows that), `warning` or `error`. `judged` counts the
+//! handshakes that were evaluated, `broken` those that violate the assertion, `known` those
+//! that violate it and are known. `held` counts assertions, with those in `partly_held`. `line` is `null` for an assertion in no policy file, `handshake` for an
 //! expected handshake that is missing.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::check::{CheckResult, Location, Offender, Report, Status};
+use crate::check::{CheckResult, Location, NotEvaluated, Offender, Report, Status};
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let document = Document {
@@ -42,7 +44,14 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
         handshakes: report.handshakes,
         errors: report.count(Status::Error),
         warnings: report.count(Status::Warning),
+        held: report.held(),
+        partly_held: report.count(Status::PartlyHeld),
         results: report.results.iter().map(ResultObject::from).collect(),
+        not_judged: report
+            .not_evaluated
+            .iter()
+            .map(MissingObject::from)
+            .collect(),
     };
     serde_json::to_writer_pretty(&mut *output, &document)?;
     writeln!(output)
@@ -59,7 +68,27 @@ struct Document<'a> {
     handshakes: u64,
     errors: usize,
     warnings: usize,
+    held: usize,
+    partly_held: usize,
     results: Vec<ResultObject<'a>>,
+    not_judged: Vec<MissingObject>,
+}
+
+#[derive(Serialize)]
+struct MissingObject {
+    reason: &'static str,
+    handshakes: u64,
+    assertions: usize,
+}
+
+impl From<&NotEvaluated> for MissingObject {
+    fn from(missing: &NotEvaluated) -> Self {
+        Self {
+            reason: missing.reason,
+            handshakes: missing.handshakes,
+            assertions: missing.assertions,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -73,6 +102,7 @@ struct ResultObject<'a> {
     found: &'a str,
     judged: u64,
     broken: u64,
+    known: u64,
     not_judged: Vec<ReasonObject>,
     offenders: Vec<OffenderObject<'a>>,
     offenders_omitted: u64,
@@ -115,6 +145,7 @@ impl<'a> From<&'a CheckResult> for ResultObject<'a> {
             found: &result.found,
             judged: result.evaluated,
             broken: result.violations,
+            known: result.known,
             not_judged: reasons
                 .map(|(&reason, &handshakes)| ReasonObject { reason, handshakes })
                 .collect(),
@@ -169,6 +200,7 @@ mod tests {
             "/results/0/not_judged/0",
             "/results/0/offenders/0",
             "/results/0/offenders/0/handshake",
+            "/not_judged/0",
         ] {
             let (documented, said) = (
                 documented.pointer(path).unwrap(),
@@ -177,6 +209,6 @@ mod tests {
             assert_eq!(keys(said), keys(documented), "{path}");
         }
         assert_eq!(said["passed"], false);
-        assert_eq!((&said["errors"], &said["warnings"]), (&2.into(), &2.into()));
+        assert_eq!((&said["errors"], &said["warnings"]), (&3.into(), &1.into()));
     }
 }

@@ -1,15 +1,21 @@
 //! Reports for people and for build servers: one file for each format.
 
 mod github;
+mod gitlab;
 mod json;
 mod junit;
+mod markdown;
 mod sarif;
 mod text;
 mod xml;
 
 use std::io::{self, Write};
 
-use super::{CheckResult, Location, Offender, Report};
+use sha2::Digest;
+
+use super::assertion::handshakes;
+use super::known_findings::without_amounts;
+use super::{CheckResult, Location, Offender, Report, Status};
 use crate::sink::TextStyle;
 use crate::sink::people::text::printable;
 
@@ -26,6 +32,37 @@ pub enum ReportFormat {
     Sarif,
     /// Workflow commands of GitHub Actions, which it shows as annotations.
     Github,
+    /// A code quality report of GitLab, which merge requests show.
+    Gitlab,
+    /// Markdown, for the job summary of GitHub Actions or a comment.
+    Markdown,
+}
+
+impl ReportFormat {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Text,
+        Self::Json,
+        Self::Junit,
+        Self::Sarif,
+        Self::Github,
+        Self::Gitlab,
+        Self::Markdown,
+    ];
+
+    /// As written on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Junit => "junit",
+            Self::Sarif => "sarif",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Markdown => "markdown",
+        }
+    }
 }
 
 /// Writes `report` in `format`; only text uses `text_style`.
@@ -45,6 +82,8 @@ pub fn write_report(
         ReportFormat::Junit => junit::write(report, output),
         ReportFormat::Sarif => sarif::write(report, output),
         ReportFormat::Github => github::write(report, output),
+        ReportFormat::Gitlab => gitlab::write(report, output),
+        ReportFormat::Markdown => markdown::write(report, output),
     }
 }
 
@@ -83,30 +122,80 @@ fn policy_line(report: &Report, result: &CheckResult) -> Option<String> {
     (result.line > 0).then(|| format!("{}:{}", report.policy, result.line))
 }
 
-/// `check failed: 2 errors, 1 warning; 6 of 10 assertions held, 1 not judged, on 16 handshakes`.
+/// `check failed: 2 errors, 1 warning; 6 of 10 assertions held (2 partly), 1 not evaluated, on 16 handshakes`.
 fn summary_line(report: &Report) -> String {
-    use super::Status::{Error, Held, NotEvaluated, Warning};
-    let many = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    };
-    let passed = if report.has_passed() {
+    let verdict = if report.has_passed() {
         "passed"
     } else {
         "failed"
     };
+    let partly = match report.count(Status::PartlyHeld) {
+        0 => String::new(),
+        partly => format!(" ({partly} partly)"),
+    };
+    let known = match report
+        .results
+        .iter()
+        .map(|result| result.known)
+        .sum::<u64>()
+    {
+        0 => String::new(),
+        known => format!("; {known} known violations"),
+    };
     format!(
-        "check {passed}: {}, {}; {} of {} held, {} not judged, on {}",
-        many(report.count(Error), "error"),
-        many(report.count(Warning), "warning"),
-        report.count(Held),
+        "check {verdict}: {}, {}; {} of {} held{partly}, {} not evaluated, on {}{known}",
+        many(report.count(Status::Error), "error"),
+        many(report.count(Status::Warning), "warning"),
+        report.held(),
         many(report.results.len(), "assertion"),
-        report.count(NotEvaluated),
-        many(
-            usize::try_from(report.handshakes).unwrap_or(usize::MAX),
-            "handshake"
-        ),
+        report.count(Status::NotEvaluated),
+        handshakes(report.handshakes),
     )
+}
+
+/// `1 error`, `2 errors`.
+fn many(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// Why handshakes could not be evaluated, one line for each reason, with what the user can do about it.
+fn reasons(report: &Report) -> impl Iterator<Item = String> {
+    report.not_evaluated.iter().map(|missing| {
+        let count = handshakes(missing.handshakes);
+        let assertions = many(missing.assertions, "assertion");
+        let remedy = remedy(missing.reason).map_or(String::new(), |remedy| format!("; {remedy}"));
+        format!("{count}, {assertions}: {}{remedy}", missing.reason)
+    })
+}
+
+/// What the user can do so that a reason disappears.
+fn remedy(reason: &str) -> Option<&'static str> {
+    if reason.contains("(TLS 1.3)") {
+        Some("`--keylog FILE` or `tlscope run` decrypts them")
+    } else if reason.contains("trust store") {
+        Some("`--ca-file FILE` names the roots")
+    } else {
+        None
+    }
+}
+
+/// A hash of what makes a violation the same from run to run, in hexadecimal: neither packet numbers nor client ports.
+fn fingerprint(result: &CheckResult, offender: Option<&Offender>) -> String {
+    let location = offender.and_then(|offender| offender.handshake.as_ref());
+    let peers = location.map_or(String::new(), |location| {
+        let server = location.server.to_string();
+        let server = location.server_name.as_ref().unwrap_or(&server);
+        format!("{}\n{server}", location.client.address)
+    });
+    let why = offender.map_or(String::new(), |offender| without_amounts(&offender.why));
+    let text = [result.id, &result.name, &peers, &why].join("\n");
+    let digest = sha2::Sha256::digest(text);
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -116,7 +205,7 @@ fn written(report: &Report, format: ReportFormat) -> String {
     String::from_utf8(output).unwrap()
 }
 
-/// A report with errors, warnings, handshakes that could not be evaluated, and an assertion that held.
+/// A report with errors, a warning, handshakes that could not be evaluated, and assertions that held or held in part.
 #[cfg(test)]
 fn example() -> Report {
     use crate::check::{Context, Evaluation, InputWarnings, Policy};
@@ -133,7 +222,8 @@ unknown = 'ignore'
 where = { port = 8443 }
 no-gaps = true
 [[rule]]
-max-handshakes = 100";
+max-handshakes = 100
+max-failures = '90 %'";
     let policy = Policy::parse(policy, "folder/tlscope.toml").unwrap();
     let mut evaluation = Evaluation::new(policy, Context::default());
     let mut hostile = refused_by_the_client();

@@ -1,18 +1,29 @@
 //! SARIF 2.1.0 (OASIS): a result for each handshake that violates an assertion.
 //!
-//! The artifact is the capture. The packets are a logical location, since a region would
-//! have to be in lines or bytes. Results without a handshake are located at the policy's line.
+//! A result is at the assertion's line in the policy, which is in the repository: GitHub shows it there. The capture is
+//! a related location, with the packets as a logical location, since a region would have to be in lines or bytes.
+//! Assertions that are in no file, as those of the default policy, have the capture as their location.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{location_in_words, offender_in_words, printable};
+use super::{fingerprint, location_in_words, offender_in_words, printable};
 use crate::check::{CheckResult, Offender, Report};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// Where users read about the program.
+const INFORMATION_URI: &str = if env!("CARGO_PKG_REPOSITORY").is_empty() {
+    "https://docs.rs/tlscope"
+} else {
+    env!("CARGO_PKG_REPOSITORY")
+};
+
+/// The fingerprint by which GitHub tells known results from new ones.
+const GITHUB_FINGERPRINT: &str = "primaryLocationLineHash";
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let ids = rule_ids(report);
@@ -28,6 +39,8 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
             "tool": {"driver": {
                 "name": "tlscope",
                 "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "informationUri": INFORMATION_URI,
                 "rules": named().map(|(one, id)| rule(one, id)).collect::<Vec<_>>(),
             }},
             "invocations": [{"executionSuccessful": report.is_complete}],
@@ -69,37 +82,66 @@ fn rule(result: &CheckResult, id: &str) -> Value {
 }
 
 fn results(report: &Report, result: &CheckResult, id: &str) -> Vec<Value> {
-    let one = |text: String, location: Option<Value>| {
-        json!({
-            "ruleId": id,
-            "level": result.status.as_str(),
-            "message": {"text": text},
-            "locations": location.into_iter().collect::<Vec<_>>(),
-        })
-    };
     if result.offenders.is_empty() {
         let text = format!("wanted: {}; found: {}", result.wanted, result.found);
-        return vec![one(
-            printable(&text).into_owned(),
-            policy_location(report, result),
-        )];
+        return vec![self::result(report, result, id, &printable(&text), None)];
     }
     let wanted = printable(&result.wanted);
     let offender = |offender: &Offender| {
         let text = format!("{}; wanted: {wanted}", offender_in_words(offender));
-        let location = capture_location(offender).or_else(|| policy_location(report, result));
-        one(text, location)
+        self::result(report, result, id, &text, Some(offender))
     };
     result.offenders.iter().map(offender).collect()
+}
+
+fn result(
+    report: &Report,
+    result: &CheckResult,
+    id: &str,
+    text: &str,
+    offender: Option<&Offender>,
+) -> Value {
+    let capture = offender.and_then(capture_location);
+    let policy = policy_location(report, result);
+    let (place, related) = match (policy, capture) {
+        (Some(policy), capture) => (Some(policy), capture),
+        (None, capture) => (capture.or_else(|| first_capture(report)), None),
+    };
+    let fingerprint = fingerprint(result, offender);
+    let mut value = json!({
+        "ruleId": id,
+        "level": result.status.as_str(),
+        "message": {"text": text},
+        "locations": place.into_iter().collect::<Vec<_>>(),
+        "partialFingerprints": {
+            "tlscopeViolation/v1": fingerprint,
+            GITHUB_FINGERPRINT: format!("{fingerprint}:1"),
+        },
+    });
+    if let Some(related) = related {
+        value["relatedLocations"] = json!([related]);
+    }
+    value
 }
 
 fn capture_location(offender: &Offender) -> Option<Value> {
     let location = offender.handshake.as_ref()?;
     let packets = format!("packets {}-{}", location.first_packet, location.last_packet);
     Some(json!({
-        "physicalLocation": {"artifactLocation": {"uri": uri(&location.source)}},
+        "physicalLocation": in_capture(&location.source),
         "logicalLocations": [{"name": packets, "fullyQualifiedName": location_in_words(location)}],
+        "message": {"text": location_in_words(location)},
     }))
+}
+
+fn first_capture(report: &Report) -> Option<Value> {
+    let capture = report.captures.first()?;
+    Some(json!({"physicalLocation": in_capture(capture)}))
+}
+
+/// A place in a capture. GitHub requires a line, which a capture does not have: the first.
+fn in_capture(path: &str) -> Value {
+    json!({"artifactLocation": {"uri": uri(path)}, "region": {"startLine": 1}})
 }
 
 fn policy_location(report: &Report, result: &CheckResult) -> Option<Value> {
@@ -139,27 +181,46 @@ mod tests {
             serde_json::from_str(&written(&example(), ReportFormat::Sarif)).unwrap();
         let run = &document["runs"][0];
         let results = run["results"].as_array().unwrap();
-        assert_eq!(
-            results.len(),
-            6,
-            "two and two of two errors, one and one warning"
-        );
+        assert_eq!(results.len(), 6, "two, two and one of errors, one warning");
         let rules: Vec<_> = run["tool"]["driver"]["rules"]
             .as_array()
             .unwrap()
             .iter()
             .map(|rule| &rule["id"])
             .collect();
-        assert_eq!(rules.len(), 5);
+        assert_eq!(rules.len(), 6);
+        let mut fingerprints = std::collections::HashSet::new();
         for result in results {
             assert!(rules.contains(&&result["ruleId"]));
-            assert_eq!(result["locations"].as_array().unwrap().len(), 1);
+            let place = &result["locations"][0]["physicalLocation"];
+            assert_eq!(place["artifactLocation"]["uri"], "folder/tlscope.toml");
+            assert!(place["region"]["startLine"].as_u64() > Some(2));
+            fingerprints.insert(result["partialFingerprints"]["tlscopeViolation/v1"].to_string());
         }
+        assert_eq!(fingerprints.len(), results.len());
+        let capture = &results[1]["relatedLocations"][0]["physicalLocation"];
+        assert_eq!(capture["artifactLocation"]["uri"], "file:///tmp/a%20b.pcap");
+        let driver = &run["tool"]["driver"];
+        assert!(
+            driver["informationUri"]
+                .as_str()
+                .unwrap()
+                .starts_with("https://")
+        );
+    }
+
+    #[test]
+    fn an_assertion_in_no_file_is_located_in_the_capture() {
+        let mut report = example();
+        report.results.iter_mut().for_each(|result| result.line = 0);
+        let document: Value = serde_json::from_str(&written(&report, ReportFormat::Sarif)).unwrap();
         let uri = |index: usize| {
-            &results[index]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+            let place = &document["runs"][0]["results"][index]["locations"][0]["physicalLocation"];
+            assert_eq!(place["region"]["startLine"], 1);
+            place["artifactLocation"]["uri"].clone()
         };
         assert_eq!(uri(1), "file:///tmp/a%20b.pcap");
-        assert_eq!(uri(5), "folder/tlscope.toml");
+        assert_eq!(uri(5), "capture.pcapng");
     }
 
     #[test]

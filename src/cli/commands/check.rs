@@ -1,24 +1,28 @@
-//! `tlscope check`: evaluates a policy on captures.
+//! `tlscope check`: evaluates a policy on captures. `tlscope run` does the same with what it captures.
 
 use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use tlscope::check::{
-    Baseline, CheckResult, Context, Evaluation, MAX_BASELINE, Policy, PolicyError, Preset, Report,
-    ReportFormat, default_policy_text, write_report,
+    Baseline, BaselineRecorder, CheckResult, Context, Evaluation, InputWarnings, KnownFindings,
+    MAX_BASELINE, Policy, PolicyError, Preset, Report, ReportFormat, default_policy_text,
+    explainable, explanation, write_report,
 };
 use tlscope::event::Handshake;
+use tlscope::pattern::nearest;
 use tlscope::pipeline;
 use tlscope::sink::Sink;
 use tlscope::sink::TextStyle;
 use tlscope::sink::selection::Selection;
 use tlscope::stats::Stats;
+use tlscope::time::Timestamp;
 
 use super::ERROR;
-use crate::cli::config::args::{CheckArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, text_style};
+use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
+use crate::cli::config::{Analysis, Needs, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_unread};
 
@@ -30,12 +34,18 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(policy) = args.print_policy {
         return super::print::print_text(|stdout| write!(stdout, "{}", text_of(policy)));
     }
-    let outputs = outputs(&args.format)?;
-    let analysis = analysis(&mut args)?;
-    let context = Context {
-        chains_are_validated: analysis.roots.trust().store().is_some(),
-    };
-    let mut sink = CheckSink::open(&args, context)?;
+    if let Some(name) = &args.explain {
+        let text = explain(name, &args.assertions)?;
+        return super::print::print_text(|stdout| write!(stdout, "{text}"));
+    }
+    let clock = Clock::start();
+    let outputs = Outputs::new(&args.assertions.format, StandardStream::Output)?;
+    let keys = key_log::read(&args.input.keylog)?;
+    skip_system_roots(&args.assertions, &mut args.judgement);
+    let analysis = Analysis::resolve(keys, needs(&args.assertions), &args.judgement)?;
+    let mut selection = Selection::from(args.input.selection.clone());
+    args.time.add_to(&mut selection);
+    let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
     let threads = args.input.threads.get();
@@ -50,17 +60,21 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if run.stats.packets == 0 && !is_complete {
         return Ok(ERROR.into()); // the problem is on standard error already
     }
+    let mut report = sink.report(&run.stats, input.warnings(), is_complete)?;
     let captures = args.paths.iter().map(|path| path.display().to_string());
-    let mut report = sink.report(&run.stats, &input)?;
     report.captures = captures.collect();
-    for output in &outputs {
-        output.write(&report)?;
+    clock.stop(&mut report);
+    outputs.write(&report)?;
+    Ok(exit_code(&report).into())
+}
+
+/// The exit code of a check.
+pub(super) fn exit_code(report: &Report) -> u8 {
+    match (report.is_complete, report.has_passed()) {
+        (false, _) => ERROR,
+        (true, false) => VIOLATED,
+        (true, true) => 0,
     }
-    Ok(match (is_complete, report.has_passed()) {
-        (false, _) => ERROR.into(),
-        (true, false) => VIOLATED.into(),
-        (true, true) => ExitCode::SUCCESS,
-    })
 }
 
 fn text_of(policy: PrintedPolicy) -> &'static str {
@@ -74,119 +88,235 @@ fn text_of(policy: PrintedPolicy) -> &'static str {
     }
 }
 
-/// Where reports go: text goes to standard output unless another report does.
-fn outputs(formats: &[ReportTo]) -> Result<Vec<ReportTo>, Failure> {
-    let mut outputs = formats.to_vec();
-    match formats
-        .iter()
-        .filter(|output| output.file.is_none())
-        .count()
-    {
-        0 => outputs.push(ReportTo {
-            format: ReportFormat::Text,
-            file: None,
-        }),
-        1 => {}
-        _ => {
-            let failure = Failure::new("two reports cannot both go to standard output");
-            return Err(failure.hint("give one a file, as in `--format text,junit=report.xml`"));
-        }
-    }
-    Ok(outputs)
+fn explain(name: &str, args: &AssertionArgs) -> Result<String, Failure> {
+    let policy = policy(args)?;
+    explanation(name, Some(&policy)).ok_or_else(|| {
+        let known = explainable();
+        let list = format!("`--explain` knows `{}`", known.join("`, `"));
+        let hint = match nearest(name, &known) {
+            Some(meant) => format!("did you mean `{meant}`? {list}"),
+            None => format!("{list}, and the named rules of `--policy`"),
+        };
+        Failure::new(format_args!(
+            "no assertion, preset or rule is named `{name}`"
+        ))
+        .hint(hint)
+    })
 }
 
-impl ReportTo {
-    fn write(&self, report: &Report) -> Result<(), Failure> {
-        let text_style = match self.file {
-            None => text_style(),
-            Some(_) => TextStyle::default(),
+/// When the check began.
+pub(super) struct Clock {
+    started: Option<Timestamp>,
+    instant: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self {
+            started: now().ok(),
+            instant: Instant::now(),
+        }
+    }
+
+    pub(super) fn stop(&self, report: &mut Report) {
+        report.started = self.started;
+        report.elapsed = self.instant.elapsed();
+    }
+}
+
+/// Where a report without a file goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StandardStream {
+    Output,
+    /// Standard output belongs to the command that `tlscope run` starts.
+    #[cfg_attr(not(live_capture), expect(dead_code, reason = "only `run` uses it"))]
+    Error,
+}
+
+/// The reports that are written at the end.
+pub(super) struct Outputs {
+    reports: Vec<ReportTo>,
+    stream: StandardStream,
+}
+
+impl Outputs {
+    /// A text report goes to the standard stream unless another report does.
+    pub(super) fn new(formats: &[ReportTo], stream: StandardStream) -> Result<Self, Failure> {
+        let mut reports = formats.to_vec();
+        let to_stream = formats.iter().filter(|report| report.file.is_none());
+        match to_stream.count() {
+            0 => reports.push(ReportTo {
+                format: ReportFormat::Text,
+                file: None,
+            }),
+            1 => {}
+            _ => {
+                let name = match stream {
+                    StandardStream::Output => "output",
+                    StandardStream::Error => "error",
+                };
+                let message = format_args!("two reports cannot both go to standard {name}");
+                let hint = "give one a file, as in `--format text,junit=report.xml`";
+                return Err(Failure::new(message).hint(hint));
+            }
+        }
+        Ok(Self { reports, stream })
+    }
+
+    pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
+        self.reports
+            .iter()
+            .try_for_each(|to| self.write_one(to, report))
+    }
+
+    fn write_one(&self, to: &ReportTo, report: &Report) -> Result<(), Failure> {
+        if to.format == ReportFormat::Text && to.file.is_none() && report.results.is_empty() {
+            return Ok(()); // a baseline was written, and there was nothing to check
+        }
+        let text_style = match (&to.file, self.stream) {
+            (None, StandardStream::Output) => text_style(),
+            (None, StandardStream::Error) => TextStyle {
+                color: anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never,
+                width: None,
+            },
+            (Some(_), _) => TextStyle::default(),
         };
         let mut text = Vec::new();
-        let written = write_report(report, self.format, text_style, &mut text);
-        match &self.file {
-            None => written
+        let written = write_report(report, to.format, text_style, &mut text);
+        match (&to.file, self.stream) {
+            (Some(path), _) => written
+                .and_then(|()| write_whole(path, &text))
+                .map_err(|error| cannot("write report", path, &error)),
+            (None, StandardStream::Output) => written
                 .and_then(|()| stdout().write_all(&text))
                 .and_then(|()| stdout().flush())
                 .or_else(crate::cli::output::closed_pipe_is_success),
-            Some(path) => written
-                .and_then(|()| fs::write(path, &text))
-                .map_err(|error| cannot("write report", path, &error)),
+            (None, StandardStream::Error) => {
+                // Standard error may be closed, and there is nowhere else to report that.
+                let _ = written.and_then(|()| stderr().write_all(&text));
+                Ok(())
+            }
         }
     }
 }
 
-/// How the handshakes are analysed.
-///
+/// Writes a report to its file. It is appended to GitHub's job summary, since several commands of a step write to that.
+fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
+    let is_shared = std::env::var_os("GITHUB_STEP_SUMMARY").is_some_and(|summary| summary == path);
+    if !is_shared {
+        return fs::write(path, text);
+    }
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)?;
+    file.write_all(text)
+}
+
 /// A comparison with a baseline must have the same result on every machine, so it does not use the system's roots.
-fn analysis(args: &mut CheckArgs) -> Result<Analysis, Failure> {
-    let keys = key_log::read(&args.input.keylog)?;
-    let has_baseline = args.expect.is_some();
-    let judgement = &mut args.judgement;
+pub(super) fn skip_system_roots(args: &AssertionArgs, judgement: &mut JudgementArgs) {
     let names_roots =
         !judgement.ca_file.is_empty() || !judgement.ca_dir.is_empty() || judgement.system_roots;
-    judgement.no_verify |= has_baseline && !names_roots;
-    let needs = Needs {
-        fingerprints: has_baseline,
+    judgement.no_verify |= args.expect.is_some() && !names_roots;
+}
+
+pub(super) fn needs(args: &AssertionArgs) -> Needs {
+    Needs {
+        fingerprints: args.expect.is_some(),
         packets: false,
         ladders: false,
-    };
-    Analysis::resolve(keys, needs, judgement)
+    }
 }
 
 /// Evaluates the selected handshakes, and compares them with the baseline if there is one.
-struct CheckSink {
+pub(super) struct CheckSink {
     selection: Selection,
     evaluation: Evaluation,
     allows_empty: bool,
     baseline: Option<(PathBuf, Expectation)>,
+    /// The file for the violations that are known from now on.
+    known: Option<PathBuf>,
 }
 
 /// What to do with a baseline.
 enum Expectation {
     Compared(Box<Baseline>),
-    /// Write these lines to it.
-    Updated(Vec<String>),
+    /// Write these to it.
+    Updated(BaselineRecorder),
 }
 
 impl CheckSink {
-    fn open(args: &CheckArgs, context: Context) -> Result<Self, Failure> {
+    pub(super) fn open(
+        args: &AssertionArgs,
+        selection: Selection,
+        analysis: &Analysis,
+    ) -> Result<Self, Failure> {
         let policy = policy(args)?;
-        let mut selection = Selection::from(args.input.selection.clone());
-        args.time.add_to(&mut selection);
+        if policy.is_empty() && args.expect.is_none() {
+            let message = format_args!("policy `{}` has no assertions", policy.name);
+            let hint = "add a rule, as in `[[rule]]` and `min-version = \"TLS 1.2\"`: \
+                        `tlscope check --print-policy` prints an example";
+            return Err(Failure::new(message).hint(hint));
+        }
         let baseline = match &args.expect {
-            Some(path) if args.update => Some((path.clone(), Expectation::Updated(Vec::new()))),
-            Some(path) => Some((path.clone(), Expectation::Compared(Box::new(read(path)?)))),
-            None if args.update => {
+            Some(path) if args.update => {
+                let recorder = BaselineRecorder::new(args.expect_counts);
+                Some((path.clone(), Expectation::Updated(recorder)))
+            }
+            Some(path) => {
+                let baseline = read(path)?.comparing_counts(args.expect_counts);
+                Some((path.clone(), Expectation::Compared(Box::new(baseline))))
+            }
+            None if args.update && args.new_only.is_none() => {
                 let failure = Failure::new("`--update` writes a baseline, and none is named");
-                return Err(failure.hint("name one, as in `--expect expected.jsonl`"));
+                return Err(failure
+                    .hint("name one, as in `--expect expected.json` or `--new-only known.jsonl`"));
             }
             None => None,
+        };
+        let known = match &args.new_only {
+            Some(_) if args.update => KnownFindings::recording(),
+            Some(path) => known_findings(path)?,
+            None => KnownFindings::default(),
+        };
+        let context = Context {
+            chains_are_validated: analysis.roots.trust().store().is_some(),
         };
         Ok(Self {
             selection,
             allows_empty: policy.allows_empty,
-            evaluation: Evaluation::new(policy, context),
+            evaluation: Evaluation::new(policy, context).without(known),
             baseline,
+            known: args.new_only.clone().filter(|_| args.update),
         })
     }
 
-    fn report(self, stats: &Stats, input: &Input) -> Result<Report, Failure> {
-        let is_complete = !input.is_incomplete();
-        let mut report = self.evaluation.finish(stats, input.warnings());
+    pub(super) fn report(
+        self,
+        stats: &Stats,
+        warnings: &InputWarnings,
+        is_complete: bool,
+    ) -> Result<Report, Failure> {
+        let (mut report, known) = self.evaluation.finish_with_findings(stats, warnings);
         report.is_complete = is_complete;
+        // Later runs would compare with what an incomplete input shows.
+        let is_whole = is_complete && (self.allows_empty || report.handshakes > 0);
         match self.baseline {
             None => {}
+            Some((_, Expectation::Updated(_))) if !is_whole => {}
             Some((path, Expectation::Compared(baseline))) => {
                 let name = path.display().to_string();
                 report.results.push(baseline.finish(&name));
             }
-            Some((path, Expectation::Updated(lines))) => {
-                // Later runs would expect the incomplete baseline.
-                let is_whole = is_complete && (self.allows_empty || !lines.is_empty());
-                if is_whole {
-                    update(&path, &lines)?;
-                }
+            Some((path, Expectation::Updated(recorder))) => {
+                let (text, count) = recorder.finish();
+                update(&path, &text, count, "handshakes")?;
             }
+        }
+        if let Some(path) = self.known.filter(|_| is_whole) {
+            let lines = known.lines();
+            let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+            update(&path, &text, lines.len(), "known violations")?;
         }
         if !is_complete {
             report.results.push(CheckResult::of_unreadable_input());
@@ -204,11 +334,7 @@ impl Sink for CheckSink {
         match &mut self.baseline {
             None => {}
             Some((_, Expectation::Compared(baseline))) => baseline.handshake(event),
-            Some((_, Expectation::Updated(lines))) if lines.len() == MAX_BASELINE => {
-                let message = format!("a baseline holds at most {MAX_BASELINE} handshakes");
-                return Err(io::Error::new(ErrorKind::FileTooLarge, message));
-            }
-            Some((_, Expectation::Updated(lines))) => lines.push(Baseline::line(event)),
+            Some((_, Expectation::Updated(recorder))) => return add(recorder, event),
         }
         Ok(())
     }
@@ -218,8 +344,16 @@ impl Sink for CheckSink {
     }
 }
 
+fn add(recorder: &mut BaselineRecorder, event: &Handshake) -> io::Result<()> {
+    if recorder.add(event) {
+        return Ok(());
+    }
+    let message = format!("a baseline holds at most {MAX_BASELINE} handshakes");
+    Err(io::Error::new(ErrorKind::FileTooLarge, message))
+}
+
 /// The policy that the user named; without one the default, or an empty one if there is a baseline.
-fn policy(args: &CheckArgs) -> Result<Policy, Failure> {
+fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
     match (&args.policy, &args.expect) {
         (Some(path), _) => {
             let text =
@@ -232,23 +366,30 @@ fn policy(args: &CheckArgs) -> Result<Policy, Failure> {
 }
 
 fn read(path: &Path) -> Result<Baseline, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let is_missing = error.kind() == ErrorKind::NotFound;
-        cannot("read baseline", path, &error)
-            .maybe_hint(is_missing.then_some("`--update` records one"))
-    })?;
-    Baseline::parse(&text)
+    Baseline::parse(&read_baseline(path)?)
         .map_err(|error| Failure::new(format_args!("no baseline: `{}`: {error}", path.display())))
 }
 
-fn update(path: &Path, lines: &[String]) -> Result<(), Failure> {
-    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+fn known_findings(path: &Path) -> Result<KnownFindings, Failure> {
+    KnownFindings::parse(&read_baseline(path)?).map_err(|error| {
+        let path = path.display();
+        let failure = Failure::new(format_args!("invalid baseline `{path}`: {error}"));
+        failure.hint("`--new-only` reads what `--new-only FILE --update` writes")
+    })
+}
+
+fn read_baseline(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        cannot("read baseline", path, &error)
+            .maybe_hint(is_missing.then_some("`--update` records one"))
+    })
+}
+
+fn update(path: &Path, text: &str, count: usize, what: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| cannot("write baseline", path, &error))?;
-    let count = lines.len();
-    crate::cli::say::line(format_args!(
-        "{count} handshakes written to `{}`",
-        path.display()
-    ));
+    let path = path.display();
+    crate::cli::say::line(format_args!("{count} {what} written to `{path}`"));
     Ok(())
 }
 

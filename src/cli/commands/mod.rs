@@ -11,6 +11,8 @@ mod check;
 mod live;
 mod print;
 mod read;
+#[cfg(live_capture)]
+mod run;
 mod show;
 mod targets;
 

@@ -6,5 +6,5 @@ mod metrics;
 mod resolve;
 
 pub(crate) use resolve::{
-    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, text_style,
+    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, now, text_style,
 };

@@ -232,7 +232,7 @@ fn judge_at(at: At) -> Result<Option<Timestamp>, CliError> {
     })
 }
 
-fn now() -> Result<Timestamp, CliError> {
+pub(crate) fn now() -> Result<Timestamp, CliError> {
     i64::try_from(jiff::Timestamp::now().as_nanosecond())
         .map(Timestamp::from_nanoseconds)
         .map_err(|_| CliError::new("the system's clock is not between the years 1677 and 2262"))

@@ -80,6 +80,8 @@ pub(super) struct Transcript {
     /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
     server_hello_end: Option<u32>,
     key_exchange_end: Option<u32>,
+    /// From the observer to the client and back, as the opening of the connection shows it, in microseconds; 0 if it does not.
+    client_round_trip: u32,
     /// Whether a ServerHello came that could not be read.
     has_unreadable_hello: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
@@ -122,6 +124,7 @@ impl Transcript {
             server_trip: None,
             server_hello_end: None,
             key_exchange_end: None,
+            client_round_trip: 0,
             has_unreadable_hello: false,
             has_late_gap: false,
             hello_length: 0,
@@ -293,6 +296,11 @@ impl Transcript {
         self.keyed_records
     }
 
+    /// From the observer to the client and back, as far as the opening of the connection shows it.
+    pub(super) fn client_round_trip(&self) -> Duration {
+        Duration::from_micros(self.client_round_trip.into())
+    }
+
     /// The last moment of the observation, if it is known.
     pub(super) const fn observed_until(&self) -> Option<Timestamp> {
         self.until
@@ -337,10 +345,11 @@ impl Transcript {
         self.hellos().is_tls13()
     }
 
-    /// Whether the client offers to show a certificate after the handshake (RFC 8446 §4.2.6).
-    pub(super) fn offers_later_authentication(&self) -> bool {
+    /// Whether the client offers to show a certificate after the handshake (RFC 8446 §4.2.6), or may have offered it in a
+    /// hello that was not captured.
+    pub(super) fn may_offer_later_authentication(&self) -> bool {
         let hello = self.client_hello();
-        hello.is_some_and(|hello| hello.post_handshake_auth)
+        hello.is_none_or(|hello| hello.post_handshake_auth)
     }
 
     /// Whether the client offers 0-RTT data.

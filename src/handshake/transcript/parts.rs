@@ -1,5 +1,7 @@
 //! What a transcript consists of.
 
+use std::time::Duration;
+
 use crate::certificate::OcspStaple;
 use crate::flow::{Direction, PerSide, Side};
 use crate::framing::{Close, Content};
@@ -30,6 +32,9 @@ pub(in crate::handshake) struct PeerActions {
     /// Up to TLS 1.2: the length of the latest of them.
     pub(in crate::handshake) data_length: u16,
     pub(in crate::handshake) closing: PeerClose,
+    /// How much later than its peer's its packets were captured, at least: what its peer acknowledged came that much later
+    /// than the acknowledgment. In microseconds.
+    pub(super) lateness: u32,
     /// Where the last item from it ended in its stream, as in [`Arrival::end`]; 0 before the first.
     pub(in crate::handshake) stream_end: u32,
     /// Where its first flight ended: what it sent before its peer sent something after it. `None` until then.
@@ -41,6 +46,11 @@ pub(in crate::handshake) struct PeerActions {
 }
 
 impl PeerActions {
+    /// How much later than its peer's its packets were captured, at least.
+    pub(in crate::handshake) fn lateness(&self) -> Duration {
+        Duration::from_micros(self.lateness.into())
+    }
+
     /// Whether its Certificate message has no certificate in it.
     pub(in crate::handshake) fn has_empty_certificate(&self) -> bool {
         self.certificate
@@ -224,6 +234,8 @@ pub(in crate::handshake) struct Decrypted {
     pub(in crate::handshake) finished: PerSide<Option<Timestamp>>,
     /// When the first application data after the client's Finished began.
     pub(in crate::handshake) application_data: PerSide<Option<Timestamp>>,
+    /// Whether the server asked for a certificate after the client's Finished: it had accepted that one.
+    pub(super) is_asked_later: bool,
     /// Handshake messages of the server after the client's Finished: tickets, requests.
     pub(in crate::handshake) server_messages: u32,
     /// Records after the client's Finished.
@@ -244,7 +256,7 @@ impl Decrypted {
         let PerSide { client, server } = self.application_data;
         match side {
             Side::Client => client.is_some() || server.is_some() || self.server_messages > 0,
-            Side::Server => server.is_some(),
+            Side::Server => server.is_some() || self.is_asked_later,
         }
     }
 }

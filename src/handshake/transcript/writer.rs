@@ -113,9 +113,29 @@ impl Transcript {
         }
     }
 
+    /// Notes that what was captured of `direction` only `now` had been acknowledged before: its clock is late.
+    pub(in crate::handshake) fn note_late(
+        &mut self,
+        direction: Direction,
+        acknowledged: Timestamp,
+        now: Timestamp,
+    ) {
+        if let Some(late) = now.checked_since(acknowledged) {
+            let lateness = &mut self.peers[direction].lateness;
+            *lateness = (*lateness).max(u32::try_from(late.as_micros()).unwrap_or(u32::MAX));
+        }
+    }
+
     /// Notes that `direction` carried something else than TLS before.
     pub(in crate::handshake) fn note_plain(&mut self, direction: Direction) {
         self.peers[direction].was_plain = true;
+    }
+
+    /// Notes the round trip from the observer to the sender of `direction`, if it is the client.
+    pub(in crate::handshake) fn note_round_trip(&mut self, direction: Direction, trip: Duration) {
+        if direction == self.direction(Side::Client) {
+            self.client_round_trip = u32::try_from(trip.as_micros()).unwrap_or(u32::MAX);
+        }
     }
 
     /// Notes the last moment of the observation.
@@ -445,7 +465,10 @@ impl Transcript {
             (HandshakeType::Finished, ..) => {
                 decrypted.finished[side].get_or_insert(at.time);
             }
-            (_, Side::Server, Some(_)) => decrypted.server_messages += 1,
+            (handshake_type, Side::Server, Some(_)) => {
+                decrypted.server_messages += 1;
+                decrypted.is_asked_later |= handshake_type == HandshakeType::CertificateRequest;
+            }
             _ => {}
         }
     }

@@ -222,12 +222,17 @@ pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
     let Some((Side::Client, Close::Fin, at)) = transcript.first_close() else {
         return false;
     };
+    let lateness = transcript.peer(Side::Server).lateness();
+    let flight = transcript
+        .server_hello_at()
+        .map(|at| at.saturating_sub(lateness));
     let has_complained = || {
         let mut alerts = transcript.alerts().iter();
         alerts.any(|alert| transcript.side(alert.sender) == Side::Client)
     };
     silent_refusal(transcript, Side::Client, at).is_some()
-        && inferred::is_at_once(transcript, transcript.server_hello_at(), at.time)
+        && flight
+            .is_some_and(|flight| inferred::is_at_once(transcript, flight, at.time) == Some(true))
         && !has_complained()
         && !cannot_tell(transcript)
         && !transcript

@@ -97,9 +97,6 @@ fn left_before_hello(transcript: &Transcript) -> Option<Conclusion> {
 /// An alert in the clear remains said, and a server that went on had completed the
 /// handshake. A refusal read from lengths may lie in what is missing.
 fn still_holds(early: &Inferred, transcript: &Transcript) -> bool {
-    if inferred::is_refused_later(transcript) {
-        return false;
-    }
     let is_said = matches!(early.rule.claim, Claim::Failure(_, Reason::Alert));
     !transcript.has_late_gap() || early.is_success() || is_said
 }
@@ -294,25 +291,5 @@ mod tests {
         assert_eq!(other.verdict(), "failure C3p: other by client");
         let reset = full().server_flight().rst(SERVER);
         assert_eq!(reset.verdict(), "failure S3: connection_reset by server");
-    }
-
-    #[test]
-    fn a_refusal_after_the_handshake_replaces_the_success_before_it() {
-        let asked = crate::handshake::testing::connection()
-            .client_hello(|hello| hello.post_handshake_auth = true)
-            .server_hello_13(|_| {})
-            .server_flight()
-            .client_records(&[53])
-            .server_records(&[250]);
-        let answered = asked
-            .client_records(&[91])
-            .server_records(&[148])
-            .client_records(&[57, 53]);
-        assert_eq!(answered.verdict(), "success P5");
-        let refused = answered.server_records(&[19]).fin(SERVER);
-        assert_eq!(
-            refused.verdict(),
-            "failure A1: missing_client_cert by server"
-        );
     }
 }

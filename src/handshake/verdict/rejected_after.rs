@@ -7,6 +7,7 @@
 //! | who refuses | what shows it | module |
 //! | --- | --- | --- |
 //! | any side | an alert about a certificate after both Finished, readable | here |
+//! | Apache per location, TLS 1.3 | the client is asked for a certificate in use, and the answer to it is an alert | here |
 //! | nginx, HAProxy | the only answer has exactly the length of their error page | here |
 //! | curl, Go, Node, libpq and others | a flawed certificate, and the client leaves without data | [`by_flaw`] |
 //!
@@ -35,7 +36,9 @@ pub(in crate::handshake) fn rejected_after(
     if outcome != Outcome::Success {
         return None;
     }
-    by_alert(transcript).or_else(|| by_error_page(transcript, client_certificate, findings))
+    by_alert(transcript)
+        .or_else(|| by_later_answer(transcript, findings))
+        .or_else(|| by_error_page(transcript, client_certificate, findings))
 }
 
 /// The first alert that is about the peer's certificate.
@@ -55,6 +58,39 @@ fn by_alert(transcript: &Transcript) -> Option<RejectedAfter> {
             observations: vec!["an alert about the certificate followed the completed handshake"],
         })
     })
+}
+
+/// What the client answered when it was asked for a certificate after the handshake, and the server ended the connection
+/// with an alert.
+fn by_later_answer(transcript: &Transcript, findings: &[Finding]) -> Option<RejectedAfter> {
+    /// 8 of 8, all of Apache, rounded down.
+    const CONFIDENCE: f64 = 0.9;
+    if !transcript.is_tls13() {
+        return None; // a renegotiation that fails is a failure
+    }
+    let certificate = inferred::refused_later(transcript)?;
+    Some(RejectedAfter {
+        error_type: refusal_of(certificate, findings)?,
+        side: Side::Server,
+        evidence: Evidence::Inferred,
+        confidence: CONFIDENCE,
+        observations: vec![
+            "the client was asked for a certificate after the handshake",
+            "the server closed with an alert-length record",
+        ],
+    })
+}
+
+/// What a server refuses that got this answer to its request for a certificate.
+fn refusal_of(certificate: ClientCertificate, findings: &[Finding]) -> Option<ErrorType> {
+    match certificate {
+        ClientCertificate::Absent => Some(ErrorType::MissingClientCert),
+        ClientCertificate::Presented => Some(
+            explain::reason(findings, Side::Client)
+                .map_or(ErrorType::ServerRejectedClient, |flaw| flaw.error_type),
+        ),
+        _ => None,
+    }
 }
 
 /// A response that a program has in its source, whose length only depends on the name that it gives itself.
@@ -129,12 +165,7 @@ fn by_error_page(
     certificate: ClientCertificate,
     findings: &[Finding],
 ) -> Option<RejectedAfter> {
-    let error_type = match certificate {
-        ClientCertificate::Absent => ErrorType::MissingClientCert,
-        ClientCertificate::Presented => explain::reason(findings, Side::Client)
-            .map_or(ErrorType::ServerRejectedClient, |flaw| flaw.error_type),
-        _ => return None,
-    };
+    let error_type = refusal_of(certificate, findings)?;
     let answer = if transcript.is_tls13() {
         inferred::only_answer(transcript)
     } else {
@@ -214,7 +245,7 @@ pub(in crate::handshake) fn by_flaw(
 mod tests {
     use super::*;
     use crate::flow::Endpoint;
-    use crate::handshake::testing::{CLIENT, SERVER, Script, finding, full, tls12};
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, finding, full, tls12};
     use crate::time::Timestamp;
     use crate::tls::AlertDescription;
 
@@ -288,6 +319,25 @@ mod tests {
         assert_eq!(claim(&unasked.server_records(&[page, 19])), None);
         let gap = request(EMPTY).server_records(&[page, 19]).gap(SERVER);
         assert_eq!(claim(&gap), None);
+    }
+
+    #[test]
+    fn a_certificate_asked_for_in_use_is_refused_by_an_alert_after_it() {
+        let asked = || {
+            let offered = connection().client_hello(|hello| hello.post_handshake_auth = true);
+            let accepted = offered.server_hello_13(|_| {}).server_flight();
+            let in_use = accepted.client_records(&[53]).server_records(&[250]);
+            in_use.client_records(&[91]).server_records(&[148])
+        };
+        let empty = || asked().client_records(&[57, 53]);
+        let refused = empty().server_records(&[19]).fin(SERVER);
+        assert_eq!(refused.verdict(), "success P5");
+        assert_eq!(claim(&refused), MISSING);
+        let refused = asked().client_records(&[900, 281, 53]);
+        assert_eq!(claim(&refused.server_records(&[19]).fin(SERVER)), REJECTED);
+        let answered = empty().server_records(&[794, 19]).fin(SERVER);
+        assert_eq!(claim(&answered), None);
+        assert_eq!(claim(&empty().fin(SERVER)), None, "without a word");
     }
 
     /// TLS 1.2 up to the request.

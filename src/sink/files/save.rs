@@ -171,13 +171,13 @@ fn comment(event: &Handshake) -> String {
 }
 
 // Block and option types: draft-ietf-opsawg-pcapng, sections 4.1 to 4.3 and 3.5.
-const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-const INTERFACE_DESCRIPTION: u32 = 1;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 const OPT_COMMENT: u16 = 1;
-const SHB_USERAPPL: u16 = 4;
-const IF_NAME: u16 = 2;
-const IF_TSRESOL: u16 = 9;
+pub(super) const SHB_USERAPPL: u16 = 4;
+pub(super) const IF_NAME: u16 = 2;
+pub(super) const IF_TSRESOL: u16 = 9;
 /// Longest option written: the traffic chooses the length of names and messages.
 const MAX_OPTION: usize = 1024;
 
@@ -218,7 +218,7 @@ fn pcapng(packets: &PacketBuffer, comment: &str) -> Vec<u8> {
     file
 }
 
-fn block(file: &mut Vec<u8>, block_type: u32, body: &[u8]) {
+pub(super) fn block(file: &mut Vec<u8>, block_type: u32, body: &[u8]) {
     let padded = body.len().next_multiple_of(4);
     let length = (12 + padded) as u32;
     file.extend(block_type.to_le_bytes());
@@ -228,7 +228,7 @@ fn block(file: &mut Vec<u8>, block_type: u32, body: &[u8]) {
     file.extend(length.to_le_bytes());
 }
 
-fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
+pub(super) fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     let value = value.get(..MAX_OPTION).unwrap_or(value);
     body.extend(code.to_le_bytes());
     body.extend((value.len() as u16).to_le_bytes());

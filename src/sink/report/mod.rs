@@ -344,6 +344,7 @@ mod tests {
         let page = page_of([]);
         assert!(page.contains("No TLS handshake was seen in this capture."));
         assert!(page.contains("Connections that did not become TLS"));
+        assert!(page.contains("href=\"#quality\"") && !page.contains("href=\"#latency\""));
     }
 
     #[test]

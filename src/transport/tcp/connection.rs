@@ -562,10 +562,12 @@ impl TcpConnection {
 
     /// Delivers what is held, with gaps where bytes are missing, and closes: no more segments will come.
     ///
-    /// `last` is the last packet of the connection. A FIN that was acknowledged and not captured closes at that moment.
+    /// `last` is the last packet of the connection. A FIN that was acknowledged and not captured closes at that moment. In
+    /// directions that are `lost_in_network`, what precedes a FIN is no gap in the capture.
     pub fn finish(
         &mut self,
         last: Arrival,
+        lost_in_network: PerDirection<bool>,
         budget: &mut Budget,
         deliver: &mut impl FnMut(Direction, Delivery<'_>),
     ) {
@@ -574,9 +576,15 @@ impl TcpConnection {
             let missing = half.assembler.finish(budget, &mut |chunk| {
                 deliver(direction, Delivery::Chunk(chunk));
             });
-            if missing > 1 {
-                // A FIN takes one number and is no byte.
-                deliver(direction, Delivery::Chunk(Chunk::Gap(missing - 1)));
+            // A FIN takes one number and is no byte.
+            let bytes = match half.fin {
+                Some(_) if lost_in_network[direction] || !half.assembler.is_started() => 0,
+                Some(fin) => fin.since(half.assembler.next()),
+                None => missing.saturating_sub(1).cast_signed(),
+            };
+            if (1..=MAX_AHEAD).contains(&bytes) {
+                let gap = Chunk::Gap(bytes.unsigned_abs());
+                deliver(direction, Delivery::Chunk(gap));
             }
             if half.fin.is_some() {
                 deliver(direction, Delivery::Fin(last));

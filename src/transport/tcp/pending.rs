@@ -97,6 +97,13 @@ impl PendingSegments {
         true
     }
 
+    /// Whether a segment that waits is such a one.
+    #[must_use]
+    pub fn any(&self, is_such: impl Fn(Direction, &Segment<'_>) -> bool) -> bool {
+        let mut segments = self.segments.iter();
+        segments.any(|pending| is_such(pending.direction, &pending.segment()))
+    }
+
     /// Takes the first segment that need not wait any more.
     pub fn take_ready(
         &mut self,

@@ -52,6 +52,7 @@ impl LiveConfig {
             buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
             is_promiscuous: args.promiscuous,
             threads: args.fanout,
+            drains_buffer: false,
         };
         let threads = args.common.input.threads;
         let mut output = OutputConfig::resolve(args.common, args.metrics);
@@ -103,7 +104,9 @@ impl LiveConfig {
 }
 
 /// The interfaces named, each once. An environment variable may be empty, which names none.
-fn interfaces(mut names: Vec<String>) -> Result<Vec<String>, CliError> {
+pub(in crate::cli::commands) fn interfaces(
+    mut names: Vec<String>,
+) -> Result<Vec<String>, CliError> {
     let mut known = HashSet::new();
     names.retain(|name| !name.is_empty() && known.insert(name.clone()));
     if names.is_empty() {

@@ -25,6 +25,8 @@ use crate::cli::input::{key_log, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 use crate::cli::say;
 use config::LiveConfig;
+pub(super) use config::interfaces;
+pub(super) use host::drop_all;
 use host::{Account, ServiceManager, Signals};
 use key_logs::KeyLogs;
 
@@ -44,6 +46,7 @@ pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
             print_text(|output| output.write_all(text.as_bytes()))
         }
         InterfaceCommand::Live(args) => watch(LiveConfig::resolve(args)?),
+        InterfaceCommand::Run(args) => super::run::run(args),
         InterfaceCommand::Interfaces => interfaces::list(),
     }
 }

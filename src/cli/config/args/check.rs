@@ -1,4 +1,4 @@
-//! `tlscope check`.
+//! `tlscope check`, and the assertions that `tlscope run` shares with it.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,19 +10,22 @@ use super::{InputArgs, JudgementArgs, TimeArgs};
 
 pub(super) const CHECK_EXAMPLES: &str = "\
 Examples:
-  By the default policy, which `--print-policy` shows:
+  Evaluate the default policy, which `--print-policy` prints:
       tlscope check capture.pcapng
-  By a policy, with a report for the build server and one for people:
+  Evaluate a policy, with a report for the build server and one for people:
       tlscope check --policy tlscope.toml --format text,junit=report.xml captures/
-  Against a recorded baseline, and to record it:
-      tlscope check --expect expected.jsonl capture.pcapng
-      tlscope check --expect expected.jsonl --update capture.pcapng
-  What a preset asks for:
+  Fail on new violations only; the second command records the known ones:
+      tlscope check --policy tlscope.toml --new-only known.jsonl capture.pcapng
+      tlscope check --policy tlscope.toml --new-only known.jsonl --update capture.pcapng
+  Compare with a recorded baseline, and record it:
+      tlscope check --expect expected.json capture.pcapng
+      tlscope check --expect expected.json --update capture.pcapng
+  Print a preset, and what an assertion means:
       tlscope check --print-policy=mozilla-intermediate
+      tlscope check --explain min-version
 
-A policy is a list of rules, each with what has to hold and for whom; the README
-has all that can be asked for:
-      unknown = \"warn\"           # what cannot be validated: ignore, warn or fail
+A policy is a list of rules, each with its scope and its assertions:
+      unknown = \"warn\"           # if nothing can be evaluated: ignore, warn or fail
       [[rule]]
       where = { server-name = \"*.example.org\", port = [443, 8443] }
       preset = \"mozilla-intermediate\"
@@ -33,11 +36,13 @@ has all that can be asked for:
       max-failures = \"0.5 %\"
       max-latency = { phase = \"handshake\", percentile = 99, ms = 250 }
 
+A rule fails if no handshake is in its scope, unless it says `min-handshakes = 0`.
+
 Exit status:
-  0  All held; warnings do not count.
+  0  All assertions held, in whole or in part; warnings do not count.
   1  An assertion of severity error does not hold.
-  2  It could not be checked: bad usage, a policy that is wrong, or input that
-     could not be read; what could be read is reported first.";
+  2  The check is not possible: bad usage, an invalid policy or one without
+     assertions, or input that cannot be read; what can be read is reported first.";
 
 /// What `tlscope check` takes.
 #[derive(Debug, clap::Args)]
@@ -45,43 +50,11 @@ pub(in crate::cli) struct CheckArgs {
     /// Captures to check: files, directories of captures, or `-` for standard input
     ///
     /// Several are checked as one.
-    #[arg(required_unless_present = "print_policy", value_name = "CAPTURE")]
+    #[arg(required_unless_present_any = ["print_policy", "explain"], value_name = "CAPTURE")]
     pub(in crate::cli) paths: Vec<PathBuf>,
 
-    /// What has to hold, in TOML
-    ///
-    /// The README says what a policy can ask for. Without one, and without
-    /// `--expect`, the default policy holds.
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Assertions",
-        env = "TLSCOPE_POLICY"
-    )]
-    pub(in crate::cli) policy: Option<PathBuf>,
-
-    /// Compare the handshakes with those of a baseline
-    ///
-    /// A baseline is a file of JSON lines, as `--update` or `read --format json`
-    /// writes them. Times, packet numbers, client ports, and what else differs from
-    /// run to run is left out of the comparison, and so is the order. Chains are held
-    /// against roots only where some are named: the system's differ from host to host.
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Assertions",
-        env = "TLSCOPE_EXPECT"
-    )]
-    pub(in crate::cli) expect: Option<PathBuf>,
-
-    /// Write the baseline instead of comparing with it
-    #[arg(
-        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        default_value = "false", hide_default_value = true, hide_possible_values = true,
-        value_parser = clap::builder::BoolishValueParser::new(),
-        help_heading = "Assertions", env = "TLSCOPE_UPDATE"
-    )]
-    pub(in crate::cli) update: bool,
+    #[command(flatten)]
+    pub(in crate::cli) assertions: AssertionArgs,
 
     /// Print the default policy or a preset, and do nothing else
     #[arg(
@@ -90,19 +63,17 @@ pub(in crate::cli) struct CheckArgs {
     )]
     pub(in crate::cli) print_policy: Option<PrintedPolicy>,
 
-    /// How to write the report: `text`, `json`, `junit`, `sarif` or `github`
+    /// Explain an assertion, a preset, or a rule of the policy, and do nothing else
     ///
-    /// To standard output, or to a file as in `junit=report.xml`; several at once
-    /// are separated by commas. If all go to files, text goes to standard output.
+    /// As in `min-version`, `cnsa-2.0`, or the name of a rule in `--policy`. The
+    /// identifiers in reports are understood too.
     #[arg(
         long,
-        value_name = "FORMAT[=FILE]",
-        default_value = "text",
-        value_delimiter = ',',
-        help_heading = "Output",
-        env = "TLSCOPE_FORMAT"
+        value_name = "RULE",
+        help_heading = "Assertions",
+        env = "TLSCOPE_EXPLAIN"
     )]
-    pub(in crate::cli) format: Vec<ReportTo>,
+    pub(in crate::cli) explain: Option<String>,
 
     #[command(flatten)]
     pub(in crate::cli) input: InputArgs,
@@ -114,10 +85,87 @@ pub(in crate::cli) struct CheckArgs {
     pub(in crate::cli) judgement: JudgementArgs,
 }
 
+/// What must hold, and how the result is reported.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct AssertionArgs {
+    /// The policy to evaluate, in TOML
+    ///
+    /// `check --explain` explains what a policy can assert. Without a policy and
+    /// without `--expect`, a built-in policy applies.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Assertions",
+        env = "TLSCOPE_POLICY"
+    )]
+    pub(in crate::cli) policy: Option<PathBuf>,
+
+    /// Compare the handshakes with those of a baseline
+    ///
+    /// A baseline lists handshakes, as `--update` or `read --format json` writes them.
+    /// Handshakes are compared as a set: neither their order nor how often each occurs
+    /// matters. Times, packet numbers, client ports and whatever else differs from run
+    /// to run are ignored. Chains are validated only if you name the trusted roots,
+    /// since the system's differ from host to host.
+    #[arg(
+        long,
+        value_name = "BASELINE",
+        help_heading = "Assertions",
+        env = "TLSCOPE_EXPECT"
+    )]
+    pub(in crate::cli) expect: Option<PathBuf>,
+
+    /// With --expect, also compare how often each handshake occurs
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Assertions", env = "TLSCOPE_EXPECT_COUNTS"
+    )]
+    pub(in crate::cli) expect_counts: bool,
+
+    /// Ignore the violations that a file lists, so that only new ones count
+    ///
+    /// `--update` writes the file. A violation is known by its rule, assertion, server,
+    /// client address and what was found, without numbers of days, bytes or milliseconds.
+    #[arg(
+        long,
+        value_name = "BASELINE",
+        help_heading = "Assertions",
+        conflicts_with = "expect",
+        env = "TLSCOPE_NEW_ONLY"
+    )]
+    pub(in crate::cli) new_only: Option<PathBuf>,
+
+    /// Write the file that --expect or --new-only names, instead of reading it
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Assertions", env = "TLSCOPE_UPDATE"
+    )]
+    pub(in crate::cli) update: bool,
+
+    /// Report format: `text`, `json`, `junit`, `sarif`, `github`, `gitlab` or `markdown`
+    ///
+    /// `FORMAT=FILE` writes the report to a file, as in `junit=report.xml`. Separate
+    /// several with commas. If all go to files, a text report is written as well.
+    /// `gitlab` is a code quality report, `markdown` a job summary.
+    #[arg(
+        long,
+        value_name = "FORMAT[=FILE]",
+        default_value = "text",
+        value_delimiter = ',',
+        help_heading = "Output",
+        env = "TLSCOPE_FORMAT"
+    )]
+    pub(in crate::cli) format: Vec<ReportTo>,
+}
+
 /// A policy that comes with the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum PrintedPolicy {
-    /// What holds without a policy.
+    /// The policy that applies if there is no other.
     Default,
     /// Mozilla's guidelines for servers, version 6.0: modern clients.
     MozillaModern,
@@ -133,7 +181,7 @@ pub(in crate::cli) enum PrintedPolicy {
     PostQuantum,
 }
 
-/// A report's format, and the file that it goes to; standard output if none.
+/// A report's format, and the file that it goes to; the standard stream if none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct ReportTo {
     pub(in crate::cli) format: ReportFormat,
@@ -144,24 +192,22 @@ impl FromStr for ReportTo {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (format, file) = match text.split_once('=') {
+        let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err("the name of the file is missing".to_owned()),
             Some((format, file)) => (format, Some(PathBuf::from(file))),
             None => (text, None),
         };
-        let format = match format {
-            "text" => ReportFormat::Text,
-            "json" => ReportFormat::Json,
-            "junit" => ReportFormat::Junit,
-            "sarif" => ReportFormat::Sarif,
-            "github" => ReportFormat::Github,
-            _ => {
-                return Err(
-                    "`check` writes `text`, `json`, `junit`, `sarif` and `github`".to_owned(),
-                );
+        let mut formats = ReportFormat::ALL.iter();
+        match formats.find(|format| format.as_str() == name) {
+            Some(format) => Ok(Self {
+                format: *format,
+                file,
+            }),
+            None => {
+                let known: Vec<_> = ReportFormat::ALL.iter().map(|one| one.as_str()).collect();
+                Err(format!("the formats are `{}`", known.join("`, `")))
             }
-        };
-        Ok(Self { format, file })
+        }
     }
 }
 
@@ -178,6 +224,18 @@ mod tests {
         assert_eq!(file.file, Some("a=b.xml".into()));
         for wrong in ["xml", "", "=a", "text="] {
             assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_format() {
+        use clap::Args;
+        let command = AssertionArgs::augment_args(clap::Command::new("test"));
+        let mut arguments = command.get_arguments();
+        let format = arguments.find(|one| one.get_id() == "format").unwrap();
+        let help = format.get_help().unwrap().to_string();
+        for format in ReportFormat::ALL {
+            assert!(help.contains(&format!("`{}`", format.as_str())), "{help}");
         }
     }
 }

@@ -13,9 +13,11 @@ pub(crate) struct CommonArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// Report only handshakes that failed
+    /// Report only handshakes that failed, or whose peer was refused afterwards
     ///
-    /// The summary and the metrics still count all handshakes.
+    /// Some programs complete the handshake and then refuse their peer, for example with
+    /// HTTP 400. Such a handshake is a success with `rejected_after`. The summary and the
+    /// metrics still count all handshakes.
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,

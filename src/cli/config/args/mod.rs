@@ -19,13 +19,13 @@ mod selection;
 mod show;
 mod targets;
 
-pub(in crate::cli) use check::{CheckArgs, PrintedPolicy, ReportTo};
+pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use judgement::{At, JudgementArgs};
 #[cfg(live_capture)]
 pub(crate) use live::{
-    FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs,
+    FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs, RunArgs,
 };
 pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
 pub(crate) use print::Asset;
@@ -82,7 +82,8 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  tlscope read everything, whatever the outcome of the handshakes. Also if the
      reader of the output closed it, as `head` does.
-  1  `check`: an assertion of severity error is violated.
+  1  `check` or `run`: an assertion of severity error is violated. If the command of
+     `run` fails, `run` exits with the status of the command.
   2  An error: wrong usage, or input that could not be read. The report on the rest is
      still written.";
 

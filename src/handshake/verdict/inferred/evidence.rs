@@ -60,6 +60,8 @@ pub(super) struct ShapeEvidence<'t> {
     blocks: PerSide<bool>,
     /// At least the round trip between client and server.
     round_trip: Duration,
+    /// How much earlier each side's packets count, since its clock is late.
+    lateness: PerSide<Duration>,
     end: Option<End>,
     transcript: &'t Transcript,
 }
@@ -100,11 +102,30 @@ impl<'t> ShapeEvidence<'t> {
                 server: server.padding,
             },
             blocks,
-            round_trip: round_trip(transcript),
+            round_trip: round_trip(transcript, PerSide::default()),
+            lateness: PerSide::default(),
             end,
             transcript,
             seen,
         }
+    }
+
+    /// The same, with the times of both sides made comparable where the clock of one was seen to be late.
+    pub(super) fn with_clocks_aligned(mut self) -> Self {
+        let lateness = PerSide {
+            client: self.transcript.peer(CLIENT).lateness(),
+            server: self.transcript.peer(SERVER).lateness(),
+        };
+        if lateness.iter().any(|late| !late.is_zero()) {
+            for observation in self.seen.to_mut() {
+                let late = lateness[observation.side];
+                observation.time = observation.time.saturating_sub(late);
+                observation.end = observation.end.saturating_sub(late);
+            }
+            self.round_trip = round_trip(self.transcript, lateness);
+            self.lateness = lateness;
+        }
+        self
     }
 
     /// What came after the client's Finished.
@@ -387,7 +408,7 @@ impl<'t> ShapeEvidence<'t> {
 
     /// What the client answered when it was asked for a certificate after the handshake.
     pub(super) fn later_answer(&self) -> Option<CertificateAnswer> {
-        let may_be_asked = self.transcript.offers_later_authentication() && !self.blocks.client;
+        let may_be_asked = self.transcript.may_offer_later_authentication() && !self.blocks.client;
         may_be_asked
             .then(|| answer(self.after(), self.lengths))
             .flatten()
@@ -407,6 +428,21 @@ impl<'t> ShapeEvidence<'t> {
         hello.is_some_and(|hello| hello.psk_key_exchange_modes)
     }
 
+    /// Whether the client had been silent for a while when the server closed, so that it was not a message that made the server
+    /// close.
+    pub(super) fn server_closed_amid_silence(&self) -> bool {
+        let after = self.after();
+        let Some(close) = after.iter().position(|seen| seen.side == SERVER) else {
+            return false;
+        };
+        let mut sent = after[..close].iter().rev();
+        let last = sent.find(|seen| seen.is_record_of(CLIENT));
+        last.is_none_or(|last| {
+            let silence = after[close].time.checked_since(last.end);
+            silence.is_some_and(|silence| silence > SILENT_CLOSE)
+        })
+    }
+
     /// Whether the server closed without a record: in order although there was a request, of a client that takes tickets and got
     /// none; or by a reset before any request came.
     pub(super) fn server_broke_off_use(&self) -> bool {
@@ -424,17 +460,21 @@ impl<'t> ShapeEvidence<'t> {
             && self.lengths.may_be_alert(self.server.last_length)
     }
 
-    /// Whether the client closed in order, as soon after the server's whole flight as programs do that refuse its certificate.
-    pub(super) fn client_closed_at_once(&self) -> bool {
+    /// Whether the client closed in order, as soon after the server's whole flight as programs do that refuse its certificate;
+    /// `None` if the clock was set back in between.
+    pub(super) fn client_closed_at_once(&self) -> Option<bool> {
         let Some((CLIENT, Close::Fin, at)) = self.transcript.first_close() else {
-            return false;
+            return Some(false);
         };
         let mut before = self.seen[..self.flight_start].iter();
         let last = before.rfind(|observation| observation.is_record_of(SERVER));
-        last.filter(|_| self.server.is_whole()).is_some_and(|last| {
-            at.had_received(last.stream_end) != Some(false)
-                && is_at_once(self.transcript, Some(last.end), at.time)
-        })
+        let Some(last) = last.filter(|_| self.server.is_whole()) else {
+            return Some(false);
+        };
+        if at.had_received(last.stream_end) == Some(false) {
+            return Some(false);
+        }
+        is_at_once(self.transcript, last.end, at.time)
     }
 
     /// Whether the server closed before it could have the client's flight, without a goodbye, and the client's answer is no
@@ -451,21 +491,24 @@ impl<'t> ShapeEvidence<'t> {
             && !last.is_some_and(|last| self.may_be_alert(last))
     }
 
-    /// Whether the client is a browser. Browsers close connections for many reasons.
-    pub(super) fn is_from_browser(&self) -> bool {
-        self.transcript.client_hello().is_none_or(is_from_browser)
+    /// Whether the client is a browser. Browsers close connections for many reasons. `None` if its hello was not captured.
+    pub(super) fn is_from_browser(&self) -> Option<bool> {
+        self.transcript.client_hello().map(is_from_browser)
     }
 }
 
-/// Whether a client closed at a moment as soon after `flight` as programs do that refuse a certificate without a word.
+/// Whether a client that closed at a moment did so as soon after `flight` as programs that refuse a certificate without a word;
+/// `None` if the clock was set back in between.
+///
+/// `flight` is a time of the server's clock, with its lateness taken off.
 pub(in crate::handshake::verdict) fn is_at_once(
     transcript: &Transcript,
-    flight: Option<Timestamp>,
+    flight: Timestamp,
     closed: Timestamp,
-) -> bool {
-    flight
-        .and_then(|flight| closed.checked_since(flight))
-        .is_some_and(|waited| waited <= SILENT_REFUSAL + round_trip(transcript))
+) -> Option<bool> {
+    let closed = closed.saturating_sub(transcript.peer(CLIENT).lateness());
+    let waited = closed.checked_since(flight)?;
+    Some(waited <= SILENT_REFUSAL + transcript.client_round_trip())
 }
 
 /// Whether the hello is that of a browser: Chromium's and Safari's have GREASE (RFC 8701), Firefox's offers both
@@ -508,10 +551,10 @@ fn opened_flight(transcript: &Transcript, seen: &[Observation]) -> Option<ReadCl
 }
 
 /// ClientHello to ServerHello: a round trip and the server's work, so never less than the round trip beyond the observer.
-fn round_trip(transcript: &Transcript) -> Duration {
-    let start = transcript.start().time;
+fn round_trip(transcript: &Transcript, lateness: PerSide<Duration>) -> Duration {
+    let start = transcript.start().time.saturating_sub(lateness.client);
     transcript
         .server_hello_at()
-        .and_then(|at| at.checked_since(start))
+        .and_then(|at| at.saturating_sub(lateness.server).checked_since(start))
         .unwrap_or_default()
 }

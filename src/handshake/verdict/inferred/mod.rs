@@ -84,7 +84,7 @@ pub(in crate::handshake) fn infer(transcript: &Transcript, end: Option<End>) -> 
     if transcript.has_late_gap() || transcript.has_gap() && !has_answered {
         return None;
     }
-    let evidence = ShapeEvidence::new(transcript, end);
+    let evidence = ShapeEvidence::new(transcript, end).with_clocks_aligned();
     let has_ended = end.is_some() && transcript.first_close().is_some();
     let rule = RULES
         .iter()
@@ -132,12 +132,15 @@ pub(in crate::handshake) fn may_be_alert(transcript: &Transcript, seen: &Observa
     length.is_some_and(|length| lengths.may_be_alert(length))
 }
 
-/// Whether the server refused what the client answered when it was asked for a certificate after the handshake.
-pub(super) fn is_refused_later(transcript: &Transcript) -> bool {
-    transcript.offers_later_authentication()
-        && ShapeEvidence::new(transcript, None)
-            .later_answer()
-            .is_some_and(|answer| answer.is_refused)
+/// The client's certificate, if the server asked for it after the handshake and refused it: all that it sent then has the
+/// length of an alert, and the connection ended.
+pub(super) fn refused_later(transcript: &Transcript) -> Option<ClientCertificate> {
+    let may_be_asked = transcript.may_offer_later_authentication();
+    if !may_be_asked || transcript.has_gap() || transcript.first_close().is_none() {
+        return None;
+    }
+    let answer = ShapeEvidence::new(transcript, None).later_answer()?;
+    answer.is_refused.then_some(answer.certificate)
 }
 
 /// The only record with which a server answered the client's first request.

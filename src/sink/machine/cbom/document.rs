@@ -398,6 +398,12 @@ impl Properties {
         }
     }
 
+    /// Adds how often something was seen, and under names that go on from `name`, when.
+    fn tally(&mut self, name: impl Display, tally: &Tally) {
+        self.add(&name, tally.handshakes);
+        self.seen(&format!("{name}:"), tally);
+    }
+
     /// Adds first and last moment, unless there is none; `prefix` ends with a colon.
     fn seen(&mut self, prefix: &str, tally: &Tally) {
         if tally.handshakes > 0 {
@@ -505,22 +511,16 @@ impl<'a> Document<'a> {
         properties.add("offered:handshakes", offers.hellos.handshakes);
         properties.seen("offered:", &offers.hellos);
         for (version, tally) in offers.versions.iter() {
-            properties.add(format_args!("offered:version:{version}"), tally.handshakes);
+            properties.tally(format_args!("offered:version:{version}"), tally);
         }
         for (suite, tally) in offers.cipher_suites.iter() {
-            properties.add(
-                format_args!("offered:cipher_suite:{suite}"),
-                tally.handshakes,
-            );
+            properties.tally(format_args!("offered:cipher_suite:{suite}"), tally);
         }
         for (group, tally) in offers.groups.iter() {
-            properties.add(format_args!("offered:group:{group}"), tally.handshakes);
+            properties.tally(format_args!("offered:group:{group}"), tally);
         }
         for (scheme, tally) in offers.signature_schemes.iter() {
-            properties.add(
-                format_args!("offered:signature_scheme:{scheme}"),
-                tally.handshakes,
-            );
+            properties.tally(format_args!("offered:signature_scheme:{scheme}"), tally);
         }
         properties.count("offered:unregistered:handshakes", offers.unregistered);
         let suites = offers.cipher_suites.iter();
@@ -716,19 +716,19 @@ fn service_properties(key: &ServiceKey, service: &Service) -> Properties {
 /// One version that a service negotiated.
 fn protocol<'a>(key: &ServiceKey, service: &Service, version: ProtocolVersion) -> Component<'a> {
     let mut total = Tally::default();
-    let mut suites: BTreeMap<CipherSuite, (u64, BTreeSet<NamedGroup>)> = BTreeMap::new();
-    let mut groups: BTreeMap<NamedGroup, u64> = BTreeMap::new();
+    let mut suites: BTreeMap<CipherSuite, (Tally, BTreeSet<NamedGroup>)> = BTreeMap::new();
+    let mut groups: BTreeMap<NamedGroup, Tally> = BTreeMap::new();
     for (negotiated, tally) in &service.negotiated {
         if negotiated.version != version {
             continue;
         }
         total.add(tally);
         if let Some(group) = negotiated.group {
-            *groups.entry(group).or_default() += tally.handshakes;
+            groups.entry(group).or_default().add(tally);
         }
         if let Some(suite) = negotiated.cipher_suite {
-            let (handshakes, with) = suites.entry(suite).or_default();
-            *handshakes += tally.handshakes;
+            let (of_suite, with) = suites.entry(suite).or_default();
+            of_suite.add(tally);
             with.extend(negotiated.group);
         }
     }
@@ -736,11 +736,11 @@ fn protocol<'a>(key: &ServiceKey, service: &Service, version: ProtocolVersion) -
     properties.add("evidence", "negotiated");
     properties.add("negotiated:handshakes", total.handshakes);
     properties.seen("negotiated:", &total);
-    for (suite, (handshakes, _)) in &suites {
-        properties.add(format_args!("negotiated:cipher_suite:{suite}"), handshakes);
+    for (suite, (tally, _)) in &suites {
+        properties.tally(format_args!("negotiated:cipher_suite:{suite}"), tally);
     }
-    for (group, handshakes) in &groups {
-        properties.add(format_args!("negotiated:group:{group}"), handshakes);
+    for (group, tally) in &groups {
+        properties.tally(format_args!("negotiated:group:{group}"), tally);
     }
     let name = match version.draft() {
         Some(draft) => format!("TLS 1.3 draft {draft}"),

@@ -1,6 +1,6 @@
 //! One handshake in full, for people: verdict, messages, offers, certificates, and where to look further.
 //!
-//! Every text from the traffic passes through [`page::Page`], which escapes it and wraps it to the terminal.
+//! Every text from the traffic passes through a page, which escapes it and wraps it to the terminal.
 
 mod certificates;
 pub(in crate::sink) mod ladder;
@@ -354,12 +354,7 @@ fn write_offer<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Resul
         "signatures",
         schemes.map(|all| names(all, |one| (one.0, one.to_string()))),
     )?;
-    page.maybe(
-        "ALPN",
-        tls.alpn_offered
-            .as_deref()
-            .map(|offered| list_or_none(offered)),
-    )?;
+    page.maybe("ALPN", tls.alpn_offered.as_deref().map(list_or_none))?;
     let ech = tls.ech_offered == Some(true);
     page.maybe(
         "ECH",

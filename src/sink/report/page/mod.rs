@@ -41,6 +41,7 @@ pub(super) struct List {
 
 /// The whole page.
 pub(super) fn page(tallies: &Tallies, stats: &Stats, list: &List) -> Markup {
+    let sections = sections(tallies, stats, list);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -55,17 +56,11 @@ pub(super) fn page(tallies: &Tallies, stats: &Stats, list: &List) -> Markup {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                a.skip href="#handshakes" { "Skip to the list of handshakes" }
-                (header(tallies, stats))
-                main {
-                    (outcomes::section(tallies))
-                    (failures::section(tallies))
-                    (handshakes::section(tallies, list))
-                    (latency::section(tallies))
-                    (certificates::section(tallies))
-                    (cryptography::section(tallies))
-                    (quality::section(tallies, stats))
+                @if list.rows > 0 {
+                    a.skip href="#handshakes" { "Skip to the list of handshakes" }
                 }
+                (header(tallies, stats, &sections))
+                main { @for (_, _, section) in &sections { (section) } }
                 footer {
                     p {
                         "Made by tlscope " (env!("CARGO_PKG_VERSION")) " from packets alone. All times are packet times in UTC. "
@@ -93,7 +88,7 @@ fn policy() -> String {
 /// The captures, shortly.
 fn title(tallies: &Tallies) -> String {
     match tallies.sources.as_slice() {
-        [] => "none".to_owned(),
+        [] => "No handshakes".to_owned(),
         [(source, _)] => file_name(source).into_owned(),
         [(source, _), others @ ..] => {
             let others = counted(others.len() as u64, "other");
@@ -110,7 +105,37 @@ fn title(tallies: &Tallies) -> String {
     }
 }
 
-fn header(tallies: &Tallies, stats: &Stats) -> Markup {
+/// A section: its identifier, its name in the navigation, and its contents.
+type Section = (&'static str, &'static str, Markup);
+
+/// The sections that have something to show.
+fn sections(tallies: &Tallies, stats: &Stats, list: &List) -> Vec<Section> {
+    let mut sections = vec![
+        ("outcomes", "Outcomes", outcomes::section(tallies)),
+        ("failures", "Failures", failures::section(tallies)),
+        (
+            "handshakes",
+            "Handshakes",
+            handshakes::section(tallies, list),
+        ),
+        ("latency", "Latency", latency::section(tallies)),
+        (
+            "certificates",
+            "Certificates",
+            certificates::section(tallies),
+        ),
+        (
+            "cryptography",
+            "Cryptography",
+            cryptography::section(tallies),
+        ),
+        ("quality", "Capture", quality::section(tallies, stats)),
+    ];
+    sections.retain(|(_, _, section)| !section.0.is_empty());
+    sections
+}
+
+fn header(tallies: &Tallies, stats: &Stats, sections: &[Section]) -> Markup {
     html! {
         header.page {
             div.line {
@@ -139,10 +164,7 @@ fn header(tallies: &Tallies, stats: &Stats) -> Markup {
             }
             nav aria-label="Sections" {
                 ul {
-                    @for (id, name) in [
-                        ("outcomes", "Outcomes"), ("failures", "Failures"), ("handshakes", "Handshakes"), ("latency", "Latency"),
-                        ("certificates", "Certificates"), ("cryptography", "Cryptography"), ("quality", "Capture"),
-                    ] {
+                    @for (id, name, _) in sections {
                         li { a href={ "#" (id) } { (name) } }
                     }
                 }

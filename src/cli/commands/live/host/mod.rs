@@ -5,7 +5,8 @@ mod sandbox;
 mod service_manager;
 mod signals;
 
-pub(super) use privileges::{Account, drop_all, keep_capture_only};
+pub(in crate::cli::commands) use privileges::drop_all;
+pub(super) use privileges::{Account, keep_capture_only};
 pub(super) use sandbox::Sandbox;
 pub(super) use service_manager::ServiceManager;
 pub(super) use signals::Signals;

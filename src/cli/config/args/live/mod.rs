@@ -11,8 +11,11 @@ use super::judgement::seconds;
 use super::{CommonArgs, JudgementArgs, MetricsArgs};
 
 mod flag_source;
+mod run;
 
 pub(crate) use flag_source::{FlagSource, FlagSources};
+use run::RUN_EXAMPLES;
+pub(crate) use run::RunArgs;
 
 const LIVE_EXAMPLES: &str = "\
 Examples:
@@ -37,6 +40,16 @@ pub(crate) enum InterfaceCommand {
     /// summary. A second signal exits at once. `live` needs the capability CAP_NET_RAW.
     #[command(after_long_help = LIVE_EXAMPLES)]
     Live(LiveArgs),
+
+    /// Run a command and check the handshakes that it makes, for CI
+    ///
+    /// Captures while the command runs, gives it an SSLKEYLOGFILE so that clients which
+    /// support it log their secrets, and evaluates the policy with these secrets.
+    /// The command keeps its standard input, output and error, and gets the signals
+    /// sent to tlscope. The report goes to standard error. It takes the capability
+    /// CAP_NET_RAW; the command does not get it.
+    #[command(after_long_help = RUN_EXAMPLES)]
+    Run(RunArgs),
 
     /// List the interfaces that `live` can capture on
     ///

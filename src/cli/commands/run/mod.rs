@@ -1,0 +1,330 @@
+//! `tlscope run`: captures while a command runs, then evaluates a policy with the command's secrets.
+//!
+//! ```text
+//! interfaces ─▶ Recording (a temporary file) ─┐
+//!                                             ├─▶ pipeline ─▶ CheckSink ─▶ reports
+//! command ─▶ SSLKEYLOGFILE ───────────────────┘
+//! ```
+//!
+//! Packets are evaluated once the command has ended. By then all secrets are known, whenever a client logged them, so
+//! the result does not depend on who was faster; and no slow evaluation makes the capture lose packets.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tlscope::capture::live::{LiveCapture, LiveOptions, LiveSource};
+use tlscope::capture::{
+    CaptureError, CaptureFiles, Interface, Meters, PacketBatch, PacketSource, Problem,
+};
+use tlscope::check::InputWarnings;
+use tlscope::pattern::Glob;
+use tlscope::pipeline;
+use tlscope::sink::files::recording::Recording;
+use tlscope::sink::selection::Selection;
+
+use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
+use crate::cli::config::Analysis;
+use crate::cli::config::args::{At, RunArgs};
+use crate::cli::error::CliError;
+use crate::cli::input::{key_log, warn_of_unread};
+use crate::cli::say;
+use child::{Child, Ending, Signals};
+use key_log_file::KeyLogFile;
+use private_directory::PrivateDirectory;
+
+mod child;
+mod environment;
+mod key_log_file;
+mod private_directory;
+
+/// Bytes of packets that one run may record, so that a test which moves much data does not fill the disk. A handshake
+/// takes some 5 KB.
+const MAX_RECORDING: u64 = 8 << 30;
+
+/// Runs the command, and returns its exit status or that of the check.
+pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
+    let clock = Clock::start();
+    let outputs = Outputs::new(&args.assertions.format, StandardStream::Error)?;
+    if args.judgement.at == At::Now {
+        args.judgement.at = At::Capture; // the capture happens now
+    }
+    check::skip_system_roots(&args.assertions, &mut args.judgement);
+    // Before the command runs: a mistake in the arguments must not cost a whole test run.
+    let mut analysis = Analysis::resolve(
+        tlscope::decrypt::Keys::default(),
+        check::needs(&args.assertions),
+        &args.judgement,
+    )?;
+    let mut selection = Selection::default();
+    selection.server_names = args
+        .server_name
+        .iter()
+        .map(|name| Glob::new(name))
+        .collect();
+    let sink = CheckSink::open(&args.assertions, selection, &analysis)?;
+
+    let interfaces = super::live::interfaces(std::mem::take(&mut args.interface))?;
+    let capture = LiveCapture::open(&interfaces, &options(&args))?;
+    environment::drop_privileges()?;
+    let signals = Signals::listen()
+        .map_err(|error| CliError::new(format_args!("cannot listen to signals: {error}")))?;
+    let directory = PrivateDirectory::create()?;
+    signals.remove_on_exit(directory.path());
+    let key_log = KeyLogFile::choose(args.keylog.as_deref(), directory.path())?;
+    let saved = args.save.as_deref().map(create).transpose()?;
+
+    let mut recorder = Recorder::start(capture, &directory)?;
+    let (ending, recorded) = match Child::start(&args.command, key_log.path(), &signals) {
+        Ok(child) => recorder.record_during(child),
+        Err(refusal) => {
+            say::error(&refusal);
+            return Ok(refusal.exit_code().into());
+        }
+    };
+    let lost = recorder.lost();
+    let threads = args.threads.get();
+    let Recorder { recording, .. } = recorder;
+    let result = recorded
+        .map_err(|error| CliError::new(format_args!("cannot record packets: {error}")))
+        .and_then(|()| {
+            let secrets = key_log.read()?;
+            analysis.keys = tlscope::decrypt::Keys::default();
+            analysis.keys.absorb_all(&secrets);
+            let packets = directory.path().join(PACKETS);
+            if let (Some(file), Some(path)) = (saved, &args.save) {
+                save(recording, file, path, &secrets)?;
+            }
+            let name = args.save.as_ref().map(|path| path.display().to_string());
+            let replay = Replay::open(packets, name);
+            evaluate(threads, &interfaces, &analysis, sink, replay, lost)
+        })
+        .and_then(|mut report| {
+            report.captures = match &args.save {
+                Some(path) => vec![path.display().to_string()],
+                None => interfaces.clone(),
+            };
+            clock.stop(&mut report);
+            outputs.write(&report)?;
+            Ok(check::exit_code(&report))
+        });
+    // The command's failure is what the caller asked about in the first place.
+    match (ending, result) {
+        (ending, Ok(code)) => Ok(ending.exit_code().unwrap_or(code).into()),
+        (ending, Err(error)) => match ending.exit_code() {
+            None => Err(error),
+            Some(code) => {
+                say::error(error);
+                Ok(code.into())
+            }
+        },
+    }
+}
+
+fn options(args: &RunArgs) -> LiveOptions {
+    LiveOptions {
+        filter: filter(args.filter.as_deref(), &args.port),
+        buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+        drains_buffer: true,
+        ..LiveOptions::default()
+    }
+}
+
+/// Packets that match `filter`, on one of `ports` if there are any.
+fn filter(filter: Option<&str>, ports: &[u16]) -> Option<String> {
+    let ports: Vec<_> = ports.iter().map(|port| format!("port {port}")).collect();
+    let ports = ports.join(" or ");
+    match filter.map(str::trim).filter(|filter| !filter.is_empty()) {
+        Some(filter) if ports.is_empty() => Some(filter.to_owned()),
+        Some(filter) => Some(format!("({filter}) and ({ports})")),
+        None if ports.is_empty() => None,
+        None => Some(ports),
+    }
+}
+
+/// The file of packets in the private directory.
+const PACKETS: &str = "packets.pcapng";
+
+/// Creates a file that only this user can read, since it will hold secrets.
+fn create(path: &Path) -> Result<File, CliError> {
+    private_directory::create_file(path)
+        .map_err(|error| CliError::new(format_args!("cannot write `{}`: {error}", path.display())))
+}
+
+fn save(recording: Recording, mut file: File, path: &Path, secrets: &[u8]) -> Result<(), CliError> {
+    recording
+        .copy_to(&mut file, secrets)
+        .map_err(|error| CliError::new(format_args!("cannot save `{}`: {error}", path.display())))
+}
+
+/// Packets on their way from the interfaces to the recording.
+struct Recorder {
+    source: LiveSource,
+    meters: Meters,
+    stop: Arc<AtomicBool>,
+    recording: Recording,
+}
+
+impl Recorder {
+    /// Starts to capture: all packets from now on are recorded.
+    fn start(capture: LiveCapture, directory: &PrivateDirectory) -> Result<Self, CliError> {
+        let file = directory.create_file(PACKETS)?;
+        let recording = Recording::start(file, capture.interfaces(), MAX_RECORDING)
+            .map_err(|error| CliError::new(format_args!("cannot record packets: {error}")))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let source = capture.start(Arc::clone(&stop)).map_err(|error| {
+            CliError::new(format_args!("cannot start a thread to capture: {error}"))
+        })?;
+        Ok(Self {
+            meters: source.meters().unwrap_or_default(),
+            source,
+            stop,
+            recording,
+        })
+    }
+
+    /// Records until the command has ended and the kernel's buffer is empty.
+    ///
+    /// An error ends the recording, not the command.
+    fn record_during(&mut self, child: Child) -> (Ending, io::Result<()>) {
+        let stop = Arc::clone(&self.stop);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(move || {
+                let ending = child.wait();
+                stop.store(true, Ordering::Relaxed);
+                ending
+            });
+            let mut result = Ok(());
+            let mut batch = PacketBatch::default();
+            while self.source.next_batch(&mut batch).unwrap_or(false) {
+                if result.is_ok() {
+                    result = self.recording.add(&batch);
+                }
+                for problem in self.source.take_problems() {
+                    say::problem(&problem);
+                }
+            }
+            let result = result.and_then(|()| self.recording.flush());
+            (waiting.join().unwrap_or(Ending::Unknown), result)
+        })
+    }
+
+    /// What the recording lacks, in words; `None` if it is whole.
+    fn lost(&self) -> Option<String> {
+        let interfaces = self.meters.iter().map(|meter| meter.read());
+        let lost = |sum: u64, health: tlscope::stats::InterfaceHealth| sum + health.dropped();
+        let dropped = interfaces.fold(0, lost);
+        let beyond = self.recording.dropped();
+        if beyond > 0 {
+            let gib = MAX_RECORDING >> 30;
+            return Some(format!(
+                "{beyond} packets were not recorded: a run records at most {gib} GiB; `--port` captures less"
+            ));
+        }
+        (dropped > 0).then(|| {
+            format!(
+                "{dropped} packets were lost: `--port` captures less, and a larger `--buffer-size` holds more"
+            )
+        })
+    }
+}
+
+/// The packets of the recording, with the interface or the saved file as their source.
+struct Replay {
+    files: CaptureFiles,
+    /// The name of the file that the user keeps.
+    saved: Option<Arc<str>>,
+    named: (Arc<[Interface]>, Arc<[Interface]>),
+}
+
+impl Replay {
+    fn open(path: PathBuf, saved: Option<String>) -> Self {
+        Self {
+            files: CaptureFiles::open(&[path]),
+            saved: saved.map(Into::into),
+            named: Default::default(),
+        }
+    }
+
+    fn rename(&mut self, interfaces: &Arc<[Interface]>) -> Arc<[Interface]> {
+        if !Arc::ptr_eq(interfaces, &self.named.0) {
+            let rename = |interface: &Interface| {
+                let mut interface = interface.clone();
+                let name = self.saved.as_ref().or(interface.name.as_ref());
+                if let Some(name) = name {
+                    interface.source = Arc::clone(name);
+                }
+                interface
+            };
+            self.named = (
+                Arc::clone(interfaces),
+                interfaces.iter().map(rename).collect(),
+            );
+        }
+        Arc::clone(&self.named.1)
+    }
+}
+
+impl PacketSource for Replay {
+    fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
+        let more = self.files.next_batch(batch)?;
+        batch.interfaces = self.rename(&batch.interfaces);
+        Ok(more)
+    }
+
+    fn take_problems(&mut self) -> Vec<Problem> {
+        self.files.take_problems()
+    }
+}
+
+fn evaluate(
+    threads: usize,
+    interfaces: &[String],
+    analysis: &Analysis,
+    mut sink: CheckSink,
+    mut replay: Replay,
+    lost: Option<String>,
+) -> Result<tlscope::check::Report, CliError> {
+    let mut warnings = InputWarnings::default();
+    if let Some(lost) = lost {
+        say::warning(&lost);
+        warnings.add(&lost);
+    }
+    let run = pipeline::run(&mut replay, analysis.observer(), threads, &mut sink)
+        .map_err(|error| CliError::new(format_args!("cannot check: {error}")))?;
+    if let Some(error) = run.error {
+        return Err(error.into());
+    }
+    for problem in replay.take_problems() {
+        say::problem(&problem);
+        warnings.add(&problem.text);
+    }
+    warn_of_unread(&run.unread, &run.stats);
+    key_log::warn_of_use(&analysis.keys, &run.stats);
+    if run.stats.packets == 0 {
+        say::warning(format_args!(
+            "no packet on {} while the command ran: `-i any` captures on all interfaces",
+            interfaces.join(", ")
+        ));
+    }
+    sink.report(&run.stats, &warnings, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_narrow_the_filter() {
+        assert_eq!(filter(None, &[]), None);
+        assert_eq!(filter(Some(" "), &[]), None);
+        assert_eq!(filter(Some("tcp"), &[]).as_deref(), Some("tcp"));
+        let ports = filter(None, &[443, 8443]);
+        assert_eq!(ports.as_deref(), Some("port 443 or port 8443"));
+        let both = filter(Some("tcp or udp"), &[443]);
+        assert_eq!(both.as_deref(), Some("(tcp or udp) and (port 443)"));
+    }
+}

@@ -1,0 +1,141 @@
+//! `tlscope run`.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::size;
+use crate::cli::config::args::check::AssertionArgs;
+use crate::cli::config::args::{JudgementArgs, defaults};
+
+pub(super) const RUN_EXAMPLES: &str = "\
+Examples:
+  Run a test script and evaluate the default policy on its handshakes:
+      tlscope run -- ./integration-tests.sh
+  Evaluate a policy on two ports, and keep the capture with its secrets:
+      tlscope run --policy tlscope.toml --port 8443,9443 --save tests.pcapng -- make test
+  On all interfaces, with a report for the build server:
+      tlscope run -i any --format text,junit=tls.xml -- ./integration-tests.sh
+  Without being root, once the program has the one capability that it needs:
+      sudo setcap cap_net_raw+ep \"$(command -v tlscope)\"
+      tlscope run -- ./integration-tests.sh
+
+Clients that log their secrets to SSLKEYLOGFILE: curl, Python, browsers, and other
+programs with OpenSSL if they ask for it (`openssl s_client -keylogfile`). The
+handshakes of others are evaluated without secrets.
+
+Exit status:
+  That of the command if it is not 0 (128 and the signal's number if a signal ended
+  it; 127 if there is no such command, 126 if it cannot be executed). Otherwise:
+  0  All assertions held, in whole or in part; warnings do not count.
+  1  An assertion of severity error does not hold.
+  2  An error: bad usage, an invalid policy, no permission to capture, or packets
+     that could not be recorded.";
+
+/// What `tlscope run` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The command to run, with its arguments
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) command: Vec<OsString>,
+
+    /// The interface to capture on, or `any` for all; can be given more than once
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "lo",
+        help_heading = "Input",
+        env = "TLSCOPE_INTERFACE"
+    )]
+    pub(crate) interface: Vec<String>,
+
+    /// Capture only these ports, of TCP and UDP, of either side
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_delimiter = ',',
+        help_heading = "Selection",
+        env = "TLSCOPE_PORT"
+    )]
+    pub(crate) port: Vec<u16>,
+
+    /// Capture only packets that match a filter
+    ///
+    /// In the language of tcpdump; see pcap-filter(7).
+    #[arg(
+        short,
+        long,
+        value_name = "BPF",
+        help_heading = "Selection",
+        env = "TLSCOPE_FILTER"
+    )]
+    pub(crate) filter: Option<String>,
+
+    /// Evaluate only handshakes with servers whose name matches
+    ///
+    /// The name is the one that the client asked for. `*` stands for any characters,
+    /// `?` for one; case does not matter.
+    #[arg(
+        long,
+        value_name = "GLOB",
+        help_heading = "Selection",
+        env = "TLSCOPE_SERVER_NAME"
+    )]
+    pub(crate) server_name: Option<String>,
+
+    /// Let the command log its secrets to this file, and keep the file
+    ///
+    /// By default to the file that SSLKEYLOGFILE names already, or to a temporary one
+    /// that only this user can read.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Input",
+        env = "TLSCOPE_KEYLOG"
+    )]
+    pub(crate) keylog: Option<PathBuf>,
+
+    /// Save the capture, with the secrets of its connections
+    ///
+    /// As a pcapng file with a Decryption Secrets Block, which Wireshark and `tlscope
+    /// read` decrypt. Only this user can read it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        env = "TLSCOPE_SAVE"
+    )]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Size of the kernel's packet buffer for each interface
+    ///
+    /// In bytes, or with K, M or G as in `64M`. Packets that find it full are lost:
+    /// they are counted, and the command's run is evaluated without them.
+    #[arg(
+        long, value_name = "SIZE", default_value = "64M", value_parser = size,
+        help_heading = "Input", env = "TLSCOPE_BUFFER_SIZE"
+    )]
+    pub(crate) buffer_size: u64,
+
+    /// Worker threads. At most 16 are used.
+    ///
+    /// The output is the same for any number.
+    #[arg(
+        long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::THREADS).unwrap_or(NonZeroUsize::MIN),
+        help_heading = "Input", env = "TLSCOPE_THREADS"
+    )]
+    pub(crate) threads: NonZeroUsize,
+
+    #[command(flatten)]
+    pub(in crate::cli) assertions: AssertionArgs,
+
+    #[command(flatten)]
+    pub(crate) judgement: JudgementArgs,
+}
