@@ -299,7 +299,7 @@ fn a_secret_of_another_connection_leaves_the_inferred_verdict_and_is_reported() 
         observations.last().unwrap(),
         "no secret given belongs to this connection"
     );
-    assert!(complaint.contains("no secret given belongs"), "{complaint}");
+    assert!(complaint.contains("no secret belongs"), "{complaint}");
 }
 
 #[test]

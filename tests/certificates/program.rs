@@ -150,7 +150,7 @@ fn a_system_without_roots_is_a_warning_if_there_are_chains() {
     let warned = read(CAPTURE);
     let message = stderr(&warned);
     assert!(
-        message.starts_with("warning: chains were not held"),
+        message.starts_with("warning: chains were not validated"),
         "{message}"
     );
     assert!(!text(&warned).contains("untrusted_ca"));

@@ -15,8 +15,9 @@ pub(crate) struct CommonArgs {
 
     /// Report only handshakes that failed, or whose peer was refused afterwards
     ///
-    /// A program may complete the handshake and refuse its peer then (an HTTP 400, a name that does not match). Such a
-    /// handshake is a success with `rejected_after`. The summary and the metrics still count all.
+    /// Some programs complete the handshake and then refuse their peer, for example with
+    /// HTTP 400. Such a handshake is a success with `rejected_after`. The summary and the
+    /// metrics still count all handshakes.
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,

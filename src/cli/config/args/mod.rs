@@ -82,8 +82,8 @@ const AFTER_HELP: &str = "\
 Exit status:
   0  tlscope read everything, whatever the outcome of the handshakes. Also if the
      reader of the output closed it, as `head` does.
-  1  `check` or `run`: an assertion of severity error does not hold. If the command
-     of `run` fails, its exit status is that of `run`.
+  1  `check` or `run`: an assertion of severity error is violated. If the command of
+     `run` fails, `run` exits with the status of the command.
   2  An error: wrong usage, or input that could not be read. The report on the rest is
      still written.";
 
