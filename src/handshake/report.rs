@@ -73,10 +73,6 @@ impl Tracker {
         chains: &mut ChainCache,
     ) -> Option<Handshake> {
         self.finish_decryption();
-        let server_trip = origin
-            .round_trips
-            .to(self.transcript.direction(Side::Server));
-        self.transcript.note_server_trip(server_trip);
         if !self.has_hello() {
             return None;
         }

@@ -8,7 +8,6 @@ mod parts;
 mod renegotiation;
 mod writer;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certificate::OcspStaple;
@@ -18,6 +17,7 @@ use crate::framing::{Close, Hellos};
 use crate::time::Timestamp;
 use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
 use crate::transport::tcp::{Arrival, DeliveryState};
+use std::sync::Arc;
 
 use super::history::History;
 use super::ladder::LadderRecorder;
@@ -75,8 +75,6 @@ pub(super) struct Transcript {
     decrypted: Option<Box<Decrypted>>,
     keyed_records: u32,
     until: Option<Timestamp>,
-    /// From the observer to the server and back, as TCP's opening shows it.
-    server_trip: Option<Duration>,
     /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
     server_hello_end: Option<u32>,
     key_exchange_end: Option<u32>,
@@ -121,7 +119,6 @@ impl Transcript {
             decrypted: None,
             keyed_records: 0,
             until: None,
-            server_trip: None,
             server_hello_end: None,
             key_exchange_end: None,
             client_round_trip: 0,
@@ -372,12 +369,6 @@ impl Transcript {
     /// In TLS 1.3, a gap that ends before that flight does not change what later records prove.
     pub(super) const fn has_late_gap(&self) -> bool {
         self.has_late_gap
-    }
-
-    /// From the observer to the server and back, as TCP's opening shows it; `None` if it does not. Where a relay ends TCP, the
-    /// way to the relay.
-    pub(super) const fn server_trip(&self) -> Option<Duration> {
-        self.server_trip
     }
 
     /// Whether either side has reset the connection.

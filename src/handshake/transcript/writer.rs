@@ -143,11 +143,6 @@ impl Transcript {
         self.until = Some(until);
     }
 
-    /// Notes how long the way from the observer to the server and back is, as TCP's opening shows it.
-    pub(in crate::handshake) const fn note_server_trip(&mut self, trip: Option<Duration>) {
-        self.server_trip = trip;
-    }
-
     /// Notes that a limit or the snap length took something from this connection.
     pub(in crate::handshake) const fn note_truncated(&mut self) {
         self.is_truncated = true;

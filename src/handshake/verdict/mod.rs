@@ -242,15 +242,19 @@ mod tests {
     fn a_refusal_names_what_the_client_showed() {
         let refused = |flight: &[u16]| {
             let begun = full().server_flight_with_request().client_records(flight);
-            begun.rst(SERVER).verdict()
+            begun
+                .server_records(&[19])
+                .fin(SERVER)
+                .fin(CLIENT)
+                .verdict()
         };
         assert_eq!(
             refused(&[25, 53]),
-            "failure P6: missing_client_cert by server"
+            "failure P1d: missing_client_cert by server"
         );
         assert_eq!(
             refused(&[900, 281, 53]),
-            "failure P6: server_rejected_client by server"
+            "failure P1d: server_rejected_client by server"
         );
     }
 

@@ -29,9 +29,8 @@ const SERVER: Side = Side::Server;
 const PROMPT: Duration = Duration::from_millis(100);
 /// How long after the client's Finished a client that leaves is taken to have been accepted, apart from two round trips.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// How long after the client's Finished a server may close without a word and still have refused the certificate, apart from
-/// two round trips. In the labs, all that closed so later were cut by a relay.
-const SILENT_CLOSE: Duration = Duration::from_millis(40);
+/// How long a server may take to read a message and close, where the message is all that it waited for.
+const READING: Duration = Duration::from_millis(40);
 /// How long a server that has refused may leave the connection open, apart from two round trips. In the labs, no refusal
 /// falls under the rule that rests on it, P5o.
 const LINGERING: Duration = Duration::from_millis(40);
@@ -243,17 +242,6 @@ impl<'t> ShapeEvidence<'t> {
             .is_some_and(|after| after <= PROMPT + 2 * self.round_trip)
     }
 
-    /// Whether the server's first sign after the client's Finished came as soon as a close without a word that refuses the
-    /// certificate.
-    ///
-    /// TCP's own round trip counts, which is shorter than the one between the hellos where a relay, or work for the
-    /// ServerHello, is in between.
-    pub(super) fn is_instant(&self) -> bool {
-        let trip = self.transcript.server_trip().unwrap_or(self.round_trip);
-        self.server_sign_after()
-            .is_some_and(|after| after <= SILENT_CLOSE + 2 * trip)
-    }
-
     /// Whether the server's first sign after the client's Finished came later than refusals come.
     pub(super) fn is_late(&self) -> bool {
         self.server_sign_after().is_some() && !self.is_prompt()
@@ -428,29 +416,41 @@ impl<'t> ShapeEvidence<'t> {
         hello.is_some_and(|hello| hello.psk_key_exchange_modes)
     }
 
-    /// Whether the client had been silent for a while when the server closed, so that it was not a message that made the server
-    /// close.
-    pub(super) fn server_closed_amid_silence(&self) -> bool {
+    /// Whether the server closed in order and without a record, although a request waited for its answer longer than it takes a
+    /// server to read it and close, of a client that takes tickets and got none.
+    pub(super) fn server_broke_off_use(&self) -> bool {
         let after = self.after();
         let Some(close) = after.iter().position(|seen| seen.side == SERVER) else {
             return false;
         };
         let mut sent = after[..close].iter().rev();
-        let last = sent.find(|seen| seen.is_record_of(CLIENT));
-        last.is_none_or(|last| {
-            let silence = after[close].time.checked_since(last.end);
-            silence.is_some_and(|silence| silence > SILENT_CLOSE)
-        })
+        let request = sent.find(|seen| seen.is_record_of(CLIENT));
+        let has_waited = request
+            .and_then(|request| after[close].time.checked_since(request.end))
+            .is_some_and(|waited| waited > READING);
+        after[close].what == Observed::Fin
+            && has_waited
+            && self.has_unanswered_data()
+            && self.client_takes_tickets()
     }
 
-    /// Whether the server closed without a record: in order although there was a request, of a client that takes tickets and got
-    /// none; or by a reset before any request came.
-    pub(super) fn server_broke_off_use(&self) -> bool {
-        match self.server_closed_without_record() {
-            Some(Observed::Fin) => self.has_unanswered_data() && self.client_takes_tickets(),
-            Some(_) => !self.has_unanswered_data(),
-            None => false,
-        }
+    /// Whether a server that had asked for a certificate sent one record of an alert's length, and the client nothing more, whose
+    /// records are padded to blocks. Before it, the client had sent at least two: Certificate and Finished.
+    pub(super) fn server_refuses_blocks(&self) -> bool {
+        let seen = self.seen.get(self.flight_start..).unwrap_or_default();
+        let Some(answer) = seen.iter().position(|seen| seen.is_record_of(SERVER)) else {
+            return false;
+        };
+        let (before, after) = seen.split_at(answer);
+        self.flight == Flight::Unclear
+            && self.blocks.client
+            && !self.blocks.server
+            && self.server.requests_certificate == Some(true)
+            && records(before, CLIENT).nth(1).is_some()
+            && !before.iter().any(Observation::is_close)
+            && records(after, CLIENT).next().is_none()
+            && self.server_sent_one_record()
+            && self.may_be_alert(&seen[answer])
     }
 
     /// Whether the server's flight broke off with a record of an alert's length: what came is too short for a flight.

@@ -260,6 +260,12 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.server_records_after().next().is_some() && e.client_answers_with_alert(),
         &["client sent a Certificate message", "both sides closed with alert-length records: close_notify answered, or a refusal"]),
 
+    // The same of a client whose records are padded to blocks, where the server's are not: its flight cannot be read, but the
+    // server's shows that it asked for a certificate. Few cases.
+    rule("P1b", Ended, FEW, Failure(SERVER, Certificate),
+        |e| e.server_refuses_blocks() && e.is_prompt() && e.is_client_done(),
+        &["server asked for a certificate", "server closed with an alert-length record, which the client did not answer"]),
+
     // Clients answer close_notify, and most do not answer a fatal alert. The exception is Erlang, whose client never
     // answers close_notify.
     rule("P1d", Ended, 0.99, Failure(SERVER, Certificate),
@@ -271,21 +277,15 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.client_left_first(),
         &["client sent a Certificate message", "client closed before the server sent anything"]),
 
-    // Node, Bun and Deno servers close without a word on a bad client certificate, and so do TCP proxies when the server
-    // behind them refuses. In order and at once, although a request was there and the client would have taken tickets; or by a
-    // reset before any request. The exception is a server without tickets that closes when it has its first message.
-    rule("P6", Ended, FEW, Failure(SERVER, Certificate),
-        |e| e.has_certificate() && e.is_instant() && e.server_broke_off_use(),
-        &["client sent a Certificate message", "server closed the connection at once, without a record"]),
-
-    // The same a little later, and not when it had a message: it gave up, and nothing says over what. In the labs, relays cut
-    // these connections.
+    // A server that closes without a word although the client waits for an answer, and not when it had a message: it gave up, and
+    // nothing says over what. In the labs, relays cut these connections.
     rule("P6c", Ended, FEW, Failure(SERVER, Closed),
-        |e| e.has_certificate() && e.server_broke_off_use() && e.server_closed_amid_silence(),
-        &["client sent a Certificate message", "server closed the connection soon, without a record"]),
+        |e| e.has_certificate() && e.server_broke_off_use(),
+        &["client sent a Certificate message", "server closed the connection while the client waited for an answer"]),
 
-    // The others: a server that closes at once after a good certificate, or resets when it has a request that it does not
-    // want, looks the same as one that refuses. So does one that has taken a message and closes, of a client without tickets.
+    // Otherwise all of these look the same: Node, Bun, Deno and asyncio servers, and TCP proxies in front of others, which close
+    // without a word on a bad client certificate; servers that close at once after a good one; those of one-way protocols without
+    // tickets, which close when they have a message.
     rule("P6u", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.server_closed_without_record().is_some(),
         &["client sent a Certificate message", "server closed without a record: a silent refusal, or the end of its work"]),
@@ -523,7 +523,7 @@ mod tests {
                 let answered = with_certificate().server_records(&[19]).wait(30);
                 answered.client_records(&[19]).fin(SERVER)
             },
-            instead: Some("P1r"),
+            instead: Some("P5c"),
         },
         Case {
             rule: "P8s",
@@ -636,6 +636,20 @@ mod tests {
             instead: Some("P1d"),
         },
         Case {
+            rule: "P1b",
+            fits: || {
+                let padded = full().server_flight_with_request();
+                let padded = padded.client_records(&[BLOCK, BLOCK]);
+                padded.server_records(&[19]).fin(SERVER).fin(CLIENT)
+            },
+            // Nobody asked for a certificate.
+            misses: || {
+                let padded = full().server_flight().client_records(&[BLOCK, BLOCK]);
+                padded.server_records(&[19]).fin(SERVER).fin(CLIENT)
+            },
+            instead: None,
+        },
+        Case {
             rule: "P1d",
             fits: || {
                 with_empty_certificate()
@@ -654,37 +668,23 @@ mod tests {
             instead: Some("P8"),
         },
         Case {
-            rule: "P6",
-            fits: || {
-                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
-                asked.fin(SERVER)
-            },
-            misses: || {
-                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
-                asked.rst(SERVER)
-            },
-            instead: Some("P6u"),
-        },
-        Case {
             rule: "P6c",
             fits: || {
                 let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
                 asked.wait(50).fin(SERVER)
             },
+            // The message may have been what the server waited for.
             misses: || {
-                // Its message may have been what the server waited for.
-                let late = with_certificate_and_wish_for_tickets().wait(50);
-                late.client_records(&[100]).fin(SERVER)
+                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
+                asked.wait(30).fin(SERVER)
             },
             instead: Some("P6u"),
         },
         Case {
             rule: "P6u",
-            // Without tickets, a server that has a message may just close.
-            fits: || with_certificate().client_records(&[100]).fin(SERVER),
-            // Before any request.
-            misses: || with_certificate().rst(SERVER),
-            instead: Some("P6"),
+            fits: || with_certificate().fin(SERVER),
+            misses: || with_certificate().fin(CLIENT).fin(SERVER),
+            instead: Some("P8a"),
         },
         Case {
             rule: "P7",
