@@ -321,10 +321,7 @@ fn a_file_that_the_account_cannot_write_is_an_error_that_names_it() {
             return;
         }
         assert!(stderr.starts_with(error), "{stderr}");
-        assert!(
-            stderr.contains("hint: the run goes on as user `"),
-            "{stderr}"
-        );
+        assert!(stderr.contains("hint: tlscope runs as user `"), "{stderr}");
     }
 }
 
@@ -464,7 +461,7 @@ fn missing_or_contradictory_arguments_are_an_error_with_a_hint() {
         (&[], "error: no interface is given"),
         (
             &["-i", "lo", "--rotate-size", "1M"],
-            "error: there is no file to set aside",
+            "error: there is no file to rotate",
         ),
     ];
     for (arguments, error) in cases {

@@ -34,6 +34,8 @@ mod check_reports;
 mod cli;
 #[cfg(feature = "cli")]
 mod client_hello;
+#[cfg(all(feature = "cli", feature = "otel"))]
+mod docs;
 #[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]

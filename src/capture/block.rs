@@ -222,7 +222,7 @@ impl BlockReader {
     fn cut_off(&self, window: &Window) -> Problem {
         let position = self.position(window.start);
         Problem::warning(format!(
-            "`{}` is cut off: there is no whole record at {position}",
+            "`{}` is truncated: incomplete record at {position}",
             self.file
         ))
     }
@@ -468,10 +468,7 @@ mod tests {
     fn the_warning_names_where_the_last_record_begins() {
         let (capture, ends) = pcap();
         let contents = read(&capture[..capture.len() - 1]);
-        let expected = format!(
-            "`test` is cut off: there is no whole record at byte {}",
-            ends[1]
-        );
+        let expected = format!("`test` is truncated: incomplete record at byte {}", ends[1]);
         assert_eq!(contents.problems, [Problem::warning(expected)]);
     }
 

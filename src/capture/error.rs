@@ -76,7 +76,7 @@ pub enum CaptureError {
         reason: String,
     },
     /// The process may not capture packets.
-    #[error("cannot capture on `{interface}`: that takes the capability CAP_NET_RAW")]
+    #[error("cannot capture on `{interface}`: you need the capability CAP_NET_RAW")]
     NotPermitted {
         /// The interface as the user named it.
         interface: Arc<str>,

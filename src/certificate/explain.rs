@@ -186,7 +186,7 @@ impl Explanation<'_> {
     }
 
     fn unsupported_key(&self, key: &PublicKey) -> Finding {
-        let detail = format!("cannot be judged: signed by a key of type {key}");
+        let detail = format!("cannot be validated: signed by a key of type {key}");
         self.finding(ErrorType::UnsupportedCertificate, detail)
     }
 
@@ -215,16 +215,16 @@ impl Explanation<'_> {
                     .iter()
                     .map(|(_, facts)| facts.signature_algorithm.to_string())
                     .collect();
-                let detail = format!("cannot be judged: signed with {}", used.join(", "));
+                let detail = format!("cannot be validated: signed with {}", used.join(", "));
                 self.finding(ErrorType::UnsupportedCertificate, detail)
             }
             Error::UnsupportedCertVersion => self.finding(
                 ErrorType::UnsupportedCertificate,
-                "cannot be judged: not a version 3 certificate".to_owned(),
+                "cannot be validated: not a version 3 certificate".to_owned(),
             ),
             _ => self.finding(
                 ErrorType::UnsupportedCertificate,
-                format!("cannot be judged: {error}"),
+                format!("cannot be validated: {error}"),
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! The README's table of the keys that a rule can have.
+//! The table in docs/policy.md of the keys that a rule can have.
 
 use super::assertion;
 use super::parse::SETTING_KEYS;
@@ -34,15 +34,15 @@ mod tests {
 
     use super::*;
 
-    const REWRITE: &str = "TLSCOPE_REWRITE_README";
-    const BEGIN: &str = "<!-- Generated from src/check: run `TLSCOPE_REWRITE_README=1 cargo test --lib key_table`. -->\n";
+    const REWRITE: &str = "TLSCOPE_REWRITE_POLICY";
+    const BEGIN: &str = "<!-- Generated from src/check: run `TLSCOPE_REWRITE_POLICY=1 cargo test --lib key_table`. -->\n";
     const END: &str = "<!-- End of the generated table. -->\n";
 
     #[test]
-    fn the_table_in_the_readme_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let readme = fs::read_to_string(path).unwrap();
-        let (before, rest) = readme.split_once(BEGIN).unwrap();
+    fn the_table_in_the_documentation_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policy.md");
+        let page = fs::read_to_string(path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).unwrap();
         let (table, after) = rest.split_once(END).unwrap();
         let expected = format!("\n{}\n", key_table());
         if std::env::var_os(REWRITE).is_some() {
@@ -51,7 +51,7 @@ mod tests {
         }
         assert!(
             table == expected,
-            "the table of policy keys in README.md is stale: run this test with {REWRITE}=1"
+            "the table of policy keys in docs/policy.md is stale: run this test with {REWRITE}=1"
         );
     }
 

@@ -159,14 +159,6 @@ impl<'a> PolicyEntry<'a> {
         self.value.get_ref().as_str()
     }
 
-    /// A number with a point, as written.
-    pub(super) fn float(&self) -> Option<&'a str> {
-        match self.value.get_ref() {
-            DeValue::Float(number) => Some(number.as_str()),
-            _ => None,
-        }
-    }
-
     /// One string or a list of them, at least one, each with its position.
     pub(super) fn strings(&self, what: &str) -> Result<Vec<(String, Range<usize>)>> {
         let items: Option<Vec<_>> = match self.value.get_ref() {

@@ -35,7 +35,7 @@ impl KeyUse {
         match self {
             Self::Fits => None,
             Self::Missing => Some("no secret given belongs to this connection"),
-            Self::Wrong => Some("the secret given does not open this connection"),
+            Self::Wrong => Some("the secret does not decrypt this connection"),
             Self::Unsupported => Some("decryption is not supported for this cipher suite"),
         }
     }

@@ -187,10 +187,11 @@ const fn is_refusal(error_type: ErrorType) -> bool {
 pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCause {
     let message = match error_type {
         ErrorType::MissingClientCert => {
-            "server asked for a client certificate, got none and gave up".to_owned()
+            "server asked for a client certificate, received none and closed the connection"
+                .to_owned()
         }
         _ => format!(
-            "{side} gave up when it had seen the {}'s certificate",
+            "{side} closed the connection after it received the {}'s certificate",
             side.peer()
         ),
     };

@@ -397,7 +397,7 @@ fn signatures_purposes_and_constraints_are_checked() {
             "",
         ),
         Case::new("signature unknown", &root, chain(patched(&good, ecdsa_sha256, unknown))).says(
-            &["unsupported_certificate: cannot be judged: signed with 1.2.840.10045.4.3.127, ecdsa-with-SHA256"],
+            &["unsupported_certificate: cannot be validated: signed with 1.2.840.10045.4.3.127, ecdsa-with-SHA256"],
             &[20],
             "openssl finds no key for it, and says that it has no issuer",
         ),
@@ -465,7 +465,7 @@ fn signatures_purposes_and_constraints_are_checked() {
             "openssl and Go take it, NSS and rustls do not",
         ),
         Case::new("critical and unknown", &root, chain(odd)).says(
-            &["unsupported_certificate: cannot be judged: UnsupportedCriticalExtension"],
+            &["unsupported_certificate: cannot be validated: UnsupportedCriticalExtension"],
             &[34],
             "",
         ),
@@ -533,12 +533,12 @@ fn weak_and_unknown_algorithms_are_found() {
             "",
         ),
         case("rsa1536 sha384", "root", "-newkey rsa:1536", "-sha384").says(
-            &["unsupported_certificate: cannot be judged: signed by a key of type RSA 1536"],
+            &["unsupported_certificate: cannot be validated: signed by a key of type RSA 1536"],
             &[67],
             "",
         ),
         case("rsa512 root", "root", "-newkey rsa:512", "-sha256").says(
-            &["unsupported_certificate: cannot be judged: signed by a key of type RSA 512"],
+            &["unsupported_certificate: cannot be validated: signed by a key of type RSA 512"],
             &[67],
             "",
         ),
@@ -560,7 +560,7 @@ fn weak_and_unknown_algorithms_are_found() {
         ),
         case("sha1 ecdsa", "leaf", P256, "-sha1").says(
             &[
-                "unsupported_certificate: cannot be judged: signed with ecdsa-with-SHA1",
+                "unsupported_certificate: cannot be validated: signed with ecdsa-with-SHA1",
                 "weak_signature: signed with ecdsa-with-SHA1: SHA-1 is broken",
             ],
             &[68],
@@ -568,7 +568,7 @@ fn weak_and_unknown_algorithms_are_found() {
         ),
         case("md5", "root", "-newkey rsa:2048", "-md5").says(
             &[
-                "unsupported_certificate: cannot be judged: signed with md5WithRSAEncryption",
+                "unsupported_certificate: cannot be validated: signed with md5WithRSAEncryption",
                 "weak_signature: signed with md5WithRSAEncryption: MD5 and its like are broken",
             ],
             &[68],
@@ -581,12 +581,12 @@ fn weak_and_unknown_algorithms_are_found() {
             "-sha512",
         )
         .says(
-            &["unsupported_certificate: cannot be judged: signed with ecdsa-with-SHA512"],
+            &["unsupported_certificate: cannot be validated: signed with ecdsa-with-SHA512"],
             &[],
             "ring does not know P-521",
         ),
         case("ed448 root", "root", "-newkey ed448", "").says(
-            &["unsupported_certificate: cannot be judged: signed with ED448"],
+            &["unsupported_certificate: cannot be validated: signed with ED448"],
             &[],
             "ring does not know Ed448",
         ),
@@ -694,7 +694,7 @@ fn a_version_1_certificate_is_not_validated() {
     check(&[case.says(
         &[
             "hostname_mismatch: not valid for `www.example.org`: it has no alternative name, and a common name alone does not count",
-            "unsupported_certificate: cannot be judged: not a version 3 certificate",
+            "unsupported_certificate: cannot be validated: not a version 3 certificate",
         ],
         &[],
         "webpki reads version 3 alone; openssl takes the common name",

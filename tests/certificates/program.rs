@@ -114,7 +114,7 @@ fn invalid_roots_are_an_error_with_the_reason() {
         (
             "--ca-file",
             file("broken.pem", broken),
-            "as roots of trust: ",
+            "as trusted roots: ",
         ),
         (
             "--ca-file",
@@ -150,7 +150,7 @@ fn a_system_without_roots_is_a_warning_if_there_are_chains() {
     let warned = read(CAPTURE);
     let message = stderr(&warned);
     assert!(
-        message.starts_with("warning: chains were not held"),
+        message.starts_with("warning: chains were not validated"),
         "{message}"
     );
     assert!(!text(&warned).contains("untrusted_ca"));

@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "nothing is captured on `test0`: the cable is cut; it is tried again every second",
+                "nothing is captured on `test0`: the cable is cut; retrying every second",
                 "`test0` is back: it was away for 0 s",
             ]
         );

@@ -190,7 +190,7 @@ impl<D: Device> CaptureThread<D> {
         let name = Arc::clone(self.device.name());
         let gone = Instant::now();
         self.say(format!(
-            "nothing is captured on `{name}`: {reason}; it is tried again every second"
+            "nothing is captured on `{name}`: {reason}; retrying every second"
         ));
         self.device.close();
         while !self.sleep(self.retry) {

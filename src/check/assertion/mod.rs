@@ -1,15 +1,15 @@
 //! What a policy can require: one file for each family of keys.
 //!
-//! A key has all its parts in one place: its name, its row in the README, how its value
+//! A key has all its parts in one place: its name, its row in docs/policy.md, how its value
 //! is read, what it requires in words, how a handshake is evaluated, and the tests. The
 //! parser, the presets, the suggestions for misspelled keys, the evaluation and the
-//! README's table all go through [`keys`].
+//! table in docs/policy.md all go through [`keys`].
 //!
 //! # Where do I add a key?
 //!
 //! In the file of the family that it belongs to: an entry in its `KEYS`, and a type that
 //! implements [`Assertion`] unless one there fits already. Then rewrite the table in the
-//! README; the test that finds it stale says how. A key that fits no family starts a new
+//! documentation; the test that finds it stale says how. A key that fits no family starts a new
 //! file, which is declared below and listed in [`FAMILIES`].
 //!
 //! | family | asks about |
@@ -49,7 +49,7 @@ use super::policy_entry::{PolicyEntry, Result};
 use crate::event::Handshake;
 use crate::stats::Stats;
 
-/// The keys of each family, in the order of the README.
+/// The keys of each family, in the order of docs/policy.md.
 const FAMILIES: &[&[PolicyKey]] = &[
     negotiation::KEYS,
     code_points::KEYS,
@@ -72,9 +72,9 @@ pub(super) fn keys() -> impl Iterator<Item = &'static PolicyKey> {
 pub(super) struct PolicyKey {
     /// As written in policies, as in `min-version`; reports use it to identify the assertion.
     pub(super) name: &'static str,
-    /// A value that it takes, in TOML. Shown in the README, and read by a test.
+    /// A value that it takes, in TOML. Shown in docs/policy.md, and read by a test.
     pub(super) example: &'static str,
-    /// What must hold, in Markdown, for the README.
+    /// What must hold, in Markdown, for docs/policy.md.
     pub(super) doc: &'static str,
     /// Reads the value.
     pub(super) read: fn(&PolicyEntry<'_>) -> Result<Assertions>,

@@ -45,8 +45,7 @@ const VERSIONS: &[(&str, ProtocolVersion)] = &[
 
 /// Reads `TLS 1.2`, or what other programs write: `TLSv1.2`, `1.2`, `SSLv3`.
 fn version(entry: &PolicyEntry<'_>) -> Result<ProtocolVersion> {
-    let text = entry.string().or_else(|| entry.float());
-    let known = text.and_then(|text| {
+    let known = entry.string().and_then(|text| {
         let bare = bare_version(text);
         VERSIONS.iter().find(|(name, _)| bare == bare_version(name))
     });
@@ -185,14 +184,7 @@ mod tests {
                 crate::check::Policy::parse(&format!("[[rule]]\nmin-version = {value}"), "t");
             policy.map(|policy| policy.checks[0].assertion.requirement())
         };
-        let tls12 = [
-            "'TLS 1.2'",
-            "'TLSv1.2'",
-            "'1.2'",
-            "1.2",
-            "'tls1.2'",
-            "'TLS-1.2'",
-        ];
+        let tls12 = ["'TLS 1.2'", "'TLSv1.2'", "'1.2'", "'tls1.2'", "'TLS-1.2'"];
         for value in tls12 {
             assert_eq!(requirement(value).unwrap(), "TLS 1.2 or later", "{value}");
         }
@@ -204,6 +196,7 @@ mod tests {
             "'v'",
             "''",
             "'TLSv'",
+            "1.2",
             "12",
             "true",
             "'SSL 1.2'",

@@ -81,11 +81,11 @@ pub(super) struct SettingKey {
     pub(super) name: &'static str,
     /// A value that it takes, in TOML.
     pub(super) example: &'static str,
-    /// What it does, in Markdown, for the README.
+    /// What it does, in Markdown, for docs/policy.md.
     pub(super) doc: &'static str,
 }
 
-/// The settings of a rule, in the order of the README.
+/// The settings of a rule, in the order of docs/policy.md.
 pub(super) const SETTING_KEYS: &[SettingKey] = &[
     SettingKey {
         name: "name",

@@ -19,7 +19,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, CliError> {
         absorb(path, &keys).map_err(|error| unreadable(path, &error))?;
         if keys.counts().secrets == before {
             say::warning(format_args!(
-                "no secret of TLS in key log `{}`",
+                "no TLS secrets in key log `{}`",
                 path.display()
             ));
         }
@@ -38,19 +38,19 @@ pub(crate) fn warn_of_use(keys: &Keys, stats: &Stats) {
     let encrypted = stats.connections_decrypted + stats.connections_keys_missing;
     if stats.connections_decrypted == 0 && stats.connections_keys_missing > 0 {
         say::warning(format_args!(
-            "no secret given belongs to any of {encrypted} encrypted connections"
+            "no secret belongs to any of the {encrypted} encrypted connections"
         ));
     }
     if stats.connections_keys_wrong > 0 {
         say::warning(format_args!(
-            "wrong secrets: what was given for {} does not open it",
+            "wrong secrets: those for {} do not decrypt it",
             connections(stats.connections_keys_wrong)
         ));
     }
     let forgotten = keys.counts().forgotten;
     if forgotten > 0 {
         say::warning(format_args!(
-            "too many secrets: those of {} were forgotten",
+            "too many secrets: the secrets of {} were dropped",
             connections(forgotten)
         ));
     }

@@ -102,9 +102,7 @@ impl PacketSource for CaptureInput {
 impl From<CaptureError> for CliError {
     fn from(error: CaptureError) -> Self {
         let hint = match &error {
-            CaptureError::Filter { .. } => {
-                Some("pcap-filter(7) has the language of filters".to_owned())
-            }
+            CaptureError::Filter { .. } => Some("see pcap-filter(7) for the syntax".to_owned()),
             CaptureError::Interface { .. } => {
                 Some("`tlscope interfaces` lists the interfaces".to_owned())
             }

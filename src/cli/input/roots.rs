@@ -53,8 +53,8 @@ impl Roots {
     pub(crate) fn warn_if_missed(&self, seen: bool) {
         if let (Some(missing), true) = (&self.missing, seen) {
             say::warning(format_args!(
-                "chains were not held against any root of trust: {missing}\n\nhint: install \
-                 `ca-certificates`, name roots with --ca-file, or do without with --no-verify"
+                "chains were not validated against trusted roots: {missing}\n\nhint: install \
+                 `ca-certificates`, name roots with --ca-file, or skip validation with --no-verify"
             ));
         }
     }
@@ -101,9 +101,9 @@ impl Roots {
         match self.load() {
             Ok((store, None)) => self.trust.exchange(store),
             Ok((_, Some(missing))) => {
-                say::warning(format_args!("roots stay as they were: {missing}"));
+                say::warning(format_args!("the trusted roots stay unchanged: {missing}"));
             }
-            Err(error) => say::warning(format_args!("roots stay as they were: {error}")),
+            Err(error) => say::warning(format_args!("the trusted roots stay unchanged: {error}")),
         }
     }
 }
@@ -126,8 +126,10 @@ fn add_file(store: &mut TrustStore, path: &Path) -> Result<(), CliError> {
     let bytes = fs::read(path)
         .map_err(|error| CliError::new(format_args!("cannot read roots from `{name}`: {error}")))?;
     let refused = |reason: String| {
-        CliError::new(format_args!("cannot use `{name}` as roots of trust: {reason}"))
-            .hint("it should hold the certificates of CAs in PEM, beginning `-----BEGIN CERTIFICATE-----`")
+        CliError::new(format_args!(
+            "cannot use `{name}` as trusted roots: {reason}"
+        ))
+        .hint("use a PEM file with CA certificates, which begin with `-----BEGIN CERTIFICATE-----`")
     };
     if bytes.first() == Some(&0x30) {
         return store.add(&bytes).map_err(refused); // the tag of a DER SEQUENCE; PEM is text
@@ -164,7 +166,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, CliError> {
             "no file of certificates in `{}`",
             directory.display()
         ))
-        .hint("names end in `.pem`, `.crt` or `.cer`, or are hashes as of `openssl rehash`"));
+        .hint("tlscope reads names that end in `.pem`, `.crt` or `.cer`, and hashes as written by `openssl rehash`"));
     }
     files.sort();
     Ok(files)

@@ -268,7 +268,7 @@ impl EventWriter {
 fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>) -> Box<dyn Sink> {
     let warn = |omitted: u64| {
         say::warning(format_args!(
-            "too many handshakes to sort: the last {omitted} in this order are left out"
+            "too many handshakes to sort: the last {omitted} in this order are omitted"
         ));
     };
     match order {

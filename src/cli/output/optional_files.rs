@@ -42,7 +42,7 @@ impl FailureCaptures {
                 if mem::take(&mut self.is_failing) {
                     let lost = self.files.lost();
                     say::warning(format_args!(
-                        "packets of failures are saved again: those of {lost} are lost so far"
+                        "saving failure captures again; {lost} were lost"
                     ));
                 }
                 saved_to
@@ -50,7 +50,7 @@ impl FailureCaptures {
             Err(error) => {
                 if !mem::replace(&mut self.is_failing, true) {
                     say::warning(format_args!(
-                        "cannot save the packets of a failure: {error}; that is tried with each"
+                        "cannot save the packets of a failure: {error}; retrying with each failure"
                     ));
                 }
                 None
@@ -103,7 +103,9 @@ impl CertificateFiles {
             return;
         };
         if !mem::replace(&mut self.has_warned, true) {
-            say::warning(format_args!("{error}; certificates wait for room"));
+            say::warning(format_args!(
+                "{error}; certificates are queued until the disk has space"
+            ));
         }
     }
 }

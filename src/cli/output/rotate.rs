@@ -141,7 +141,7 @@ impl RotatingSink {
             let path = self.rotation.path.display();
             let lost = std::mem::take(&mut self.lost);
             say::warning(format_args!(
-                "`{path}` is written again: {lost} events were lost"
+                "writing `{path}` again; {lost} events were lost"
             ));
         }
     }
@@ -158,7 +158,7 @@ impl RotatingSink {
                 if self.retry_after == 0 {
                     let path = self.rotation.path.display();
                     say::warning(format_args!(
-                        "cannot set `{path}` aside: {error}; it grows until that works"
+                        "cannot rotate `{path}`: {error}; it keeps growing until rotation succeeds"
                     ));
                 }
                 self.retry_after = RETRY_AFTER;
@@ -218,7 +218,7 @@ impl RotatingSink {
         if !std::mem::replace(&mut self.is_failing, true) {
             let path = self.rotation.path.display();
             say::warning(format_args!(
-                "cannot write `{path}`: {error}; events are lost until that works again"
+                "cannot write `{path}`: {error}; events are lost until writing succeeds"
             ));
         }
     }
@@ -291,7 +291,10 @@ impl Sink for RotatingSink {
         }
         if self.lost > 0 {
             let path = self.rotation.path.display();
-            say::warning(format_args!("`{path}` lacks {} events", self.lost));
+            say::warning(format_args!(
+                "`{path}` is incomplete: {} events were lost",
+                self.lost
+            ));
         }
         Ok(())
     }

@@ -361,6 +361,24 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_does_not_count_that_may_answer_or_follow_what_the_capture_lacks() {
+        let refusal = AlertDescription::UnknownCa;
+        let complaint = AlertDescription::DecodeError;
+        let after_gap = after_server_flight().gap(CLIENT).alert(CLIENT, refusal);
+        assert_eq!(after_gap.verdict(), "unknown observed");
+        let incomplete = || after_server_flight().gap(SERVER);
+        let about_gap = incomplete().alert(CLIENT, complaint);
+        assert_eq!(about_gap.verdict(), "unknown observed");
+        let warned = incomplete().warning(CLIENT, refusal).fin(CLIENT);
+        assert_eq!(warned.verdict(), "unknown observed");
+        let complete = after_server_flight().alert(CLIENT, complaint);
+        assert_eq!(
+            complete.verdict(),
+            "failure observed: decode_error by client"
+        );
+    }
+
+    #[test]
     fn a_warning_decides_only_if_its_sender_closes_first() {
         let warned = || after_server_flight().warning(CLIENT, AlertDescription::UserCanceled);
         assert_eq!(

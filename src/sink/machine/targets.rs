@@ -32,6 +32,7 @@ use super::services::{MAX_SERVICES, ServerCertificate, Service, ServiceKey, Serv
 use crate::event::{ClientCertificate, Handshake};
 use crate::sink::Sink;
 use crate::stats::Stats;
+use crate::tls::ProtocolVersion;
 
 /// How targets are written. The doc comment of a value is its help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -199,7 +200,12 @@ impl Group {
             labels: Labels {
                 server_name: key.name.clone(),
                 addresses: list(&service.addresses),
-                versions: list(service.versions()),
+                versions: list(
+                    service
+                        .versions()
+                        .into_iter()
+                        .map(ProtocolVersion::description),
+                ),
                 certificate: service.server_certificate().as_str(),
                 client_certificate: client_certificate(service),
                 starttls: service.starttls.map(|starttls| starttls.as_str()),
@@ -245,7 +251,6 @@ mod tests {
     use crate::dialogue::StartTls;
     use crate::event::{Protocol, Transport};
     use crate::sink::test_events;
-    use crate::tls::ProtocolVersion;
 
     /// TLS 1.3 without keys.
     fn hidden() -> Handshake {

@@ -65,7 +65,7 @@ impl DeliveryMonitor {
     pub(crate) fn failed(&mut self, error: &ExportError) -> Duration {
         self.self_telemetry.count_failure(self.signal);
         if self.failures == 0 {
-            (self.notice)(&format!("{error}; trying again until they are"));
+            (self.notice)(&format!("{error}; retrying"));
         }
         self.failures = self.failures.saturating_add(1);
         let random = RandomState::new().hash_one(self.failures);
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             *reported.lock().unwrap(),
             [
-                "metrics not delivered to http://c/v1/metrics: connection refused; trying again until they are",
+                "metrics not delivered to http://c/v1/metrics: connection refused; retrying",
                 "metrics reach http://c/v1/metrics again after 2 failures",
             ]
         );

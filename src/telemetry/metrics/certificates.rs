@@ -39,7 +39,7 @@ impl Certificates {
         meter
             .f64_observable_gauge(DAYS_UNTIL_EXPIRY)
             .with_description(
-                "Days until a certificate that was shown expires; negative once it has.",
+                "Days until a presented certificate expires; negative if it has expired.",
             )
             .with_callback(move |gauge| {
                 for certificate in observe_days() {
@@ -50,7 +50,7 @@ impl Certificates {
         meter
             .i64_observable_gauge(NOT_AFTER)
             .with_unit("s")
-            .with_description("Unix time at which a certificate that was shown expires.")
+            .with_description("Unix time at which a presented certificate expires.")
             .with_callback(move |gauge| {
                 for certificate in observe() {
                     gauge.observe(certificate.not_after.0, &certificate.attributes);

@@ -257,7 +257,9 @@ fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
     meter
         .u64_observable_counter("tlscope.export.discarded")
         .with_unit("{record}")
-        .with_description("Log records and spans discarded: the collector was not there for long.")
+        .with_description(
+            "Log records and spans discarded because the collector was unreachable for too long.",
+        )
         .with_callback(move |counter| {
             let records = discarded.exports.iter();
             for export in records.filter(|export| export.signal != Signal::Metrics) {

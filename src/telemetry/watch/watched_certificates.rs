@@ -213,7 +213,7 @@ impl Watched {
                 let text = error.to_string();
                 let text = text.split(" (os error").next().unwrap_or_default();
                 let by_whom = match error.kind() {
-                    io::ErrorKind::PermissionDenied => " to the user that the run goes on as",
+                    io::ErrorKind::PermissionDenied => " to the user that tlscope runs as",
                     _ => "",
                 };
                 format!("cannot be read: {}{by_whom}", text.to_lowercase())

@@ -120,8 +120,8 @@ pub(in crate::cli::commands) fn interfaces(
 /// The file that handshakes are written to, if any.
 fn rotation(args: FileArgs) -> Result<Option<Rotation>, CliError> {
     if args.output.is_none() && (args.rotate_size.is_some() || args.rotate_time.is_some()) {
-        return Err(CliError::new("there is no file to set aside")
-            .hint("`--rotate-size` and `--rotate-time` go with `--output FILE`"));
+        return Err(CliError::new("there is no file to rotate")
+            .hint("`--rotate-size` and `--rotate-time` need `--output FILE`"));
     }
     Ok(args.output.map(|path| Rotation {
         path,

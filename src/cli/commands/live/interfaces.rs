@@ -49,7 +49,7 @@ fn row(candidate: &Candidate) -> [String; 3] {
         None => addresses.join(", "),
         Some(CaptureError::Interface { reason, .. }) => format!("cannot be opened: {reason}"),
         Some(CaptureError::NotPermitted { .. }) => {
-            "cannot be opened: that takes the capability CAP_NET_RAW".to_owned()
+            "cannot be opened: you need the capability CAP_NET_RAW".to_owned()
         }
         Some(error) => error.to_string(),
     };

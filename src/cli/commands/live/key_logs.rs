@@ -70,7 +70,9 @@ impl KeyLogs {
             if let Err(error) = log.read(secrets) {
                 log.is_broken = true;
                 let path = log.path.display();
-                say::warning(format_args!("key log `{path}` is read no further: {error}"));
+                say::warning(format_args!(
+                    "cannot read key log `{path}` further: {error}"
+                ));
             }
         }
     }

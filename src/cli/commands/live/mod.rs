@@ -58,7 +58,7 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
     let source = startup::start_capture(&config, metrics.as_ref(), &signals)?;
     signals
         .listen()
-        .map_err(|error| CliError::new(format_args!("cannot listen to signals: {error}")))?;
+        .map_err(|error| CliError::new(format_args!("cannot handle signals: {error}")))?;
     let mut output = open_output(&config.output, config.account.as_ref(), metrics)?;
     let interfaces = config.interfaces.join(", ");
     say::line(format_args!("listening on {interfaces}"));

@@ -34,7 +34,7 @@ fn lines(command: &Command, sources: &FlagSources) -> String {
         let source = match sources.of(id) {
             FlagSource::CommandLine => "command line",
             FlagSource::Environment => "environment",
-            FlagSource::FileOrDefault | FlagSource::Default => "default, or configuration file",
+            FlagSource::FileOrDefault | FlagSource::Default => "default or configuration file",
         };
         let _ = writeln!(text, "{long} = {value} # {source}");
     }
@@ -67,7 +67,7 @@ mod tests {
         let (name, matches) = matches.subcommand().unwrap();
         let text = as_file(name, &FlagSources::from_arg_matches(matches).unwrap());
         let (top, read) = text.split_once("\n[read]\n").unwrap();
-        assert_eq!(top, "color = \"auto\" # default, or configuration file\n");
+        assert_eq!(top, "color = \"auto\" # default or configuration file\n");
         assert!(read.contains("near-expiry = 14 # command line\n"), "{text}");
         assert!(read.contains("failures-only = false # default"), "{text}");
         assert!(!read.contains("filter"), "{text}");

@@ -37,7 +37,7 @@ pub(super) fn open(
         .map_err(|error| {
             close(); // so that the error is seen
             CliError::new(format_args!("cannot use the terminal: {error}"))
-                .hint("`--format table` writes lines instead")
+                .hint("use `--format table` to write lines instead")
         })
 }
 

@@ -45,7 +45,7 @@ fn create_directories(config: &LiveConfig) -> Result<(), CliError> {
         };
         created.map_err(|error| {
             let directory = directory.display();
-            CliError::new(format_args!("cannot make `{directory}`: {error}"))
+            CliError::new(format_args!("cannot create `{directory}`: {error}"))
         })
     })
 }

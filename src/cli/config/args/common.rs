@@ -15,8 +15,9 @@ pub(crate) struct CommonArgs {
 
     /// Report only handshakes that failed, or whose peer was refused afterwards
     ///
-    /// A program may complete the handshake and refuse its peer then (an HTTP 400, a name that does not match). Such a
-    /// handshake is a success with `rejected_after`. The summary and the metrics still count all.
+    /// Some programs complete the handshake and then refuse their peer, for example with
+    /// HTTP 400. Such a handshake is a success with `rejected_after`. The summary and the
+    /// metrics still count all handshakes.
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
@@ -25,12 +26,12 @@ pub(crate) struct CommonArgs {
     )]
     pub(crate) failures_only: bool,
 
-    /// Save the packets of each failed handshake to a capture of their own
+    /// Save the packets of each failed handshake to its own capture
     ///
-    /// As pcapng files in a directory, which is made if it is not there: the packets
-    /// from the SYN to the failure, with what is known of it as a comment. JSON lines
-    /// name the file as `saved_to`. Packets are kept in memory while a handshake is
-    /// open: up to 256 and 256 KiB of one, 64 MiB of all.
+    /// Writes pcapng files to a directory, which tlscope creates if it does not exist. A
+    /// file has the packets from the SYN to the failure, and the failure as a comment.
+    /// JSON lines name it in `saved_to`. tlscope keeps packets in memory while a handshake
+    /// is open: up to 256 packets or 256 KiB per handshake, and 64 MiB in total.
     #[arg(
         long,
         value_name = "DIR",
@@ -39,16 +40,16 @@ pub(crate) struct CommonArgs {
     )]
     pub(crate) save_failures: Option<PathBuf>,
 
-    /// How many of them to keep: the newest
+    /// How many saved failures to keep; the oldest are deleted
     ///
-    /// Those of earlier runs in the same directory count.
+    /// Captures of earlier runs in the same directory count.
     #[arg(
         long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::SAVED_FAILURES).unwrap_or(NonZeroUsize::MIN),
         help_heading = "Output", env = "TLSCOPE_SAVE_FAILURES_KEEP"
     )]
     pub(crate) save_failures_keep: NonZeroUsize,
 
-    /// How to write the handshakes
+    /// Output format
     #[arg(
         long, value_enum, default_value_t = OutputFormat::Table,
         help_heading = "Output", env = "TLSCOPE_FORMAT"
@@ -67,10 +68,10 @@ pub(crate) struct CommonArgs {
     )]
     pub(crate) wide: bool,
 
-    /// Write each certificate shown into a directory
+    /// Write each presented certificate to a directory
     ///
-    /// As a file of PEM named by its SHA-256, once, and an index of where each was
-    /// shown, `index.json`. The directory is made if it is not there.
+    /// Each certificate becomes one PEM file with its SHA-256 as the name; `index.json` lists
+    /// where each was presented. tlscope creates the directory if it does not exist.
     #[arg(
         long,
         value_name = "DIR",

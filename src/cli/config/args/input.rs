@@ -10,8 +10,8 @@ use super::{SelectionArgs, defaults};
 pub(crate) struct InputArgs {
     /// Use only packets that match a filter
     ///
-    /// In the language of tcpdump; see pcap-filter(7). A filter sees tagged packets
-    /// only if it asks for them: `tcp port 443 or (vlan and tcp port 443)`.
+    /// The language is that of tcpdump; see pcap-filter(7). A filter matches packets with a
+    /// VLAN tag only if it names them: `tcp port 443 or (vlan and tcp port 443)`.
     #[arg(
         short,
         long,
@@ -23,10 +23,10 @@ pub(crate) struct InputArgs {
 
     /// Decrypt handshakes with the secrets in a key log
     ///
-    /// In the format that browsers and TLS libraries write where SSLKEYLOGFILE says;
-    /// can be given more than once. Certificates and alerts that are encrypted come
-    /// to light, and verdicts that were inferred become exact. Application data is
-    /// not decrypted. Secrets inside a pcapng are used without being asked for.
+    /// Browsers and TLS libraries write this file if you set SSLKEYLOGFILE. You can repeat
+    /// this option. With the secrets, tlscope reads encrypted certificates and alerts
+    /// instead of inferring the outcome. It does not decrypt application data. It always
+    /// uses secrets inside a pcapng.
     #[arg(
         long,
         value_name = "FILE",
@@ -38,9 +38,9 @@ pub(crate) struct InputArgs {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
 
-    /// Threads that take handshakes apart
+    /// Worker threads
     ///
-    /// The output is the same for any number. More than 16 are of no use.
+    /// The output is the same for any number. At most 16 are used.
     #[arg(
         long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::THREADS).unwrap_or(NonZeroUsize::MIN),
         help_heading = "Input", env = "TLSCOPE_THREADS"

@@ -11,82 +11,83 @@ use super::defaults;
 /// Thresholds and roots of trust.
 #[derive(Debug, clap::Args)]
 pub(crate) struct JudgementArgs {
-    /// How many days before its end a certificate counts as soon to expire
+    /// Remaining days at which a certificate counts as near expiry
     #[arg(
         long, value_name = "DAYS", default_value_t = defaults::NEAR_EXPIRY_DAYS,
-        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY"
+        help_heading = "Analysis", env = "TLSCOPE_NEAR_EXPIRY"
     )]
     pub(crate) near_expiry: u32,
 
-    /// How many hundredths of its lifetime are left of a certificate that is soon to expire
+    /// Remaining share of the lifetime, in percent, at which a certificate counts as near expiry
     ///
-    /// Both must hold, this and --near-expiry: so certificates that live for some days
-    /// are not always soon to expire. 100 leaves it to --near-expiry alone.
+    /// A certificate is near expiry if both this and --near-expiry apply, so that
+    /// certificates with a lifetime of days are not near expiry from the start. With 100,
+    /// only --near-expiry counts.
     #[arg(
         long, value_name = "PERCENT", default_value_t = defaults::NEAR_EXPIRY_PERCENT,
         value_parser = clap::value_parser!(u8).range(1..=100),
-        help_heading = "Judgement", env = "TLSCOPE_NEAR_EXPIRY_SHARE"
+        help_heading = "Analysis", env = "TLSCOPE_NEAR_EXPIRY_SHARE"
     )]
     pub(crate) near_expiry_share: u8,
 
     /// Trust the roots in a file of PEM certificates, instead of the system's
     ///
-    /// Can be given more than once, and with --ca-dir: all count. Chains are held
-    /// against these roots alone, unless --system-roots is given as well. Any
-    /// certificate in it is a root, whether or not it is signed by its own key. A
-    /// live run reads the roots again when it is told to reload (SIGHUP).
+    /// You can repeat this option and combine it with --ca-dir. Chains are validated
+    /// against these roots only, unless you add --system-roots. Every certificate in the
+    /// file is a root, whether or not it is self-signed. SIGHUP makes `live` reload
+    /// the roots.
     #[arg(
         long,
         value_name = "FILE",
-        help_heading = "Judgement",
+        help_heading = "Analysis",
         env = "TLSCOPE_CA_FILE"
     )]
     pub(crate) ca_file: Vec<PathBuf>,
 
     /// Trust the roots in the PEM files of a directory, instead of the system's
     ///
-    /// As --ca-file for each file in it whose name ends in `.pem`, `.crt` or `.cer`, or
-    /// that is named by its hash, as `openssl rehash` does.
+    /// Like --ca-file for each file whose name ends in `.pem`, `.crt` or `.cer`, or is a
+    /// hash as written by `openssl rehash`.
     #[arg(
         long,
         value_name = "DIR",
-        help_heading = "Judgement",
+        help_heading = "Analysis",
         env = "TLSCOPE_CA_DIR"
     )]
     pub(crate) ca_dir: Vec<PathBuf>,
 
-    /// Trust the system's roots, too, where --ca-file or --ca-dir is given
+    /// Trust the system's roots in addition to --ca-file and --ca-dir
     ///
-    /// Without them, the system's roots are what is trusted; SSL_CERT_FILE and
-    /// SSL_CERT_DIR say where they are, if they are elsewhere.
+    /// Without those options, tlscope trusts the system's roots. SSL_CERT_FILE and
+    /// SSL_CERT_DIR override where they are.
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
         value_parser = clap::builder::BoolishValueParser::new(),
-        help_heading = "Judgement", env = "TLSCOPE_SYSTEM_ROOTS"
+        help_heading = "Analysis", env = "TLSCOPE_SYSTEM_ROOTS"
     )]
     pub(crate) system_roots: bool,
 
-    /// Do not hold chains against roots of trust
+    /// Do not validate chains against trusted roots
     ///
-    /// Dates, names, keys and signature algorithms are judged all the same.
+    /// Dates, names, keys and signature algorithms are still checked.
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
         value_parser = clap::builder::BoolishValueParser::new(),
-        help_heading = "Judgement", env = "TLSCOPE_NO_VERIFY"
+        help_heading = "Analysis", env = "TLSCOPE_NO_VERIFY"
     )]
     pub(crate) no_verify: bool,
 
-    /// The moment at which certificates are judged: `capture`, `now`, or a time
+    /// Time at which certificates are validated: `capture`, `now`, or a time
     ///
-    /// `capture` judges each certificate at the time of the handshake that showed
-    /// it. A time is written as in `2026-03-01T12:00:00Z`.
+    /// `capture` is the time of the handshake in which the certificate was presented. Write
+    /// a time as in `2026-03-01T12:00:00Z`.
     #[arg(
         long,
         value_name = "TIME",
         default_value = "capture",
-        help_heading = "Judgement",
+        help_heading = "Analysis",
         env = "TLSCOPE_AT"
     )]
     pub(crate) at: At,
@@ -94,11 +95,11 @@ pub(crate) struct JudgementArgs {
     /// Seconds of packet time without new data after which a handshake is reported as it stands [default: 60 for `live`]
     ///
     /// Without this option, commands that read captures wait until the connection
-    /// closes or the capture ends. Data sent again keeps a handshake open for up to
+    /// closes or the capture ends. Retransmissions keep a handshake open for up to
     /// 100 s.
     #[arg(
         long, value_name = "SECONDS", value_parser = seconds,
-        help_heading = "Judgement", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
+        help_heading = "Analysis", env = "TLSCOPE_HANDSHAKE_TIMEOUT"
     )]
     pub(crate) handshake_timeout: Option<Duration>,
 }

@@ -12,7 +12,7 @@ use super::judgement::seconds;
 /// Which metrics are exported, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MetricsArgs {
-    /// Write metrics too, after everything else, when the run ends
+    /// Write metrics after the other output, at the end of the run
     #[arg(
         long,
         value_enum,
@@ -22,11 +22,11 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) metrics: Option<MetricsOutput>,
 
-    /// Attributes that metrics of handshakes have on top
+    /// Extra attributes for handshake metrics, comma-separated
     ///
-    /// With commas between them. `server.address` is the name that the client asked
-    /// for, else the server's address; `remote.addr` the client's address. Of each
-    /// attribute the busiest values are told apart, the others are `other`.
+    /// `server.address` is the name that the client asked for, or the server's address if
+    /// there is none. `remote.addr` is the client's address. Each attribute keeps its most
+    /// frequent values; the others become `other`.
     #[arg(
         long,
         value_name = "NAMES",
@@ -37,14 +37,14 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) metric_attributes: Vec<MetricAttribute>,
 
-    /// How many values of each such attribute are told apart
+    /// How many values each extra attribute keeps
     #[arg(
         long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000),
         help_heading = "Metrics", env = "TLSCOPE_METRIC_VALUES"
     )]
     pub(crate) metric_values: u16,
 
-    /// How histograms divide what they measure
+    /// Buckets of histograms
     #[arg(
         long,
         value_enum,
@@ -57,10 +57,10 @@ pub(crate) struct MetricsArgs {
 
     /// Send metrics to an OpenTelemetry collector
     ///
-    /// As in `http://localhost:4318`. The standard OTEL_EXPORTER_OTLP_… variables
-    /// work as well: OTEL_EXPORTER_OTLP_ENDPOINT alone is enough. `read` sends them
-    /// once, when the run ends, `live` again and again. A collector that does not
-    /// answer is a warning: what was seen is told all the same.
+    /// For example `http://localhost:4318`. The standard OTEL_EXPORTER_OTLP_… variables
+    /// work as well: OTEL_EXPORTER_OTLP_ENDPOINT alone is enough. `read` exports once, at
+    /// the end of the run; `live` exports periodically. If the collector does not answer,
+    /// tlscope warns, and the report is still written.
     #[arg(
         long,
         value_name = "URL",
@@ -69,9 +69,9 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) otlp_endpoint: Option<String>,
 
-    /// How it travels to the collector
+    /// Protocol of exports
     ///
-    /// By default gRPC if the endpoint's port is 4317, else HTTP.
+    /// The default is gRPC if the port of the endpoint is 4317, and HTTP otherwise.
     #[arg(
         long,
         value_enum,
@@ -81,11 +81,10 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) otlp_protocol: Option<ProtocolChoice>,
 
-    /// What goes to the collector, with commas between
+    /// Signals to export, comma-separated [default: metrics]
     ///
-    /// Metrics alone, unless said otherwise. Logs are a record for each handshake that
-    /// failed, or each at all (`--otlp-logs`); traces a span for each handshake, with
-    /// a child for each phase; both in packet time.
+    /// Logs have one record per failed handshake, or per handshake (`--otlp-logs`). Traces
+    /// have one span per handshake, with a child span per phase. Both use packet time.
     #[arg(
         long,
         value_name = "SIGNALS",
@@ -103,24 +102,24 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) otlp_logs: OtlpLogs,
 
-    /// The share of handshakes that get a span, from 0 to 1; failures always do
+    /// Share of successful handshakes that get a span, from 0 to 1; failures always get one
     #[arg(
         long, value_name = "RATIO", default_value = "1", value_parser = ratio,
         help_heading = "Collector", env = "TLSCOPE_OTLP_TRACE_RATIO"
     )]
     pub(crate) otlp_trace_ratio: f64,
 
-    /// A header for each request to the collector, as in `authorization=Bearer …`; can be given more than once
+    /// Header for requests to the collector, as in `authorization=Bearer …`; repeatable
     ///
-    /// Seen by everyone who can list processes: OTEL_EXPORTER_OTLP_HEADERS, or
-    /// TLSCOPE_OTLP_HEADER, keeps a secret better.
+    /// Everyone who can list processes can read it. For secrets, use the variable
+    /// OTEL_EXPORTER_OTLP_HEADERS or TLSCOPE_OTLP_HEADER.
     #[arg(
         long, value_name = "NAME=VALUE", value_parser = header, hide_env_values = true,
         help_heading = "Collector", env = "TLSCOPE_OTLP_HEADER"
     )]
     pub(crate) otlp_header: Vec<(String, String)>,
 
-    /// How requests to the collector are compressed
+    /// Compression of exports
     #[arg(
         long,
         value_name = "HOW",
@@ -130,10 +129,10 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) otlp_compression: Option<OtlpCompression>,
 
-    /// What counters tell the collector
+    /// Temporality of exported counters [default: cumulative]
     ///
-    /// Totals (`cumulative`), differences since the last export (`delta`), or whichever
-    /// takes less memory. Totals, unless said otherwise.
+    /// `cumulative` exports totals, `delta` differences since the last export, and
+    /// `lowmemory` whichever takes less memory.
     #[arg(
         long,
         value_name = "KIND",
@@ -143,7 +142,7 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) otlp_temporality: Option<MetricTemporality>,
 
-    /// Seconds that one export may take; 5 unless said otherwise
+    /// Timeout of an export, in seconds [default: 5]
     #[arg(
         long, value_name = "SECONDS", value_parser = seconds,
         help_heading = "Collector", env = "TLSCOPE_OTLP_TIMEOUT"

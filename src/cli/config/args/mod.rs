@@ -50,13 +50,12 @@ mod defaults {
     pub(crate) const SAVED_FAILURES: usize = 1024;
 }
 
-/// Passive observer of TLS handshakes: how long they took, how they ended, whose fault and why
+/// Observe TLS handshakes passively: how long they took, how they ended, and why they failed
 ///
 /// tlscope only listens: it needs no agent, no proxy and no keys. It reads packet
-/// captures or watches interfaces, and says of every TLS handshake how long it took,
-/// phase by phase; how it ended; if it failed, which side gave up and why; and which
-/// certificates were shown and what is wrong with them. In CI, it holds captures
-/// against a policy.
+/// captures or watches interfaces, and reports for every TLS handshake how long each
+/// phase took, how it ended and, if it failed, which side gave up and why. It also
+/// validates the certificates. In CI, it checks captures against a policy.
 #[derive(Debug, Parser)]
 #[command(name = "tlscope", version, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -65,28 +64,28 @@ pub(crate) struct Args {
 
     /// Read settings from a TOML file
     ///
-    /// Every long flag can be set there by its name: `color` at the top, the flags
-    /// of a command in a table named for it, as in `[read]` and `near-expiry = 14`.
-    /// Every long flag can be set by an environment variable too. The command line
-    /// wins over the environment, the environment over the file.
+    /// The file can set every long flag by its name: `color` at the top, and the flags
+    /// of a command in a table with its name, as in `[read]` and `near-expiry = 14`.
+    /// Every long flag also has an environment variable. The command line takes
+    /// precedence over the environment, and the environment over the file.
     #[arg(long, global = true, value_name = "FILE", env = "TLSCOPE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
     /// When to use colour
     ///
-    /// `auto` colours what goes to a terminal, unless NO_COLOR is set.
+    /// `auto` uses colour on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, env = "TLSCOPE_COLOR")]
     pub(crate) color: Color,
 }
 
 const AFTER_HELP: &str = "\
 Exit status:
-  0  All went well, whatever the handshakes did; also if whoever read the output
-     closed it.
-  1  `check` or `run`: an assertion of severity error does not hold. If the command
-     of `run` fails, its exit status is that of `run`.
-  2  An error: bad usage, or input that could not be read; what could be read is
-     reported first.";
+  0  tlscope read everything, whatever the outcome of the handshakes. Also if the
+     reader of the output closed it, as `head` does.
+  1  `check` or `run`: an assertion of severity error is violated. If the command of
+     `run` fails, `run` exits with the status of the command.
+  2  An error: wrong usage, or input that could not be read. The report on the rest is
+     still written.";
 
 /// The identifier of `schema --policy`, which is no setting: it has the name of a flag of `check` that is one.
 pub(crate) const POLICY_SCHEMA: &str = "policy_schema";
@@ -96,17 +95,17 @@ pub(crate) const POLICY_SCHEMA: &str = "policy_schema";
 pub(crate) enum Command {
     /// Read packet captures and report the handshakes in them
     ///
-    /// Prints a line a handshake and a summary. Reads pcap and pcapng, each also
-    /// compressed by gzip, zstd or xz. Several captures are read in the order of
-    /// packet time, as one.
+    /// Prints a line per handshake and a summary. Reads pcap and pcapng, also
+    /// compressed with gzip, zstd or xz. Several captures are read as one, in the
+    /// order of packet time.
     #[command(after_long_help = READ_EXAMPLES)]
     Read(ReadArgs),
 
     /// Show one handshake in full: messages, offers, certificates, verdict
     ///
-    /// Prints what each side sent and when, what was offered and selected, the
-    /// certificates with their dates and what is wrong with them, the verdict and what it
-    /// rests on, what the capture does not show, and a display filter for Wireshark.
+    /// Prints the messages of each side with their times, what the client offered and the
+    /// server selected, the certificates with their dates and findings, the verdict and its
+    /// evidence, what the capture does not show, and a display filter for Wireshark.
     #[command(after_long_help = SHOW_EXAMPLES)]
     Show(ShowArgs),
 
@@ -116,10 +115,10 @@ pub(crate) enum Command {
 
     /// Check captures against a policy, for CI
     ///
-    /// Judges every handshake by a policy, and says which ones break it, where they
-    /// are and what was wanted. What cannot be judged, as certificates that TLS 1.3
-    /// encrypts, is counted and said, not passed over. A capture without any handshake
-    /// fails the check.
+    /// Evaluates a policy and lists the handshakes that violate it, with their packets
+    /// and what the policy requires. If something cannot be evaluated, such as
+    /// certificates that TLS 1.3 encrypts, the report says so. A capture without
+    /// handshakes fails the check.
     #[command(after_long_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
 
@@ -144,10 +143,10 @@ pub(crate) enum Command {
         policy: bool,
     },
 
-    /// Print a file that goes with the program: alert rules, a dashboard, …
+    /// Print a file that comes with the program: alert rules, a dashboard and others
     #[command(after_long_help = PRINT_EXAMPLES)]
     Print {
-        /// Which one
+        /// The file to print
         #[arg(value_name = "WHAT")]
         what: Asset,
     },

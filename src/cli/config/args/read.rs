@@ -12,13 +12,13 @@ Examples:
       tlscope read capture.pcapng
   Only failures, of some servers, as JSON lines:
       tlscope read --format json --failures-only --server-name '*.example.org' capture.pcapng
-  A directory of rotated captures, summed up:
+  A directory of rotated captures, summary only:
       tlscope read --format summary captures/
   From another host, as packets arrive:
       ssh host tcpdump -U -w - tcp port 443 | tlscope read -
   As a page with plots, for a browser or a ticket:
       tlscope read --format summary --report report.html capture.pcapng
-  The certificates of a network, held against its own roots:
+  The certificates of a network, validated against its own roots:
       tlscope read --format certs --ca-file corporate-ca.pem capture.pcapng
   An inventory of the cryptography in use, as a CycloneDX bill of materials:
       tlscope read --format cbom captures/ > cbom.json
@@ -38,7 +38,7 @@ pub(crate) struct ReadArgs {
     #[command(flatten)]
     pub(crate) time: TimeArgs,
 
-    /// The order of the handshakes: `time`, `duration`, `expiry` or `server`
+    /// Order of the handshakes: `time`, `duration`, `expiry` or `server`
     ///
     /// `duration` begins with the longest, `expiry` with the certificate that is the next to
     /// expire. tlscope then writes nothing before the end of the input. Without this option,
@@ -71,7 +71,7 @@ pub(crate) struct ReadArgs {
 
     /// Write a report with plots to an HTML file
     ///
-    /// One page, complete in itself: outcomes over time, failures by cause and server,
+    /// One self-contained page: outcomes over time, failures by cause and server,
     /// latency, certificates by expiry, versions and groups, and a list of handshakes
     /// to search and sort, each failure with its messages. Counts all handshakes that
     /// `--server-name` selects; lists up to 10,000 of them, up to 2,000 with details.

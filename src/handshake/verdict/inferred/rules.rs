@@ -214,7 +214,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // A refusal would have come by then, unless the server checks revocation slowly: the client had no reason to wait for it.
     rule("P8s", Ended, 0.98, Success,
         |e| e.has_certificate() && e.client_left_first() && e.client_left_late(),
-        &["client sent a Certificate message, and left long after", "server had said nothing until then"]),
+        &["client sent a Certificate message, and left long after", "server had sent nothing until then"]),
 
     // The client leaves first, and the server's one short record is its close_notify in answer, or its refusal, which crossed
     // the client's close on the way. Both occur: a blind test on five stacks misjudged such cases until they became unknown.
@@ -275,7 +275,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // As P2a, without even an alert: the server's verdict never became visible.
     rule("P8a", Ended, 0.5, Unknown,
         |e| e.has_certificate() && e.client_left_first(),
-        &["client sent a Certificate message", "client closed before the server said anything"]),
+        &["client sent a Certificate message", "client closed before the server sent anything"]),
 
     // A server that closes without a word although the client waits for an answer, and not when it had a message: it gave up, and
     // nothing says over what. In the labs, relays cut these connections.

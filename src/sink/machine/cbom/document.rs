@@ -742,10 +742,7 @@ fn protocol<'a>(key: &ServiceKey, service: &Service, version: ProtocolVersion) -
     for (group, tally) in &groups {
         properties.tally(format_args!("negotiated:group:{group}"), tally);
     }
-    let name = match version.draft() {
-        Some(draft) => format!("TLS 1.3 draft {draft}"),
-        None => version.to_string(),
-    };
+    let name = version.description();
     let (kind, number) = match version.protocol_name() {
         "ssl" => ("other", Some(name.clone())), // CycloneDX has no type for SSL
         "dtls" => ("dtls", version.protocol_version().map(str::to_owned)),

@@ -156,7 +156,7 @@ const fn gave_up(side: Option<Side>) -> &'static str {
 pub(in crate::sink) fn evidence(event: &Handshake) -> String {
     match (event.evidence, &event.inference) {
         (Evidence::Observed, _) if event.outcome == Outcome::Unknown => {
-            "what was seen does not support a verdict".to_owned()
+            "the evidence does not support a verdict".to_owned()
         }
         (Evidence::Observed, _) => {
             "observed: messages in the clear, and how the connection ended".to_owned()
@@ -311,7 +311,7 @@ pub(in crate::sink) const fn resumption(resumed: bool, by: Option<Resumption>) -
 pub(in crate::sink) const fn client_certificate(state: ClientCertificate) -> &'static str {
     match state {
         ClientCertificate::NotRequested => "not requested",
-        ClientCertificate::Requested => "requested, no answer seen",
+        ClientCertificate::Requested => "requested, answer not captured",
         ClientCertificate::Absent => "requested, and the client sent none",
         ClientCertificate::Presented => "requested and presented",
         ClientCertificate::Unknown => "not known",

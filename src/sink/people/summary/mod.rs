@@ -409,10 +409,7 @@ impl Counts {
 
     fn quality(&self) -> [(&'static str, u64); 2] {
         [
-            (
-                "handshakes of which one direction was captured",
-                self.one_way,
-            ),
+            ("handshakes with only one direction captured", self.one_way),
             ("handshakes with packets cut short", self.truncated),
         ]
     }
@@ -471,7 +468,7 @@ fn client_row(identity: &Identity, client: &ClientCounts, judged_at: Timestamp) 
         Identity::Unreadable => "unreadable certificate",
         Identity::Encrypted => "certificate not visible",
         Identity::Absent => "no certificate",
-        Identity::NoAnswer => "no answer seen",
+        Identity::NoAnswer => "answer not captured",
     };
     let causes: Vec<_> = client
         .causes()

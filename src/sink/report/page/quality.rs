@@ -15,7 +15,7 @@ const TOP: usize = 60;
 pub(super) fn section(tallies: &Tallies, stats: &Stats) -> Markup {
     let own = [
         (
-            "handshakes of which one direction was captured",
+            "handshakes with only one direction captured",
             tallies.one_way,
         ),
         ("handshakes with packets cut short", tallies.truncated),

@@ -48,7 +48,7 @@ impl Account {
             let wanted = wanted.unwrap_or_default();
             return Err(
                 CliError::new(format_args!("cannot become `{wanted}`: only root can"))
-                    .hint("leave `--user` out: without being root, nothing changes"),
+                    .hint("omit `--user`: only root can change the user"),
             );
         }
         Ok(Some(account))
@@ -61,7 +61,7 @@ impl Account {
             None => User::from_name(wanted),
         };
         let found = found.map_err(|error| {
-            CliError::new(format_args!("cannot look user `{wanted}` up: {error}"))
+            CliError::new(format_args!("cannot look up user `{wanted}`: {error}"))
         })?;
         match (found, number) {
             (Some(user), _) => Ok(user.into()),
@@ -102,7 +102,9 @@ impl Account {
     pub(crate) fn hint(&self) -> String {
         let name = self.name.as_ref().map(|name| name.to_string_lossy());
         let name = name.unwrap_or_else(|| self.user.to_string().into());
-        format!("the run goes on as user `{name}`, who writes its files: `--user` names another")
+        format!(
+            "tlscope runs as user `{name}`, who cannot write there; choose another with `--user`"
+        )
     }
 
     /// Creates a directory and its parents, owned by this account, which may not create them itself.

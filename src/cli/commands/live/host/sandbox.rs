@@ -96,7 +96,7 @@ impl Sandbox {
     pub(crate) fn enter(&self) -> Result<(), CliError> {
         let status = self.restrict().map_err(|error| {
             CliError::new(format_args!("cannot enter the sandbox: {error}"))
-                .hint("`--no-sandbox` does without")
+                .hint("use `--no-sandbox` to run without it")
         })?;
         if status == RulesetStatus::NotEnforced {
             say::warning("this kernel has no sandbox (Landlock): files are not restricted");

@@ -35,9 +35,9 @@ Examples:
 pub(crate) enum InterfaceCommand {
     /// Watch live interfaces and report the handshakes on them
     ///
-    /// Reports as `read` does, as handshakes are decided, until it is told to stop:
-    /// by SIGTERM or SIGINT (Ctrl-C) it stops capturing, judges what is open, and sums
-    /// up. A second signal ends it at once. It takes the capability CAP_NET_RAW.
+    /// Reports handshakes as `read` does, as soon as each is decided. SIGTERM or SIGINT
+    /// (Ctrl-C) stops the capture; tlscope then reports open handshakes and prints the
+    /// summary. A second signal exits at once. `live` needs the capability CAP_NET_RAW.
     #[command(after_long_help = LIVE_EXAMPLES)]
     Live(LiveArgs),
 
@@ -53,7 +53,7 @@ pub(crate) enum InterfaceCommand {
 
     /// List the interfaces that `live` can capture on
     ///
-    /// With their state and addresses; and for those that cannot be opened, why not.
+    /// Prints their state and addresses, and why an interface cannot be opened.
     Interfaces,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct LiveArgs {
     #[command(flatten)]
     pub(crate) sources: FlagSources,
 
-    /// The interface to capture on, or `any` for all; can be given more than once
+    /// Interface to capture on, or `any` for all; repeatable
     #[arg(
         short,
         long,
@@ -77,23 +77,24 @@ pub(crate) struct LiveArgs {
 
     /// Bytes of each packet to capture
     ///
-    /// Handshakes need all of their packets: what is cut off makes verdicts unknown.
+    /// Handshakes need whole packets: if a packet is cut off, the verdict can be unknown.
     #[arg(
         long, value_name = "BYTES", default_value_t = defaults::SNAP_LENGTH, value_parser = snap_length,
         help_heading = "Input", env = "TLSCOPE_SNAPLEN"
     )]
     pub(crate) snaplen: u32,
 
-    /// The kernel's buffer for packets that are still to be taken, for each interface
+    /// Size of the kernel's packet buffer of each interface
     ///
-    /// In bytes, or with K, M or G as in `64M`. What finds it full is lost, and counted.
+    /// In bytes, or with K, M or G as in `64M`. If it is full, the kernel drops packets, and
+    /// tlscope reports how many.
     #[arg(
         long, value_name = "SIZE", default_value = BUFFER_SIZE, value_parser = size,
         help_heading = "Input", env = "TLSCOPE_BUFFER_SIZE"
     )]
     pub(crate) buffer_size: u64,
 
-    /// Capture packets for other hosts too, where the interface sees them
+    /// Capture packets for other hosts too (promiscuous mode)
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
@@ -102,10 +103,10 @@ pub(crate) struct LiveArgs {
     )]
     pub(crate) promiscuous: bool,
 
-    /// Capture threads for each interface, each with a buffer of its own
+    /// Capture threads per interface, each with its own buffer
     ///
-    /// Worth it where one thread does not keep up: a core for each should be idle. The
-    /// kernel shares packets out by the addresses of both hosts.
+    /// Use more if one thread does not keep up and you have an idle core for each. The
+    /// kernel distributes packets by the addresses of both hosts.
     #[arg(
         long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16),
         help_heading = "Input", env = "TLSCOPE_FANOUT"
@@ -127,18 +128,18 @@ pub(crate) struct LiveArgs {
     #[command(flatten)]
     pub(crate) live_metrics: LiveMetricsArgs,
 
-    /// The user to go on as once the interfaces are open, by name or number
+    /// User to continue as after opening the interfaces, by name or number
     ///
-    /// By default, a run that root started goes on as who called sudo, else as
-    /// `nobody`; `root` stays root, without the privileges of root. Files are written by
-    /// that user.
+    /// If root starts tlscope, the default is the user who called sudo, or `nobody`.
+    /// With `root`, tlscope stays root but drops its privileges. This user writes all
+    /// files.
     #[arg(long, value_name = "USER", help_heading = "Host", env = "TLSCOPE_USER")]
     pub(crate) user: Option<String>,
 
     /// Do not restrict which files the run can open
     ///
-    /// By default it can open, once it has started, only those that it was told of
-    /// and those that the system's libraries need, where the kernel has Landlock.
+    /// By default, if the kernel has Landlock, tlscope can only open the files that you
+    /// name and those that the system's libraries need.
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
@@ -147,9 +148,9 @@ pub(crate) struct LiveArgs {
     )]
     pub(crate) no_sandbox: bool,
 
-    /// Print the settings as a configuration file, and do nothing else
+    /// Print the settings as a configuration file and exit
     ///
-    /// Each with where it is from. What is printed can be read with `--config`.
+    /// A comment names the source of each setting. `--config` reads the file.
     #[arg(long, help_heading = "Host", env = "TLSCOPE_PRINT_CONFIG")]
     pub(crate) print_config: bool,
 }
@@ -159,9 +160,9 @@ pub(crate) struct LiveArgs {
 pub(crate) struct FileArgs {
     /// Write handshakes to a file instead of standard output
     ///
-    /// Is added to if it is there. A summary still goes to standard output. SIGHUP
-    /// opens it anew, for programs that set files aside. While it cannot be written,
-    /// the run goes on, and says so.
+    /// Appends if the file exists. SIGHUP reopens it (for logrotate). The summary still
+    /// goes to standard output. If the file cannot be written, tlscope warns, drops events
+    /// and keeps running.
     #[arg(
         long,
         value_name = "FILE",
@@ -170,7 +171,7 @@ pub(crate) struct FileArgs {
     )]
     pub(crate) output: Option<PathBuf>,
 
-    /// Set the file aside as FILE.1 when it is this large, and begin a new one
+    /// Rotate the file to FILE.1 when it reaches this size
     ///
     /// In bytes, or with K, M or G as in `64M`.
     #[arg(
@@ -179,14 +180,14 @@ pub(crate) struct FileArgs {
     )]
     pub(crate) rotate_size: Option<u64>,
 
-    /// Set the file aside when it is this old, in seconds
+    /// Rotate the file when it is this old, in seconds
     #[arg(
         long, value_name = "SECONDS", value_parser = seconds,
         help_heading = "Output", env = "TLSCOPE_ROTATE_TIME"
     )]
     pub(crate) rotate_time: Option<Duration>,
 
-    /// How many files set aside are kept
+    /// How many rotated files to keep
     #[arg(
         long, value_name = "N", default_value_t = ROTATE_KEEP,
         help_heading = "Output", env = "TLSCOPE_ROTATE_KEEP"
@@ -197,7 +198,7 @@ pub(crate) struct FileArgs {
 /// How a live run exports metrics.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LiveMetricsArgs {
-    /// Answer Prometheus' scrapes, at `/metrics`; `/healthz` says whether all is well
+    /// Serve metrics for Prometheus at `/metrics`, and health at `/healthz`
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -206,29 +207,28 @@ pub(crate) struct LiveMetricsArgs {
     )]
     pub(crate) prometheus: Option<SocketAddr>,
 
-    /// Seconds between two exports to a collector
+    /// Interval between exports to a collector, in seconds
     ///
-    /// As OTEL_METRIC_EXPORT_INTERVAL says (in milliseconds there), or 60.
+    /// The default is OTEL_METRIC_EXPORT_INTERVAL (which is in milliseconds), or 60.
     #[arg(
         long, value_name = "SECONDS", value_parser = seconds,
         help_heading = "Metrics", env = "TLSCOPE_METRICS_INTERVAL"
     )]
     pub(crate) metrics_interval: Option<Duration>,
 
-    /// Hours for which a certificate is told of after it was shown last
+    /// How many hours a certificate stays in the metrics after it was last seen
     #[arg(
         long, value_name = "HOURS", default_value = "24", value_parser = hours,
         help_heading = "Metrics", env = "TLSCOPE_CERTIFICATE_MEMORY"
     )]
     pub(crate) certificate_memory: Duration,
 
-    /// Tell when the certificates in a file expire, too; can be given more than once
+    /// Also report when the certificates in a file expire; repeatable
     ///
-    /// PEM or DER; also a directory, or a pattern as in `/etc/letsencrypt/live/*/cert.pem`
-    /// (in quotes, so that files which come later are found). Files are read again
-    /// when they change, and on SIGHUP, as the user that the run goes on as (`--user`).
-    /// One that cannot be read is told of, and counted in
-    /// `tlscope.certificate.files.unreadable`; what it said before stays.
+    /// PEM or DER, a directory, or a pattern such as `/etc/letsencrypt/live/*/cert.pem`
+    /// (quote it, so that tlscope finds new files). tlscope reloads a file when it changes and
+    /// on SIGHUP, as the user of `--user`. It warns about a file that it cannot read,
+    /// counts it in `tlscope.certificate.files.unreadable`, and keeps the previous values.
     #[arg(
         long,
         value_name = "PATH",
