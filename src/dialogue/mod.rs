@@ -11,8 +11,10 @@ mod negotiation;
 mod opening_bytes;
 mod proxy_header;
 
+use std::iter;
+
 use crate::flow::{Direction, PerDirection};
-use crate::tls::{HELLO_AMID_STREAM, is_hello_amid_stream, may_be_hello_amid_stream};
+use crate::tls::{ContentType, HELLO_AMID_STREAM, is_hello_amid_stream, may_be_hello_amid_stream};
 
 pub use negotiation::Refusal;
 pub use opening_bytes::OpeningBytes;
@@ -38,9 +40,13 @@ pub enum DialogueStep {
     TlsBegan,
 }
 
-/// The dialogue of one connection. It takes a pointer until the first bytes come.
+/// The dialogue of one connection. It takes little until the first bytes come.
 #[derive(Debug, Default)]
-pub struct Dialogue(Option<Box<Conversation>>);
+pub struct Dialogue {
+    conversation: Option<Box<Conversation>>,
+    /// Whether a run without a hello has nothing to add to the conversation, so that most runs need not look at it.
+    is_quiet: bool,
+}
 
 #[derive(Debug)]
 struct Conversation {
@@ -69,21 +75,29 @@ impl Dialogue {
         if bytes.is_empty() {
             return DialogueStep::More;
         }
+        if self.is_quiet {
+            match HelloPlace::find(bytes, None) {
+                HelloPlace::At(start) => return DialogueStep::TlsBegins(start),
+                HelloPlace::Nowhere => return DialogueStep::More,
+                HelloPlace::MayBegin(_) => {}
+            }
+        }
         let conversation = self
-            .0
+            .conversation
             .get_or_insert_with(|| Box::new(Conversation::begin(sender, bytes)));
         conversation.opening.take(sender, bytes);
         let step = conversation.halves[sender].take(bytes);
         if let (DialogueStep::More, Some(negotiation)) = (step, &mut conversation.negotiation) {
             negotiation.take(sender, bytes);
         }
+        self.is_quiet = conversation.is_quiet();
         step
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
     #[must_use]
     pub fn held(&self, sender: Direction) -> &[u8] {
-        self.0
+        self.conversation
             .as_ref()
             .map_or(&[], |conversation| conversation.halves[sender].held())
     }
@@ -91,13 +105,16 @@ impl Dialogue {
     /// The first bytes of the connection, and who sent them; `None` before they came.
     #[must_use]
     pub fn opening(&self) -> Option<&OpeningBytes> {
-        Some(&self.0.as_ref()?.opening)
+        Some(&self.conversation.as_ref()?.opening)
     }
 
     /// Whether TLS was refused and the client went on in plain text: then [`Dialogue::refusal`] need not wait for the end.
     #[must_use]
     pub fn is_downgraded(&self) -> bool {
-        let conversation = self.0.as_ref();
+        if self.is_quiet {
+            return false; // nothing is negotiated
+        }
+        let conversation = self.conversation.as_ref();
         conversation
             .and_then(|conversation| conversation.negotiation.as_ref())
             .is_some_and(|negotiation| negotiation.is_downgraded())
@@ -105,13 +122,17 @@ impl Dialogue {
 
     /// Takes the last refusal of TLS that was not reported yet.
     pub fn refusal(&mut self) -> Option<Refusal> {
-        self.0.as_mut()?.negotiation.as_mut()?.take_refusal()
+        self.conversation
+            .as_mut()?
+            .negotiation
+            .as_mut()?
+            .take_refusal()
     }
 
     /// Whether TLS was refused at any time.
     #[must_use]
     pub fn was_refused(&self) -> bool {
-        let conversation = self.0.as_ref();
+        let conversation = self.conversation.as_ref();
         conversation
             .and_then(|conversation| conversation.negotiation.as_ref())
             .is_some_and(|negotiation| negotiation.was_refused())
@@ -120,7 +141,7 @@ impl Dialogue {
     /// Whether anything was said.
     #[must_use]
     pub const fn has_begun(&self) -> bool {
-        self.0.is_some()
+        self.conversation.is_some()
     }
 
     /// The protocol in which TLS was negotiated; `None` if it is not known.
@@ -140,7 +161,50 @@ impl Conversation {
     }
 }
 
+impl Conversation {
+    /// Whether all that is kept of the beginning is there, and nothing is awaited.
+    fn is_quiet(&self) -> bool {
+        self.negotiation.is_none()
+            && self.opening.is_full()
+            && self.halves.iter().all(Half::is_quiet)
+    }
+}
+
+/// Where in a run of bytes a hello begins.
+enum HelloPlace {
+    At(usize),
+    /// The run ends before it is clear that it is one.
+    MayBegin(usize),
+    Nowhere,
+}
+
+impl HelloPlace {
+    /// Looks at the beginning, behind a PROXY header that ends at `header`, and after lines.
+    fn find(bytes: &[u8], header: Option<usize>) -> Self {
+        let lines = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
+        // Where a record of handshake messages may begin.
+        let after_lines = memchr::memchr_iter(ContentType::Handshake.0, lines)
+            .filter(|start| *start > 0 && lines[start - 1] == b'\n');
+        for start in iter::once(0).chain(header).chain(after_lines) {
+            let Some(rest @ [_, ..]) = bytes.get(start..) else {
+                continue;
+            };
+            if is_hello_amid_stream(rest) {
+                return Self::At(start);
+            }
+            if may_be_hello_amid_stream(rest) {
+                return Self::MayBegin(start);
+            }
+        }
+        Self::Nowhere
+    }
+}
+
 impl Half {
+    const fn is_quiet(&self) -> bool {
+        self.has_begun && self.held_length == 0 && self.header_missing == 0
+    }
+
     fn held(&self) -> &[u8] {
         self.held
             .get(..usize::from(self.held_length))
@@ -175,26 +239,10 @@ impl Half {
 
     /// Where a hello begins in a run of bytes; holds the beginning of one that is not complete.
     fn hello_in(&mut self, bytes: &[u8], header: Option<usize>) -> Option<usize> {
-        if is_hello_amid_stream(bytes) {
-            return Some(0);
-        }
-        if may_be_hello_amid_stream(bytes) {
-            self.hold(bytes);
-            return None;
-        }
-        let lines = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
-        let after_lines = (1..lines.len()).filter(|start| lines[start - 1] == b'\n');
-        for start in header.into_iter().chain(after_lines) {
-            let Some(rest @ [_, ..]) = bytes.get(start..) else {
-                continue;
-            };
-            if is_hello_amid_stream(rest) {
-                return Some(start);
-            }
-            if may_be_hello_amid_stream(rest) {
-                self.hold(rest);
-                break;
-            }
+        match HelloPlace::find(bytes, header) {
+            HelloPlace::At(start) => return Some(start),
+            HelloPlace::MayBegin(start) => self.hold(bytes.get(start..).unwrap_or_default()),
+            HelloPlace::Nowhere => {}
         }
         None
     }

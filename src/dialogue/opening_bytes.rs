@@ -37,6 +37,11 @@ impl OpeningBytes {
         self.is_cut = taken < bytes.len();
     }
 
+    /// Whether nothing that follows is kept.
+    pub(super) const fn is_full(&self) -> bool {
+        self.is_cut
+    }
+
     /// The direction that spoke first.
     #[must_use]
     pub const fn sender(&self) -> Direction {

@@ -23,12 +23,8 @@ pub(crate) struct Collector {
 
 /// What leaves the observer.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most are handshakes, and they only pass through"
-)]
 pub(crate) enum Collected {
-    Handshake(HandshakeReport),
+    Handshake(Box<HandshakeReport>),
     NotTls(NotTls),
 }
 
@@ -72,7 +68,7 @@ impl Collector {
         })
     }
 
-    fn take_handshake(&mut self, mut report: HandshakeReport) {
+    fn take_handshake(&mut self, mut report: Box<HandshakeReport>) {
         if self.copies.is_copy(&report.event, &report.identity) {
             self.stats.handshakes_duplicated += 1;
             return;

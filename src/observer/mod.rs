@@ -199,7 +199,7 @@ pub struct Observer {
     ethernet: Arc<[Interface]>,
     /// How many of them there were.
     frames: u64,
-    reports: VecDeque<HandshakeReport>,
+    reports: VecDeque<Box<HandshakeReport>>,
     not_tls: VecDeque<NotTls>,
 }
 
@@ -303,7 +303,7 @@ impl Observer {
     /// The next event, with its packets if they are retained ([`Config::retains_packets`]), and its steps if they are
     /// collected ([`Config::collects_ladders`]).
     pub fn poll_report(&mut self) -> Option<HandshakeReport> {
-        self.reports.pop_front()
+        self.reports.pop_front().map(|report| *report)
     }
 
     /// The next connection to a TLS port that did not become TLS.

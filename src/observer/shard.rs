@@ -140,7 +140,7 @@ const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a shard's results go, and the chains that its worker knows.
 pub(super) struct ShardOutput<'o> {
     pub(super) chains: &'o mut ChainCache,
-    pub(super) reports: &'o mut VecDeque<HandshakeReport>,
+    pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
 }
@@ -474,7 +474,7 @@ impl Shard {
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
         if let Some(event) = event {
-            let mut report = HandshakeReport::new(event);
+            let mut report = Box::new(HandshakeReport::new(event));
             report.identity = identity;
             report.ladder = open.connection.take_ladder();
             report.packets = retained

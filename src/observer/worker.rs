@@ -19,12 +19,9 @@ pub(crate) type Numbered = (u32, Made);
 
 /// What workers make of packets.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most are handshakes, and they only pass through"
-)]
 pub(crate) enum Made {
-    Handshake(HandshakeReport),
+    /// Boxed: a report is moved several times on its way, and some captures end with many plain connections.
+    Handshake(Box<HandshakeReport>),
     Plain(PlainConnection),
 }
 
@@ -32,7 +29,8 @@ impl Made {
     /// Orders what is made in one step: its time and place in the capture.
     pub(super) fn order(&self) -> (Timestamp, u64, u64) {
         match self {
-            Self::Handshake(HandshakeReport { event, .. }) => {
+            Self::Handshake(report) => {
+                let event = &report.event;
                 (event.time, event.capture.first_packet, event.flow_id)
             }
             Self::Plain(connection) => (connection.time, 0, connection.flow_id),
@@ -47,7 +45,7 @@ pub(crate) struct Worker {
     shards: ShardSet,
     chains: ChainCache,
     /// Reports of the step at hand.
-    reports: VecDeque<HandshakeReport>,
+    reports: VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS that ended in the step at hand.
     plain: VecDeque<PlainConnection>,
 }
