@@ -29,6 +29,10 @@ pub const MAX_BYTES: u32 = 64 << 10;
 /// commands a few lines. Whoever sends more waits for an answer first, and the hello then begins a run.
 const MAX_TEXT_BEFORE_HELLO: usize = 1 << 10;
 
+/// Runs of a connection without a known dialogue in which a hello is looked for behind lines of text. Later ones have to begin
+/// with it, as they do where a client waits for the answer before it begins TLS.
+const MAX_QUIET_RUNS: u8 = 32;
+
 /// What a dialogue says after it has read a run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialogueStep {
@@ -46,6 +50,8 @@ pub struct Dialogue {
     conversation: Option<Box<Conversation>>,
     /// Whether a run without a hello has nothing to add to the conversation, so that most runs need not look at it.
     is_quiet: bool,
+    /// Runs since then, as far as they are counted.
+    quiet_runs: u8,
 }
 
 #[derive(Debug)]
@@ -76,7 +82,14 @@ impl Dialogue {
             return DialogueStep::More;
         }
         if self.is_quiet {
-            match HelloPlace::find(bytes, None) {
+            self.quiet_runs = self.quiet_runs.saturating_add(1);
+            let may_follow_lines = self.quiet_runs <= MAX_QUIET_RUNS;
+            let searched = if may_follow_lines {
+                bytes
+            } else {
+                &bytes[..bytes.len().min(HELLO_AMID_STREAM)]
+            };
+            match HelloPlace::find(searched, None) {
                 HelloPlace::At(start) => return DialogueStep::TlsBegins(start),
                 HelloPlace::Nowhere => return DialogueStep::More,
                 HelloPlace::MayBegin(_) => {}
@@ -328,6 +341,27 @@ mod tests {
         let mut dialogue = Dialogue::default();
         assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(48));
         assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(48));
+    }
+
+    #[test]
+    fn a_hello_after_much_talk_begins_a_run_or_follows_a_line_of_an_early_one() {
+        let talk = |runs| {
+            let mut dialogue = after(&[b'x'; 100]);
+            for _ in 0..runs {
+                assert_eq!(dialogue.take(DOWN, b"so it is\n"), DialogueStep::More);
+                assert_eq!(dialogue.take(UP, b"is it so\n"), DialogueStep::More);
+            }
+            dialogue
+        };
+        let glued = [b"now or later\n", HELLO].concat();
+        assert_eq!(talk(3).take(UP, &glued), DialogueStep::TlsBegins(13));
+        assert_eq!(talk(300).take(UP, &glued), DialogueStep::More);
+        for runs in [3, 300] {
+            assert_eq!(talk(runs).take(UP, HELLO), DialogueStep::TlsBegins(0));
+            let mut split = talk(runs);
+            assert_eq!(split.take(UP, &HELLO[..4]), DialogueStep::More);
+            assert_eq!(split.take(UP, &HELLO[4..]), DialogueStep::TlsBegan);
+        }
     }
 
     #[test]
