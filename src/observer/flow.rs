@@ -208,6 +208,11 @@ impl Flow {
         context: &HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
+        if let (Stage::Done, None) = (&self.stage, &self.waiting) {
+            // Most packets by far: nothing is left to learn but when the connection closes.
+            self.tcp.note_turn(direction, segment);
+            return false;
+        }
         self.give_up_order(direction, segment, context, budget);
         let has_news = if self.must_wait(direction, segment) {
             self.hold(direction, segment, at, context, budget);

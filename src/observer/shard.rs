@@ -302,17 +302,14 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) -> Option<FlowIndex> {
         if let Some(index) = self.flows.find(&key) {
-            let is_waiting = self
-                .flows
-                .get_mut(index)
-                .is_some_and(|flow| flow.is_waiting());
-            let has_gone =
-                self.flows.is_expired(index, at.time) && !is_waiting && self.expire(index, output);
-            let is_late = self.flows.idle(index, at.time) >= LONGEST_REPETITION;
+            let has_gone = self.flows.is_expired(index, at.time)
+                && !self.is_waiting(index)
+                && self.expire(index, output);
+            let is_syn = segment.flags.syn && !segment.flags.ack;
+            let is_late = is_syn && self.flows.idle(index, at.time) >= LONGEST_REPETITION;
             if let Some(flow) = self.flows.get_mut(index).filter(|_| !has_gone) {
                 let direction = Direction::of(goes_up, flow.first_went_up);
-                let is_repeated = segment.flags.syn && !segment.flags.ack && is_late;
-                if !is_repeated && !flow.tcp.is_replaced_by(direction, segment) {
+                if !is_late && !flow.tcp.is_replaced_by(direction, segment) {
                     flow.handle_header(direction, segment, at.time);
                     return Some(index);
                 }
@@ -333,6 +330,11 @@ impl Shard {
         let mut flow = Flow::new(goes_up, at.time);
         flow.handle_header(Direction::Forward, segment, at.time);
         Some(self.flows.insert(key, flow, Lifetime::Opening, at.time))
+    }
+
+    fn is_waiting(&mut self, index: FlowIndex) -> bool {
+        let flow = self.flows.get_mut(index);
+        flow.is_some_and(|flow| flow.is_waiting())
     }
 
     /// Concludes the handshake if it is decided; keeps count of what it holds.

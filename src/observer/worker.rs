@@ -137,6 +137,9 @@ impl Worker {
 impl ShardOutput<'_> {
     /// Moves what the step `number` has made.
     fn drain(&mut self, number: u32, made: &mut Vec<Numbered>) {
+        if self.reports.is_empty() && self.plain.is_empty() {
+            return; // nearly always
+        }
         let reports = self.reports.drain(..).map(Made::Handshake);
         made.extend(reports.map(|report| (number, report)));
         let plain = self.plain.drain(..).map(Made::Plain);

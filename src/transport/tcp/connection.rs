@@ -179,10 +179,12 @@ impl TcpConnection {
             self.start_responder(direction, segment);
         }
         let half = &mut self.halves[direction];
-        // Once all before a FIN has come, another number is none of this stream.
-        let has_ended = half.fin == Some(half.assembler.next()) && half.assembler.is_started();
-        if segment.flags.fin && !has_ended {
-            half.fin = Some(segment.first_byte().after(segment.wire_length));
+        if segment.flags.fin {
+            // Once all before a FIN has come, another number is none of this stream.
+            let has_ended = half.fin == Some(half.assembler.next()) && half.assembler.is_started();
+            if !has_ended {
+                half.fin = Some(segment.first_byte().after(segment.wire_length));
+            }
         }
         half.has_reset |= segment.flags.rst;
     }
