@@ -241,7 +241,7 @@ impl Flow {
             return self.tcp.clear(direction, budget);
         }
         let is_plain = self.is_plain;
-        let is_in_view = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));
+        let is_in_view = self.tcp.in_view();
         let stage = &mut self.stage;
         // Who sent the hello, and what it had acknowledged.
         let mut hello = None;
@@ -297,7 +297,7 @@ impl Flow {
             _ => Dialogue::default(),
         };
         let mut open = Open::new(dialogue, at, context);
-        let is_in_view = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));
+        let is_in_view = self.tcp.in_view();
         open.note_directions(is_in_view, self.is_plain, at);
         self.stage = Stage::Handshake(open);
         if !self.tcp.is_started(direction) {
@@ -322,7 +322,7 @@ impl Flow {
             self.tcp.restart(peer, next, budget);
         }
         self.is_plain = PerDirection::default();
-        self.is_noted = PerDirection(Direction::BOTH.map(|way| self.tcp.is_in_view(way)));
+        self.is_noted = self.tcp.in_view();
     }
 
     /// Feeds a segment to the open handshake; true if it shows that a peer still tries to continue.

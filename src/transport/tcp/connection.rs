@@ -68,10 +68,10 @@ impl TcpConnection {
         forward.has_reset || reverse.has_reset || forward.fin.is_some() && reverse.fin.is_some()
     }
 
-    /// Whether a packet of `direction` was seen.
+    /// Whether packets of each direction were seen.
     #[must_use]
-    pub fn is_in_view(&self, direction: Direction) -> bool {
-        self.halves[direction].is_in_view
+    pub fn in_view(&self) -> PerDirection<bool> {
+        PerDirection(self.halves.0.each_ref().map(|half| half.is_in_view))
     }
 
     /// The round trips that the opening shows.
