@@ -191,7 +191,7 @@ pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCaus
                 .to_owned()
         }
         _ => format!(
-            "{side} closed the connection after it received the {}'s certificate",
+            "{side} ended the handshake after it received the {}'s certificate",
             side.peer()
         ),
     };
