@@ -341,7 +341,7 @@ fn work_on_thread(
     worker.stats()
 }
 
-/// Hands the workers' reports to the output, job by job, until they end; returns the last time that the source told.
+/// Hands the workers' reports to the output, job by job, until they end; returns the last time that the source reported.
 fn collect(
     answers: &[Receiver<Answered>],
     spares: &Sender<Job>,

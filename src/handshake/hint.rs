@@ -77,7 +77,7 @@ impl<'e> Refused<'e> {
         findings.any(|finding| finding.side == self.shown_by && finding.error_type == error_type)
     }
 
-    /// A certificate has expired: the leaf, or one beside it.
+    /// A certificate has expired: the leaf, or another one of the chain.
     fn renewal(&self) -> Option<String> {
         let side = self.shown_by;
         let is_expired = |facts: &CertificateFacts| facts.not_after < self.at();

@@ -377,7 +377,7 @@ impl Script {
         verdict::shape(&self.transcript).expect("a ServerHello of TLS 1.3")
     }
 
-    /// What the event says of the client's certificate.
+    /// What the event reports about the client's certificate.
     pub(super) fn client_certificate(&self) -> ClientCertificate {
         let shape = verdict::shape(&self.transcript);
         let facts = facts::negotiated(&self.transcript, shape.as_ref(), Outcome::Success, true);

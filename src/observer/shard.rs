@@ -455,7 +455,7 @@ impl Shard {
             return;
         };
         self.open.remove(open.since);
-        // Closes that were waited for may have come to light only now.
+        // Closes that were waited for may have been delivered only now.
         let end = if open.connection.is_decided() {
             End::Decided
         } else {

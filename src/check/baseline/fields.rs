@@ -140,7 +140,7 @@ const MASKED: &[&str] = &[
     "client_certificates[].not_after",
     "client_certificates[].days_until_expiry",
     "client_certificates[].sha256",
-    // Numbers that stand beside their names.
+    // Numbers that stand next to their names.
     "alerts[].code",
     "tls.version_code",
     "tls.cipher_suite_code",

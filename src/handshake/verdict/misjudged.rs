@@ -108,7 +108,7 @@ fn an_alert_of_the_client_after_both_finished_and_data_is_no_failure_of_the_hand
     );
 }
 
-/// What the event says of the client's certificate, if the client gives up after these records.
+/// What the event reports about the client's certificate, if the client gives up after these records.
 fn asked_for(server_flight: &[u16]) -> ClientCertificate {
     let gives_up = full().server_records(server_flight).client_records(&[19]);
     gives_up.shape().client_certificate

@@ -1,7 +1,7 @@
 //! Whether a side refused its peer once the handshake had completed.
 //!
 //! Many programs complete the handshake and look at the certificate then. TLS has done its
-//! part, so the outcome is a success; the connection is of no use all the same. Only what
+//! part, so the outcome is a success; the connection is still useless. Only what
 //! the records show is reported:
 //!
 //! | who refuses | what shows it | module |

@@ -37,7 +37,7 @@ pub struct CertificatesSink<W> {
     judged_at: Timestamp,
 }
 
-/// Endpoints remembered to say which of them hide their certificates; further ones are not told apart.
+/// Endpoints remembered to say which of them hide their certificates; further ones are not distinguished.
 const MAX_ENDPOINTS: usize = 4096;
 
 /// Why servers showed no certificate.

@@ -249,7 +249,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
             && (e.server_sent_one_record() || !e.client_answers_with_alert()),
         &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
 
-    // The same where the request crossed the refusal: a client that has been told goodbye sends no request.
+    // The same where the request crossed the refusal: a client that has received a goodbye sends no request.
     rule("P1x", Ended, 0.99, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.server_sent_one_record() && !e.has_unanswered_data() && e.has_crossing_data(),
         &["client sent a Certificate message", "server closed with an alert-length record, which the client's request crossed"]),

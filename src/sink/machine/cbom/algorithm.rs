@@ -16,7 +16,7 @@ const MAX_NAME: usize = 128;
 /// An algorithm, and what it is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Algorithm {
-    /// Its name, by which it is told apart from all others.
+    /// Its name, which no other has.
     pub(super) name: Cow<'static, str>,
     pub(super) properties: AlgorithmProperties,
     /// Its dotted object identifier, if it has one that is known.

@@ -18,7 +18,7 @@ const RUN: usize = 5;
 const MIN_LANE: usize = 30;
 const MAX_LANE: usize = 60;
 
-/// Widths of the columns beside the arrows.
+/// Widths of the columns next to the arrows.
 struct Columns {
     time: usize,
     packet: usize,
@@ -89,7 +89,7 @@ pub(super) fn write<W: Write>(
     Ok(())
 }
 
-/// What stands beside an arrow.
+/// What stands next to an arrow.
 struct Cells {
     time: String,
     packet: String,

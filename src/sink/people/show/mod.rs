@@ -29,7 +29,7 @@ use crate::hex::Hex;
 use crate::tls::is_grease;
 use page::Page;
 
-/// Writes one handshake in full; `number` is its place in the order of time, and `count` says of how many.
+/// Writes one handshake in full; `number` is its place in the order of time, of `count`.
 ///
 /// # Errors
 ///

@@ -11,9 +11,9 @@ use crate::sink::people::text::{TextStyle, printable};
 const DEFAULT_WIDTH: usize = 100;
 /// The least that is wrapped to: narrower, every word would be cut.
 const MIN_WIDTH: usize = 36;
-/// Columns of a label, where there is room for labels beside their facts.
+/// Columns of a label, where there is room for labels next to their facts.
 const LABEL: usize = 20;
-/// Columns below which facts do not line up beside their labels.
+/// Columns below which facts do not line up next to their labels.
 const NARROW: usize = 56;
 
 /// Writes text in the parts that a page is made of.
