@@ -131,9 +131,9 @@ impl Tracker {
         self.transcript.note_truncated();
     }
 
-    /// Notes the round trip from the observer to the sender of `direction` and back.
-    pub fn note_round_trip(&mut self, direction: Direction, trip: Duration) {
-        self.transcript.note_round_trip(direction, trip);
+    /// Notes the round trip from the observer to the client and back.
+    pub fn note_client_round_trip(&mut self, trip: Duration) {
+        self.transcript.note_client_round_trip(trip);
     }
 
     /// Notes the last moment of the observation, once no more of the connection will be looked at.

@@ -653,10 +653,8 @@ impl Flow {
             return;
         };
         open.connection.note_until(now);
-        for direction in Direction::BOTH {
-            if let Some(trip) = self.tcp.round_trips().to(direction) {
-                open.connection.note_round_trip(direction, trip);
-            }
+        if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {
+            open.connection.note_client_round_trip(trip);
         }
         self.tcp.settle_delivery(open.connection.delivery_mut());
         let mut lost_in_network = PerDirection::default();

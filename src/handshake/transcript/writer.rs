@@ -131,11 +131,9 @@ impl Transcript {
         self.peers[direction].was_plain = true;
     }
 
-    /// Notes the round trip from the observer to the sender of `direction`, if it is the client.
-    pub(in crate::handshake) fn note_round_trip(&mut self, direction: Direction, trip: Duration) {
-        if direction == self.direction(Side::Client) {
-            self.client_round_trip = u32::try_from(trip.as_micros()).unwrap_or(u32::MAX);
-        }
+    /// Notes the round trip from the observer to the client.
+    pub(in crate::handshake) fn note_client_round_trip(&mut self, trip: Duration) {
+        self.client_round_trip = u32::try_from(trip.as_micros()).unwrap_or(u32::MAX);
     }
 
     /// Notes the last moment of the observation.
