@@ -64,6 +64,8 @@ stats! {
     connections_timed_out,
     /// Connections evicted because the flow table was full.
     connections_evicted,
+    /// Handshakes given up without a verdict because memory was short, or the flow table full.
+    handshakes_not_judged,
     /// Gaps: places where bytes of a stream are missing in the capture.
     gaps,
     /// Bytes missing in gaps.
@@ -106,7 +108,7 @@ pub struct Load {
     pub connections: u64,
     /// Handshakes without a verdict yet.
     pub handshakes: u64,
-    /// Bytes of out-of-order segments, of handshake messages, and of retained packets.
+    /// Bytes of memory that connections and handshakes take.
     pub bytes: u64,
 }
 

@@ -8,7 +8,7 @@ use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Close, Tracker};
+use crate::handshake::{Answer, Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
@@ -30,6 +30,8 @@ pub(super) struct Flow {
     waiting: Option<Box<Waiting>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
+    /// Bytes of memory that what was spoken before TLS takes, as counted.
+    pub(super) conversation_bytes: u16,
     /// Directions that began with something else than TLS.
     is_plain: PerDirection<bool>,
     /// Whether TLS was refused and the client went on in plain text, which is to be reported.
@@ -71,8 +73,8 @@ pub(super) struct Open {
     pub(super) layers: Layers,
     /// What was spoken before.
     pub(super) dialogue: Dialogue,
-    /// Bytes that it holds, as last counted.
-    pub(super) held: usize,
+    /// Bytes of memory that it takes, as last counted.
+    pub(super) allocated: usize,
     /// The segments with FINs: what comes before may arrive after them.
     fins: PerDirection<Option<Arrival>>,
     /// When it began.
@@ -102,6 +104,7 @@ impl Flow {
             stage: Stage::Watching(Dialogue::default()),
             waiting: None,
             retained: None,
+            conversation_bytes: 0,
             is_plain: PerDirection::default(),
             is_downgraded: false,
             is_noted: PerDirection::default(),
@@ -120,7 +123,11 @@ impl Flow {
         match &self.stage {
             _ if self.is_waiting() => Lifetime::Waiting,
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
-            Stage::Handshake(_) => Lifetime::Handshake,
+            Stage::Handshake(open) => match open.connection.answer() {
+                Answer::Bytes => Lifetime::Handshake,
+                Answer::Packets => Lifetime::Unanswered,
+                Answer::None => Lifetime::HalfOpen,
+            },
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
             _ => Lifetime::Established,
         }
@@ -137,6 +144,17 @@ impl Flow {
     /// Whether segments wait for what they acknowledge.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.is_some() && !self.is_decided()
+    }
+
+    /// Bytes of memory that what was spoken so far takes, if they have not been counted yet; counts them.
+    pub(super) fn count_conversation(&mut self) -> usize {
+        match &self.stage {
+            Stage::Watching(dialogue) if self.conversation_bytes == 0 => {
+                self.conversation_bytes = u16::try_from(dialogue.allocated()).unwrap_or(u16::MAX);
+                self.conversation_bytes.into()
+            }
+            _ => 0,
+        }
     }
 
     /// When the open handshake began, if there is one.
@@ -716,7 +734,7 @@ impl Open {
             source: Arc::clone(context.source),
             layers: *context.layers,
             dialogue,
-            held: 0,
+            allocated: 0,
             fins: PerDirection::default(),
             since: at.time,
             last_progress: at.time,
