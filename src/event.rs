@@ -531,6 +531,8 @@ text_enum! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum UnknownBecause {
+        /// A limit on memory ended the observation.
+        Evicted = "evicted",
         /// Only one direction was captured.
         OneDirection = "one_direction",
         /// The capture begins after the ClientHello.
@@ -553,8 +555,6 @@ text_enum! {
         CaptureEnd = "capture_end",
         /// Another connection took over the addresses and ports.
         Replaced = "replaced",
-        /// A limit on memory ended the observation.
-        Evicted = "evicted",
     }
 }
 

@@ -63,7 +63,13 @@ impl MemoryLimit {
     /// Bytes for flows, open handshakes, segments out of order and retained packets.
     #[must_use]
     pub const fn of_flows(self) -> usize {
-        self.growing() / 16 * 9
+        self.growing() / 16 * 7
+    }
+
+    /// Bytes for handshakes that an output has to hold back: to sort them.
+    #[must_use]
+    pub const fn of_events(self) -> usize {
+        self.growing() / 4
     }
 
     /// Bytes for parsed certificates and chains that may be shown again.
@@ -105,8 +111,8 @@ mod tests {
     #[test]
     fn the_shares_leave_room_for_what_is_not_counted() {
         for limit in [MemoryLimit::LEAST, MemoryLimit::USUAL] {
-            let shares = limit.of_flows() + limit.of_chains();
-            assert!(shares < limit.bytes() * 2 / 3, "{limit:?}");
+            let shares = limit.of_flows() + limit.of_events() + limit.of_chains();
+            assert!(shares < limit.bytes() * 3 / 4, "{limit:?}");
         }
     }
 }

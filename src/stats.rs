@@ -80,6 +80,8 @@ stats! {
     messages_discarded,
     /// Chains validated. A chain seen again counts only if its result had left the cache or a validity date had passed.
     chains_judged,
+    /// Signatures of certificates left unchecked, because their chain had used up the checks for one handshake.
+    signatures_skipped,
     /// Issuers dropped because there were too many; chains can no longer be completed with them.
     issuers_forgotten,
     /// Servers forgotten because there were too many: what they accept no longer explains why they refuse another client.

@@ -408,8 +408,13 @@ impl Stages {
 
     pub(crate) fn finish(&mut self, emit: &mut dyn FnMut(Collected)) {
         self.router.finish();
-        self.worker.finish(&mut self.made);
-        self.collector.collect(&mut self.made).for_each(emit);
+        loop {
+            let has_more = self.worker.finish(&mut self.made);
+            self.collector.collect(&mut self.made).for_each(&mut *emit);
+            if !has_more {
+                return;
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {

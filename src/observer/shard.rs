@@ -82,10 +82,13 @@ impl ShardSet {
         self.keys.expire(now);
     }
 
-    pub(super) fn finish(&mut self, output: &mut ShardOutput<'_>) {
+    /// Reports some of what is left at the end of the capture; true if there is more.
+    pub(super) fn finish(&mut self, output: &mut ShardOutput<'_>) -> bool {
+        let mut has_more = false;
         for shard in &mut self.shards {
-            shard.finish(output);
+            has_more |= shard.finish(output);
         }
+        has_more
     }
 
     /// Takes the next batch: secrets that came with it are of use from now on.
@@ -150,6 +153,8 @@ struct Shard {
     account: Account,
     /// Handshakes without a verdict yet.
     open: OpenHandshakes,
+    /// Bytes of the handshakes that were reported since the last tick, or since the last step of the end.
+    reported: usize,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
     stats: Stats,
@@ -176,6 +181,7 @@ impl Shard {
             budget: Budget::new(account.for_segments()),
             account,
             open: OpenHandshakes::default(),
+            reported: 0,
             now: Timestamp::default(),
             stats: Stats::default(),
             config,
@@ -400,7 +406,10 @@ impl Shard {
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         self.now = now;
-        while let Some(index) = self.flows.expired(now) {
+        self.reported = 0;
+        while self.reported <= self.account.for_reports() // the others at the next tick
+            && let Some(index) = self.flows.expired(now)
+        {
             if self.release_waiting(index, output) {
                 self.keep_or_remove(index, true, now, output);
                 continue;
@@ -444,17 +453,26 @@ impl Shard {
         }
     }
 
-    fn finish(&mut self, output: &mut ShardOutput<'_>) {
+    /// Reports some of what is left at the end of the capture; true if there is more.
+    fn finish(&mut self, output: &mut ShardOutput<'_>) -> bool {
+        self.reported = 0;
         while let Some(index) = self.flows.any() {
+            if self.reported > self.account.for_reports() {
+                return true;
+            }
             self.remove(index, End::CaptureEnd, output);
         }
+        false
     }
 
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
         self.conclude(index, end, output);
         let key = self.flows.key(index);
         if let Some(mut flow) = self.flows.remove(index) {
-            output.plain.extend(PlainConnection::ended(&mut flow, &key));
+            if let Some(plain) = PlainConnection::ended(&mut flow, &key) {
+                self.reported += size_of::<PlainConnection>();
+                output.plain.push_back(plain);
+            }
             take_retained(&mut flow, &mut self.account);
             release_conversation(&mut flow, &mut self.account);
             flow.release(&mut self.budget);
@@ -486,6 +504,7 @@ impl Shard {
         let retained = take_retained(flow, &mut self.account);
         release_conversation(flow, &mut self.account);
         self.account.handshakes -= open.allocated;
+        self.reported += open.allocated;
         if self.config.keys.is_growing() {
             open.connection.retire_secrets();
         }

@@ -110,15 +110,17 @@ impl Worker {
         }
     }
 
-    /// Ends the run: open handshakes get the verdict that the evidence supports.
-    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) {
+    /// Ends the run: open handshakes get the verdict that the evidence supports. As many at once as memory allows; true if
+    /// there are more.
+    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
             chains: &mut self.chains,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
-        self.shards.finish(&mut output);
+        let has_more = self.shards.finish(&mut output);
         output.drain(0, made);
+        has_more
     }
 
     pub(crate) fn stats(&self) -> Stats {

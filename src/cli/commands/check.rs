@@ -24,7 +24,7 @@ use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
 use crate::cli::config::{Analysis, Needs, now, text_style};
 use crate::cli::error::CliError as Failure;
-use crate::cli::input::{CaptureInput as Input, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
 
 /// The exit code if an assertion of severity error does not hold.
 const VIOLATED: u8 = 1;
@@ -55,6 +55,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
         return Err(error.into());
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
     if run.stats.packets == 0 && !is_complete {

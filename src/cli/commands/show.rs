@@ -17,7 +17,7 @@ use super::ERROR;
 use crate::cli::config::args::ShowArgs;
 use crate::cli::config::{Analysis, Needs, text_style};
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
@@ -52,6 +52,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         return Err(error.into());
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     if run.stats.packets == 0 && input.is_incomplete() {
         return Ok(ERROR.into()); // the problem is on standard error already

@@ -8,6 +8,7 @@ use std::time::Duration;
 use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
+use tlscope::memory::MemoryLimit;
 use tlscope::observer;
 use tlscope::sink::selection::Selection;
 use tlscope::sink::sorted::SortOrder;
@@ -16,6 +17,7 @@ use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
+use crate::cli::config::memory;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
@@ -48,6 +50,7 @@ pub(crate) struct Analysis {
     /// When certificates are validated; `None`: each at the time of its handshake.
     pub(crate) judge_at: Option<Timestamp>,
     pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) memory_limit: MemoryLimit,
 }
 
 /// What the output needs and the observer computes only on request.
@@ -167,6 +170,7 @@ impl Analysis {
             roots: Roots::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
+            memory_limit: judgement.memory_limit.unwrap_or_else(memory::usual_limit),
         })
     }
 
@@ -177,6 +181,7 @@ impl Analysis {
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
+        config.memory_limit = self.memory_limit;
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;

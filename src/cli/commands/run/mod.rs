@@ -30,7 +30,7 @@ use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
 use crate::cli::config::Analysis;
 use crate::cli::config::args::{At, RunArgs};
 use crate::cli::error::CliError;
-use crate::cli::input::{key_log, warn_of_unread};
+use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::say;
 use child::{Child, Ending, Signals};
 use key_log_file::KeyLogFile;
@@ -303,6 +303,7 @@ fn evaluate(
         warnings.add(&problem.text);
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     if run.stats.packets == 0 {
         say::warning(format_args!(
