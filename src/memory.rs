@@ -17,23 +17,31 @@
 /// assert!(limit.of_flows() < limit.bytes());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MemoryLimit(usize);
+pub struct MemoryLimit {
+    bytes: usize,
+    /// Bytes that something else than flows takes in this run.
+    reserved: usize,
+}
 
 impl MemoryLimit {
     /// The smallest limit: a program that has seen nothing takes half of it.
-    pub const LEAST: Self = Self(64 << 20);
+    pub const LEAST: Self = Self::of(64 << 20);
 
     /// The limit where nobody says another, if the machine has twice as much: that of some 500,000 connections, or 50,000
     /// handshakes under way. Networks with more have the memory, too.
-    pub const USUAL: Self = Self(512 << 20);
+    pub const USUAL: Self = Self::of(512 << 20);
+
+    const fn of(bytes: usize) -> Self {
+        Self { bytes, reserved: 0 }
+    }
 
     /// A limit of so many bytes, but no less than [`MemoryLimit::LEAST`].
     #[must_use]
     pub const fn new(bytes: usize) -> Self {
-        if bytes < Self::LEAST.0 {
+        if bytes < Self::LEAST.bytes {
             Self::LEAST
         } else {
-            Self(bytes)
+            Self::of(bytes)
         }
     }
 
@@ -42,7 +50,7 @@ impl MemoryLimit {
     #[must_use]
     pub const fn for_machine(bytes: u64) -> Self {
         let half = bytes / 2;
-        if half >= Self::USUAL.0 as u64 {
+        if half >= Self::USUAL.bytes as u64 {
             Self::USUAL
         } else {
             Self::new(half as usize)
@@ -52,24 +60,50 @@ impl MemoryLimit {
     /// Bytes of the whole process.
     #[must_use]
     pub const fn bytes(self) -> usize {
-        self.0
+        self.bytes
     }
 
-    /// What is left for tables that grow with the traffic.
+    /// What is left for what grows with the traffic.
     const fn growing(self) -> usize {
-        self.0 - FIXED
+        self.bytes - FIXED
+    }
+
+    /// The same limit for a run in which an output has to hold handshakes back: flows get less.
+    #[must_use]
+    pub const fn with_held_events(mut self) -> Self {
+        self.reserved += self.of_events();
+        self
+    }
+
+    /// The same limit for a run with key logs: flows get less.
+    #[must_use]
+    pub const fn with_key_logs(mut self) -> Self {
+        self.reserved += self.of_key_logs();
+        self
     }
 
     /// Bytes for flows, open handshakes, segments out of order and retained packets.
     #[must_use]
     pub const fn of_flows(self) -> usize {
-        self.growing() / 16 * 7
+        (self.growing() - self.reserved) / 16 * 7
     }
 
     /// Bytes for handshakes that an output has to hold back: to sort them.
     #[must_use]
     pub const fn of_events(self) -> usize {
         self.growing() / 4
+    }
+
+    /// Bytes for secrets, where the user gives key logs.
+    #[must_use]
+    pub const fn of_key_logs(self) -> usize {
+        self.growing() / 4
+    }
+
+    /// Bytes for secrets that captures bring.
+    #[must_use]
+    pub const fn of_secrets_in_captures(self) -> usize {
+        self.growing() / 16
     }
 
     /// Bytes for parsed certificates and chains that may be shown again.
@@ -109,10 +143,20 @@ mod tests {
     }
 
     #[test]
+    fn what_an_output_and_key_logs_hold_is_taken_from_the_flows() {
+        let limit = MemoryLimit::USUAL;
+        let busy = limit.with_held_events().with_key_logs();
+        assert_eq!(busy.bytes(), limit.bytes());
+        let all = busy.of_flows() + busy.of_events() + busy.of_key_logs();
+        assert!(all < limit.bytes() * 3 / 4);
+        assert!(busy.of_flows() > limit.of_flows() / 3);
+    }
+
+    #[test]
     fn the_shares_leave_room_for_what_is_not_counted() {
         for limit in [MemoryLimit::LEAST, MemoryLimit::USUAL] {
-            let shares = limit.of_flows() + limit.of_events() + limit.of_chains();
-            assert!(shares < limit.bytes() * 3 / 4, "{limit:?}");
+            let shares = limit.of_flows() + limit.of_secrets_in_captures() + limit.of_chains();
+            assert!(shares < limit.bytes() * 3 / 5, "{limit:?}");
         }
     }
 }

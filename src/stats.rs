@@ -78,6 +78,8 @@ stats! {
     packets_not_kept,
     /// Handshake messages discarded because they were too long.
     messages_discarded,
+    /// Values of lists in ClientHellos that were not kept, because a list was too long.
+    values_omitted,
     /// Chains validated. A chain seen again counts only if its result had left the cache or a validity date had passed.
     chains_judged,
     /// Signatures of certificates left unchecked, because their chain had used up the checks for one handshake.

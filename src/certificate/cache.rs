@@ -18,7 +18,8 @@ pub const MAX_CHAIN_LENGTH: usize = 100;
 /// end. A check takes up to 0.7 ms (P-384).
 const MAX_OWN_SIGNATURES: usize = 4;
 
-/// Bytes in either half of a table: four times this for the two tables here, and twice this for validations.
+/// Bytes in either half of a table, if nothing else is said: four times this for the two tables here, and twice this for
+/// validations.
 ///
 /// Enough for about 1,000 distinct leaves with their issuers, which is more than
 /// most networks show before they repeat; and small compared to the flow table.
@@ -43,6 +44,17 @@ impl ChainCache {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty cache that takes about `bytes` of memory at most, but no less than a few megabytes.
+    #[must_use]
+    pub fn within(bytes: usize) -> Self {
+        let half = (bytes / 4).clamp(MAX_BYTES / 4, MAX_BYTES);
+        Self {
+            hasher: RandomState::default(),
+            chains: Generations::within(half),
+            certificates: Generations::within(half),
+        }
     }
 
     /// The chain of these DER certificates, of which at most [`MAX_CHAIN_LENGTH`] are kept.
@@ -149,6 +161,8 @@ pub(super) struct Generations<T> {
     new: HashTable<CachedChain<T>>,
     old: HashTable<CachedChain<T>>,
     new_bytes: usize,
+    /// Bytes in either generation.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -160,10 +174,18 @@ struct CachedChain<T> {
 
 impl<T> Default for Generations<T> {
     fn default() -> Self {
+        Self::within(MAX_BYTES)
+    }
+}
+
+impl<T> Generations<T> {
+    /// A table of two generations of `most` bytes each.
+    const fn within(most: usize) -> Self {
         Self {
             new: HashTable::new(),
             old: HashTable::new(),
             new_bytes: 0,
+            most,
         }
     }
 }
@@ -186,10 +208,10 @@ impl<T: Clone> Generations<T> {
     }
 
     fn push(&mut self, entry: CachedChain<T>) {
-        if entry.bytes > MAX_BYTES {
+        if entry.bytes > self.most {
             return; // one huge chain must not empty the table
         }
-        if self.new_bytes + entry.bytes > MAX_BYTES {
+        if self.new_bytes + entry.bytes > self.most {
             self.old = std::mem::take(&mut self.new);
             self.new_bytes = 0;
         }

@@ -60,6 +60,7 @@ pub use trust::{Trust, TrustOrigin, TrustStore};
 pub use validator::{ChainValidator, Validation};
 pub use validity::{CertificateTime, Expiry};
 
+use crate::memory::boxed;
 use crate::time::Timestamp;
 
 /// One certificate as it was sent: its bytes, its hash and, if it parses, its facts.
@@ -88,6 +89,11 @@ impl Certificate {
     #[must_use]
     pub fn from_der(der: &[u8]) -> Self {
         Self::parse(der, true)
+    }
+
+    /// Bytes of memory that it takes, roughly.
+    pub(crate) fn allocated(&self) -> usize {
+        boxed::<Self>() + cache::size(self)
     }
 
     /// Parses one certificate; `may_check` says whether its signature may be checked by its own key.

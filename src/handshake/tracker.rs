@@ -228,6 +228,13 @@ impl Tracker {
         }
     }
 
+    /// Values of lists in the ClientHello that were not kept; to be called before the report.
+    #[must_use]
+    pub fn values_omitted(&self) -> u64 {
+        let hello = self.transcript.client_hello();
+        hello.map_or(0, |hello| hello.values_omitted.into())
+    }
+
     /// Messages that were too long to be put together, since the last call.
     pub fn take_discarded_messages(&mut self) -> u64 {
         self.framing.take_discarded_messages()

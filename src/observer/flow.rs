@@ -30,8 +30,8 @@ pub(super) struct Flow {
     waiting: Option<Box<Waiting>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
-    /// Bytes of memory that what was spoken before TLS takes, as counted.
-    pub(super) conversation_bytes: u16,
+    /// What was spoken before TLS, as counted, in units of [`CONVERSATION_UNIT`] bytes.
+    conversation_units: u8,
     /// Directions that began with something else than TLS.
     is_plain: PerDirection<bool>,
     /// Whether TLS was refused and the client went on in plain text, which is to be reported.
@@ -83,6 +83,9 @@ pub(super) struct Open {
     last_progress: Timestamp,
 }
 
+/// A byte is enough for the number of these in a conversation, and there is one in each flow.
+const CONVERSATION_UNIT: usize = 16;
+
 /// How long retransmissions may keep a handshake open: TCP gives up a connection after some 100 s (RFC 1122 §4.2.3.5).
 const MAX_RETRANSMISSION: Duration = Duration::from_secs(100);
 
@@ -104,7 +107,7 @@ impl Flow {
             stage: Stage::Watching(Dialogue::default()),
             waiting: None,
             retained: None,
-            conversation_bytes: 0,
+            conversation_units: 0,
             is_plain: PerDirection::default(),
             is_downgraded: false,
             is_noted: PerDirection::default(),
@@ -149,12 +152,18 @@ impl Flow {
     /// Bytes of memory that what was spoken so far takes, if they have not been counted yet; counts them.
     pub(super) fn count_conversation(&mut self) -> usize {
         match &self.stage {
-            Stage::Watching(dialogue) if self.conversation_bytes == 0 => {
-                self.conversation_bytes = u16::try_from(dialogue.allocated()).unwrap_or(u16::MAX);
-                self.conversation_bytes.into()
+            Stage::Watching(dialogue) if self.conversation_units == 0 => {
+                let units = dialogue.allocated().div_ceil(CONVERSATION_UNIT);
+                self.conversation_units = u8::try_from(units).unwrap_or(u8::MAX);
+                usize::from(self.conversation_units) * CONVERSATION_UNIT
             }
             _ => 0,
         }
+    }
+
+    /// The same bytes, once they no longer count.
+    pub(super) fn release_conversation(&mut self) -> usize {
+        usize::from(std::mem::take(&mut self.conversation_units)) * CONVERSATION_UNIT
     }
 
     /// When the open handshake began, if there is one.

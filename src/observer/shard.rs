@@ -510,6 +510,7 @@ impl Shard {
         }
         let origin = origin(key, flow, &open);
         let identity = identity(flow, &open);
+        self.stats.values_omitted += open.connection.values_omitted();
         let event = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
@@ -577,7 +578,7 @@ fn take_retained(flow: &mut Flow, account: &mut Account) -> Option<RetainedPacke
 
 /// What was spoken before TLS no longer counts.
 fn release_conversation(flow: &mut Flow, account: &mut Account) {
-    account.conversations -= usize::from(std::mem::take(&mut flow.conversation_bytes));
+    account.conversations -= flow.release_conversation();
 }
 
 /// What is known of a connection beside its bytes.

@@ -56,7 +56,7 @@ impl Worker {
         Self {
             index,
             shards: ShardSet::new(config, index, workers),
-            chains: ChainCache::new(),
+            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }

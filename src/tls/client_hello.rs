@@ -5,14 +5,13 @@ use super::extension::{Extensions, protocol_names};
 use super::fingerprint;
 use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme, is_grease};
 
-/// Values that are kept of a list of code points: twice as many as the longest registry has, that of cipher suites.
+/// Values that are kept of a list: twice as many as the longest registry has, that of cipher suites. A hello has room for 30,000, and
+/// a protocol name takes up to twenty times its bytes on the wire.
 pub const MAX_LISTED: usize = 1024;
-/// Protocol names that are kept of an offer: browsers send two. In memory a name takes up to twenty times its bytes on the wire.
-pub const MAX_PROTOCOLS: usize = 100;
 
 /// The contents of a ClientHello. Lists keep the order of the wire, GREASE included.
 ///
-/// No list has more than [`MAX_LISTED`] values, or [`MAX_PROTOCOLS`] names; [`ClientHello::values_omitted`] counts the others.
+/// No list has more than [`MAX_LISTED`] values; [`ClientHello::values_omitted`] counts the others.
 ///
 /// ```text
 /// struct {
@@ -69,7 +68,7 @@ pub struct ClientHello {
     pub encrypted_client_hello: bool,
     /// Whether the client offers to authenticate after the handshake.
     pub post_handshake_auth: bool,
-    /// Values that a list had beyond [`MAX_LISTED`] or [`MAX_PROTOCOLS`], in all lists together.
+    /// Values that a list had beyond [`MAX_LISTED`], in all lists together.
     pub values_omitted: u32,
     /// The first and last byte of the first ALPN value, for JA4.
     pub(super) alpn_ends: Option<(u8, u8)>,
@@ -499,18 +498,18 @@ mod tests {
             ];
             ClientHello::read(&bytes.concat()).unwrap()
         };
-        let longest = hello(MAX_PROTOCOLS, MAX_LISTED);
+        let longest = hello(MAX_LISTED, MAX_LISTED);
         assert!(longest.is_whole() && longest.ja3().is_some());
         let longer = hello(30_000, MAX_LISTED + 1);
         let protocols = longer.alpn.as_ref().unwrap().len();
         assert_eq!(
             (protocols, longer.cipher_suites.len()),
-            (MAX_PROTOCOLS, MAX_LISTED)
+            (MAX_LISTED, MAX_LISTED)
         );
-        assert_eq!(longer.values_omitted, 30_000 - 100 + 1);
+        assert_eq!(longer.values_omitted, 30_000 - 1024 + 1);
         // A fingerprint of a part of the offer would be that of another client.
         assert!(!longer.is_whole() && longer.ja3().is_none() && longer.ja4().is_none());
-        assert!(longer.allocated() < 10_000, "{}", longer.allocated());
+        assert!(longer.allocated() < 50_000, "{}", longer.allocated());
     }
 
     #[test]

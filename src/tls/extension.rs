@@ -1,7 +1,7 @@
 //! The list of extensions in a hello (RFC 8446 §4.2).
 
 use super::ExtensionType;
-use super::client_hello::MAX_PROTOCOLS;
+use super::client_hello::MAX_LISTED;
 use super::codec::{ReadError, Reader};
 
 /// Iterates over extensions in the order of the wire; ends at the first one that reaches past the end.
@@ -48,7 +48,7 @@ impl<'a> Iterator for Extensions<'a> {
 /// A list of protocol names.
 #[derive(Default)]
 pub(super) struct ProtocolNames {
-    /// No more than [`MAX_PROTOCOLS`].
+    /// No more than [`MAX_LISTED`].
     pub(super) names: Vec<String>,
     /// How many more there were.
     pub(super) omitted: u32,
@@ -65,7 +65,7 @@ pub(super) fn protocol_names(reader: &mut Reader<'_>) -> Result<ProtocolNames, R
         if offered.names.is_empty() {
             offered.ends = name.first().copied().zip(name.last().copied());
         }
-        if offered.names.len() < MAX_PROTOCOLS {
+        if offered.names.len() < MAX_LISTED {
             let name = String::from_utf8_lossy(name).into_owned();
             offered.names.push(name);
         } else {

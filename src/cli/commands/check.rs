@@ -22,7 +22,7 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, now, text_style};
+use crate::cli::config::{Analysis, Needs, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
 
@@ -40,9 +40,11 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     }
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Output)?;
-    let keys = key_log::read(&args.input.keylog)?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
-    let analysis = Analysis::resolve(keys, needs(&args.assertions), &args.judgement)?;
+    let mut needs = needs(&args.assertions);
+    needs.key_logs = !args.input.keylog.is_empty();
+    let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
     args.time.add_to(&mut selection);
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
@@ -226,6 +228,8 @@ pub(super) fn needs(args: &AssertionArgs) -> Needs {
         fingerprints: args.expect.is_some(),
         packets: false,
         ladders: false,
+        key_logs: false,
+        held_events: false,
     }
 }
 

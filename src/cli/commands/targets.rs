@@ -21,10 +21,15 @@ use crate::cli::say;
 
 /// Reads all captures and writes the list; writes nothing if none can be read.
 pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
-    let keys = key_log::read(&args.input.keylog)?;
+    let limit = memory::usual_limit();
+    let keys = key_log::read(&args.input.keylog, limit)?;
     let mut config = observer::Config::default();
     config.report.fingerprints = false;
-    config.memory_limit = memory::usual_limit();
+    config.memory_limit = if args.input.keylog.is_empty() {
+        limit
+    } else {
+        limit.with_key_logs()
+    };
     config.keys = keys.clone();
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal())?;

@@ -61,6 +61,10 @@ pub(crate) struct Needs {
     pub(crate) packets: bool,
     /// The steps of each handshake.
     pub(crate) ladders: bool,
+    /// Memory for the secrets in key logs.
+    pub(crate) key_logs: bool,
+    /// Memory for handshakes that are held back, to be sorted.
+    pub(crate) held_events: bool,
 }
 
 impl Needs {
@@ -70,6 +74,8 @@ impl Needs {
             fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
             ladders: false,
+            key_logs: !common.input.keylog.is_empty(),
+            held_events: false,
         }
     }
 }
@@ -90,6 +96,8 @@ pub(crate) struct OutputConfig {
     pub(crate) text_style: TextStyle,
     /// The order of handshakes; `None` for that of the format.
     pub(crate) sort: Option<SortOrder>,
+    /// Bytes of memory for handshakes that wait for their place in it.
+    pub(crate) room_to_sort: usize,
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub(crate) names: bool,
     /// Whether rows name the file that a handshake came from.
@@ -124,8 +132,10 @@ impl ReadConfig {
         if let Some(report) = &args.report {
             refuse_to_replace(&args.paths, report)?;
         }
-        let keys = key_log::read(&args.common.input.keylog)?;
+        let limit = memory::limit(&args.judgement);
+        let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.held_events = args.sort.is_some();
         needs.fingerprints |= args.report.is_some();
         needs.ladders |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
@@ -136,6 +146,7 @@ impl ReadConfig {
         output.report = args.report;
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
+        output.room_to_sort = limit.of_events();
         output.names = args.names;
         output.shows_source = match args.paths.as_slice() {
             [path] => path.is_dir(),
@@ -158,6 +169,13 @@ impl Analysis {
         needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, CliError> {
+        let mut memory_limit = memory::limit(judgement);
+        if needs.key_logs {
+            memory_limit = memory_limit.with_key_logs();
+        }
+        if needs.held_events {
+            memory_limit = memory_limit.with_held_events();
+        }
         Ok(Self {
             keys,
             retains_packets: needs.packets,
@@ -170,7 +188,7 @@ impl Analysis {
             roots: Roots::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
-            memory_limit: judgement.memory_limit.unwrap_or_else(memory::usual_limit),
+            memory_limit,
         })
     }
 
@@ -207,6 +225,7 @@ impl OutputConfig {
             metrics: metrics.into(),
             text_style: text_style().wide(common.wide),
             sort: None,
+            room_to_sort: 0,
             names: false,
             shows_source: false,
         }

@@ -54,11 +54,10 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     }
     check::skip_system_roots(&args.assertions, &mut args.judgement);
     // Before the command runs: a mistake in the arguments must not cost a whole test run.
-    let mut analysis = Analysis::resolve(
-        tlscope::decrypt::Keys::default(),
-        check::needs(&args.assertions),
-        &args.judgement,
-    )?;
+    let mut needs = check::needs(&args.assertions);
+    needs.key_logs = true;
+    let mut analysis =
+        Analysis::resolve(tlscope::decrypt::Keys::default(), needs, &args.judgement)?;
     let mut selection = Selection::default();
     selection.server_names = args
         .server_name
@@ -93,6 +92,9 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         .and_then(|()| {
             let secrets = key_log.read()?;
             analysis.keys = tlscope::decrypt::Keys::default();
+            analysis
+                .keys
+                .keep_within(analysis.memory_limit.of_key_logs());
             analysis.keys.absorb_all(&secrets);
             let packets = directory.path().join(PACKETS);
             if let (Some(file), Some(path)) = (saved, &args.save) {
