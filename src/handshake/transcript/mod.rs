@@ -449,6 +449,14 @@ impl Transcript {
         action.had_received(self.key_exchange_end?)
     }
 
+    /// Up to TLS 1.2: whether `side` had received its peer's Finished when it did what `action` stands for; `None` if that
+    /// is not known.
+    pub(super) fn had_received_finished(&self, side: Side, action: Arrival) -> Option<bool> {
+        let peer = self.peer(side.peer());
+        peer.finished?;
+        action.had_received(peer.finished_end)
+    }
+
     /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or
     /// if the peer sent none.
     pub(super) fn had_received_fin(&self, side: Side, action: Arrival) -> Option<bool> {

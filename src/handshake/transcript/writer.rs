@@ -339,6 +339,7 @@ impl Transcript {
         let peer = &mut self.peers[sender];
         if peer.finished.is_none() {
             peer.finished = Some(end.time);
+            peer.finished_end = end.end;
             self.note(sender, 'F');
         }
     }
@@ -349,7 +350,7 @@ impl Transcript {
         }
         let side = self.side(sender);
         if let Some(renegotiations) = &mut self.renegotiations {
-            renegotiations.note_data(side);
+            renegotiations.take_data(side);
         }
     }
 
@@ -523,7 +524,7 @@ impl Transcript {
             }
             let is_late = match &self.decrypted {
                 Some(decrypted) => decrypted.is_in_use_for(side),
-                None => self.is_complete(),
+                None => self.is_complete() && self.had_received_finished(side, at) != Some(false),
             };
             self.alerts.push(AlertSeen {
                 sender,
