@@ -646,13 +646,30 @@ impl Flow {
         has_progress || is_retransmission
     }
 
+    /// The source of the first packet of the handshake that is open.
+    pub(super) const fn source(&self) -> Option<&Arc<str>> {
+        match &self.stage {
+            Stage::Handshake(open) => Some(&open.source),
+            _ => None,
+        }
+    }
+
     /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
-    /// the observation.
-    pub(super) fn flush(&mut self, now: Timestamp, budget: &mut Budget) {
+    /// the observation, and `end_of_source` that of the source, if it has ended before.
+    ///
+    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing.
+    pub(super) fn flush(
+        &mut self,
+        now: Timestamp,
+        end_of_source: Option<Timestamp>,
+        budget: &mut Budget,
+    ) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        open.connection.note_until(now);
+        let last = open.connection.last_packet().time;
+        let until = end_of_source.map_or(now, |end| end.max(last).min(now));
+        open.connection.note_until(until);
         if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {
             open.connection.note_client_round_trip(trip);
         }

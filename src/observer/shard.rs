@@ -1,6 +1,6 @@
 //! A share of the flows: each segment to its flow, each handshake to its event.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +140,8 @@ const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a shard's results go, and the chains that its worker knows.
 pub(super) struct ShardOutput<'o> {
     pub(super) chains: &'o mut ChainCache,
+    /// When sources ended, of which several are read as one.
+    pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
@@ -450,7 +452,8 @@ impl Shard {
         if !flow.has_handshake() {
             return; // TLS may still begin on it
         }
-        flow.flush(self.now, &mut self.budget);
+        let end_of_source = flow.source().and_then(|source| output.ends.get(source));
+        flow.flush(self.now, end_of_source.copied(), &mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };

@@ -1,8 +1,9 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
-use crate::capture::Packets;
+use crate::capture::{Packets, SourceEnd};
 use crate::certificate::ChainCache;
 use crate::decode::Layers;
 use crate::event::HandshakeReport;
@@ -44,6 +45,8 @@ pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
     chains: ChainCache,
+    /// When sources ended, of which several are read as one.
+    ends: HashMap<Arc<str>, Timestamp>,
     /// Reports of the step at hand.
     reports: VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS that ended in the step at hand.
@@ -57,20 +60,24 @@ impl Worker {
             index,
             shards: ShardSet::new(config, index, workers),
             chains: ChainCache::new(),
+            ends: HashMap::new(),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }
     }
 
-    /// Notes that a batch begins: secrets that came with it count from now on.
-    pub(crate) fn begin_batch(&self) {
+    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources.
+    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd]) {
         self.shards.begin_batch();
+        let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
+        self.ends.extend(ended);
     }
 
     /// Takes its steps of a plan for `packets`; adds what they make to `made`.
     pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, made: &mut Vec<Numbered>) {
         let mut output = ShardOutput {
             chains: &mut self.chains,
+            ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
@@ -114,6 +121,7 @@ impl Worker {
     pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) {
         let mut output = ShardOutput {
             chains: &mut self.chains,
+            ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
