@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Layers, Segment, SeqNumber};
+use crate::decode::{Layers, Segment, SeqNumber, TcpFlags};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::WireMarks;
@@ -163,6 +163,49 @@ impl Flow {
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
     pub(super) fn is_over(&self) -> bool {
         self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
+    }
+
+    /// Reads a little of what a packet will look at.
+    #[inline]
+    pub(super) fn approach(&self) -> u64 {
+        let [forward, reverse] = self.tcp.in_view().0;
+        u64::from(self.has_handshake())
+            + u64::from(self.first_went_up)
+            + u64::from(forward)
+            + u64::from(reverse)
+    }
+
+    /// Takes a segment that says nothing, as most do: TLS is over, or never came. False if there may be more to it.
+    ///
+    /// What [`Flow::handle_header`] and [`Flow::handle_segment`] would do with such a segment is done here, or is nothing.
+    #[inline]
+    pub(super) fn passes_by(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let TcpFlags { syn, fin, rst, .. } = segment.flags;
+        if syn || fin || rst || self.waiting.is_some() || self.retained.is_some() {
+            return false;
+        }
+        if !self.tcp.is_in_use(direction) {
+            return false;
+        }
+        match &mut self.stage {
+            Stage::Done => true,
+            Stage::Handshake(_) => false,
+            Stage::Watching(_) if !self.is_plain[direction] || self.tcp.is_holding() => false,
+            Stage::Watching(dialogue) => {
+                let ahead = self.tcp.ahead(direction, segment.first_byte());
+                let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
+                if end > i64::from(dialogue::MAX_BYTES) {
+                    return !is_hello_amid_stream(segment.payload);
+                }
+                let is_in_turn = ahead == 0
+                    && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
+                if !is_in_turn || !dialogue.passes_by(segment.payload) {
+                    return false;
+                }
+                self.tcp.skip_in_order(direction, segment);
+                true
+            }
+        }
     }
 
     /// Records what a segment's header says about the connection.

@@ -123,7 +123,7 @@ impl<W: Write> Sink for SummarySink<W> {
         write_name(&mut self.name, event);
         self.by_server.record(event, &self.name);
         if let Some(error) = &event.error {
-            self.servers.record(event, error.error_type);
+            self.servers.record(&self.name, error.error_type);
         }
         self.judged_at = self.judged_at.max(event.judged_at);
         self.first = self.first.min(event.time);
