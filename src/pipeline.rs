@@ -328,17 +328,14 @@ fn work_on_thread(
             return worker.stats();
         }
     }
-    let mut reports = Vec::new();
-    worker.finish(&mut reports);
-    let _ = answers.send((
-        Answer {
-            reports,
-            oldest_open: None,
-            tick: None,
-        },
-        None,
-    )); // the collecting thread may have stopped on an error
-    worker.stats()
+    loop {
+        let mut last = Answer::default();
+        let has_more = worker.finish(&mut last.reports);
+        let is_heard = answers.send((last, None)).is_ok(); // the collecting thread may have stopped on an error
+        if !has_more || !is_heard {
+            return worker.stats();
+        }
+    }
 }
 
 /// Hands the workers' reports to the output, job by job, until they end; returns the last time that the source reported.
@@ -354,7 +351,9 @@ fn collect(
         let (mut stats, mut load) = (Stats::default(), Load::default());
         let mut jobs: Vec<Arc<Job>> = Vec::new();
         let mut oldest_open: Option<Timestamp> = None;
+        let mut has_ended = true;
         for (answer, job) in answers.iter().filter_map(|worker| worker.recv().ok()) {
+            has_ended = false;
             reports.extend(answer.reports);
             jobs.extend(job);
             oldest_open = [oldest_open, answer.oldest_open]
@@ -366,8 +365,11 @@ fn collect(
             load += held;
         }
         output.emit(|emit| collector.collect(&mut reports).for_each(emit))?;
+        if has_ended {
+            return Ok(now);
+        }
         let Some(job) = jobs.pop() else {
-            return Ok(now); // those were the workers' last answers
+            continue; // the workers report what is left, and some have more of it than others
         };
         output.flush(&job.batch, oldest_open)?;
         now = job.batch.now;

@@ -62,9 +62,9 @@ impl Worker {
         Self {
             index,
             shards: ShardSet::new(config, index, workers),
-            chains: ChainCache::new(),
             ends: HashMap::new(),
             sought: Vec::with_capacity(TOGETHER),
+            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }
@@ -154,16 +154,18 @@ impl Worker {
         }
     }
 
-    /// Ends the run: open handshakes get the verdict that the evidence supports.
-    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) {
+    /// Ends the run: open handshakes get the verdict that the evidence supports. As many at once as memory allows; true if
+    /// there are more.
+    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
             chains: &mut self.chains,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
-        self.shards.finish(&mut output);
+        let has_more = self.shards.finish(&mut output);
         output.drain(0, made);
+        has_more
     }
 
     pub(crate) fn stats(&self) -> Stats {

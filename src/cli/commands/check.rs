@@ -22,9 +22,9 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, RunFiles, now, text_style};
+use crate::cli::config::{Analysis, Needs, RunFiles, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
-use crate::cli::input::{CaptureInput as Input, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
 
 /// The exit code if an assertion of severity error does not hold.
 const VIOLATED: u8 = 1;
@@ -44,9 +44,11 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     files.read("one of the captures", &args.paths);
     files.read("a key log", &args.input.keylog);
     files.check()?;
-    let keys = key_log::read(&args.input.keylog)?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
-    let analysis = Analysis::resolve(keys, needs(&args.assertions), &args.judgement)?;
+    let mut needs = needs(&args.assertions);
+    needs.key_logs = !args.input.keylog.is_empty();
+    let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
     args.time.add_to(&mut selection);
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
@@ -59,6 +61,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
         return Err(error.into());
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
     if run.stats.packets == 0 && !is_complete {
@@ -247,6 +250,8 @@ pub(super) fn needs(args: &AssertionArgs) -> Needs {
         fingerprints: args.expect.is_some(),
         packets: false,
         ladders: false,
+        key_logs: false,
+        held_events: false,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::certificate::OcspStaple;
 use crate::event::Ladder;
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Hellos};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
 use crate::transport::tcp::{Arrival, DeliveryState};
@@ -84,8 +85,8 @@ pub(super) struct Transcript {
     has_unreadable_hello: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
     has_late_gap: bool,
-    /// Length of the ClientHello, as a measure of the memory that its lists take.
-    hello_length: usize,
+    /// Bytes of memory that the hellos take.
+    hello_bytes: usize,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
 }
@@ -124,7 +125,7 @@ impl Transcript {
             client_round_trip: 0,
             has_unreadable_hello: false,
             has_late_gap: false,
-            hello_length: 0,
+            hello_bytes: 0,
             ladder: None,
         }
     }
@@ -477,14 +478,22 @@ impl Transcript {
         }
     }
 
-    /// Bytes of message bodies kept for the report.
-    pub(super) fn held(&self) -> usize {
+    /// Bytes of memory that its parts take, without itself.
+    pub(super) fn allocated(&self) -> usize {
         let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
-        certificates
+        let bodies = certificates
             .chain(&self.certificate_request)
-            .map(|body| body.len())
-            .sum::<usize>()
-            + self.hello_length
+            .map(|body| body.len());
+        bodies.sum::<usize>()
+            + self.hello_bytes
+            + self.observations.capacity() * size_of::<Observation>()
+            + self.alerts.capacity() * size_of::<AlertSeen>()
+            + self
+                .renegotiations
+                .as_ref()
+                .map_or(0, |_| boxed::<Renegotiations>())
+            + self.decrypted.as_ref().map_or(0, |_| boxed::<Decrypted>())
+            + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 
     /// Moves the letters of the history out: the report is made once.

@@ -55,6 +55,7 @@ use self::alerts::Alerts;
 use self::bound_series::Listeners;
 use self::certificates::Certificates;
 use self::handshakes::Handshakes;
+use self::not_judged::NotJudged;
 use self::not_tls::NotTlsConnections;
 use self::phases::Phases;
 use self::reader::MetricsReader;
@@ -77,6 +78,7 @@ mod certificates;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
+mod not_judged;
 mod not_tls;
 mod phases;
 pub(crate) mod reader;
@@ -118,6 +120,7 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
         Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
+        Box::new(NotJudged::new(meter, setup)),
         Box::new(NotTlsConnections::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
     ]

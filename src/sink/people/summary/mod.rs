@@ -416,7 +416,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 12] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -445,6 +445,10 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
         (
             "handshake messages discarded, too long",
             stats.messages_discarded,
+        ),
+        (
+            "handshakes not judged, too many at once",
+            stats.handshakes_not_judged,
         ),
         (
             "connections forgotten, too many at once",
