@@ -99,7 +99,9 @@ text_enum! {
         ServerAddress = "server.address",
         /// The server's port.
         ServerPort = "server.port",
-        /// The common name in the client's certificate.
+        /// The identity in the client's certificate, see [`crate::certificate::CertificateFacts::identity`].
+        ClientIdentity = "tls.client.identity",
+        /// The common name in the client's certificate; its identity if it has none.
         ClientSubject = "tls.client.subject",
         /// The common name of the issuer of the client's certificate.
         ClientIssuer = "tls.client.issuer",

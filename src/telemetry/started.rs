@@ -254,6 +254,7 @@ mod tests {
             side: Side::Server,
             detail: String::new(),
             subject: String::new(),
+            identity: String::new(),
         };
         let mut event = refused_by_client();
         event.error.as_mut().unwrap().error_type = ErrorType::CertExpired;

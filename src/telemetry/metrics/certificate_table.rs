@@ -1,5 +1,6 @@
 //! The certificates shown: the bounded table behind the certificate gauges.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,9 +165,8 @@ pub(crate) fn attributes(
     role: &'static str,
     path: Option<&str>,
 ) -> Arc<[KeyValue]> {
-    let issuer = facts.issuer_common_name.as_ref().unwrap_or(&facts.issuer);
     let attributes = [
-        Some(KeyValue::new("certificate.issuer", label(issuer))),
+        Some(KeyValue::new("certificate.issuer", label(issuer(facts)))),
         path.map(|path| KeyValue::new("certificate.path", label(path))),
         Some(KeyValue::new("certificate.role", role)),
         Some(KeyValue::new("certificate.serial", label(&facts.serial))),
@@ -175,14 +175,16 @@ pub(crate) fn attributes(
     attributes.into_iter().flatten().collect()
 }
 
-/// The common name; without one the whole subject; and for certificates with an
-/// empty subject, which public CAs issue, the first alternative name.
-fn subject(facts: &CertificateFacts) -> String {
-    let subject = Some(&facts.subject).filter(|subject| !subject.is_empty());
-    let name = facts.common_name.as_ref().or(subject);
-    let name = name.or_else(|| facts.dns_names.first()).cloned();
-    name.or_else(|| Some(facts.ip_addresses.first()?.to_string()))
-        .unwrap_or_default()
+/// The common name; without one the identity, since neither public CAs nor SPIFFE need a subject.
+pub(crate) fn subject(facts: &CertificateFacts) -> Cow<'_, str> {
+    let name = facts.common_name.as_deref();
+    let name = name.filter(|name| !name.trim().is_empty());
+    name.map_or_else(|| facts.identity(), Cow::Borrowed)
+}
+
+/// The common name of the issuer, or else all of its name.
+pub(crate) fn issuer(facts: &CertificateFacts) -> &str {
+    facts.issuer_common_name.as_ref().unwrap_or(&facts.issuer)
 }
 
 #[cfg(test)]
