@@ -41,6 +41,13 @@ pub struct MetricsConfig {
 }
 
 impl MetricsConfig {
+    /// Whether certificates have their serial number among their attributes.
+    #[cfg(feature = "otel")]
+    pub(crate) fn has_serial_numbers(&self) -> bool {
+        self.attributes
+            .contains(&MetricAttribute::CertificateSerial)
+    }
+
     /// Whether no flag asks for an output; the environment still may.
     #[must_use]
     pub fn asks_for_nothing(&self) -> bool {
@@ -113,6 +120,8 @@ text_enum! {
         Group = "tls.group",
         /// The application protocol that was selected in the clear.
         Alpn = "tls.alpn",
+        /// The serial number of a certificate, on the certificate metrics alone: a series for each certificate.
+        CertificateSerial = "certificate.serial",
         /// The interface, or file, that the handshake came from.
         InterfaceName = "network.interface.name",
     }

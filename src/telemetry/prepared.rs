@@ -88,7 +88,12 @@ impl Prepared {
             exports.push(Box::new(TextReport::new(output)));
         }
 
-        let watch = PreparedWatch::new(watched, Arc::clone(&context.self_telemetry), notice);
+        let watch = PreparedWatch::new(
+            watched,
+            config.has_serial_numbers(),
+            Arc::clone(&context.self_telemetry),
+            notice,
+        );
         let readers: Vec<&MetricsReader> = exports.iter().filter_map(|e| e.reader()).collect();
         Ok(Some(Self {
             recorder: Recorder::new(config, &context, watch.files(), &readers),

@@ -85,6 +85,7 @@ fn value_of(attribute: MetricAttribute, event: &Handshake) -> Option<String> {
         MetricAttribute::ErrorMessage => Some(event.error.as_ref()?.message.clone()),
         MetricAttribute::Group => Some(event.tls.group?.name().unwrap_or(OTHER).to_owned()),
         MetricAttribute::Alpn => event.tls.alpn.clone(),
+        MetricAttribute::CertificateSerial => None, // it is on the gauges of certificates
         MetricAttribute::InterfaceName => Some(event.source.to_string()),
     }
 }

@@ -163,7 +163,7 @@ fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + 
             handshakes::TOTAL => {
                 stream.with_cardinality_limit(handshakes::MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES)
             }
-            certificates::DAYS_UNTIL_EXPIRY | certificates::NOT_AFTER => {
+            name if certificates::GAUGES.contains(&name) => {
                 stream.with_cardinality_limit(certificates::MAX_SERIES)
             }
             _ => return None,
