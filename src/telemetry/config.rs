@@ -118,6 +118,8 @@ text_enum! {
         ErrorMessage = "error.message",
         /// The group of the key exchange.
         Group = "tls.group",
+        /// Whether the connection closed before any application data.
+        Unused = "tls.unused",
         /// The application protocol that was selected in the clear.
         Alpn = "tls.alpn",
         /// The serial number of a certificate, on the certificate metrics alone: a series for each certificate.

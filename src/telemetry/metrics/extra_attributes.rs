@@ -84,6 +84,7 @@ fn value_of(attribute: MetricAttribute, event: &Handshake) -> Option<String> {
         MetricAttribute::RemoteAddress => Some(event.client.address.to_string()),
         MetricAttribute::ErrorMessage => Some(event.error.as_ref()?.message.clone()),
         MetricAttribute::Group => Some(event.tls.group?.name().unwrap_or(OTHER).to_owned()),
+        MetricAttribute::Unused => Some(event.tls.unused?.to_string()),
         MetricAttribute::Alpn => event.tls.alpn.clone(),
         MetricAttribute::CertificateSerial => None, // it is on the gauges of certificates
         MetricAttribute::InterfaceName => Some(event.source.to_string()),

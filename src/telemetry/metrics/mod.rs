@@ -74,6 +74,8 @@ mod alerts;
 pub(crate) mod bound_series;
 pub(crate) mod certificate_table;
 mod certificates;
+#[cfg(feature = "cli")]
+pub(crate) mod endpoints;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
@@ -106,6 +108,9 @@ struct Setup<'a> {
     config: &'a MetricsConfig,
     /// The certificate files that are watched.
     files: &'a Arc<WatchedCertificates>,
+    /// The TLS endpoints seen.
+    #[cfg(feature = "cli")]
+    endpoints: &'a endpoints::Endpoints,
     /// Everyone who reads the metrics repeatedly.
     listeners: &'a Listeners,
 }
@@ -120,6 +125,8 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
         Box::new(Alerts::new(meter, setup)),
         Box::new(NotTlsConnections::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
+        #[cfg(feature = "cli")]
+        Box::new(setup.endpoints.instrument(meter)),
     ]
 }
 
@@ -215,6 +222,8 @@ impl Recorder {
         let setup = Setup {
             config,
             files,
+            #[cfg(feature = "cli")]
+            endpoints: &context.endpoints,
             listeners: &listeners,
         };
         Self {
