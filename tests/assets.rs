@@ -44,6 +44,7 @@ fn exported() -> BTreeSet<String> {
             // These begin with their first count.
             "tls_handshake_rejected_after_total",
             "tls_validation_errors_total",
+            "tls_not_tls_total",
         ]
         .map(str::to_owned),
     );
@@ -51,9 +52,11 @@ fn exported() -> BTreeSet<String> {
 }
 
 /// Labels in the rules and the dashboard. All other words with one of our prefixes must be metrics.
-const LABELS: [&str; 9] = [
+const LABELS: [&str; 11] = [
     "tls_client_certificate",
     "tls_client_identity",
+    "tls_key_exchange",
+    "tls_not_tls_kind",
     "tls_version",
     "tls_phase",
     "tls_side",

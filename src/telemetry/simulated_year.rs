@@ -142,7 +142,7 @@ fn endpoints() -> Vec<Endpoint> {
         endpoint.trouble = Some(Trouble { kind, from, until });
     };
     // Certificates of a day are renewed at half of it: this one runs out, and is renewed six hours later.
-    trouble("day-7", None, TroubleKind::Stuck, 20 * 24, 20 * 24 + 30);
+    trouble("day-7", None, TroubleKind::Stuck, 484, 514);
     // Due on day 5, with 15.7 days left; renewed on day 16.
     trouble("acme-3", Some(26 * DAY), TroubleKind::Stuck, 0, 16 * 24);
     // Due on day 10, with 30 days left; renewed on day 33.

@@ -115,8 +115,13 @@ impl ScrapeEndpoint {
                 let body = self.endpoints.targets(hidden_only);
                 respond_with(stream, "200 OK", JSON, &body, target.is_head)
             }
+            #[cfg(feature = "cli")]
+            "/clients" => {
+                let body = self.endpoints.clients();
+                respond_with(stream, "200 OK", JSON, &body, target.is_head)
+            }
             "/" => {
-                let body = "tlscope\n/metrics\n/healthz\n/targets\n";
+                let body = "tlscope\n/metrics\n/healthz\n/targets\n/clients\n";
                 respond(stream, "200 OK", body, target.is_head)
             }
             _ => respond(stream, "404 Not Found", "", target.is_head),

@@ -9,12 +9,16 @@ use super::HandshakeInstrument;
 use crate::event::Handshake;
 use crate::sink::machine::services::{ServerCertificate, Service, Services};
 use crate::sink::machine::targets;
+use crate::sink::people::summary::mutual::MutualPeers;
 use crate::time::Timestamp;
 
 const HIDDEN: &str = "tls.certificate.hidden";
 
 /// Most endpoints of a live run, at about a kilobyte each: a host has some dozens, a mirror port some thousands.
 const MAX_ENDPOINTS: usize = 5_000;
+
+/// Most pairs of a client and a server that are listed.
+const MAX_PAIRS: usize = 1_000;
 
 /// Handshakes that show that an endpoint is in use. Names made up by scanners come once.
 const IN_USE: u64 = 3;
@@ -29,6 +33,7 @@ pub(crate) struct Endpoints(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     services: Services,
+    peers: MutualPeers,
     now: Timestamp,
     /// How long an endpoint stays after it was last seen; `None` for ever.
     memory: Option<Duration>,
@@ -39,6 +44,7 @@ impl Endpoints {
     pub(crate) fn new(memory: Option<Duration>) -> Self {
         let state = State {
             services: Services::with_capacity(MAX_ENDPOINTS),
+            peers: MutualPeers::default(),
             now: Timestamp::MIN,
             memory,
         };
@@ -62,6 +68,25 @@ impl Endpoints {
         let mut state = self.lock();
         state.forget();
         targets::json(&state.services, hidden_only)
+    }
+
+    /// Who talks to whom with client certificates, as JSON.
+    pub(crate) fn clients(&self) -> String {
+        let state = self.lock();
+        let (top, _) = state.peers.top(MAX_PAIRS);
+        let pairs: Vec<_> = top
+            .into_iter()
+            .map(|(pair, counts)| {
+                serde_json::json!({
+                    "client": pair.client,
+                    "server": pair.server,
+                    "handshakes": counts.handshakes,
+                    "failures": counts.failures,
+                    "last_seen": counts.last_seen.to_string(),
+                })
+            })
+            .collect();
+        serde_json::Value::Array(pairs).to_string()
     }
 
     fn hidden(&self) -> u64 {
@@ -99,6 +124,7 @@ impl HandshakeInstrument for Endpoints {
     fn record(&mut self, event: &Handshake) {
         let mut state = self.lock();
         state.now = state.now.max(event.time);
+        state.peers.record(event);
         state.services.record(event);
     }
 
