@@ -2,7 +2,7 @@
 
 use super::Compliance::{self, Satisfied, Violated};
 use super::allow_list::ListKind::{self, Allowed, Forbidden};
-use super::in_view::{leaf, subject};
+use super::in_view::leaf;
 use super::{Assertion, Assertions, InScope, PolicyKey, one};
 use crate::certificate::{CertificateFacts, PublicKey, SignatureAlgorithm};
 use crate::check::policy_entry::{PolicyEntry, Result};
@@ -143,7 +143,7 @@ impl Assertion for LeafPatterns {
             if self.list.allows(is_listed) {
                 return Satisfied;
             }
-            let (what, subject) = (self.field.label(), subject(facts));
+            let (what, subject) = (self.field.label(), facts.identity());
             Violated(format!("the {what} of `{subject}` is {value}"))
         })
     }
@@ -164,7 +164,7 @@ impl Assertion for MaxLifetimeDays {
             if seconds <= self.0 * SECONDS_PER_DAY {
                 return Satisfied;
             }
-            let (subject, days) = (subject(facts), seconds / SECONDS_PER_DAY);
+            let (subject, days) = (facts.identity(), seconds / SECONDS_PER_DAY);
             Violated(format!("`{subject}` is valid for {days:.1} days in all"))
         })
     }
