@@ -9,9 +9,8 @@ use std::time::Instant;
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::{Handshake, NotTls};
-use tlscope::pipeline::{self, Summary};
-use tlscope::sink::Sink;
+use tlscope::event::{HandshakeReport, NotTls};
+use tlscope::pipeline::{self, Output, Summary};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
@@ -133,9 +132,9 @@ struct Watch<'a> {
     health: Health,
 }
 
-impl Sink for Watch<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.output.handshake(event)
+impl Output for Watch<'_> {
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.output.report(report)
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
@@ -159,10 +158,6 @@ impl Sink for Watch<'_> {
         }
         self.output.tick(now, health)
     }
-
-    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.output.finish(stats)
-    }
 }
 
 impl Watch<'_> {
@@ -171,11 +166,11 @@ impl Watch<'_> {
         match result {
             Ok(summary) => {
                 warn_of_unread(&summary.unread, &summary.stats);
-                self.finish(&summary.stats).map(|()| summary.stats)
+                self.output.finish(&summary.stats).map(|()| summary.stats)
             }
             Err(error) => {
                 let stats = self.health.stats;
-                let _ = self.finish(&stats); // the sink that failed fails again
+                let _ = self.output.finish(&stats); // the sink that failed fails again
                 Err(error)
             }
         }
