@@ -169,6 +169,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 unchecked.count()
             ),
             subject: first.subject.clone(),
+            identity: first.identity().into_owned(),
         });
     }
     if let Some(pair) = path.windows(2).find(|pair| pair[0] > pair[1])

@@ -224,8 +224,8 @@ impl Flow {
                 if end > i64::from(dialogue::MAX_BYTES) {
                     return !is_hello_amid_stream(segment.payload);
                 }
-                let is_in_turn = ahead == 0
-                    && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
+                let is_in_turn =
+                    ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
                 if !is_in_turn || !dialogue.passes_by(segment.payload) {
                     return false;
                 }

@@ -1,8 +1,8 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
 use crate::certificate::ChainCache;

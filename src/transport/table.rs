@@ -449,7 +449,10 @@ mod tests {
         let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
         assert_eq!(table.find_sought(&key(1), sought[0]), Some(one));
         let sought = table.seek(&key(1));
-        assert_eq!(table.approach(sought, |value| u64::from(*value)), u64::from(NONE) + 1);
+        assert_eq!(
+            table.approach(sought, |value| u64::from(*value)),
+            u64::from(NONE) + 1
+        );
         table.remove(one);
         assert_eq!(table.find_sought(&key(1), sought), None);
         let two = table.insert(key(2), 2, Lifetime::Opening, at(0));
