@@ -151,7 +151,7 @@ impl<V> FlowTable<V> {
             return 0;
         };
         let links = u64::from(entry.next) + entry.lifetime as u64;
-        links + entry.value.as_ref().map_or(0, read)
+        links.wrapping_add(entry.value.as_ref().map_or(0, read))
     }
 
     /// Finds the flow that was sought, wherever it lies by now.
@@ -397,7 +397,10 @@ mod tests {
         let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
         assert_eq!(table.find_sought(&key(1), sought[0]), Some(one));
         let sought = table.seek(&key(1));
-        assert_eq!(table.approach(sought, |value| u64::from(*value)), u64::from(NONE) + 1);
+        assert_eq!(
+            table.approach(sought, |value| u64::from(*value)),
+            u64::from(NONE) + 1
+        );
         table.remove(one);
         assert_eq!(table.find_sought(&key(1), sought), None);
         let two = table.insert(key(2), 2, Lifetime::Opening, at(0));

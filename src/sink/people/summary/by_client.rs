@@ -90,7 +90,10 @@ impl Versions {
 
     /// As in `TLS 1.2 3, TLS 1.3 1`, the most frequent first.
     fn text(&self) -> String {
-        let others = self.others.iter().map(|(version, count)| (*version, *count));
+        let others = self
+            .others
+            .iter()
+            .map(|(version, count)| (*version, *count));
         let mut versions: Vec<_> = self.first.into_iter().chain(others).collect();
         versions.sort_by_key(|(version, count)| (std::cmp::Reverse(*count), *version));
         let text = |(version, count): (Option<ProtocolVersion>, u64)| match version {
