@@ -196,10 +196,13 @@ impl Flow {
     #[inline]
     pub(super) fn approach(&self) -> u64 {
         let [forward, reverse] = self.tcp.in_view().0;
-        u64::from(self.has_handshake())
-            + u64::from(self.first_went_up)
-            + u64::from(forward)
-            + u64::from(reverse)
+        let handshake = match &self.stage {
+            Stage::Handshake(open) => open.connection.approach(),
+            Stage::Watching(_) | Stage::Done => 0,
+        };
+        handshake
+            .wrapping_add(u64::from(self.first_went_up))
+            .wrapping_add(u64::from(forward) + u64::from(reverse))
     }
 
     /// Takes a segment that says nothing, as most do: TLS is over, or never came. False if there may be more to it.

@@ -179,7 +179,7 @@ impl<V> FlowTable<V> {
             return 0;
         };
         let links = u64::from(entry.next) + entry.lifetime as u64;
-        links + entry.value.as_ref().map_or(0, read)
+        links.wrapping_add(entry.value.as_ref().map_or(0, read))
     }
 
     /// Finds the flow that was sought, wherever it lies by now.

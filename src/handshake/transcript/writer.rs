@@ -21,7 +21,7 @@ use crate::transport::tcp::Arrival;
 
 use super::super::history::{letter, sealed_letter};
 use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, Stapled};
-use super::{MAX_OBSERVATIONS, Transcript};
+use super::{MAX_OBSERVATIONS, Transcript, USUAL_OBSERVATIONS};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
 const MAX_ALERTS: usize = 16;
@@ -548,6 +548,9 @@ impl Transcript {
                 stream_end: at.end,
                 acknowledged: at.acknowledged,
             };
+            if self.observations.is_empty() {
+                self.observations.reserve(USUAL_OBSERVATIONS);
+            }
             self.observations.push(observation);
         }
     }
