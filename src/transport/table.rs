@@ -148,7 +148,7 @@ impl<V> FlowTable<V> {
 
     /// Bytes of memory that a flow takes, without what its value has on the heap: its entry, and its place in the index, which
     /// is between seven eighths and seven sixteenths full.
-    pub const BYTES_PER_FLOW: usize = size_of::<FlowEntry<V>>() + 2 * (size_of::<u32>() + 1);
+    pub const BYTES_PER_FLOW: usize = size_of::<FlowEntry<V>>() + PlaceIndex::BYTES_PER_PLACE;
 
     /// Bytes of memory that the table takes, without what the values have on the heap. It does not shrink.
     #[must_use]
@@ -444,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_flow_that_is_sought_is_found_whatever_happened_since() {
-        let mut table = FlowTable::new(100, LIMITS);
+        let mut table = FlowTable::<u32>::new(100, LIMITS);
         let sought = [1, 2, 3].map(|port| table.seek(&key(port)));
         let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
         assert_eq!(table.find_sought(&key(1), sought[0]), Some(one));

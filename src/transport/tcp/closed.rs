@@ -56,15 +56,13 @@ impl ClosedFlows {
         }
     }
 
-    /// Bytes of memory that a connection takes: its place in the ring, and in the index, which is between seven eighths and seven
-    /// sixteenths full.
-    pub const BYTES_PER_FLOW: usize =
-        size_of::<(FlowKey, Timestamp)>() + 2 * size_of::<ClosedFlow>();
+    /// Bytes of memory that a connection takes: its place in the ring, and in the index.
+    pub const BYTES_PER_FLOW: usize = size_of::<ClosedFlow>() + PlaceIndex::BYTES_PER_PLACE;
 
     /// Bytes of memory that it takes. It does not shrink.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.ring.capacity() * size_of::<(FlowKey, Timestamp)>() + self.index.allocation_size()
+        self.ring.capacity() * size_of::<ClosedFlow>() + self.index.allocated()
     }
 
     /// Remembers that a connection ended.
