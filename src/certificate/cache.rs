@@ -145,11 +145,9 @@ pub(super) fn signatures_skipped(chain: &CertificateChain) -> u64 {
 pub(super) fn size(certificate: &Certificate) -> usize {
     let facts = |facts: &CertificateFacts| {
         let texts = facts.subject.len() + facts.issuer.len() + facts.serial.len();
-        let names = facts
-            .dns_names
-            .iter()
-            .map(|name| name.len() + 32)
-            .sum::<usize>();
+        let names = [&facts.dns_names, &facts.uris, &facts.emails, &facts.upns];
+        let names = names.into_iter().flatten();
+        let names = names.map(|name| name.len() + 32).sum::<usize>();
         texts + names + facts.ip_addresses.len() * size_of::<std::net::IpAddr>()
     };
     certificate.der.len() + certificate.facts.as_ref().map_or(0, facts)

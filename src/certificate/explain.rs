@@ -150,6 +150,7 @@ impl Explanation<'_> {
                 );
                 return Finding {
                     subject: facts.subject.clone(),
+                    identity: facts.identity().into_owned(),
                     ..self.finding(ErrorType::BadCertificate, detail)
                 };
             }
@@ -182,6 +183,7 @@ impl Explanation<'_> {
         );
         Finding {
             subject: top.subject.clone(),
+            identity: top.identity().into_owned(),
             ..self.finding(ErrorType::BadCertificate, detail)
         }
     }
@@ -266,6 +268,7 @@ impl Explanation<'_> {
                 lifetime.div_euclid(DAY)
             ),
             subject: facts.subject.clone(),
+            identity: facts.identity().into_owned(),
         })
     }
 
@@ -291,6 +294,7 @@ impl Explanation<'_> {
             side: self.side,
             detail,
             subject: leaf.map(|facts| facts.subject.clone()).unwrap_or_default(),
+            identity: leaf.map_or_else(String::new, |facts| facts.identity().into_owned()),
         }
     }
 }

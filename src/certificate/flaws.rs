@@ -38,6 +38,7 @@ pub(super) fn findings(
                     side,
                     detail: format!("certificate cannot be read: {reason}"),
                     subject: String::new(),
+                    identity: String::new(),
                 });
                 continue;
             }
@@ -49,6 +50,7 @@ pub(super) fn findings(
                 side,
                 detail,
                 subject,
+                identity: facts.identity().into_owned(),
             });
         };
         if let Some(detail) = weak_key(&facts.key) {
@@ -134,6 +136,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 side,
                 detail,
                 subject,
+                identity: facts.identity().into_owned(),
             });
         };
         let mut earlier = chain.iter().take(index);
@@ -166,6 +169,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 unchecked.count()
             ),
             subject: first.subject.clone(),
+            identity: first.identity().into_owned(),
         });
     }
     if let Some(pair) = path.windows(2).find(|pair| pair[0] > pair[1])
@@ -180,6 +184,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 pair[1] + 1
             ),
             subject: facts.subject.clone(),
+            identity: facts.identity().into_owned(),
         });
     }
     notes

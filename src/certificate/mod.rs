@@ -21,6 +21,7 @@ mod explain;
 mod finding;
 mod flaws;
 mod hostname;
+mod identity;
 mod issuers;
 mod name;
 mod ocsp;
@@ -143,9 +144,15 @@ pub struct CertificateFacts {
     pub not_after: CertificateTime,
     /// DNS names in the subject alternative name extension, as written; at most [`MAX_NAMES`].
     pub dns_names: Vec<String>,
-    /// IP addresses in the subject alternative name extension; at most [`MAX_NAMES`] together with the DNS names.
+    /// IP addresses in that extension; all its names together are at most [`MAX_NAMES`].
     pub ip_addresses: Vec<IpAddr>,
-    /// How many DNS names and IP addresses the extension has beyond [`MAX_NAMES`]; 0 in honest certificates.
+    /// URIs in that extension, as written; SPIFFE IDs are among them.
+    pub uris: Vec<String>,
+    /// E-mail addresses in that extension, as written; those with characters beyond ASCII (RFC 9598) as well.
+    pub emails: Vec<String>,
+    /// Microsoft's user principal names in that extension, as in `alice@corp.example`.
+    pub upns: Vec<String>,
+    /// How many such names the extension has beyond [`MAX_NAMES`]; 0 in honest certificates.
     pub names_omitted: usize,
     /// Algorithm and size of its key, as in `RSA 2048`.
     pub key: PublicKey,

@@ -83,14 +83,9 @@ impl Dialogue {
             return DialogueStep::More;
         }
         if self.is_quiet {
+            let place = self.search(bytes);
             self.quiet_runs = self.quiet_runs.saturating_add(1);
-            let may_follow_lines = self.quiet_runs <= MAX_QUIET_RUNS;
-            let searched = if may_follow_lines {
-                bytes
-            } else {
-                &bytes[..bytes.len().min(HELLO_AMID_STREAM)]
-            };
-            match HelloPlace::find(searched, None) {
+            match place {
                 HelloPlace::At(start) => return DialogueStep::TlsBegins(start),
                 HelloPlace::Nowhere => return DialogueStep::More,
                 HelloPlace::MayBegin(_) => {}
@@ -106,6 +101,29 @@ impl Dialogue {
         }
         self.is_quiet = conversation.is_quiet();
         step
+    }
+
+    /// Reads the next run of bytes if no hello can begin in it and nothing is negotiated, as in traffic that is not TLS; false, with
+    /// nothing read, if there may be more to it.
+    #[inline]
+    pub fn passes_by(&mut self, bytes: &[u8]) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let passes_by = self.is_quiet && matches!(self.search(bytes), HelloPlace::Nowhere);
+        self.quiet_runs = self.quiet_runs.saturating_add(u8::from(passes_by));
+        passes_by
+    }
+
+    /// Looks for a hello in a run of a connection without a known dialogue.
+    fn search(&self, bytes: &[u8]) -> HelloPlace {
+        let may_follow_lines = self.quiet_runs < MAX_QUIET_RUNS;
+        let searched = if may_follow_lines {
+            bytes
+        } else {
+            &bytes[..bytes.len().min(HELLO_AMID_STREAM)]
+        };
+        HelloPlace::find(searched, None)
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Layers, Segment, SeqNumber};
+use crate::decode::{Layers, Segment, SeqNumber, TcpFlags};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::WireMarks;
@@ -190,6 +190,52 @@ impl Flow {
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
     pub(super) fn is_over(&self) -> bool {
         self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
+    }
+
+    /// Reads a little of what a packet will look at.
+    #[inline]
+    pub(super) fn approach(&self) -> u64 {
+        let [forward, reverse] = self.tcp.in_view().0;
+        let handshake = match &self.stage {
+            Stage::Handshake(open) => open.connection.approach(),
+            Stage::Watching(_) | Stage::Done => 0,
+        };
+        handshake
+            .wrapping_add(u64::from(self.first_went_up))
+            .wrapping_add(u64::from(forward) + u64::from(reverse))
+    }
+
+    /// Takes a segment that says nothing, as most do: TLS is over, or never came. False if there may be more to it.
+    ///
+    /// What [`Flow::handle_header`] and [`Flow::handle_segment`] would do with such a segment is done here, or is nothing.
+    #[inline]
+    pub(super) fn passes_by(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let TcpFlags { syn, fin, rst, .. } = segment.flags;
+        if syn || fin || rst || self.waiting.is_some() || self.retained.is_some() {
+            return false;
+        }
+        if !self.tcp.is_in_use(direction) {
+            return false;
+        }
+        match &mut self.stage {
+            Stage::Done => true,
+            Stage::Handshake(_) => false,
+            Stage::Watching(_) if !self.is_plain[direction] || self.tcp.is_holding() => false,
+            Stage::Watching(dialogue) => {
+                let ahead = self.tcp.ahead(direction, segment.first_byte());
+                let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
+                if end > i64::from(dialogue::MAX_BYTES) {
+                    return !is_hello_amid_stream(segment.payload);
+                }
+                let is_in_turn =
+                    ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
+                if !is_in_turn || !dialogue.passes_by(segment.payload) {
+                    return false;
+                }
+                self.tcp.skip_in_order(direction, segment);
+                true
+            }
+        }
     }
 
     /// Records what a segment's header says about the connection.
@@ -680,13 +726,30 @@ impl Flow {
         has_progress || is_retransmission
     }
 
+    /// The source of the first packet of the handshake that is open.
+    pub(super) const fn source(&self) -> Option<&Arc<str>> {
+        match &self.stage {
+            Stage::Handshake(open) => Some(&open.source),
+            _ => None,
+        }
+    }
+
     /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
-    /// the observation.
-    pub(super) fn flush(&mut self, now: Timestamp, budget: &mut Budget) {
+    /// the observation, and `end_of_source` that of the source, if it has ended before.
+    ///
+    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing.
+    pub(super) fn flush(
+        &mut self,
+        now: Timestamp,
+        end_of_source: Option<Timestamp>,
+        budget: &mut Budget,
+    ) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        open.connection.note_until(now);
+        let last = open.connection.last_packet().time;
+        let until = end_of_source.map_or(now, |end| end.max(last).min(now));
+        open.connection.note_until(until);
         if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {
             open.connection.note_client_round_trip(trip);
         }

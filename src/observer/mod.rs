@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::{Interface, LinkType, PacketBatch, PacketRecord, Packets};
+use crate::capture::{Interface, LinkType, PacketBatch, PacketRecord, Packets, SourceEnd};
 use crate::certificate::{NearExpiry, Trust};
 use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
@@ -257,7 +257,7 @@ impl Observer {
             records: std::slice::from_ref(&record),
             data: bytes,
         };
-        stages.begin_batch(&[]);
+        stages.begin_batch(&[], &[]);
         stages.handle_packets(packets, None, &mut emit);
     }
 
@@ -283,7 +283,7 @@ impl Observer {
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let (stages, mut emit) = self.parts();
-        stages.begin_batch(&[]);
+        stages.begin_batch(&[], &[]);
         stages.handle_timeout(now, &mut emit);
     }
 
@@ -368,7 +368,7 @@ impl Stages {
 
     /// Takes a batch of packets; hands what comes out to `emit`.
     pub(crate) fn handle_batch(&mut self, batch: &PacketBatch, emit: &mut dyn FnMut(Collected)) {
-        self.begin_batch(&batch.secrets);
+        self.begin_batch(&batch.secrets, &batch.ended);
         let packets = batch.packets();
         if packets.records.is_empty() {
             self.handle_packets(packets, batch.now, emit);
@@ -379,10 +379,10 @@ impl Stages {
         }
     }
 
-    /// Takes the secrets that arrived; those of one batch count from its first packet on.
-    fn begin_batch(&mut self, secrets: &[Box<[u8]>]) {
+    /// Takes the secrets that arrived; those of one batch count from its first packet on. Notes the sources that ended.
+    fn begin_batch(&mut self, secrets: &[Box<[u8]>], ended: &[SourceEnd]) {
         take_secrets(&self.keys, secrets);
-        self.worker.begin_batch();
+        self.worker.begin_batch(ended);
     }
 
     fn handle_packets(

@@ -1,6 +1,6 @@
 //! A share of the flows: each segment to its flow, each handshake to its event.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, PENDING_TIME};
-use crate::transport::{FlowIndex, FlowTable, Lifetime};
+use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
 
 use super::account::{self, Account};
 use super::flow::{Flow, HandshakeContext, Open, Stage};
@@ -34,6 +34,17 @@ pub(super) struct SegmentPacket<'p> {
     pub(super) interface: &'p Interface,
     pub(super) layers: &'p Layers,
     pub(super) segment: Segment<'p>,
+}
+
+/// A flow that a packet belongs to, and where it probably lies.
+#[derive(Debug)]
+pub(super) struct SoughtFlow {
+    key: FlowKey,
+    /// Whether the packet goes from the lower to the higher endpoint.
+    goes_up: bool,
+    /// Place of its shard among those of the worker.
+    shard: usize,
+    sought: Sought,
 }
 
 /// The shards of one worker: every `stride`th, from `first` on.
@@ -63,17 +74,31 @@ impl ShardSet {
         }
     }
 
-    /// Takes a packet of a flow whose shard is in this set; `goes_up` says that it goes from the lower to the higher endpoint.
+    /// Begins to look for a flow whose shard is in this set; `goes_up` says that its packet goes from the lower to the higher endpoint.
+    pub(super) fn seek(&self, key: FlowKey, goes_up: bool) -> SoughtFlow {
+        let shard = shard_of(&key) / self.stride;
+        SoughtFlow {
+            key,
+            goes_up,
+            shard,
+            sought: self.shards[shard].flows.seek(&key),
+        }
+    }
+
+    /// Reads what a packet of a flow will look at.
+    pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
+        let flows = &self.shards[flow.shard].flows;
+        flows.approach(flow.sought, Flow::approach)
+    }
+
+    /// Takes a packet of a flow.
     pub(super) fn handle_packet(
         &mut self,
-        key: FlowKey,
-        goes_up: bool,
+        flow: &SoughtFlow,
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
-            shard.handle_packet(key, goes_up, packet, output);
-        }
+        self.shards[flow.shard].handle_packet(flow, packet, output);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
@@ -137,6 +162,8 @@ const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a shard's results go, and the chains that its worker knows.
 pub(super) struct ShardOutput<'o> {
     pub(super) chains: &'o mut ChainCache,
+    /// When sources ended, of which several are read as one.
+    pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
@@ -191,15 +218,19 @@ impl Shard {
 
     fn handle_packet(
         &mut self,
-        key: FlowKey,
-        goes_up: bool,
+        sought: &SoughtFlow,
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
         let segment = &packet.segment;
+        let &SoughtFlow { key, goes_up, .. } = sought;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         self.now = at.time;
-        let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
+        let known = self.flows.find_sought(&key, sought.sought);
+        if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
+            return;
+        }
+        let Some(index) = self.flow_of(key, goes_up, known, segment, at, output) else {
             return;
         };
         if self.config.retains_packets {
@@ -236,6 +267,28 @@ impl Shard {
         }
         self.keep_or_remove(index, has_news || !is_open, at.time, output);
         self.make_room_for_conversations(output);
+    }
+
+    /// Takes a packet that says nothing but that its flow is alive, as most packets do; false if there may be more to it.
+    fn passes_by(
+        &mut self,
+        index: FlowIndex,
+        goes_up: bool,
+        segment: &Segment<'_>,
+        now: Timestamp,
+    ) -> bool {
+        if self.flows.is_expired(index, now) {
+            return false;
+        }
+        let Some(flow) = self.flows.get_mut(index) else {
+            return false;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        let passes_by = flow.passes_by(direction, segment);
+        if passes_by {
+            self.flows.touch(index, Lifetime::Established, now);
+        }
+        passes_by
     }
 
     /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
@@ -298,16 +351,17 @@ impl Shard {
         self.account.retained = self.account.retained - before + retained.bytes();
     }
 
-    /// The flow of a segment; `None` for a segment of no known flow that is not worth one.
+    /// The flow of a segment, which is the `known` one, or a new one; `None` for a segment of no known flow that is not worth one.
     fn flow_of(
         &mut self,
         key: FlowKey,
         goes_up: bool,
+        known: Option<FlowIndex>,
         segment: &Segment<'_>,
         at: Arrival,
         output: &mut ShardOutput<'_>,
     ) -> Option<FlowIndex> {
-        if let Some(index) = self.flows.find(&key) {
+        if let Some(index) = known {
             let has_gone = self.flows.is_expired(index, at.time)
                 && !self.is_waiting(index)
                 && self.expire(index, output);
@@ -526,7 +580,8 @@ impl Shard {
         if !flow.has_handshake() {
             return; // TLS may still begin on it
         }
-        flow.flush(self.now, &mut self.budget);
+        let end_of_source = flow.source().and_then(|source| output.ends.get(source));
+        flow.flush(self.now, end_of_source.copied(), &mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };

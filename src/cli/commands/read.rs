@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use tlscope::capture::CaptureError;
 use tlscope::pipeline;
-use tlscope::sink::Sink;
 use tlscope::stats::Stats;
 
 use super::ERROR;

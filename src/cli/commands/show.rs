@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tlscope::event::{Handshake, HandshakeReport};
+use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pipeline;
+use tlscope::sink::TextStyle;
 use tlscope::sink::people::show::{Numbered, Selector, write_handshake, write_list};
 use tlscope::sink::selection::Selection;
-use tlscope::sink::{Sink, TextStyle};
-use tlscope::stats::Stats;
+use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
 use super::ERROR;
@@ -206,18 +206,25 @@ impl Candidates {
     }
 }
 
-impl Sink for Candidates {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.add(HandshakeReport::new(event.clone()));
-        Ok(())
-    }
-
+impl pipeline::Output for Candidates {
     fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
         self.add(report);
         Ok(())
     }
 
-    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &Progress) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn tick(&mut self, _: Timestamp, _: &Health) -> io::Result<()> {
         Ok(())
     }
 }

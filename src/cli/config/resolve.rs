@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
@@ -16,6 +16,7 @@ use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
+use super::RunFiles;
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
 use crate::cli::config::memory;
 use crate::cli::error::CliError;
@@ -129,9 +130,11 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
-        if let Some(report) = &args.report {
-            refuse_to_replace(&args.paths, report)?;
-        }
+        let mut files = RunFiles::default();
+        files.read("one of the captures", &args.paths);
+        files.read("a key log", &args.common.input.keylog);
+        files.written("--report", &args.report);
+        files.check()?;
         let limit = memory::limit(&args.judgement);
         let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
@@ -229,21 +232,6 @@ impl OutputConfig {
             names: false,
             shows_source: false,
         }
-    }
-}
-
-/// An error if the report would replace a capture that is read: a slip of the hand must not cost the evidence.
-fn refuse_to_replace(captures: &[PathBuf], report: &Path) -> Result<(), CliError> {
-    let Ok(report) = report.canonicalize() else {
-        return Ok(()); // there is nothing to replace
-    };
-    let is_read = |capture: &&PathBuf| capture.canonicalize().is_ok_and(|path| path == report);
-    match captures.iter().find(is_read) {
-        Some(capture) if report.is_file() => Err(CliError::new(format_args!(
-            "`--report` would replace `{}`, which is one of the captures",
-            capture.display()
-        ))),
-        _ => Ok(()),
     }
 }
 

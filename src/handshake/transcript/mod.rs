@@ -33,6 +33,9 @@ pub(super) use renegotiation::Renegotiations;
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
 pub(super) const MAX_OBSERVATIONS: usize = 128;
 
+/// Observations that there is room for from the first one on: most handshakes have six to eight.
+const USUAL_OBSERVATIONS: usize = 8;
+
 /// Records after a handshake in which the client was asked for a certificate, before it is reported: the first request
 /// and its answer, which is all that comes where the server refuses the certificate only then.
 pub(super) const MAX_FIRST_ANSWER: usize = 8;
@@ -133,6 +136,26 @@ impl Transcript {
 
 /// What readers get.
 impl Transcript {
+    /// Reads a little of what each packet looks at.
+    pub(super) fn approach(&self) -> u64 {
+        let [forward, reverse] = &self.peers.0;
+        let [sent, answered] = &self.delivery.0;
+        let places = [
+            forward.stream_end,
+            reverse.stream_end,
+            sent.sent,
+            sent.data_end,
+            answered.sent,
+            answered.data_end,
+        ];
+        let flags = [forward.is_in_view, reverse.is_in_view, self.is_truncated];
+        let places = places.iter().map(|place| u64::from(*place));
+        let flags = flags.iter().map(|flag| u64::from(*flag));
+        places
+            .chain(flags)
+            .fold(self.last.packet, u64::wrapping_add)
+    }
+
     /// Where the first ClientHello began; where the first packet did, without one.
     pub(super) const fn start(&self) -> Arrival {
         self.start
@@ -448,6 +471,14 @@ impl Transcript {
     /// known.
     pub(super) fn had_received_key_exchange(&self, action: Arrival) -> Option<bool> {
         action.had_received(self.key_exchange_end?)
+    }
+
+    /// Up to TLS 1.2: whether `side` had received its peer's Finished when it did what `action` stands for; `None` if that
+    /// is not known.
+    pub(super) fn had_received_finished(&self, side: Side, action: Arrival) -> Option<bool> {
+        let peer = self.peer(side.peer());
+        peer.finished?;
+        action.had_received(peer.finished_end)
     }
 
     /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or

@@ -21,7 +21,7 @@ use crate::transport::tcp::Arrival;
 
 use super::super::history::{letter, sealed_letter};
 use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, Stapled};
-use super::{MAX_OBSERVATIONS, Transcript};
+use super::{MAX_OBSERVATIONS, Transcript, USUAL_OBSERVATIONS};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
 const MAX_ALERTS: usize = 16;
@@ -339,6 +339,7 @@ impl Transcript {
         let peer = &mut self.peers[sender];
         if peer.finished.is_none() {
             peer.finished = Some(end.time);
+            peer.finished_end = end.end;
             self.note(sender, 'F');
         }
     }
@@ -349,7 +350,7 @@ impl Transcript {
         }
         let side = self.side(sender);
         if let Some(renegotiations) = &mut self.renegotiations {
-            renegotiations.note_data(side);
+            renegotiations.take_data(side);
         }
     }
 
@@ -523,7 +524,7 @@ impl Transcript {
             }
             let is_late = match &self.decrypted {
                 Some(decrypted) => decrypted.is_in_use_for(side),
-                None => self.is_complete(),
+                None => self.is_complete() && self.had_received_finished(side, at) != Some(false),
             };
             self.alerts.push(AlertSeen {
                 sender,
@@ -547,6 +548,9 @@ impl Transcript {
                 stream_end: at.end,
                 acknowledged: at.acknowledged,
             };
+            if self.observations.is_empty() {
+                self.observations.reserve(USUAL_OBSERVATIONS);
+            }
             self.observations.push(observation);
         }
     }

@@ -75,6 +75,8 @@ mod alerts;
 pub(crate) mod bound_series;
 pub(crate) mod certificate_table;
 mod certificates;
+#[cfg(feature = "cli")]
+pub(crate) mod endpoints;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
@@ -108,6 +110,9 @@ struct Setup<'a> {
     config: &'a MetricsConfig,
     /// The certificate files that are watched.
     files: &'a Arc<WatchedCertificates>,
+    /// The TLS endpoints seen.
+    #[cfg(feature = "cli")]
+    endpoints: &'a endpoints::Endpoints,
     /// Everyone who reads the metrics repeatedly.
     listeners: &'a Listeners,
 }
@@ -123,6 +128,8 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
         Box::new(NotJudged::new(meter, setup)),
         Box::new(NotTlsConnections::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
+        #[cfg(feature = "cli")]
+        Box::new(setup.endpoints.instrument(meter)),
     ]
 }
 
@@ -166,7 +173,7 @@ fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + 
             handshakes::TOTAL => {
                 stream.with_cardinality_limit(handshakes::MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES)
             }
-            certificates::DAYS_UNTIL_EXPIRY | certificates::NOT_AFTER => {
+            name if certificates::GAUGES.contains(&name) => {
                 stream.with_cardinality_limit(certificates::MAX_SERIES)
             }
             _ => return None,
@@ -218,6 +225,8 @@ impl Recorder {
         let setup = Setup {
             config,
             files,
+            #[cfg(feature = "cli")]
+            endpoints: &context.endpoints,
             listeners: &listeners,
         };
         Self {

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::{Handshake, NotTls};
-use tlscope::pipeline::{self, Summary};
-use tlscope::sink::Sink;
+use tlscope::event::{HandshakeReport, NotTls};
+use tlscope::pipeline::{self, Output, Summary};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
@@ -159,9 +158,9 @@ impl Shortage {
     }
 }
 
-impl Sink for Watch<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.output.handshake(event)
+impl Output for Watch<'_> {
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.output.report(report)
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
@@ -186,10 +185,6 @@ impl Sink for Watch<'_> {
         }
         self.output.tick(now, health)
     }
-
-    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.output.finish(stats)
-    }
 }
 
 impl Watch<'_> {
@@ -199,11 +194,11 @@ impl Watch<'_> {
             Ok(summary) => {
                 warn_of_unread(&summary.unread, &summary.stats);
                 warn_of_not_judged(&summary.stats);
-                self.finish(&summary.stats).map(|()| summary.stats)
+                self.output.finish(&summary.stats).map(|()| summary.stats)
             }
             Err(error) => {
                 let stats = self.health.stats;
-                let _ = self.finish(&stats); // the sink that failed fails again
+                let _ = self.output.finish(&stats); // the sink that failed fails again
                 Err(error)
             }
         }
