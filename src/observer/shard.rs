@@ -377,8 +377,8 @@ impl Shard {
             }
         }
         if let Some(opening) = self.openings.take(&key) {
-            self.open_with(key, &opening, output);
-            return self.flow_of(key, goes_up, segment, at, output);
+            let begun = self.open_with(key, &opening, output);
+            return self.flow_of(key, goes_up, Some(begun), segment, at, output);
         }
         let is_bare = segment.wire_length == 0 && !segment.flags.syn;
         if is_bare || self.closed.has_ended(&key, segment) {
@@ -399,12 +399,17 @@ impl Shard {
     }
 
     /// Begins a flow with the SYN that began its connection.
-    fn open_with(&mut self, key: FlowKey, opening: &Opening, output: &mut ShardOutput<'_>) {
+    fn open_with(
+        &mut self,
+        key: FlowKey,
+        opening: &Opening,
+        output: &mut ShardOutput<'_>,
+    ) -> FlowIndex {
         self.make_room_for_flow(output);
         let now = opening.at.time;
         let mut flow = Flow::new(opening.goes_up, now);
         flow.take_opening(&opening.segment(), now);
-        self.flows.insert(key, flow, Lifetime::Opening, now);
+        self.flows.insert(key, flow, Lifetime::Opening, now)
     }
 
     fn make_room_for_flow(&mut self, output: &mut ShardOutput<'_>) {
