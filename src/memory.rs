@@ -25,7 +25,7 @@ pub struct MemoryLimit {
 
 impl MemoryLimit {
     /// The smallest limit: a program that has seen nothing takes half of it.
-    pub const LEAST: Self = Self::of(64 << 20);
+    pub const LEAST: Self = Self::of(96 << 20);
 
     /// The limit where nobody says another, if the machine has twice as much: that of some 500,000 connections, or 50,000
     /// handshakes under way. Networks with more have the memory, too.
@@ -119,8 +119,9 @@ impl Default for MemoryLimit {
     }
 }
 
-/// The program, its threads and the batches of packets under way: 20 to 30 MiB, measured on captures of all kinds.
-const FIXED: usize = 32 << 20;
+/// The program, its threads and the batches of packets under way: 20 to 30 MiB, measured on captures of all kinds. And tables of
+/// issuers and servers, when they are full.
+const FIXED: usize = 44 << 20;
 
 /// Bytes of memory that a value on the heap takes, with what an allocator adds: sizes come in classes an eighth apart.
 #[must_use]
@@ -139,7 +140,7 @@ mod tests {
         assert_eq!(limit(1024), 512);
         assert_eq!(limit(1023), 511);
         assert_eq!(limit(256), 128);
-        assert_eq!(limit(16), 64);
+        assert_eq!(limit(16), 96);
     }
 
     #[test]

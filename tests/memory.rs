@@ -11,8 +11,8 @@ use crate::support::program::tlscope;
 use crate::support::tls;
 
 /// A small limit, which small captures fill.
-const LIMIT: &str = "80M";
-const LIMIT_KIB: u64 = 80 << 10;
+const LIMIT: &str = "96M";
+const LIMIT_KIB: u64 = 96 << 10;
 /// What a debug build has in memory of its own code and tables, beyond a release build.
 const DEBUG_KIB: u64 = 24 << 10;
 
