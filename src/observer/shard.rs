@@ -201,10 +201,11 @@ impl Shard {
         ];
         let account = Account::new(config.memory_limit.of_flows() / SHARDS);
         let most_flows = account.for_flows() / FlowTable::<Flow>::BYTES_PER_FLOW;
+        let most_openings = account.for_openings() / Openings::BYTES_PER_OPENING;
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
         Self {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS).min(most_flows), limits),
-            openings: Openings::new(account.for_openings() / Openings::BYTES_PER_OPENING),
+            openings: Openings::new(most_openings.min(config.max_flows.div_ceil(SHARDS))),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
             budget: Budget::new(account.for_segments()),
             account,

@@ -299,6 +299,7 @@ mod tests {
                 || {
                     let of_its_kind = match argument.get_value_names() {
                         Some([name]) if name == "SECONDS" => "1",
+                        Some([name]) if name == "SIZE" => "96M",
                         Some([name]) if name == "NAME=VALUE" => "a=b",
                         Some([name]) if name == "ADDRESS:PORT" => "127.0.0.1:0",
                         Some([name]) if name == "PEER" => "192.0.2.0/24",
