@@ -241,7 +241,7 @@ impl ReportOutput<'_> {
         make(&mut |event| {
             if result.is_ok() {
                 result = match event {
-                    Collected::Handshake(report) => self.sink.report(*report),
+                    Collected::Handshake(report) => self.sink.report(report),
                     Collected::NotTls(event) => self.sink.not_tls(&event),
                 };
             }

@@ -181,8 +181,8 @@ impl Sink for Reports {
         Ok(())
     }
 
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
-        self.0.push(report);
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
+        self.0.push(*report);
         Ok(())
     }
 

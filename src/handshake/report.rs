@@ -6,7 +6,8 @@ use crate::certificate::{ChainCache, NearExpiry};
 use crate::decode::Tunnel;
 use crate::dialogue::StartTls;
 use crate::event::{
-    Alert, CaptureFacts, ClosedBy, Directions, Handshake, Inference, Outcome, Protocol, Transport,
+    Alert, CaptureFacts, ClosedBy, Directions, Handshake, HandshakeReport, Inference, Outcome,
+    Protocol, Transport,
 };
 use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
@@ -63,7 +64,7 @@ pub struct ReportConfig {
 }
 
 impl Tracker {
-    /// The event for the handshake on this connection; `None` if no hello was seen.
+    /// The report on the handshake of this connection; `None` if no hello was seen.
     #[must_use]
     pub fn report(
         &mut self,
@@ -71,17 +72,19 @@ impl Tracker {
         origin: Origin,
         config: &ReportConfig,
         chains: &mut ChainCache,
-    ) -> Option<Handshake> {
+    ) -> Option<Box<HandshakeReport>> {
         self.finish_decryption();
         if !self.has_hello() {
             return None;
         }
-        let mut event = self.event(end, origin, config, chains);
-        event.tls.history = self.transcript.take_history();
+        let event = self.event(end, origin, config, chains);
+        let mut report = Box::new(HandshakeReport::new(event));
+        let tls = &mut report.event.tls;
+        tls.history = self.transcript.take_history();
         if let Some(hello) = self.transcript.take_client_hello() {
-            facts::give_offer(&mut event.tls, *hello);
+            facts::give_offer(tls, *hello);
         }
-        Some(event)
+        Some(report)
     }
 
     fn event(

@@ -521,14 +521,13 @@ impl Shard {
         }
         let origin = origin(key, flow, &open);
         let identity = identity(flow, &open);
-        let event = open
+        let report = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
         self.stats.messages_discarded += open.connection.take_discarded_messages();
         self.count_key_use(open.connection.key_use());
-        self.stats.connections_tls += u64::from(event.is_some());
-        if let Some(event) = event {
-            let mut report = Box::new(HandshakeReport::new(event));
+        self.stats.connections_tls += u64::from(report.is_some());
+        if let Some(mut report) = report {
             report.identity = identity;
             report.ladder = open.connection.take_ladder();
             report.packets = retained

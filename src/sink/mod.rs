@@ -59,7 +59,7 @@ pub trait Sink {
     /// # Errors
     ///
     /// When the output cannot be written.
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
         self.handshake(&report.event)
     }
 

@@ -209,8 +209,8 @@ impl Sink for Candidates {
         Ok(())
     }
 
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
-        self.add(report);
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
+        self.add(*report);
         Ok(())
     }
 

@@ -157,7 +157,7 @@ impl Sink for RunOutput<'_> {
         Ok(())
     }
 
-    fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
+    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
         if !self.config.selection.selects(&report.event) {
             if let Some(html) = &mut self.report {
                 html.leave_out(&report.event);

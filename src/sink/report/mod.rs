@@ -143,7 +143,7 @@ impl<W: Write> Sink for ReportSink<W> {
         Ok(())
     }
 
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
         self.add(&report.event, report.ladder.as_deref());
         Ok(())
     }
