@@ -29,6 +29,9 @@ pub const MAX_BYTES: u32 = 64 << 10;
 /// commands a few lines. Whoever sends more waits for an answer first, and the hello then begins a run.
 const MAX_TEXT_BEFORE_HELLO: usize = 1 << 10;
 
+/// The same in a connection without a known dialogue: a PROXY header in front of a request that is not its first.
+const MAX_TEXT_WHILE_QUIET: usize = 256;
+
 /// Runs of a connection without a known dialogue in which a hello is looked for behind lines of text. Later ones have to begin
 /// with it, as they do where a client waits for the answer before it begins TLS.
 const MAX_QUIET_RUNS: u8 = 32;
@@ -118,11 +121,11 @@ impl Dialogue {
     fn search(&self, bytes: &[u8]) -> HelloPlace {
         let may_follow_lines = self.quiet_runs < MAX_QUIET_RUNS;
         let searched = if may_follow_lines {
-            bytes
+            MAX_TEXT_WHILE_QUIET
         } else {
-            &bytes[..bytes.len().min(HELLO_AMID_STREAM)]
+            HELLO_AMID_STREAM
         };
-        HelloPlace::find(searched, None)
+        HelloPlace::find(&bytes[..bytes.len().min(searched)], None)
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
