@@ -14,6 +14,7 @@ mod proxy_header;
 use std::iter;
 
 use crate::flow::{Direction, PerDirection};
+use crate::memory::boxed;
 use crate::tls::{ContentType, HELLO_AMID_STREAM, is_hello_amid_stream, may_be_hello_amid_stream};
 
 pub use negotiation::Refusal;
@@ -176,6 +177,16 @@ impl Dialogue {
     #[must_use]
     pub const fn has_begun(&self) -> bool {
         self.conversation.is_some()
+    }
+
+    /// Bytes of memory that it takes; the same from its first bytes on.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        let Some(conversation) = &self.conversation else {
+            return 0;
+        };
+        let negotiation = conversation.negotiation.as_ref();
+        boxed::<Conversation>() + negotiation.map_or(0, |_| Negotiation::MOST_BYTES)
     }
 
     /// The protocol in which TLS was negotiated; `None` if it is not known.

@@ -118,10 +118,16 @@ impl TlsRecords {
         streams.any(|stream| stream.state == StreamState::Ignored)
     }
 
-    /// Bytes held of unfinished messages and of records that wait.
-    pub(crate) fn held(&self) -> usize {
-        let messages = self.streams.iter().map(|stream| stream.messages.held());
-        self.decryption.held() + messages.sum::<usize>()
+    /// Bytes of memory that unfinished messages take, and records that wait.
+    pub(crate) fn allocated(&self) -> usize {
+        let streams = self.streams.iter().map(|stream| {
+            let hello = match &stream.state {
+                StreamState::Sslv2 { message, .. } => message.capacity(),
+                _ => 0,
+            };
+            stream.messages.held() + hello
+        });
+        self.decryption.allocated() + streams.sum::<usize>()
     }
 
     /// What the user's keys were good for; `None` if there were none, or nothing to open.

@@ -1,9 +1,10 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
+use std::sync::Arc;
 
-use crate::capture::Packets;
+use crate::capture::{Packets, SourceEnd};
 use crate::certificate::ChainCache;
 use crate::decode::Layers;
 use crate::event::HandshakeReport;
@@ -45,6 +46,8 @@ pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
     chains: ChainCache,
+    /// When sources ended, of which several are read as one.
+    ends: HashMap<Arc<str>, Timestamp>,
     /// The flows of the segments at hand.
     sought: Vec<SoughtFlow>,
     /// Reports of the step at hand.
@@ -59,16 +62,19 @@ impl Worker {
         Self {
             index,
             shards: ShardSet::new(config, index, workers),
-            chains: ChainCache::new(),
+            ends: HashMap::new(),
             sought: Vec::with_capacity(TOGETHER),
+            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }
     }
 
-    /// Notes that a batch begins: secrets that came with it count from now on.
-    pub(crate) fn begin_batch(&self) {
+    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources.
+    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd]) {
         self.shards.begin_batch();
+        let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
+        self.ends.extend(ended);
     }
 
     /// Takes its steps of a plan for `packets`; adds what they make to `made`.
@@ -106,6 +112,7 @@ impl Worker {
     ) {
         let mut output = ShardOutput {
             chains: &mut self.chains,
+            ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
@@ -147,15 +154,18 @@ impl Worker {
         }
     }
 
-    /// Ends the run: open handshakes get the verdict that the evidence supports.
-    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) {
+    /// Ends the run: open handshakes get the verdict that the evidence supports. As many at once as memory allows; true if
+    /// there are more.
+    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
             chains: &mut self.chains,
+            ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
-        self.shards.finish(&mut output);
+        let has_more = self.shards.finish(&mut output);
         output.drain(0, made);
+        has_more
     }
 
     pub(crate) fn stats(&self) -> Stats {

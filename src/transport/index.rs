@@ -32,6 +32,14 @@ const fn place_of(slot: u64) -> u32 {
 }
 
 impl PlaceIndex {
+    /// Bytes of memory for each place, at the most: a table that has just grown is three eighths full.
+    pub(super) const BYTES_PER_PLACE: usize = size_of::<u64>() * 8 / 3;
+
+    /// Bytes of memory that it takes.
+    pub(super) const fn allocated(&self) -> usize {
+        self.slots.capacity() * size_of::<u64>()
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.len
     }

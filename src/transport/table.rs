@@ -26,14 +26,18 @@ pub struct Sought {
 }
 
 /// How many lifetimes there are.
-pub const LIFETIMES: usize = 5;
+pub const LIFETIMES: usize = 7;
 
 /// How long a flow may stay without a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Nothing but SYNs and empty segments so far.
+    /// Nothing but SYNs and empty segments so far; or a handshake that was given up for lack of room.
     Opening,
-    /// A handshake is under way.
+    /// A handshake has begun, and no packet of the other side is in view.
+    HalfOpen,
+    /// A handshake has begun, and the other side, although in view, has sent no byte.
+    Unanswered,
+    /// A handshake is under way that both sides take part in.
     Handshake,
     /// A handshake was reset: late packets of the other side may tell more.
     Closing,
@@ -46,6 +50,8 @@ pub enum Lifetime {
 impl Lifetime {
     const ALL: [Self; LIFETIMES] = [
         Self::Opening,
+        Self::HalfOpen,
+        Self::Unanswered,
         Self::Handshake,
         Self::Closing,
         Self::Established,
@@ -56,6 +62,18 @@ impl Lifetime {
     const EVICTION: [Self; LIFETIMES] = [
         Self::Opening,
         Self::Established,
+        Self::HalfOpen,
+        Self::Unanswered,
+        Self::Closing,
+        Self::Handshake,
+        Self::Waiting,
+    ];
+
+    /// In which order the lists give up handshakes when these take too much memory: first those that nobody answers, as all of a
+    /// flood with invented addresses are, and last those that both sides take part in.
+    const HANDSHAKES: [Self; 5] = [
+        Self::HalfOpen,
+        Self::Unanswered,
         Self::Closing,
         Self::Handshake,
         Self::Waiting,
@@ -128,6 +146,16 @@ impl<V> FlowTable<V> {
         self.len() == 0
     }
 
+    /// Bytes of memory that a flow takes, without what its value has on the heap: its entry, and its place in the index, which
+    /// is between seven eighths and seven sixteenths full.
+    pub const BYTES_PER_FLOW: usize = size_of::<FlowEntry<V>>() + PlaceIndex::BYTES_PER_PLACE;
+
+    /// Bytes of memory that the table takes, without what the values have on the heap. It does not shrink.
+    #[must_use]
+    pub const fn allocated(&self) -> usize {
+        self.entries.capacity() * Self::BYTES_PER_FLOW
+    }
+
     /// Whether the next insertion needs [`FlowTable::evict`] first.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -197,6 +225,7 @@ impl<V> FlowTable<V> {
         };
         let at = self.free;
         let at = if at == NONE {
+            self.grow();
             self.entries.push(entry);
             self.entries.len() as u32 - 1
         } else {
@@ -208,6 +237,15 @@ impl<V> FlowTable<V> {
         self.index.insert(hash, at);
         self.link(at);
         FlowIndex(at)
+    }
+
+    /// Makes room for an entry: twice as much as before, but never more than the table may have.
+    fn grow(&mut self) {
+        let length = self.entries.len();
+        if length == self.entries.capacity() {
+            let most = self.capacity.saturating_sub(length);
+            self.entries.reserve_exact(length.clamp(1, most.max(1)));
+        }
     }
 
     /// The flow at `at`.
@@ -236,11 +274,23 @@ impl<V> FlowTable<V> {
         now.checked_since(last_seen).unwrap_or_default()
     }
 
-    /// The flow of a lifetime that was not seen for longest.
+    /// The handshake to lose when all together take too much memory: of those that have least of an answer, the one that was not
+    /// seen for longest.
     #[must_use]
-    pub fn oldest(&self, lifetime: Lifetime) -> Option<FlowIndex> {
-        let oldest = self.lists[lifetime as usize].oldest;
-        (oldest != NONE).then_some(FlowIndex(oldest))
+    pub fn least_answered(&self) -> Option<FlowIndex> {
+        let oldest = Lifetime::HANDSHAKES.map(|lifetime| self.lists[lifetime as usize].oldest);
+        oldest.into_iter().find(|at| *at != NONE).map(FlowIndex)
+    }
+
+    /// A handshake without an answer that has been quiet for `patience`.
+    #[must_use]
+    pub fn unanswered_for(&self, patience: Duration, now: Timestamp) -> Option<FlowIndex> {
+        let lists = [Lifetime::HalfOpen, Lifetime::Unanswered];
+        let oldest = lists.map(|lifetime| self.lists[lifetime as usize].oldest);
+        oldest
+            .into_iter()
+            .find(|at| *at != NONE && self.idle(FlowIndex(*at), now) >= patience)
+            .map(FlowIndex)
     }
 
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
@@ -361,6 +411,8 @@ mod tests {
     const LIMITS: [Duration; LIFETIMES] = [
         Duration::from_secs(1),
         Duration::from_secs(10),
+        Duration::from_secs(10),
+        Duration::from_secs(10),
         Duration::from_secs(2),
         Duration::from_secs(100),
         Duration::from_secs(30),
@@ -392,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_flow_that_is_sought_is_found_whatever_happened_since() {
-        let mut table = FlowTable::new(100, LIMITS);
+        let mut table = FlowTable::<u32>::new(100, LIMITS);
         let sought = [1, 2, 3].map(|port| table.seek(&key(port)));
         let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
         assert_eq!(table.find_sought(&key(1), sought[0]), Some(one));
@@ -445,6 +497,42 @@ mod tests {
             lost.extend(table.remove(at));
         }
         assert_eq!(lost, [2, 3, 1]);
+    }
+
+    #[test]
+    fn handshakes_without_an_answer_are_lost_before_those_with_one_however_old() {
+        let mut table = FlowTable::new(8, LIMITS);
+        table.insert(key(1), 1, Lifetime::Handshake, at(0));
+        table.insert(key(2), 2, Lifetime::Unanswered, at(1));
+        table.insert(key(3), 3, Lifetime::HalfOpen, at(3));
+        table.insert(key(4), 4, Lifetime::HalfOpen, at(2));
+        table.insert(key(5), 5, Lifetime::Established, at(0));
+        let mut lost = Vec::new();
+        while let Some(at) = table.least_answered() {
+            lost.extend(table.remove(at));
+        }
+        // In a list, the order of insertion is that of age.
+        assert_eq!(lost, [3, 4, 2, 1]);
+    }
+
+    #[test]
+    fn patience_with_handshakes_ends_only_for_those_without_an_answer() {
+        let patience = Duration::from_secs(5);
+        let mut table = FlowTable::new(8, LIMITS);
+        table.insert(key(1), 1, Lifetime::Handshake, at(0));
+        let one = table.insert(key(2), 2, Lifetime::Unanswered, at(1));
+        assert_eq!(table.unanswered_for(patience, at(5)), None);
+        assert_eq!(table.unanswered_for(patience, at(6)), Some(one));
+    }
+
+    #[test]
+    fn a_full_table_takes_what_was_said_and_no_more() {
+        let mut table = FlowTable::new(1000, LIMITS);
+        for port in 0..1000 {
+            table.insert(key(port), port, Lifetime::Opening, at(0));
+        }
+        assert!(table.is_full());
+        assert_eq!(table.allocated(), 1000 * FlowTable::<u16>::BYTES_PER_FLOW);
     }
 
     #[test]

@@ -56,6 +56,15 @@ impl ClosedFlows {
         }
     }
 
+    /// Bytes of memory that a connection takes: its place in the ring, and in the index.
+    pub const BYTES_PER_FLOW: usize = size_of::<ClosedFlow>() + PlaceIndex::BYTES_PER_PLACE;
+
+    /// Bytes of memory that it takes. It does not shrink.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.ring.capacity() * size_of::<ClosedFlow>() + self.index.allocated()
+    }
+
     /// Remembers that a connection ended.
     pub fn insert(&mut self, key: FlowKey, first_bytes: FirstBytes, now: Timestamp) {
         if self.ring.len() >= self.capacity {

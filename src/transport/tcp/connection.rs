@@ -484,13 +484,21 @@ impl TcpConnection {
     }
 
     /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
-    /// window, shows that its sender has sent more than was captured, or follows a reset.
+    /// window, shows that either side has sent more than was captured, or follows a reset.
     #[must_use]
     pub fn is_news(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         segment.window == 0
             || self.halves[direction].is_awaited
             || self.is_probe_or_ahead(direction, segment.sequence)
+            || self.is_ahead(direction.flip(), segment.acknowledgment)
             || self.is_closed()
+    }
+
+    /// Whether a number of `direction` is beyond what was captured of it.
+    fn is_ahead(&self, direction: Direction, number: SeqNumber) -> bool {
+        let half = &self.halves[direction];
+        let fin = i32::from(half.fin.is_some());
+        half.assembler.is_started() && number.since(half.assembler.next()) > fin
     }
 
     /// Whether the number of an empty segment makes it a keep-alive, or shows that bytes before it are missing.

@@ -129,10 +129,12 @@ mod tests {
     use super::*;
     use crate::sink::test_events;
 
-    fn failure_at(name: &str) -> Handshake {
+    fn failure_at(name: &str) -> String {
         let mut event = test_events::refused_by_the_client();
         event.tls.server_name = Some(name.into());
-        event
+        let mut text = String::new();
+        write_name(&mut text, &event);
+        text
     }
 
     #[test]
