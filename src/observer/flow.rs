@@ -13,7 +13,8 @@ use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
 use crate::transport::tcp::{
-    Arrival, Budget, Chunk, Delivery, PendingSegment, PendingSegments, TcpConnection,
+    Arrival, Budget, Chunk, Delivery, Finding, PendingSegment, PendingSegments, Suspects,
+    TcpConnection,
 };
 
 use super::retained::RetainedPackets;
@@ -28,6 +29,8 @@ pub(super) struct Flow {
     pub(super) stage: Stage,
     /// Segments that acknowledge what has not been delivered yet.
     waiting: Option<Box<Waiting>>,
+    /// Segments with numbers out of every window.
+    suspects: Option<Box<Suspects>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
     /// Directions that began with something else than TLS.
@@ -101,6 +104,7 @@ impl Flow {
             tcp: TcpConnection::new(),
             stage: Stage::Watching(Dialogue::default()),
             waiting: None,
+            suspects: None,
             retained: None,
             is_plain: PerDirection::default(),
             is_downgraded: false,
@@ -163,6 +167,52 @@ impl Flow {
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
     pub(super) fn is_over(&self) -> bool {
         self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
+    }
+
+    /// Whether a SYN begins another connection between the same endpoints, without a doubt: this one is over, or nothing
+    /// that happens on it matters.
+    pub(super) fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let is_over = matches!(self.stage, Stage::Done) || self.tcp.is_closed();
+        is_over && self.tcp.is_replaced_by(direction, segment)
+    }
+
+    /// Whether a segment belongs to the connection: its receiver would take its numbers.
+    pub(super) fn admit(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
+        // Where nothing is left to learn, nothing can be forged.
+        matches!(self.stage, Stage::Done) || self.tcp.admit(direction, segment)
+    }
+
+    /// Takes a segment that was not admitted.
+    pub(super) fn suspect(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+    ) -> Finding {
+        let suspects = self.suspects.get_or_insert_default();
+        let finding = suspects.take(&self.tcp, direction, segment, at, budget);
+        if finding == Finding::Resumed {
+            self.tcp.resume(direction, segment);
+        }
+        finding
+    }
+
+    /// Takes the segments that were not admitted.
+    pub(super) fn take_suspects(&mut self) -> Option<Box<Suspects>> {
+        self.suspects.take()
+    }
+
+    /// Takes the place of a segment for that of the stream, if TLS has not begun.
+    pub(super) fn catch_up(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        budget: &mut Budget,
+    ) {
+        if let Stage::Watching(_) = self.stage {
+            self.tcp.restart_if_far(direction, segment, budget);
+        }
     }
 
     /// Records what a segment's header says about the connection.
@@ -680,6 +730,9 @@ impl Flow {
 
     /// Gives back what the connection holds.
     pub(super) fn release(&mut self, budget: &mut Budget) {
+        if let Some(mut suspects) = self.suspects.take() {
+            suspects.clear(budget);
+        }
         if let Some(mut waiting) = self.waiting.take() {
             waiting.segments.clear(budget);
         }

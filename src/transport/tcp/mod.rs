@@ -6,6 +6,8 @@ mod connection;
 mod delivery;
 mod opening;
 mod pending;
+mod suspects;
+mod window;
 
 pub(crate) use assembler::had_received;
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
@@ -14,3 +16,4 @@ pub use connection::{Delivery, Pushed, TcpConnection};
 pub use delivery::{DeliveryState, Outstanding, ResetSeen};
 pub use opening::RoundTrips;
 pub use pending::{PENDING_TIME, PendingSegment, PendingSegments};
+pub use suspects::{Finding, Suspects};
