@@ -58,6 +58,7 @@
 
 mod cause;
 mod chains;
+mod conflict;
 mod end;
 mod explain;
 mod facts;
@@ -78,6 +79,7 @@ mod validate;
 mod verdict;
 
 pub use crate::framing::Close;
+pub use conflict::Conflict;
 pub use crate::framing::sealed::KeyUse;
 pub use end::End;
 pub use report::{Origin, ReportConfig};

@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 use crate::tls::Fingerprint;
 use crate::transport::tcp::RoundTrips;
 
+use super::conflict::Conflict;
 use super::end::End;
 use super::timing::timing;
 use super::tracker::Tracker;
@@ -40,6 +41,8 @@ pub struct Origin {
     pub starttls: Option<StartTls>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
+    /// Bytes that were sent again with another content.
+    pub conflict: Conflict,
 }
 
 impl Origin {
@@ -76,7 +79,9 @@ impl Tracker {
         if !self.has_hello() {
             return None;
         }
+        let conflict = origin.conflict;
         let mut event = self.event(end, origin, config, chains);
+        conflict.add_to(&mut event);
         event.tls.history = self.transcript.take_history();
         if let Some(hello) = self.transcript.take_client_hello() {
             facts::give_offer(&mut event.tls, *hello);
@@ -208,6 +213,7 @@ fn capture(transcript: &Transcript) -> CaptureFacts {
         client_gap_bytes: client.gap_bytes,
         server_gap_bytes: server.gap_bytes,
         truncated: transcript.is_truncated(),
+        conflicting_bytes: 0,
         directions: match (client.is_in_view, server.is_in_view) {
             (true, false) => Directions::ClientOnly,
             (false, true) => Directions::ServerOnly,

@@ -8,13 +8,13 @@ use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Close, Tracker};
+use crate::handshake::{Close, Conflict, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
 use crate::transport::tcp::{
-    Arrival, Budget, Chunk, Delivery, Finding, PendingSegment, PendingSegments, Suspects,
-    TcpConnection,
+    Arrival, Budget, Chunk, Delivery, Finding, PendingSegment, PendingSegments,
+    RecentBytes, Suspects, TcpConnection,
 };
 
 use super::retained::RetainedPackets;
@@ -76,6 +76,10 @@ pub(super) struct Open {
     pub(super) dialogue: Dialogue,
     /// Bytes that it holds, as last counted.
     pub(super) held: usize,
+    /// The bytes that were delivered last.
+    recent: PerDirection<RecentBytes>,
+    /// Bytes that were sent again with another content.
+    pub(super) conflict: Conflict,
     /// The segments with FINs: what comes before may arrive after them.
     fins: PerDirection<Option<Arrival>>,
     /// When it began.
@@ -578,16 +582,23 @@ impl Flow {
                 let mut open = Open::new(std::mem::take(dialogue), at, context);
                 open.note_directions(is_in_view, is_plain, at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
-                for bytes in [open.dialogue.held(sender), rest] {
+                let Open {
+                    connection,
+                    dialogue,
+                    recent,
+                    ..
+                } = &mut *open;
+                let held = (dialogue.held(sender), arrival.ending_before(rest.len() as u32));
+                for (bytes, arrival) in [held, (rest, arrival)] {
                     if !bytes.is_empty() {
-                        open.connection
-                            .handle_chunk(sender, Chunk::Bytes(bytes, arrival));
+                        recent[sender].note(bytes, arrival.end);
+                        connection.handle_chunk(sender, Chunk::Bytes(bytes, arrival));
                     }
                 }
                 *stage = Stage::Handshake(open);
                 hello = Some((sender, arrival.acknowledged));
             } else if let Stage::Handshake(open) = stage {
-                open.connection.handle_chunk(sender, chunk);
+                open.handle_chunk(sender, chunk);
             }
         };
         if segment.wire_length > 0 {
@@ -667,6 +678,12 @@ impl Flow {
         if segment.flags.fin {
             let arrival = self.tcp.arrival(direction, segment, at);
             open.fins[direction].get_or_insert(arrival);
+        }
+        let conflicting = self
+            .tcp
+            .conflicts(direction, segment, &open.recent[direction]);
+        if conflicting > 0 {
+            open.conflict.note(conflicting, segment.payload);
         }
         let mut has_closed = false;
         let mut deliver = |sender, delivery: Delivery<'_>| {
@@ -770,6 +787,8 @@ impl Open {
             layers: *context.layers,
             dialogue,
             held: 0,
+            recent: PerDirection::default(),
+            conflict: Conflict::default(),
             fins: PerDirection::default(),
             since: at.time,
             last_progress: at.time,
@@ -780,13 +799,26 @@ impl Open {
     fn deliver(&mut self, sender: Direction, delivery: Delivery<'_>) -> bool {
         let (how, at) = match delivery {
             Delivery::Chunk(chunk) => {
-                self.connection.handle_chunk(sender, chunk);
+                self.handle_chunk(sender, chunk);
                 return false;
             }
             Delivery::Fin(at) => (Close::Fin, self.fins[sender].unwrap_or(at)),
             Delivery::Rst(at) => (Close::Rst, at),
         };
         self.connection.handle_close(sender, how, at)
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_now(&self) -> usize {
+        let recent = self.recent.iter().map(RecentBytes::held);
+        self.connection.held() + recent.sum::<usize>()
+    }
+
+    fn handle_chunk(&mut self, sender: Direction, chunk: Chunk<'_>) {
+        if let Chunk::Bytes(bytes, arrival) = chunk {
+            self.recent[sender].note(bytes, arrival.end);
+        }
+        self.connection.handle_chunk(sender, chunk);
     }
 
     /// Tells the handshake what was seen of both directions before it began.
@@ -828,6 +860,6 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_flow_stays_small() {
         // There is one for each connection in view: a new field is worth a thought.
-        assert!(size_of::<Flow>() <= 176, "{}", size_of::<Flow>());
+        assert!(size_of::<Flow>() <= 200, "{}", size_of::<Flow>());
     }
 }

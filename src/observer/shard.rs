@@ -384,9 +384,6 @@ impl Shard {
         let goes_up = (direction == Direction::Forward) == flow.first_went_up;
         let finding = flow.suspect(direction, segment, at, &mut self.budget);
         if finding == Finding::Unconfirmed {
-            // A host that tries again with another number has not been answered yet.
-            let is_retry = segment.flags.syn && !flow.tcp.in_view()[direction.flip()];
-            self.stats.segments_out_of_window += u64::from(!is_retry);
             if self.config.retains_packets {
                 self.retain(index, packet);
             }
@@ -401,6 +398,7 @@ impl Shard {
             let goes_up = (kept.direction == Direction::Forward) == first_went_up;
             self.take_kept(key, goes_up, &kept, packet, output);
         }
+        suspects.clear(&mut self.budget);
         let index = self.flows.find(&key)?;
         let flow = self.flows.get_mut(index)?;
         let direction = Direction::of(goes_up, flow.first_went_up);
@@ -462,7 +460,7 @@ impl Shard {
             flow.release(&mut self.budget);
             flow.stage = Stage::Done;
         } else {
-            let held = open.connection.held();
+            let held = open.held_now();
             self.message_bytes = self.message_bytes - open.held + held;
             open.held = held;
             self.make_room(index, output);
@@ -581,6 +579,7 @@ impl Shard {
         let event = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
+        self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
         self.stats.messages_discarded += open.connection.take_discarded_messages();
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
@@ -619,6 +618,7 @@ impl Shard {
         Stats {
             bytes_held: self.budget.held,
             segments_discarded: self.budget.discarded,
+            segments_out_of_window: self.budget.out_of_window,
             ..self.stats
         }
     }
@@ -659,5 +659,6 @@ fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
         tunnel: open.layers.tunnels.iter().collect(),
         starttls: open.dialogue.starttls(),
         round_trips: flow.tcp.round_trips(),
+        conflict: open.conflict,
     }
 }

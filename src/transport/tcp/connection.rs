@@ -12,6 +12,7 @@ use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD, had_receive
 use super::closed::FirstBytes;
 use super::delivery::{DeliveryState, SentWith};
 use super::opening::{Opening, RoundTrips};
+use super::recent::RecentBytes;
 use super::window::{Numbers, end_of};
 
 /// What a connection delivers of one direction, in order.
@@ -595,6 +596,27 @@ impl TcpConnection {
         if segment.flags.rst {
             deliver(direction, Delivery::Rst(at));
         }
+    }
+
+    /// How many bytes of a segment's payload differ from those that came before for the same place: `delivered` has those
+    /// that were delivered, and the others are held.
+    #[must_use]
+    pub fn conflicts(
+        &self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        delivered: &RecentBytes,
+    ) -> u32 {
+        let assembler = &self.halves[direction].assembler;
+        if !assembler.is_started() {
+            return 0;
+        }
+        let first = segment.first_byte();
+        if first == assembler.next() && !assembler.is_holding() {
+            return 0; // as nearly all segments
+        }
+        delivered.conflicts(assembler.offset(first), segment.payload)
+            + assembler.conflicts_with_held(first, segment.payload)
     }
 
     /// Whether segments of either direction wait for bytes before them.

@@ -33,9 +33,18 @@ pub enum Finding {
 pub struct Suspects {
     /// How far a direction has come by its own segments, and by what its peer acknowledges.
     claimed: PerDirection<Claims>,
-    /// A SYN that may begin another connection: its direction, and its first byte.
-    successor: Option<(Direction, SeqNumber)>,
+    successor: Option<Successor>,
     segments: PendingSegments,
+}
+
+/// A SYN that may begin another connection.
+#[derive(Clone, Copy, Debug)]
+struct Successor {
+    originator: Direction,
+    /// The number of its first byte.
+    first: SeqNumber,
+    /// Whether it is suspicious: a host whose SYN was not answered may try again with another number.
+    is_suspicious: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,17 +64,23 @@ impl Suspects {
         budget: &mut Budget,
     ) -> Finding {
         if segment.flags.syn && !segment.flags.ack {
-            self.successor = Some((direction, segment.first_byte()));
-            self.segments.clear(budget);
+            self.clear(budget);
+            self.successor = Some(Successor {
+                originator: direction,
+                first: segment.first_byte(),
+                is_suspicious: connection.in_view()[direction.flip()],
+            });
             self.keep(direction, segment, at, budget);
             return Finding::Unconfirmed;
         }
         if self.begins_successor(connection, direction, segment) {
+            self.successor = None;
             return Finding::Replaced;
         }
         if !segment.flags.rst && self.is_confirmed(connection, direction, segment) {
             return Finding::Resumed;
         }
+        budget.out_of_window += 1;
         self.note(connection, direction, segment);
         self.keep(direction, segment, at, budget);
         Finding::Unconfirmed
@@ -76,8 +91,10 @@ impl Suspects {
         self.segments.take_first(budget)
     }
 
-    /// Drops all that is kept.
+    /// Drops all that is kept: a SYN was not answered.
     pub fn clear(&mut self, budget: &mut Budget) {
+        let unanswered = self.successor.take();
+        budget.out_of_window += u64::from(unanswered.is_some_and(|syn| syn.is_suspicious));
         self.segments.clear(budget);
     }
 
@@ -88,7 +105,10 @@ impl Suspects {
         direction: Direction,
         segment: &Segment<'_>,
     ) -> bool {
-        let Some((originator, first)) = self.successor else {
+        let Some(Successor {
+            originator, first, ..
+        }) = self.successor
+        else {
             return false;
         };
         let is_behind_syn = |place: SeqNumber, window: u32| {

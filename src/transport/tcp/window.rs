@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_place_may_be_one_window_ahead_and_no_more() {
-        let is_near = |ahead| opened().is_near(FIRST.after(200 + ahead), Some(FIRST), 65_536);
+        let is_near = |ahead: u32| opened().is_near(FIRST.after(200 + ahead), Some(FIRST), 65_536);
         assert!(is_near(0) && is_near(65_536));
         assert!(!is_near(65_537) && !is_near(3_000_000_000));
     }

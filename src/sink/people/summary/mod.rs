@@ -416,7 +416,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 13] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -441,6 +441,14 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
         (
             "segments discarded, too many out of order",
             stats.segments_discarded,
+        ),
+        (
+            "segments ignored, sequence or acknowledgment number out of window",
+            stats.segments_out_of_window,
+        ),
+        (
+            "bytes of handshakes sent twice with different content",
+            stats.conflicting_bytes,
         ),
         (
             "handshake messages discarded, too long",
