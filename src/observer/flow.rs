@@ -183,7 +183,15 @@ impl Flow {
     /// Whether a segment belongs to the connection: its receiver would take its numbers.
     pub(super) fn admit(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
         // Where nothing is left to learn, nothing can be forged.
-        matches!(self.stage, Stage::Done) || self.tcp.admit(direction, segment)
+        if let Stage::Done = self.stage {
+            return true;
+        }
+        // The answer to the SYN of another connection may lie within the windows of this one.
+        let is_answer = |suspects: &Suspects| suspects.is_answered_by(direction, segment);
+        if self.suspects.as_deref().is_some_and(is_answer) {
+            return false;
+        }
+        self.tcp.admit(direction, segment)
     }
 
     /// Takes a segment that was not admitted.
@@ -806,12 +814,6 @@ impl Open {
             Delivery::Rst(at) => (Close::Rst, at),
         };
         self.connection.handle_close(sender, how, at)
-    }
-
-    /// Bytes that it holds.
-    pub(super) fn held_now(&self) -> usize {
-        let recent = self.recent.iter().map(RecentBytes::held);
-        self.connection.held() + recent.sum::<usize>()
     }
 
     fn handle_chunk(&mut self, sender: Direction, chunk: Chunk<'_>) {

@@ -460,7 +460,7 @@ impl Shard {
             flow.release(&mut self.budget);
             flow.stage = Stage::Done;
         } else {
-            let held = open.held_now();
+            let held = open.connection.held();
             self.message_bytes = self.message_bytes - open.held + held;
             open.held = held;
             self.make_room(index, output);

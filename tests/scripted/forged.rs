@@ -420,7 +420,7 @@ fn a_segment_that_is_sent_again_in_other_pieces_is_no_conflict() {
 fn two_versions_of_a_segment_that_is_held_are_a_conflict_too() {
     let (mut scene, mut peers) = after_client_hello();
     let flight = tls::server_flight_12();
-    let (first, rest) = flight.split_at(100);
+    let (first, rest) = flight.split_at(20);
     let first = peers.says(SERVER, first);
     let held = peers.says(SERVER, rest);
     let other = vec![0xee; rest.len()];

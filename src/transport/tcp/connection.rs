@@ -250,7 +250,8 @@ impl TcpConnection {
             return self.has_sequence_in_window(direction, segment)
                 && (rst || !ack || self.has_acknowledgment_in_window(direction, segment));
         }
-        acknowledges_opening()
+        let is_answer = acknowledges_opening();
+        is_answer && (rst || !ack || self.has_acknowledgment_in_window(direction, segment))
     }
 
     /// Whether a SYN with this first byte may have been captured after what followed it.

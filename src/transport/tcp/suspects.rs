@@ -86,6 +86,16 @@ impl Suspects {
         Finding::Unconfirmed
     }
 
+    /// Whether a segment is the SYN-ACK for the SYN that was kept.
+    #[must_use]
+    pub fn is_answered_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        segment.flags.syn
+            && segment.flags.ack
+            && self.successor.is_some_and(|syn| {
+                syn.originator != direction && segment.acknowledgment == syn.first
+            })
+    }
+
     /// Takes the segment that has been kept longest.
     pub fn take_first(&mut self, budget: &mut Budget) -> Option<PendingSegment> {
         self.segments.take_first(budget)
