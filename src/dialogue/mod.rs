@@ -401,7 +401,10 @@ mod tests {
         let mut dialogue = Dialogue::default();
         assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(8));
         let element = [b"<starttls/>", HELLO].concat();
-        assert_eq!(after(b"<stream>").take(UP, &element), DialogueStep::TlsBegins(11));
+        assert_eq!(
+            after(b"<stream>").take(UP, &element),
+            DialogueStep::TlsBegins(11)
+        );
     }
 
     #[test]

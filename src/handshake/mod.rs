@@ -79,8 +79,8 @@ mod validate;
 mod verdict;
 
 pub use crate::framing::Close;
-pub use conflict::Conflict;
 pub use crate::framing::sealed::KeyUse;
+pub use conflict::Conflict;
 pub use end::End;
 pub use report::{Origin, ReportConfig};
 pub use tracker::Tracker;

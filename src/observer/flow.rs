@@ -13,8 +13,8 @@ use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
 use crate::transport::tcp::{
-    Arrival, Budget, Chunk, Delivery, Finding, PendingSegment, PendingSegments,
-    RecentBytes, Suspects, TcpConnection,
+    Arrival, Budget, Chunk, Delivery, Finding, PendingSegment, PendingSegments, RecentBytes,
+    Suspects, TcpConnection,
 };
 
 use super::retained::RetainedPackets;
@@ -596,7 +596,10 @@ impl Flow {
                     recent,
                     ..
                 } = &mut *open;
-                let held = (dialogue.held(sender), arrival.ending_before(rest.len() as u32));
+                let held = (
+                    dialogue.held(sender),
+                    arrival.ending_before(rest.len() as u32),
+                );
                 for (bytes, arrival) in [held, (rest, arrival)] {
                     if !bytes.is_empty() {
                         recent[sender].note(bytes, arrival.end);

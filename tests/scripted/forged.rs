@@ -114,7 +114,10 @@ fn one_segment_with_absurd_numbers_changes_no_event_wherever_it_comes() {
         scene.play(packets.clone());
         let expected = gist(&scene.end_with_one());
         let forger = Peers::new(50_000);
-        for (side, away) in Side::BOTH.into_iter().flat_map(|side| ABSURD.map(|a| (side, a))) {
+        for (side, away) in Side::BOTH
+            .into_iter()
+            .flat_map(|side| ABSURD.map(|a| (side, a)))
+        {
             for forgery in forgeries(initial, side, away, &alert) {
                 for place in 0..=packets.len() {
                     let mut scene = Scene::new();
@@ -154,7 +157,8 @@ fn resets_within_the_window_count() {
         for ahead in [0, 1, 500, 60_000] {
             for has_acknowledgment in [false, true] {
                 let (mut scene, peers) = after_server_flight();
-                let [own, peer] = [side as usize, side.peer() as usize].map(|at| peers.positions()[at]);
+                let [own, peer] =
+                    [side as usize, side.peer() as usize].map(|at| peers.positions()[at]);
                 let reset = Forgery {
                     flags: RST,
                     sequence: own.wrapping_add(ahead),
@@ -304,7 +308,12 @@ fn a_host_that_lost_its_connection_resets_it_and_begins_another() {
 #[test]
 fn a_forged_segment_before_all_others_hides_no_handshake() {
     let alert = tls::alert(2, 48);
-    for (side, has_opening) in [(CLIENT, true), (CLIENT, false), (SERVER, true), (SERVER, false)] {
+    for (side, has_opening) in [
+        (CLIENT, true),
+        (CLIENT, false),
+        (SERVER, true),
+        (SERVER, false),
+    ] {
         for acknowledgment in [None, Some(2_000_000_000)] {
             let mut scene = Scene::new();
             let mut peers = Peers::new(50_000);
@@ -396,7 +405,10 @@ fn another_content_of_the_same_bytes_is_counted_and_makes_a_failure_less_certain
     assert_eq!(event.outcome, Outcome::Failure);
     assert_eq!(event.confidence, Some(0.75));
     let message = &event.error.as_ref().unwrap().message;
-    assert!(message.contains("sent twice with different content"), "{message}");
+    assert!(
+        message.contains("sent twice with different content"),
+        "{message}"
+    );
     assert!(message.contains("unknown_ca"), "{message}");
 }
 

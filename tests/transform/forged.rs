@@ -39,7 +39,11 @@ fn forged(frame: &Frame, kind: usize, random: &mut Random) -> Option<Frame> {
     // Two gigabytes are the most that numbers can be apart; no window has more than one.
     let away = |random: &mut Random| {
         let away = (1 << 30) + 1 + random.below(1 << 29) as u32;
-        if random.below(2) == 0 { away } else { away.wrapping_neg() }
+        if random.below(2) == 0 {
+            away
+        } else {
+            away.wrapping_neg()
+        }
     };
     let (flags, right, payload) = KINDS[kind];
     let (sequence, acknowledgment) = (frame.sequence(segment), frame.acknowledgment(segment));

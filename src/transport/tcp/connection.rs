@@ -258,8 +258,7 @@ impl TcpConnection {
     fn is_late_syn(&self, direction: Direction, first: SeqNumber) -> bool {
         let half = &self.halves[direction];
         let before = half.numbers.reach().since(first);
-        !half.numbers.is_known()
-            || half.initial.is_none() && (0..=MAX_LATE_SYN).contains(&before)
+        !half.numbers.is_known() || half.initial.is_none() && (0..=MAX_LATE_SYN).contains(&before)
     }
 
     /// Notes the numbers and the window of a segment that belongs here.

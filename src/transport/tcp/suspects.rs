@@ -17,6 +17,9 @@ use super::window::end_of;
 /// Segments kept per connection: the peer answers within a round trip, so these are a hello and what follows it.
 const MAX_SUSPECTS: usize = 16;
 
+/// SYNs among which the answer decides: forged ones must not displace the one that is answered a round trip later.
+const MAX_SUCCESSORS: usize = 4;
+
 /// What a segment that was not believed shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -33,12 +36,13 @@ pub enum Finding {
 pub struct Suspects {
     /// How far a direction has come by its own segments, and by what its peer acknowledges.
     claimed: PerDirection<Claims>,
-    successor: Option<Successor>,
+    /// The SYNs of which one may begin another connection, oldest first.
+    successors: Vec<Successor>,
     segments: PendingSegments,
 }
 
 /// A SYN that may begin another connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Successor {
     originator: Direction,
     /// The number of its first byte.
@@ -64,17 +68,11 @@ impl Suspects {
         budget: &mut Budget,
     ) -> Finding {
         if segment.flags.syn && !segment.flags.ack {
-            self.clear(budget);
-            self.successor = Some(Successor {
-                originator: direction,
-                first: segment.first_byte(),
-                is_suspicious: connection.in_view()[direction.flip()],
-            });
-            self.keep(direction, segment, at, budget);
+            self.take_syn(connection, direction, segment, at, budget);
             return Finding::Unconfirmed;
         }
-        if self.begins_successor(connection, direction, segment) {
-            self.successor = None;
+        if let Some(syn) = self.answered(connection, direction, segment) {
+            self.give_up_all_but(Some(syn), budget);
             return Finding::Replaced;
         }
         if !segment.flags.rst && self.is_confirmed(connection, direction, segment) {
@@ -86,53 +84,106 @@ impl Suspects {
         Finding::Unconfirmed
     }
 
-    /// Whether a segment is the SYN-ACK for the SYN that was kept.
+    /// Whether a segment is the SYN-ACK for a SYN that was kept.
     #[must_use]
     pub fn is_answered_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         segment.flags.syn
             && segment.flags.ack
-            && self.successor.is_some_and(|syn| {
-                syn.originator != direction && segment.acknowledgment == syn.first
-            })
+            && self
+                .successors
+                .iter()
+                .any(|syn| syn.originator != direction && segment.acknowledgment == syn.first)
     }
 
     /// Takes the segment that has been kept longest.
     pub fn take_first(&mut self, budget: &mut Budget) -> Option<PendingSegment> {
-        self.segments.take_first(budget)
+        loop {
+            let kept = self.segments.take_first(budget)?;
+            let segment = kept.segment();
+            let is_other_syn = segment.flags.syn
+                && !segment.flags.ack
+                && !self
+                    .successors
+                    .iter()
+                    .any(|syn| syn.first == segment.first_byte());
+            if !is_other_syn {
+                return Some(kept);
+            }
+        }
     }
 
-    /// Drops all that is kept: a SYN was not answered.
+    /// Drops all that is kept: no SYN was answered.
     pub fn clear(&mut self, budget: &mut Budget) {
-        let unanswered = self.successor.take();
-        budget.out_of_window += u64::from(unanswered.is_some_and(|syn| syn.is_suspicious));
+        self.give_up_all_but(None, budget);
         self.segments.clear(budget);
     }
 
-    /// Whether a segment answers the SYN that was kept, or continues it where no answer is in view.
-    fn begins_successor(
+    fn take_syn(
+        &mut self,
+        connection: &TcpConnection,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+    ) {
+        let syn = Successor {
+            originator: direction,
+            first: segment.first_byte(),
+            is_suspicious: connection.in_view()[direction.flip()],
+        };
+        let is_same = |other: &Successor| other.first == syn.first && other.originator == direction;
+        if self.successors.iter().any(is_same) {
+            return; // sent again
+        }
+        if self.successors.len() >= MAX_SUCCESSORS {
+            let oldest = self.successors.remove(0);
+            budget.out_of_window += u64::from(oldest.is_suspicious);
+        }
+        self.successors.push(syn);
+        self.keep(direction, segment, at, budget);
+    }
+
+    /// Counts the SYNs that nobody answered, and drops them.
+    fn give_up_all_but(&mut self, answered: Option<Successor>, budget: &mut Budget) {
+        for syn in self.successors.drain(..) {
+            let is_forged = syn.is_suspicious && Some(syn) != answered;
+            budget.out_of_window += u64::from(is_forged);
+        }
+        if let Some(syn) = answered {
+            self.successors.push(Successor {
+                is_suspicious: false,
+                ..syn
+            });
+        }
+    }
+
+    /// The SYN that a segment answers, or that it continues where no answer is in view. The newest counts.
+    fn answered(
         &self,
         connection: &TcpConnection,
         direction: Direction,
         segment: &Segment<'_>,
-    ) -> bool {
-        let Some(Successor {
-            originator, first, ..
-        }) = self.successor
-        else {
-            return false;
+    ) -> Option<Successor> {
+        let (window, peer_window) = (
+            connection.window(direction),
+            connection.window(direction.flip()),
+        );
+        let is_behind = |syn: &Successor, place: SeqNumber, window: u32| {
+            (0..=window.cast_signed()).contains(&place.since(syn.first))
         };
-        let is_behind_syn = |place: SeqNumber, window: u32| {
-            (0..=window.cast_signed()).contains(&place.since(first))
+        let is_alone = !connection.in_view()[direction.flip()];
+        let begins = |syn: &&Successor| {
+            if direction == syn.originator {
+                return !segment.flags.syn
+                    && is_alone
+                    && is_behind(syn, segment.sequence, peer_window);
+            }
+            segment.flags.ack && is_behind(syn, segment.acknowledgment, window)
         };
         if segment.flags.rst {
-            return false; // it may be the answer to a forged SYN
+            return None; // it may be the answer to a forged SYN
         }
-        if direction == originator {
-            return !segment.flags.syn
-                && !connection.in_view()[direction.flip()]
-                && is_behind_syn(segment.sequence, connection.window(direction.flip()));
-        }
-        segment.flags.ack && is_behind_syn(segment.acknowledgment, connection.window(direction))
+        self.successors.iter().rev().find(begins).copied()
     }
 
     /// Whether the other direction has said what is new in this segment, or cannot.
@@ -144,14 +195,12 @@ impl Suspects {
     ) -> bool {
         let peer = direction.flip();
         let is_near = |claim: Option<SeqNumber>, place: SeqNumber, window: u32| {
-            claim.is_some_and(|claim| {
-                place.since(claim).unsigned_abs() <= window
-            })
+            claim.is_some_and(|claim| place.since(claim).unsigned_abs() <= window)
         };
         let [own, other] = [&self.claimed[direction], &self.claimed[peer]];
         let has_sequence = connection.has_sequence_in_window(direction, segment);
-        let has_acknowledgment = !segment.flags.ack
-            || connection.has_acknowledgment_in_window(direction, segment);
+        let has_acknowledgment =
+            !segment.flags.ack || connection.has_acknowledgment_in_window(direction, segment);
         let (first, acknowledgment) = (segment.first_byte(), segment.acknowledgment);
         let windows = [direction, peer].map(|way| connection.window(way));
         if !connection.in_view()[peer] {

@@ -79,7 +79,12 @@ impl Numbers {
     /// Whether `place` lies within `window` bytes of the furthest byte, and not before the stream, which began at
     /// `initial`. The number before the first byte is that of the SYN, and of keep-alives.
     #[inline]
-    pub(super) fn is_near(&self, place: SeqNumber, initial: Option<SeqNumber>, window: u32) -> bool {
+    pub(super) fn is_near(
+        &self,
+        place: SeqNumber,
+        initial: Option<SeqNumber>,
+        window: u32,
+    ) -> bool {
         if self.basis == Basis::Nothing {
             return true;
         }
