@@ -420,13 +420,13 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) {
         let (segment, at) = (kept.segment(), kept.arrival);
-        let index = match self.flows.find(&key) {
-            Some(index) => index,
-            None if segment.flags.syn => {
+        let Some(index) = self.flows.find(&key) else {
+            if segment.flags.syn {
                 self.stats.connections += 1;
-                self.open_flow(key, goes_up, &segment, at.time)
+                let index = self.open_flow(key, goes_up, &segment, at.time);
+                self.feed(index, Direction::Forward, (&segment, at), packet, output);
             }
-            None => return,
+            return;
         };
         let Some(flow) = self.flows.get_mut(index) else {
             return;

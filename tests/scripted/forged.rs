@@ -92,13 +92,14 @@ fn gist(event: &Handshake) -> String {
     let error = event.error.as_ref().map(|error| &error.message);
     let capture = &event.capture;
     format!(
-        "{} {:?} {error:?} {:?} {:?} {} {:?} {} {} {}",
+        "{} {:?} {error:?} {:?} {:?} {} {:?} {:?} {} {} {}",
         event.outcome,
         event.confidence,
         event.closed_by,
         event.tls.server_name,
         event.tls.history,
         event.timing.tcp_connect.is_some(),
+        event.timing.handshake_client_view.is_some(),
         capture.client_gap_bytes,
         capture.server_gap_bytes,
         capture.conflicting_bytes,
@@ -410,6 +411,21 @@ fn another_content_of_the_same_bytes_is_counted_and_makes_a_failure_less_certain
         "{message}"
     );
     assert!(message.contains("unknown_ca"), "{message}");
+}
+
+#[test]
+fn a_forged_alert_that_won_the_race_makes_the_failure_less_certain() {
+    let (mut scene, mut peers) = after_client_hello();
+    let alert = tls::alert(2, 48);
+    let forged = peers.clone().says(SERVER, &alert);
+    scene.play([forged]);
+    scene.wait(50);
+    scene.play([peers.says(SERVER, &tls::server_flight_12())]);
+    complete(&mut scene, &mut peers);
+    scene.play([peers.closes(CLIENT), peers.closes(SERVER)]);
+    let event = scene.end_with_one();
+    assert!(event.capture.conflicting_bytes > 0);
+    assert!(event.confidence.is_none_or(|confidence| confidence < 1.0));
 }
 
 #[test]

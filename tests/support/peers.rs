@@ -18,6 +18,7 @@ pub(crate) struct Packet(Vec<u8>);
 /// A TCP connection. The test plays both ends.
 ///
 /// Each method makes a packet, and assumes that it arrives.
+#[derive(Clone)]
 pub(crate) struct Peers {
     client_port: u16,
     /// The next sequence numbers: client, server.

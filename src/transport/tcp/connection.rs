@@ -239,10 +239,12 @@ impl TcpConnection {
             let is_known = own.numbers.has_opening();
             let is_same = own.initial == Some(first);
             let may_be_rival = ack && !self.opening.is_acknowledged();
+            // What a SYN-ACK acknowledges counts for more than what its peer acknowledged: that may have been forged.
+            let is_answer = ack && !own.is_in_view && peer.numbers.has_opening();
             let is_place = if is_known {
                 is_same || may_be_rival
             } else {
-                is_same || self.is_late_syn(direction, first)
+                is_same || is_answer || self.is_late_syn(direction, first)
             };
             return is_place && (!ack || acknowledges_opening());
         }
@@ -272,7 +274,9 @@ impl TcpConnection {
             own.numbers.note_window(segment.window);
         }
         // A SYN-ACK of another number than the first counts once it is acknowledged.
-        if !syn || !own.numbers.has_opening() {
+        if syn && !own.is_in_view {
+            own.numbers.restart(end_of(segment));
+        } else if !syn || !own.numbers.has_opening() {
             own.numbers.extend(end_of(segment));
         }
         if ack && !rst {
