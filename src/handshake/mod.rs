@@ -83,5 +83,5 @@ pub use crate::framing::sealed::KeyUse;
 pub use conflict::Conflict;
 pub use end::End;
 pub use report::{Origin, ReportConfig};
-pub use tracker::Tracker;
+pub use tracker::{Answer, Tracker};
 pub(crate) use validate::Validator;

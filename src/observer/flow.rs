@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Layers, Segment, SeqNumber};
+use crate::decode::{Layers, Segment, SeqNumber, TcpFlags};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Close, Conflict, Tracker};
+use crate::handshake::{Answer, Close, Conflict, Tracker};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
@@ -33,6 +34,8 @@ pub(super) struct Flow {
     suspects: Option<Box<Suspects>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
+    /// What was spoken before TLS, as counted, in units of [`CONVERSATION_UNIT`] bytes.
+    conversation_units: u8,
     /// Directions that began with something else than TLS.
     is_plain: PerDirection<bool>,
     /// Whether TLS was refused and the client went on in plain text, which is to be reported.
@@ -74,8 +77,8 @@ pub(super) struct Open {
     pub(super) layers: Layers,
     /// What was spoken before.
     pub(super) dialogue: Dialogue,
-    /// Bytes that it holds, as last counted.
-    pub(super) held: usize,
+    /// Bytes of memory that it takes, as last counted.
+    pub(super) allocated: usize,
     /// The bytes that were delivered last.
     recent: PerDirection<RecentBytes>,
     /// Bytes that were sent again with another content.
@@ -87,6 +90,9 @@ pub(super) struct Open {
     /// When it last made progress.
     last_progress: Timestamp,
 }
+
+/// A byte is enough for the number of these in a conversation, and there is one in each flow.
+const CONVERSATION_UNIT: usize = 16;
 
 /// How long retransmissions may keep a handshake open: TCP gives up a connection after some 100 s (RFC 1122 §4.2.3.5).
 const MAX_RETRANSMISSION: Duration = Duration::from_secs(100);
@@ -110,6 +116,7 @@ impl Flow {
             waiting: None,
             suspects: None,
             retained: None,
+            conversation_units: 0,
             is_plain: PerDirection::default(),
             is_downgraded: false,
             is_noted: PerDirection::default(),
@@ -128,7 +135,11 @@ impl Flow {
         match &self.stage {
             _ if self.is_waiting() => Lifetime::Waiting,
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
-            Stage::Handshake(_) => Lifetime::Handshake,
+            Stage::Handshake(open) => match open.connection.answer() {
+                Answer::Bytes => Lifetime::Handshake,
+                Answer::Packets => Lifetime::Unanswered,
+                Answer::None => Lifetime::HalfOpen,
+            },
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
             _ => Lifetime::Established,
         }
@@ -145,6 +156,23 @@ impl Flow {
     /// Whether segments wait for what they acknowledge.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.is_some() && !self.is_decided()
+    }
+
+    /// Bytes of memory that what was spoken so far takes, if they have not been counted yet; counts them.
+    pub(super) fn count_conversation(&mut self) -> usize {
+        match &self.stage {
+            Stage::Watching(dialogue) if self.conversation_units == 0 => {
+                let units = dialogue.allocated().div_ceil(CONVERSATION_UNIT);
+                self.conversation_units = u8::try_from(units).unwrap_or(u8::MAX);
+                usize::from(self.conversation_units) * CONVERSATION_UNIT
+            }
+            _ => 0,
+        }
+    }
+
+    /// The same bytes, once they no longer count.
+    pub(super) fn release_conversation(&mut self) -> usize {
+        usize::from(std::mem::take(&mut self.conversation_units)) * CONVERSATION_UNIT
     }
 
     /// When the open handshake began, if there is one.
@@ -202,6 +230,10 @@ impl Flow {
         at: Arrival,
         budget: &mut Budget,
     ) -> Finding {
+        if self.suspects.is_none() && !budget.reserve(boxed::<Suspects>()) {
+            budget.out_of_window += 1;
+            return Finding::Unconfirmed;
+        }
         let suspects = self.suspects.get_or_insert_default();
         let finding = suspects.take(&self.tcp, direction, segment, at, budget);
         if finding == Finding::Resumed {
@@ -211,8 +243,10 @@ impl Flow {
     }
 
     /// Takes the segments that were not admitted.
-    pub(super) fn take_suspects(&mut self) -> Option<Box<Suspects>> {
-        self.suspects.take()
+    pub(super) fn take_suspects(&mut self, budget: &mut Budget) -> Option<Box<Suspects>> {
+        let suspects = self.suspects.take()?;
+        budget.release(boxed::<Suspects>());
+        Some(suspects)
     }
 
     /// Takes the place of a segment for that of the stream, if TLS has not begun.
@@ -224,6 +258,53 @@ impl Flow {
     ) {
         if let Stage::Watching(_) = self.stage {
             self.tcp.restart_if_far(direction, segment, budget);
+        }
+    }
+
+    /// Reads a little of what a packet will look at.
+    #[inline]
+    pub(super) fn approach(&self) -> u64 {
+        let [forward, reverse] = self.tcp.in_view().0;
+        let handshake = match &self.stage {
+            Stage::Handshake(open) => open.connection.approach(),
+            Stage::Watching(_) | Stage::Done => 0,
+        };
+        handshake
+            .wrapping_add(u64::from(self.first_went_up))
+            .wrapping_add(u64::from(forward) + u64::from(reverse))
+    }
+
+    /// Takes a segment that says nothing, as most do: TLS is over, or never came. False if there may be more to it.
+    ///
+    /// What [`Flow::handle_header`] and [`Flow::handle_segment`] would do with such a segment is done here, or is nothing.
+    #[inline]
+    pub(super) fn passes_by(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let TcpFlags { syn, fin, rst, .. } = segment.flags;
+        if syn || fin || rst || self.waiting.is_some() || self.retained.is_some() {
+            return false;
+        }
+        if !self.tcp.is_in_use(direction) {
+            return false;
+        }
+        match &mut self.stage {
+            Stage::Done => true,
+            Stage::Handshake(_) => false,
+            Stage::Watching(_) if !self.is_plain[direction] || self.tcp.is_holding() => false,
+            Stage::Watching(_) if !self.tcp.admit(direction, segment) => false,
+            Stage::Watching(dialogue) => {
+                let ahead = self.tcp.ahead(direction, segment.first_byte());
+                let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
+                if end > i64::from(dialogue::MAX_BYTES) {
+                    return !is_hello_amid_stream(segment.payload);
+                }
+                let is_in_turn =
+                    ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
+                if !is_in_turn || !dialogue.passes_by(segment.payload) {
+                    return false;
+                }
+                self.tcp.skip_in_order(direction, segment);
+                true
+            }
         }
     }
 
@@ -724,13 +805,30 @@ impl Flow {
         has_progress || is_retransmission
     }
 
+    /// The source of the first packet of the handshake that is open.
+    pub(super) const fn source(&self) -> Option<&Arc<str>> {
+        match &self.stage {
+            Stage::Handshake(open) => Some(&open.source),
+            _ => None,
+        }
+    }
+
     /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
-    /// the observation.
-    pub(super) fn flush(&mut self, now: Timestamp, budget: &mut Budget) {
+    /// the observation, and `end_of_source` that of the source, if it has ended before.
+    ///
+    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing.
+    pub(super) fn flush(
+        &mut self,
+        now: Timestamp,
+        end_of_source: Option<Timestamp>,
+        budget: &mut Budget,
+    ) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        open.connection.note_until(now);
+        let last = open.connection.last_packet().time;
+        let until = end_of_source.map_or(now, |end| end.max(last).min(now));
+        open.connection.note_until(until);
         if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {
             open.connection.note_client_round_trip(trip);
         }
@@ -758,7 +856,7 @@ impl Flow {
 
     /// Gives back what the connection holds.
     pub(super) fn release(&mut self, budget: &mut Budget) {
-        if let Some(mut suspects) = self.suspects.take() {
+        if let Some(mut suspects) = self.take_suspects(budget) {
             suspects.clear(budget);
         }
         if let Some(mut waiting) = self.waiting.take() {
@@ -797,7 +895,7 @@ impl Open {
             source: Arc::clone(context.source),
             layers: *context.layers,
             dialogue,
-            held: 0,
+            allocated: 0,
             recent: PerDirection::default(),
             conflict: Conflict::default(),
             fins: PerDirection::default(),
@@ -817,6 +915,12 @@ impl Open {
             Delivery::Rst(at) => (Close::Rst, at),
         };
         self.connection.handle_close(sender, how, at)
+    }
+
+    /// Bytes of memory that it takes, without its own record.
+    pub(super) fn allocated_now(&self) -> usize {
+        let recent = self.recent.iter().map(RecentBytes::held);
+        self.connection.allocated() + recent.sum::<usize>()
     }
 
     fn handle_chunk(&mut self, sender: Direction, chunk: Chunk<'_>) {

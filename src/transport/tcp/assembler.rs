@@ -113,10 +113,30 @@ impl Budget {
         self.available
     }
 
+    /// Bytes that are held.
+    #[must_use]
+    pub const fn in_use(&self) -> usize {
+        self.total - self.available
+    }
+
     /// Whether more than half of the budget is held.
     #[must_use]
     pub const fn is_half_spent(&self) -> bool {
         self.available < self.total / 2
+    }
+
+    /// Takes room for `bytes` that are no segment; false if there is none.
+    pub(crate) const fn reserve(&mut self, bytes: usize) -> bool {
+        let has_room = bytes <= self.available;
+        if has_room {
+            self.available -= bytes;
+        }
+        has_room
+    }
+
+    /// Gives back room for `bytes` that are no segment.
+    pub(crate) const fn release(&mut self, bytes: usize) {
+        self.available += bytes;
     }
 
     pub(super) fn take(&mut self, bytes: usize) -> bool {
