@@ -246,7 +246,8 @@ impl TcpConnection {
             let first = segment.first_byte();
             let is_known = own.numbers.has_opening();
             let is_same = own.initial == Some(first);
-            let may_be_rival = ack && !self.opening.is_acknowledged();
+            let is_responder = self.opening.originator() != Some(direction);
+            let may_be_rival = ack && is_responder && !self.opening.is_acknowledged();
             // What a SYN-ACK acknowledges counts for more than what its peer acknowledged: that may have been forged.
             let is_answer = ack && !own.is_in_view && peer.numbers.has_opening();
             let is_place = if is_known {
