@@ -319,6 +319,13 @@ impl Flow {
         self.tcp.handle_header(direction, segment, time, is_in_use);
     }
 
+    /// Takes the SYN that began the connection.
+    pub(super) fn take_opening(&mut self, syn: &Segment<'_>, time: Timestamp) {
+        self.handle_header(Direction::Forward, syn, time);
+        self.tcp.note_turn(Direction::Forward, syn);
+        self.tcp.acknowledge(Direction::Forward, syn);
+    }
+
     /// Takes a segment that does nothing but acknowledge; false if it is more than that to the open handshake.
     ///
     /// Every other packet is one: they pass without a look at the handshake itself.

@@ -20,6 +20,7 @@ use super::account::{self, Account};
 use super::flow::{Flow, HandshakeContext, Open, Stage};
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
+use super::openings::{OPENING_TIMEOUT, Opening, Openings};
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
@@ -147,8 +148,6 @@ impl ShardSet {
 /// How long a SYN may be repeated: TCP gives up before (RFC 6298 §5, RFC 1122 §4.2.3.5). After that, one with the same number
 /// is that of another copy of the packets.
 const LONGEST_REPETITION: Duration = Duration::from_secs(130);
-/// How long a flow without payload is remembered.
-const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
@@ -174,6 +173,7 @@ pub(super) struct ShardOutput<'o> {
 struct Shard {
     config: Config,
     flows: FlowTable<Flow>,
+    openings: Openings,
     closed: ClosedFlows,
     /// For segments out of order.
     budget: Budget,
@@ -204,6 +204,7 @@ impl Shard {
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
         Self {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS).min(most_flows), limits),
+            openings: Openings::new(account.for_openings() / Openings::BYTES_PER_OPENING),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
             budget: Budget::new(account.for_segments()),
             account,
@@ -284,6 +285,7 @@ impl Shard {
             self.after_feed(index, output);
         }
         self.keep_or_remove(index, has_news || !is_open, at.time, output);
+        self.make_room_for_conversations(output);
     }
 
     /// Takes a packet that says nothing but that its flow is alive, as most packets do; false if there may be more to it.
@@ -397,20 +399,23 @@ impl Shard {
                 self.remove(index, End::Replaced, output);
             }
         }
+        if let Some(opening) = self.openings.take(&key) {
+            let begun = self.open_with(key, &opening, output);
+            return self.flow_of(key, goes_up, Some(begun), segment, at, output);
+        }
         let is_bare = segment.wire_length == 0 && !segment.flags.syn;
         if is_bare || self.closed.has_ended(&key, segment) {
             return None;
         }
-        while self.flows.is_full()
-            || self.flows.allocated() + self.account.conversations > self.account.for_flows()
-        {
-            let Some(oldest) = self.flows.evict() else {
-                break;
-            };
-            self.stats.connections_evicted += 1;
-            self.remove(oldest, End::Evicted, output);
-        }
         self.stats.connections += 1;
+        // With packets that are retained, a SYN is one of them.
+        if !self.config.retains_packets
+            && let Some(opening) = Opening::new(goes_up, segment, at)
+        {
+            self.stats.connections_evicted += u64::from(self.openings.insert(key, opening));
+            return None;
+        }
+        self.make_room_for_flow(output);
         Some(self.open_flow(key, goes_up, segment, at.time))
     }
 
@@ -484,6 +489,7 @@ impl Shard {
         let Some(index) = self.flows.find(&key) else {
             if segment.flags.syn {
                 self.stats.connections += 1;
+                self.make_room_for_flow(output);
                 let index = self.open_flow(key, goes_up, &segment, at.time);
                 self.feed(index, Direction::Forward, (&segment, at), packet, output);
             }
@@ -497,6 +503,40 @@ impl Shard {
             flow.catch_up(direction, &segment, &mut self.budget);
             flow.handle_header(direction, &segment, at.time);
             self.feed(index, direction, (&segment, at), packet, output);
+        }
+    }
+
+    /// Begins a flow with the SYN that began its connection.
+    fn open_with(
+        &mut self,
+        key: FlowKey,
+        opening: &Opening,
+        output: &mut ShardOutput<'_>,
+    ) -> FlowIndex {
+        self.make_room_for_flow(output);
+        let now = opening.at.time;
+        let mut flow = Flow::new(opening.goes_up, now);
+        flow.admit(Direction::Forward, &opening.segment());
+        flow.take_opening(&opening.segment(), now);
+        self.flows.insert(key, flow, Lifetime::Opening, now)
+    }
+
+    fn make_room_for_flow(&mut self, output: &mut ShardOutput<'_>) {
+        if self.flows.is_full()
+            && let Some(oldest) = self.flows.evict()
+        {
+            self.stats.connections_evicted += 1;
+            self.remove(oldest, End::Evicted, output);
+        }
+    }
+
+    /// Forgets connections of which nothing more is expected while what was spoken on all of them takes too much.
+    fn make_room_for_conversations(&mut self, output: &mut ShardOutput<'_>) {
+        while self.account.is_talkative()
+            && let Some(oldest) = self.flows.oldest(Lifetime::Established)
+        {
+            self.stats.connections_evicted += 1;
+            self.remove(oldest, End::Evicted, output);
         }
     }
 
@@ -562,7 +602,10 @@ impl Shard {
 
     /// Bytes of memory that the tables and segments out of order take.
     fn counted_elsewhere(&self) -> usize {
-        self.flows.allocated() + self.closed.allocated() + self.budget.in_use()
+        self.flows.allocated()
+            + self.openings.allocated()
+            + self.closed.allocated()
+            + self.budget.in_use()
     }
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
@@ -578,6 +621,7 @@ impl Shard {
             self.expire(index, output);
         }
         self.relieve(output);
+        self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
     }
 
@@ -705,7 +749,7 @@ impl Shard {
 
     fn load(&self) -> Load {
         Load {
-            connections: self.flows.len() as u64,
+            connections: (self.flows.len() + self.openings.len()) as u64,
             handshakes: self.open.len(),
             bytes: self.account.used(self.counted_elsewhere()) as u64,
         }
