@@ -14,6 +14,9 @@ use crate::cli::say;
 /// The secrets in all key logs; warns of a key log without any.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, CliError> {
     let keys = Keys::default();
+    if !paths.is_empty() {
+        forbid_core_dumps();
+    }
     for path in paths {
         let before = keys.counts().secrets;
         absorb(path, &keys).map_err(|error| unreadable(path, &error))?;
@@ -25,6 +28,22 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, CliError> {
         }
     }
     Ok(keys)
+}
+
+/// Keeps secrets out of core dumps, and other processes of the same user out of the memory.
+///
+/// If the kernel refuses, the run goes on: a dump needs a crash and a configuration that keeps it.
+pub(crate) fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(all(unix, not(target_os = "linux")))]
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
 }
 
 /// The error for a key log that cannot be read.

@@ -9,7 +9,7 @@ use tlscope::decrypt::Keys;
 use zeroize::Zeroizing;
 
 use crate::cli::error::CliError;
-use crate::cli::input::key_log::{BUFFER, unreadable};
+use crate::cli::input::key_log::{BUFFER, forbid_core_dumps, unreadable};
 use crate::cli::say;
 
 /// Key logs, each read up to its current end.
@@ -38,6 +38,9 @@ impl KeyLogs {
     pub(super) fn open(paths: &[PathBuf]) -> Result<(Keys, Self), CliError> {
         let keys = Keys::default();
         let mut logs = Vec::new();
+        if !paths.is_empty() {
+            forbid_core_dumps();
+        }
         for path in paths {
             let refuse = |error: io::Error| unreadable(path, &error);
             let mut log = Followed {
