@@ -13,6 +13,8 @@ pub(crate) mod baselines;
 pub(crate) mod check;
 #[cfg(feature = "cli")]
 pub(crate) mod fixtures;
+#[cfg(feature = "cli")]
+pub(crate) mod harness;
 #[cfg(all(feature = "cli", feature = "otel"))]
 pub(crate) mod http;
 #[cfg(all(feature = "cli", live_capture))]
@@ -23,3 +25,5 @@ pub(crate) mod pcap;
 pub(crate) mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
+#[cfg(feature = "cli")]
+pub(crate) mod seeds;
