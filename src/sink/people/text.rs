@@ -235,7 +235,7 @@ mod tests {
     fn a_name_of_any_length_is_cut_for_a_table() {
         let name = "n".repeat(MAX_NAME);
         assert_eq!(printable(&name), name);
-        assert_eq!(printable(&"n".repeat(60_000)), name.clone() + "…");
+        assert_eq!(printable(&"n".repeat(60_000)), name + "…");
         let hostile = "\u{202e}é".repeat(60_000);
         let shown = printable(&hostile);
         assert!(shown.starts_with("\\u{202e}é"), "{shown}");

@@ -288,24 +288,24 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
 }
 
 fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
-    let counters: [(_, _, _, fn(&ExportHealth) -> &AtomicU64); 3] = [
+    let counters: [Described<ExportHealth>; 3] = [
         (
             "tlscope.export.failures",
             "{export}",
             "Exports that did not reach the collector.",
-            |export| &export.failures,
+            |export| export.failures.load(Ordering::Relaxed),
         ),
         (
             "tlscope.export.throttled",
             "{export}",
             "Exports that the collector refused for now, saying when to retry (Retry-After).",
-            |export| &export.throttled,
+            |export| export.throttled.load(Ordering::Relaxed),
         ),
         (
             "tlscope.export.rejected",
             "{record}",
             "Data points, log records and spans that the collector rejected of exports that it took (partial success).",
-            |export| &export.rejected,
+            |export| export.rejected.load(Ordering::Relaxed),
         ),
     ];
     for (instrument, unit, description, value) in counters {
@@ -317,7 +317,7 @@ fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
             .with_callback(move |counter| {
                 for export in &exports.exports {
                     let signal = KeyValue::new("signal", export.signal.as_str());
-                    counter.observe(value(export).load(Ordering::Relaxed), &[signal]);
+                    counter.observe(value(export), &[signal]);
                 }
             })
             .build();
@@ -349,8 +349,16 @@ fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         .build();
 }
 
+/// As [`Described`]; there is no value if the run does not have the output.
+type DescribedLoss = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Losses) -> Option<u64>,
+);
+
 fn register_losses(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
-    let counters: [(_, _, _, fn(&Losses) -> Option<u64>); 3] = [
+    let counters: [DescribedLoss; 3] = [
         (
             "tlscope.events.lost",
             "{event}",

@@ -143,7 +143,7 @@ impl Sandbox {
             }
         };
         let system_calls = match system_calls::restrict() {
-            Ok(denied) => format!("seccomp: {denied} system calls are denied"),
+            Ok(()) => "seccomp: system calls are restricted".to_owned(),
             Err(error) => {
                 say::warning(format_args!(
                     "no system call filter (seccomp): {error}; system calls are not restricted"

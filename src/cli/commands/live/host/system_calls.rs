@@ -112,33 +112,32 @@ impl std::fmt::Display for NoFilter {
     }
 }
 
-/// Denies calls to this thread and those that it starts, for good; returns how many.
+/// Denies calls to this thread and those that it starts, for good.
 ///
 /// This also sets `no_new_privs`.
-pub(super) fn restrict() -> Result<usize, NoFilter> {
+pub(super) fn restrict() -> Result<(), NoFilter> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH);
     let architecture = architecture.map_err(|_| NoFilter::Architecture)?;
-    let numbers = denied();
-    let count = numbers.len();
-    let rules: BTreeMap<i64, _> = numbers.into_iter().map(|call| (call, Vec::new())).collect();
+    let rules: BTreeMap<i64, _> = denied().map(|call| (call, Vec::new())).collect();
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture);
     let program: Result<BpfProgram, _> = filter.and_then(BpfProgram::try_from);
     let program = program.map_err(|error| NoFilter::Kernel(error.into()))?;
-    apply_filter(&program).map_err(NoFilter::Kernel)?;
-    Ok(count)
+    apply_filter(&program).map_err(NoFilter::Kernel)
 }
 
 #[cfg(target_arch = "x86_64")]
-fn denied() -> Vec<i64> {
+fn denied() -> impl Iterator<Item = i64> {
     use only_x86_64::{DENIED as MORE, OF_X32, X32};
-    let native: Vec<i64> = DENIED.iter().chain(MORE).copied().collect();
-    let x32 = native.iter().chain(OF_X32).map(|call| call | X32);
-    let x32: Vec<i64> = x32.collect();
-    [native, x32].concat()
+    let native = || DENIED.iter().chain(MORE).copied();
+    native().chain(
+        native()
+            .chain(OF_X32.iter().copied())
+            .map(|call| call | X32),
+    )
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn denied() -> Vec<i64> {
-    DENIED.to_vec()
+fn denied() -> impl Iterator<Item = i64> {
+    DENIED.iter().copied()
 }
