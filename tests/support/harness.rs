@@ -108,14 +108,12 @@ pub(crate) fn packets(mut bytes: &[u8]) {
         let link_type = LINK_TYPES[usize::from(*link_type) % LINK_TYPES.len()];
         let mut layers = Layers::default();
         let wire_length = packet.len() as u32;
-        match decode(LinkType(link_type), packet, wire_length, &mut layers) {
-            Ok(Decoded::Fragment(fragment)) => {
-                let time = Timestamp::from_seconds(number);
-                if let Some(datagram) = fragments.push(&fragment, packet, &mut layers, time) {
-                    let _ = datagram.decode(&mut layers);
-                }
-            }
-            Ok(_) | Err(_) => {}
+        let decoded = decode(LinkType(link_type), packet, wire_length, &mut layers);
+        let time = Timestamp::from_seconds(number);
+        if let Ok(Decoded::Fragment(fragment)) = decoded
+            && let Some(datagram) = fragments.push(&fragment, packet, &mut layers, time)
+        {
+            let _ = datagram.decode(&mut layers);
         }
     }
 }
@@ -151,7 +149,7 @@ pub(crate) fn reassembly(mut bytes: &[u8]) {
         for index in 0..wire_length as usize {
             let at = offset as usize + index;
             model.resize(model.len().max(at + 1), None);
-            model[at].get_or_insert(payload.get(index).copied());
+            model[at].get_or_insert_with(|| payload.get(index).copied());
         }
     }
     let missing = assembler.finish(&mut budget, &mut |chunk| deliver(&mut delivered, chunk));
