@@ -352,6 +352,31 @@ fn directories_are_created_for_the_account_that_the_run_continues_as() {
     assert!(certificates.join("index.json").exists());
 }
 
+/// Saving needs what the sandbox could take: files are created and deleted in a directory, long after the start.
+#[test]
+fn the_packets_of_a_failure_are_saved_within_the_sandbox() {
+    let directory = directory("live-failures");
+    let failures = directory.join("failures");
+    let _ = fs::remove_dir_all(&failures);
+    let Some(server) = Server::start(&directory, &[]) else {
+        return;
+    };
+    let folder = failures.to_str().unwrap();
+    let filter = server.filter();
+    let arguments = ["--format", "json", "-f", &filter, "--save-failures", folder];
+    let Some(live) = Live::start(&arguments) else {
+        return;
+    };
+    server.connect(&["-tls1_2", "-verify_return_error"]);
+    wait_for("a saved failure", || {
+        let mut files = fs::read_dir(&failures).unwrap().flatten();
+        files.find(|file| file.file_name().to_string_lossy().ends_with(".pcapng"))
+    });
+    live.signal("-INT");
+    let (status, _, stderr) = live.end();
+    assert_eq!(status.code(), Some(0), "{stderr:?}");
+}
+
 /// A collector's HTTP server: its port, and a message for each request that it answered.
 #[cfg(feature = "otel")]
 fn collector() -> (u16, Receiver<()>) {

@@ -130,7 +130,7 @@ impl RunOutput<'_> {
             return;
         };
         let events = self.events.as_ref().map(|events| match events {
-            EventWriter::File(file) => file.lost(),
+            EventWriter::File(file) => file.lost_in_total(),
             EventWriter::StandardOutput(_) => 0, // an error ends the run
         });
         let failures = self.failures.as_ref().map(FailureCaptures::lost);

@@ -246,7 +246,7 @@ impl RotatingSink {
     }
 
     /// Events that were not written since the start.
-    pub(crate) const fn lost(&self) -> u64 {
+    pub(crate) const fn lost_in_total(&self) -> u64 {
         self.lost_in_total
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::{Handshake, NotTls};
+use tlscope::event::{Handshake, HandshakeReport, NotTls};
 use tlscope::pipeline::{self, Summary};
 use tlscope::sink::Sink;
 use tlscope::stats::{Health, Progress, Stats};
@@ -136,6 +136,10 @@ struct Watch<'a> {
 impl Sink for Watch<'_> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.output.handshake(event)
+    }
+
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.output.report(report)
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
