@@ -97,3 +97,18 @@ fn absorb(path: &Path, keys: &Keys) -> io::Result<()> {
     keys.finish();
     Ok(())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_reads_a_key_log_leaves_no_core_dump() {
+        assert!(read(&[]).is_ok());
+        let missing = PathBuf::from("/nowhere/keys.log");
+        assert!(read(&[missing]).is_err());
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}
