@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
         "escape",
         "flow",
         "hex",
+        "memory",
         "pattern",
         "stats",
         "text_enum",

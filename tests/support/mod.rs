@@ -14,6 +14,8 @@ pub(crate) mod check;
 #[cfg(feature = "cli")]
 pub(crate) mod fixtures;
 #[cfg(feature = "cli")]
+pub(crate) mod flood;
+#[cfg(feature = "cli")]
 pub(crate) mod harness;
 #[cfg(all(feature = "cli", feature = "otel"))]
 pub(crate) mod http;

@@ -29,17 +29,19 @@ pub(crate) struct PreparedWatch {
 }
 
 impl PreparedWatch {
-    /// Prepares for the files that `paths` name: files, directories and patterns.
+    /// Prepares for the files that `paths` name: files, directories and patterns. `with_serial` adds serial numbers
+    /// to their attributes.
     ///
     /// They are not read before [`PreparedWatch::start`], when privileges have been dropped: errors must not
     /// reveal anything about a file that the user of the run may not read.
     pub(crate) fn new(
         paths: &[PathBuf],
+        with_serial: bool,
         self_telemetry: Arc<SelfTelemetry>,
         notice: Notice,
     ) -> Self {
         Self {
-            files: Arc::new(WatchedCertificates::new(paths)),
+            files: Arc::new(WatchedCertificates::new(paths, with_serial)),
             self_telemetry,
             notice,
         }

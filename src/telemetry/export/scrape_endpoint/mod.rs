@@ -1,4 +1,5 @@
-//! Answers Prometheus: `/metrics`, and `/healthz` for a supervisor that restarts a hung process.
+//! Answers Prometheus: `/metrics`, and `/targets` and `/clients` for discovery and inventories; and
+//! `/healthz` for a supervisor that restarts a hung process.
 //!
 //! | file | |
 //! | --- | --- |
@@ -7,6 +8,8 @@
 
 use std::convert::Infallible;
 use std::io;
+#[cfg(feature = "cli")]
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -21,8 +24,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::hosts::AllowedHosts;
 use super::{Closing, Export, PreparedExport, prometheus_text};
+#[cfg(feature = "cli")]
+use crate::escape::SafeJson;
 use crate::telemetry::ConfigError;
 use crate::telemetry::metrics::bound_series::REGULAR;
+#[cfg(feature = "cli")]
+use crate::telemetry::metrics::endpoints::Endpoints;
 use crate::telemetry::metrics::reader::{Collection, MetricsReader};
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 
@@ -31,6 +38,10 @@ mod server;
 
 /// Of the exposition format, version 0.0.4; also right for the other answers.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Prometheus refuses targets of any other type.
+#[cfg(feature = "cli")]
+const JSON: &str = "application/json";
 
 /// Connections that the kernel queues. With too few, a burst of connections makes it drop that of a
 /// probe, which is retried a second later.
@@ -66,8 +77,17 @@ impl ScrapeEndpoint {
                 reader: MetricsReader::new(Temporality::Cumulative, REGULAR),
                 scrape: tokio::sync::Mutex::new(()),
                 self_telemetry,
+                #[cfg(feature = "cli")]
+                endpoints: Endpoints::default(),
             },
         })
+    }
+
+    /// Lists these at `/targets` and `/clients`.
+    #[cfg(feature = "cli")]
+    pub(crate) fn listing(mut self, endpoints: Endpoints) -> Self {
+        self.pages.endpoints = endpoints;
+        self
     }
 
     /// The address; the port is the real one even if 0 was asked for.
@@ -132,6 +152,8 @@ struct Pages {
     /// Held while metrics are collected: scrapes that wait cost nothing if their client goes away.
     scrape: tokio::sync::Mutex<()>,
     self_telemetry: Arc<SelfTelemetry>,
+    #[cfg(feature = "cli")]
+    endpoints: Endpoints,
 }
 
 /// The metrics in the answer on a connection, until it has been sent.
@@ -155,9 +177,37 @@ impl Pages {
         Ok(match request.uri().path() {
             "/metrics" => self.metrics(&sent).await,
             "/healthz" => self.health(),
-            "/" => page(StatusCode::OK, "tlscope\n/metrics\n/healthz\n"),
+            #[cfg(feature = "cli")]
+            "/targets" => {
+                let query = request.uri().query().unwrap_or_default();
+                let hidden_only = query.split('&').any(|pair| pair == "hidden=1");
+                self.json(move |endpoints| endpoints.targets(hidden_only))
+                    .await
+            }
+            #[cfg(feature = "cli")]
+            "/clients" => self.json(Endpoints::clients).await,
+            "/" => page(StatusCode::OK, PATHS.join("\n") + "\n"),
             _ => page(StatusCode::NOT_FOUND, "not found\n"),
         })
+    }
+
+    /// A list as JSON, made where metrics are collected.
+    #[cfg(feature = "cli")]
+    async fn json(
+        self: &Arc<Self>,
+        list: impl FnOnce(&Endpoints) -> String + Send + 'static,
+    ) -> Response<Full<Bytes>> {
+        let _one_at_a_time = self.scrape.lock().await;
+        let pages = Arc::clone(self);
+        let listed = tokio::task::spawn_blocking(move || {
+            let mut text = Vec::new();
+            let written = SafeJson(&mut text).write_all(list(&pages.endpoints).as_bytes());
+            written.map(|()| text)
+        });
+        match listed.await {
+            Ok(Ok(text)) => page_of(StatusCode::OK, JSON, text),
+            Ok(Err(_)) | Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "no list\n"),
+        }
     }
 
     /// All metrics as text.
@@ -206,11 +256,33 @@ impl Sent {
     }
 }
 
+/// What `/` lists.
+const PATHS: &[&str] = &[
+    "tlscope",
+    "/metrics",
+    "/healthz",
+    #[cfg(feature = "cli")]
+    "/targets",
+    #[cfg(feature = "cli")]
+    "/clients",
+];
+
 fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    page_of(status, TEXT, text)
+}
+
+fn page_of(
+    status: StatusCode,
+    content_type: &'static str,
+    text: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(TEXT));
+    headers.insert(
+        CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static(content_type),
+    );
     response
 }
 
@@ -259,6 +331,17 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("content-type: text/plain; version=0.0.4"));
         assert!(answer.contains("\nc_total 3\n"), "{answer}");
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn targets_are_json() {
+        let answer = ask(b"GET /targets?hidden=1 HTTP/1.1\r\n\r\n");
+        assert!(
+            answer.contains("content-type: application/json\r\n"),
+            "{answer}"
+        );
+        assert!(answer.ends_with("\r\n\r\n[]"), "{answer}");
     }
 
     #[test]
