@@ -21,7 +21,7 @@ use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
-/// Handshakes that are kept until the last packet, of some 4 KiB each: the earliest that fit the selector.
+/// Handshakes that are kept until the last packet, of some 4 KiB each: the earliest that match the selector.
 const MAX_KEPT: usize = 10_000;
 /// Handshakes that are numbered; each takes 24 bytes.
 const MAX_NUMBERED: usize = 10_000_000;
@@ -102,11 +102,11 @@ type Place = (Timestamp, u64);
 struct Candidates {
     selection: Selection,
     selector: Option<Selector>,
-    /// The place of every handshake of the run, whether or not it fits.
+    /// The place of every handshake of the run, whether or not it matches.
     places: Vec<Place>,
     seen: u64,
     kept: BTreeMap<Place, HandshakeReport>,
-    /// Handshakes that fit and were not kept.
+    /// Handshakes that match and were not kept.
     dropped: usize,
 }
 
@@ -179,9 +179,12 @@ impl Candidates {
         match (numbered.as_slice(), text) {
             ([], _) if self.seen == 0 => Err(CliError::new("no handshake in the input")),
             ([], Some(text)) => {
-                let error = CliError::new(format_args!("no handshake fits `{text}`"));
+                let error = CliError::new(format_args!("no handshake matches `{text}`"));
                 let count = counted(count);
-                Err(error.hint(format!("there is no such file either; {count} in the input, which `tlscope show {}` lists", shown(paths))))
+                Err(error.hint(format!(
+                    "it is not a file either; run `tlscope show {}` to list the {count}",
+                    shown(paths)
+                )))
             }
             ([], None) => Err(CliError::new(none_selected(self.seen))),
             ([only], _) => {
@@ -194,7 +197,7 @@ impl Candidates {
                 let left_out = list(style, several)? + self.dropped;
                 let several = several.len() + self.dropped;
                 if let Some(text) = text {
-                    say::error(format_args!("{several} handshakes fit `{text}`"));
+                    say::error(format_args!("{several} handshakes match `{text}`"));
                 }
                 say::hint(hint(several, left_out, paths));
                 Ok(text.is_none())

@@ -235,7 +235,8 @@ impl EventWriter {
         match &config.destination {
             EventDestination::StandardOutput => {
                 let rows = RowOptions {
-                    shows_source: config.shows_source,
+                    shows_source: config.source_width.is_some(),
+                    source_width: config.source_width.unwrap_or_default(),
                     names: config.names,
                     keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
                     ..RowOptions::default()

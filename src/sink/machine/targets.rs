@@ -32,7 +32,6 @@ use super::services::{MAX_SERVICES, ServerCertificate, Service, ServiceKey, Serv
 use crate::event::{ClientCertificate, Handshake};
 use crate::sink::Sink;
 use crate::stats::Stats;
-use crate::tls::ProtocolVersion;
 
 /// How targets are written. The doc comment of a value is its help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,7 +42,7 @@ pub enum TargetFormat {
     FileSd,
     /// The same, for a web server that `http_sd_configs` asks.
     HttpSd,
-    /// A `host:port` a line.
+    /// One `host:port` per line.
     Text,
 }
 
@@ -204,7 +203,7 @@ impl Group {
                     service
                         .versions()
                         .into_iter()
-                        .map(ProtocolVersion::description),
+                        .map(|version| version.to_string()),
                 ),
                 certificate: service.server_certificate().as_str(),
                 client_certificate: client_certificate(service),

@@ -17,7 +17,7 @@ Examples:
 
 Exit status:
   0  A handshake was shown, or the handshakes were listed.
-  2  No handshake fits the selector, or more than one does; or an error.";
+  2  No handshake matches the selector, or more than one does; or an error.";
 
 /// The arguments of `tlscope show`.
 #[derive(Debug, clap::Args)]

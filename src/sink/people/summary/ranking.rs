@@ -10,10 +10,15 @@ use hashbrown::HashMap;
 pub(in crate::sink) trait Counted: Default {
     /// Handshakes counted: what has the fewest is dropped first.
     fn handshakes(&self) -> u64;
+
+    /// What makes a row worth keeping in spite of few handshakes; 0 if nothing does.
+    fn notability(&self) -> u64 {
+        0
+    }
 }
 
 /// A row for each key, up to a limit. When it is full, the half with the fewest handshakes is dropped, which a key with a
-/// real share of them is never in.
+/// real share of them is never in, but for the most notable of those.
 #[derive(Debug)]
 pub(in crate::sink) struct Ranking<K, V> {
     rows: HashMap<K, V, foldhash::fast::RandomState>,
@@ -47,6 +52,11 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
         change(self.rows.entry(key.to_owned()).or_default());
     }
 
+    /// Whether rows were dropped: what is left may not be all of its key.
+    pub(in crate::sink) const fn has_forgotten(&self) -> bool {
+        self.forgotten > 0
+    }
+
     /// All rows, in no order.
     pub(in crate::sink) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.rows.iter()
@@ -71,7 +81,13 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
         ranked.sort_unstable_by(|(a_key, a), (b_key, b)| {
             (b.handshakes(), a_key).cmp(&(a.handshakes(), b_key))
         });
-        let gone = ranked.split_off(self.capacity / 2);
+        let mut gone = ranked.split_off(self.capacity / 2);
+        gone.sort_unstable_by(|(a_key, a), (b_key, b)| {
+            (b.notability(), a_key).cmp(&(a.notability(), b_key))
+        });
+        let notable = gone.partition_point(|(_, row)| row.notability() > 0);
+        let kept = gone.drain(..notable.min(self.capacity / 4));
+        ranked.extend(kept);
         self.forgotten += gone.iter().map(|(_, row)| row.handshakes()).sum::<u64>();
         self.rows.extend(ranked);
     }
