@@ -571,20 +571,11 @@ mod tests {
     fn missing_keys_are_one_change_whatever_they_hide() {
         let mut decrypted = completed();
         decrypted.evidence = Evidence::Decrypted;
-        let mut inferred = refused_by_the_client();
+        let mut inferred = decrypted.clone();
         inferred.evidence = Evidence::Inferred;
-        let (decrypted, mut inferred) = (
-            decrypted,
-            Handshake {
-                tls: decrypted.tls.clone(),
-                ..inferred
-            },
-        );
-        (inferred.outcome, inferred.error) = (decrypted.outcome, None);
-        let result = compared(
-            std::slice::from_ref(&decrypted),
-            std::slice::from_ref(&inferred),
-        );
+        inferred.server_certificates = None;
+        inferred.tls.alpn = Some("other".to_owned());
+        let result = compared(&[decrypted], &[inferred]);
         let why = &result.offenders[0].why;
         assert_eq!(why, "was decrypted, now inferred (without keys)");
     }

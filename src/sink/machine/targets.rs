@@ -250,6 +250,7 @@ mod tests {
     use crate::dialogue::StartTls;
     use crate::event::{Protocol, Transport};
     use crate::sink::test_events;
+    use crate::tls::ProtocolVersion;
 
     /// TLS 1.3 without keys.
     fn hidden() -> Handshake {
