@@ -24,6 +24,7 @@ mod html_report;
 mod optional_files;
 pub(crate) mod progress;
 pub(crate) mod rotate;
+pub(crate) mod whole_file;
 
 /// All sinks of a run, behind the selection of handshakes.
 pub(crate) struct RunOutput<'a> {

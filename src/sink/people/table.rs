@@ -214,8 +214,9 @@ const WIDE: usize = 150;
 const NARROW: usize = 72;
 /// Columns below which names are cut short and times have no seconds: a phone.
 const TINY: usize = 50;
-/// Columns that a cause and its side take: `client_rejected_server (client)`. No other column may take their room.
-const CAUSE: usize = 31;
+/// Columns that a cause and its side take, and a sign that more is cut: `client_rejected_server (client)…`. No other column may
+/// take their room.
+const CAUSE: usize = 32;
 
 impl Layout {
     pub(super) fn new(width: Option<usize>, options: RowOptions) -> Self {
@@ -672,7 +673,7 @@ mod tests {
                 ..RowOptions::default()
             };
             let mut columns = 0;
-            for width in 90..250 {
+            for width in 91..250 {
                 let layout = Layout::new(Some(width), options);
                 let mut row = String::new();
                 layout.write_row(&mut row, &event, Style::new());

@@ -49,6 +49,7 @@ const MAX_RECORDING: u64 = 8 << 30;
 pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Error)?;
+    outputs.probe()?;
     if args.judgement.at == At::Now {
         args.judgement.at = At::Capture; // the capture happens now
     }
@@ -113,7 +114,12 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         });
     // The command's failure is what the caller asked about in the first place.
     match (ending, result) {
-        (ending, Ok(code)) => Ok(ending.exit_code().unwrap_or(code).into()),
+        (ending, Ok(code)) => {
+            if let Some(code) = ending.exit_code() {
+                say::line(format_args!("the command failed: exit status {code}"));
+            }
+            Ok(ending.exit_code().unwrap_or(code).into())
+        }
         (ending, Err(error)) => match ending.exit_code() {
             None => Err(error),
             Some(code) => {

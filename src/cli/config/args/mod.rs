@@ -31,7 +31,7 @@ pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, 
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
 pub(crate) use selection::{SelectionArgs, TimeArgs};
-pub(crate) use show::ShowArgs;
+pub(crate) use show::{ShowArgs, ShowFormat};
 pub(crate) use targets::TargetsArgs;
 
 use check::CHECK_EXAMPLES;

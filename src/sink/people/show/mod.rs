@@ -29,7 +29,7 @@ use crate::hex::Hex;
 use crate::tls::is_grease;
 use page::Page;
 
-/// Writes one handshake in full; `number` is its place in the order of time, of `count`.
+/// Writes one handshake in full; `number` is its place in the order of time, of `count`. `wraps`: long lines are broken.
 ///
 /// # Errors
 ///
@@ -40,11 +40,12 @@ pub fn write_handshake<W: Write>(
     report: &HandshakeReport,
     number: usize,
     count: usize,
+    wraps: bool,
 ) -> io::Result<()> {
     let event = &report.event;
     let empty = Ladder::default();
     let ladder = report.ladder.as_deref().unwrap_or(&empty);
-    let page = &mut Page::new(output, style);
+    let page = &mut Page::new(output, style, wraps);
     write_headline(page, event, number, count)?;
     write_connection(page, event)?;
     write_verdict(page, event)?;

@@ -221,7 +221,7 @@ mod tests {
         assert!(servers.is_incomplete());
         let rows = servers.slowest(10);
         let names: Vec<_> = rows.iter().skip(1).map(|row| row[0].clone()).collect();
-        let slow: Vec<_> = (0..10)
+        let slow: Vec<_> = (1..=10)
             .rev()
             .map(|n| format!("s{}", n * 1_000 + 7))
             .collect();

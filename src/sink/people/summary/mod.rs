@@ -642,7 +642,7 @@ Quality of the capture
         });
         let mut sink = SummarySink::new(io::sink(), TextStyle::default());
         unnamed.for_each(|event| sink.handshake(&event).unwrap());
-        assert!(sink.latencies.len() < 20);
+        assert!(sink.latencies.len() < 70); // registered ones, and 29 drafts in two numberings
     }
 
     #[test]
