@@ -287,7 +287,7 @@ struct Answer {
 
 impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
-        worker.begin_batch();
+        worker.begin_batch(&job.batch.ended);
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
         self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));
@@ -395,17 +395,14 @@ fn work_on_thread(
             return worker.stats();
         }
     }
-    let mut reports = Vec::new();
-    worker.finish(&mut reports);
-    let _ = answers.send((
-        Answer {
-            reports,
-            oldest_open: None,
-            tick: None,
-        },
-        None,
-    )); // the collecting thread may have stopped on an error
-    worker.stats()
+    loop {
+        let mut last = Answer::default();
+        let has_more = worker.finish(&mut last.reports);
+        let is_heard = answers.send((last, None)).is_ok(); // the collecting thread may have stopped on an error
+        if !has_more || !is_heard {
+            return worker.stats();
+        }
+    }
 }
 
 /// Hands the workers' reports to the output, job by job, until they end; returns the last time that the source reported.
@@ -421,7 +418,9 @@ fn collect(
         let (mut stats, mut load) = (Stats::default(), Load::default());
         let mut jobs: Vec<Arc<Job>> = Vec::new();
         let mut oldest_open: Option<Timestamp> = None;
+        let mut has_ended = true;
         for (answer, job) in answers.iter().filter_map(|worker| worker.recv().ok()) {
+            has_ended = false;
             reports.extend(answer.reports);
             jobs.extend(job);
             oldest_open = [oldest_open, answer.oldest_open]
@@ -433,8 +432,11 @@ fn collect(
             load += held;
         }
         output.emit(|emit| collector.collect(&mut reports).for_each(emit))?;
+        if has_ended {
+            return Ok(now);
+        }
         let Some(job) = jobs.pop() else {
-            return Ok(now); // those were the workers' last answers
+            continue; // the workers report what is left, and some have more of it than others
         };
         output.flush(&job.batch, oldest_open)?;
         now = job.batch.now;

@@ -16,9 +16,9 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{ShowArgs, ShowFormat};
-use crate::cli::config::{Analysis, Needs, text_style};
+use crate::cli::config::{Analysis, Needs, memory, text_style};
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
@@ -40,8 +40,10 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         fingerprints: true,
         packets: false,
         ladders: true,
+        key_logs: !args.input.keylog.is_empty(),
+        held_events: false,
     };
-    let keys = key_log::read(&args.input.keylog)?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
     let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&paths, filter, stderr().is_terminal())?;
@@ -53,6 +55,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         return Err(error.into());
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     if run.stats.packets == 0 && input.is_incomplete() {
         return Ok(ERROR.into()); // the problem is on standard error already

@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
+use tlscope::memory::MemoryLimit;
 use tlscope::observer;
 use tlscope::sink::selection::Selection;
 use tlscope::sink::sorted::SortOrder;
@@ -17,7 +18,9 @@ use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
+use super::RunFiles;
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
+use crate::cli::config::memory;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
@@ -50,6 +53,7 @@ pub(crate) struct Analysis {
     /// When certificates are validated; `None`: each at the time of its handshake.
     pub(crate) judge_at: Option<Timestamp>,
     pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) memory_limit: MemoryLimit,
 }
 
 /// What the output needs and the observer computes only on request.
@@ -60,6 +64,10 @@ pub(crate) struct Needs {
     pub(crate) packets: bool,
     /// The steps of each handshake.
     pub(crate) ladders: bool,
+    /// Memory for the secrets in key logs.
+    pub(crate) key_logs: bool,
+    /// Memory for handshakes that are held back, to be sorted.
+    pub(crate) held_events: bool,
 }
 
 impl Needs {
@@ -69,6 +77,8 @@ impl Needs {
             fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
             ladders: false,
+            key_logs: !common.input.keylog.is_empty(),
+            held_events: false,
         }
     }
 }
@@ -89,6 +99,8 @@ pub(crate) struct OutputConfig {
     pub(crate) text_style: TextStyle,
     /// The order of handshakes; `None` for that of the format.
     pub(crate) sort: Option<SortOrder>,
+    /// Bytes of memory for handshakes that wait for their place in it.
+    pub(crate) room_to_sort: usize,
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub(crate) names: bool,
     /// Columns of the longest name of a capture, if rows name the file that a handshake came from.
@@ -120,11 +132,15 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
-        if let Some(report) = &args.report {
-            refuse_to_replace(&args.paths, report)?;
-        }
-        let keys = key_log::read(&args.common.input.keylog)?;
+        let mut files = RunFiles::default();
+        files.read("one of the captures", &args.paths);
+        files.read("a key log", &args.common.input.keylog);
+        files.written("--report", &args.report);
+        files.check()?;
+        let limit = memory::limit(&args.judgement);
+        let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.held_events = args.sort.is_some();
         needs.fingerprints |= args.report.is_some();
         needs.ladders |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
@@ -135,6 +151,7 @@ impl ReadConfig {
         output.report = args.report;
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
+        output.room_to_sort = limit.of_events();
         output.names = args.names;
         output.source_width = source_width(&args.paths);
         Ok(Self {
@@ -154,6 +171,13 @@ impl Analysis {
         needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, CliError> {
+        let mut memory_limit = memory::limit(judgement);
+        if needs.key_logs {
+            memory_limit = memory_limit.with_key_logs();
+        }
+        if needs.held_events {
+            memory_limit = memory_limit.with_held_events();
+        }
         Ok(Self {
             keys,
             retains_packets: needs.packets,
@@ -166,6 +190,7 @@ impl Analysis {
             roots: Roots::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
+            memory_limit,
         })
     }
 
@@ -176,6 +201,7 @@ impl Analysis {
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
+        config.memory_limit = self.memory_limit;
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
@@ -201,6 +227,7 @@ impl OutputConfig {
             metrics: metrics.into(),
             text_style: text_style().wide(common.wide),
             sort: None,
+            room_to_sort: 0,
             names: false,
             source_width: None,
         }
@@ -216,21 +243,6 @@ fn source_width(paths: &[PathBuf]) -> Option<usize> {
     });
     let widths = files.map(|path| path.to_string_lossy().width());
     (!is_one).then(|| widths.max().unwrap_or_default())
-}
-
-/// An error if the report would replace a capture that is read: a slip of the hand must not cost the evidence.
-fn refuse_to_replace(captures: &[PathBuf], report: &Path) -> Result<(), CliError> {
-    let Ok(report) = report.canonicalize() else {
-        return Ok(()); // there is nothing to replace
-    };
-    let is_read = |capture: &&PathBuf| capture.canonicalize().is_ok_and(|path| path == report);
-    match captures.iter().find(is_read) {
-        Some(capture) if report.is_file() => Err(CliError::new(format_args!(
-            "`--report` would replace `{}`, which is one of the captures",
-            capture.display()
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// When certificates are validated; `None`: each at the time of its handshake.

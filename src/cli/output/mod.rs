@@ -244,7 +244,9 @@ impl EventWriter {
                 };
                 let sink = format.event_sink(stdout(), config.text_style, rows);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
-                Ok(sink.map(|sink| Self::StandardOutput(sorted(sink, config.sort))))
+                Ok(sink.map(|sink| {
+                    Self::StandardOutput(sorted(sink, config.sort, config.room_to_sort))
+                }))
             }
             EventDestination::File(rotation) => {
                 let file = RotatingSink::open(rotation.clone(), format)?;
@@ -263,14 +265,15 @@ impl EventWriter {
 }
 
 /// The sink behind the order that the user wants.
-fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>) -> Box<dyn Sink> {
+fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>, room: usize) -> Box<dyn Sink> {
     let warn = |omitted: u64| {
         say::warning(format_args!(
             "too many handshakes to sort: the last {omitted} in this order are omitted"
         ));
+        say::hint("`--memory-limit` allows more");
     };
     match order {
-        Some(order) => Box::new(SortedSink::new(sink, order, warn)),
+        Some(order) => Box::new(SortedSink::new(sink, order, room, warn)),
         None => sink,
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::{self, IsTerminal, Write, stdout};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
@@ -20,7 +20,7 @@ use crate::cli::config::args::InterfaceCommand;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::input::roots::Roots;
-use crate::cli::input::{key_log, warn_of_unread};
+use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 use crate::cli::say;
 use config::LiveConfig;
@@ -71,6 +71,7 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
         service_manager: ServiceManager::notify_ready(&interfaces),
         started: Instant::now(),
         health: Health::default(),
+        shortage: Shortage::default(),
     };
     let mut input = LiveInput {
         source,
@@ -130,6 +131,31 @@ struct Watch<'a> {
     started: Instant,
     /// As of the last tick.
     health: Health,
+    shortage: Shortage,
+}
+
+/// Handshakes that could not be judged for lack of memory, and what was said of them.
+#[derive(Debug, Default)]
+struct Shortage {
+    said: u64,
+    said_at: Option<Instant>,
+}
+
+/// How often a shortage that lasts is spoken of.
+const REMINDER: Duration = Duration::from_secs(300);
+
+impl Shortage {
+    /// Warns when handshakes are given up, and again from time to time while it goes on.
+    fn warn(&mut self, stats: &Stats) {
+        let new = stats.handshakes_not_judged - self.said;
+        if new > 0 && self.said_at.is_none_or(|at| at.elapsed() >= REMINDER) {
+            say::warning(format_args!(
+                "handshakes not judged: {new}, since memory is short; a flood of half-open ones may be why"
+            ));
+            self.said = stats.handshakes_not_judged;
+            self.said_at = Some(Instant::now());
+        }
+    }
 }
 
 impl Output for Watch<'_> {
@@ -151,6 +177,7 @@ impl Output for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
+        self.shortage.warn(&health.stats);
         self.service_manager.feed_watchdog();
         if self.signals.take_reload() {
             self.output.reload();
@@ -166,6 +193,7 @@ impl Watch<'_> {
         match result {
             Ok(summary) => {
                 warn_of_unread(&summary.unread, &summary.stats);
+                warn_of_not_judged(&summary.stats);
                 self.output.finish(&summary.stats).map(|()| summary.stats)
             }
             Err(error) => {

@@ -77,19 +77,48 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
     }
 
     fn forget_half(&mut self) {
-        let mut ranked: Vec<_> = self.rows.drain().collect();
-        ranked.sort_unstable_by(|(a_key, a), (b_key, b)| {
-            (b.handshakes(), a_key).cmp(&(a.handshakes(), b_key))
+        let kept = self.capacity / 2;
+        let mut ranked: Vec<_> = self.ranked().collect();
+        if ranked.len() <= kept {
+            return;
+        }
+        // Which half a row is in is all that matters, and takes a tenth of the time of a sort.
+        let (_, (Reverse(fewest), first), _) = ranked.select_nth_unstable(kept);
+        let (fewest, first) = (*fewest, (*first).clone());
+        let is_busy =
+            |key: &K, row: &V| (Reverse(row.handshakes()), key) < (Reverse(fewest), &first);
+        let least = self.least_notable(is_busy);
+        let forgotten = &mut self.forgotten;
+        self.rows.retain(|key, row| {
+            let notability = row.notability();
+            let is_notable = notability > 0
+                && least
+                    .as_ref()
+                    .is_none_or(|(least, first)| (Reverse(notability), key) < (*least, first));
+            let is_kept = is_notable || is_busy(key, row);
+            *forgotten += if is_kept { 0 } else { row.handshakes() };
+            is_kept
         });
-        let mut gone = ranked.split_off(self.capacity / 2);
-        gone.sort_unstable_by(|(a_key, a), (b_key, b)| {
-            (b.notability(), a_key).cmp(&(a.notability(), b_key))
-        });
-        let notable = gone.partition_point(|(_, row)| row.notability() > 0);
-        let kept = gone.drain(..notable.min(self.capacity / 4));
-        ranked.extend(kept);
-        self.forgotten += gone.iter().map(|(_, row)| row.handshakes()).sum::<u64>();
-        self.rows.extend(ranked);
+    }
+
+    /// The first of the notable rows, by notability, that has no room in a quarter of the table; those that are busy have room
+    /// already.
+    fn least_notable(&self, is_busy: impl Fn(&K, &V) -> bool) -> Option<(Reverse<u64>, K)> {
+        let rest = self.rows.iter().filter(|(key, row)| !is_busy(key, row));
+        let notable = rest.map(|(key, row)| (Reverse(row.notability()), key));
+        let mut notable: Vec<_> = notable.filter(|(Reverse(rank), _)| *rank > 0).collect();
+        let room = self.capacity / 4;
+        if notable.len() <= room {
+            return None;
+        }
+        let (_, (rank, key), _) = notable.select_nth_unstable(room);
+        Some((*rank, (*key).clone()))
+    }
+
+    /// The keys with their handshakes, in the order of which the first half is kept: the most first, keys break ties.
+    fn ranked(&self) -> impl Iterator<Item = (Reverse<u64>, &K)> {
+        let rows = self.rows.iter();
+        rows.map(|(key, row)| (Reverse(row.handshakes()), key))
     }
 }
 
