@@ -401,7 +401,7 @@ impl Shard {
         }
         if let Some(opening) = self.openings.take(&key) {
             let begun = self.open_with(key, &opening, output);
-            return self.flow_of(key, goes_up, Some(begun), segment, at, output);
+            return self.flow_of(key, goes_up, Some(begun), packet, at, output);
         }
         let is_bare = segment.wire_length == 0 && !segment.flags.syn;
         if is_bare || self.closed.has_ended(&key, segment) {
