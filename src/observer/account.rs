@@ -121,7 +121,7 @@ mod tests {
             (125, Openings::BYTES_PER_OPENING),
             (290, FlowTable::<Flow>::BYTES_PER_FLOW),
             (1_900, HANDSHAKE),
-            (100, ClosedFlows::BYTES_PER_FLOW),
+            (85, ClosedFlows::BYTES_PER_FLOW),
         ];
         for (about, real) in documented {
             let range = about * 9 / 10..=about * 11 / 10;

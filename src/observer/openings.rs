@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::decode::{Segment, SeqNumber, TcpFlags};
+use crate::decode::{Segment, SeqNumber, TcpFlags, WindowScale};
 use crate::flow::FlowKey;
 use crate::time::Timestamp;
 use crate::transport::tcp::Arrival;
@@ -22,6 +22,7 @@ pub(super) struct Opening {
     pub(super) at: Arrival,
     sequence: SeqNumber,
     window: u16,
+    window_scale: WindowScale,
     hop_limit: u8,
 }
 
@@ -40,6 +41,7 @@ impl Opening {
             at,
             sequence: segment.sequence,
             window: segment.window,
+            window_scale: segment.window_scale,
             hop_limit: segment.hop_limit,
         })
     }
@@ -56,6 +58,7 @@ impl Opening {
                 rst: false,
             },
             window: self.window,
+            window_scale: self.window_scale,
             hop_limit: self.hop_limit,
             payload: &[],
             wire_length: 0,
@@ -131,6 +134,7 @@ mod tests {
                 ..TcpFlags::default()
             },
             window: 1024,
+            window_scale: WindowScale::Unknown,
             hop_limit: 64,
             payload: &[],
             wire_length: 0,

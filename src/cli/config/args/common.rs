@@ -31,7 +31,7 @@ pub(crate) struct CommonArgs {
     /// Writes pcapng files to a directory, which tlscope creates if it does not exist. A
     /// file has the packets from the SYN to the failure, and the failure as a comment.
     /// JSON lines name it in `saved_to`. tlscope keeps packets in memory while a handshake
-    /// is open: up to 256 packets or 256 KiB per handshake, and 64 MiB in total.
+    /// is open: up to 256 packets or 256 KiB per handshake, and 36 MiB in total by default.
     #[arg(
         long,
         value_name = "DIR",
