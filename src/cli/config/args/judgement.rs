@@ -110,7 +110,7 @@ pub(crate) struct JudgementArgs {
     /// In a control group with less memory, as in a container or a systemd unit with
     /// `MemoryMax`, the default is half of that. At the limit, tlscope gives up what is
     /// oldest and least answered, and counts the handshakes that it could not judge. An
-    /// open handshake takes 3 to 4 KB, a connection 300 bytes; docs/limits.md has the
+    /// open handshake takes 3 to 6 KB, a connection 300 bytes; docs/limits.md has the
     /// figures. The least is 96M.
     #[arg(
         long, value_name = "SIZE", value_parser = memory_limit,
