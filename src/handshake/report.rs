@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use crate::tls::Fingerprint;
 use crate::transport::tcp::RoundTrips;
 
+use super::conflict::Conflict;
 use super::end::End;
 use super::timing::timing;
 use super::tracker::Tracker;
@@ -41,6 +42,8 @@ pub struct Origin {
     pub starttls: Option<StartTls>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
+    /// Bytes that were sent again with another content.
+    pub conflict: Conflict,
 }
 
 impl Origin {
@@ -77,7 +80,9 @@ impl Tracker {
         if !self.has_hello() {
             return None;
         }
-        let event = self.event(end, origin, config, chains);
+        let conflict = origin.conflict;
+        let mut event = self.event(end, origin, config, chains);
+        conflict.add_to(&mut event);
         let mut report = Box::new(HandshakeReport::new(event));
         let tls = &mut report.event.tls;
         tls.history = self.transcript.take_history();
@@ -211,6 +216,7 @@ fn capture(transcript: &Transcript) -> CaptureFacts {
         client_gap_bytes: client.gap_bytes,
         server_gap_bytes: server.gap_bytes,
         truncated: transcript.is_truncated(),
+        conflicting_bytes: 0,
         directions: match (client.is_in_view, server.is_in_view) {
             (true, false) => Directions::ClientOnly,
             (false, true) => Directions::ServerOnly,
