@@ -16,6 +16,8 @@ pub(super) struct PlaceIndex {
 pub(super) const NOWHERE: u32 = u32::MAX;
 
 const EMPTY: u64 = slot(0, NOWHERE);
+/// Bytes of a slot.
+const SLOT: usize = size_of::<u64>();
 /// The fewest slots: two cache lines.
 const FEWEST: usize = 16;
 
@@ -33,11 +35,11 @@ const fn place_of(slot: u64) -> u32 {
 
 impl PlaceIndex {
     /// Bytes of memory for each place, at the most: a table that has just grown is three eighths full.
-    pub(super) const BYTES_PER_PLACE: usize = size_of::<u64>() * 8 / 3;
+    pub(super) const BYTES_PER_PLACE: usize = SLOT * 8 / 3;
 
     /// Bytes of memory that it takes.
     pub(super) const fn allocated(&self) -> usize {
-        self.slots.capacity() * size_of::<u64>()
+        self.slots.capacity() * SLOT
     }
 
     pub(super) const fn len(&self) -> usize {
