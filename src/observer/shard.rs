@@ -466,7 +466,12 @@ impl Shard {
             self.take_kept(key, goes_up, &kept, packet, output);
         }
         suspects.clear(&mut self.budget);
-        let index = self.flows.find(&key)?;
+        let Some(index) = self.flows.find(&key) else {
+            // The SYN was not kept, as a limit had it.
+            let is_first = finding == Finding::Replaced;
+            self.stats.connections += u64::from(is_first);
+            return is_first.then(|| self.open_flow(key, goes_up, segment, at.time));
+        };
         let flow = self.flows.get_mut(index)?;
         let direction = Direction::of(goes_up, flow.first_went_up);
         if !flow.admit(direction, segment) {
