@@ -7,7 +7,7 @@ use crate::event::ClientCertificate;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
-use crate::transport::tcp::{Arrival, DeliveryState};
+use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::transcript::Transcript;
 use super::{offer, reason};
@@ -351,6 +351,10 @@ fn receipt(hello: &DeliveryState) -> Option<String> {
 pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCause {
     let receiver = sender.peer();
     let message = match (delivery.hole, delivery.outstanding_data()) {
+        (None, None) if delivery.unseen > 0 => format!(
+            "{} bytes of the {sender} never reached the {receiver}: the {sender}'s sequence numbers show that it sent them, and they were never acknowledged",
+            delivery.unseen
+        ),
         (None, Some(lost)) => format!(
             "{} bytes of the {sender} never reached the {receiver}: sent {} times in {}, never acknowledged",
             lost.length,
@@ -363,6 +367,16 @@ pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCa
         ),
     };
     FailureCause::new(ErrorType::NotDelivered, sender, message)
+}
+
+/// The rest of the server's flight did not come, and the FIN of the client did not arrive either.
+pub(super) fn path_died(fin: Outstanding) -> FailureCause {
+    let message = format!(
+        "rest of the server's flight never reached the client, whose FIN was never acknowledged either: sent {} times in {}",
+        fin.times,
+        seconds(fin.repeated_for())
+    );
+    FailureCause::new(ErrorType::NotDelivered, Side::Server, message)
 }
 
 /// A time as in `5.0 s`.

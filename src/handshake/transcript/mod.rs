@@ -388,6 +388,12 @@ impl Transcript {
         self.peers[direction].closing != PeerClose::Open
     }
 
+    /// Whether `side` has sent the beginning of a record, and not all of it.
+    pub(super) fn is_amid_record(&self, side: Side) -> bool {
+        let read = self.peer(side).stream_end;
+        read > 0 && self.delivery(side).is_data_beyond(read)
+    }
+
     /// How the connection was closed first, and by whom.
     ///
     /// A close that acknowledges its peer's FIN came after it, whatever the clocks say; otherwise that of the earlier packet counts.

@@ -539,6 +539,9 @@ impl TcpConnection {
                 .then(|| self.halves[peer].assembler.offset(segment.acknowledgment)),
         };
         if segment.flags.rst {
+            if !segment.flags.ack {
+                states[peer].note_refused(); // it answers a segment with this (RFC 9293 §3.10.7.1)
+            }
             states[direction].note_reset(sent, half.is_foreign(segment), time);
         } else {
             states[direction].note_after_reset(sent, time);
@@ -555,10 +558,11 @@ impl TcpConnection {
     }
 
     /// Takes what empty segments show to be missing, now that no more segments will come.
-    pub fn settle_announced(&mut self, states: &PerDirection<DeliveryState>) {
+    pub fn settle_announced(&mut self, states: &mut PerDirection<DeliveryState>) {
         for direction in Direction::BOTH {
             let assembler = &mut self.halves[direction].assembler;
             if let Some(end) = states[direction].announced() {
+                states[direction].note_unseen(end);
                 assembler.acknowledge(assembler.sequence(end));
             }
         }
