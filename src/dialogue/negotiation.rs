@@ -67,6 +67,17 @@ pub(super) struct Negotiation {
     asked: Option<Asked>,
     refusal: Option<Refusal>,
     was_refused: bool,
+    /// What the client sends until the end of a message is none of its commands.
+    body: Option<Body>,
+}
+
+/// A message that the client sends between its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// Up to a line with a dot alone (RFC 5321 §4.1.1.4, RFC 3977 §3.1.1).
+    UpToDot,
+    /// So many bytes (RFC 3030 §2).
+    Bytes(usize),
 }
 
 /// How commands and answers are written.
@@ -138,6 +149,7 @@ impl Negotiation {
             asked: None,
             refusal: None,
             was_refused: false,
+            body: None,
         }))
     }
 
@@ -168,7 +180,9 @@ impl Negotiation {
                     (Some(_), _) => Some((Answer::Accepted, &bytes[..0])),
                     (None, None) => None,
                 };
-                self.take_whole(StartTls::Xmpp, sender, request.is_some(), answer);
+                // The server's features name the request, too.
+                let is_request = request.is_some() && sender == self.client;
+                self.take_whole(StartTls::Xmpp, sender, is_request, answer);
             }
             Syntax::Ldap => {
                 let result = ldap_result(bytes).map(|code| match code {
@@ -222,8 +236,22 @@ impl Negotiation {
         }
     }
 
-    fn take_lines(&mut self, sender: Direction, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+    fn take_lines(&mut self, sender: Direction, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if let Some(Body::Bytes(missing)) = &mut self.body
+                && sender == self.client
+            {
+                let skipped = bytes.len().min(*missing);
+                *missing -= skipped;
+                bytes = &bytes[skipped..];
+                if *missing == 0 {
+                    self.body = None;
+                }
+                continue;
+            }
+            let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+            let part = &bytes[..end];
+            bytes = &bytes[end..];
             let line = &mut self.lines[sender];
             let room = MAX_LINE - line.len();
             line.extend_from_slice(&part[..part.len().min(room)]);
@@ -237,12 +265,26 @@ impl Negotiation {
     }
 
     fn take_line(&mut self, sender: Direction, line: &[u8]) {
+        if self.body == Some(Body::UpToDot) && sender == self.client {
+            if line == b"." {
+                self.body = None;
+            }
+            return;
+        }
         if let Some(asked) = self.asked.as_ref().filter(|asked| asked.client != sender) {
             let answer = answer(asked, line);
             return self.answered(answer, line);
         }
         if sender != self.client {
+            // SMTP's DATA, NNTP's POST and IHAVE: the client may go on with the message.
+            if [&b"354"[..], b"340", b"335"].iter().any(|code| line.starts_with(code)) {
+                self.body = Some(Body::UpToDot);
+            }
             return;
+        }
+        if let Some(length) = chunk_length(line) {
+            self.body = Some(Body::Bytes(length)).filter(|_| length > 0);
+            return self.continues(sender);
         }
         match request(line) {
             Some((Some(StartTls::Smtp), text, tag)) => {
@@ -250,7 +292,7 @@ impl Negotiation {
             }
             Some((starttls, text, tag)) => self.ask(starttls, sender, text, tag),
             None if line.starts_with(b"LHLO") => self.starttls = StartTls::Lmtp,
-            None if line.is_empty() || is_goodbye(line) => {}
+            None if line.is_empty() || is_goodbye(line) || is_preparation(line) => {}
             None => self.continues(sender),
         }
     }
@@ -379,6 +421,27 @@ fn answer(asked: &Asked, line: &[u8]) -> Answer {
 fn status(line: &[u8]) -> Option<u8> {
     let status = line.strip_prefix(b"HTTP/1.")?.get(2..)?;
     status.first().copied()
+}
+
+/// The length in a `BDAT` command (RFC 3030 §2).
+fn chunk_length(line: &[u8]) -> Option<usize> {
+    let mut words = line.split(|byte| byte.is_ascii_whitespace());
+    let name = words.next()?;
+    let length = words.next().filter(|_| name.eq_ignore_ascii_case(b"BDAT"))?;
+    std::str::from_utf8(length).ok()?.parse().ok()
+}
+
+/// Whether a command does not use the connection yet: after a refusal, a client may greet the server or wait, and ask again.
+fn is_preparation(line: &[u8]) -> bool {
+    const COMMANDS: [&str; 9] = [
+        "EHLO", "HELO", "LHLO", "NOOP", "RSET", "HELP", "CAPA", "CAPABILITY", "FEAT",
+    ];
+    // IMAP commands begin with a tag.
+    let mut words = line.split(|byte| byte.is_ascii_whitespace()).take(2);
+    words.any(|word| {
+        let mut commands = COMMANDS.iter();
+        commands.any(|command| word.eq_ignore_ascii_case(command.as_bytes()))
+    })
 }
 
 fn is_goodbye(line: &[u8]) -> bool {

@@ -107,7 +107,7 @@ pub(super) fn unseen(transcript: &Transcript) -> Option<Conclusion> {
     if delivery.unseen == 0 || !lacks_only_unseen(transcript) || transcript.is_truncated() {
         return None;
     }
-    let is_over = transcript.is_complete() || has_answered_hidden(transcript);
+    let is_over = transcript.is_complete() || has_begun_hidden_flight(transcript);
     let waited = waited(transcript, Some(at.time))?;
     (!is_over && waited >= PATIENCE)
         .then(|| Conclusion::failed(cause::not_delivered(sender, delivery)))
@@ -174,7 +174,7 @@ fn path_died(
     let is_fin = transcript.delivery(closer).outstanding_data().is_none();
     let is_amid_flight = transcript.is_past_server_hello()
         && owing(transcript, shape) == Side::Server
-        && !has_answered_hidden(transcript)
+        && !has_begun_hidden_flight(transcript)
         && !transcript.has_message(HandshakeType::ServerHelloDone);
     let is_path_dead = closer == Side::Client && is_fin && is_lost(fin) && is_amid_flight;
     is_path_dead.then(|| cause::path_died(fin))
@@ -216,16 +216,10 @@ fn is_accounted_for(transcript: &Transcript) -> bool {
     sides.all(|side| is_accounted_for(transcript.delivery(side)))
 }
 
-/// Whether the client has sent a record of its flight of TLS 1.3.
-fn has_answered_hidden(transcript: &Transcript) -> bool {
-    let mut observations = transcript.observations().iter();
-    observations.any(|observation| observation.is_record_of(Side::Client))
-}
-
 /// Whether the client has begun its flight of TLS 1.3: what follows is hidden, and silence after it fits a completed handshake.
 fn has_begun_hidden_flight(transcript: &Transcript) -> bool {
     let mut observations = transcript.observations().iter();
-    observations.any(|observation| observation.side == Side::Client)
+    observations.any(|seen| seen.side == Side::Client && !seen.is_close())
 }
 
 /// A server flight of TLS 1.3 with certificates takes several hundred bytes: what is shorter has not ended.

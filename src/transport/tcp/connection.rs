@@ -140,15 +140,18 @@ impl TcpConnection {
 
     /// Whether a SYN begins another connection between the same endpoints.
     ///
-    /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
+    /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice. A SYN in a direction
+    /// of which nothing was seen, on a connection that was picked up amid its stream, does.
     #[must_use]
     pub fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.after(1);
+        let was_picked_up = self.opening.originator().is_none();
         segment.flags.syn
             && !segment.flags.ack
-            && self.halves[direction]
-                .initial
-                .is_some_and(|initial| initial != first)
+            && match self.halves[direction].initial {
+                Some(initial) => initial != first,
+                None => was_picked_up && self.halves[direction.flip()].initial.is_some(),
+            }
     }
 
     /// Records what a segment's header says about the connection.
