@@ -277,7 +277,10 @@ impl Negotiation {
         }
         if sender != self.client {
             // SMTP's DATA, NNTP's POST and IHAVE: the client may go on with the message.
-            if [&b"354"[..], b"340", b"335"].iter().any(|code| line.starts_with(code)) {
+            if [&b"354"[..], b"340", b"335"]
+                .iter()
+                .any(|code| line.starts_with(code))
+            {
                 self.body = Some(Body::UpToDot);
             }
             return;
@@ -427,14 +430,24 @@ fn status(line: &[u8]) -> Option<u8> {
 fn chunk_length(line: &[u8]) -> Option<usize> {
     let mut words = line.split(|byte| byte.is_ascii_whitespace());
     let name = words.next()?;
-    let length = words.next().filter(|_| name.eq_ignore_ascii_case(b"BDAT"))?;
+    let length = words
+        .next()
+        .filter(|_| name.eq_ignore_ascii_case(b"BDAT"))?;
     std::str::from_utf8(length).ok()?.parse().ok()
 }
 
 /// Whether a command does not use the connection yet: after a refusal, a client may greet the server or wait, and ask again.
 fn is_preparation(line: &[u8]) -> bool {
     const COMMANDS: [&str; 9] = [
-        "EHLO", "HELO", "LHLO", "NOOP", "RSET", "HELP", "CAPA", "CAPABILITY", "FEAT",
+        "EHLO",
+        "HELO",
+        "LHLO",
+        "NOOP",
+        "RSET",
+        "HELP",
+        "CAPA",
+        "CAPABILITY",
+        "FEAT",
     ];
     // IMAP commands begin with a tag.
     let mut words = line.split(|byte| byte.is_ascii_whitespace()).take(2);
@@ -644,6 +657,54 @@ mod tests {
         assert_eq!(
             refusal.to_string(),
             "server refused STARTTLS: \"454 no\"; the client continued in plaintext"
+        );
+    }
+
+    #[test]
+    fn a_client_that_prepares_to_ask_again_does_not_continue_in_plain_text() {
+        let refused = [
+            &b"<220 mx\r\n"[..],
+            b">STARTTLS\r\n",
+            b"<503 EHLO first\r\n",
+        ];
+        let then = |runs: &[&'static [u8]]| after(&[&refused, runs].concat());
+        let greets = then(&[b">EHLO a\r\n", b"<250 STARTTLS\r\n"]).unwrap();
+        assert!(!greets.is_downgraded);
+        assert!(!then(&[b">NOOP\r\n"]).unwrap().is_downgraded);
+        assert_eq!(
+            then(&[b">EHLO a\r\n", b">STARTTLS\r\n", b"<220 go\r\n"]),
+            None
+        );
+        assert!(then(&[b">AUTH PLAIN\r\n"]).unwrap().is_downgraded);
+    }
+
+    #[test]
+    fn a_line_of_a_message_is_no_command() {
+        let message = b">a\r\nSTARTTLS\r\n.\r\n";
+        let refused = b"<554 spam\r\n";
+        let data = [&b"<220 mx\r\n"[..], b">DATA\r\n", b"<354 go\r\n"];
+        let in_body = [&data[..], &[message, refused]].concat();
+        assert_eq!(after(&in_body), None);
+        let behind = [
+            &data[..],
+            &[message, b"<250 ok\r\n", b">STARTTLS\r\n", refused],
+        ]
+        .concat();
+        assert!(after(&behind).is_some());
+        let chunk = b">BDAT 10 LAST\r\nSTARTTLS\r\n";
+        assert_eq!(after(&[b"<220 mx\r\n", chunk, refused]), None);
+        let short = b">BDAT 2 LAST\r\n\r\nSTARTTLS\r\n";
+        assert!(after(&[b"<220 mx\r\n", short, refused]).is_some());
+    }
+
+    #[test]
+    fn a_server_that_offers_starttls_in_its_features_has_not_asked_for_it() {
+        let opening = b"><stream:stream to='a'>";
+        let features = b"<<stream:features><starttls/></stream:features>";
+        let refused = after(&[opening, features, b"><starttls/>", b"<<failure/>"]).unwrap();
+        assert_eq!(
+            refused.to_string(),
+            "server refused STARTTLS: \"<failure/>\""
         );
     }
 

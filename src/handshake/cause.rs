@@ -187,7 +187,7 @@ const fn is_refusal(error_type: ErrorType) -> bool {
 pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCause {
     let message = match error_type {
         ErrorType::MissingClientCert => {
-            "server asked for a client certificate, received none and closed the connection"
+            "server asked for a client certificate, received none and ended the handshake"
                 .to_owned()
         }
         _ => format!(
@@ -324,8 +324,15 @@ pub(super) fn silence(
         let what = "client did not finish its ClientHello".to_owned();
         (ErrorType::HandshakeTimeout, what)
     } else if owing == Side::Server && is_unanswered {
-        let what = "server did not answer the ClientHello".to_owned();
-        (ErrorType::NoServerHello, what)
+        let answer = transcript.delivery(Side::Server).last_data;
+        let has_begun = !has_left_early
+            && transcript.is_amid_message(Side::Server)
+            && answer.is_some_and(|answer| answer > transcript.start().time);
+        let what = match has_begun {
+            true => "server did not complete its answer to the ClientHello",
+            false => "server did not answer the ClientHello",
+        };
+        (ErrorType::NoServerHello, what.to_owned())
     } else {
         let what = format!("{owing} fell silent {}", stage(transcript, owing, None));
         (ErrorType::HandshakeTimeout, what)

@@ -18,7 +18,7 @@
 
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, TrustOrigin, name_mismatch};
+use crate::certificate::{Certificate, CertificateTime, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
 use crate::event::{Alert, Evidence, Finding, Handshake, HandshakeError, Inference};
 use crate::flow::Side;
@@ -87,6 +87,7 @@ pub(super) fn after_validation(
     let was_vague = is_vague(error.error_type) || is_vague_alert(&event.alerts, error.side);
     by_chain(&mut error, &event.validation, trust, was_vague);
     by_address(&mut error, event, trust);
+    by_clock(&mut error, event);
     let asked_for = event.tls.certificate_authorities.as_deref();
     let shown = event.client_certificates.as_deref();
     by_request(
@@ -221,6 +222,36 @@ fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<Trust
         "{}; the client asked for no name, and the certificate of {} is {detail}",
         error.message, facts.subject
     );
+}
+
+/// A peer said `certificate_expired` of a chain whose dates fit the moment: its clock, or the roots that it knows, differ.
+fn by_clock(error: &mut HandshakeError, event: &Handshake) {
+    let Some(side) = error
+        .side
+        .filter(|_| error.error_type == ErrorType::CertExpired)
+    else {
+        return;
+    };
+    let chain = match side.peer() {
+        Side::Server => &event.server_certificates,
+        Side::Client => &event.client_certificates,
+    };
+    let at = CertificateTime::from(event.judged_at);
+    let is_valid = |certificate: &Arc<Certificate>| {
+        let facts = certificate.facts.as_ref();
+        facts.is_ok_and(|facts| facts.not_before <= at && at <= facts.not_after)
+    };
+    let chain = chain.as_deref().unwrap_or_default();
+    let is_said = event.alerts.iter().any(|alert| {
+        alert.sender == side && alert.description == Some(AlertDescription::CertificateExpired)
+    });
+    if is_said && !chain.is_empty() && chain.iter().all(is_valid) {
+        error.message = format!(
+            "{}; what the {} sent is valid at that time: the {side}'s clock may be wrong",
+            error.message,
+            side.peer()
+        );
+    }
 }
 
 /// Step 5: which authorities a server had asked for when it refused a client that showed nothing of theirs.

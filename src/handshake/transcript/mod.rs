@@ -388,10 +388,10 @@ impl Transcript {
         self.peers[direction].closing != PeerClose::Open
     }
 
-    /// Whether `side` has sent the beginning of a record, and not all of it.
-    pub(super) fn is_amid_record(&self, side: Side) -> bool {
-        let read = self.peer(side).stream_end;
-        read > 0 && self.delivery(side).is_data_beyond(read)
+    /// Whether `side` has sent the beginning of a record or message, and not all of it.
+    pub(super) fn is_amid_message(&self, side: Side) -> bool {
+        self.delivery(side)
+            .is_data_beyond(self.peer(side).stream_end)
     }
 
     /// How the connection was closed first, and by whom.

@@ -19,9 +19,7 @@ use crate::tls::{
 use crate::transport::tcp::Arrival;
 
 use super::super::history::{letter, sealed_letter};
-use super::parts::{
-    AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled,
-};
+use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled};
 use super::{MAX_OBSERVATIONS, Transcript};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.

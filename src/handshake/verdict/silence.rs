@@ -165,11 +165,7 @@ fn undelivered(transcript: &Transcript, until: Option<Timestamp>) -> Option<Fail
 
 /// Whether the path died amid the server's flight: not all of it came, and the FIN of a client that gave up is sent again and
 /// again without an acknowledgment.
-fn path_died(
-    transcript: &Transcript,
-    closer: Side,
-    shape: Option<&Shape>,
-) -> Option<FailureCause> {
+fn path_died(transcript: &Transcript, closer: Side, shape: Option<&Shape>) -> Option<FailureCause> {
     let fin = transcript.delivery(closer).outstanding?;
     let is_fin = transcript.delivery(closer).outstanding_data().is_none();
     let is_amid_flight = transcript.is_past_server_hello()
@@ -239,7 +235,7 @@ fn owing(transcript: &Transcript, shape: Option<&Shape>) -> Side {
                 .map(u32::from)
                 .sum();
             let is_short = !hello.pre_shared_key && bytes < SHORTEST_FULL_FLIGHT;
-            if is_short || transcript.is_amid_record(Side::Server) {
+            if is_short || transcript.is_amid_message(Side::Server) {
                 Side::Server
             } else {
                 Side::Client
@@ -367,6 +363,94 @@ mod tests {
         assert_eq!(
             hole().wait(200).fin(CLIENT).verdict(),
             "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn a_server_that_stops_amid_its_flight_of_tls13_is_to_blame_when_the_client_gives_up() {
+        let gives_up = |script: Script, wait| script.wait(wait).fin(CLIENT).fin(SERVER).verdict();
+        let server = "failure observed: handshake_timeout by server";
+        assert_eq!(gives_up(full(), 3_000), server);
+        assert_eq!(gives_up(full(), 12_000), server);
+        let amid_record = || {
+            let flight = full().server_records(&[23, 900]);
+            flight.delivery(SERVER, |delivery| delivery.data_end += 50)
+        };
+        assert_eq!(gives_up(amid_record(), 3_000), server);
+        let closed = "failure C4: connection_closed by client";
+        assert_eq!(gives_up(amid_record(), 900), closed);
+        assert_eq!(gives_up(full().server_flight(), 3_000), closed);
+    }
+
+    #[test]
+    fn the_rest_of_a_flight_that_is_sent_again_was_not_delivered() {
+        let repeated = |times| {
+            let flight = full().server_records(&[23, 900]);
+            let flight = flight.sent_again(SERVER, times, 132).wait(6_000);
+            flight.fin(CLIENT).verdict()
+        };
+        assert_eq!(repeated(4), "failure observed: not_delivered by server");
+        assert_ne!(repeated(1), "failure observed: not_delivered by server");
+    }
+
+    #[test]
+    fn a_path_dies_where_neither_the_flight_nor_the_fin_of_the_client_arrives() {
+        let fin = |times, flight: Script| {
+            let closed = flight.wait(500).fin(CLIENT);
+            let sent = closed.sent_again(CLIENT, times, 1);
+            let only_fin = sent.delivery(CLIENT, |delivery| {
+                if let Some(outstanding) = &mut delivery.outstanding {
+                    outstanding.start = delivery.data_end;
+                }
+            });
+            only_fin.verdict()
+        };
+        let amid_flight = || full().server_records(&[23]);
+        assert_eq!(
+            fin(4, amid_flight()),
+            "failure observed: not_delivered by server"
+        );
+        assert_eq!(
+            fin(2, amid_flight()),
+            "failure C4: connection_closed by client"
+        );
+        assert_ne!(
+            fin(4, full().server_flight()),
+            "failure observed: not_delivered by server"
+        );
+    }
+
+    #[test]
+    fn data_that_only_sequence_numbers_show_are_no_gap_if_the_receiver_lacked_them_too() {
+        let unseen = |wait| {
+            let closed = hello().wait(wait).fin(CLIENT).gap(SERVER);
+            closed.delivery(SERVER, |delivery| delivery.unseen = 100)
+        };
+        assert_eq!(
+            unseen(5_000).verdict(),
+            "failure observed: not_delivered by server"
+        );
+        // The server may have sent them only when the client closed.
+        assert_eq!(
+            because(&unseen(500)),
+            Some(UnknownBecause::LastDataNotAcknowledged)
+        );
+        assert_eq!(
+            because(&hello().wait(5_000).fin(CLIENT).gap(SERVER)),
+            Some(UnknownBecause::Gap)
+        );
+    }
+
+    #[test]
+    fn a_server_that_closes_in_order_is_alive_and_the_hello_was_not_delivered() {
+        let lost = || hello().sent_again(CLIENT, 5, 517).wait(6_000);
+        assert_eq!(
+            lost().fin(SERVER).verdict(),
+            "failure observed: not_delivered by client"
+        );
+        assert_ne!(
+            lost().rst(SERVER).verdict(),
+            "failure observed: not_delivered by client"
         );
     }
 

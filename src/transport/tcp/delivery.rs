@@ -359,6 +359,24 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_that_its_sender_follows_up_came_from_between_if_the_receiver_answers_with_another() {
+        let sent = SentWith {
+            end: 0,
+            acknowledged: Some(517),
+        };
+        let reset = |followed| {
+            let mut state = DeliveryState::default();
+            state.note_reset(sent, false, at(0));
+            state.note_after_reset(sent, at(followed));
+            let before = state.reset.unwrap().is_foreign();
+            state.note_refused();
+            (before, state.reset.unwrap().is_foreign())
+        };
+        assert_eq!(reset(2), (false, true));
+        assert_eq!(reset(0), (false, false)); // swapped by the network
+    }
+
+    #[test]
     fn a_retransmission_is_counted_with_how_long_it_went_on() {
         let sends = [0, 200, 600, 1400].map(|time| Sent(0, 517, time));
         let outstanding = state(&sends).outstanding.unwrap();

@@ -420,7 +420,9 @@ impl<'t> ShapeEvidence<'t> {
         let (Some(client), None) = (self.close_after(CLIENT), self.close_after(SERVER)) else {
             return false;
         };
-        let first = self.first_server_record().and_then(|at| self.after().get(at));
+        let first = self
+            .first_server_record()
+            .and_then(|at| self.after().get(at));
         let waited = first.and_then(|first| client.time.checked_since(first.end));
         waited.is_some_and(|waited| waited > LINGERING + 2 * self.round_trip)
     }
@@ -438,7 +440,11 @@ impl<'t> ShapeEvidence<'t> {
         let Some(first) = self.first_server_record() else {
             return false;
         };
-        let data = || after[..first].iter().filter(|seen| seen.is_record_of(CLIENT));
+        let data = || {
+            after[..first]
+                .iter()
+                .filter(|seen| seen.is_record_of(CLIENT))
+        };
         let (Some(begun), Some(last), Some(finished)) =
             (data().next(), data().next_back(), self.finished())
         else {
