@@ -41,6 +41,10 @@ fn exported() -> BTreeSet<String> {
             "tlscope_interface_up",
             "tlscope_export_failures_total",
             "tlscope_export_discarded_total",
+            // These begin with their first count.
+            "tls_handshake_rejected_after_total",
+            "tls_validation_errors_total",
+            "tls_not_tls_total",
         ]
         .map(str::to_owned),
     );
@@ -48,7 +52,11 @@ fn exported() -> BTreeSet<String> {
 }
 
 /// Labels in the rules and the dashboard. All other words with one of our prefixes must be metrics.
-const LABELS: [&str; 7] = [
+const LABELS: [&str; 11] = [
+    "tls_client_certificate",
+    "tls_client_identity",
+    "tls_key_exchange",
+    "tls_not_tls_kind",
     "tls_version",
     "tls_phase",
     "tls_side",
@@ -102,6 +110,36 @@ fn the_systemd_unit_grants_one_capability_and_waits_for_readiness() {
         "ProtectSystem=strict",
     ] {
         assert!(unit.lines().any(|have| have == line), "{line}");
+    }
+}
+
+/// Each rule leads to its section of the runbook, and every section belongs to a rule.
+#[test]
+fn the_runbook_has_a_section_for_each_alert() {
+    let rules = asset("alert-rules");
+    let alerts = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let alerts: BTreeSet<_> = alerts.collect();
+    let runbook = fs::read_to_string("docs/runbook.md").unwrap();
+    let sections = runbook.lines().filter_map(|line| line.strip_prefix("## "));
+    let sections: BTreeSet<_> = sections.filter(|title| !title.contains(' ')).collect();
+    assert_eq!(alerts, sections);
+    for alert in alerts {
+        let link = format!("docs/runbook.md#{}'", alert.to_lowercase());
+        assert!(rules.contains(&link), "{alert}");
+    }
+}
+
+/// An alert rule without a test for firing is only known to parse.
+#[test]
+fn every_alert_fires_in_some_test() {
+    let tests = include_str!("alert-rules-test.yaml");
+    for line in asset("alert-rules").lines() {
+        if let Some(alert) = line.trim().strip_prefix("- alert: ") {
+            let fires = format!(r#"{{labels: '{{alertname="{alert}"}}', value: "#);
+            assert!(tests.contains(&fires), "{alert}");
+        }
     }
 }
 

@@ -193,6 +193,15 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
 
     peers.shake_hands(); // each failure is the first of its kind
     for class in CLASSES {
+        let first = format!(
+            r#"sum(rate(tls_handshake_total{{result="failure", error_type="{class}"}}[1m])) > 0"#
+        );
+        wait_for(&first, || query(theirs, &first).pop());
+    }
+    for _ in 0..5 {
+        peers.shake_hands();
+    }
+    for class in CLASSES {
         let alert = format!(
             r#"ALERTS{{alertname="TLSHandshakeFailures", alertstate="firing", error_type="{class}"}}"#
         );

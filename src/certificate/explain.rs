@@ -72,6 +72,7 @@ impl Explanation<'_> {
     /// Findings on a chain without a path to a trusted root, for webpki's reason.
     pub(super) fn refused(&self, error: &Error) -> Vec<Finding> {
         match error {
+            Error::MaximumSignatureChecksExceeded => vec![self.other(error)],
             _ if matches!(error, Error::UnknownIssuer) || self.walk.end != WalkEnd::Root => {
                 self.untrusted()
             }
@@ -135,7 +136,7 @@ impl Explanation<'_> {
     /// fails, but is not wrong: such a chain cannot be validated.
     fn invalid_signature(&self) -> Finding {
         let path = self.named_path();
-        for pair in path.windows(2) {
+        for pair in path.windows(2).take(verification::MAX_PATH_CHECKS) {
             let [(certificate, facts), (issuer, issuer_facts)] = pair else {
                 continue;
             };
@@ -149,6 +150,7 @@ impl Explanation<'_> {
                 );
                 return Finding {
                     subject: facts.subject.clone(),
+                    identity: facts.identity().into_owned(),
                     ..self.finding(ErrorType::BadCertificate, detail)
                 };
             }
@@ -181,6 +183,7 @@ impl Explanation<'_> {
         );
         Finding {
             subject: top.subject.clone(),
+            identity: top.identity().into_owned(),
             ..self.finding(ErrorType::BadCertificate, detail)
         }
     }
@@ -216,6 +219,13 @@ impl Explanation<'_> {
                     .map(|(_, facts)| facts.signature_algorithm.to_string())
                     .collect();
                 let detail = format!("cannot be validated: signed with {}", used.join(", "));
+                self.finding(ErrorType::UnsupportedCertificate, detail)
+            }
+            Error::MaximumSignatureChecksExceeded => {
+                let most = verification::MAX_PATH_CHECKS;
+                let detail = format!(
+                    "cannot be validated: no path to a root was found within {most} signature checks"
+                );
                 self.finding(ErrorType::UnsupportedCertificate, detail)
             }
             Error::UnsupportedCertVersion => self.finding(
@@ -258,6 +268,7 @@ impl Explanation<'_> {
                 lifetime.div_euclid(DAY)
             ),
             subject: facts.subject.clone(),
+            identity: facts.identity().into_owned(),
         })
     }
 
@@ -283,6 +294,7 @@ impl Explanation<'_> {
             side: self.side,
             detail,
             subject: leaf.map(|facts| facts.subject.clone()).unwrap_or_default(),
+            identity: leaf.map_or_else(String::new, |facts| facts.identity().into_owned()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::chain::placed;
 use super::flaws::path_up;
-use super::{Certificate, CertificateFacts, CertificateTime, hostname, parse};
+use super::{Certificate, CertificateFacts, CertificateTime, hostname};
 use crate::error_type::ErrorType;
 use crate::flow::Side;
 use crate::time::Timestamp;
@@ -23,6 +23,8 @@ pub struct Finding {
     pub detail: String,
     /// The certificate's subject, RFC 4514 form.
     pub subject: String,
+    /// The name that a person recognises, see [`CertificateFacts::identity`]; empty if the certificate cannot be read.
+    pub identity: String,
 }
 
 /// Something unusual about a chain that is no reason to refuse it.
@@ -36,6 +38,8 @@ pub struct CertificateNote {
     pub detail: String,
     /// The certificate's subject, RFC 4514 form.
     pub subject: String,
+    /// The name that a person recognises, see [`CertificateFacts::identity`]; empty if the certificate cannot be read.
+    pub identity: String,
 }
 
 text_enum! {
@@ -51,6 +55,8 @@ text_enum! {
         SuperfluousCertificate = "superfluous_certificate",
         /// A certificate of a public authority is valid for longer than browsers accept.
         LongValidity = "long_validity",
+        /// Certificates name themselves as their issuer, and that was not checked: there are too many for one handshake.
+        UncheckedSignature = "unchecked_signature",
     }
 }
 
@@ -108,6 +114,7 @@ pub fn findings(
                 side,
                 detail,
                 subject,
+                identity: facts.identity().into_owned(),
             });
         };
         if let Some((error_type, detail)) = validity(facts, at, near_expiry)
@@ -150,7 +157,7 @@ pub(crate) fn name_mismatch(
 ) -> Option<String> {
     let has_hosts = !facts.dns_names.is_empty() || !facts.ip_addresses.is_empty();
     let is_mismatch = !hostname::is_valid_for(certificate, facts, server_name)
-        && (has_hosts || !parse::has_uri_name(&certificate.der));
+        && (has_hosts || facts.uris.is_empty());
     is_mismatch.then(|| mismatch(facts, server_name))
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::chain::{distinct, shown_issuer};
 use super::{
-    Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, PublicKey,
-    SignatureAlgorithm, parse,
+    Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, OwnSignature,
+    PublicKey, SignatureAlgorithm, parse,
 };
 use crate::error_type::ErrorType;
 use crate::flow::Side;
@@ -38,6 +38,7 @@ pub(super) fn findings(
                     side,
                     detail: format!("certificate cannot be read: {reason}"),
                     subject: String::new(),
+                    identity: String::new(),
                 });
                 continue;
             }
@@ -49,6 +50,7 @@ pub(super) fn findings(
                 side,
                 detail,
                 subject,
+                identity: facts.identity().into_owned(),
             });
         };
         if let Some(detail) = weak_key(&facts.key) {
@@ -134,6 +136,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 side,
                 detail,
                 subject,
+                identity: facts.identity().into_owned(),
             });
         };
         let mut earlier = chain.iter().take(index);
@@ -152,6 +155,23 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
             add(NoteKind::SuperfluousCertificate, detail);
         }
     }
+    let unchecked = chain.iter().filter_map(|shown| {
+        let facts = shown.facts.as_ref().ok();
+        facts.filter(|facts| facts.own_signature == OwnSignature::Skipped)
+    });
+    if let Some(first) = unchecked.clone().next() {
+        notes.push(CertificateNote {
+            kind: NoteKind::UncheckedSignature,
+            side,
+            detail: format!(
+                "{} of {total} certificates name themselves as their issuer, and their signatures were not checked: too many \
+                 for one handshake",
+                unchecked.count()
+            ),
+            subject: first.subject.clone(),
+            identity: first.identity().into_owned(),
+        });
+    }
     if let Some(pair) = path.windows(2).find(|pair| pair[0] > pair[1])
         && let Some(Ok(facts)) = chain.get(pair[0]).map(|certificate| &certificate.facts)
     {
@@ -164,6 +184,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 pair[1] + 1
             ),
             subject: facts.subject.clone(),
+            identity: facts.identity().into_owned(),
         });
     }
     notes

@@ -30,7 +30,7 @@ pub(super) fn is_valid_for(
         || facts.names_omitted > 0
             && any_alternative_name(&certificate.der, |name| match name {
                 AlternativeName::Dns(pattern) => matches(&name::ascii(pattern), server_name),
-                AlternativeName::Ip(_) => false,
+                _ => false,
             })
 }
 

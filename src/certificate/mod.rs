@@ -21,6 +21,7 @@ mod explain;
 mod finding;
 mod flaws;
 mod hostname;
+mod identity;
 mod issuers;
 mod name;
 mod ocsp;
@@ -60,6 +61,7 @@ pub use trust::{Trust, TrustOrigin, TrustStore};
 pub use validator::{ChainValidator, Validation};
 pub use validity::{CertificateTime, Expiry};
 
+use crate::memory::boxed;
 use crate::time::Timestamp;
 
 /// One certificate as it was sent: its bytes, its hash and, if it parses, its facts.
@@ -87,12 +89,36 @@ impl Certificate {
     /// ```
     #[must_use]
     pub fn from_der(der: &[u8]) -> Self {
+        Self::parse(der, true)
+    }
+
+    /// Bytes of memory that it takes, roughly.
+    pub(crate) fn allocated(&self) -> usize {
+        boxed::<Self>() + cache::size(self)
+    }
+
+    /// Parses one certificate; `may_check` says whether its signature may be checked by its own key.
+    fn parse(der: &[u8], may_check: bool) -> Self {
         Self {
             der: der.into(),
             sha256: Sha256::digest(der).into(),
-            facts: parse::facts(der),
+            facts: parse::facts(der, may_check),
         }
     }
+}
+
+/// Whether the signature of a certificate was checked by its own key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnSignature {
+    /// There is no need: names or key identifiers say that another key signed it.
+    #[default]
+    NotAsked,
+    /// It was checked, or cannot be.
+    Checked,
+    /// It was not: earlier certificates of the chain had used up the checks for one chain. Equal names are then enough for
+    /// [`CertificateFacts::self_signed`].
+    Skipped,
 }
 
 /// The certificates of one Certificate message, leaf first; all events with the same chain share it.
@@ -118,9 +144,15 @@ pub struct CertificateFacts {
     pub not_after: CertificateTime,
     /// DNS names in the subject alternative name extension, as written; at most [`MAX_NAMES`].
     pub dns_names: Vec<String>,
-    /// IP addresses in the subject alternative name extension; at most [`MAX_NAMES`] together with the DNS names.
+    /// IP addresses in that extension; all its names together are at most [`MAX_NAMES`].
     pub ip_addresses: Vec<IpAddr>,
-    /// How many DNS names and IP addresses the extension has beyond [`MAX_NAMES`]; 0 in honest certificates.
+    /// URIs in that extension, as written; SPIFFE IDs are among them.
+    pub uris: Vec<String>,
+    /// E-mail addresses in that extension, as written; those with characters beyond ASCII (RFC 9598) as well.
+    pub emails: Vec<String>,
+    /// Microsoft's user principal names in that extension, as in `alice@corp.example`.
+    pub upns: Vec<String>,
+    /// How many such names the extension has beyond [`MAX_NAMES`]; 0 in honest certificates.
     pub names_omitted: usize,
     /// Algorithm and size of its key, as in `RSA 2048`.
     pub key: PublicKey,
@@ -132,6 +164,8 @@ pub struct CertificateFacts {
     /// ML-DSA and others), equal names are enough, unless the key identifiers
     /// name two different keys.
     pub self_signed: bool,
+    /// Whether its own signature was checked, to say whether it is self-signed.
+    pub own_signature: OwnSignature,
     /// Whether its basic constraints say that it is a CA.
     pub is_ca: bool,
 }

@@ -15,7 +15,7 @@ use super::der::{self, Elements};
 use super::public_key;
 #[cfg(feature = "validate")]
 use super::trust::Root;
-use super::{CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm, name};
+use super::{CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm, name};
 
 /// How many alternative names of one certificate are kept.
 ///
@@ -28,10 +28,11 @@ const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11]; // 2.5.29.17
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e]; // 2.5.29.14
 const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23]; // 2.5.29.35
 
-pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
+pub(super) fn facts(der: &[u8], may_check: bool) -> Result<CertificateFacts, String> {
     let certificate = read(der)?;
     let subject = certificate.subject().as_raw();
     let issuer = certificate.issuer().as_raw();
+    let (self_signed, own_signature) = is_self_signed(&certificate, may_check);
     let names = |raw| name::distinguished_name(raw).ok_or("malformed name");
     let mut facts = CertificateFacts {
         subject: names(subject)?,
@@ -43,10 +44,14 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
         not_after: CertificateTime(certificate.validity().not_after.timestamp()),
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
+        uris: Vec::new(),
+        emails: Vec::new(),
+        upns: Vec::new(),
         names_omitted: 0,
         key: PublicKey::read(certificate.public_key()),
         signature_algorithm: SignatureAlgorithm::read(&certificate.signature_algorithm),
-        self_signed: is_self_signed(&certificate),
+        self_signed,
+        own_signature,
         is_ca: is_ca(&certificate),
     };
     for name in alternative_names(&certificate) {
@@ -71,14 +76,22 @@ pub(super) fn root(der: &[u8]) -> Result<Root, String> {
 
 impl CertificateFacts {
     fn keep(&mut self, name: AlternativeName<'_>) {
-        if self.dns_names.len() + self.ip_addresses.len() >= MAX_NAMES {
+        if self.name_count() >= MAX_NAMES {
             self.names_omitted += 1;
             return;
         }
         match name {
             AlternativeName::Dns(name) => self.dns_names.push(name::ascii(name)),
             AlternativeName::Ip(address) => self.ip_addresses.push(address),
+            AlternativeName::Uri(uri) => self.uris.push(name::ascii(uri)),
+            AlternativeName::Email(address) => self.emails.push(name::ascii(address)),
+            AlternativeName::Upn(upn) => self.upns.push(name::ascii(upn)),
         }
+    }
+
+    fn name_count(&self) -> usize {
+        let others = self.uris.len() + self.emails.len() + self.upns.len();
+        self.dns_names.len() + self.ip_addresses.len() + others
     }
 }
 
@@ -97,11 +110,15 @@ fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     }
 }
 
-/// An alternative name of a kind that identifies servers (RFC 5280 §4.2.1.6).
+/// An alternative name of a kind that identifies servers, workloads or people (RFC 5280 §4.2.1.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AlternativeName<'a> {
     Dns(&'a [u8]),
     Ip(IpAddr),
+    Uri(&'a [u8]),
+    Email(&'a [u8]),
+    /// Microsoft's user principal name, as on smart cards and in Active Directory.
+    Upn(&'a [u8]),
 }
 
 /// Whether any alternative name is `wanted`, including those beyond [`MAX_NAMES`].
@@ -110,17 +127,6 @@ pub(super) fn any_alternative_name(
     wanted: impl FnMut(AlternativeName<'_>) -> bool,
 ) -> bool {
     read(der).is_ok_and(|certificate| alternative_names(&certificate).any(wanted))
-}
-
-/// Whether any alternative name is a URI, as in SPIFFE certificates.
-pub(super) fn has_uri_name(der: &[u8]) -> bool {
-    const URI: u8 = der::context(6);
-    let Ok(certificate) = read(der) else {
-        return false;
-    };
-    let names = extension(&certificate, SUBJECT_ALTERNATIVE_NAME)
-        .and_then(|value| Elements::within(value, der::SEQUENCE));
-    names.into_iter().flatten().any(|name| name.tag == URI)
 }
 
 fn alternative_names<'a>(
@@ -134,11 +140,32 @@ fn alternative_names<'a>(
 }
 
 fn alternative_name(element: der::Element<'_>) -> Option<AlternativeName<'_>> {
+    const OTHER_NAME: u8 = der::constructed_context(0);
+    const EMAIL: u8 = der::context(1);
     const DNS_NAME: u8 = der::context(2);
+    const URI: u8 = der::context(6);
     const IP_ADDRESS: u8 = der::context(7);
     match element.tag {
+        OTHER_NAME => other_name(element.content),
+        EMAIL => Some(AlternativeName::Email(element.content)),
         DNS_NAME => Some(AlternativeName::Dns(element.content)),
+        URI => Some(AlternativeName::Uri(element.content)),
         IP_ADDRESS => ip_address(element.content).map(AlternativeName::Ip),
+        _ => None,
+    }
+}
+
+/// A name whose kind is an object identifier; the value is explicitly tagged.
+fn other_name(content: &[u8]) -> Option<AlternativeName<'_>> {
+    const UPN: &[u8] = &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 20, 2, 3]; // 1.3.6.1.4.1.311.20.2.3
+    const SMTP_UTF8_MAILBOX: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 8, 9]; // RFC 9598 §3
+    const VALUE: u8 = der::constructed_context(0);
+    let mut parts = Elements::new(content);
+    let kind = parts.content(der::OBJECT_IDENTIFIER)?;
+    let text = Elements::new(parts.content(VALUE)?).content(der::UTF8_STRING)?;
+    match kind {
+        UPN => Some(AlternativeName::Upn(text)),
+        SMTP_UTF8_MAILBOX => Some(AlternativeName::Email(text)),
         _ => None,
     }
 }
@@ -237,10 +264,17 @@ pub(super) fn is_signed_by(der: &[u8], issuer: &[u8]) -> Option<bool> {
 }
 
 /// See [`CertificateFacts::self_signed`]. Cheap checks come first: verifying takes longer than everything else here.
-fn is_self_signed(certificate: &X509Certificate<'_>) -> bool {
-    certificate.subject().as_raw() == certificate.issuer().as_raw()
-        && !identifiers_differ(certificate)
-        && verifies_itself(certificate) != Some(false)
+fn is_self_signed(certificate: &X509Certificate<'_>, may_check: bool) -> (bool, OwnSignature) {
+    let is_self_issued = certificate.subject().as_raw() == certificate.issuer().as_raw()
+        && !identifiers_differ(certificate);
+    match (is_self_issued, may_check) {
+        (false, _) => (false, OwnSignature::NotAsked),
+        (true, true) => (
+            verifies_itself(certificate) != Some(false),
+            OwnSignature::Checked,
+        ),
+        (true, false) => (true, OwnSignature::Skipped),
+    }
 }
 
 /// Whether the key identifiers say that another key signed the certificate (RFC 5280 §4.2.1.1).

@@ -57,6 +57,7 @@ fn revocation(transcript: &Transcript, chain: Option<&CertificateChain>) -> Opti
             side: Side::Server,
             detail: format!("revoked {at}, by the OCSP response that the server stapled"),
             subject: facts.subject.clone(),
+            identity: facts.identity().into_owned(),
         }),
         _ => None,
     }

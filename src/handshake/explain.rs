@@ -220,7 +220,8 @@ fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<Trust
     }
     error.message = format!(
         "{}; the client asked for no name, and the certificate of {} is {detail}",
-        error.message, facts.subject
+        error.message,
+        facts.identity()
     );
 }
 
@@ -400,7 +401,7 @@ const OTHER_FINDINGS: &[ErrorType] = &[
 fn append(error: &mut HandshakeError, finding: &Finding) {
     error.message = format!(
         "{}; the certificate of {}: {}",
-        error.message, finding.subject, finding.detail
+        error.message, finding.identity, finding.detail
     );
 }
 

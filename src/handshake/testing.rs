@@ -452,6 +452,7 @@ pub(super) fn finding(side: Side, error_type: ErrorType) -> Finding {
         side,
         detail: "detail".to_owned(),
         subject: "CN=leaf".to_owned(),
+        identity: "leaf".to_owned(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{explain, hint};
 pub(crate) struct Validator {
     chains: ChainValidator,
     servers: KnownServers,
+    signatures_skipped: u64,
 }
 
 impl Validator {
@@ -24,6 +25,7 @@ impl Validator {
         Self {
             chains: ChainValidator::new(trust),
             servers: KnownServers::default(),
+            signatures_skipped: 0,
         }
     }
 
@@ -31,6 +33,7 @@ impl Validator {
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             servers_forgotten: self.servers.forgotten,
+            signatures_skipped: self.signatures_skipped,
             ..self.chains.stats()
         }
     }
@@ -47,6 +50,7 @@ impl Validator {
                 continue;
             };
             let validation = self.chains.validate(chain, side, event.judged_at);
+            self.signatures_skipped += validation.signatures_skipped;
             self.chains.learn(chain);
             event
                 .validation

@@ -5,6 +5,7 @@
 //! columns by position; the order of attributes has no meaning. JSON has a structure of its
 //! own: see [`super::machine::json`].
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -173,6 +174,7 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("server_subject", "tls.server.subject", |e| {
         untrusted(leaf_facts(&e.server_certificates).map(|c| c.subject.as_str()))
     }),
+    attribute("tls.server.identity", |e| identity(&e.server_certificates)),
     both("server_issuer", "tls.server.issuer", |e| {
         untrusted(leaf_facts(&e.server_certificates).map(|c| c.issuer.as_str()))
     }),
@@ -191,6 +193,7 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("client_subject", "tls.client.subject", |e| {
         untrusted(leaf_facts(&e.client_certificates).map(|c| c.subject.as_str()))
     }),
+    attribute("tls.client.identity", |e| identity(&e.client_certificates)),
     both("client_issuer", "tls.client.issuer", |e| {
         untrusted(leaf_facts(&e.client_certificates).map(|c| c.issuer.as_str()))
     }),
@@ -343,6 +346,13 @@ fn leaf(chain: &Option<CertificateChain>) -> Option<&Certificate> {
 
 fn leaf_facts(chain: &Option<CertificateChain>) -> Option<&CertificateFacts> {
     leaf(chain)?.facts.as_ref().ok()
+}
+
+fn identity(chain: &Option<CertificateChain>) -> FieldValue<'_> {
+    leaf_facts(chain).map_or(FieldValue::Absent, |facts| match facts.identity() {
+        Cow::Borrowed(identity) => Untrusted(identity),
+        Cow::Owned(identity) => safe(identity), // an address or a serial number
+    })
 }
 
 fn days_until_expiry<'a>(event: &Handshake, chain: &Option<CertificateChain>) -> FieldValue<'a> {

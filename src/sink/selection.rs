@@ -140,8 +140,10 @@ impl Peer {
         else {
             return false;
         };
-        let mut names = facts.dns_names.iter().chain(&facts.common_name);
-        names.any(|name| glob.matches(name)) || glob.matches(&facts.subject)
+        let mut names = facts.alternative_names();
+        names.any(|name| glob.matches(&name))
+            || facts.common_name.iter().any(|name| glob.matches(name))
+            || glob.matches(&facts.subject)
     }
 }
 

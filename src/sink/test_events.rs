@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certificate::{
-    Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
+    Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
 };
 use crate::dialogue::StartTls;
 use crate::event::{
@@ -113,6 +113,7 @@ pub(crate) fn refused_by_the_client() -> Handshake {
         side: Side::Server,
         detail: "expires in 12.5 days".into(),
         subject: "CN=example.org".into(),
+        identity: "example.org".into(),
     }];
     event.capture.first_packet = 12;
     event.capture.last_packet = 31;
@@ -205,10 +206,14 @@ pub(crate) fn leaf() -> CertificateFacts {
         not_after: CertificateTime(1_773_446_400),
         dns_names: vec!["example.org".into()],
         ip_addresses: Vec::new(),
+        uris: Vec::new(),
+        emails: Vec::new(),
+        upns: Vec::new(),
         names_omitted: 0,
         key: PublicKey::Rsa(Some(2048)),
         signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
         self_signed: false,
+        own_signature: OwnSignature::NotAsked,
         is_ca: false,
     }
 }

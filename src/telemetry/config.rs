@@ -41,6 +41,13 @@ pub struct MetricsConfig {
 }
 
 impl MetricsConfig {
+    /// Whether certificates have their serial number among their attributes.
+    #[cfg(feature = "otel")]
+    pub(crate) fn has_serial_numbers(&self) -> bool {
+        self.attributes
+            .contains(&MetricAttribute::CertificateSerial)
+    }
+
     /// Whether no flag asks for an output; the environment still may.
     #[must_use]
     pub fn asks_for_nothing(&self) -> bool {
@@ -99,7 +106,9 @@ text_enum! {
         ServerAddress = "server.address",
         /// The server's port.
         ServerPort = "server.port",
-        /// The common name in the client's certificate.
+        /// The identity in the client's certificate, see [`crate::certificate::CertificateFacts::identity`].
+        ClientIdentity = "tls.client.identity",
+        /// The common name in the client's certificate; its identity if it has none.
         ClientSubject = "tls.client.subject",
         /// The common name of the issuer of the client's certificate.
         ClientIssuer = "tls.client.issuer",
@@ -109,8 +118,12 @@ text_enum! {
         ErrorMessage = "error.message",
         /// The group of the key exchange.
         Group = "tls.group",
+        /// Whether the connection closed before any application data.
+        Unused = "tls.unused",
         /// The application protocol that was selected in the clear.
         Alpn = "tls.alpn",
+        /// The serial number of a certificate, on the certificate metrics alone: a series for each certificate.
+        CertificateSerial = "certificate.serial",
         /// The interface, or file, that the handshake came from.
         InterfaceName = "network.interface.name",
     }

@@ -70,6 +70,8 @@ mod records;
 mod resource;
 #[cfg(feature = "otel")]
 mod settings;
+#[cfg(all(test, feature = "otel"))]
+mod simulated_year;
 #[cfg(feature = "otel")]
 mod started;
 #[cfg(all(test, feature = "otel"))]

@@ -13,6 +13,8 @@ use super::export::{
     ScrapeEndpoint, TextReport,
 };
 use super::metrics::Recorder;
+#[cfg(feature = "cli")]
+use super::metrics::endpoints::Endpoints;
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
 use super::records::spans::Sampler;
@@ -68,6 +70,8 @@ impl Prepared {
         }
         let signals: Vec<_> = settings.otlp.iter().map(|to| to.signal).collect();
         let context = ExportContext {
+            #[cfg(feature = "cli")]
+            endpoints: Endpoints::new(live.and_then(|live| live.certificate_memory)),
             resource: resource(),
             scope: scope(),
             self_telemetry: Arc::new(SelfTelemetry::new(&signals)),
@@ -81,6 +85,8 @@ impl Prepared {
         let mut prometheus_address = None;
         if let Some(address) = prometheus {
             let endpoint = ScrapeEndpoint::bind(address, Arc::clone(&context.self_telemetry))?;
+            #[cfg(feature = "cli")]
+            let endpoint = endpoint.listing(context.endpoints.clone());
             prometheus_address = endpoint.address().ok();
             exports.push(Box::new(endpoint));
         }
@@ -88,7 +94,12 @@ impl Prepared {
             exports.push(Box::new(TextReport::new(output)));
         }
 
-        let watch = PreparedWatch::new(watched, Arc::clone(&context.self_telemetry), notice);
+        let watch = PreparedWatch::new(
+            watched,
+            config.has_serial_numbers(),
+            Arc::clone(&context.self_telemetry),
+            notice,
+        );
         let readers: Vec<&MetricsReader> = exports.iter().filter_map(|e| e.reader()).collect();
         Ok(Some(Self {
             recorder: Recorder::new(config, &context, watch.files(), &readers),

@@ -217,12 +217,13 @@ mod tests {
         let mut event = handshake();
         event.judged_at = Timestamp::from_seconds(86_400);
         event.server_certificates = Some([Arc::new(certificate("example.org", 43_200))].into());
-        let labels = r#"{certificate_issuer="Example CA",certificate_role="server",certificate_serial="0a",certificate_subject="example.org"}"#;
+        let labels = r#"{certificate_issuer="Example CA",certificate_role="server",certificate_subject="example.org"}"#;
         assert_eq!(
-            samples(&[event])[..2],
+            samples(&[event])[..3],
             [
                 format!("tls_certificate_days_until_expiry{labels} -0.5"),
                 format!("tls_certificate_not_after_seconds{labels} 43200"),
+                format!("tls_certificate_variants{labels} 1"),
             ]
         );
     }
@@ -254,6 +255,7 @@ mod tests {
             side: Side::Server,
             detail: String::new(),
             subject: String::new(),
+            identity: String::new(),
         };
         let mut event = refused_by_client();
         event.error.as_mut().unwrap().error_type = ErrorType::CertExpired;

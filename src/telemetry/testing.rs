@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Signal;
 use super::settings::Destination;
 use crate::certificate::{
-    Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
+    Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
 };
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
@@ -51,10 +51,14 @@ pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
             not_after: CertificateTime(not_after),
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
+            uris: Vec::new(),
+            emails: Vec::new(),
+            upns: Vec::new(),
             names_omitted: 0,
             key: PublicKey::Rsa(Some(2048)),
             signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
             self_signed: false,
+            own_signature: OwnSignature::NotAsked,
             is_ca: false,
         }),
     }

@@ -1,7 +1,7 @@
 //! Every certificate of both sides: keys, dates, and the findings of validation.
 
 use super::Compliance::{self, Satisfied, Undetermined, Violated};
-use super::in_view::{all_certificates, subject};
+use super::in_view::all_certificates;
 use super::{Assertion, InScope, PolicyKey, error_types, one};
 use crate::certificate::CertificateTime;
 use crate::event::{ErrorType, Finding, Side};
@@ -42,7 +42,7 @@ impl Assertion for MinRsaBits {
     fn evaluate(&self, InScope { event, .. }: InScope<'_>) -> Compliance {
         all_certificates(event, |_, facts| {
             let is_short = (facts.key.rsa_bits()? as u64) < self.0;
-            is_short.then(|| format!("`{}` has a key of type {}", subject(facts), facts.key))
+            is_short.then(|| format!("`{}` has a key of type {}", facts.identity(), facts.key))
         })
     }
 }
@@ -69,7 +69,7 @@ impl Assertion for MinDaysValid {
         all_certificates(event, |side, facts| {
             let left = facts.expiry(event.judged_at).days();
             let now = CertificateTime::from(event.judged_at);
-            let subject = subject(facts);
+            let subject = facts.identity();
             if facts.not_after < now {
                 let expired = || format!("`{subject}` expired {:.1} days before", -left);
                 (!is_excused(side, ErrorType::CertExpired)).then(expired)

@@ -104,15 +104,6 @@ fn no_server_certificates(event: &Handshake) -> Compliance {
     }
 }
 
-/// The subject of a certificate for reports: the common name if there is one.
-pub(super) fn subject(facts: &CertificateFacts) -> &str {
-    match &facts.common_name {
-        Some(name) => name,
-        None if facts.subject.is_empty() => facts.dns_names.first().map_or("", |name| name),
-        None => &facts.subject,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{compliance, is_undetermined};

@@ -155,7 +155,7 @@ impl KnownCertificate {
         let facts = certificate.facts.as_ref().map_err(Clone::clone);
         let facts = facts.map(|facts| CertificateSummary {
             subject: shortened(&facts.subject),
-            name: shortened(facts.common_name.as_ref().unwrap_or(&facts.subject)),
+            name: shortened(&facts.identity()),
             issuer: shortened(&facts.issuer),
             issuer_name: shortened(facts.issuer_common_name.as_ref().unwrap_or(&facts.issuer)),
             serial: shortened(&facts.serial),
@@ -228,8 +228,11 @@ impl ShownBy {
 fn alternative_names(facts: &CertificateFacts) -> String {
     let dns = facts.dns_names.iter().map(|name| format!("DNS:{name}"));
     let ip = facts.ip_addresses.iter().map(|ip| format!("IP:{ip}"));
+    let uris = facts.uris.iter().map(|uri| format!("URI:{uri}"));
+    let emails = facts.emails.iter().map(|email| format!("email:{email}"));
+    let upns = facts.upns.iter().map(|upn| format!("UPN:{upn}"));
     let mut names = String::new();
-    for name in dns.chain(ip) {
+    for name in dns.chain(ip).chain(uris).chain(emails).chain(upns) {
         if names.len() + name.len() + 2 > MAX_TEXT {
             break;
         }

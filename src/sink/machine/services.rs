@@ -255,9 +255,10 @@ fn count<T: PartialEq, const N: usize>(counts: &mut [u64; N], all: &[T], value: 
 }
 
 /// The services of a run, ordered by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Services {
     services: BTreeMap<ServiceKey, Service>,
+    capacity: usize,
     /// Whether the addresses behind one name are services of their own.
     by_address: bool,
     /// Handshakes of services that did not fit.
@@ -266,7 +267,24 @@ pub(crate) struct Services {
     pub(crate) unanswered: u64,
 }
 
+impl Default for Services {
+    fn default() -> Self {
+        Self::with_capacity(MAX_SERVICES)
+    }
+}
+
 impl Services {
+    /// Holds at most `capacity` services.
+    pub(crate) const fn with_capacity(capacity: usize) -> Self {
+        Self {
+            services: BTreeMap::new(),
+            capacity,
+            by_address: false,
+            omitted: 0,
+            unanswered: 0,
+        }
+    }
+
     /// Makes each address behind a name a service of its own.
     pub(crate) fn by_address() -> Self {
         Self {
@@ -281,12 +299,18 @@ impl Services {
             return;
         };
         let key = ServiceKey::of(event, self.by_address);
-        let is_full = self.services.len() >= MAX_SERVICES;
+        let is_full = self.services.len() >= self.capacity;
         match self.services.get_mut(&key) {
             Some(service) => service.record(event, version),
             None if is_full => self.omitted += 1,
             None => self.services.entry(key).or_default().record(event, version),
         }
+    }
+
+    /// Drops the services that are not `wanted`.
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "for live metrics"))]
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&Service) -> bool) {
+        self.services.retain(|_, service| wanted(service));
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ServiceKey, &Service)> {

@@ -119,13 +119,26 @@ impl<W: Write> TargetsSink<W> {
         }
         omissions
     }
+}
 
-    fn selected(&self) -> impl Iterator<Item = (&ServiceKey, &Service)> {
-        let tcp = self.services.iter().filter(|(key, _)| key.is_tcp());
-        tcp.filter(|(_, service)| {
-            !self.hidden_only || service.server_certificate() == ServerCertificate::Hidden
-        })
-    }
+/// The targets as JSON, for an endpoint that `http_sd_configs` asks.
+#[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "for live metrics"))]
+pub(crate) fn json(services: &Services, hidden_only: bool) -> String {
+    let groups = selected(services, hidden_only);
+    let groups: Vec<Group> = groups
+        .map(|(key, service)| Group::new(key, service))
+        .collect();
+    serde_json::to_string(&groups).unwrap_or_else(|_| "[]".to_owned()) // strings and lists of strings serialise
+}
+
+fn selected(
+    services: &Services,
+    hidden_only: bool,
+) -> impl Iterator<Item = (&ServiceKey, &Service)> {
+    let tcp = services.iter().filter(|(key, _)| key.is_tcp());
+    tcp.filter(move |(_, service)| {
+        !hidden_only || service.server_certificate() == ServerCertificate::Hidden
+    })
 }
 
 impl<W: Write> Sink for TargetsSink<W> {
@@ -135,8 +148,7 @@ impl<W: Write> Sink for TargetsSink<W> {
     }
 
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
-        let groups: Vec<Group> = self
-            .selected()
+        let groups: Vec<Group> = selected(&self.services, self.hidden_only)
             .map(|(key, service)| Group::new(key, service))
             .collect();
         match self.format {

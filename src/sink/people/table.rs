@@ -518,10 +518,7 @@ fn client_certificate(event: &Handshake) -> Cow<'_, str> {
         .as_ref()
         .and_then(|chain| chain.first());
     match leaf.map(|leaf| &leaf.facts) {
-        Some(Ok(facts)) => {
-            let name = facts.common_name.as_ref().unwrap_or(&facts.subject);
-            format!("client certificate {name}").into()
-        }
+        Some(Ok(facts)) => format!("client certificate {}", facts.identity()).into(),
         _ => "client certificate".into(),
     }
 }

@@ -409,8 +409,7 @@ fn shown_certificate<'a>(
             Expiry::new(parsed.not_after, judged_at)
         ),
     );
-    let addresses = parsed.ip_addresses.iter().map(ToString::to_string);
-    let names: Vec<_> = parsed.dns_names.iter().cloned().chain(addresses).collect();
+    let names: Vec<_> = parsed.alternative_names().map(Cow::into_owned).collect();
     if !names.is_empty() {
         facts.add("Names", some_of(&names));
     }
@@ -422,7 +421,7 @@ fn shown_certificate<'a>(
     facts.add("SHA-256", crate::hex::Hex(&certificate.sha256));
     ShownCertificate {
         role: CertificateRole::new(side, position, parsed.self_signed).as_str(),
-        name: text(parsed.common_name.as_ref().unwrap_or(&parsed.subject)),
+        name: text(&parsed.identity()),
         facts: facts.0,
         findings: findings
             .filter(|finding| finding.subject == parsed.subject)

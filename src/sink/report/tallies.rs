@@ -13,6 +13,7 @@ use crate::event::{
 use crate::sink::files::inventory::Inventory;
 use crate::sink::people::certificates::Missing;
 use crate::sink::people::summary::histogram::Histogram;
+use crate::sink::people::summary::mutual::MutualPeers;
 use crate::sink::people::summary::plain_servers::PlainServers;
 use crate::sink::people::summary::ranking::{Counted, Ranking};
 use crate::sink::people::summary::write_name;
@@ -46,6 +47,7 @@ pub(super) struct Tallies {
     pub(super) client_certificates: [u64; ClientCertificate::ALL.len()],
     pub(super) servers: Ranking<String, ServerCounts>,
     pub(super) clients: Ranking<IpAddr, ClientCounts>,
+    pub(super) mutual: MutualPeers,
     /// Completed handshakes, by version; versions without a name are one.
     pub(super) latencies: BTreeMap<Option<ProtocolVersion>, Histogram>,
     /// In the order of [`PHASES`].
@@ -168,6 +170,7 @@ impl Default for Tallies {
             client_certificates: [0; ClientCertificate::ALL.len()],
             servers: Ranking::new(MAX_PEERS),
             clients: Ranking::new(MAX_PEERS),
+            mutual: MutualPeers::default(),
             latencies: BTreeMap::new(),
             phases: Default::default(),
             versions: BTreeMap::new(),
@@ -254,6 +257,7 @@ impl Tallies {
             }
         });
 
+        self.mutual.record(event);
         self.clients.update(&event.client.address, |client| {
             client.outcomes[event.outcome as usize] += 1;
             client.rejected_after += u64::from(rejected.is_some());

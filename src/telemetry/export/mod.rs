@@ -20,6 +20,8 @@ use opentelemetry_sdk::Resource;
 use thiserror::Error;
 
 use self::delivery::DeliveryMonitor;
+#[cfg(feature = "cli")]
+use super::metrics::endpoints::Endpoints;
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
 use super::records::spans::TraceIds;
@@ -81,6 +83,9 @@ impl ExportPace {
 
 /// What the exports of a run have in common.
 pub(crate) struct ExportContext {
+    /// The TLS endpoints seen.
+    #[cfg(feature = "cli")]
+    pub(crate) endpoints: Endpoints,
     /// The process that reports.
     pub(crate) resource: Resource,
     /// The library that made a record.

@@ -14,6 +14,8 @@ use opentelemetry_sdk::metrics::Temporality;
 use super::{Closing, Export, PreparedExport, prometheus_text};
 use crate::telemetry::ConfigError;
 use crate::telemetry::metrics::bound_series::REGULAR;
+#[cfg(feature = "cli")]
+use crate::telemetry::metrics::endpoints::Endpoints;
 use crate::telemetry::metrics::reader::MetricsReader;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 
@@ -35,6 +37,8 @@ pub(crate) struct ScrapeEndpoint {
     listener: TcpListener,
     reader: MetricsReader,
     self_telemetry: Arc<SelfTelemetry>,
+    #[cfg(feature = "cli")]
+    endpoints: Endpoints,
 }
 
 impl ScrapeEndpoint {
@@ -55,7 +59,15 @@ impl ScrapeEndpoint {
             listener,
             reader: MetricsReader::new(Temporality::Cumulative, REGULAR),
             self_telemetry,
+            #[cfg(feature = "cli")]
+            endpoints: Endpoints::default(),
         })
+    }
+
+    /// Lists these at `/targets`.
+    #[cfg(feature = "cli")]
+    pub(crate) fn listing(self, endpoints: Endpoints) -> Self {
+        Self { endpoints, ..self }
     }
 
     /// The address; the port is the real one even if 0 was asked for.
@@ -97,8 +109,19 @@ impl ScrapeEndpoint {
                 }
                 None => respond(stream, "200 OK", "ok\n", target.is_head),
             },
+            #[cfg(feature = "cli")]
+            "/targets" => {
+                let hidden_only = target.query.split('&').any(|pair| pair == "hidden=1");
+                let body = self.endpoints.targets(hidden_only);
+                respond_with(stream, "200 OK", JSON, &body, target.is_head)
+            }
+            #[cfg(feature = "cli")]
+            "/clients" => {
+                let body = self.endpoints.clients();
+                respond_with(stream, "200 OK", JSON, &body, target.is_head)
+            }
             "/" => {
-                let body = "tlscope\n/metrics\n/healthz\n";
+                let body = "tlscope\n/metrics\n/healthz\n/targets\n/clients\n";
                 respond(stream, "200 OK", body, target.is_head)
             }
             _ => respond(stream, "404 Not Found", "", target.is_head),
@@ -137,6 +160,8 @@ impl Export for Answering {
 #[derive(Debug, PartialEq, Eq)]
 struct Target<'a> {
     path: &'a str,
+    /// What comes after the question mark; empty without one.
+    query: &'a str,
     is_head: bool,
 }
 
@@ -184,18 +209,37 @@ fn parse(request: &[u8]) -> Result<Target<'_>, &'static str> {
         "HEAD" => true,
         _ => return Err("405 Method Not Allowed"),
     };
-    let path = target.split('?').next().unwrap_or_default();
-    Ok(Target { path, is_head })
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Ok(Target {
+        path,
+        query,
+        is_head,
+    })
 }
 
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Prometheus refuses targets of any other type.
+#[cfg(feature = "cli")]
+const JSON: &str = "application/json";
+
 fn respond(stream: &TcpStream, status: &str, body: &str, is_head: bool) -> io::Result<()> {
+    respond_with(stream, status, TEXT, body, is_head)
+}
+
+fn respond_with(
+    stream: &TcpStream,
+    status: &str,
+    content_type: &str,
+    body: &str,
+    is_head: bool,
+) -> io::Result<()> {
     let body = if body.is_empty() {
         format!("{status}\n")
     } else {
         body.to_owned()
     };
     let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     let deadline = Instant::now() + PATIENCE;
@@ -255,6 +299,17 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("Content-Type: text/plain; version=0.0.4"));
         assert!(answer.contains("\nc_total 3\n"), "{answer}");
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn targets_are_json() {
+        let answer = ask(b"GET /targets?hidden=1 HTTP/1.1\r\n\r\n");
+        assert!(
+            answer.contains("Content-Type: application/json\r\n"),
+            "{answer}"
+        );
+        assert!(answer.ends_with("\r\n\r\n[]"), "{answer}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use opentelemetry::{KeyValue, Value};
 
 use super::OTHER;
+use super::certificate_table::{issuer, subject};
 use super::heavy_hitters::{HeavyHitters, label};
 use crate::event::Handshake;
 use crate::telemetry::MetricAttribute;
@@ -77,19 +78,15 @@ fn value_of(attribute: MetricAttribute, event: &Handshake) -> Option<String> {
             Some(name.unwrap_or_else(|| event.server.address.to_string()))
         }
         MetricAttribute::ServerPort => Some(event.server.port.to_string()),
-        MetricAttribute::ClientSubject => {
-            let facts = client()?;
-            Some(facts.common_name.as_ref().unwrap_or(&facts.subject).clone())
-        }
-        MetricAttribute::ClientIssuer => {
-            let facts = client()?;
-            let issuer = facts.issuer_common_name.as_ref();
-            Some(issuer.unwrap_or(&facts.issuer).clone())
-        }
+        MetricAttribute::ClientIdentity => Some(client()?.identity().into_owned()),
+        MetricAttribute::ClientSubject => Some(subject(client()?).into_owned()),
+        MetricAttribute::ClientIssuer => Some(issuer(client()?).to_owned()),
         MetricAttribute::RemoteAddress => Some(event.client.address.to_string()),
         MetricAttribute::ErrorMessage => Some(event.error.as_ref()?.message.clone()),
         MetricAttribute::Group => Some(event.tls.group?.name().unwrap_or(OTHER).to_owned()),
+        MetricAttribute::Unused => Some(event.tls.unused?.to_string()),
         MetricAttribute::Alpn => event.tls.alpn.clone(),
+        MetricAttribute::CertificateSerial => None, // it is on the gauges of certificates
         MetricAttribute::InterfaceName => Some(event.source.to_string()),
     }
 }
@@ -135,6 +132,7 @@ mod tests {
             [
                 "server.address=example.org",
                 "server.port=443",
+                "tls.client.identity=alice",
                 "tls.client.subject=alice",
                 "tls.client.issuer=Example CA",
                 "remote.addr=192.0.2.1",

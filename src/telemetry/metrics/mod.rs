@@ -55,6 +55,7 @@ use self::alerts::Alerts;
 use self::bound_series::Listeners;
 use self::certificates::Certificates;
 use self::handshakes::Handshakes;
+use self::not_judged::NotJudged;
 use self::not_tls::NotTlsConnections;
 use self::phases::Phases;
 use self::reader::MetricsReader;
@@ -74,9 +75,12 @@ mod alerts;
 pub(crate) mod bound_series;
 pub(crate) mod certificate_table;
 mod certificates;
+#[cfg(feature = "cli")]
+pub(crate) mod endpoints;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
+mod not_judged;
 mod not_tls;
 mod phases;
 pub(crate) mod reader;
@@ -106,6 +110,9 @@ struct Setup<'a> {
     config: &'a MetricsConfig,
     /// The certificate files that are watched.
     files: &'a Arc<WatchedCertificates>,
+    /// The TLS endpoints seen.
+    #[cfg(feature = "cli")]
+    endpoints: &'a endpoints::Endpoints,
     /// Everyone who reads the metrics repeatedly.
     listeners: &'a Listeners,
 }
@@ -118,8 +125,11 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
         Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
+        Box::new(NotJudged::new(meter, setup)),
         Box::new(NotTlsConnections::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
+        #[cfg(feature = "cli")]
+        Box::new(setup.endpoints.instrument(meter)),
     ]
 }
 
@@ -163,7 +173,7 @@ fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + 
             handshakes::TOTAL => {
                 stream.with_cardinality_limit(handshakes::MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES)
             }
-            certificates::DAYS_UNTIL_EXPIRY | certificates::NOT_AFTER => {
+            name if certificates::GAUGES.contains(&name) => {
                 stream.with_cardinality_limit(certificates::MAX_SERIES)
             }
             _ => return None,
@@ -215,6 +225,8 @@ impl Recorder {
         let setup = Setup {
             config,
             files,
+            #[cfg(feature = "cli")]
+            endpoints: &context.endpoints,
             listeners: &listeners,
         };
         Self {

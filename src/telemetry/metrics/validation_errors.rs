@@ -20,7 +20,7 @@ impl ValidationErrors {
             "Handshakes in which a certificate or an offer was found wrong.",
         );
         let counters = BoundCounters::new(counter, setup.listeners.clone());
-        Self(counters.starting_with(ErrorSeries::known()))
+        Self(counters)
     }
 }
 
@@ -48,18 +48,6 @@ struct ErrorSeries {
 }
 
 impl ErrorSeries {
-    /// The series that exist from the start, since `rate()` does not see the increase of a
-    /// series that begins at one.
-    fn known() -> impl Iterator<Item = Self> {
-        let error_types = ErrorType::ALL.iter().copied().filter(|t| is_refusal(*t));
-        error_types.flat_map(|error_type| {
-            [Side::Client, Side::Server].map(|side| Self {
-                error_type,
-                side: Some(side),
-            })
-        })
-    }
-
     /// The series that `event` counts in, each once: our findings on the certificates
     /// shown, and the reason why a peer gave up.
     fn of(event: &Handshake) -> Vec<Self> {

@@ -29,14 +29,15 @@ pub(crate) struct PreparedWatch {
 }
 
 impl PreparedWatch {
-    /// Reads the files that `paths` name: files, directories and patterns.
+    /// Reads the files that `paths` name: files, directories and patterns. `with_serial` adds serial numbers to their attributes.
     pub(crate) fn new(
         paths: &[PathBuf],
+        with_serial: bool,
         self_telemetry: Arc<SelfTelemetry>,
         notice: Notice,
     ) -> Self {
         let watch = Self {
-            files: Arc::new(WatchedCertificates::new(paths)),
+            files: Arc::new(WatchedCertificates::new(paths, with_serial)),
             self_telemetry,
             notice,
         };

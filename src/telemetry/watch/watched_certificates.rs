@@ -11,8 +11,8 @@ use opentelemetry::KeyValue;
 use x509_parser::pem::Pem;
 
 use super::search::{MAX_PATHS, entries, expand, fixed_part};
-use crate::certificate::{Certificate, CertificateTime};
-use crate::telemetry::metrics::certificate_table::{CertificateObservation, attributes};
+use crate::certificate::Certificate;
+use crate::telemetry::metrics::certificate_table::{CertificateObservation, Validity, attributes};
 use crate::time::Timestamp;
 
 /// Most certificates in the metrics: more than a host serves, and twice a bundle of all public CAs.
@@ -25,6 +25,8 @@ const MAX_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct WatchedCertificates {
     paths: Vec<PathBuf>,
+    /// Whether serial numbers are attributes.
+    with_serial: bool,
     state: Mutex<WatchState>,
 }
 
@@ -44,7 +46,7 @@ struct Watched {
 }
 
 /// When a certificate expires, and the attributes that identify it.
-type Expiring = (CertificateTime, Arc<[KeyValue]>);
+type Expiring = (Validity, Arc<[KeyValue]>);
 
 /// What distinguishes a file from the one that replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +68,14 @@ pub(crate) struct Changes {
 
 impl WatchedCertificates {
     /// `paths` are files, directories, and patterns with `*` and `?`.
-    pub(crate) fn new(paths: &[PathBuf]) -> Self {
+    pub(crate) fn new(paths: &[PathBuf], with_serial: bool) -> Self {
         let state = WatchState {
             files: BTreeMap::new(),
             now: Timestamp::MIN,
         };
         Self {
             paths: paths.to_vec(),
+            with_serial,
             state: Mutex::new(state),
         }
     }
@@ -88,14 +91,14 @@ impl WatchedCertificates {
         let mut files = BTreeMap::new();
         for (path, is_named) in self.found() {
             let old = before.remove(&path).unwrap_or_default();
-            let file = old.read_again(&path, is_named, &mut changes);
+            let file = old.read_again(&path, is_named, self.with_serial, &mut changes);
             files.insert(path, file);
         }
         // A file found by pattern or directory that may no longer be looked at still exists.
         for (path, old) in before {
             let is_denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
             if fs::metadata(&path).is_err_and(is_denied) {
-                let file = old.read_again(&path, false, &mut changes);
+                let file = old.read_again(&path, false, self.with_serial, &mut changes);
                 files.insert(path, file);
             }
         }
@@ -108,12 +111,12 @@ impl WatchedCertificates {
     pub(crate) fn observe(&self) -> Vec<CertificateObservation> {
         let state = self.state();
         let mut all: Vec<_> = state.files.values().flat_map(|f| &f.certificates).collect();
-        all.sort_by_key(|(not_after, _)| *not_after);
+        all.sort_by_key(|(validity, _)| validity.not_after);
         all.truncate(MAX_CERTIFICATES);
         let latest_first = all.into_iter().rev();
         latest_first
-            .map(|(not_after, attributes)| {
-                CertificateObservation::new(*not_after, state.now, attributes)
+            .map(|(validity, attributes)| {
+                CertificateObservation::new(*validity, state.now, attributes)
             })
             .collect()
     }
@@ -177,7 +180,13 @@ impl WatchedCertificates {
 impl Watched {
     /// The file as it is now. If it cannot be read again, what was read before stays: a
     /// certificate does not stop expiring when the permissions of its file change.
-    fn read_again(mut self, path: &Path, is_named: bool, changes: &mut Changes) -> Self {
+    fn read_again(
+        mut self,
+        path: &Path,
+        is_named: bool,
+        with_serial: bool,
+        changes: &mut Changes,
+    ) -> Self {
         let read = fs::metadata(path).and_then(|metadata| {
             if !metadata.is_file() && !metadata.is_dir() {
                 return Err(io::Error::other("not a file")); // opening a pipe would block
@@ -193,7 +202,7 @@ impl Watched {
             Ok(None) => return self,
             Ok(Some((version, bytes))) => {
                 self.version = Some(version);
-                match certificates(&bytes, path) {
+                match certificates(&bytes, path, with_serial) {
                     Ok(certificates) if certificates.is_empty() && is_named => {
                         self.certificates = certificates;
                         "holds no certificate".to_owned()
@@ -252,14 +261,14 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The certificates in a PEM or DER file; keys and other blocks are ignored.
-fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<Expiring>, String> {
+fn certificates(bytes: &[u8], path: &Path, with_serial: bool) -> Result<Vec<Expiring>, String> {
     let path = path.display().to_string();
     let mut found = Vec::new();
     let mut take = |der: &[u8]| -> Result<(), String> {
         let facts = Certificate::from_der(der).facts;
         let facts = facts.map_err(|problem| format!("cannot be understood: {problem}"))?;
-        let attributes = attributes(&facts, "file", Some(&path));
-        found.push((facts.not_after, attributes));
+        let attributes = attributes(&facts, "file", Some(&path), with_serial);
+        found.push((Validity::of(&facts), attributes));
         Ok(())
     };
     if bytes.windows(5).any(|text| text == b"-----") {
@@ -326,7 +335,8 @@ mod tests {
             eprintln!("skipped: there is no mkfifo");
             return;
         }
-        let changes = WatchedCertificates::new(std::slice::from_ref(&path)).refresh(DAY_BEFORE);
+        let changes =
+            WatchedCertificates::new(std::slice::from_ref(&path), false).refresh(DAY_BEFORE);
         assert_eq!(changes.unreadable, 1);
         let news = format!(
             "certificate `{}` cannot be read: not a file",
@@ -343,11 +353,11 @@ mod tests {
         fs::write(&pem, certificate("a").pem()).unwrap();
         fs::write(directory.join("b.der"), certificate("b").der()).unwrap();
         fs::write(directory.join("notes.txt"), "no certificate").unwrap();
-        let files = WatchedCertificates::new(std::slice::from_ref(&directory));
+        let files = WatchedCertificates::new(std::slice::from_ref(&directory), false);
         assert_eq!(files.refresh(DAY_BEFORE), Changes::default());
         assert_eq!(subjects_of(&files), ["a", "b"]);
 
-        let files = WatchedCertificates::new(std::slice::from_ref(&pem));
+        let files = WatchedCertificates::new(std::slice::from_ref(&pem), false);
         files.refresh(DAY_BEFORE);
         let observations = files.observe();
         assert_eq!(observations[0].days_until_expiry, 1.0);
@@ -362,7 +372,7 @@ mod tests {
         let directory = directory();
         let path = directory.join("server.crt");
         fs::write(&path, certificate("old").pem()).unwrap();
-        let files = WatchedCertificates::new(std::slice::from_ref(&directory));
+        let files = WatchedCertificates::new(std::slice::from_ref(&directory), false);
         files.refresh(DAY_BEFORE);
         fs::write(&path, certificate("a new one").pem()).unwrap();
         files.refresh(DAY_BEFORE);
@@ -380,7 +390,7 @@ mod tests {
         let good = directory.join("good.pem");
         fs::write(&broken, [0x30, 0x02]).unwrap();
         fs::write(&good, certificate("good").pem()).unwrap();
-        let files = WatchedCertificates::new(&[missing.clone(), broken.clone(), good]);
+        let files = WatchedCertificates::new(&[missing.clone(), broken.clone(), good], false);
         let changes = files.refresh(DAY_BEFORE);
         assert_eq!(changes.unreadable, 2);
         let expected = [
@@ -411,7 +421,7 @@ mod tests {
         let both = key.clone() + &certificate("both").pem();
         fs::write(directory.join("both.pem"), both).unwrap();
         fs::write(directory.join("key.pem"), key).unwrap();
-        let files = WatchedCertificates::new(&[directory]);
+        let files = WatchedCertificates::new(&[directory], false);
         assert_eq!(files.refresh(DAY_BEFORE), Changes::default());
         assert_eq!(subjects_of(&files), ["both"]);
     }
@@ -424,7 +434,7 @@ mod tests {
             let path = directory.join(site).join("fullchain.pem");
             fs::write(path, certificate(site).pem()).unwrap();
         }
-        let files = WatchedCertificates::new(&[directory.join("*.example/full?hain.pem")]);
+        let files = WatchedCertificates::new(&[directory.join("*.example/full?hain.pem")], false);
         files.refresh(DAY_BEFORE);
         assert_eq!(subjects_of(&files), ["a.example", "b.example"]);
         fs::rename(directory.join("a.example"), directory.join("c")).unwrap();
@@ -450,13 +460,13 @@ mod tests {
         fs::write(archive.join("a1.pem"), certificate("a").pem()).unwrap();
         std::os::unix::fs::symlink("../archive/a1.pem", live.join("a.pem")).unwrap();
         let directories =
-            |path: &str| WatchedCertificates::new(&[directory.join(path)]).directories();
+            |path: &str| WatchedCertificates::new(&[directory.join(path)], false).directories();
         assert_eq!(directories("live/a.pem"), [archive.clone(), live.clone()]);
         assert_eq!(directories("live/*.pem"), [archive.clone(), live.clone()]);
         assert_eq!(directories("live"), [archive, live.clone()]);
         assert_eq!(directories("live/missing.pem"), [live]);
         assert_eq!(
-            WatchedCertificates::new(&["a.pem".into()]).directories(),
+            WatchedCertificates::new(&["a.pem".into()], false).directories(),
             [Path::new(".")]
         );
     }

@@ -138,6 +138,14 @@ impl TcpConnection {
         PerDirection(self.halves.0.each_ref().map(of))
     }
 
+    /// Whether a segment of `direction` with no other flag than ACK changes nothing about an opening that is over: it is not the first
+    /// one of its direction, and decides nothing. False once the connection has closed.
+    #[must_use]
+    pub fn is_in_use(&self, direction: Direction) -> bool {
+        let has_rival = self.halves[direction.flip()].has_rival;
+        self.halves[direction].is_in_view && !has_rival && !self.is_closed()
+    }
+
     /// Whether a SYN begins another connection between the same endpoints.
     ///
     /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice. A SYN in a direction

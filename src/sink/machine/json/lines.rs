@@ -96,6 +96,7 @@
 //!   },
 //!   "server_certificates": [
 //!     {
+//!       "identity": "example.org",
 //!       "subject": "CN=example.org",
 //!       "common_name": "example.org",
 //!       "issuer": "CN=Example CA",
@@ -106,6 +107,9 @@
 //!       "days_until_expiry": 12.4999,
 //!       "dns_names": ["example.org"],
 //!       "ip_addresses": [],
+//!       "uris": [],
+//!       "emails": [],
+//!       "upns": [],
 //!       "key": "RSA 2048",
 //!       "signature_algorithm": "sha256WithRSAEncryption",
 //!       "sha256": "0101010101010101010101010101010101010101010101010101010101010101",
@@ -119,7 +123,8 @@
 //!       "error_type": "near_expiry",
 //!       "side": "server",
 //!       "detail": "expires in 12.5 days",
-//!       "subject": "CN=example.org"
+//!       "subject": "CN=example.org",
+//!       "identity": "example.org"
 //!     }
 //!   ],
 //!   "capture": {
@@ -679,6 +684,8 @@ enum CertificateLine<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
 struct FactsLine<'a> {
+    /// The name that a person recognises: a SPIFFE ID, else the first DNS name, IP address, e-mail address or UPN, else the common name, the subject, or the serial number.
+    identity: Cow<'a, str>,
     /// The subject, in RFC 4514 form; empty if it has none.
     subject: &'a str,
     /// The last common name of the subject.
@@ -699,6 +706,12 @@ struct FactsLine<'a> {
     dns_names: &'a [String],
     /// IP addresses in the subject alternative name extension.
     ip_addresses: &'a [IpAddr],
+    /// URIs in the subject alternative name extension, as SPIFFE IDs are.
+    uris: &'a [String],
+    /// E-mail addresses in the subject alternative name extension.
+    emails: &'a [String],
+    /// User principal names (Microsoft) in the subject alternative name extension.
+    upns: &'a [String],
     /// How many more names the extension holds than are listed here; absent if none.
     #[serde(skip_serializing_if = "is_unset")]
     names_omitted: usize,
@@ -727,6 +740,7 @@ impl<'a> CertificateLine<'a> {
 impl<'a> FactsLine<'a> {
     fn new(facts: &'a CertificateFacts, sha256: Hex<'a>, judged_at: Timestamp) -> Self {
         Self {
+            identity: facts.identity(),
             subject: &facts.subject,
             common_name: facts.common_name.as_deref(),
             issuer: &facts.issuer,
@@ -737,6 +751,9 @@ impl<'a> FactsLine<'a> {
             days_until_expiry: facts.expiry(judged_at).rounded_days(),
             dns_names: &facts.dns_names,
             ip_addresses: &facts.ip_addresses,
+            uris: &facts.uris,
+            emails: &facts.emails,
+            upns: &facts.upns,
             names_omitted: facts.names_omitted,
             key: Text(&facts.key),
             signature_algorithm: Text(&facts.signature_algorithm),
@@ -759,6 +776,8 @@ struct FindingLine<'a> {
     detail: &'a str,
     /// The certificate's subject, in RFC 4514 form.
     subject: &'a str,
+    /// The certificate's identity; empty if it cannot be read.
+    identity: &'a str,
 }
 
 impl<'a> From<&'a Finding> for FindingLine<'a> {
@@ -768,6 +787,7 @@ impl<'a> From<&'a Finding> for FindingLine<'a> {
             side: OneOf(finding.side),
             detail: &finding.detail,
             subject: &finding.subject,
+            identity: &finding.identity,
         }
     }
 }
@@ -784,6 +804,8 @@ struct NoteLine<'a> {
     detail: &'a str,
     /// The certificate's subject, in RFC 4514 form.
     subject: &'a str,
+    /// The certificate's identity; empty if it cannot be read.
+    identity: &'a str,
 }
 
 impl<'a> From<&'a CertificateNote> for NoteLine<'a> {
@@ -793,6 +815,7 @@ impl<'a> From<&'a CertificateNote> for NoteLine<'a> {
             side: OneOf(note.side),
             detail: &note.detail,
             subject: &note.subject,
+            identity: &note.identity,
         }
     }
 }

@@ -87,13 +87,11 @@ fn write_facts<W: Write>(
         &facts.subject
     };
     page.fact("subject", subject)?;
-    let names = facts.dns_names.iter().cloned();
-    let addresses = facts.ip_addresses.iter().map(ToString::to_string);
-    let mut names: Vec<String> = names.chain(addresses).collect();
+    let mut names: Vec<_> = facts.alternative_names().collect();
     let omitted = names.len().saturating_sub(MAX_NAMES) + facts.names_omitted;
     names.truncate(MAX_NAMES);
     if omitted > 0 {
-        names.push(format!("and {omitted} more"));
+        names.push(format!("and {omitted} more").into());
     }
     if !names.is_empty() {
         page.fact("names", &names.join(", "))?;

@@ -27,7 +27,7 @@ pub(super) struct Clients {
 pub(super) enum Identity {
     /// A certificate.
     Shown {
-        /// Its common name, or else its whole subject.
+        /// Its [identity](crate::certificate::CertificateFacts::identity).
         name: String,
         /// Its whole subject.
         subject: String,
@@ -137,10 +137,9 @@ fn identity(event: &Handshake) -> Option<(Identity, Option<Validity>)> {
         let Ok(facts) = &leaf.facts else {
             return Some((Identity::Unreadable, None));
         };
-        let name = facts.common_name.as_ref().unwrap_or(&facts.subject);
         let issuer = facts.issuer_common_name.as_ref().unwrap_or(&facts.issuer);
         let identity = Identity::Shown {
-            name: shortened(name),
+            name: shortened(&facts.identity()),
             subject: shortened(&facts.subject),
             issuer: shortened(issuer),
         };

@@ -11,6 +11,7 @@ mod by_server;
 mod clients;
 mod failing_servers;
 pub(in crate::sink) mod histogram;
+pub(crate) mod mutual;
 pub(in crate::sink) mod plain_servers;
 pub(in crate::sink) mod ranking;
 mod soonest_to_expire;
@@ -21,6 +22,7 @@ use clients::{ClientCounts, Clients, Identity};
 use failing_servers::FailingServers;
 pub(in crate::sink) use failing_servers::write_name;
 use histogram::Histogram;
+use mutual::MutualPeers;
 use plain_servers::PlainServers;
 use soonest_to_expire::SoonestToExpire;
 
@@ -44,6 +46,7 @@ pub struct SummarySink<W> {
     certificates: SoonestToExpire,
     clients: Clients,
     addresses: ClientAddresses,
+    mutual: MutualPeers,
     by_server: Servers,
     /// The name of a server, in a buffer for all events.
     name: String,
@@ -89,6 +92,7 @@ impl<W: Write> SummarySink<W> {
             certificates: SoonestToExpire::new(TOP),
             clients: Clients::default(),
             addresses: ClientAddresses::default(),
+            mutual: MutualPeers::default(),
             by_server: Servers::default(),
             name: String::new(),
             judged_at: Timestamp::MIN,
@@ -119,11 +123,12 @@ impl<W: Write> Sink for SummarySink<W> {
         self.certificates.record(event);
         self.clients.record(event);
         self.addresses.record(event);
+        self.mutual.record(event);
         self.name.clear();
         write_name(&mut self.name, event);
         self.by_server.record(event, &self.name);
         if let Some(error) = &event.error {
-            self.servers.record(event, error.error_type);
+            self.servers.record(&self.name, error.error_type);
         }
         self.judged_at = self.judged_at.max(event.judged_at);
         self.first = self.first.min(event.time);
@@ -147,6 +152,7 @@ impl<W: Write> Sink for SummarySink<W> {
         self.write_key_exchanges()?;
         self.write_addresses()?;
         self.write_clients()?;
+        self.write_mutual()?;
         self.write_certificates()?;
         self.write_findings()?;
         self.write_quality(stats)?;
@@ -297,6 +303,36 @@ impl<W: Write> SummarySink<W> {
         )
     }
 
+    fn write_mutual(&mut self) -> io::Result<()> {
+        let (top, others) = self.mutual.top(TOP);
+        if top.is_empty() {
+            return Ok(());
+        }
+        let header = ["client", "server", "handshakes", "failed", "last seen"].map(str::to_owned);
+        let mut rows = vec![header];
+        rows.extend(top.into_iter().map(|(pair, counts)| {
+            [
+                printable(&pair.client).into_owned(),
+                printable(&pair.server).into_owned(),
+                counts.handshakes.to_string(),
+                counts.failures.to_string(),
+                second(counts.last_seen),
+            ]
+        }));
+        if others > 0 {
+            let [none, no, nothing] = [(); 3].map(|()| String::new());
+            rows.push(["others".into(), none, others.to_string(), no, nothing]);
+        }
+        let align = [
+            Align::Name,
+            Align::Name,
+            Align::Right,
+            Align::Right,
+            Align::Left,
+        ];
+        self.write_part("Who talks to whom with client certificates", align, &rows)
+    }
+
     pub(super) fn write_certificates(&mut self) -> io::Result<()> {
         let judged_at = self.judged_at;
         let rows: Vec<_> = self
@@ -416,7 +452,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 12] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -445,6 +481,10 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
         (
             "handshake messages discarded, too long",
             stats.messages_discarded,
+        ),
+        (
+            "handshakes not judged, too many at once",
+            stats.handshakes_not_judged,
         ),
         (
             "connections forgotten, too many at once",
@@ -600,6 +640,10 @@ Clients by address
 
 Clients by certificate, where the server asked for one
   unreadable certificate  1 handshake
+
+Who talks to whom with client certificates
+  client                  server           handshakes  failed  last seen
+  unreadable certificate  example.org:443           1       0  2026-03-01 12:00:00
 
 Certificates by expiry, as of 2026-03-01 12:00:00 UTC
   2026-03-14  in 12.5 days  server  example.org  by Example CA  shown once

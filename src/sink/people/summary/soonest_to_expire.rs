@@ -78,7 +78,7 @@ impl SoonestToExpire {
             .certificates
             .entry(key)
             .or_insert_with(|| ExpiringCertificate {
-                name: facts.common_name.as_ref().unwrap_or(&facts.subject).clone(),
+                name: facts.identity().into_owned(),
                 issuer: facts
                     .issuer_common_name
                     .as_ref()

@@ -10,6 +10,7 @@ use super::table::{Cell, Column, table};
 use super::{legend, nothing, plot};
 use crate::event::{ErrorType, Outcome};
 use crate::sink::milliseconds;
+use crate::sink::people::summary::second;
 
 /// Most servers and clients that a table lists.
 const TOP: usize = 60;
@@ -48,6 +49,7 @@ pub(super) fn section(tallies: &Tallies) -> Markup {
         }
         (table_of_servers(tallies))
         (table_of_clients(tallies))
+        (table_of_mutual_peers(tallies))
     };
     super::section("failures", "Failures, servers and clients", "", &body)
 }
@@ -167,6 +169,38 @@ fn table_of_clients(tallies: &Tallies) -> Markup {
         figure {
             figcaption { "Clients" span.note { " by failures, then by handshakes" } }
             (table("Clients", &columns, rows.collect(), others_of(others, "clients").as_deref()))
+        }
+    }
+}
+
+/// The clients that showed a certificate, with the servers that they showed it to; nothing without one.
+fn table_of_mutual_peers(tallies: &Tallies) -> Markup {
+    let (pairs, others) = tallies.mutual.top(TOP);
+    let rows: Vec<_> = pairs
+        .into_iter()
+        .map(|(pair, counts)| {
+            vec![
+                Cell::text(shown(&pair.client)),
+                Cell::text(shown(&pair.server)),
+                Cell::count(counts.handshakes),
+                Cell::count(counts.failures),
+                Cell::text(second(counts.last_seen)),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::Text("Client"),
+        Column::Text("Server"),
+        Column::Number("Handshakes"),
+        Column::Number("Failed"),
+        Column::Text("Last seen (UTC)"),
+    ];
+    html! {
+        @if !rows.is_empty() {
+            figure {
+                figcaption { "Who talks to whom with client certificates" span.note { " by failures, then by handshakes" } }
+                (table("Clients and servers", &columns, rows, others_of(others, "pairs").as_deref()))
+            }
         }
     }
 }
