@@ -16,6 +16,7 @@
 //! A class becomes more precise only if the peer's own word was vague. What the
 //! observer finds never contradicts what a peer said.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::certificate::{Certificate, CertificateTime, TrustOrigin, name_mismatch};
@@ -188,7 +189,8 @@ fn by_chain(
 ///
 /// Without a name in the hello the client may have connected by address, and then the certificate needs that address. If
 /// nothing else is wrong with the chain, and it leads to a root that the user named, this is what the client refused.
-/// Otherwise the message mentions it. A certificate with other addresses may be right for one that is translated on the way.
+/// Otherwise the message mentions it. So it does where the capture has a private address and the certificate a public one:
+/// the client may have connected to that, and a router translated it.
 fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<TrustOrigin>) {
     let is_whole = !event.capture.truncated && event.capture.client_gap_bytes == 0;
     let has_no_name =
@@ -211,11 +213,13 @@ fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<Trust
     let Some(detail) = name_mismatch(leaf, facts, &address.to_string()) else {
         return;
     };
+    let mut listed = facts.ip_addresses.iter();
+    let may_be_translated = is_private(address) && listed.any(|listed| !is_private(*listed));
     let is_flawed = event
         .validation
         .iter()
         .any(|finding| finding.side == Side::Server && finding.error_type != ErrorType::NearExpiry);
-    if !is_flawed && trust == Some(TrustOrigin::Given) && facts.ip_addresses.is_empty() {
+    if !is_flawed && trust == Some(TrustOrigin::Given) && !may_be_translated {
         error.error_type = ErrorType::HostnameMismatch;
     }
     error.message = format!(
@@ -223,6 +227,14 @@ fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<Trust
         error.message,
         facts.identity()
     );
+}
+
+/// Whether an address is one of a private network (RFC 1918, RFC 4193), or of the host itself.
+const fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private() || address.is_loopback(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_loopback(),
+    }
 }
 
 /// A peer said `certificate_expired` of a chain whose dates fit the moment: its clock, or the roots that it knows, differ.
@@ -617,6 +629,46 @@ mod tests {
         flawed.validation = vec![finding(Side::Server, ErrorType::WeakKey)];
         let (class, message) = explained_event(flawed, TrustOrigin::Given);
         assert!(class == ErrorType::BadCertificate && message.contains("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_certificate_with_other_addresses_mismatches_unless_a_router_may_translate() {
+        let class = |server: [u8; 4], listed: &str| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let leaf = rcgen::CertificateParams::new(vec!["a.test".to_owned(), listed.to_owned()]);
+            let leaf = leaf.unwrap().self_signed(&key).unwrap();
+            let mut event = refused_by_address(ErrorType::BadCertificate);
+            event.server = Endpoint::new(server.into(), 443);
+            event.server_certificates = Some([Arc::new(Certificate::from_der(leaf.der()))].into());
+            explained_event(event, TrustOrigin::Given).0
+        };
+        assert_eq!(
+            class([10, 0, 0, 2], "10.0.0.3"),
+            ErrorType::HostnameMismatch
+        );
+        assert_eq!(class([10, 0, 0, 2], "192.0.2.3"), ErrorType::BadCertificate);
+        assert_eq!(class([10, 0, 0, 2], "10.0.0.2"), ErrorType::BadCertificate);
+    }
+
+    #[test]
+    fn certificate_expired_of_dates_that_fit_names_the_clock() {
+        let message = |seconds| {
+            let mut event = refused_by_address(ErrorType::CertExpired);
+            event.judged_at = Timestamp::from_seconds(seconds);
+            event.alerts = vec![Alert {
+                time: event.time,
+                sender: Side::Client,
+                level: None,
+                description: Some(AlertDescription::CertificateExpired),
+                encrypted: false,
+            }];
+            explained_event(event, TrustOrigin::Given).1
+        };
+        assert_eq!(
+            message(1_767_225_600),
+            "refused; what the server sent is valid at that time: the client's clock may be wrong"
+        );
+        assert_eq!(message(0), "refused"); // before it became valid
     }
 
     #[test]

@@ -430,6 +430,13 @@ mod tests {
             "the server must send the intermediate `CN=ca`"
         );
         assert!(of([leaf()], &[]).starts_with("the client must trust `CN=ca`, or the server"));
+        // A root by which the chain was validated is no intermediate.
+        let mut event = failed(E::UnknownCa, Side::Client);
+        event.server_certificates = Some(chain([leaf()]));
+        assert_eq!(
+            next_step(&event, None, Some(TrustOrigin::Given)).as_deref(),
+            Some("the client must trust `CN=ca`")
+        );
         let chain = [leaf(), facts("CN=ca", "CN=root")];
         assert_eq!(
             refused(E::UnknownCa, chain, &[]).unwrap(),
