@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chain::placed;
+use super::flaws::path_up;
 use super::{Certificate, CertificateFacts, CertificateTime, hostname};
 use crate::error_type::ErrorType;
 use crate::flow::Side;
@@ -85,7 +86,8 @@ impl NearExpiry {
 /// Findings on dates and names, at the moment `at`, for the chain that `side` showed, leaf first.
 ///
 /// - [`ErrorType::CertExpired`], [`ErrorType::CertNotYetValid`] and
-///   [`ErrorType::NearExpiry`] for each certificate. Both ends of validity are inclusive, in whole seconds (RFC 5280 §4.1.2.5).
+///   [`ErrorType::NearExpiry`] for the leaf and its issuers, by name. Nobody looks at others. Both ends of validity are
+///   inclusive, in whole seconds (RFC 5280 §4.1.2.5).
 /// - [`ErrorType::HostnameMismatch`] for a server's leaf that is not valid for
 ///   `server_name`, if that is known.
 /// - [`ErrorType::SelfSigned`] for a leaf, see [`CertificateFacts::self_signed`].
@@ -101,6 +103,7 @@ pub fn findings(
     near_expiry: NearExpiry,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut path = None; // most chains need none
     for (index, certificate) in placed(chain) {
         let Ok(facts) = &certificate.facts else {
             continue;
@@ -115,7 +118,9 @@ pub fn findings(
                 identity: facts.identity().into_owned(),
             });
         };
-        if let Some(flaw) = DateFlaw::find(facts, at, near_expiry) {
+        if let Some(flaw) = DateFlaw::find(facts, at, near_expiry)
+            && (index == 0 || has_issued(chain, path.get_or_insert_with(|| path_up(chain)), facts))
+        {
             let mut detail = place(index, chain.len(), facts);
             flaw.describe(&mut detail);
             add(flaw.error_type(), detail);
@@ -133,6 +138,15 @@ pub fn findings(
         }
     }
     findings
+}
+
+/// Whether a certificate has the name of an issuer on the path from the leaf upwards.
+fn has_issued(chain: &[Arc<Certificate>], path: &[usize], facts: &CertificateFacts) -> bool {
+    let mut issued = path.iter().filter_map(|index| chain.get(*index));
+    issued.any(|certificate| {
+        let issued = certificate.facts.as_ref();
+        issued.is_ok_and(|issued| issued.issuer == facts.subject)
+    })
 }
 
 /// That a server's certificate is not valid for `server_name`, and for which names it is; `None` if it is valid.
@@ -319,6 +333,19 @@ mod tests {
             .iter()
             .map(|finding| format!("{}: {}", finding.error_type, finding.detail))
             .collect()
+    }
+
+    #[test]
+    fn the_dates_of_a_certificate_that_issued_none_of_the_others_do_not_count() {
+        let named = |subject: &str, issuer: &str| Template {
+            subject: common_name(subject),
+            issuer: common_name(issuer),
+            ..Template::default()
+        };
+        let expired = |templates: &[Template]| texts(&chain(templates), None, END + 1).len();
+        let leaf = || named("leaf", "intermediate");
+        assert_eq!(expired(&[leaf(), named("intermediate", "root")]), 2);
+        assert_eq!(expired(&[leaf(), named("other", "root")]), 1);
     }
 
     #[test]

@@ -191,7 +191,7 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
 }
 
 /// Positions of the leaf, its issuer, the issuer's issuer and so on, as far as the chain has them.
-fn path_up(chain: &[Arc<Certificate>]) -> Vec<usize> {
+pub(super) fn path_up(chain: &[Arc<Certificate>]) -> Vec<usize> {
     let mut path = vec![0];
     let mut current = chain.first();
     while let Some(Ok(facts)) = current.map(|certificate| &certificate.facts) {

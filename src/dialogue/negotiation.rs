@@ -68,6 +68,17 @@ pub(super) struct Negotiation {
     asked: Option<Asked>,
     refusal: Option<Refusal>,
     was_refused: bool,
+    /// What the client sends until the end of a message is none of its commands.
+    body: Option<Body>,
+}
+
+/// A message that the client sends between its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// Up to a line with a dot alone (RFC 5321 §4.1.1.4, RFC 3977 §3.1.1).
+    UpToDot,
+    /// So many bytes (RFC 3030 §2).
+    Bytes(usize),
 }
 
 /// How commands and answers are written.
@@ -142,6 +153,7 @@ impl Negotiation {
             asked: None,
             refusal: None,
             was_refused: false,
+            body: None,
         }))
     }
 
@@ -172,7 +184,9 @@ impl Negotiation {
                     (Some(_), _) => Some((Answer::Accepted, &bytes[..0])),
                     (None, None) => None,
                 };
-                self.take_whole(StartTls::Xmpp, sender, request.is_some(), answer);
+                // The server's features name the request, too.
+                let is_request = request.is_some() && sender == self.client;
+                self.take_whole(StartTls::Xmpp, sender, is_request, answer);
             }
             Syntax::Ldap => {
                 let result = ldap_result(bytes).map(|code| match code {
@@ -226,8 +240,22 @@ impl Negotiation {
         }
     }
 
-    fn take_lines(&mut self, sender: Direction, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+    fn take_lines(&mut self, sender: Direction, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if let Some(Body::Bytes(missing)) = &mut self.body
+                && sender == self.client
+            {
+                let skipped = bytes.len().min(*missing);
+                *missing -= skipped;
+                bytes = &bytes[skipped..];
+                if *missing == 0 {
+                    self.body = None;
+                }
+                continue;
+            }
+            let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+            let part = &bytes[..end];
+            bytes = &bytes[end..];
             let line = &mut self.lines[sender];
             let room = MAX_LINE - line.len();
             line.extend_from_slice(&part[..part.len().min(room)]);
@@ -241,12 +269,29 @@ impl Negotiation {
     }
 
     fn take_line(&mut self, sender: Direction, line: &[u8]) {
+        if self.body == Some(Body::UpToDot) && sender == self.client {
+            if line == b"." {
+                self.body = None;
+            }
+            return;
+        }
         if let Some(asked) = self.asked.as_ref().filter(|asked| asked.client != sender) {
             let answer = answer(asked, line);
             return self.answered(answer, line);
         }
         if sender != self.client {
+            // SMTP's DATA, NNTP's POST and IHAVE: the client may go on with the message.
+            if [&b"354"[..], b"340", b"335"]
+                .iter()
+                .any(|code| line.starts_with(code))
+            {
+                self.body = Some(Body::UpToDot);
+            }
             return;
+        }
+        if let Some(length) = chunk_length(line) {
+            self.body = Some(Body::Bytes(length)).filter(|_| length > 0);
+            return self.continues(sender);
         }
         match request(line) {
             Some((Some(StartTls::Smtp), text, tag)) => {
@@ -254,7 +299,7 @@ impl Negotiation {
             }
             Some((starttls, text, tag)) => self.ask(starttls, sender, text, tag),
             None if line.starts_with(b"LHLO") => self.starttls = StartTls::Lmtp,
-            None if line.is_empty() || is_goodbye(line) => {}
+            None if line.is_empty() || is_goodbye(line) || is_preparation(line) => {}
             None => self.continues(sender),
         }
     }
@@ -383,6 +428,37 @@ fn answer(asked: &Asked, line: &[u8]) -> Answer {
 fn status(line: &[u8]) -> Option<u8> {
     let status = line.strip_prefix(b"HTTP/1.")?.get(2..)?;
     status.first().copied()
+}
+
+/// The length in a `BDAT` command (RFC 3030 §2).
+fn chunk_length(line: &[u8]) -> Option<usize> {
+    let mut words = line.split(|byte| byte.is_ascii_whitespace());
+    let name = words.next()?;
+    let length = words
+        .next()
+        .filter(|_| name.eq_ignore_ascii_case(b"BDAT"))?;
+    std::str::from_utf8(length).ok()?.parse().ok()
+}
+
+/// Whether a command does not use the connection yet: after a refusal, a client may greet the server or wait, and ask again.
+fn is_preparation(line: &[u8]) -> bool {
+    const COMMANDS: [&str; 9] = [
+        "EHLO",
+        "HELO",
+        "LHLO",
+        "NOOP",
+        "RSET",
+        "HELP",
+        "CAPA",
+        "CAPABILITY",
+        "FEAT",
+    ];
+    // IMAP commands begin with a tag.
+    let mut words = line.split(|byte| byte.is_ascii_whitespace()).take(2);
+    words.any(|word| {
+        let mut commands = COMMANDS.iter();
+        commands.any(|command| word.eq_ignore_ascii_case(command.as_bytes()))
+    })
 }
 
 fn is_goodbye(line: &[u8]) -> bool {
@@ -585,6 +661,54 @@ mod tests {
         assert_eq!(
             refusal.to_string(),
             "server refused STARTTLS: \"454 no\"; the client continued in plaintext"
+        );
+    }
+
+    #[test]
+    fn a_client_that_prepares_to_ask_again_does_not_continue_in_plain_text() {
+        let refused = [
+            &b"<220 mx\r\n"[..],
+            b">STARTTLS\r\n",
+            b"<503 EHLO first\r\n",
+        ];
+        let then = |runs: &[&'static [u8]]| after(&[&refused, runs].concat());
+        let greets = then(&[b">EHLO a\r\n", b"<250 STARTTLS\r\n"]).unwrap();
+        assert!(!greets.is_downgraded);
+        assert!(!then(&[b">NOOP\r\n"]).unwrap().is_downgraded);
+        assert_eq!(
+            then(&[b">EHLO a\r\n", b">STARTTLS\r\n", b"<220 go\r\n"]),
+            None
+        );
+        assert!(then(&[b">AUTH PLAIN\r\n"]).unwrap().is_downgraded);
+    }
+
+    #[test]
+    fn a_line_of_a_message_is_no_command() {
+        let message = b">a\r\nSTARTTLS\r\n.\r\n";
+        let refused = b"<554 spam\r\n";
+        let data = [&b"<220 mx\r\n"[..], b">DATA\r\n", b"<354 go\r\n"];
+        let in_body = [&data[..], &[message, refused]].concat();
+        assert_eq!(after(&in_body), None);
+        let behind = [
+            &data[..],
+            &[message, b"<250 ok\r\n", b">STARTTLS\r\n", refused],
+        ]
+        .concat();
+        assert!(after(&behind).is_some());
+        let chunk = b">BDAT 10 LAST\r\nSTARTTLS\r\n";
+        assert_eq!(after(&[b"<220 mx\r\n", chunk, refused]), None);
+        let short = b">BDAT 2 LAST\r\n\r\nSTARTTLS\r\n";
+        assert!(after(&[b"<220 mx\r\n", short, refused]).is_some());
+    }
+
+    #[test]
+    fn a_server_that_offers_starttls_in_its_features_has_not_asked_for_it() {
+        let opening = b"><stream:stream to='a'>";
+        let features = b"<<stream:features><starttls/></stream:features>";
+        let refused = after(&[opening, features, b"><starttls/>", b"<<failure/>"]).unwrap();
+        assert_eq!(
+            refused.to_string(),
+            "server refused STARTTLS: \"<failure/>\""
         );
     }
 

@@ -7,7 +7,7 @@ use crate::event::ClientCertificate;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
-use crate::transport::tcp::{Arrival, DeliveryState};
+use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::transcript::Transcript;
 use super::{offer, reason};
@@ -187,7 +187,7 @@ const fn is_refusal(error_type: ErrorType) -> bool {
 pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCause {
     let message = match error_type {
         ErrorType::MissingClientCert => {
-            "server asked for a client certificate, received none and closed the connection"
+            "server asked for a client certificate, received none and ended the handshake"
                 .to_owned()
         }
         _ => format!(
@@ -324,8 +324,15 @@ pub(super) fn silence(
         let what = "client did not finish its ClientHello".to_owned();
         (ErrorType::HandshakeTimeout, what)
     } else if owing == Side::Server && is_unanswered {
-        let what = "server did not answer the ClientHello".to_owned();
-        (ErrorType::NoServerHello, what)
+        let answer = transcript.delivery(Side::Server).last_data;
+        let has_begun = !has_left_early
+            && transcript.is_amid_message(Side::Server)
+            && answer.is_some_and(|answer| answer > transcript.start().time);
+        let what = match has_begun {
+            true => "server did not complete its answer to the ClientHello",
+            false => "server did not answer the ClientHello",
+        };
+        (ErrorType::NoServerHello, what.to_owned())
     } else {
         let what = format!("{owing} fell silent {}", stage(transcript, owing, None));
         (ErrorType::HandshakeTimeout, what)
@@ -351,6 +358,10 @@ fn receipt(hello: &DeliveryState) -> Option<String> {
 pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCause {
     let receiver = sender.peer();
     let message = match (delivery.hole, delivery.outstanding_data()) {
+        (None, None) if delivery.unseen > 0 => format!(
+            "{} bytes of the {sender} never reached the {receiver}: the {sender}'s sequence numbers show that it sent them, and they were never acknowledged",
+            delivery.unseen
+        ),
         (None, Some(lost)) => format!(
             "{} bytes of the {sender} never reached the {receiver}: sent {} times in {}, never acknowledged",
             lost.length,
@@ -363,6 +374,16 @@ pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCa
         ),
     };
     FailureCause::new(ErrorType::NotDelivered, sender, message)
+}
+
+/// The rest of the server's flight did not come, and the FIN of the client did not arrive either.
+pub(super) fn path_died(fin: Outstanding) -> FailureCause {
+    let message = format!(
+        "rest of the server's flight never reached the client, whose FIN was never acknowledged either: sent {} times in {}",
+        fin.times,
+        seconds(fin.repeated_for())
+    );
+    FailureCause::new(ErrorType::NotDelivered, Side::Server, message)
 }
 
 /// A time as in `5.0 s`.

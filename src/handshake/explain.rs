@@ -16,9 +16,10 @@
 //! A class becomes more precise only if the peer's own word was vague. What the
 //! observer finds never contradicts what a peer said.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, TrustOrigin, name_mismatch};
+use crate::certificate::{Certificate, CertificateTime, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
 use crate::event::{Alert, Evidence, Finding, Handshake, HandshakeError, Inference};
 use crate::flow::Side;
@@ -87,6 +88,7 @@ pub(super) fn after_validation(
     let was_vague = is_vague(error.error_type) || is_vague_alert(&event.alerts, error.side);
     by_chain(&mut error, &event.validation, trust, was_vague);
     by_address(&mut error, event, trust);
+    by_clock(&mut error, event);
     let asked_for = event.tls.certificate_authorities.as_deref();
     let shown = event.client_certificates.as_deref();
     by_request(
@@ -187,7 +189,8 @@ fn by_chain(
 ///
 /// Without a name in the hello the client may have connected by address, and then the certificate needs that address. If
 /// nothing else is wrong with the chain, and it leads to a root that the user named, this is what the client refused.
-/// Otherwise the message mentions it. A certificate with other addresses may be right for one that is translated on the way.
+/// Otherwise the message mentions it. So it does where the capture has a private address and the certificate a public one:
+/// the client may have connected to that, and a router translated it.
 fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<TrustOrigin>) {
     let is_whole = !event.capture.truncated && event.capture.client_gap_bytes == 0;
     let has_no_name =
@@ -210,11 +213,13 @@ fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<Trust
     let Some(detail) = name_mismatch(leaf, facts, &address.to_string()) else {
         return;
     };
+    let mut listed = facts.ip_addresses.iter();
+    let may_be_translated = is_private(address) && listed.any(|listed| !is_private(*listed));
     let is_flawed = event
         .validation
         .iter()
         .any(|finding| finding.side == Side::Server && finding.error_type != ErrorType::NearExpiry);
-    if !is_flawed && trust == Some(TrustOrigin::Given) && facts.ip_addresses.is_empty() {
+    if !is_flawed && trust == Some(TrustOrigin::Given) && !may_be_translated {
         error.error_type = ErrorType::HostnameMismatch;
     }
     error.message = format!(
@@ -222,6 +227,44 @@ fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<Trust
         error.message,
         facts.identity()
     );
+}
+
+/// Whether an address is one of a private network (RFC 1918, RFC 4193), or of the host itself.
+const fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private() || address.is_loopback(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_loopback(),
+    }
+}
+
+/// A peer said `certificate_expired` of a chain whose dates fit the moment: its clock, or the roots that it knows, differ.
+fn by_clock(error: &mut HandshakeError, event: &Handshake) {
+    let Some(side) = error
+        .side
+        .filter(|_| error.error_type == ErrorType::CertExpired)
+    else {
+        return;
+    };
+    let chain = match side.peer() {
+        Side::Server => &event.server_certificates,
+        Side::Client => &event.client_certificates,
+    };
+    let at = CertificateTime::from(event.judged_at);
+    let is_valid = |certificate: &Arc<Certificate>| {
+        let facts = certificate.facts.as_ref();
+        facts.is_ok_and(|facts| facts.not_before <= at && at <= facts.not_after)
+    };
+    let chain = chain.as_deref().unwrap_or_default();
+    let is_said = event.alerts.iter().any(|alert| {
+        alert.sender == side && alert.description == Some(AlertDescription::CertificateExpired)
+    });
+    if is_said && !chain.is_empty() && chain.iter().all(is_valid) {
+        error.message = format!(
+            "{}; what the {} sent is valid at that time: the {side}'s clock may be wrong",
+            error.message,
+            side.peer()
+        );
+    }
 }
 
 /// Step 5: which authorities a server had asked for when it refused a client that showed nothing of theirs.
@@ -403,7 +446,7 @@ mod tests {
         by_chain(&mut error, &findings, trust, is_vague(error_type));
         let is_explained = match error.message.as_str() {
             "refused" => false,
-            "refused; the certificate of CN=leaf: detail" => true,
+            "refused; the certificate of leaf: detail" => true,
             other => panic!("{other}"),
         };
         (error.error_type, is_explained)
@@ -508,7 +551,7 @@ mod tests {
         for vague in VAGUE {
             assert_eq!(
                 by_dates_and_names(vague, true, &found),
-                "hostname_mismatch: refused; the certificate of CN=leaf: detail, and detail"
+                "hostname_mismatch: refused; the certificate of leaf: detail, and detail"
             );
             let unexplained = format!("{}: refused", vague.as_str());
             assert_eq!(by_dates_and_names(vague, true, &found[..2]), unexplained);
@@ -535,11 +578,11 @@ mod tests {
         let of = |found: &[Finding]| by_dates_and_names(ErrorType::CertExpired, true, found);
         assert_eq!(
             of(std::slice::from_ref(&early)),
-            "cert_not_yet_valid: refused; the certificate of CN=leaf: detail"
+            "cert_not_yet_valid: refused; the certificate of leaf: detail"
         );
         assert_eq!(
             of(&[early, expired]),
-            "cert_expired: refused; the certificate of CN=leaf: detail"
+            "cert_expired: refused; the certificate of leaf: detail"
         );
         let other = finding(Side::Client, ErrorType::CertNotYetValid);
         assert_eq!(of(&[other]), "cert_expired: refused");
@@ -589,6 +632,46 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_with_other_addresses_mismatches_unless_a_router_may_translate() {
+        let class = |server: [u8; 4], listed: &str| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let leaf = rcgen::CertificateParams::new(vec!["a.test".to_owned(), listed.to_owned()]);
+            let leaf = leaf.unwrap().self_signed(&key).unwrap();
+            let mut event = refused_by_address(ErrorType::BadCertificate);
+            event.server = Endpoint::new(server.into(), 443);
+            event.server_certificates = Some([Arc::new(Certificate::from_der(leaf.der()))].into());
+            explained_event(event, TrustOrigin::Given).0
+        };
+        assert_eq!(
+            class([10, 0, 0, 2], "10.0.0.3"),
+            ErrorType::HostnameMismatch
+        );
+        assert_eq!(class([10, 0, 0, 2], "192.0.2.3"), ErrorType::BadCertificate);
+        assert_eq!(class([10, 0, 0, 2], "10.0.0.2"), ErrorType::BadCertificate);
+    }
+
+    #[test]
+    fn certificate_expired_of_dates_that_fit_names_the_clock() {
+        let message = |seconds| {
+            let mut event = refused_by_address(ErrorType::CertExpired);
+            event.judged_at = Timestamp::from_seconds(seconds);
+            event.alerts = vec![Alert {
+                time: event.time,
+                sender: Side::Client,
+                level: None,
+                description: Some(AlertDescription::CertificateExpired),
+                encrypted: false,
+            }];
+            explained_event(event, TrustOrigin::Given).1
+        };
+        assert_eq!(
+            message(1_767_225_600),
+            "refused; what the server sent is valid at that time: the client's clock may be wrong"
+        );
+        assert_eq!(message(0), "refused"); // before it became valid
+    }
+
+    #[test]
     fn an_address_is_not_compared_if_there_was_a_name_or_another_reason() {
         let named = {
             let mut event = refused_by_address(ErrorType::BadCertificate);
@@ -626,7 +709,7 @@ mod tests {
         };
         let (class, message) = both(46, TrustOrigin::Given);
         assert_eq!(class, ErrorType::CertExpired);
-        assert_eq!(message, "refused; the certificate of CN=leaf: detail");
+        assert_eq!(message, "refused; the certificate of leaf: detail");
         assert_eq!(both(45, TrustOrigin::Given).1, "refused");
         assert_eq!(both(46, TrustOrigin::System).1, "refused");
     }

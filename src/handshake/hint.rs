@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::certificate::{Certificate, CertificateFacts, CertificateTime};
+use crate::certificate::{Certificate, CertificateFacts, CertificateTime, TrustOrigin};
 use crate::error_type::ErrorType;
 use crate::event::{CertificateChain, Handshake, HandshakeError};
 use crate::flow::Side;
@@ -15,10 +15,16 @@ use super::known_servers::KnownServer;
 use super::offer::names;
 
 /// The next step after the failure of an event; `None` if the evidence supports none.
-pub(super) fn next_step(event: &Handshake, known: Option<&KnownServer>) -> Option<String> {
+///
+/// `trust` is where the roots come from by which chains were validated.
+pub(super) fn next_step(
+    event: &Handshake,
+    known: Option<&KnownServer>,
+    trust: Option<TrustOrigin>,
+) -> Option<String> {
     let error = event.error.as_ref()?;
     let side = error.side?;
-    let refused = Refused::of(event, side);
+    let refused = Refused::of(event, side, trust);
     match error.error_type {
         ErrorType::CertExpired => refused?.renewal(),
         ErrorType::CertNotYetValid => refused?.clocks(),
@@ -49,23 +55,36 @@ struct Refused<'e> {
     shown_by: Side,
     chain: &'e CertificateChain,
     leaf: &'e CertificateFacts,
+    /// Whether the chain leads to a root that the user trusts.
+    is_trusted: bool,
 }
 
 impl<'e> Refused<'e> {
     /// The chain that `side` refused, if it is visible.
-    fn of(event: &'e Handshake, side: Side) -> Option<Self> {
+    fn of(event: &'e Handshake, side: Side, trust: Option<TrustOrigin>) -> Option<Self> {
         let shown_by = side.peer();
         let chain = match shown_by {
             Side::Server => event.server_certificates.as_ref()?,
             Side::Client => event.client_certificates.as_ref()?,
         };
         let leaf = chain.first()?.facts.as_ref().ok()?;
-        Some(Self {
+        let mut refused = Self {
             event,
             shown_by,
             chain,
             leaf,
-        })
+            is_trusted: false,
+        };
+        let flaws = [
+            ErrorType::UntrustedCa,
+            ErrorType::IncompleteChain,
+            ErrorType::SelfSigned,
+            ErrorType::BadCertificate,
+            ErrorType::UnsupportedCertificate,
+        ];
+        let is_flawed = flaws.into_iter().any(|flaw| refused.has_finding(flaw));
+        refused.is_trusted = trust.is_some() && !is_flawed;
+        Some(refused)
     }
 
     fn at(&self) -> CertificateTime {
@@ -166,8 +185,9 @@ impl<'e> Refused<'e> {
                 top.issuer
             ));
         }
-        let is_alone = top.subject == self.leaf.subject;
-        Some(match is_alone {
+        // The name of a trusted root is none of an intermediate that is missing.
+        let may_lack_issuer = top.subject == self.leaf.subject && !self.is_trusted;
+        Some(match may_lack_issuer {
             true => format!(
                 "the {peer} must trust `{issuer}`, or the {side} must send `{issuer}` too if that is an intermediate",
                 issuer = top.issuer
@@ -343,7 +363,7 @@ mod tests {
     }
 
     fn hint(event: &Handshake) -> Option<String> {
-        next_step(event, None)
+        next_step(event, None, None)
     }
 
     /// The hint for a chain of the server that the client refused.
@@ -410,6 +430,13 @@ mod tests {
             "the server must send the intermediate `CN=ca`"
         );
         assert!(of([leaf()], &[]).starts_with("the client must trust `CN=ca`, or the server"));
+        // A root by which the chain was validated is no intermediate.
+        let mut event = failed(E::UnknownCa, Side::Client);
+        event.server_certificates = Some(chain([leaf()]));
+        assert_eq!(
+            next_step(&event, None, Some(TrustOrigin::Given)).as_deref(),
+            Some("the client must trust `CN=ca`")
+        );
         let chain = [leaf(), facts("CN=ca", "CN=root")];
         assert_eq!(
             refused(E::UnknownCa, chain, &[]).unwrap(),
@@ -476,7 +503,7 @@ mod tests {
         let offering = |version: ProtocolVersion, known: Option<&KnownServer>| {
             let mut event = failed(E::ProtocolMismatch, Side::Server);
             event.tls.offered_versions = Some(vec![version]);
-            next_step(&event, known)
+            next_step(&event, known, None)
         };
         let (old, new) = (ProtocolVersion::TLSv1_1, ProtocolVersion::TLSv1_2);
         let later = Some("the client must offer TLS 1.2 or later".to_owned());
@@ -493,19 +520,19 @@ mod tests {
         event.tls.offered_cipher_suites = Some(vec![CipherSuite(0x002f)]);
         event.tls.offered_groups = Some(vec![NamedGroup::Secp521r1]);
         assert_eq!(hint(&event), None);
-        let suite = next_step(&event, Some(&known())).unwrap();
+        let suite = next_step(&event, Some(&known()), None).unwrap();
         assert!(suite.contains("TLS_AES_128_GCM_SHA256"));
         event.tls.offered_cipher_suites = Some(known().cipher_suites);
         assert!(
-            next_step(&event, Some(&known()))
+            next_step(&event, Some(&known()), None)
                 .unwrap()
                 .contains("x25519")
         );
         event.tls.offered_groups = Some(known().groups);
-        assert_eq!(next_step(&event, Some(&known())), None);
+        assert_eq!(next_step(&event, Some(&known()), None), None);
         let protocol = failed(E::NoApplicationProtocol, Side::Server);
         assert!(
-            next_step(&protocol, Some(&known()))
+            next_step(&protocol, Some(&known()), None)
                 .unwrap()
                 .contains("offer h2")
         );

@@ -64,7 +64,7 @@ impl Validator {
         let known = self.servers.get(event.server);
         explain::after_validation(event, self.chains.origin(), known);
         if event.error.is_some() {
-            let next_step = hint::next_step(event, known);
+            let next_step = hint::next_step(event, known, self.chains.origin());
             if let (Some(error), Some(next_step)) = (&mut event.error, next_step) {
                 error.hint = Some(next_step);
             }

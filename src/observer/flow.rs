@@ -439,9 +439,17 @@ impl Flow {
         let is_step = segment.flags.fin || !segment.payload.is_empty();
         is_step
             && !self.is_order_lost
-            && self.tcp.ahead(direction, segment.first_byte()) == 0
+            && self.may_wait_before_tls(direction, segment)
             && self.tcp.delivered(direction) <= dialogue::MAX_BYTES
             && may_precede_tls(segment.payload)
+    }
+
+    /// Whether a segment is the next in its direction, or lies behind what has not been captured yet and may be records, or a
+    /// bare FIN: where the ClientHello comes late, so do what answers it and what follows the answer.
+    fn may_wait_before_tls(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let ahead = self.tcp.ahead(direction, segment.first_byte());
+        let may_follow_hello = segment.payload.is_empty() || may_be_records(segment.payload);
+        ahead == 0 || ahead > 0 && may_follow_hello
     }
 
     /// Keeps a segment until what it acknowledges has been delivered.

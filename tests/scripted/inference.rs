@@ -349,7 +349,12 @@ fn p1_a_server_leaves_a_request_unanswered() {
         judge(&[FLIGHT_WITH_REQUEST, NO_CERTIFICATE, request, refusal]),
         "failure P1: missing_client_cert by server"
     );
-    assert_eq!(judge(&[FLIGHT, FINISHED, request, refusal]), "success P3");
+    // Without a certificate, it may be an alert on the Finished, or a goodbye.
+    assert_eq!(
+        judge(&[FLIGHT, FINISHED, request, refusal]),
+        "unknown observed"
+    );
+    assert_eq!(judge(&[FLIGHT, FINISHED, refusal]), "success P3");
 }
 
 #[test]

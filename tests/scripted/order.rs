@@ -97,6 +97,23 @@ fn in_order(number: usize) -> Handshake {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
+    /// The ClientHello is captured behind packets that follow it, up to the closes.
+    #[test]
+    fn a_client_hello_behind_its_answer_changes_no_verdict(
+        number in 0..CONVERSATIONS,
+        behind in 1u64..8,
+    ) {
+        const HELLO: u64 = 3;
+        let packets = conversation(number).into_iter().zip(0..).map(|((_, packet), at)| {
+            (if at == HELLO { HELLO + behind } else { at }, packet)
+        });
+        let event = capture(packets.collect());
+        if event.outcome != Outcome::Unknown {
+            prop_assert_eq!(error(&event), error(&in_order(number)));
+            prop_assert_eq!(event.outcome, in_order(number).outcome);
+        }
+    }
+
     /// One direction is late by up to 150 ms, as if its clock were wrong or its packets were written later.
     #[test]
     fn a_late_direction_changes_no_verdict(

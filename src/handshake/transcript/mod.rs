@@ -412,6 +412,12 @@ impl Transcript {
         self.peers[direction].closing != PeerClose::Open
     }
 
+    /// Whether `side` has sent the beginning of a record or message, and not all of it.
+    pub(super) fn is_amid_message(&self, side: Side) -> bool {
+        self.delivery(side)
+            .is_data_beyond(self.peer(side).stream_end)
+    }
+
     /// How the connection was closed first, and by whom.
     ///
     /// A close that acknowledges its peer's FIN came after it, whatever the clocks say; otherwise that of the earlier packet counts.

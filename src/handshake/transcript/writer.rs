@@ -20,7 +20,7 @@ use crate::tls::{
 use crate::transport::tcp::Arrival;
 
 use super::super::history::{letter, sealed_letter};
-use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, Stapled};
+use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled};
 use super::{MAX_OBSERVATIONS, Transcript, USUAL_OBSERVATIONS};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
@@ -273,6 +273,7 @@ impl Transcript {
     }
 
     fn take_close(&mut self, sender: Direction, how: Close, at: Arrival) {
+        self.note_ignored_reset(sender, at);
         let is_first = !self.has_closed(sender);
         let peer = &mut self.peers[sender];
         peer.closing = peer.closing.and(how, at);
@@ -558,6 +559,7 @@ impl Transcript {
     /// Notes where an item of `sender` ended in its stream: the first flight of its peer ended before. What answers its
     /// peer's FIN belongs to no flight.
     fn note_end(&mut self, sender: Direction, at: Arrival) {
+        self.note_ignored_reset(sender, at);
         let is_answer_to_close = match self.peers[sender.flip()].closing.first() {
             Some((Close::Fin, fin)) => at.had_received(fin.end) == Some(true),
             _ => false,
@@ -569,6 +571,22 @@ impl Transcript {
         own.stream_end = at.end;
         own.ends_with_gap = false;
         self.note_flight_end(sender.flip());
+    }
+
+    /// Takes back a reset that both sides ignored: what `sender` does now acknowledges what its peer sent after it. Then another
+    /// host sent it, and it closed nothing.
+    fn note_ignored_reset(&mut self, sender: Direction, at: Arrival) {
+        let peer = &mut self.peers[sender.flip()];
+        let PeerClose::Rst(reset) = peer.closing else {
+            return;
+        };
+        if at.had_received(reset.end.wrapping_add(1)) != Some(true) {
+            return;
+        }
+        peer.closing = PeerClose::Open;
+        let side = self.side(sender.flip());
+        self.observations
+            .retain(|seen| seen.side != side || seen.what != Observed::Rst);
     }
 
     /// Notes that the peer of `sender` acts: what `sender` has sent so far is its first flight.
@@ -617,6 +635,20 @@ mod tests {
         assert!(both.has_reset() && !fin.has_reset());
         let closes = script.transcript.observations().iter();
         assert_eq!(closes.filter(|seen| seen.is_close()).count(), 1);
+    }
+
+    #[test]
+    fn a_reset_that_both_sides_ignored_closes_nothing() {
+        let reset = || full().server_flight().rst(SERVER);
+        let goes_on = reset().client_records(&[53, 100]).server_records(&[250]);
+        // So far, what the server sends may have been on its way.
+        assert!(goes_on.transcript.has_reset());
+        let ignored = goes_on.client_records(&[100]);
+        assert!(!ignored.transcript.has_reset());
+        let closed = ignored.server_records(&[19]).fin(SERVER).fin(CLIENT);
+        assert_eq!(closed.verdict(), "success P5");
+        let first = closed.transcript.first_close();
+        assert!(matches!(first, Some((Side::Server, Close::Fin, _))));
     }
 
     #[test]

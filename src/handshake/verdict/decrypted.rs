@@ -216,6 +216,19 @@ mod tests {
     }
 
     #[test]
+    fn an_opened_goodbye_of_the_server_is_no_refusal() {
+        let ends = |script| {
+            says_goodbye(script, SERVER)
+                .fin(SERVER)
+                .fin(CLIENT)
+                .verdict()
+        };
+        assert_eq!(ends(with_certificate(CHAIN)), "unknown observed");
+        let asked = with_certificate(CHAIN).opened_data(CLIENT);
+        assert_eq!(ends(asked), "unknown observed");
+    }
+
+    #[test]
     fn the_first_opened_alert_is_the_failure() {
         let refused = with_certificate(CHAIN).opened_alert(SERVER, AlertDescription::UnknownCa);
         assert_eq!(refused.verdict(), "failure decrypted: unknown_ca by server");

@@ -55,6 +55,9 @@ pub(super) fn conclude(
     end: End,
     findings: &[Finding],
 ) -> Conclusion {
+    if let Some(conclusion) = silence::unseen(transcript) {
+        return conclusion;
+    }
     let Some(shape) = shape else {
         return cleartext::conclude(transcript, end, findings);
     };
@@ -62,6 +65,9 @@ pub(super) fn conclude(
         return conclusion;
     }
     if let Some(conclusion) = decrypted::conclude(transcript) {
+        return conclusion;
+    }
+    if let Some(conclusion) = gave_up_on_server(transcript, shape) {
         return conclusion;
     }
     let early = early
@@ -90,6 +96,18 @@ fn left_before_hello(transcript: &Transcript) -> Option<Conclusion> {
     }
     let closed = || Conclusion::failed(cause::closed(transcript, side, close));
     Some(silence::before_close(transcript, side, at, None).unwrap_or_else(closed))
+}
+
+/// The verdict on a client that waited in vain for the rest of the server's flight, and closed without a word: it is the
+/// server that was to speak, or the network that lost what it said.
+fn gave_up_on_server(transcript: &Transcript, shape: &Shape) -> Option<Conclusion> {
+    let (closer, _, at) = transcript.first_close()?;
+    let mut observations = transcript.observations().iter();
+    let has_answered = observations.any(|seen| seen.side == Side::Client && !seen.is_close());
+    if closer == Side::Server || has_answered || cleartext::cannot_tell(transcript) {
+        return None;
+    }
+    silence::before_close(transcript, closer, at, Some(shape))
 }
 
 /// Whether what a rule decided while the connection was open holds now that its gaps are known.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::event::{ClientCertificate, UnknownBecause};
 use crate::flow::Side;
+use crate::framing::Close;
 use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::transcript::{PeerActions, Transcript};
@@ -31,6 +32,9 @@ const RETRANSMISSION: Duration = Duration::from_secs(3);
 /// How often, and over which time, data are sent without an acknowledgment before they count as lost on the way.
 const LOST_COPIES: u32 = 3;
 const LOST_TIME: Duration = Duration::from_secs(1);
+/// How long a hole in front of data that arrived has to last: senders fill one within a round trip, or after their first
+/// time-out, which is 200 to 300 ms at the least (Linux, Windows, BSD).
+const HOLE_TIME: Duration = Duration::from_millis(300);
 
 /// The verdict on a handshake that is still open at its `end`; `shape` is what TLS 1.3 flights show.
 pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>) -> Conclusion {
@@ -74,6 +78,9 @@ pub(super) fn before_close(
     if let Some(lost) = undelivered(transcript, Some(at.time)) {
         return Some(Conclusion::failed(lost));
     }
+    if let Some(lost) = path_died(transcript, closer, shape) {
+        return Some(Conclusion::failed(lost));
+    }
     let waited = waited(transcript, Some(at.time)).filter(|waited| *waited >= PATIENCE)?;
     let has_left_early = closer == Side::Client && transcript.had_received_hello(at) == Some(false);
     let owing = if has_left_early {
@@ -91,6 +98,29 @@ pub(super) fn before_close(
     Some(Conclusion::failed(cause))
 }
 
+/// The verdict on a side that waited in vain for data of its peer and closed, where the peer's numbers show that it had sent
+/// them: they were not captured, and this side never received them.
+pub(super) fn unseen(transcript: &Transcript) -> Option<Conclusion> {
+    let (closer, _, at) = transcript.first_close()?;
+    let sender = closer.peer();
+    let delivery = transcript.delivery(sender);
+    if delivery.unseen == 0 || !lacks_only_unseen(transcript) || transcript.is_truncated() {
+        return None;
+    }
+    let is_over = transcript.is_complete() || has_begun_hidden_flight(transcript);
+    let waited = waited(transcript, Some(at.time))?;
+    (!is_over && waited >= PATIENCE)
+        .then(|| Conclusion::failed(cause::not_delivered(sender, delivery)))
+}
+
+/// Whether all that the capture lacks is what a sender's numbers show to have been sent, and nobody acknowledged.
+fn lacks_only_unseen(transcript: &Transcript) -> bool {
+    transcript.has_gap()
+        && Side::BOTH.into_iter().all(|side| {
+            transcript.peer(side).gap_bytes <= u64::from(transcript.delivery(side).unseen)
+        })
+}
+
 /// An outcome that is unknown, with the reason.
 pub(super) fn unknown(transcript: &Transcript, end: End) -> Conclusion {
     Conclusion::unknown(unknown_because(transcript, end))
@@ -105,6 +135,7 @@ pub(super) fn unknown_because(transcript: &Transcript, end: End) -> UnknownBecau
         _ if any(|peer| !peer.is_in_view) => UnknownBecause::OneDirection,
         _ if transcript.client_hello().is_none() => UnknownBecause::NoClientHello,
         _ if transcript.has_unreadable_hello() => UnknownBecause::UnreadableServerHello,
+        _ if lacks_only_unseen(transcript) => UnknownBecause::LastDataNotAcknowledged,
         _ if transcript.has_gap() => UnknownBecause::Gap,
         _ if transcript.is_truncated() => UnknownBecause::Truncated,
         _ if any(|peer| peer.is_not_tls) => UnknownBecause::UnreadableRecords,
@@ -128,9 +159,22 @@ fn undelivered(transcript: &Transcript, until: Option<Timestamp>) -> Option<Fail
         let hole_lasted = delivery
             .hole
             .and_then(|(_, since)| until?.checked_since(since));
-        let has_hole = hole_lasted.is_some_and(|lasted| lasted >= LOST_TIME);
+        let has_hole = hole_lasted.is_some_and(|lasted| lasted >= HOLE_TIME);
         (is_lost || has_hole).then(|| cause::not_delivered(sender, delivery))
     })
+}
+
+/// Whether the path died amid the server's flight: not all of it came, and the FIN of a client that gave up is sent again and
+/// again without an acknowledgment.
+fn path_died(transcript: &Transcript, closer: Side, shape: Option<&Shape>) -> Option<FailureCause> {
+    let fin = transcript.delivery(closer).outstanding?;
+    let is_fin = transcript.delivery(closer).outstanding_data().is_none();
+    let is_amid_flight = transcript.is_past_server_hello()
+        && owing(transcript, shape) == Side::Server
+        && !has_begun_hidden_flight(transcript)
+        && !transcript.has_message(HandshakeType::ServerHelloDone);
+    let is_path_dead = closer == Side::Client && is_fin && is_lost(fin) && is_amid_flight;
+    is_path_dead.then(|| cause::path_died(fin))
 }
 
 fn is_lost(data: Outstanding) -> bool {
@@ -141,9 +185,14 @@ fn is_lost(data: Outstanding) -> bool {
 const SMALL_SEGMENT: u32 = 536;
 
 /// Whether the receiver may be dead, and not the path: it acknowledged nothing at all, and even a path that loses large
-/// packets would have carried what it was sent.
+/// packets would have carried what it was sent. A server that closes in order is alive.
 fn may_be_dead(transcript: &Transcript, sender: Side, data: Outstanding) -> bool {
-    sender == Side::Client && !transcript.is_past_server_hello() && data.length <= SMALL_SEGMENT
+    let closed = transcript.peer(Side::Server).closing.first();
+    let is_alive = matches!(closed, Some((Close::Fin, _)));
+    sender == Side::Client
+        && !transcript.is_past_server_hello()
+        && !is_alive
+        && data.length <= SMALL_SEGMENT
 }
 
 /// Time from the last data that were new.
@@ -167,7 +216,7 @@ fn is_accounted_for(transcript: &Transcript) -> bool {
 /// Whether the client has begun its flight of TLS 1.3: what follows is hidden, and silence after it fits a completed handshake.
 fn has_begun_hidden_flight(transcript: &Transcript) -> bool {
     let mut observations = transcript.observations().iter();
-    observations.any(|observation| observation.side == Side::Client)
+    observations.any(|seen| seen.side == Side::Client && !seen.is_close())
 }
 
 /// A server flight of TLS 1.3 with certificates takes several hundred bytes: what is shorter has not ended.
@@ -186,8 +235,8 @@ fn owing(transcript: &Transcript, shape: Option<&Shape>) -> Side {
                 .filter_map(|seen| seen.record())
                 .map(u32::from)
                 .sum();
-            let is_amid_flight = !hello.pre_shared_key && bytes < SHORTEST_FULL_FLIGHT;
-            if is_amid_flight {
+            let is_short = !hello.pre_shared_key && bytes < SHORTEST_FULL_FLIGHT;
+            if is_short || transcript.is_amid_message(Side::Server) {
                 Side::Server
             } else {
                 Side::Client
@@ -313,8 +362,96 @@ mod tests {
         assert_eq!(hole().wait(5_000).fin(CLIENT).verdict(), not_delivered);
         assert_eq!(hole().then_nothing(15_000).verdict(), not_delivered);
         assert_eq!(
-            hole().wait(500).fin(CLIENT).verdict(),
+            hole().wait(200).fin(CLIENT).verdict(),
             "failure observed: connection_closed by client"
+        );
+    }
+
+    #[test]
+    fn a_server_that_stops_amid_its_flight_of_tls13_is_to_blame_when_the_client_gives_up() {
+        let gives_up = |script: Script, wait| script.wait(wait).fin(CLIENT).fin(SERVER).verdict();
+        let server = "failure observed: handshake_timeout by server";
+        assert_eq!(gives_up(full(), 3_000), server);
+        assert_eq!(gives_up(full(), 12_000), server);
+        let amid_record = || {
+            let flight = full().server_records(&[23, 900]);
+            flight.delivery(SERVER, |delivery| delivery.data_end += 50)
+        };
+        assert_eq!(gives_up(amid_record(), 3_000), server);
+        let closed = "failure C4: connection_closed by client";
+        assert_eq!(gives_up(amid_record(), 900), closed);
+        assert_eq!(gives_up(full().server_flight(), 3_000), closed);
+    }
+
+    #[test]
+    fn the_rest_of_a_flight_that_is_sent_again_was_not_delivered() {
+        let repeated = |times| {
+            let flight = full().server_records(&[23, 900]);
+            let flight = flight.sent_again(SERVER, times, 132).wait(6_000);
+            flight.fin(CLIENT).verdict()
+        };
+        assert_eq!(repeated(4), "failure observed: not_delivered by server");
+        assert_ne!(repeated(1), "failure observed: not_delivered by server");
+    }
+
+    #[test]
+    fn a_path_dies_where_neither_the_flight_nor_the_fin_of_the_client_arrives() {
+        let fin = |times, flight: Script| {
+            let closed = flight.wait(500).fin(CLIENT);
+            let sent = closed.sent_again(CLIENT, times, 1);
+            let only_fin = sent.delivery(CLIENT, |delivery| {
+                if let Some(outstanding) = &mut delivery.outstanding {
+                    outstanding.start = delivery.data_end;
+                }
+            });
+            only_fin.verdict()
+        };
+        let amid_flight = || full().server_records(&[23]);
+        assert_eq!(
+            fin(4, amid_flight()),
+            "failure observed: not_delivered by server"
+        );
+        assert_eq!(
+            fin(2, amid_flight()),
+            "failure C4: connection_closed by client"
+        );
+        assert_ne!(
+            fin(4, full().server_flight()),
+            "failure observed: not_delivered by server"
+        );
+    }
+
+    #[test]
+    fn data_that_only_sequence_numbers_show_are_no_gap_if_the_receiver_lacked_them_too() {
+        let unseen = |wait| {
+            let closed = hello().wait(wait).fin(CLIENT).gap(SERVER);
+            closed.delivery(SERVER, |delivery| delivery.unseen = 100)
+        };
+        assert_eq!(
+            unseen(5_000).verdict(),
+            "failure observed: not_delivered by server"
+        );
+        // The server may have sent them only when the client closed.
+        assert_eq!(
+            because(&unseen(500)),
+            Some(UnknownBecause::LastDataNotAcknowledged)
+        );
+        assert_eq!(
+            because(&hello().wait(5_000).fin(CLIENT).gap(SERVER)),
+            Some(UnknownBecause::Gap)
+        );
+    }
+
+    #[test]
+    fn a_server_that_closes_in_order_is_alive_and_the_hello_was_not_delivered() {
+        let lost = || hello().sent_again(CLIENT, 5, 517).wait(6_000);
+        assert_eq!(
+            lost().fin(SERVER).verdict(),
+            "failure observed: not_delivered by client"
+        );
+        assert_ne!(
+            lost().rst(SERVER).verdict(),
+            "failure observed: not_delivered by client"
         );
     }
 

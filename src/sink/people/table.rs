@@ -550,7 +550,7 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
         (
             Some(match tls.renegotiation.map(|seen| seen.ended) {
                 Some(RenegotiationEnd::Failed) => "renegotiation failed",
-                Some(RenegotiationEnd::Open) => "renegotiation open",
+                Some(RenegotiationEnd::Open) => "renegotiation not completed",
                 _ => "renegotiation",
             }),
             tls.renegotiation.is_some(),

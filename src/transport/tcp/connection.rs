@@ -162,15 +162,18 @@ impl TcpConnection {
 
     /// Whether a SYN begins another connection between the same endpoints.
     ///
-    /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
+    /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice. A SYN in a direction
+    /// of which nothing was seen, on a connection that was picked up amid its stream, does.
     #[must_use]
     pub fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         let first = segment.sequence.after(1);
+        let was_picked_up = self.opening.originator().is_none();
         segment.flags.syn
             && !segment.flags.ack
-            && self.halves[direction]
-                .initial
-                .is_some_and(|initial| initial != first)
+            && match self.halves[direction].initial {
+                Some(initial) => initial != first,
+                None => was_picked_up && self.halves[direction.flip()].initial.is_some(),
+            }
     }
 
     /// Whether a segment belongs to this connection: its receiver would take its numbers, as far as they are known.
@@ -740,6 +743,9 @@ impl TcpConnection {
                 .then(|| self.halves[peer].assembler.offset(segment.acknowledgment)),
         };
         if segment.flags.rst {
+            if !segment.flags.ack {
+                states[peer].note_refused(); // it answers a segment with this (RFC 9293 §3.10.7.1)
+            }
             states[direction].note_reset(sent, half.is_foreign(segment), time);
         } else {
             states[direction].note_after_reset(sent, time);
@@ -756,10 +762,11 @@ impl TcpConnection {
     }
 
     /// Takes what empty segments show to be missing, now that no more segments will come.
-    pub fn settle_announced(&mut self, states: &PerDirection<DeliveryState>) {
+    pub fn settle_announced(&mut self, states: &mut PerDirection<DeliveryState>) {
         for direction in Direction::BOTH {
             let assembler = &mut self.halves[direction].assembler;
             if let Some(end) = states[direction].announced() {
+                states[direction].note_unseen(end);
                 assembler.acknowledge(assembler.sequence(end));
             }
         }

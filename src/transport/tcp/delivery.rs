@@ -35,10 +35,16 @@ pub struct DeliveryState {
     pub last_data: Option<Timestamp>,
     /// The end of the data that was sent.
     pub data_end: u32,
+    /// Bytes behind the last captured ones that the sender's numbers show to have been sent, and that the receiver has not
+    /// acknowledged: whether the network or the capture lacks them is for the receiver to show. Known once no more segments
+    /// will come.
+    pub unseen: u32,
     /// When the newest bytes were sent first.
     newest: Timestamp,
     /// How far the sender of the reset was.
     reset_sent: SentWith,
+    /// Whether a segment of the sender came so much later than its reset that the network hardly swapped the two.
+    is_heard_after_reset: bool,
     /// How far the numbers of empty segments show that the sender has come; 0 if they show nothing.
     announced: u32,
 }
@@ -120,6 +126,9 @@ impl ResetSeen {
 const COPY: Duration = Duration::from_millis(5);
 /// Segments later than this after a reset were sent after it; earlier ones may have been captured out of order.
 const AFTER_RESET: Duration = Duration::from_millis(5);
+/// The same where the receiver answers the later segment with a reset: then that arrived after the reset, too, and only the
+/// network can have swapped the two, which it does with neighbours.
+const REORDERED: Duration = Duration::from_millis(1);
 
 impl DeliveryState {
     /// Bytes that were sent and not acknowledged.
@@ -140,6 +149,12 @@ impl DeliveryState {
     pub fn outstanding_data(&self) -> Option<Outstanding> {
         self.outstanding
             .filter(|outstanding| is_beyond(self.data_end, outstanding.start))
+    }
+
+    /// Whether data was sent behind this place.
+    #[must_use]
+    pub const fn is_data_beyond(&self, place: u32) -> bool {
+        is_beyond(self.data_end, place)
     }
 
     /// Notes the payload of a segment of this direction.
@@ -244,6 +259,17 @@ impl DeliveryState {
         is_missing.then_some(self.announced)
     }
 
+    /// Notes that the sender has sent all before `end`, which was not captured. One number may be its FIN.
+    pub(super) fn note_unseen(&mut self, end: u32) {
+        let is_acknowledged = self
+            .acknowledged
+            .is_some_and(|acknowledged| !is_beyond(end, acknowledged));
+        let unseen = end.wrapping_sub(self.sent);
+        if unseen > 1 && !is_acknowledged {
+            self.unseen = unseen;
+        }
+    }
+
     /// Notes that the receiver answered the keep-alives so far.
     pub(super) const fn note_answer(&mut self) {
         self.keep_alives_answered = self
@@ -269,10 +295,19 @@ impl DeliveryState {
         }
     }
 
+    /// Notes that the receiver answered a segment of the sender with a reset: it had closed before, so if that was for a reset
+    /// of the sender, the sender went on after it.
+    pub(super) fn note_refused(&mut self) {
+        if let Some(reset) = &mut self.reset {
+            reset.was_ignored_by_sender |= self.is_heard_after_reset;
+        }
+    }
+
     /// Notes a segment of the sender that is no reset, and may have been sent after one.
     pub(super) fn note_after_reset(&mut self, sent: SentWith, now: Timestamp) {
         if let Some(reset) = &mut self.reset {
             let since = now.checked_since(reset.at);
+            self.is_heard_after_reset |= since.is_some_and(|since| since >= REORDERED);
             reset.was_ignored_by_sender |=
                 since.is_some_and(|since| since >= AFTER_RESET) && self.reset_sent.is_before(sent);
         }
@@ -321,6 +356,24 @@ mod tests {
         assert!(state.is_all_acknowledged());
         assert_eq!((state.sent, state.acknowledged), (517, Some(517)));
         assert!(!DeliveryState::default().is_all_acknowledged());
+    }
+
+    #[test]
+    fn a_reset_that_its_sender_follows_up_came_from_between_if_the_receiver_answers_with_another() {
+        let sent = SentWith {
+            end: 0,
+            acknowledged: Some(517),
+        };
+        let reset = |followed| {
+            let mut state = DeliveryState::default();
+            state.note_reset(sent, false, at(0));
+            state.note_after_reset(sent, at(followed));
+            let before = state.reset.unwrap().is_foreign();
+            state.note_refused();
+            (before, state.reset.unwrap().is_foreign())
+        };
+        assert_eq!(reset(2), (false, true));
+        assert_eq!(reset(0), (false, false)); // swapped by the network
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::framing::{Close, Content};
 use crate::handshake::end::End;
 use crate::handshake::transcript::{Observation, Observed, Transcript};
 use crate::time::Timestamp;
-use crate::tls::{ClientHello, ExtensionType, is_grease};
+use crate::tls::{AlertDescription, ClientHello, ExtensionType, is_grease};
 
 use super::early_data::without_early_data;
 use super::flight::{
@@ -34,6 +34,12 @@ const READING: Duration = Duration::from_millis(40);
 /// How long a server that has refused may leave the connection open, apart from two round trips. In the labs, no refusal
 /// falls under the rule that rests on it, P5o.
 const LINGERING: Duration = Duration::from_millis(40);
+/// How long a server takes to close when the client has, if that is what it waited for.
+const WAKING: Duration = Duration::from_micros(500);
+/// How long a client is silent after its Finished before a server has refused it if it wants to, apart from two round trips.
+const SILENT: Duration = Duration::from_millis(30);
+/// How long a server takes to act on data that it waited for.
+const ANSWERING: Duration = Duration::from_millis(10);
 /// How soon a program that refuses a certificate without a word closes, apart from a round trip: checking takes some
 /// milliseconds, and whoever closes later may have another reason.
 const SILENT_REFUSAL: Duration = Duration::from_millis(100);
@@ -196,6 +202,13 @@ impl<'t> ShapeEvidence<'t> {
         records.filter(move |observation| begun && observation.is_record_of(SERVER))
     }
 
+    /// Whether the server sent a record after the client's flight, and its first may be a refusal: it was not opened, or it is no
+    /// goodbye.
+    pub(super) fn server_may_refuse(&self) -> bool {
+        let first = self.server_records_after().next();
+        first.is_some_and(|first| !is_goodbye(first.content))
+    }
+
     /// Whether the server sent something after the client's flight that is no alert.
     pub(super) fn server_sent_more_than_alerts(&self) -> bool {
         let mut records = self.server_records_after();
@@ -253,7 +266,7 @@ impl<'t> ShapeEvidence<'t> {
         let mut flight = flight.unwrap_or_default().iter();
         flight
             .find(|observation| observation.is_record_of(SERVER))
-            .is_some_and(|observation| self.may_be_alert(observation))
+            .is_some_and(|seen| self.may_be_alert(seen) && !is_goodbye(seen.content))
     }
 
     /// Where the client leaves, among what came after its Finished: its first close, or its last record if that is an alert (or
@@ -338,7 +351,10 @@ impl<'t> ShapeEvidence<'t> {
             })
     }
 
-    /// Whether the server left the connection open after its first record until the client left, longer than after a refusal.
+    /// Whether the server left the connection open after its first record until the client left, longer than after a refusal,
+    /// and then sent another record: its goodbye, so that the first was none.
+    ///
+    /// That it stays open does not suffice: some servers refuse, and leave the socket to the client.
     pub(super) fn server_stays_open(&self) -> bool {
         let after = self.after();
         let Some((leaves, first)) = self.client_leaves_at().zip(self.first_server_record()) else {
@@ -349,7 +365,9 @@ impl<'t> ShapeEvidence<'t> {
             return false;
         };
         let waited = left.time.checked_since(after[first].end);
+        let mut rest = after[leaves..].iter();
         !between.iter().any(acts_between)
+            && rest.any(|observation| observation.is_record_of(SERVER))
             && waited.is_some_and(|waited| waited > LINGERING + 2 * self.round_trip)
     }
 
@@ -378,6 +396,65 @@ impl<'t> ShapeEvidence<'t> {
             && close.had_received(goodbye.stream_end) != Some(false)
             && !self.transcript.peer(SERVER).closing.has_reset()
             && self.may_be_answer(&goodbye, &close)
+    }
+
+    /// Whether the server closed because the client had: its FIN acknowledges the client's, and came at once.
+    ///
+    /// Within one host, a client may also be faster than a server that closes by itself; then that takes longer.
+    pub(super) fn server_waits_for_close(&self) -> bool {
+        let (Some(client), Some(server)) = (self.close_after(CLIENT), self.close_after(SERVER))
+        else {
+            return false;
+        };
+        let is_answer = client.what == Observed::Fin
+            && server.what == Observed::Fin
+            && server.had_received(client.stream_end) == Some(true);
+        let waited = server.time.checked_since(client.time);
+        let is_far = self.round_trip >= NEAR;
+        is_answer && (is_far || waited.is_some_and(|waited| waited <= WAKING))
+    }
+
+    /// Whether the server had not closed when the client did, although it had more time than a refusal takes, and never did in
+    /// view.
+    pub(super) fn server_leaves_socket_open(&self) -> bool {
+        let (Some(client), None) = (self.close_after(CLIENT), self.close_after(SERVER)) else {
+            return false;
+        };
+        let first = self
+            .first_server_record()
+            .and_then(|at| self.after().get(at));
+        let waited = first.and_then(|first| client.time.checked_since(first.end));
+        waited.is_some_and(|waited| waited > LINGERING + 2 * self.round_trip)
+    }
+
+    /// Where a side ended the connection after the client's Finished, in the clear.
+    fn close_after(&self, side: Side) -> Option<&Observation> {
+        let mut after = self.after().iter();
+        after.find(|observation| observation.side == side && is_end(observation))
+    }
+
+    /// Whether the client was silent for a while after its Finished, and the server sent its first record as soon as it had the
+    /// client's data.
+    pub(super) fn server_speaks_on_late_data(&self) -> bool {
+        let after = self.after();
+        let Some(first) = self.first_server_record() else {
+            return false;
+        };
+        let data = || {
+            after[..first]
+                .iter()
+                .filter(|seen| seen.is_record_of(CLIENT))
+        };
+        let (Some(begun), Some(last), Some(finished)) =
+            (data().next(), data().next_back(), self.finished())
+        else {
+            return false;
+        };
+        let silent = begun.time.checked_since(finished);
+        let thought = after[first].time.checked_since(last.end);
+        silent.is_some_and(|silent| silent > SILENT + 2 * self.round_trip)
+            && thought.is_some_and(|thought| thought <= ANSWERING + self.round_trip)
+            && after[first].had_received(last.stream_end) != Some(false)
     }
 
     /// Whether there was time for an answer. A relay acknowledges what it takes, and closes by itself: then an answer seems to
@@ -518,6 +595,17 @@ pub(in crate::handshake::verdict) fn is_from_browser(hello: &ClientHello) -> boo
     let has_grease = hello.cipher_suites.iter().any(|suite| is_grease(suite.0))
         || hello.extensions.iter().any(|one| is_grease(one.0));
     has_grease || has(ExtensionType::RecordSizeLimit) && has(ExtensionType::DelegatedCredential)
+}
+
+/// Whether an opened record says that its sender leaves in order. With a key, a goodbye is that, and no refusal.
+const fn is_goodbye(content: Content) -> bool {
+    matches!(
+        content,
+        Content::Alert(
+            _,
+            AlertDescription::CloseNotify | AlertDescription::UserCanceled
+        )
+    )
 }
 
 /// Whether a side ends the connection with this, in the clear.

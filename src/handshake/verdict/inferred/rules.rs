@@ -206,10 +206,11 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.server_goes_on_answering(),
         &["server went on answering after the client's flight, with records of an alert's length"]),
 
-    // A server that has refused closes at once. One that waits for the client to leave has sent data. Few cases.
+    // A refusal is the last word of the server. One that waits for the client to leave, and says goodbye then, has sent data
+    // before. Few cases.
     rule("P5o", Ended, FEW, Success,
         |e| e.has_certificate() && e.server_stays_open(),
-        &["server sent a record of an alert's length and stayed until the client left"]),
+        &["server sent a record of an alert's length, stayed until the client left, and answered its goodbye"]),
 
     // A refusal would have come by then, unless the server checks revocation slowly: the client had no reason to wait for it.
     rule("P8s", Ended, 0.98, Success,
@@ -240,18 +241,29 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.is_late(),
         &["client sent a Certificate message", "server closed long after: a slow refusal, or the end of an idle connection"]),
 
+    // A server that leaves the connection to the client, and closes only when that has closed, may have refused, or may have
+    // said goodbye to a client that it accepted: both occur. So may one that spoke only when it had the data of a client that was
+    // silent long after its Finished: it need not have waited for these to refuse.
+    rule("P1w", Ended, 0.5, Unknown,
+        |e| e.has_certificate() && e.server_records_after().next().is_some()
+            && (e.server_leaves_socket_open()
+                || e.server_waits_for_close() && !e.has_unanswered_data() && !e.has_crossing_data()
+                || e.server_speaks_on_late_data()),
+        &["client sent a Certificate message", "server's record of an alert's length may be its goodbye: it had waited for the client"]),
+
     // A request that gets an alert-length record and no answer was refused together with the certificate. The exception is an
     // answer of two bytes by a server without tickets that closes at once, without close_notify.
     rule("P1", Ended, 0.98, Failure(SERVER, Certificate),
         |e| e.has_certificate()
-            && e.server_records_after().next().is_some()
+            && e.server_may_refuse()
             && e.has_unanswered_data()
             && (e.server_sent_one_record() || !e.client_answers_with_alert()),
         &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
 
     // The same where the request crossed the refusal: a client that has received a goodbye sends no request.
     rule("P1x", Ended, 0.99, Failure(SERVER, Certificate),
-        |e| e.has_certificate() && e.server_sent_one_record() && !e.has_unanswered_data() && e.has_crossing_data(),
+        |e| e.has_certificate() && e.server_may_refuse() && e.server_sent_one_record()
+            && !e.has_unanswered_data() && e.has_crossing_data(),
         &["client sent a Certificate message", "server closed with an alert-length record, which the client's request crossed"]),
 
     // Without data, an alert-length record that the client answers with another may be close_notify and its answer. But Go,
@@ -269,7 +281,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // Clients answer close_notify, and most do not answer a fatal alert. The exception is Erlang, whose client never
     // answers close_notify.
     rule("P1d", Ended, 0.99, Failure(SERVER, Certificate),
-        |e| e.has_certificate() && e.server_records_after().next().is_some() && e.is_client_done(),
+        |e| e.has_certificate() && e.server_may_refuse() && e.is_client_done(),
         &["client sent a Certificate message", "server closed with an alert-length record, which the client did not answer"]),
 
     // As P2a, without even an alert: the server's verdict never became visible.
@@ -301,9 +313,11 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.flight == Flight::NoCertificate && e.client_left_first() && e.server_records_after().next().is_some(),
         &["client completed the handshake and closed first", "server answered with an alert-length record"]),
 
-    // The same where the server goes first.
+    // The same where the server goes first. With data of the client left unanswered, it may be an alert on the Finished
+    // (bad_record_mac, decrypt_error) as well as a goodbye: then nothing is said.
     rule("P3", Ended, 0.98, Success,
-        |e| e.flight == Flight::NoCertificate && e.server_records_after().next().is_some(),
+        |e| e.flight == Flight::NoCertificate && e.server_records_after().next().is_some()
+            && !e.has_unanswered_data() && !e.has_crossing_data(),
         &["client completed the handshake", "server closed with an alert-length record"]),
 
     // Data that stays unanswered until the client leaves: the server may never have taken the Finished.
@@ -517,13 +531,17 @@ mod tests {
             rule: "P5o",
             fits: || {
                 let answered = with_certificate().server_records(&[19]).wait(60);
-                answered.client_records(&[19]).fin(SERVER)
+                answered
+                    .client_records(&[19])
+                    .server_records(&[19])
+                    .fin(SERVER)
             },
+            // A server that has refused may leave the socket open until the client closes it.
             misses: || {
-                let answered = with_certificate().server_records(&[19]).wait(30);
-                answered.client_records(&[19]).fin(SERVER)
+                let refused = with_certificate().server_records(&[19]).wait(1_000);
+                refused.rst(CLIENT)
             },
-            instead: Some("P5c"),
+            instead: Some("P1w"),
         },
         Case {
             rule: "P8s",
@@ -601,6 +619,19 @@ mod tests {
             instead: Some("P1"),
         },
         Case {
+            rule: "P1w",
+            fits: || {
+                let goodbye = with_certificate().server_records(&[19]).fin(CLIENT);
+                goodbye.step_back(1).fin(SERVER)
+            },
+            // The server closes before the client has.
+            misses: || {
+                let refused = with_certificate().server_records(&[19]).fin(SERVER);
+                refused.fin(CLIENT)
+            },
+            instead: Some("P1d"),
+        },
+        Case {
             rule: "P1",
             fits: || {
                 let asked = with_certificate().client_records(&[100]);
@@ -610,7 +641,7 @@ mod tests {
                 let asked = without_certificate().client_records(&[100]);
                 asked.server_records(&[19]).fin(SERVER)
             },
-            instead: Some("P3"),
+            instead: None,
         },
         Case {
             rule: "P1x",

@@ -289,7 +289,7 @@ fn write_negotiated<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
         tls.renegotiation.map(|seen| match seen.ended {
             RenegotiationEnd::Completed => format!("{}, the last completed", seen.count),
             RenegotiationEnd::Failed => format!("{}, the last failed", seen.count),
-            RenegotiationEnd::Open => format!("{}, the last has no visible end", seen.count),
+            RenegotiationEnd::Open => format!("{}, the last did not complete in view", seen.count),
         }),
     )?;
     let unused = tls.unused == Some(true);
