@@ -403,7 +403,7 @@ mod tests {
         by_chain(&mut error, &findings, trust, is_vague(error_type));
         let is_explained = match error.message.as_str() {
             "refused" => false,
-            "refused; the certificate of CN=leaf: detail" => true,
+            "refused; the certificate of leaf: detail" => true,
             other => panic!("{other}"),
         };
         (error.error_type, is_explained)
