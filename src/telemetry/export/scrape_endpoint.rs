@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::metrics::Temporality;
 
-use super::{Closing, Export, PreparedExport, prometheus_text};
+use super::{Closing, Export, PreparedExport, open_metrics, prometheus_text};
 use crate::telemetry::ConfigError;
 use crate::telemetry::metrics::bound_series::REGULAR;
 #[cfg(feature = "cli")]
@@ -95,8 +95,13 @@ impl ScrapeEndpoint {
         match target.path {
             "/metrics" => {
                 let collection = self.reader.read();
-                let body = prometheus_text::encode(&collection.metrics);
-                respond(stream, "200 OK", &body, target.is_head)?;
+                let (encode, content_type): (fn(&_) -> _, _) = if accepts_open_metrics(&request) {
+                    (open_metrics::encode, open_metrics::CONTENT_TYPE)
+                } else {
+                    (prometheus_text::encode, TEXT)
+                };
+                let body = encode(&collection.metrics);
+                respond_with(stream, "200 OK", content_type, &body, target.is_head)?;
                 if !target.is_head {
                     self.reader.delivered(&collection);
                 }
@@ -217,6 +222,15 @@ fn parse(request: &[u8]) -> Result<Target<'_>, &'static str> {
     })
 }
 
+/// Whether the request has the media type in its `Accept` header.
+fn accepts_open_metrics(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let mut headers = text.lines().filter_map(|line| line.split_once(':'));
+    headers.any(|(name, value)| {
+        name.eq_ignore_ascii_case("accept") && value.contains(open_metrics::MEDIA_TYPE)
+    })
+}
+
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Prometheus refuses targets of any other type.
 #[cfg(feature = "cli")]
@@ -299,6 +313,14 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("Content-Type: text/plain; version=0.0.4"));
         assert!(answer.contains("\nc_total 3\n"), "{answer}");
+    }
+
+    #[test]
+    fn open_metrics_are_for_those_who_ask() {
+        let answer = ask(b"GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n\r\n");
+        let kind = "Content-Type: application/openmetrics-text; version=1.0.0";
+        assert!(answer.contains(kind), "{answer}");
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
     }
 
     #[cfg(feature = "cli")]

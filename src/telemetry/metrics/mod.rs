@@ -65,7 +65,7 @@ use self::validation_errors::ValidationErrors;
 use super::MetricAttribute;
 use super::export::ExportContext;
 use super::watch::WatchedCertificates;
-use super::{Histograms, MetricsConfig};
+use super::{Histograms, MetricNames, MetricsConfig};
 use crate::event::{Handshake, NotTls, TlsFacts};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
@@ -79,6 +79,7 @@ pub(crate) mod endpoints;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
+mod names;
 mod not_tls;
 mod phases;
 pub(crate) mod reader;
@@ -111,6 +112,7 @@ struct Setup<'a> {
     /// The TLS endpoints seen.
     #[cfg(feature = "cli")]
     endpoints: &'a endpoints::Endpoints,
+    names: MetricNames,
     /// Everyone who reads the metrics repeatedly.
     listeners: &'a Listeners,
 }
@@ -119,7 +121,7 @@ struct Setup<'a> {
 fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrument>> {
     vec![
         Box::new(Handshakes::new(meter, setup)),
-        Box::new(Phases::new(meter)),
+        Box::new(Phases::new(meter, setup)),
         Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
@@ -140,8 +142,14 @@ fn counter(
     counter.with_description(description).build()
 }
 
-fn histogram(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
-    let histogram = meter.f64_histogram(name).with_unit("ms");
+fn histogram(
+    meter: &Meter,
+    names: MetricNames,
+    name: &'static str,
+    description: &'static str,
+) -> Histogram<f64> {
+    let histogram = meter.f64_histogram(name);
+    let histogram = histogram.with_unit(names.duration_unit());
     histogram.with_description(description).build()
 }
 
@@ -160,14 +168,17 @@ const BUCKETS: [f64; 16] = [
 const MAX_PLAIN_SERIES: usize = 2_000;
 
 /// Sets the buckets of histograms, and how many series an instrument may have.
-fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
+fn view(
+    buckets: Histograms,
+    names: MetricNames,
+) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
     move |instrument| {
         let stream = Stream::builder();
         let stream = match instrument.name() {
             handshakes::DURATION | phases::PHASE_DURATION => stream
-                .with_aggregation(aggregation(buckets))
+                .with_aggregation(aggregation(buckets, names))
                 .with_cardinality_limit(handshakes::MAX_DURATION_SERIES + MAX_PLAIN_SERIES),
-            handshakes::TOTAL => {
+            name if name == names.instrument(handshakes::TOTAL) => {
                 stream.with_cardinality_limit(handshakes::MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES)
             }
             name if certificates::GAUGES.contains(&name) => {
@@ -179,10 +190,10 @@ fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + 
     }
 }
 
-fn aggregation(buckets: Histograms) -> Aggregation {
+fn aggregation(buckets: Histograms, names: MetricNames) -> Aggregation {
     match buckets {
         Histograms::Explicit => Aggregation::ExplicitBucketHistogram {
-            boundaries: BUCKETS.to_vec(),
+            boundaries: names.bounds(&BUCKETS),
             record_min_max: true,
         },
         // OpenTelemetry's defaults: 160 buckets, as fine as the values allow.
@@ -210,7 +221,7 @@ impl Recorder {
     ) -> Self {
         let mut provider = SdkMeterProvider::builder()
             .with_resource(context.resource.clone())
-            .with_view(view(config.histograms));
+            .with_view(view(config.histograms, config.names));
         for reader in readers {
             provider = provider.with_reader((*reader).clone());
         }
@@ -224,6 +235,7 @@ impl Recorder {
             files,
             #[cfg(feature = "cli")]
             endpoints: &context.endpoints,
+            names: config.names,
             listeners: &listeners,
         };
         Self {
