@@ -508,7 +508,7 @@ mod tests {
         for vague in VAGUE {
             assert_eq!(
                 by_dates_and_names(vague, true, &found),
-                "hostname_mismatch: refused; the certificate of CN=leaf: detail, and detail"
+                "hostname_mismatch: refused; the certificate of leaf: detail, and detail"
             );
             let unexplained = format!("{}: refused", vague.as_str());
             assert_eq!(by_dates_and_names(vague, true, &found[..2]), unexplained);
@@ -535,11 +535,11 @@ mod tests {
         let of = |found: &[Finding]| by_dates_and_names(ErrorType::CertExpired, true, found);
         assert_eq!(
             of(std::slice::from_ref(&early)),
-            "cert_not_yet_valid: refused; the certificate of CN=leaf: detail"
+            "cert_not_yet_valid: refused; the certificate of leaf: detail"
         );
         assert_eq!(
             of(&[early, expired]),
-            "cert_expired: refused; the certificate of CN=leaf: detail"
+            "cert_expired: refused; the certificate of leaf: detail"
         );
         let other = finding(Side::Client, ErrorType::CertNotYetValid);
         assert_eq!(of(&[other]), "cert_expired: refused");
@@ -626,7 +626,7 @@ mod tests {
         };
         let (class, message) = both(46, TrustOrigin::Given);
         assert_eq!(class, ErrorType::CertExpired);
-        assert_eq!(message, "refused; the certificate of CN=leaf: detail");
+        assert_eq!(message, "refused; the certificate of leaf: detail");
         assert_eq!(both(45, TrustOrigin::Given).1, "refused");
         assert_eq!(both(46, TrustOrigin::System).1, "refused");
     }
