@@ -93,6 +93,46 @@ pub struct Handshake {
 }
 
 impl Handshake {
+    /// Bytes of memory that it takes, roughly, without certificates: events share those.
+    pub(crate) fn allocated(&self) -> usize {
+        fn list<T>(list: &Option<Vec<T>>) -> usize {
+            list.as_ref().map_or(0, |list| list.len() * size_of::<T>())
+        }
+        let texts = |texts: &Option<Vec<String>>| {
+            let lengths = texts.iter().flatten().map(|text| text.len().max(8));
+            list(texts) + lengths.sum::<usize>()
+        };
+        let tls = &self.tls;
+        let findings = self
+            .validation
+            .iter()
+            .map(|finding| size_of::<Finding>() + finding.detail.len() + finding.subject.len());
+        let notes = self
+            .notes
+            .iter()
+            .map(|note| size_of::<CertificateNote>() + note.detail.len() + note.subject.len());
+        let error = self.error.as_ref().map_or(0, |error| {
+            error.message.len() + error.hint.as_ref().map_or(0, String::len)
+        });
+        // What is told in words, and fingerprints.
+        const TEXTS: usize = 256;
+        crate::memory::boxed::<Self>()
+            + TEXTS
+            + self.alerts.len() * size_of::<Alert>()
+            + tls.server_name.as_ref().map_or(0, String::len)
+            + texts(&tls.alpn_offered)
+            + texts(&tls.certificate_authorities)
+            + list(&tls.offered_versions)
+            + list(&tls.offered_cipher_suites)
+            + list(&tls.sslv2_cipher_specs)
+            + list(&tls.offered_groups)
+            + list(&tls.key_share_groups)
+            + list(&tls.signature_algorithms)
+            + findings.sum::<usize>()
+            + notes.sum::<usize>()
+            + error
+    }
+
     /// A handshake of which only its beginning is known: verdict unknown, all else not seen.
     #[must_use]
     pub fn new(time: Timestamp, client: Endpoint, server: Endpoint) -> Self {
@@ -531,6 +571,8 @@ text_enum! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum UnknownBecause {
+        /// A limit on memory ended the observation.
+        Evicted = "evicted",
         /// Only one direction was captured.
         OneDirection = "one_direction",
         /// The capture begins after the ClientHello.
@@ -553,8 +595,6 @@ text_enum! {
         CaptureEnd = "capture_end",
         /// Another connection took over the addresses and ports.
         Replaced = "replaced",
-        /// A limit on memory ended the observation.
-        Evicted = "evicted",
     }
 }
 

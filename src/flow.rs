@@ -3,7 +3,7 @@
 //! Common ground: every layer may use these types, and they use no layer.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 
@@ -200,7 +200,7 @@ impl<T> IndexMut<Side> for PerSide<T> {
 pub type AddressBytes = [u8; 16];
 
 /// Both endpoints of a flow and its protocol, in an order that is the same for both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
     low: AddressBytes,
     high: AddressBytes,
@@ -208,15 +208,28 @@ pub struct FlowKey {
     protocol: IpProtocol,
 }
 
+/// In three words: a key is hashed for each packet.
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [low, high] = self.ports.map(u64::from);
+        state.write_u128(u128::from_ne_bytes(self.low));
+        state.write_u128(u128::from_ne_bytes(self.high));
+        state.write_u64(low << 32 | high << 16 | u64::from(self.protocol.number()));
+    }
+}
+
 impl FlowKey {
     /// The key of a packet's flow, and whether the packet goes from the lower to the higher endpoint.
     #[must_use]
+    #[inline]
     pub fn new(
         protocol: IpProtocol,
         (source, source_port): (AddressBytes, u16),
         (destination, destination_port): (AddressBytes, u16),
     ) -> (Self, bool) {
-        let goes_up = (source, source_port) <= (destination, destination_port);
+        let place = |address, port| (u128::from_be_bytes(address), port);
+        let goes_up = place(source, source_port) <= place(destination, destination_port);
         let (low, high, ports) = if goes_up {
             (source, destination, [source_port, destination_port])
         } else {
@@ -252,6 +265,7 @@ impl FlowKey {
     /// An attacker can aim at one shard. Its table is bounded like the others, and
     /// hashes with a random key inside.
     #[must_use]
+    #[inline]
     pub fn shard(&self, bits: u32) -> usize {
         let words = [self.low, self.high].map(|address| {
             let [.., a, b, c, d] = address;

@@ -120,6 +120,7 @@ mod framing;
 pub mod handshake;
 #[cfg(any(feature = "serde", feature = "otel"))]
 mod hex;
+pub mod memory;
 pub mod observer;
 #[doc(hidden)]
 pub mod pattern;

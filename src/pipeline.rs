@@ -24,12 +24,79 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
+use crate::event::{HandshakeReport, NotTls};
 use crate::observer::{
     Collected, Collector, Config, Numbered, Plan, Router, Stages, Worker, take_secrets,
 };
 use crate::sink::Sink;
 use crate::stats::{Health, Load, Progress, Stats};
 use crate::time::{Ticks, Timestamp};
+
+/// What a run drives: every [`Sink`], and what needs more of a handshake than its event.
+///
+/// `report` is called once for each handshake, `not_tls` for each connection without TLS, `progress` and then `flush` after
+/// each batch of packets, and `tick` about once a second of a live run. An error ends the run.
+///
+/// No method has a default: an output that passes on to another one cannot forget any.
+pub trait Output {
+    /// Receives one handshake, with the packets and the steps behind it if the observer retains them.
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()>;
+
+    /// As [`Sink::not_tls`].
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()>;
+
+    /// As [`Sink::progress`].
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn progress(&mut self, progress: &Progress) -> io::Result<()>;
+
+    /// As [`Sink::flush`].
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// As [`Sink::tick`].
+    ///
+    /// # Errors
+    ///
+    /// When the output cannot be written.
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()>;
+}
+
+/// A sink receives events alone.
+impl<S: Sink> Output for S {
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.handshake(&report.event)
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        Sink::not_tls(self, event)
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        Sink::progress(self, progress)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Sink::flush(self)
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        Sink::tick(self, now, health)
+    }
+}
 
 /// The result of a run.
 #[derive(Debug)]
@@ -50,23 +117,23 @@ pub const MAX_THREADS: usize = crate::observer::SHARDS;
 /// Up to one thread, everything is done on the calling one. Beyond that, there is a thread
 /// that reads and decodes, and `threads` that follow connections.
 ///
-/// The sink gets each event, and is flushed after each batch of packets. While the
+/// The output gets each event, and is flushed after each batch of packets. While the
 /// source is live, it gets ticks, and one more at the end. Finishing it is
 /// left to the caller.
 ///
 /// # Errors
 ///
-/// Those of `sink`: they end the run. A broken source is not an error but part of
+/// Those of `output`: they end the run. A broken source is not an error but part of
 /// the summary.
 pub fn run(
     source: &mut dyn PacketSource,
     config: Config,
     threads: usize,
-    sink: &mut dyn Sink,
+    output: &mut dyn Output,
 ) -> io::Result<Summary> {
-    let output = ReportOutput {
+    let output = RunOutput {
         meters: source.meters(),
-        sink,
+        output,
     };
     if threads <= 1 {
         run_in_place(source, &config, output)
@@ -78,7 +145,7 @@ pub fn run(
 fn run_in_place(
     source: &mut dyn PacketSource,
     config: &Config,
-    mut output: ReportOutput<'_>,
+    mut output: RunOutput<'_>,
 ) -> io::Result<Summary> {
     let mut stages = Stages::new(config);
     let mut batch = PacketBatch::default();
@@ -109,7 +176,7 @@ fn run_on_threads(
     source: &mut dyn PacketSource,
     config: &Config,
     threads: usize,
-    mut output: ReportOutput<'_>,
+    mut output: RunOutput<'_>,
 ) -> io::Result<Summary> {
     let mut collector = Collector::new(&config.trust);
     let (spare_sender, spares) = bounded(2 * BATCHES_AHEAD);
@@ -220,47 +287,47 @@ struct Answer {
 
 impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
-        worker.begin_batch();
+        worker.begin_batch(&job.batch.ended);
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
         self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));
     }
 }
 
-/// The end of the pipeline: reports to the sink, and the run's health.
-struct ReportOutput<'s> {
+/// The end of the pipeline: passes reports on, and the run's health.
+struct RunOutput<'s> {
     /// The counters of live interfaces; `None` if the source is not live, and then there are no ticks.
     meters: Option<Meters>,
-    sink: &'s mut dyn Sink,
+    output: &'s mut dyn Output,
 }
 
-impl ReportOutput<'_> {
-    /// Hands what `make` emits to the sink, until that fails.
+impl RunOutput<'_> {
+    /// Hands what `make` emits to the output, until that fails.
     fn emit(&mut self, make: impl FnOnce(&mut dyn FnMut(Collected))) -> io::Result<()> {
         let mut result = Ok(());
         make(&mut |event| {
             if result.is_ok() {
                 result = match event {
-                    Collected::Handshake(report) => self.sink.report(*report),
-                    Collected::NotTls(event) => self.sink.not_tls(&event),
+                    Collected::Handshake(report) => self.output.report(*report),
+                    Collected::NotTls(event) => self.output.not_tls(&event),
                 };
             }
         });
         result
     }
 
-    /// Ends a batch: tells the sink how far the run has come, and lets it write.
+    /// Ends a batch: tells the output how far the run has come, and lets it write.
     fn flush(&mut self, batch: &PacketBatch, oldest_open: Option<Timestamp>) -> io::Result<()> {
         let packets = batch.packets();
         let newest = packets.records.iter().map(|packet| packet.timestamp).max();
         if let Some(now) = newest.max(batch.now) {
-            self.sink.progress(&Progress {
+            self.output.progress(&Progress {
                 now,
                 oldest_open,
                 is_live: self.meters.is_some(),
             })?;
         }
-        self.sink.flush()
+        self.output.flush()
     }
 
     fn finish(
@@ -288,7 +355,7 @@ impl ReportOutput<'_> {
             stats,
             load,
         };
-        self.sink.tick(now, &health)
+        self.output.tick(now, &health)
     }
 }
 
@@ -328,17 +395,14 @@ fn work_on_thread(
             return worker.stats();
         }
     }
-    let mut reports = Vec::new();
-    worker.finish(&mut reports);
-    let _ = answers.send((
-        Answer {
-            reports,
-            oldest_open: None,
-            tick: None,
-        },
-        None,
-    )); // the collecting thread may have stopped on an error
-    worker.stats()
+    loop {
+        let mut last = Answer::default();
+        let has_more = worker.finish(&mut last.reports);
+        let is_heard = answers.send((last, None)).is_ok(); // the collecting thread may have stopped on an error
+        if !has_more || !is_heard {
+            return worker.stats();
+        }
+    }
 }
 
 /// Hands the workers' reports to the output, job by job, until they end; returns the last time that the source reported.
@@ -346,7 +410,7 @@ fn collect(
     answers: &[Receiver<Answered>],
     spares: &Sender<Job>,
     collector: &mut Collector,
-    output: &mut ReportOutput<'_>,
+    output: &mut RunOutput<'_>,
 ) -> io::Result<Option<Timestamp>> {
     let mut now = None;
     let mut reports = Vec::new();
@@ -354,7 +418,9 @@ fn collect(
         let (mut stats, mut load) = (Stats::default(), Load::default());
         let mut jobs: Vec<Arc<Job>> = Vec::new();
         let mut oldest_open: Option<Timestamp> = None;
+        let mut has_ended = true;
         for (answer, job) in answers.iter().filter_map(|worker| worker.recv().ok()) {
+            has_ended = false;
             reports.extend(answer.reports);
             jobs.extend(job);
             oldest_open = [oldest_open, answer.oldest_open]
@@ -366,8 +432,11 @@ fn collect(
             load += held;
         }
         output.emit(|emit| collector.collect(&mut reports).for_each(emit))?;
+        if has_ended {
+            return Ok(now);
+        }
         let Some(job) = jobs.pop() else {
-            return Ok(now); // those were the workers' last answers
+            continue; // the workers report what is left, and some have more of it than others
         };
         output.flush(&job.batch, oldest_open)?;
         now = job.batch.now;

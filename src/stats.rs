@@ -64,6 +64,8 @@ stats! {
     connections_timed_out,
     /// Connections evicted because the flow table was full.
     connections_evicted,
+    /// Handshakes given up without a verdict because memory was short, or the flow table full.
+    handshakes_not_judged,
     /// Gaps: places where bytes of a stream are missing in the capture.
     gaps,
     /// Bytes missing in gaps.
@@ -76,8 +78,12 @@ stats! {
     packets_not_kept,
     /// Handshake messages discarded because they were too long.
     messages_discarded,
+    /// Values of lists in ClientHellos that were not kept, because a list was too long.
+    values_omitted,
     /// Chains validated. A chain seen again counts only if its result had left the cache or a validity date had passed.
     chains_judged,
+    /// Signatures of certificates left unchecked, because their chain had used up the checks for one handshake.
+    signatures_skipped,
     /// Issuers dropped because there were too many; chains can no longer be completed with them.
     issuers_forgotten,
     /// Servers forgotten because there were too many: what they accept no longer explains why they refuse another client.
@@ -106,7 +112,7 @@ pub struct Load {
     pub connections: u64,
     /// Handshakes without a verdict yet.
     pub handshakes: u64,
-    /// Bytes of out-of-order segments, of handshake messages, and of retained packets.
+    /// Bytes of memory that connections and handshakes take.
     pub bytes: u64,
 }
 

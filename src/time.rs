@@ -55,6 +55,11 @@ impl Timestamp {
         u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
     }
 
+    /// Nanoseconds since `earlier`, negative if that is later; clamped to what an `i64` holds.
+    pub(crate) const fn nanoseconds_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// `self` plus `duration`, clamped to [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {

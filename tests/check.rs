@@ -504,6 +504,48 @@ fn input_that_cannot_be_checked_has_its_own_exit_status() {
 }
 
 #[test]
+fn no_output_replaces_what_is_read_or_another_output() {
+    let taken = scratch("taken.pcap");
+    fs::copy(package().join(capture("mtls12-success")), &taken).unwrap();
+    let before = fs::read(&taken).unwrap();
+    let policy = file("kept.toml", "[[rule]]\nmax-failures = 0\n");
+    let report = scratch("one-report");
+    let twice = format!("json={report},junit={report}");
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["--format", &format!("json={taken}"), &taken],
+            "error: `--format` would replace `PATH`, which is one of the captures\n",
+        ),
+        (
+            &["--expect", &taken, "--update", &taken],
+            "error: `--expect` would replace `PATH`, which is one of the captures\n",
+        ),
+        (
+            &[
+                "--policy",
+                &policy,
+                "--new-only",
+                &policy,
+                "--update",
+                &taken,
+            ],
+            "error: `--new-only` would replace `POLICY`, which is the policy\n",
+        ),
+        (
+            &["--format", &twice, &taken],
+            "error: two outputs would be written to `REPORT`\n\nhint: give each a file of its own\n",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let output = output(arguments);
+        let expected = expected.replace("PATH", &taken).replace("POLICY", &policy);
+        assert_eq!(stderr(&output), expected.replace("REPORT", &report));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(fs::read(&taken).unwrap(), before);
+}
+
+#[test]
 fn settings_also_come_from_the_environment_and_the_configuration_file() {
     let policy = file("setting.toml", "[[rule]]\nmax-failures = 0\n");
     let config = file(

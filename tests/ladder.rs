@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::{fs, io};
 
 use tlscope::capture::CaptureFiles;
-use tlscope::event::{Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind};
+use tlscope::event::{Handshake, HandshakeReport, Ladder, LadderStep, NotTls, Side, StepKind};
 use tlscope::observer::Config;
 use tlscope::pipeline;
-use tlscope::sink::Sink;
-use tlscope::stats::Stats;
+use tlscope::stats::{Health, Progress};
+use tlscope::time::Timestamp;
 use tlscope::tls::{ContentType, HandshakeType};
 
 use crate::captures::split_pcapng;
@@ -176,17 +176,25 @@ fn reports(capture: &str, collects_ladders: bool) -> Vec<HandshakeReport> {
 #[derive(Default)]
 struct Reports(Vec<HandshakeReport>);
 
-impl Sink for Reports {
-    fn handshake(&mut self, _: &Handshake) -> io::Result<()> {
-        Ok(())
-    }
-
+impl pipeline::Output for Reports {
     fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
         self.0.push(report);
         Ok(())
     }
 
-    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &Progress) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn tick(&mut self, _: Timestamp, _: &Health) -> io::Result<()> {
         Ok(())
     }
 }

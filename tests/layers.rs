@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
         "error_type",
         "flow",
         "hex",
+        "memory",
         "pattern",
         "stats",
         "text_enum",

@@ -25,7 +25,7 @@ use crate::support::http::Request;
 use crate::support::live::Live;
 use crate::support::needs;
 use crate::support::process::{PATIENCE, Process, free_port, wait_for};
-use crate::support::program::{output, stderr, stdout, tlscope};
+use crate::support::program::{output, printed, stderr, stdout, tlscope};
 
 /// A temporary directory, which is removed when dropped.
 ///
@@ -349,6 +349,43 @@ fn directories_are_created_for_the_account_that_the_run_continues_as() {
     assert_eq!(status.code(), Some(0), "{stderr:?}");
     assert_eq!(fs::metadata(&failures).unwrap().uid(), user);
     assert!(certificates.join("index.json").exists());
+}
+
+#[test]
+fn the_packets_of_a_failure_are_saved_and_the_event_names_the_file() {
+    for threads in ["1", "3"] {
+        let around = directory("live-saved");
+        let Some(server) = Server::start(&around, &["-tls1_2"]) else {
+            return;
+        };
+        let failures = around.join("failures");
+        let filter = server.filter();
+        let Some(live) = Live::start(&[
+            "--format",
+            "json",
+            "-f",
+            &filter,
+            "--threads",
+            threads,
+            "--save-failures",
+            failures.to_str().unwrap(),
+        ]) else {
+            return;
+        };
+        server.connect(&["-verify_return_error"]); // it does not trust the server
+        let event = live.event();
+        live.signal("-INT");
+        let (status, _, stderr) = live.end();
+        assert_eq!(status.code(), Some(0), "{stderr:?}");
+        assert_eq!(event["error"]["type"], "unknown_ca", "{event}");
+        let saved = event["saved_to"].as_str().unwrap();
+        assert!(Path::new(saved).starts_with(&failures), "{saved}");
+        let again = printed(&["read", "--format", "json", "--no-verify", saved]);
+        let again: Value = serde_json::from_str(again.lines().next().unwrap()).unwrap();
+        for key in ["time", "flow_id", "error"] {
+            assert_eq!(again[key], event[key], "{saved}");
+        }
+    }
 }
 
 /// A collector's HTTP server: its port, and a message for each request that it answered.

@@ -233,6 +233,21 @@ fn the_command_has_the_streams_the_environment_and_a_private_key_log() {
 }
 
 #[test]
+fn the_command_gets_no_socket_of_the_capture() {
+    let policy = file(
+        "sockets.toml",
+        "allow-empty = true\n[[rule]]\nmax-failures = 0\n",
+    );
+    let shell = "for fd in /proc/self/fd/*; do readlink \"$fd\"; done | grep -c socket";
+    let arguments = ["--policy", &policy, "-i", "lo", "--", "sh", "-c", shell];
+    let Some(mut command) = run(&arguments) else {
+        return;
+    };
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(stdout(&output), "0\n", "{output:?}");
+}
+
+#[test]
 fn signals_go_to_the_command_and_the_run_is_still_evaluated() {
     for (name, number) in [("-TERM", 15), ("-INT", 2), ("-HUP", 1), ("-USR1", 10)] {
         let policy = file("signal.toml", "[[rule]]\nmax-failures = 0\n");

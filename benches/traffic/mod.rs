@@ -90,7 +90,7 @@ impl Scenario {
         let mut sink = self.format.sink();
         let mut source = CaptureFiles::open(slice::from_ref(&capture.path));
         let config = self.format.config();
-        let run = pipeline::run(&mut source, config, threads, &mut *sink).unwrap();
+        let run = pipeline::run(&mut source, config, threads, &mut sink).unwrap();
         sink.finish(&run.stats).unwrap();
         let stats = run.stats;
         assert_eq!(

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::block::{BLOCK_SIZE, BlockReader};
 use super::file::{self, FileOrigin};
 use super::interfaces::InterfaceTable;
-use super::{CaptureError, PacketBatch, PacketRecord, PacketSource, Problem, Progress};
+use super::{CaptureError, PacketBatch, PacketRecord, PacketSource, Problem, Progress, SourceEnd};
 use crate::time::Timestamp;
 
 /// Capture files, replayed as one capture.
@@ -53,6 +53,7 @@ pub struct CaptureFiles {
     /// The buffers of the source that ended last, for the next one.
     spare: PacketBatch,
     secrets: Vec<Box<[u8]>>,
+    ended: Vec<SourceEnd>,
     interfaces: InterfaceTable,
     problems: Vec<Problem>,
     bytes_read: Arc<AtomicU64>,
@@ -70,6 +71,8 @@ struct Reading {
     reader: BlockReader,
     batch: PacketBatch,
     next: usize,
+    /// The latest time of a packet so far.
+    last: Option<Timestamp>,
 }
 
 /// How much a source gave.
@@ -137,6 +140,7 @@ impl CaptureFiles {
             open: 0,
             spare: PacketBatch::default(),
             secrets: Vec::new(),
+            ended: Vec::new(),
             interfaces: InterfaceTable::default(),
             problems,
             bytes_read: Arc::default(),
@@ -205,11 +209,11 @@ impl CaptureFiles {
         match source.open(self.open, &self.bytes_read) {
             Ok(reader) => {
                 let batch = mem::take(&mut self.spare);
-                let next = 0;
                 source.reading = Some(Reading {
                     reader,
                     batch,
-                    next,
+                    next: 0,
+                    last: None,
                 });
                 self.open += 1;
                 self.unsettled = Some(index);
@@ -240,8 +244,14 @@ impl CaptureFiles {
 
     /// Closes a source.
     fn end(&mut self, index: usize) {
-        let source = self.sources.get_mut(index);
-        if let Some(reading) = source.and_then(|source| source.reading.take()) {
+        let Some(source) = self.sources.get_mut(index) else {
+            return;
+        };
+        if let Some(reading) = source.reading.take() {
+            self.ended.extend(reading.last.map(|at| SourceEnd {
+                source: Arc::clone(&source.file),
+                at,
+            }));
             self.spare = reading.batch;
             self.open -= 1;
         }
@@ -257,6 +267,7 @@ impl PacketSource for CaptureFiles {
         batch.clear();
         self.fill(batch);
         batch.secrets.append(&mut self.secrets);
+        batch.ended.append(&mut self.ended);
         batch.interfaces = self.interfaces.shared();
         Ok(!batch.packets.is_empty() || !batch.secrets.is_empty())
     }
@@ -318,10 +329,15 @@ impl Reading {
         let more = self
             .reader
             .next_batch(&mut self.batch, interfaces, problems);
-        more.unwrap_or_else(|error| {
+        let more = more.unwrap_or_else(|error| {
             problems.push(error.into());
             false
-        })
+        });
+        if more {
+            let times = self.batch.packets.iter().map(|packet| packet.timestamp);
+            self.last = self.last.max(times.max());
+        }
+        more
     }
 
     /// The place of the next packet in the queue; `None` if the batch is used up.

@@ -155,6 +155,8 @@ pub struct PacketBatch {
     pub interfaces: Arc<[Interface]>,
     /// TLS secrets found in the capture before the last of these packets, NSS key log format.
     pub secrets: Vec<Box<[u8]>>,
+    /// The sources that have ended before the last of these packets, where others go on.
+    pub ended: Vec<SourceEnd>,
     /// What time it is, if the source is live. A live source hands out batches
     /// without packets while the wire is quiet, so that time goes on.
     pub now: Option<Timestamp>,
@@ -165,6 +167,7 @@ impl PacketBatch {
     pub fn clear(&mut self) {
         self.packets.clear();
         self.secrets.clear();
+        self.ended.clear();
         self.now = None;
     }
 
@@ -183,6 +186,15 @@ impl PacketBatch {
             data: &self.data,
         }
     }
+}
+
+/// The end of one of several sources: of its connections nothing is observed any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceEnd {
+    /// The source, as in [`Interface::source`].
+    pub source: Arc<str>,
+    /// The time of its last packet.
+    pub at: Timestamp,
 }
 
 /// Some packets in capture order, wherever they are stored.

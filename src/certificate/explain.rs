@@ -72,6 +72,7 @@ impl Explanation<'_> {
     /// Findings on a chain without a path to a trusted root, for webpki's reason.
     pub(super) fn refused(&self, error: &Error) -> Vec<Finding> {
         match error {
+            Error::MaximumSignatureChecksExceeded => vec![self.other(error)],
             _ if matches!(error, Error::UnknownIssuer) || self.walk.end != WalkEnd::Root => {
                 self.untrusted()
             }
@@ -135,7 +136,7 @@ impl Explanation<'_> {
     /// fails, but is not wrong: such a chain cannot be validated.
     fn invalid_signature(&self) -> Finding {
         let path = self.named_path();
-        for pair in path.windows(2) {
+        for pair in path.windows(2).take(verification::MAX_PATH_CHECKS) {
             let [(certificate, facts), (issuer, issuer_facts)] = pair else {
                 continue;
             };
@@ -218,6 +219,13 @@ impl Explanation<'_> {
                     .map(|(_, facts)| facts.signature_algorithm.to_string())
                     .collect();
                 let detail = format!("cannot be validated: signed with {}", used.join(", "));
+                self.finding(ErrorType::UnsupportedCertificate, detail)
+            }
+            Error::MaximumSignatureChecksExceeded => {
+                let most = verification::MAX_PATH_CHECKS;
+                let detail = format!(
+                    "cannot be validated: no path to a root was found within {most} signature checks"
+                );
                 self.finding(ErrorType::UnsupportedCertificate, detail)
             }
             Error::UnsupportedCertVersion => self.finding(

@@ -54,6 +54,8 @@ text_enum! {
         SuperfluousCertificate = "superfluous_certificate",
         /// A certificate of a public authority is valid for longer than browsers accept.
         LongValidity = "long_validity",
+        /// Certificates name themselves as their issuer, and that was not checked: there are too many for one handshake.
+        UncheckedSignature = "unchecked_signature",
         /// Client and server show the same certificate.
         SameAtBothEnds = "same_at_both_ends",
         /// Clients at several addresses show one certificate, so each of them has its key.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::chain::{distinct, shown_issuer};
 use super::{
-    Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, PublicKey,
-    SignatureAlgorithm, parse,
+    Certificate, CertificateFacts, CertificateNote, Finding, HashAlgorithm, NoteKind, OwnSignature,
+    PublicKey, SignatureAlgorithm, parse,
 };
 use crate::error_type::ErrorType;
 use crate::flow::Side;
@@ -154,6 +154,23 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 format!("certificate {number} of {total} is a root, which need not be sent");
             add(NoteKind::SuperfluousCertificate, detail);
         }
+    }
+    let unchecked = chain.iter().filter_map(|shown| {
+        let facts = shown.facts.as_ref().ok();
+        facts.filter(|facts| facts.own_signature == OwnSignature::Skipped)
+    });
+    if let Some(first) = unchecked.clone().next() {
+        notes.push(CertificateNote {
+            kind: NoteKind::UncheckedSignature,
+            side,
+            detail: format!(
+                "{} of {total} certificates name themselves as their issuer, and their signatures were not checked: too many \
+                 for one handshake",
+                unchecked.count()
+            ),
+            subject: first.subject.clone(),
+            identity: first.identity().into_owned(),
+        });
     }
     if let Some(pair) = path.windows(2).find(|pair| pair[0] > pair[1])
         && let Some(Ok(facts)) = chain.get(pair[0]).map(|certificate| &certificate.facts)

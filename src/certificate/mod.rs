@@ -61,6 +61,7 @@ pub use trust::{Trust, TrustOrigin, TrustStore};
 pub use validator::{ChainValidator, Validation};
 pub use validity::{CertificateTime, Expiry};
 
+use crate::memory::boxed;
 use crate::time::Timestamp;
 
 /// One certificate as it was sent: its bytes, its hash and, if it parses, its facts.
@@ -88,12 +89,36 @@ impl Certificate {
     /// ```
     #[must_use]
     pub fn from_der(der: &[u8]) -> Self {
+        Self::parse(der, true)
+    }
+
+    /// Bytes of memory that it takes, roughly.
+    pub(crate) fn allocated(&self) -> usize {
+        boxed::<Self>() + cache::size(self)
+    }
+
+    /// Parses one certificate; `may_check` says whether its signature may be checked by its own key.
+    fn parse(der: &[u8], may_check: bool) -> Self {
         Self {
             der: der.into(),
             sha256: Sha256::digest(der).into(),
-            facts: parse::facts(der),
+            facts: parse::facts(der, may_check),
         }
     }
+}
+
+/// Whether the signature of a certificate was checked by its own key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnSignature {
+    /// There is no need: names or key identifiers say that another key signed it.
+    #[default]
+    NotAsked,
+    /// It was checked, or cannot be.
+    Checked,
+    /// It was not: earlier certificates of the chain had used up the checks for one chain. Equal names are then enough for
+    /// [`CertificateFacts::self_signed`].
+    Skipped,
 }
 
 /// The certificates of one Certificate message, leaf first; all events with the same chain share it.
@@ -139,6 +164,8 @@ pub struct CertificateFacts {
     /// ML-DSA and others), equal names are enough, unless the key identifiers
     /// name two different keys.
     pub self_signed: bool,
+    /// Whether its own signature was checked, to say whether it is self-signed.
+    pub own_signature: OwnSignature,
     /// Whether its basic constraints say that it is a CA.
     pub is_ca: bool,
 }

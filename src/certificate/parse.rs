@@ -15,7 +15,7 @@ use super::der::{self, Elements};
 use super::public_key;
 #[cfg(feature = "validate")]
 use super::trust::Root;
-use super::{CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm, name};
+use super::{CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm, name};
 
 /// How many alternative names of one certificate are kept.
 ///
@@ -28,10 +28,11 @@ const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11]; // 2.5.29.17
 const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e]; // 2.5.29.14
 const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23]; // 2.5.29.35
 
-pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
+pub(super) fn facts(der: &[u8], may_check: bool) -> Result<CertificateFacts, String> {
     let certificate = read(der)?;
     let subject = certificate.subject().as_raw();
     let issuer = certificate.issuer().as_raw();
+    let (self_signed, own_signature) = is_self_signed(&certificate, may_check);
     let names = |raw| name::distinguished_name(raw).ok_or("malformed name");
     let mut facts = CertificateFacts {
         subject: names(subject)?,
@@ -49,7 +50,8 @@ pub(super) fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
         names_omitted: 0,
         key: PublicKey::read(certificate.public_key()),
         signature_algorithm: SignatureAlgorithm::read(&certificate.signature_algorithm),
-        self_signed: is_self_signed(&certificate),
+        self_signed,
+        own_signature,
         is_ca: is_ca(&certificate),
     };
     for name in alternative_names(&certificate) {
@@ -262,10 +264,17 @@ pub(super) fn is_signed_by(der: &[u8], issuer: &[u8]) -> Option<bool> {
 }
 
 /// See [`CertificateFacts::self_signed`]. Cheap checks come first: verifying takes longer than everything else here.
-fn is_self_signed(certificate: &X509Certificate<'_>) -> bool {
-    certificate.subject().as_raw() == certificate.issuer().as_raw()
-        && !identifiers_differ(certificate)
-        && verifies_itself(certificate) != Some(false)
+fn is_self_signed(certificate: &X509Certificate<'_>, may_check: bool) -> (bool, OwnSignature) {
+    let is_self_issued = certificate.subject().as_raw() == certificate.issuer().as_raw()
+        && !identifiers_differ(certificate);
+    match (is_self_issued, may_check) {
+        (false, _) => (false, OwnSignature::NotAsked),
+        (true, true) => (
+            verifies_itself(certificate) != Some(false),
+            OwnSignature::Checked,
+        ),
+        (true, false) => (true, OwnSignature::Skipped),
+    }
 }
 
 /// Whether the key identifiers say that another key signed the certificate (RFC 5280 §4.2.1.1).

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::chain::{distinct, shown_issuer};
 use super::issuers::Issuers;
 use super::trust::{Root, TrustStore};
-use super::verification::ALGORITHMS;
+use super::verification::BoundedAlgorithms;
 use super::{Certificate, CertificateChain, CertificateTime};
 use crate::flow::Side;
 
@@ -40,15 +40,18 @@ pub(super) struct TrustedPath<'t> {
 ///
 /// # Errors
 ///
-/// webpki's reason why there is none.
+/// webpki's reason why there is none, or that `algorithms` may check no more signatures.
 pub(super) fn build<'t>(
     chain: &CertificateChain,
     walk: &Walk,
     side: Side,
     at: CertificateTime,
     trust: &'t TrustStore,
+    algorithms: &BoundedAlgorithms,
 ) -> Result<TrustedPath<'t>, Error> {
-    let path = |completed: &[Arc<Certificate>], at| try_path(chain, completed, side, at, trust);
+    let path = |completed: &[Arc<Certificate>], at| {
+        algorithms.search(|algorithms| try_path(chain, completed, side, at, trust, algorithms))
+    };
     // As sent first: a chain that needs no help must not depend on what other handshakes showed.
     let mut result = path(&[], at);
     if matches!(result, Err(Error::UnknownIssuer)) && !walk.completed.is_empty() {
@@ -78,6 +81,7 @@ fn try_path<'t>(
     side: Side,
     at: CertificateTime,
     trust: &'t TrustStore,
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
 ) -> Result<TrustedPath<'t>, Error> {
     let (leaf, shown) = chain.split_first().ok_or(Error::UnknownIssuer)?;
     let leaf_der = CertificateDer::from(&*leaf.der);
@@ -94,7 +98,7 @@ fn try_path<'t>(
     };
     let end_entity = EndEntityCert::try_from(&leaf_der)?;
     let path = end_entity.verify_for_usage(
-        ALGORITHMS,
+        algorithms,
         trust.anchors(),
         &intermediates,
         UnixTime::since_unix_epoch(at),

@@ -65,27 +65,39 @@ impl PublicKey {
         }
     }
 
+    /// Texts that a key prints as: all algorithms and curves with a name, and usual sizes.
+    #[cfg(feature = "cli")]
+    pub(crate) fn usual_texts() -> Vec<String> {
+        const USUAL_BITS: [usize; 7] = [512, 768, 1024, 2048, 3072, 4096, 8192];
+        let sized = USUAL_BITS.into_iter().flat_map(|bits| {
+            let bits = Some(bits);
+            [Self::Rsa(bits), Self::RsaPss(bits), Self::Dsa(bits)]
+        });
+        let curves = CURVES.iter().map(|(oid, ..)| {
+            let curve = Curve::from_oid((*oid).to_owned());
+            Self::Ecdsa(Some(curve))
+        });
+        let others = OTHER_KEYS.iter().chain(POST_QUANTUM);
+        let others = others.map(|(_, name)| Self::Other((*name).into()));
+        let keys = sized.chain(curves).chain(others);
+        keys.map(|key| key.to_string()).collect()
+    }
+
     /// Reads the algorithm and size of a key.
     pub(super) fn read(info: &SubjectPublicKeyInfo<'_>) -> Self {
         let oid = der::dotted(info.algorithm.algorithm.as_bytes());
-        let name = match oid.as_str() {
+        match oid.as_str() {
             "1.2.840.113549.1.1.1" => return Self::Rsa(modulus_bits(info)),
             "1.2.840.113549.1.1.10" => return Self::RsaPss(modulus_bits(info)),
             "1.2.840.10040.4.1" => return Self::Dsa(prime_bits(&info.algorithm)),
             "1.2.840.10045.2.1" => return Self::Ecdsa(Curve::read(&info.algorithm)),
-            "1.3.101.110" => "X25519",
-            "1.3.101.111" => "X448",
-            "1.3.101.112" => "Ed25519",
-            "1.3.101.113" => "Ed448",
-            "1.2.643.2.2.19" => "GOST R 34.10-2001",
-            "1.2.643.7.1.1.1.1" => "GOST R 34.10-2012 256",
-            "1.2.643.7.1.1.1.2" => "GOST R 34.10-2012 512",
-            _ => match post_quantum(&oid) {
-                Some(name) => name,
-                None => return Self::Other(oid.into()),
-            },
-        };
-        Self::Other(name.into())
+            _ => {}
+        }
+        let known = OTHER_KEYS.iter().find(|(known, _)| *known == oid);
+        match known.map(|(_, name)| *name).or_else(|| post_quantum(&oid)) {
+            Some(name) => Self::Other(name.into()),
+            None => Self::Other(oid.into()),
+        }
     }
 }
 
@@ -205,26 +217,39 @@ fn bit_length(integer: &[u8]) -> Option<usize> {
     Some((integer.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
+/// Keys whose size is part of the algorithm, by object identifier.
+const OTHER_KEYS: &[(&str, &str)] = &[
+    ("1.3.101.110", "X25519"),
+    ("1.3.101.111", "X448"),
+    ("1.3.101.112", "Ed25519"),
+    ("1.3.101.113", "Ed448"),
+    ("1.2.643.2.2.19", "GOST R 34.10-2001"),
+    ("1.2.643.7.1.1.1.1", "GOST R 34.10-2012 256"),
+    ("1.2.643.7.1.1.1.2", "GOST R 34.10-2012 512"),
+];
+
 /// ML-DSA (RFC 9881) and SLH-DSA (RFC 9909), one identifier for key and signature.
+pub(super) const POST_QUANTUM: &[(&str, &str)] = &[
+    ("2.16.840.1.101.3.4.3.17", "ML-DSA-44"),
+    ("2.16.840.1.101.3.4.3.18", "ML-DSA-65"),
+    ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
+    ("2.16.840.1.101.3.4.3.20", "SLH-DSA-SHA2-128s"),
+    ("2.16.840.1.101.3.4.3.21", "SLH-DSA-SHA2-128f"),
+    ("2.16.840.1.101.3.4.3.22", "SLH-DSA-SHA2-192s"),
+    ("2.16.840.1.101.3.4.3.23", "SLH-DSA-SHA2-192f"),
+    ("2.16.840.1.101.3.4.3.24", "SLH-DSA-SHA2-256s"),
+    ("2.16.840.1.101.3.4.3.25", "SLH-DSA-SHA2-256f"),
+    ("2.16.840.1.101.3.4.3.26", "SLH-DSA-SHAKE-128s"),
+    ("2.16.840.1.101.3.4.3.27", "SLH-DSA-SHAKE-128f"),
+    ("2.16.840.1.101.3.4.3.28", "SLH-DSA-SHAKE-192s"),
+    ("2.16.840.1.101.3.4.3.29", "SLH-DSA-SHAKE-192f"),
+    ("2.16.840.1.101.3.4.3.30", "SLH-DSA-SHAKE-256s"),
+    ("2.16.840.1.101.3.4.3.31", "SLH-DSA-SHAKE-256f"),
+];
+
 pub(super) fn post_quantum(oid: &str) -> Option<&'static str> {
-    Some(match oid {
-        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
-        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
-        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
-        "2.16.840.1.101.3.4.3.20" => "SLH-DSA-SHA2-128s",
-        "2.16.840.1.101.3.4.3.21" => "SLH-DSA-SHA2-128f",
-        "2.16.840.1.101.3.4.3.22" => "SLH-DSA-SHA2-192s",
-        "2.16.840.1.101.3.4.3.23" => "SLH-DSA-SHA2-192f",
-        "2.16.840.1.101.3.4.3.24" => "SLH-DSA-SHA2-256s",
-        "2.16.840.1.101.3.4.3.25" => "SLH-DSA-SHA2-256f",
-        "2.16.840.1.101.3.4.3.26" => "SLH-DSA-SHAKE-128s",
-        "2.16.840.1.101.3.4.3.27" => "SLH-DSA-SHAKE-128f",
-        "2.16.840.1.101.3.4.3.28" => "SLH-DSA-SHAKE-192s",
-        "2.16.840.1.101.3.4.3.29" => "SLH-DSA-SHAKE-192f",
-        "2.16.840.1.101.3.4.3.30" => "SLH-DSA-SHAKE-256s",
-        "2.16.840.1.101.3.4.3.31" => "SLH-DSA-SHAKE-256f",
-        _ => return None,
-    })
+    let known = POST_QUANTUM.iter().find(|(known, _)| *known == oid);
+    known.map(|(_, name)| *name)
 }
 
 #[cfg(test)]

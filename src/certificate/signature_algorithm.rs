@@ -6,7 +6,7 @@ use std::fmt;
 use x509_parser::x509::AlgorithmIdentifier;
 
 use super::der::{self, Elements};
-use super::public_key::post_quantum;
+use super::public_key::{POST_QUANTUM, post_quantum};
 
 /// The algorithm of a certificate's signature.
 ///
@@ -101,6 +101,14 @@ impl SignatureAlgorithm {
     #[must_use]
     pub const fn hash(&self) -> Option<HashAlgorithm> {
         self.hash
+    }
+
+    /// The names of all known algorithms.
+    #[cfg(feature = "cli")]
+    pub(crate) fn names() -> Vec<String> {
+        let known = ALGORITHMS.iter().map(|(_, name, ..)| name);
+        let known = known.chain(POST_QUANTUM.iter().map(|(_, name)| name));
+        known.map(|name| (*name).to_owned()).collect()
     }
 
     /// Its dotted object identifier, if it is one of those with a name from OpenSSL.

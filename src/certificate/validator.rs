@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::cache::{Generations, size};
+use super::cache::{self, Generations, size};
 #[cfg(feature = "validate")]
 use super::explain::Explanation;
 use super::issuers::Issuers;
 #[cfg(feature = "validate")]
 use super::path::{self, TrustedPath, Walk, WalkEnd};
 use super::trust::{Trust, TrustOrigin, TrustStore};
+#[cfg(feature = "validate")]
+use super::verification::BoundedAlgorithms;
 use super::{
     Certificate, CertificateChain, CertificateFacts, CertificateNote, CertificateTime, Finding,
     flaws,
@@ -50,6 +52,8 @@ pub struct Validation {
     pub findings: Vec<Finding>,
     /// What is unusual, without being a reason to refuse the chain.
     pub notes: Vec<CertificateNote>,
+    /// Signatures that a limit left unchecked: of certificates that name themselves as their issuer, and on the way to a root.
+    pub signatures_skipped: u64,
     /// Hashes of the certificates on the path to a trusted root, leaf first; `None` if there is none.
     path: Option<Vec<[u8; 32]>>,
 }
@@ -191,6 +195,7 @@ impl ChainValidator {
             missing_issuer: None,
             findings: Vec::new(),
             notes: flaws::notes(chain, side),
+            signatures_skipped: cache::signatures_skipped(chain),
             path: None,
         };
         if let Some(trust) = &self.trust {
@@ -228,7 +233,9 @@ impl ChainValidator {
         if facts.self_signed {
             return; // has a finding of its own; that no root signed it follows from it
         }
-        let result = path::build(&chain, &walk, validation.side, at, trust);
+        let algorithms = BoundedAlgorithms::new();
+        let result = path::build(&chain, &walk, validation.side, at, trust, &algorithms);
+        validation.signatures_skipped += algorithms.skipped();
         let explanation = Explanation {
             chain: &chain,
             walk: &walk,

@@ -5,6 +5,7 @@
 //! networks should answer, too.
 
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ring::signature::{
     RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
@@ -13,12 +14,12 @@ use ring::signature::{
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
-use webpki::ring as strong;
+use webpki::{Error, ring as strong};
 
 use super::{HashAlgorithm, RsaPadding, SignatureAlgorithm};
 
 /// The algorithms that webpki tries, by the identifiers of signature and key.
-pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::ECDSA_P256_SHA256,
     strong::ECDSA_P256_SHA384,
     strong::ECDSA_P384_SHA256,
@@ -32,6 +33,92 @@ pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     strong::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
     strong::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
+
+/// Signatures that are checked to find a path to a trusted root, or to say which of them is wrong: as many as the longest path has,
+/// and two of issuers with the right name and another key.
+///
+/// webpki allows a hundred. A check takes up to 0.7 ms (P-384), so a few connections a second with certificates made for it
+/// would keep a processor busy.
+pub(super) const MAX_PATH_CHECKS: usize = 8;
+
+/// [`ALGORITHMS`], which check no more than [`MAX_PATH_CHECKS`] signatures.
+#[derive(Debug)]
+pub(super) struct BoundedAlgorithms {
+    checks: AtomicUsize,
+}
+
+impl BoundedAlgorithms {
+    pub(super) const fn new() -> Self {
+        Self {
+            checks: AtomicUsize::new(0),
+        }
+    }
+
+    /// What `search` finds with these algorithms.
+    ///
+    /// # Errors
+    ///
+    /// Those of `search`, or [`Error::MaximumSignatureChecksExceeded`] if it found nothing before the checks were used up.
+    pub(super) fn search<T>(
+        &self,
+        search: impl FnOnce(&[&dyn SignatureVerificationAlgorithm]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let bounded = ALGORITHMS.iter().map(|algorithm| Bounded {
+            algorithm: *algorithm,
+            checks: &self.checks,
+        });
+        let bounded: Vec<Bounded<'_>> = bounded.collect();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            bounded.iter().map(|bounded| bounded as _).collect();
+        search(&algorithms).map_err(|error| {
+            if self.skipped() > 0 {
+                Error::MaximumSignatureChecksExceeded
+            } else {
+                error
+            }
+        })
+    }
+
+    /// How many signatures were left unchecked.
+    pub(super) fn skipped(&self) -> u64 {
+        let asked = self.checks.load(Ordering::Relaxed);
+        asked.saturating_sub(MAX_PATH_CHECKS) as u64
+    }
+}
+
+/// An algorithm that takes no signature for a right one once the checks are used up.
+#[derive(Debug)]
+struct Bounded<'b> {
+    algorithm: &'static dyn SignatureVerificationAlgorithm,
+    checks: &'b AtomicUsize,
+}
+
+impl SignatureVerificationAlgorithm for Bounded<'_> {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if self.checks.fetch_add(1, Ordering::Relaxed) >= MAX_PATH_CHECKS {
+            return Err(InvalidSignature);
+        }
+        self.algorithm
+            .verify_signature(public_key, message, signature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
+    }
+
+    fn fips(&self) -> bool {
+        self.algorithm.fips()
+    }
+}
 
 /// Bits that an RSA key may have for [`ALGORITHMS`] to check its signatures of this kind.
 ///

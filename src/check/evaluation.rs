@@ -327,6 +327,29 @@ mod tests {
     }
 
     #[test]
+    fn that_nothing_was_evaluated_never_becomes_known() {
+        let rule =
+            "[[rule]]\nwhere = { server-name = 'tpyo.example.org' }\nmin-version = 'TLS 1.2'";
+        let hidden = "[[rule]]\nunknown = 'fail'\nallowed-keys = 'RSA *'";
+        let mut tls13 = completed();
+        tls13.server_certificates = None;
+        for policy in [rule, hidden] {
+            let finish = |known: KnownFindings| {
+                let policy = Policy::parse(policy, "test").unwrap();
+                let mut evaluation = Evaluation::new(policy, Context::default()).without(known);
+                evaluation.handshake(&tls13);
+                evaluation.finish_with_findings(&Stats::default(), &InputWarnings::default())
+            };
+            let (report, known) = finish(KnownFindings::recording());
+            assert!(!report.has_passed(), "{policy}");
+            assert_eq!(known.lines(), [""; 0], "{policy}");
+            let everything = r#"{"assertion":"min-version"}"#;
+            let (report, _) = finish(KnownFindings::parse(everything).unwrap());
+            assert!(!report.has_passed(), "{policy}");
+        }
+    }
+
+    #[test]
     fn rules_that_count_failures_skip_expected_ones() {
         let expect = "[[rule]]\nexpect-failure = { type = 'unknown_ca', side = 'client' }";
         let events = [refused_by_the_client()];

@@ -18,6 +18,9 @@ pub(super) struct Finding {
     /// The name of the rule; absent if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
+    /// The rule's scope as written; absent if it covers every handshake.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     /// The key of the assertion, as in `min-version`.
     assertion: String,
     /// The server's name, or its address and port; absent if the finding is about the run as a whole.
@@ -42,10 +45,11 @@ impl Finding {
         }
     }
 
-    /// A finding that no single handshake causes.
+    /// A violation that no single handshake causes.
     pub(super) fn of_run(check: &Check) -> Self {
         Self {
             rule: check.rule.clone(),
+            scope: check.written_scope.clone(),
             assertion: check.key.to_owned(),
             server: None,
             client: None,

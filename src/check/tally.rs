@@ -112,12 +112,13 @@ impl Tally {
     pub(super) fn result(self, run: Run<'_>, known: &mut KnownFindings) -> CheckResult {
         let verdict = self.verdict(run);
         let mut status = verdict.status;
-        let is_of_run = self.offenders.is_empty() || verdict.is_of_run;
+        // That nothing was evaluated is no violation, so it never becomes known: it would hide whatever comes later.
+        let is_violation_of_run = verdict.is_of_run && !self.has_no_scope();
         let mut found = verdict
             .found
             .unwrap_or_else(|| self.counts_in_words(status));
         if status.is_complaint()
-            && is_of_run
+            && is_violation_of_run
             && known.is_in_use()
             && known.contains(Finding::of_run(&self.check))
         {
@@ -146,9 +147,14 @@ impl Tally {
         }
     }
 
+    /// Whether the assertion is about handshakes, and there is none that it could be about.
+    fn has_no_scope(&self) -> bool {
+        self.in_scope == 0 && self.check.assertion.about() != About::Run
+    }
+
     fn verdict(&self, run: Run<'_>) -> Verdict {
         let assertion = &self.check.assertion;
-        let has_no_scope = self.in_scope == 0 && assertion.about() != About::Run;
+        let has_no_scope = self.has_no_scope();
         let may_be_empty = self.check.may_be_empty || run.is_empty;
         if has_no_scope && self.check.may_be_empty && assertion.about() == About::Handshakes {
             return Verdict::of(Status::NotEvaluated);

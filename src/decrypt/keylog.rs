@@ -69,7 +69,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Connections whose secrets are stored; beyond that, the oldest is forgotten. They take some 400 bytes each.
+/// Connections whose secrets are stored; beyond that, the oldest is forgotten. They take up to a kilobyte each.
 pub const MAX_CONNECTIONS: usize = 1 << 18;
 /// How long secrets outlive their connection: it may be captured twice, before and behind a NAT.
 const GRACE: Duration = Duration::from_secs(60);
@@ -122,6 +122,8 @@ pub struct KeyLog {
     is_overlong: bool,
     turn: u64,
     counts: KeyLogCounts,
+    /// Connections whose secrets are stored at most.
+    most: usize,
 }
 
 struct ConnectionSecrets {
@@ -141,6 +143,7 @@ impl Default for KeyLog {
             is_overlong: false,
             turn: 0,
             counts: KeyLogCounts::default(),
+            most: MAX_CONNECTIONS,
         }
     }
 }
@@ -196,9 +199,25 @@ impl KeyLog {
         (*came <= turn).then_some(secret)
     }
 
+    /// Bytes of memory that the secrets of a connection take at most: a secret of each kind, a place in the table, which may be half
+    /// empty, and its random in two lists.
+    pub const BYTES_PER_CONNECTION: usize = 2 * size_of::<ConnectionSecrets>()
+        + 2 * size_of::<(Timestamp, ClientRandom)>()
+        + Label::COUNT * MAX_SECRET;
+
+    /// Keeps to `bytes` of memory from now on: the oldest secrets are forgotten for new ones.
+    pub const fn keep_within(&mut self, bytes: usize) {
+        let most = bytes / Self::BYTES_PER_CONNECTION;
+        self.most = if most < MAX_CONNECTIONS {
+            most
+        } else {
+            MAX_CONNECTIONS
+        };
+    }
+
     /// Notes that a connection ended `at` some moment: [`KeyLog::expire`] wipes its secrets a minute later.
     pub fn retire(&mut self, random: &ClientRandom, at: Timestamp) {
-        if self.retired.len() < MAX_CONNECTIONS {
+        if self.retired.len() < self.most {
             self.retired.push_back((at, *random));
         }
     }
@@ -268,7 +287,7 @@ impl KeyLog {
             connection.secrets[label as usize].get_or_insert(entry);
             return;
         }
-        if self.connections.len() >= MAX_CONNECTIONS {
+        if self.connections.len() >= self.most {
             self.forget_oldest();
         }
         let mut connection = ConnectionSecrets {
@@ -281,7 +300,7 @@ impl KeyLog {
             .insert_unique(hash, connection, |connection| {
                 hasher.hash_one(connection.random)
             });
-        if self.randoms.len() >= 2 * MAX_CONNECTIONS {
+        if self.randoms.len() >= 2 * self.most {
             self.forget_randoms();
         }
         self.randoms.push_back(random);

@@ -57,6 +57,11 @@ impl Keys {
         }))
     }
 
+    /// Keeps to `bytes` of memory: the oldest secrets are forgotten for new ones.
+    pub fn keep_within(&self, bytes: usize) {
+        self.lock().keep_within(bytes);
+    }
+
     /// Notes that more secrets may come until the end of the run.
     ///
     /// Records that arrive before their secret then wait for it, within a limit, and

@@ -14,6 +14,7 @@ mod proxy_header;
 use std::iter;
 
 use crate::flow::{Direction, PerDirection};
+use crate::memory::boxed;
 use crate::tls::{ContentType, HELLO_AMID_STREAM, is_hello_amid_stream, may_be_hello_amid_stream};
 
 pub use negotiation::Refusal;
@@ -82,14 +83,9 @@ impl Dialogue {
             return DialogueStep::More;
         }
         if self.is_quiet {
+            let place = self.search(bytes);
             self.quiet_runs = self.quiet_runs.saturating_add(1);
-            let may_follow_lines = self.quiet_runs <= MAX_QUIET_RUNS;
-            let searched = if may_follow_lines {
-                bytes
-            } else {
-                &bytes[..bytes.len().min(HELLO_AMID_STREAM)]
-            };
-            match HelloPlace::find(searched, None) {
+            match place {
                 HelloPlace::At(start) => return DialogueStep::TlsBegins(start),
                 HelloPlace::Nowhere => return DialogueStep::More,
                 HelloPlace::MayBegin(_) => {}
@@ -105,6 +101,29 @@ impl Dialogue {
         }
         self.is_quiet = conversation.is_quiet();
         step
+    }
+
+    /// Reads the next run of bytes if no hello can begin in it and nothing is negotiated, as in traffic that is not TLS; false, with
+    /// nothing read, if there may be more to it.
+    #[inline]
+    pub fn passes_by(&mut self, bytes: &[u8]) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let passes_by = self.is_quiet && matches!(self.search(bytes), HelloPlace::Nowhere);
+        self.quiet_runs = self.quiet_runs.saturating_add(u8::from(passes_by));
+        passes_by
+    }
+
+    /// Looks for a hello in a run of a connection without a known dialogue.
+    fn search(&self, bytes: &[u8]) -> HelloPlace {
+        let may_follow_lines = self.quiet_runs < MAX_QUIET_RUNS;
+        let searched = if may_follow_lines {
+            bytes
+        } else {
+            &bytes[..bytes.len().min(HELLO_AMID_STREAM)]
+        };
+        HelloPlace::find(searched, None)
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
@@ -155,6 +174,16 @@ impl Dialogue {
     #[must_use]
     pub const fn has_begun(&self) -> bool {
         self.conversation.is_some()
+    }
+
+    /// Bytes of memory that it takes; the same from its first bytes on.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        let Some(conversation) = &self.conversation else {
+            return 0;
+        };
+        let negotiation = conversation.negotiation.as_ref();
+        boxed::<Conversation>() + negotiation.map_or(0, |_| Negotiation::MOST_BYTES)
     }
 
     /// The protocol in which TLS was negotiated; `None` if it is not known.

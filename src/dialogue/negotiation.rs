@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::flow::{Direction, PerDirection};
+use crate::memory::boxed;
 
 use super::StartTls;
 
@@ -99,6 +100,9 @@ enum Answer {
 }
 
 impl Negotiation {
+    /// Bytes of memory that one takes at most: itself, a line of each direction, and the texts of a request and its refusal.
+    pub(super) const MOST_BYTES: usize = boxed::<Self>() + 5 * MAX_LINE;
+
     /// `None` if a connection that begins with `first` does not negotiate TLS in a way that is known here.
     pub(super) fn begin(sender: Direction, first: &[u8]) -> Option<Box<Self>> {
         const LINES: [&[u8]; 12] = [

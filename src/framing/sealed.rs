@@ -7,6 +7,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::decrypt::{DecryptError, Decryptor, Keys, Session};
 use crate::flow::{Direction, PerDirection};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ContentType, Defragmenter, Message, Piece, RecordHeader,
@@ -104,14 +105,17 @@ impl Decryption {
         &self.keys
     }
 
-    /// Bytes held of unfinished records and messages.
-    pub(super) fn held(&self) -> usize {
-        let unsealing = self.unsealing.iter();
-        let streams = unsealing.flat_map(|unsealing| unsealing.streams.iter());
+    /// Bytes of memory that keys, unfinished records and messages, and records that wait take.
+    pub(super) fn allocated(&self) -> usize {
+        let Some(unsealing) = &self.unsealing else {
+            return self.waiting.allocated();
+        };
+        let streams = unsealing.streams.iter();
         streams
             .map(|stream| stream.record.capacity() + stream.messages.held())
             .sum::<usize>()
-            + self.waiting.held()
+            + boxed::<Unsealing>()
+            + self.waiting.allocated()
     }
 
     /// Whether the record of `sender` that begins now can be opened. `is_encrypted` matters up to TLS 1.2 only.

@@ -64,6 +64,14 @@ enum StreamState {
 }
 
 impl TlsRecords {
+    /// Reads a little of what each packet with payload looks at.
+    pub(crate) fn approach(&self) -> u64 {
+        let [forward, reverse] = &self.streams.0;
+        let is_in_place = |stream: &RecordStream| u64::from(stream.state == StreamState::InPlace);
+        let has_begun = |stream: &RecordStream| u64::from(stream.message_start.is_some());
+        is_in_place(forward) + has_begun(forward) + is_in_place(reverse) + has_begun(reverse)
+    }
+
     /// A stream of which no byte was read yet; `keys` open what is encrypted on it, if they fit.
     pub(crate) fn new(keys: &Keys) -> Self {
         Self {
@@ -110,10 +118,16 @@ impl TlsRecords {
         streams.any(|stream| stream.state == StreamState::Ignored)
     }
 
-    /// Bytes held of unfinished messages and of records that wait.
-    pub(crate) fn held(&self) -> usize {
-        let messages = self.streams.iter().map(|stream| stream.messages.held());
-        self.decryption.held() + messages.sum::<usize>()
+    /// Bytes of memory that unfinished messages take, and records that wait.
+    pub(crate) fn allocated(&self) -> usize {
+        let streams = self.streams.iter().map(|stream| {
+            let hello = match &stream.state {
+                StreamState::Sslv2 { message, .. } => message.capacity(),
+                _ => 0,
+            };
+            stream.messages.held() + hello
+        });
+        self.decryption.allocated() + streams.sum::<usize>()
     }
 
     /// What the user's keys were good for; `None` if there were none, or nothing to open.

@@ -45,8 +45,9 @@ impl WaitingRecords {
         self.records.is_empty()
     }
 
-    pub(super) const fn held(&self) -> usize {
-        self.bytes
+    /// Bytes of memory that they take.
+    pub(super) const fn allocated(&self) -> usize {
+        self.bytes + self.records.capacity() * size_of::<WaitingRecord>()
     }
 
     /// Takes a piece of a record; false if there is no room for it.
@@ -137,7 +138,7 @@ mod tests {
             (Direction::Forward, 20)
         );
         assert_eq!(waiting.pop().unwrap().sender, Direction::Reverse);
-        assert!(waiting.is_empty() && waiting.held() == 0);
+        assert!(waiting.is_empty() && waiting.bytes == 0);
     }
 
     #[test]

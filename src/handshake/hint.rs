@@ -284,7 +284,7 @@ fn parameters(event: &Handshake, known: &KnownServer) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::{PublicKey, SignatureAlgorithm};
+    use crate::certificate::{OwnSignature, PublicKey, SignatureAlgorithm};
     use crate::event::ErrorType as E;
     use crate::flow::Endpoint;
     use crate::handshake::testing::finding;
@@ -320,6 +320,7 @@ mod tests {
             key: PublicKey::Rsa(Some(2048)),
             signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
             self_signed: false,
+            own_signature: OwnSignature::NotAsked,
             is_ca: false,
         }
     }

@@ -4,7 +4,10 @@
 //! clients shows whether the offer was the reason. The memory is filled in the order of
 //! the run's events, so what it knows does not depend on the number of threads.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
@@ -19,7 +22,7 @@ const MAX_VALUES: usize = 8;
 /// A bounded table of servers by address and port; the oldest is evicted first.
 #[derive(Debug, Default)]
 pub(super) struct KnownServers {
-    servers: HashMap<Endpoint, KnownServer>,
+    servers: HashMap<Endpoint, KnownServer, RandomState>,
     oldest: VecDeque<Endpoint>,
     /// Servers that were evicted.
     pub(super) forgotten: u64,

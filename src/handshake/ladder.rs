@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::event::{Ladder, LadderStep, StepKind};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{ContentType, HandshakeType, Message, ServerHello};
 use crate::transport::tcp::Arrival;
@@ -76,6 +77,14 @@ impl LadderRecorder {
             has_finished: PerDirection::default(),
             late_from: None,
         })
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn allocated(&self) -> usize {
+        boxed::<Self>()
+            + self.sources.capacity() * size_of::<Arc<str>>()
+            + self.packets.capacity() * size_of::<(Moment, usize)>()
+            + self.steps.capacity() * size_of::<Recorded>()
     }
 
     /// Notes the file or interface that a packet came from.

@@ -82,5 +82,5 @@ pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
 pub use end::End;
 pub use report::{Origin, ReportConfig};
-pub use tracker::Tracker;
+pub use tracker::{Answer, Tracker};
 pub(crate) use validate::Validator;

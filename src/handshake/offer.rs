@@ -52,7 +52,7 @@ pub(super) fn names(list: &[impl ToString]) -> String {
 ///
 /// A server without a usable certificate refuses every hello in the same way, so an ordinary offer explains nothing.
 pub(super) fn narrowness(hello: &ClientHello) -> Option<String> {
-    if hello.is_partial || hello.sslv2_cipher_specs.is_some() {
+    if !hello.is_whole() || hello.sslv2_cipher_specs.is_some() {
         return None; // not all of the offer is known
     }
     narrow_suites(hello)

@@ -95,7 +95,7 @@ fn of_a_refused_hello(
         _ => {}
     }
     reasons.push(format!("offered: {}", offer::describe(hello)));
-    if error_type == ErrorType::HandshakeFailure && !hello.is_partial {
+    if error_type == ErrorType::HandshakeFailure && hello.is_whole() {
         let whom = hello.server_name.as_ref();
         let whom = whom.map_or_else(|| "this client".to_owned(), |name| format!("`{name}`"));
         reasons.push(format!(

@@ -27,6 +27,17 @@ pub struct Tracker {
     pub(super) standing: Standing,
 }
 
+/// What came of the side that did not begin the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Not a packet.
+    None,
+    /// Packets, and no byte yet.
+    Packets,
+    /// Bytes.
+    Bytes,
+}
+
 /// Writes items down and looks at the progress.
 pub(super) struct ProgressRecorder<'t> {
     pub(super) transcript: &'t mut Transcript,
@@ -56,6 +67,13 @@ impl Tracker {
             transcript: Transcript::new(start),
             standing: Standing::default(),
         }
+    }
+
+    /// Reads a little of what each packet looks at, so that it is in the processor's cache soon.
+    pub(crate) fn approach(&self) -> u64 {
+        self.transcript
+            .approach()
+            .wrapping_add(self.framing.approach())
     }
 
     /// The randoms of the hellos, the client's first; `None` where the hello was not seen.
@@ -172,6 +190,19 @@ impl Tracker {
         self.transcript.has_reset() || self.standing.is_decided()
     }
 
+    /// What the side that did not begin has sent.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let mut peers = self.transcript.peers();
+        if peers.clone().any(|peer| peer.has_answered) {
+            Answer::Bytes
+        } else if peers.all(|peer| peer.is_in_view) {
+            Answer::Packets
+        } else {
+            Answer::None
+        }
+    }
+
     /// Whether a hello was seen: without one there is nothing to report.
     #[must_use]
     pub const fn has_hello(&self) -> bool {
@@ -184,10 +215,10 @@ impl Tracker {
         !self.has_hello() && self.framing.is_ruled_out()
     }
 
-    /// Bytes held: of unfinished messages, and of those that the report needs.
+    /// Bytes of memory that its parts take, without itself: hellos, messages, records that wait.
     #[must_use]
-    pub fn held(&self) -> usize {
-        self.transcript.held() + self.framing.held()
+    pub fn allocated(&self) -> usize {
+        self.transcript.allocated() + self.framing.allocated()
     }
 
     /// What the user's keys were good for; `None` if there were none, or nothing to open.
@@ -202,6 +233,13 @@ impl Tracker {
             let last = self.transcript.last().time;
             self.framing.retire_secrets(&hello.random, last);
         }
+    }
+
+    /// Values of lists in the ClientHello that were not kept; to be called before the report.
+    #[must_use]
+    pub fn values_omitted(&self) -> u64 {
+        let hello = self.transcript.client_hello();
+        hello.map_or(0, |hello| hello.values_omitted.into())
     }
 
     /// Messages that were too long to be put together, since the last call.

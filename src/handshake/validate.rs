@@ -19,6 +19,7 @@ pub(crate) struct Validator {
     chains: ChainValidator,
     servers: KnownServers,
     unusual: UnusualCertificates,
+    signatures_skipped: u64,
 }
 
 impl Validator {
@@ -27,6 +28,7 @@ impl Validator {
             chains: ChainValidator::new(trust),
             servers: KnownServers::default(),
             unusual: UnusualCertificates::default(),
+            signatures_skipped: 0,
         }
     }
 
@@ -34,6 +36,7 @@ impl Validator {
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             servers_forgotten: self.servers.forgotten,
+            signatures_skipped: self.signatures_skipped,
             ..self.chains.stats()
         }
     }
@@ -50,6 +53,7 @@ impl Validator {
                 continue;
             };
             let validation = self.chains.validate(chain, side, event.judged_at);
+            self.signatures_skipped += validation.signatures_skipped;
             self.chains.learn(chain);
             event
                 .validation

@@ -10,10 +10,10 @@
 //! Copies of the same five-tuple never get here: they are retransmissions. NAT changes an address or the server's port, so
 //! connections that differ in the client's port alone are two.
 
-use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use crate::event::{Handshake, Identity, WireMarks};
 use crate::flow::Endpoint;
@@ -25,10 +25,18 @@ const MAX_REMEMBERED: usize = 1 << 14;
 const MAX_DISTANCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Recognises copies of handshakes and of plain connections.
+///
+/// Nearly all that are looked for are new. So the index has places alone, which stay in the processor's cache: what was seen is read
+/// if it is a copy, and written one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    seen: HashMap<Key, Seen, RandomState>,
-    order: VecDeque<Key>,
+    /// In the order in which they came, over and over: the oldest gives way.
+    seen: Vec<(Key, Seen)>,
+    /// Where the next one goes, once all places are taken.
+    next: usize,
+    /// Places in `seen`.
+    index: HashTable<u32>,
+    hasher: RandomState,
 }
 
 /// By what a connection is found again.
@@ -93,30 +101,47 @@ impl Copies {
     }
 
     fn is_known(&mut self, key: Key, seen: Seen, is_same: impl FnOnce(&Seen) -> bool) -> bool {
-        if let Some(before) = self.seen.get(&key) {
-            let distance = seen
-                .time
-                .checked_since(before.time)
-                .or_else(|| before.time.checked_since(seen.time));
-            let ([client, server], [other_client, other_server]) = (before.ends, seen.ends);
-            let is_elsewhere = client.address != other_client.address || server != other_server;
-            if is_elsewhere
-                && distance.is_some_and(|distance| distance <= MAX_DISTANCE)
-                && before.marks.is_forwarded(&seen.marks)
-                && is_same(before)
-            {
-                return true;
-            }
+        let hash = self.hasher.hash_one(key);
+        let known = self.index.find(hash, |at| self.seen[*at as usize].0 == key);
+        let Some(place) = known.map(|at| *at as usize) else {
+            self.remember(hash, key, seen);
+            return false;
+        };
+        let before = &mut self.seen[place].1;
+        let distance = seen
+            .time
+            .checked_since(before.time)
+            .or_else(|| before.time.checked_since(seen.time));
+        let ([client, server], [other_client, other_server]) = (before.ends, seen.ends);
+        let is_elsewhere = client.address != other_client.address || server != other_server;
+        let is_copy = is_elsewhere
+            && distance.is_some_and(|distance| distance <= MAX_DISTANCE)
+            && before.marks.is_forwarded(&seen.marks)
+            && is_same(before);
+        if !is_copy {
+            *before = seen;
         }
-        if self.seen.insert(key, seen).is_none() {
-            self.order.push_back(key);
-            if self.order.len() > MAX_REMEMBERED
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.seen.remove(&oldest);
+        is_copy
+    }
+
+    fn remember(&mut self, hash: u64, key: Key, seen: Seen) {
+        let place = if self.seen.len() < MAX_REMEMBERED {
+            self.seen.push((key, seen));
+            self.seen.len() - 1
+        } else {
+            let place = self.next;
+            self.next = (place + 1) % MAX_REMEMBERED;
+            let (oldest, _) = std::mem::replace(&mut self.seen[place], (key, seen));
+            let oldest = self.hasher.hash_one(oldest);
+            if let Ok(found) = self.index.find_entry(oldest, |at| *at as usize == place) {
+                found.remove();
             }
-        }
-        false
+            place
+        };
+        let Self { seen, hasher, .. } = self;
+        self.index.insert_unique(hash, place as u32, |at| {
+            hasher.hash_one(seen[*at as usize].0)
+        });
     }
 }
 
@@ -291,6 +316,13 @@ mod tests {
             copies.is_plain_copy(ends(1), Timestamp::default(), marks(first, 1));
         }
         assert_eq!(copies.seen.len(), MAX_REMEMBERED);
-        assert_eq!(copies.order.len(), MAX_REMEMBERED);
+        assert_eq!(copies.index.len(), MAX_REMEMBERED);
+        // The newest are remembered, and the others are not.
+        let mut is_copy = |number| {
+            let first = [Some(number), Some(0)];
+            copies.is_plain_copy(ends(2), Timestamp::default(), marks(first, 2))
+        };
+        assert!(is_copy(99_999) && is_copy(100_000 - MAX_REMEMBERED as u32));
+        assert!(!is_copy(99_999 - MAX_REMEMBERED as u32));
     }
 }

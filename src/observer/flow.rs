@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Layers, Segment, SeqNumber};
+use crate::decode::{Layers, Segment, SeqNumber, TcpFlags};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Close, Tracker};
+use crate::handshake::{Answer, Close, Tracker};
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
@@ -30,6 +30,8 @@ pub(super) struct Flow {
     waiting: Option<Box<Waiting>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
+    /// What was spoken before TLS, as counted, in units of [`CONVERSATION_UNIT`] bytes.
+    conversation_units: u8,
     /// Directions that began with something else than TLS.
     is_plain: PerDirection<bool>,
     /// Whether TLS was refused and the client went on in plain text, which is to be reported.
@@ -71,8 +73,8 @@ pub(super) struct Open {
     pub(super) layers: Layers,
     /// What was spoken before.
     pub(super) dialogue: Dialogue,
-    /// Bytes that it holds, as last counted.
-    pub(super) held: usize,
+    /// Bytes of memory that it takes, as last counted.
+    pub(super) allocated: usize,
     /// The segments with FINs: what comes before may arrive after them.
     fins: PerDirection<Option<Arrival>>,
     /// When it began.
@@ -80,6 +82,9 @@ pub(super) struct Open {
     /// When it last made progress.
     last_progress: Timestamp,
 }
+
+/// A byte is enough for the number of these in a conversation, and there is one in each flow.
+const CONVERSATION_UNIT: usize = 16;
 
 /// How long retransmissions may keep a handshake open: TCP gives up a connection after some 100 s (RFC 1122 §4.2.3.5).
 const MAX_RETRANSMISSION: Duration = Duration::from_secs(100);
@@ -102,6 +107,7 @@ impl Flow {
             stage: Stage::Watching(Dialogue::default()),
             waiting: None,
             retained: None,
+            conversation_units: 0,
             is_plain: PerDirection::default(),
             is_downgraded: false,
             is_noted: PerDirection::default(),
@@ -120,7 +126,11 @@ impl Flow {
         match &self.stage {
             _ if self.is_waiting() => Lifetime::Waiting,
             Stage::Handshake(open) if open.connection.is_closing() => Lifetime::Closing,
-            Stage::Handshake(_) => Lifetime::Handshake,
+            Stage::Handshake(open) => match open.connection.answer() {
+                Answer::Bytes => Lifetime::Handshake,
+                Answer::Packets => Lifetime::Unanswered,
+                Answer::None => Lifetime::HalfOpen,
+            },
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
             _ => Lifetime::Established,
         }
@@ -137,6 +147,23 @@ impl Flow {
     /// Whether segments wait for what they acknowledge.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.is_some() && !self.is_decided()
+    }
+
+    /// Bytes of memory that what was spoken so far takes, if they have not been counted yet; counts them.
+    pub(super) fn count_conversation(&mut self) -> usize {
+        match &self.stage {
+            Stage::Watching(dialogue) if self.conversation_units == 0 => {
+                let units = dialogue.allocated().div_ceil(CONVERSATION_UNIT);
+                self.conversation_units = u8::try_from(units).unwrap_or(u8::MAX);
+                usize::from(self.conversation_units) * CONVERSATION_UNIT
+            }
+            _ => 0,
+        }
+    }
+
+    /// The same bytes, once they no longer count.
+    pub(super) fn release_conversation(&mut self) -> usize {
+        usize::from(std::mem::take(&mut self.conversation_units)) * CONVERSATION_UNIT
     }
 
     /// When the open handshake began, if there is one.
@@ -163,6 +190,52 @@ impl Flow {
     /// Whether it has ended and nothing is awaited, so that its key is all that is still needed.
     pub(super) fn is_over(&self) -> bool {
         self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
+    }
+
+    /// Reads a little of what a packet will look at.
+    #[inline]
+    pub(super) fn approach(&self) -> u64 {
+        let [forward, reverse] = self.tcp.in_view().0;
+        let handshake = match &self.stage {
+            Stage::Handshake(open) => open.connection.approach(),
+            Stage::Watching(_) | Stage::Done => 0,
+        };
+        handshake
+            .wrapping_add(u64::from(self.first_went_up))
+            .wrapping_add(u64::from(forward) + u64::from(reverse))
+    }
+
+    /// Takes a segment that says nothing, as most do: TLS is over, or never came. False if there may be more to it.
+    ///
+    /// What [`Flow::handle_header`] and [`Flow::handle_segment`] would do with such a segment is done here, or is nothing.
+    #[inline]
+    pub(super) fn passes_by(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let TcpFlags { syn, fin, rst, .. } = segment.flags;
+        if syn || fin || rst || self.waiting.is_some() || self.retained.is_some() {
+            return false;
+        }
+        if !self.tcp.is_in_use(direction) {
+            return false;
+        }
+        match &mut self.stage {
+            Stage::Done => true,
+            Stage::Handshake(_) => false,
+            Stage::Watching(_) if !self.is_plain[direction] || self.tcp.is_holding() => false,
+            Stage::Watching(dialogue) => {
+                let ahead = self.tcp.ahead(direction, segment.first_byte());
+                let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
+                if end > i64::from(dialogue::MAX_BYTES) {
+                    return !is_hello_amid_stream(segment.payload);
+                }
+                let is_in_turn =
+                    ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
+                if !is_in_turn || !dialogue.passes_by(segment.payload) {
+                    return false;
+                }
+                self.tcp.skip_in_order(direction, segment);
+                true
+            }
+        }
     }
 
     /// Records what a segment's header says about the connection.
@@ -646,13 +719,30 @@ impl Flow {
         has_progress || is_retransmission
     }
 
+    /// The source of the first packet of the handshake that is open.
+    pub(super) const fn source(&self) -> Option<&Arc<str>> {
+        match &self.stage {
+            Stage::Handshake(open) => Some(&open.source),
+            _ => None,
+        }
+    }
+
     /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
-    /// the observation.
-    pub(super) fn flush(&mut self, now: Timestamp, budget: &mut Budget) {
+    /// the observation, and `end_of_source` that of the source, if it has ended before.
+    ///
+    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing.
+    pub(super) fn flush(
+        &mut self,
+        now: Timestamp,
+        end_of_source: Option<Timestamp>,
+        budget: &mut Budget,
+    ) {
         let Stage::Handshake(open) = &mut self.stage else {
             return;
         };
-        open.connection.note_until(now);
+        let last = open.connection.last_packet().time;
+        let until = end_of_source.map_or(now, |end| end.max(last).min(now));
+        open.connection.note_until(until);
         if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {
             open.connection.note_client_round_trip(trip);
         }
@@ -716,7 +806,7 @@ impl Open {
             source: Arc::clone(context.source),
             layers: *context.layers,
             dialogue,
-            held: 0,
+            allocated: 0,
             fins: PerDirection::default(),
             since: at.time,
             last_progress: at.time,

@@ -11,6 +11,7 @@
 //! that the packets set. Each shard sees the same packets and ticks for any number of
 //! workers, so the events are the same, too.
 
+mod account;
 mod collector;
 mod copies;
 mod flow;
@@ -25,11 +26,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::{Interface, LinkType, PacketBatch, PacketRecord, Packets};
+use crate::capture::{Interface, LinkType, PacketBatch, PacketRecord, Packets, SourceEnd};
 use crate::certificate::{NearExpiry, Trust};
 use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
 use crate::event::{Handshake, HandshakeReport, NotTls};
+use crate::memory::MemoryLimit;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
@@ -61,8 +63,10 @@ pub struct Config {
     /// How long a handshake may make no progress before it is reported, in packet time; `None` to wait for the close of the
     /// connection or the end of the capture.
     pub handshake_timeout: Option<Duration>,
-    /// The most TCP connections remembered at once.
+    /// The most TCP connections remembered at once; [`Config::memory_limit`] may allow fewer.
     pub max_flows: usize,
+    /// The memory that the process may take. Flows and handshakes keep to their share of it.
+    pub memory_limit: MemoryLimit,
     /// Secrets that the user gave, to which those in captures are added. They open nothing without the feature `decrypt`.
     pub keys: Keys,
     /// Whether failed handshakes come with their packets.
@@ -85,7 +89,7 @@ pub mod defaults {
     ///
     /// What renews by itself (ACME) does so when a third is left: then it is late.
     pub const NEAR_EXPIRY_PERCENT: u8 = 33;
-    /// The most TCP connections remembered at once: a million of some 250 bytes each.
+    /// The most TCP connections remembered at once. Most memory limits allow fewer.
     pub const MAX_FLOWS: usize = 1 << 20;
 }
 
@@ -102,6 +106,7 @@ impl Default for Config {
             },
             handshake_timeout: None,
             max_flows: defaults::MAX_FLOWS,
+            memory_limit: MemoryLimit::default(),
             keys: Keys::default(),
             retains_packets: false,
             collects_ladders: false,
@@ -122,6 +127,13 @@ impl Config {
     #[must_use]
     pub const fn with_max_flows(mut self, flows: usize) -> Self {
         self.max_flows = flows;
+        self
+    }
+
+    /// Keeps to `limit` by giving up what is oldest and least answered.
+    #[must_use]
+    pub const fn with_memory_limit(mut self, limit: MemoryLimit) -> Self {
+        self.memory_limit = limit;
         self
     }
 
@@ -244,7 +256,7 @@ impl Observer {
             records: std::slice::from_ref(&record),
             data: bytes,
         };
-        stages.begin_batch(&[]);
+        stages.begin_batch(&[], &[]);
         stages.handle_packets(packets, None, &mut emit);
     }
 
@@ -270,7 +282,7 @@ impl Observer {
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let (stages, mut emit) = self.parts();
-        stages.begin_batch(&[]);
+        stages.begin_batch(&[], &[]);
         stages.handle_timeout(now, &mut emit);
     }
 
@@ -355,7 +367,7 @@ impl Stages {
 
     /// Takes a batch of packets; hands what comes out to `emit`.
     pub(crate) fn handle_batch(&mut self, batch: &PacketBatch, emit: &mut dyn FnMut(Collected)) {
-        self.begin_batch(&batch.secrets);
+        self.begin_batch(&batch.secrets, &batch.ended);
         let packets = batch.packets();
         if packets.records.is_empty() {
             self.handle_packets(packets, batch.now, emit);
@@ -366,10 +378,10 @@ impl Stages {
         }
     }
 
-    /// Takes the secrets that arrived; those of one batch count from its first packet on.
-    fn begin_batch(&mut self, secrets: &[Box<[u8]>]) {
+    /// Takes the secrets that arrived; those of one batch count from its first packet on. Notes the sources that ended.
+    fn begin_batch(&mut self, secrets: &[Box<[u8]>], ended: &[SourceEnd]) {
         take_secrets(&self.keys, secrets);
-        self.worker.begin_batch();
+        self.worker.begin_batch(ended);
     }
 
     fn handle_packets(
@@ -396,8 +408,13 @@ impl Stages {
 
     pub(crate) fn finish(&mut self, emit: &mut dyn FnMut(Collected)) {
         self.router.finish();
-        self.worker.finish(&mut self.made);
-        self.collector.collect(&mut self.made).for_each(emit);
+        loop {
+            let has_more = self.worker.finish(&mut self.made);
+            self.collector.collect(&mut self.made).for_each(&mut *emit);
+            if !has_more {
+                return;
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::capture::{BufferedPacket, Interface, LinkType, PacketBuffer, PacketRecord};
+use crate::memory::boxed;
 
 /// Packets retained for one connection: a handshake takes some twenty, one with losses a few times that.
 const MAX_PACKETS: usize = 256;
@@ -16,9 +17,11 @@ const MAX_PACKETS_BEFORE: usize = 16;
 pub(super) struct RetainedPackets(Box<PacketBuffer>);
 
 impl RetainedPackets {
-    /// Bytes held.
+    /// Bytes of memory that they take.
     pub(super) fn bytes(&self) -> usize {
-        self.0.data.capacity() + self.0.packets.capacity() * size_of::<BufferedPacket>()
+        boxed::<PacketBuffer>()
+            + self.0.data.capacity()
+            + self.0.packets.capacity() * size_of::<BufferedPacket>()
     }
 
     /// Adds a packet if the limits allow it; `has_begun` says whether a handshake is open.

@@ -1,6 +1,6 @@
 //! A share of the flows: each segment to its flow, each handshake to its event.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::event::{HandshakeReport, Identity, Outcome};
+use crate::event::{HandshakeReport, Identity, Outcome, UnknownBecause};
 use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, PENDING_TIME};
-use crate::transport::{FlowIndex, FlowTable, Lifetime};
+use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
 
+use super::account::{self, Account};
 use super::flow::{Flow, HandshakeContext, Open, Stage};
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
@@ -32,6 +33,17 @@ pub(super) struct SegmentPacket<'p> {
     pub(super) interface: &'p Interface,
     pub(super) layers: &'p Layers,
     pub(super) segment: Segment<'p>,
+}
+
+/// A flow that a packet belongs to, and where it probably lies.
+#[derive(Debug)]
+pub(super) struct SoughtFlow {
+    key: FlowKey,
+    /// Whether the packet goes from the lower to the higher endpoint.
+    goes_up: bool,
+    /// Place of its shard among those of the worker.
+    shard: usize,
+    sought: Sought,
 }
 
 /// The shards of one worker: every `stride`th, from `first` on.
@@ -61,17 +73,31 @@ impl ShardSet {
         }
     }
 
-    /// Takes a packet of a flow whose shard is in this set; `goes_up` says that it goes from the lower to the higher endpoint.
+    /// Begins to look for a flow whose shard is in this set; `goes_up` says that its packet goes from the lower to the higher endpoint.
+    pub(super) fn seek(&self, key: FlowKey, goes_up: bool) -> SoughtFlow {
+        let shard = shard_of(&key) / self.stride;
+        SoughtFlow {
+            key,
+            goes_up,
+            shard,
+            sought: self.shards[shard].flows.seek(&key),
+        }
+    }
+
+    /// Reads what a packet of a flow will look at.
+    pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
+        let flows = &self.shards[flow.shard].flows;
+        flows.approach(flow.sought, Flow::approach)
+    }
+
+    /// Takes a packet of a flow.
     pub(super) fn handle_packet(
         &mut self,
-        key: FlowKey,
-        goes_up: bool,
+        flow: &SoughtFlow,
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        if let Some(shard) = self.shards.get_mut(shard_of(&key) / self.stride) {
-            shard.handle_packet(key, goes_up, packet, output);
-        }
+        self.shards[flow.shard].handle_packet(flow, packet, output);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
@@ -81,10 +107,13 @@ impl ShardSet {
         self.keys.expire(now);
     }
 
-    pub(super) fn finish(&mut self, output: &mut ShardOutput<'_>) {
+    /// Reports some of what is left at the end of the capture; true if there is more.
+    pub(super) fn finish(&mut self, output: &mut ShardOutput<'_>) -> bool {
+        let mut has_more = false;
         for shard in &mut self.shards {
-            shard.finish(output);
+            has_more |= shard.finish(output);
         }
+        has_more
     }
 
     /// Takes the next batch: secrets that came with it are of use from now on.
@@ -115,14 +144,6 @@ impl ShardSet {
     }
 }
 
-/// Bytes that all shards together hold of segments out of order.
-const MAX_HELD_BYTES: usize = 64 << 20;
-/// Bytes that all shards together hold of handshake messages.
-const MAX_MESSAGE_BYTES: usize = 64 << 20;
-/// Bytes of packets that all shards together keep for handshakes that may fail: those of some ten thousand at once.
-const MAX_RETAINED_BYTES: usize = 64 << 20;
-/// Handshakes that all shards together hold open. Beyond that, those that have waited longest are reported.
-const MAX_OPEN: u64 = 1 << 17;
 /// How long a SYN may be repeated: TCP gives up before (RFC 6298 §5, RFC 1122 §4.2.3.5). After that, one with the same number
 /// is that of another copy of the packets.
 const LONGEST_REPETITION: Duration = Duration::from_secs(130);
@@ -130,6 +151,8 @@ const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
+const IMPATIENCE: Duration = Duration::from_secs(5);
 /// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections whose end is remembered: those of 5 s at 50,000 a second, of some 100 bytes each.
@@ -140,6 +163,8 @@ const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a shard's results go, and the chains that its worker knows.
 pub(super) struct ShardOutput<'o> {
     pub(super) chains: &'o mut ChainCache,
+    /// When sources ended, of which several are read as one.
+    pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
@@ -152,12 +177,11 @@ struct Shard {
     closed: ClosedFlows,
     /// For segments out of order.
     budget: Budget,
-    /// Bytes of handshake messages held.
-    message_bytes: usize,
-    /// Bytes of packets retained.
-    retained_bytes: usize,
+    account: Account,
     /// Handshakes without a verdict yet.
     open: OpenHandshakes,
+    /// Bytes of the handshakes that were reported since the last tick, or since the last step of the end.
+    reported: usize,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
     stats: Stats,
@@ -169,17 +193,22 @@ impl Shard {
         let limits = [
             OPENING_TIMEOUT,
             handshake_timeout,
+            handshake_timeout,
+            handshake_timeout,
             CLOSING_TIMEOUT.min(handshake_timeout),
             ESTABLISHED_TIMEOUT,
             PENDING_TIME,
         ];
+        let account = Account::new(config.memory_limit.of_flows() / SHARDS);
+        let most_flows = account.for_flows() / FlowTable::<Flow>::BYTES_PER_FLOW;
+        let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
         Self {
-            flows: FlowTable::new(config.max_flows.div_ceil(SHARDS), limits),
-            closed: ClosedFlows::new(MAX_CLOSED / SHARDS, CLOSED_TIMEOUT),
-            budget: Budget::new(MAX_HELD_BYTES / SHARDS),
-            message_bytes: 0,
-            retained_bytes: 0,
+            flows: FlowTable::new(config.max_flows.div_ceil(SHARDS).min(most_flows), limits),
+            closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
+            budget: Budget::new(account.for_segments()),
+            account,
             open: OpenHandshakes::default(),
+            reported: 0,
             now: Timestamp::default(),
             stats: Stats::default(),
             config,
@@ -188,15 +217,19 @@ impl Shard {
 
     fn handle_packet(
         &mut self,
-        key: FlowKey,
-        goes_up: bool,
+        sought: &SoughtFlow,
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
         let segment = &packet.segment;
+        let &SoughtFlow { key, goes_up, .. } = sought;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         self.now = at.time;
-        let Some(index) = self.flow_of(key, goes_up, segment, at, output) else {
+        let known = self.flows.find_sought(&key, sought.sought);
+        if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
+            return;
+        }
+        let Some(index) = self.flow_of(key, goes_up, known, segment, at, output) else {
             return;
         };
         if self.config.retains_packets {
@@ -220,6 +253,7 @@ impl Shard {
             flow.note_source(context.source, at);
         }
         let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
+        self.account.conversations += flow.count_conversation();
         if std::mem::take(&mut flow.is_downgraded) {
             output.plain.extend(PlainConnection::refused(flow, &key));
         }
@@ -231,6 +265,28 @@ impl Shard {
             self.after_feed(index, output);
         }
         self.keep_or_remove(index, has_news || !is_open, at.time, output);
+    }
+
+    /// Takes a packet that says nothing but that its flow is alive, as most packets do; false if there may be more to it.
+    fn passes_by(
+        &mut self,
+        index: FlowIndex,
+        goes_up: bool,
+        segment: &Segment<'_>,
+        now: Timestamp,
+    ) -> bool {
+        if self.flows.is_expired(index, now) {
+            return false;
+        }
+        let Some(flow) = self.flows.get_mut(index) else {
+            return false;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        let passes_by = flow.passes_by(direction, segment);
+        if passes_by {
+            self.flows.touch(index, Lifetime::Established, now);
+        }
+        passes_by
     }
 
     /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
@@ -278,30 +334,32 @@ impl Shard {
             return;
         };
         if !flow.is_worth_retaining() {
-            take_retained(flow, &mut self.retained_bytes);
+            take_retained(flow, &mut self.account);
             return;
         }
         let has_begun = flow.has_handshake();
+        let before = flow.retained.as_ref().map_or(0, RetainedPackets::bytes);
         let retained = flow.retained.get_or_insert_default();
-        if self.retained_bytes + packet.bytes.len() > MAX_RETAINED_BYTES / SHARDS {
+        if self.account.retained + packet.bytes.len() > self.account.for_retained() {
             self.stats.packets_not_kept += 1;
-            return retained.note_lost();
+            retained.note_lost();
+        } else {
+            retained.push(packet.record, packet.bytes, packet.interface, has_begun);
         }
-        let before = retained.bytes();
-        retained.push(packet.record, packet.bytes, packet.interface, has_begun);
-        self.retained_bytes = self.retained_bytes - before + retained.bytes();
+        self.account.retained = self.account.retained - before + retained.bytes();
     }
 
-    /// The flow of a segment; `None` for a segment of no known flow that is not worth one.
+    /// The flow of a segment, which is the `known` one, or a new one; `None` for a segment of no known flow that is not worth one.
     fn flow_of(
         &mut self,
         key: FlowKey,
         goes_up: bool,
+        known: Option<FlowIndex>,
         segment: &Segment<'_>,
         at: Arrival,
         output: &mut ShardOutput<'_>,
     ) -> Option<FlowIndex> {
-        if let Some(index) = self.flows.find(&key) {
+        if let Some(index) = known {
             let has_gone = self.flows.is_expired(index, at.time)
                 && !self.is_waiting(index)
                 && self.expire(index, output);
@@ -320,9 +378,12 @@ impl Shard {
         if is_bare || self.closed.has_ended(&key, segment) {
             return None;
         }
-        if self.flows.is_full()
-            && let Some(oldest) = self.flows.evict()
+        while self.flows.is_full()
+            || self.flows.allocated() + self.account.conversations > self.account.for_flows()
         {
+            let Some(oldest) = self.flows.evict() else {
+                break;
+            };
             self.stats.connections_evicted += 1;
             self.remove(oldest, End::Evicted, output);
         }
@@ -348,46 +409,68 @@ impl Shard {
         if open.connection.is_decided() {
             self.conclude(index, End::Decided, output);
         } else if open.connection.is_ruled_out() {
-            self.message_bytes -= open.held;
+            self.account.handshakes -= open.allocated;
             self.open.remove(open.since);
             flow.release(&mut self.budget);
             flow.stage = Stage::Done;
+            release_conversation(flow, &mut self.account);
         } else {
-            let held = open.connection.held();
-            self.message_bytes = self.message_bytes - open.held + held;
-            open.held = held;
+            let allocated = account::HANDSHAKE + open.connection.allocated();
+            self.account.handshakes = self.account.handshakes - open.allocated + allocated;
+            open.allocated = allocated;
             self.make_room(index, output);
         }
     }
 
-    /// Reports the handshakes that have waited longest if there is no room for all; `newest` was fed last.
+    /// Reports handshakes as they stand while there is no room for all, those with least of an answer first; `newest` was fed
+    /// last.
     fn make_room(&mut self, newest: FlowIndex, output: &mut ShardOutput<'_>) {
-        while self.message_bytes > MAX_MESSAGE_BYTES / SHARDS
-            || self.open.len() > MAX_OPEN / SHARDS as u64
-        {
-            let index = self.flows.oldest(Lifetime::Handshake).unwrap_or(newest);
-            let open = self.open.len();
-            self.stats.connections_evicted += 1;
-            self.conclude(index, End::Evicted, output);
-            if let Some(flow) = self.flows.get_mut(index) {
-                let lifetime = flow.lifetime();
-                self.flows.touch(index, lifetime, self.now);
-            }
-            if self.open.len() == open {
-                return; // the handshakes that are left hold nothing
+        while self.account.is_over(self.counted_elsewhere()) {
+            let index = self.flows.least_answered().unwrap_or(newest);
+            if !self.give_up(index, output) {
+                return; // the handshakes that are left take nothing
             }
         }
     }
 
+    /// Reports a handshake as it stands, for lack of room. The connection stays, so that what follows on it is not taken for
+    /// another one, but is the first to be forgotten.
+    fn give_up(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> bool {
+        let open = self.open.len();
+        self.conclude(index, End::Evicted, output);
+        self.flows.touch(index, Lifetime::Opening, self.now);
+        self.open.len() < open
+    }
+
+    /// While memory is short, handshakes without an answer are not waited for as long as usual, as in the emergency mode of
+    /// other monitors: a flood then never fills all there is.
+    fn relieve(&mut self, output: &mut ShardOutput<'_>) {
+        while self.account.is_high(self.counted_elsewhere()) {
+            let Some(index) = self.flows.unanswered_for(IMPATIENCE, self.now) else {
+                return;
+            };
+            self.give_up(index, output);
+        }
+    }
+
+    /// Bytes of memory that the tables and segments out of order take.
+    fn counted_elsewhere(&self) -> usize {
+        self.flows.allocated() + self.closed.allocated() + self.budget.in_use()
+    }
+
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         self.now = now;
-        while let Some(index) = self.flows.expired(now) {
+        self.reported = 0;
+        while self.reported <= self.account.for_reports() // the others at the next tick
+            && let Some(index) = self.flows.expired(now)
+        {
             if self.release_waiting(index, output) {
                 self.keep_or_remove(index, true, now, output);
                 continue;
             }
             self.expire(index, output);
         }
+        self.relieve(output);
         self.closed.expire(now);
     }
 
@@ -424,18 +507,28 @@ impl Shard {
         }
     }
 
-    fn finish(&mut self, output: &mut ShardOutput<'_>) {
+    /// Reports some of what is left at the end of the capture; true if there is more.
+    fn finish(&mut self, output: &mut ShardOutput<'_>) -> bool {
+        self.reported = 0;
         while let Some(index) = self.flows.any() {
+            if self.reported > self.account.for_reports() {
+                return true;
+            }
             self.remove(index, End::CaptureEnd, output);
         }
+        false
     }
 
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
         self.conclude(index, end, output);
         let key = self.flows.key(index);
         if let Some(mut flow) = self.flows.remove(index) {
-            output.plain.extend(PlainConnection::ended(&mut flow, &key));
-            take_retained(&mut flow, &mut self.retained_bytes);
+            if let Some(plain) = PlainConnection::ended(&mut flow, &key) {
+                self.reported += size_of::<PlainConnection>();
+                output.plain.push_back(plain);
+            }
+            take_retained(&mut flow, &mut self.account);
+            release_conversation(&mut flow, &mut self.account);
             flow.release(&mut self.budget);
         }
     }
@@ -450,7 +543,8 @@ impl Shard {
         if !flow.has_handshake() {
             return; // TLS may still begin on it
         }
-        flow.flush(self.now, &mut self.budget);
+        let end_of_source = flow.source().and_then(|source| output.ends.get(source));
+        flow.flush(self.now, end_of_source.copied(), &mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
             return;
         };
@@ -462,13 +556,16 @@ impl Shard {
             end
         };
         flow.release(&mut self.budget);
-        let retained = take_retained(flow, &mut self.retained_bytes);
-        self.message_bytes -= open.held;
+        let retained = take_retained(flow, &mut self.account);
+        release_conversation(flow, &mut self.account);
+        self.account.handshakes -= open.allocated;
+        self.reported += open.allocated;
         if self.config.keys.is_growing() {
             open.connection.retire_secrets();
         }
         let origin = origin(key, flow, &open);
         let identity = identity(flow, &open);
+        self.stats.values_omitted += open.connection.values_omitted();
         let event = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
@@ -476,6 +573,8 @@ impl Shard {
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(event.is_some());
         if let Some(event) = event {
+            let is_given_up = event.unknown_because == Some(UnknownBecause::Evicted);
+            self.stats.handshakes_not_judged += u64::from(is_given_up);
             let mut report = Box::new(HandshakeReport::new(event));
             report.identity = identity;
             report.ladder = open.connection.take_ladder();
@@ -498,11 +597,10 @@ impl Shard {
     }
 
     fn load(&self) -> Load {
-        let out_of_order = MAX_HELD_BYTES / SHARDS - self.budget.available();
         Load {
             connections: self.flows.len() as u64,
             handshakes: self.open.len(),
-            bytes: (out_of_order + self.message_bytes + self.retained_bytes) as u64,
+            bytes: self.account.used(self.counted_elsewhere()) as u64,
         }
     }
 
@@ -527,10 +625,15 @@ fn identity(flow: &Flow, open: &Open) -> Identity {
 }
 
 /// Takes the packets that were retained for a connection; their bytes no longer count.
-fn take_retained(flow: &mut Flow, retained_bytes: &mut usize) -> Option<RetainedPackets> {
+fn take_retained(flow: &mut Flow, account: &mut Account) -> Option<RetainedPackets> {
     let retained = flow.retained.take()?;
-    *retained_bytes -= retained.bytes();
+    account.retained -= retained.bytes();
     Some(retained)
+}
+
+/// What was spoken before TLS no longer counts.
+fn release_conversation(flow: &mut Flow, account: &mut Account) {
+    account.conversations -= flow.release_conversation();
 }
 
 /// What is known of a connection beside its bytes.

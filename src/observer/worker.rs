@@ -1,8 +1,10 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hint::black_box;
+use std::sync::Arc;
 
-use crate::capture::Packets;
+use crate::capture::{Packets, SourceEnd};
 use crate::certificate::ChainCache;
 use crate::decode::Layers;
 use crate::event::HandshakeReport;
@@ -11,8 +13,8 @@ use crate::time::Timestamp;
 
 use super::Config;
 use super::not_tls::PlainConnection;
-use super::router::{Action, Plan};
-use super::shard::{SegmentPacket, ShardOutput, ShardSet};
+use super::router::{Action, Plan, WorkerStep};
+use super::shard::{SegmentPacket, ShardOutput, ShardSet, SoughtFlow};
 
 /// What was made, with the number of the step that made it.
 pub(crate) type Numbered = (u32, Made);
@@ -44,6 +46,10 @@ pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
     chains: ChainCache,
+    /// When sources ended, of which several are read as one.
+    ends: HashMap<Arc<str>, Timestamp>,
+    /// The flows of the segments at hand.
+    sought: Vec<SoughtFlow>,
     /// Reports of the step at hand.
     reports: VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS that ended in the step at hand.
@@ -56,25 +62,62 @@ impl Worker {
         Self {
             index,
             shards: ShardSet::new(config, index, workers),
-            chains: ChainCache::new(),
+            ends: HashMap::new(),
+            sought: Vec::with_capacity(TOGETHER),
+            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }
     }
 
-    /// Notes that a batch begins: secrets that came with it count from now on.
-    pub(crate) fn begin_batch(&self) {
+    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources.
+    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd]) {
         self.shards.begin_batch();
+        let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
+        self.ends.extend(ended);
     }
 
     /// Takes its steps of a plan for `packets`; adds what they make to `made`.
     pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, made: &mut Vec<Numbered>) {
+        for steps in plan.steps(self.index).chunks(TOGETHER) {
+            self.seek_flows(steps);
+            self.take_together(steps, packets, plan, made);
+        }
+    }
+
+    /// Looks up the flows of some steps. What is not in the processor's cache is read for all of them at the same time, since no
+    /// look-up waits for the result of another.
+    fn seek_flows(&mut self, steps: &[WorkerStep]) {
+        let headers = steps.iter().filter_map(|step| match &step.action {
+            Action::Segment { header, .. } => Some(header),
+            Action::Tick(_) => None,
+        });
+        let shards = &self.shards;
+        self.sought.clear();
+        self.sought.extend(headers.map(|header| {
+            let (key, goes_up) = header.flow_key();
+            shards.seek(key, goes_up)
+        }));
+        let approached = self.sought.iter().map(|sought| shards.approach(sought));
+        black_box(approached.fold(0, u64::wrapping_add)); // read now, and not when it is needed
+    }
+
+    /// Takes steps whose flows were looked up.
+    fn take_together(
+        &mut self,
+        steps: &[WorkerStep],
+        packets: Packets<'_>,
+        plan: &Plan,
+        made: &mut Vec<Numbered>,
+    ) {
         let mut output = ShardOutput {
             chains: &mut self.chains,
+            ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
-        for step in plan.steps(self.index) {
+        let mut sought = self.sought.iter();
+        for step in steps {
             match &step.action {
                 Action::Tick(now) => {
                     self.shards.handle_timeout(*now, &mut output);
@@ -84,6 +127,9 @@ impl Worker {
                     header,
                     extra,
                 } => {
+                    let Some(flow) = sought.next() else {
+                        continue;
+                    };
                     let Some(record) = packets.records.get(*packet as usize) else {
                         continue;
                     };
@@ -101,24 +147,25 @@ impl Worker {
                         segment: header
                             .segment(datagram.map_or(bytes, |datagram| datagram.payload())),
                     };
-                    let (key, goes_up) = header.flow_key();
-                    self.shards
-                        .handle_packet(key, goes_up, &packet, &mut output);
+                    self.shards.handle_packet(flow, &packet, &mut output);
                 }
             }
             output.drain(step.number, made);
         }
     }
 
-    /// Ends the run: open handshakes get the verdict that the evidence supports.
-    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) {
+    /// Ends the run: open handshakes get the verdict that the evidence supports. As many at once as memory allows; true if
+    /// there are more.
+    pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
             chains: &mut self.chains,
+            ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
         };
-        self.shards.finish(&mut output);
+        let has_more = self.shards.finish(&mut output);
         output.drain(0, made);
+        has_more
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -148,3 +195,6 @@ impl ShardOutput<'_> {
 }
 
 const NO_LAYERS: Layers = Layers::NONE;
+/// Steps whose flows are looked up together: more than a processor reads from memory at the same time, and few enough that all
+/// of it stays in the cache.
+const TOGETHER: usize = 32;

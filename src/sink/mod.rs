@@ -36,16 +36,17 @@ pub use output_format::OutputFormat;
 #[doc(hidden)]
 pub use people::text::TextStyle;
 
-use crate::event::{Handshake, HandshakeReport, NotTls};
+use crate::event::{Handshake, NotTls};
 use crate::stats::{Health, Progress, Stats};
 use crate::time::Timestamp;
 
 /// Receives events in the order in which they were made.
 ///
-/// `report`, which passes the event on to `handshake`, is called once for each handshake,
-/// `not_tls` for each connection without TLS, `progress` and `flush` after each batch of packets, `tick` about once a second of a live run, and
-/// `finish` once at the end.
+/// `handshake` is called once for each handshake, `not_tls` for each connection without TLS, `progress` and `flush` after each
+/// batch of packets, `tick` about once a second of a live run, and `finish` once at the end.
 /// An error ends the run.
+///
+/// What needs the packets of a handshake, or its steps, is a [`crate::pipeline::Output`] instead.
 pub trait Sink {
     /// Receives one event.
     ///
@@ -53,15 +54,6 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn handshake(&mut self, event: &Handshake) -> io::Result<()>;
-
-    /// Receives one event with the packets behind it; most sinks need only the event.
-    ///
-    /// # Errors
-    ///
-    /// When the output cannot be written.
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
-        self.handshake(&report.event)
-    }
 
     /// Receives a connection to a TLS port that did not become TLS.
     ///
@@ -105,6 +97,32 @@ pub trait Sink {
     ///
     /// When the output cannot be written.
     fn finish(&mut self, stats: &Stats) -> io::Result<()>;
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
+        (**self).handshake(event)
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        (**self).not_tls(event)
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        (**self).progress(progress)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        (**self).tick(now, health)
+    }
+
+    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+        (**self).finish(stats)
+    }
 }
 
 /// Milliseconds, exact to the nanosecond.

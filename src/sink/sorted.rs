@@ -1,15 +1,17 @@
 //! Handshakes in another order than that of their verdicts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use foldhash::fast::RandomState;
 
 use super::Sink;
 use crate::certificate::{Certificate, CertificateTime};
 use crate::event::{CertificateChain, Handshake, NotTls};
 use crate::flow::Endpoint;
+use crate::memory::boxed;
 use crate::stats::Stats;
 use crate::time::Timestamp;
 
@@ -27,9 +29,6 @@ pub enum SortOrder {
     Server,
 }
 
-/// Handshakes held until the end, of some 2 KiB each.
-const MAX_HELD: usize = 250_000;
-
 /// Holds all handshakes, and passes them on in order at the end.
 pub struct SortedSink {
     inner: Box<dyn Sink>,
@@ -39,11 +38,27 @@ pub struct SortedSink {
     /// Tells the user how many handshakes, the last in order, were left out because there were too many.
     on_omitted: fn(u64),
     omitted: u64,
+    /// Bytes of memory that what is held may take, and those that it takes.
+    room: usize,
+    used: usize,
+    /// Leaves of the chains among it: a chain is held once for all its handshakes.
+    leaves: HashSet<[u8; 32], RandomState>,
 }
 
 enum Held {
     Handshake(Box<Handshake>),
     NotTls(Box<NotTls>),
+}
+
+impl Held {
+    /// Bytes of memory that it takes, without certificates.
+    fn allocated(&self) -> usize {
+        size_of::<(Key, Self)>()
+            + match self {
+                Self::Handshake(event) => event.allocated(),
+                Self::NotTls(event) => boxed::<NotTls>() + event.message.len(),
+            }
+    }
 }
 
 /// What is compared: what the order asks for, then time, then the order of arrival.
@@ -59,11 +74,15 @@ enum Rank {
 }
 
 impl SortedSink {
-    /// Passes handshakes on to `inner` at the end; `on_omitted` gets the number of those that a limit left out.
+    /// Passes handshakes on to `inner` at the end. What is held takes no more than `room` bytes of memory; `on_omitted` gets the number
+    /// of handshakes that this left out.
     #[must_use]
-    pub fn new(inner: Box<dyn Sink>, order: SortOrder, on_omitted: fn(u64)) -> Self {
+    pub fn new(inner: Box<dyn Sink>, order: SortOrder, room: usize, on_omitted: fn(u64)) -> Self {
         Self {
             inner,
+            room,
+            used: 0,
+            leaves: HashSet::default(),
             order,
             held: BTreeMap::new(),
             received: 0,
@@ -73,12 +92,30 @@ impl SortedSink {
     }
 
     fn hold(&mut self, rank: Rank, time: Timestamp, held: Held) {
+        self.used += self.count(&held);
         self.held.insert((rank, time, self.received), held);
         self.received += 1;
-        if self.held.len() > MAX_HELD {
-            self.held.pop_last();
+        while self.used > self.room
+            && let Some((_, last)) = self.held.pop_last()
+        {
+            self.used -= last.allocated();
             self.omitted += 1;
         }
+    }
+
+    /// Bytes of memory that something new takes, with its chains unless they are known. These stay counted.
+    fn count(&mut self, held: &Held) -> usize {
+        let Held::Handshake(event) = held else {
+            return held.allocated();
+        };
+        let chains = [&event.server_certificates, &event.client_certificates];
+        let new = chains.into_iter().flatten().filter(|chain| {
+            let leaf = chain.first();
+            leaf.is_some_and(|leaf| self.leaves.insert(leaf.sha256))
+        });
+        let certificates = new.flat_map(|chain| chain.iter());
+        let certificates: usize = certificates.map(|shown| shown.allocated()).sum();
+        held.allocated() + certificates
     }
 
     fn rank(&self, event: &Handshake) -> Rank {
@@ -168,7 +205,7 @@ mod tests {
 
     fn sorted(order: SortOrder, events: &[Handshake]) -> Vec<u16> {
         let ports = Rc::new(RefCell::new(Vec::new()));
-        let mut sink = SortedSink::new(Box::new(Ports(Rc::clone(&ports))), order, |_| {});
+        let mut sink = SortedSink::new(Box::new(Ports(Rc::clone(&ports))), order, 1 << 20, |_| {});
         for event in events {
             sink.handshake(event).unwrap();
         }
@@ -215,12 +252,28 @@ mod tests {
 
     #[test]
     fn the_last_in_order_are_left_out_if_there_are_too_many() {
-        let mut sink = SortedSink::new(Box::new(Ports(Rc::default())), SortOrder::Time, |_| {});
-        for second in 0..MAX_HELD as i64 + 3 {
-            let time = Timestamp::from_seconds(second);
-            let event = test_events::refused_starttls();
-            sink.hold(Rank::None, time, Held::NotTls(Box::new(event)));
+        let held = || Held::NotTls(Box::new(test_events::refused_starttls()));
+        let room = 10 * held().allocated();
+        let ports = Box::new(Ports(Rc::default()));
+        let mut sink = SortedSink::new(ports, SortOrder::Time, room, |_| {});
+        for second in 0..13 {
+            sink.hold(Rank::None, Timestamp::from_seconds(second), held());
         }
-        assert_eq!((sink.held.len(), sink.omitted), (MAX_HELD, 3));
+        assert_eq!((sink.held.len(), sink.omitted), (10, 3));
+    }
+
+    #[test]
+    fn a_chain_counts_once_for_all_handshakes_that_show_it() {
+        let ports = Box::new(Ports(Rc::default()));
+        let mut sink = SortedSink::new(ports, SortOrder::Time, usize::MAX, |_| {});
+        let mut grows_by = || {
+            let before = sink.used;
+            sink.handshake(&test_events::refused_by_the_client())
+                .unwrap();
+            sink.used - before
+        };
+        let (first, second) = (grows_by(), grows_by());
+        assert!(second < first, "{first} {second}");
+        assert_eq!(second, grows_by());
     }
 }

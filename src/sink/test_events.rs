@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certificate::{
-    Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
+    Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
 };
 use crate::dialogue::StartTls;
 use crate::event::{
@@ -213,6 +213,7 @@ pub(crate) fn leaf() -> CertificateFacts {
         key: PublicKey::Rsa(Some(2048)),
         signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
         self_signed: false,
+        own_signature: OwnSignature::NotAsked,
         is_ca: false,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Signal;
 use super::settings::Destination;
 use crate::certificate::{
-    Certificate, CertificateFacts, CertificateTime, PublicKey, SignatureAlgorithm,
+    Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
 };
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
@@ -58,6 +58,7 @@ pub(super) fn certificate(common_name: &str, not_after: i64) -> Certificate {
             key: PublicKey::Rsa(Some(2048)),
             signature_algorithm: SignatureAlgorithm::from_oid("1.2.840.113549.1.1.11"),
             self_signed: false,
+            own_signature: OwnSignature::NotAsked,
             is_ca: false,
         }),
     }

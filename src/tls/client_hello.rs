@@ -5,7 +5,13 @@ use super::extension::{Extensions, protocol_names};
 use super::fingerprint;
 use super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme, is_grease};
 
+/// Values that are kept of a list: twice as many as the longest registry has, that of cipher suites. A hello has room for 30,000, and
+/// a protocol name takes up to twenty times its bytes on the wire.
+pub const MAX_LISTED: usize = 1024;
+
 /// The contents of a ClientHello. Lists keep the order of the wire, GREASE included.
+///
+/// No list has more than [`MAX_LISTED`] values; [`ClientHello::values_omitted`] counts the others.
 ///
 /// ```text
 /// struct {
@@ -62,6 +68,8 @@ pub struct ClientHello {
     pub encrypted_client_hello: bool,
     /// Whether the client offers to authenticate after the handshake.
     pub post_handshake_auth: bool,
+    /// Values that a list had beyond [`MAX_LISTED`], in all lists together.
+    pub values_omitted: u32,
     /// The first and last byte of the first ALPN value, for JA4.
     pub(super) alpn_ends: Option<(u8, u8)>,
 }
@@ -118,20 +126,57 @@ impl ClientHello {
             return Err(ReadError::Invalid("legacy_session_id"));
         }
         self.session_id = session_id.to_vec();
-        let mut suites = reader.vector_u16()?;
+        let suites = reader.vector_u16()?;
         if suites.len() % 2 == 1 {
             return Err(ReadError::Invalid("cipher_suites"));
         }
-        self.cipher_suites = suites.u16_list().map(CipherSuite).collect();
+        self.cipher_suites = self.listed(suites, CipherSuite);
         reader.vector_u8()?; // legacy_compression_methods
         Ok(())
     }
 
     fn read_extensions(&mut self, list: &[u8]) {
         for (extension_type, data) in Extensions::new(list) {
+            if self.extensions.len() >= MAX_LISTED {
+                self.values_omitted += 1;
+                continue;
+            }
             self.extensions.push(extension_type);
             let _malformed = self.read_extension(extension_type, data);
         }
+    }
+
+    /// The values of a list, as far as they are kept.
+    fn listed<T>(&mut self, mut list: Reader<'_>, value: fn(u16) -> T) -> Vec<T> {
+        let omitted = (list.len() / 2).saturating_sub(MAX_LISTED);
+        self.values_omitted += omitted as u32;
+        list.u16_list().take(MAX_LISTED).map(value).collect()
+    }
+
+    /// Bytes of memory that its lists and texts take.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity() * size_of::<T>()
+        }
+        fn of_optional<T>(list: &Option<Vec<T>>) -> usize {
+            list.as_ref().map_or(0, of)
+        }
+        let names = self.alpn.iter().flatten().map(String::capacity);
+        self.session_id.capacity()
+            + of(&self.cipher_suites)
+            + of_optional(&self.sslv2_cipher_specs)
+            + of(&self.extensions)
+            + self.server_name.as_ref().map_or(0, String::capacity)
+            + of_optional(&self.alpn)
+            + names
+                .map(|name| name.next_multiple_of(MIN_ALLOCATION))
+                .sum::<usize>()
+            + of_optional(&self.supported_versions)
+            + of_optional(&self.groups)
+            + of_optional(&self.key_share_groups)
+            + of_optional(&self.signature_algorithms)
+            + self.point_formats.capacity()
     }
 
     /// Reads an SSLv2 CLIENT-HELLO that offers SSL 3.0 or later (RFC 5246 §E.2), without its two length bytes.
@@ -152,8 +197,10 @@ impl ClientHello {
         for (byte, from) in random.iter_mut().rev().zip(challenge.iter().rev()) {
             *byte = *from;
         }
+        let omitted = (specs.len() / 3).saturating_sub(MAX_LISTED);
         let sslv2_cipher_specs = specs
             .chunks_exact(3)
+            .take(MAX_LISTED)
             .map(|spec| u32::from_be_bytes([0, spec[0], spec[1], spec[2]]))
             .collect();
         Ok(Self {
@@ -161,6 +208,7 @@ impl ClientHello {
             random,
             session_id,
             sslv2_cipher_specs: Some(sslv2_cipher_specs),
+            values_omitted: omitted as u32,
             ..Self::default()
         })
     }
@@ -194,8 +242,14 @@ impl ClientHello {
         self.has_fingerprint().then(|| fingerprint::ja4(self, 't'))
     }
 
+    /// Whether all that it offers is known: it was not cut short, and no list was too long.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        !self.is_partial && self.values_omitted == 0
+    }
+
     const fn has_fingerprint(&self) -> bool {
-        !self.is_partial && self.sslv2_cipher_specs.is_none()
+        self.is_whole() && self.sslv2_cipher_specs.is_none()
     }
 
     fn read_extension(
@@ -207,33 +261,25 @@ impl ClientHello {
         match extension_type {
             ExtensionType::ServerName => self.server_name = server_name(&mut reader)?,
             ExtensionType::ApplicationLayerProtocolNegotiation => {
-                let (names, ends) = protocol_names(&mut reader)?;
-                self.alpn = Some(names);
-                self.alpn_ends = ends;
+                let offered = protocol_names(&mut reader)?;
+                self.alpn = Some(offered.names);
+                self.alpn_ends = offered.ends;
+                self.values_omitted += offered.omitted;
             }
             ExtensionType::SupportedVersions => {
-                self.supported_versions = Some(
-                    reader
-                        .vector_u8()?
-                        .u16_list()
-                        .map(ProtocolVersion)
-                        .collect(),
-                );
+                self.supported_versions = Some(self.listed(reader.vector_u8()?, ProtocolVersion));
             }
             ExtensionType::SupportedGroups => {
-                self.groups = Some(reader.vector_u16()?.u16_list().map(NamedGroup).collect());
+                self.groups = Some(self.listed(reader.vector_u16()?, NamedGroup));
             }
             ExtensionType::KeyShare | DRAFT_KEY_SHARE => {
-                self.key_share_groups = Some(key_shares(&mut reader)?);
+                let (groups, omitted) = key_shares(&mut reader)?;
+                self.key_share_groups = Some(groups);
+                self.values_omitted += omitted;
             }
             ExtensionType::SignatureAlgorithms => {
-                self.signature_algorithms = Some(
-                    reader
-                        .vector_u16()?
-                        .u16_list()
-                        .map(SignatureScheme)
-                        .collect(),
-                );
+                self.signature_algorithms =
+                    Some(self.listed(reader.vector_u16()?, SignatureScheme));
             }
             ExtensionType::EcPointFormats => {
                 self.point_formats = reader.vector_u8()?.rest().to_vec()
@@ -266,16 +312,24 @@ fn server_name(reader: &mut Reader<'_>) -> Result<Option<String>, ReadError> {
     Ok(None)
 }
 
-/// RFC 8446 §4.2.8: `KeyShareEntry client_shares<0..2^16-1>`.
-fn key_shares(reader: &mut Reader<'_>) -> Result<Vec<NamedGroup>, ReadError> {
+/// RFC 8446 §4.2.8: `KeyShareEntry client_shares<0..2^16-1>`; the groups, and how many more there were.
+fn key_shares(reader: &mut Reader<'_>) -> Result<(Vec<NamedGroup>, u32), ReadError> {
     let mut list = reader.vector_u16()?;
-    let mut groups = Vec::new();
+    let (mut groups, mut omitted) = (Vec::new(), 0);
     while !list.is_empty() {
-        groups.push(NamedGroup(list.u16()?));
+        let group = NamedGroup(list.u16()?);
         list.vector_u16()?;
+        if groups.len() < MAX_LISTED {
+            groups.push(group);
+        } else {
+            omitted += 1;
+        }
     }
-    Ok(groups)
+    Ok((groups, omitted))
 }
+
+/// What the shortest text takes in memory.
+const MIN_ALLOCATION: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -417,6 +471,45 @@ mod tests {
                 Err(error) => assert_eq!((error, length < 2), (ReadError::Incomplete, true)),
             }
         }
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_the_rest_is_counted() {
+        let hello = |protocols: usize, suites: usize| {
+            let list = [1, b'x'].repeat(protocols);
+            let length = list.len() as u16;
+            let alpn = [
+                &[0, 16][..],
+                &(length + 2).to_be_bytes(),
+                &length.to_be_bytes(),
+                &list,
+            ]
+            .concat();
+            let suites = [0x13, 0x01].repeat(suites);
+            let bytes = [
+                &[3, 3][..],
+                &[7; 32],
+                &[0],
+                &(suites.len() as u16).to_be_bytes(),
+                &suites,
+                &[1, 0],
+                &(alpn.len() as u16).to_be_bytes(),
+                &alpn,
+            ];
+            ClientHello::read(&bytes.concat()).unwrap()
+        };
+        let longest = hello(MAX_LISTED, MAX_LISTED);
+        assert!(longest.is_whole() && longest.ja3().is_some());
+        let longer = hello(30_000, MAX_LISTED + 1);
+        let protocols = longer.alpn.as_ref().unwrap().len();
+        assert_eq!(
+            (protocols, longer.cipher_suites.len()),
+            (MAX_LISTED, MAX_LISTED)
+        );
+        assert_eq!(longer.values_omitted, 30_000 - 1024 + 1);
+        // A fingerprint of a part of the offer would be that of another client.
+        assert!(!longer.is_whole() && longer.ja3().is_none() && longer.ja4().is_none());
+        assert!(longer.allocated() < 50_000, "{}", longer.allocated());
     }
 
     #[test]

@@ -27,7 +27,9 @@ impl EncryptedExtensions {
             match extension_type {
                 ExtensionType::ApplicationLayerProtocolNegotiation => {
                     let names = protocol_names(&mut Reader::new(data));
-                    this.alpn = names.ok().and_then(|(names, _)| names.into_iter().next());
+                    this.alpn = names
+                        .ok()
+                        .and_then(|offered| offered.names.into_iter().next());
                 }
                 ExtensionType::EarlyData => this.early_data = true,
                 _ => {}

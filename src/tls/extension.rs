@@ -1,6 +1,7 @@
 //! The list of extensions in a hello (RFC 8446 §4.2).
 
 use super::ExtensionType;
+use super::client_hello::MAX_LISTED;
 use super::codec::{ReadError, Reader};
 
 /// Iterates over extensions in the order of the wire; ends at the first one that reaches past the end.
@@ -44,19 +45,32 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// Protocol names, and the first and last byte of the first name: JA4 needs the bytes.
-type ProtocolNames = (Vec<String>, Option<(u8, u8)>);
+/// A list of protocol names.
+#[derive(Default)]
+pub(super) struct ProtocolNames {
+    /// No more than [`MAX_LISTED`].
+    pub(super) names: Vec<String>,
+    /// How many more there were.
+    pub(super) omitted: u32,
+    /// The first and last byte of the first name: JA4 needs the bytes.
+    pub(super) ends: Option<(u8, u8)>,
+}
 
 /// RFC 7301 §3.1: `ProtocolName protocol_name_list<2..2^16-1>`.
 pub(super) fn protocol_names(reader: &mut Reader<'_>) -> Result<ProtocolNames, ReadError> {
     let mut list = reader.vector_u16()?;
-    let (mut names, mut ends) = (Vec::new(), None);
+    let mut offered = ProtocolNames::default();
     while !list.is_empty() {
         let name = list.vector_u8()?.rest();
-        if names.is_empty() {
-            ends = name.first().copied().zip(name.last().copied());
+        if offered.names.is_empty() {
+            offered.ends = name.first().copied().zip(name.last().copied());
         }
-        names.push(String::from_utf8_lossy(name).into_owned());
+        if offered.names.len() < MAX_LISTED {
+            let name = String::from_utf8_lossy(name).into_owned();
+            offered.names.push(name);
+        } else {
+            offered.omitted += 1;
+        }
     }
-    Ok((names, ends))
+    Ok(offered)
 }

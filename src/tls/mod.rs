@@ -14,7 +14,7 @@ mod server_hello;
 mod server_messages;
 mod version;
 
-pub use client_hello::ClientHello;
+pub use client_hello::{ClientHello, MAX_LISTED};
 pub use codec::{ReadError, Reader};
 pub use codepoints::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, ExtensionType, HandshakeType,

@@ -61,6 +61,14 @@ const RETRY_RANDOM: [u8; 32] = [
 ];
 
 impl ServerHello {
+    /// Bytes of memory that its lists and texts take.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.session_id.capacity()
+            + self.extensions.capacity() * size_of::<ExtensionType>()
+            + self.alpn.as_ref().map_or(0, String::capacity)
+    }
+
     /// Reads the body of a ServerHello message, of any version.
     ///
     /// # Errors
@@ -190,7 +198,7 @@ impl ServerHello {
             ExtensionType::SessionTicket => self.session_ticket = true,
             ExtensionType::EncryptThenMac => self.encrypt_then_mac = true,
             ExtensionType::ApplicationLayerProtocolNegotiation => {
-                self.alpn = protocol_names(&mut reader)?.0.into_iter().next();
+                self.alpn = protocol_names(&mut reader)?.names.into_iter().next();
             }
             ExtensionType::SignedCertificateTimestamp => {
                 let mut list = reader.vector_u16()?;

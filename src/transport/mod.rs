@@ -5,7 +5,8 @@
 //! | [`table`](FlowTable) | flows found by key, forgotten by age or when the table is full |
 //! | [`tcp`] | one TCP connection: its opening, both directions in order, its end |
 
+mod index;
 mod table;
 pub mod tcp;
 
-pub use table::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
+pub use table::{FlowIndex, FlowTable, LIFETIMES, Lifetime, Sought};

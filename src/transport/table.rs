@@ -8,24 +8,36 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::flow::FlowKey;
 use crate::time::Timestamp;
+
+use super::index::{NOWHERE, PlaceIndex};
 
 /// Where a flow lies in its table; valid until the flow is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowIndex(u32);
 
+/// What a look-up for a key begins with: the key's hash, and where its flow probably lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sought {
+    hash: u32,
+    place: u32,
+}
+
 /// How many lifetimes there are.
-pub const LIFETIMES: usize = 5;
+pub const LIFETIMES: usize = 7;
 
 /// How long a flow may stay without a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Nothing but SYNs and empty segments so far.
+    /// Nothing but SYNs and empty segments so far; or a handshake that was given up for lack of room.
     Opening,
-    /// A handshake is under way.
+    /// A handshake has begun, and no packet of the other side is in view.
+    HalfOpen,
+    /// A handshake has begun, and the other side, although in view, has sent no byte.
+    Unanswered,
+    /// A handshake is under way that both sides take part in.
     Handshake,
     /// A handshake was reset: late packets of the other side may tell more.
     Closing,
@@ -38,6 +50,8 @@ pub enum Lifetime {
 impl Lifetime {
     const ALL: [Self; LIFETIMES] = [
         Self::Opening,
+        Self::HalfOpen,
+        Self::Unanswered,
         Self::Handshake,
         Self::Closing,
         Self::Established,
@@ -48,6 +62,18 @@ impl Lifetime {
     const EVICTION: [Self; LIFETIMES] = [
         Self::Opening,
         Self::Established,
+        Self::HalfOpen,
+        Self::Unanswered,
+        Self::Closing,
+        Self::Handshake,
+        Self::Waiting,
+    ];
+
+    /// In which order the lists give up handshakes when these take too much memory: first those that nobody answers, as all of a
+    /// flood with invented addresses are, and last those that both sides take part in.
+    const HANDSHAKES: [Self; 5] = [
+        Self::HalfOpen,
+        Self::Unanswered,
         Self::Closing,
         Self::Handshake,
         Self::Waiting,
@@ -57,11 +83,12 @@ impl Lifetime {
 /// Flows, found by key, bounded in number.
 #[derive(Debug)]
 pub struct FlowTable<V> {
-    index: HashTable<u32>,
+    index: PlaceIndex,
     entries: Vec<FlowEntry<V>>,
     free: u32,
     lists: [List; LIFETIMES],
-    limits: [Duration; LIFETIMES],
+    /// Of each lifetime, in nanoseconds; the most is no limit.
+    limits: [i64; LIFETIMES],
     capacity: usize,
     hasher: RandomState,
 }
@@ -84,24 +111,24 @@ struct List {
     newest: u32,
 }
 
-const NONE: u32 = u32::MAX;
+const NONE: u32 = NOWHERE;
 
-/// Entries move in their list at most this often: the list's order is exact to this.
-const TOUCH_INTERVAL: Duration = Duration::from_millis(500);
+/// Entries move in their list at most this often, in nanoseconds: the list's order is exact to this.
+const TOUCH_INTERVAL: i64 = 500_000_000;
 
 impl<V> FlowTable<V> {
     /// A table of at most `capacity` flows; `limits` are the lifetimes' durations, in the order of [`Lifetime`].
     #[must_use]
     pub fn new(capacity: usize, limits: [Duration; LIFETIMES]) -> Self {
         Self {
-            index: HashTable::new(),
+            index: PlaceIndex::default(),
             entries: Vec::new(),
             free: NONE,
             lists: [List {
                 oldest: NONE,
                 newest: NONE,
             }; LIFETIMES],
-            limits,
+            limits: limits.map(nanoseconds),
             capacity: capacity.clamp(1, NONE as usize - 1),
             hasher: RandomState::default(),
         }
@@ -116,7 +143,17 @@ impl<V> FlowTable<V> {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
+    }
+
+    /// Bytes of memory that a flow takes, without what its value has on the heap: its entry, and its place in the index, which
+    /// is between seven eighths and seven sixteenths full.
+    pub const BYTES_PER_FLOW: usize = size_of::<FlowEntry<V>>() + PlaceIndex::BYTES_PER_PLACE;
+
+    /// Bytes of memory that the table takes, without what the values have on the heap. It does not shrink.
+    #[must_use]
+    pub const fn allocated(&self) -> usize {
+        self.entries.capacity() * Self::BYTES_PER_FLOW
     }
 
     /// Whether the next insertion needs [`FlowTable::evict`] first.
@@ -125,15 +162,48 @@ impl<V> FlowTable<V> {
         self.len() >= self.capacity
     }
 
+    /// Begins to look for a flow. It takes as long as memory does, so look-ups for several flows, begun one after the other and
+    /// ended later, wait for memory together.
+    #[must_use]
+    #[inline]
+    pub fn seek(&self, key: &FlowKey) -> Sought {
+        let hash = self.hash(key);
+        let place = self.index.first(hash);
+        Sought { hash, place }
+    }
+
+    /// Reads what will be looked at of a flow that is sought, so that it is in the cache then; `read` does so in the flow itself.
+    #[inline]
+    pub fn approach(&self, sought: Sought, read: impl FnOnce(&V) -> u64) -> u64 {
+        let Some(entry) = self.entries.get(sought.place as usize) else {
+            return 0;
+        };
+        let links = u64::from(entry.next) + entry.lifetime as u64;
+        links.wrapping_add(entry.value.as_ref().map_or(0, read))
+    }
+
+    /// Finds the flow that was sought, wherever it lies by now.
+    #[must_use]
+    #[inline]
+    pub fn find_sought(&self, key: &FlowKey, sought: Sought) -> Option<FlowIndex> {
+        let probable = self.entries.get(sought.place as usize);
+        if probable.is_some_and(|entry| entry.key == *key && entry.value.is_some()) {
+            return Some(FlowIndex(sought.place));
+        }
+        let entries = &self.entries;
+        let is_it = |at: u32| entries[at as usize].key == *key;
+        self.index.find(sought.hash, is_it).map(FlowIndex)
+    }
+
     /// Finds a flow.
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<FlowIndex> {
-        let entries = &self.entries;
-        self.index
-            .find(self.hasher.hash_one(key), |at| {
-                entries[*at as usize].key == *key
-            })
-            .map(|at| FlowIndex(*at))
+        self.find_sought(key, self.seek(key))
+    }
+
+    #[inline]
+    fn hash(&self, key: &FlowKey) -> u32 {
+        self.hasher.hash_one(key) as u32
     }
 
     /// Puts a flow in that is not there yet.
@@ -155,6 +225,7 @@ impl<V> FlowTable<V> {
         };
         let at = self.free;
         let at = if at == NONE {
+            self.grow();
             self.entries.push(entry);
             self.entries.len() as u32 - 1
         } else {
@@ -162,12 +233,19 @@ impl<V> FlowTable<V> {
             self.entries[at as usize] = entry;
             at
         };
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        self.index.insert_unique(hasher.hash_one(key), at, |other| {
-            hasher.hash_one(entries[*other as usize].key)
-        });
+        let hash = self.hash(&key);
+        self.index.insert(hash, at);
         self.link(at);
         FlowIndex(at)
+    }
+
+    /// Makes room for an entry: twice as much as before, but never more than the table may have.
+    fn grow(&mut self) {
+        let length = self.entries.len();
+        if length == self.entries.capacity() {
+            let most = self.capacity.saturating_sub(length);
+            self.entries.reserve_exact(length.clamp(1, most.max(1)));
+        }
     }
 
     /// The flow at `at`.
@@ -185,8 +263,8 @@ impl<V> FlowTable<V> {
     #[must_use]
     pub fn is_expired(&self, at: FlowIndex, now: Timestamp) -> bool {
         let entry = &self.entries[at.0 as usize];
-        now.checked_since(entry.last_seen)
-            .is_some_and(|age| age >= self.limits[entry.lifetime as usize])
+        let limit = self.limits[entry.lifetime as usize];
+        now.nanoseconds_since(entry.last_seen) >= limit && limit < i64::MAX
     }
 
     /// Time since the flow at `at` was seen, exact to half a second.
@@ -196,20 +274,30 @@ impl<V> FlowTable<V> {
         now.checked_since(last_seen).unwrap_or_default()
     }
 
-    /// The flow of a lifetime that was not seen for longest.
+    /// The handshake to lose when all together take too much memory: of those that have least of an answer, the one that was not
+    /// seen for longest.
     #[must_use]
-    pub fn oldest(&self, lifetime: Lifetime) -> Option<FlowIndex> {
-        let oldest = self.lists[lifetime as usize].oldest;
-        (oldest != NONE).then_some(FlowIndex(oldest))
+    pub fn least_answered(&self) -> Option<FlowIndex> {
+        let oldest = Lifetime::HANDSHAKES.map(|lifetime| self.lists[lifetime as usize].oldest);
+        oldest.into_iter().find(|at| *at != NONE).map(FlowIndex)
+    }
+
+    /// A handshake without an answer that has been quiet for `patience`.
+    #[must_use]
+    pub fn unanswered_for(&self, patience: Duration, now: Timestamp) -> Option<FlowIndex> {
+        let lists = [Lifetime::HalfOpen, Lifetime::Unanswered];
+        let oldest = lists.map(|lifetime| self.lists[lifetime as usize].oldest);
+        oldest
+            .into_iter()
+            .find(|at| *at != NONE && self.idle(FlowIndex(*at), now) >= patience)
+            .map(FlowIndex)
     }
 
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];
         entry.last_seen = now;
-        let is_due = now
-            .checked_since(entry.listed)
-            .is_none_or(|age| age >= TOUCH_INTERVAL);
+        let is_due = !(0..TOUCH_INTERVAL).contains(&now.nanoseconds_since(entry.listed));
         if entry.lifetime != lifetime || is_due {
             self.unlink(at.0);
             let entry = &mut self.entries[at.0 as usize];
@@ -255,10 +343,8 @@ impl<V> FlowTable<V> {
     pub fn remove(&mut self, at: FlowIndex) -> Option<V> {
         let entry = self.entries.get(at.0 as usize)?;
         entry.value.as_ref()?;
-        let hash = self.hasher.hash_one(entry.key);
-        if let Ok(found) = self.index.find_entry(hash, |other| *other == at.0) {
-            found.remove();
-        }
+        let hash = self.hash(&entry.key);
+        self.index.remove(hash, at.0);
         self.unlink(at.0);
         let entry = &mut self.entries[at.0 as usize];
         entry.next = self.free;
@@ -302,6 +388,11 @@ impl<V> FlowTable<V> {
     }
 }
 
+/// A duration as packet time counts it.
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 pub(super) mod testing {
     use crate::flow::{FlowKey, IpProtocol};
@@ -319,6 +410,8 @@ mod tests {
 
     const LIMITS: [Duration; LIFETIMES] = [
         Duration::from_secs(1),
+        Duration::from_secs(10),
+        Duration::from_secs(10),
         Duration::from_secs(10),
         Duration::from_secs(2),
         Duration::from_secs(100),
@@ -347,6 +440,25 @@ mod tests {
         assert_eq!(table.find(&key(1)), None);
         assert_eq!(table.remove(one), None);
         assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn a_flow_that_is_sought_is_found_whatever_happened_since() {
+        let mut table = FlowTable::<u32>::new(100, LIMITS);
+        let sought = [1, 2, 3].map(|port| table.seek(&key(port)));
+        let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
+        assert_eq!(table.find_sought(&key(1), sought[0]), Some(one));
+        let sought = table.seek(&key(1));
+        assert_eq!(
+            table.approach(sought, |value| u64::from(*value)),
+            u64::from(NONE) + 1
+        );
+        table.remove(one);
+        assert_eq!(table.find_sought(&key(1), sought), None);
+        let two = table.insert(key(2), 2, Lifetime::Opening, at(0));
+        let again = table.insert(key(1), 3, Lifetime::Opening, at(0));
+        assert_eq!(two, one, "in the same place");
+        assert_eq!(table.find_sought(&key(1), sought), Some(again));
     }
 
     #[test]
@@ -385,6 +497,42 @@ mod tests {
             lost.extend(table.remove(at));
         }
         assert_eq!(lost, [2, 3, 1]);
+    }
+
+    #[test]
+    fn handshakes_without_an_answer_are_lost_before_those_with_one_however_old() {
+        let mut table = FlowTable::new(8, LIMITS);
+        table.insert(key(1), 1, Lifetime::Handshake, at(0));
+        table.insert(key(2), 2, Lifetime::Unanswered, at(1));
+        table.insert(key(3), 3, Lifetime::HalfOpen, at(3));
+        table.insert(key(4), 4, Lifetime::HalfOpen, at(2));
+        table.insert(key(5), 5, Lifetime::Established, at(0));
+        let mut lost = Vec::new();
+        while let Some(at) = table.least_answered() {
+            lost.extend(table.remove(at));
+        }
+        // In a list, the order of insertion is that of age.
+        assert_eq!(lost, [3, 4, 2, 1]);
+    }
+
+    #[test]
+    fn patience_with_handshakes_ends_only_for_those_without_an_answer() {
+        let patience = Duration::from_secs(5);
+        let mut table = FlowTable::new(8, LIMITS);
+        table.insert(key(1), 1, Lifetime::Handshake, at(0));
+        let one = table.insert(key(2), 2, Lifetime::Unanswered, at(1));
+        assert_eq!(table.unanswered_for(patience, at(5)), None);
+        assert_eq!(table.unanswered_for(patience, at(6)), Some(one));
+    }
+
+    #[test]
+    fn a_full_table_takes_what_was_said_and_no_more() {
+        let mut table = FlowTable::new(1000, LIMITS);
+        for port in 0..1000 {
+            table.insert(key(port), port, Lifetime::Opening, at(0));
+        }
+        assert!(table.is_full());
+        assert_eq!(table.allocated(), 1000 * FlowTable::<u16>::BYTES_PER_FLOW);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) mod baselines;
 pub(crate) mod check;
 #[cfg(feature = "cli")]
 pub(crate) mod fixtures;
+#[cfg(feature = "cli")]
+pub(crate) mod flood;
 #[cfg(all(feature = "cli", feature = "otel"))]
 pub(crate) mod http;
 #[cfg(all(feature = "cli", live_capture))]

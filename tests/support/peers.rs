@@ -13,7 +13,7 @@ use tlscope::time::Timestamp;
 
 /// Ethernet, IPv4, TCP and payload.
 #[derive(Clone)]
-pub(crate) struct Packet(Vec<u8>);
+pub(crate) struct Packet(pub(super) Vec<u8>);
 
 /// A TCP connection. The test plays both ends.
 ///

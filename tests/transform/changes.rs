@@ -174,14 +174,19 @@ fn swapped_sides(capture: Capture, random: &mut Random) -> Vec<u8> {
     swapped(capture, random, false)
 }
 
+/// The longest time, in microseconds, by which packets are captured out of order.
+const MOST_OUT_OF_ORDER: u64 = 200_000;
+
 /// Swaps packets that follow each other; times stay in order.
 fn swapped(mut capture: Capture, random: &mut Random, same_side: bool) -> Vec<u8> {
     let frames = &mut capture.frames;
     let mut at = 1;
     while at < frames.len() {
         let pair = frames[at - 1].segment.zip(frames[at].segment);
+        let is_soon = frames[at].time - frames[at - 1].time <= MOST_OUT_OF_ORDER;
         let fits = pair.is_some_and(|(first, second)| {
-            first.connection == second.connection
+            is_soon
+                && first.connection == second.connection
                 && (first.is_from_client == second.is_from_client) == same_side
         });
         if fits && random.below(3) == 0 {

@@ -94,6 +94,45 @@ fn the_order_of_packets_makes_no_verdict_wrong() {
     try_all(|change| change.harm == Harm::Evidence && is_about_order(change));
 }
 
+/// A file says nothing of a connection after its last packet, although another file goes on for years.
+#[test]
+fn what_other_files_hold_changes_no_verdict() {
+    const DAY: u64 = 24 * 3600 * 1_000_000;
+    let cases = cases();
+    let mut batch = PacketBatch::default();
+    let mut unknown = 0;
+    for (index, case) in cases.iter().enumerate() {
+        let mut cut = case.capture.clone();
+        cut.frames.truncate(cut.frames.len().div_ceil(2));
+        let mut later = cases[(index + 1) % cases.len()].capture.clone();
+        let end = cut.frames.iter().map(|frame| frame.time).max().unwrap();
+        for frame in &mut later.frames {
+            frame.time = end + DAY + frame.time % DAY;
+        }
+        let [cut, later] = [("cut", cut), ("later", later)].map(|(which, capture)| {
+            let path = scratch::file(&format!("{}-{which}.pcap", case.name), &capture.to_pcap());
+            std::path::PathBuf::from(path)
+        });
+        let mut observe = |paths: &[std::path::PathBuf]| {
+            let mut observer = Observer::new(Config::default());
+            let mut source = CaptureFiles::open(paths);
+            while source.next_batch(&mut batch).unwrap() {
+                observer.handle_batch(&batch);
+            }
+            observer.finish();
+            let mut events: Vec<_> = std::iter::from_fn(|| observer.poll_event()).collect();
+            events.retain(|event| *event.source == *cut.to_string_lossy());
+            events
+        };
+        let alone = observe(std::slice::from_ref(&cut));
+        let together = observe(&[cut.clone(), later]);
+        assert_eq!(alone, together, "{}", case.name);
+        let is_unknown = |event: &&Handshake| event.outcome == Outcome::Unknown;
+        unknown += alone.iter().filter(is_unknown).count();
+    }
+    assert!(unknown > 20, "{unknown}");
+}
+
 fn is_about_order(change: &Change) -> bool {
     let names = ["swapped", "late", "two-interfaces", "clock"];
     names.iter().any(|name| change.name.contains(name))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pcap::{Active, Capture, Precision};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::FdFlags;
 
 use super::PATIENCE;
 use super::queue::push;
@@ -204,6 +205,13 @@ fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, Captur
         opened => opened,
     };
     let mut capture = opened.map_err(|error| refusal(name, error))?;
+    // libpcap leaves its socket open in programs that this one starts, which could then read and send any packet.
+    rustix::io::fcntl_setfd(&capture, FdFlags::CLOEXEC).map_err(|error| {
+        CaptureError::Interface {
+            interface: name.into(),
+            reason: format!("cannot keep its socket from other programs: {error}"),
+        }
+    })?;
     if let Some(expression) = &options.filter {
         capture
             .filter(expression, true)

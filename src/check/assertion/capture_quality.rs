@@ -113,11 +113,12 @@ impl Assertion for NoDrops {
 }
 
 /// Counters of data that was dropped because a limit was reached or that could not be read, each with its name.
-fn drop_counters(stats: &Stats) -> [(&'static str, u64); 5] {
+fn drop_counters(stats: &Stats) -> [(&'static str, u64); 6] {
     [
         ("packets_malformed", stats.packets_malformed),
         ("fragments_discarded", stats.fragments_discarded),
         ("connections_evicted", stats.connections_evicted),
+        ("handshakes_not_judged", stats.handshakes_not_judged),
         ("segments_discarded", stats.segments_discarded),
         ("messages_discarded", stats.messages_discarded),
     ]

@@ -4,9 +4,9 @@ use super::Compliance::{self, Satisfied, Violated};
 use super::allow_list::ListKind::{self, Allowed, Forbidden};
 use super::in_view::leaf;
 use super::{Assertion, Assertions, InScope, PolicyKey, one};
-use crate::certificate::CertificateFacts;
+use crate::certificate::{CertificateFacts, PublicKey, SignatureAlgorithm};
 use crate::check::policy_entry::{PolicyEntry, Result};
-use crate::pattern::Glob;
+use crate::pattern::{Glob, nearest};
 
 pub(super) const KEYS: &[PolicyKey] = &[
     PolicyKey {
@@ -42,13 +42,51 @@ pub(super) const KEYS: &[PolicyKey] = &[
 ];
 
 fn read(entry: &PolicyEntry<'_>, field: LeafField, list: ListKind) -> Result<Assertions> {
-    let written = entry.texts("a pattern as in `ECDSA *`")?;
+    let known = field.known();
+    let mut written = Vec::new();
+    for (pattern, at) in entry.strings("a pattern as in `ECDSA *`")? {
+        if !may_match(&pattern, &known) {
+            let message = format!("`{pattern}` names nothing that `{}` could be", entry.key);
+            let meant = meant(&pattern, &known);
+            return Err(entry.error(message, at).suggesting(meant.as_deref()));
+        }
+        written.push(pattern);
+    }
     let patterns = written.iter().map(|pattern| Glob::new(pattern)).collect();
     one(LeafPatterns {
         field,
         list,
         patterns,
         written,
+    })
+}
+
+/// Whether a pattern matches a known value, or a value that need not be known: a key of another size, or an object
+/// identifier.
+fn may_match(pattern: &str, known: &[String]) -> bool {
+    let glob = Glob::new(pattern);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_identifier = pattern.contains('.') && pattern.split('.').all(is_number);
+    let is_sized = pattern.rsplit_once(' ').is_some_and(|(algorithm, bits)| {
+        is_number(bits)
+            && known
+                .iter()
+                .any(|name| *name == format!("{algorithm} 2048"))
+    });
+    is_identifier || is_sized || known.iter().any(|name| glob.matches(name))
+}
+
+/// What a pattern that matches nothing may have meant: the beginning of names, a part of them, or a name with a slip.
+fn meant(pattern: &str, known: &[String]) -> Option<String> {
+    let wider = [
+        format!("{pattern} *"),
+        format!("{pattern}*"),
+        format!("*{pattern}*"),
+    ];
+    let matches = |wider: &String| known.iter().any(|name| Glob::new(wider).matches(name));
+    wider.into_iter().find(matches).or_else(|| {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        nearest(pattern, &known).map(str::to_owned)
     })
 }
 
@@ -66,6 +104,13 @@ impl LeafField {
         match self {
             Self::Key => facts.key.to_string(),
             Self::SignatureAlgorithm => facts.signature_algorithm.to_string(),
+        }
+    }
+
+    fn known(self) -> Vec<String> {
+        match self {
+            Self::Key => PublicKey::usual_texts(),
+            Self::SignatureAlgorithm => SignatureAlgorithm::names(),
         }
     }
 
@@ -146,7 +191,10 @@ mod tests {
         let event = refused_by_the_client(); // RSA 2048
         let listed = compliance("allowed-keys = ['ECDSA P-256', 'rsa *']", &event);
         assert_eq!(listed, Satisfied);
-        assert!(is_violated("allowed-keys = ['ECDSA P-256', 'rsa']", &event));
+        assert!(is_violated(
+            "allowed-keys = ['ECDSA P-256', 'rsa 3072']",
+            &event
+        ));
     }
 
     #[test]

@@ -113,6 +113,18 @@ fn unknown_keys_and_values_are_refused_with_their_line_and_a_suggestion() {
             "`X25518` names nothing that `allowed-groups` could be: t.toml:2 (did you mean `x25519`?)",
         ),
         (
+            "[[rule]]\nforbidden-keys = 'RSA'",
+            "`RSA` names nothing that `forbidden-keys` could be: t.toml:2 (did you mean `RSA *`?)",
+        ),
+        (
+            "[[rule]]\nforbidden-certificate-signatures = ['md5*', 'SHA1']",
+            "`SHA1` names nothing that `forbidden-certificate-signatures` could be: t.toml:2 (did you mean `SHA1*`?)",
+        ),
+        (
+            "[[rule]]\nforbidden-keys = ['RSA 1111', '1.2.3.4', 'ECDSA P256']",
+            "`ECDSA P256` names nothing that `forbidden-keys` could be: t.toml:2 (did you mean `ECDSA P-256`?)",
+        ),
+        (
             "[[rule]]\nmax-failures-of = { unknwon_ca = 0 }",
             "unknown key `unknwon_ca`: t.toml:2 (did you mean `unknown_ca`?)",
         ),

@@ -22,9 +22,9 @@ use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedPolicy, ReportTo};
-use crate::cli::config::{Analysis, Needs, now, text_style};
+use crate::cli::config::{Analysis, Needs, RunFiles, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
-use crate::cli::input::{CaptureInput as Input, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
 
 /// The exit code if an assertion of severity error does not hold.
 const VIOLATED: u8 = 1;
@@ -40,9 +40,15 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     }
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Output)?;
-    let keys = key_log::read(&args.input.keylog)?;
+    let mut files = files(&args.assertions);
+    files.read("one of the captures", &args.paths);
+    files.read("a key log", &args.input.keylog);
+    files.check()?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
-    let analysis = Analysis::resolve(keys, needs(&args.assertions), &args.judgement)?;
+    let mut needs = needs(&args.assertions);
+    needs.key_logs = !args.input.keylog.is_empty();
+    let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
     args.time.add_to(&mut selection);
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
@@ -55,6 +61,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
         return Err(error.into());
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     let is_complete = !input.is_incomplete();
     if run.stats.packets == 0 && !is_complete {
@@ -66,6 +73,24 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     clock.stop(&mut report);
     outputs.write(&report)?;
     Ok(exit_code(&report).into())
+}
+
+/// The files that the assertions read and write.
+pub(super) fn files(args: &AssertionArgs) -> RunFiles {
+    let mut files = RunFiles::default();
+    files.read("the policy", &args.policy);
+    if args.update {
+        files.written("--expect", &args.expect);
+        files.written("--new-only", &args.new_only);
+    } else {
+        files.read("the baseline", &args.expect);
+        files.read("the list of known violations", &args.new_only);
+    }
+    files.written(
+        "--format",
+        args.format.iter().filter_map(|to| to.file.as_ref()),
+    );
+    files
 }
 
 /// The exit code of a check.
@@ -225,6 +250,8 @@ pub(super) fn needs(args: &AssertionArgs) -> Needs {
         fingerprints: args.expect.is_some(),
         packets: false,
         ladders: false,
+        key_logs: false,
+        held_events: false,
     }
 }
 

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use tlscope::capture::CaptureError;
 use tlscope::pipeline;
-use tlscope::sink::Sink;
 use tlscope::stats::Stats;
 
 use super::ERROR;
 use crate::cli::config::ReadConfig;
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 
 /// Reads all captures and writes the output.
@@ -74,6 +73,7 @@ fn replay(
     let mut stats = summary.stats;
     stats.packets_filtered = input.filtered();
     warn_of_unread(&summary.unread, &stats);
+    warn_of_not_judged(&stats);
     key_log::warn_of_use(&config.analysis.keys, &stats);
     match summary.error {
         None => Ok(stats),

@@ -5,19 +5,19 @@ use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tlscope::event::{Handshake, HandshakeReport};
+use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pipeline;
+use tlscope::sink::TextStyle;
 use tlscope::sink::people::show::{Numbered, Selector, write_handshake, write_list};
 use tlscope::sink::selection::Selection;
-use tlscope::sink::{Sink, TextStyle};
-use tlscope::stats::Stats;
+use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
 use super::ERROR;
 use crate::cli::config::args::ShowArgs;
-use crate::cli::config::{Analysis, Needs, text_style};
+use crate::cli::config::{Analysis, Needs, memory, text_style};
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
@@ -39,8 +39,10 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         fingerprints: true,
         packets: false,
         ladders: true,
+        key_logs: !args.input.keylog.is_empty(),
+        held_events: false,
     };
-    let keys = key_log::read(&args.input.keylog)?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
     let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&paths, filter, stderr().is_terminal())?;
@@ -52,6 +54,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         return Err(error.into());
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     if run.stats.packets == 0 && input.is_incomplete() {
         return Ok(ERROR.into()); // the problem is on standard error already
@@ -203,18 +206,25 @@ impl Candidates {
     }
 }
 
-impl Sink for Candidates {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.add(HandshakeReport::new(event.clone()));
-        Ok(())
-    }
-
+impl pipeline::Output for Candidates {
     fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
         self.add(report);
         Ok(())
     }
 
-    fn finish(&mut self, _: &Stats) -> io::Result<()> {
+    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &Progress) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn tick(&mut self, _: Timestamp, _: &Health) -> io::Result<()> {
         Ok(())
     }
 }

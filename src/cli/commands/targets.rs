@@ -13,16 +13,23 @@ use tlscope::stats::Stats;
 
 use super::ERROR;
 use crate::cli::config::args::TargetsArgs;
+use crate::cli::config::memory;
 use crate::cli::error::CliError;
-use crate::cli::input::{CaptureInput, key_log, warn_of_unread};
+use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::closed_pipe_is_success;
 use crate::cli::say;
 
 /// Reads all captures and writes the list; writes nothing if none can be read.
 pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
-    let keys = key_log::read(&args.input.keylog)?;
+    let limit = memory::usual_limit();
+    let keys = key_log::read(&args.input.keylog, limit)?;
     let mut config = observer::Config::default();
     config.report.fingerprints = false;
+    config.memory_limit = if args.input.keylog.is_empty() {
+        limit
+    } else {
+        limit.with_key_logs()
+    };
     config.keys = keys.clone();
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal())?;
@@ -41,6 +48,7 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
     let run = pipeline::run(&mut input, config, threads, &mut sink)
         .map_err(|error| CliError::new(format_args!("cannot list targets: {error}")))?;
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&keys, &run.stats);
     if let Some(error) = run.error {
         return Err(error.into());

@@ -2,9 +2,12 @@
 
 pub(crate) mod args;
 pub(crate) mod config_file;
+pub(crate) mod memory;
 mod metrics;
+mod overwrite;
 mod resolve;
 
+pub(crate) use overwrite::RunFiles;
 pub(crate) use resolve::{
     Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, now, text_style,
 };

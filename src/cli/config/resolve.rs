@@ -2,12 +2,13 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
+use tlscope::memory::MemoryLimit;
 use tlscope::observer;
 use tlscope::sink::selection::Selection;
 use tlscope::sink::sorted::SortOrder;
@@ -15,7 +16,9 @@ use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
 
+use super::RunFiles;
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
+use crate::cli::config::memory;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::input::roots::Roots;
@@ -48,6 +51,7 @@ pub(crate) struct Analysis {
     /// When certificates are validated; `None`: each at the time of its handshake.
     pub(crate) judge_at: Option<Timestamp>,
     pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) memory_limit: MemoryLimit,
 }
 
 /// What the output needs and the observer computes only on request.
@@ -58,6 +62,10 @@ pub(crate) struct Needs {
     pub(crate) packets: bool,
     /// The steps of each handshake.
     pub(crate) ladders: bool,
+    /// Memory for the secrets in key logs.
+    pub(crate) key_logs: bool,
+    /// Memory for handshakes that are held back, to be sorted.
+    pub(crate) held_events: bool,
 }
 
 impl Needs {
@@ -67,6 +75,8 @@ impl Needs {
             fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
             packets: common.save_failures.is_some(),
             ladders: false,
+            key_logs: !common.input.keylog.is_empty(),
+            held_events: false,
         }
     }
 }
@@ -87,6 +97,8 @@ pub(crate) struct OutputConfig {
     pub(crate) text_style: TextStyle,
     /// The order of handshakes; `None` for that of the format.
     pub(crate) sort: Option<SortOrder>,
+    /// Bytes of memory for handshakes that wait for their place in it.
+    pub(crate) room_to_sort: usize,
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub(crate) names: bool,
     /// Whether rows name the file that a handshake came from.
@@ -118,11 +130,15 @@ pub(crate) struct SaveFailures {
 impl ReadConfig {
     /// Reads key logs and roots, and looks at the clock and the terminal if the arguments do not decide.
     pub(crate) fn resolve(args: ReadArgs) -> Result<Self, CliError> {
-        if let Some(report) = &args.report {
-            refuse_to_replace(&args.paths, report)?;
-        }
-        let keys = key_log::read(&args.common.input.keylog)?;
+        let mut files = RunFiles::default();
+        files.read("one of the captures", &args.paths);
+        files.read("a key log", &args.common.input.keylog);
+        files.written("--report", &args.report);
+        files.check()?;
+        let limit = memory::limit(&args.judgement);
+        let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.held_events = args.sort.is_some();
         needs.fingerprints |= args.report.is_some();
         needs.ladders |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
@@ -133,6 +149,7 @@ impl ReadConfig {
         output.report = args.report;
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
+        output.room_to_sort = limit.of_events();
         output.names = args.names;
         output.shows_source = match args.paths.as_slice() {
             [path] => path.is_dir(),
@@ -155,6 +172,13 @@ impl Analysis {
         needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, CliError> {
+        let mut memory_limit = memory::limit(judgement);
+        if needs.key_logs {
+            memory_limit = memory_limit.with_key_logs();
+        }
+        if needs.held_events {
+            memory_limit = memory_limit.with_held_events();
+        }
         Ok(Self {
             keys,
             retains_packets: needs.packets,
@@ -167,6 +191,7 @@ impl Analysis {
             roots: Roots::read(judgement)?,
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
+            memory_limit,
         })
     }
 
@@ -177,6 +202,7 @@ impl Analysis {
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
+        config.memory_limit = self.memory_limit;
         config.keys = self.keys.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
@@ -202,24 +228,10 @@ impl OutputConfig {
             metrics: metrics.into(),
             text_style: text_style().wide(common.wide),
             sort: None,
+            room_to_sort: 0,
             names: false,
             shows_source: false,
         }
-    }
-}
-
-/// An error if the report would replace a capture that is read: a slip of the hand must not cost the evidence.
-fn refuse_to_replace(captures: &[PathBuf], report: &Path) -> Result<(), CliError> {
-    let Ok(report) = report.canonicalize() else {
-        return Ok(()); // there is nothing to replace
-    };
-    let is_read = |capture: &&PathBuf| capture.canonicalize().is_ok_and(|path| path == report);
-    match captures.iter().find(is_read) {
-        Some(capture) if report.is_file() => Err(CliError::new(format_args!(
-            "`--report` would replace `{}`, which is one of the captures",
-            capture.display()
-        ))),
-        _ => Ok(()),
     }
 }
 

@@ -5,15 +5,21 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use tlscope::decrypt::Keys;
+use tlscope::memory::MemoryLimit;
 use tlscope::stats::Stats;
 use zeroize::Zeroizing;
 
 use crate::cli::error::CliError;
 use crate::cli::say;
 
-/// The secrets in all key logs; warns of a key log without any.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<Keys, CliError> {
+/// The secrets in all key logs, as far as `limit` allows; warns of a key log without any.
+pub(crate) fn read(paths: &[PathBuf], limit: MemoryLimit) -> Result<Keys, CliError> {
     let keys = Keys::default();
+    keys.keep_within(if paths.is_empty() {
+        limit.of_secrets_in_captures()
+    } else {
+        limit.of_key_logs()
+    });
     for path in paths {
         let before = keys.counts().secrets;
         absorb(path, &keys).map_err(|error| unreadable(path, &error))?;

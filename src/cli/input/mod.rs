@@ -25,6 +25,17 @@ pub(crate) fn warn_of_unread(unread: &UnreadPackets, stats: &Stats) {
     }
 }
 
+/// Warns if handshakes were given up for lack of memory.
+pub(crate) fn warn_of_not_judged(stats: &Stats) {
+    if stats.handshakes_not_judged > 0 {
+        say::warning(format_args!(
+            "handshakes not judged: {}, since too many were open at once for the memory allowed",
+            stats.handshakes_not_judged
+        ));
+        say::hint("`--memory-limit` allows more");
+    }
+}
+
 /// Packets of captures that pass the filter; problems with the captures go to standard error.
 pub(crate) struct CaptureInput {
     captures: CaptureFiles,

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, stdout};
 use std::sync::Arc;
 
 use tlscope::event::{Handshake, HandshakeReport, Ladder, NotTls, NotTlsKind, Outcome};
+use tlscope::pipeline;
 use tlscope::sink::Sink;
 use tlscope::sink::people::table::RowOptions;
 use tlscope::sink::sorted::{SortOrder, SortedSink};
@@ -149,14 +150,7 @@ impl RunOutput<'_> {
     }
 }
 
-impl Sink for RunOutput<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        if self.config.selection.selects(event) {
-            self.write(event, None)?;
-        }
-        Ok(())
-    }
-
+impl pipeline::Output for RunOutput<'_> {
     fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
         if !self.config.selection.selects(&report.event) {
             if let Some(html) = &mut self.report {
@@ -178,12 +172,12 @@ impl Sink for RunOutput<'_> {
             events.sink().not_tls(event)?;
         }
         let summary = self.summary.as_mut();
-        summary.map_or(Ok(()), |summary| summary.not_tls(event))?;
+        summary.map_or(Ok(()), |summary| Sink::not_tls(summary, event))?;
         if let Some(report) = &mut self.report {
-            report.not_tls(event)?;
+            Sink::not_tls(report, event)?;
         }
         let metrics = self.metrics.as_mut();
-        metrics.map_or(Ok(()), |metrics| metrics.not_tls(event))
+        metrics.map_or(Ok(()), |metrics| Sink::not_tls(metrics, event))
     }
 
     fn progress(&mut self, progress: &Progress) -> io::Result<()> {
@@ -200,9 +194,11 @@ impl Sink for RunOutput<'_> {
         }
         self.sinks().try_for_each(|sink| sink.tick(now, health))
     }
+}
 
+impl RunOutput<'_> {
     /// Finishes every sink even if one fails. Metrics come last: they may wait for a collector.
-    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, stats: &Stats) -> io::Result<()> {
         if !self.has_selected && stats.handshakes > 0 {
             say::warning(none_selected(stats.handshakes));
         }
@@ -246,7 +242,9 @@ impl EventWriter {
                 };
                 let sink = format.event_sink(stdout(), config.text_style, rows);
                 let sink = sink.or_else(|error| closed_pipe_is_success(error).map(|()| None))?;
-                Ok(sink.map(|sink| Self::StandardOutput(sorted(sink, config.sort))))
+                Ok(sink.map(|sink| {
+                    Self::StandardOutput(sorted(sink, config.sort, config.room_to_sort))
+                }))
             }
             EventDestination::File(rotation) => {
                 let file = RotatingSink::open(rotation.clone(), format)?;
@@ -265,14 +263,15 @@ impl EventWriter {
 }
 
 /// The sink behind the order that the user wants.
-fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>) -> Box<dyn Sink> {
+fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>, room: usize) -> Box<dyn Sink> {
     let warn = |omitted: u64| {
         say::warning(format_args!(
             "too many handshakes to sort: the last {omitted} in this order are omitted"
         ));
+        say::hint("`--memory-limit` allows more");
     };
     match order {
-        Some(order) => Box::new(SortedSink::new(sink, order, warn)),
+        Some(order) => Box::new(SortedSink::new(sink, order, room, warn)),
         None => sink,
     }
 }

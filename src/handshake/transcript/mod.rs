@@ -14,6 +14,7 @@ use crate::certificate::OcspStaple;
 use crate::event::Ladder;
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::{Close, Hellos};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{ClientHello, HandshakeType, NamedGroup, ProtocolVersion, ServerHello};
 use crate::transport::tcp::{Arrival, DeliveryState};
@@ -31,6 +32,9 @@ pub(super) use renegotiation::Renegotiations;
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
 pub(super) const MAX_OBSERVATIONS: usize = 128;
+
+/// Observations that there is room for from the first one on: most handshakes have six to eight.
+const USUAL_OBSERVATIONS: usize = 8;
 
 /// Records after a handshake in which the client was asked for a certificate, before it is reported: the first request
 /// and its answer, which is all that comes where the server refuses the certificate only then.
@@ -84,8 +88,8 @@ pub(super) struct Transcript {
     has_unreadable_hello: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
     has_late_gap: bool,
-    /// Length of the ClientHello, as a measure of the memory that its lists take.
-    hello_length: usize,
+    /// Bytes of memory that the hellos take.
+    hello_bytes: usize,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
 }
@@ -124,7 +128,7 @@ impl Transcript {
             client_round_trip: 0,
             has_unreadable_hello: false,
             has_late_gap: false,
-            hello_length: 0,
+            hello_bytes: 0,
             ladder: None,
         }
     }
@@ -132,6 +136,26 @@ impl Transcript {
 
 /// What readers get.
 impl Transcript {
+    /// Reads a little of what each packet looks at.
+    pub(super) fn approach(&self) -> u64 {
+        let [forward, reverse] = &self.peers.0;
+        let [sent, answered] = &self.delivery.0;
+        let places = [
+            forward.stream_end,
+            reverse.stream_end,
+            sent.sent,
+            sent.data_end,
+            answered.sent,
+            answered.data_end,
+        ];
+        let flags = [forward.is_in_view, reverse.is_in_view, self.is_truncated];
+        let places = places.iter().map(|place| u64::from(*place));
+        let flags = flags.iter().map(|flag| u64::from(*flag));
+        places
+            .chain(flags)
+            .fold(self.last.packet, u64::wrapping_add)
+    }
+
     /// Where the first ClientHello began; where the first packet did, without one.
     pub(super) const fn start(&self) -> Arrival {
         self.start
@@ -449,6 +473,14 @@ impl Transcript {
         action.had_received(self.key_exchange_end?)
     }
 
+    /// Up to TLS 1.2: whether `side` had received its peer's Finished when it did what `action` stands for; `None` if that
+    /// is not known.
+    pub(super) fn had_received_finished(&self, side: Side, action: Arrival) -> Option<bool> {
+        let peer = self.peer(side.peer());
+        peer.finished?;
+        action.had_received(peer.finished_end)
+    }
+
     /// Whether `side` had received its peer's FIN when it did what `action` stands for; `None` if that is not known, or
     /// if the peer sent none.
     pub(super) fn had_received_fin(&self, side: Side, action: Arrival) -> Option<bool> {
@@ -469,14 +501,22 @@ impl Transcript {
         }
     }
 
-    /// Bytes of message bodies kept for the report.
-    pub(super) fn held(&self) -> usize {
+    /// Bytes of memory that its parts take, without itself.
+    pub(super) fn allocated(&self) -> usize {
         let certificates = self.peers.iter().flat_map(|peer| &peer.certificate);
-        certificates
+        let bodies = certificates
             .chain(&self.certificate_request)
-            .map(|body| body.len())
-            .sum::<usize>()
-            + self.hello_length
+            .map(|body| body.len());
+        bodies.sum::<usize>()
+            + self.hello_bytes
+            + self.observations.capacity() * size_of::<Observation>()
+            + self.alerts.capacity() * size_of::<AlertSeen>()
+            + self
+                .renegotiations
+                .as_ref()
+                .map_or(0, |_| boxed::<Renegotiations>())
+            + self.decrypted.as_ref().map_or(0, |_| boxed::<Decrypted>())
+            + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 
     /// Moves the letters of the history out: the report is made once.

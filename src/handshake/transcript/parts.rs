@@ -19,10 +19,12 @@ pub(in crate::handshake) struct PeerActions {
     /// Bytes of it that the capture lacks.
     pub(in crate::handshake) gap_bytes: u64,
     /// Whether the last of them come behind its last item.
-    pub(super) ends_with_gap: bool,
+    pub(in crate::handshake) ends_with_gap: bool,
     pub(in crate::handshake) change_cipher_spec: bool,
     /// Up to TLS 1.2: when its Finished, the first encrypted handshake record, ended.
     pub(in crate::handshake) finished: Option<Timestamp>,
+    /// Where that ended in its stream, as in [`Arrival::end`]; 0 before.
+    pub(in crate::handshake) finished_end: u32,
     /// The body of its Certificate message, in the form that it has up to TLS 1.2.
     pub(in crate::handshake) certificate: Option<Box<[u8]>>,
     /// Up to TLS 1.2: when its first application data began.

@@ -21,6 +21,8 @@ pub(in crate::handshake) struct Renegotiations {
     has_finished: PerSide<bool>,
     /// Who sent an alert amid the newest and nothing after it.
     alert_by: Option<Side>,
+    /// Whether application data followed its last record.
+    is_left: bool,
 }
 
 impl Renegotiations {
@@ -38,6 +40,7 @@ impl Renegotiations {
             let first = if records == 0 { length } else { first };
             self.flight = (records.saturating_add(1), first);
         }
+        self.is_left = false;
         self.records[side] = self.records[side].saturating_add(1);
         self.has_finished[side] |= self.has_changed_cipher[side];
     }
@@ -54,8 +57,14 @@ impl Renegotiations {
         }
     }
 
+    /// Takes application data of `side`.
+    pub(super) fn take_data(&mut self, side: Side) {
+        self.note_data(side);
+        self.is_left = true;
+    }
+
     /// Notes that `side` goes on, so that an alert of its own was not its last word.
-    pub(super) fn note_data(&mut self, side: Side) {
+    fn note_data(&mut self, side: Side) {
         self.alert_by = self.alert_by.filter(|by| *by != side);
     }
 
@@ -67,6 +76,12 @@ impl Renegotiations {
     /// Whether the newest was begun and has not completed.
     pub(in crate::handshake) fn is_open(&self) -> bool {
         self.count > 0 && !self.is_complete()
+    }
+
+    /// Whether the client has taken up the newest, and it neither completed nor was left for application data: it
+    /// completes or fails in packets that are not in view.
+    pub(in crate::handshake) fn is_under_way(&self) -> bool {
+        self.is_open() && self.records.client > 0 && !self.is_left
     }
 
     fn is_complete(&self) -> bool {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::flow::{Direction, Side};
 use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
     CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, KeyExchange,
@@ -20,7 +21,7 @@ use crate::transport::tcp::Arrival;
 
 use super::super::history::{letter, sealed_letter};
 use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, Stapled};
-use super::{MAX_OBSERVATIONS, Transcript};
+use super::{MAX_OBSERVATIONS, Transcript, USUAL_OBSERVATIONS};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
 const MAX_ALERTS: usize = 16;
@@ -178,10 +179,7 @@ impl Transcript {
         self.note_length(message);
         match (message.handshake_type, message.body) {
             (HandshakeType::ClientHello, Some(body)) => match ClientHello::read(body) {
-                Ok(hello) => {
-                    self.hello_length = self.hello_length.max(message.length);
-                    return self.take_client(sender, hello, start);
-                }
+                Ok(hello) => return self.take_client(sender, hello, start),
                 Err(_) => self.client = self.client.or(Some(sender)),
             },
             (HandshakeType::ServerHello, Some(body)) => {
@@ -238,6 +236,7 @@ impl Transcript {
         if self.client_hello.is_none() {
             self.client = Some(sender);
             self.start = start;
+            self.hello_bytes += boxed::<ClientHello>() + hello.allocated();
             self.client_hello = Some(Box::new(hello));
         }
         self.note(sender, 'C');
@@ -266,6 +265,7 @@ impl Transcript {
         match hello {
             Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
             Some(hello) if self.server_hello.is_none() => {
+                self.hello_bytes += boxed::<ServerHello>() + hello.allocated();
                 self.server_hello = Some((Box::new(hello), start.time));
             }
             _ => {}
@@ -339,6 +339,7 @@ impl Transcript {
         let peer = &mut self.peers[sender];
         if peer.finished.is_none() {
             peer.finished = Some(end.time);
+            peer.finished_end = end.end;
             self.note(sender, 'F');
         }
     }
@@ -349,7 +350,7 @@ impl Transcript {
         }
         let side = self.side(sender);
         if let Some(renegotiations) = &mut self.renegotiations {
-            renegotiations.note_data(side);
+            renegotiations.take_data(side);
         }
     }
 
@@ -523,7 +524,7 @@ impl Transcript {
             }
             let is_late = match &self.decrypted {
                 Some(decrypted) => decrypted.is_in_use_for(side),
-                None => self.is_complete(),
+                None => self.is_complete() && self.had_received_finished(side, at) != Some(false),
             };
             self.alerts.push(AlertSeen {
                 sender,
@@ -547,6 +548,9 @@ impl Transcript {
                 stream_end: at.end,
                 acknowledged: at.acknowledged,
             };
+            if self.observations.is_empty() {
+                self.observations.reserve(USUAL_OBSERVATIONS);
+            }
             self.observations.push(observation);
         }
     }

@@ -4,13 +4,15 @@
 //! every record after it. What is inferred all the same has a rule here, [`T2`], [`T3`] or [`T4`].
 
 use crate::error_type::ErrorType;
-use crate::event::{Evidence, Finding, Outcome};
+use crate::event::{Evidence, Finding, Outcome, UnknownBecause};
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::explain;
-use crate::handshake::transcript::{AlertContent, AlertSeen, Transcript, is_empty_list};
+use crate::handshake::transcript::{
+    AlertContent, AlertSeen, Renegotiations, Transcript, is_empty_list,
+};
 use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
 use crate::transport::tcp::Arrival;
 
@@ -44,9 +46,11 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
     if transcript.is_complete() {
         return match alert_between_finished(transcript) {
             Some(alert) => from_alert(transcript, alert),
+            None if may_hide_alert(transcript) => Conclusion::unknown(UnknownBecause::Gap),
             // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
-            None if transcript.is_past_server_hello() => failed_renegotiation(transcript)
-                .unwrap_or_else(|| Conclusion::observed(Outcome::Success)),
+            None if transcript.is_past_server_hello() => {
+                renegotiation(transcript).unwrap_or_else(|| Conclusion::observed(Outcome::Success))
+            }
             None => silence::unknown(transcript, end),
         };
     }
@@ -73,24 +77,50 @@ fn alert_between_finished(transcript: &Transcript) -> Option<AlertSeen> {
     let mut alerts = transcript.alerts().iter();
     let found = alerts.find(|alert| {
         let side = transcript.side(alert.sender);
-        let [sent, received] = [side, side.peer()].map(|side| transcript.peer(side).finished);
-        let (Some(sent), Some(received)) = (sent, received) else {
+        let [own, peer] = [side, side.peer()].map(|side| transcript.peer(side));
+        let (Some(_), Some(received)) = (own.finished, peer.finished) else {
             return false;
         };
-        !alert.is_late && alert.is_encrypted() && sent <= alert.at.time && alert.at.time <= received
+        // Times say it only where the clocks of both directions agree; acknowledgments always do.
+        let had_received = transcript.had_received_finished(side, alert.at);
+        let is_before =
+            had_received.map_or(alert.at.time <= received, |had_received| !had_received);
+        let is_after_own = own.finished_end <= alert.at.end;
+        !alert.is_late && alert.is_encrypted() && is_after_own && is_before
     });
     found.copied()
 }
 
-/// T4. A handshake that completed, and a renegotiation that one side ended: the connection failed for its purpose, which
-/// mostly was to get a client certificate. What the alert says is encrypted.
-fn failed_renegotiation(transcript: &Transcript) -> Option<Conclusion> {
+/// Whether the capture lacks the last bytes of the side that closed first, and the connection was not used: those bytes may
+/// be the alert of a side that had not received its peer's Finished.
+fn may_hide_alert(transcript: &Transcript) -> bool {
+    let closed_first = transcript.first_close().map(|(side, ..)| side);
+    let is_unused = transcript.records_in_use() == 0;
+    is_unused && closed_first.is_some_and(|side| transcript.peer(side).ends_with_gap)
+}
+
+/// A handshake that completed, and a renegotiation that did not: `None` if that does not change the verdict.
+fn renegotiation(transcript: &Transcript) -> Option<Conclusion> {
     let seen = transcript.renegotiations()?;
     let closed_first = transcript.first_close().map(|(side, ..)| side);
-    let side = seen.ended_by(closed_first)?;
+    let ended_by = seen.ended_by(closed_first);
     if transcript.has_gap() {
-        return None; // the Finished that are missing may be in it
+        // Its Finished, or the alert that ended it, may be missing.
+        let is_open = ended_by.is_some() || seen.is_under_way();
+        return is_open.then(|| Conclusion::unknown(UnknownBecause::Gap));
     }
+    match ended_by {
+        Some(side) => Some(failed_renegotiation(transcript, seen, side)),
+        None if closed_first.is_none() && seen.is_under_way() => {
+            Some(Conclusion::unknown(UnknownBecause::CaptureEnd))
+        }
+        None => None,
+    }
+}
+
+/// T4. A renegotiation that one side ended: the connection failed for its purpose, which mostly was to get a client
+/// certificate. What the alert says is encrypted.
+fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Side) -> Conclusion {
     let sender = transcript.direction(side);
     let mut alerts = transcript.alerts().iter();
     let opened = alerts.find_map(|alert| match alert.content {
@@ -103,11 +133,11 @@ fn failed_renegotiation(transcript: &Transcript) -> Option<Conclusion> {
     let certificate = seen.client_certificate(suite).unwrap_or_default();
     let inferred = cause::renegotiation(side, certificate);
     match opened.filter(|description| *description != AlertDescription::CloseNotify) {
-        Some(description) => Some(Conclusion {
+        Some(description) => Conclusion {
             evidence: Evidence::Decrypted,
             ..Conclusion::failed(cause::renegotiation_alert(inferred, description))
-        }),
-        None => Some(Conclusion::inferred(inferred, &T4)),
+        },
+        None => Conclusion::inferred(inferred, &T4),
     }
 }
 
@@ -576,9 +606,14 @@ mod tests {
         let crossed = begun().sealed(CLIENT, ContentType::Alert);
         let crossed = crossed.finished_12(SERVER);
         assert_eq!(crossed.verdict(), "failure T2: other by client");
-        let later = begun().finished_12(SERVER);
-        let later = later.sealed(CLIENT, ContentType::Alert);
-        assert_eq!(later.verdict(), "success observed");
+        let later = || begun().finished_12(SERVER);
+        let goodbye = later().sealed(CLIENT, ContentType::Alert);
+        assert_eq!(goodbye.verdict(), "success observed");
+        // Captured behind the server's Finished, and sent before that had arrived.
+        let late = later()
+            .before_receiving(1)
+            .sealed(CLIENT, ContentType::Alert);
+        assert_eq!(late.verdict(), "failure T2: other by client");
     }
 
     #[test]
@@ -637,15 +672,38 @@ mod tests {
     #[test]
     fn t4_a_renegotiation_that_completes_or_is_declined_is_not_a_failure() {
         let success = "success observed";
-        assert_eq!(renegotiating().verdict(), success);
         let completed = renegotiating().finished_12(CLIENT).finished_12(SERVER);
         let completed = completed.sealed(CLIENT, ContentType::Alert);
         assert_eq!(completed.fin(CLIENT).verdict(), success);
         let declined = renegotiating().sealed(SERVER, ContentType::Alert);
         let declined = declined.sealed(SERVER, ContentType::ApplicationData);
         assert_eq!(declined.verdict(), success);
-        let gap = renegotiating().gap(CLIENT);
-        assert_eq!(gap.fin(SERVER).verdict(), success);
+    }
+
+    #[test]
+    fn how_a_renegotiation_ended_is_unknown_where_packets_are_missing() {
+        let because = |script: Script| script.conclude(End::CaptureEnd, &[]).unknown_because;
+        assert_eq!(because(renegotiating()), Some(UnknownBecause::CaptureEnd));
+        let gap = renegotiating().gap(CLIENT).fin(SERVER);
+        assert_eq!(because(gap), Some(UnknownBecause::Gap));
+        let left = renegotiating().sealed(CLIENT, ContentType::ApplicationData);
+        assert_eq!(left.verdict(), "success observed");
+    }
+
+    #[test]
+    fn bytes_missing_before_the_close_of_an_unused_connection_may_be_an_alert() {
+        let complete = || {
+            let answered = after_server_flight().finished_12(CLIENT);
+            answered.finished_12(SERVER)
+        };
+        let closed = complete().gap(CLIENT).fin(CLIENT);
+        let conclusion = closed.conclude(End::Decided, &[]);
+        assert_eq!(conclusion.unknown_because, Some(UnknownBecause::Gap));
+        // What the side that did not give up sent does not matter, and a connection in use had completed.
+        let other = complete().gap(SERVER).fin(CLIENT);
+        assert_eq!(other.verdict(), "success observed");
+        let used = complete().sealed(SERVER, ContentType::ApplicationData);
+        assert_eq!(used.gap(CLIENT).fin(CLIENT).verdict(), "success observed");
     }
 
     #[test]

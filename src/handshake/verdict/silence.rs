@@ -100,6 +100,8 @@ pub(super) fn unknown(transcript: &Transcript, end: End) -> Conclusion {
 pub(super) fn unknown_because(transcript: &Transcript, end: End) -> UnknownBecause {
     let any = |is: fn(&PeerActions) -> bool| transcript.peers().any(is);
     match end {
+        // What is missing might have come.
+        End::Evicted => UnknownBecause::Evicted,
         _ if any(|peer| !peer.is_in_view) => UnknownBecause::OneDirection,
         _ if transcript.client_hello().is_none() => UnknownBecause::NoClientHello,
         _ if transcript.has_unreadable_hello() => UnknownBecause::UnreadableServerHello,
@@ -109,7 +111,6 @@ pub(super) fn unknown_because(transcript: &Transcript, end: End) -> UnknownBecau
         _ if transcript.first_close().is_some() => UnknownBecause::AmbiguousClose,
         End::CaptureEnd => UnknownBecause::CaptureEnd,
         End::Replaced => UnknownBecause::Replaced,
-        End::Evicted => UnknownBecause::Evicted,
         End::Silence | End::Decided => UnknownBecause::AmbiguousRecords,
     }
 }

@@ -21,7 +21,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::event::{Handshake, HandshakeReport, Ladder, NotTls, Outcome};
+use crate::event::{Handshake, Ladder, NotTls, Outcome};
 use crate::sink::Sink;
 use crate::sink::people::summary::write_name;
 use crate::stats::Stats;
@@ -140,11 +140,6 @@ impl<W: Write> ReportSink<W> {
 impl<W: Write> Sink for ReportSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         self.add(event, None);
-        Ok(())
-    }
-
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
-        self.add(&report.event, report.ladder.as_deref());
         Ok(())
     }
 

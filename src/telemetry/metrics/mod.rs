@@ -55,6 +55,7 @@ use self::alerts::Alerts;
 use self::bound_series::Listeners;
 use self::certificates::Certificates;
 use self::handshakes::Handshakes;
+use self::not_judged::NotJudged;
 use self::not_tls::NotTlsConnections;
 use self::phases::Phases;
 use self::reader::MetricsReader;
@@ -80,6 +81,7 @@ mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
 mod names;
+mod not_judged;
 mod not_tls;
 mod phases;
 pub(crate) mod reader;
@@ -125,6 +127,7 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
         Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
+        Box::new(NotJudged::new(meter, setup)),
         Box::new(NotTlsConnections::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
         #[cfg(feature = "cli")]

@@ -108,6 +108,12 @@ impl Budget {
         self.available
     }
 
+    /// Bytes that are held.
+    #[must_use]
+    pub const fn in_use(&self) -> usize {
+        self.total - self.available
+    }
+
     /// Whether more than half of the budget is held.
     #[must_use]
     pub const fn is_half_spent(&self) -> bool {

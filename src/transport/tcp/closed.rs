@@ -9,11 +9,12 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::decode::{Segment, SeqNumber};
 use crate::flow::FlowKey;
 use crate::time::Timestamp;
+
+use super::super::index::PlaceIndex;
 
 /// The sequence numbers of the first bytes of both directions, as far as they are known.
 pub type FirstBytes = [Option<SeqNumber>; 2];
@@ -21,11 +22,11 @@ pub type FirstBytes = [Option<SeqNumber>; 2];
 /// Keys in the order in which their connections ended, bounded in number and time.
 #[derive(Debug)]
 pub struct ClosedFlows {
-    ring: VecDeque<(FlowKey, Timestamp)>,
-    /// How many keys have left the ring: the number of its front.
-    gone: u64,
-    /// The newest entry of each key.
-    index: HashTable<ClosedFlow>,
+    ring: VecDeque<ClosedFlow>,
+    /// The number of the ring's front.
+    first: u32,
+    /// The number of each key's newest entry.
+    index: PlaceIndex,
     capacity: usize,
     lifetime: Duration,
     hasher: RandomState,
@@ -35,9 +36,11 @@ pub struct ClosedFlows {
 struct ClosedFlow {
     key: FlowKey,
     first_bytes: FirstBytes,
-    /// Its number in the ring.
-    number: u64,
+    ended: Timestamp,
 }
+
+/// Entries are numbered modulo this, which is more than there can be at once.
+const NUMBERS: u32 = 1 << 31;
 
 impl ClosedFlows {
     /// Remembers at most `capacity` keys, each for `lifetime`.
@@ -45,12 +48,21 @@ impl ClosedFlows {
     pub fn new(capacity: usize, lifetime: Duration) -> Self {
         Self {
             ring: VecDeque::new(),
-            gone: 0,
-            index: HashTable::new(),
+            first: 0,
+            index: PlaceIndex::default(),
             capacity,
             lifetime,
             hasher: RandomState::default(),
         }
+    }
+
+    /// Bytes of memory that a connection takes: its place in the ring, and in the index.
+    pub const BYTES_PER_FLOW: usize = size_of::<ClosedFlow>() + PlaceIndex::BYTES_PER_PLACE;
+
+    /// Bytes of memory that it takes. It does not shrink.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.ring.capacity() * size_of::<ClosedFlow>() + self.index.allocated()
     }
 
     /// Remembers that a connection ended.
@@ -58,29 +70,24 @@ impl ClosedFlows {
         if self.ring.len() >= self.capacity {
             self.forget_oldest();
         }
-        let number = self.gone + self.ring.len() as u64;
-        self.ring.push_back((key, now));
-        let entry = ClosedFlow {
+        let hash = self.hash(&key);
+        if let Some(older) = self.find(hash, &key) {
+            self.index.remove(hash, older);
+        }
+        let number = (self.first + self.ring.len() as u32) % NUMBERS;
+        self.index.insert(hash, number);
+        self.ring.push_back(ClosedFlow {
             key,
             first_bytes,
-            number,
-        };
-        let hash = self.hasher.hash_one(key);
-        match self.index.find_mut(hash, |other| other.key == key) {
-            Some(older) => *older = entry,
-            None => {
-                let hasher = &self.hasher;
-                self.index
-                    .insert_unique(hash, entry, |other| hasher.hash_one(other.key));
-            }
-        }
+            ended: now,
+        });
     }
 
     /// Whether a segment belongs to a connection that ended lately: any but a SYN with a sequence number of its own.
     #[must_use]
     pub fn has_ended(&self, key: &FlowKey, segment: &Segment<'_>) -> bool {
-        let hash = self.hasher.hash_one(key);
-        let Some(entry) = self.index.find(hash, |other| other.key == *key) else {
+        let number = self.find(self.hash(key), key);
+        let Some(entry) = number.and_then(|number| self.entry(number)) else {
             return false;
         };
         !segment.flags.syn || entry.first_bytes.contains(&Some(segment.sequence.after(1)))
@@ -90,24 +97,32 @@ impl ClosedFlows {
     pub fn expire(&mut self, now: Timestamp) {
         let lifetime = self.lifetime;
         let is_old = |at: Timestamp| now.checked_since(at).is_some_and(|age| age >= lifetime);
-        while self.ring.front().is_some_and(|(_, at)| is_old(*at)) {
+        while self.ring.front().is_some_and(|entry| is_old(entry.ended)) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        let Some((key, _)) = self.ring.pop_front() else {
+        let Some(entry) = self.ring.pop_front() else {
             return;
         };
-        let number = self.gone;
-        self.gone += 1;
-        let hash = self.hasher.hash_one(key);
-        if let Ok(found) = self
-            .index
-            .find_entry(hash, |entry| entry.number == number && entry.key == key)
-        {
-            found.remove();
-        }
+        // Does nothing if the key has a newer entry.
+        self.index.remove(self.hash(&entry.key), self.first);
+        self.first = (self.first + 1) % NUMBERS;
+    }
+
+    fn find(&self, hash: u32, key: &FlowKey) -> Option<u32> {
+        let is_it = |number: u32| self.entry(number).is_some_and(|entry| entry.key == *key);
+        self.index.find(hash, is_it)
+    }
+
+    fn entry(&self, number: u32) -> Option<&ClosedFlow> {
+        let place = number.wrapping_sub(self.first) % NUMBERS;
+        self.ring.get(place as usize)
+    }
+
+    fn hash(&self, key: &FlowKey) -> u32 {
+        self.hasher.hash_one(key) as u32
     }
 }
 
@@ -171,7 +186,7 @@ mod tests {
         assert!(is_remembered(&closed, 1));
         closed.expire(at(8));
         assert!(!is_remembered(&closed, 1));
-        assert!(closed.index.is_empty());
+        assert_eq!(closed.index.len(), 0);
     }
 
     #[test]

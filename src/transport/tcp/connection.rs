@@ -138,6 +138,14 @@ impl TcpConnection {
         PerDirection(self.halves.0.each_ref().map(of))
     }
 
+    /// Whether a segment of `direction` with no other flag than ACK changes nothing about an opening that is over: it is not the first
+    /// one of its direction, and decides nothing. False once the connection has closed.
+    #[must_use]
+    pub fn is_in_use(&self, direction: Direction) -> bool {
+        let has_rival = self.halves[direction.flip()].has_rival;
+        self.halves[direction].is_in_view && !has_rival && !self.is_closed()
+    }
+
     /// Whether a SYN begins another connection between the same endpoints.
     ///
     /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice.
@@ -476,13 +484,21 @@ impl TcpConnection {
     }
 
     /// Whether a bare acknowledgment says more than what is acknowledged: it is a keep-alive or the answer to one, opens or closes the
-    /// window, shows that its sender has sent more than was captured, or follows a reset.
+    /// window, shows that either side has sent more than was captured, or follows a reset.
     #[must_use]
     pub fn is_news(&self, direction: Direction, segment: &Segment<'_>) -> bool {
         segment.window == 0
             || self.halves[direction].is_awaited
             || self.is_probe_or_ahead(direction, segment.sequence)
+            || self.is_ahead(direction.flip(), segment.acknowledgment)
             || self.is_closed()
+    }
+
+    /// Whether a number of `direction` is beyond what was captured of it.
+    fn is_ahead(&self, direction: Direction, number: SeqNumber) -> bool {
+        let half = &self.halves[direction];
+        let fin = i32::from(half.fin.is_some());
+        half.assembler.is_started() && number.since(half.assembler.next()) > fin
     }
 
     /// Whether the number of an empty segment makes it a keep-alive, or shows that bytes before it are missing.

@@ -12,7 +12,7 @@ use tlscope::telemetry::{LiveMetricsConfig, Prepared};
 use super::host::{Account, Sandbox};
 use super::key_logs::KeyLogs;
 use crate::cli::config::args::{At, FileArgs, FlagSource, LiveArgs, LiveMetricsArgs};
-use crate::cli::config::{Analysis, EventDestination, Needs, OutputConfig};
+use crate::cli::config::{Analysis, EventDestination, Needs, OutputConfig, memory};
 use crate::cli::error::CliError;
 use crate::cli::output::rotate::Rotation;
 
@@ -38,7 +38,8 @@ impl LiveConfig {
     pub(super) fn resolve(mut args: LiveArgs) -> Result<Self, CliError> {
         let interfaces = interfaces(args.interface)?;
         let file = rotation(args.file)?;
-        let (keys, key_logs) = KeyLogs::open(&args.common.input.keylog)?;
+        let (keys, key_logs) =
+            KeyLogs::open(&args.common.input.keylog, memory::limit(&args.judgement))?;
         if args.judgement.at == At::Now {
             args.judgement.at = At::Capture; // a live capture happens now
         }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tlscope::decrypt::Keys;
+use tlscope::memory::MemoryLimit;
 use zeroize::Zeroizing;
 
 use crate::cli::error::CliError;
@@ -35,8 +36,9 @@ const MAX_TAKEN: usize = 4 << 20;
 
 impl KeyLogs {
     /// Opens all of `paths` and reads the secrets that they hold already.
-    pub(super) fn open(paths: &[PathBuf]) -> Result<(Keys, Self), CliError> {
+    pub(super) fn open(paths: &[PathBuf], limit: MemoryLimit) -> Result<(Keys, Self), CliError> {
         let keys = Keys::default();
+        keys.keep_within(limit.of_key_logs());
         let mut logs = Vec::new();
         for path in paths {
             let refuse = |error: io::Error| unreadable(path, &error);
@@ -168,7 +170,8 @@ mod tests {
     fn existing_secrets_are_read_at_once_and_new_ones_by_complete_lines() {
         let log = Log::new("grows");
         log.append(&line(1));
-        let (keys, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
+        let (keys, mut logs) =
+            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
         assert_eq!(keys.counts().secrets, 1);
         assert_eq!(poll(&mut logs), "");
         let (second, third) = (line(2), line(3));
@@ -182,7 +185,8 @@ mod tests {
     fn a_truncated_log_is_read_from_its_beginning() {
         let log = Log::new("truncated");
         log.append(&format!("{}{}", line(1), line(2)));
-        let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
+        let (_, mut logs) =
+            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
         fs::write(&log.0, line(3)).unwrap();
         assert_eq!(poll(&mut logs), line(3));
     }
@@ -190,7 +194,8 @@ mod tests {
     #[test]
     fn a_renamed_log_is_read_to_its_end_before_the_new_one() {
         let log = Log::new("rotated");
-        let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
+        let (_, mut logs) =
+            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
         let renamed = Log::new("renamed");
         log.append(&line(1));
         fs::rename(&log.0, &renamed.0).unwrap();
@@ -202,7 +207,8 @@ mod tests {
     #[test]
     fn a_line_without_end_is_dropped() {
         let log = Log::new("endless");
-        let (_, mut logs) = KeyLogs::open(std::slice::from_ref(&log.0)).unwrap();
+        let (_, mut logs) =
+            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
         log.append(&"x".repeat(3 * BUFFER));
         assert_eq!(poll(&mut logs), "");
         assert!(logs.0[0].rest.len() <= MAX_LINE);
@@ -210,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_missing_log_is_refused() {
-        let failure = KeyLogs::open(&["no-such.keys".into()]).unwrap_err();
+        let failure = KeyLogs::open(&["no-such.keys".into()], MemoryLimit::USUAL).unwrap_err();
         assert!(
             failure
                 .to_string()

@@ -4,14 +4,13 @@
 
 use std::io::{self, IsTerminal, Write, stdout};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
-use tlscope::event::{Handshake, NotTls};
-use tlscope::pipeline::{self, Summary};
-use tlscope::sink::Sink;
+use tlscope::event::{HandshakeReport, NotTls};
+use tlscope::pipeline::{self, Output, Summary};
 use tlscope::stats::{Health, Progress, Stats};
 use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
@@ -21,7 +20,7 @@ use crate::cli::config::args::InterfaceCommand;
 use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::input::roots::Roots;
-use crate::cli::input::{key_log, warn_of_unread};
+use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 use crate::cli::say;
 use config::LiveConfig;
@@ -72,6 +71,7 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
         service_manager: ServiceManager::notify_ready(&interfaces),
         started: Instant::now(),
         health: Health::default(),
+        shortage: Shortage::default(),
     };
     let mut input = LiveInput {
         source,
@@ -131,11 +131,36 @@ struct Watch<'a> {
     started: Instant,
     /// As of the last tick.
     health: Health,
+    shortage: Shortage,
 }
 
-impl Sink for Watch<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.output.handshake(event)
+/// Handshakes that could not be judged for lack of memory, and what was said of them.
+#[derive(Debug, Default)]
+struct Shortage {
+    said: u64,
+    said_at: Option<Instant>,
+}
+
+/// How often a shortage that lasts is spoken of.
+const REMINDER: Duration = Duration::from_secs(300);
+
+impl Shortage {
+    /// Warns when handshakes are given up, and again from time to time while it goes on.
+    fn warn(&mut self, stats: &Stats) {
+        let new = stats.handshakes_not_judged - self.said;
+        if new > 0 && self.said_at.is_none_or(|at| at.elapsed() >= REMINDER) {
+            say::warning(format_args!(
+                "handshakes not judged: {new}, since memory is short; a flood of half-open ones may be why"
+            ));
+            self.said = stats.handshakes_not_judged;
+            self.said_at = Some(Instant::now());
+        }
+    }
+}
+
+impl Output for Watch<'_> {
+    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+        self.output.report(report)
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
@@ -152,16 +177,13 @@ impl Sink for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
+        self.shortage.warn(&health.stats);
         self.service_manager.feed_watchdog();
         if self.signals.take_reload() {
             self.output.reload();
             self.roots.reload();
         }
         self.output.tick(now, health)
-    }
-
-    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.output.finish(stats)
     }
 }
 
@@ -171,11 +193,12 @@ impl Watch<'_> {
         match result {
             Ok(summary) => {
                 warn_of_unread(&summary.unread, &summary.stats);
-                self.finish(&summary.stats).map(|()| summary.stats)
+                warn_of_not_judged(&summary.stats);
+                self.output.finish(&summary.stats).map(|()| summary.stats)
             }
             Err(error) => {
                 let stats = self.health.stats;
-                let _ = self.finish(&stats); // the sink that failed fails again
+                let _ = self.output.finish(&stats); // the sink that failed fails again
                 Err(error)
             }
         }

@@ -30,7 +30,7 @@ use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
 use crate::cli::config::Analysis;
 use crate::cli::config::args::{At, RunArgs};
 use crate::cli::error::CliError;
-use crate::cli::input::{key_log, warn_of_unread};
+use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::say;
 use child::{Child, Ending, Signals};
 use key_log_file::KeyLogFile;
@@ -49,16 +49,19 @@ const MAX_RECORDING: u64 = 8 << 30;
 pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     let clock = Clock::start();
     let outputs = Outputs::new(&args.assertions.format, StandardStream::Error)?;
+    let mut files = check::files(&args.assertions);
+    files.written("--save", &args.save);
+    files.written("--keylog", &args.keylog);
+    files.check()?;
     if args.judgement.at == At::Now {
         args.judgement.at = At::Capture; // the capture happens now
     }
     check::skip_system_roots(&args.assertions, &mut args.judgement);
     // Before the command runs: a mistake in the arguments must not cost a whole test run.
-    let mut analysis = Analysis::resolve(
-        tlscope::decrypt::Keys::default(),
-        check::needs(&args.assertions),
-        &args.judgement,
-    )?;
+    let mut needs = check::needs(&args.assertions);
+    needs.key_logs = true;
+    let mut analysis =
+        Analysis::resolve(tlscope::decrypt::Keys::default(), needs, &args.judgement)?;
     let mut selection = Selection::default();
     selection.server_names = args
         .server_name
@@ -93,6 +96,9 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         .and_then(|()| {
             let secrets = key_log.read()?;
             analysis.keys = tlscope::decrypt::Keys::default();
+            analysis
+                .keys
+                .keep_within(analysis.memory_limit.of_key_logs());
             analysis.keys.absorb_all(&secrets);
             let packets = directory.path().join(PACKETS);
             if let (Some(file), Some(path)) = (saved, &args.save) {
@@ -303,6 +309,7 @@ fn evaluate(
         warnings.add(&problem.text);
     }
     warn_of_unread(&run.unread, &run.stats);
+    warn_of_not_judged(&run.stats);
     key_log::warn_of_use(&analysis.keys, &run.stats);
     if run.stats.packets == 0 {
         say::warning(format_args!(

@@ -17,6 +17,7 @@ mod print;
 mod read;
 mod selection;
 mod show;
+mod size;
 mod targets;
 
 pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};

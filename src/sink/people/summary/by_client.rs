@@ -20,8 +20,15 @@ pub(super) struct ClientAddresses(Ranking<IpAddr, ClientRow>);
 struct ClientRow {
     handshakes: u64,
     failures: u64,
-    /// Versions that servers selected; `None` for those without a name, and where there was no ServerHello.
-    versions: BTreeMap<Option<ProtocolVersion>, u64>,
+    versions: Versions,
+}
+
+/// Versions that servers selected; `None` for those without a name, and where there was no ServerHello.
+#[derive(Debug, Default)]
+struct Versions {
+    /// The version of the first handshake, which is that of all for most clients.
+    first: Option<(Option<ProtocolVersion>, u64)>,
+    others: BTreeMap<Option<ProtocolVersion>, u64>,
 }
 
 impl Counted for ClientRow {
@@ -43,7 +50,7 @@ impl ClientAddresses {
         self.0.update(&event.client.address, |row| {
             row.handshakes += 1;
             row.failures += u64::from(event.outcome == Outcome::Failure);
-            *row.versions.entry(version).or_default() += 1;
+            row.versions.count(version);
         });
     }
 
@@ -60,7 +67,7 @@ impl ClientAddresses {
                 address.to_string(),
                 row.handshakes.to_string(),
                 row.failures.to_string(),
-                row.versions(),
+                row.versions.text(),
             ]
         }));
         if others > 0 {
@@ -71,12 +78,25 @@ impl ClientAddresses {
     }
 }
 
-impl ClientRow {
+impl Versions {
+    fn count(&mut self, version: Option<ProtocolVersion>) {
+        let (first, count) = self.first.get_or_insert((version, 0));
+        if *first == version {
+            *count += 1;
+        } else {
+            *self.others.entry(version).or_default() += 1;
+        }
+    }
+
     /// As in `TLS 1.2 3, TLS 1.3 1`, the most frequent first.
-    fn versions(&self) -> String {
-        let mut versions: Vec<_> = self.versions.iter().collect();
-        versions.sort_by_key(|(_, count)| std::cmp::Reverse(**count)); // stable: ties in order of the versions
-        let text = |(version, count): (&Option<ProtocolVersion>, &u64)| match version {
+    fn text(&self) -> String {
+        let others = self
+            .others
+            .iter()
+            .map(|(version, count)| (*version, *count));
+        let mut versions: Vec<_> = self.first.into_iter().chain(others).collect();
+        versions.sort_by_key(|(version, count)| (std::cmp::Reverse(*count), *version));
+        let text = |(version, count): (Option<ProtocolVersion>, u64)| match version {
             Some(version) => format!("{version} {count}"),
             None => format!("no version {count}"),
         };

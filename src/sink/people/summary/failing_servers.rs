@@ -21,7 +21,6 @@ pub(super) struct FailingServers {
     servers: HashMap<String, Failures, foldhash::fast::RandomState>,
     /// Failures of the servers that were dropped.
     forgotten: u64,
-    name: String,
 }
 
 /// What went wrong at one server.
@@ -50,18 +49,16 @@ impl Failures {
 }
 
 impl FailingServers {
-    /// Counts a failure for `cause`.
-    pub(super) fn record(&mut self, event: &Handshake, cause: ErrorType) {
-        self.name.clear();
-        write_name(&mut self.name, event);
-        if let Some(failures) = self.servers.get_mut(&self.name) {
+    /// Counts a failure for `cause` of the server `name`, as [`write_name`] has it.
+    pub(super) fn record(&mut self, name: &str, cause: ErrorType) {
+        if let Some(failures) = self.servers.get_mut(name) {
             failures.add(cause);
             return;
         }
         if self.servers.len() >= CAPACITY {
             self.forget_half();
         }
-        let failures = self.servers.entry_ref(&self.name).or_default();
+        let failures = self.servers.entry_ref(name).or_default();
         failures.add(cause);
     }
 
@@ -95,10 +92,28 @@ fn sort(servers: &mut [(String, Failures)]) {
 /// `example.org:443`, or the address where no name was asked for.
 pub(in crate::sink) fn write_name(text: &mut String, event: &Handshake) {
     let written = match &event.tls.server_name {
-        Some(name) => write!(text, "{}:{}", shortened(name), event.server.port),
+        Some(name) => {
+            text.push_str(shortened(name));
+            text.push(':');
+            push_number(text, event.server.port);
+            Ok(())
+        }
         None => write!(text, "{}", event.server),
     };
     debug_assert!(written.is_ok(), "a String takes all");
+}
+
+/// Each handshake has a port: formatting it takes as long as all that is counted under the name.
+fn push_number(text: &mut String, number: u16) {
+    let mut place = 10_000;
+    while place > 1 && number < place {
+        place /= 10;
+    }
+    while place > 0 {
+        let digit = number / place % 10;
+        text.push(char::from(b'0' + digit as u8));
+        place /= 10;
+    }
 }
 
 fn shortened(name: &str) -> &str {
@@ -114,10 +129,12 @@ mod tests {
     use super::*;
     use crate::sink::test_events;
 
-    fn failure_at(name: &str) -> Handshake {
+    fn failure_at(name: &str) -> String {
         let mut event = test_events::refused_by_the_client();
         event.tls.server_name = Some(name.into());
-        event
+        let mut text = String::new();
+        write_name(&mut text, &event);
+        text
     }
 
     #[test]

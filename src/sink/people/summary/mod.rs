@@ -138,7 +138,7 @@ impl<W: Write> Sink for SummarySink<W> {
         write_name(&mut self.name, event);
         self.by_server.record(event, &self.name);
         if let Some(error) = &event.error {
-            self.servers.record(event, error.error_type);
+            self.servers.record(&self.name, error.error_type);
         }
         self.judged_at = self.judged_at.max(event.judged_at);
         self.first = self.first.min(event.time);
@@ -483,7 +483,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 12] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -512,6 +512,10 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 11] {
         (
             "handshake messages discarded, too long",
             stats.messages_discarded,
+        ),
+        (
+            "handshakes not judged, too many at once",
+            stats.handshakes_not_judged,
         ),
         (
             "connections forgotten, too many at once",

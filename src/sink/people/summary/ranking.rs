@@ -67,13 +67,26 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
     }
 
     fn forget_half(&mut self) {
-        let mut ranked: Vec<_> = self.rows.drain().collect();
-        ranked.sort_unstable_by(|(a_key, a), (b_key, b)| {
-            (b.handshakes(), a_key).cmp(&(a.handshakes(), b_key))
+        let kept = self.capacity / 2;
+        let mut ranked: Vec<_> = self.ranked().collect();
+        if ranked.len() <= kept {
+            return;
+        }
+        // Which half a row is in is all that matters, and takes a tenth of the time of a sort.
+        let (_, (Reverse(fewest), first), _) = ranked.select_nth_unstable(kept);
+        let (fewest, first) = (*fewest, (*first).clone());
+        let forgotten = &mut self.forgotten;
+        self.rows.retain(|key, row| {
+            let is_kept = (Reverse(row.handshakes()), key) < (Reverse(fewest), &first);
+            *forgotten += if is_kept { 0 } else { row.handshakes() };
+            is_kept
         });
-        let gone = ranked.split_off(self.capacity / 2);
-        self.forgotten += gone.iter().map(|(_, row)| row.handshakes()).sum::<u64>();
-        self.rows.extend(ranked);
+    }
+
+    /// The keys with their handshakes, in the order of which the first half is kept: the most first, keys break ties.
+    fn ranked(&self) -> impl Iterator<Item = (Reverse<u64>, &K)> {
+        let rows = self.rows.iter();
+        rows.map(|(key, row)| (Reverse(row.handshakes()), key))
     }
 }
 

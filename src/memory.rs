@@ -1,0 +1,162 @@
+//! How much memory a run may take, and how that is shared out.
+//!
+//! One limit is for the whole process, as an operating system counts it (resident memory). What depends on the traffic and may
+//! grow without end gets a share of it, in bytes that its structures allocate: flows and open handshakes by far the largest.
+//! The remainder is for what is bounded by constants (packets under way, metric series, tables of servers), for the program
+//! itself, and for what an allocator adds to each allocation.
+
+/// The memory that a run may take.
+///
+/// # Example
+///
+/// ```
+/// use tlscope::memory::MemoryLimit;
+///
+/// let limit = MemoryLimit::new(256 << 20);
+/// assert_eq!(limit.bytes(), 256 << 20);
+/// assert!(limit.of_flows() < limit.bytes());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemoryLimit {
+    bytes: usize,
+    /// Bytes that something else than flows takes in this run.
+    reserved: usize,
+}
+
+impl MemoryLimit {
+    /// The smallest limit: a program that has seen nothing takes half of it.
+    pub const LEAST: Self = Self::of(64 << 20);
+
+    /// The limit where nobody says another, if the machine has twice as much: that of some 500,000 connections, or 50,000
+    /// handshakes under way. Networks with more have the memory, too.
+    pub const USUAL: Self = Self::of(512 << 20);
+
+    const fn of(bytes: usize) -> Self {
+        Self { bytes, reserved: 0 }
+    }
+
+    /// A limit of so many bytes, but no less than [`MemoryLimit::LEAST`].
+    #[must_use]
+    pub const fn new(bytes: usize) -> Self {
+        if bytes < Self::LEAST.bytes {
+            Self::LEAST
+        } else {
+            Self::of(bytes)
+        }
+    }
+
+    /// The limit for a machine, or a control group, that has so many bytes in all: half of them, and no more than
+    /// [`MemoryLimit::USUAL`].
+    #[must_use]
+    pub const fn for_machine(bytes: u64) -> Self {
+        let half = bytes / 2;
+        if half >= Self::USUAL.bytes as u64 {
+            Self::USUAL
+        } else {
+            Self::new(half as usize)
+        }
+    }
+
+    /// Bytes of the whole process.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// What is left for what grows with the traffic.
+    const fn growing(self) -> usize {
+        self.bytes - FIXED
+    }
+
+    /// The same limit for a run in which an output has to hold handshakes back: flows get less.
+    #[must_use]
+    pub const fn with_held_events(mut self) -> Self {
+        self.reserved += self.of_events();
+        self
+    }
+
+    /// The same limit for a run with key logs: flows get less.
+    #[must_use]
+    pub const fn with_key_logs(mut self) -> Self {
+        self.reserved += self.of_key_logs();
+        self
+    }
+
+    /// Bytes for flows, open handshakes, segments out of order and retained packets.
+    #[must_use]
+    pub const fn of_flows(self) -> usize {
+        (self.growing() - self.reserved) / 16 * 7
+    }
+
+    /// Bytes for handshakes that an output has to hold back: to sort them.
+    #[must_use]
+    pub const fn of_events(self) -> usize {
+        self.growing() / 4
+    }
+
+    /// Bytes for secrets, where the user gives key logs.
+    #[must_use]
+    pub const fn of_key_logs(self) -> usize {
+        self.growing() / 4
+    }
+
+    /// Bytes for secrets that captures bring.
+    #[must_use]
+    pub const fn of_secrets_in_captures(self) -> usize {
+        self.growing() / 16
+    }
+
+    /// Bytes for parsed certificates and chains that may be shown again.
+    #[must_use]
+    pub const fn of_chains(self) -> usize {
+        self.growing() / 32
+    }
+}
+
+impl Default for MemoryLimit {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
+
+/// The program, its threads and the batches of packets under way: 20 to 30 MiB, measured on captures of all kinds.
+const FIXED: usize = 32 << 20;
+
+/// Bytes of memory that a value on the heap takes, with what an allocator adds: sizes come in classes an eighth apart.
+#[must_use]
+pub const fn boxed<T>() -> usize {
+    size_of::<T>() + size_of::<T>() / 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_a_small_machine_and_no_more_than_is_usual_of_a_large_one() {
+        let limit = |mebibytes: u64| MemoryLimit::for_machine(mebibytes << 20).bytes() >> 20;
+        assert_eq!(limit(64 << 10), 512);
+        assert_eq!(limit(1024), 512);
+        assert_eq!(limit(1023), 511);
+        assert_eq!(limit(256), 128);
+        assert_eq!(limit(16), 64);
+    }
+
+    #[test]
+    fn what_an_output_and_key_logs_hold_is_taken_from_the_flows() {
+        let limit = MemoryLimit::USUAL;
+        let busy = limit.with_held_events().with_key_logs();
+        assert_eq!(busy.bytes(), limit.bytes());
+        let all = busy.of_flows() + busy.of_events() + busy.of_key_logs();
+        assert!(all < limit.bytes() * 3 / 4);
+        assert!(busy.of_flows() > limit.of_flows() / 3);
+    }
+
+    #[test]
+    fn the_shares_leave_room_for_what_is_not_counted() {
+        for limit in [MemoryLimit::LEAST, MemoryLimit::USUAL] {
+            let shares = limit.of_flows() + limit.of_secrets_in_captures() + limit.of_chains();
+            assert!(shares < limit.bytes() * 3 / 5, "{limit:?}");
+        }
+    }
+}

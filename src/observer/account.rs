@@ -1,0 +1,104 @@
+//! The memory of one shard: what its flows have allocated, by kind, and what each kind may.
+//!
+//! Sizes are counted where something is allocated or freed, and never by a walk over the flows. Kinds have ceilings of their own, so
+//! that none can take the room of handshakes: what is left by the others is at least [`FLOOR_OF_HANDSHAKES`] of the limit.
+
+use crate::memory::boxed;
+
+use super::flow::Open;
+
+/// Bytes that the parts of a shard hold.
+#[derive(Debug)]
+pub(super) struct Account {
+    limit: usize,
+    /// Open handshakes: their record, hellos, messages, and records that wait for keys.
+    pub(super) handshakes: usize,
+    /// Packets that are retained for handshakes that may fail.
+    pub(super) retained: usize,
+    /// Connections without TLS so far of which the first bytes are kept.
+    pub(super) conversations: usize,
+}
+
+/// Of the limit, in sixteenths: the table of flows with what was spoken before TLS, segments out of order, retained packets, and
+/// connections that have ended.
+const OF_FLOWS: usize = 8;
+const OF_SEGMENTS: usize = 2;
+const OF_RETAINED: usize = 2;
+const OF_CLOSED: usize = 1;
+/// What is left for handshakes whatever the others take.
+const FLOOR_OF_HANDSHAKES: usize = 16 - OF_FLOWS - OF_SEGMENTS - OF_RETAINED - OF_CLOSED;
+const _: () = assert!(FLOOR_OF_HANDSHAKES >= 3);
+
+impl Account {
+    pub(super) const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            handshakes: 0,
+            retained: 0,
+            conversations: 0,
+        }
+    }
+
+    /// Bytes that the table of flows may take, with conversations.
+    pub(super) const fn for_flows(&self) -> usize {
+        self.limit / 16 * OF_FLOWS
+    }
+
+    /// Bytes that segments out of order may take.
+    pub(super) const fn for_segments(&self) -> usize {
+        self.limit / 16 * OF_SEGMENTS
+    }
+
+    /// Bytes that retained packets may take.
+    pub(super) const fn for_retained(&self) -> usize {
+        self.limit / 16 * OF_RETAINED
+    }
+
+    /// Bytes that the keys of connections that have ended may take.
+    pub(super) const fn for_closed(&self) -> usize {
+        self.limit / 16 * OF_CLOSED
+    }
+
+    /// Whether all together is more than the limit; `others` are bytes that are counted elsewhere.
+    pub(super) const fn is_over(&self, others: usize) -> bool {
+        self.used(others) > self.limit
+    }
+
+    /// Whether so much is used that handshakes nobody answers should not wait for long.
+    pub(super) const fn is_high(&self, others: usize) -> bool {
+        self.used(others) > self.limit / 4 * 3
+    }
+
+    /// Bytes of handshakes that may be reported in one step: their events are all there at once, and an event may take eight times what
+    /// its handshake did (a certificate with many short names).
+    pub(super) const fn for_reports(&self) -> usize {
+        self.limit / 16
+    }
+
+    pub(super) const fn used(&self, others: usize) -> usize {
+        self.handshakes + self.retained + self.conversations + others
+    }
+}
+
+/// Bytes of an open handshake before it holds anything.
+pub(super) const HANDSHAKE: usize = boxed::<Open>();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_high_before_it_is_over() {
+        let mut account = Account::new(1600);
+        account.handshakes = 1000;
+        assert!(!account.is_high(200) && account.is_high(201));
+        assert!(!account.is_over(600) && account.is_over(601));
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn the_documented_size_of_a_handshake_is_the_real_one() {
+        // docs/limits.md says 2 KB before hellos and certificates.
+        assert!((1500..=2100).contains(&HANDSHAKE), "{HANDSHAKE}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The limit on memory, held to the program itself: what it takes at most while captures fill it with whatever is dear.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{Read as _, Write};
+use std::process::Stdio;
+use std::thread;
+
+use crate::support::flood::Flood;
+use crate::support::program::tlscope;
+use crate::support::tls;
+
+/// A small limit, which small captures fill.
+const LIMIT: &str = "80M";
+const LIMIT_KIB: u64 = 80 << 10;
+/// What a debug build has in memory of its own code and tables, beyond a release build.
+const DEBUG_KIB: u64 = 24 << 10;
+
+/// What a run over a capture takes at most, in KiB, and what it prints.
+fn peak(write: impl FnOnce(&mut dyn Write) + Send + 'static, arguments: &[&str]) -> (u64, String) {
+    let common = ["read", "-", "--no-verify", "--memory-limit", LIMIT];
+    let mut process = tlscope(&[&common, arguments].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = process.stdin.take().unwrap();
+    let writer = thread::spawn(move || {
+        let mut buffered = std::io::BufWriter::with_capacity(1 << 20, &mut input);
+        write(&mut buffered);
+        buffered.flush().unwrap();
+    });
+    // The program waits while its output is not read, so the last reading is one of a process that has nearly ended.
+    let status = format!("/proc/{}/status", process.id());
+    let mut output = process.stdout.take().unwrap();
+    let (mut printed, mut chunk, mut peak) = (Vec::new(), [0; 4096], 0);
+    loop {
+        peak = peak.max(high_water(&status));
+        match output.read(&mut chunk).unwrap() {
+            0 => break,
+            count => printed.extend_from_slice(&chunk[..count]),
+        }
+    }
+    writer.join().unwrap();
+    assert!(process.wait().unwrap().success());
+    (peak, String::from_utf8(printed).unwrap())
+}
+
+/// The most memory that a process has taken so far, in KiB; 0 once it has ended.
+fn high_water(status: &str) -> u64 {
+    let text = std::fs::read_to_string(status).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok())
+        .unwrap_or_default()
+}
+
+fn assert_within_limit(what: &str, peak: u64) {
+    assert!(peak > 10 << 10, "{what}: {peak} KiB are not the whole");
+    assert!(peak <= LIMIT_KIB + DEBUG_KIB, "{what}: {peak} KiB");
+}
+
+/// A ClientHello with so many protocol names of one byte.
+fn hello_of_protocols(count: usize) -> Vec<u8> {
+    let names = [1, b'x'].repeat(count);
+    let length = names.len() as u16;
+    let alpn = [
+        &[0, 16][..],
+        &(length + 2).to_be_bytes(),
+        &length.to_be_bytes(),
+        &names,
+    ]
+    .concat();
+    let body = [
+        &[3, 3][..],
+        &[7; 32],
+        &[0, 0, 2, 0x13, 1, 1, 0],
+        &(alpn.len() as u16).to_be_bytes(),
+        &alpn,
+    ]
+    .concat();
+    in_records(&tls::message(1, &body))
+}
+
+/// A Certificate message with a hundred certificates of 3,000 bytes; those of another number are others.
+fn certificates(number: u32) -> Vec<u8> {
+    let mut list = Vec::new();
+    for position in 0..100u32 {
+        let mut certificate = vec![0x30; 3_000];
+        certificate[..4].copy_from_slice(&number.to_be_bytes());
+        certificate[4..8].copy_from_slice(&position.to_be_bytes());
+        list.extend_from_slice(&3_000u32.to_be_bytes()[1..]);
+        list.extend_from_slice(&certificate);
+    }
+    let length = &(list.len() as u32).to_be_bytes()[1..];
+    in_records(&tls::message(11, &[length, &list].concat()))
+}
+
+fn in_records(message: &[u8]) -> Vec<u8> {
+    let fragments = message.chunks(1 << 14);
+    fragments
+        .flat_map(|fragment| tls::record(22, fragment))
+        .collect()
+}
+
+#[test]
+fn floods_of_all_kinds_together_stay_within_the_limit() {
+    let (peak, json) = peak(
+        |capture| {
+            let mut flood = Flood::new(capture);
+            for _ in 0..40_000 {
+                flood.syn();
+            }
+            for _ in 0..40_000 {
+                flood.says(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+            }
+            for _ in 0..15_000 {
+                flood.says(&tls::client_hello());
+            }
+            for _ in 0..100 {
+                flood.says(&hello_of_protocols(30_000));
+            }
+            for number in 0..50 {
+                flood.answered(&certificates(number));
+            }
+        },
+        &["--format", "json"],
+    );
+    assert_within_limit("all floods", peak);
+    let stats = json.lines().last().unwrap();
+    let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+    let count = |name: &str| stats[name].as_u64().unwrap();
+    assert!(count("handshakes_not_judged") > 1_000, "{stats}");
+    assert!(
+        count("connections_evicted") <= count("connections"),
+        "{stats}"
+    );
+    assert!(count("values_omitted") > 100 * 28_000, "{stats}");
+}
+
+#[test]
+fn handshakes_amid_and_after_a_flood_of_half_open_ones_are_judged() {
+    let (peak, json) = peak(
+        |capture| {
+            let mut flood = Flood::new(capture);
+            for number in 0..20_000 {
+                flood.says(&tls::client_hello());
+                if number % 100 == 99 {
+                    flood.begin_ordinary();
+                }
+                if number % 400 == 399 {
+                    flood.end_ordinary();
+                }
+            }
+            for _ in 0..100 {
+                flood.begin_ordinary();
+            }
+            flood.end_ordinary();
+        },
+        &["--format", "json", "--outcome", "success"],
+    );
+    assert_within_limit("half-open handshakes", peak);
+    let stats = json.lines().last().unwrap();
+    let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+    assert_eq!(stats["handshakes_succeeded"], 300, "{stats}");
+    assert!(
+        stats["handshakes_not_judged"].as_u64() > Some(5_000),
+        "{stats}"
+    );
+}
