@@ -77,6 +77,16 @@ fn parse(sample: &str) -> (String, BTreeSet<String>) {
     )
 }
 
+/// Captures that show most attributes.
+fn captures() -> Vec<String> {
+    let themes = ["day", "client-certificates", "refusals", "negotiation"].into_iter();
+    let cases =
+        themes.flat_map(|theme| fs::read_dir(format!("fixtures/captures/{theme}")).unwrap());
+    let files = cases.flat_map(|case| fs::read_dir(case.unwrap().path()).unwrap());
+    let files = files.map(|file| file.unwrap().path().display().to_string());
+    files.filter(|path| path.contains("/capture.")).collect()
+}
+
 #[test]
 fn every_exported_metric_and_attribute_is_in_the_registry() {
     let known: BTreeMap<_, _> = registry()
@@ -84,18 +94,11 @@ fn every_exported_metric_and_attribute_is_in_the_registry() {
         .map(|metric| (metric.prometheus_name(), metric))
         .collect();
     let all = "server.address,server.port,tls.client.identity,tls.client.subject,tls.client.issuer,remote.addr,error.message,tls.group,tls.alpn,tls.unused,certificate.serial,network.interface.name";
-    let text = printed(&[
-        "read",
-        "--format",
-        "summary",
-        "--metrics",
-        "stdout",
-        "--metric-attributes",
-        all,
-        "fixtures/captures/day",
-        "fixtures/captures/client-certificates",
-        "fixtures/captures/refusals",
-    ]);
+    let flags = ["read", "--format", "summary", "--metrics", "stdout"];
+    let mut arguments = [&flags[..], &["--metric-attributes", all]].concat();
+    let captures = captures();
+    arguments.extend(captures.iter().map(String::as_str));
+    let text = printed(&arguments);
     let samples = text.lines().filter(|line| line.starts_with("tls"));
     let samples: Vec<_> = samples
         .filter(|line| line.contains(' '))

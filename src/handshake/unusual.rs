@@ -38,8 +38,16 @@ pub(super) struct UnusualCertificates {
     clients: HashMap<[u8; 32], Vec<IpAddr>, RandomState>,
     /// The first certificate of each issuer and serial number.
     serials: HashMap<Box<str>, [u8; 32], RandomState>,
-    /// The serial numbers of these certificates are in `serials`.
-    known: HashMap<[u8; 32], bool, RandomState>,
+    /// What is unusual about how these certificates were issued; their serial numbers are in `serials`.
+    issued: HashMap<[u8; 32], Issued, RandomState>,
+}
+
+/// What is unusual about how a certificate was issued.
+#[derive(Clone, Copy, Debug)]
+struct Issued {
+    /// The position of its issuer among the default ones.
+    default_issuer: Option<usize>,
+    is_serial_reused: bool,
 }
 
 impl UnusualCertificates {
@@ -54,19 +62,22 @@ impl UnusualCertificates {
             let Some((leaf, facts)) = leaf.as_deref().and_then(readable) else {
                 continue;
             };
-            if let Some(detail) = default_issuer(facts) {
-                event
-                    .notes
-                    .push(note(NoteKind::DefaultIssuer, side, facts, detail));
+            let issued = self.issued(leaf, facts);
+            let default = issued
+                .default_issuer
+                .and_then(|index| DEFAULT_ORGANISATIONS.get(index));
+            if let Some((organisation, tool)) = default {
+                let detail = format!("issued by `{organisation}`, a name that {tool} suggests");
+                let note = note(NoteKind::DefaultIssuer, side, facts, detail);
+                event.notes.push(note);
             }
-            if self.is_serial_reused(leaf, facts) {
+            if issued.is_serial_reused {
                 let detail = format!(
                     "`{}` issued another certificate with the serial number {}",
                     facts.issuer, facts.serial
                 );
-                event
-                    .notes
-                    .push(note(NoteKind::ReusedSerial, side, facts, detail));
+                let note = note(NoteKind::ReusedSerial, side, facts, detail);
+                event.notes.push(note);
             }
         }
         let Some((leaf, facts)) = client.as_deref().and_then(readable) else {
@@ -105,21 +116,24 @@ impl UnusualCertificates {
         addresses.len() >= MANY_CLIENTS
     }
 
-    /// Whether another certificate of this issuer has its serial number; RFC 5280 §4.1.2.2 forbids that.
-    fn is_serial_reused(&mut self, leaf: &Certificate, facts: &CertificateFacts) -> bool {
-        if let Some(is_reused) = self.known.get(&leaf.sha256) {
-            return *is_reused;
+    /// What is unusual about how a certificate was issued. A serial number may not occur twice (RFC 5280 §4.1.2.2).
+    fn issued(&mut self, leaf: &Certificate, facts: &CertificateFacts) -> Issued {
+        if let Some(issued) = self.issued.get(&leaf.sha256) {
+            return *issued;
         }
-        if self.known.len() >= MAX_CERTIFICATES {
-            self.known.clear();
+        if self.issued.len() >= MAX_CERTIFICATES {
+            self.issued.clear();
             self.serials.clear();
         }
         let key = format!("{} {}", facts.serial, facts.issuer).into_boxed_str();
         let first = *self.serials.entry(key).or_insert(leaf.sha256);
-        // A certificate signed by its own key has no issuer that could number it.
-        let is_reused = first != leaf.sha256 && !facts.self_signed;
-        self.known.insert(leaf.sha256, is_reused);
-        is_reused
+        let issued = Issued {
+            default_issuer: default_issuer(facts),
+            // A certificate signed by its own key has no issuer that could number it.
+            is_serial_reused: first != leaf.sha256 && !facts.self_signed,
+        };
+        self.issued.insert(leaf.sha256, issued);
+        issued
     }
 }
 
@@ -127,15 +141,11 @@ fn readable(leaf: &Certificate) -> Option<(&Certificate, &CertificateFacts)> {
     Some((leaf, leaf.facts.as_ref().ok()?))
 }
 
-fn default_issuer(facts: &CertificateFacts) -> Option<String> {
-    let mut known = DEFAULT_ORGANISATIONS.iter();
-    let (organisation, tool) = known.find(|(organisation, _)| {
+fn default_issuer(facts: &CertificateFacts) -> Option<usize> {
+    DEFAULT_ORGANISATIONS.iter().position(|(organisation, _)| {
         let found = facts.issuer.split_once(organisation);
         found.is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with([',', '+']))
-    })?;
-    Some(format!(
-        "issued by `{organisation}`, which {tool} suggests: anybody can use that name"
-    ))
+    })
 }
 
 fn note(kind: NoteKind, side: Side, facts: &CertificateFacts, detail: String) -> CertificateNote {
@@ -148,8 +158,10 @@ fn note(kind: NoteKind, side: Side, facts: &CertificateFacts, detail: String) ->
     }
 }
 
-#[cfg(all(test, feature = "serde"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(feature = "serde")]
+
     use std::sync::Arc;
 
     use super::*;

@@ -2,25 +2,7 @@
 //!
 //! # Instruments
 //!
-//! | instrument | kind, unit | attributes |
-//! | --- | --- | --- |
-//! | `tls.handshake.total` | counter, `{handshake}` | `result`, `error.type` (failures only), `tls.version`, `tls.cipher_suite`, `tls.resumed`, `tls.evidence`, `network.transport` |
-//! | `tls.handshake.duration` | histogram, `ms` | `result`, `tls.version`, `tls.resumed`, `network.transport` |
-//! | `tls.handshake.phase.duration` | histogram, `ms` | `tls.phase`, `tls.version` |
-//! | `tls.handshake.rejected_after` | counter, `{handshake}` | `tls.side`, `error.type` |
-//! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial`, `certificate.path` (files) |
-//! | `tls.certificate.not_after` | observable gauge, `s` | the same |
-//! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
-//! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
-//! | `tls.not_tls` | counter, `{connection}` | `tls.not_tls.kind` |
-//! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
-//! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
-//! | `tlscope.interface.up` | observable gauge | `network.interface.name` |
-//! | `tlscope.flows.open`, `tlscope.handshakes.open` | observable gauges | |
-//! | `tlscope.flows.evicted`, `tlscope.gaps` | counters | |
-//! | `tlscope.export.failures`, `tlscope.export.discarded` | counters | `signal` (metrics, logs, traces) |
-//! | `tlscope.certificate.files.unreadable` | observable gauge, `{file}` | |
-//! | `tlscope.memory` | observable gauge, `By` | |
+//! `docs/telemetry.yaml` lists the instruments with their units and attributes; a test holds what is exported to it.
 //!
 //! An attribute is absent if the capture does not show its value. A version, cipher
 //! suite or alert without a registered name is `other`: the traffic chooses
@@ -30,10 +12,9 @@
 //!   once for each class and side: by tlscope, in the certificates shown, or by the peer
 //!   that gave up. `tls.side` is the side at fault: the one that showed the certificate,
 //!   or made the offer, that was refused. Handshakes that ended without a refusal (by a
-//!   reset, silence, a broken message) are not counted here. Every class exists from the
-//!   start, at zero.
-//! - `tls.certificate.*` has a series for each certificate shown. Days are counted from
-//!   the latest moment at which certificates of a handshake were validated, so that a
+//!   reset, silence, a broken message) are not counted here.
+//! - `tls.certificate.*` has a series for each place (role and identity): see
+//!   `certificate_table`. Days are counted from the latest moment at which certificates of a handshake were validated, so that a
 //!   replay gives the same values whenever it is made; in a live run the clock counts as
 //!   well. Watched files have the role `file` and `certificate.path`.
 //! - The attributes that users add ([`MetricAttribute`]) are on `tls.handshake.total` and
@@ -41,7 +22,8 @@
 //!   frequent are kept, the rest is `other`.
 //! - In a live run, a new series of a counter is exported at zero once before its counts
 //!   follow, if anybody reads the metrics regularly: `rate()` does not see a series that
-//!   begins at one. Every result and every `error.type` exists at zero from the start.
+//!   begins at one. Every result exists at zero from the start,
+//!   and so do the error types that dashboards name.
 //!
 //! A new instrument of handshakes is a file here and a line in `instruments`; one about
 //! tlscope itself is a few lines in `self_telemetry`.
