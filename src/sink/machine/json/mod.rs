@@ -4,13 +4,15 @@ use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
+mod ladder;
 pub mod lines;
 mod value;
 
 use lines::HandshakeLine;
 pub(crate) use lines::Line;
 
-use crate::event::{Event, Handshake, NotTls};
+use crate::escape::SafeJson;
+use crate::event::{Event, Handshake, HandshakeReport, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
 
@@ -46,7 +48,8 @@ impl<W: Write> JsonSink<W> {
     }
 
     fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        line.serialize(&mut serde_json::Serializer::new(&mut self.lines))?;
+        let output = SafeJson(&mut self.lines);
+        line.serialize(&mut serde_json::Serializer::new(output))?;
         self.lines.push(b'\n');
         if self.lines.len() >= BLOCK {
             self.write_lines()?;
@@ -83,6 +86,21 @@ impl<W: Write> Sink for JsonSink<W> {
         self.write_line(&Line::Stats(lines::StatsLine(stats)))?;
         self.flush()
     }
+}
+
+/// Writes a handshake with its steps as one line: that of [`JsonSink`], with `number`, its place in the order of time, and `ladder`.
+///
+/// # Errors
+///
+/// When the output cannot be written.
+pub fn write_with_ladder(
+    output: &mut impl Write,
+    report: &HandshakeReport,
+    number: usize,
+) -> io::Result<()> {
+    let line = ladder::HandshakeWithLadder::new(report, number);
+    serde_json::to_writer(&mut *output, &line)?;
+    output.write_all(b"\n")
 }
 
 /// As its line, with `"type": "handshake"`.
