@@ -226,7 +226,7 @@ fn metrics_go_to_standard_output_on_request() {
     let path = file("metrics.pcap", capture());
     let output = output(&["read", "--metrics", "stdout", &path]);
     assert!(
-        stdout(&output).contains("tls_validation_errors_total"),
+        stdout(&output).contains("tls_handshake_total"),
         "{output:?}"
     );
 }

@@ -59,6 +59,8 @@ mod transform;
 mod assets;
 #[cfg(all(feature = "cli", feature = "otel"))]
 mod export;
+#[cfg(all(feature = "cli", feature = "otel"))]
+mod telemetry_registry;
 
 #[cfg(all(feature = "cli", live_capture))]
 mod live;

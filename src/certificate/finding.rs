@@ -58,6 +58,31 @@ text_enum! {
         LongValidity = "long_validity",
         /// Certificates name themselves as their issuer, and that was not checked: there are too many for one handshake.
         UncheckedSignature = "unchecked_signature",
+        /// Client and server show the same certificate.
+        SameAtBothEnds = "same_at_both_ends",
+        /// Clients at several addresses show one certificate, so each of them has its key.
+        ManyClients = "many_clients",
+        /// The issuer gave its serial number to another certificate as well (RFC 5280 §4.1.2.2 forbids it).
+        ReusedSerial = "reused_serial",
+        /// The issuer has the name that a tool suggests, so the name identifies nobody.
+        DefaultIssuer = "default_issuer",
+        /// A client certificate that expired at least 30 days ago, and that the server accepts.
+        LongExpired = "long_expired",
+    }
+}
+
+impl NoteKind {
+    /// Whether it is about how certificates are issued and used, not about the order and length of chains.
+    #[must_use]
+    pub const fn is_about_use(self) -> bool {
+        matches!(
+            self,
+            Self::SameAtBothEnds
+                | Self::ManyClients
+                | Self::ReusedSerial
+                | Self::DefaultIssuer
+                | Self::LongExpired
+        )
     }
 }
 

@@ -31,8 +31,8 @@ impl CertificateFacts {
         }
     }
 
-    /// Every name in the subject alternative name extension, as far as it was kept.
-    pub(crate) fn alternative_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+    /// Every name of a kind that this type has a field for, as text.
+    pub fn alternative_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let addresses = self.ip_addresses.iter();
         let addresses = addresses.map(|address| Cow::Owned(address.to_string()));
         let others = self.uris.iter().chain(&self.emails).chain(&self.upns);

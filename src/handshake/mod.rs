@@ -75,6 +75,7 @@ mod testing;
 mod timing;
 mod tracker;
 mod transcript;
+mod unusual;
 mod validate;
 mod verdict;
 

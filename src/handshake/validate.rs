@@ -6,6 +6,7 @@ use crate::flow::Side;
 use crate::stats::Stats;
 
 use super::known_servers::KnownServers;
+use super::unusual::UnusualCertificates;
 use super::{explain, hint};
 
 /// Adds to events the findings on the chains that peers showed; those on dates and names are there already.
@@ -17,6 +18,7 @@ use super::{explain, hint};
 pub(crate) struct Validator {
     chains: ChainValidator,
     servers: KnownServers,
+    unusual: UnusualCertificates,
     signatures_skipped: u64,
 }
 
@@ -25,6 +27,7 @@ impl Validator {
         Self {
             chains: ChainValidator::new(trust),
             servers: KnownServers::default(),
+            unusual: UnusualCertificates::default(),
             signatures_skipped: 0,
         }
     }
@@ -61,6 +64,7 @@ impl Validator {
         event
             .validation
             .sort_by_key(|finding| finding.side == Side::Client); // stable: dates and names come first
+        self.unusual.note(event);
         let known = self.servers.get(event.server);
         explain::after_validation(event, self.chains.origin(), known);
         if event.error.is_some() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::certificate::{Certificate, CertificateFacts};
 use crate::dialogue::StartTls;
-use crate::event::{CertificateChain, Handshake, HandshakeError, Outcome};
+use crate::event::{CertificateChain, Handshake, HandshakeError, KeyExchangeClass, Outcome};
 use crate::hex::Hex;
 
 /// One fact of an event.
@@ -103,7 +103,7 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("closed_by", "tlscope.closed_by", |e| {
         word(e.closed_by.map(|closed| closed.as_str()))
     }),
-    column("version", |e| maybe(e.tls.version)),
+    both("version", "tls.version", |e| maybe(e.tls.version)),
     both("cipher_suite", "tls.cipher", |e| maybe(e.tls.cipher_suite)),
     column("server_name", |e| untrusted(e.tls.server_name.as_deref())),
     column("alpn_offered", |e| {
@@ -124,10 +124,10 @@ pub(crate) static FIELDS: &[EventField] = &[
     column("ech", |e| {
         word((e.tls.ech_offered == Some(true)).then_some("offered"))
     }),
-    both("client_certificate", "tls.client.certificate", |e| {
+    both("client_certificate", "tls.client_certificate", |e| {
         Word(e.tls.client_certificate.as_str())
     }),
-    column("unused", |e| flag(e.tls.unused)),
+    both("unused", "tls.unused", |e| flag(e.tls.unused)),
     both("rejected_after", "tlscope.rejected_after", |e| {
         word(
             e.rejected_after
@@ -232,6 +232,15 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("renegotiation", "tls.renegotiation", |e| {
         word(e.tls.renegotiation.map(|seen| seen.ended.as_str()))
     }),
+    // What metrics call these facts: a link from a metric to its records needs no translation.
+    attribute("tls.cipher_suite", |e| maybe(e.tls.cipher_suite)),
+    attribute("tls.key_exchange", |e| {
+        let class = e.tls.key_exchange();
+        word((class != KeyExchangeClass::Unknown).then_some(class.as_str()))
+    }),
+    attribute("tls.group", |e| maybe(e.tls.group)),
+    attribute("tls.alpn", |e| untrusted(e.tls.alpn.as_deref())),
+    attribute("remote.addr", |e| safe(e.client.address)),
     attribute("tls.established", |e| Flag(e.outcome == Outcome::Success)),
     attribute("tlscope.rule", |e| {
         word(e.inference.as_ref().map(|inference| inference.rule))
@@ -373,6 +382,22 @@ mod tests {
         for names in [columns, attributes] {
             let distinct: HashSet<_> = names.iter().collect();
             assert_eq!(distinct.len(), names.len());
+        }
+    }
+
+    #[test]
+    fn every_attribute_is_in_the_registry() {
+        let registry = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.yaml");
+        let registry = std::fs::read_to_string(registry).unwrap();
+        let ids = registry
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- id: "));
+        let ids: HashSet<_> = ids.collect();
+        for attribute in FIELDS.iter().filter_map(|field| field.attribute) {
+            assert!(
+                ids.contains(attribute),
+                "`{attribute}` is not in docs/telemetry.yaml"
+            );
         }
     }
 

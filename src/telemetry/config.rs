@@ -34,6 +34,8 @@ pub struct MetricsConfig {
     pub attributes: Vec<MetricAttribute>,
     /// `--metric-values`: the number of values of each such attribute; `None` for the default.
     pub values: Option<usize>,
+    /// `--metric-names`.
+    pub names: MetricNames,
     /// `--histograms`.
     pub histograms: Histograms,
     /// The settings of a live run; `None` for a replay, which exports once.
@@ -179,6 +181,16 @@ pub enum LoggedHandshakes {
     Failures,
     /// Every one.
     All,
+}
+
+/// The names of metrics and of their attributes, and the unit of durations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricNames {
+    /// Those that the shipped dashboard and alert rules use; milliseconds.
+    #[default]
+    Tlscope,
+    /// Those of OpenTelemetry's semantic conventions, where these have one; seconds.
+    Semconv,
 }
 
 /// The buckets of histograms.

@@ -84,8 +84,8 @@ mod not_built;
 
 pub use config::{
     ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes, Losses,
-    MetricAttribute, MetricTemporality, MetricsConfig, OtlpCompression, OtlpProtocol, Signal,
-    UnknownProtocol,
+    MetricAttribute, MetricNames, MetricTemporality, MetricsConfig, OtlpCompression, OtlpProtocol,
+    Signal, UnknownProtocol,
 };
 #[cfg(not(feature = "otel"))]
 pub use not_built::{Prepared, Telemetry};

@@ -206,6 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_host_exports_few_series() {
+        let output = Output::default();
+        let config = MetricsConfig {
+            stdout: true,
+            ..MetricsConfig::default()
+        };
+        let mut telemetry = started(&config, Box::new(output.clone()));
+        telemetry.finish(&Stats::default()).unwrap();
+        let text = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        let series = text.lines().filter(|line| !line.starts_with('#')).count();
+        // An interface adds four: three kinds of drops, and whether it is up.
+        assert!(series <= 26, "{text}");
+    }
+
+    #[test]
     fn durations_are_in_milliseconds() {
         let samples = samples(&[handshake()]);
         for expected in [

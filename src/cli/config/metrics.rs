@@ -1,8 +1,12 @@
 //! From the flags for metrics to the configuration of the exporter.
 
-use tlscope::telemetry::{Histograms, LoggedHandshakes, MetricsConfig, OtlpProtocol, Signal};
+use tlscope::telemetry::{
+    Histograms, LoggedHandshakes, MetricNames, MetricsConfig, OtlpProtocol, Signal,
+};
 
-use super::args::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
+use super::args::{
+    HistogramChoice, MetricsArgs, MetricsOutput, NameChoice, OtlpLogs, ProtocolChoice,
+};
 
 impl MetricsArgs {
     /// Whether single handshakes are exported, as log records or spans.
@@ -31,6 +35,10 @@ impl From<MetricsArgs> for MetricsConfig {
             stdout: args.metrics == Some(MetricsOutput::Stdout),
             attributes: args.metric_attributes,
             values: Some(args.metric_values.into()),
+            names: match args.metric_names {
+                NameChoice::Tlscope => MetricNames::Tlscope,
+                NameChoice::Semconv => MetricNames::Semconv,
+            },
             histograms: match args.histograms {
                 HistogramChoice::Explicit => Histograms::Explicit,
                 HistogramChoice::Exponential => Histograms::Exponential,

@@ -30,6 +30,7 @@ use super::{ExportError, Notice, Signal};
 use crate::event::Handshake;
 
 mod delivery;
+mod open_metrics;
 mod otlp;
 mod otlp_logs;
 mod otlp_metrics;

@@ -128,7 +128,7 @@ fn sample(text: &mut String, name: &str, labels: &str, value: impl Display) {
     };
 }
 
-fn labels<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
+pub(crate) fn labels<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
     let mut labels: Vec<_> = attributes
         .map(|attribute| {
             let name = attribute.key.as_str().replace('.', "_");

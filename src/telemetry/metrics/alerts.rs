@@ -14,7 +14,11 @@ pub(super) struct Alerts(BoundCounters<AlertSeries>);
 impl Alerts {
     pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
         let counter = counter(meter, "tls.alerts", "{alert}", "Alerts seen.");
-        Self(BoundCounters::new(counter, setup.listeners.clone()))
+        Self(BoundCounters::new(
+            counter,
+            setup.listeners.clone(),
+            setup.names,
+        ))
     }
 }
 

@@ -21,6 +21,8 @@ use hashbrown::hash_map::Entry;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram};
 
+use crate::telemetry::MetricNames;
+
 /// A small key that stands for a set of attributes. It holds only what may be a label:
 /// enumerations and registered names.
 pub(crate) trait Series {
@@ -41,6 +43,7 @@ pub(crate) struct BoundCounters<S> {
     /// The series with counts that wait.
     new_series: Vec<S>,
     listeners: Listeners,
+    names: MetricNames,
 }
 
 struct Count {
@@ -54,12 +57,13 @@ struct HeldCount {
 }
 
 impl<S: Series + Clone + Eq + Hash> BoundCounters<S> {
-    pub(crate) fn new(instrument: Counter<u64>, listeners: Listeners) -> Self {
+    pub(crate) fn new(instrument: Counter<u64>, listeners: Listeners, names: MetricNames) -> Self {
         Self {
             instrument,
             bound: HashMap::default(),
             new_series: Vec::new(),
             listeners,
+            names,
         }
     }
 
@@ -73,7 +77,9 @@ impl<S: Series + Clone + Eq + Hash> BoundCounters<S> {
         match self.bound.entry(series) {
             Entry::Occupied(mut known) => known.get_mut().add(increase),
             Entry::Vacant(new) => {
-                let bound = self.instrument.bind(&new.key().attributes());
+                let bound = self
+                    .instrument
+                    .bind(&self.names.attributes(new.key().attributes()));
                 bound.add(0);
                 let until = self.listeners.next_moment();
                 let waiting = until.map(|until| HeldCount { count: 0, until });
@@ -142,23 +148,25 @@ impl Count {
 pub(crate) struct BoundHistograms<S> {
     instrument: Histogram<f64>,
     bound: HashMap<S, BoundHistogram<f64>, RandomState>,
+    names: MetricNames,
 }
 
 impl<S: Series + Eq + Hash> BoundHistograms<S> {
-    pub(crate) fn new(instrument: Histogram<f64>) -> Self {
+    pub(crate) fn new(instrument: Histogram<f64>, names: MetricNames) -> Self {
         Self {
             instrument,
             bound: HashMap::default(),
+            names,
         }
     }
 
-    pub(crate) fn record(&mut self, series: S, value: f64) {
-        let instrument = &self.instrument;
+    pub(crate) fn record(&mut self, series: S, duration: Duration) {
+        let (instrument, names) = (&self.instrument, self.names);
         let entry = self.bound.entry(series);
-        let bind = |attributes: Vec<KeyValue>| instrument.bind(&attributes);
+        let bind = |attributes| instrument.bind(&names.attributes(attributes));
         entry
             .or_insert_with_key(|series| bind(series.attributes()))
-            .record(value);
+            .record(names.duration(duration));
     }
 
     pub(crate) fn contains(&self, series: &S) -> bool {
@@ -292,7 +300,7 @@ mod tests {
             let listeners = Listeners::new(vec![reader.listener()]);
             Self {
                 reader,
-                counters: BoundCounters::new(instrument, listeners),
+                counters: BoundCounters::new(instrument, listeners, MetricNames::default()),
                 _provider: provider,
             }
         }

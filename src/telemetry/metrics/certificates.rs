@@ -21,6 +21,9 @@ pub(super) const GAUGES: [&str; 4] = [DAYS_UNTIL_EXPIRY, NOT_AFTER, NOT_BEFORE, 
 /// Most series of each gauge.
 pub(super) const MAX_SERIES: usize = certificate_table::MAX_CERTIFICATES + watch::MAX_CERTIFICATES;
 
+/// A gauge of a moment: its name, its description, and how it is read.
+type Time = (&'static str, &'static str, fn(&Validity) -> i64);
+
 /// When certificates expire.
 pub(super) struct Certificates(Arc<Mutex<CertificateTable>>);
 
@@ -57,7 +60,7 @@ impl Certificates {
                 }
             })
             .build();
-        let times: [(_, _, fn(&Validity) -> i64); 2] = [
+        let times: [Time; 2] = [
             (
                 NOT_AFTER,
                 "Unix time at which the certificate that is served now expires.",

@@ -9,7 +9,6 @@ use super::{HandshakeInstrument, OTHER, Setup, counter, histogram, registered_ve
 use crate::event::{
     ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Transport,
 };
-use crate::sink::milliseconds;
 use crate::time::Timestamp;
 
 pub(super) const TOTAL: &str = "tls.handshake.total";
@@ -41,11 +40,11 @@ impl Handshakes {
     pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
         let total = counter(
             meter,
-            TOTAL,
+            setup.names.instrument(TOTAL),
             "{handshake}",
             "TLS handshakes seen, by how they ended.",
         );
-        let known = BoundCounters::new(total.clone(), setup.listeners.clone());
+        let known = BoundCounters::new(total.clone(), setup.listeners.clone(), setup.names);
         let config = setup.config;
         Self {
             chooser: Chooser::new(&config.attributes, config.values.unwrap_or(DEFAULT_VALUES)),
@@ -55,12 +54,16 @@ impl Handshakes {
                 MAX_ATTRIBUTED_SERIES
             },
             _known: known.starting_with(KnownSeries::all()),
-            total: BoundCounters::new(total, setup.listeners.clone()),
-            duration: BoundHistograms::new(histogram(
-                meter,
-                DURATION,
-                "From the ClientHello to the last handshake message.",
-            )),
+            total: BoundCounters::new(total, setup.listeners.clone(), setup.names),
+            duration: BoundHistograms::new(
+                histogram(
+                    meter,
+                    setup.names,
+                    DURATION,
+                    "From the ClientHello to the last handshake message.",
+                ),
+                setup.names,
+            ),
         }
     }
 }
@@ -79,7 +82,7 @@ impl HandshakeInstrument for Handshakes {
             if self.duration.len() >= MAX_DURATION_SERIES && !self.duration.contains(&series) {
                 series = series.without_detail();
             }
-            self.duration.record(series, milliseconds(duration));
+            self.duration.record(series, duration);
         }
     }
 
@@ -159,17 +162,12 @@ impl Series for HandshakeSeries {
     }
 }
 
-/// The classes that dashboards ask for by name. With a series for every class, an idle host would export a hundred.
-const ON_DASHBOARDS: [ErrorType; 9] = [
+/// The classes that alert rules and dashboards most often ask for by name. With a series for every class, an idle host
+/// would export a hundred.
+const ON_DASHBOARDS: [ErrorType; 3] = [
     ErrorType::CertExpired,
     ErrorType::UnknownCa,
-    ErrorType::UntrustedCa,
-    ErrorType::BadCertificate,
     ErrorType::MissingClientCert,
-    ErrorType::ProtocolMismatch,
-    ErrorType::CipherMismatch,
-    ErrorType::HostnameMismatch,
-    ErrorType::Other,
 ];
 
 /// The series of `tls.handshake.total` that exist from the start, so that an alert rule on

@@ -2,25 +2,7 @@
 //!
 //! # Instruments
 //!
-//! | instrument | kind, unit | attributes |
-//! | --- | --- | --- |
-//! | `tls.handshake.total` | counter, `{handshake}` | `result`, `error.type` (failures only), `tls.version`, `tls.cipher_suite`, `tls.resumed`, `tls.evidence`, `network.transport` |
-//! | `tls.handshake.duration` | histogram, `ms` | `result`, `tls.version`, `tls.resumed`, `network.transport` |
-//! | `tls.handshake.phase.duration` | histogram, `ms` | `tls.phase`, `tls.version` |
-//! | `tls.handshake.rejected_after` | counter, `{handshake}` | `tls.side`, `error.type` |
-//! | `tls.certificate.days_until_expiry` | observable gauge | `certificate.subject`, `certificate.issuer`, `certificate.role`, `certificate.serial`, `certificate.path` (files) |
-//! | `tls.certificate.not_after` | observable gauge, `s` | the same |
-//! | `tls.validation.errors` | counter, `{error}` | `error.type`, `tls.side` |
-//! | `tls.alerts` | counter, `{alert}` | `tls.alert`, `tls.alert.sender`, `tls.alert.level` |
-//! | `tls.not_tls` | counter, `{connection}` | `tls.not_tls.kind` |
-//! | `tlscope.packets`, `tlscope.bytes` | counters, `{packet}`, `By` | `network.interface.name` (live) |
-//! | `tlscope.packets.dropped` | counter, `{packet}` | `cause` (kernel, interface, queue, undecodable), `network.interface.name` |
-//! | `tlscope.interface.up` | observable gauge | `network.interface.name` |
-//! | `tlscope.flows.open`, `tlscope.handshakes.open` | observable gauges | |
-//! | `tlscope.flows.evicted`, `tlscope.gaps` | counters | |
-//! | `tlscope.export.failures`, `tlscope.export.discarded` | counters | `signal` (metrics, logs, traces) |
-//! | `tlscope.certificate.files.unreadable` | observable gauge, `{file}` | |
-//! | `tlscope.memory` | observable gauge, `By` | |
+//! `docs/telemetry.yaml` lists the instruments with their units and attributes; a test holds what is exported to it.
 //!
 //! An attribute is absent if the capture does not show its value. A version, cipher
 //! suite or alert without a registered name is `other`: the traffic chooses
@@ -30,10 +12,9 @@
 //!   once for each class and side: by tlscope, in the certificates shown, or by the peer
 //!   that gave up. `tls.side` is the side at fault: the one that showed the certificate,
 //!   or made the offer, that was refused. Handshakes that ended without a refusal (by a
-//!   reset, silence, a broken message) are not counted here. Every class exists from the
-//!   start, at zero.
-//! - `tls.certificate.*` has a series for each certificate shown. Days are counted from
-//!   the latest moment at which certificates of a handshake were validated, so that a
+//!   reset, silence, a broken message) are not counted here.
+//! - `tls.certificate.*` has a series for each place (role and identity): see
+//!   `certificate_table`. Days are counted from the latest moment at which certificates of a handshake were validated, so that a
 //!   replay gives the same values whenever it is made; in a live run the clock counts as
 //!   well. Watched files have the role `file` and `certificate.path`.
 //! - The attributes that users add ([`MetricAttribute`]) are on `tls.handshake.total` and
@@ -41,7 +22,8 @@
 //!   frequent are kept, the rest is `other`.
 //! - In a live run, a new series of a counter is exported at zero once before its counts
 //!   follow, if anybody reads the metrics regularly: `rate()` does not see a series that
-//!   begins at one. Every result and every `error.type` exists at zero from the start.
+//!   begins at one. Every result exists at zero from the start,
+//!   and so do the error types that dashboards name.
 //!
 //! A new instrument of handshakes is a file here and a line in `instruments`; one about
 //! tlscope itself is a few lines in `self_telemetry`.
@@ -66,7 +48,7 @@ use self::validation_errors::ValidationErrors;
 use super::MetricAttribute;
 use super::export::ExportContext;
 use super::watch::WatchedCertificates;
-use super::{Histograms, MetricsConfig};
+use super::{Histograms, MetricNames, MetricsConfig};
 use crate::event::{Handshake, NotTls, TlsFacts};
 use crate::stats::{Health, Stats};
 use crate::time::Timestamp;
@@ -80,6 +62,7 @@ pub(crate) mod endpoints;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
+mod names;
 mod not_judged;
 mod not_tls;
 mod phases;
@@ -113,6 +96,7 @@ struct Setup<'a> {
     /// The TLS endpoints seen.
     #[cfg(feature = "cli")]
     endpoints: &'a endpoints::Endpoints,
+    names: MetricNames,
     /// Everyone who reads the metrics repeatedly.
     listeners: &'a Listeners,
 }
@@ -121,7 +105,7 @@ struct Setup<'a> {
 fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrument>> {
     vec![
         Box::new(Handshakes::new(meter, setup)),
-        Box::new(Phases::new(meter)),
+        Box::new(Phases::new(meter, setup)),
         Box::new(RejectedAfterwards::new(meter, setup)),
         Box::new(ValidationErrors::new(meter, setup)),
         Box::new(Alerts::new(meter, setup)),
@@ -143,8 +127,14 @@ fn counter(
     counter.with_description(description).build()
 }
 
-fn histogram(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
-    let histogram = meter.f64_histogram(name).with_unit("ms");
+fn histogram(
+    meter: &Meter,
+    names: MetricNames,
+    name: &'static str,
+    description: &'static str,
+) -> Histogram<f64> {
+    let histogram = meter.f64_histogram(name);
+    let histogram = histogram.with_unit(names.duration_unit());
     histogram.with_description(description).build()
 }
 
@@ -163,14 +153,17 @@ const BUCKETS: [f64; 16] = [
 const MAX_PLAIN_SERIES: usize = 2_000;
 
 /// Sets the buckets of histograms, and how many series an instrument may have.
-fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
+fn view(
+    buckets: Histograms,
+    names: MetricNames,
+) -> impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static {
     move |instrument| {
         let stream = Stream::builder();
         let stream = match instrument.name() {
             handshakes::DURATION | phases::PHASE_DURATION => stream
-                .with_aggregation(aggregation(buckets))
+                .with_aggregation(aggregation(buckets, names))
                 .with_cardinality_limit(handshakes::MAX_DURATION_SERIES + MAX_PLAIN_SERIES),
-            handshakes::TOTAL => {
+            name if name == names.instrument(handshakes::TOTAL) => {
                 stream.with_cardinality_limit(handshakes::MAX_ATTRIBUTED_SERIES + MAX_PLAIN_SERIES)
             }
             name if certificates::GAUGES.contains(&name) => {
@@ -182,10 +175,10 @@ fn view(buckets: Histograms) -> impl Fn(&Instrument) -> Option<Stream> + Send + 
     }
 }
 
-fn aggregation(buckets: Histograms) -> Aggregation {
+fn aggregation(buckets: Histograms, names: MetricNames) -> Aggregation {
     match buckets {
         Histograms::Explicit => Aggregation::ExplicitBucketHistogram {
-            boundaries: BUCKETS.to_vec(),
+            boundaries: names.bounds(&BUCKETS),
             record_min_max: true,
         },
         // OpenTelemetry's defaults: 160 buckets, as fine as the values allow.
@@ -213,7 +206,7 @@ impl Recorder {
     ) -> Self {
         let mut provider = SdkMeterProvider::builder()
             .with_resource(context.resource.clone())
-            .with_view(view(config.histograms));
+            .with_view(view(config.histograms, config.names));
         for reader in readers {
             provider = provider.with_reader((*reader).clone());
         }
@@ -227,6 +220,7 @@ impl Recorder {
             files,
             #[cfg(feature = "cli")]
             endpoints: &context.endpoints,
+            names: config.names,
             listeners: &listeners,
         };
         Self {

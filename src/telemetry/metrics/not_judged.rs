@@ -19,7 +19,7 @@ impl NotJudged {
             "{handshake}",
             "TLS handshakes without a verdict, by what prevented one; evicted: memory was short.",
         );
-        let counters = BoundCounters::new(counter, setup.listeners.clone());
+        let counters = BoundCounters::new(counter, setup.listeners.clone(), setup.names);
         // An alert rests on this one.
         let cause = UnknownBecause::Evicted;
         Self(counters.starting_with(std::iter::once(NotJudgedSeries { cause })))

@@ -19,7 +19,11 @@ impl NotTlsConnections {
             "{connection}",
             "Connections to TLS ports that did not become TLS.",
         );
-        Self(BoundCounters::new(counter, setup.listeners.clone()))
+        Self(BoundCounters::new(
+            counter,
+            setup.listeners.clone(),
+            setup.names,
+        ))
     }
 }
 

@@ -4,9 +4,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::bound_series::{BoundHistograms, Series};
-use super::{HandshakeInstrument, histogram, registered_version};
+use super::{HandshakeInstrument, Setup, histogram, registered_version};
 use crate::event::{Handshake, TlsFacts};
-use crate::sink::milliseconds;
 
 pub(super) const PHASE_DURATION: &str = "tls.handshake.phase.duration";
 
@@ -14,12 +13,14 @@ pub(super) const PHASE_DURATION: &str = "tls.handshake.phase.duration";
 pub(super) struct Phases(BoundHistograms<PhaseSeries>);
 
 impl Phases {
-    pub(super) fn new(meter: &Meter) -> Self {
-        Self(BoundHistograms::new(histogram(
+    pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
+        let histogram = histogram(
             meter,
+            setup.names,
             PHASE_DURATION,
             "How long each phase of a handshake took.",
-        )))
+        );
+        Self(BoundHistograms::new(histogram, setup.names))
     }
 }
 
@@ -34,7 +35,7 @@ impl HandshakeInstrument for Phases {
         ] {
             if let Some(duration) = duration {
                 let series = PhaseSeries::of(phase, &event.tls);
-                self.0.record(series, milliseconds(duration));
+                self.0.record(series, duration);
             }
         }
     }

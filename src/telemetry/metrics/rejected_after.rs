@@ -19,7 +19,11 @@ impl RejectedAfterwards {
             "{handshake}",
             "Completed TLS handshakes whose peer was refused afterwards.",
         );
-        Self(BoundCounters::new(counter, setup.listeners.clone()))
+        Self(BoundCounters::new(
+            counter,
+            setup.listeners.clone(),
+            setup.names,
+        ))
     }
 }
 

@@ -19,7 +19,7 @@ impl ValidationErrors {
             "{error}",
             "Handshakes in which a certificate or an offer was found wrong.",
         );
-        let counters = BoundCounters::new(counter, setup.listeners.clone());
+        let counters = BoundCounters::new(counter, setup.listeners.clone(), setup.names);
         Self(counters)
     }
 }

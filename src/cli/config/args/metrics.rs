@@ -44,6 +44,20 @@ pub(crate) struct MetricsArgs {
     )]
     pub(crate) metric_values: u16,
 
+    /// Names of metrics and their attributes
+    ///
+    /// The shipped alert rules and dashboard need the default. `semconv` uses the names of OpenTelemetry's
+    /// semantic conventions where they exist, and seconds instead of milliseconds.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        default_value_t = NameChoice::Tlscope,
+        help_heading = "Metrics",
+        env = "TLSCOPE_METRIC_NAMES"
+    )]
+    pub(crate) metric_names: NameChoice,
+
     /// Buckets of histograms
     #[arg(
         long,
@@ -148,6 +162,14 @@ pub(crate) struct MetricsArgs {
         help_heading = "Collector", env = "TLSCOPE_OTLP_TIMEOUT"
     )]
     pub(crate) otlp_timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NameChoice {
+    /// Those of the shipped dashboard and alert rules.
+    Tlscope,
+    /// Those of OpenTelemetry's semantic conventions.
+    Semconv,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

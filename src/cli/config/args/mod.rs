@@ -28,7 +28,9 @@ pub(crate) use judgement::{At, JudgementArgs};
 pub(crate) use live::{
     FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs, RunArgs,
 };
-pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, ProtocolChoice};
+pub(crate) use metrics::{
+    HistogramChoice, MetricsArgs, MetricsOutput, NameChoice, OtlpLogs, ProtocolChoice,
+};
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
 pub(crate) use selection::{SelectionArgs, TimeArgs};

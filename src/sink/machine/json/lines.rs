@@ -673,6 +673,10 @@ impl JsonSchema for Chain<'_> {
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Certificate")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is written at once, and a box would cost an allocation for each certificate"
+)]
 enum CertificateLine<'a> {
     /// It parsed: what it says.
     Readable(FactsLine<'a>),

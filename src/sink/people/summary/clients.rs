@@ -174,7 +174,7 @@ mod tests {
 
     fn shown(name: &str) -> Handshake {
         let mut facts = test_events::leaf();
-        facts.common_name = Some(name.to_owned());
+        facts.dns_names = vec![name.to_owned()];
         let mut event = test_events::completed();
         event.client_certificates = Some(test_events::chain([Ok(facts)]));
         event

@@ -3,6 +3,7 @@
 //! Written once, at the end. Every table is bounded, and an event costs well under a
 //! microsecond. Empty parts are left out.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use soonest_to_expire::SoonestToExpire;
 
 use super::text::{Align, TextStyle, printable, write_rows};
 use crate::certificate::{CertificateTime, Expiry};
-use crate::event::{Directions, ErrorType, Handshake, NotTls, Outcome};
+use crate::event::{Directions, ErrorType, Handshake, NotTls, NoteKind, Outcome};
 use crate::sink::Sink;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -47,6 +48,8 @@ pub struct SummarySink<W> {
     clients: Clients,
     addresses: ClientAddresses,
     mutual: MutualPeers,
+    /// Handshakes with unusual certificates, by what is unusual about whose.
+    notes: BTreeMap<(NoteKind, &'static str), u64>,
     by_server: Servers,
     /// The name of a server, in a buffer for all events.
     name: String,
@@ -93,6 +96,7 @@ impl<W: Write> SummarySink<W> {
             clients: Clients::default(),
             addresses: ClientAddresses::default(),
             mutual: MutualPeers::default(),
+            notes: BTreeMap::new(),
             by_server: Servers::default(),
             name: String::new(),
             judged_at: Timestamp::MIN,
@@ -124,6 +128,12 @@ impl<W: Write> Sink for SummarySink<W> {
         self.clients.record(event);
         self.addresses.record(event);
         self.mutual.record(event);
+        for note in event.notes.iter().filter(|note| note.kind.is_about_use()) {
+            *self
+                .notes
+                .entry((note.kind, note.side.as_str()))
+                .or_default() += 1;
+        }
         self.name.clear();
         write_name(&mut self.name, event);
         self.by_server.record(event, &self.name);
@@ -155,6 +165,7 @@ impl<W: Write> Sink for SummarySink<W> {
         self.write_mutual()?;
         self.write_certificates()?;
         self.write_findings()?;
+        self.write_notes()?;
         self.write_quality(stats)?;
         self.output.flush()
     }
@@ -401,6 +412,26 @@ impl<W: Write> SummarySink<W> {
         self.write_part(
             "Findings on certificates, and the side that showed them",
             [Align::Left, Align::Left, Align::Right],
+            &rows,
+        )
+    }
+
+    fn write_notes(&mut self) -> io::Result<()> {
+        let rows: Vec<_> = self
+            .notes
+            .iter()
+            .map(|((kind, side), count)| {
+                [
+                    kind.as_str().to_owned(),
+                    (*side).to_owned(),
+                    count.to_string(),
+                ]
+            })
+            .collect();
+        let align = [Align::Left, Align::Left, Align::Right];
+        self.write_part(
+            "Unusual certificates, and the side that showed them",
+            align,
             &rows,
         )
     }
@@ -665,7 +696,7 @@ Clients by certificate, where the server asked for one
 
 Who talks to whom with client certificates
   client                  server           handshakes  failed  last seen
-  unreadable certificate  example.org:443           1       0  2026-03-01 12:00:00
+  unreadable certificate  example.org:443           1       1  2026-03-01 12:00:00
 
 Certificates by expiry, as of 2026-03-01 12:00:00 UTC
   2026-03-14  in 12.5 days  server  example.org  by Example CA  shown once

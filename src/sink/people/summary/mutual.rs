@@ -121,6 +121,7 @@ mod tests {
         let mut facts = test_events::leaf();
         facts.uris = vec![uri.to_owned()];
         let mut event = test_events::completed();
+        event.rejected_after = None;
         event.client_certificates = Some(test_events::chain([Ok(facts)]));
         event
     }

@@ -16,14 +16,14 @@ use std::thread;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use opentelemetry_sdk::metrics::Temporality;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 
 use self::hosts::AllowedHosts;
-use super::{Closing, Export, PreparedExport, prometheus_text};
+use super::{Closing, Export, PreparedExport, open_metrics, prometheus_text};
 #[cfg(feature = "cli")]
 use crate::escape::SafeJson;
 use crate::telemetry::ConfigError;
@@ -175,7 +175,10 @@ impl Pages {
             return Ok(page(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"));
         }
         Ok(match request.uri().path() {
-            "/metrics" => self.metrics(&sent).await,
+            "/metrics" => {
+                let wants_open_metrics = accepts_open_metrics(request.headers());
+                self.metrics(&sent, wants_open_metrics).await
+            }
             "/healthz" => self.health(),
             #[cfg(feature = "cli")]
             "/targets" => {
@@ -211,17 +214,29 @@ impl Pages {
     }
 
     /// All metrics as text.
-    async fn metrics(self: &Arc<Self>, sent: &Sent) -> Response<Full<Bytes>> {
+    async fn metrics(
+        self: &Arc<Self>,
+        sent: &Sent,
+        wants_open_metrics: bool,
+    ) -> Response<Full<Bytes>> {
         let _one_at_a_time = self.scrape.lock().await;
         let pages = Arc::clone(self);
         let collected = tokio::task::spawn_blocking(move || {
             let collection = pages.reader.read();
-            (prometheus_text::encode(&collection.metrics), collection)
+            let text = match wants_open_metrics {
+                true => open_metrics::encode(&collection.metrics),
+                false => prometheus_text::encode(&collection.metrics),
+            };
+            (text, collection)
         });
         match collected.await {
             Ok((text, collection)) => {
                 *sent.collection() = Some(collection);
-                page(StatusCode::OK, text)
+                let content_type = match wants_open_metrics {
+                    true => open_metrics::CONTENT_TYPE,
+                    false => TEXT,
+                };
+                page_of(StatusCode::OK, content_type, text)
             }
             Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "no metrics\n"),
         }
@@ -266,6 +281,15 @@ const PATHS: &[&str] = &[
     #[cfg(feature = "cli")]
     "/clients",
 ];
+
+/// Whether the client accepts the OpenMetrics format.
+fn accepts_open_metrics(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    accepted.any(|value| {
+        let text = value.to_str().unwrap_or_default();
+        text.contains(open_metrics::MEDIA_TYPE)
+    })
+}
 
 fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     page_of(status, TEXT, text)
@@ -331,6 +355,14 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("content-type: text/plain; version=0.0.4"));
         assert!(answer.contains("\nc_total 3\n"), "{answer}");
+    }
+
+    #[test]
+    fn open_metrics_are_for_those_who_ask() {
+        let answer = ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n\r\n");
+        let kind = "content-type: application/openmetrics-text; version=1.0.0";
+        assert!(answer.contains(kind), "{answer}");
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
     }
 
     #[cfg(feature = "cli")]

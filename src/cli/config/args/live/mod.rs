@@ -240,6 +240,8 @@ pub(crate) struct LiveMetricsArgs {
     pub(crate) metrics_interval: Option<Duration>,
 
     /// How many hours a certificate stays in the metrics after it was last seen
+    ///
+    /// At most a tenth of its lifetime, so a certificate of a day that is no longer used does not expire in the metrics.
     #[arg(
         long, value_name = "HOURS", default_value = "24", value_parser = hours,
         help_heading = "Metrics", env = "TLSCOPE_CERTIFICATE_MEMORY"

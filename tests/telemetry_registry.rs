@@ -1,0 +1,167 @@
+//! `docs/telemetry.yaml` lists every metric and attribute that is exported, and is the source of the table in `docs/metrics.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::{env, fs};
+
+use crate::support::program::printed;
+
+/// A metric of the registry.
+#[derive(Default)]
+struct Metric {
+    name: String,
+    instrument: String,
+    unit: String,
+    brief: String,
+    /// Attributes, and whether each is optional.
+    attributes: Vec<(String, bool)>,
+}
+
+/// The metrics in the registry. It is YAML of a simple layout, which needs no parser.
+fn registry() -> Vec<Metric> {
+    let text = fs::read_to_string("docs/telemetry.yaml").unwrap();
+    let mut metrics: Vec<Metric> = Vec::new();
+    for line in text.lines() {
+        let line = line.trim().trim_start_matches("- ");
+        let Some((key, value)) = line.split_once(": ") else {
+            continue;
+        };
+        let value = value.trim_matches('"').to_owned();
+        if key == "metric_name" {
+            metrics.push(Metric {
+                name: value,
+                ..Metric::default()
+            });
+            continue;
+        }
+        let Some(metric) = metrics.last_mut() else {
+            continue; // the attributes come before the metrics
+        };
+        match key {
+            "instrument" => metric.instrument = value,
+            "unit" => metric.unit = value,
+            "brief" => metric.brief = value,
+            "ref" => metric.attributes.push((value, false)),
+            "requirement_level" => metric.attributes.last_mut().unwrap().1 = true,
+            _ => {}
+        }
+    }
+    metrics
+}
+
+impl Metric {
+    /// What Prometheus calls it.
+    fn prometheus_name(&self) -> String {
+        let mut name = self.name.replace('.', "_");
+        match self.unit.as_str() {
+            "ms" => name.push_str("_milliseconds"),
+            "s" => name.push_str("_seconds"),
+            "By" if !name.ends_with("_bytes") => name.push_str("_bytes"),
+            _ => {}
+        }
+        if self.instrument == "counter" && !name.ends_with("_total") {
+            name.push_str("_total");
+        }
+        name
+    }
+}
+
+/// The names and labels of a sample.
+fn parse(sample: &str) -> (String, BTreeSet<String>) {
+    let (name, rest) = sample.split_once(['{', ' ']).unwrap();
+    let labels = rest.split_once('}').map_or("", |(labels, _)| labels);
+    let labels = labels.split("\",").filter_map(|pair| pair.split_once('='));
+    (
+        name.to_owned(),
+        labels.map(|(name, _)| name.to_owned()).collect(),
+    )
+}
+
+/// Captures that show most attributes.
+fn captures() -> Vec<String> {
+    let themes = ["day", "client-certificates", "refusals", "negotiation"].into_iter();
+    let cases =
+        themes.flat_map(|theme| fs::read_dir(format!("fixtures/captures/{theme}")).unwrap());
+    let files = cases.flat_map(|case| fs::read_dir(case.unwrap().path()).unwrap());
+    let files = files.map(|file| file.unwrap().path().display().to_string());
+    files.filter(|path| path.contains("/capture.")).collect()
+}
+
+#[test]
+fn every_exported_metric_and_attribute_is_in_the_registry() {
+    let known: BTreeMap<_, _> = registry()
+        .into_iter()
+        .map(|metric| (metric.prometheus_name(), metric))
+        .collect();
+    let all = "server.address,server.port,tls.client.identity,tls.client.subject,tls.client.issuer,remote.addr,error.message,tls.group,tls.alpn,tls.unused,certificate.serial,network.interface.name";
+    let flags = ["read", "--format", "summary", "--metrics", "stdout"];
+    let mut arguments = [&flags[..], &["--metric-attributes", all]].concat();
+    let captures = captures();
+    arguments.extend(captures.iter().map(String::as_str));
+    let text = printed(&arguments);
+    let samples = text.lines().filter(|line| line.starts_with("tls"));
+    let samples: Vec<_> = samples
+        .filter(|line| line.contains(' '))
+        .map(parse)
+        .collect();
+    assert!(samples.len() > 100, "{}", samples.len());
+    let mut seen = BTreeSet::new();
+    for (name, labels) in samples {
+        let stem = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|part| name.strip_suffix(part));
+        let metric = known
+            .get(stem.unwrap_or(&name))
+            .or_else(|| known.get(&name));
+        let metric = metric.unwrap_or_else(|| panic!("`{name}` is not in docs/telemetry.yaml"));
+        for label in labels.iter().filter(|label| *label != "le") {
+            let attributes = metric.attributes.iter();
+            let mut attributes = attributes.map(|(attribute, _)| attribute.replace('.', "_"));
+            assert!(
+                attributes.any(|attribute| attribute == *label),
+                "`{label}` of `{name}`"
+            );
+            seen.insert(label.clone());
+        }
+    }
+    assert!(
+        seen.len() > 20,
+        "the captures must show most attributes: {seen:?}"
+    );
+}
+
+#[test]
+fn the_table_in_the_documentation_is_made_from_the_registry() {
+    let mut table =
+        String::from("| metric | kind, unit | attributes | meaning |\n| --- | --- | --- | --- |\n");
+    for metric in registry() {
+        let unit = match metric.unit.as_str() {
+            unit if unit.is_empty() || unit.starts_with('{') => String::new(),
+            unit => format!(", {unit}"),
+        };
+        let attributes = metric
+            .attributes
+            .iter()
+            .filter(|(_, is_optional)| !is_optional);
+        let attributes: Vec<_> = attributes.map(|(name, _)| format!("`{name}`")).collect();
+        let (name, kind, brief) = (metric.name, metric.instrument, metric.brief);
+        let _ = writeln!(
+            table,
+            "| `{name}` | {kind}{unit} | {} | {brief} |",
+            attributes.join(", ")
+        );
+    }
+    let path = "docs/metrics.md";
+    let page = fs::read_to_string(path).unwrap();
+    let (begin, end) = (
+        "<!-- From telemetry.yaml. -->\n",
+        "<!-- End of the table. -->\n",
+    );
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (stands, after) = rest.split_once(end).unwrap();
+    if env::var_os("TLSCOPE_REWRITE_DOCS").is_some() {
+        fs::write(path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(stands, table, "rewrite it with TLSCOPE_REWRITE_DOCS=1");
+}
