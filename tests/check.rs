@@ -216,7 +216,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
         "- fixtures/captures/versions/tls11-static-rsa/capture.pcap, packets ",
         ": 192.0.2.1:",
         " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",
-        "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 not evaluated, on 1 handshake\n",
+        "\ncheck failed: 1 error, 0 warnings; 0 of 1 assertion held, 0 skipped, on 1 handshake\n",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -270,13 +270,13 @@ fn an_assertion_that_held_in_part_has_its_own_word_and_counts_as_held() {
     let (clear, hidden) = (capture("mtls12-success"), capture("tls13-rsa"));
     let output = output(&["--policy", &policy, &clear, &hidden]);
     let expected = "\
-partly   certificates valid for at least 1 days more: 0 of 1 handshakes violated it, 1 not evaluated
+partly   certificates valid for at least 1 day more: 0 of 1 handshakes violated it, 1 not evaluated
 ok       TLS 1.2 or later: 0 of 2 handshakes violated it
 
 Not evaluated
   1 handshake, 1 assertion: certificates are encrypted (TLS 1.3); `--keylog FILE` or `tlscope run` decrypts them
 
-check passed: 0 errors, 0 warnings; 2 of 2 assertions held (1 partly), 0 not evaluated, on 2 handshakes
+check passed: 0 errors, 0 warnings; 2 of 2 assertions held (1 partly), 0 skipped, on 2 handshakes
 ";
     assert_eq!(stdout(&output), expected);
     assert_eq!(output.status.code(), Some(HELD));

@@ -628,7 +628,7 @@ mod tests {
         }
     }
 
-    /// The place of a cut within a record that is passed over depends on how it is read.
+    /// The place of a cut within a record that is skipped depends on how it is read.
     fn without_warnings(mut contents: Contents) -> Contents {
         contents.problems.clear();
         contents

@@ -220,6 +220,13 @@ impl Problem {
         let severity = Severity::Warning;
         Self { severity, text }
     }
+
+    /// A problem because of which some of the input is missing.
+    #[must_use]
+    pub const fn error(text: String) -> Self {
+        let severity = Severity::Error;
+        Self { severity, text }
+    }
 }
 
 impl From<CaptureError> for Problem {

@@ -213,7 +213,7 @@ fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
 fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
     let file: Arc<str> = path.to_string_lossy().into();
     if regular_file_length(path).is_none() {
-        let text = format!("`{file}` is not a regular file: passed over");
+        let text = format!("skipped `{file}`: not a regular file");
         problems.push(Problem::warning(text)); // opening a pipe could wait for ever
         return false;
     }
@@ -221,7 +221,12 @@ fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
     match opened {
         Ok(_) => true,
         Err(error @ (CaptureError::NotACapture { .. } | CaptureError::Empty { .. })) => {
-            problems.push(Problem::warning(format!("{error}: passed over")));
+            let text = format!("skipped: {error}");
+            problems.push(if is_named_like_a_capture(path) {
+                Problem::error(text) // its packets are missing, whatever happened to it
+            } else {
+                Problem::warning(text)
+            });
             false
         }
         Err(error) => {
@@ -229,6 +234,20 @@ fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
             false
         }
     }
+}
+
+/// Whether a name is that of a capture, also of a rotated or compressed one: `a.pcap`, `a.pcap3`, `a.pcapng.gz`.
+fn is_named_like_a_capture(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_ascii_lowercase();
+    let compressions = [".gz", ".zst", ".xz"];
+    let name = compressions
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(&name);
+    let suffix = name.rsplit('.').next().unwrap_or_default();
+    let suffix = suffix.trim_end_matches(|c: char| c.is_ascii_digit());
+    name.contains('.') && ["pcap", "pcapng", "cap"].contains(&suffix)
 }
 
 /// Counts the bytes that are read.
@@ -372,13 +391,22 @@ mod tests {
         let mut problems = Vec::new();
         assert_eq!(captures(directory.path(), &mut problems), [first, second]);
         let texts: Vec<&str> = problems.iter().map(|p| &*p.text).collect();
-        assert!(
-            texts[0]
-                .ends_with("README` is not a capture file (starts with 0x63617074): passed over")
-        );
-        assert!(texts[1].ends_with("c.pcap` is empty: passed over"));
-        assert!(problems.iter().all(|p| p.severity == Severity::Warning));
+        assert!(texts[0].ends_with("README` is not a capture file (starts with 0x63617074)"));
+        assert!(texts[1].ends_with("c.pcap` is empty"));
+        assert!(texts.iter().all(|text| text.starts_with("skipped: `")));
+        let severities: Vec<_> = problems.iter().map(|p| p.severity).collect();
+        assert_eq!(severities, [Severity::Warning, Severity::Error]);
         assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn names_of_captures_are_recognised() {
+        for name in ["a.pcap", "a.PCAP", "b.pcap12", "c.pcapng.gz", "d.cap.zst"] {
+            assert!(is_named_like_a_capture(Path::new(name)), "{name}");
+        }
+        for name in ["README", "pcap", "notes.txt", "a.pcap.md", "keys.log"] {
+            assert!(!is_named_like_a_capture(Path::new(name)), "{name}");
+        }
     }
 
     #[test]

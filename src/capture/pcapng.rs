@@ -391,7 +391,7 @@ fn name(value: &[u8]) -> Option<Arc<str>> {
     (!name.is_empty()).then(|| name.into())
 }
 
-/// Whether the block must be looked into; secrets beyond all measure are passed over with a warning.
+/// Whether the block must be looked into; a block of secrets above the limit is skipped with a warning.
 #[inline]
 fn is_wanted(block_type: u32, length: u32, found: &mut Found<'_>) -> bool {
     match block_type {
@@ -399,7 +399,7 @@ fn is_wanted(block_type: u32, length: u32, found: &mut Found<'_>) -> bool {
         DECRYPTION_SECRETS if length <= MAX_BLOCK => true,
         DECRYPTION_SECRETS => {
             found.problems.push(Problem::warning(format!(
-                "`{}`: {length} bytes of secrets in one block are too many and were passed over",
+                "`{}`: skipped a block of secrets of {length} bytes, which is too long",
                 found.file
             )));
             false

@@ -16,13 +16,13 @@ use super::{Sink, TextStyle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[non_exhaustive]
 pub enum OutputFormat {
-    /// A line per handshake, then the summary.
+    /// One line per handshake, then the summary.
     Table,
-    /// A line per handshake, without a summary.
+    /// One line per handshake, without a summary.
     Rows,
     /// The summary alone.
     Summary,
-    /// An object a line; `tlscope schema` describes them.
+    /// One JSON object per line; `tlscope schema` describes them.
     Json,
     /// Comma-separated values.
     Csv,

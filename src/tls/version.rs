@@ -1,5 +1,7 @@
 //! What a version number means.
 
+use std::fmt;
+
 use super::ProtocolVersion;
 
 impl ProtocolVersion {
@@ -50,14 +52,10 @@ impl ProtocolVersion {
         }
     }
 
-    /// Its name for people: as [`ProtocolVersion::name`], and drafts by their number, as in `TLS 1.3 draft 28`.
+    /// Whether it has a name: a registered one, or that of a draft of TLS 1.3.
     #[must_use]
-    pub fn description(self) -> String {
-        match self.draft() {
-            Some(draft) if self.0 >> 8 == 0xfb => format!("TLS 1.3 draft {draft} (Facebook)"),
-            Some(draft) => format!("TLS 1.3 draft {draft}"),
-            None => self.to_string(),
-        }
+    pub const fn is_named(self) -> bool {
+        self.name().is_some() || self.draft().is_some()
     }
 
     /// Whether this is a draft whose ServerHello has the version in its first field: up to 21.
@@ -71,6 +69,20 @@ impl Default for ProtocolVersion {
     /// A number that no protocol has, for hellos before they are read.
     fn default() -> Self {
         Self(0)
+    }
+}
+
+/// The registered name, that of a draft, as in `TLS 1.3 draft 28`, or the number as in `0x7f7f`.
+impl fmt::Display for ProtocolVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name(), self.draft()) {
+            (Some(name), _) => f.pad(name),
+            (None, Some(draft)) if self.0 >> 8 == 0xfb => {
+                f.pad(&format!("TLS 1.3 draft {draft} (Facebook)"))
+            }
+            (None, Some(draft)) => f.pad(&format!("TLS 1.3 draft {draft}")),
+            (None, None) => f.pad(&format!("{:#06x}", self.0)),
+        }
     }
 }
 
@@ -94,9 +106,9 @@ mod tests {
         assert!(ProtocolVersion::TLSv1_3.is_tls13());
         assert_eq!(ProtocolVersion(0x7f1c).draft(), Some(28));
         assert!(ProtocolVersion(0xfb1a).is_tls13());
-        assert_eq!(ProtocolVersion(0x7f10).description(), "TLS 1.3 draft 16");
-        assert_eq!(ProtocolVersion(0x7f7f).description(), "0x7f7f");
-        assert_eq!(ProtocolVersion::TLSv1_2.description(), "TLS 1.2");
+        assert_eq!(ProtocolVersion(0x7f10).to_string(), "TLS 1.3 draft 16");
+        assert_eq!(ProtocolVersion(0x7f7f).to_string(), "0x7f7f");
+        assert_eq!(ProtocolVersion::TLSv1_2.to_string(), "TLS 1.2");
         assert!(ProtocolVersion(0x7f12).is_early_draft());
         assert!(!ProtocolVersion(0x7f17).is_early_draft());
         assert!(!ProtocolVersion::TLSv1_2.is_tls13());

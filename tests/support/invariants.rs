@@ -94,7 +94,8 @@ fn check_verdict(event: &Handshake) {
     assert_eq!(is_unknown, event.unknown_because.is_some(), "{event:?}");
     let confidence = event.confidence.unwrap_or(1.0);
     assert!((0.0..=1.0).contains(&confidence), "{event:?}");
-    assert!(is_inferred || confidence == 1.0, "{event:?}");
+    let is_certain = !is_inferred && event.capture.conflicting_bytes == 0;
+    assert!(!is_certain || confidence == 1.0, "{event:?}");
     assert_eq!(is_inferred, event.inference.is_some(), "{event:?}");
     if let Some(inference) = &event.inference {
         assert!(!inference.observations.is_empty(), "{event:?}");

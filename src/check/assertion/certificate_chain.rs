@@ -54,6 +54,7 @@ impl Assertion for MinDaysValid {
     fn requirement(&self) -> String {
         match self.0 {
             0.0 => "certificates that are valid".to_owned(),
+            1.0 => "certificates valid for at least 1 day more".to_owned(),
             days => format!("certificates valid for at least {days} days more"),
         }
     }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use self::fields::{Fields, canonical, fields_of, masked};
 use crate::check::{CheckResult, Location, MAX_OFFENDERS, Offender, RuleSeverity, Status};
-use crate::event::Handshake;
+use crate::event::{Evidence, Handshake};
 use crate::sink::machine::json::handshake_value;
 
 /// Handshakes in a baseline, and differences kept: more than anyone reads, and a few hundred megabytes if all differ.
@@ -195,7 +195,11 @@ impl Baseline {
             let (count, seen) = (expected.count, expected.seen);
             Offender {
                 handshake: None,
-                why: format!("{peers}: {outcome}: was seen {count} times, now {seen} times"),
+                why: format!(
+                    "{peers}: {outcome}: was seen {}, now {}",
+                    times(count),
+                    times(seen)
+                ),
             }
         }));
         differences
@@ -387,6 +391,23 @@ const MAIN_FIELDS: &[&str] = &[
     "evidence",
 ];
 
+/// What a hello says in the clear, whether or not there are keys.
+const IN_THE_CLEAR: &[&str] = &[
+    "tls.version",
+    "tls.cipher_suite",
+    "tls.group",
+    "tls.server_name",
+];
+
+/// As in `once`, `twice` or `3 times`.
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
 /// What changed, in one clause, as in `was failure unknown_ca (client), now success; tls.alpn was absent, now h2`.
 fn changes(expected: &Fields, fields: &Fields) -> String {
     /// A report needs one line.
@@ -396,9 +417,18 @@ fn changes(expected: &Fields, fields: &Fields) -> String {
     if before != now {
         shown.push(format!("was {before}, now {now}"));
     }
+    let (before, now) = (field(expected, "evidence"), field(fields, "evidence"));
+    let decrypted = Evidence::Decrypted.as_str();
+    let follows_from_keys = before != now && [&*before, &*now].contains(&decrypted);
+    if follows_from_keys {
+        let keys = if now == decrypted { "with" } else { "without" };
+        shown.push(format!("was {before}, now {now} ({keys} keys)"));
+    }
     let is_of_outcome = |path: &str| matches!(path, "outcome" | "error.type" | "error.side");
     let mut paths: Vec<&String> = expected.keys().chain(fields.keys()).collect();
     paths.retain(|path| expected.get(*path) != fields.get(*path) && !is_of_outcome(path));
+    // Keys show certificates, alerts and much else: none of that has changed.
+    paths.retain(|path| !follows_from_keys || IN_THE_CLEAR.contains(&path.as_str()));
     paths.sort_by_key(|path| {
         let rank = MAIN_FIELDS.iter().position(|main| main == path);
         (rank.unwrap_or(MAIN_FIELDS.len()), *path)
@@ -538,6 +568,19 @@ mod tests {
     }
 
     #[test]
+    fn missing_keys_are_one_change_whatever_they_hide() {
+        let mut decrypted = completed();
+        decrypted.evidence = Evidence::Decrypted;
+        let mut inferred = decrypted.clone();
+        inferred.evidence = Evidence::Inferred;
+        inferred.server_certificates = None;
+        inferred.tls.alpn = Some("other".to_owned());
+        let result = compared(&[decrypted], &[inferred]);
+        let why = &result.offenders[0].why;
+        assert_eq!(why, "was decrypted, now inferred (without keys)");
+    }
+
+    #[test]
     fn lists_that_differ_are_compared_item_by_item() {
         assert_eq!(
             lists("[\"a\",\"b\"]", "[\"b\",\"c\"]").unwrap(),
@@ -577,7 +620,7 @@ mod tests {
             let result = compared_by(true, expected, seen);
             assert_eq!(result.violations, 1);
             assert!(
-                result.offenders[0].why.contains(" times, now "),
+                result.offenders[0].why.contains(": was seen "),
                 "{result:?}"
             );
         }

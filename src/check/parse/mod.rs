@@ -48,13 +48,22 @@ impl Policy {
                     let tables = entry.tables();
                     rules = tables.ok_or_else(|| entry.takes("tables, as in `[[rule]]`"))?;
                 }
-                _ => return Err(entry.unknown_key(TOP_KEYS)),
+                key => {
+                    let error = entry.unknown_key(TOP_KEYS);
+                    let is_of_rules = rule_key_names().contains(&key);
+                    return Err(match is_of_rules {
+                        true => error.with_hint(format!(
+                            "`{key}` belongs to a rule: write `[[rule]]` above it"
+                        )),
+                        false => error,
+                    });
+                }
             }
         }
         for (at, entries) in rules {
             let checks = rule(&entries, defaults.clone())?;
-            if checks.is_empty() {
-                let hint = "add an assertion, as in `min-version = \"TLS 1.2\"`";
+            if checks.is_empty() || entries.iter().all(cannot_fail) {
+                let hint = "add an assertion that can fail, as in `min-version = \"TLS 1.2\"`";
                 return Err(file.error("a rule without assertions", at).with_hint(hint));
             }
             policy.checks.extend(checks);
@@ -195,6 +204,18 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
         }
     }
     Ok(checks)
+}
+
+/// Whether a key of a rule requires nothing: a setting, or an assertion that holds for every handshake.
+fn cannot_fail(entry: &PolicyEntry<'_>) -> bool {
+    let is_zero = integer(entry.value.get_ref()) == Some(0);
+    let all = |text: &str| text.replace(' ', "") == "100%";
+    match entry.key {
+        "preset" => false,
+        "min-handshakes" | "min-rsa-bits" => is_zero,
+        "max-failures" | "max-unknown" => entry.string().is_some_and(all),
+        key => SETTING_KEYS.iter().any(|setting| setting.name == key),
+    }
 }
 
 /// The keys of a table that has nothing but assertions, and what each requires.

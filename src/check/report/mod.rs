@@ -122,7 +122,7 @@ fn policy_line(report: &Report, result: &CheckResult) -> Option<String> {
     (result.line > 0).then(|| format!("{}:{}", report.policy, result.line))
 }
 
-/// `check failed: 2 errors, 1 warning; 6 of 10 assertions held (2 partly), 1 not evaluated, on 16 handshakes`.
+/// `check failed: 2 errors, 1 warning; 6 of 10 assertions held (2 partly), 1 skipped, on 16 handshakes`.
 fn summary_line(report: &Report) -> String {
     let verdict = if report.has_passed() {
         "passed"
@@ -140,10 +140,11 @@ fn summary_line(report: &Report) -> String {
         .sum::<u64>()
     {
         0 => String::new(),
+        1 => "; 1 known violation".to_owned(),
         known => format!("; {known} known violations"),
     };
     format!(
-        "check {verdict}: {}, {}; {} of {} held{partly}, {} not evaluated, on {}{known}",
+        "check {verdict}: {}, {}; {} of {} held{partly}, {} skipped, on {}{known}",
         many(report.count(Status::Error), "error"),
         many(report.count(Status::Warning), "warning"),
         report.held(),

@@ -107,7 +107,7 @@ Not evaluated
   1 handshake, 1 assertion: no ServerHello in view
   1 handshake, 2 assertions: outcome unknown
 
-check failed: 3 errors, 1 warning; 2 of 6 assertions held (1 partly), 0 not evaluated, on 4 handshakes
+check failed: 3 errors, 1 warning; 2 of 6 assertions held (1 partly), 0 skipped, on 4 handshakes
 "#;
         assert_eq!(written(&example(), ReportFormat::Text), expected);
     }

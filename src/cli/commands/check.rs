@@ -1,7 +1,7 @@
 //! `tlscope check`: evaluates a policy on captures. `tlscope run` does the same with what it captures.
 
 use std::fs;
-use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -25,6 +25,7 @@ use crate::cli::config::args::{AssertionArgs, CheckArgs, JudgementArgs, PrintedP
 use crate::cli::config::{Analysis, Needs, RunFiles, memory, now, text_style};
 use crate::cli::error::CliError as Failure;
 use crate::cli::input::{CaptureInput as Input, key_log, warn_of_not_judged, warn_of_unread};
+use crate::cli::output::whole_file;
 
 /// The exit code if an assertion of severity error does not hold.
 const VIOLATED: u8 = 1;
@@ -32,7 +33,12 @@ const VIOLATED: u8 = 1;
 /// Checks all captures and writes the reports.
 pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(policy) = args.print_policy {
-        return super::print::print_text(|stdout| write!(stdout, "{}", text_of(policy)));
+        let rule = match policy {
+            PrintedPolicy::Default => "",
+            _ => "[[rule]]\n", // a preset is the keys of a rule
+        };
+        let text = text_of(policy);
+        return super::print::print_text(|stdout| write!(stdout, "{rule}{text}"));
     }
     if let Some(name) = &args.explain {
         let text = explain(name, &args.assertions)?;
@@ -188,10 +194,25 @@ impl Outputs {
         Ok(Self { reports, stream })
     }
 
+    /// An error if a report cannot be written: known before the work, not after it.
+    pub(super) fn probe(&self) -> Result<(), Failure> {
+        let files = self.reports.iter().filter_map(|to| to.file.as_ref());
+        let probe = |path: &PathBuf| {
+            let is_shared = is_job_summary(path);
+            let result = if is_shared {
+                Ok(())
+            } else {
+                whole_file::probe(path)
+            };
+            result.map_err(|error| cannot("write report", path, &error))
+        };
+        files.map(probe).fold(Ok(()), Result::and)
+    }
+
+    /// Writes all reports, also if one of them cannot be written.
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
-        self.reports
-            .iter()
-            .try_for_each(|to| self.write_one(to, report))
+        let results = self.reports.iter().map(|to| self.write_one(to, report));
+        results.fold(Ok(()), Result::and)
     }
 
     fn write_one(&self, to: &ReportTo, report: &Report) -> Result<(), Failure> {
@@ -227,15 +248,18 @@ impl Outputs {
 
 /// Writes a report to its file. It is appended to GitHub's job summary, since several commands of a step write to that.
 fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
-    let is_shared = std::env::var_os("GITHUB_STEP_SUMMARY").is_some_and(|summary| summary == path);
-    if !is_shared {
-        return fs::write(path, text);
+    if !is_job_summary(path) {
+        return whole_file::replace(path, text);
     }
     let mut file = fs::OpenOptions::new()
         .append(true)
         .create(true)
         .open(path)?;
     file.write_all(text)
+}
+
+fn is_job_summary(path: &Path) -> bool {
+    std::env::var_os("GITHUB_STEP_SUMMARY").is_some_and(|summary| summary == path)
 }
 
 /// A comparison with a baseline must have the same result on every machine, so it does not use the system's roots.
@@ -337,13 +361,13 @@ impl CheckSink {
             }
             Some((path, Expectation::Updated(recorder))) => {
                 let (text, count) = recorder.finish();
-                update(&path, &text, count, "handshakes")?;
+                update(&path, &text, count, "handshake")?;
             }
         }
         if let Some(path) = self.known.filter(|_| is_whole) {
             let lines = known.lines();
             let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-            update(&path, &text, lines.len(), "known violations")?;
+            update(&path, &text, lines.len(), "known violation")?;
         }
         if !is_complete {
             report.results.push(CheckResult::of_unreadable_input());
@@ -383,13 +407,33 @@ fn add(recorder: &mut BaselineRecorder, event: &Handshake) -> io::Result<()> {
 fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
     match (&args.policy, &args.expect) {
         (Some(path), _) => {
-            let text =
-                fs::read_to_string(path).map_err(|error| cannot("read policy", path, &error))?;
+            let text = read_text(path).map_err(|error| cannot("read policy", path, &error))?;
             Ok(Policy::parse(&text, &path.display().to_string())?)
         }
         (None, Some(path)) => Ok(Policy::empty(path.display().to_string())),
         (None, None) => Ok(Policy::default()),
     }
+}
+
+/// Bytes of a policy or a baseline at most: a baseline of 100,000 handshakes has some 300 MB.
+const MAX_TEXT: u64 = 1 << 30;
+
+/// The text of a file, or of standard input for `-`, without a byte order mark.
+fn read_text(path: &Path) -> io::Result<String> {
+    let file: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(stdin())
+    } else {
+        Box::new(fs::File::open(path)?)
+    };
+    let mut text = String::new();
+    let read = file.take(MAX_TEXT).read_to_string(&mut text)?;
+    if read as u64 == MAX_TEXT {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "it is too long"));
+    }
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    })
 }
 
 fn read(path: &Path) -> Result<Baseline, Failure> {
@@ -406,7 +450,7 @@ fn known_findings(path: &Path) -> Result<KnownFindings, Failure> {
 }
 
 fn read_baseline(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| {
+    read_text(path).map_err(|error| {
         let is_missing = error.kind() == ErrorKind::NotFound;
         cannot("read baseline", path, &error)
             .maybe_hint(is_missing.then_some("`--update` records one"))
@@ -414,9 +458,11 @@ fn read_baseline(path: &Path) -> Result<String, Failure> {
 }
 
 fn update(path: &Path, text: &str, count: usize, what: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| cannot("write baseline", path, &error))?;
+    whole_file::replace(path, text.as_bytes())
+        .map_err(|error| cannot("write baseline", path, &error))?;
     let path = path.display();
-    crate::cli::say::line(format_args!("{count} {what} written to `{path}`"));
+    let plural = if count == 1 { "" } else { "s" };
+    crate::cli::say::line(format_args!("{count} {what}{plural} written to `{path}`"));
     Ok(())
 }
 

@@ -8,20 +8,21 @@ use std::process::ExitCode;
 use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pipeline;
 use tlscope::sink::TextStyle;
+use tlscope::sink::machine::json::write_with_ladder;
 use tlscope::sink::people::show::{Numbered, Selector, write_handshake, write_list};
 use tlscope::sink::selection::Selection;
 use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
 use super::ERROR;
-use crate::cli::config::args::ShowArgs;
+use crate::cli::config::args::{ShowArgs, ShowFormat};
 use crate::cli::config::{Analysis, Needs, memory, text_style};
 use crate::cli::error::CliError;
 use crate::cli::input::{CaptureInput, key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{closed_pipe_is_success, none_selected};
 use crate::cli::say;
 
-/// Handshakes that are kept until the last packet, of some 4 KiB each: the earliest that fit the selector.
+/// Handshakes that are kept until the last packet, of some 4 KiB each: the earliest that match the selector.
 const MAX_KEPT: usize = 10_000;
 /// Handshakes that are numbered; each takes 24 bytes.
 const MAX_NUMBERED: usize = 10_000_000;
@@ -59,13 +60,25 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     if run.stats.packets == 0 && input.is_incomplete() {
         return Ok(ERROR.into()); // the problem is on standard error already
     }
-    let style = text_style().wide(args.wide);
-    let is_found = candidates.answer(style, text.as_deref(), &paths)?;
+    let form = Form {
+        format: args.format,
+        style: text_style().wide(args.wide),
+        wraps: !args.wide,
+    };
+    let is_found = candidates.answer(form, text.as_deref(), &paths)?;
     Ok(if is_found && !input.is_incomplete() {
         ExitCode::SUCCESS
     } else {
         ERROR.into()
     })
+}
+
+/// How handshakes are written.
+#[derive(Clone, Copy)]
+struct Form {
+    format: ShowFormat,
+    style: TextStyle,
+    wraps: bool,
 }
 
 /// What the arguments ask for.
@@ -83,6 +96,16 @@ impl Request {
         let has_selector =
             arguments.len() > 1 && arguments.last().is_some_and(|it| !names_file(it));
         let text = if has_selector { arguments.pop() } else { None };
+        if let Some(number) = arguments
+            .iter()
+            .find(|text| is_number(text) && !names_file(text))
+        {
+            return Err(
+                CliError::new(format_args!("`{number}` is not a file")).hint(format!(
+                    "the selector comes last: `tlscope show CAPTURE {number}`"
+                )),
+            );
+        }
         let selector = text.as_ref().map(|text| {
             text.parse::<Selector>().map_err(|reason| {
                 CliError::new(format_args!("cannot select `{text}`: {reason}")).hint(
@@ -98,6 +121,10 @@ impl Request {
     }
 }
 
+fn is_number(text: &str) -> bool {
+    matches!(text.parse(), Ok(Selector::Number(_)))
+}
+
 /// A place in the order of time. Handshakes that began at the same moment stay in the order in which they came.
 type Place = (Timestamp, u64);
 
@@ -105,11 +132,11 @@ type Place = (Timestamp, u64);
 struct Candidates {
     selection: Selection,
     selector: Option<Selector>,
-    /// The place of every handshake of the run, whether or not it fits.
+    /// The place of every handshake of the run, whether or not it matches.
     places: Vec<Place>,
     seen: u64,
     kept: BTreeMap<Place, HandshakeReport>,
-    /// Handshakes that fit and were not kept.
+    /// Handshakes that match and were not kept.
     dropped: usize,
 }
 
@@ -154,7 +181,7 @@ impl Candidates {
     /// Writes the answer; false if there is none, or more than one that was asked for.
     fn answer(
         mut self,
-        style: TextStyle,
+        form: Form,
         text: Option<&str>,
         paths: &[PathBuf],
     ) -> Result<bool, CliError> {
@@ -166,7 +193,11 @@ impl Candidates {
                 .pop_last()
                 .filter(|_| number <= count.min(MAX_KEPT));
             return match report {
-                Some((_, report)) => show(style, &report, number, count).map(|()| true),
+                Some((_, report)) if !self.selection.selects(&report.event) => {
+                    let error = format_args!("the selection excludes handshake {number}");
+                    Err(CliError::new(error).hint("numbers count all handshakes of the input"))
+                }
+                Some((_, report)) => show(form, &report, number, count).map(|()| true),
                 None => Err(no_such_number(number, count)),
             };
         }
@@ -182,22 +213,35 @@ impl Candidates {
         match (numbered.as_slice(), text) {
             ([], _) if self.seen == 0 => Err(CliError::new("no handshake in the input")),
             ([], Some(text)) => {
-                let error = CliError::new(format_args!("no handshake fits `{text}`"));
+                let error = CliError::new(format_args!("no handshake matches `{text}`"));
                 let count = counted(count);
-                Err(error.hint(format!("there is no such file either; {count} in the input, which `tlscope show {}` lists", shown(paths))))
+                Err(error.hint(format!(
+                    "it is not a file either; run `tlscope show {}` to list the {count}",
+                    shown(paths)
+                )))
             }
             ([], None) => Err(CliError::new(none_selected(self.seen))),
             ([only], _) => {
                 let number = only.number;
                 let report = self.kept.values().next();
-                report.map_or(Ok(()), |report| show(style, report, number, count))?;
+                report.map_or(Ok(()), |report| show(form, report, number, count))?;
+                Ok(true)
+            }
+            (several, None) if form.format == ShowFormat::Json => {
+                let reports = several.iter().zip(self.kept.values());
+                write(|output| {
+                    let write = |(row, report): (&Numbered<'_>, _)| {
+                        write_with_ladder(output, report, row.number)
+                    };
+                    reports.map(write).collect::<io::Result<()>>()
+                })?;
                 Ok(true)
             }
             (several, text) => {
-                let left_out = list(style, several)? + self.dropped;
+                let left_out = list(form.style, several)? + self.dropped;
                 let several = several.len() + self.dropped;
                 if let Some(text) = text {
-                    say::error(format_args!("{several} handshakes fit `{text}`"));
+                    say::error(format_args!("{several} handshakes match `{text}`"));
                 }
                 say::hint(hint(several, left_out, paths));
                 Ok(text.is_none())
@@ -207,8 +251,8 @@ impl Candidates {
 }
 
 impl pipeline::Output for Candidates {
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
-        self.add(report);
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
+        self.add(*report);
         Ok(())
     }
 
@@ -229,13 +273,13 @@ impl pipeline::Output for Candidates {
     }
 }
 
-fn show(
-    style: TextStyle,
-    report: &HandshakeReport,
-    number: usize,
-    count: usize,
-) -> Result<(), CliError> {
-    write(|output| write_handshake(output, style, report, number, count)).map(|_| ())
+fn show(form: Form, report: &HandshakeReport, number: usize, count: usize) -> Result<(), CliError> {
+    let Form { style, wraps, .. } = form;
+    let written = write(|output| match form.format {
+        ShowFormat::Text => write_handshake(output, style, report, number, count, wraps),
+        ShowFormat::Json => write_with_ladder(output, report, number),
+    });
+    written.map(|_| ())
 }
 
 /// Lists handshakes; returns how many are left out.

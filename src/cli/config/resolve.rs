@@ -1,5 +1,6 @@
 //! Arguments as resolved: what a run needs, with the defaults that only the system knows.
 
+use std::fs;
 use std::io::{IsTerminal, stderr, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
 use tlscope::telemetry::MetricsConfig;
 use tlscope::time::Timestamp;
+use unicode_width::UnicodeWidthStr;
 
 use super::RunFiles;
 use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
@@ -101,8 +103,8 @@ pub(crate) struct OutputConfig {
     pub(crate) room_to_sort: usize,
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub(crate) names: bool,
-    /// Whether rows name the file that a handshake came from.
-    pub(crate) shows_source: bool,
+    /// Columns of the longest name of a capture, if rows name the file that a handshake came from.
+    pub(crate) source_width: Option<usize>,
 }
 
 /// Where handshakes are written, one by one.
@@ -151,10 +153,7 @@ impl ReadConfig {
         output.sort = args.sort;
         output.room_to_sort = limit.of_events();
         output.names = args.names;
-        output.shows_source = match args.paths.as_slice() {
-            [path] => path.is_dir(),
-            _ => true,
-        };
+        output.source_width = source_width(&args.paths);
         Ok(Self {
             paths: args.paths,
             analysis,
@@ -230,9 +229,20 @@ impl OutputConfig {
             sort: None,
             room_to_sort: 0,
             names: false,
-            shows_source: false,
+            source_width: None,
         }
     }
+}
+
+/// Columns of the longest path of a capture; `None` if there is only one.
+fn source_width(paths: &[PathBuf]) -> Option<usize> {
+    let is_one = matches!(paths, [path] if !path.is_dir());
+    let files = paths.iter().flat_map(|path| match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(_) => vec![path.clone()],
+    });
+    let widths = files.map(|path| path.to_string_lossy().width());
+    (!is_one).then(|| widths.max().unwrap_or_default())
 }
 
 /// When certificates are validated; `None`: each at the time of its handshake.

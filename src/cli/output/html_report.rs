@@ -9,6 +9,7 @@ use tlscope::sink::Sink;
 use tlscope::sink::report::ReportSink;
 use tlscope::stats::Stats;
 
+use super::whole_file::unfinished_name;
 use crate::cli::error::CliError;
 
 /// Collects a run and writes the page at the end.
@@ -24,6 +25,10 @@ pub(super) struct HtmlReport {
 
 impl HtmlReport {
     pub(super) fn open(path: PathBuf) -> Result<Self, CliError> {
+        if path.as_os_str() == "-" {
+            return Err(CliError::new("a report needs a file: `-` is not one")
+                .hint("name it, as in `--report report.html`"));
+        }
         let is_special = fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file());
         let unfinished = (!is_special).then(|| unfinished_name(&path));
         let file = match &unfinished {
@@ -76,13 +81,6 @@ impl Drop for HtmlReport {
             let _ = fs::remove_file(unfinished);
         }
     }
-}
-
-/// As in `report.html.unfinished`.
-fn unfinished_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".unfinished");
-    name.into()
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> io::Error {

@@ -24,6 +24,7 @@ mod html_report;
 mod optional_files;
 pub(crate) mod progress;
 pub(crate) mod rotate;
+pub(crate) mod whole_file;
 
 /// All sinks of a run, behind the selection of handshakes.
 pub(crate) struct RunOutput<'a> {
@@ -165,7 +166,7 @@ impl RunOutput<'_> {
 }
 
 impl pipeline::Output for RunOutput<'_> {
-    fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
+    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
         if !self.config.selection.selects(&report.event) {
             if let Some(html) = &mut self.report {
                 html.leave_out(&report.event);
@@ -251,7 +252,8 @@ impl EventWriter {
         match &config.destination {
             EventDestination::StandardOutput => {
                 let rows = RowOptions {
-                    shows_source: config.shows_source,
+                    shows_source: config.source_width.is_some(),
+                    source_width: config.source_width.unwrap_or_default(),
                     names: config.names,
                     keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
                     ..RowOptions::default()

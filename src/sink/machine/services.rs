@@ -30,6 +30,9 @@ const MAX_CERTIFICATES: usize = 16;
 /// Longest name in the DNS, in bytes (RFC 1035 §2.3.4).
 const MAX_HOST_NAME: usize = 253;
 
+/// Longest label of a name in the DNS, in bytes (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+
 /// How often something was seen, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -67,7 +70,7 @@ impl Default for Tally {
     }
 }
 
-/// What tells services apart; at least one of `name` and `address` is there.
+/// What distinguishes services; at least one of `name` and `address` is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ServiceKey {
     /// The name that clients ask for.
@@ -107,14 +110,19 @@ impl ServiceKey {
 
 /// A server name in lower case and without the final dot; `None` if it cannot be the name of a host.
 ///
-/// Clients send what they like. A name with other characters would be refused by Prometheus, or read as something else.
+/// Clients send what they like. A name with other characters would be refused by Prometheus, or read as something else: an
+/// address as another service than that of clients who name none, and `-rf` as a flag (RFC 1123 §2.1 forbids the hyphen there).
 fn host_name(server_name: &str) -> Option<String> {
     let name = server_name.strip_suffix('.').unwrap_or(server_name);
     let is_label = |label: &str| {
         let mut bytes = label.bytes();
-        !label.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        (1..=MAX_LABEL).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    (name.len() <= MAX_HOST_NAME && name.split('.').all(is_label))
+    let is_address = name.parse::<IpAddr>().is_ok();
+    (name.len() <= MAX_HOST_NAME && !is_address && name.split('.').all(is_label))
         .then(|| name.to_ascii_lowercase())
 }
 

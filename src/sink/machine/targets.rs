@@ -33,7 +33,6 @@ use crate::escape::SafeJson;
 use crate::event::{ClientCertificate, Handshake};
 use crate::sink::Sink;
 use crate::stats::Stats;
-use crate::tls::ProtocolVersion;
 
 /// How targets are written. The doc comment of a value is its help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,7 +43,7 @@ pub enum TargetFormat {
     FileSd,
     /// The same, for a web server that `http_sd_configs` asks.
     HttpSd,
-    /// A `host:port` a line.
+    /// One `host:port` per line.
     Text,
 }
 
@@ -217,7 +216,7 @@ impl Group {
                     service
                         .versions()
                         .into_iter()
-                        .map(ProtocolVersion::description),
+                        .map(|version| version.to_string()),
                 ),
                 certificate: service.server_certificate().as_str(),
                 client_certificate: client_certificate(service),
@@ -264,6 +263,7 @@ mod tests {
     use crate::dialogue::StartTls;
     use crate::event::{Protocol, Transport};
     use crate::sink::test_events;
+    use crate::tls::ProtocolVersion;
 
     /// TLS 1.3 without keys.
     fn hidden() -> Handshake {

@@ -86,7 +86,7 @@ impl Missing {
         if self.incomplete > 0 {
             let handshakes = counted(self.incomplete, "handshake");
             lines.push(format!(
-                "not seen: {handshakes} ended, or left the capture, before the certificate"
+                "not seen: {handshakes} ended, or the capture did, before the certificate was sent"
             ));
         }
         lines
@@ -255,7 +255,7 @@ mod tests {
   2026-03-14  in 12.5 days  server  example.org  by Example CA  RSA 2048  shown once  by example.org:443  ! near_expiry
               unreadable    client  not DER                               shown once  by 10.0.0.1
 not sent: 3 handshakes resumed a session, which needs no certificate
-not seen: 1 handshake ended, or left the capture, before the certificate
+not seen: 1 handshake ended, or the capture did, before the certificate was sent
 ";
         assert_eq!(text, expected);
     }
@@ -284,7 +284,7 @@ not seen: 1 handshake ended, or left the capture, before the certificate
 0 certificates
 not visible: TLS 1.3 encrypts the certificates of 2 TLS endpoints (3 handshakes); `--keylog` decrypts them
 not sent: 1 handshake resumed a session, which needs no certificate
-not seen: 1 handshake ended, or left the capture, before the certificate
+not seen: 1 handshake ended, or the capture did, before the certificate was sent
 ";
         assert_eq!(table(&events), expected);
         // A server that shows its certificate to clients of TLS 1.2 hides nothing.

@@ -46,6 +46,8 @@ pub struct TableSink<W> {
 pub struct RowOptions {
     /// Whether a column has the file or interface of each handshake.
     pub shows_source: bool,
+    /// Columns of the longest of these, if they are known: without a terminal, the others are padded to it.
+    pub source_width: usize,
     /// Whether rows are written in the order in which they are received, each with its date; otherwise in order of time.
     pub keeps_order: bool,
     /// Whether the last row is the end: no empty line and no summary follow.
@@ -203,22 +205,26 @@ const OUTCOME: usize = 7; // "unknown"
 const PORT: usize = 6; // ":65535"
 const IPV4: usize = 15; // "255.255.255.255"
 const SOURCE: usize = 20;
+/// Columns that names of files are padded to without a terminal: one long name should not move all rows.
+const MAX_SOURCE: usize = 60;
 
 /// Columns at which the name and the address of a server both fit, with room for notes.
 const WIDE: usize = 150;
-/// Columns below which ports, versions and files are left out, to make room for the cause of a failure.
-const MEDIUM: usize = 100;
 /// Columns below which clients and durations are left out, too: half of a screen.
 const NARROW: usize = 72;
 /// Columns below which names are cut short and times have no seconds: a phone.
 const TINY: usize = 50;
+/// Columns that a cause and its side take, and a sign that more is cut: `client_rejected_server (client)…`. No other column may
+/// take their room.
+const CAUSE: usize = 32;
 
 impl Layout {
     pub(super) fn new(width: Option<usize>, options: RowOptions) -> Self {
+        let source = if options.shows_source { SOURCE } else { 0 };
         let wide = Self {
             time: "12:00:00.123".len(),
             has_date: options.keeps_order,
-            source: if options.shows_source { SOURCE } else { 0 },
+            source,
             client: IPV4 + PORT,
             client_has_port: true,
             server: IPV4 + PORT,
@@ -228,32 +234,78 @@ impl Layout {
             notes: None,
             cut: Cut::Middle,
         };
-        let mut layout = wide;
-        match width {
-            None => layout.cut = Cut::Never,
-            Some(WIDE..) => {}
-            Some(MEDIUM..) => (layout.server, layout.name) = (24, 0),
-            Some(width) => {
-                (layout.time, layout.source, layout.version) = ("12:00:00".len(), 0, 0);
-                (layout.client, layout.client_has_port) = (IPV4, false);
-                (layout.server, layout.name) = (18, 0);
-                if width < NARROW {
-                    (layout.client, layout.latency, layout.server) = (0, 0, 20);
-                }
-                if width < TINY {
-                    (layout.time, layout.server) = ("12:00".len(), 13);
-                }
-            }
-        }
-        if layout.has_date {
-            layout.time = layout.time.min(match width {
-                Some(..WIDE) => "12:00:00".len(),
-                _ => layout.time,
-            });
-            layout.time += layout.date().1 + 1;
-        }
-        layout.notes = width.map(|width| width.saturating_sub(layout.before_notes()));
+        let Some(width) = width else {
+            let source = source.max(options.source_width.min(MAX_SOURCE));
+            let cut = Cut::Never;
+            return Self {
+                source,
+                cut,
+                ..wide
+            };
+        };
+        let mut layout = if width >= WIDE && wide.has_room_for_the_cause(width) {
+            wide
+        } else {
+            wide.narrowed(width)
+        };
+        layout.notes = Some(width.saturating_sub(layout.before_notes()));
         layout
+    }
+
+    /// The columns that a terminal of 80 columns has, or fewer; then, as long as the cause of a failure keeps its room, more of them.
+    fn narrowed(self, width: usize) -> Self {
+        let mut layout = Self {
+            time: "12:00:00".len(),
+            source: if self.source > 0 { IPV4 } else { 0 },
+            client: if self.source > 0 { 0 } else { IPV4 },
+            client_has_port: false,
+            server: 18,
+            name: 0,
+            version: 0,
+            ..self
+        };
+        if width < NARROW {
+            layout.source = layout.source.min(10);
+            (layout.client, layout.latency) = (0, 0);
+            layout.server = if layout.source > 0 { 13 } else { 20 };
+        }
+        if width < TINY {
+            (layout.time, layout.server, layout.source) = ("12:00".len(), 13, 0);
+        }
+        let widen: [fn(&mut Self); 6] = [
+            |layout| layout.client = layout.client.max(IPV4),
+            |layout| layout.server = 24,
+            |layout| layout.version = VERSION,
+            |layout| (layout.client, layout.client_has_port) = (IPV4 + PORT, true),
+            |layout| {
+                if !layout.has_date {
+                    layout.time = "12:00:00.123".len();
+                }
+            },
+            |layout| {
+                if layout.source > 0 {
+                    layout.source = SOURCE;
+                }
+            },
+        ];
+        for widen in widen {
+            let mut wider = layout;
+            widen(&mut wider);
+            if width < NARROW || !wider.has_room_for_the_cause(width) {
+                break;
+            }
+            layout = wider;
+        }
+        layout
+    }
+
+    fn has_room_for_the_cause(&self, width: usize) -> bool {
+        self.before_notes() + CAUSE <= width
+    }
+
+    /// Columns of the time, and of the date before it.
+    fn time_width(&self) -> usize {
+        self.time + if self.has_date { self.date().1 + 1 } else { 0 }
     }
 
     /// How a date is written, and in how many columns: without the year where there is little room.
@@ -267,7 +319,7 @@ impl Layout {
     /// Columns before the notes, with the space between columns.
     fn before_notes(&self) -> usize {
         let cells = [
-            self.time,
+            self.time_width(),
             self.source,
             self.client,
             self.server,
@@ -297,7 +349,7 @@ impl Layout {
         } else {
             format!("{day} Z")
         };
-        self.push(&mut line, &time, self.time);
+        self.push(&mut line, &time, self.time_width());
         self.push(&mut line, "FILE", self.source);
         self.push(&mut line, "CLIENT", self.client);
         self.push(&mut line, "SERVER", self.server);
@@ -345,7 +397,8 @@ impl Layout {
             let _ = write!(text, "{} ", time.strftime(self.date().0));
         }
         let _ = write!(text, "{:.9}", time.time());
-        self.push(line, text.get(..self.time).unwrap_or(&text), self.time);
+        let width = self.time_width();
+        self.push(line, text.get(..width).unwrap_or(&text), width);
     }
 
     fn push_latency(&self, line: &mut String, text: &str) {
@@ -605,6 +658,54 @@ mod tests {
         event.error.as_mut().unwrap().error_type = ErrorType::CertExpired;
         let text = table(&[event], style);
         assert!(text.contains("FAILED  cert_expired (client"), "{text}");
+    }
+
+    #[test]
+    fn no_column_takes_the_room_of_the_cause_and_its_side() {
+        let mut event = test_events::refused_by_the_client();
+        event.error.as_mut().unwrap().error_type = ErrorType::ClientRejectedServer;
+        for shows_source in [false, true] {
+            let options = RowOptions {
+                shows_source,
+                ..RowOptions::default()
+            };
+            let mut columns = 0;
+            for width in 91..250 {
+                let layout = Layout::new(Some(width), options);
+                let mut row = String::new();
+                layout.write_row(&mut row, &event, Style::new());
+                let cause = "FAILED  client_rejected_server (client)";
+                assert!(row.contains(cause), "{width}: {row}");
+                let header = layout.header("2026-03-01");
+                assert_eq!(header.contains("FILE"), shows_source, "{width}: {header}");
+                let more = header.split_whitespace().count();
+                assert!(more >= columns, "{width}: {header}");
+                columns = more;
+            }
+        }
+    }
+
+    #[test]
+    fn several_files_are_named_in_half_of_a_screen_as_well() {
+        let options = RowOptions {
+            shows_source: true,
+            ..RowOptions::default()
+        };
+        for width in [60, 80] {
+            let layout = Layout::new(Some(width), options);
+            let mut row = String::new();
+            layout.write_row(
+                &mut row,
+                &test_events::refused_by_the_client(),
+                Style::new(),
+            );
+            assert!(
+                row.contains(" captu") || row.contains(" capture.pcapng "),
+                "{row}"
+            );
+            assert!(row.contains("FAILED  unknown_ca (clien"), "{row}");
+            assert!(row.width() <= width, "{row}");
+        }
     }
 
     #[test]

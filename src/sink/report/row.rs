@@ -77,7 +77,7 @@ impl Row {
             client: event.client.to_string(),
             server: event.server.to_string(),
             name: event.tls.server_name.as_deref().map(text),
-            version: event.tls.version.map(|version| version.description()),
+            version: event.tls.version.map(|version| version.to_string()),
             ms: event.timing.handshake.map(milliseconds),
             outcome: outcome(event),
             cause: cause.map(|cause| cause.as_str()),
@@ -271,7 +271,7 @@ fn negotiated(event: &Handshake) -> Vec<Fact> {
     let tls = &event.tls;
     let mut facts = Facts::default();
     facts.add_some("Server name", tls.server_name.as_ref());
-    facts.add_some("Version", tls.version.map(|version| version.description()));
+    facts.add_some("Version", tls.version.map(|version| version.to_string()));
     facts.add_some("Cipher suite", tls.cipher_suite);
     facts.add_some("Group", tls.group);
     if tls.version.is_some() {
@@ -324,7 +324,7 @@ fn offer(event: &Handshake) -> Vec<Fact> {
     let lists = [
         (
             "Versions",
-            versions.map(|all| names(all, |one| (one.0, one.description()))),
+            versions.map(|all| names(all, |one| (one.0, one.to_string()))),
         ),
         (
             "Cipher suites",

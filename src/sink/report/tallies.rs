@@ -264,7 +264,7 @@ impl Tallies {
             if let Some(cause) = cause {
                 *client.causes.entry(cause).or_default() += 1;
             }
-            let version = event.tls.version.filter(|version| version.name().is_some());
+            let version = event.tls.version.filter(|version| version.is_named());
             if let Some(version) = version {
                 let older = client.oldest.filter(|oldest| age(*oldest) <= age(version));
                 client.oldest = older.or(Some(version));

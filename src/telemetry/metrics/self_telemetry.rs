@@ -250,7 +250,7 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
             }))
             .build();
     }
-    let counters: [Described<Stats>; 2] = [
+    let counters: [Described<Stats>; 4] = [
         (
             "tlscope.flows.evicted",
             "{flow}",
@@ -262,6 +262,18 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
             "{gap}",
             "Places where the capture lacks bytes of a connection.",
             |stats| stats.gaps,
+        ),
+        (
+            "tlscope.segments.out_of_window",
+            "{segment}",
+            "Segments ignored because their sequence or acknowledgment number lies in no window of their connection.",
+            |stats| stats.segments_out_of_window,
+        ),
+        (
+            "tlscope.conflicting",
+            "By",
+            "Bytes of handshakes that were sent again with another content.",
+            |stats| stats.conflicting_bytes,
         ),
     ];
     for (instrument, unit, description, value) in counters {

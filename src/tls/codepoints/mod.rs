@@ -27,6 +27,17 @@ macro_rules! codepoint {
             }
         }
 
+        codepoint! { @display $type($repr) }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({self})", stringify!($type))
+            }
+        }
+    };
+    // Versions have names that are not registered: see `tls::version`.
+    (@display ProtocolVersion($repr:ty)) => {};
+    (@display $type:ident($repr:ty)) => {
         /// The registered name, or the number as in `0x1a2b`.
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,12 +45,6 @@ macro_rules! codepoint {
                     Some(name) => f.pad(name),
                     None => f.pad(&format!("{:#0width$x}", self.0, width = 2 + 2 * size_of::<$repr>())),
                 }
-            }
-        }
-
-        impl std::fmt::Debug for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{}({self})", stringify!($type))
             }
         }
     };

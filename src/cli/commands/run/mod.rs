@@ -53,6 +53,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     files.written("--save", &args.save);
     files.written("--keylog", &args.keylog);
     files.check()?;
+    outputs.probe()?;
     if args.judgement.at == At::Now {
         args.judgement.at = At::Capture; // the capture happens now
     }
@@ -119,7 +120,12 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         });
     // The command's failure is what the caller asked about in the first place.
     match (ending, result) {
-        (ending, Ok(code)) => Ok(ending.exit_code().unwrap_or(code).into()),
+        (ending, Ok(code)) => {
+            if let Some(code) = ending.exit_code() {
+                say::line(format_args!("the command failed: exit status {code}"));
+            }
+            Ok(ending.exit_code().unwrap_or(code).into())
+        }
         (ending, Err(error)) => match ending.exit_code() {
             None => Err(error),
             Some(code) => {

@@ -10,7 +10,7 @@ use super::{SelectionArgs, defaults};
 pub(crate) struct InputArgs {
     /// Use only packets that match a filter
     ///
-    /// The language is that of tcpdump; see pcap-filter(7). A filter matches packets with a
+    /// Uses tcpdump's filter syntax; see pcap-filter(7). A filter matches packets with a
     /// VLAN tag only if it names them: `tcp port 443 or (vlan and tcp port 443)`.
     #[arg(
         short,

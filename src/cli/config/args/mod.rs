@@ -32,7 +32,7 @@ pub(crate) use metrics::{HistogramChoice, MetricsArgs, MetricsOutput, OtlpLogs, 
 pub(crate) use print::Asset;
 pub(crate) use read::ReadArgs;
 pub(crate) use selection::{SelectionArgs, TimeArgs};
-pub(crate) use show::ShowArgs;
+pub(crate) use show::{ShowArgs, ShowFormat};
 pub(crate) use targets::TargetsArgs;
 
 use check::CHECK_EXAMPLES;
@@ -81,8 +81,8 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Exit status:
-  0  tlscope read everything, whatever the outcome of the handshakes. Also if the
-     reader of the output closed it, as `head` does.
+  0  tlscope read everything, whatever the outcome of the handshakes. This
+     includes output closed early, for example by `head`.
   1  `check` or `run`: an assertion of severity error is violated. If the command of
      `run` fails, `run` exits with the status of the command.
   2  An error: wrong usage, or input that could not be read. The report on the rest is

@@ -78,7 +78,7 @@ pub(crate) struct SelectionArgs {
     )]
     pub(crate) error: Vec<ErrorType>,
 
-    /// Report only handshakes of this version, as in `TLS 1.2`, `1.3` or `0x7f1c`
+    /// Report only handshakes of this version, as in `TLS 1.2`, `1.3`, `draft28` or `0x7f1c`
     #[arg(
         long, value_name = "VERSION", value_delimiter = ',', value_parser = version,
         help_heading = "Selection", env = "TLSCOPE_VERSION"
@@ -177,13 +177,20 @@ fn version(text: &str) -> Result<ProtocolVersion, String> {
         "dtls1.0" | "dtls1" => ProtocolVersion::DTLSv1_0,
         "dtls1.2" => ProtocolVersion::DTLSv1_2,
         "dtls1.3" => ProtocolVersion::DTLSv1_3,
-        _ => return Err(not_a_version()),
+        other => return draft(other).ok_or_else(not_a_version),
     };
     Ok(version)
 }
 
+/// A draft of TLS 1.3, as in `draft28`, which rows have, or `tls1.3draft28`.
+fn draft(plain: &str) -> Option<ProtocolVersion> {
+    let draft = plain.trim_start_matches("tls1.3").strip_prefix("draft")?;
+    let version = ProtocolVersion(0x7f00 | draft.parse::<u16>().ok()?);
+    version.draft().is_some().then_some(version)
+}
+
 fn not_a_version() -> String {
-    "not a version: SSL 2.0, SSL 3.0, TLS 1.0 to 1.3, DTLS 1.0, 1.2 and 1.3, or a number as in `0x7f1c`"
+    "not a version: SSL 2.0, SSL 3.0, TLS 1.0 to 1.3, DTLS 1.0, 1.2 and 1.3, a draft as in `TLS 1.3 draft 28`, or a number as in `0x7f1c`"
         .to_owned()
 }
 
@@ -197,8 +204,20 @@ mod tests {
             assert_eq!(version(text), Ok(ProtocolVersion::TLSv1_2), "{text}");
         }
         assert_eq!(version("SSLv3"), Ok(ProtocolVersion::SSLv3));
-        assert_eq!(version("0x7f1c"), Ok(ProtocolVersion(0x7f1c)));
-        for wrong in ["", "1.4", "TLS", "12", "0x", "0x12345"] {
+        for text in ["0x7f1c", "TLS 1.3 draft 28", "draft28", "tls1.3-draft-28"] {
+            assert_eq!(version(text), Ok(ProtocolVersion(0x7f1c)), "{text}");
+        }
+        for wrong in [
+            "",
+            "1.4",
+            "TLS",
+            "12",
+            "0x",
+            "0x12345",
+            "draft",
+            "draft29",
+            "tls1.2draft1",
+        ] {
             assert!(version(wrong).is_err(), "{wrong}");
         }
     }

@@ -12,12 +12,23 @@ Examples:
   By its connection or its server:
       tlscope show capture.pcapng '192.0.2.21:39796 -> 198.51.100.20:443'
       tlscope show capture.pcapng pay.example.org
+  As JSON, with its messages:
+      tlscope show --format json capture.pcapng 3
   The only one that failed for a cause, with what TLS 1.3 encrypts:
       tlscope show --error unknown_ca --keylog keys.log capture.pcapng
 
 Exit status:
   0  A handshake was shown, or the handshakes were listed.
-  2  No handshake fits the selector, or more than one does; or an error.";
+  2  No handshake matches the selector, or more than one does; or an error.";
+
+/// How `tlscope show` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ShowFormat {
+    /// For people.
+    Text,
+    /// One JSON object per handshake: that of `read --format json` with names, its number and its messages.
+    Json,
+}
 
 /// The arguments of `tlscope show`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +51,13 @@ pub(crate) struct ShowArgs {
 
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,
+
+    /// How to write
+    #[arg(
+        long, value_enum, value_name = "FORMAT", default_value_t = ShowFormat::Text,
+        help_heading = "Output", env = "TLSCOPE_SHOW_FORMAT"
+    )]
+    pub(crate) format: ShowFormat,
 
     /// Do not cut or wrap lines to the width of the terminal
     #[arg(

@@ -743,7 +743,7 @@ fn protocol<'a>(key: &ServiceKey, service: &Service, version: ProtocolVersion) -
     for (group, tally) in &groups {
         properties.tally(format_args!("negotiated:group:{group}"), tally);
     }
-    let name = version.description();
+    let name = version.to_string();
     let (kind, number) = match version.protocol_name() {
         "ssl" => ("other", Some(name.clone())), // CycloneDX has no type for SSL
         "dtls" => ("dtls", version.protocol_version().map(str::to_owned)),

@@ -285,7 +285,10 @@ mod tests {
             "dtls://example.org:443",
         ];
         assert_eq!(names, expected);
-        let draft = named(&document["components"], "protocol:0x7f1c@10.0.0.2:443/tcp");
+        let draft = named(
+            &document["components"],
+            "protocol:TLS 1.3 draft 28@10.0.0.2:443/tcp",
+        );
         assert_eq!(draft["name"], "TLS 1.3 draft 28");
     }
 

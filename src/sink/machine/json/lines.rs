@@ -17,7 +17,7 @@
 //! whose answer was not seen.
 //!
 //! A registered value has its name and its number (`version` and `version_code`);
-//! a value without a name is written as in `0x7f1c`. Times are packet times in UTC
+//! a value without a name is written as in `0x1306`. Times are packet times in UTC
 //! with nine decimals. Durations are milliseconds, exact to the nanosecond. A
 //! certificate that does not parse has only `sha256` and `error`.
 //!
@@ -67,6 +67,7 @@
 //!     "alpn": "h2",
 //!     "group": "x25519",
 //!     "group_code": 29,
+//!     "key_exchange": "classical",
 //!     "offered_versions": [772, 771],
 //!     "offered_cipher_suites": [4865, 49199],
 //!     "offered_groups": [4588, 29],
@@ -133,7 +134,8 @@
 //!     "client_gap_bytes": 0,
 //!     "server_gap_bytes": 0,
 //!     "truncated": false,
-//!     "directions": "both"
+//!     "directions": "both",
+//!     "conflicting_bytes": 0
 //!   }
 //! }
 //! ```
@@ -153,9 +155,9 @@ use crate::certificate::{
 };
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
-    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, NotTls, NotTlsKind,
-    NoteKind, Outcome, Protocol, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side,
-    Timing, TlsFacts, Transport, UnknownBecause,
+    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, KeyExchangeClass, NotTls,
+    NotTlsKind, NoteKind, Outcome, Protocol, RejectedAfter, Renegotiation, RenegotiationEnd,
+    Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -166,7 +168,7 @@ use crate::tls::{
     SignatureScheme,
 };
 
-/// One line of `tlscope read --format json`: an object, told apart by its `type`.
+/// One line of `tlscope read --format json`: an object, distinguished by its `type`.
 ///
 /// Absent knowledge is `null` or an absent key; an empty list says that it was seen to be empty.
 #[derive(Serialize, JsonSchema)]
@@ -316,7 +318,7 @@ impl From<Endpoint> for EndpointLine {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Inference")]
 struct InferenceLine<'a> {
-    /// The rule that fitted.
+    /// The rule that matched.
     rule: &'static str,
     /// What was seen, in the order in which it counts.
     observations: &'a [&'static str],
@@ -420,7 +422,7 @@ impl From<&Alert> for AlertLine {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Tls")]
 struct TlsLine<'a> {
-    /// The version that the server selected, as in `TLS 1.3`, or a number as in `0x7f1c`.
+    /// The version that the server selected, as in `TLS 1.3` or `TLS 1.3 draft 28`, or a number as in `0x7f7f`.
     version: Option<Text<ProtocolVersion>>,
     /// The number of the version.
     version_code: Option<u16>,
@@ -438,6 +440,8 @@ struct TlsLine<'a> {
     group: Option<Text<NamedGroup>>,
     /// The number of the group.
     group_code: Option<u16>,
+    /// Whether a quantum computer could compute the key: the class of the key exchange.
+    key_exchange: OneOf<KeyExchangeClass>,
     /// The versions that the client offers, GREASE included.
     offered_versions: Option<Codes<'a, ProtocolVersion>>,
     /// The cipher suites that the client offers, GREASE included.
@@ -560,6 +564,7 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
             alpn: tls.alpn.as_deref(),
             group: tls.group.map(Text),
             group_code: tls.group.map(CodePoint::code),
+            key_exchange: OneOf(tls.key_exchange()),
             offered_versions: tls.offered_versions.as_deref().map(Codes),
             offered_cipher_suites: tls.offered_cipher_suites.as_deref().map(Codes),
             sslv2_cipher_specs: tls.sslv2_cipher_specs.as_deref(),
@@ -836,6 +841,9 @@ struct CaptureLine {
     truncated: bool,
     /// Which directions carried payload.
     directions: OneOf<Directions>,
+    /// Bytes of the handshake that were sent again with another content; the first copy counts. One of the copies was
+    /// forged, or damaged on its way.
+    conflicting_bytes: u64,
 }
 
 impl From<&CaptureFacts> for CaptureLine {
@@ -847,6 +855,7 @@ impl From<&CaptureFacts> for CaptureLine {
             server_gap_bytes: capture.server_gap_bytes,
             truncated: capture.truncated,
             directions: OneOf(capture.directions),
+            conflicting_bytes: capture.conflicting_bytes,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::{Serialize, Serializer};
 
+mod ladder;
 pub mod lines;
 mod value;
 
@@ -11,7 +12,7 @@ use lines::HandshakeLine;
 pub(crate) use lines::Line;
 
 use crate::escape::SafeJson;
-use crate::event::{Event, Handshake, NotTls};
+use crate::event::{Event, Handshake, HandshakeReport, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
 
@@ -85,6 +86,21 @@ impl<W: Write> Sink for JsonSink<W> {
         self.write_line(&Line::Stats(lines::StatsLine(stats)))?;
         self.flush()
     }
+}
+
+/// Writes a handshake with its steps as one line: that of [`JsonSink`], with `number`, its place in the order of time, and `ladder`.
+///
+/// # Errors
+///
+/// When the output cannot be written.
+pub fn write_with_ladder(
+    output: &mut impl Write,
+    report: &HandshakeReport,
+    number: usize,
+) -> io::Result<()> {
+    let line = ladder::HandshakeWithLadder::new(report, number);
+    serde_json::to_writer(&mut *output, &line)?;
+    output.write_all(b"\n")
 }
 
 /// As its line, with `"type": "handshake"`.

@@ -12,8 +12,9 @@ use serde::{Serialize, Serializer};
 
 use crate::certificate::{CertificateTime, OcspStatus};
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, NotTlsKind, NoteKind,
-    Outcome, Protocol, RenegotiationEnd, Resumption, Side, Transport, UnknownBecause,
+    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, KeyExchangeClass,
+    NotTlsKind, NoteKind, Outcome, Protocol, RenegotiationEnd, Resumption, Side, Transport,
+    UnknownBecause,
 };
 use crate::hex::{self, Hex};
 use crate::tls::{
@@ -67,7 +68,7 @@ macro_rules! words {
 
 words! {
     ClientCertificate ClosedBy Directions EarlyData ErrorType Evidence
-    NotTlsKind NoteKind Outcome Protocol RenegotiationEnd Resumption Side Transport UnknownBecause
+    KeyExchangeClass NotTlsKind NoteKind Outcome Protocol RenegotiationEnd Resumption Side Transport UnknownBecause
 }
 
 impl Word for OcspStatus {
@@ -282,7 +283,8 @@ mod tests {
 
     #[test]
     fn an_unknown_code_point_is_written_as_its_number() {
-        assert_eq!(json(Text(ProtocolVersion(0x7f1c))), "\"0x7f1c\"");
+        assert_eq!(json(Text(ProtocolVersion(0x7f7f))), "\"0x7f7f\"");
+        assert_eq!(json(Text(ProtocolVersion(0x7f1c))), "\"TLS 1.3 draft 28\"");
         assert_eq!(json(Text(ProtocolVersion::TLSv1_3)), "\"TLS 1.3\"");
         assert_eq!(json(Codes(&[ProtocolVersion::TLSv1_3])), "[772]");
     }

@@ -30,7 +30,7 @@ pub(super) fn write<W: Write>(
     for (index, certificate) in chain.iter().enumerate() {
         let position = match (index, chain.len()) {
             (_, 1) => String::new(),
-            (0, count) => format!(", 1 of {count}: the {side}'s own"),
+            (0, count) => format!(", 1 of {count}: leaf"),
             (index, count) => format!(", {} of {count}", index + 1),
         };
         page.heading(&format!("Certificate of the {side}{position}"))?;

@@ -29,7 +29,7 @@ use crate::hex::Hex;
 use crate::tls::is_grease;
 use page::Page;
 
-/// Writes one handshake in full; `number` is its place in the order of time, of `count`.
+/// Writes one handshake in full; `number` is its place in the order of time, of `count`. `wraps`: long lines are broken.
 ///
 /// # Errors
 ///
@@ -40,11 +40,12 @@ pub fn write_handshake<W: Write>(
     report: &HandshakeReport,
     number: usize,
     count: usize,
+    wraps: bool,
 ) -> io::Result<()> {
     let event = &report.event;
     let empty = Ladder::default();
     let ladder = report.ladder.as_deref().unwrap_or(&empty);
-    let page = &mut Page::new(output, style);
+    let page = &mut Page::new(output, style, wraps);
     write_headline(page, event, number, count)?;
     write_connection(page, event)?;
     write_verdict(page, event)?;
@@ -161,7 +162,7 @@ pub(in crate::sink) fn evidence(event: &Handshake) -> String {
         (Evidence::Observed, _) => {
             "observed: messages in the clear, and how the connection ended".to_owned()
         }
-        (Evidence::Decrypted, _) => "decrypted with the secrets given".to_owned(),
+        (Evidence::Decrypted, _) => "decrypted with the key log".to_owned(),
         (Evidence::Inferred, Some(how)) => match event.confidence {
             Some(confidence) => format!(
                 "inferred by rule {}, from the shape of encrypted records; confidence {confidence:.2}",
@@ -216,7 +217,7 @@ pub(in crate::sink) const fn closed(closed_by: ClosedBy) -> &'static str {
         ClosedBy::ServerFin => "first by the server (FIN)",
         ClosedBy::ServerRst => "first by the server (RST)",
         ClosedBy::QuicClose => "by CONNECTION_CLOSE",
-        ClosedBy::CaptureEnd => "not before the capture ended",
+        ClosedBy::CaptureEnd => "no close captured",
     }
 }
 
@@ -246,7 +247,7 @@ fn write_negotiated<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
         return Ok(());
     }
     page.heading("Negotiated")?;
-    page.maybe("version", tls.version.map(|version| version.description()))?;
+    page.maybe("version", tls.version.map(|version| version.to_string()))?;
     page.maybe(
         "cipher suite",
         tls.cipher_suite.map(|suite| suite.to_string()),
@@ -328,7 +329,7 @@ fn write_offer<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Resul
     let versions = tls.offered_versions.as_deref();
     page.maybe(
         "versions",
-        versions.map(|versions| names(versions, |v| (v.0, v.description()))),
+        versions.map(|versions| names(versions, |v| (v.0, v.to_string()))),
     )?;
     let suites = tls.offered_cipher_suites.as_deref();
     page.maybe(
@@ -456,6 +457,13 @@ pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
         );
     }
     add(
+        capture.conflicting_bytes > 0,
+        &format!(
+            "which of two versions each peer took: {} bytes were sent again with different content",
+            capture.conflicting_bytes
+        ),
+    );
+    add(
         capture.truncated,
         "parts of packets: the snap length or a limit of tlscope cut them",
     );
@@ -525,7 +533,7 @@ mod tests {
 
     fn shown(report: &HandshakeReport, width: Option<usize>, color: bool) -> String {
         let mut output = Vec::new();
-        write_handshake(&mut output, TextStyle { color, width }, report, 3, 16).unwrap();
+        write_handshake(&mut output, TextStyle { color, width }, report, 3, 16, true).unwrap();
         String::from_utf8(output).unwrap()
     }
 

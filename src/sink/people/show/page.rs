@@ -24,22 +24,34 @@ pub(super) struct Page<'o, W> {
     pub(super) style: TextStyle,
     /// Columns to fill.
     pub(super) width: usize,
+    /// Whether longer lines are broken.
+    wraps: bool,
 }
 
 impl<'o, W: Write> Page<'o, W> {
-    pub(super) fn new(output: &'o mut W, style: TextStyle) -> Self {
+    pub(super) fn new(output: &'o mut W, style: TextStyle, wraps: bool) -> Self {
         let width = style.width.unwrap_or(DEFAULT_WIDTH).max(MIN_WIDTH);
         Self {
             output,
             style,
             width,
+            wraps,
+        }
+    }
+
+    /// Columns for text next to `taken` others.
+    fn room(&self, taken: usize) -> usize {
+        if self.wraps {
+            self.width - taken
+        } else {
+            usize::MAX
         }
     }
 
     /// Writes an empty line and a heading.
     pub(super) fn heading(&mut self, heading: &str) -> io::Result<()> {
         writeln!(self.output)?;
-        for line in wrap(heading, self.width) {
+        for line in wrap(heading, self.room(0)) {
             writeln!(self.output, "{}", self.style.heading().style(line))?;
         }
         Ok(())
@@ -54,7 +66,7 @@ impl<'o, W: Write> Page<'o, W> {
         let text = printable(text);
         if self.width < NARROW {
             let separator = if label.is_empty() { "" } else { ": " };
-            let lines = wrap(&format!("{label}{separator}{text}"), self.width - 4);
+            let lines = wrap(&format!("{label}{separator}{text}"), self.room(4));
             for (index, line) in lines.iter().enumerate() {
                 let indent = if index == 0 && !label.is_empty() {
                     2
@@ -65,7 +77,7 @@ impl<'o, W: Write> Page<'o, W> {
             }
             return Ok(());
         }
-        for (index, line) in wrap(&text, self.width - 2 - LABEL).iter().enumerate() {
+        for (index, line) in wrap(&text, self.room(2 + LABEL)).iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             writeln!(self.output, "  {label:LABEL$}{}", style.style(line))?;
         }
@@ -79,7 +91,7 @@ impl<'o, W: Write> Page<'o, W> {
 
     /// Writes an item of a list.
     pub(super) fn item(&mut self, text: &str) -> io::Result<()> {
-        for (index, line) in wrap(&printable(text), self.width - 4).iter().enumerate() {
+        for (index, line) in wrap(&printable(text), self.room(4)).iter().enumerate() {
             let bullet = if index == 0 { "-" } else { " " };
             writeln!(self.output, "  {bullet} {line}")?;
         }
@@ -148,7 +160,9 @@ mod tests {
                 color: false,
                 width: Some(width),
             };
-            Page::new(&mut output, style).fact("label", "text").unwrap();
+            Page::new(&mut output, style, true)
+                .fact("label", "text")
+                .unwrap();
             assert_eq!(String::from_utf8(output).unwrap(), expected);
         }
     }

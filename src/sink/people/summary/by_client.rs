@@ -46,7 +46,7 @@ impl Default for ClientAddresses {
 impl ClientAddresses {
     pub(super) fn record(&mut self, event: &Handshake) {
         // Versions without a name share a row: there could be 65,536 of them.
-        let version = event.tls.version.filter(|version| version.name().is_some());
+        let version = event.tls.version.filter(|version| version.is_named());
         self.0.update(&event.client.address, |row| {
             row.handshakes += 1;
             row.failures += u64::from(event.outcome == Outcome::Failure);

@@ -32,6 +32,13 @@ impl Counted for Server {
     fn handshakes(&self) -> u64 {
         self.handshakes
     }
+
+    /// The highest median: a slow server is looked for, however rarely it is used.
+    fn notability(&self) -> u64 {
+        let medians = self.durations.iter().map(|(_, row)| row.percentile(50));
+        let highest = medians.max().unwrap_or_default();
+        u64::try_from(highest.as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Default for Servers {
@@ -49,7 +56,7 @@ impl Servers {
         let Some(version) = event.tls.version else {
             return;
         };
-        let version = Some(version).filter(|version| version.name().is_some());
+        let version = Some(version).filter(|version| version.is_named());
         let class = event.tls.key_exchange();
         self.all.add(class);
         self.servers.update(name, |server| {
@@ -59,6 +66,11 @@ impl Servers {
                 server.durations_of(version).record(duration);
             }
         });
+    }
+
+    /// Whether there were too many servers: those with few handshakes and no long ones are not counted in full.
+    pub(super) const fn is_incomplete(&self) -> bool {
+        self.servers.has_forgotten()
     }
 
     /// A row for each of the `limit` servers and versions with the highest median, after one with the names of the columns:
@@ -191,6 +203,29 @@ mod tests {
             ("b", "TLS 1.3", "30.00"),
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_slowest_of_many_servers_are_found() {
+        let mut servers = Servers::default();
+        assert!(!servers.is_incomplete());
+        for number in 0..5 * CAPACITY as u64 {
+            let milliseconds = if number % 1_000 == 7 {
+                5_000 + number
+            } else {
+                number % 97
+            };
+            let name = format!("s{number}");
+            servers.record(&took(milliseconds, ProtocolVersion::TLSv1_3), &name);
+        }
+        assert!(servers.is_incomplete());
+        let rows = servers.slowest(10);
+        let names: Vec<_> = rows.iter().skip(1).map(|row| row[0].clone()).collect();
+        let slow: Vec<_> = (1..=10)
+            .rev()
+            .map(|n| format!("s{}", n * 1_000 + 7))
+            .collect();
+        assert_eq!(names, slow);
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl<W: Write> SummarySink<W> {
             return;
         };
         // Versions without a name share a row: there could be 65,536 of them.
-        let version = event.tls.version.filter(|version| version.name().is_some());
+        let version = event.tls.version.filter(|version| version.is_named());
         let known = self.latencies.iter().position(|(of, _)| *of == version);
         let index = known.unwrap_or_else(|| {
             self.latencies.push((version, Histogram::default()));
@@ -164,14 +164,19 @@ impl<W: Write> Sink for SummarySink<W> {
 impl<W: Write> SummarySink<W> {
     fn write_headline(&mut self, stats: &Stats) -> io::Result<()> {
         let handshakes = counted(self.counts.handshakes, "handshake");
-        write!(self.output, "{}", self.style.heading().style(handshakes))?;
+        write!(self.output, "{}", self.style.heading().style(&handshakes))?;
+        let mut period = String::new();
         if self.counts.handshakes > 0 {
             let (first, last) = (second(self.first), second(self.last));
-            write!(self.output, ", {first} to {last} UTC")?;
+            period = format!(", {first} to {last} UTC");
         }
         let packets = counted(stats.packets, "packet");
         let connections = counted(stats.connections, "TCP connection");
-        writeln!(self.output, "; {packets}, {connections}")
+        let traffic = format!("{packets}, {connections}");
+        let columns = handshakes.len() + period.len() + "; ".len() + traffic.len();
+        let fits = self.style.width.is_none_or(|width| columns <= width);
+        let separator = if fits { "; " } else { "\n" };
+        writeln!(self.output, "{period}{separator}{traffic}")
     }
 
     pub(super) fn write_outcomes(&mut self) -> io::Result<()> {
@@ -262,7 +267,11 @@ impl<W: Write> SummarySink<W> {
         };
         let mut align = [Align::Right; 6];
         align[0] = Align::Left;
-        self.write_part("Latency of completed handshakes, in ms", align, rows)
+        self.write_part(
+            "Latency of completed handshakes, in ms (percentiles are at most 3.2 % too high)",
+            align,
+            rows,
+        )
     }
 
     fn write_slowest_servers(&mut self) -> io::Result<()> {
@@ -270,7 +279,12 @@ impl<W: Write> SummarySink<W> {
         let rows: Vec<_> = rows.map(with_printable_name).collect();
         let mut align = [Align::Right; 7];
         (align[0], align[1]) = (Align::Name, Align::Left);
-        self.write_part("Slowest servers, by median, in ms", align, &rows)
+        let title = if self.by_server.is_incomplete() {
+            "Slowest servers, by median, in ms (many servers: counts of rare ones are incomplete)"
+        } else {
+            "Slowest servers, by median, in ms"
+        };
+        self.write_part(title, align, &rows)
     }
 
     fn write_key_exchanges(&mut self) -> io::Result<()> {
@@ -452,7 +466,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 12] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 14] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -477,6 +491,14 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 12] {
         (
             "segments discarded, too many out of order",
             stats.segments_discarded,
+        ),
+        (
+            "segments ignored, sequence or acknowledgment number out of window",
+            stats.segments_out_of_window,
+        ),
+        (
+            "bytes of handshakes sent twice with different content",
+            stats.conflicting_bytes,
         ),
         (
             "handshake messages discarded, too long",
@@ -672,7 +694,7 @@ Quality of the capture
         });
         let mut sink = SummarySink::new(io::sink(), TextStyle::default());
         unnamed.for_each(|event| sink.handshake(&event).unwrap());
-        assert!(sink.latencies.len() < 20);
+        assert!(sink.latencies.len() < 70); // registered ones, and 29 drafts in two numberings
     }
 
     #[test]

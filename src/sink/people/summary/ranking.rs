@@ -10,10 +10,15 @@ use hashbrown::HashMap;
 pub(in crate::sink) trait Counted: Default {
     /// Handshakes counted: what has the fewest is dropped first.
     fn handshakes(&self) -> u64;
+
+    /// What makes a row worth keeping in spite of few handshakes; 0 if nothing does.
+    fn notability(&self) -> u64 {
+        0
+    }
 }
 
 /// A row for each key, up to a limit. When it is full, the half with the fewest handshakes is dropped, which a key with a
-/// real share of them is never in.
+/// real share of them is never in, but for the most notable of those.
 #[derive(Debug)]
 pub(in crate::sink) struct Ranking<K, V> {
     rows: HashMap<K, V, foldhash::fast::RandomState>,
@@ -47,6 +52,11 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
         change(self.rows.entry(key.to_owned()).or_default());
     }
 
+    /// Whether rows were dropped: what is left may not be all of its key.
+    pub(in crate::sink) const fn has_forgotten(&self) -> bool {
+        self.forgotten > 0
+    }
+
     /// All rows, in no order.
     pub(in crate::sink) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.rows.iter()
@@ -75,12 +85,34 @@ impl<K: Clone + Eq + Hash + Ord, V: Counted> Ranking<K, V> {
         // Which half a row is in is all that matters, and takes a tenth of the time of a sort.
         let (_, (Reverse(fewest), first), _) = ranked.select_nth_unstable(kept);
         let (fewest, first) = (*fewest, (*first).clone());
+        let is_busy =
+            |key: &K, row: &V| (Reverse(row.handshakes()), key) < (Reverse(fewest), &first);
+        let least = self.least_notable(is_busy);
         let forgotten = &mut self.forgotten;
         self.rows.retain(|key, row| {
-            let is_kept = (Reverse(row.handshakes()), key) < (Reverse(fewest), &first);
+            let notability = row.notability();
+            let is_notable = notability > 0
+                && least
+                    .as_ref()
+                    .is_none_or(|(least, first)| (Reverse(notability), key) < (*least, first));
+            let is_kept = is_notable || is_busy(key, row);
             *forgotten += if is_kept { 0 } else { row.handshakes() };
             is_kept
         });
+    }
+
+    /// The first of the notable rows, by notability, that has no room in a quarter of the table; those that are busy have room
+    /// already.
+    fn least_notable(&self, is_busy: impl Fn(&K, &V) -> bool) -> Option<(Reverse<u64>, K)> {
+        let rest = self.rows.iter().filter(|(key, row)| !is_busy(key, row));
+        let notable = rest.map(|(key, row)| (Reverse(row.notability()), key));
+        let mut notable: Vec<_> = notable.filter(|(Reverse(rank), _)| *rank > 0).collect();
+        let room = self.capacity / 4;
+        if notable.len() <= room {
+            return None;
+        }
+        let (_, (rank, key), _) = notable.select_nth_unstable(room);
+        Some((*rank, (*key).clone()))
     }
 
     /// The keys with their handshakes, in the order of which the first half is kept: the most first, keys break ties.

@@ -47,8 +47,8 @@ pub(crate) enum InterfaceCommand {
     /// Captures while the command runs, gives it an SSLKEYLOGFILE so that clients which
     /// support it log their secrets, and evaluates the policy with these secrets.
     /// The command keeps its standard input, output and error, and gets the signals
-    /// sent to tlscope. The report goes to standard error. It takes the capability
-    /// CAP_NET_RAW; the command does not get it.
+    /// sent to tlscope. The report goes to standard error. It needs the capability
+    /// CAP_NET_RAW; the command does not inherit it.
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(RunArgs),
 

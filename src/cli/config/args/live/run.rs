@@ -92,8 +92,8 @@ pub(crate) struct RunArgs {
 
     /// Let the command log its secrets to this file, and keep the file
     ///
-    /// By default to the file that SSLKEYLOGFILE names already, or to a temporary one
-    /// that only this user can read.
+    /// The default is the file that SSLKEYLOGFILE already names, or a temporary file that
+    /// only this user can read.
     #[arg(
         long,
         value_name = "FILE",
