@@ -1,12 +1,15 @@
 //! Characters from the traffic that must not reach a terminal as they are.
 
+#[cfg(any(feature = "cli", feature = "otel"))]
 use std::borrow::Cow;
+#[cfg(feature = "serde")]
 use std::io::{self, Write};
 
 /// `text` with control and invisible characters escaped, as in `\u{1b}`.
 ///
 /// The traffic chooses names: an escape sequence could rewrite the terminal, and a
 /// change of text direction could make one name look like another.
+#[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')); // nearly always
     if plain || !text.chars().any(is_unsafe) {
@@ -35,9 +38,11 @@ pub(crate) fn is_unsafe(c: char) -> bool {
 /// mean the same to a parser.
 ///
 /// For serialisers, which write each piece of text as a whole. JSON has characters beyond ASCII only in strings.
+#[cfg(feature = "serde")]
 #[derive(Debug)]
 pub(crate) struct SafeJson<W>(pub(crate) W);
 
+#[cfg(feature = "serde")]
 impl<W: Write> Write for SafeJson<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let is_plain = |byte: &u8| *byte < 0x7f;
@@ -60,6 +65,7 @@ impl<W: Write> Write for SafeJson<W> {
     }
 }
 
+#[cfg(feature = "serde")]
 impl<W: Write> SafeJson<W> {
     fn write_escaped(&mut self, text: &str) -> io::Result<()> {
         let mut units = [0; 2];
@@ -83,6 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(any(feature = "cli", feature = "otel"))]
     fn escapes_characters_that_could_rewrite_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
         assert_eq!(printable("line\nfeed\u{9b}"), "line\\nfeed\\u{9b}");
@@ -90,6 +97,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(any(feature = "cli", feature = "otel"))]
     fn leaves_readable_text_alone() {
         for text in [
             "example.org",

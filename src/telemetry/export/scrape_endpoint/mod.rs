@@ -418,8 +418,9 @@ mod tests {
         assert_eq!(status(absolute.to_owned()), "421");
     }
 
-    /// The longest of some answers to `/healthz` and `/metrics`.
-    fn slowest_answer(address: SocketAddr) -> Duration {
+    /// Asks for `/healthz` and `/metrics` some times: most answers must come in time for a probe, and none may be late by
+    /// more than a busy machine explains. Before there were limits, they came after 5 s and more, or not at all.
+    fn assert_prompt(address: SocketAddr, situation: &str) {
         let requests: [&[u8]; 2] = [
             b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
             b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -430,11 +431,15 @@ mod tests {
             assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
             begun.elapsed()
         });
-        times.max().unwrap()
+        let mut times: Vec<_> = times.collect();
+        times.sort();
+        let (median, slowest) = (times[times.len() / 2], times[times.len() - 1]);
+        assert!(
+            median < Duration::from_millis(100),
+            "{situation}: {times:?}"
+        );
+        assert!(slowest < Duration::from_secs(2), "{situation}: {times:?}");
     }
-
-    /// An answer to a probe, as a supervisor sees it, takes less than this.
-    const PROBE: Duration = Duration::from_millis(100);
 
     #[test]
     fn idle_connections_do_not_delay_a_probe() {
@@ -442,7 +447,7 @@ mod tests {
             let (address, _provider) = start();
             let connect = |_| TcpStream::connect(address).unwrap();
             let _idle: Vec<_> = (0..idle).map(connect).collect();
-            assert!(slowest_answer(address) < PROBE, "{idle} connections");
+            assert_prompt(address, &format!("{idle} connections"));
         }
     }
 
@@ -455,7 +460,7 @@ mod tests {
             stream
         };
         let _slow: Vec<_> = (0..200).map(begin).collect();
-        assert!(slowest_answer(address) < PROBE);
+        assert_prompt(address, "requests that do not end");
     }
 
     #[test]
@@ -467,7 +472,7 @@ mod tests {
             stream
         };
         let _unread: Vec<_> = (0..200).map(ask).collect();
-        assert!(slowest_answer(address) < PROBE);
+        assert_prompt(address, "answers that are not read");
     }
 
     #[test]

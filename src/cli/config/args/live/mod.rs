@@ -151,7 +151,12 @@ pub(crate) struct LiveArgs {
     pub(crate) no_sandbox: bool,
 
     /// Report at the start what the kernel restricts
-    #[arg(short, long, help_heading = "Host", env = "TLSCOPE_VERBOSE")]
+    #[arg(
+        short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Host", env = "TLSCOPE_VERBOSE"
+    )]
     pub(crate) verbose: bool,
 
     /// Print the settings as a configuration file and exit
