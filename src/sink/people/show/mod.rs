@@ -526,7 +526,7 @@ mod tests {
 
     fn shown(report: &HandshakeReport, width: Option<usize>, color: bool) -> String {
         let mut output = Vec::new();
-        write_handshake(&mut output, TextStyle { color, width }, report, 3, 16).unwrap();
+        write_handshake(&mut output, TextStyle { color, width }, report, 3, 16, true).unwrap();
         String::from_utf8(output).unwrap()
     }
 
