@@ -832,6 +832,9 @@ pub struct CaptureFacts {
     pub truncated: bool,
     /// Which directions carried payload.
     pub directions: Directions,
+    /// Bytes of the handshake that were sent again with another content; the first copy counts. Hosts never do that: one
+    /// of the copies was forged, or damaged on its way.
+    pub conflicting_bytes: u64,
 }
 
 text_enum! {

@@ -113,6 +113,8 @@ pub mod decrypt;
 #[doc(hidden)]
 pub mod dialogue;
 pub mod error_type;
+#[cfg(any(feature = "cli", feature = "otel", feature = "serde"))]
+mod escape;
 pub mod event;
 pub mod flow;
 mod framing;

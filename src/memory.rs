@@ -85,7 +85,7 @@ impl MemoryLimit {
     /// Bytes for flows, open handshakes, segments out of order and retained packets.
     #[must_use]
     pub const fn of_flows(self) -> usize {
-        (self.growing() - self.reserved) / 16 * 7
+        (self.growing() - self.reserved) / 16 * 10
     }
 
     /// Bytes for handshakes that an output has to hold back: to sort them.
@@ -148,7 +148,7 @@ mod tests {
         let busy = limit.with_held_events().with_key_logs();
         assert_eq!(busy.bytes(), limit.bytes());
         let all = busy.of_flows() + busy.of_events() + busy.of_key_logs();
-        assert!(all < limit.bytes() * 3 / 4);
+        assert!(all < limit.bytes() * 4 / 5);
         assert!(busy.of_flows() > limit.of_flows() / 3);
     }
 
@@ -156,7 +156,7 @@ mod tests {
     fn the_shares_leave_room_for_what_is_not_counted() {
         for limit in [MemoryLimit::LEAST, MemoryLimit::USUAL] {
             let shares = limit.of_flows() + limit.of_secrets_in_captures() + limit.of_chains();
-            assert!(shares < limit.bytes() * 3 / 5, "{limit:?}");
+            assert!(shares < limit.bytes() * 3 / 4, "{limit:?}");
         }
     }
 }

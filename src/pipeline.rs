@@ -44,7 +44,7 @@ pub trait Output {
     /// # Errors
     ///
     /// When the output cannot be written.
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()>;
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()>;
 
     /// As [`Sink::not_tls`].
     ///
@@ -77,7 +77,7 @@ pub trait Output {
 
 /// A sink receives events alone.
 impl<S: Sink> Output for S {
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
         self.handshake(&report.event)
     }
 
@@ -308,7 +308,7 @@ impl RunOutput<'_> {
         make(&mut |event| {
             if result.is_ok() {
                 result = match event {
-                    Collected::Handshake(report) => self.output.report(*report),
+                    Collected::Handshake(report) => self.output.report(report),
                     Collected::NotTls(event) => self.output.not_tls(&event),
                 };
             }

@@ -74,6 +74,11 @@ stats! {
     bytes_held,
     /// Segments discarded because a buffer was full.
     segments_discarded,
+    /// Segments whose numbers lie in no window of their connection, and that its peer did not confirm: they are ignored
+    /// (RFC 9293 §3.10.7.4, RFC 5961). They are forged, or belong to another connection.
+    segments_out_of_window,
+    /// Bytes of handshakes that were sent again with another content: the first copy counts.
+    conflicting_bytes,
     /// Packets not retained for `--save-failures`, because the packet buffer was full.
     packets_not_kept,
     /// Handshake messages discarded because they were too long.

@@ -177,8 +177,8 @@ fn reports(capture: &str, collects_ladders: bool) -> Vec<HandshakeReport> {
 struct Reports(Vec<HandshakeReport>);
 
 impl pipeline::Output for Reports {
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
-        self.0.push(report);
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
+        self.0.push(*report);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ const LAYERS: &[&[&str]] = &[
     // Common ground: plain types without a layer of their own.
     &[
         "error_type",
+        "escape",
         "flow",
         "hex",
         "memory",

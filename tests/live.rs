@@ -252,6 +252,7 @@ fn a_run_started_by_root_continues_without_privileges() {
         let permitted = u64::from_str_radix(&field("CapPrm:"), 16).unwrap();
         assert_eq!(permitted, capture_only, "{name}");
         assert_eq!(field("NoNewPrivs:"), "1", "{name}");
+        assert_eq!(field("Seccomp:"), "2", "{name}"); // a filter
     }
 }
 

@@ -79,7 +79,7 @@ fn hello_of_protocols(count: usize) -> Vec<u8> {
         &alpn,
     ]
     .concat();
-    in_records(&tls::message(1, &body))
+    in_records(1, &body)
 }
 
 /// A Certificate message with a hundred certificates of 3,000 bytes; those of another number are others.
@@ -93,10 +93,12 @@ fn certificates(number: u32) -> Vec<u8> {
         list.extend_from_slice(&certificate);
     }
     let length = &(list.len() as u32).to_be_bytes()[1..];
-    in_records(&tls::message(11, &[length, &list].concat()))
+    in_records(11, &[length, &list].concat())
 }
 
-fn in_records(message: &[u8]) -> Vec<u8> {
+fn in_records(message_type: u8, body: &[u8]) -> Vec<u8> {
+    let length = (body.len() as u32).to_be_bytes();
+    let message = [&[message_type], &length[1..], body].concat();
     let fragments = message.chunks(1 << 14);
     fragments
         .flat_map(|fragment| tls::record(22, fragment))

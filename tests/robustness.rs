@@ -5,26 +5,15 @@
 //! breaks something is written to a file that the message names.
 
 use std::fs;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use tlscope::capture::CaptureFiles;
-use tlscope::event::{Handshake, NotTls};
-use tlscope::observer::Config;
-use tlscope::pipeline;
-use tlscope::sink::Sink;
-use tlscope::sink::TextStyle;
-use tlscope::sink::machine::csv::CsvSink;
-use tlscope::sink::machine::json::JsonSink;
-use tlscope::sink::people::summary::SummarySink;
-use tlscope::sink::people::table::TableSink;
-use tlscope::stats::Stats;
+use std::path::Path;
 
 use crate::support::fixtures::{self, package};
-use crate::support::invariants::Invariants;
+use crate::support::harness;
 use crate::support::pcap::{Packet, Pcap};
 use crate::support::random::Random;
 use crate::support::scratch;
+use crate::support::seeds::{self, TARGETS};
 
 /// Captures of up to this many bytes are cut at every length.
 const SMALL: usize = 600;
@@ -84,6 +73,99 @@ fn changed_lost_repeated_and_reordered_packets_are_survived() {
             survive(&name, "packets", seed, &pcap.to_bytes());
         }
     }
+}
+
+/// With keys, messages come out of records that damage has reached, and wrong keys give wrong bytes.
+#[test]
+fn damaged_captures_are_survived_with_their_keys() {
+    let mut decrypted = 0;
+    for (fixture, keys) in seeds::key_logs() {
+        let capture = fs::read(package().join(&fixture.capture)).unwrap();
+        let name = &fixture.name;
+        let lines = harness::capture(&capture, &keys, 1);
+        decrypted += usize::from(lines != harness::capture(&capture, b"", 1));
+        for seed in 0..effort() {
+            let mut random = Random::new(seed);
+            if let Some(mut pcap) = Pcap::read(&capture) {
+                mutate(&mut pcap.packets, &mut random);
+                survive_with_keys(name, "keyed-packets", seed, &pcap.to_bytes(), &keys);
+            }
+            let mut damaged = capture.clone();
+            change_bytes(&mut damaged, &mut random);
+            survive_with_keys(name, "keyed-bytes", seed, &damaged, &keys);
+            let mut wrong = keys.clone();
+            change_bytes(&mut wrong, &mut random);
+            survive_with_keys(name, "wrong-keys", seed, &capture, &wrong);
+        }
+    }
+    assert!(
+        decrypted > 50,
+        "keys made a difference in {decrypted} captures only"
+    );
+}
+
+/// Once failed: the alert was read with keys, and the verdict rested on what was observed without them.
+#[test]
+fn an_encrypted_alert_may_have_a_description_with_keys() {
+    let readable = seeds::key_logs().filter(|(fixture, keys)| {
+        let capture = fs::read(package().join(&fixture.capture)).unwrap();
+        let lines = String::from_utf8(harness::capture(&capture, keys, 1)).unwrap();
+        let mut events = lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        events.any(|event| {
+            let alerts = event["alerts"].as_array().cloned().unwrap_or_default();
+            let is_read = |alert: &serde_json::Value| {
+                alert["encrypted"] == true && !alert["description"].is_null()
+            };
+            event["evidence"] != "decrypted" && alerts.iter().any(is_read)
+        })
+    });
+    assert!(readable.count() > 0);
+}
+
+/// The targets of `fuzz/`, on their seeds and on damaged ones. `TLSCOPE_WRITE_SEEDS=DIR` writes the seeds for the fuzzer.
+#[test]
+fn every_fuzz_target_survives_its_seeds_and_damaged_ones() {
+    let wanted = std::env::var_os("TLSCOPE_WRITE_SEEDS");
+    for target in TARGETS {
+        let seeds = (target.seeds)();
+        assert!(!seeds.is_empty(), "{}", target.name);
+        for (number, seed) in seeds.iter().enumerate() {
+            if let Some(folder) = &wanted {
+                let folder = Path::new(folder).join(target.name);
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join(number.to_string()), seed).unwrap();
+            }
+            (target.run)(seed);
+            let mut random = Random::new(number as u64);
+            for _ in 0..effort() {
+                let mut damaged = seed.clone();
+                change_bytes(&mut damaged, &mut random);
+                if random.below(3) == 0 {
+                    damaged.truncate(random.below(damaged.len().max(1)));
+                }
+                let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(&damaged)));
+                if ran.is_err() {
+                    let path = scratch::file(&format!("fuzz-{}-{number}", target.name), &damaged);
+                    panic!("{}: see {path}", target.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fuzz_target_has_its_file() {
+    let folder = package().join("fuzz/fuzz_targets");
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let mut files: Vec<_> = files.map(|name| name.into_string().unwrap()).collect();
+    files.sort();
+    let mut expected = TARGETS.map(|target| format!("{}.rs", target.name));
+    expected.sort();
+    assert_eq!(files, expected);
 }
 
 #[test]
@@ -158,11 +240,15 @@ fn pcaps() -> Vec<(String, Pcap)> {
 
 /// Observes a capture with one thread, and sometimes also with two, which must give the same output.
 fn survive(name: &str, kind: &str, number: u64, capture: &[u8]) {
+    survive_with_keys(name, kind, number, capture, b"");
+}
+
+fn survive_with_keys(name: &str, kind: &str, number: u64, capture: &[u8], keys: &[u8]) {
     let ran = catch_unwind(AssertUnwindSafe(|| {
-        let lines = observe(capture, 1);
+        let lines = harness::capture(capture, keys, 1);
         if number % 8 == 1 {
             assert!(
-                lines == observe(capture, 2),
+                lines == harness::capture(capture, keys, 2),
                 "two threads give another output"
             );
         }
@@ -170,40 +256,6 @@ fn survive(name: &str, kind: &str, number: u64, capture: &[u8]) {
     if ran.is_err() {
         let path = scratch::file(&format!("{name}-{kind}-{number}.capture"), capture);
         panic!("{name}, {kind} {number}: see {path}");
-    }
-}
-
-/// The events of a capture, as JSON lines.
-fn observe(capture: &[u8], threads: usize) -> Vec<u8> {
-    let mut source = CaptureFiles::from_reader("capture", io::Cursor::new(capture.to_vec()));
-    let mut lines = Vec::new();
-    let mut sinks = Sinks(vec![
-        Box::new(Invariants::default()),
-        Box::new(JsonSink::new(&mut lines)),
-        Box::new(CsvSink::new(io::sink()).unwrap()),
-        Box::new(TableSink::new(io::sink(), TextStyle::default())),
-        Box::new(SummarySink::new(io::sink(), TextStyle::default())),
-    ]);
-    let run = pipeline::run(&mut source, Config::default(), threads, &mut sinks).unwrap();
-    sinks.finish(&run.stats).unwrap();
-    drop(sinks);
-    lines
-}
-
-/// Several sinks as one.
-struct Sinks<'s>(Vec<Box<dyn Sink + 's>>);
-
-impl Sink for Sinks<'_> {
-    fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(|sink| sink.handshake(event))
-    }
-
-    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(|sink| sink.not_tls(event))
-    }
-
-    fn finish(&mut self, stats: &Stats) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(|sink| sink.finish(stats))
     }
 }
 

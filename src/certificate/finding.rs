@@ -1,5 +1,6 @@
 //! Findings: what is wrong with a chain, and here the findings on dates and names.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,8 +115,10 @@ pub fn findings(
                 identity: facts.identity().into_owned(),
             });
         };
-        if let Some((error_type, detail)) = validity(facts, at, near_expiry) {
-            add(error_type, place(index, chain.len(), facts, detail));
+        if let Some(flaw) = DateFlaw::find(facts, at, near_expiry) {
+            let mut detail = place(index, chain.len(), facts);
+            flaw.describe(&mut detail);
+            add(flaw.error_type(), detail);
         }
         if index > 0 {
             continue;
@@ -147,51 +150,113 @@ pub(crate) fn name_mismatch(
     is_mismatch.then(|| mismatch(facts, server_name))
 }
 
-/// Adds the position of the certificate and its issuer, unless it is the leaf: a cross-signature has the subject of a root.
-fn place(index: usize, length: usize, facts: &CertificateFacts, detail: String) -> String {
-    match index {
-        0 => detail,
-        _ => format!(
-            "certificate {} of {length}, by {}, {detail}",
+/// How the detail of a finding begins: with the position of the certificate and its issuer, unless it is the leaf. A
+/// cross-signature has the subject of a root.
+fn place(index: usize, length: usize, facts: &CertificateFacts) -> String {
+    const LONGEST: usize = 80; // of what follows, with dates
+    let mut detail = String::with_capacity(LONGEST);
+    if index > 0 {
+        let written = write!(
+            detail,
+            "certificate {} of {length}, by {}, ",
             index + 1,
             facts.issuer
-        ),
+        );
+        debug_assert!(written.is_ok(), "a String takes all");
+    }
+    detail
+}
+
+/// What is wrong with the dates of a certificate; times in seconds.
+#[derive(Clone, Copy, Debug)]
+enum DateFlaw {
+    Expired { ago: i64 },
+    NotYetValid { from: CertificateTime, early: i64 },
+    NearExpiry { left: i64 },
+}
+
+impl DateFlaw {
+    fn find(facts: &CertificateFacts, at: Timestamp, near_expiry: NearExpiry) -> Option<Self> {
+        let at = CertificateTime::from(at);
+        let near_expiry = near_expiry.seconds(facts);
+        let left = facts.not_after.seconds_since(at);
+        let early = facts.not_before.seconds_since(at);
+        if left < 0 {
+            Some(Self::Expired { ago: -left })
+        } else if early > 0 {
+            let from = facts.not_before;
+            Some(Self::NotYetValid { from, early })
+        } else if left <= near_expiry && near_expiry > 0 {
+            Some(Self::NearExpiry { left })
+        } else {
+            None
+        }
+    }
+
+    const fn error_type(self) -> ErrorType {
+        match self {
+            Self::Expired { .. } => ErrorType::CertExpired,
+            Self::NotYetValid { .. } => ErrorType::CertNotYetValid,
+            Self::NearExpiry { .. } => ErrorType::NearExpiry,
+        }
+    }
+
+    /// Writes what is wrong. That a certificate expires soon is said in every handshake of its server, so without the
+    /// machinery of formats.
+    fn describe(self, text: &mut String) {
+        match self {
+            Self::Expired { ago } => {
+                text.push_str("expired ");
+                push_span(text, ago);
+                text.push_str(" before this handshake");
+            }
+            Self::NotYetValid { from, early } => {
+                let written = write!(text, "not valid until {from}, ");
+                debug_assert!(written.is_ok(), "a String takes all");
+                push_span(text, early);
+                text.push_str(" after this handshake");
+            }
+            Self::NearExpiry { left } => {
+                text.push_str("expires ");
+                push_span(text, left);
+                text.push_str(" after this handshake");
+            }
+        }
     }
 }
 
-fn validity(
-    facts: &CertificateFacts,
-    at: Timestamp,
-    near_expiry: NearExpiry,
-) -> Option<(ErrorType, String)> {
-    let at = CertificateTime::from(at);
-    let near_expiry = near_expiry.seconds(facts);
-    let left = facts.not_after.seconds_since(at);
-    let early = facts.not_before.seconds_since(at);
-    if left < 0 {
-        let detail = format!("expired {} before this handshake", span(-left));
-        Some((ErrorType::CertExpired, detail))
-    } else if early > 0 {
-        let (from, early) = (facts.not_before, span(early));
-        let detail = format!("not valid until {from}, {early} after this handshake");
-        Some((ErrorType::CertNotYetValid, detail))
-    } else if left <= near_expiry && near_expiry > 0 {
-        let detail = format!("expires {} after this handshake", span(left));
-        Some((ErrorType::NearExpiry, detail))
-    } else {
-        None
-    }
-}
-
-/// A duration for people: `3.2 days`, or a smaller unit below a day.
-fn span(seconds: i64) -> String {
+/// Writes a duration for people: `3.2 days`, or a smaller unit below a day.
+fn push_span(text: &mut String, seconds: i64) {
     let (unit, name) = match seconds {
-        DAY.. => (DAY, "days"),
-        3_600.. => (3_600, "hours"),
-        60.. => (60, "minutes"),
-        _ => return format!("{seconds} s"),
+        DAY.. => (DAY, " days"),
+        3_600.. => (3_600, " hours"),
+        60.. => (60, " minutes"),
+        _ => {
+            push_number(text, seconds);
+            return text.push_str(" s");
+        }
     };
-    format!("{:.1} {name}", seconds as f64 / unit as f64)
+    let seconds = seconds.min(i64::MAX / 20);
+    let (tenths, rest) = (seconds * 10 / unit, seconds * 10 % unit);
+    if rest * 2 == unit {
+        // Between two tenths: as it is as a binary fraction.
+        let written = write!(text, "{:.1}{name}", seconds as f64 / unit as f64);
+        debug_assert!(written.is_ok(), "a String takes all");
+        return;
+    }
+    let tenths = tenths + i64::from(rest * 2 > unit);
+    push_number(text, tenths / 10);
+    text.push('.');
+    push_number(text, tenths % 10);
+    text.push_str(name);
+}
+
+/// Writes a number that is not negative.
+fn push_number(text: &mut String, number: i64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 fn mismatch(facts: &CertificateFacts, server_name: &str) -> String {
@@ -451,6 +516,22 @@ mod tests {
     fn a_malformed_leaf_has_no_findings() {
         let chain = [Arc::new(Certificate::from_der(b"junk"))];
         assert_eq!(texts(&chain, Some("example.org"), START).len(), 0);
+    }
+
+    #[test]
+    fn a_span_has_one_decimal_as_floating_point_numbers_have_it() {
+        let formatted = |seconds: i64| match seconds {
+            DAY.. => format!("{:.1} days", seconds as f64 / 86_400.0),
+            3_600.. => format!("{:.1} hours", seconds as f64 / 3_600.0),
+            60.. => format!("{:.1} minutes", seconds as f64 / 60.0),
+            _ => format!("{seconds} s"),
+        };
+        let far = (1..2_000).map(|days| days * 43_201 + 2_160);
+        for seconds in (0..200_000).chain(far) {
+            let mut text = String::new();
+            push_span(&mut text, seconds);
+            assert_eq!(text, formatted(seconds));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::flow::AddressBytes;
 
 use super::ip::mapped;
 use super::tcp::FIXED_HEADER;
-use super::{PayloadRange, SeqNumber, TcpFlags, TcpHeader};
+use super::{PayloadRange, SeqNumber, TcpFlags, TcpHeader, WindowScale};
 
 const ETHERNET_HEADER: usize = 14;
 const IPV4_HEADER: usize = 20;
@@ -90,6 +90,7 @@ fn tcp(
             header[at + 3],
         ]))
     };
+    let flags = TcpFlags::from_byte(header[13]);
     Some(TcpHeader {
         source,
         destination,
@@ -97,8 +98,9 @@ fn tcp(
         destination_port: u16::from_be_bytes([header[2], header[3]]),
         sequence: number(4),
         acknowledgment: number(8),
-        flags: TcpFlags::from_byte(header[13]),
+        flags,
         window: u16::from_be_bytes([header[14], header[15]]),
+        window_scale: WindowScale::read(flags, &segment[FIXED_HEADER..header_length]),
         hop_limit,
         payload: PayloadRange {
             start: (start + header_length) as u32,

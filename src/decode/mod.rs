@@ -38,7 +38,7 @@ use link::Network;
 pub use fragment::{Fragment, FragmentTable, IpDatagram};
 pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
 pub use sequence::SeqNumber;
-pub use tcp::{Segment, TcpFlags, TcpHeader};
+pub use tcp::{Segment, TcpFlags, TcpHeader, WindowScale};
 pub use udp::UdpHeader;
 pub use unread::{Unread, UnreadPackets};
 

@@ -1,6 +1,6 @@
 //! TCP headers (RFC 9293 §3.1).
 
-use etherparse::TcpSlice;
+use etherparse::{TcpOptionElement, TcpOptionsIterator, TcpSlice};
 
 use crate::flow::{AddressBytes, FlowKey, IpProtocol};
 
@@ -26,10 +26,50 @@ pub struct TcpHeader {
     pub flags: TcpFlags,
     /// The receive window, without its scale.
     pub window: u16,
+    /// What a SYN says about the scale of later windows.
+    pub window_scale: WindowScale,
     /// The IP header's hop limit (time to live); 0 if it is not known, as in reassembled fragments.
     pub hop_limit: u8,
     /// Where the payload lies in the packet.
     pub payload: PayloadRange,
+}
+
+/// The window scale option of a SYN (RFC 7323 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WindowScale {
+    /// The segment is no SYN, or its options were cut off.
+    #[default]
+    Unknown,
+    /// A SYN without the option: neither side scales its windows.
+    Absent,
+    /// By how many bits the windows of the sender's later segments are shifted to the left: 14 at most.
+    Shift(u8),
+}
+
+impl WindowScale {
+    /// Reads the option of a segment with these flags and options.
+    #[inline]
+    pub(super) fn read(flags: TcpFlags, options: &[u8]) -> Self {
+        if flags.syn {
+            Self::of_syn(options)
+        } else {
+            Self::Unknown
+        }
+    }
+
+    fn of_syn(options: &[u8]) -> Self {
+        const LARGEST_SHIFT: u8 = 14; // RFC 7323 §2.3: a larger one counts as this
+        let mut options = TcpOptionsIterator::from_slice(options);
+        options
+            .find_map(|option| match option {
+                Ok(TcpOptionElement::WindowScale(shift)) => {
+                    Some(Self::Shift(shift.min(LARGEST_SHIFT)))
+                }
+                Ok(_) => None,
+                Err(_) => Some(Self::Unknown),
+            })
+            .unwrap_or(Self::Absent)
+    }
 }
 
 /// Control bits of a TCP header.
@@ -75,6 +115,7 @@ impl TcpHeader {
             acknowledgment: self.acknowledgment,
             flags: self.flags,
             window: self.window,
+            window_scale: self.window_scale,
             hop_limit: self.hop_limit,
             payload: self.payload.of(packet),
             wire_length: self.payload.wire_length,
@@ -93,6 +134,8 @@ pub struct Segment<'p> {
     pub flags: TcpFlags,
     /// The receive window, without its scale: 0 means that the sender has no room.
     pub window: u16,
+    /// What a SYN says about the scale of later windows.
+    pub window_scale: WindowScale,
     /// The IP header's hop limit (time to live); 0 if it is not known.
     pub hop_limit: u8,
     /// Captured bytes of the payload.
@@ -127,7 +170,11 @@ pub(super) fn decode(
     let bytes = cursor.bytes();
     if let Ok(tcp) = TcpSlice::from_slice(bytes) {
         cursor.skip(tcp.header_slice().len());
-        return Ok(header(addresses, hop_limit, &tcp, cursor.range()));
+        let header = header(addresses, hop_limit, &tcp, cursor.range());
+        return Ok(TcpHeader {
+            window_scale: WindowScale::read(header.flags, tcp.options()),
+            ..header
+        });
     }
     // The snap length may have cut the options off: the fixed part still tells what went by.
     let fixed = bytes
@@ -169,6 +216,7 @@ fn header(
             rst: tcp.rst(),
         },
         window: tcp.window_size(),
+        window_scale: WindowScale::Unknown,
         hop_limit,
         payload,
     }

@@ -15,7 +15,10 @@ use std::iter;
 
 use crate::flow::{Direction, PerDirection};
 use crate::memory::boxed;
-use crate::tls::{ContentType, HELLO_AMID_STREAM, is_hello_amid_stream, may_be_hello_amid_stream};
+use crate::tls::{
+    ContentType, HELLO_AMID_STREAM, is_hello_amid_stream, is_whole_client_hello,
+    may_be_hello_amid_stream,
+};
 
 pub use negotiation::Refusal;
 pub use opening_bytes::OpeningBytes;
@@ -29,6 +32,9 @@ pub const MAX_BYTES: u32 = 64 << 10;
 /// Bytes of a run in which a hello may follow a line of text: a PROXY header of version 1 takes at most 107, pipelined
 /// commands a few lines. Whoever sends more waits for an answer first, and the hello then begins a run.
 const MAX_TEXT_BEFORE_HELLO: usize = 1 << 10;
+
+/// The same in a connection without a known dialogue: a PROXY header in front of a request that is not its first.
+const MAX_TEXT_WHILE_QUIET: usize = 256;
 
 /// Runs of a connection without a known dialogue in which a hello is looked for behind lines of text. Later ones have to begin
 /// with it, as they do where a client waits for the answer before it begins TLS.
@@ -119,11 +125,11 @@ impl Dialogue {
     fn search(&self, bytes: &[u8]) -> HelloPlace {
         let may_follow_lines = self.quiet_runs < MAX_QUIET_RUNS;
         let searched = if may_follow_lines {
-            bytes
+            MAX_TEXT_WHILE_QUIET
         } else {
-            &bytes[..bytes.len().min(HELLO_AMID_STREAM)]
+            HELLO_AMID_STREAM
         };
-        HelloPlace::find(searched, None)
+        HelloPlace::find(&bytes[..bytes.len().min(searched)], None)
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
@@ -221,13 +227,17 @@ enum HelloPlace {
 }
 
 impl HelloPlace {
-    /// Looks at the beginning, behind a PROXY header that ends at `header`, and after lines.
+    /// Looks at the beginning, behind a PROXY header that ends at `header`, and after lines and elements of XML. Behind
+    /// other bytes, as those of a binary request for TLS, only a whole ClientHello with which the run ends counts.
     fn find(bytes: &[u8], header: Option<usize>) -> Self {
-        let lines = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
+        let before = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
         // Where a record of handshake messages may begin.
-        let after_lines = memchr::memchr_iter(ContentType::Handshake.0, lines)
-            .filter(|start| *start > 0 && lines[start - 1] == b'\n');
-        for start in iter::once(0).chain(header).chain(after_lines) {
+        let later = memchr::memchr_iter(ContentType::Handshake.0, before).filter(|start| {
+            let (request, rest) = (&before[..*start], &bytes[*start..]);
+            matches!(request.last(), Some(b'\n' | b'>'))
+                || is_whole_client_hello(rest) && !has_body(request)
+        });
+        for start in iter::once(0).chain(header).chain(later) {
             let Some(rest @ [_, ..]) = bytes.get(start..) else {
                 continue;
             };
@@ -240,6 +250,11 @@ impl HelloPlace {
         }
         Self::Nowhere
     }
+}
+
+/// Whether a run of bytes ends with the body of a message, as HTTP has it: what it contains is no beginning.
+fn has_body(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"\r\n\r\n").is_some()
 }
 
 impl Half {
@@ -393,10 +408,35 @@ mod tests {
         }
     }
 
+    /// A whole ClientHello, alone in its record.
+    fn whole_hello() -> Vec<u8> {
+        [HELLO, &[7; 92]].concat()
+    }
+
     #[test]
     fn a_hello_in_the_middle_of_data_is_no_beginning() {
-        let inside = [b"POST /upload HTTP/1.1\r\n\r\nabc", HELLO].concat();
-        assert_eq!(Dialogue::default().take(UP, &inside), DialogueStep::More);
+        for hello in [HELLO, &whole_hello()] {
+            let inside = [b"POST /upload HTTP/1.1\r\n\r\nabc", hello].concat();
+            assert_eq!(Dialogue::default().take(UP, &inside), DialogueStep::More);
+        }
+        let more_behind = [b"\x04\xd2\x16\x2f", &whole_hello()[..], b"x"].concat();
+        assert_eq!(
+            Dialogue::default().take(UP, &more_behind),
+            DialogueStep::More
+        );
+    }
+
+    #[test]
+    fn a_whole_hello_may_follow_a_binary_request_or_an_element() {
+        let ssl_request = b"\x00\x00\x00\x08\x04\xd2\x16\x2f";
+        let glued = [ssl_request, &whole_hello()[..]].concat();
+        let mut dialogue = Dialogue::default();
+        assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(8));
+        let element = [b"<starttls/>", HELLO].concat();
+        assert_eq!(
+            after(b"<stream>").take(UP, &element),
+            DialogueStep::TlsBegins(11)
+        );
     }
 
     #[test]

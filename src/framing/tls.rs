@@ -1,5 +1,6 @@
 //! TLS records over a stream: each direction's bytes to records to messages.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::decrypt::{ClientRandom, Keys};
@@ -37,8 +38,9 @@ struct RecordStream {
     record_start: Option<Arrival>,
     /// Whether the open record is encrypted and can be opened.
     key: KeyState,
-    /// The two bytes of an alert, which a stack may send one at a time.
-    alert: [Option<u8>; 2],
+    /// The level of an alert whose description has not come yet: a stack may send them one at a time, up to TLS 1.2 in
+    /// records of their own (RFC 5246 §6.2.1).
+    alert_level: Option<u8>,
     has_changed_cipher: bool,
     state: StreamState,
 }
@@ -153,7 +155,7 @@ impl TlsRecords {
         self.decryption.handle_gap(sender, recipient);
         let stream = &mut self.streams[sender];
         stream.give_up_message(sender, recipient);
-        stream.alert = [None; 2];
+        stream.alert_level = None;
         match stream.state {
             StreamState::Ignored => {}
             // The gap lies within the open record, so the next one begins where its header said.
@@ -333,8 +335,10 @@ impl RecordStream {
             ContentType::Handshake if !self.is_encrypted(recipient) => {
                 self.handle_fragment(sender, piece.bytes, arrival, recipient);
             }
-            ContentType::Alert if !self.is_encrypted(recipient) && piece.header.length == 2 => {
-                self.handle_alert(sender, piece, arrival, recipient);
+            ContentType::Alert
+                if !self.is_encrypted(recipient) && CLEAR_ALERTS.contains(&piece.header.length) =>
+            {
+                self.handle_alerts(sender, piece, arrival, recipient);
             }
             ContentType::ChangeCipherSpec if piece.is_last => {
                 self.has_changed_cipher = true;
@@ -417,31 +421,35 @@ impl RecordStream {
         self.messages.clear();
     }
 
-    fn handle_alert(
+    fn handle_alerts(
         &mut self,
         sender: Direction,
         piece: Piece<'_>,
         arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
-        for byte in piece.bytes {
-            match self.alert {
-                [None, _] => self.alert[0] = Some(*byte),
-                _ => self.alert[1] = Some(*byte),
-            }
+        if piece.is_first && piece.header.length % 2 == 0 {
+            self.alert_level = None; // whole alerts: the rest of an earlier one will not come
         }
-        if piece.is_last
-            && let [Some(level), Some(description)] = std::mem::take(&mut self.alert)
-        {
+        for (index, byte) in piece.bytes.iter().enumerate() {
+            let Some(level) = self.alert_level.take() else {
+                self.alert_level = Some(*byte);
+                continue;
+            };
+            let here = arrival.ending_before((piece.bytes.len() - 1 - index) as u32);
             let seen = Seen::Alert {
                 level: AlertLevel(level),
-                description: AlertDescription(description),
-                at: self.newest(arrival),
+                description: AlertDescription(*byte),
+                at: self.newest(here),
             };
             recipient.take(sender, seen);
         }
     }
 }
+
+/// Bytes of alerts that one record has in the clear: four of them, where one is usual. The shortest encrypted alert takes
+/// 12, with a MAC that is cut to 10 (RFC 6066 §7); all usual ones take 18 and more.
+const CLEAR_ALERTS: RangeInclusive<u16> = 1..=8;
 
 /// How much older than its stream a held segment may be. Beyond that, the clock was set back.
 const MAX_HELD: Duration = Duration::from_secs(60);
@@ -660,7 +668,35 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_record_of_more_than_two_bytes_is_encrypted() {
+    fn alerts_may_be_split_over_records_and_share_one() {
+        let read_alerts = |fragments: &[&[u8]]| {
+            let fragments = fragments.iter();
+            let records = fragments.map(|fragment| record(ContentType::Alert, fragment));
+            let stream = records.collect::<Vec<_>>().concat();
+            let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+            read(&mut log, SERVER, [bytes(1, &stream)]);
+            log.items
+        };
+        assert_eq!(read_alerts(&[&[2], &[48]]), ["server: alert 48"]);
+        let two = ["server: alert 0", "server: alert 48"];
+        assert_eq!(read_alerts(&[&[1, 0, 2, 48]]), two);
+        assert_eq!(read_alerts(&[&[1], &[0, 2, 48]]), two);
+        // A whole alert is one, whatever was begun before.
+        assert_eq!(read_alerts(&[&[2], &[2, 48]]), ["server: alert 48"]);
+        assert_eq!(read_alerts(&[&[2]]), [""; 0]);
+    }
+
+    #[test]
+    fn a_gap_drops_the_level_before_it() {
+        let level = record(ContentType::Alert, &[2]);
+        let mut log = agreed_on(ProtocolVersion::TLSv1_2);
+        let chunks = [bytes(1, &level), Chunk::Gap(6), bytes(2, &level)];
+        read(&mut log, SERVER, chunks);
+        assert_eq!(log.items, ["server: gap 6"]);
+    }
+
+    #[test]
+    fn an_alert_record_of_the_length_of_an_encrypted_one_is_encrypted() {
         let mut log = agreed_on(ProtocolVersion::TLSv1_3);
         let stream = record(ContentType::Alert, &[0; 19]);
         read(&mut log, SERVER, [bytes(1, &stream)]);

@@ -58,6 +58,7 @@
 
 mod cause;
 mod chains;
+mod conflict;
 mod end;
 mod explain;
 mod facts;
@@ -79,6 +80,7 @@ mod verdict;
 
 pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
+pub use conflict::Conflict;
 pub use end::End;
 pub use report::{Origin, ReportConfig};
 pub use tracker::{Answer, Tracker};

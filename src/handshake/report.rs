@@ -6,7 +6,8 @@ use crate::certificate::{ChainCache, NearExpiry};
 use crate::decode::Tunnel;
 use crate::dialogue::StartTls;
 use crate::event::{
-    Alert, CaptureFacts, ClosedBy, Directions, Handshake, Inference, Outcome, Protocol, Transport,
+    Alert, CaptureFacts, ClosedBy, Directions, Handshake, HandshakeReport, Inference, Outcome,
+    Protocol, Transport,
 };
 use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
@@ -15,6 +16,7 @@ use crate::time::Timestamp;
 use crate::tls::Fingerprint;
 use crate::transport::tcp::RoundTrips;
 
+use super::conflict::Conflict;
 use super::end::End;
 use super::timing::timing;
 use super::tracker::Tracker;
@@ -40,6 +42,8 @@ pub struct Origin {
     pub starttls: Option<StartTls>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
+    /// Bytes that were sent again with another content.
+    pub conflict: Conflict,
 }
 
 impl Origin {
@@ -63,7 +67,7 @@ pub struct ReportConfig {
 }
 
 impl Tracker {
-    /// The event for the handshake on this connection; `None` if no hello was seen.
+    /// The report on the handshake of this connection; `None` if no hello was seen.
     #[must_use]
     pub fn report(
         &mut self,
@@ -71,17 +75,21 @@ impl Tracker {
         origin: Origin,
         config: &ReportConfig,
         chains: &mut ChainCache,
-    ) -> Option<Handshake> {
+    ) -> Option<Box<HandshakeReport>> {
         self.finish_decryption();
         if !self.has_hello() {
             return None;
         }
+        let conflict = origin.conflict;
         let mut event = self.event(end, origin, config, chains);
-        event.tls.history = self.transcript.take_history();
+        conflict.add_to(&mut event);
+        let mut report = Box::new(HandshakeReport::new(event));
+        let tls = &mut report.event.tls;
+        tls.history = self.transcript.take_history();
         if let Some(hello) = self.transcript.take_client_hello() {
-            facts::give_offer(&mut event.tls, *hello);
+            facts::give_offer(tls, *hello);
         }
-        Some(event)
+        Some(report)
     }
 
     fn event(
@@ -208,6 +216,7 @@ fn capture(transcript: &Transcript) -> CaptureFacts {
         client_gap_bytes: client.gap_bytes,
         server_gap_bytes: server.gap_bytes,
         truncated: transcript.is_truncated(),
+        conflicting_bytes: 0,
         directions: match (client.is_in_view, server.is_in_view) {
             (true, false) => Directions::ClientOnly,
             (false, true) => Directions::ServerOnly,

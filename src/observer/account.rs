@@ -19,14 +19,17 @@ pub(super) struct Account {
     pub(super) conversations: usize,
 }
 
-/// Of the limit, in sixteenths: the table of flows with what was spoken before TLS, segments out of order, retained packets, and
+/// Of the limit, in sixteenths: the table of flows, what was spoken before TLS, segments out of order, retained packets, SYNs, and
 /// connections that have ended.
-const OF_FLOWS: usize = 8;
+const OF_FLOWS: usize = 5;
+const OF_CONVERSATIONS: usize = 2;
 const OF_SEGMENTS: usize = 2;
 const OF_RETAINED: usize = 2;
+const OF_OPENINGS: usize = 1;
 const OF_CLOSED: usize = 1;
 /// What is left for handshakes whatever the others take.
-const FLOOR_OF_HANDSHAKES: usize = 16 - OF_FLOWS - OF_SEGMENTS - OF_RETAINED - OF_CLOSED;
+const FLOOR_OF_HANDSHAKES: usize =
+    16 - OF_FLOWS - OF_CONVERSATIONS - OF_SEGMENTS - OF_RETAINED - OF_OPENINGS - OF_CLOSED;
 const _: () = assert!(FLOOR_OF_HANDSHAKES >= 3);
 
 impl Account {
@@ -39,9 +42,14 @@ impl Account {
         }
     }
 
-    /// Bytes that the table of flows may take, with conversations.
+    /// Bytes that the table of flows may take.
     pub(super) const fn for_flows(&self) -> usize {
         self.limit / 16 * OF_FLOWS
+    }
+
+    /// Whether what was spoken before TLS takes more than it may.
+    pub(super) const fn is_talkative(&self) -> bool {
+        self.conversations > self.limit / 16 * OF_CONVERSATIONS
     }
 
     /// Bytes that segments out of order may take.
@@ -52,6 +60,11 @@ impl Account {
     /// Bytes that retained packets may take.
     pub(super) const fn for_retained(&self) -> usize {
         self.limit / 16 * OF_RETAINED
+    }
+
+    /// Bytes that SYNs without an answer may take.
+    pub(super) const fn for_openings(&self) -> usize {
+        self.limit / 16 * OF_OPENINGS
     }
 
     /// Bytes that the keys of connections that have ended may take.

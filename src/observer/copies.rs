@@ -19,8 +19,9 @@ use crate::event::{Handshake, Identity, WireMarks};
 use crate::flow::Endpoint;
 use crate::time::Timestamp;
 
-/// Handshakes remembered: those of some seconds at 5,000 a second. Copies come within milliseconds, and get their verdicts so, too.
-const MAX_REMEMBERED: usize = 1 << 14;
+/// Handshakes and plain connections remembered: those of two seconds at 2,000 a second. Copies come within milliseconds, and get
+/// their verdicts so, too; and what is remembered of more would not stay in the processor's cache.
+const MAX_REMEMBERED: usize = 1 << 12;
 /// How far apart two copies may be: a mirrored port or a second collector may be late by a few hundred milliseconds.
 const MAX_DISTANCE: std::time::Duration = std::time::Duration::from_secs(2);
 

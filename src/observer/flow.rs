@@ -8,12 +8,14 @@ use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::WireMarks;
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Answer, Close, Tracker};
+use crate::handshake::{Answer, Close, Conflict, Tracker};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
 use crate::transport::Lifetime;
 use crate::transport::tcp::{
-    Arrival, Budget, Chunk, Delivery, PendingSegment, PendingSegments, TcpConnection,
+    Arrival, Budget, Chunk, Delivery, Finding, PendingSegment, PendingSegments, RecentBytes,
+    Suspects, TcpConnection,
 };
 
 use super::retained::RetainedPackets;
@@ -28,6 +30,8 @@ pub(super) struct Flow {
     pub(super) stage: Stage,
     /// Segments that acknowledge what has not been delivered yet.
     waiting: Option<Box<Waiting>>,
+    /// Segments with numbers out of every window.
+    suspects: Option<Box<Suspects>>,
     /// The packets so far, where they are retained.
     pub(super) retained: Option<RetainedPackets>,
     /// What was spoken before TLS, as counted, in units of [`CONVERSATION_UNIT`] bytes.
@@ -75,6 +79,10 @@ pub(super) struct Open {
     pub(super) dialogue: Dialogue,
     /// Bytes of memory that it takes, as last counted.
     pub(super) allocated: usize,
+    /// The bytes that were delivered last.
+    recent: PerDirection<RecentBytes>,
+    /// Bytes that were sent again with another content.
+    pub(super) conflict: Conflict,
     /// The segments with FINs: what comes before may arrive after them.
     fins: PerDirection<Option<Arrival>>,
     /// When it began.
@@ -106,6 +114,7 @@ impl Flow {
             tcp: TcpConnection::new(),
             stage: Stage::Watching(Dialogue::default()),
             waiting: None,
+            suspects: None,
             retained: None,
             conversation_units: 0,
             is_plain: PerDirection::default(),
@@ -192,6 +201,66 @@ impl Flow {
         self.tcp.is_closed() && !self.has_handshake() && !self.is_waiting()
     }
 
+    /// Whether a SYN begins another connection between the same endpoints, without a doubt: this one is over, or nothing
+    /// that happens on it matters.
+    pub(super) fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let is_over = matches!(self.stage, Stage::Done) || self.tcp.is_closed();
+        is_over && self.tcp.is_replaced_by(direction, segment)
+    }
+
+    /// Whether a segment belongs to the connection: its receiver would take its numbers.
+    pub(super) fn admit(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
+        // Where nothing is left to learn, nothing can be forged.
+        if let Stage::Done = self.stage {
+            return true;
+        }
+        // The answer to the SYN of another connection may lie within the windows of this one.
+        let is_answer = |suspects: &Suspects| suspects.is_answered_by(direction, segment);
+        if self.suspects.as_deref().is_some_and(is_answer) {
+            return false;
+        }
+        self.tcp.admit(direction, segment)
+    }
+
+    /// Takes a segment that was not admitted.
+    pub(super) fn suspect(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        at: Arrival,
+        budget: &mut Budget,
+    ) -> Finding {
+        if self.suspects.is_none() && !budget.reserve(boxed::<Suspects>()) {
+            budget.out_of_window += 1;
+            return Finding::Unconfirmed;
+        }
+        let suspects = self.suspects.get_or_insert_default();
+        let finding = suspects.take(&self.tcp, direction, segment, at, budget);
+        if finding == Finding::Resumed {
+            self.tcp.resume(direction, segment);
+        }
+        finding
+    }
+
+    /// Takes the segments that were not admitted.
+    pub(super) fn take_suspects(&mut self, budget: &mut Budget) -> Option<Box<Suspects>> {
+        let suspects = self.suspects.take()?;
+        budget.release(boxed::<Suspects>());
+        Some(suspects)
+    }
+
+    /// Takes the place of a segment for that of the stream, if TLS has not begun.
+    pub(super) fn catch_up(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        budget: &mut Budget,
+    ) {
+        if let Stage::Watching(_) = self.stage {
+            self.tcp.restart_if_far(direction, segment, budget);
+        }
+    }
+
     /// Reads a little of what a packet will look at.
     #[inline]
     pub(super) fn approach(&self) -> u64 {
@@ -221,6 +290,7 @@ impl Flow {
             Stage::Done => true,
             Stage::Handshake(_) => false,
             Stage::Watching(_) if !self.is_plain[direction] || self.tcp.is_holding() => false,
+            Stage::Watching(_) if !self.tcp.admit(direction, segment) => false,
             Stage::Watching(dialogue) => {
                 let ahead = self.tcp.ahead(direction, segment.first_byte());
                 let end = i64::from(self.tcp.delivered(direction)) + i64::from(ahead);
@@ -247,6 +317,13 @@ impl Flow {
     ) {
         let is_in_use = matches!(self.stage, Stage::Done) || self.is_plain[direction];
         self.tcp.handle_header(direction, segment, time, is_in_use);
+    }
+
+    /// Takes the SYN that began the connection.
+    pub(super) fn take_opening(&mut self, syn: &Segment<'_>, time: Timestamp) {
+        self.handle_header(Direction::Forward, syn, time);
+        self.tcp.note_turn(Direction::Forward, syn);
+        self.tcp.acknowledge(Direction::Forward, syn);
     }
 
     /// Takes a segment that does nothing but acknowledge; false if it is more than that to the open handshake.
@@ -601,16 +678,26 @@ impl Flow {
                 let mut open = Open::new(std::mem::take(dialogue), at, context);
                 open.note_directions(is_in_view, is_plain, at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
-                for bytes in [open.dialogue.held(sender), rest] {
+                let Open {
+                    connection,
+                    dialogue,
+                    recent,
+                    ..
+                } = &mut *open;
+                let held = (
+                    dialogue.held(sender),
+                    arrival.ending_before(rest.len() as u32),
+                );
+                for (bytes, arrival) in [held, (rest, arrival)] {
                     if !bytes.is_empty() {
-                        open.connection
-                            .handle_chunk(sender, Chunk::Bytes(bytes, arrival));
+                        recent[sender].note(bytes, arrival.end);
+                        connection.handle_chunk(sender, Chunk::Bytes(bytes, arrival));
                     }
                 }
                 *stage = Stage::Handshake(open);
                 hello = Some((sender, arrival.acknowledged));
             } else if let Stage::Handshake(open) = stage {
-                open.connection.handle_chunk(sender, chunk);
+                open.handle_chunk(sender, chunk);
             }
         };
         if segment.wire_length > 0 {
@@ -691,6 +778,12 @@ impl Flow {
             let arrival = self.tcp.arrival(direction, segment, at);
             open.fins[direction].get_or_insert(arrival);
         }
+        let conflicting = self
+            .tcp
+            .conflicts(direction, segment, &open.recent[direction]);
+        if conflicting > 0 {
+            open.conflict.note(conflicting, segment.payload);
+        }
         let mut has_closed = false;
         let mut deliver = |sender, delivery: Delivery<'_>| {
             has_closed |= open.deliver(sender, delivery);
@@ -770,6 +863,9 @@ impl Flow {
 
     /// Gives back what the connection holds.
     pub(super) fn release(&mut self, budget: &mut Budget) {
+        if let Some(mut suspects) = self.take_suspects(budget) {
+            suspects.clear(budget);
+        }
         if let Some(mut waiting) = self.waiting.take() {
             waiting.segments.clear(budget);
         }
@@ -807,6 +903,8 @@ impl Open {
             layers: *context.layers,
             dialogue,
             allocated: 0,
+            recent: PerDirection::default(),
+            conflict: Conflict::default(),
             fins: PerDirection::default(),
             since: at.time,
             last_progress: at.time,
@@ -817,13 +915,26 @@ impl Open {
     fn deliver(&mut self, sender: Direction, delivery: Delivery<'_>) -> bool {
         let (how, at) = match delivery {
             Delivery::Chunk(chunk) => {
-                self.connection.handle_chunk(sender, chunk);
+                self.handle_chunk(sender, chunk);
                 return false;
             }
             Delivery::Fin(at) => (Close::Fin, self.fins[sender].unwrap_or(at)),
             Delivery::Rst(at) => (Close::Rst, at),
         };
         self.connection.handle_close(sender, how, at)
+    }
+
+    /// Bytes of memory that it takes, without its own record.
+    pub(super) fn allocated_now(&self) -> usize {
+        let recent = self.recent.iter().map(RecentBytes::held);
+        self.connection.allocated() + recent.sum::<usize>()
+    }
+
+    fn handle_chunk(&mut self, sender: Direction, chunk: Chunk<'_>) {
+        if let Chunk::Bytes(bytes, arrival) = chunk {
+            self.recent[sender].note(bytes, arrival.end);
+        }
+        self.connection.handle_chunk(sender, chunk);
     }
 
     /// Tells the handshake what was seen of both directions before it began.
@@ -865,6 +976,6 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_flow_stays_small() {
         // There is one for each connection in view: a new field is worth a thought.
-        assert!(size_of::<Flow>() <= 176, "{}", size_of::<Flow>());
+        assert!(size_of::<Flow>() <= 200, "{}", size_of::<Flow>());
     }
 }

@@ -17,6 +17,7 @@ mod copies;
 mod flow;
 mod not_tls;
 mod open_handshakes;
+mod openings;
 mod retained;
 mod router;
 mod shard;

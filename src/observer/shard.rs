@@ -13,13 +13,14 @@ use crate::flow::{Direction, FlowKey};
 use crate::handshake::{End, KeyUse, Origin};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
-use crate::transport::tcp::{Arrival, Budget, ClosedFlows, PENDING_TIME};
+use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
 use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
 
 use super::account::{self, Account};
 use super::flow::{Flow, HandshakeContext, Open, Stage};
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
+use super::openings::{OPENING_TIMEOUT, Opening, Openings};
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
@@ -147,8 +148,6 @@ impl ShardSet {
 /// How long a SYN may be repeated: TCP gives up before (RFC 6298 §5, RFC 1122 §4.2.3.5). After that, one with the same number
 /// is that of another copy of the packets.
 const LONGEST_REPETITION: Duration = Duration::from_secs(130);
-/// How long a flow without payload is remembered.
-const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a flow with nothing more to learn is remembered without a packet.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
@@ -174,6 +173,7 @@ pub(super) struct ShardOutput<'o> {
 struct Shard {
     config: Config,
     flows: FlowTable<Flow>,
+    openings: Openings,
     closed: ClosedFlows,
     /// For segments out of order.
     budget: Budget,
@@ -204,6 +204,7 @@ impl Shard {
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
         Self {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS).min(most_flows), limits),
+            openings: Openings::new(account.for_openings() / Openings::BYTES_PER_OPENING),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
             budget: Budget::new(account.for_segments()),
             account,
@@ -229,7 +230,7 @@ impl Shard {
         if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
             return;
         }
-        let Some(index) = self.flow_of(key, goes_up, known, segment, at, output) else {
+        let Some(index) = self.flow_of(key, goes_up, known, packet, at, output) else {
             return;
         };
         if self.config.retains_packets {
@@ -239,6 +240,21 @@ impl Shard {
             return;
         };
         let direction = Direction::of(goes_up, flow.first_went_up);
+        self.feed(index, direction, (segment, at), packet, output);
+    }
+
+    /// Gives a segment to the flow that it belongs to; `packet` says where it came from.
+    fn feed(
+        &mut self,
+        index: FlowIndex,
+        direction: Direction,
+        (segment, at): (&Segment<'_>, Arrival),
+        packet: &SegmentPacket<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
         if flow.take_acknowledgment(direction, segment, at.time) {
             return;
         }
@@ -254,17 +270,22 @@ impl Shard {
         }
         let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
         self.account.conversations += flow.count_conversation();
-        if std::mem::take(&mut flow.is_downgraded) {
-            output.plain.extend(PlainConnection::refused(flow, &key));
-        }
+        let is_downgraded = std::mem::take(&mut flow.is_downgraded);
         let is_open = flow.has_handshake();
         if !was_open && let Some(since) = flow.open_since() {
             self.open.insert(since);
+        }
+        if is_downgraded {
+            let key = self.flows.key(index);
+            if let Some(flow) = self.flows.get_mut(index) {
+                output.plain.extend(PlainConnection::refused(flow, &key));
+            }
         }
         if is_open {
             self.after_feed(index, output);
         }
         self.keep_or_remove(index, has_news || !is_open, at.time, output);
+        self.make_room_for_conversations(output);
     }
 
     /// Takes a packet that says nothing but that its flow is alive, as most packets do; false if there may be more to it.
@@ -355,10 +376,11 @@ impl Shard {
         key: FlowKey,
         goes_up: bool,
         known: Option<FlowIndex>,
-        segment: &Segment<'_>,
+        packet: &SegmentPacket<'_>,
         at: Arrival,
         output: &mut ShardOutput<'_>,
     ) -> Option<FlowIndex> {
+        let segment = &packet.segment;
         if let Some(index) = known {
             let has_gone = self.flows.is_expired(index, at.time)
                 && !self.is_waiting(index)
@@ -367,30 +389,155 @@ impl Shard {
             let is_late = is_syn && self.flows.idle(index, at.time) >= LONGEST_REPETITION;
             if let Some(flow) = self.flows.get_mut(index).filter(|_| !has_gone) {
                 let direction = Direction::of(goes_up, flow.first_went_up);
-                if !is_late && !flow.tcp.is_replaced_by(direction, segment) {
-                    flow.handle_header(direction, segment, at.time);
-                    return Some(index);
+                if !is_late && !flow.is_replaced_by(direction, segment) {
+                    if flow.admit(direction, segment) {
+                        flow.handle_header(direction, segment, at.time);
+                        return Some(index);
+                    }
+                    return self.doubt(index, direction, packet, at, output);
                 }
                 self.remove(index, End::Replaced, output);
             }
+        }
+        if let Some(opening) = self.openings.take(&key) {
+            let begun = self.open_with(key, &opening, output);
+            return self.flow_of(key, goes_up, Some(begun), packet, at, output);
         }
         let is_bare = segment.wire_length == 0 && !segment.flags.syn;
         if is_bare || self.closed.has_ended(&key, segment) {
             return None;
         }
-        while self.flows.is_full()
-            || self.flows.allocated() + self.account.conversations > self.account.for_flows()
+        self.stats.connections += 1;
+        // With packets that are retained, a SYN is one of them.
+        if !self.config.retains_packets
+            && let Some(opening) = Opening::new(goes_up, segment, at)
         {
-            let Some(oldest) = self.flows.evict() else {
-                break;
-            };
+            self.stats.connections_evicted += u64::from(self.openings.insert(key, opening));
+            return None;
+        }
+        self.make_room_for_flow(output);
+        Some(self.open_flow(key, goes_up, segment, at.time))
+    }
+
+    /// Begins a flow with a segment.
+    fn open_flow(
+        &mut self,
+        key: FlowKey,
+        goes_up: bool,
+        segment: &Segment<'_>,
+        now: Timestamp,
+    ) -> FlowIndex {
+        let mut flow = Flow::new(goes_up, now);
+        flow.admit(Direction::Forward, segment);
+        flow.handle_header(Direction::Forward, segment, now);
+        self.flows.insert(key, flow, Lifetime::Opening, now)
+    }
+
+    /// Takes a segment with numbers out of every window: the flow that it belongs to if it confirms itself and others that
+    /// were not believed before, which take effect now.
+    #[cold]
+    fn doubt(
+        &mut self,
+        index: FlowIndex,
+        direction: Direction,
+        packet: &SegmentPacket<'_>,
+        at: Arrival,
+        output: &mut ShardOutput<'_>,
+    ) -> Option<FlowIndex> {
+        let segment = &packet.segment;
+        let key = self.flows.key(index);
+        let flow = self.flows.get_mut(index)?;
+        let goes_up = (direction == Direction::Forward) == flow.first_went_up;
+        let finding = flow.suspect(direction, segment, at, &mut self.budget);
+        if finding == Finding::Unconfirmed {
+            if self.config.retains_packets {
+                self.retain(index, packet);
+            }
+            return None;
+        }
+        let first_went_up = flow.first_went_up;
+        let mut suspects = flow.take_suspects(&mut self.budget)?;
+        if finding == Finding::Replaced {
+            self.remove(index, End::Replaced, output);
+        }
+        while let Some(kept) = suspects.take_first(&mut self.budget) {
+            let goes_up = (kept.direction == Direction::Forward) == first_went_up;
+            self.take_kept(key, goes_up, &kept, packet, output);
+        }
+        suspects.clear(&mut self.budget);
+        let index = self.flows.find(&key)?;
+        let flow = self.flows.get_mut(index)?;
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        if !flow.admit(direction, segment) {
+            return None;
+        }
+        flow.catch_up(direction, segment, &mut self.budget);
+        flow.handle_header(direction, segment, at.time);
+        Some(index)
+    }
+
+    /// Gives a segment that was not believed at first to its flow, or begins one with it if it is the SYN.
+    fn take_kept(
+        &mut self,
+        key: FlowKey,
+        goes_up: bool,
+        kept: &PendingSegment,
+        packet: &SegmentPacket<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let (segment, at) = (kept.segment(), kept.arrival);
+        let Some(index) = self.flows.find(&key) else {
+            if segment.flags.syn {
+                self.stats.connections += 1;
+                self.make_room_for_flow(output);
+                let index = self.open_flow(key, goes_up, &segment, at.time);
+                self.feed(index, Direction::Forward, (&segment, at), packet, output);
+            }
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        if flow.admit(direction, &segment) {
+            flow.catch_up(direction, &segment, &mut self.budget);
+            flow.handle_header(direction, &segment, at.time);
+            self.feed(index, direction, (&segment, at), packet, output);
+        }
+    }
+
+    /// Begins a flow with the SYN that began its connection.
+    fn open_with(
+        &mut self,
+        key: FlowKey,
+        opening: &Opening,
+        output: &mut ShardOutput<'_>,
+    ) -> FlowIndex {
+        self.make_room_for_flow(output);
+        let now = opening.at.time;
+        let mut flow = Flow::new(opening.goes_up, now);
+        flow.admit(Direction::Forward, &opening.segment());
+        flow.take_opening(&opening.segment(), now);
+        self.flows.insert(key, flow, Lifetime::Opening, now)
+    }
+
+    fn make_room_for_flow(&mut self, output: &mut ShardOutput<'_>) {
+        if self.flows.is_full()
+            && let Some(oldest) = self.flows.evict()
+        {
             self.stats.connections_evicted += 1;
             self.remove(oldest, End::Evicted, output);
         }
-        self.stats.connections += 1;
-        let mut flow = Flow::new(goes_up, at.time);
-        flow.handle_header(Direction::Forward, segment, at.time);
-        Some(self.flows.insert(key, flow, Lifetime::Opening, at.time))
+    }
+
+    /// Forgets connections of which nothing more is expected while what was spoken on all of them takes too much.
+    fn make_room_for_conversations(&mut self, output: &mut ShardOutput<'_>) {
+        while self.account.is_talkative()
+            && let Some(oldest) = self.flows.oldest(Lifetime::Established)
+        {
+            self.stats.connections_evicted += 1;
+            self.remove(oldest, End::Evicted, output);
+        }
     }
 
     fn is_waiting(&mut self, index: FlowIndex) -> bool {
@@ -415,7 +562,7 @@ impl Shard {
             flow.stage = Stage::Done;
             release_conversation(flow, &mut self.account);
         } else {
-            let allocated = account::HANDSHAKE + open.connection.allocated();
+            let allocated = account::HANDSHAKE + open.allocated_now();
             self.account.handshakes = self.account.handshakes - open.allocated + allocated;
             open.allocated = allocated;
             self.make_room(index, output);
@@ -455,7 +602,10 @@ impl Shard {
 
     /// Bytes of memory that the tables and segments out of order take.
     fn counted_elsewhere(&self) -> usize {
-        self.flows.allocated() + self.closed.allocated() + self.budget.in_use()
+        self.flows.allocated()
+            + self.openings.allocated()
+            + self.closed.allocated()
+            + self.budget.in_use()
     }
 
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
@@ -471,6 +621,7 @@ impl Shard {
             self.expire(index, output);
         }
         self.relieve(output);
+        self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
     }
 
@@ -566,16 +717,16 @@ impl Shard {
         let origin = origin(key, flow, &open);
         let identity = identity(flow, &open);
         self.stats.values_omitted += open.connection.values_omitted();
-        let event = open
+        let report = open
             .connection
             .report(end, origin, &self.config.report, output.chains);
+        self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
         self.stats.messages_discarded += open.connection.take_discarded_messages();
         self.count_key_use(open.connection.key_use());
-        self.stats.connections_tls += u64::from(event.is_some());
-        if let Some(event) = event {
-            let is_given_up = event.unknown_because == Some(UnknownBecause::Evicted);
+        self.stats.connections_tls += u64::from(report.is_some());
+        if let Some(mut report) = report {
+            let is_given_up = report.event.unknown_because == Some(UnknownBecause::Evicted);
             self.stats.handshakes_not_judged += u64::from(is_given_up);
-            let mut report = Box::new(HandshakeReport::new(event));
             report.identity = identity;
             report.ladder = open.connection.take_ladder();
             report.packets = retained
@@ -598,7 +749,7 @@ impl Shard {
 
     fn load(&self) -> Load {
         Load {
-            connections: self.flows.len() as u64,
+            connections: (self.flows.len() + self.openings.len()) as u64,
             handshakes: self.open.len(),
             bytes: self.account.used(self.counted_elsewhere()) as u64,
         }
@@ -608,6 +759,7 @@ impl Shard {
         Stats {
             bytes_held: self.budget.held,
             segments_discarded: self.budget.discarded,
+            segments_out_of_window: self.budget.out_of_window,
             ..self.stats
         }
     }
@@ -653,5 +805,6 @@ fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
         tunnel: open.layers.tunnels.iter().collect(),
         starttls: open.dialogue.starttls(),
         round_trips: flow.tcp.round_trips(),
+        conflict: open.conflict,
     }
 }

@@ -65,6 +65,8 @@ impl MetricsConfig {
 pub struct LiveMetricsConfig {
     /// `--prometheus`: where to answer scrapes.
     pub prometheus: Option<SocketAddr>,
+    /// `--prometheus-host`: names that requests to a loopback address may use, in addition to its own.
+    pub prometheus_hosts: Vec<String>,
     /// `--metrics-interval`: time between two exports; `None` for what the environment says, or 60 s.
     pub interval: Option<Duration>,
     /// `--certificate-memory`: how long a certificate stays in the metrics after it was last seen; `None` for ever.
@@ -247,9 +249,38 @@ pub enum ConfigError {
     },
 }
 
+/// What the outputs of a run could not write so far; `None` for an output that the run does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Losses {
+    /// Events that are not in their file.
+    pub events: Option<u64>,
+    /// Captures of failures that were not saved.
+    pub failures: Option<u64>,
+    /// Certificates that were not extracted, beyond those that are queued.
+    pub certificates: Option<u64>,
+}
+
+impl Losses {
+    /// The losses of each output.
+    #[must_use]
+    pub const fn new(
+        events: Option<u64>,
+        failures: Option<u64>,
+        certificates: Option<u64>,
+    ) -> Self {
+        Self {
+            events,
+            failures,
+            certificates,
+        }
+    }
+}
+
 /// An export did not reach the collector.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} not delivered to {url}: {cause}", signal.as_str())]
+#[non_exhaustive]
 pub struct ExportError {
     /// What was exported.
     pub signal: Signal,
@@ -259,6 +290,11 @@ pub struct ExportError {
     pub cause: String,
     /// Whether the collector rejected the data for good, so that a retry is useless.
     pub is_refusal: bool,
+    /// Whether the collector does not accept the credentials, whatever the data (HTTP 401 and 403, gRPC
+    /// `Unauthenticated` and `PermissionDenied`).
+    pub is_unauthorized: bool,
+    /// How long the collector asks to wait before the next export; `None` if it does not say.
+    pub retry_after: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -83,8 +83,9 @@ mod watch;
 mod not_built;
 
 pub use config::{
-    ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes, MetricAttribute,
-    MetricTemporality, MetricsConfig, OtlpCompression, OtlpProtocol, Signal, UnknownProtocol,
+    ConfigError, ExportError, Histograms, LiveMetricsConfig, LoggedHandshakes, Losses,
+    MetricAttribute, MetricTemporality, MetricsConfig, OtlpCompression, OtlpProtocol, Signal,
+    UnknownProtocol,
 };
 #[cfg(not(feature = "otel"))]
 pub use not_built::{Prepared, Telemetry};
@@ -93,5 +94,44 @@ pub use prepared::Prepared;
 #[cfg(feature = "otel")]
 pub use started::Telemetry;
 
+/// The port of a URL, or that of its scheme; `None` if it has neither.
+#[must_use]
+pub fn port_of(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let after_address = host.rsplit(']').next().unwrap_or_default(); // IPv6 addresses have colons, too
+    match after_address.rsplit_once(':') {
+        Some((_, port)) => port.parse().ok(),
+        None => match scheme {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ if scheme.starts_with("socks") => Some(1080),
+            _ => None,
+        },
+    }
+}
+
 /// Receives one line for the user, from any thread.
 pub type Notice = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use super::port_of;
+
+    #[test]
+    fn a_url_has_a_port_even_if_it_does_not_name_it() {
+        for (url, port) in [
+            ("http://c:4318/v1/metrics", Some(4318)),
+            ("https://user:pa:ss@c.example/x:1", Some(443)),
+            ("http://[::1]:4317", Some(4317)),
+            ("http://[2001:db8::1]/", Some(80)),
+            ("proxy.example:3128", Some(3128)),
+            ("socks5://proxy.example", Some(1080)),
+            ("unix:///run/c.sock", None),
+            ("http://c:99999", None),
+        ] {
+            assert_eq!(port_of(url), port, "{url}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{ConfigError, ExportError, MetricsConfig, Notice};
+use super::{ConfigError, ExportError, Losses, MetricsConfig, Notice};
 use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -47,6 +47,12 @@ impl Prepared {
         match *self {}
     }
 
+    /// The TCP ports that exports connect to.
+    #[must_use]
+    pub fn collector_ports(&self) -> Vec<u16> {
+        match *self {}
+    }
+
     /// The directories that must stay readable.
     #[must_use]
     pub fn watched_directories(&self) -> Vec<PathBuf> {
@@ -61,6 +67,11 @@ pub enum Telemetry {}
 impl Telemetry {
     /// Checks the watched certificate files now.
     pub fn reload(&self) {
+        match *self {}
+    }
+
+    /// Notes what the outputs could not write so far.
+    pub fn set_losses(&self, _losses: Losses) {
         match *self {}
     }
 

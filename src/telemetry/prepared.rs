@@ -17,6 +17,7 @@ use super::metrics::Recorder;
 use super::metrics::endpoints::Endpoints;
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
+use super::port_of;
 use super::records::spans::Sampler;
 use super::resource::{instance, resource};
 use super::settings::{Destination, Settings};
@@ -33,7 +34,9 @@ pub struct Prepared {
     sampler: Option<Sampler>,
     exports: Vec<Box<dyn PreparedExport>>,
     watch: PreparedWatch,
+    self_telemetry: Arc<SelfTelemetry>,
     prometheus_address: Option<SocketAddr>,
+    collector_ports: Vec<u16>,
     pace: ExportPace,
 }
 
@@ -59,6 +62,7 @@ impl Prepared {
         let settings = Settings::resolve(config, environment)?;
         let live = config.live.as_ref();
         let prometheus = live.and_then(|live| live.prometheus);
+        let hosts = live.map_or(&[][..], |live| &live.prometheus_hosts);
         let watched = live.map_or(&[][..], |live| &live.watched_certificates);
         if settings.otlp.is_empty() && !settings.text && prometheus.is_none() {
             return match watched {
@@ -78,13 +82,16 @@ impl Prepared {
             notice: Arc::clone(&notice),
             pace: live.map_or(ExportPace::AtEnd, |_| ExportPace::Every(settings.interval)),
         };
+        let collector_ports = settings.otlp.iter().filter_map(|to| port_of(&to.url));
+        let collector_ports = collector_ports.collect();
         let mut exports = Vec::new();
         for destination in settings.otlp {
             exports.push(otlp(destination, config, &context)?);
         }
         let mut prometheus_address = None;
         if let Some(address) = prometheus {
-            let endpoint = ScrapeEndpoint::bind(address, Arc::clone(&context.self_telemetry))?;
+            let own = Arc::clone(&context.self_telemetry);
+            let endpoint = ScrapeEndpoint::bind(address, hosts, own)?;
             #[cfg(feature = "cli")]
             let endpoint = endpoint.listing(context.endpoints.clone());
             prometheus_address = endpoint.address().ok();
@@ -109,7 +116,9 @@ impl Prepared {
             }),
             exports,
             watch,
+            self_telemetry: context.self_telemetry,
             prometheus_address,
+            collector_ports,
             pace: context.pace,
         }))
     }
@@ -129,6 +138,7 @@ impl Prepared {
             self.sampler,
             exports,
             watch,
+            self.self_telemetry,
             self.pace.longest_close(),
         ))
     }
@@ -137,6 +147,12 @@ impl Prepared {
     #[must_use]
     pub const fn prometheus_address(&self) -> Option<SocketAddr> {
         self.prometheus_address
+    }
+
+    /// The TCP ports that exports connect to.
+    #[must_use]
+    pub fn collector_ports(&self) -> Vec<u16> {
+        self.collector_ports.clone()
     }
 
     /// The directories that must stay readable for certificates to be watched: those of

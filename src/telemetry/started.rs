@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ExportError;
 use super::export::{CloseError, Closing, Export};
 use super::metrics::Recorder;
+use super::metrics::self_telemetry::SelfTelemetry;
 use super::records::spans::Sampler;
 use super::watch::CertificateWatch;
+use super::{ExportError, Losses};
 use crate::event::{Handshake, NotTls};
 use crate::sink::Sink;
 use crate::stats::{Health, Stats};
@@ -22,6 +24,7 @@ pub struct Telemetry {
     sampler: Option<Sampler>,
     exports: Vec<Box<dyn Export>>,
     watch: Option<CertificateWatch>,
+    self_telemetry: Arc<SelfTelemetry>,
     /// How long the end of the run waits for the last exports.
     longest_close: Duration,
     export_errors: Vec<ExportError>,
@@ -33,6 +36,7 @@ impl Telemetry {
         sampler: Option<Sampler>,
         exports: Vec<Box<dyn Export>>,
         watch: Option<CertificateWatch>,
+        self_telemetry: Arc<SelfTelemetry>,
         longest_close: Duration,
     ) -> Self {
         Self {
@@ -40,6 +44,7 @@ impl Telemetry {
             sampler,
             exports,
             watch,
+            self_telemetry,
             longest_close,
             export_errors: Vec::new(),
         }
@@ -50,6 +55,11 @@ impl Telemetry {
         if let Some(watch) = &self.watch {
             watch.refresh();
         }
+    }
+
+    /// Notes what the outputs could not write so far.
+    pub fn set_losses(&self, losses: Losses) {
+        self.self_telemetry.set_losses(losses);
     }
 
     /// Why the last exports failed, if they did: one error for each signal.
@@ -118,7 +128,7 @@ impl Sink for Telemetry {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::super::testing::{certificate, handshake};
     use super::super::{MetricsConfig, Notice, Prepared};

@@ -121,6 +121,17 @@ pub fn is_hello_amid_stream(bytes: &[u8]) -> bool {
         && record <= 1 << 14
 }
 
+/// Whether `bytes` are one record with one whole ClientHello, and nothing behind it.
+#[must_use]
+pub fn is_whole_client_hello(bytes: &[u8]) -> bool {
+    const HEADERS: usize = 9; // of the record, and of the message
+    let length = |at: usize| usize::from(bytes[at]) << 8 | usize::from(bytes[at + 1]);
+    is_hello_amid_stream(bytes)
+        && HandshakeType(bytes[5]) == HandshakeType::ClientHello
+        && length(3) + 5 == bytes.len()
+        && length(7) + HEADERS == bytes.len()
+}
+
 /// Bytes that [`is_hello_amid_stream`] needs.
 pub const HELLO_AMID_STREAM: usize = 11;
 

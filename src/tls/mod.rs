@@ -22,7 +22,8 @@ pub use codepoints::{
 };
 pub use compressed_certificate::decompress_certificate;
 pub use detect::{
-    Detection, HELLO_AMID_STREAM, detect, is_hello_amid_stream, may_be_hello_amid_stream,
+    Detection, HELLO_AMID_STREAM, detect, is_hello_amid_stream, is_whole_client_hello,
+    may_be_hello_amid_stream,
 };
 pub use encrypted_messages::{CertificateMessage, EncryptedExtensions};
 pub use extension::Extensions;

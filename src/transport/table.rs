@@ -274,6 +274,13 @@ impl<V> FlowTable<V> {
         now.checked_since(last_seen).unwrap_or_default()
     }
 
+    /// The flow of a lifetime that was not seen for longest.
+    #[must_use]
+    pub fn oldest(&self, lifetime: Lifetime) -> Option<FlowIndex> {
+        let oldest = self.lists[lifetime as usize].oldest;
+        (oldest != NONE).then_some(FlowIndex(oldest))
+    }
+
     /// The handshake to lose when all together take too much memory: of those that have least of an answer, the one that was not
     /// seen for longest.
     #[must_use]

@@ -3,6 +3,7 @@
 #[cfg(feature = "validate")]
 mod certificates;
 mod closing;
+mod forged;
 mod inference;
 mod noise;
 mod order;

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use tlscope::decrypt::Keys;
 use tlscope::event::{Evidence, Handshake, Outcome, Resumption};
 use tlscope::sink::Sink;
 use tlscope::stats::Stats;
@@ -11,6 +12,18 @@ use tlscope::stats::Stats;
 #[derive(Default)]
 pub(crate) struct Invariants {
     outcomes: [u64; 3],
+    /// The secrets of the run, which captures can add to; `None` if a test does not say.
+    keys: Option<Keys>,
+}
+
+impl Invariants {
+    /// For a run with these secrets.
+    pub(crate) const fn new(keys: Keys) -> Self {
+        Self {
+            outcomes: [0; 3],
+            keys: Some(keys),
+        }
+    }
 }
 
 impl Sink for Invariants {
@@ -18,6 +31,8 @@ impl Sink for Invariants {
         check_verdict(event);
         check_timing(event);
         check_facts(event);
+        let keys = self.keys.as_ref();
+        check_alerts(event, keys.is_none_or(|keys| keys.counts().secrets > 0));
         self.outcomes[event.outcome as usize] += 1;
         Ok(())
     }
@@ -79,7 +94,8 @@ fn check_verdict(event: &Handshake) {
     assert_eq!(is_unknown, event.unknown_because.is_some(), "{event:?}");
     let confidence = event.confidence.unwrap_or(1.0);
     assert!((0.0..=1.0).contains(&confidence), "{event:?}");
-    assert!(is_inferred || confidence == 1.0, "{event:?}");
+    let is_certain = !is_inferred && event.capture.conflicting_bytes == 0;
+    assert!(!is_certain || confidence == 1.0, "{event:?}");
     assert_eq!(is_inferred, event.inference.is_some(), "{event:?}");
     if let Some(inference) = &event.inference {
         assert!(!inference.observations.is_empty(), "{event:?}");
@@ -114,17 +130,21 @@ fn check_timing(event: &Handshake) {
     }
 }
 
+fn check_alerts(event: &Handshake, has_keys: bool) {
+    assert!(event.alerts.len() <= 16, "{event:?}");
+    for alert in &event.alerts {
+        // An encrypted alert can only be read with keys, and not always then: after a gap, or with wrong ones.
+        let is_read = alert.description.is_some();
+        assert!(is_read || alert.encrypted, "{event:?}");
+        assert!(!is_read || !alert.encrypted || has_keys, "{event:?}");
+    }
+}
+
 fn check_facts(event: &Handshake) {
     let (tls, capture) = (&event.tls, &event.capture);
     assert!(capture.first_packet >= 1, "{event:?}");
     assert!(capture.first_packet <= capture.last_packet, "{event:?}");
     assert!(tls.history.len() <= 64, "{event:?}");
-    assert!(event.alerts.len() <= 16, "{event:?}");
-    for alert in &event.alerts {
-        // An encrypted alert can only be read with keys.
-        let is_read = !alert.encrypted || event.evidence == Evidence::Decrypted;
-        assert_eq!(is_read, alert.description.is_some(), "{event:?}");
-    }
     assert_eq!(
         tls.resumption.is_some(),
         tls.resumed == Some(true),

@@ -15,6 +15,8 @@ pub(crate) mod check;
 pub(crate) mod fixtures;
 #[cfg(feature = "cli")]
 pub(crate) mod flood;
+#[cfg(feature = "cli")]
+pub(crate) mod harness;
 #[cfg(all(feature = "cli", feature = "otel"))]
 pub(crate) mod http;
 #[cfg(all(feature = "cli", live_capture))]
@@ -25,3 +27,5 @@ pub(crate) mod pcap;
 pub(crate) mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
+#[cfg(feature = "cli")]
+pub(crate) mod seeds;

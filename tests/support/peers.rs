@@ -18,6 +18,7 @@ pub(crate) struct Packet(pub(super) Vec<u8>);
 /// A TCP connection. The test plays both ends.
 ///
 /// Each method makes a packet, and assumes that it arrives.
+#[derive(Clone)]
 pub(crate) struct Peers {
     client_port: u16,
     /// The next sequence numbers: client, server.
@@ -25,12 +26,21 @@ pub(crate) struct Peers {
 }
 
 /// Control bits.
-#[derive(Clone, Copy, Default)]
-struct Flags {
-    syn: bool,
-    ack: bool,
-    fin: bool,
-    rst: bool,
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags {
+    pub(crate) syn: bool,
+    pub(crate) ack: bool,
+    pub(crate) fin: bool,
+    pub(crate) rst: bool,
+}
+
+/// What somebody else than the peers sends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Forgery<'b> {
+    pub(crate) flags: Flags,
+    pub(crate) sequence: u32,
+    pub(crate) acknowledgment: Option<u32>,
+    pub(crate) bytes: &'b [u8],
 }
 
 impl Peers {
@@ -101,6 +111,22 @@ impl Peers {
         let packet = self.says(side, bytes);
         self.next = next;
         packet
+    }
+
+    /// A segment that neither end sent: it has the addresses and ports of `side`, and other numbers.
+    pub(crate) fn forged(&self, side: Side, forgery: &Forgery<'_>) -> Packet {
+        let mut stranger = Self {
+            client_port: self.client_port,
+            next: self.next,
+        };
+        let [own, peer] = [side as usize, side.peer() as usize];
+        stranger.next[own] = forgery.sequence;
+        stranger.next[peer] = forgery.acknowledgment.unwrap_or_default();
+        let flags = Flags {
+            ack: forgery.acknowledgment.is_some(),
+            ..forgery.flags
+        };
+        stranger.segment(side, flags, forgery.bytes)
     }
 
     fn segment(&mut self, side: Side, flags: Flags, bytes: &[u8]) -> Packet {

@@ -7,6 +7,7 @@
 //! Each run is the same; `TLSCOPE_EFFORT=10` tries ten variants of each change.
 
 mod changes;
+mod forged;
 mod packets;
 
 use std::collections::BTreeMap;

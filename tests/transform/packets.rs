@@ -94,6 +94,20 @@ impl Frame {
         }
     }
 
+    /// The same headers with other numbers, around another payload.
+    pub(super) fn with_numbers(
+        &self,
+        sequence: u32,
+        acknowledgment: u32,
+        flags: u8,
+        payload: &[u8],
+    ) -> Self {
+        let mut frame = self.with_payload(sequence, flags, payload);
+        let at = frame.segment.expect("only segments have numbers").tcp + 8;
+        frame.bytes[at..at + 4].copy_from_slice(&acknowledgment.to_be_bytes());
+        frame
+    }
+
     /// The same frame with an 802.1Q tag. Its segment can no longer be changed.
     pub(super) fn with_vlan(&self, id: u8) -> Self {
         let mut bytes = self.bytes.clone();

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{fingerprint, offender_in_words, printable};
 use crate::check::{CheckResult, Offender, Report, Status};
+use crate::escape::SafeJson;
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let mut known = HashSet::new();
@@ -25,7 +26,7 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
             }
         }
     }
-    serde_json::to_writer_pretty(&mut *output, &issues)?;
+    serde_json::to_writer_pretty(SafeJson(&mut *output), &issues)?;
     writeln!(output)
 }
 

@@ -33,6 +33,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::check::{CheckResult, Location, NotEvaluated, Offender, Report, Status};
+use crate::escape::SafeJson;
 
 pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let document = Document {
@@ -53,7 +54,7 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
             .map(MissingObject::from)
             .collect(),
     };
-    serde_json::to_writer_pretty(&mut *output, &document)?;
+    serde_json::to_writer_pretty(SafeJson(&mut *output), &document)?;
     writeln!(output)
 }
 

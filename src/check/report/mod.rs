@@ -16,8 +16,8 @@ use sha2::Digest;
 use super::assertion::handshakes;
 use super::known_findings::without_amounts;
 use super::{CheckResult, Location, Offender, Report, Status};
+use crate::escape::printable;
 use crate::sink::TextStyle;
-use crate::sink::people::text::printable;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{fingerprint, location_in_words, offender_in_words, printable};
 use crate::check::{CheckResult, Offender, Report};
+use crate::escape::SafeJson;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -48,7 +49,7 @@ pub(super) fn write(report: &Report, output: &mut impl Write) -> io::Result<()> 
             "results": results,
         }],
     });
-    serde_json::to_writer_pretty(&mut *output, &document)?;
+    serde_json::to_writer_pretty(SafeJson(&mut *output), &document)?;
     writeln!(output)
 }
 

@@ -251,8 +251,8 @@ impl Candidates {
 }
 
 impl pipeline::Output for Candidates {
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
-        self.add(report);
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
+        self.add(*report);
         Ok(())
     }
 

@@ -15,6 +15,9 @@ use crate::cli::say;
 /// The secrets in all key logs, as far as `limit` allows; warns of a key log without any.
 pub(crate) fn read(paths: &[PathBuf], limit: MemoryLimit) -> Result<Keys, CliError> {
     let keys = Keys::default();
+    if !paths.is_empty() {
+        forbid_core_dumps();
+    }
     keys.keep_within(if paths.is_empty() {
         limit.of_secrets_in_captures()
     } else {
@@ -31,6 +34,22 @@ pub(crate) fn read(paths: &[PathBuf], limit: MemoryLimit) -> Result<Keys, CliErr
         }
     }
     Ok(keys)
+}
+
+/// Keeps secrets out of core dumps, and other processes of the same user out of the memory.
+///
+/// If the kernel refuses, the run goes on: a dump needs a crash and a configuration that keeps it.
+pub(crate) fn forbid_core_dumps() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(all(unix, not(target_os = "linux")))]
+    let _ = rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
 }
 
 /// The error for a key log that cannot be read.
@@ -83,4 +102,19 @@ fn absorb(path: &Path, keys: &Keys) -> io::Result<()> {
     }
     keys.finish();
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_reads_a_key_log_leaves_no_core_dump() {
+        let missing = PathBuf::from("/nowhere/keys.log");
+        let limit = MemoryLimit::default();
+        assert!(read(&[missing], limit).is_err());
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

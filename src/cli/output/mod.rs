@@ -10,7 +10,7 @@ use tlscope::sink::Sink;
 use tlscope::sink::people::table::RowOptions;
 use tlscope::sink::sorted::{SortOrder, SortedSink};
 use tlscope::stats::{Health, Progress, Stats};
-use tlscope::telemetry::{ConfigError, Notice, Prepared, Telemetry};
+use tlscope::telemetry::{ConfigError, Losses, Notice, Prepared, Telemetry};
 use tlscope::time::Timestamp;
 
 use crate::cli::config::{EventDestination, OutputConfig};
@@ -126,6 +126,20 @@ impl RunOutput<'_> {
             .chain(metrics)
     }
 
+    /// Passes on to the metrics what could not be written.
+    fn note_losses(&self) {
+        let Some(metrics) = &self.metrics else {
+            return;
+        };
+        let events = self.events.as_ref().map(|events| match events {
+            EventWriter::File(file) => file.lost_in_total(),
+            EventWriter::StandardOutput(_) => 0, // an error ends the run
+        });
+        let failures = self.failures.as_ref().map(FailureCaptures::lost);
+        let certificates = self.certificates.as_ref().map(CertificateFiles::lost);
+        metrics.set_losses(Losses::new(events, failures, certificates));
+    }
+
     fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
         self.has_selected = true;
         self.has_seen_chains |=
@@ -152,7 +166,7 @@ impl RunOutput<'_> {
 }
 
 impl pipeline::Output for RunOutput<'_> {
-    fn report(&mut self, mut report: HandshakeReport) -> io::Result<()> {
+    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
         if !self.config.selection.selects(&report.event) {
             if let Some(html) = &mut self.report {
                 html.leave_out(&report.event);
@@ -190,6 +204,7 @@ impl pipeline::Output for RunOutput<'_> {
     }
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        self.note_losses();
         if let Some(certificates) = &mut self.certificates {
             certificates.tick(now, health);
         }
@@ -210,6 +225,7 @@ impl RunOutput<'_> {
             Some(certificates) => certificates.finish(stats),
             None => Ok(()),
         };
+        self.note_losses();
         let results = self.sinks().map(|sink| sink.finish(stats));
         results.fold(Ok(()), io::Result::and).and(certificates)
     }

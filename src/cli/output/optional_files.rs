@@ -58,6 +58,11 @@ impl FailureCaptures {
         }
     }
 
+    /// Failures whose packets could not be written.
+    pub(super) const fn lost(&self) -> u64 {
+        self.files.lost()
+    }
+
     /// Warns of all failures that were lost. A single one had its own warning.
     pub(super) fn warn_of_lost(&self) {
         if let lost @ 2.. = self.files.lost() {
@@ -90,6 +95,11 @@ impl CertificateFiles {
     pub(super) fn tick(&mut self, now: Timestamp, health: &Health) {
         let result = self.sink.tick(now, health);
         self.warn_once(result);
+    }
+
+    /// Certificates that were dropped because too many were queued.
+    pub(super) const fn lost(&self) -> u64 {
+        self.sink.discarded()
     }
 
     /// Writes what is queued. There is no later attempt, so an error counts.

@@ -40,8 +40,10 @@ pub(crate) struct RotatingSink {
     format: OutputFormat,
     /// `None` while the file cannot be opened or written.
     current: Option<OpenFile>,
-    /// Events that were not written.
+    /// Events that were not written since the last warning of it.
     lost: u64,
+    /// Events that were not written since the start.
+    lost_in_total: u64,
     /// Whether the user was warned that events are lost, and not yet that they are written again.
     is_failing: bool,
     /// Ticks until a failed rotation is retried; zero unless the last rotation failed.
@@ -73,6 +75,7 @@ impl RotatingSink {
             format,
             current: None,
             lost: 0,
+            lost_in_total: 0,
             is_failing: false,
             retry_after: 0,
         };
@@ -209,7 +212,7 @@ impl RotatingSink {
         }) = self.current.take()
         {
             drop(sink); // a buffered writer flushes on drop: it must not write after the file is cut
-            self.lost += pending;
+            self.lose(pending);
             // The next line would be appended to an incomplete one.
             if file.metadata().is_ok_and(|now| now.len() > complete) {
                 let _ = file.set_len(complete);
@@ -233,8 +236,18 @@ impl RotatingSink {
                 let result = write(&mut *current.sink);
                 self.handle_failure(result);
             }
-            None => self.lost += 1,
+            None => self.lose(1),
         }
+    }
+
+    fn lose(&mut self, events: u64) {
+        self.lost += events;
+        self.lost_in_total += events;
+    }
+
+    /// Events that were not written since the start.
+    pub(crate) const fn lost_in_total(&self) -> u64 {
+        self.lost_in_total
     }
 }
 

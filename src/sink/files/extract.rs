@@ -49,6 +49,7 @@ use serde::Serialize;
 
 use super::inventory::{Inventory, KnownCertificate, ShownBy};
 use crate::certificate::Certificate;
+use crate::escape::SafeJson;
 use crate::event::Handshake;
 use crate::hex::Hex;
 use crate::sink::Sink;
@@ -98,6 +99,12 @@ impl ExtractSink {
         self.lost + self.unwritten.len() as u64
     }
 
+    /// Certificates that were dropped because too many were queued.
+    #[must_use]
+    pub const fn discarded(&self) -> u64 {
+        self.lost
+    }
+
     /// Retries the files that could not be written before.
     fn catch_up(&mut self) -> io::Result<()> {
         while let Some((name, text)) = self.unwritten.front() {
@@ -112,7 +119,8 @@ impl ExtractSink {
             certificates: self.inventory.iter().map(IndexEntry::from).collect(),
             omitted: self.inventory.omitted,
         };
-        let mut text = serde_json::to_vec_pretty(&index)?;
+        let mut text = Vec::new();
+        serde_json::to_writer_pretty(SafeJson(&mut text), &index)?;
         text.push(b'\n');
         // A reader sees the whole old index or the whole new one.
         let path = self.directory.join("index.json");

@@ -3,7 +3,9 @@
 //! The first line names the columns. Each handshake is one line; a field is empty if the
 //! capture does not show its value. Values are written as in [`super::json`]. Lists are
 //! joined by `;`, and control characters are escaped as in `\n`, so that each
-//! handshake is one line of text. Only the leaf of each chain is included. New columns
+//! handshake is one line of text. A text that a spreadsheet would run as a formula, because it
+//! begins with `=`, `+`, `-` or `@` (also as full-width characters), has a single quote before
+//! it: spreadsheets show the text, and programs have to remove the quote. Only the leaf of each chain is included. New columns
 //! are added at the end.
 //!
 //! | columns | from the JSON key |
@@ -27,10 +29,10 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
+use crate::escape::printable;
 use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::sink::fields::{EventField, FIELDS, FieldValue};
-use crate::sink::people::text::printable;
 use crate::stats::Stats;
 
 /// Writes comma-separated values; the module's docs specify them.
@@ -69,6 +71,9 @@ impl<W: Write> Sink for CsvSink<W> {
             self.field.clear();
             let value = (field.value)(event);
             write_value(&mut self.field, &value).map_err(io::Error::other)?;
+            if is_text(&value) && self.field.starts_with(FORMULA) {
+                self.field.insert(0, '\'');
+            }
             self.output.write_field(printable(&self.field).as_bytes())?;
         }
         Ok(self.output.write_record(None::<&[u8]>)?) // ends the line
@@ -81,6 +86,18 @@ impl<W: Write> Sink for CsvSink<W> {
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
         self.flush()
     }
+}
+
+/// What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"). Tabs and carriage
+/// returns would, too, and are always escaped.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// Whether the traffic or the user may choose how the value begins. A negative number is none of those.
+const fn is_text(value: &FieldValue<'_>) -> bool {
+    matches!(
+        value,
+        FieldValue::Safe(_) | FieldValue::Untrusted(_) | FieldValue::List(_)
+    )
 }
 
 /// The columns, in their order.
@@ -162,6 +179,29 @@ mod tests {
         let text = text_of(std::slice::from_ref(&event));
         assert_eq!(text.lines().count(), 2);
         assert_eq!(record_of(event)["server_name"], "a,\"b\"\\r\\nc\\u{1b}");
+    }
+
+    #[test]
+    fn no_name_is_a_formula_and_numbers_stay_numbers() {
+        let mut event = test_events::refused_by_the_client();
+        for (name, cell) in [
+            ("=cmd|'/c calc'!A1", "'=cmd|'/c calc'!A1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "\\t=1"),
+            ("\r=1", "\\r=1"),
+            ("＝1", "'＝1"),
+            ("a=b", "a=b"),
+        ] {
+            event.tls.server_name = Some(name.into());
+            assert_eq!(record_of(event.clone())["server_name"], cell);
+        }
+        event.tls.alpn_offered = Some(vec!["=1".into(), "h2".into()]);
+        event.judged_at = crate::time::Timestamp::from_seconds(1_900_000_000); // long after the certificate expired
+        let record = record_of(event);
+        assert_eq!(record["alpn_offered"], "'=1;h2");
+        assert!(record["server_days_until_expiry"].starts_with('-'));
     }
 
     #[test]

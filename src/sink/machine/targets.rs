@@ -29,6 +29,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::services::{MAX_SERVICES, ServerCertificate, Service, ServiceKey, Services};
+use crate::escape::SafeJson;
 use crate::event::{ClientCertificate, Handshake};
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -164,7 +165,7 @@ impl<W: Write> Sink for TargetsSink<W> {
                 }
             }
             TargetFormat::FileSd | TargetFormat::HttpSd => {
-                serde_json::to_writer_pretty(&mut self.output, &groups)?;
+                serde_json::to_writer_pretty(SafeJson(&mut self.output), &groups)?;
                 writeln!(self.output)?;
             }
         }

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io::{self, Write};
 
 use super::summary::{counted, day, second, times};
-use super::text::{Align, TextStyle, printable, write_rows};
+use super::text::{Align, TextStyle, printable, printable_message, write_rows};
 use crate::certificate::Expiry;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
@@ -192,7 +192,7 @@ fn row(shown: &KnownCertificate, judged_at: Timestamp) -> [String; 8] {
         Err(reason) => [
             String::new(),
             "unreadable".to_owned(),
-            printable(reason).into_owned(),
+            printable_message(reason).into_owned(),
             String::new(),
             String::new(),
         ],

@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use owo_colors::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{Cut, TextStyle, fit, printable, push_left, push_right};
+use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right};
 use crate::event::{
     ClientCertificate, Directions, EarlyData, Evidence, Finding, Handshake, NotTls, NotTlsKind,
     Outcome, RenegotiationEnd,
@@ -417,7 +417,7 @@ impl Layout {
 
     fn push_outcome(&self, line: &mut String, outcome: &str, style: Style, notes: &str) {
         let _ = write!(line, "{} ", style.style(format_args!("{outcome:OUTCOME$}")));
-        let notes = printable(notes);
+        let notes = printable_message(notes);
         line.push_str(
             &self
                 .notes

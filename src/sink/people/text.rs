@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use owo_colors::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::escape;
+
 /// The style of output for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextStyle {
@@ -46,32 +48,45 @@ impl TextStyle {
     }
 }
 
-/// `text` with control and invisible characters escaped, as in `\u{1b}`.
-///
-/// The traffic chooses names: an escape sequence could rewrite the terminal, and a
-/// change of text direction could make one name look like another.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')); // nearly always
-    if plain || !text.chars().any(is_unsafe) {
-        return Cow::Borrowed(text);
+/// Characters of a name that are shown: a DNS name has at most 253, and a distinguished name rarely more. A
+/// ClientHello may carry a "name" of 64 KB.
+const MAX_NAME: usize = 255;
+
+/// Characters of a message that are shown. Messages contain names.
+const MAX_MESSAGE: usize = 1_024;
+
+/// `name` with control and invisible characters escaped, cut to [`MAX_NAME`] characters.
+pub(crate) fn printable(name: &str) -> Cow<'_, str> {
+    let shown = beginning(name, MAX_NAME);
+    if shown.len() == name.len() {
+        escape::printable(name)
+    } else {
+        Cow::Owned(format!("{}…", escape::printable(shown)))
     }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_unsafe(c) {
-            escaped.extend(c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    Cow::Owned(escaped)
 }
 
-/// Controls (Cc), and of the format characters (Cf) those that hide or reorder text.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+/// `message` with control and invisible characters escaped; it and each name in it are cut if they are long.
+pub(crate) fn printable_message(message: &str) -> Cow<'_, str> {
+    if message.len() <= MAX_NAME {
+        return escape::printable(message);
+    }
+    let shown = beginning(message, MAX_MESSAGE);
+    let words: Vec<_> = shown.split(' ').map(printable).collect();
+    let mark = if shown.len() == message.len() {
+        ""
+    } else {
+        "…"
+    };
+    Cow::Owned(words.join(" ") + mark)
+}
+
+/// The first characters of `text`.
+fn beginning(text: &str, characters: usize) -> &str {
+    if text.len() <= characters {
+        return text;
+    }
+    let end = text.char_indices().nth(characters);
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 /// Where text that is too long is cut.
@@ -217,23 +232,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_characters_that_could_rewrite_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
-        assert_eq!(printable("line\nfeed\u{9b}"), "line\\nfeed\\u{9b}");
-        assert_eq!(printable("\u{202e}gro.elpmaxe"), "\\u{202e}gro.elpmaxe");
+    fn a_name_of_any_length_is_cut_for_a_table() {
+        let name = "n".repeat(MAX_NAME);
+        assert_eq!(printable(&name), name);
+        assert_eq!(printable(&"n".repeat(60_000)), name + "…");
+        let hostile = "\u{202e}é".repeat(60_000);
+        let shown = printable(&hostile);
+        assert!(shown.starts_with("\\u{202e}é"), "{shown}");
+        assert!(shown.ends_with("…"), "{shown}");
+        assert_eq!(shown.matches('é').count(), MAX_NAME / 2);
     }
 
     #[test]
-    fn leaves_readable_text_alone() {
-        for text in [
-            "example.org",
-            "*.example.org",
-            "Müller & Söhne",
-            "例え.jp",
-            "",
-        ] {
-            assert!(matches!(printable(text), Cow::Borrowed(same) if same == text));
-        }
+    fn a_message_is_cut_and_so_is_each_name_in_it() {
+        let name = "n".repeat(60_000);
+        let message = format!("no certificate for {name} was sent");
+        let cut = "n".repeat(MAX_NAME);
+        assert_eq!(
+            printable_message(&message),
+            format!("no certificate for {cut}……")
+        );
+        let long = "word ".repeat(60_000);
+        assert_eq!(printable_message(&long).chars().count(), MAX_MESSAGE + 1);
+        let ordinary = "client refused the server's certificate: ".repeat(20);
+        assert_eq!(printable_message(&ordinary), ordinary);
     }
 
     #[test]

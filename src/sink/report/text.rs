@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::sink::people::text::printable;
+use crate::escape::printable;
 
 /// Most bytes of a text: a DNS name has at most 253, a distinguished name rarely more than this.
 const MAX_TEXT: usize = 512;

@@ -7,7 +7,7 @@
 //! | `scrape_endpoint` | metrics | Prometheus, whenever it asks |
 //! | `text_report` | metrics | a writer, once at the end |
 //!
-//! `otlp` sends one request, `outbox` queues and batches, `delivery` counts failures
+//! `otlp` sends one request (`sdk_events` hears what the SDK says about it only in its logs), `outbox` queues and batches, `delivery` counts failures
 //! and backs off, `prometheus_text` is the exposition format.
 
 use std::io;
@@ -37,6 +37,7 @@ mod otlp_traces;
 mod outbox;
 pub(crate) mod prometheus_text;
 mod scrape_endpoint;
+mod sdk_events;
 mod text_report;
 
 pub(crate) use otlp_logs::PreparedLogs;
@@ -99,12 +100,9 @@ pub(crate) struct ExportContext {
 impl ExportContext {
     /// Follows the exports to `destination`.
     fn delivery(&self, destination: &Destination) -> DeliveryMonitor {
-        let notice: Notice = if self.pace.reports_failures() {
-            Arc::clone(&self.notice)
-        } else {
-            Arc::new(|_: &str| {})
-        };
-        DeliveryMonitor::new(destination, Arc::clone(&self.self_telemetry), notice)
+        let (own, notice) = (Arc::clone(&self.self_telemetry), Arc::clone(&self.notice));
+        DeliveryMonitor::new(destination, own, notice)
+            .reporting_failures(self.pace.reports_failures())
     }
 }
 
@@ -178,6 +176,8 @@ impl Closing {
                     url,
                     cause: format!("no answer within {patience:?}"),
                     is_refusal: false,
+                    is_unauthorized: false,
+                    retry_after: None,
                 })),
             },
             Self::Deferred(export) => export(),

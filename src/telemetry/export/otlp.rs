@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
@@ -26,6 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 use ureq::http::{HeaderMap, HeaderName};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
+use super::sdk_events::{Heard, SdkEvents};
 use crate::telemetry::settings::{ClientIdentity, Destination, setting_error};
 use crate::telemetry::{
     ConfigError, ExportError, MetricTemporality, OtlpCompression, OtlpProtocol,
@@ -46,6 +47,16 @@ pub(crate) struct OtlpTransport<E> {
     runtime: Runtime,
     exporter: E,
     cause: LastFailure,
+    events: SdkEvents,
+}
+
+/// An export that the collector took, perhaps in part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Delivered {
+    /// Data points, log records or spans that it rejected.
+    pub(super) rejected: u64,
+    /// Why, or a warning if it rejected none; in its own words.
+    pub(super) message: String,
 }
 
 /// Builds the exporter of a signal; the builders of signals are distinct types of the same shape.
@@ -108,7 +119,7 @@ impl OtlpTransport<MetricExporter> {
     }
 
     /// Sends `metrics`; waits for the answer, at most about twice the configured timeout.
-    pub(crate) fn export(&self, metrics: &ResourceMetrics) -> Result<(), ExportError> {
+    pub(super) fn export(&self, metrics: &ResourceMetrics) -> Result<Delivered, ExportError> {
         self.wait(self.exporter.export(metrics))
     }
 }
@@ -127,7 +138,7 @@ impl OtlpTransport<LogExporter> {
     }
 
     /// Sends `batch`; waits as long as with metrics.
-    pub(crate) fn export(&self, batch: LogBatch<'_>) -> Result<(), ExportError> {
+    pub(super) fn export(&self, batch: LogBatch<'_>) -> Result<Delivered, ExportError> {
         self.wait(self.exporter.export(batch))
     }
 }
@@ -146,7 +157,7 @@ impl OtlpTransport<SpanExporter> {
     }
 
     /// Sends `batch`; waits as long as with metrics.
-    pub(crate) fn export(&self, batch: Vec<SpanData>) -> Result<(), ExportError> {
+    pub(super) fn export(&self, batch: Vec<SpanData>) -> Result<Delivered, ExportError> {
         self.wait(self.exporter.export(batch))
     }
 }
@@ -168,6 +179,7 @@ impl<E> OtlpTransport<E> {
             destination,
             runtime,
             cause,
+            events: SdkEvents::new(),
         })
     }
 
@@ -176,11 +188,17 @@ impl<E> OtlpTransport<E> {
         &self.destination
     }
 
-    fn wait(&self, export: impl Future<Output = OTelSdkResult>) -> Result<(), ExportError> {
+    fn wait(&self, export: impl Future<Output = OTelSdkResult>) -> Result<Delivered, ExportError> {
         let timeout = self.destination.timeout;
         let export = async { tokio::time::timeout(timeout, export).await };
-        let why = match self.runtime.block_on(export) {
-            Ok(Ok(())) => return Ok(()),
+        let (result, heard) = self.events.during(|| self.runtime.block_on(export));
+        let Heard {
+            rejected,
+            message,
+            retry_after,
+        } = heard;
+        let why = match result {
+            Ok(Ok(())) => return Ok(Delivered { rejected, message }),
             Ok(Err(error)) => grpc_cause(&error),
             Err(_elapsed) => ExportFailureCause::unreached(no_answer(timeout)),
         };
@@ -190,6 +208,8 @@ impl<E> OtlpTransport<E> {
             url: self.destination.shown_url(),
             cause: why.cause,
             is_refusal: why.is_refusal,
+            is_unauthorized: why.is_unauthorized,
+            retry_after: why.retry_after.or(retry_after),
         })
     }
 }
@@ -260,9 +280,14 @@ impl HttpClient for BlockingClient {
         match self.send(request) {
             Ok(response) => {
                 let status = response.status();
+                let code = status.as_u16();
                 let refused = || ExportFailureCause {
-                    cause: format!("the collector answered {status}"),
-                    is_refusal: status.is_client_error() && !matches!(status.as_u16(), 408 | 429),
+                    retry_after: retry_after(response.headers()),
+                    ..ExportFailureCause::answer(
+                        &status.to_string(),
+                        matches!(code, 401 | 403),
+                        status.is_client_error() && !matches!(code, 408 | 429),
+                    )
                 };
                 self.cause.set((!status.is_success()).then(refused));
                 Ok(response)
@@ -281,17 +306,49 @@ impl HttpClient for BlockingClient {
 struct LastFailure(Arc<Mutex<Option<ExportFailureCause>>>);
 
 /// As in [`ExportError`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct ExportFailureCause {
     cause: String,
     is_refusal: bool,
+    is_unauthorized: bool,
+    retry_after: Option<Duration>,
 }
 
 impl ExportFailureCause {
-    const fn unreached(cause: String) -> Self {
-        let is_refusal = false;
-        Self { cause, is_refusal }
+    fn unreached(cause: String) -> Self {
+        Self {
+            cause,
+            ..Self::default()
+        }
     }
+
+    /// An answer other than success. Data is not at fault if the credentials are.
+    fn answer(status: &str, is_unauthorized: bool, is_refusal: bool) -> Self {
+        let cause = if is_unauthorized {
+            format!(
+                "the collector does not accept the credentials ({status}): check `--otlp-header`"
+            )
+        } else {
+            format!("the collector answered {status}")
+        };
+        Self {
+            cause,
+            is_refusal: is_refusal && !is_unauthorized,
+            is_unauthorized,
+            retry_after: None,
+        }
+    }
+}
+
+/// The header Retry-After: seconds, or a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("retry-after")?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(value).ok()?;
+    let date = SystemTime::from(date.timestamp());
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 impl LastFailure {
@@ -327,10 +384,11 @@ fn grpc_cause(error: &dyn Error) -> ExportFailureCause {
             let innermost = innermost.unwrap_or_default();
             ExportFailureCause::unreached(clause(innermost.trim_start_matches("transport error: ")))
         }
-        None => ExportFailureCause {
-            cause: format!("the collector answered {status}"),
-            is_refusal: !RETRYABLE.contains(&status),
-        },
+        None => ExportFailureCause::answer(
+            status,
+            matches!(status, "Unauthenticated" | "PermissionDenied"),
+            !RETRYABLE.contains(&status),
+        ),
     }
 }
 
@@ -342,7 +400,7 @@ const RETRYABLE: [&str; 7] = [
     "OutOfRange",
     "Unavailable",
     "DataLoss",
-    "ResourceExhausted", // if the collector says when to retry, which the SDK does not pass on
+    "ResourceExhausted", // if the collector says when to retry; without that, it is retried all the same
 ];
 
 fn no_answer(timeout: Duration) -> String {
@@ -568,6 +626,158 @@ mod tests {
         assert!(!answer(
             "Unavailable: transport error: tcp connect error: Connection refused"
         ));
+    }
+
+    #[test]
+    fn an_answer_about_credentials_says_so_and_the_data_is_not_at_fault() {
+        for status in ["401 Unauthorized", "403 Forbidden"] {
+            let response = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+            let error = refusal(response.leak());
+            assert_eq!(
+                error.cause,
+                format!(
+                    "the collector does not accept the credentials ({status}): check `--otlp-header`"
+                )
+            );
+            assert_eq!((error.is_refusal, error.is_unauthorized), (false, true));
+        }
+        for code in ["Unauthenticated", "PermissionDenied"] {
+            let error = format!("export failed with gRPC code: {code}");
+            let why = grpc_cause(&*Box::<dyn Error>::from(error));
+            assert_eq!((why.is_refusal, why.is_unauthorized), (false, true));
+        }
+    }
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        let parse = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", value.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(parse("120"), Some(Duration::from_secs(120)));
+        assert_eq!(parse("Fri, 31 Dec 1999 23:59:59 GMT"), Some(Duration::ZERO));
+        assert!(parse("Fri, 31 Dec 2100 23:59:59 GMT") > Some(Duration::from_secs(1 << 30)));
+        assert_eq!(parse("soon"), None);
+        assert_eq!(parse("-1"), None);
+        let busy = refusal(
+            "HTTP/1.1 429 Too Many Requests\r\nretry-after: 77\r\ncontent-length: 0\r\n\r\n",
+        );
+        assert_eq!(busy.retry_after, Some(Duration::from_secs(77)));
+        assert!(!busy.is_refusal);
+    }
+
+    /// An answer that rejects five of something, with a message: the same bytes for each signal.
+    const PARTIAL: &[u8] = b"\x0a\x0b\x08\x05\x12\x07too old";
+
+    /// The exports of the three signals to a collector.
+    fn export_all(to: &Destination) -> [Result<Delivered, ExportError>; 3] {
+        let resource = Resource::builder_empty().build();
+        let metrics = OtlpTransport::for_metrics(to.clone()).unwrap();
+        let logs = OtlpTransport::for_logs(to.clone(), &resource).unwrap();
+        let traces = OtlpTransport::for_traces(to.clone(), &resource).unwrap();
+        [
+            metrics.export(&ResourceMetrics::default()),
+            logs.export(LogBatch::new(&[])),
+            traces.export(Vec::new()),
+        ]
+    }
+
+    fn assert_partial(exports: [Result<Delivered, ExportError>; 3]) {
+        let expected = Delivered {
+            rejected: 5,
+            message: "too old".to_owned(),
+        };
+        for delivered in exports {
+            assert_eq!(delivered, Ok(expected.clone()));
+        }
+    }
+
+    #[test]
+    fn a_partial_success_is_seen_for_every_signal_over_http() {
+        let (listener, port) = listen();
+        thread::spawn(move || {
+            loop {
+                let (stream, _) = listener.accept().unwrap();
+                let mut reader = BufReader::new(stream);
+                testing::read_request(&mut reader);
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    PARTIAL.len()
+                );
+                let answer = [head.as_bytes(), PARTIAL].concat();
+                reader.get_mut().write_all(&answer).unwrap();
+            }
+        });
+        let url = format!("http://127.0.0.1:{port}/v1/metrics");
+        let to = destination(OtlpProtocol::HttpProtobuf, &url, Duration::from_secs(5));
+        assert_partial(export_all(&to));
+    }
+
+    /// Answers gRPC requests with `message` (if any) and a status.
+    fn grpc_collector(message: Option<&'static [u8]>, status: &'static [(&str, &str)]) -> u16 {
+        let (listener, port) = listen();
+        listener.set_nonblocking(true).unwrap();
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    tokio::spawn(answer_grpc(stream, message, status));
+                }
+            });
+        });
+        port
+    }
+
+    async fn answer_grpc(
+        stream: tokio::net::TcpStream,
+        message: Option<&'static [u8]>,
+        status: &'static [(&str, &str)],
+    ) {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let head = Response::builder().header("content-type", "application/grpc");
+            let mut stream = respond
+                .send_response(head.body(()).unwrap(), false)
+                .unwrap();
+            if let Some(message) = message {
+                let length = u32::try_from(message.len()).unwrap();
+                let frame = [&[0][..], &length.to_be_bytes(), message].concat();
+                stream.send_data(frame.into(), false).unwrap();
+            }
+            let mut trailers = HeaderMap::new();
+            for (name, value) in status {
+                trailers.insert(*name, value.parse().unwrap());
+            }
+            stream.send_trailers(trailers).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_partial_success_is_seen_for_every_signal_over_grpc() {
+        let port = grpc_collector(Some(PARTIAL), &[("grpc-status", "0")]);
+        let url = format!("http://127.0.0.1:{port}");
+        let to = destination(OtlpProtocol::Grpc, &url, Duration::from_secs(5));
+        assert_partial(export_all(&to));
+    }
+
+    #[test]
+    fn a_grpc_collector_says_when_to_retry() {
+        // google.rpc.Status { code: 8, details: [RetryInfo { retry_delay: { seconds: 45 } }] }
+        let details = "CAgaMAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIECgIILQ";
+        let details: &'static str = details;
+        let status = vec![("grpc-status", "8"), ("grpc-status-details-bin", details)];
+        let port = grpc_collector(None, status.leak());
+        let url = format!("http://127.0.0.1:{port}");
+        let mut to = destination(OtlpProtocol::Grpc, &url, Duration::from_secs(5));
+        to.retries = false;
+        for export in export_all(&to) {
+            let error = export.unwrap_err();
+            assert_eq!(error.retry_after, Some(Duration::from_secs(45)), "{error}");
+            assert!(!error.is_refusal, "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use opentelemetry_otlp::LogExporter;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
 use super::delivery::DeliveryMonitor;
-use super::otlp::OtlpTransport;
+use super::otlp::{Delivered, OtlpTransport};
 use super::outbox::{BatchSender, Outbox};
 use super::{Closing, Export, ExportContext, PreparedExport};
 use crate::event::Handshake;
@@ -85,7 +85,7 @@ struct LogSender {
 }
 
 impl BatchSender<SdkLogRecord> for LogSender {
-    fn send(&self, batch: &[SdkLogRecord]) -> Result<(), ExportError> {
+    fn send(&self, batch: &[SdkLogRecord]) -> Result<Delivered, ExportError> {
         let batch: Vec<_> = batch.iter().map(|record| (record, &self.scope)).collect();
         self.transport.export(LogBatch::new(&batch))
     }

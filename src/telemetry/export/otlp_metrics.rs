@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::metrics::Temporality;
 
-use super::delivery::DeliveryMonitor;
+use super::delivery::{DeliveryMonitor, LONGEST_WAIT_AT_END};
 use super::otlp::OtlpTransport;
 use super::{Closing, Export, ExportContext, ExportPace, PreparedExport};
 use crate::telemetry::metrics::reader::{Collection, MetricsReader};
@@ -64,7 +64,11 @@ impl PreparedExport for PreparedMetrics {
             pace,
         } = *self;
         Ok(match pace {
-            ExportPace::AtEnd => Box::new(LastExport { reader, transport }),
+            ExportPace::AtEnd => Box::new(LastExport {
+                reader,
+                transport,
+                delivery,
+            }),
             ExportPace::Every(interval) => Box::new(PeriodicExport::start(
                 reader, transport, delivery, interval,
             )?),
@@ -76,13 +80,27 @@ impl PreparedExport for PreparedMetrics {
 struct LastExport {
     reader: MetricsReader,
     transport: OtlpTransport<MetricExporter>,
+    delivery: DeliveryMonitor,
 }
 
 impl Export for LastExport {
     /// Deferred: the metrics also say which of the other exports failed.
     fn close(self: Box<Self>) -> Closing {
         Closing::Deferred(Box::new(move || {
-            Ok(self.transport.export(&self.reader.read().metrics)?)
+            let Self {
+                reader,
+                transport,
+                mut delivery,
+            } = *self;
+            let metrics = reader.read().metrics;
+            let mut result = transport.export(&metrics);
+            let asked = result.as_ref().err().and_then(|error| error.retry_after);
+            if let Some(asked) = asked.filter(|asked| *asked <= LONGEST_WAIT_AT_END) {
+                thread::sleep(asked);
+                result = transport.export(&metrics);
+            }
+            delivery.succeeded(&result?);
+            Ok(())
         }))
     }
 }
@@ -148,7 +166,15 @@ impl Exports {
             let begun = Instant::now();
             let wait = match self.export() {
                 Ok(()) => interval,
-                Err(error) => self.delivery.failed(&error).min(interval),
+                Err(error) => {
+                    let pause = self.delivery.failed(&error);
+                    let may_hurry = error.retry_after.is_none() && !error.is_unauthorized;
+                    if may_hurry {
+                        pause.min(interval)
+                    } else {
+                        pause
+                    }
+                }
             };
             // From the start of this export, so that slow answers do not stretch the interval.
             next = (begun + wait).max(Instant::now());
@@ -166,9 +192,9 @@ impl Exports {
 
     fn send(&mut self, collection: Collection) -> Result<(), ExportError> {
         match self.transport.export(&collection.metrics) {
-            Ok(()) => {
+            Ok(delivered) => {
                 self.reader.delivered(&collection);
-                self.delivery.succeeded();
+                self.delivery.succeeded(&delivered);
                 Ok(())
             }
             Err(error) => {

@@ -7,7 +7,7 @@ use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::delivery::DeliveryMonitor;
-use super::otlp::OtlpTransport;
+use super::otlp::{Delivered, OtlpTransport};
 use super::outbox::{BatchSender, Outbox};
 use super::{Closing, Export, ExportContext, PreparedExport};
 use crate::event::Handshake;
@@ -79,7 +79,7 @@ impl Export for Traces {
 struct SpanSender(OtlpTransport<SpanExporter>);
 
 impl BatchSender<Vec<SpanData>> for SpanSender {
-    fn send(&self, batch: &[Vec<SpanData>]) -> Result<(), ExportError> {
+    fn send(&self, batch: &[Vec<SpanData>]) -> Result<Delivered, ExportError> {
         self.0.export(batch.concat())
     }
 }

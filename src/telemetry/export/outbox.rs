@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::Closing;
-use super::delivery::DeliveryMonitor;
+use super::delivery::{DeliveryMonitor, LONGEST_WAIT_AT_END};
+use super::otlp::Delivered;
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 use crate::telemetry::{ExportError, Signal};
 
@@ -27,7 +28,7 @@ const MAX_REFUSALS: u32 = 3;
 /// Sends a batch of records to a collector.
 pub(super) trait BatchSender<T>: Send {
     /// Sends all of `batch`.
-    fn send(&self, batch: &[T]) -> Result<(), ExportError>;
+    fn send(&self, batch: &[T]) -> Result<Delivered, ExportError>;
 }
 
 /// A bounded queue of records, emptied by a thread of its own.
@@ -134,19 +135,27 @@ impl<S> Batches<S> {
     }
 
     /// Sends `batch`, retrying until the collector takes it, has refused it
-    /// [`MAX_REFUSALS`] times, or the run ends. A replay does not retry.
+    /// [`MAX_REFUSALS`] times, or the run ends. A replay retries as often as that, and only if the
+    /// collector says when.
     fn deliver<T>(&mut self, batch: &[T], stopped: &Receiver<()>)
     where
         S: BatchSender<T>,
     {
-        let mut refusals = 0;
+        let (mut refusals, mut waits) = (0, 0);
         loop {
             let error = match self.sender.send(batch) {
-                Ok(()) => return self.delivery.succeeded(),
+                Ok(delivered) => return self.delivery.succeeded(&delivered),
                 Err(error) => error,
             };
             let pause = self.delivery.failed(&error);
-            let gives_up = self.waits_for_collector || stopped.recv_timeout(pause).is_ok();
+            let gives_up = if self.waits_for_collector {
+                waits += 1;
+                let asked = error.retry_after.filter(|_| waits <= MAX_REFUSALS);
+                let asked = asked.filter(|asked| *asked <= LONGEST_WAIT_AT_END);
+                asked.map(thread::sleep).is_none()
+            } else {
+                stopped.recv_timeout(pause).is_ok()
+            };
             if gives_up {
                 self.delivery.discarded(batch.len());
                 self.last_error = Some(error);
@@ -192,10 +201,12 @@ mod tests {
         gate: Option<Receiver<()>>,
         /// Whether the failures are refusals.
         are_refusals: bool,
+        /// What the failures ask for.
+        retry_after: Option<Duration>,
     }
 
     impl BatchSender<u32> for Flaky {
-        fn send(&self, batch: &[u32]) -> Result<(), ExportError> {
+        fn send(&self, batch: &[u32]) -> Result<Delivered, ExportError> {
             if let Some(gate) = &self.gate {
                 let _ = gate.recv();
             }
@@ -207,10 +218,12 @@ mod tests {
                     url: String::new(),
                     cause: "down".to_owned(),
                     is_refusal: self.are_refusals,
+                    is_unauthorized: false,
+                    retry_after: self.retry_after,
                 });
             }
             self.taken.lock().unwrap().extend(batch);
-            Ok(())
+            Ok(Delivered::default())
         }
     }
 
@@ -241,6 +254,7 @@ mod tests {
             taken: Arc::clone(&taken),
             gate,
             are_refusals,
+            retry_after: waits_for_collector.then_some(Duration::from_millis(1)),
         };
         let own = Arc::clone(&self_telemetry);
         let outbox = Outbox::start(Signal::Logs, sender, delivery, own, waits_for_collector);
@@ -311,6 +325,19 @@ mod tests {
         let error = finish(run.outbox).unwrap_err();
         assert_eq!(error.cause, "down");
         assert_eq!(run.self_telemetry.discarded(Signal::Logs), 5);
+    }
+
+    #[test]
+    fn a_replay_waits_as_long_as_the_collector_asks_and_three_times_at_most() {
+        let patient = run(MAX_REFUSALS as usize, true, None);
+        patient.outbox.push(1);
+        finish(patient.outbox).unwrap();
+        assert_eq!(*patient.taken.lock().unwrap(), [1]);
+
+        let tired = run(MAX_REFUSALS as usize + 1, true, None);
+        tired.outbox.push(1);
+        assert_eq!(finish(tired.outbox).unwrap_err().cause, "down");
+        assert_eq!(tired.self_telemetry.discarded(Signal::Logs), 1);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, Histogram, HistogramDataPoint, Metric, MetricData, ResourceMetrics,
 };
 
+use crate::escape::printable;
+
 /// Everything in `metrics`; the same metrics always give the same text.
 pub(crate) fn encode(metrics: &ResourceMetrics) -> String {
     let mut families: Vec<_> = metrics
@@ -137,13 +139,14 @@ fn labels<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
     labels.join(",")
 }
 
-/// The format's escapes; quotes only matter within labels.
+/// The format's escapes; quotes only matter within labels. Before that, control and invisible characters become text,
+/// as in `\u{202e}`: the format has no escape for them, and people read the page.
 fn escape(text: &str, quotes: bool) -> String {
+    let text = printable(text);
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\\' => escaped.push_str("\\\\"),
-            '\n' => escaped.push_str("\\n"),
             '"' if quotes => escaped.push_str("\\\""),
             character => escaped.push(character),
         }
@@ -185,14 +188,15 @@ mod tests {
     fn labels_are_escaped_and_sorted() {
         let text = text(|meter| {
             let gauge = meter.f64_gauge("g").with_unit("s").build();
-            let attributes = [KeyValue::new("z.y", true), KeyValue::new("a", "q\"b\\s\nn")];
+            let name = "q\"b\\s\nn\u{202e}";
+            let attributes = [KeyValue::new("z.y", true), KeyValue::new("a", name)];
             gauge.record(-1.5, &attributes);
             gauge.record(2.0, &[KeyValue::new("a", "0")]);
         });
         assert_eq!(
             text,
             "# HELP g_seconds \n# TYPE g_seconds gauge\ng_seconds{a=\"0\"} 2\n\
-             g_seconds{a=\"q\\\"b\\\\s\\nn\",z_y=\"true\"} -1.5\n"
+             g_seconds{a=\"q\\\"b\\\\s\\\\nn\\\\u{202e}\",z_y=\"true\"} -1.5\n"
         );
     }
 

@@ -10,7 +10,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 
 use crate::stats::{Health, InterfaceHealth, Load, Stats};
-use crate::telemetry::Signal;
+use crate::telemetry::{Losses, Signal};
 
 /// Ten times the interval between ticks.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
@@ -24,6 +24,8 @@ pub(crate) struct SelfTelemetry {
     heard: Mutex<Option<Instant>>,
     exports: Vec<ExportHealth>,
     unreadable_certificates: AtomicU64,
+    omitted_certificates: AtomicU64,
+    losses: Mutex<Losses>,
     /// Opened early, since a sandbox may forbid it later.
     memory: Option<File>,
 }
@@ -36,6 +38,10 @@ struct ExportHealth {
     failures: AtomicU64,
     /// Records discarded because the collector did not take them in time.
     discarded: AtomicU64,
+    /// Records and data points that the collector rejected of exports that it took.
+    rejected: AtomicU64,
+    /// Times that the collector asked to wait.
+    throttled: AtomicU64,
 }
 
 impl SelfTelemetry {
@@ -45,12 +51,16 @@ impl SelfTelemetry {
             signal: *signal,
             failures: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
         });
         Self {
             health: Mutex::default(),
             heard: Mutex::default(),
             exports: exports.collect(),
             unreadable_certificates: AtomicU64::new(0),
+            omitted_certificates: AtomicU64::new(0),
+            losses: Mutex::default(),
             memory: File::open("/proc/self/statm").ok(),
         }
     }
@@ -77,43 +87,79 @@ impl SelfTelemetry {
     }
 
     pub(crate) fn count_failure(&self, signal: Signal) {
-        self.exports
-            .iter()
-            .filter(|export| export.signal == signal)
-            .for_each(|export| {
-                export.failures.fetch_add(1, Ordering::Relaxed);
-            });
+        self.add(signal, 1, |export| &export.failures);
     }
 
     pub(crate) fn count_discarded(&self, signal: Signal, records: usize) {
+        self.add(signal, records as u64, |export| &export.discarded);
+    }
+
+    pub(crate) fn count_rejected(&self, signal: Signal, records: u64) {
+        self.add(signal, records, |export| &export.rejected);
+    }
+
+    pub(crate) fn count_throttled(&self, signal: Signal) {
+        self.add(signal, 1, |export| &export.throttled);
+    }
+
+    fn add(&self, signal: Signal, number: u64, counter: fn(&ExportHealth) -> &AtomicU64) {
         self.exports
             .iter()
             .filter(|export| export.signal == signal)
             .for_each(|export| {
-                export
-                    .discarded
-                    .fetch_add(records as u64, Ordering::Relaxed);
+                counter(export).fetch_add(number, Ordering::Relaxed);
             });
     }
 
     /// Exports of a signal that failed.
     #[cfg(test)]
     pub(crate) fn failures(&self, signal: Signal) -> u64 {
-        let mut exports = self.exports.iter().filter(|e| e.signal == signal);
-        exports.next().unwrap().failures.load(Ordering::Relaxed)
+        self.count_of(signal, |export| &export.failures)
     }
 
     /// Records of a signal that were discarded.
     #[cfg(test)]
     pub(crate) fn discarded(&self, signal: Signal) -> u64 {
+        self.count_of(signal, |export| &export.discarded)
+    }
+
+    /// Records of a signal that the collector rejected.
+    #[cfg(test)]
+    pub(crate) fn rejected(&self, signal: Signal) -> u64 {
+        self.count_of(signal, |export| &export.rejected)
+    }
+
+    /// Times that the collector asked to wait.
+    #[cfg(test)]
+    pub(crate) fn throttled(&self, signal: Signal) -> u64 {
+        self.count_of(signal, |export| &export.throttled)
+    }
+
+    #[cfg(test)]
+    fn count_of(&self, signal: Signal, counter: fn(&ExportHealth) -> &AtomicU64) -> u64 {
         let mut exports = self.exports.iter().filter(|e| e.signal == signal);
-        exports.next().unwrap().discarded.load(Ordering::Relaxed)
+        counter(exports.next().unwrap()).load(Ordering::Relaxed)
     }
 
     /// Notes how many of the watched certificate files cannot be read now.
     pub(crate) fn set_unreadable_certificates(&self, files: usize) {
         self.unreadable_certificates
             .store(files as u64, Ordering::Relaxed);
+    }
+
+    /// Notes how many certificates in watched files are beyond the limit.
+    pub(crate) fn set_omitted_certificates(&self, certificates: usize) {
+        self.omitted_certificates
+            .store(certificates as u64, Ordering::Relaxed);
+    }
+
+    /// Notes what the outputs could not write so far.
+    pub(crate) fn set_losses(&self, losses: Losses) {
+        *self.losses.lock().unwrap_or_else(PoisonError::into_inner) = losses;
+    }
+
+    fn losses(&self) -> Losses {
+        *self.losses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes of main memory in use; `None` if the system does not report it.
@@ -137,6 +183,7 @@ pub(crate) fn register(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
     register_input(meter, self_telemetry);
     register_state(meter, self_telemetry);
     register_exports(meter, self_telemetry);
+    register_losses(meter, self_telemetry);
 }
 
 fn register_input(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
@@ -203,7 +250,7 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
             }))
             .build();
     }
-    let counters: [Described<Stats>; 2] = [
+    let counters: [Described<Stats>; 4] = [
         (
             "tlscope.flows.evicted",
             "{flow}",
@@ -215,6 +262,18 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
             "{gap}",
             "Places where the capture lacks bytes of a connection.",
             |stats| stats.gaps,
+        ),
+        (
+            "tlscope.segments.out_of_window",
+            "{segment}",
+            "Segments ignored because their sequence or acknowledgment number lies in no window of their connection.",
+            |stats| stats.segments_out_of_window,
+        ),
+        (
+            "tlscope.conflicting",
+            "By",
+            "Bytes of handshakes that were sent again with another content.",
+            |stats| stats.conflicting_bytes,
         ),
     ];
     for (instrument, unit, description, value) in counters {
@@ -241,18 +300,40 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
 }
 
 fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
-    let failures = Arc::clone(self_telemetry);
-    meter
-        .u64_observable_counter("tlscope.export.failures")
-        .with_unit("{export}")
-        .with_description("Exports that did not reach the collector.")
-        .with_callback(move |counter| {
-            for export in &failures.exports {
-                let signal = KeyValue::new("signal", export.signal.as_str());
-                counter.observe(export.failures.load(Ordering::Relaxed), &[signal]);
-            }
-        })
-        .build();
+    let counters: [Described<ExportHealth>; 3] = [
+        (
+            "tlscope.export.failures",
+            "{export}",
+            "Exports that did not reach the collector.",
+            |export| export.failures.load(Ordering::Relaxed),
+        ),
+        (
+            "tlscope.export.throttled",
+            "{export}",
+            "Exports that the collector refused for now, saying when to retry (Retry-After).",
+            |export| export.throttled.load(Ordering::Relaxed),
+        ),
+        (
+            "tlscope.export.rejected",
+            "{record}",
+            "Data points, log records and spans that the collector rejected of exports that it took (partial success).",
+            |export| export.rejected.load(Ordering::Relaxed),
+        ),
+    ];
+    for (instrument, unit, description, value) in counters {
+        let exports = Arc::clone(self_telemetry);
+        meter
+            .u64_observable_counter(instrument)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(move |counter| {
+                for export in &exports.exports {
+                    let signal = KeyValue::new("signal", export.signal.as_str());
+                    counter.observe(value(export), &[signal]);
+                }
+            })
+            .build();
+    }
     let discarded = Arc::clone(self_telemetry);
     meter
         .u64_observable_counter("tlscope.export.discarded")
@@ -276,6 +357,61 @@ fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         .with_callback(move |gauge| {
             let unreadable = &files.unreadable_certificates;
             gauge.observe(unreadable.load(Ordering::Relaxed), &[]);
+        })
+        .build();
+}
+
+/// As [`Described`]; there is no value if the run does not have the output.
+type DescribedLoss = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Losses) -> Option<u64>,
+);
+
+fn register_losses(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
+    let counters: [DescribedLoss; 3] = [
+        (
+            "tlscope.events.lost",
+            "{event}",
+            "Events that could not be written to their file.",
+            |losses| losses.events,
+        ),
+        (
+            "tlscope.failures.unsaved",
+            "{capture}",
+            "Captures of failures that could not be saved.",
+            |losses| losses.failures,
+        ),
+        (
+            "tlscope.certificates.unsaved",
+            "{certificate}",
+            "Certificates that could not be extracted to a file and are not queued any more.",
+            |losses| losses.certificates,
+        ),
+    ];
+    for (instrument, unit, description, value) in counters {
+        let own = Arc::clone(self_telemetry);
+        meter
+            .u64_observable_counter(instrument)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(move |counter| {
+                if let Some(lost) = value(&own.losses()) {
+                    counter.observe(lost, &[]);
+                }
+            })
+            .build();
+    }
+    let own = Arc::clone(self_telemetry);
+    meter
+        .u64_observable_gauge("tlscope.certificate.files.omitted")
+        .with_unit("{certificate}")
+        .with_description(
+            "Certificates in watched files that have no metrics, because there are too many.",
+        )
+        .with_callback(move |gauge| {
+            gauge.observe(own.omitted_certificates.load(Ordering::Relaxed), &[]);
         })
         .build();
 }

@@ -21,7 +21,7 @@ pub(crate) use watched_certificates::{MAX_CERTIFICATES, WatchedCertificates};
 /// system calls at most.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Certificate files that were read once, and are not watched yet.
+/// Certificate files to be watched, which have not been read yet.
 pub(crate) struct PreparedWatch {
     files: Arc<WatchedCertificates>,
     self_telemetry: Arc<SelfTelemetry>,
@@ -29,20 +29,22 @@ pub(crate) struct PreparedWatch {
 }
 
 impl PreparedWatch {
-    /// Reads the files that `paths` name: files, directories and patterns. `with_serial` adds serial numbers to their attributes.
+    /// Prepares for the files that `paths` name: files, directories and patterns. `with_serial` adds serial numbers
+    /// to their attributes.
+    ///
+    /// They are not read before [`PreparedWatch::start`], when privileges have been dropped: errors must not
+    /// reveal anything about a file that the user of the run may not read.
     pub(crate) fn new(
         paths: &[PathBuf],
         with_serial: bool,
         self_telemetry: Arc<SelfTelemetry>,
         notice: Notice,
     ) -> Self {
-        let watch = Self {
+        Self {
             files: Arc::new(WatchedCertificates::new(paths, with_serial)),
             self_telemetry,
             notice,
-        };
-        watch.refresh();
-        watch
+        }
     }
 
     /// The files, for the gauges.
@@ -50,7 +52,7 @@ impl PreparedWatch {
         &self.files
     }
 
-    /// Watches the files on a thread, if there are any.
+    /// Reads the files, and then watches them on a thread, if there are any.
     ///
     /// # Errors
     ///
@@ -59,6 +61,7 @@ impl PreparedWatch {
         if self.files.is_empty() {
             return Ok(None);
         }
+        self.refresh();
         let (wake, woken) = bounded(1);
         thread::Builder::new()
             .name("watch-cert".to_owned())
@@ -80,6 +83,8 @@ impl PreparedWatch {
         let changes = self.files.refresh(now);
         self.self_telemetry
             .set_unreadable_certificates(changes.unreadable);
+        self.self_telemetry
+            .set_omitted_certificates(changes.omitted);
         changes.problems.iter().for_each(|line| (self.notice)(line));
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct WatchedCertificates {
 struct WatchState {
     files: BTreeMap<PathBuf, Watched>,
     now: Timestamp,
+    /// Whether the user was warned of certificates without metrics.
+    warned_of_omitted: bool,
 }
 
 /// A file as it was when it was last read.
@@ -41,6 +43,8 @@ struct WatchState {
 struct Watched {
     version: Option<FileVersion>,
     certificates: Vec<Expiring>,
+    /// Whether the user named the file itself.
+    is_named: bool,
     /// Why it cannot be read now.
     problem: Option<String>,
 }
@@ -64,6 +68,8 @@ pub(crate) struct Changes {
     pub(crate) problems: Vec<String>,
     /// Files that cannot be read.
     pub(crate) unreadable: usize,
+    /// Certificates beyond [`MAX_CERTIFICATES`].
+    pub(crate) omitted: usize,
 }
 
 impl WatchedCertificates {
@@ -72,6 +78,7 @@ impl WatchedCertificates {
         let state = WatchState {
             files: BTreeMap::new(),
             now: Timestamp::MIN,
+            warned_of_omitted: false,
         };
         Self {
             paths: paths.to_vec(),
@@ -91,7 +98,8 @@ impl WatchedCertificates {
         let mut files = BTreeMap::new();
         for (path, is_named) in self.found() {
             let old = before.remove(&path).unwrap_or_default();
-            let file = old.read_again(&path, is_named, self.with_serial, &mut changes);
+            let mut file = old.read_again(&path, is_named, self.with_serial, &mut changes);
+            file.is_named = is_named;
             files.insert(path, file);
         }
         // A file found by pattern or directory that may no longer be looked at still exists.
@@ -103,16 +111,43 @@ impl WatchedCertificates {
             }
         }
         changes.unreadable = files.values().filter(|f| f.problem.is_some()).count();
-        *self.state() = WatchState { files, now };
+        let certificates: usize = files.values().map(|file| file.certificates.len()).sum();
+        changes.omitted = certificates.saturating_sub(MAX_CERTIFICATES);
+        let mut state = self.state();
+        if changes.omitted > 0 && !state.warned_of_omitted {
+            changes.problems.push(format!(
+                "too many certificates are watched: {} of {certificates} have no metrics, those that expire last; \
+                 files that `--watch-cert` names come first",
+                changes.omitted
+            ));
+        }
+        *state = WatchState {
+            files,
+            now,
+            warned_of_omitted: changes.omitted > 0,
+        };
+        drop(state);
         changes
     }
 
-    /// Every certificate, latest expiry first, as the gauges need it.
+    /// The certificates, latest expiry first, as the gauges need it. If there are too many: those of
+    /// files that the user named, then those that expire first.
     pub(crate) fn observe(&self) -> Vec<CertificateObservation> {
         let state = self.state();
-        let mut all: Vec<_> = state.files.values().flat_map(|f| &f.certificates).collect();
-        all.sort_by_key(|(validity, _)| validity.not_after);
+        let files = state.files.values();
+        let mut all: Vec<_> = files
+            .flat_map(|file| {
+                let is_named = file.is_named;
+                file.certificates.iter().map(move |one| (!is_named, one))
+            })
+            .collect();
+        all.sort_by_key(|(is_found, (validity, _))| (*is_found, validity.not_after));
         all.truncate(MAX_CERTIFICATES);
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|(_, certificate)| certificate)
+            .collect();
+        all.sort_by_key(|(validity, _)| validity.not_after);
         let latest_first = all.into_iter().rev();
         latest_first
             .map(|(validity, attributes)| {
@@ -160,14 +195,12 @@ impl WatchedCertificates {
                         found.insert(path, !is_pattern);
                     }
                 }
-                if found.len() > MAX_PATHS {
-                    break;
+                if found.len() > 2 * MAX_PATHS {
+                    drop_surplus(&mut found);
                 }
             }
         }
-        while found.len() > MAX_PATHS {
-            found.pop_last();
-        }
+        drop_surplus(&mut found);
         found
     }
 
@@ -239,6 +272,17 @@ impl Watched {
     }
 }
 
+/// Drops the last paths beyond [`MAX_PATHS`], of those that the user did not name.
+fn drop_surplus(found: &mut BTreeMap<PathBuf, bool>) {
+    let named = found.values().filter(|is_named| **is_named).count();
+    let mut room = MAX_PATHS.saturating_sub(named);
+    found.retain(|_, is_named| {
+        let stays = *is_named || room > 0;
+        room -= usize::from(!*is_named && stays);
+        stays
+    });
+}
+
 impl FileVersion {
     fn of(metadata: &Metadata) -> Self {
         Self {
@@ -260,22 +304,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What is wrong with a file that holds something else than certificates. No more: a parser's error may
+/// reveal bytes of a file that the reader of the warning must not see.
+const DAMAGED: &str = "is damaged, or holds something other than certificates";
+
 /// The certificates in a PEM or DER file; keys and other blocks are ignored.
 fn certificates(bytes: &[u8], path: &Path, with_serial: bool) -> Result<Vec<Expiring>, String> {
     let path = path.display().to_string();
     let mut found = Vec::new();
     let mut take = |der: &[u8]| -> Result<(), String> {
         let facts = Certificate::from_der(der).facts;
-        let facts = facts.map_err(|problem| format!("cannot be understood: {problem}"))?;
+        let facts = facts.map_err(|_| DAMAGED.to_owned())?;
         let attributes = attributes(&facts, "file", Some(&path), with_serial);
         found.push((Validity::of(&facts), attributes));
         Ok(())
     };
     if bytes.windows(5).any(|text| text == b"-----") {
         for block in Pem::iter_from_buffer(bytes) {
-            let block = block.map_err(|error| {
-                format!("cannot be understood: {}", error.to_string().to_lowercase())
-            })?;
+            let block = block.map_err(|_| DAMAGED.to_owned())?;
             if block.label.ends_with("CERTIFICATE") {
                 take(&block.contents)?;
             }
@@ -395,7 +441,7 @@ mod tests {
         assert_eq!(changes.unreadable, 2);
         let expected = [
             format!(
-                "certificate `{}` cannot be understood: cut short",
+                "certificate `{}` is damaged, or holds something other than certificates",
                 broken.display()
             ),
             format!(
@@ -448,6 +494,48 @@ mod tests {
             "{changes:?}"
         );
         assert!(subjects_of(&files).is_empty());
+    }
+
+    #[test]
+    fn beyond_the_limit_the_files_named_by_a_flag_keep_their_metrics() {
+        let directory = directory();
+        let sooner = certificate("sooner").pem();
+        for number in 0..10 {
+            let bundle = sooner.repeat(MAX_CERTIFICATES / 10);
+            fs::write(directory.join(format!("{number}.pem")), bundle).unwrap();
+        }
+        let named = directory.join("later");
+        let mut params = rcgen::CertificateParams::new(vec!["later".to_owned()]).unwrap();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "later");
+        params.not_after = rcgen::date_time_ymd(2040, 1, 1);
+        let later = params
+            .self_signed(&rcgen::KeyPair::generate().unwrap())
+            .unwrap();
+        fs::write(&named, later.pem()).unwrap();
+        let files = WatchedCertificates::new(&[directory.clone(), named], false);
+        let changes = files.refresh(DAY_BEFORE);
+        assert_eq!(
+            (changes.omitted, changes.problems.len()),
+            (1, 1),
+            "{changes:?}"
+        );
+        assert_eq!(files.observe().len(), MAX_CERTIFICATES);
+        assert!(subjects_of(&files).contains(&"later".to_owned()));
+        let changes = files.refresh(DAY_BEFORE);
+        assert_eq!((changes.omitted, changes.problems.len()), (1, 0));
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn paths_beyond_the_limit_are_dropped_but_not_those_named_by_a_flag() {
+        let found =
+            (0..3 * MAX_PATHS).map(|n| (PathBuf::from(format!("{n:05}")), n % MAX_PATHS == 7));
+        let mut found: BTreeMap<_, _> = found.collect();
+        drop_surplus(&mut found);
+        assert_eq!(found.len(), MAX_PATHS);
+        assert_eq!(found.values().filter(|named| **named).count(), 3);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use std::time::Duration;
 use crate::decode::SeqNumber;
 use crate::time::Timestamp;
 
+use super::recent::count_differences;
+
 /// When something was captured, in which packet, where it lies in its stream, and what its sender had received by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -88,6 +90,8 @@ pub struct Budget {
     pub held: u64,
     /// Segments discarded for lack of room, for the counter.
     pub discarded: u64,
+    /// Segments that were not believed because of their numbers, for the counter.
+    pub out_of_window: u64,
 }
 
 impl Budget {
@@ -99,6 +103,7 @@ impl Budget {
             available,
             held: 0,
             discarded: 0,
+            out_of_window: 0,
         }
     }
 
@@ -118,6 +123,20 @@ impl Budget {
     #[must_use]
     pub const fn is_half_spent(&self) -> bool {
         self.available < self.total / 2
+    }
+
+    /// Takes room for `bytes` that are no segment; false if there is none.
+    pub(crate) const fn reserve(&mut self, bytes: usize) -> bool {
+        let has_room = bytes <= self.available;
+        if has_room {
+            self.available -= bytes;
+        }
+        has_room
+    }
+
+    /// Gives back room for `bytes` that are no segment.
+    pub(crate) const fn release(&mut self, bytes: usize) {
+        self.available += bytes;
     }
 
     pub(super) fn take(&mut self, bytes: usize) -> bool {
@@ -298,6 +317,17 @@ impl Assembler {
             });
             self.deliver_part(sequence, bytes, known, end, arrival, deliver);
         }
+    }
+
+    /// How many bytes of a segment differ from those that are held for the same place.
+    #[must_use]
+    pub fn conflicts_with_held(&self, sequence: SeqNumber, bytes: &[u8]) -> u32 {
+        let held = self.held.iter().flat_map(|held| &held.segments);
+        let differences = held.map(|held| {
+            let at = i64::from(sequence.since(held.sequence));
+            count_differences(&held.bytes, at, bytes)
+        });
+        differences.sum()
     }
 
     /// Whether segments wait for bytes before them.

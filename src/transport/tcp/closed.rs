@@ -130,7 +130,7 @@ impl ClosedFlows {
 mod tests {
     use super::super::super::table::testing::key;
     use super::*;
-    use crate::decode::TcpFlags;
+    use crate::decode::{TcpFlags, WindowScale};
 
     const LIFETIME: Duration = Duration::from_secs(5);
     const FIRST_BYTES: FirstBytes = [Some(SeqNumber(1001)), None];
@@ -148,6 +148,7 @@ mod tests {
                 ..TcpFlags::default()
             },
             window: 1024,
+            window_scale: WindowScale::Unknown,
             hop_limit: 64,
             payload: b"late",
             wire_length: 4,

@@ -4,7 +4,7 @@
 //! callback; each carries what its sender had acknowledged when it sent it
 //! ([`Arrival::acknowledged`]), so that a reader can tell a reaction from a coincidence.
 
-use crate::decode::{Segment, SeqNumber};
+use crate::decode::{Segment, SeqNumber, TcpFlags};
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 
@@ -12,6 +12,8 @@ use super::assembler::{Arrival, Assembler, Budget, Chunk, MAX_AHEAD, had_receive
 use super::closed::FirstBytes;
 use super::delivery::{DeliveryState, SentWith};
 use super::opening::{Opening, RoundTrips};
+use super::recent::RecentBytes;
+use super::window::{Numbers, end_of};
 
 /// What a connection delivers of one direction, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct TcpConnection {
 #[derive(Debug, Default)]
 struct Half {
     assembler: Assembler,
+    /// Which numbers its segments may have.
+    numbers: Numbers,
     /// Sequence number of the first byte.
     initial: Option<SeqNumber>,
     /// Sequence number behind the last byte.
@@ -62,7 +66,17 @@ struct Half {
     has_rival: bool,
 }
 
+/// How far behind its SYN a direction may have come before the SYN is captured: as far as the other direction may be late.
+const MAX_LATE_SYN: i32 = 1 << 16;
+
 impl Half {
+    /// Takes `first` for the first byte, as the opening says.
+    fn begin_at(&mut self, first: SeqNumber) {
+        self.initial = Some(first);
+        self.numbers.open(first);
+        self.assembler.start(first);
+    }
+
     /// Whether a segment's hop limit shows that another host than the sender of the first packet sent it.
     const fn is_foreign(&self, segment: &Segment<'_>) -> bool {
         let is_known = self.hop_limit != 0 && segment.hop_limit != 0;
@@ -159,6 +173,148 @@ impl TcpConnection {
                 .is_some_and(|initial| initial != first)
     }
 
+    /// Whether a segment belongs to this connection: its receiver would take its numbers, as far as they are known.
+    ///
+    /// Those of a segment that belongs here are noted. A SYN does so only if it is the one that opened the connection;
+    /// another one may begin [the next](TcpConnection::is_replaced_by).
+    pub fn admit(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let TcpFlags { syn, rst, ack, .. } = segment.flags;
+        let is_usual = !syn && !rst && self.halves[direction].is_in_view;
+        let is_admitted = if is_usual {
+            self.has_sequence_in_window(direction, segment)
+                && (!ack || self.has_acknowledgment_in_window(direction, segment))
+        } else {
+            self.is_opening_or_reset(direction, segment)
+        };
+        if is_admitted {
+            self.note_numbers(direction, segment);
+        }
+        is_admitted
+    }
+
+    /// Whether a segment begins within one window of what its direction has sent (RFC 9293 §3.10.7.4).
+    #[must_use]
+    #[inline]
+    pub fn has_sequence_in_window(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let own = &self.halves[direction];
+        let window = self.window(direction.flip());
+        let first = segment.first_byte();
+        own.numbers.is_near(first, own.initial, window)
+    }
+
+    /// Whether a segment acknowledges what its peer has sent, or may have sent within one window (RFC 5961 §5).
+    #[must_use]
+    #[inline]
+    pub fn has_acknowledgment_in_window(
+        &self,
+        direction: Direction,
+        segment: &Segment<'_>,
+    ) -> bool {
+        let peer = &self.halves[direction.flip()];
+        let place = segment.acknowledgment;
+        let window = self.window(direction);
+        // The acknowledgment decides between SYN-ACKs of different numbers, and not the other way around.
+        peer.has_rival || peer.numbers.is_near(place, peer.initial, window)
+    }
+
+    /// The most that the sender of `direction` may have let its peer send ahead, in bytes.
+    #[must_use]
+    #[inline]
+    pub fn window(&self, direction: Direction) -> u32 {
+        self.halves[direction].numbers.largest_window()
+    }
+
+    /// Behind the furthest byte that is known of `direction`; `None` if nothing is known.
+    #[must_use]
+    pub fn reach(&self, direction: Direction) -> Option<SeqNumber> {
+        let numbers = &self.halves[direction].numbers;
+        numbers.is_known().then(|| numbers.reach())
+    }
+
+    /// [`TcpConnection::admit`] for what few segments are: those of the opening, resets, and the first of a direction.
+    fn is_opening_or_reset(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let [own, peer] = [&self.halves[direction], &self.halves[direction.flip()]];
+        let TcpFlags { syn, rst, ack, .. } = segment.flags;
+        // While the answer to a SYN is awaited, nothing but what it acknowledges shows that a segment is that answer.
+        let acknowledges_opening = || {
+            let initial = peer.initial.filter(|_| peer.numbers.has_opening());
+            initial.is_none_or(|initial| {
+                ack && peer.numbers.is_within(segment.acknowledgment, initial)
+            })
+        };
+        if syn {
+            let first = segment.first_byte();
+            let is_known = own.numbers.has_opening();
+            let is_same = own.initial == Some(first);
+            let is_responder = self.opening.originator() != Some(direction);
+            let may_be_rival = ack && is_responder && !self.opening.is_acknowledged();
+            // What a SYN-ACK acknowledges counts for more than what its peer acknowledged: that may have been forged.
+            let is_answer = ack && !own.is_in_view && peer.numbers.has_opening();
+            let is_place = if is_known {
+                is_same || may_be_rival
+            } else {
+                is_same || is_answer || self.is_late_syn(direction, first)
+            };
+            return is_place && (!ack || acknowledges_opening());
+        }
+        if own.numbers.is_known() {
+            return self.has_sequence_in_window(direction, segment)
+                && (rst || !ack || self.has_acknowledgment_in_window(direction, segment));
+        }
+        let is_answer = acknowledges_opening();
+        is_answer && (rst || !ack || self.has_acknowledgment_in_window(direction, segment))
+    }
+
+    /// Whether a SYN with this first byte may have been captured after what followed it.
+    fn is_late_syn(&self, direction: Direction, first: SeqNumber) -> bool {
+        let half = &self.halves[direction];
+        let before = half.numbers.reach().since(first);
+        !half.numbers.is_known() || half.initial.is_none() && (0..=MAX_LATE_SYN).contains(&before)
+    }
+
+    /// Notes the numbers and the window of a segment that belongs here.
+    fn note_numbers(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let [own, peer] = self.halves.pair_mut(direction);
+        let TcpFlags { syn, rst, ack, .. } = segment.flags;
+        if syn {
+            own.numbers.note_scale(segment.window_scale);
+            peer.numbers.note_peer_scale(segment.window_scale);
+        } else {
+            own.numbers.note_window(segment.window);
+        }
+        // A SYN-ACK of another number than the first counts once it is acknowledged.
+        if syn && !own.is_in_view {
+            own.numbers.restart(end_of(segment));
+        } else if !syn || !own.numbers.has_opening() {
+            own.numbers.extend(end_of(segment));
+        }
+        if ack && !rst {
+            peer.numbers.extend(segment.acknowledgment);
+        }
+    }
+
+    /// Takes the numbers of a segment for those of the connection, whatever was seen before: its peer confirms them.
+    ///
+    /// If the opening was not answered, it was that of another connection, and is forgotten.
+    pub fn resume(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let is_sequence_new = !self.has_sequence_in_window(direction, segment);
+        let is_acknowledgment_new =
+            segment.flags.ack && !self.has_acknowledgment_in_window(direction, segment);
+        if !self.opening.is_accepted() {
+            self.opening = Opening::new();
+            for half in self.halves.iter_mut() {
+                half.initial = None;
+            }
+        }
+        let [own, peer] = self.halves.pair_mut(direction);
+        if is_sequence_new {
+            own.numbers.restart(segment.first_byte());
+        }
+        if is_acknowledgment_new {
+            peer.numbers.restart(segment.acknowledgment);
+        }
+    }
+
     /// Records what a segment's header says about the connection.
     ///
     /// `is_in_use` says that the opening is long over, as it is for most packets.
@@ -204,12 +360,13 @@ impl TcpConnection {
             half.has_rival = !self.opening.is_acknowledged();
             return;
         }
-        half.initial = Some(first);
-        half.assembler.start(first);
+        half.begin_at(first);
         if segment.flags.ack {
             // The SYN may be captured later, and so may be what follows it.
             let peer = &mut self.halves[direction.flip()];
-            peer.initial.get_or_insert(segment.acknowledgment);
+            if peer.initial.is_none() {
+                peer.begin_at(segment.acknowledgment);
+            }
             peer.assembler.start(segment.acknowledgment);
         }
     }
@@ -220,8 +377,7 @@ impl TcpConnection {
             && self.halves[direction].initial == Some(segment.sequence);
         let peer = &mut self.halves[direction.flip()];
         if is_first && segment.flags.ack && !segment.flags.rst && peer.initial.is_none() {
-            peer.initial = Some(segment.acknowledgment);
-            peer.assembler.start(segment.acknowledgment);
+            peer.begin_at(segment.acknowledgment);
         }
     }
 
@@ -230,6 +386,8 @@ impl TcpConnection {
         let half = &mut self.halves[direction];
         half.has_rival = false;
         half.initial = Some(acknowledgment);
+        half.numbers.restart(acknowledgment);
+        half.numbers.open(acknowledgment);
         half.assembler.move_start(acknowledgment);
     }
 
@@ -267,6 +425,20 @@ impl TcpConnection {
     #[must_use]
     pub fn is_started(&self, direction: Direction) -> bool {
         self.halves[direction].assembler.is_started()
+    }
+
+    /// Begins the stream of `direction` with this segment if it is further than a window from what was delivered; what was
+    /// held is dropped.
+    pub fn restart_if_far(
+        &mut self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        budget: &mut Budget,
+    ) {
+        let first = segment.first_byte();
+        if self.ahead(direction, first).unsigned_abs() > self.window(direction.flip()) {
+            self.restart(direction, first, budget);
+        }
     }
 
     /// Begins the stream of `direction` at `next`; what was held is dropped.
@@ -437,6 +609,27 @@ impl TcpConnection {
         if segment.flags.rst {
             deliver(direction, Delivery::Rst(at));
         }
+    }
+
+    /// How many bytes of a segment's payload differ from those that came before for the same place: `delivered` has those
+    /// that were delivered, and the others are held.
+    #[must_use]
+    pub fn conflicts(
+        &self,
+        direction: Direction,
+        segment: &Segment<'_>,
+        delivered: &RecentBytes,
+    ) -> u32 {
+        let assembler = &self.halves[direction].assembler;
+        if !assembler.is_started() {
+            return 0;
+        }
+        let first = segment.first_byte();
+        if first == assembler.next() && !assembler.is_holding() {
+            return 0; // as nearly all segments
+        }
+        delivered.conflicts(assembler.offset(first), segment.payload)
+            + assembler.conflicts_with_held(first, segment.payload)
     }
 
     /// Whether segments of either direction wait for bytes before them.
@@ -644,7 +837,7 @@ impl Default for TcpConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::TcpFlags;
+    use crate::decode::WindowScale;
 
     const CLIENT: Direction = Direction::Forward;
     const SERVER: Direction = Direction::Reverse;
@@ -678,6 +871,7 @@ mod tests {
             payload,
             wire_length: payload.len() as u32,
             window: 1000,
+            window_scale: WindowScale::Unknown,
             hop_limit: 64,
         }
     }

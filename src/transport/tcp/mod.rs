@@ -6,6 +6,9 @@ mod connection;
 mod delivery;
 mod opening;
 mod pending;
+mod recent;
+mod suspects;
+mod window;
 
 pub(crate) use assembler::had_received;
 pub use assembler::{Arrival, Assembler, Budget, Chunk};
@@ -14,3 +17,5 @@ pub use connection::{Delivery, Pushed, TcpConnection};
 pub use delivery::{DeliveryState, Outstanding, ResetSeen};
 pub use opening::RoundTrips;
 pub use pending::{PENDING_TIME, PendingSegment, PendingSegments};
+pub use recent::RecentBytes;
+pub use suspects::{Finding, Suspects};

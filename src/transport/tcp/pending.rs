@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::decode::{Segment, SeqNumber, TcpFlags};
+use crate::decode::{Segment, SeqNumber, TcpFlags, WindowScale};
 use crate::flow::Direction;
 use crate::time::Timestamp;
 
@@ -39,6 +39,7 @@ pub struct PendingSegment {
     acknowledgment: SeqNumber,
     flags: TcpFlags,
     window: u16,
+    window_scale: WindowScale,
     hop_limit: u8,
     wire_length: u32,
     payload: Box<[u8]>,
@@ -53,6 +54,7 @@ impl PendingSegment {
             acknowledgment: self.acknowledgment,
             flags: self.flags,
             window: self.window,
+            window_scale: self.window_scale,
             hop_limit: self.hop_limit,
             payload: &self.payload,
             wire_length: self.wire_length,
@@ -65,6 +67,12 @@ impl PendingSegments {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.segments.is_empty()
+    }
+
+    /// How many segments wait.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.segments.len()
     }
 
     /// Adds a segment; false if a limit forbids it.
@@ -90,6 +98,7 @@ impl PendingSegments {
             acknowledgment: segment.acknowledgment,
             flags: segment.flags,
             window: segment.window,
+            window_scale: segment.window_scale,
             hop_limit: segment.hop_limit,
             wire_length: segment.wire_length,
             payload: segment.payload.into(),

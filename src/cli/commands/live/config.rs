@@ -10,7 +10,7 @@ use tlscope::capture::live::LiveOptions;
 use tlscope::sink::OutputFormat;
 use tlscope::telemetry::{LiveMetricsConfig, Prepared};
 
-use super::host::{Account, Sandbox};
+use super::host::{Account, DNS, Sandbox};
 use super::key_logs::KeyLogs;
 use crate::cli::config::args::{At, FileArgs, FlagSource, LiveArgs, LiveMetricsArgs};
 use crate::cli::config::{Analysis, EventDestination, Needs, OutputConfig, memory};
@@ -32,6 +32,8 @@ pub(super) struct LiveConfig {
     pub(super) account: Option<Account>,
     /// Whether the run enters a sandbox once it has started.
     pub(super) is_sandboxed: bool,
+    /// Whether to report what is restricted.
+    pub(super) is_verbose: bool,
 }
 
 impl LiveConfig {
@@ -70,6 +72,7 @@ impl LiveConfig {
             output,
             account: Account::resolve(args.user.as_deref(), &environment)?,
             is_sandboxed: !args.no_sandbox,
+            is_verbose: args.verbose,
         })
     }
 
@@ -91,6 +94,17 @@ impl LiveConfig {
         for directory in self.written_directories() {
             sandbox.allow_writing(directory);
         }
+        let ports = metrics.map(Prepared::collector_ports).unwrap_or_default();
+        if !ports.is_empty() {
+            let proxies = PROXIES.iter().filter_map(|name| environment(name));
+            let proxies = proxies.filter_map(|url| tlscope::telemetry::port_of(&url));
+            for port in ports.into_iter().chain(proxies).chain([DNS]) {
+                sandbox.allow_connecting(port);
+            }
+        }
+        if environment("NOTIFY_SOCKET").is_some_and(|socket| socket.starts_with('@')) {
+            sandbox.allow_abstract_sockets();
+        }
         sandbox
     }
 
@@ -105,6 +119,16 @@ impl LiveConfig {
             .map(PathBuf::as_path)
     }
 }
+
+/// Variables that name a proxy, through which OTLP over HTTP goes.
+const PROXIES: [&str; 6] = [
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+];
 
 /// The interfaces named, each once. An environment variable may be empty, which names none.
 pub(in crate::cli::commands) fn interfaces(
@@ -170,6 +194,7 @@ impl From<LiveMetricsArgs> for LiveMetricsConfig {
     fn from(args: LiveMetricsArgs) -> Self {
         Self {
             prometheus: args.prometheus,
+            prometheus_hosts: args.prometheus_host,
             interval: args.metrics_interval,
             certificate_memory: Some(args.certificate_memory),
             watched_certificates: args.watch_cert,

@@ -10,7 +10,7 @@ use tlscope::memory::MemoryLimit;
 use zeroize::Zeroizing;
 
 use crate::cli::error::CliError;
-use crate::cli::input::key_log::{BUFFER, unreadable};
+use crate::cli::input::key_log::{BUFFER, forbid_core_dumps, unreadable};
 use crate::cli::say;
 
 /// Key logs, each read up to its current end.
@@ -40,6 +40,9 @@ impl KeyLogs {
         let keys = Keys::default();
         keys.keep_within(limit.of_key_logs());
         let mut logs = Vec::new();
+        if !paths.is_empty() {
+            forbid_core_dumps();
+        }
         for path in paths {
             let refuse = |error: io::Error| unreadable(path, &error);
             let mut log = Followed {

@@ -159,7 +159,7 @@ impl Shortage {
 }
 
 impl Output for Watch<'_> {
-    fn report(&mut self, report: HandshakeReport) -> io::Result<()> {
+    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
         self.output.report(report)
     }
 

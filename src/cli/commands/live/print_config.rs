@@ -1,5 +1,6 @@
 //! The settings of a run as a configuration file (`--print-config`).
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use clap::{Command, CommandFactory};
@@ -26,7 +27,8 @@ fn lines(command: &Command, sources: &FlagSources) -> String {
         let (Some(long), Some(values)) = (argument.get_long(), sources.values(id)) else {
             continue;
         };
-        let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+        let values = values.iter().map(|value| quoted(&masked(long, value)));
+        let values: Vec<String> = values.collect();
         let value = match &values[..] {
             [value] => value.clone(),
             values => format!("[{}]", values.join(", ")),
@@ -39,6 +41,31 @@ fn lines(command: &Command, sources: &FlagSources) -> String {
         let _ = writeln!(text, "{long} = {value} # {source}");
     }
     text
+}
+
+/// Stands in for a secret.
+const MASK: &str = "***";
+
+/// A value without secrets: of a header, only its name; of a URL, no password.
+fn masked<'a>(flag: &str, value: &'a str) -> Cow<'a, str> {
+    if flag == "otlp-header" {
+        return match value.split_once('=') {
+            Some((name, _)) => format!("{name}={MASK}").into(),
+            None => MASK.into(),
+        };
+    }
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return value.into();
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let Some((user, host)) = authority.rsplit_once('@') else {
+        return value.into();
+    };
+    let path = rest.get(authority.len()..).unwrap_or_default();
+    match user.split_once(':') {
+        Some((name, _)) => format!("{scheme}://{name}:{MASK}@{host}{path}").into(),
+        None => format!("{scheme}://{MASK}@{host}{path}").into(), // a token in place of a name
+    }
 }
 
 /// A value as TOML writes it: integers and booleans as they are, everything else as a string.
@@ -71,6 +98,28 @@ mod tests {
         assert!(read.contains("near-expiry = 14 # command line\n"), "{text}");
         assert!(read.contains("failures-only = false # default"), "{text}");
         assert!(!read.contains("filter"), "{text}");
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        for (flag, value, shown) in [
+            (
+                "otlp-header",
+                "authorization=Bearer s3cr3t=",
+                "authorization=***",
+            ),
+            ("otlp-header", "s3cr3t", "***"),
+            (
+                "otlp-endpoint",
+                "https://me:p@ss:w0rd@c.example:4318/x@y?z",
+                "https://me:***@c.example:4318/x@y?z",
+            ),
+            ("otlp-endpoint", "http://t0ken@c/", "http://***@c/"),
+            ("otlp-endpoint", "http://c:4318/x@y", "http://c:4318/x@y"),
+            ("interface", "eth0", "eth0"),
+        ] {
+            assert_eq!(masked(flag, value), shown);
+        }
     }
 
     #[test]

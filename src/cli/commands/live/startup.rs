@@ -6,8 +6,10 @@ use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::telemetry::Prepared;
 
 use super::config::LiveConfig;
-use super::host::{self, Signals};
+use super::host::{self, Restrictions, Signals};
 use crate::cli::error::CliError;
+use crate::cli::input::key_log;
+use crate::cli::say;
 
 /// Opens the interfaces and restricts the process.
 ///
@@ -24,14 +26,26 @@ pub(super) fn start_capture(
         account.assume()?;
     }
     host::keep_capture_only()?;
-    if let Some(sandbox) = sandbox {
-        sandbox.enter()?;
+    if config.key_logs.paths().next().is_some() {
+        key_log::forbid_core_dumps(); // again: changing the user may have reset it
+    }
+    let restrictions = sandbox.map(|sandbox| sandbox.enter()).transpose()?;
+    if config.is_verbose {
+        report(restrictions.as_ref());
     }
     let source = capture.start(signals.stop()).map_err(|error| {
         CliError::new(format_args!("cannot start a thread to capture: {error}"))
     })?;
     host::drop_all()?;
     Ok(source)
+}
+
+/// Reports what the rest of the run cannot do (`--verbose`).
+fn report(restrictions: Option<&Restrictions>) {
+    match restrictions {
+        Some(restrictions) => say::line(format_args!("sandbox: {restrictions}")),
+        None => say::line("sandbox: none"),
+    }
 }
 
 /// Creates the directories that files are written into.

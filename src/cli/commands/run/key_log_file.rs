@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::private_directory::create_file;
 use crate::cli::error::CliError;
-use crate::cli::input::key_log::unreadable;
+use crate::cli::input::key_log::{forbid_core_dumps, unreadable};
 
 /// The environment variable by which clients find the file.
 pub(super) const VARIABLE: &str = "SSLKEYLOGFILE";
@@ -57,6 +57,7 @@ impl KeyLogFile {
 
     /// The secrets that the command logged.
     pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, CliError> {
+        forbid_core_dumps(); // the command, which has ended, was none of ours to restrict
         let mut secrets = Zeroizing::default();
         let read = |secrets: &mut Vec<u8>| {
             let mut file = File::open(&self.path)?;

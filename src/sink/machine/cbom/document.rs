@@ -16,6 +16,7 @@ use super::Collected;
 use super::algorithm::{
     Algorithm, AlgorithmProperties, of_cipher_suite, of_group, of_public_key, of_signature,
 };
+use crate::escape::SafeJson;
 use crate::event::{ClientCertificate, KeyExchangeClass, Outcome};
 use crate::hex::Hex;
 use crate::sink::files::inventory::{KnownCertificate, MAX_CERTIFICATES, ShownBy};
@@ -102,7 +103,7 @@ impl<'a> Document<'a> {
         let mut hash = HashWriter(Sha256::new());
         serde_json::to_writer(&mut hash, &WithSerial(self, None))?;
         let serial = serial_number(&hash.0.finalize().into());
-        serde_json::to_writer_pretty(&mut *output, &WithSerial(self, Some(&serial)))?;
+        serde_json::to_writer_pretty(SafeJson(&mut *output), &WithSerial(self, Some(&serial)))?;
         writeln!(output)
     }
 

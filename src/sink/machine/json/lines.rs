@@ -134,7 +134,8 @@
 //!     "client_gap_bytes": 0,
 //!     "server_gap_bytes": 0,
 //!     "truncated": false,
-//!     "directions": "both"
+//!     "directions": "both",
+//!     "conflicting_bytes": 0
 //!   }
 //! }
 //! ```
@@ -840,6 +841,9 @@ struct CaptureLine {
     truncated: bool,
     /// Which directions carried payload.
     directions: OneOf<Directions>,
+    /// Bytes of the handshake that were sent again with another content; the first copy counts. One of the copies was
+    /// forged, or damaged on its way.
+    conflicting_bytes: u64,
 }
 
 impl From<&CaptureFacts> for CaptureLine {
@@ -851,6 +855,7 @@ impl From<&CaptureFacts> for CaptureLine {
             server_gap_bytes: capture.server_gap_bytes,
             truncated: capture.truncated,
             directions: OneOf(capture.directions),
+            conflicting_bytes: capture.conflicting_bytes,
         }
     }
 }

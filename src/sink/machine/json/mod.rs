@@ -11,6 +11,7 @@ mod value;
 use lines::HandshakeLine;
 pub(crate) use lines::Line;
 
+use crate::escape::SafeJson;
 use crate::event::{Event, Handshake, HandshakeReport, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -47,7 +48,8 @@ impl<W: Write> JsonSink<W> {
     }
 
     fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        line.serialize(&mut serde_json::Serializer::new(&mut self.lines))?;
+        let output = SafeJson(&mut self.lines);
+        line.serialize(&mut serde_json::Serializer::new(output))?;
         self.lines.push(b'\n');
         if self.lines.len() >= BLOCK {
             self.write_lines()?;

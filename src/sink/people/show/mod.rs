@@ -457,6 +457,13 @@ pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
         );
     }
     add(
+        capture.conflicting_bytes > 0,
+        &format!(
+            "which of two versions each peer took: {} bytes were sent again with different content",
+            capture.conflicting_bytes
+        ),
+    );
+    add(
         capture.truncated,
         "parts of packets: the snap length or a limit of tlscope cut them",
     );

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use owo_colors::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::sink::people::text::{TextStyle, printable};
+use crate::escape::printable;
+use crate::sink::people::text::TextStyle;
 
 /// Columns of text without a terminal: lines of mail and of terminals at their usual size hold it.
 const DEFAULT_WIDTH: usize = 100;

@@ -466,7 +466,7 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 12] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 14] {
     [
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
@@ -491,6 +491,14 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 12] {
         (
             "segments discarded, too many out of order",
             stats.segments_discarded,
+        ),
+        (
+            "segments ignored, sequence or acknowledgment number out of window",
+            stats.segments_out_of_window,
+        ),
+        (
+            "bytes of handshakes sent twice with different content",
+            stats.conflicting_bytes,
         ),
         (
             "handshake messages discarded, too long",

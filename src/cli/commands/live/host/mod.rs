@@ -4,9 +4,10 @@ mod privileges;
 mod sandbox;
 mod service_manager;
 mod signals;
+mod system_calls;
 
 pub(in crate::cli::commands) use privileges::drop_all;
 pub(super) use privileges::{Account, keep_capture_only};
-pub(super) use sandbox::Sandbox;
+pub(super) use sandbox::{DNS, Restrictions, Sandbox};
 pub(super) use service_manager::ServiceManager;
 pub(super) use signals::Signals;

@@ -1,20 +1,44 @@
-//! The sandbox (Landlock): after the start, the run can open only the files that it needs.
+//! The sandbox: after the start, the run can open only the files that it needs, connect only to its
+//! collector, signal only itself (Landlock), and make only the system calls that it may need (seccomp).
+//!
+//! What the kernel does not know is not restricted: network rules need Landlock ABI 4 (Linux 6.7),
+//! scopes ABI 6 (Linux 6.12).
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
-    path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, RestrictionStatus, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
 };
 
+use super::system_calls;
 use crate::cli::error::CliError;
 use crate::cli::say;
 
-/// The files that the run can still open. Files that are already open are not affected.
+/// What the run can still do. Files and sockets that are already open are not affected.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sandbox {
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
+    /// TCP ports that it can connect to.
+    ports: BTreeSet<u16>,
+    /// Whether it can connect to abstract sockets of other processes.
+    uses_abstract_sockets: bool,
+}
+
+/// What the kernel enforces, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Restrictions {
+    files: String,
+    system_calls: String,
+}
+
+impl fmt::Display for Restrictions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.files, self.system_calls)
+    }
 }
 
 /// Files that the system's libraries read to look up a host, to validate a collector's
@@ -66,7 +90,10 @@ const VARIABLES: [&str; 14] = [
 ];
 
 /// The restrictions asked for; an older kernel enforces those that it knows.
-const RULES: ABI = ABI::V5;
+const RULES: ABI = ABI::V6;
+
+/// DNS, which uses TCP for long answers.
+pub(crate) const DNS: u16 = 53;
 
 impl Sandbox {
     /// Allows reading `path` and everything below it; for a file, everything in its directory,
@@ -90,21 +117,66 @@ impl Sandbox {
         self.writable.push(place_of(path).to_owned());
     }
 
-    /// Restricts this thread and those that it starts, for good.
+    /// Allows connecting to a TCP port.
+    pub(crate) fn allow_connecting(&mut self, port: u16) {
+        self.ports.insert(port);
+    }
+
+    /// Allows abstract sockets, such as the service manager's in some containers.
+    pub(crate) const fn allow_abstract_sockets(&mut self) {
+        self.uses_abstract_sockets = true;
+    }
+
+    /// Restricts this thread and those that it starts, for good; returns what the kernel enforces.
     ///
-    /// Warns if the kernel has no Landlock.
-    pub(crate) fn enter(&self) -> Result<(), CliError> {
+    /// Warns if the kernel has no Landlock, or refuses a system call filter.
+    pub(crate) fn enter(&self) -> Result<Restrictions, CliError> {
         let status = self.restrict().map_err(|error| {
             CliError::new(format_args!("cannot enter the sandbox: {error}"))
                 .hint("use `--no-sandbox` to run without it")
         })?;
-        if status == RulesetStatus::NotEnforced {
-            say::warning("this kernel has no sandbox (Landlock): files are not restricted");
-        }
-        Ok(())
+        let files = match status.landlock {
+            LandlockStatus::Available { effective_abi, .. } => self.in_words(effective_abi),
+            LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => {
+                say::warning("this kernel has no sandbox (Landlock): files are not restricted");
+                "no Landlock".to_owned()
+            }
+        };
+        let system_calls = match system_calls::restrict() {
+            Ok(()) => "seccomp: system calls are restricted".to_owned(),
+            Err(error) => {
+                say::warning(format_args!(
+                    "no system call filter (seccomp): {error}; system calls are not restricted"
+                ));
+                "no seccomp".to_owned()
+            }
+        };
+        Ok(Restrictions {
+            files,
+            system_calls,
+        })
     }
 
-    fn restrict(&self) -> Result<RulesetStatus, RulesetError> {
+    fn in_words(&self, abi: ABI) -> String {
+        let mut text = format!("Landlock ABI {}: files", abi as i32);
+        if abi >= ABI::V4 {
+            let ports: Vec<_> = self.ports.iter().map(u16::to_string).collect();
+            let ports = match ports.len() {
+                0 => "none".to_owned(),
+                _ => ports.join(", "),
+            };
+            text += &format!(", TCP (may connect to ports: {ports})");
+        }
+        if abi >= ABI::V6 {
+            text += match self.uses_abstract_sockets {
+                true => ", signals",
+                false => ", signals, abstract sockets",
+            };
+        }
+        text + " are restricted"
+    }
+
+    fn restrict(&self) -> Result<RestrictionStatus, RulesetError> {
         let readable = READABLE.iter().map(Path::new);
         let readable = readable.chain(self.readable.iter().map(PathBuf::as_path));
         let writable = WRITABLE.iter().map(Path::new);
@@ -113,13 +185,22 @@ impl Sandbox {
             AccessFs::from_all(RULES),
             AccessFs::ReadFile | AccessFs::ReadDir,
         );
-        let status = Ruleset::default()
+        let scopes = match self.uses_abstract_sockets {
+            true => Scope::Signal.into(),
+            false => Scope::from_all(RULES),
+        };
+        let ports = self.ports.iter().copied();
+        let ports =
+            ports.map(|port| Ok::<_, RulesetError>(NetPort::new(port, AccessNet::ConnectTcp)));
+        Ruleset::default()
             .handle_access(all)?
+            .handle_access(AccessNet::from_all(RULES))?
+            .scope(scopes)?
             .create()?
             .add_rules(path_beneath_rules(readable, read))?
             .add_rules(path_beneath_rules(writable, all & !AccessFs::Execute))?
-            .restrict_self()?;
-        Ok(status.ruleset)
+            .add_rules(ports)?
+            .restrict_self()
     }
 }
 
@@ -136,8 +217,53 @@ fn place_of(path: &Path) -> &Path {
 mod tests {
     use std::fs::{self, File};
     use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
+
+    #[test]
+    fn system_calls_that_are_denied_fail() {
+        let thread = std::thread::spawn(|| {
+            assert!(std::process::Command::new("/bin/true").status().is_ok());
+            if let Err(error) = system_calls::restrict() {
+                panic!("{error}");
+            }
+            let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+            assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
+            assert!(status.contains("\nNoNewPrivs:\t1\n"), "{status}");
+            let error = std::process::Command::new("/bin/true").status();
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::PermissionDenied);
+            let error = std::os::unix::fs::chroot("/").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+            // What a run needs goes on.
+            assert!(File::open("/dev/null").is_ok());
+            assert!(TcpListener::bind("127.0.0.1:0").is_ok());
+            assert!(std::thread::spawn(|| ()).join().is_ok());
+        });
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_effect_is_reported_in_words() {
+        let mut sandbox = Sandbox::default();
+        let words = |sandbox: &Sandbox, abi| sandbox.in_words(abi);
+        assert_eq!(
+            words(&sandbox, ABI::V3),
+            "Landlock ABI 3: files are restricted"
+        );
+        assert_eq!(
+            words(&sandbox, ABI::V4),
+            "Landlock ABI 4: files, TCP (may connect to ports: none) are restricted"
+        );
+        sandbox.allow_connecting(4317);
+        sandbox.allow_connecting(DNS);
+        assert_eq!(
+            words(&sandbox, ABI::V6),
+            "Landlock ABI 6: files, TCP (may connect to ports: 53, 4317), signals, abstract sockets are restricted"
+        );
+        sandbox.allow_abstract_sockets();
+        assert!(words(&sandbox, ABI::V6).ends_with(", signals are restricted"));
+    }
 
     #[test]
     #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
@@ -159,11 +285,18 @@ mod tests {
         });
         sandbox.allow_reading(&readable);
         sandbox.allow_writing(&writable.join("file"));
+        let servers = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [allowed, forbidden] = servers
+            .each_ref()
+            .map(|server| server.local_addr().unwrap());
+        sandbox.allow_connecting(allowed.port());
         let thread = std::thread::spawn(move || {
-            if sandbox.restrict().unwrap() == RulesetStatus::NotEnforced {
+            let LandlockStatus::Available { effective_abi, .. } =
+                sandbox.restrict().unwrap().landlock
+            else {
                 eprintln!("skipped: this kernel has no Landlock");
                 return;
-            }
+            };
             let denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
             assert!(File::open(readable.join("file")).is_ok());
             assert!(File::create(readable.join("file")).is_err_and(denied));
@@ -173,6 +306,11 @@ mod tests {
             assert!(File::open(other.join("file")).is_err_and(denied));
             assert!(File::open("/etc/passwd").is_err_and(denied));
             assert!(fs::read_dir("/").is_err_and(denied));
+            if effective_abi >= ABI::V4 {
+                assert!(TcpStream::connect(allowed).is_ok());
+                assert!(TcpStream::connect(forbidden).is_err_and(denied));
+                assert!(TcpListener::bind("127.0.0.1:0").is_err_and(denied));
+            }
         });
         thread.join().unwrap();
         fs::remove_dir_all(directory).unwrap();

@@ -137,10 +137,11 @@ pub(crate) struct LiveArgs {
     #[arg(long, value_name = "USER", help_heading = "Host", env = "TLSCOPE_USER")]
     pub(crate) user: Option<String>,
 
-    /// Do not restrict which files the run can open
+    /// Do not restrict what the run can do
     ///
-    /// By default, if the kernel has Landlock, tlscope can only open the files that you
-    /// name and those that the system's libraries need.
+    /// By default, as far as the kernel supports it, tlscope can only open the files that you
+    /// name and those that the system's libraries need, only connect to its collector, and
+    /// only signal itself (Landlock); and system calls that it never needs fail (seccomp).
     #[arg(
         long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         default_value = "false", hide_default_value = true, hide_possible_values = true,
@@ -149,9 +150,14 @@ pub(crate) struct LiveArgs {
     )]
     pub(crate) no_sandbox: bool,
 
+    /// Report at the start what the kernel restricts
+    #[arg(short, long, help_heading = "Host", env = "TLSCOPE_VERBOSE")]
+    pub(crate) verbose: bool,
+
     /// Print the settings as a configuration file and exit
     ///
-    /// A comment names the source of each setting. `--config` reads the file.
+    /// A comment names the source of each setting. Header values and passwords in URLs are
+    /// masked. `--config` reads the file.
     #[arg(long, help_heading = "Host", env = "TLSCOPE_PRINT_CONFIG")]
     pub(crate) print_config: bool,
 }
@@ -200,6 +206,10 @@ pub(crate) struct FileArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LiveMetricsArgs {
     /// Serve metrics for Prometheus at `/metrics`, and health at `/healthz`
+    ///
+    /// Without TLS or authentication. On a loopback address, requests must name a loopback
+    /// address or `localhost` as their host, so that web pages cannot read the metrics
+    /// through a browser on this machine (DNS rebinding).
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -207,6 +217,18 @@ pub(crate) struct LiveMetricsArgs {
         env = "TLSCOPE_PROMETHEUS"
     )]
     pub(crate) prometheus: Option<SocketAddr>,
+
+    /// Host name that requests to a loopback address may use; repeatable
+    ///
+    /// For a reverse proxy on this machine that passes the name on.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Metrics",
+        env = "TLSCOPE_PROMETHEUS_HOST"
+    )]
+    pub(crate) prometheus_host: Vec<String>,
 
     /// Interval between exports to a collector, in seconds
     ///

@@ -1,0 +1,128 @@
+//! Characters from the traffic that must not reach a terminal as they are.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+/// `text` with control and invisible characters escaped, as in `\u{1b}`.
+///
+/// The traffic chooses names: an escape sequence could rewrite the terminal, and a
+/// change of text direction could make one name look like another.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~')); // nearly always
+    if plain || !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Controls (Cc), and of the format characters (Cf) those that hide or reorder text.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Writes JSON whose strings are safe on a terminal: control and invisible characters become `\u` escapes, which
+/// mean the same to a parser.
+///
+/// For serialisers, which write each piece of text as a whole. JSON has characters beyond ASCII only in strings.
+#[derive(Debug)]
+pub(crate) struct SafeJson<W>(pub(crate) W);
+
+impl<W: Write> Write for SafeJson<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_plain = |byte: &u8| *byte < 0x7f;
+        let text = match bytes.iter().all(is_plain) {
+            true => None, // nearly always
+            false => std::str::from_utf8(bytes).ok(),
+        };
+        match text.filter(|text| {
+            text.chars()
+                .any(|c| is_unsafe(c) && !c.is_ascii_whitespace())
+        }) {
+            Some(text) => self.write_escaped(text)?,
+            None => self.0.write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<W: Write> SafeJson<W> {
+    fn write_escaped(&mut self, text: &str) -> io::Result<()> {
+        let mut units = [0; 2];
+        let mut bytes = [0; 4];
+        for c in text.chars() {
+            // Line breaks of a pretty document are between its strings.
+            if is_unsafe(c) && !c.is_ascii_whitespace() {
+                for unit in c.encode_utf16(&mut units) {
+                    write!(self.0, "\\u{unit:04x}")?;
+                }
+            } else {
+                self.0.write_all(c.encode_utf8(&mut bytes).as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_characters_that_could_rewrite_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(printable("line\nfeed\u{9b}"), "line\\nfeed\\u{9b}");
+        assert_eq!(printable("\u{202e}gro.elpmaxe"), "\\u{202e}gro.elpmaxe");
+    }
+
+    #[test]
+    fn leaves_readable_text_alone() {
+        for text in [
+            "example.org",
+            "*.example.org",
+            "Müller & Söhne",
+            "例え.jp",
+            "",
+        ] {
+            assert!(matches!(printable(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "serde")]
+    fn json_is_safe_to_show_and_means_the_same() {
+        let text = "a\u{9b}b\u{202e}c\u{200b}\u{2028}\u{7f}\u{e0041}\n\u{1b}é例";
+        for value in [serde_json::json!({"k": [text, 1]}), serde_json::json!(text)] {
+            let mut compact = Vec::new();
+            serde_json::to_writer(SafeJson(&mut compact), &value).unwrap();
+            let mut pretty = Vec::new();
+            serde_json::to_writer_pretty(SafeJson(&mut pretty), &value).unwrap();
+            for written in [compact, pretty] {
+                let written = String::from_utf8(written).unwrap();
+                let breaks = |c: char| c == '\n' || c == ' ';
+                assert!(
+                    !written.chars().any(|c| is_unsafe(c) && !breaks(c)),
+                    "{written}"
+                );
+                assert!(written.contains("\\udb40\\udc41"), "{written}");
+                assert!(written.contains("é例"), "{written}");
+                let read: serde_json::Value = serde_json::from_str(&written).unwrap();
+                assert_eq!(read, value);
+            }
+        }
+    }
+}

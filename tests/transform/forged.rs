@@ -1,0 +1,202 @@
+//! Segments that somebody else added to a capture: with numbers out of every window they change nothing but counters, and
+//! with those of the peers they are believed.
+
+use tlscope::event::{Handshake, Outcome};
+
+use super::packets::{Capture, FIN, Frame, RST, SYN};
+use super::{Case, Trial, cases, effort};
+use crate::support::random::Random;
+use crate::support::tls;
+
+const ACK: u8 = 0x10;
+
+/// Places that are tried in a capture.
+const PLACES: usize = 12;
+
+/// What somebody who does not see the connection may send: control bits, whether each number is right, and a payload.
+const KINDS: [(u8, Right, &str); 9] = [
+    (RST | ACK, Right::Acknowledgment, ""),
+    (RST, Right::Nothing, ""),
+    (FIN | ACK, Right::Nothing, ""),
+    (SYN, Right::Nothing, ""),
+    (SYN | ACK, Right::Nothing, ""),
+    (ACK, Right::Nothing, "alert"),
+    (ACK, Right::Acknowledgment, "alert"),
+    (ACK, Right::Sequence, "alert"),
+    (ACK, Right::Sequence, ""),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    Sequence,
+    Acknowledgment,
+    Nothing,
+}
+
+/// The segment of a frame, as a stranger would forge it.
+fn forged(frame: &Frame, kind: usize, random: &mut Random) -> Option<Frame> {
+    let segment = frame.segment?;
+    // Two gigabytes are the most that numbers can be apart; no window has more than one.
+    let away = |random: &mut Random| {
+        let away = (1 << 30) + 1 + random.below(1 << 29) as u32;
+        if random.below(2) == 0 {
+            away
+        } else {
+            away.wrapping_neg()
+        }
+    };
+    let (flags, right, payload) = KINDS[kind];
+    let (sequence, acknowledgment) = (frame.sequence(segment), frame.acknowledgment(segment));
+    let sequence = match right {
+        Right::Sequence => sequence,
+        _ => sequence.wrapping_add(away(random)),
+    };
+    let acknowledgment = match right {
+        Right::Acknowledgment => acknowledgment,
+        _ => acknowledgment.wrapping_add(away(random)),
+    };
+    let alert = tls::alert(2, 48);
+    let payload = if payload.is_empty() { &[][..] } else { &alert };
+    Some(frame.with_numbers(sequence, acknowledgment, flags, payload))
+}
+
+/// What an event says, without the numbers of packets.
+fn gist(event: &Handshake) -> String {
+    let mut event = event.clone();
+    event.capture.first_packet = 0;
+    event.capture.last_packet = 0;
+    format!("{event:?}")
+}
+
+fn gists(events: &[Handshake]) -> Vec<String> {
+    events.iter().map(gist).collect()
+}
+
+/// Where two lists of events begin to differ, in a few words.
+fn difference(expected: &[String], found: &[String]) -> String {
+    let [expected, found] = [expected, found].map(|events| events.join("\n"));
+    let mut pairs = expected.bytes().zip(found.bytes());
+    let at = pairs.position(|(a, b)| a != b).unwrap_or_default();
+    let around = |text: &str| {
+        let bytes = &text.as_bytes()[at.saturating_sub(60)..];
+        String::from_utf8_lossy(&bytes[..bytes.len().min(160)]).into_owned()
+    };
+    format!("\n  {}\n  {}", around(&expected), around(&found))
+}
+
+/// Packets before which both sides of their connection were seen: what is forged there can be recognised.
+fn known_places(capture: &Capture) -> Vec<usize> {
+    let mut seen = vec![[false; 2]; capture.connections];
+    let mut known = Vec::new();
+    for (place, frame) in capture.frames.iter().enumerate() {
+        let Some(segment) = frame.segment else {
+            continue;
+        };
+        let sides = &mut seen[segment.connection];
+        if frame.flags(segment) & (SYN | ACK) == SYN {
+            *sides = [false; 2]; // a connection, or the next one between the same endpoints
+        }
+        if sides == &[true, true] {
+            known.push(place);
+        }
+        sides[usize::from(segment.is_from_client)] = true;
+    }
+    known
+}
+
+#[test]
+fn segments_with_numbers_out_of_every_window_change_no_event() {
+    let mut trial = Trial::default();
+    for (number, case) in cases().iter().enumerate() {
+        let Case {
+            name,
+            capture,
+            keys,
+        } = case;
+        let keys = keys.as_deref();
+        let expected = gists(&trial.observe(&capture.to_pcap(), keys));
+        let mut random = Random::new(number as u64);
+        let known = known_places(capture);
+        // All places of small captures, and as many of large ones.
+        let step = (known.len() / (PLACES * effort() as usize)).max(1);
+        for place in known.into_iter().step_by(step) {
+            let kind = random.below(KINDS.len());
+            let Some(forged) = forged(&capture.frames[place], kind, &mut random) else {
+                continue;
+            };
+            let mut changed = capture.clone();
+            changed.frames.insert(place, forged);
+            let events = gists(&trial.observe(&changed.to_pcap(), keys));
+            if events != expected {
+                let what = KINDS[kind];
+                let difference = difference(&expected, &events);
+                trial.faults.push(format!(
+                    "{name}, {what:?} before packet {}: {difference}",
+                    place + 1
+                ));
+            }
+        }
+    }
+    trial.finish();
+}
+
+#[test]
+fn a_flood_of_such_segments_changes_no_event_either() {
+    let mut trial = Trial::default();
+    for (number, case) in cases().iter().enumerate() {
+        let Case {
+            name,
+            capture,
+            keys,
+        } = case;
+        let keys = keys.as_deref();
+        let expected = gists(&trial.observe(&capture.to_pcap(), keys));
+        for kind in 0..KINDS.len() {
+            let mut random = Random::new((number * KINDS.len() + kind) as u64);
+            let known = known_places(capture);
+            let mut changed = capture.clone();
+            for place in known.iter().rev() {
+                let forged = forged(&capture.frames[*place], kind, &mut random);
+                changed.frames.splice(place..place, forged);
+            }
+            let events = gists(&trial.observe(&changed.to_pcap(), keys));
+            if events != expected {
+                let what = KINDS[kind];
+                let difference = difference(&expected, &events);
+                trial.faults.push(format!("{name}, {what:?}: {difference}"));
+            }
+        }
+    }
+    trial.finish();
+}
+
+#[test]
+fn a_reset_with_the_numbers_of_a_peer_is_never_hidden() {
+    let mut trial = Trial::default();
+    for case in cases() {
+        let capture = &case.capture;
+        let hello = capture.frames.iter().position(|frame| {
+            frame
+                .segment
+                .is_some_and(|segment| frame.payload(segment).starts_with(&[22, 3]))
+        });
+        let (Some(hello), 1) = (hello, capture.connections) else {
+            continue;
+        };
+        let frame = &capture.frames[hello];
+        let Some(segment) = frame.segment else {
+            continue;
+        };
+        let end = frame.sequence(segment) + frame.payload(segment).len() as u32;
+        let reset = frame.with_numbers(end, frame.acknowledgment(segment), RST | ACK, &[]);
+        let mut changed = capture.clone();
+        changed.frames.truncate(hello + 1);
+        changed.frames.push(reset);
+        for event in trial.observe(&changed.to_pcap(), None) {
+            if event.outcome == Outcome::Success || event.closed_by.is_none() {
+                trial.faults.push(format!("{}: {event:#?}", case.name));
+            }
+        }
+    }
+    trial.finish();
+}
