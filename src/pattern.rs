@@ -132,14 +132,24 @@ impl FromStr for IpNetwork {
 /// use tlscope::pattern::nearest;
 ///
 /// assert_eq!(nearest("near_expiry", &["near-expiry", "format"]), Some("near-expiry"));
+/// assert_eq!(nearest("p256", &["secp256r1", "secp384r1"]), Some("secp256r1"));
 /// assert_eq!(nearest("colour", &["near-expiry", "format"]), None);
 /// ```
 #[must_use]
 pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let distances = known.iter().map(|known| (distance(written, known), *known));
-    let (distance, known) = distances.min()?;
-    (distance <= 1 + known.len() / 4).then_some(known)
+    let (distance, nearest) = distances.min()?;
+    if distance <= 1 + nearest.len() / 4 {
+        return Some(nearest);
+    }
+    // A part of a name is meant for it if it is no part of another one.
+    let mut holders = known.iter().filter(|known| known.contains(written));
+    let holder = holders.next().filter(|_| written.len() >= MIN_PART)?;
+    holders.next().is_none().then_some(holder)
 }
+
+/// Characters of a part that is taken for a name: shorter ones are in many by chance.
+const MIN_PART: usize = 4;
 
 /// How many characters to insert, remove or replace (Levenshtein).
 pub(crate) fn distance(a: &str, b: &str) -> usize {

@@ -262,6 +262,74 @@ fn a_check_on_which_nothing_could_be_evaluated_fails_whatever_the_policy_ignores
 }
 
 #[test]
+fn every_report_that_can_be_written_is_written() {
+    let capture = fixtures::named("mtls-day").capture;
+    let good = scratch("reports-good.sarif");
+    let _ = fs::remove_file(&good);
+    let format = format!("junit=/nonexistent/x.xml,sarif={good}");
+    let output = output(&["--no-verify", "--format", &format, &capture]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("/nonexistent/x.xml"), "{output:?}");
+    assert!(fs::read_to_string(&good).unwrap().contains("\"version\""));
+    assert!(!stdout(&output).is_empty(), "the text report");
+}
+
+#[test]
+fn a_broken_capture_in_a_directory_is_input_that_could_not_be_read() {
+    let folder = scratch("broken-in-directory");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    fs::copy(
+        fixtures::named("mtls-day").capture,
+        format!("{folder}/a.pcapng"),
+    )
+    .unwrap();
+    let policy = scratch("broken-in-directory.toml");
+    fs::write(&policy, "[[rule]]\nmin-handshakes = 1").unwrap();
+    let check = || output(&["--no-verify", "--policy", &policy, &folder]);
+    fs::write(format!("{folder}/README"), "captures of March").unwrap();
+    assert_eq!(check().status.code(), Some(0));
+    fs::write(format!("{folder}/b.pcap"), "").unwrap();
+    let output = check();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("error: skipped: `"), "{output:?}");
+}
+
+#[test]
+fn a_printed_preset_is_a_policy_and_a_rule_that_cannot_fail_is_none() {
+    let capture = fixtures::named("mtls-day").capture;
+    let policy = scratch("printed.toml");
+    for preset in [
+        "mozilla-modern",
+        "mozilla-intermediate",
+        "nist-sp800-52r2",
+        "cnsa-2.0",
+        "post-quantum",
+    ] {
+        let printed = output(&[&format!("--print-policy={preset}")]);
+        fs::write(&policy, printed.stdout).unwrap();
+        let output = output(&["--no-verify", "--policy", &policy, &capture]);
+        assert_eq!(output.status.code(), Some(1), "{preset}: {output:?}");
+    }
+    for (text, hint) in [
+        ("min-version = 'TLS 1.2'", "write `[[rule]]` above it"),
+        (
+            "[[rule]]\nmin-handshakes = 0",
+            "add an assertion that can fail",
+        ),
+        (
+            "[[rule]]\nmax-failures = '100 %'",
+            "add an assertion that can fail",
+        ),
+    ] {
+        fs::write(&policy, text).unwrap();
+        let output = output(&["--policy", &policy, &capture]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(stderr(&output).contains(hint), "{output:?}");
+    }
+}
+
+#[test]
 fn an_assertion_that_held_in_part_has_its_own_word_and_counts_as_held() {
     let policy = file(
         "partly.toml",
@@ -443,7 +511,7 @@ fn without_a_policy_the_default_applies_and_can_be_printed() {
     );
     let preset = output(&["--print-policy=post-quantum"]);
     assert!(stdout(&preset).contains("allowed-groups = [\"*MLKEM*\"]"));
-    let rule = file("preset.toml", &format!("[[rule]]\n{}", stdout(&preset)));
+    let rule = file("preset.toml", stdout(&preset));
     assert_eq!(
         status(&["--policy", &rule, &capture("tls13-mlkem768")]),
         HELD

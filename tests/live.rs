@@ -389,6 +389,15 @@ fn the_packets_of_a_failure_are_saved_and_the_event_names_the_file() {
     }
 }
 
+#[test]
+fn a_document_is_not_written_to_the_file_of_handshakes() {
+    for format in ["cbom", "certs"] {
+        let output = output(&["live", "-i", "lo", "--format", format, "--output", "x.json"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("is one document"), "{output:?}");
+    }
+}
+
 /// A collector's HTTP server: its port, and a message for each request that it answered.
 #[cfg(feature = "otel")]
 fn collector() -> (u16, Receiver<()>) {

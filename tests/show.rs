@@ -40,6 +40,54 @@ fn shows_what_the_snapshots_say() {
     }
 }
 
+#[test]
+fn json_has_the_event_with_its_number_and_messages() {
+    let day = day();
+    let text = printed(&["show", "--no-verify", "--format", "json", &day, "3"]);
+    let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&shown["type"], &shown["number"]),
+        (&"handshake".into(), &3.into())
+    );
+    assert_eq!(shown["error"]["type"], "cert_expired");
+    let steps = shown["ladder"]["steps"].as_array().unwrap();
+    assert_eq!(steps[0]["name"], "ClientHello");
+    assert_eq!(
+        (&steps[0]["sender"], &steps[0]["bytes"]),
+        (&"client".into(), &512.into())
+    );
+    let all = printed(&["show", "--no-verify", "--format", "json", &day]);
+    assert_eq!(all.lines().count(), 16);
+}
+
+#[test]
+fn wide_does_not_wrap() {
+    let day = day();
+    let longest = |arguments: &[&str]| {
+        let text = printed(&[&["show", "--no-verify", &day, "14"], arguments].concat());
+        text.lines().map(|line| line.chars().count()).max().unwrap()
+    };
+    assert!(longest(&[]) <= 110);
+    assert!(longest(&["--wide"]) > 300);
+}
+
+#[test]
+fn a_number_that_the_selection_excludes_or_that_comes_first_is_an_error() {
+    let day = day();
+    let excluded = output(&["show", "--no-verify", "--outcome", "failure", &day, "1"]);
+    assert_eq!(excluded.status.code(), Some(2));
+    assert!(stderr(&excluded).starts_with("error: the selection excludes handshake 1"));
+    let reversed = output(&["show", "6", &day]);
+    let alone = output(&["show", "6"]);
+    for output in [reversed, alone] {
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            stderr(&output).contains("`tlscope show CAPTURE 6`"),
+            "{output:?}"
+        );
+    }
+}
+
 fn snapshot(name: &str) -> PathBuf {
     package().join(format!("tests/snapshots/show/{name}.txt"))
 }
@@ -97,7 +145,7 @@ fn a_selector_that_fits_several_lists_them_and_is_an_error() {
     );
     let error = stderr(&output);
     assert!(
-        error.starts_with("error: 2 handshakes fit `pay.example.org`\nhint: `tlscope show "),
+        error.starts_with("error: 2 handshakes match `pay.example.org`\nhint: `tlscope show "),
         "{error}"
     );
     assert_eq!(output.status.code(), Some(2));
@@ -116,7 +164,7 @@ fn what_fits_nothing_is_an_error_that_says_what_there_is() {
         ),
         (
             "nobody.example",
-            "error: no handshake fits `nobody.example`\n\nhint: there is no such file either; 16 handshakes in the input",
+            "error: no handshake matches `nobody.example`\n\nhint: it is not a file either; run `tlscope show ",
         ),
         (
             "10.0.0.1/24",
@@ -182,7 +230,7 @@ fn key_logs_open_what_is_shown() {
         "╌ EncryptedExtensions",
         "╌ Certificate",
         "Finished ╌",
-        "decrypted with the secrets given",
+        "decrypted with the key log",
         "\nCertificate of the server",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");

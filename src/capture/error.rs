@@ -34,7 +34,7 @@ pub enum CaptureError {
         file: Arc<str>,
     },
     /// A directory without captures.
-    #[error("no capture files in directory `{directory}`")]
+    #[error("no capture files in directory `{directory}`; subdirectories are not searched")]
     NoCaptures {
         /// The path as the user gave it.
         directory: Arc<str>,

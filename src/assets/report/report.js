@@ -99,7 +99,7 @@
   if (!table) return;
 
   const details = new Map(data.details.map((detail) => [detail.number, detail]));
-  const words = { success: "Succeeded", failure: "Failed", rejected: "Refused after", unknown: "Unknown" };
+  const words = { success: "Succeeded", failure: "Failed", rejected: "Rejected afterwards", unknown: "Unknown" };
 
   // As much of the date as differs.
   const differs = (end) => new Set(data.handshakes.map((row) => row.time.slice(0, end))).size > 1;
@@ -345,6 +345,15 @@
     find(text);
   };
 
+  /** A query as typed; one that is no valid encoding stands for itself. */
+  const decoded = (query) => {
+    try {
+      return decodeURIComponent(query);
+    } catch {
+      return query;
+    }
+  };
+
   /** Follows `report.html#h12`, which opens handshake 12, and `report.html#q=unknown_ca`, which searches. */
   const follow = () => {
     const [, number] = /^#h(\d+)$/.exec(location.hash) ?? [];
@@ -353,7 +362,7 @@
       searchFor("");
       openAddressed(Number(number));
     } else if (query !== undefined) {
-      searchFor(decodeURIComponent(query));
+      searchFor(decoded(query));
       byId("handshakes").scrollIntoView();
     } else {
       return false;

@@ -38,6 +38,9 @@ pub const MAX_ROWS: usize = 10_000;
 /// Most handshakes with details, of about 2 KB each.
 pub const MAX_DETAILS: usize = 2_000;
 
+/// Most failures that the page lists a second time, for browsers without JavaScript.
+const MAX_FAILURES: usize = 500;
+
 /// A sample with the time of its handshake, which decides its number.
 type Timed<T> = (Timestamp, T);
 
@@ -128,7 +131,10 @@ impl<W: Write> ReportSink<W> {
             offers: offers.into_values(),
             certificates: certificates.into_values(),
         };
+        let failures = || rows.iter().filter(|row| row.has_failed());
         Ok(List {
+            failures: failures().take(MAX_FAILURES).map(Row::line).collect(),
+            failures_omitted: failures().skip(MAX_FAILURES).count() as u64,
             data: without_markup(&serde_json::to_string(&data)?),
             rows: rows.len() as u64,
             details: details.len() as u64,

@@ -88,6 +88,30 @@ impl Row {
     }
 }
 
+impl Row {
+    pub(super) fn has_failed(&self) -> bool {
+        self.outcome == Outcome::Failure.as_str()
+    }
+
+    /// The row as one line of text.
+    pub(super) fn line(&self) -> String {
+        let name = self.name.as_deref().unwrap_or_default();
+        let between = if name.is_empty() { "" } else { " at " };
+        let side = self
+            .side
+            .map_or_else(String::new, |side| format!(" ({side})"));
+        format!(
+            "{} {}: {} to {name}{between}{}: {}{side}: {}",
+            self.number,
+            self.time,
+            self.client,
+            self.server,
+            self.cause.unwrap_or("failure"),
+            self.message
+        )
+    }
+}
+
 /// The word by which the list is filtered.
 pub(super) fn outcome(event: &Handshake) -> &'static str {
     match (event.outcome, &event.rejected_after) {

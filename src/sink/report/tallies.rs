@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::time_bins::TimeBins;
 use crate::event::{
     ClientCertificate, Directions, ErrorType, Evidence, Handshake, KeyExchangeClass, NotTls,
-    Outcome, Side, Timing, UnknownBecause,
+    NotTlsKind, Outcome, Side, Timing, UnknownBecause,
 };
 use crate::sink::files::inventory::Inventory;
 use crate::sink::people::certificates::Missing;
@@ -25,6 +25,9 @@ const MAX_SOURCES: usize = 1_000;
 
 /// Most servers and clients at a time: the traffic chooses them.
 const MAX_PEERS: usize = 2_048;
+
+/// Most connections without TLS that are listed one by one.
+const MAX_PLAIN: usize = 500;
 
 /// Counts over all handshakes of a run.
 #[derive(Debug)]
@@ -66,6 +69,8 @@ pub(super) struct Tallies {
     pub(super) missing: Missing,
     pub(super) plain: PlainServers,
     pub(super) not_tls: u64,
+    /// The first connections without TLS in which something was said.
+    pub(super) plain_connections: Vec<NotTls>,
     /// Captures that handshakes came from, in the order in which they did, with how many.
     pub(super) sources: Vec<(Arc<str>, u64)>,
     /// Whether there were others.
@@ -184,6 +189,7 @@ impl Default for Tallies {
             missing: Missing::default(),
             plain: PlainServers::default(),
             not_tls: 0,
+            plain_connections: Vec::new(),
             sources: Vec::new(),
             has_more_sources: false,
             one_way: 0,
@@ -213,6 +219,10 @@ impl Tallies {
     pub(super) fn record_not_tls(&mut self, event: &NotTls) {
         self.plain.record(event);
         self.not_tls += 1;
+        // Probes by load balancers and monitors come by the thousand.
+        if event.kind != NotTlsKind::SilentProbe && self.plain_connections.len() < MAX_PLAIN {
+            self.plain_connections.push(event.clone());
+        }
     }
 
     fn record_outcome(&mut self, event: &Handshake) {

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use tlscope::capture::live::LiveOptions;
+use tlscope::sink::OutputFormat;
 use tlscope::telemetry::{LiveMetricsConfig, Prepared};
 
 use super::host::{Account, DNS, Sandbox};
@@ -39,6 +40,7 @@ impl LiveConfig {
     /// Reads key logs and roots, and looks at the terminal if the arguments do not decide.
     pub(super) fn resolve(mut args: LiveArgs) -> Result<Self, CliError> {
         let interfaces = interfaces(args.interface)?;
+        refuse_file_of(args.common.format, &args.file)?;
         let file = rotation(args.file)?;
         let (keys, key_logs) =
             KeyLogs::open(&args.common.input.keylog, memory::limit(&args.judgement))?;
@@ -154,6 +156,18 @@ fn rotation(args: FileArgs) -> Result<Option<Rotation>, CliError> {
         age: args.rotate_time,
         keep: args.rotate_keep,
     }))
+}
+
+/// An error if the file would get no handshakes: some formats are one document, at the end of the run.
+fn refuse_file_of(format: OutputFormat, args: &FileArgs) -> Result<(), CliError> {
+    let is_document = matches!(format, OutputFormat::Certs | OutputFormat::Cbom);
+    if args.output.is_none() || !is_document {
+        return Ok(());
+    }
+    Err(
+        CliError::new("`--output` takes handshakes one by one, and this format is one document")
+            .hint("it goes to standard output at the end of the run: `tlscope live … > FILE`"),
+    )
 }
 
 /// A run on a terminal shows the screen, unless the user chose a format or uses standard output for metrics.

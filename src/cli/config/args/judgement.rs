@@ -94,10 +94,10 @@ pub(crate) struct JudgementArgs {
     )]
     pub(crate) at: At,
 
-    /// Seconds of packet time without new data after which a handshake is reported as it stands [default: 60 for `live`]
+    /// Seconds of packet time without new data after which a handshake is reported as it stands
     ///
-    /// Without this option, commands that read captures wait until the connection
-    /// closes or the capture ends. Retransmissions keep a handshake open for up to
+    /// Without this option, `live` waits 60 seconds. Commands that read captures wait until
+    /// the connection closes or the capture ends. Retransmissions keep a handshake open for up to
     /// 100 s.
     #[arg(
         long, value_name = "SECONDS", value_parser = seconds,

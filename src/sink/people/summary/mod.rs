@@ -679,7 +679,7 @@ Failures by cause, and the side that gave up
 Failures by server
   example.org:443  2  unknown_ca 1, server_rejected_client 1
 
-Latency of completed handshakes, in ms
+Latency of completed handshakes, in ms (percentiles are at most 3.2 % too high)
   version  handshakes   p50   p90   p99   max
   TLS 1.3           3  5.90  5.90  5.90  5.90
 

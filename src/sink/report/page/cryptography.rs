@@ -5,7 +5,7 @@ use std::fmt::Display;
 use maud::{Markup, html};
 
 use super::super::tallies::Tallies;
-use super::super::text::{grouped, percent};
+use super::super::text::{counted, grouped, percent};
 use super::plot;
 use super::table::{Cell, Column, table};
 use crate::event::KeyExchangeClass;
@@ -55,7 +55,7 @@ fn key_exchange(tallies: &Tallies, answered: u64) -> Markup {
             p.note {
                 "Clients offered a post-quantum group in " (grouped(tallies.post_quantum_offers)) " of " (grouped(tallies.offers))
                 " ClientHellos (" (percent(tallies.post_quantum_offers, tallies.offers)) "). "
-                (grouped(tallies.resumed)) " handshakes resumed a session."
+                (counted(tallies.resumed, "handshake")) " resumed a session."
             }
         }
     }

@@ -106,7 +106,7 @@ fn table_of_servers(tallies: &Tallies) -> Markup {
         Column::Number("Handshakes"),
         Column::Bar,
         Column::Number("Failed"),
-        Column::Number("Refused after"),
+        Column::Number("Rejected afterwards"),
         Column::Number("p50 ms"),
         Column::Number("p99 ms"),
         Column::Number("Post-quantum"),
@@ -161,7 +161,7 @@ fn table_of_clients(tallies: &Tallies) -> Markup {
         Column::Number("Handshakes"),
         Column::Bar,
         Column::Number("Failed"),
-        Column::Number("Refused after"),
+        Column::Number("Rejected afterwards"),
         Column::Text("Oldest version"),
         Column::Text("Causes"),
     ];

@@ -11,7 +11,15 @@ pub(super) fn section(tallies: &Tallies, list: &List) -> Markup {
         return html! {};
     }
     let body = html! {
-        noscript { (nothing("This list needs JavaScript. Everything else on this page does not.")) }
+        noscript {
+            (nothing("To search and sort, and for the messages of each handshake, this list needs JavaScript. Without it, these are the failures."))
+            ul.remarks {
+                @for failure in &list.failures { li { (failure) } }
+            }
+            @if list.failures_omitted > 0 {
+                p { "and " (grouped(list.failures_omitted)) " more" }
+            }
+        }
         form.controls role="search" hidden="" {
             label.search {
                 span.label { "Search" }
@@ -20,7 +28,7 @@ pub(super) fn section(tallies: &Tallies, list: &List) -> Markup {
             fieldset.outcomes {
                 legend { "Outcome" }
                 @for (value, name) in [
-                    ("", "All"), ("failure", "Failed"), ("rejected", "Refused after"), ("unknown", "Unknown"), ("success", "Succeeded"),
+                    ("", "All"), ("failure", "Failed"), ("rejected", "Rejected afterwards"), ("unknown", "Unknown"), ("success", "Succeeded"),
                 ] {
                     label { input type="radio" name="outcome" value=(value); span { (name) " " span.count data-count=(value) {} } }
                 }

@@ -37,6 +37,9 @@ pub(super) struct List {
     pub(super) details: u64,
     /// Rows that could have details: all but plain successes.
     pub(super) notable: u64,
+    /// Failures, a line each: what a page without JavaScript has instead of the list.
+    pub(super) failures: Vec<String>,
+    pub(super) failures_omitted: u64,
 }
 
 /// The whole page.

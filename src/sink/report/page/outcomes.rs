@@ -1,5 +1,7 @@
 //! How the handshakes ended, in all and over time.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::super::tallies::Tallies;
@@ -8,6 +10,7 @@ use super::{legend, nothing, plot};
 use crate::certificate::Expiry;
 use crate::event::{KeyExchangeClass, Outcome, UnknownBecause};
 use crate::sink::milliseconds;
+use crate::sink::people::summary::second;
 
 /// From the foot of a column.
 const PARTS: plot::Parts<3> = [
@@ -23,13 +26,21 @@ pub(super) fn section(tallies: &Tallies) -> Markup {
                     capture below: it says what was not understood.";
         return super::section("outcomes", "Outcomes", "", &nothing(text));
     }
+    let (over_time, outliers) = tallies.over_time.chart();
     let body = html! {
         (headline(tallies))
         (tiles(tallies))
         figure {
-            figcaption { "Outcomes over time" span.note { " per " (width(tallies)) } }
+            figcaption { "Outcomes over time" span.note { " per " (text_of(over_time.width())) } }
             (legend(PARTS))
-            (plot::columns(&tallies.over_time, PARTS, "Handshakes over time, by outcome"))
+            (plot::columns(&over_time, PARTS, "Handshakes over time, by outcome"))
+            @if let [(time, _), ..] = outliers.as_slice() {
+                @let count = outliers.iter().map(|(_, count)| count).sum();
+                p.note {
+                    "Not in this plot: " (counted(count, "handshake")) " far from all others in time, the first at " (second(*time))
+                    " UTC. The clock of the capture may have been wrong."
+                }
+            }
         }
     };
     super::section("outcomes", "Outcomes", "", &body)
@@ -158,8 +169,7 @@ fn next_expiry(tallies: &Tallies) -> Option<(String, String)> {
     Some((figure, note))
 }
 
-fn width(tallies: &Tallies) -> String {
-    let width = tallies.over_time.width();
+fn text_of(width: Duration) -> String {
     match width.as_secs() {
         0 => format!("{} ms", width.as_millis()),
         seconds @ 1..60 => format!("{seconds} s"),

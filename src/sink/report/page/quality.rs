@@ -6,7 +6,7 @@ use super::super::tallies::Tallies;
 use super::super::text::{counted, grouped, shown};
 use super::nothing;
 use super::table::{Cell, Column, table};
-use crate::sink::people::summary::quality;
+use crate::sink::people::summary::{quality, second};
 use crate::stats::Stats;
 
 /// Most servers listed.
@@ -36,8 +36,31 @@ pub(super) fn section(tallies: &Tallies, stats: &Stats) -> Markup {
             }
         }
         (plain_servers(tallies))
+        (plain_connections(tallies))
     };
     super::section("quality", "Quality of the capture", "", &body)
+}
+
+fn plain_connections(tallies: &Tallies) -> Markup {
+    if tallies.plain_connections.is_empty() {
+        return html! {};
+    }
+    let rows = tallies.plain_connections.iter().map(|event| {
+        vec![
+            Cell::text(second(event.time)),
+            Cell::text(event.client.to_string()),
+            Cell::text(event.server.to_string()),
+            Cell::text(event.kind.as_str()),
+            Cell::text(shown(&event.message)),
+        ]
+    });
+    let columns = ["Time (UTC)", "Client", "Server", "Kind", "What was said"].map(Column::Text);
+    html! {
+        figure {
+            figcaption { "Plain connections, one by one" }
+            (table("Plain connections", &columns, rows.collect(), None))
+        }
+    }
 }
 
 fn plain_servers(tallies: &Tallies) -> Markup {
