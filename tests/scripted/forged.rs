@@ -87,19 +87,17 @@ fn forgeries(initial: [u32; 2], side: Side, away: u32, alert: &[u8]) -> Vec<Forg
     ]
 }
 
-/// What an event says, apart from the numbers of packets and from time.
+/// What an event says, apart from the numbers of packets and from time: round trips are lost if the opening was forged.
 fn gist(event: &Handshake) -> String {
     let error = event.error.as_ref().map(|error| &error.message);
     let capture = &event.capture;
     format!(
-        "{} {:?} {error:?} {:?} {:?} {} {:?} {:?} {} {} {}",
+        "{} {:?} {error:?} {:?} {:?} {} {} {} {}",
         event.outcome,
         event.confidence,
         event.closed_by,
         event.tls.server_name,
         event.tls.history,
-        event.timing.tcp_connect.is_some(),
-        event.timing.handshake_client_view.is_some(),
         capture.client_gap_bytes,
         capture.server_gap_bytes,
         capture.conflicting_bytes,
