@@ -119,6 +119,10 @@ pub struct Load {
     pub handshakes: u64,
     /// Bytes of memory that connections and handshakes take.
     pub bytes: u64,
+    /// Of these, bytes of handshakes without a verdict, and of packets retained for them.
+    pub bytes_of_handshakes: u64,
+    /// Bytes of segments that wait for what precedes them.
+    pub bytes_of_segments: u64,
 }
 
 impl AddAssign for Load {
@@ -126,6 +130,8 @@ impl AddAssign for Load {
         self.connections += other.connections;
         self.handshakes += other.handshakes;
         self.bytes += other.bytes;
+        self.bytes_of_handshakes += other.bytes_of_handshakes;
+        self.bytes_of_segments += other.bytes_of_segments;
     }
 }
 

@@ -161,7 +161,7 @@ fn the_expected_events_of_the_fixtures_are_baselines() {
         );
         let policy = file(
             "any.toml",
-            "allow-empty = true\n[[rule]]\nmin-handshakes = 0\n",
+            "allow-empty = true\n[[rule]]\nmax-failures = 1000\n",
         );
         let arguments = ["--policy", &policy, "--expect", &baseline, &fixture.capture];
         assert_eq!(

@@ -54,7 +54,7 @@ fn json_has_the_event_with_its_number_and_messages() {
     assert_eq!(steps[0]["name"], "ClientHello");
     assert_eq!(
         (&steps[0]["sender"], &steps[0]["bytes"]),
-        (&"client".into(), &512.into())
+        (&"client".into(), &505.into())
     );
     let all = printed(&["show", "--no-verify", "--format", "json", &day]);
     assert_eq!(all.lines().count(), 16);
@@ -65,7 +65,14 @@ fn wide_does_not_wrap() {
     let day = day();
     let longest = |arguments: &[&str]| {
         let text = printed(&[&["show", "--no-verify", &day, "14"], arguments].concat());
-        text.lines().map(|line| line.chars().count()).max().unwrap()
+        // Filters and commands are to be copied, so they are never broken.
+        let is_copied = |line: &&str| {
+            ["ip.addr", "wireshark ", "packets "]
+                .iter()
+                .any(|word| line.contains(word))
+        };
+        let lines = text.lines().filter(|line| !is_copied(line));
+        lines.map(|line| line.chars().count()).max().unwrap()
     };
     assert!(longest(&[]) <= 110);
     assert!(longest(&["--wide"]) > 300);

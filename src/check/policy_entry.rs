@@ -267,7 +267,7 @@ fn guess<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
     let is_closest = |known: &&&str| Some(distance(text, known)) == closest;
     let is_ambiguous = known.iter().filter(is_closest).count() > 1; // `TLS 1.4` is as close to each version
     match nearest(text, known) {
-        Some(_) if is_ambiguous => None,
+        Some(meant) if is_ambiguous && !meant.contains(text) => None,
         Some(meant) => Some(meant),
         None => by_words(),
     }

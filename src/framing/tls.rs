@@ -428,7 +428,7 @@ impl RecordStream {
         arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
-        if piece.is_first && piece.header.length % 2 == 0 {
+        if piece.is_first && piece.header.length.is_multiple_of(2) {
             self.alert_level = None; // whole alerts: the rest of an earlier one will not come
         }
         for (index, byte) in piece.bytes.iter().enumerate() {

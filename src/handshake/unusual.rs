@@ -158,9 +158,8 @@ fn note(kind: NoteKind, side: Side, facts: &CertificateFacts, detail: String) ->
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "serde"))]
 mod tests {
-    #![cfg(feature = "serde")]
 
     use std::sync::Arc;
 

@@ -758,6 +758,8 @@ impl Shard {
             connections: (self.flows.len() + self.openings.len()) as u64,
             handshakes: self.open.len(),
             bytes: self.account.used(self.counted_elsewhere()) as u64,
+            bytes_of_handshakes: (self.account.handshakes + self.account.retained) as u64,
+            bytes_of_segments: self.budget.in_use() as u64,
         }
     }
 

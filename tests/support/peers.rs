@@ -271,9 +271,14 @@ impl Scene {
         &self.events
     }
 
-    /// Bytes held now.
+    /// Bytes held now, apart from tables.
     pub(crate) fn bytes_held(&self) -> u64 {
-        self.observer.load().bytes
+        self.observer.load().bytes_of_handshakes + self.segments_held()
+    }
+
+    /// Bytes of segments that wait.
+    pub(crate) fn segments_held(&self) -> u64 {
+        self.observer.load().bytes_of_segments
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -55,7 +55,7 @@ pub(crate) struct ShowArgs {
     /// How to write
     #[arg(
         long, value_enum, value_name = "FORMAT", default_value_t = ShowFormat::Text,
-        help_heading = "Output", env = "TLSCOPE_SHOW_FORMAT"
+        help_heading = "Output", env = "TLSCOPE_FORMAT"
     )]
     pub(crate) format: ShowFormat,
 
