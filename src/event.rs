@@ -94,6 +94,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Bytes of memory that it takes, roughly, without certificates: events share those.
+    #[cfg(feature = "cli")]
     pub(crate) fn allocated(&self) -> usize {
         fn list<T>(list: &Option<Vec<T>>) -> usize {
             list.as_ref().map_or(0, |list| list.len() * size_of::<T>())

@@ -6,7 +6,9 @@ use std::fmt;
 use x509_parser::x509::AlgorithmIdentifier;
 
 use super::der::{self, Elements};
-use super::public_key::{POST_QUANTUM, post_quantum};
+#[cfg(feature = "cli")]
+use super::public_key::POST_QUANTUM;
+use super::public_key::post_quantum;
 
 /// The algorithm of a certificate's signature.
 ///

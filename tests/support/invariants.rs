@@ -16,6 +16,7 @@ pub(crate) struct Invariants {
     keys: Option<Keys>,
 }
 
+#[cfg(feature = "cli")]
 impl Invariants {
     /// For a run with these secrets.
     pub(crate) const fn new(keys: Keys) -> Self {

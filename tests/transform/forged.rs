@@ -151,7 +151,7 @@ fn a_flood_of_such_segments_changes_no_event_either() {
         } = case;
         let keys = keys.as_deref();
         let expected = gists(&trial.observe(&capture.to_pcap(), keys));
-        for kind in 0..KINDS.len() {
+        for (kind, what) in KINDS.iter().enumerate() {
             let mut random = Random::new((number * KINDS.len() + kind) as u64);
             let known = known_places(capture);
             let mut changed = capture.clone();
@@ -161,7 +161,6 @@ fn a_flood_of_such_segments_changes_no_event_either() {
             }
             let events = gists(&trial.observe(&changed.to_pcap(), keys));
             if events != expected {
-                let what = KINDS[kind];
                 let difference = difference(&expected, &events);
                 trial.faults.push(format!("{name}, {what:?}: {difference}"));
             }

@@ -111,7 +111,7 @@ fn what_other_files_hold_changes_no_verdict() {
             frame.time = end + DAY + frame.time % DAY;
         }
         let [cut, later] = [("cut", cut), ("later", later)].map(|(which, capture)| {
-            let path = scratch::file(&format!("{}-{which}.pcap", case.name), &capture.to_pcap());
+            let path = scratch::file(&format!("{}-{which}.pcap", case.name), capture.to_pcap());
             std::path::PathBuf::from(path)
         });
         let mut observe = |paths: &[std::path::PathBuf]| {

@@ -195,6 +195,7 @@ impl Outputs {
     }
 
     /// An error if a report cannot be written: known before the work, not after it.
+    #[cfg(live_capture)]
     pub(super) fn probe(&self) -> Result<(), Failure> {
         let files = self.reports.iter().filter_map(|to| to.file.as_ref());
         let probe = |path: &PathBuf| {

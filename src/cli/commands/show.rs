@@ -228,12 +228,12 @@ impl Candidates {
                 Ok(true)
             }
             (several, None) if form.format == ShowFormat::Json => {
-                let reports = several.iter().zip(self.kept.values());
+                let mut reports = several.iter().zip(self.kept.values());
                 write(|output| {
                     let write = |(row, report): (&Numbered<'_>, _)| {
                         write_with_ladder(output, report, row.number)
                     };
-                    reports.map(write).collect::<io::Result<()>>()
+                    reports.try_for_each(write)
                 })?;
                 Ok(true)
             }

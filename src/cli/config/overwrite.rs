@@ -63,7 +63,10 @@ fn place(path: &Path) -> Option<PathBuf> {
         Ok(place) => place.is_file().then_some(place),
         Err(_) => {
             let parent = path.parent().filter(|parent| *parent != Path::new(""));
-            let parent = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
+            let parent = parent
+                .unwrap_or_else(|| Path::new("."))
+                .canonicalize()
+                .ok()?;
             Some(parent.join(path.file_name()?))
         }
     }

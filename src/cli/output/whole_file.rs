@@ -1,6 +1,6 @@
 //! Files that have their new contents at once or keep the old ones: a full disk costs no baseline.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,16 +32,17 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// # Errors
 ///
 /// Those that `replace` would have.
+#[cfg(live_capture)]
 pub(crate) fn probe(path: &Path) -> io::Result<()> {
     if is_special(path) {
-        return OpenOptions::new().write(true).open(path).map(|_| ());
+        return fs::OpenOptions::new().write(true).open(path).map(|_| ());
     }
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let unfinished = unfinished_name(&path);
-    File::create(&unfinished).and_then(|_| fs::remove_file(&unfinished))
+    fs::File::create(&unfinished).and_then(|_| fs::remove_file(&unfinished))
 }
 
 /// As in `report.html.unfinished`.
