@@ -158,7 +158,8 @@ fn note(kind: NoteKind, side: Side, facts: &CertificateFacts, detail: String) ->
     }
 }
 
-#[cfg(all(test, feature = "serde"))]
+#[cfg(test)]
+#[cfg(feature = "serde")]
 mod tests {
 
     use std::sync::Arc;
