@@ -158,10 +158,9 @@ fn note(kind: NoteKind, side: Side, facts: &CertificateFacts, detail: String) ->
     }
 }
 
-#[cfg(test)]
 #[cfg(feature = "serde")]
+#[cfg(test)]
 mod tests {
-
     use std::sync::Arc;
 
     use super::*;
