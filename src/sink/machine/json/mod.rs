@@ -11,7 +11,7 @@ mod value;
 use lines::HandshakeLine;
 pub(crate) use lines::Line;
 
-use crate::escape::SafeJson;
+use crate::escape::{self, SafeJson};
 use crate::event::{Event, Handshake, HandshakeReport, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -48,8 +48,9 @@ impl<W: Write> JsonSink<W> {
     }
 
     fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let output = SafeJson(&mut self.lines);
-        line.serialize(&mut serde_json::Serializer::new(output))?;
+        let start = self.lines.len();
+        line.serialize(&mut serde_json::Serializer::new(&mut self.lines))?;
+        escape::make_json_safe(&mut self.lines, start);
         self.lines.push(b'\n');
         if self.lines.len() >= BLOCK {
             self.write_lines()?;
@@ -99,7 +100,7 @@ pub fn write_with_ladder(
     number: usize,
 ) -> io::Result<()> {
     let line = ladder::HandshakeWithLadder::new(report, number);
-    serde_json::to_writer(&mut *output, &line)?;
+    serde_json::to_writer(SafeJson(&mut *output), &line)?;
     output.write_all(b"\n")
 }
 
