@@ -1,5 +1,6 @@
 //! Peers that send any message at any time: well-formed TLS that makes no sense.
 
+use tlscope::decrypt::Keys;
 use tlscope::event::Side;
 use tlscope::observer::Config;
 use tlscope::sink::Sink;
@@ -31,7 +32,7 @@ fn peers_that_send_nonsense_are_survived() {
                 _ => scene.deliver(&packet),
             }
         }
-        let mut invariants = Invariants::default();
+        let mut invariants = Invariants::new(Keys::default());
         let (events, stats) = scene.end_with_stats();
         for event in &events {
             invariants.handshake(event).unwrap();

@@ -16,7 +16,6 @@ pub(crate) struct Invariants {
     keys: Option<Keys>,
 }
 
-#[cfg(feature = "cli")]
 impl Invariants {
     /// For a run with these secrets.
     pub(crate) const fn new(keys: Keys) -> Self {
@@ -108,8 +107,8 @@ fn check_verdict(event: &Handshake) {
     }
 }
 
-/// Packet times in files are between 1970 and 2106, so no phase is longer.
-const LONGEST: Duration = Duration::from_secs(1 << 32);
+/// A time has 64 bits of nanoseconds, and pcapng can fill them, so no phase is longer.
+const LONGEST: Duration = Duration::from_nanos(u64::MAX);
 
 fn check_timing(event: &Handshake) {
     let timing = &event.timing;

@@ -166,13 +166,20 @@ pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
 /// goodbye, nothing that its sender said just before is missing, and it is no complaint about what is missing.
 fn is_certain(transcript: &Transcript, alert: &AlertSeen) -> bool {
     let is_fatal = alert.level() == Some(AlertLevel::Fatal);
-    let peer = transcript.peer(transcript.side(alert.sender).peer());
-    let may_answer_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
-    let says = |is: fn(AlertDescription) -> bool| alert.description().is_some_and(is);
-    is_fatal
-        && !alert.follows_gap
-        && says(|description| description != AlertDescription::CloseNotify)
-        && !(may_answer_missing && says(is_about_form))
+    let is_goodbye = alert.description() == Some(AlertDescription::CloseNotify);
+    is_fatal && !alert.follows_gap && !is_goodbye && !may_answer_missing(transcript, alert)
+}
+
+/// Whether an alert may be a reaction to something of its sender's peer that the capture lacks.
+pub(super) fn may_answer_missing(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let side = transcript.side(alert.sender);
+    let peer = transcript.peer(side.peer());
+    let is_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
+    // Java clients send handshake_failure when the server closes (8 of 8 in the labs).
+    let may_answer_close =
+        |description| side == Side::Client && description == AlertDescription::HandshakeFailure;
+    let is_reaction = |description| is_about_form(description) || may_answer_close(description);
+    is_missing && alert.description().is_some_and(is_reaction)
 }
 
 /// Whether this complains of what the peer sent, not of what it wants: plain text instead of TLS, or an early close
@@ -688,6 +695,15 @@ mod tests {
         assert_eq!(because(gap), Some(UnknownBecause::Gap));
         let left = renegotiating().sealed(CLIENT, ContentType::ApplicationData);
         assert_eq!(left.verdict(), "success observed");
+    }
+
+    #[test]
+    fn a_clients_handshake_failure_may_answer_a_close_that_is_not_in_view() {
+        let alone = || one_sided().in_view(CLIENT).client_hello(|_| {});
+        let failure = alone().alert(CLIENT, AlertDescription::HandshakeFailure);
+        assert_eq!(failure.verdict(), "unknown observed");
+        let refused = alone().alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(refused.verdict(), "failure observed: unknown_ca by client");
     }
 
     #[test]

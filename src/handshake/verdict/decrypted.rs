@@ -1,6 +1,6 @@
 //! TLS 1.3 with keys: the verdict that rests on opened records.
 
-use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome};
+use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome, UnknownBecause};
 use crate::flow::{PerSide, Side};
 use crate::framing::Close;
 use crate::handshake::cause;
@@ -8,6 +8,7 @@ use crate::handshake::transcript::{AlertSeen, Decrypted, Transcript, is_empty_li
 use crate::tls::AlertDescription;
 use crate::transport::tcp::Arrival;
 
+use super::cleartext;
 use super::conclusion::Conclusion;
 use super::inferred::Shape;
 
@@ -17,6 +18,9 @@ pub(super) fn conclude(transcript: &Transcript) -> Option<Conclusion> {
     if let Some((alert, description)) = first_error(transcript, decrypted) {
         let side = transcript.side(alert.sender);
         let failure = cause::from_alert(transcript, side, description);
+        if alert.is_encrypted() && cleartext::may_answer_missing(transcript, &alert) {
+            return Some(Conclusion::unknown(UnknownBecause::Gap));
+        }
         // One in the clear is left to the rules, which know what it answers.
         return alert.is_encrypted().then(|| Conclusion {
             evidence: Evidence::Decrypted,
@@ -226,6 +230,20 @@ mod tests {
         assert_eq!(ends(with_certificate(CHAIN)), "unknown observed");
         let asked = with_certificate(CHAIN).opened_data(CLIENT);
         assert_eq!(ends(asked), "unknown observed");
+    }
+
+    #[test]
+    fn an_opened_alert_may_complain_of_what_the_capture_lacks() {
+        let complaint =
+            |script: Script| script.opened_alert(SERVER, AlertDescription::BadRecordMac);
+        assert_eq!(complaint(full().gap(CLIENT)).verdict(), "unknown observed");
+        assert_eq!(
+            complaint(full()).verdict(),
+            "failure decrypted: bad_record_mac by server"
+        );
+        let refused = full().gap(CLIENT);
+        let refused = refused.opened_alert(SERVER, AlertDescription::UnknownCa);
+        assert_eq!(refused.verdict(), "failure decrypted: unknown_ca by server");
     }
 
     #[test]
