@@ -104,8 +104,9 @@ fn known_places(capture: &Capture) -> Vec<usize> {
     known
 }
 
-#[test]
-fn segments_with_numbers_out_of_every_window_change_no_event() {
+/// Applies forgeries to all fixtures; `try_case` gets the number and the capture of each, and a function that takes a changed capture
+/// and what was done to it, and notes whether an event changed.
+fn for_each_case(try_case: impl Fn(usize, &Capture, &mut dyn FnMut(&Capture, String))) {
     let mut trial = Trial::default();
     for (number, case) in cases().iter().enumerate() {
         let Case {
@@ -115,6 +116,20 @@ fn segments_with_numbers_out_of_every_window_change_no_event() {
         } = case;
         let keys = keys.as_deref();
         let expected = gists(&trial.observe(&capture.to_pcap(), keys));
+        try_case(number, capture, &mut |changed, what| {
+            let events = gists(&trial.observe(&changed.to_pcap(), keys));
+            if events != expected {
+                let difference = difference(&expected, &events);
+                trial.faults.push(format!("{name}, {what}: {difference}"));
+            }
+        });
+    }
+    trial.finish();
+}
+
+#[test]
+fn segments_with_numbers_out_of_every_window_change_no_event() {
+    for_each_case(|number, capture, observe| {
         let mut random = Random::new(number as u64);
         let known = known_places(capture);
         // All places of small captures, and as many of large ones.
@@ -126,31 +141,15 @@ fn segments_with_numbers_out_of_every_window_change_no_event() {
             };
             let mut changed = capture.clone();
             changed.frames.insert(place, forged);
-            let events = gists(&trial.observe(&changed.to_pcap(), keys));
-            if events != expected {
-                let what = KINDS[kind];
-                let difference = difference(&expected, &events);
-                trial.faults.push(format!(
-                    "{name}, {what:?} before packet {}: {difference}",
-                    place + 1
-                ));
-            }
+            let what = KINDS[kind];
+            observe(&changed, format!("{what:?} before packet {}", place + 1));
         }
-    }
-    trial.finish();
+    });
 }
 
 #[test]
 fn a_flood_of_such_segments_changes_no_event_either() {
-    let mut trial = Trial::default();
-    for (number, case) in cases().iter().enumerate() {
-        let Case {
-            name,
-            capture,
-            keys,
-        } = case;
-        let keys = keys.as_deref();
-        let expected = gists(&trial.observe(&capture.to_pcap(), keys));
+    for_each_case(|number, capture, observe| {
         for (kind, what) in KINDS.iter().enumerate() {
             let mut random = Random::new((number * KINDS.len() + kind) as u64);
             let known = known_places(capture);
@@ -159,14 +158,9 @@ fn a_flood_of_such_segments_changes_no_event_either() {
                 let forged = forged(&capture.frames[*place], kind, &mut random);
                 changed.frames.splice(place..place, forged);
             }
-            let events = gists(&trial.observe(&changed.to_pcap(), keys));
-            if events != expected {
-                let difference = difference(&expected, &events);
-                trial.faults.push(format!("{name}, {what:?}: {difference}"));
-            }
+            observe(&changed, format!("{what:?}"));
         }
-    }
-    trial.finish();
+    });
 }
 
 #[test]
