@@ -319,9 +319,8 @@ impl Flow {
         self.tcp.handle_header(direction, segment, time, is_in_use);
     }
 
-    /// Takes the SYN that began the connection.
-    pub(super) fn take_opening(&mut self, syn: &Segment<'_>, time: Timestamp) {
-        self.handle_header(Direction::Forward, syn, time);
+    /// Notes that the SYN which began the connection has had its turn; its header has been handled.
+    pub(super) fn note_opening(&mut self, syn: &Segment<'_>) {
         self.tcp.note_turn(Direction::Forward, syn);
         self.tcp.acknowledge(Direction::Forward, syn);
     }

@@ -416,18 +416,19 @@ impl Shard {
             self.stats.connections_evicted += u64::from(self.openings.insert(key, opening));
             return None;
         }
-        self.make_room_for_flow(output);
-        Some(self.open_flow(key, goes_up, segment, at.time))
+        Some(self.open_flow(key, goes_up, segment, at.time, output))
     }
 
-    /// Begins a flow with a segment.
+    /// Begins a flow with a segment, and makes room for it.
     fn open_flow(
         &mut self,
         key: FlowKey,
         goes_up: bool,
         segment: &Segment<'_>,
         now: Timestamp,
+        output: &mut ShardOutput<'_>,
     ) -> FlowIndex {
+        self.make_room_for_flow(output);
         let mut flow = Flow::new(goes_up, now);
         flow.admit(Direction::Forward, segment);
         flow.handle_header(Direction::Forward, segment, now);
@@ -470,7 +471,7 @@ impl Shard {
             // The SYN was not kept, as a limit had it.
             let is_first = finding == Finding::Replaced;
             self.stats.connections += u64::from(is_first);
-            return is_first.then(|| self.open_flow(key, goes_up, segment, at.time));
+            return is_first.then(|| self.open_flow(key, goes_up, segment, at.time, output));
         };
         let flow = self.flows.get_mut(index)?;
         let direction = Direction::of(goes_up, flow.first_went_up);
@@ -495,8 +496,7 @@ impl Shard {
         let Some(index) = self.flows.find(&key) else {
             if segment.flags.syn {
                 self.stats.connections += 1;
-                self.make_room_for_flow(output);
-                let index = self.open_flow(key, goes_up, &segment, at.time);
+                let index = self.open_flow(key, goes_up, &segment, at.time, output);
                 self.feed(index, Direction::Forward, (&segment, at), packet, output);
             }
             return;
@@ -519,12 +519,12 @@ impl Shard {
         opening: &Opening,
         output: &mut ShardOutput<'_>,
     ) -> FlowIndex {
-        self.make_room_for_flow(output);
-        let now = opening.at.time;
-        let mut flow = Flow::new(opening.goes_up, now);
-        flow.admit(Direction::Forward, &opening.segment());
-        flow.take_opening(&opening.segment(), now);
-        self.flows.insert(key, flow, Lifetime::Opening, now)
+        let (syn, now) = (opening.segment(), opening.at.time);
+        let index = self.open_flow(key, opening.goes_up, &syn, now, output);
+        if let Some(flow) = self.flows.get_mut(index) {
+            flow.note_opening(&syn);
+        }
+        index
     }
 
     fn make_room_for_flow(&mut self, output: &mut ShardOutput<'_>) {
