@@ -115,7 +115,7 @@ impl Handshake {
         let error = self.error.as_ref().map_or(0, |error| {
             error.message.len() + error.hint.as_ref().map_or(0, String::len)
         });
-        // What is told in words, and fingerprints.
+        // Messages and fingerprints.
         const TEXTS: usize = 256;
         crate::memory::boxed::<Self>()
             + TEXTS

@@ -71,7 +71,7 @@ struct Reading {
     reader: BlockReader,
     batch: PacketBatch,
     next: usize,
-    /// The latest time of a packet so far.
+    /// The latest time of a packet so far, if there are other sources.
     last: Option<Timestamp>,
 }
 
@@ -225,10 +225,14 @@ impl CaptureFiles {
     /// Reads on until the source's next packet is known, or ends it; leaves it
     /// unsettled if secrets come first, so that those cannot pile up.
     fn settle(&mut self, index: usize) {
+        let has_others = self.sources.len() > 1;
         let Some(reading) = reading(&mut self.sources, index) else {
             return;
         };
         while reading.refill(&mut self.interfaces, &mut self.problems) {
+            if has_others {
+                reading.note_times(); // a lone source ends with the run
+            }
             self.secrets.append(&mut reading.batch.secrets);
             if let Some(key) = reading.key(index) {
                 self.queue.push(key);
@@ -329,15 +333,16 @@ impl Reading {
         let more = self
             .reader
             .next_batch(&mut self.batch, interfaces, problems);
-        let more = more.unwrap_or_else(|error| {
+        more.unwrap_or_else(|error| {
             problems.push(error.into());
             false
-        });
-        if more {
-            let times = self.batch.packets.iter().map(|packet| packet.timestamp);
-            self.last = self.last.max(times.max());
-        }
-        more
+        })
+    }
+
+    /// Notes the times of the packets that were read last.
+    fn note_times(&mut self) {
+        let times = self.batch.packets.iter().map(|packet| packet.timestamp);
+        self.last = self.last.max(times.max());
     }
 
     /// The place of the next packet in the queue; `None` if the batch is used up.
