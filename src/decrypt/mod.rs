@@ -31,6 +31,8 @@ mod keylog;
 mod keys;
 #[cfg(not(feature = "decrypt"))]
 mod not_built;
+#[cfg(feature = "quic")]
+pub(crate) mod quic;
 mod record;
 #[cfg(feature = "decrypt")]
 mod ssl3;
