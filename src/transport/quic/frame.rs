@@ -72,6 +72,18 @@ impl QuicClose {
     }
 }
 
+impl std::fmt::Display for QuicClose {
+    /// As in `CONNECTION_REFUSED (0x2)`, `0x12a`, `application error 0x106`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let code = self.code;
+        match self.name() {
+            Some(name) => write!(f, "{name} (0x{code:x})"),
+            None if self.is_application => write!(f, "application error 0x{code:x}"),
+            None => write!(f, "0x{code:x}"),
+        }
+    }
+}
+
 /// The code of alert 0 (RFC 9000 §20.1).
 const CRYPTO_ERROR: u64 = 0x0100;
 

@@ -22,7 +22,8 @@ mod version;
 
 pub(crate) use connection_id::ConnectionId;
 pub(crate) use crypto_stream::CryptoStream;
-pub(crate) use frame::{Frame, Frames, QuicClose};
+pub use frame::QuicClose;
+pub(crate) use frame::{Frame, Frames};
 pub(crate) use header::{LongPacket, MIN_INITIAL_DATAGRAM, Packet, Packets};
 pub(crate) use number::LargestNumber;
 pub(crate) use version::PacketType;
