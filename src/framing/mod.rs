@@ -49,6 +49,7 @@ use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Message, ProtocolVersion, ServerHello,
 };
+use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk};
 
 use dtls::DtlsRecords;
@@ -111,6 +112,22 @@ impl Framing {
             Self::Tls(_) => {}
             Self::Dtls(records) => records.take(sender, payload, at, recipient),
             Self::Quic(packets) => packets.take(sender, payload, at, recipient),
+        }
+    }
+
+    /// Whether a datagram begins another connection than this one.
+    pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
+        match self {
+            Self::Tls(_) | Self::Dtls(_) => false,
+            Self::Quic(packets) => packets.is_replaced_by(sender, payload),
+        }
+    }
+
+    /// The id that a client over QUIC sent its first packet to.
+    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Tls(_) | Self::Dtls(_) => None,
+            Self::Quic(packets) => packets.first_destination(),
         }
     }
 

@@ -183,6 +183,43 @@ struct HeldPacket {
     at: Arrival,
 }
 
+/// What a datagram looks like by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// An Initial packet of a size that a client's first one has.
+    Initial,
+    /// Another packet with a long header.
+    Long,
+    /// It is no packet with a long header, or one of a version that nobody has asked for.
+    Other,
+}
+
+/// Looks at the first bytes of a datagram.
+pub(crate) fn look(payload: &[u8]) -> Look {
+    let version = match *payload {
+        [first, a, b, c, d, ..] if first & 0x80 != 0 => QuicVersion(u32::from_be_bytes([a, b, c, d])),
+        _ => return Look::Other,
+    };
+    if !cfg!(feature = "quic") {
+        Look::Other
+    } else if may_begin(payload) {
+        Look::Initial
+    } else if version.is_supported() || version == QuicVersion::NEGOTIATION {
+        Look::Long
+    } else {
+        Look::Other
+    }
+}
+
+/// The id that a datagram with a long header goes to.
+pub(crate) fn first_destination(payload: &[u8]) -> Option<ConnectionId> {
+    match Packets::new(payload, payload.len()).next()? {
+        Packet::Long(LongPacket { destination, .. })
+        | Packet::UnknownVersion { destination, .. } => Some(destination),
+        _ => None,
+    }
+}
+
 /// Whether a datagram may be the first of a connection: a client's Initial of a version that is supported, or anything
 /// that looks like one of another version.
 pub(crate) fn may_begin(payload: &[u8]) -> bool {
@@ -251,6 +288,11 @@ impl QuicPackets {
             && !connection.owns(sender, payload)
             && !connection.is_amid_negotiation()
             && Connection::begin(sender, payload, &self.keys).is_some()
+    }
+
+    /// The id that the client sent its first packet to.
+    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+        self.connection.as_ref().map(|connection| connection.original)
     }
 
     /// Notes that no more datagrams will come.
@@ -711,17 +753,14 @@ impl Connection {
         if !id.is_empty() {
             shape.short_id = (digest(id) as u32).max(1);
         }
-        if missing == 0 {
-            let packet = (bytes, header);
-            self.take_sealed(
-                sender,
-                Level::Application,
-                packet,
-                self.version,
-                at,
-                recipient,
-            );
-        }
+        self.take_sealed(
+            sender,
+            Level::Application,
+            (bytes, header),
+            self.version,
+            at,
+            recipient,
+        );
     }
 
     fn take_sealed(
