@@ -132,7 +132,9 @@ struct Connection {
     is_readable: bool,
     /// The ids that packets in each direction are sent to, oldest first.
     ids: PerDirection<Vec<ConnectionId>>,
-    /// The destination of the client's first packet, which a Retry has to prove that its sender saw.
+    /// The destination of the client's first packet.
+    first_destination: ConnectionId,
+    /// The id that the keys of Initial packets follow from: the same, until a Retry or another attempt.
     original: ConnectionId,
     initial_keys: Vec<InitialKeys>,
     streams: PerDirection<[SpaceStream; 3]>,
@@ -197,7 +199,9 @@ pub(crate) enum Look {
 /// Looks at the first bytes of a datagram.
 pub(crate) fn look(payload: &[u8]) -> Look {
     let version = match *payload {
-        [first, a, b, c, d, ..] if first & 0x80 != 0 => QuicVersion(u32::from_be_bytes([a, b, c, d])),
+        [first, a, b, c, d, ..] if first & 0x80 != 0 => {
+            QuicVersion(u32::from_be_bytes([a, b, c, d]))
+        }
         _ => return Look::Other,
     };
     if !cfg!(feature = "quic") {
@@ -226,7 +230,7 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
     let Some(first) = payload.first() else {
         return false;
     };
-    if payload.len() < MIN_INITIAL_DATAGRAM || first & 0xc0 != 0xc0 {
+    if first & 0xc0 != 0xc0 {
         return false;
     }
     match Packets::new(payload, payload.len()).next() {
@@ -234,7 +238,10 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
             packet.packet_type == PacketType::Initial
                 && packet.destination.len() >= SHORTEST_FIRST_ID
         }
-        Some(Packet::UnknownVersion { destination, .. }) => destination.len() >= SHORTEST_FIRST_ID,
+        // Nothing in it can be opened, so its size has to be that of a client's first.
+        Some(Packet::UnknownVersion { destination, .. }) => {
+            payload.len() >= MIN_INITIAL_DATAGRAM && destination.len() >= SHORTEST_FIRST_ID
+        }
         _ => false,
     }
 }
@@ -292,7 +299,8 @@ impl QuicPackets {
 
     /// The id that the client sent its first packet to.
     pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
-        self.connection.as_ref().map(|connection| connection.original)
+        let connection = self.connection.as_ref();
+        connection.map(|connection| connection.first_destination)
     }
 
     /// Notes that no more datagrams will come.
@@ -368,6 +376,7 @@ impl Connection {
             version,
             is_readable: version.is_supported(),
             ids: PerDirection::default(),
+            first_destination: destination,
             original: destination,
             initial_keys: Vec::new(),
             streams: PerDirection::default(),
@@ -680,12 +689,19 @@ impl Connection {
         if sender == self.client || !is_addressed {
             return;
         }
-        let is_authentic = is_retry_authentic(version, &self.original, bytes);
-        if !is_authentic || self.initial_keys.len() >= MAX_INITIAL_KEYS {
+        let is_late = !self.streams[sender][0].is_fresh();
+        if is_late || !is_retry_authentic(version, &self.original, bytes) {
             return;
         }
         self.note_id(sender, source);
+        // The client sends its ClientHello again, and stacks were seen to make a new one (aioquic).
+        self.streams[self.client][0] = SpaceStream {
+            largest: self.streams[self.client][0].largest,
+            ..SpaceStream::default()
+        };
         let keys = PacketKeys::initial(version, &source);
+        self.original = source;
+        self.initial_keys.clear();
         self.initial_keys.push(InitialKeys {
             version,
             destination: source,
