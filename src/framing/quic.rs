@@ -199,7 +199,7 @@ pub(crate) enum Look {
 /// Looks at the first bytes of a datagram.
 pub(crate) fn look(payload: &[u8]) -> Look {
     let version = match *payload {
-        [first, a, b, c, d, ..] if first & 0x80 != 0 => {
+        [first, a, b, c, d, ..] if first & LONG != 0 => {
             QuicVersion(u32::from_be_bytes([a, b, c, d]))
         }
         _ => return Look::Other,
@@ -230,7 +230,7 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
     let Some(first) = payload.first() else {
         return false;
     };
-    if first & 0xc0 != 0xc0 {
+    if first & LONG == 0 {
         return false;
     }
     match Packets::new(payload, payload.len()).next() {
@@ -240,11 +240,18 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
         }
         // Nothing in it can be opened, so its size has to be that of a client's first.
         Some(Packet::UnknownVersion { destination, .. }) => {
-            payload.len() >= MIN_INITIAL_DATAGRAM && destination.len() >= SHORTEST_FIRST_ID
+            first & FIXED != 0
+                && payload.len() >= MIN_INITIAL_DATAGRAM
+                && destination.len() >= SHORTEST_FIRST_ID
         }
         _ => false,
     }
 }
+
+/// The bit that says that a header is long, and the one that is set in most: a client that has met its server before may
+/// clear it (RFC 9287).
+const LONG: u8 = 0x80;
+const FIXED: u8 = 0x40;
 
 /// The shortest id that a client makes up for its server (RFC 9000 §7.2).
 const SHORTEST_FIRST_ID: usize = 8;
@@ -476,7 +483,8 @@ impl Connection {
                     recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
                 }
                 // Some stacks fill a datagram with zeros behind its packets.
-                Packet::Short { bytes } if index > 0 && bytes[0] & 0x40 == 0 => {}
+                Packet::Short { bytes }
+                    if index > 0 && bytes.iter().take(8).all(|byte| *byte == 0) => {}
                 Packet::Short { bytes } => {
                     self.take_short(sender, bytes, at, &mut shape, recipient);
                 }

@@ -201,12 +201,13 @@ const ANSWERS_OPENED: usize = 4;
 /// What the datagrams of a connection show.
 struct QuicEvidence<'t> {
     transcript: &'t Transcript,
-    quic: &'t QuicFacts,
     seen: &'t [DatagramSeen],
     /// The first datagram of the client with a 1-RTT packet.
     client_short: Option<usize>,
     /// The first datagram of the client that may hold its Finished.
     flight: Option<usize>,
+    /// Length of the shortest Handshake packet that may hold it.
+    shortest_flight: u16,
 }
 
 impl<'t> QuicEvidence<'t> {
@@ -230,10 +231,10 @@ impl<'t> QuicEvidence<'t> {
         };
         Self {
             transcript,
-            quic,
             seen,
             client_short,
             flight,
+            shortest_flight,
         }
     }
 
@@ -286,10 +287,10 @@ impl<'t> QuicEvidence<'t> {
                 let mut client = after[place..]
                     .iter()
                     .filter(|seen| seen.side == Side::Client);
-                // One that closes while the server's close is on its way says so in both kinds of packets.
-                is_proof
-                    && !server.clone().any(is_handshake)
-                    && !client.any(|seen| is_handshake(seen) && !has_shape_of_close(seen))
+                // One that answers the server's close in kind does so in a Handshake packet, too.
+                let is_flight =
+                    |seen: &DatagramSeen| seen.shape.handshake_length >= self.shortest_flight;
+                is_proof && !server.clone().any(is_handshake) && !client.any(is_flight)
             }
             None => false,
         }
