@@ -233,19 +233,20 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
     if first & LONG == 0 {
         return false;
     }
-    match Packets::new(payload, payload.len()).next() {
-        Some(Packet::Long(packet)) => {
-            packet.packet_type == PacketType::Initial
-                && packet.destination.len() >= SHORTEST_FIRST_ID
+    let (version, destination) = match Packets::new(payload, payload.len()).next() {
+        Some(Packet::Long(packet)) if packet.packet_type == PacketType::Initial => {
+            (packet.version, packet.destination)
         }
-        // Nothing in it can be opened, so its size has to be that of a client's first.
-        Some(Packet::UnknownVersion { destination, .. }) => {
-            first & FIXED != 0
-                && payload.len() >= MIN_INITIAL_DATAGRAM
-                && destination.len() >= SHORTEST_FIRST_ID
-        }
-        _ => false,
-    }
+        Some(Packet::UnknownVersion {
+            version,
+            destination,
+            ..
+        }) => (version, destination),
+        _ => return false,
+    };
+    // What cannot be opened has at least to have the size of a client's first packet.
+    let is_sized = first & FIXED != 0 && payload.len() >= MIN_INITIAL_DATAGRAM;
+    destination.len() >= SHORTEST_FIRST_ID && (version.is_supported() || is_sized)
 }
 
 /// The bit that says that a header is long, and the one that is set in most: a client that has met its server before may
@@ -399,8 +400,11 @@ impl Connection {
         };
         this.ids[client].push(destination);
         this.ids[client.flip()].push(source);
-        if let Packet::Long(packet) = first {
-            this.open_initial(client, &packet)?;
+        if let Packet::Long(packet) = first
+            && this.open_initial(client, &packet).is_none()
+            && version.is_supported()
+        {
+            return None;
         }
         Some(this)
     }
@@ -619,6 +623,10 @@ impl Connection {
         recipient: &mut impl Recipient,
     ) {
         let Some(opened) = self.open_initial(sender, packet) else {
+            if sender == self.client && !self.is_readable {
+                let version = packet.version;
+                recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+            }
             return;
         };
         if sender == self.client && (!self.is_readable || self.streams[sender][0].is_fresh()) {
@@ -666,17 +674,19 @@ impl Connection {
             {
                 continue;
             }
-            let keys = PacketKeys::initial(packet.version, &destination);
-            let opened = keys[side]
-                .as_ref()
-                .and_then(|keys| OpenedCopy::open(keys, packet.bytes, number_offset, largest));
-            if let Some(opened) = opened {
-                self.initial_keys.push(InitialKeys {
-                    version: packet.version,
-                    destination,
-                    keys,
-                });
-                return Some(opened);
+            for version in like(packet.version) {
+                let keys = PacketKeys::initial(version, &destination);
+                let opened = keys[side]
+                    .as_ref()
+                    .and_then(|keys| OpenedCopy::open(keys, packet.bytes, number_offset, largest));
+                if let Some(opened) = opened {
+                    self.initial_keys.push(InitialKeys {
+                        version: packet.version,
+                        destination,
+                        keys,
+                    });
+                    return Some(opened);
+                }
             }
         }
         self.failures += 1;
@@ -977,6 +987,19 @@ impl SpaceStream {
             *message_start = Some(start);
         });
     }
+}
+
+/// The versions whose keys may protect a packet of `version`. What is not known, reserved versions above all, was seen to
+/// borrow those of others.
+fn like(version: QuicVersion) -> impl Iterator<Item = QuicVersion> {
+    const LENDERS: [QuicVersion; 3] = [
+        QuicVersion::V1,
+        QuicVersion(0xff00_001d),
+        QuicVersion(0xff00_001b),
+    ];
+    let own = version.is_supported().then_some(version);
+    let borrowed = LENDERS.into_iter().filter(move |_| own.is_none());
+    own.into_iter().chain(borrowed)
 }
 
 /// A packet that was opened, in a copy.
