@@ -32,8 +32,9 @@ pub(super) enum FirstLook {
     MayBegin(Protocol),
     /// It may belong to one that has begun.
     MayContinue,
-    /// It may belong to one over QUIC, if there is one between the same ports: nothing in it says so.
-    MayBeShort,
+    /// It may belong to one over QUIC, if there is one between the same ports: nothing in a 1-RTT packet says so, nor in one of
+    /// a version that is not known.
+    MayBelong,
     /// It is none of ours.
     Other,
 }
@@ -48,10 +49,10 @@ impl FirstLook {
             [first, ..] if first & 0x80 != 0 => match quic::look(payload) {
                 quic::Look::Initial => Self::MayBegin(Protocol::Quic),
                 quic::Look::Long => Self::MayContinue,
-                quic::Look::Other => Self::Other,
+                quic::Look::Other => Self::MayBelong,
             },
             // A 1-RTT packet of QUIC looks like anything else: the flow decides.
-            [_, _, ..] => Self::MayBeShort,
+            [_, _, ..] => Self::MayBelong,
             _ => Self::Other,
         }
     }
