@@ -38,6 +38,7 @@ use crate::memory::MemoryLimit;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
+pub use crate::decode::{TunnelPorts, TunnelPortsError, UdpTunnel};
 pub use crate::handshake::ReportConfig;
 
 pub(crate) use collector::{Collected, Collector};
@@ -78,6 +79,8 @@ pub struct Config {
     pub collects_ladders: bool,
     /// The roots that chains are held against.
     pub trust: Trust,
+    /// The UDP ports on which tunnels are recognised.
+    pub tunnel_ports: TunnelPorts,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -114,6 +117,7 @@ impl Default for Config {
             retains_packets: false,
             collects_ladders: false,
             trust: Trust::default(),
+            tunnel_ports: TunnelPorts::DEFAULT,
         }
     }
 }
@@ -153,6 +157,13 @@ impl Config {
     #[must_use]
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Recognises tunnels over UDP on these ports.
+    #[must_use]
+    pub fn with_tunnel_ports(mut self, ports: TunnelPorts) -> Self {
+        self.tunnel_ports = ports;
         self
     }
 
@@ -359,7 +370,7 @@ const GROUP: usize = 256;
 impl Stages {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            router: Router::new(),
+            router: Router::new(config.tunnel_ports.clone()),
             plan: Plan::new(1),
             keys: config.keys.view(),
             worker: Worker::new(config, 0, 1),

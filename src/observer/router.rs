@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, UdpHeader, Unread,
-    UnreadPackets, decode_any, decode_usual,
+    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, TunnelPorts, UdpHeader,
+    Unread, UnreadPackets, decode_any, decode_usual,
 };
 use crate::flow::FlowKey;
 use crate::stats::Stats;
@@ -160,6 +160,7 @@ impl Plan {
 /// Decodes packets, reassembles fragments, keeps the clock.
 #[derive(Debug)]
 pub(crate) struct Router {
+    tunnel_ports: TunnelPorts,
     fragments: FragmentTable,
     ticks: Ticks,
     unread: UnreadPackets,
@@ -172,8 +173,10 @@ const TICK: Duration = Duration::from_secs(1);
 const MAX_DISORDER: Duration = Duration::from_secs(60);
 
 impl Router {
-    pub(crate) fn new() -> Self {
+    /// A router that recognises tunnels over UDP on the given ports.
+    pub(crate) fn new(tunnel_ports: TunnelPorts) -> Self {
         Self {
+            tunnel_ports,
             fragments: FragmentTable::default(),
             ticks: Ticks::new(TICK, MAX_DISORDER),
             unread: UnreadPackets::default(),
@@ -215,7 +218,13 @@ impl Router {
             return plan.segment(index, &header, NO_EXTRA);
         }
         let mut layers = Layers::default();
-        match decode_any(link_type, bytes, packet.wire_length, &mut layers) {
+        match decode_any(
+            link_type,
+            bytes,
+            packet.wire_length,
+            &self.tunnel_ports,
+            &mut layers,
+        ) {
             Ok(Decoded::Tcp(header)) => {
                 let extra = plan.add_layers(layers);
                 plan.segment(index, &header, extra);
@@ -262,7 +271,7 @@ impl Router {
         plan: &mut Plan,
     ) {
         loop {
-            match datagram.decode(&mut layers) {
+            match datagram.decode(&self.tunnel_ports, &mut layers) {
                 Ok(Decoded::Tcp(header)) => {
                     let extra = plan.add_extra(layers, Some(datagram));
                     return plan.segment(index, &header, extra);
