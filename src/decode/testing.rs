@@ -96,7 +96,10 @@ pub(super) fn accepts(link_type: LinkType, packet: &[u8], tunnels: &[&str]) {
         let found = decode(link_type, cut, packet.len() as u32, &mut Layers::default());
         if let Ok(Decoded::Tcp(header)) = found {
             assert_eq!(header.payload.start as usize, start);
-            assert_eq!(header.segment(cut).payload, &PAYLOAD[..(cut.len() - start).min(7)]);
+            assert_eq!(
+                header.segment(cut).payload,
+                &PAYLOAD[..(cut.len() - start).min(7)]
+            );
             assert_eq!(header.payload.wire_length, 7);
         }
     }

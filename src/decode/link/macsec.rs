@@ -29,7 +29,6 @@ mod tests {
     use super::super::super::testing::*;
     use crate::capture::LinkType;
 
-
     #[test]
     fn frames_are_read_unless_they_are_encrypted() {
         let tag = [0x20, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8];

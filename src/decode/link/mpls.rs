@@ -71,7 +71,11 @@ mod tests {
     fn the_label_of_the_service_names_the_tunnel() {
         let bottom = entry(100, true);
         accepts(ETHERNET, &mpls(&[&bottom, &ipv4()]), &["mpls:100"]);
-        accepts(LinkType::MPLS, &[&bottom, &ipv6()[..]].concat(), &["mpls:100"]);
+        accepts(
+            LinkType::MPLS,
+            &[&bottom, &ipv6()[..]].concat(),
+            &["mpls:100"],
+        );
         let stack = [entry(16_000, false), bottom].concat();
         accepts(ETHERNET, &mpls(&[&stack, &ipv4()]), &["mpls:100"]);
         let entropy = [entry(100, false), entry(7, false), entry(77_777, true)].concat();
@@ -79,14 +83,22 @@ mod tests {
         accepts(ETHERNET, &mpls(&[&entry(0, true), &ipv4()]), &["mpls:0"]);
         let in_udp = in_udp(50_000, 6635, &[&bottom, &ipv4()]);
         accepts(LinkType::RAW, &in_udp, &["mpls:100"]);
-        accepts(LinkType::RAW, &in_ipv4(137, &[&bottom, &ipv4()]), &["mpls:100"]);
+        accepts(
+            LinkType::RAW,
+            &in_ipv4(137, &[&bottom, &ipv4()]),
+            &["mpls:100"],
+        );
     }
 
     #[test]
     fn pseudowires_are_read_with_and_without_a_control_word() {
         let bottom = entry(100, true);
         accepts(ETHERNET, &mpls(&[&bottom, &frame()]), &["mpls:100"]);
-        accepts(ETHERNET, &mpls(&[&bottom, &[0; 4], &frame()]), &["mpls:100"]);
+        accepts(
+            ETHERNET,
+            &mpls(&[&bottom, &[0; 4], &frame()]),
+            &["mpls:100"],
+        );
         let like_ipv4 = with(&frame(), 0, 0x45);
         accepts(ETHERNET, &mpls(&[&bottom, &like_ipv4]), &["mpls:100"]);
         rejects(ETHERNET, &mpls(&[&bottom, &[0x10, 0, 0, 0x21], &ipv4()]));
@@ -96,7 +108,11 @@ mod tests {
     fn a_stack_without_a_bottom_is_not_read() {
         let stack = entry(100, false).repeat(16);
         rejects(ETHERNET, &mpls(&[&stack, &entry(100, true), &ipv4()]));
-        accepts(ETHERNET, &mpls(&[&stack[4..], &entry(100, true), &ipv4()]), &["mpls:100"]);
+        accepts(
+            ETHERNET,
+            &mpls(&[&stack[4..], &entry(100, true), &ipv4()]),
+            &["mpls:100"],
+        );
         rejects(ETHERNET, &mpls(&[&entry(100, false).repeat(5000)]));
     }
 }

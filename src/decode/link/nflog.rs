@@ -50,11 +50,11 @@ mod tests {
     use super::super::super::testing::*;
     use crate::capture::LinkType;
 
-
     /// A header, an attribute with a name, and the packet, with their lengths in the given byte order.
     fn nflog(number: fn(u16) -> [u8; 2], length: u16) -> Vec<u8> {
         let mut packet = vec![2, 0, 0, 1];
-        for (kind, length, content) in [(10_u16, 9, b"none\0\0\0\0".to_vec()), (9, length, ipv4())] {
+        for (kind, length, content) in [(10_u16, 9, b"none\0\0\0\0".to_vec()), (9, length, ipv4())]
+        {
             packet.extend(number(length));
             packet.extend(number(kind));
             packet.extend(content);

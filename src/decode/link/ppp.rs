@@ -63,7 +63,6 @@ mod tests {
     use super::super::super::testing::*;
     use crate::capture::LinkType;
 
-
     #[test]
     fn protocols_are_read_in_all_framings() {
         let with_header = |header: &[u8]| [header, &ipv4()].concat();

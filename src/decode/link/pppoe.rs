@@ -21,7 +21,6 @@ mod tests {
     use super::super::super::testing::*;
     use crate::capture::LinkType;
 
-
     #[test]
     fn sessions_are_read_up_to_their_length() {
         let inner = [&[0, 0x21], &ipv4()[..]].concat();

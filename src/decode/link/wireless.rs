@@ -129,7 +129,7 @@ mod tests {
 
     /// A frame with a header of 24 bytes, and what else there is of it.
     fn wireless(kind: u8, flags: u8, rest: &[u8]) -> Vec<u8> {
-        [&[kind, flags], &[0; 22], rest, &SNAP, &ipv4()[..]].concat()
+        [&[kind, flags][..], &[0; 22], rest, &SNAP, &ipv4()[..]].concat()
     }
 
     #[test]
@@ -180,7 +180,11 @@ mod tests {
         timed[2] = 25;
         (timed[4], timed[7], timed[24]) = (3, 0x80, 0x50);
         rejects(radiotap, &radio(&timed, &with_checksum));
-        accepts(radiotap, &radio(&with(&timed, 24, 0x10), &with_checksum), &[]);
+        accepts(
+            radiotap,
+            &radio(&with(&timed, 24, 0x10), &with_checksum),
+            &[],
+        );
         rejects(radiotap, &radio(&[1, 0, 8, 0, 0, 0, 0, 0], &frame));
         rejects(radiotap, &radio(&[0, 0, 255, 255, 0, 0, 0, 0], &frame));
     }

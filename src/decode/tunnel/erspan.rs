@@ -52,7 +52,9 @@ mod tests {
 
     const RAW: LinkType = LinkType::RAW;
 
-    const II: [u8; 16] = [0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 12, 0x04, 100, 0, 0, 0, 5];
+    const II: [u8; 16] = [
+        0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 12, 0x04, 100, 0, 0, 0, 5,
+    ];
     const III: [u8; 20] = [
         0x10, 0, 0x22, 0xeb, 0, 0, 0, 1, 0x20, 12, 0x04, 100, 0, 0, 0, 5, 0, 0, 0, 0,
     ];
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn type_iii_may_have_a_subheader_and_hold_ip() {
-        let platform = [&with(&III, 19, 1), &[0x77; 8], &frame()[..]].concat();
+        let platform = [&with(&III, 19, 1)[..], &[0x77; 8], &frame()[..]].concat();
         accepts(RAW, &in_ipv4(47, &[&platform]), &["erspan:100"]);
         let ip = [&with(&III, 18, 2 << 2), &ipv4()[..]].concat();
         accepts(RAW, &in_ipv4(47, &[&ip]), &["erspan:100"]);

@@ -45,8 +45,16 @@ mod tests {
     #[test]
     fn frames_and_ip_are_read_behind_options() {
         accepts(RAW, &geneve(&HEADER, &frame()), &["geneve:42"]);
-        accepts(RAW, &geneve(&[0, 0x40, 8, 0, 0, 0, 42, 0], &ipv4()), &["geneve:42"]);
-        accepts(RAW, &geneve(&[0, 0, 0x86, 0xdd, 0, 0, 42, 0], &ipv6()), &["geneve:42"]);
+        accepts(
+            RAW,
+            &geneve(&[0, 0x40, 8, 0, 0, 0, 42, 0], &ipv4()),
+            &["geneve:42"],
+        );
+        accepts(
+            RAW,
+            &geneve(&[0, 0, 0x86, 0xdd, 0, 0, 42, 0], &ipv6()),
+            &["geneve:42"],
+        );
         let options = [&with(&HEADER, 0, 2)[..], &[1, 8, 0x80, 1, 0, 0, 0, 0]].concat();
         accepts(RAW, &geneve(&options, &frame()), &["geneve:42"]);
     }

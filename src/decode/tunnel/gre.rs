@@ -127,7 +127,11 @@ mod tests {
         let redirect = [0, 0, 0x88, 0x3e, 0, 1, 0, 0];
         accepts(RAW, &in_ipv4(47, &[&redirect, &ipv4()]), &["gre"]);
         accepts(RAW, &in_ipv4(47, &[&redirect[..4], &ipv4()]), &["gre"]);
-        accepts(RAW, &in_udp(50_000, 4754, &[&[0, 0, 8, 0], &ipv4()]), &["gre"]);
+        accepts(
+            RAW,
+            &in_udp(50_000, 4754, &[&[0, 0, 8, 0], &ipv4()]),
+            &["gre"],
+        );
         is_plain_udp(&in_udp(50_000, 4754, &[&[0, 1, 8, 0], &ipv4()]));
     }
 
@@ -135,7 +139,9 @@ mod tests {
     fn calls_of_pptp_are_read_up_to_their_length() {
         let inner = [&[0xff, 3, 0, 0x21], &ipv4()[..]].concat();
         let length = inner.len() as u8;
-        let header = [0x30, 0x81, 0x88, 0x0b, 0, length, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2];
+        let header = [
+            0x30, 0x81, 0x88, 0x0b, 0, length, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2,
+        ];
         accepts(RAW, &in_ipv4(47, &[&header, &inner]), &["pptp:5"]);
         accepts(RAW, &in_ipv4(47, &[&header, &inner, &[0; 5]]), &["pptp:5"]);
         rejects(RAW, &in_ipv4(47, &[&with(&header, 5, length + 1), &inner]));

@@ -76,7 +76,11 @@ mod tests {
     fn packets_of_sessions_are_read() {
         accepts(RAW, &gtpu(0x30, 255, &[&ipv4()]), &["gtpu:258"]);
         accepts(RAW, &gtpu(0x30, 255, &[&ipv6()]), &["gtpu:258"]);
-        accepts(RAW, &gtpu(0x32, 255, &[&[0, 7, 0, 0], &ipv4()]), &["gtpu:258"]);
+        accepts(
+            RAW,
+            &gtpu(0x32, 255, &[&[0, 7, 0, 0], &ipv4()]),
+            &["gtpu:258"],
+        );
         accepts(RAW, &gtpu(0x30, 255, &[&frame()]), &["gtpu:258"]);
     }
 

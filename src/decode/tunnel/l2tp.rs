@@ -110,12 +110,27 @@ mod tests {
         let length = 12 + 3 + inner.len() as u8 + 2;
         let full = [0x4a, 2, 0, length, 0, 5, 0, 6, 0, 0, 0, 0, 0, 3, 0, 0, 0];
         accepts(RAW, &in_udp(1701, 50_000, &[&full, &inner]), &["l2tp:6"]);
-        accepts(RAW, &in_udp(50_000, 1701, &[&[0, 2, 0, 5, 0, 6], &inner]), &["l2tp:6"]);
-        is_plain_udp(&in_udp(50_000, 1701, &[&with(&full, 3, length + 1), &inner]));
+        accepts(
+            RAW,
+            &in_udp(50_000, 1701, &[&[0, 2, 0, 5, 0, 6], &inner]),
+            &["l2tp:6"],
+        );
+        is_plain_udp(&in_udp(
+            50_000,
+            1701,
+            &[&with(&full, 3, length + 1), &inner],
+        ));
         is_plain_udp(&in_udp(50_000, 1701, &[&[4, 2, 0, 5, 0, 6], &inner]));
         is_plain_udp(&in_udp(50_000, 1701, &[&[0, 1, 0, 5, 0, 6], &inner]));
-        is_plain_udp(&in_udp(50_000, 1701, &[&[0, 2, 0, 5, 0, 6], b"something else"]));
-        rejects(RAW, &in_udp(50_000, 1701, &[&[0xc8, 2, 0, 12, 0, 5, 0, 0, 0, 0, 0, 0]]));
+        is_plain_udp(&in_udp(
+            50_000,
+            1701,
+            &[&[0, 2, 0, 5, 0, 6], b"something else"],
+        ));
+        rejects(
+            RAW,
+            &in_udp(50_000, 1701, &[&[0xc8, 2, 0, 12, 0, 5, 0, 0, 0, 0, 0, 0]]),
+        );
     }
 
     #[test]

@@ -57,7 +57,7 @@ mod tests {
         rejects(RAW, &tzsp(&with(&HEADER, 1, 4)));
         rejects(RAW, &tzsp(&with(&HEADER, 3, 2)));
         is_plain_udp(&tzsp(&with(&HEADER, 0, 2)));
-        is_plain_udp(&tzsp(&with(&HEADER, 5, 255)));
-        is_plain_udp(&tzsp(&[1, 0, 0, 1, 0, 0, 0, 0].repeat(30)));
+        is_plain_udp(&tzsp(&with(&HEADER, 6, 255)));
+        is_plain_udp(&tzsp(&[&[1, 0, 0, 1][..], &[0; 64]].concat()));
     }
 }
