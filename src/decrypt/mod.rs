@@ -5,7 +5,8 @@
 //!                                              └─▶ content type and content of each
 //! ```
 //!
-//! Without the feature `decrypt`, secrets are still read and counted, but open nothing.
+//! Without the feature `decrypt`, secrets are still read and counted, but open nothing. The packets of QUIC have a
+//! feature of their own, `quic`, since those that begin a connection need no secrets.
 //!
 //! # What is not done
 //!
@@ -31,6 +32,10 @@ mod keylog;
 mod keys;
 #[cfg(not(feature = "decrypt"))]
 mod not_built;
+#[cfg(feature = "quic")]
+pub(crate) mod quic;
+#[cfg(not(feature = "quic"))]
+mod quic_not_built;
 mod record;
 #[cfg(feature = "decrypt")]
 mod ssl3;
@@ -56,6 +61,8 @@ pub use record::Opened;
 
 #[cfg(not(feature = "decrypt"))]
 use not_built::{Algorithms, tls12, tls13};
+#[cfg(not(feature = "quic"))]
+pub(crate) use quic_not_built as quic;
 #[cfg(feature = "decrypt")]
 use suite::Algorithms;
 

@@ -20,6 +20,7 @@ mod flow;
 mod not_tls;
 mod open_handshakes;
 mod openings;
+mod quic_flows;
 mod retained;
 mod router;
 mod shard;

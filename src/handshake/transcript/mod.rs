@@ -5,6 +5,7 @@
 //! [`progress`](super::progress) and [`verdict`](super::verdict) to say.
 
 mod parts;
+mod quic;
 mod renegotiation;
 mod writer;
 
@@ -28,6 +29,7 @@ pub(super) use parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
     is_empty_list,
 };
+pub(super) use quic::{CloseSeen, DatagramSeen, QuicFacts};
 pub(super) use renegotiation::Renegotiations;
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
@@ -90,6 +92,8 @@ pub(super) struct Transcript {
     has_late_gap: bool,
     /// Bytes of memory that the hellos take.
     hello_bytes: usize,
+    /// What only QUIC shows.
+    quic: Option<Box<QuicFacts>>,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
 }
@@ -129,6 +133,7 @@ impl Transcript {
             has_unreadable_hello: false,
             has_late_gap: false,
             hello_bytes: 0,
+            quic: None,
             ladder: None,
         }
     }
@@ -315,6 +320,11 @@ impl Transcript {
     /// Up to TLS 1.2: encrypted records for which there are keys.
     pub(super) const fn keyed_records(&self) -> u32 {
         self.keyed_records
+    }
+
+    /// What only QUIC shows; `None` over other transports.
+    pub(super) fn quic(&self) -> Option<&QuicFacts> {
+        self.quic.as_deref()
     }
 
     /// From the observer to the client and back, as far as the opening of the connection shows it.
@@ -522,6 +532,10 @@ impl Transcript {
                 .as_ref()
                 .map_or(0, |_| boxed::<Renegotiations>())
             + self.decrypted.as_ref().map_or(0, |_| boxed::<Decrypted>())
+            + self
+                .quic
+                .as_ref()
+                .map_or(0, |quic| boxed::<QuicFacts>() + quic.allocated())
             + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 
