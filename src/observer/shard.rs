@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
-use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Outcome, UnknownBecause};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, KeyUse, Origin};
+use crate::handshake::{End, KeyUse, Origin, ReportCaches};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
@@ -159,9 +158,9 @@ const MAX_CLOSED: usize = 1 << 18;
 /// How long a closed flow is remembered, so that late packets begin no new one.
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a shard's results go, and the chains that its worker knows.
+/// Where a shard's results go, and the caches of its worker.
 pub(super) struct ShardOutput<'o> {
-    pub(super) chains: &'o mut ChainCache,
+    pub(super) caches: &'o mut ReportCaches,
     /// When sources ended, of which several are read as one.
     pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
@@ -725,7 +724,7 @@ impl Shard {
         self.stats.values_omitted += open.connection.values_omitted();
         let report = open
             .connection
-            .report(end, origin, &self.config.report, output.chains);
+            .report(end, origin, &self.config.report, output.caches);
         self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
         self.stats.messages_discarded += open.connection.take_discarded_messages();
         self.count_key_use(open.connection.key_use());

@@ -248,7 +248,7 @@ impl ClientHello {
         !self.is_partial && self.values_omitted == 0
     }
 
-    const fn has_fingerprint(&self) -> bool {
+    pub(super) const fn has_fingerprint(&self) -> bool {
         self.is_whole() && self.sslv2_cipher_specs.is_none()
     }
 

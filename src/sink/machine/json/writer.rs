@@ -209,11 +209,7 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
         Ok(Elements::open(self, b'[', b"]"))
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Elements<'a, 'b>, Error> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Elements<'a, 'b>, Error> {
         Ok(Elements::open(self, b'[', b"]"))
     }
 
