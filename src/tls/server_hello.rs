@@ -177,6 +177,7 @@ impl ServerHello {
             return;
         };
         let mut extensions = Extensions::new(list.rest());
+        self.extensions.reserve_exact(extensions.clone().count());
         for (extension_type, data) in extensions.by_ref() {
             self.extensions.push(extension_type);
             let _malformed = self.read_extension(extension_type, data);
