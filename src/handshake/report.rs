@@ -13,7 +13,7 @@ use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
 use crate::framing::sealed::KeyUse;
 use crate::time::Timestamp;
-use crate::tls::Fingerprint;
+use crate::tls::{Fingerprint, FingerprintCache};
 use crate::transport::tcp::RoundTrips;
 
 use super::conflict::Conflict;
@@ -70,6 +70,26 @@ pub struct ReportConfig {
     pub judge_at: Option<Timestamp>,
 }
 
+/// What many handshakes have in common, made once.
+#[derive(Debug, Default)]
+pub struct ReportCaches {
+    /// The chains that peers show.
+    pub chains: ChainCache,
+    /// The fingerprints of hellos.
+    pub fingerprints: FingerprintCache,
+}
+
+impl ReportCaches {
+    /// Empty caches, of which the chains take about `bytes` of memory at most.
+    #[must_use]
+    pub fn with_chains_within(bytes: usize) -> Self {
+        Self {
+            chains: ChainCache::within(bytes),
+            fingerprints: FingerprintCache::new(),
+        }
+    }
+}
+
 impl Tracker {
     /// The report on the handshake of this connection; `None` if no hello was seen.
     #[must_use]
@@ -78,14 +98,14 @@ impl Tracker {
         end: End,
         origin: Origin,
         config: &ReportConfig,
-        chains: &mut ChainCache,
+        caches: &mut ReportCaches,
     ) -> Option<Box<HandshakeReport>> {
         self.finish_decryption();
         if !self.has_hello() {
             return None;
         }
         let conflict = origin.conflict;
-        let mut event = self.event(end, origin, config, chains);
+        let mut event = self.event(end, origin, config, caches);
         conflict.add_to(&mut event);
         let mut report = Box::new(HandshakeReport::new(event));
         let tls = &mut report.event.tls;
@@ -101,13 +121,13 @@ impl Tracker {
         end: End,
         origin: Origin,
         config: &ReportConfig,
-        chains: &mut ChainCache,
+        caches: &mut ReportCaches,
     ) -> Handshake {
         let transcript = &self.transcript;
         let time = transcript.start().time;
         let judged_at = config.judge_at.unwrap_or(time);
         let shape = verdict::shape(transcript);
-        let shown = chains::shown(transcript, chains);
+        let shown = chains::shown(transcript, &mut caches.chains);
         let validation = chains::validate(transcript, &shown, judged_at, config.near_expiry);
         let early = self.standing.early();
         let verdict = verdict::conclude(transcript, early, shape.as_ref(), end, &validation);
@@ -150,7 +170,7 @@ impl Tracker {
                 &origin.round_trips,
                 verdict.outcome,
             ),
-            fingerprint: fingerprint(transcript, config),
+            fingerprint: fingerprint(transcript, config, &mut caches.fingerprints),
             capture: capture(transcript),
             saved_to: None,
             tls,
@@ -198,17 +218,15 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
     }
 }
 
-fn fingerprint(transcript: &Transcript, config: &ReportConfig) -> Fingerprint {
+fn fingerprint(
+    transcript: &Transcript,
+    config: &ReportConfig,
+    cache: &mut FingerprintCache,
+) -> Fingerprint {
     if !config.fingerprints {
         return Fingerprint::default();
     }
-    let client = transcript.client_hello();
-    let server = transcript.server_hello();
-    Fingerprint {
-        ja3: client.and_then(|hello| hello.ja3()),
-        ja3s: server.and_then(|hello| hello.ja3s()),
-        ja4: client.and_then(|hello| hello.ja4()),
-    }
+    cache.fingerprint(transcript.client_hello(), transcript.server_hello())
 }
 
 fn capture(transcript: &Transcript) -> CaptureFacts {

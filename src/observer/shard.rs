@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
-use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, Origin};
+use crate::handshake::{End, Origin, ReportCaches};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
@@ -172,9 +171,9 @@ const MAX_CLOSED: usize = 1 << 18;
 /// How long a closed flow is remembered, so that late packets begin no new one.
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a shard's results go, and the chains that its worker knows.
+/// Where a shard's results go, and the caches of its worker.
 pub(super) struct ShardOutput<'o> {
-    pub(super) chains: &'o mut ChainCache,
+    pub(super) caches: &'o mut ReportCaches,
     /// When sources ended, of which several are read as one.
     pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,

@@ -136,7 +136,11 @@ impl ClientHello {
     }
 
     fn read_extensions(&mut self, list: &[u8]) {
-        for (extension_type, data) in Extensions::new(list) {
+        let extensions = Extensions::new(list);
+        // Counted first: growing the list step by step would take four allocations for most hellos.
+        let count = extensions.clone().count();
+        self.extensions.reserve_exact(count.min(MAX_LISTED));
+        for (extension_type, data) in extensions {
             if self.extensions.len() >= MAX_LISTED {
                 self.values_omitted += 1;
                 continue;
@@ -147,7 +151,7 @@ impl ClientHello {
     }
 
     /// The values of a list, as far as they are kept.
-    fn listed<T>(&mut self, mut list: Reader<'_>, value: fn(u16) -> T) -> Vec<T> {
+    fn listed<T>(&mut self, mut list: Reader<'_>, value: impl Fn(u16) -> T) -> Vec<T> {
         let omitted = (list.len() / 2).saturating_sub(MAX_LISTED);
         self.values_omitted += omitted as u32;
         list.u16_list().take(MAX_LISTED).map(value).collect()
@@ -248,7 +252,7 @@ impl ClientHello {
         !self.is_partial && self.values_omitted == 0
     }
 
-    const fn has_fingerprint(&self) -> bool {
+    pub(super) const fn has_fingerprint(&self) -> bool {
         self.is_whole() && self.sslv2_cipher_specs.is_none()
     }
 
