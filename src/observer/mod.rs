@@ -357,7 +357,7 @@ const GROUP: usize = 256;
 impl Stages {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            router: Router::new(),
+            router: Router::new(config.memory_limit.of_fragments()),
             plan: Plan::new(1),
             keys: config.keys.view(),
             worker: Worker::new(config, 0, 1),

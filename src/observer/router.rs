@@ -140,9 +140,10 @@ const TICK: Duration = Duration::from_secs(1);
 const MAX_DISORDER: Duration = Duration::from_secs(60);
 
 impl Router {
-    pub(crate) fn new() -> Self {
+    /// A router whose fragments take about so many bytes.
+    pub(crate) fn new(of_fragments: usize) -> Self {
         Self {
-            fragments: FragmentTable::default(),
+            fragments: FragmentTable::within(of_fragments),
             ticks: Ticks::new(TICK, MAX_DISORDER),
             unread: UnreadPackets::default(),
             stats: Stats::default(),
