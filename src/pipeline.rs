@@ -247,7 +247,7 @@ impl<'s> BatchReader<'s> {
         Self {
             source,
             keys: config.keys.view(),
-            router: Router::new(config.tunnel_ports.clone()),
+            router: Router::new(config),
             ticks: ticks(),
         }
     }

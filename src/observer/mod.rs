@@ -371,7 +371,7 @@ const GROUP: usize = 256;
 impl Stages {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            router: Router::new(config.tunnel_ports.clone()),
+            router: Router::new(config),
             plan: Plan::new(1),
             keys: config.keys.view(),
             worker: Worker::new(config, 0, 1),

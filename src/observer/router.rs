@@ -15,7 +15,7 @@ use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
 
-use super::SHARDS;
+use super::{Config, SHARDS};
 use super::datagrams::FirstLook;
 use super::quic_flows::QuicFlows;
 
@@ -176,11 +176,11 @@ const TICK: Duration = Duration::from_secs(1);
 const MAX_DISORDER: Duration = Duration::from_secs(60);
 
 impl Router {
-    /// A router that recognises tunnels over UDP on the given ports.
-    pub(crate) fn new(tunnel_ports: TunnelPorts) -> Self {
+    /// A router for a run as `config` says.
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            tunnel_ports,
-            fragments: FragmentTable::default(),
+            tunnel_ports: config.tunnel_ports.clone(),
+            fragments: FragmentTable::within(config.memory_limit.of_fragments()),
             ticks: Ticks::new(TICK, MAX_DISORDER),
             quic: QuicFlows::default(),
             unread: UnreadPackets::default(),

@@ -14,7 +14,7 @@ use super::export::{
 };
 use super::metrics::Recorder;
 #[cfg(feature = "cli")]
-use super::metrics::endpoints::Endpoints;
+use super::metrics::endpoints::{Endpoints, MAX_ENDPOINTS};
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
 use super::port_of;
@@ -75,7 +75,10 @@ impl Prepared {
         let signals: Vec<_> = settings.otlp.iter().map(|to| to.signal).collect();
         let context = ExportContext {
             #[cfg(feature = "cli")]
-            endpoints: Endpoints::new(live.and_then(|live| live.certificate_memory)),
+            endpoints: Endpoints::new(
+                config.within_memory(MAX_ENDPOINTS),
+                live.and_then(|live| live.certificate_memory),
+            ),
             resource: resource(),
             scope: scope(),
             self_telemetry: Arc::new(SelfTelemetry::new(&signals)),

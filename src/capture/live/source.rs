@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::PATIENCE;
 use super::device::{LiveInterface, LiveOptions};
-use super::queue::{Exit, QUEUE, queue};
+use super::queue::{Exit, batches, queue};
 use super::thread::{CaptureThread, Device};
 use crate::capture::{self, CaptureError, Meter, Meters, PacketBatch, PacketSource, Problem};
 use crate::time::Timestamp;
@@ -23,6 +23,7 @@ pub struct LiveCapture {
     devices: Vec<Vec<LiveInterface>>,
     interfaces: Arc<[capture::Interface]>,
     drains_buffer: bool,
+    queue_bytes: usize,
 }
 
 impl LiveCapture {
@@ -53,6 +54,7 @@ impl LiveCapture {
             interfaces: interfaces.collect(),
             devices,
             drains_buffer: options.drains_buffer,
+            queue_bytes: options.queue_bytes,
         })
     }
 
@@ -70,7 +72,7 @@ impl LiveCapture {
     /// When the system gives no more threads.
     pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<LiveSource> {
         let pace = Pace {
-            queue: QUEUE,
+            queue: batches(self.queue_bytes),
             retry: RETRY,
             drains_buffer: self.drains_buffer,
         };

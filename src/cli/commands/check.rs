@@ -50,7 +50,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     files.read("one of the captures", &args.paths);
     files.read("a key log", &args.input.keylog);
     files.check()?;
-    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
     let mut needs = needs(&args.assertions);
     needs.key_logs = !args.input.keylog.is_empty();
@@ -277,6 +277,7 @@ pub(super) fn needs(args: &AssertionArgs) -> Needs {
         ladders: false,
         key_logs: false,
         held_events: false,
+        metrics: false,
     }
 }
 

@@ -68,6 +68,8 @@ pub(crate) struct Needs {
     pub(crate) key_logs: bool,
     /// Memory for handshakes that are held back, to be sorted.
     pub(crate) held_events: bool,
+    /// Memory for metric series.
+    pub(crate) metrics: bool,
 }
 
 impl Needs {
@@ -79,6 +81,7 @@ impl Needs {
             ladders: false,
             key_logs: !common.input.keylog.is_empty(),
             held_events: false,
+            metrics: metrics.asks_for_metrics(),
         }
     }
 }
@@ -137,7 +140,7 @@ impl ReadConfig {
         files.read("a key log", &args.common.input.keylog);
         files.written("--report", &args.report);
         files.check()?;
-        let limit = memory::limit(&args.judgement);
+        let limit = memory::limit(&args.judgement.memory);
         let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.held_events = args.sort.is_some();
@@ -152,6 +155,7 @@ impl ReadConfig {
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
         output.room_to_sort = limit.of_events();
+        output.metrics.memory = Some(limit.of_metrics());
         output.names = args.names;
         output.source_width = source_width(&args.paths);
         Ok(Self {
@@ -171,12 +175,15 @@ impl Analysis {
         needs: Needs,
         judgement: &JudgementArgs,
     ) -> Result<Self, CliError> {
-        let mut memory_limit = memory::limit(judgement);
+        let mut memory_limit = memory::limit(&judgement.memory);
         if needs.key_logs {
             memory_limit = memory_limit.with_key_logs();
         }
         if needs.held_events {
             memory_limit = memory_limit.with_held_events();
+        }
+        if needs.metrics {
+            memory_limit = memory_limit.with_metrics();
         }
         Ok(Self {
             keys,

@@ -48,11 +48,11 @@ impl Handshakes {
         let config = setup.config;
         Self {
             chooser: Chooser::new(&config.attributes, config.values.unwrap_or(DEFAULT_VALUES)),
-            max_detailed_series: if config.attributes.is_empty() {
+            max_detailed_series: config.within_memory(if config.attributes.is_empty() {
                 MAX_DETAILED_SERIES
             } else {
                 MAX_ATTRIBUTED_SERIES
-            },
+            }),
             _known: known.starting_with(KnownSeries::all()),
             total: BoundCounters::new(total, setup.listeners.clone(), setup.names),
             duration: BoundHistograms::new(
