@@ -197,7 +197,9 @@ pub(crate) enum Look {
 /// Looks at the first bytes of a datagram.
 pub(crate) fn look(payload: &[u8]) -> Look {
     let version = match *payload {
-        [first, a, b, c, d, ..] if first & 0x80 != 0 => QuicVersion(u32::from_be_bytes([a, b, c, d])),
+        [first, a, b, c, d, ..] if first & 0x80 != 0 => {
+            QuicVersion(u32::from_be_bytes([a, b, c, d]))
+        }
         _ => return Look::Other,
     };
     if !cfg!(feature = "quic") {
@@ -292,7 +294,9 @@ impl QuicPackets {
 
     /// The id that the client sent its first packet to.
     pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
-        self.connection.as_ref().map(|connection| connection.original)
+        self.connection
+            .as_ref()
+            .map(|connection| connection.original)
     }
 
     /// Notes that no more datagrams will come.

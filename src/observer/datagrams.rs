@@ -15,8 +15,8 @@ use crate::framing::quic;
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
-use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::quic::ConnectionId;
+use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
 
 use super::Config;

@@ -15,9 +15,9 @@ use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
 
-use super::{Config, SHARDS};
 use super::datagrams::FirstLook;
 use super::quic_flows::QuicFlows;
+use super::{Config, SHARDS};
 
 /// What workers have to do, in order.
 #[derive(Debug, Default)]

@@ -55,11 +55,6 @@ impl CryptoStream {
         true
     }
 
-    /// Whether bytes wait for others before them.
-    pub(crate) fn has_hole(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Bytes passed on so far.
     pub(crate) const fn end(&self) -> u64 {
         self.next

@@ -61,10 +61,6 @@ impl<'a> Cursor<'a> {
     pub(super) const fn len(&self) -> usize {
         self.0.len()
     }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]
