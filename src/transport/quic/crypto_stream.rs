@@ -55,6 +55,12 @@ impl CryptoStream {
         true
     }
 
+    /// Whether bytes wait for others before them.
+    #[cfg(test)]
+    fn has_hole(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Bytes passed on so far.
     pub(crate) const fn end(&self) -> u64 {
         self.next
