@@ -50,7 +50,7 @@ impl LiveConfig {
         let timeout = &mut args.judgement.handshake_timeout;
         timeout.get_or_insert(tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT);
         let needs = Needs::of(&args.common, &args.metrics);
-        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let capture = LiveOptions {
             filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
