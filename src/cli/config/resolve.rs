@@ -10,7 +10,7 @@ use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::memory::MemoryLimit;
-use tlscope::observer;
+use tlscope::observer::{self, TunnelPorts};
 use tlscope::sink::selection::Selection;
 use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
@@ -19,7 +19,7 @@ use tlscope::time::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::RunFiles;
-use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
+use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs, TunnelArgs};
 use crate::cli::config::memory;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
@@ -42,6 +42,8 @@ pub(crate) struct ReadConfig {
 pub(crate) struct Analysis {
     /// The secrets in the key logs given.
     pub(crate) keys: Keys,
+    /// The UDP ports of tunnels.
+    tunnel_ports: TunnelPorts,
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
     /// Whether the packets of failures are saved.
@@ -146,7 +148,7 @@ impl ReadConfig {
         needs.held_events = args.sort.is_some();
         needs.fingerprints |= args.report.is_some();
         needs.ladders |= args.report.is_some();
-        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
         let threads = args.common.input.threads;
@@ -173,6 +175,7 @@ impl Analysis {
     pub(crate) fn resolve(
         keys: Keys,
         needs: Needs,
+        tunnels: &TunnelArgs,
         judgement: &JudgementArgs,
     ) -> Result<Self, CliError> {
         let mut memory_limit = memory::limit(&judgement.memory);
@@ -187,6 +190,7 @@ impl Analysis {
         }
         Ok(Self {
             keys,
+            tunnel_ports: tunnels.ports(),
             retains_packets: needs.packets,
             collects_ladders: needs.ladders,
             fingerprints: needs.fingerprints,
@@ -210,6 +214,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.memory_limit = self.memory_limit;
         config.keys = self.keys.clone();
+        config.tunnel_ports = self.tunnel_ports.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
         config.collects_ladders = self.collects_ladders;

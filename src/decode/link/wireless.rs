@@ -103,7 +103,7 @@ fn decode_padded(cursor: &mut Cursor<'_>, is_padded: bool) -> Result<Network, De
     if is_padded {
         cursor.take(length.next_multiple_of(4) - length)?;
     }
-    if flags & MORE_FRAGMENTS != 0 || header[22] & 0x0f != 0 {
+    if flags & MORE_FRAGMENTS != 0 {
         return Ok(Network::Other(Unread::WirelessFragment));
     }
     if is_aggregated && flags & PROTECTED == 0 {
@@ -111,9 +111,19 @@ fn decode_padded(cursor: &mut Cursor<'_>, is_padded: bool) -> Result<Network, De
         let subframe = cursor.take_array::<14>()?;
         cursor.limit(u16::from_be_bytes([subframe[12], subframe[13]]).into());
     }
-    // A radio that decrypts leaves the flag as it was sent.
-    if flags & PROTECTED != 0 && !ethernet::has_snap_header(cursor.bytes()) {
-        return Ok(Network::Other(Unread::EncryptedWireless));
+    let has_snap_header = |after: &usize| {
+        let content = cursor.bytes().get(*after..);
+        content.is_some_and(ethernet::has_snap_header)
+    };
+    if flags & PROTECTED != 0 {
+        // A radio that decrypts leaves the flag as it was sent, and some also the number of the packet before the content.
+        match [0, 4, 8].into_iter().find(has_snap_header) {
+            Some(before) => cursor.take(before)?,
+            None => return Ok(Network::Other(Unread::EncryptedWireless)),
+        };
+    } else if header[22] & 0x0f != 0 && !has_snap_header(&0) {
+        // The number of a fragment. Controllers that forward whole frames in CAPWAP fill it with anything.
+        return Ok(Network::Other(Unread::WirelessFragment));
     }
     ethernet::logical_link(cursor)
 }
@@ -153,12 +163,17 @@ mod tests {
 
     #[test]
     fn frames_that_are_encrypted_or_have_no_data_are_not_read() {
-        rejects(WIRELESS, &wireless(0x08, 0x41, &[0; 8]));
-        accepts(WIRELESS, &wireless(0x08, 0x41, &[]), &[]); // the radio has decrypted it
+        rejects(WIRELESS, &wireless(0x08, 0x41, &[0; 9]));
+        for before in [0, 4, 8] {
+            let decrypted = wireless(0x08, 0x41, &vec![0; before]);
+            accepts(WIRELESS, &decrypted, &[]);
+        }
         rejects(WIRELESS, &wireless(0x48, 1, &[]));
         rejects(WIRELESS, &wireless(0x80, 0, &[])); // a beacon
         rejects(WIRELESS, &wireless(0x08, 5, &[])); // more fragments
-        rejects(WIRELESS, &with(&wireless(0x08, 1, &[]), 22, 1)); // the second fragment
+        let second_fragment = with(&wireless(0x08, 1, &[]), 22, 1);
+        rejects(WIRELESS, &with(&second_fragment, 24, 0));
+        accepts(WIRELESS, &second_fragment, &[]); // it begins like a frame: the number means nothing
         rejects(WIRELESS, &wireless(0x09, 0, &[]));
     }
 

@@ -53,7 +53,7 @@ impl LiveConfig {
         timeout.get_or_insert(tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT);
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.metrics |= args.live_metrics.prometheus.is_some();
-        let mut analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let mut analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let limit = &mut analysis.memory_limit;
         let buffers = interfaces.len() * args.fanout.max(1) as usize;
         let buffer_size = match args.sources.of("buffer_size") {
