@@ -132,7 +132,9 @@ struct Connection {
     is_readable: bool,
     /// The ids that packets in each direction are sent to, oldest first.
     ids: PerDirection<Vec<ConnectionId>>,
-    /// The destination of the client's first packet, which a Retry has to prove that its sender saw.
+    /// The destination of the client's first packet.
+    first_destination: ConnectionId,
+    /// The id that the keys of Initial packets follow from: the same, until a Retry or another attempt.
     original: ConnectionId,
     initial_keys: Vec<InitialKeys>,
     streams: PerDirection<[SpaceStream; 3]>,
@@ -197,7 +199,7 @@ pub(crate) enum Look {
 /// Looks at the first bytes of a datagram.
 pub(crate) fn look(payload: &[u8]) -> Look {
     let version = match *payload {
-        [first, a, b, c, d, ..] if first & 0x80 != 0 => {
+        [first, a, b, c, d, ..] if first & LONG != 0 => {
             QuicVersion(u32::from_be_bytes([a, b, c, d]))
         }
         _ => return Look::Other,
@@ -228,18 +230,29 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
     let Some(first) = payload.first() else {
         return false;
     };
-    if payload.len() < MIN_INITIAL_DATAGRAM || first & 0xc0 != 0xc0 {
+    if first & LONG == 0 {
         return false;
     }
-    match Packets::new(payload, payload.len()).next() {
-        Some(Packet::Long(packet)) => {
-            packet.packet_type == PacketType::Initial
-                && packet.destination.len() >= SHORTEST_FIRST_ID
+    let (version, destination) = match Packets::new(payload, payload.len()).next() {
+        Some(Packet::Long(packet)) if packet.packet_type == PacketType::Initial => {
+            (packet.version, packet.destination)
         }
-        Some(Packet::UnknownVersion { destination, .. }) => destination.len() >= SHORTEST_FIRST_ID,
-        _ => false,
-    }
+        Some(Packet::UnknownVersion {
+            version,
+            destination,
+            ..
+        }) => (version, destination),
+        _ => return false,
+    };
+    // What cannot be opened has at least to have the size of a client's first packet.
+    let is_sized = first & FIXED != 0 && payload.len() >= MIN_INITIAL_DATAGRAM;
+    destination.len() >= SHORTEST_FIRST_ID && (version.is_supported() || is_sized)
 }
+
+/// The bit that says that a header is long, and the one that is set in most: a client that has met its server before may
+/// clear it (RFC 9287).
+const LONG: u8 = 0x80;
+const FIXED: u8 = 0x40;
 
 /// The shortest id that a client makes up for its server (RFC 9000 §7.2).
 const SHORTEST_FIRST_ID: usize = 8;
@@ -294,9 +307,8 @@ impl QuicPackets {
 
     /// The id that the client sent its first packet to.
     pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
-        self.connection
-            .as_ref()
-            .map(|connection| connection.original)
+        let connection = self.connection.as_ref();
+        connection.map(|connection| connection.first_destination)
     }
 
     /// Notes that no more datagrams will come.
@@ -372,6 +384,7 @@ impl Connection {
             version,
             is_readable: version.is_supported(),
             ids: PerDirection::default(),
+            first_destination: destination,
             original: destination,
             initial_keys: Vec::new(),
             streams: PerDirection::default(),
@@ -387,8 +400,11 @@ impl Connection {
         };
         this.ids[client].push(destination);
         this.ids[client.flip()].push(source);
-        if let Packet::Long(packet) = first {
-            this.open_initial(client, &packet)?;
+        if let Packet::Long(packet) = first
+            && this.open_initial(client, &packet).is_none()
+            && version.is_supported()
+        {
+            return None;
         }
         Some(this)
     }
@@ -471,7 +487,8 @@ impl Connection {
                     recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
                 }
                 // Some stacks fill a datagram with zeros behind its packets.
-                Packet::Short { bytes } if index > 0 && bytes[0] & 0x40 == 0 => {}
+                Packet::Short { bytes }
+                    if index > 0 && bytes.iter().take(8).all(|byte| *byte == 0) => {}
                 Packet::Short { bytes } => {
                     self.take_short(sender, bytes, at, &mut shape, recipient);
                 }
@@ -606,6 +623,10 @@ impl Connection {
         recipient: &mut impl Recipient,
     ) {
         let Some(opened) = self.open_initial(sender, packet) else {
+            if sender == self.client && !self.is_readable {
+                let version = packet.version;
+                recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+            }
             return;
         };
         if sender == self.client && (!self.is_readable || self.streams[sender][0].is_fresh()) {
@@ -653,17 +674,19 @@ impl Connection {
             {
                 continue;
             }
-            let keys = PacketKeys::initial(packet.version, &destination);
-            let opened = keys[side]
-                .as_ref()
-                .and_then(|keys| OpenedCopy::open(keys, packet.bytes, number_offset, largest));
-            if let Some(opened) = opened {
-                self.initial_keys.push(InitialKeys {
-                    version: packet.version,
-                    destination,
-                    keys,
-                });
-                return Some(opened);
+            for version in like(packet.version) {
+                let keys = PacketKeys::initial(version, &destination);
+                let opened = keys[side]
+                    .as_ref()
+                    .and_then(|keys| OpenedCopy::open(keys, packet.bytes, number_offset, largest));
+                if let Some(opened) = opened {
+                    self.initial_keys.push(InitialKeys {
+                        version: packet.version,
+                        destination,
+                        keys,
+                    });
+                    return Some(opened);
+                }
             }
         }
         self.failures += 1;
@@ -684,12 +707,19 @@ impl Connection {
         if sender == self.client || !is_addressed {
             return;
         }
-        let is_authentic = is_retry_authentic(version, &self.original, bytes);
-        if !is_authentic || self.initial_keys.len() >= MAX_INITIAL_KEYS {
+        let is_late = !self.streams[sender][0].is_fresh();
+        if is_late || !is_retry_authentic(version, &self.original, bytes) {
             return;
         }
         self.note_id(sender, source);
+        // The client sends its ClientHello again, and stacks were seen to make a new one (aioquic).
+        self.streams[self.client][0] = SpaceStream {
+            largest: self.streams[self.client][0].largest,
+            ..SpaceStream::default()
+        };
         let keys = PacketKeys::initial(version, &source);
+        self.original = source;
+        self.initial_keys.clear();
         self.initial_keys.push(InitialKeys {
             version,
             destination: source,
@@ -957,6 +987,19 @@ impl SpaceStream {
             *message_start = Some(start);
         });
     }
+}
+
+/// The versions whose keys may protect a packet of `version`. What is not known, reserved versions above all, was seen to
+/// borrow those of others.
+fn like(version: QuicVersion) -> impl Iterator<Item = QuicVersion> {
+    const LENDERS: [QuicVersion; 3] = [
+        QuicVersion::V1,
+        QuicVersion(0xff00_001d),
+        QuicVersion(0xff00_001b),
+    ];
+    let own = version.is_supported().then_some(version);
+    let borrowed = LENDERS.into_iter().filter(move |_| own.is_none());
+    own.into_iter().chain(borrowed)
 }
 
 /// A packet that was opened, in a copy.

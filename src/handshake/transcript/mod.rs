@@ -90,6 +90,8 @@ pub(super) struct Transcript {
     has_unreadable_hello: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
     has_late_gap: bool,
+    /// Whether the client begins again over QUIC: its next ClientHello takes the place of the first.
+    expects_new_hello: bool,
     /// Bytes of memory that the hellos take.
     hello_bytes: usize,
     /// What only QUIC shows.
@@ -132,6 +134,7 @@ impl Transcript {
             client_round_trip: 0,
             has_unreadable_hello: false,
             has_late_gap: false,
+            expects_new_hello: false,
             hello_bytes: 0,
             quic: None,
             ladder: None,

@@ -160,9 +160,9 @@ impl Transcript {
                 let facts = || Box::new(QuicFacts::new(version));
                 self.quic.get_or_insert_with(facts);
             }
-            QuicSeen::VersionNegotiation { .. } => {
-                // The client begins again with another hello, and the secrets go by its random.
-                self.client_hello = None;
+            // The client begins again, and the secrets go by the random of its latest hello.
+            QuicSeen::VersionNegotiation { .. } | QuicSeen::Retry { .. } => {
+                self.expects_new_hello = true;
             }
             QuicSeen::Close { close, level, at } => self.take_quic_alert(sender, close, level, at),
             QuicSeen::Datagram { .. } => self.note_news(sender),
@@ -289,9 +289,12 @@ impl Transcript {
 
     fn take_client(&mut self, sender: Direction, hello: ClientHello, start: Arrival) {
         self.note_end(sender, start);
-        if self.client_hello.is_none() {
+        let is_first = self.client_hello.is_none();
+        if is_first || std::mem::take(&mut self.expects_new_hello) {
             self.client = Some(sender);
-            self.start = start;
+            if is_first {
+                self.start = start;
+            }
             self.hello_bytes += boxed::<ClientHello>() + hello.allocated();
             self.client_hello = Some(Box::new(hello));
         }

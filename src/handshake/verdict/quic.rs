@@ -48,6 +48,17 @@ const Q1: QuicRule = QuicRule {
     ],
 };
 
+/// The server went on, and both sides ended it there.
+const Q1S: QuicRule = QuicRule {
+    id: "Q1s",
+    confidence: 0.95,
+    observations: &[
+        "client sent 1-RTT packets, or its Finished",
+        "server's last packets were 1-RTT packets alone",
+        "client sent no Handshake packets again",
+    ],
+};
+
 /// The server closed when it had the client's flight.
 const Q2: QuicRule = QuicRule {
     id: "Q2",
@@ -113,11 +124,16 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
     if evidence.server_went_on() {
         return inferred(&Q1, Outcome::Success, None);
     }
-    if evidence.is_quiet(end) {
-        if evidence.server_closed() {
-            let failure = cause::inferred_refusal_of_client(client_certificate(transcript));
-            return inferred(&Q2, Outcome::Failure, Some(failure));
-        }
+    if evidence.is_quiet_since(quic.last_of(Side::Server), end) && evidence.server_closed() {
+        let failure = cause::inferred_refusal_of_client(client_certificate(transcript));
+        return inferred(&Q2, Outcome::Failure, Some(failure));
+    }
+    if evidence.server_repeats()
+        || evidence.is_quiet_since(quic.last(), end) && evidence.ended_in_use()
+    {
+        return inferred(&Q1S, Outcome::Success, None);
+    }
+    if evidence.is_quiet_since(quic.last(), end) {
         if evidence.client_closed() {
             let failure = cause::inferred_refusal(
                 Side::Client,
@@ -185,12 +201,13 @@ const ANSWERS_OPENED: usize = 4;
 /// What the datagrams of a connection show.
 struct QuicEvidence<'t> {
     transcript: &'t Transcript,
-    quic: &'t QuicFacts,
     seen: &'t [DatagramSeen],
     /// The first datagram of the client with a 1-RTT packet.
     client_short: Option<usize>,
     /// The first datagram of the client that may hold its Finished.
     flight: Option<usize>,
+    /// Length of the shortest Handshake packet that may hold it.
+    shortest_flight: u16,
 }
 
 impl<'t> QuicEvidence<'t> {
@@ -214,10 +231,10 @@ impl<'t> QuicEvidence<'t> {
         };
         Self {
             transcript,
-            quic,
             seen,
             client_short,
             flight,
+            shortest_flight,
         }
     }
 
@@ -239,7 +256,57 @@ impl<'t> QuicEvidence<'t> {
         datagram.side == Side::Server
             && shape.is_short_only()
             && !shape.is_repeated
-            && (shape.short_id == 0 || shape.is_id_known || self.seen.iter().any(is_same_id))
+            && (shape.short_id == 0
+                || shape.is_id_known
+                || self.seen.iter().any(is_same_id)
+                || self.is_longer_than_asked(datagram))
+    }
+
+    /// Whether a datagram is longer than what it may answer: a stateless reset is shorter (RFC 9000 §10.3.3).
+    fn is_longer_than_asked(&self, datagram: &DatagramSeen) -> bool {
+        let place = self
+            .seen
+            .iter()
+            .position(|seen| std::ptr::eq(seen, datagram));
+        let before = self.seen[..place.unwrap_or(0)].iter().rev();
+        let mut asked = before.filter(|seen| seen.side == Side::Client);
+        asked
+            .next()
+            .is_some_and(|asked| asked.shape.length < datagram.shape.length)
+    }
+
+    /// Whether the last that the server sent after the client's flight was a 1-RTT packet alone, and the client did not send its
+    /// flight again: it was acknowledged, or the packet was a CONNECTION_CLOSE.
+    fn ended_in_use(&self) -> bool {
+        let after = self.after(self.client_short);
+        let is_handshake = |seen: &DatagramSeen| seen.shape.handshakes > 0;
+        match after.iter().rposition(|seen| self.is_answer(seen)) {
+            Some(place) => {
+                let is_proof = after[place].shape.short_id != 0 || self.answers() >= 2;
+                let server = after.iter().filter(|seen| seen.side == Side::Server);
+                let mut client = after[place..]
+                    .iter()
+                    .filter(|seen| seen.side == Side::Client);
+                // One that answers the server's close in kind does so in a Handshake packet, too.
+                let is_flight =
+                    |seen: &DatagramSeen| seen.shape.handshake_length >= self.shortest_flight;
+                is_proof && !server.clone().any(is_handshake) && !client.any(is_flight)
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the server sent 1-RTT packets alone again and again after a flight of the client that nothing followed: probes
+    /// for them begin only when the handshake is confirmed (RFC 9002 §6.2.1).
+    fn server_repeats(&self) -> bool {
+        let after = self.after(self.flight);
+        let answers = || after.iter().filter(|seen| self.is_answer(seen));
+        let spread = answers().next().zip(answers().next_back());
+        let spread = spread.and_then(|(first, last)| last.time.checked_since(first.time));
+        let has_handshake = |seen: &DatagramSeen| seen.shape.handshakes > 0;
+        answers().count() >= 3
+            && spread.is_some_and(|spread| spread >= REPEATED_FOR)
+            && !after.iter().any(has_handshake)
     }
 
     /// How many datagrams with 1-RTT packets alone the server has sent after those of the client.
@@ -290,9 +357,12 @@ impl<'t> QuicEvidence<'t> {
         let has_gone_on = later.iter().filter(is_server).any(|seen| {
             self.is_answer(seen) || seen.shape.handshakes > 0 && !has_shape_of_close(seen)
         });
-        // A client that the close has reached says nothing more.
-        let is_client_silent = later.iter().all(|seen| seen.side == Side::Server);
-        !has_gone_on && is_client_silent
+        // A client that the close has reached says nothing more. One that it has not asks for an answer again and again.
+        let client = || later.iter().filter(|seen| seen.side == Side::Client);
+        let asks = |seen: &DatagramSeen| {
+            seen.shape.handshakes > 0 || seen.shape.short_length > LONGEST_ACKNOWLEDGMENT
+        };
+        !has_gone_on && (client().next().is_none() || client().any(asks))
     }
 
     /// Whether the client closed after the server's flight, without having accepted it.
@@ -315,22 +385,14 @@ impl<'t> QuicEvidence<'t> {
         has_server_hello && has_flight && is_close && self.client_short.is_none()
     }
 
-    /// How long nothing has followed.
-    fn waited(&self) -> Duration {
-        let until = self.transcript.observed_until();
-        let waited = until.zip(self.quic.last());
-        waited
-            .and_then(|(until, last)| until.checked_since(last))
-            .unwrap_or_default()
-    }
-
-    /// Whether both sides have been silent for so long that they would have sent probes.
-    fn is_quiet(&self, end: End) -> bool {
+    /// Whether so much time has passed since `last` that there would have been probes.
+    fn is_quiet_since(&self, last: Option<Timestamp>, end: End) -> bool {
         let needed = QUIET.max(self.first_answer_took() * QUIET_ANSWERS);
-        matches!(
-            end,
-            End::Silence | End::CaptureEnd | End::Evicted | End::Decided
-        ) && self.waited() >= needed
+        let until = self.transcript.observed_until();
+        let waited = until
+            .zip(last)
+            .and_then(|(until, last)| until.checked_since(last));
+        end != End::Replaced && waited.is_some_and(|waited| waited >= needed)
     }
 
     /// From the client's latest datagram before the server's first one to that: at least a round trip.
@@ -346,6 +408,12 @@ impl<'t> QuicEvidence<'t> {
 
 /// A Handshake packet with a Finished has more than that: a number, a CRYPTO frame's header, a tag.
 const SHORTEST_AROUND_FINISHED: u16 = 1 + 4 + 4 + 16;
+
+/// The longest 1-RTT packet that may hold an acknowledgment alone.
+const LONGEST_ACKNOWLEDGMENT: u16 = 31;
+
+/// Over which time a server has to have sent 1-RTT packets again: twice its first probe.
+const REPEATED_FOR: Duration = Duration::from_millis(500);
 
 fn has_shape_of_close(datagram: &DatagramSeen) -> bool {
     let shape = &datagram.shape;

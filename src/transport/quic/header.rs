@@ -133,17 +133,38 @@ fn read_long(bytes: &[u8], missing: usize) -> Option<(Packet<'_>, usize)> {
         };
         return Some((packet, bytes.len()));
     }
-    if !version.is_supported() {
-        let packet = Packet::UnknownVersion {
-            version,
-            destination,
-            source,
-        };
-        return Some((packet, bytes.len()));
+    // Clients fill packets of a reserved version as they would those of one that they support.
+    let known = read_payload(
+        bytes,
+        missing,
+        first_byte,
+        version,
+        [destination, source],
+        cursor,
+    );
+    if known.is_some() || version.is_supported() {
+        return known;
     }
+    let packet = Packet::UnknownVersion {
+        version,
+        destination,
+        source,
+    };
+    Some((packet, bytes.len()))
+}
+
+/// Reads what follows the connection ids, in the versions that are known.
+fn read_payload<'a>(
+    bytes: &'a [u8],
+    missing: usize,
+    first_byte: u8,
+    version: QuicVersion,
+    [destination, source]: [ConnectionId; 2],
+    mut cursor: Cursor<'a>,
+) -> Option<(Packet<'a>, usize)> {
     let packet_type = version.packet_type(first_byte);
     let token = match packet_type {
-        PacketType::Retry => {
+        PacketType::Retry if version.is_supported() => {
             let packet = Packet::Retry {
                 version,
                 destination,
@@ -154,6 +175,7 @@ fn read_long(bytes: &[u8], missing: usize) -> Option<(Packet<'_>, usize)> {
         }
         PacketType::Initial => cursor.vector()?,
         PacketType::ZeroRtt | PacketType::Handshake => &[],
+        PacketType::Retry => return None,
     };
     let payload_length = usize::try_from(cursor.varint()?).ok()?;
     if payload_length > cursor.len() + missing {
