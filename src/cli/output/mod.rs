@@ -135,9 +135,11 @@ impl RunOutput<'_> {
             EventWriter::File(file) => file.lost_in_total(),
             EventWriter::StandardOutput(_) => 0, // an error ends the run
         });
+        let evicted = self.failures.as_ref().map(FailureCaptures::evicted);
         let failures = self.failures.as_ref().map(FailureCaptures::lost);
         let certificates = self.certificates.as_ref().map(CertificateFiles::lost);
-        metrics.set_losses(Losses::new(events, failures, certificates));
+        let losses = Losses::new(events, failures, certificates);
+        metrics.set_losses(losses.with_failures_evicted(evicted));
     }
 
     fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
