@@ -250,13 +250,10 @@ fn draw_rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette: P
     ];
     let areas: [Rect; 3] = Layout::horizontal([Constraint::Ratio(1, 3); 3]).areas(area);
     for ((name, value, style), area) in kinds.into_iter().zip(areas) {
-        let title = Line::from(vec![
-            Span::styled(format!(" {} {name} ", short(value(&last))), style),
-            Span::styled(
-                format!("minute {} ", short(value(&snapshot.minute))),
-                palette.minor(),
-            ),
-        ]);
+        let title = format!(" {name} {} ", short(value(&last)));
+        let minute = format!(" minute {} ", short(value(&snapshot.minute)));
+        let block = block(Line::styled(title, style), palette)
+            .title_bottom(Line::styled(minute, palette.minor()));
         let columns = usize::from(area.width.saturating_sub(2));
         let history = snapshot.history.iter();
         // Sparklines take whole numbers: thousandths keep small rates apart.
@@ -267,10 +264,7 @@ fn draw_rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette: P
             .collect();
         data.resize(columns, 0);
         data.reverse();
-        let sparkline = Sparkline::default()
-            .data(&data)
-            .style(style)
-            .block(block(title, palette));
+        let sparkline = Sparkline::default().data(&data).style(style).block(block);
         frame.render_widget(sparkline, area);
     }
 }
@@ -375,8 +369,8 @@ fn draw_failures(
         };
         let mut cells = vec![
             Cell::from(time_of_day(*time)),
-            Cell::from(fit(client, if wide { 30 } else { 18 }, Cut::Middle).into_owned()),
-            Cell::from(fit(server, if wide { 34 } else { 22 }, Cut::Middle).into_owned()),
+            Cell::from(fit(client, if wide { 30 } else { 17 }, Cut::Middle).into_owned()),
+            Cell::from(fit(server, if wide { 34 } else { 21 }, Cut::Middle).into_owned()),
             Cell::from(cause).style(palette.bad()),
         ];
         if wide {
@@ -398,8 +392,8 @@ fn draw_failures(
         false => (
             vec![
                 Constraint::Length(8),
-                Constraint::Length(18),
-                Constraint::Length(22),
+                Constraint::Length(17),
+                Constraint::Length(21),
                 Constraint::Min(10),
             ],
             vec!["time", "client", "server", "cause"],
@@ -424,8 +418,9 @@ fn draw_peers(
     };
     let rows = view.peers(rows);
     let count = rows.len();
-    let wide = area.width >= 72;
-    let name_width = usize::from(area.width).saturating_sub(if wide { 66 } else { 46 });
+    let [has_time, has_cause] = [area.width >= 72, area.width >= 92];
+    let taken = 43 + if has_time { 9 } else { 0 } + if has_cause { 24 } else { 0 };
+    let name_width = usize::from(area.width).saturating_sub(taken);
     let rows = rows.into_iter().map(|row| {
         let PeerRow {
             name,
@@ -447,8 +442,10 @@ fn draw_peers(
             right(duration(*median), 9),
             right(duration(*p99), 9),
         ];
-        if wide {
+        if has_time {
             cells.push(right(time_of_day(*last_seen), 8));
+        }
+        if has_cause {
             cells.push(Cell::from(last_failure.unwrap_or("")).style(palette.bad()));
         }
         Row::new(cells)
@@ -467,9 +464,13 @@ fn draw_peers(
         right("p50 ms".into(), 9),
         right("p99 ms".into(), 9),
     ];
-    if wide {
-        widths.extend([Constraint::Length(8), Constraint::Length(16)]);
-        header.extend([right("seen".into(), 8), Cell::from("last failure")]);
+    if has_time {
+        widths.push(Constraint::Length(8));
+        header.push(right("seen".into(), 8));
+    }
+    if has_cause {
+        widths.push(Constraint::Length(23)); // the longest name of a class has 23 letters
+        header.push(Cell::from("last failure"));
     }
     let kind = match is_servers {
         true => "Servers",
