@@ -67,6 +67,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The items, the newest first.
+    #[cfg(any(test, all(feature = "cli", any(live_capture, feature = "otel"))))]
     pub(crate) fn newest_first(&self) -> Vec<&T> {
         let mut items: Vec<_> = self.groups.values().flatten().collect();
         items.sort_by_key(|(number, _)| Reverse(*number));

@@ -264,7 +264,8 @@ impl Query {
                 "client" => &mut query.client,
                 _ => continue,
             };
-            *field = Some(decoded(value)).filter(|value| !value.is_empty());
+            // Alerts pass labels on, and `other` stands there for values that have no series of their own.
+            *field = Some(decoded(value)).filter(|value| !matches!(&**value, "" | "other"));
         }
         query
     }
@@ -380,7 +381,7 @@ mod tests {
         failures.record(&failure(ErrorType::UnknownCa, "a.example"), None);
         assert_eq!(causes(&failures, "error=unknown_ca"), ["unknown_ca"]);
         assert_eq!(causes(&failures, "error=&server=A.EXAMPLE").len(), 2);
-        assert_eq!(causes(&failures, "client=192.0.2.1").len(), 2);
+        assert_eq!(causes(&failures, "server=other&client=192.0.2.1").len(), 2);
         assert_eq!(causes(&failures, "client=192.0.2.9").len(), 0);
     }
 

@@ -165,7 +165,7 @@ impl Model {
 
     fn failure_rows(&self) -> Vec<FailureRow> {
         let newest = self.failures.newest_first().into_iter();
-        newest.map(|report| FailureRow::of(report)).collect()
+        newest.map(FailureRow::of).collect()
     }
 
     fn mutual_rows(&self) -> Vec<MutualRow> {
@@ -199,12 +199,11 @@ impl Model {
 
 /// The class of a failure, or of a refusal after the handshake.
 pub(super) fn refused_for(event: &Handshake) -> Option<ErrorType> {
-    let rejected = event.rejected_after.as_ref();
-    let rejected = rejected.map(|rejected| rejected.error_type);
-    rejected.or(match event.outcome {
-        Outcome::Failure => event.error.as_ref().map(|error| error.error_type),
-        Outcome::Success | Outcome::Unknown => None,
-    })
+    match (&event.rejected_after, event.outcome) {
+        (Some(rejected), _) => Some(rejected.error_type),
+        (None, Outcome::Failure) => event.error.as_ref().map(|error| error.error_type),
+        (None, Outcome::Success | Outcome::Unknown) => None,
+    }
 }
 
 /// The identity in the client's certificate, or else its address.

@@ -28,12 +28,14 @@ impl Run {
 
     fn with_style(columns: u16, rows: u16, style: TextStyle) -> Self {
         let sink = ScreenSink::new(Vec::new(), style);
-        let mut health = Health::default();
-        health.interfaces = vec![InterfaceHealth {
-            name: "eth0".into(),
-            is_up: true,
-            ..InterfaceHealth::default()
-        }];
+        let health = Health {
+            interfaces: vec![InterfaceHealth {
+                name: "eth0".into(),
+                is_up: true,
+                ..InterfaceHealth::default()
+            }],
+            ..Health::default()
+        };
         let mut run = Self {
             screen: sink.screen(),
             sink,
