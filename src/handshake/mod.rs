@@ -85,4 +85,5 @@ pub use conflict::Conflict;
 pub use end::End;
 pub use report::{Origin, ReportCaches, ReportConfig};
 pub use tracker::{Answer, Tracker};
+pub(crate) use transcript::SpareRoom;
 pub(crate) use validate::Validator;

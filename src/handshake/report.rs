@@ -64,6 +64,9 @@ impl Origin {
 pub struct ReportConfig {
     /// Whether to compute JA3, JA3S and JA4.
     pub fingerprints: bool,
+    /// Whether reports of successful handshakes have what the client offered, apart from the server's name. Those of others
+    /// always have it, since it may explain them.
+    pub offers: bool,
     /// When a certificate counts as near expiry.
     pub near_expiry: NearExpiry,
     /// The moment at which certificates have to be valid; `None` for the packet time of each handshake.
@@ -108,10 +111,11 @@ impl Tracker {
         let mut event = self.event(end, origin, config, caches);
         conflict.add_to(&mut event);
         let mut report = Box::new(HandshakeReport::new(event));
-        let tls = &mut report.event.tls;
-        tls.history = self.transcript.take_history();
-        if let Some(hello) = self.transcript.take_client_hello() {
-            facts::give_offer(tls, *hello);
+        report.event.tls.history = self.transcript.take_history();
+        if !config.offers && report.event.outcome == Outcome::Success {
+            report.event.tls.server_name = self.transcript.take_server_name();
+        } else if let Some(hello) = self.transcript.take_client_hello() {
+            facts::give_offer(&mut report.event.tls, *hello);
         }
         Some(report)
     }

@@ -105,6 +105,7 @@ impl Default for Config {
         Self {
             report: ReportConfig {
                 fingerprints: true,
+                offers: true,
                 near_expiry: NearExpiry {
                     within: defaults::NEAR_EXPIRY,
                     percent: defaults::NEAR_EXPIRY_PERCENT,

@@ -273,6 +273,7 @@ pub(super) fn skip_system_roots(args: &AssertionArgs, judgement: &mut JudgementA
 pub(super) fn needs(args: &AssertionArgs) -> Needs {
     Needs {
         fingerprints: args.expect.is_some(),
+        offers: true,
         packets: false,
         ladders: false,
         key_logs: false,

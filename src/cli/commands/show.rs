@@ -38,6 +38,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     args.time.add_to(&mut selection);
     let needs = Needs {
         fingerprints: true,
+        offers: true,
         packets: false,
         ladders: true,
         key_logs: !args.input.keylog.is_empty(),

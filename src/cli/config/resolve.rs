@@ -46,6 +46,8 @@ pub(crate) struct Analysis {
     tunnel_ports: TunnelPorts,
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
+    /// Whether events of successful handshakes carry what the client offered.
+    offers: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
     /// Whether events come with their steps.
@@ -62,6 +64,8 @@ pub(crate) struct Analysis {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
     pub(crate) fingerprints: bool,
+    /// What the clients of successful handshakes offered.
+    pub(crate) offers: bool,
     /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,
     /// The steps of each handshake.
@@ -75,10 +79,12 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// Formats for people leave fingerprints out; formats for programs, log records and spans have them.
+    /// Formats for people leave fingerprints and offers out; formats for programs, log records and spans have them.
     pub(crate) fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
+        let is_for_programs = common.format.is_for_programs() || metrics.asks_for_records();
         Self {
-            fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
+            fingerprints: is_for_programs,
+            offers: is_for_programs,
             packets: common.save_failures.is_some(),
             ladders: false,
             key_logs: !common.input.keylog.is_empty(),
@@ -147,6 +153,7 @@ impl ReadConfig {
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.held_events = args.sort.is_some();
         needs.fingerprints |= args.report.is_some();
+        needs.offers |= args.report.is_some();
         needs.ladders |= args.report.is_some();
         let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
@@ -194,6 +201,7 @@ impl Analysis {
             retains_packets: needs.packets,
             collects_ladders: needs.ladders,
             fingerprints: needs.fingerprints,
+            offers: needs.offers,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
                 percent: judgement.near_expiry_share,
@@ -209,6 +217,7 @@ impl Analysis {
     pub(crate) fn observer(&self) -> observer::Config {
         let mut config = observer::Config::default();
         config.report.fingerprints = self.fingerprints;
+        config.report.offers = self.offers;
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
