@@ -277,7 +277,7 @@ fn every_report_that_can_be_written_is_written() {
 #[test]
 fn an_update_that_cannot_be_written_leaves_the_old_baseline() {
     let capture = fixtures::named("mtls-day").capture;
-    let folder = scratch::folder("check-update-fails");
+    let folder = crate::support::scratch::folder("check-update-fails");
     let baseline = folder.join("baseline.json");
     fs::write(&baseline, "the old one").unwrap();
     let path = baseline.to_str().unwrap();

@@ -409,8 +409,8 @@ fn add(recorder: &mut BaselineRecorder, event: &Handshake) -> io::Result<()> {
 fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
     match (&args.policy, &args.expect) {
         (Some(path), _) => {
-            let text =
-                read_text(path, MAX_POLICY_BYTES).map_err(|error| cannot("read policy", path, &error))?;
+            let text = read_text(path, MAX_POLICY_BYTES)
+                .map_err(|error| cannot("read policy", path, &error))?;
             Ok(Policy::parse(&text, &path.display().to_string())?)
         }
         (None, Some(path)) => Ok(Policy::empty(path.display().to_string())),

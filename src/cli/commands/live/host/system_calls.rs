@@ -207,11 +207,11 @@ mod tests {
 
     #[test]
     fn a_run_without_a_collector_cannot_send_datagrams() {
-        if let Some(can_send) = can_send(Datagrams::Denied) {
-            assert!(!can_send);
+        if let Some(sends) = can_send(Datagrams::Denied) {
+            assert!(!sends);
         }
-        if let Some(can_send) = self::can_send(Datagrams::Allowed) {
-            assert!(can_send);
+        if let Some(sends) = can_send(Datagrams::Allowed) {
+            assert!(sends);
         }
     }
 }
