@@ -6,7 +6,7 @@ use opentelemetry::metrics::Meter;
 use super::bound_series::{BoundCounters, BoundHistograms, Series};
 use super::exemplars::{Exemplar, Exemplars};
 use super::extra_attributes::{Chooser, Extras};
-use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, registered_version};
+use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, version_label};
 use crate::event::{
     ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Transport,
 };
@@ -159,7 +159,7 @@ impl HandshakeSeries {
         Self {
             outcome: event.outcome,
             error_type: event.error.as_ref().map(|error| error.error_type),
-            version: registered_version(&event.tls),
+            version: version_label(&event.tls),
             cipher_suite: cipher_suite.map(|suite| suite.name().unwrap_or(OTHER)),
             key_exchange: Some(event.tls.key_exchange())
                 .filter(|class| *class != KeyExchangeClass::Unknown),
@@ -258,7 +258,7 @@ impl DurationSeries {
     fn of(event: &Handshake, extras: Extras) -> Self {
         Self {
             outcome: event.outcome,
-            version: registered_version(&event.tls),
+            version: version_label(&event.tls),
             resumed: event.tls.resumed,
             transport: event.transport,
             extras,
