@@ -596,7 +596,7 @@ impl Transcript {
         let mut observations = std::mem::take(&mut self.observations);
         observations.clear();
         SpareRoom {
-            hello: self.client_hello.take().or(self.spare_hello.take()),
+            hello: self.client_hello.take().or_else(|| self.spare_hello.take()),
             observations,
         }
     }

@@ -72,7 +72,8 @@ impl LiveConfig {
         }
         let shows_screen = shows_screen(file.is_some(), format, args.metrics.takes_stdout());
         needs.ladders |= shows_screen;
-        let mut analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
+        let mut analysis =
+            Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let limit = &mut analysis.memory_limit;
         let buffers = interfaces.len() * args.fanout.max(1) as usize;
         let buffer_size = match args.sources.of("buffer_size") {
