@@ -35,7 +35,8 @@ mod not_built;
 #[cfg(feature = "quic")]
 pub(crate) mod quic;
 #[cfg(not(feature = "quic"))]
-mod quic_not_built;
+#[path = "quic_not_built.rs"]
+pub(crate) mod quic;
 mod record;
 #[cfg(feature = "decrypt")]
 mod ssl3;
@@ -61,8 +62,6 @@ pub use record::Opened;
 
 #[cfg(not(feature = "decrypt"))]
 use not_built::{Algorithms, tls12, tls13};
-#[cfg(not(feature = "quic"))]
-pub(crate) use quic_not_built as quic;
 #[cfg(feature = "decrypt")]
 use suite::Algorithms;
 

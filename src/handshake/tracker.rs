@@ -13,7 +13,7 @@ use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress};
-use super::transcript::Transcript;
+use super::transcript::{SpareRoom, Transcript};
 
 /// The handshake on one connection.
 ///
@@ -62,13 +62,23 @@ impl Tracker {
     /// A handshake over `protocol` of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
     #[must_use]
     pub fn new(protocol: Protocol, start: Arrival, keys: &Keys) -> Self {
+        Self::in_room(protocol, start, keys, SpareRoom::default())
+    }
+
+    /// As [`Tracker::new`], in the room that another handshake has left.
+    pub(crate) fn in_room(
+        protocol: Protocol,
+        start: Arrival,
+        keys: &Keys,
+        room: SpareRoom,
+    ) -> Self {
         Self {
             framing: match protocol {
                 Protocol::Tls | Protocol::Eap => Framing::tls(keys),
                 Protocol::Dtls => Framing::dtls(keys),
                 Protocol::Quic => Framing::quic(keys),
             },
-            transcript: Transcript::new(start),
+            transcript: Transcript::new(start, room),
             standing: Standing::default(),
         }
     }
@@ -108,6 +118,11 @@ impl Tracker {
     #[must_use]
     pub fn take_ladder(&mut self) -> Option<Box<Ladder>> {
         self.transcript.take_ladder()
+    }
+
+    /// What another handshake can use again, once the report was made.
+    pub(crate) fn take_room(&mut self) -> SpareRoom {
+        self.transcript.take_room()
     }
 
     /// Takes the next chunk of one direction.

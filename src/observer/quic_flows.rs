@@ -55,7 +55,7 @@ mod tests {
     use crate::flow::IpProtocol;
 
     fn key(port: u16) -> FlowKey {
-        let [client, server] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        let [client, server] = [[1; 16], [2; 16]];
         FlowKey::new(IpProtocol::Udp, (client, port), (server, 443)).0
     }
 

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, UdpHeader, Unread,
-    UnreadPackets, decode_any, decode_usual,
+    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, TunnelPorts, UdpHeader,
+    Unread, UnreadPackets, decode_any, decode_usual,
 };
 use crate::event::Protocol;
 use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
 
-use super::SHARDS;
 use super::datagrams::FirstLook;
 use super::quic_flows::QuicFlows;
+use super::{Config, SHARDS};
 
 /// What workers have to do, in order.
 #[derive(Debug, Default)]
@@ -162,6 +162,7 @@ impl Plan {
 /// Decodes packets, reassembles fragments, keeps the clock.
 #[derive(Debug)]
 pub(crate) struct Router {
+    tunnel_ports: TunnelPorts,
     fragments: FragmentTable,
     ticks: Ticks,
     quic: QuicFlows,
@@ -175,9 +176,11 @@ const TICK: Duration = Duration::from_secs(1);
 const MAX_DISORDER: Duration = Duration::from_secs(60);
 
 impl Router {
-    pub(crate) fn new() -> Self {
+    /// A router for a run as `config` says.
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            fragments: FragmentTable::default(),
+            tunnel_ports: config.tunnel_ports.clone(),
+            fragments: FragmentTable::within(config.memory_limit.of_fragments()),
             ticks: Ticks::new(TICK, MAX_DISORDER),
             quic: QuicFlows::default(),
             unread: UnreadPackets::default(),
@@ -219,7 +222,13 @@ impl Router {
             return plan.segment(index, &header, NO_EXTRA);
         }
         let mut layers = Layers::default();
-        match decode_any(link_type, bytes, packet.wire_length, &mut layers) {
+        match decode_any(
+            link_type,
+            bytes,
+            packet.wire_length,
+            &self.tunnel_ports,
+            &mut layers,
+        ) {
             Ok(Decoded::Tcp(header)) => {
                 let extra = plan.add_layers(layers);
                 plan.segment(index, &header, extra);
@@ -266,7 +275,7 @@ impl Router {
         plan: &mut Plan,
     ) {
         loop {
-            match datagram.decode(&mut layers) {
+            match datagram.decode(&self.tunnel_ports, &mut layers) {
                 Ok(Decoded::Tcp(header)) => {
                     let extra = plan.add_extra(layers, Some(datagram));
                     return plan.segment(index, &header, extra);

@@ -98,10 +98,20 @@ pub(super) struct Transcript {
     quic: Option<Box<QuicFacts>>,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
+    /// A hello of an earlier handshake, to be overwritten by that of this one.
+    spare_hello: Option<Box<ClientHello>>,
+}
+
+/// What a handshake that has been reported leaves for another one: lists whose room is used again. They are empty, but for
+/// those of the hello, which is overwritten.
+#[derive(Debug, Default)]
+pub(crate) struct SpareRoom {
+    hello: Option<Box<ClientHello>>,
+    observations: Vec<Observation>,
 }
 
 impl Transcript {
-    pub(super) fn new(start: Arrival) -> Self {
+    pub(super) fn new(start: Arrival, room: SpareRoom) -> Self {
         Self {
             start,
             last: start,
@@ -118,7 +128,7 @@ impl Transcript {
             peers: Default::default(),
             delivery: Default::default(),
             alerts: Vec::new(),
-            observations: Vec::new(),
+            observations: room.observations,
             renegotiations: None,
             records_in_use: 0,
             has_ended_in_use: false,
@@ -138,6 +148,7 @@ impl Transcript {
             hello_bytes: 0,
             quic: None,
             ladder: None,
+            spare_hello: room.hello,
         }
     }
 }
@@ -528,6 +539,10 @@ impl Transcript {
             .map(|body| body.len());
         bodies.sum::<usize>()
             + self.hello_bytes
+            + self
+                .spare_hello
+                .as_ref()
+                .map_or(0, |hello| boxed::<ClientHello>() + hello.allocated())
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>()
             + self
@@ -569,5 +584,20 @@ impl Transcript {
     /// Moves the first ClientHello out, for the same reason.
     pub(super) fn take_client_hello(&mut self) -> Option<Box<ClientHello>> {
         self.client_hello.take()
+    }
+
+    /// The name in the ClientHello, for the report on it, which needs nothing else of it.
+    pub(super) fn take_server_name(&mut self) -> Option<String> {
+        self.client_hello.as_mut()?.server_name.take()
+    }
+
+    /// What can be used again once the report was made.
+    pub(super) fn take_room(&mut self) -> SpareRoom {
+        let mut observations = std::mem::take(&mut self.observations);
+        observations.clear();
+        SpareRoom {
+            hello: self.client_hello.take().or_else(|| self.spare_hello.take()),
+            observations,
+        }
     }
 }

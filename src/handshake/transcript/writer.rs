@@ -50,7 +50,7 @@ impl Transcript {
             Seen::PartialMessage { message, start } => {
                 self.take_partial_message(sender, message, start);
             }
-            Seen::ClientHello { hello, start } => self.take_client(sender, *hello, start),
+            Seen::ClientHello { hello, start } => self.take_client(sender, hello, start),
             Seen::ServerHello { hello, start } => {
                 self.note_end(sender, start);
                 self.take_server_hello(sender, Some(*hello), start);
@@ -234,10 +234,13 @@ impl Transcript {
         }
         self.note_length(message);
         match (message.handshake_type, message.body) {
-            (HandshakeType::ClientHello, Some(body)) => match ClientHello::read(body) {
-                Ok(hello) => return self.take_client(sender, hello, start),
-                Err(_) => self.client = self.client.or(Some(sender)),
-            },
+            (HandshakeType::ClientHello, Some(body)) => {
+                let mut hello = self.spare_hello.take().unwrap_or_default();
+                match hello.read_again(body) {
+                    Ok(()) => return self.take_client(sender, hello, start),
+                    Err(_) => self.client = self.client.or(Some(sender)),
+                }
+            }
             (HandshakeType::ServerHello, Some(body)) => {
                 self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
             }
@@ -277,7 +280,7 @@ impl Transcript {
                 if let Ok(hello) = ClientHello::read_partial(body)
                     && hello.legacy_version.is_plausible()
                 {
-                    self.take_client(sender, hello, start);
+                    self.take_client(sender, Box::new(hello), start);
                 }
             }
             (HandshakeType::ServerHello, Some(body)) => {
@@ -287,7 +290,7 @@ impl Transcript {
         }
     }
 
-    fn take_client(&mut self, sender: Direction, hello: ClientHello, start: Arrival) {
+    fn take_client(&mut self, sender: Direction, hello: Box<ClientHello>, start: Arrival) {
         self.note_end(sender, start);
         let is_first = self.client_hello.is_none();
         if is_first || std::mem::take(&mut self.expects_new_hello) {
@@ -296,7 +299,7 @@ impl Transcript {
                 self.start = start;
             }
             self.hello_bytes += boxed::<ClientHello>() + hello.allocated();
-            self.client_hello = Some(Box::new(hello));
+            self.client_hello = Some(hello);
         }
         self.note(sender, 'C');
         self.note_news(sender);
