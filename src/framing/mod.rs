@@ -200,6 +200,13 @@ impl Hellos<'_> {
         chosen.or(self.retry_version)
     }
 
+    /// Whether this is DTLS, by the version in a hello.
+    pub(crate) fn is_dtls(&self) -> bool {
+        let client = self.client_hello.map(|hello| hello.legacy_version);
+        let server = self.server_hello.map(|hello| hello.legacy_version);
+        client.or(server).is_some_and(ProtocolVersion::is_dtls)
+    }
+
     /// Whether a ServerHello has chosen TLS 1.3, so that what follows is sealed.
     pub(crate) fn is_tls13(&self) -> bool {
         let chosen = self.server_hello.map(ServerHello::version);

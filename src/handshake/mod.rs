@@ -39,6 +39,7 @@
 //! | `C` | ClientHello |
 //! | `S` | ServerHello |
 //! | `J` | HelloRetryRequest |
+//! | `V` | HelloVerifyRequest |
 //! | `T` | NewSessionTicket |
 //! | `X` | Certificate |
 //! | `K` | ServerKeyExchange |
