@@ -80,8 +80,8 @@ mod unusual;
 mod validate;
 mod verdict;
 
-pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
+pub use crate::framing::{Close, Payload};
 pub use conflict::Conflict;
 pub use end::End;
 pub use report::{Origin, ReportConfig};

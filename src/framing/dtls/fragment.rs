@@ -176,11 +176,6 @@ impl Messages {
         Taken::New
     }
 
-    /// Whether the beginning of a message was given or waits.
-    pub(super) const fn has_begun(&self) -> bool {
-        self.next.is_some() || !self.waiting.is_empty()
-    }
-
     /// Gives what waits although something before it is missing: that will not come, or is of no more interest.
     pub(super) fn give_up_missing(&mut self, give: &mut impl FnMut(Given<'_>)) {
         for waiting in std::mem::take(&mut self.waiting) {

@@ -24,6 +24,7 @@ mod demux;
 mod fragment;
 mod record;
 
+use crate::decrypt::Keys;
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
@@ -32,9 +33,9 @@ use crate::tls::{
 };
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
-use super::{Content, Recipient, SealedUnit, Seen};
+use super::{Content, Payload, Recipient, SealedUnit, Seen};
 
-pub(crate) use demux::{Opening, dtls_in, opening};
+pub(crate) use demux::{dtls_in, opening};
 use fragment::{Fragment, Given, Messages, Taken};
 use record::{Header, Record, ReplayWindow};
 
@@ -81,20 +82,10 @@ struct Flight {
     last_new: Option<Timestamp>,
 }
 
-/// The payload of a datagram.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Payload<'a> {
-    /// The records, as far as they were captured.
-    pub(crate) records: &'a [u8],
-    /// Bytes that the snap length cut off.
-    pub(crate) missing: usize,
-}
-
 impl DtlsRecords {
-    /// Reads a little of what each packet looks at.
-    pub(crate) fn approach(&self) -> u64 {
-        let [forward, reverse] = &self.senders.0;
-        u64::from(forward.bytes) + u64::from(reverse.bytes)
+    /// Records of an association of which none was read.
+    pub(crate) fn new(_keys: &Keys) -> Self {
+        Self::default()
     }
 
     /// Takes a datagram of one direction.
@@ -106,7 +97,7 @@ impl DtlsRecords {
         recipient: &mut impl Recipient,
     ) {
         let own = &mut self.senders[sender];
-        let length = payload.records.len() + payload.missing;
+        let length = payload.captured.len() + payload.missing;
         own.bytes = own.bytes.wrapping_add(length as u32); // less than 2¹⁶
         let arrival = Arrival {
             end: own.bytes,
@@ -114,7 +105,7 @@ impl DtlsRecords {
             ..arrival
         };
         let id_length = own.id_length.into();
-        let mut reader = Reader::new(payload.records);
+        let mut reader = Reader::new(payload.captured);
         // What follows the last whole record belongs to another protocol, or is missing: receivers ignore it, too.
         while let Ok(record) = Record::take(&mut reader, payload.missing, id_length) {
             self.handle_record(sender, record, arrival, recipient);
@@ -138,6 +129,11 @@ impl DtlsRecords {
         state
     }
 
+    /// Whether it turned out to be something else: what began with a hello stays an association.
+    pub(crate) const fn is_ruled_out(&self) -> bool {
+        false
+    }
+
     /// Bytes of memory that unfinished messages take.
     pub(crate) fn allocated(&self) -> usize {
         let mut senders = self.senders.iter();
@@ -148,7 +144,7 @@ impl DtlsRecords {
     }
 
     /// Fragments that a limit discarded, since the last call.
-    pub(crate) const fn take_discarded(&mut self) -> u64 {
+    pub(crate) const fn take_discarded_messages(&mut self) -> u64 {
         std::mem::replace(&mut self.discarded, 0)
     }
 
@@ -548,7 +544,7 @@ mod tests {
             let time = Timestamp::from_seconds(self.packets as i64);
             let at = Arrival::new(time, self.packets);
             let payload = Payload {
-                records: datagram,
+                captured: datagram,
                 missing: 0,
             };
             self.records.take(sender, payload, at, &mut self.log);

@@ -30,9 +30,6 @@ pub(crate) enum Header {
     },
 }
 
-/// Bytes of the full header, without a connection identifier.
-pub(crate) const FULL_HEADER: usize = 13;
-
 /// The first byte of a unified header, `001CSLEE` (RFC 9147 §4).
 mod unified {
     pub(super) const FIXED_MASK: u8 = 0b1110_0000;
@@ -195,6 +192,9 @@ mod tests {
             assert_eq!(take(&RECORD[..length]), Err(ReadError::Incomplete));
         }
     }
+
+    /// Bytes of the full header, without a connection identifier.
+    const FULL_HEADER: usize = 13;
 
     #[test]
     fn what_the_snap_length_cut_counts_as_there() {

@@ -19,7 +19,7 @@ use crate::flow::Side;
 use crate::handshake::cause;
 use crate::handshake::end::End;
 use crate::handshake::transcript::{Observation, Observed, Transcript};
-use crate::tls::{CipherSuite, HandshakeType};
+use crate::tls::CipherSuite;
 
 use super::conclusion::{CleartextRule, Conclusion};
 use super::inferred::Shape;
@@ -245,7 +245,7 @@ impl<'t> Records<'t> {
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, one_sided};
-    use crate::tls::{AlertDescription, ContentType, ProtocolVersion};
+    use crate::tls::{AlertDescription, ContentType, HandshakeType, ProtocolVersion};
 
     const EMPTY: &[u8] = &[0, 0, 0];
     const CHAIN: &[u8] = &[0, 0, 4, 0, 0, 1, 0];
