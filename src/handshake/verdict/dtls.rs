@@ -221,22 +221,24 @@ impl<'t> Records<'t> {
     }
 
     /// Whether the client's only answer to the server's flight is an alert, and it said nothing more.
+    ///
+    /// A goodbye has another epoch: then the capture lacks the client's flight.
     fn is_refused_by_client(&self) -> bool {
         let mut client = self.all.iter().filter(|seen| seen.side == Side::Client);
         let has_alert = client.clone().any(|seen| self.is_alert(seen));
+        let is_of_handshake = |seen: &Observation| matches!(seen.what, Observed::Handshake(_));
         let is_alert_or_acknowledgment =
             |seen: &Observation| self.is_alert(seen) || self.may_be_acknowledgment(seen);
-        has_alert && client.all(is_alert_or_acknowledgment)
+        has_alert && client.all(|seen| is_of_handshake(seen) && is_alert_or_acknowledgment(seen))
     }
 
-    /// Whether the server answered the client's flight with an alert, at most after an acknowledgment, and the client sent no
-    /// data.
+    /// Whether alerts of the server are all that followed the client's flight.
+    ///
+    /// If the client sends something, too, the capture may lack an acknowledgment, and the alerts are goodbyes.
     fn is_refused_by_server(&self) -> bool {
         let after = self.after_flight();
-        let mut client = after.iter().filter(|seen| seen.side == Side::Client);
-        let mut server = after.iter().filter(|seen| seen.side == Side::Server);
-        let is_first = server.next().is_some_and(|seen| self.is_alert(seen));
-        is_first && server.all(|seen| self.is_alert(seen)) && client.all(|seen| self.is_alert(seen))
+        let is_refusal = |seen: &Observation| seen.side == Side::Server && self.is_alert(seen);
+        !after.is_empty() && after.iter().all(is_refusal)
     }
 }
 
@@ -379,6 +381,10 @@ mod tests {
             server.verdict(),
             "failure D4: server_rejected_client by server"
         );
+        let goodbyes = sealed(sealed(flights_13(), SERVER, 3, &[19]), CLIENT, 3, &[19]);
+        assert_eq!(goodbyes.verdict(), "unknown observed");
+        let without_flight = sealed(sealed(dtls13(), SERVER, 2, &[900]), CLIENT, 3, &[19]);
+        assert_eq!(without_flight.verdict(), "unknown observed");
         let acknowledged = sealed(flights_13(), SERVER, 3, &[35, 19]);
         assert_eq!(acknowledged.verdict(), "unknown observed");
     }
