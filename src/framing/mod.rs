@@ -177,14 +177,17 @@ impl Framing {
     pub(crate) const fn key_use(&self) -> Option<KeyUse> {
         match self {
             Self::Tls(records) => records.key_use(),
-            Self::Dtls(_) | Self::Quic(_) => None,
+            Self::Dtls(records) => records.key_use(),
+            Self::Quic(_) => None,
         }
     }
 
     /// Lets the secrets of the connection that `random` names be wiped, some time after its last packet.
     pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
-        if let Self::Tls(records) = self {
-            records.retire_secrets(random, last);
+        match self {
+            Self::Tls(records) => records.retire_secrets(random, last),
+            Self::Dtls(records) => records.retire_secrets(random, last),
+            Self::Quic(_) => {}
         }
     }
 

@@ -5,6 +5,7 @@
 //! | [`demux`] | which datagrams carry DTLS, and which begin a handshake |
 //! | [`record`] | the headers of records, and copies of them |
 //! | [`fragment`] | messages in any number of fragments, in any order |
+//! | [`unsealing`] | opening alerts with the keys that the user gives |
 //!
 //! # What replaces the acknowledgments of TCP?
 //!
@@ -23,26 +24,30 @@
 mod demux;
 mod fragment;
 mod record;
+mod unsealing;
 
-use crate::decrypt::Keys;
+use crate::decrypt::{ClientRandom, Keys};
 use crate::flow::{Direction, PerDirection};
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, ExtensionType, Extensions,
-    HandshakeType, Message, Reader,
+    HandshakeType, Message, Reader, RecordHeader,
 };
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
+use super::sealed::KeyUse;
 use super::{Content, Payload, Recipient, SealedUnit, Seen};
 
 pub(crate) use demux::{dtls_in, opening};
 use fragment::{Fragment, Given, Messages, Taken};
 use record::{Header, Record, ReplayWindow};
+use unsealing::Unsealing;
 
 /// DTLS records in both directions of one association.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct DtlsRecords {
     senders: PerDirection<Sender>,
+    unsealing: Unsealing,
     /// Who sent the last message that was new.
     last_new: Option<Direction>,
     /// Fragments that a limit discarded.
@@ -84,8 +89,13 @@ struct Flight {
 
 impl DtlsRecords {
     /// Records of an association of which none was read.
-    pub(crate) fn new(_keys: &Keys) -> Self {
-        Self::default()
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self {
+            senders: PerDirection::default(),
+            unsealing: Unsealing::new(keys),
+            last_new: None,
+            discarded: 0,
+        }
     }
 
     /// Takes a datagram of one direction.
@@ -140,7 +150,18 @@ impl DtlsRecords {
         senders
             .by_ref()
             .map(|sender| sender.messages.allocated())
-            .sum()
+            .sum::<usize>()
+            + self.unsealing.allocated()
+    }
+
+    /// What the user's keys were good for; `None` if there were none, or nothing to open.
+    pub(crate) const fn key_use(&self) -> Option<KeyUse> {
+        self.unsealing.key_use()
+    }
+
+    /// Lets the secrets of the association that `random` names be wiped, some time after its last packet.
+    pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
+        self.unsealing.keys().retire(random, last);
     }
 
     /// Fragments that a limit discarded, since the last call.
@@ -158,9 +179,9 @@ impl DtlsRecords {
         match record.header {
             Header::Full {
                 content_type,
+                version,
                 epoch,
                 sequence,
-                ..
             } => {
                 let window = &mut self.senders[sender].windows[usize::from(epoch > 0)];
                 let is_copy = !window.is_new(sequence);
@@ -173,12 +194,18 @@ impl DtlsRecords {
                     };
                     self.handle_clear(sender, clear, arrival, recipient);
                 } else if !is_copy && !recipient.hellos().is_tls13() {
-                    let unit = SealedUnit {
+                    let header = RecordHeader {
                         content_type,
+                        version,
                         length: record.length,
-                        has_key: false,
                     };
-                    self.handle_sealed(sender, unit, sequence, arrival, recipient);
+                    let sealed = SealedRecord {
+                        header,
+                        epoch,
+                        sequence,
+                        fragment: record.fragment,
+                    };
+                    self.handle_sealed(sender, sealed, arrival, recipient);
                 }
             }
             Header::Unified { epoch } if recipient.hellos().is_tls13() => {
@@ -194,7 +221,7 @@ impl DtlsRecords {
                     has_key: false,
                 };
                 self.note_new(sender, None, arrival);
-                emit_sealed(sender, unit, arrival, recipient);
+                emit_sealed(sender, unit, Content::Unknown, arrival, recipient);
             }
             Header::Unified { .. } => {}
         }
@@ -267,12 +294,18 @@ impl DtlsRecords {
     fn handle_sealed(
         &mut self,
         sender: Direction,
-        unit: SealedUnit,
-        sequence: u64,
+        record: SealedRecord<'_>,
         arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
+        let content = self.open(sender, record, recipient);
         let own = &mut self.senders[sender];
+        let unit = SealedUnit {
+            content_type: record.header.content_type,
+            length: record.header.length,
+            has_key: content.is_some() || self.unsealing.fits(),
+        };
+        let content = content.unwrap_or(Content::Unknown);
         let is_first = own.finished.is_none() && !own.lacks_finished;
         let content_type = match unit.content_type {
             ContentType::Tls12Cid => hidden_type(own.finished, is_first, unit.length),
@@ -286,20 +319,41 @@ impl DtlsRecords {
             ContentType::Handshake if own.finished.is_none() => {
                 own.finished = Some(unit.length);
                 self.note_new(sender, None, arrival);
-                return emit_sealed(sender, unit, arrival, recipient);
+                return emit_sealed(sender, unit, content, arrival, recipient);
             }
             ContentType::Handshake => return self.note_repeated(sender, None, arrival),
             ContentType::Alert | ContentType::ApplicationData => {}
             _ => return,
         }
-        if is_first && sequence > 0 {
+        if is_first && record.sequence > 0 {
             own.lacks_finished = true;
             recipient.take(sender, Seen::Gap(1)); // a byte for the datagram, at least
         }
         if content_type == ContentType::ApplicationData {
             self.handle_use(sender, recipient);
         }
-        emit_sealed(sender, unit, arrival, recipient);
+        emit_sealed(sender, unit, content, arrival, recipient);
+    }
+
+    /// What an alert or Finished carries, if there is a key for it. Data are not opened, nor what has a connection identifier.
+    fn open(
+        &mut self,
+        sender: Direction,
+        record: SealedRecord<'_>,
+        recipient: &impl Recipient,
+    ) -> Option<Content> {
+        let is_of_interest = matches!(
+            record.header.content_type,
+            ContentType::Alert | ContentType::Handshake
+        );
+        if !is_of_interest || record.fragment.len() < record.header.length.into() {
+            return None;
+        }
+        let hellos = recipient.hellos();
+        let number = u64::from(record.epoch) << 48 | record.sequence;
+        let side = hellos.side(sender);
+        let unsealing = &mut self.unsealing;
+        unsealing.open(side, number, record.header, record.fragment, hellos)
     }
 
     /// Data show that the handshake has completed for their sender: what was not seen of it will not come.
@@ -363,6 +417,15 @@ struct ClearRecord<'a> {
     fragment: &'a [u8],
 }
 
+/// A record of a later epoch, up to DTLS 1.2.
+#[derive(Clone, Copy)]
+struct SealedRecord<'a> {
+    header: RecordHeader,
+    epoch: u16,
+    sequence: u64,
+    fragment: &'a [u8],
+}
+
 /// A flight that was sent once.
 const fn first_copy(end: u32, time: Timestamp) -> Outstanding {
     Outstanding {
@@ -390,6 +453,7 @@ const fn hidden_type(finished: Option<u16>, is_first: bool, length: u16) -> Cont
 fn emit_sealed(
     sender: Direction,
     unit: SealedUnit,
+    content: Content,
     arrival: Arrival,
     recipient: &mut impl Recipient,
 ) {
@@ -397,7 +461,7 @@ fn emit_sealed(
     recipient.take(sender, Seen::SealedStart { unit, start });
     let seen = Seen::SealedEnd {
         unit,
-        content: Content::Unknown,
+        content,
         end: arrival,
     };
     recipient.take(sender, seen);
@@ -530,12 +594,22 @@ mod tests {
     }
 
     /// Two peers that send datagrams, one a second.
-    #[derive(Default)]
     struct Peers {
         records: DtlsRecords,
         log: ItemLog,
         packets: u64,
         numbers: PerDirection<[u64; 2]>,
+    }
+
+    impl Default for Peers {
+        fn default() -> Self {
+            Self {
+                records: DtlsRecords::new(&Keys::default()),
+                log: ItemLog::default(),
+                packets: 0,
+                numbers: PerDirection::default(),
+            }
+        }
     }
 
     impl Peers {
