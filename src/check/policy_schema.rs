@@ -9,6 +9,7 @@ use super::assertion;
 use super::parse::SETTING_KEYS;
 use super::presets::Preset;
 use crate::error_type::ErrorType;
+use crate::event::Protocol;
 
 /// The JSON Schema (draft 7, which TOML language servers read) of a policy.
 ///
@@ -143,6 +144,10 @@ fn scope() -> Value {
             "server": texts("Addresses or networks of servers, as in `192.0.2.0/24`"),
             "client": texts("Addresses or networks of clients, as in `192.0.2.0/24`"),
             "port": described(one_or_several(port), "Ports of servers"),
+            "protocol": described(
+                one_or_several(words(Protocol::ALL.iter().map(|protocol| protocol.as_str()))),
+                "Protocols whose framing the handshake uses",
+            ),
         },
     })
 }

@@ -65,6 +65,7 @@ pub(super) const fn letter(handshake_type: HandshakeType) -> char {
     match handshake_type {
         HandshakeType::HelloRequest => 'H',
         HandshakeType::ClientHello => 'C', // one that could not be read
+        HandshakeType::HelloVerifyRequest => 'V',
         HandshakeType::NewSessionTicket => 'T',
         HandshakeType::Certificate => 'X',
         HandshakeType::ServerKeyExchange => 'K',

@@ -386,6 +386,11 @@ impl Transcript {
         self.hellos().version()
     }
 
+    /// Whether this is DTLS, where nothing shows how far bytes got, nor that a side has closed.
+    pub(super) fn is_dtls(&self) -> bool {
+        self.hellos().is_dtls()
+    }
+
     pub(super) fn is_tls13(&self) -> bool {
         self.hellos().is_tls13()
     }

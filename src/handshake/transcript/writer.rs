@@ -438,6 +438,8 @@ impl Transcript {
                         self.note(sender, 'D');
                     }
                     self.observe(sender, Observed::Record(unit.length), start);
+                } else if unit.content_type == ContentType::Handshake {
+                    self.observe(sender, Observed::Handshake(unit.length), start);
                 }
                 self.note_news(sender);
             }

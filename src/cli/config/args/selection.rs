@@ -1,7 +1,7 @@
 //! Which handshakes are reported: flags of every command that takes packets.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tlscope::event::{ErrorType, Outcome};
+use tlscope::event::{ErrorType, Outcome, Protocol};
 use tlscope::pattern::Glob;
 use tlscope::sink::selection::{Moment, Peer, Selection};
 use tlscope::tls::ProtocolVersion;
@@ -78,6 +78,13 @@ pub(crate) struct SelectionArgs {
     )]
     pub(crate) error: Vec<ErrorType>,
 
+    /// Report only handshakes over this protocol: `tls` (over TCP), `dtls`, `quic` or `eap`
+    #[arg(
+        long, value_name = "PROTOCOL", value_delimiter = ',', value_parser = protocols(), hide_possible_values = true,
+        help_heading = "Selection", env = "TLSCOPE_PROTOCOL"
+    )]
+    pub(crate) protocol: Vec<Protocol>,
+
     /// Report only handshakes of this version, as in `TLS 1.2`, `1.3`, `draft28` or `0x7f1c`
     #[arg(
         long, value_name = "VERSION", value_delimiter = ',', value_parser = version,
@@ -124,6 +131,7 @@ impl From<SelectionArgs> for Selection {
         selection.ports = args.port;
         selection.outcomes = args.outcome;
         selection.errors = args.error;
+        selection.protocols = args.protocol;
         selection.versions = args.version;
         selection
     }
@@ -143,6 +151,10 @@ fn outcomes() -> impl TypedValueParser<Value = Outcome> {
 
 fn causes() -> impl TypedValueParser<Value = ErrorType> {
     one_of(ErrorType::ALL, |cause| cause.as_str())
+}
+
+fn protocols() -> impl TypedValueParser<Value = Protocol> {
+    one_of(Protocol::ALL, |protocol| protocol.as_str())
 }
 
 /// Parses one of `values` by its text; clap suggests the nearest for a wrong one.
