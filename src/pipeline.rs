@@ -247,7 +247,7 @@ impl<'s> BatchReader<'s> {
         Self {
             source,
             keys: config.keys.view(),
-            router: Router::new(config.tunnel_ports.clone()),
+            router: Router::new(config),
             ticks: ticks(),
         }
     }
@@ -287,7 +287,7 @@ struct Answer {
 
 impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
-        worker.begin_batch(&job.batch.ended);
+        worker.begin_batch(&job.batch.ended, job.batch.dropped_at);
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
         self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));

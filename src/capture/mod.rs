@@ -176,6 +176,9 @@ pub struct PacketBatch {
     /// What time it is, if the source is live. A live source hands out batches
     /// without packets while the wire is quiet, so that time goes on.
     pub now: Option<Timestamp>,
+    /// When it became known that packets were dropped, if that is news since the batch before. A connection that has been
+    /// quiet since then may not have been.
+    pub dropped_at: Option<Timestamp>,
 }
 
 impl PacketBatch {
@@ -185,6 +188,7 @@ impl PacketBatch {
         self.secrets.clear();
         self.ended.clear();
         self.now = None;
+        self.dropped_at = None;
     }
 
     /// The captured bytes of `packet`, which must be one of this batch's records.

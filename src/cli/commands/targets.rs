@@ -21,7 +21,7 @@ use crate::cli::say;
 
 /// Reads all captures and writes the list; writes nothing if none can be read.
 pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
-    let limit = memory::usual_limit();
+    let limit = memory::limit(&args.memory);
     let keys = key_log::read(&args.input.keylog, limit)?;
     let mut config = observer::Config::default();
     config.report.fingerprints = false;

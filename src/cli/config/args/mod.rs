@@ -12,6 +12,7 @@ mod judgement;
 mod live;
 #[cfg(test)]
 mod man_page;
+mod memory;
 mod metrics;
 mod print;
 mod read;
@@ -29,6 +30,7 @@ pub(crate) use judgement::{At, JudgementArgs};
 pub(crate) use live::{
     FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs, RunArgs,
 };
+pub(crate) use memory::MemoryArgs;
 pub(crate) use metrics::{
     HistogramChoice, MetricsArgs, MetricsOutput, NameChoice, OtlpLogs, ProtocolChoice,
 };
