@@ -218,7 +218,10 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
         // The report is that of the moment at which the connection came into use: the capture went on then.
         (None, End::CaptureEnd) if transcript.is_only_watched() => None,
         (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
-        (None, End::Decided | End::Silence | End::Replaced | End::Evicted) => None,
+        (
+            None,
+            End::Decided | End::Silence | End::Replaced | End::Evicted | End::PacketsDropped,
+        ) => None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
 use crate::framing::{Close, Framing, Hellos, Recipient, Seen};
 use crate::time::Timestamp;
+use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress};
@@ -141,6 +142,16 @@ impl Tracker {
         framing.take_datagram(direction, payload, at, &mut recorder);
     }
 
+    /// Whether a datagram begins another handshake than this, over QUIC.
+    pub(crate) fn is_replaced_by(&self, direction: Direction, payload: &[u8]) -> bool {
+        self.framing.is_replaced_by(direction, payload)
+    }
+
+    /// The id that a client over QUIC sent its first packet to.
+    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+        self.framing.first_destination()
+    }
+
     /// Notes that one direction was closed; false if it was before.
     pub fn handle_close(&mut self, direction: Direction, how: Close, at: Arrival) -> bool {
         let is_first = !self.transcript.has_closed(direction);
@@ -199,7 +210,7 @@ impl Tracker {
 
     /// Whether nothing that follows can change the report.
     #[must_use]
-    pub const fn is_decided(&self) -> bool {
+    pub fn is_decided(&self) -> bool {
         self.standing.is_decided() && !self.framing.is_waiting()
     }
 

@@ -71,9 +71,10 @@ impl Worker {
         }
     }
 
-    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources.
-    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd]) {
-        self.shards.begin_batch();
+    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources and packets that were
+    /// dropped.
+    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd], dropped_at: Option<Timestamp>) {
+        self.shards.begin_batch(dropped_at);
         let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
         self.ends.extend(ended);
     }

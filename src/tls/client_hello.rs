@@ -287,10 +287,23 @@ impl ClientHello {
         self.has_fingerprint().then(|| fingerprint::ja3(self))
     }
 
-    /// JA4 of a hello over TCP; `None` as for [`ClientHello::ja3`].
+    /// JA4 of a hello over TCP, or over QUIC if it has QUIC's transport parameters; `None` as for [`ClientHello::ja3`].
     #[must_use]
     pub fn ja4(&self) -> Option<String> {
-        self.has_fingerprint().then(|| fingerprint::ja4(self, 't'))
+        let is_quic = |extension: &ExtensionType| {
+            matches!(
+                *extension,
+                ExtensionType::QuicTransportParameters
+                    | ExtensionType::QuicTransportParametersDraft
+            )
+        };
+        let transport = if self.extensions.iter().any(is_quic) {
+            'q'
+        } else {
+            't'
+        };
+        self.has_fingerprint()
+            .then(|| fingerprint::ja4(self, transport))
     }
 
     /// Whether all that it offers is known: it was not cut short, and no list was too long.

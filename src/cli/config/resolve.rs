@@ -10,7 +10,7 @@ use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::memory::MemoryLimit;
-use tlscope::observer;
+use tlscope::observer::{self, TunnelPorts};
 use tlscope::sink::selection::Selection;
 use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
@@ -19,7 +19,7 @@ use tlscope::time::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::RunFiles;
-use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
+use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs, TunnelArgs};
 use crate::cli::config::memory;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
@@ -42,6 +42,8 @@ pub(crate) struct ReadConfig {
 pub(crate) struct Analysis {
     /// The secrets in the key logs given.
     pub(crate) keys: Keys,
+    /// The UDP ports of tunnels.
+    tunnel_ports: TunnelPorts,
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
     /// Whether events of successful handshakes carry what the client offered.
@@ -72,6 +74,8 @@ pub(crate) struct Needs {
     pub(crate) key_logs: bool,
     /// Memory for handshakes that are held back, to be sorted.
     pub(crate) held_events: bool,
+    /// Memory for metric series.
+    pub(crate) metrics: bool,
 }
 
 impl Needs {
@@ -85,6 +89,7 @@ impl Needs {
             ladders: false,
             key_logs: !common.input.keylog.is_empty(),
             held_events: false,
+            metrics: metrics.asks_for_metrics(),
         }
     }
 }
@@ -143,14 +148,14 @@ impl ReadConfig {
         files.read("a key log", &args.common.input.keylog);
         files.written("--report", &args.report);
         files.check()?;
-        let limit = memory::limit(&args.judgement);
+        let limit = memory::limit(&args.judgement.memory);
         let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.held_events = args.sort.is_some();
         needs.fingerprints |= args.report.is_some();
         needs.offers |= args.report.is_some();
         needs.ladders |= args.report.is_some();
-        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
         let threads = args.common.input.threads;
@@ -159,6 +164,7 @@ impl ReadConfig {
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
         output.room_to_sort = limit.of_events();
+        output.metrics.memory = Some(limit.of_metrics());
         output.names = args.names;
         output.source_width = source_width(&args.paths);
         Ok(Self {
@@ -176,17 +182,22 @@ impl Analysis {
     pub(crate) fn resolve(
         keys: Keys,
         needs: Needs,
+        tunnels: &TunnelArgs,
         judgement: &JudgementArgs,
     ) -> Result<Self, CliError> {
-        let mut memory_limit = memory::limit(judgement);
+        let mut memory_limit = memory::limit(&judgement.memory);
         if needs.key_logs {
             memory_limit = memory_limit.with_key_logs();
         }
         if needs.held_events {
             memory_limit = memory_limit.with_held_events();
         }
+        if needs.metrics {
+            memory_limit = memory_limit.with_metrics();
+        }
         Ok(Self {
             keys,
+            tunnel_ports: tunnels.ports(),
             retains_packets: needs.packets,
             collects_ladders: needs.ladders,
             fingerprints: needs.fingerprints,
@@ -212,6 +223,7 @@ impl Analysis {
         config.handshake_timeout = self.handshake_timeout;
         config.memory_limit = self.memory_limit;
         config.keys = self.keys.clone();
+        config.tunnel_ports = self.tunnel_ports.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
         config.collects_ladders = self.collects_ladders;

@@ -5,6 +5,7 @@
 //! [`progress`](super::progress) and [`verdict`](super::verdict) to say.
 
 mod parts;
+mod quic;
 mod renegotiation;
 mod writer;
 
@@ -28,6 +29,7 @@ pub(super) use parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
     is_empty_list,
 };
+pub(super) use quic::{CloseSeen, DatagramSeen, QuicFacts};
 pub(super) use renegotiation::Renegotiations;
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
@@ -88,8 +90,12 @@ pub(super) struct Transcript {
     has_unreadable_hello: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
     has_late_gap: bool,
+    /// Whether the client begins again over QUIC: its next ClientHello takes the place of the first.
+    expects_new_hello: bool,
     /// Bytes of memory that the hellos take.
     hello_bytes: usize,
+    /// What only QUIC shows.
+    quic: Option<Box<QuicFacts>>,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
     /// Hellos of an earlier handshake, to be overwritten by those of this one.
@@ -140,7 +146,9 @@ impl Transcript {
             client_round_trip: 0,
             has_unreadable_hello: false,
             has_late_gap: false,
+            expects_new_hello: false,
             hello_bytes: 0,
+            quic: None,
             ladder: None,
             spare_client_hello: room.client_hello,
             spare_server_hello: room.server_hello,
@@ -329,6 +337,11 @@ impl Transcript {
     /// Up to TLS 1.2: encrypted records for which there are keys.
     pub(super) const fn keyed_records(&self) -> u32 {
         self.keyed_records
+    }
+
+    /// What only QUIC shows; `None` over other transports.
+    pub(super) fn quic(&self) -> Option<&QuicFacts> {
+        self.quic.as_deref()
     }
 
     /// From the observer to the client and back, as far as the opening of the connection shows it.
@@ -544,6 +557,10 @@ impl Transcript {
                 .as_ref()
                 .map_or(0, |_| boxed::<Renegotiations>())
             + self.decrypted.as_ref().map_or(0, |_| boxed::<Decrypted>())
+            + self
+                .quic
+                .as_ref()
+                .map_or(0, |quic| boxed::<QuicFacts>() + quic.allocated())
             + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 
@@ -587,8 +604,11 @@ impl Transcript {
         observations.clear();
         let server_hello = self.server_hello.take().map(|(hello, _)| hello);
         SpareRoom {
-            client_hello: self.client_hello.take().or(self.spare_client_hello.take()),
-            server_hello: server_hello.or(self.spare_server_hello.take()),
+            client_hello: self
+                .client_hello
+                .take()
+                .or_else(|| self.spare_client_hello.take()),
+            server_hello: server_hello.or_else(|| self.spare_server_hello.take()),
             observations,
         }
     }
