@@ -98,15 +98,17 @@ pub(super) struct Transcript {
     quic: Option<Box<QuicFacts>>,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
-    /// A hello of an earlier handshake, to be overwritten by that of this one.
-    spare_hello: Option<Box<ClientHello>>,
+    /// Hellos of an earlier handshake, to be overwritten by those of this one.
+    spare_client_hello: Option<Box<ClientHello>>,
+    spare_server_hello: Option<Box<ServerHello>>,
 }
 
 /// What a handshake that has been reported leaves for another one: lists whose room is used again. They are empty, but for
-/// those of the hello, which is overwritten.
+/// those of the hellos, which are overwritten.
 #[derive(Debug, Default)]
 pub(crate) struct SpareRoom {
-    hello: Option<Box<ClientHello>>,
+    client_hello: Option<Box<ClientHello>>,
+    server_hello: Option<Box<ServerHello>>,
     observations: Vec<Observation>,
 }
 
@@ -148,7 +150,8 @@ impl Transcript {
             hello_bytes: 0,
             quic: None,
             ladder: None,
-            spare_hello: room.hello,
+            spare_client_hello: room.client_hello,
+            spare_server_hello: room.server_hello,
         }
     }
 }
@@ -545,9 +548,13 @@ impl Transcript {
         bodies.sum::<usize>()
             + self.hello_bytes
             + self
-                .spare_hello
+                .spare_client_hello
                 .as_ref()
                 .map_or(0, |hello| boxed::<ClientHello>() + hello.allocated())
+            + self
+                .spare_server_hello
+                .as_ref()
+                .map_or(0, |hello| boxed::<ServerHello>() + hello.allocated())
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>()
             + self
@@ -600,8 +607,13 @@ impl Transcript {
     pub(super) fn take_room(&mut self) -> SpareRoom {
         let mut observations = std::mem::take(&mut self.observations);
         observations.clear();
+        let server_hello = self.server_hello.take().map(|(hello, _)| hello);
         SpareRoom {
-            hello: self.client_hello.take().or_else(|| self.spare_hello.take()),
+            client_hello: self
+                .client_hello
+                .take()
+                .or_else(|| self.spare_client_hello.take()),
+            server_hello: server_hello.or_else(|| self.spare_server_hello.take()),
             observations,
         }
     }

@@ -53,7 +53,7 @@ impl Transcript {
             Seen::ClientHello { hello, start } => self.take_client(sender, hello, start),
             Seen::ServerHello { hello, start } => {
                 self.note_end(sender, start);
-                self.take_server_hello(sender, Some(*hello), start);
+                self.take_server_hello(sender, Some(hello), start);
                 self.note_news(sender);
             }
             Seen::Alert {
@@ -235,17 +235,19 @@ impl Transcript {
         self.note_length(message);
         match (message.handshake_type, message.body) {
             (HandshakeType::ClientHello, Some(body)) => {
-                let mut hello = self.spare_hello.take().unwrap_or_default();
+                let mut hello = self.spare_client_hello.take().unwrap_or_default();
                 match hello.read_again(body) {
                     Ok(()) => return self.take_client(sender, hello, start),
                     Err(_) => self.client = self.client.or(Some(sender)),
                 }
             }
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
+                let mut hello = self.spare_server_hello.take().unwrap_or_default();
+                let read = hello.read_again(body);
+                self.take_whole_server_hello(sender, read.is_ok().then_some(hello), start);
             }
             (HandshakeType::HelloRetryRequest, Some(body)) => {
-                let hello = ServerHello::read_draft_retry(body).ok();
+                let hello = ServerHello::read_draft_retry(body).ok().map(Box::new);
                 self.take_whole_server_hello(sender, hello, start);
             }
             // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
@@ -284,7 +286,8 @@ impl Transcript {
                 }
             }
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read_partial(body).ok(), start);
+                let hello = ServerHello::read_partial(body).ok().map(Box::new);
+                self.take_server_hello(sender, hello, start);
             }
             _ => {}
         }
@@ -308,7 +311,7 @@ impl Transcript {
     fn take_whole_server_hello(
         &mut self,
         sender: Direction,
-        hello: Option<ServerHello>,
+        hello: Option<Box<ServerHello>>,
         start: Arrival,
     ) {
         // What overruns the message may be `supported_versions`, which decides whether this is TLS 1.3.
@@ -319,7 +322,12 @@ impl Transcript {
         self.take_server_hello(sender, hello, start);
     }
 
-    fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
+    fn take_server_hello(
+        &mut self,
+        sender: Direction,
+        hello: Option<Box<ServerHello>>,
+        start: Arrival,
+    ) {
         self.client.get_or_insert_with(|| sender.flip());
         self.server_hello_end.get_or_insert(start.end);
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
@@ -328,7 +336,7 @@ impl Transcript {
             Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
             Some(hello) if self.server_hello.is_none() => {
                 self.hello_bytes += boxed::<ServerHello>() + hello.allocated();
-                self.server_hello = Some((Box::new(hello), start.time));
+                self.server_hello = Some((hello, start.time));
             }
             _ => {}
         }
