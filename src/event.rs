@@ -17,6 +17,7 @@ use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, Fingerprint, HandshakeType,
     KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme,
 };
+use crate::transport::quic::QuicClose;
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
 pub use crate::decode::Tunnel;
@@ -34,7 +35,7 @@ pub struct Handshake {
     pub source: Arc<str>,
     /// Names the connection within a run: equal for all handshakes on one connection, and for each run over the same packets.
     pub flow_id: u64,
-    /// What carries the records.
+    /// What carries the handshake.
     pub transport: Transport,
     /// Which protocol's framing the handshake uses.
     pub protocol: Protocol,
@@ -393,6 +394,16 @@ pub enum StepKind {
     Fin,
     /// The sender reset the connection.
     Rst,
+    /// A Handshake packet of QUIC whose content is not visible.
+    HandshakePacket,
+    /// A 1-RTT packet of QUIC whose content is not visible.
+    OneRttPacket,
+    /// A Retry packet of QUIC: the server wants the client's address proven.
+    Retry,
+    /// A Version Negotiation packet of QUIC: the server does not support the client's version.
+    VersionNegotiation,
+    /// A CONNECTION_CLOSE frame of QUIC that could be read.
+    ConnectionClose(QuicClose),
 }
 
 impl std::fmt::Display for StepKind {
@@ -413,21 +424,24 @@ impl std::fmt::Display for StepKind {
             Self::NotTls => f.write_str("not TLS"),
             Self::Fin => f.write_str("TCP FIN"),
             Self::Rst => f.write_str("TCP RST"),
+            Self::HandshakePacket => f.write_str("Handshake packet"),
+            Self::OneRttPacket => f.write_str("1-RTT packet"),
+            Self::Retry => f.write_str("Retry"),
+            Self::VersionNegotiation => f.write_str("Version Negotiation"),
+            Self::ConnectionClose(close) => write!(f, "CONNECTION_CLOSE {close}"),
         }
     }
 }
 
 text_enum! {
-    /// What carries the records.
+    /// What carries the handshake.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Transport {
-        /// TLS over TCP.
+        /// TLS, whatever precedes it.
         Tcp = "tcp",
-        /// DTLS over UDP.
+        /// DTLS, QUIC, and EAP in RADIUS.
         Udp = "udp",
-        /// TLS 1.3 inside QUIC.
-        Quic = "quic",
     }
 }
 
@@ -437,7 +451,7 @@ impl Transport {
     pub const fn ip_protocol(self) -> IpProtocol {
         match self {
             Self::Tcp => IpProtocol::Tcp,
-            Self::Udp | Self::Quic => IpProtocol::Udp,
+            Self::Udp => IpProtocol::Udp,
         }
     }
 }
@@ -451,8 +465,10 @@ text_enum! {
         Tls = "tls",
         /// DTLS.
         Dtls = "dtls",
-        /// QUIC.
+        /// TLS 1.3 inside QUIC (RFC 9001).
         Quic = "quic",
+        /// TLS inside EAP: EAP-TLS, EAP-TTLS, PEAP.
+        Eap = "eap",
     }
 }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decrypt::Keys;
-use crate::event::Ladder;
+use crate::event::{Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
-use crate::framing::tls::TlsRecords;
-use crate::framing::{Close, Hellos, Recipient, Seen};
+use crate::framing::{Close, Framing, Hellos, Recipient, Seen};
 use crate::time::Timestamp;
+use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress};
-use super::transcript::Transcript;
+use super::transcript::{SpareRoom, Transcript};
 
 /// The handshake on one connection.
 ///
@@ -22,7 +22,7 @@ use super::transcript::Transcript;
 /// `note_*` methods; the others answer what the owner has to know.
 #[derive(Debug)]
 pub struct Tracker {
-    pub(super) framing: TlsRecords,
+    pub(super) framing: Framing,
     pub(super) transcript: Transcript,
     pub(super) standing: Standing,
 }
@@ -59,12 +59,26 @@ impl Recipient for ProgressRecorder<'_> {
 }
 
 impl Tracker {
-    /// A handshake of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
+    /// A handshake over `protocol` of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
     #[must_use]
-    pub fn new(start: Arrival, keys: &Keys) -> Self {
+    pub fn new(protocol: Protocol, start: Arrival, keys: &Keys) -> Self {
+        Self::in_room(protocol, start, keys, SpareRoom::default())
+    }
+
+    /// As [`Tracker::new`], in the room that another handshake has left.
+    pub(crate) fn in_room(
+        protocol: Protocol,
+        start: Arrival,
+        keys: &Keys,
+        room: SpareRoom,
+    ) -> Self {
         Self {
-            framing: TlsRecords::new(keys),
-            transcript: Transcript::new(start),
+            framing: match protocol {
+                Protocol::Tls | Protocol::Eap => Framing::tls(keys),
+                Protocol::Dtls => Framing::dtls(keys),
+                Protocol::Quic => Framing::quic(keys),
+            },
+            transcript: Transcript::new(start, room),
             standing: Standing::default(),
         }
     }
@@ -106,13 +120,36 @@ impl Tracker {
         self.transcript.take_ladder()
     }
 
+    /// What another handshake can use again, once the report was made.
+    pub(crate) fn take_room(&mut self) -> SpareRoom {
+        self.transcript.take_room()
+    }
+
     /// Takes the next chunk of one direction.
     pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
         if let Chunk::Bytes(_, arrival) = chunk {
             self.transcript.note_last(arrival);
         }
         let (framing, mut recorder) = self.split();
-        framing.take(direction, chunk, &mut recorder);
+        framing.take_chunk(direction, chunk, &mut recorder);
+    }
+
+    /// Takes a datagram, or as much of it as was captured.
+    pub fn handle_datagram(&mut self, direction: Direction, payload: &[u8], at: Arrival) {
+        self.transcript.note_packet(direction, at);
+        self.transcript.note_last(at);
+        let (framing, mut recorder) = self.split();
+        framing.take_datagram(direction, payload, at, &mut recorder);
+    }
+
+    /// Whether a datagram begins another handshake than this, over QUIC.
+    pub(crate) fn is_replaced_by(&self, direction: Direction, payload: &[u8]) -> bool {
+        self.framing.is_replaced_by(direction, payload)
+    }
+
+    /// The id that a client over QUIC sent its first packet to.
+    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+        self.framing.first_destination()
     }
 
     /// Notes that one direction was closed; false if it was before.
@@ -173,7 +210,7 @@ impl Tracker {
 
     /// Whether nothing that follows can change the report.
     #[must_use]
-    pub const fn is_decided(&self) -> bool {
+    pub fn is_decided(&self) -> bool {
         self.standing.is_decided() && !self.framing.is_waiting()
     }
 
@@ -253,7 +290,7 @@ impl Tracker {
         framing.finish_decryption(&mut recorder);
     }
 
-    const fn split(&mut self) -> (&mut TlsRecords, ProgressRecorder<'_>) {
+    const fn split(&mut self) -> (&mut Framing, ProgressRecorder<'_>) {
         let Self {
             framing,
             transcript,
@@ -283,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_is_not_tls_is_ruled_out_unless_a_hello_was_seen() {
-        let mut tracker = Tracker::new(AT, &Keys::default());
+        let mut tracker = Tracker::new(Protocol::Tls, AT, &Keys::default());
         assert!(!tracker.is_ruled_out());
         tracker.handle_chunk(Direction::Forward, Chunk::Bytes(b"GET / HTTP/1.1", AT));
         assert!(tracker.is_ruled_out() && !tracker.has_hello());
@@ -291,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_direction_closes_once_and_a_reset_makes_the_owner_wait_a_little_only() {
-        let mut tracker = Tracker::new(AT, &Keys::default());
+        let mut tracker = Tracker::new(Protocol::Tls, AT, &Keys::default());
         assert!(tracker.handle_close(Direction::Forward, Close::Fin, AT));
         assert!(!tracker.is_closing());
         assert!(!tracker.handle_close(Direction::Forward, Close::Rst, AT));

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
-use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::event::{HandshakeReport, Identity, Outcome, UnknownBecause};
+use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, KeyUse, Origin};
+use crate::handshake::{End, Origin, ReportCaches};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
 use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
 
 use super::account::{self, Account};
-use super::flow::{Flow, HandshakeContext, Open, Stage};
+use super::conclusion::{Concluded, Conclusion};
+use super::datagrams::{DatagramPacket, DatagramTable};
+use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
@@ -101,6 +102,17 @@ impl ShardSet {
         self.shards[flow.shard].handle_packet(flow, packet, output);
     }
 
+    /// Takes a datagram.
+    pub(super) fn handle_datagram(
+        &mut self,
+        packet: &DatagramPacket<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let (key, goes_up) = packet.header.flow_key();
+        let shard = shard_of(&key) / self.stride;
+        self.shards[shard].handle_datagram((key, goes_up), packet, output);
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         for shard in &mut self.shards {
             shard.handle_timeout(now, output);
@@ -117,9 +129,15 @@ impl ShardSet {
         has_more
     }
 
-    /// Takes the next batch: secrets that came with it are of use from now on.
-    pub(crate) fn begin_batch(&self) {
+    /// Takes the next batch: secrets that came with it are of use from now on. `dropped_at` is when packets were dropped, if
+    /// they were since the batch before.
+    pub(crate) fn begin_batch(&mut self, dropped_at: Option<Timestamp>) {
         self.keys.advance();
+        if dropped_at.is_some() {
+            for shard in &mut self.shards {
+                shard.dropped_at = dropped_at;
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -132,8 +150,8 @@ impl ShardSet {
 
     /// When the oldest handshake without a verdict began.
     pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
-        let open = self.shards.iter().filter_map(|shard| shard.open.oldest());
-        open.min()
+        let oldest = |shard: &Shard| [shard.open.oldest(), shard.datagrams.open.oldest()];
+        self.shards.iter().flat_map(oldest).flatten().min()
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -152,6 +170,18 @@ const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
 const IMPATIENCE: Duration = Duration::from_secs(5);
+/// Whether a verdict at such an `end` may rest on the silence since the `last` packet of the connection.
+fn is_silence(end: End, last: Timestamp, now: Timestamp) -> bool {
+    match end {
+        End::Silence | End::CaptureEnd => true,
+        // What is evicted soon is given up for memory, and not for silence.
+        End::Evicted => now.checked_since(last) >= Some(SILENCE_WHEN_EVICTED),
+        End::Decided | End::Replaced | End::PacketsDropped => false,
+    }
+}
+
+/// How long a handshake has to be quiet before its eviction leaves a verdict, which then rests on that.
+const SILENCE_WHEN_EVICTED: Duration = Duration::from_secs(3);
 /// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections whose end is remembered: those of 5 s at 50,000 a second, of some 100 bytes each.
@@ -159,9 +189,9 @@ const MAX_CLOSED: usize = 1 << 18;
 /// How long a closed flow is remembered, so that late packets begin no new one.
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a shard's results go, and the chains that its worker knows.
+/// Where a shard's results go, and the caches of its worker.
 pub(super) struct ShardOutput<'o> {
-    pub(super) chains: &'o mut ChainCache,
+    pub(super) caches: &'o mut ReportCaches,
     /// When sources ended, of which several are read as one.
     pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
@@ -175,6 +205,8 @@ struct Shard {
     flows: FlowTable<Flow>,
     openings: Openings,
     closed: ClosedFlows,
+    datagrams: DatagramTable,
+    spares: Spares,
     /// For segments out of order.
     budget: Budget,
     account: Account,
@@ -184,6 +216,8 @@ struct Shard {
     reported: usize,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
+    /// When packets were last dropped on their way to the observer.
+    dropped_at: Option<Timestamp>,
     stats: Stats,
 }
 
@@ -207,11 +241,14 @@ impl Shard {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS).min(most_flows), limits),
             openings: Openings::new(most_openings.min(config.max_flows.div_ceil(SHARDS))),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
+            datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
+            spares: Spares::default(),
             budget: Budget::new(account.for_segments()),
             account,
             open: OpenHandshakes::default(),
             reported: 0,
             now: Timestamp::default(),
+            dropped_at: None,
             stats: Stats::default(),
             config,
         }
@@ -260,16 +297,17 @@ impl Shard {
             return;
         }
         let was_open = flow.has_handshake();
-        let context = HandshakeContext {
+        let mut context = HandshakeContext {
             source: &packet.interface.source,
             layers: packet.layers,
             keys: &self.config.keys,
             collects_ladders: self.config.collects_ladders,
+            spares: &mut self.spares,
         };
         if self.config.collects_ladders {
             flow.note_source(context.source, at);
         }
-        let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
+        let has_news = flow.handle_segment(direction, segment, at, &mut context, &mut self.budget);
         self.account.conversations += flow.count_conversation();
         let is_downgraded = std::mem::take(&mut flow.is_downgraded);
         let is_open = flow.has_handshake();
@@ -339,7 +377,7 @@ impl Shard {
             return false;
         };
         let was_open = flow.has_handshake();
-        flow.release_waiting(None, &self.config.keys, &mut self.budget);
+        flow.release_waiting(None, &self.config.keys, &mut self.spares, &mut self.budget);
         let since = flow.open_since();
         if let Some(since) = since {
             if !was_open {
@@ -611,6 +649,7 @@ impl Shard {
         self.flows.allocated()
             + self.openings.allocated()
             + self.closed.allocated()
+            + self.datagrams.allocated()
             + self.budget.in_use()
     }
 
@@ -627,6 +666,8 @@ impl Shard {
             self.expire(index, output);
         }
         self.relieve(output);
+        let (datagrams, mut conclusion) = self.datagrams();
+        datagrams.handle_timeout(now, &mut conclusion, output);
         self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
     }
@@ -673,7 +714,36 @@ impl Shard {
             }
             self.remove(index, End::CaptureEnd, output);
         }
-        false
+        let now = self.now;
+        while self.reported <= self.account.for_reports() {
+            let before = self.datagrams.allocated();
+            let (datagrams, mut conclusion) = self.datagrams();
+            if !datagrams.finish_one(now, &mut conclusion, output) {
+                return false;
+            }
+            self.reported += before.saturating_sub(self.datagrams.allocated());
+        }
+        true
+    }
+
+    /// The conversations over UDP, and what makes reports of them.
+    const fn datagrams(&mut self) -> (&mut DatagramTable, Conclusion<'_>) {
+        let conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        (&mut self.datagrams, conclusion)
+    }
+
+    fn handle_datagram(
+        &mut self,
+        flow: (FlowKey, bool),
+        packet: &DatagramPacket<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        self.now = packet.record.timestamp;
+        let (datagrams, mut conclusion) = self.datagrams();
+        datagrams.handle(flow, packet, &mut conclusion, output);
     }
 
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
@@ -707,8 +777,14 @@ impl Shard {
         };
         self.open.remove(open.since);
         // Closes that were waited for may have been delivered only now.
+        let last = open.connection.last_packet().time;
         let end = if open.connection.is_decided() {
             End::Decided
+        } else if is_silence(end, last, self.now)
+            && self.dropped_at.is_some_and(|dropped| dropped >= last)
+        {
+            // It may only seem to be one.
+            End::PacketsDropped
         } else {
             end
         };
@@ -717,46 +793,25 @@ impl Shard {
         release_conversation(flow, &mut self.account);
         self.account.handshakes -= open.allocated;
         self.reported += open.allocated;
-        if self.config.keys.is_growing() {
-            open.connection.retire_secrets();
-        }
-        let origin = origin(key, flow, &open);
-        let identity = identity(flow, &open);
-        self.stats.values_omitted += open.connection.values_omitted();
-        let report = open
-            .connection
-            .report(end, origin, &self.config.report, output.chains);
-        self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
-        self.stats.messages_discarded += open.connection.take_discarded_messages();
-        self.count_key_use(open.connection.key_use());
-        self.stats.connections_tls += u64::from(report.is_some());
-        if let Some(mut report) = report {
-            let is_given_up = report.event.unknown_because == Some(UnknownBecause::Evicted);
-            self.stats.handshakes_not_judged += u64::from(is_given_up);
-            report.identity = identity;
-            report.ladder = open.connection.take_ladder();
-            report.packets = retained
-                .filter(|_| report.event.outcome == Outcome::Failure)
-                .map(RetainedPackets::into_packets);
-            output.reports.push_back(report);
-        }
-    }
-
-    fn count_key_use(&mut self, key_use: Option<KeyUse>) {
-        let counter = match key_use {
-            Some(KeyUse::Fits) => &mut self.stats.connections_decrypted,
-            Some(KeyUse::Missing) => &mut self.stats.connections_keys_missing,
-            Some(KeyUse::Wrong) => &mut self.stats.connections_keys_wrong,
-            Some(KeyUse::Unsupported) => &mut self.stats.connections_keys_unsupported,
-            None => return,
+        let concluded = Concluded {
+            end,
+            origin: origin(key, flow, &open),
+            identity: identity(flow, &open),
+            retained,
         };
-        *counter += 1;
+        self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
+        let mut conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        conclusion.report(&mut open.connection, concluded, output);
+        self.spares.keep(&mut open);
     }
 
     fn load(&self) -> Load {
         Load {
-            connections: (self.flows.len() + self.openings.len()) as u64,
-            handshakes: self.open.len(),
+            connections: (self.flows.len() + self.openings.len() + self.datagrams.len()) as u64,
+            handshakes: self.open.len() + self.datagrams.open.len(),
             bytes: self.account.used(self.counted_elsewhere()) as u64,
             bytes_of_handshakes: (self.account.handshakes + self.account.retained) as u64,
             bytes_of_segments: self.budget.in_use() as u64,
@@ -811,6 +866,8 @@ fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
         reverse,
         vlan: open.layers.vlan.ids().to_vec(),
         tunnel: open.layers.tunnels.iter().collect(),
+        transport: Transport::Tcp,
+        protocol: Protocol::Tls,
         starttls: open.dialogue.starttls(),
         round_trips: flow.tcp.round_trips(),
         conflict: open.conflict,

@@ -5,13 +5,14 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
-use crate::certificate::ChainCache;
 use crate::decode::Layers;
 use crate::event::HandshakeReport;
+use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
 use super::Config;
+use super::datagrams::DatagramPacket;
 use super::not_tls::PlainConnection;
 use super::router::{Action, Plan, WorkerStep};
 use super::shard::{SegmentPacket, ShardOutput, ShardSet, SoughtFlow};
@@ -45,7 +46,7 @@ impl Made {
 pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
-    chains: ChainCache,
+    caches: ReportCaches,
     /// When sources ended, of which several are read as one.
     ends: HashMap<Arc<str>, Timestamp>,
     /// The flows of the segments at hand.
@@ -64,15 +65,16 @@ impl Worker {
             shards: ShardSet::new(config, index, workers),
             ends: HashMap::new(),
             sought: Vec::with_capacity(TOGETHER),
-            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
+            caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }
     }
 
-    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources.
-    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd]) {
-        self.shards.begin_batch();
+    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources and packets that were
+    /// dropped.
+    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd], dropped_at: Option<Timestamp>) {
+        self.shards.begin_batch(dropped_at);
         let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
         self.ends.extend(ended);
     }
@@ -90,7 +92,7 @@ impl Worker {
     fn seek_flows(&mut self, steps: &[WorkerStep]) {
         let headers = steps.iter().filter_map(|step| match &step.action {
             Action::Segment { header, .. } => Some(header),
-            Action::Tick(_) => None,
+            Action::Datagram { .. } | Action::Tick(_) => None,
         });
         let shards = &self.shards;
         self.sought.clear();
@@ -111,7 +113,7 @@ impl Worker {
         made: &mut Vec<Numbered>,
     ) {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
@@ -149,6 +151,32 @@ impl Worker {
                     };
                     self.shards.handle_packet(flow, &packet, &mut output);
                 }
+                Action::Datagram {
+                    packet,
+                    header,
+                    extra,
+                } => {
+                    let Some(record) = packets.records.get(*packet as usize) else {
+                        continue;
+                    };
+                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+                        continue;
+                    };
+                    let bytes = packets.bytes(record);
+                    let extra = plan.extra(*extra);
+                    let datagram = extra.and_then(|extra| extra.datagram.as_ref());
+                    let packet = DatagramPacket {
+                        record,
+                        bytes,
+                        interface,
+                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
+                        header,
+                        payload: header
+                            .payload
+                            .of(datagram.map_or(bytes, |datagram| datagram.payload())),
+                    };
+                    self.shards.handle_datagram(&packet, &mut output);
+                }
             }
             output.drain(step.number, made);
         }
@@ -158,7 +186,7 @@ impl Worker {
     /// there are more.
     pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,

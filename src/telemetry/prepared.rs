@@ -16,7 +16,7 @@ use super::export::{
 use super::failures::Failures;
 use super::metrics::Recorder;
 #[cfg(feature = "cli")]
-use super::metrics::endpoints::Endpoints;
+use super::metrics::endpoints::{Endpoints, MAX_ENDPOINTS};
 use super::metrics::exemplars::Exemplars;
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
@@ -81,7 +81,10 @@ impl Prepared {
         let signals: Vec<_> = settings.otlp.iter().map(|to| to.signal).collect();
         let context = ExportContext {
             #[cfg(feature = "cli")]
-            endpoints: Endpoints::new(live.and_then(|live| live.certificate_memory)),
+            endpoints: Endpoints::new(
+                config.within_memory(MAX_ENDPOINTS),
+                live.and_then(|live| live.certificate_memory),
+            ),
             #[cfg(feature = "cli")]
             failures: Failures::default(),
             exemplars: Exemplars::default(),

@@ -6,7 +6,7 @@ use opentelemetry::metrics::Meter;
 use super::bound_series::{BoundCounters, BoundHistograms, Series};
 use super::exemplars::{Exemplar, Exemplars};
 use super::extra_attributes::{Chooser, Extras};
-use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, registered_version};
+use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, version_label};
 use crate::event::{
     ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Transport,
 };
@@ -55,11 +55,11 @@ impl Handshakes {
         let config = setup.config;
         Self {
             chooser: Chooser::new(&config.attributes, config.values.unwrap_or(DEFAULT_VALUES)),
-            max_detailed_series: if config.attributes.is_empty() {
+            max_detailed_series: config.within_memory(if config.attributes.is_empty() {
                 MAX_DETAILED_SERIES
             } else {
                 MAX_ATTRIBUTED_SERIES
-            },
+            }),
             _known: known.starting_with(KnownSeries::all()),
             total: BoundCounters::new(total, setup.listeners.clone(), setup.names),
             duration: BoundHistograms::new(
@@ -159,7 +159,7 @@ impl HandshakeSeries {
         Self {
             outcome: event.outcome,
             error_type: event.error.as_ref().map(|error| error.error_type),
-            version: registered_version(&event.tls),
+            version: version_label(&event.tls),
             cipher_suite: cipher_suite.map(|suite| suite.name().unwrap_or(OTHER)),
             key_exchange: Some(event.tls.key_exchange())
                 .filter(|class| *class != KeyExchangeClass::Unknown),
@@ -258,7 +258,7 @@ impl DurationSeries {
     fn of(event: &Handshake, extras: Extras) -> Self {
         Self {
             outcome: event.outcome,
-            version: registered_version(&event.tls),
+            version: version_label(&event.tls),
             resumed: event.tls.resumed,
             transport: event.transport,
             extras,

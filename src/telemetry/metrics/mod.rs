@@ -147,9 +147,12 @@ fn histogram(
     histogram.with_description(description).build()
 }
 
-/// The version as a label.
-fn registered_version(tls: &TlsFacts) -> Option<&'static str> {
-    tls.version.map(|version| version.name().unwrap_or(OTHER))
+/// The version as a label. Drafts of TLS 1.3 have one together: there are some sixty, and a peer may choose any.
+fn version_label(tls: &TlsFacts) -> Option<&'static str> {
+    tls.version.map(|version| match version.draft() {
+        Some(_) => "TLS 1.3 draft",
+        None => version.name().unwrap_or(OTHER),
+    })
 }
 
 /// Upper bounds of the histograms' buckets, in milliseconds: from a connection within a host to a client that times out.

@@ -55,25 +55,51 @@ impl LiveConfig {
         let interfaces = interfaces(args.interface)?;
         refuse_file_of(args.common.format, &args.file)?;
         let file = rotation(args.file)?;
-        let (keys, key_logs) =
-            KeyLogs::open(&args.common.input.keylog, memory::limit(&args.judgement))?;
+        let (keys, key_logs) = KeyLogs::open(
+            &args.common.input.keylog,
+            memory::limit(&args.judgement.memory),
+        )?;
         if args.judgement.at == At::Now {
             args.judgement.at = At::Capture; // a live capture happens now
         }
         let timeout = &mut args.judgement.handshake_timeout;
         timeout.get_or_insert(tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT);
         let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.metrics |= args.live_metrics.prometheus.is_some();
         let format = args.sources.of("format");
         if let (FlagSource::Default, Some(file)) = (format, &file) {
             args.common.format = format_of(&file.path).unwrap_or(args.common.format);
         }
         let shows_screen = shows_screen(file.is_some(), format, args.metrics.takes_stdout());
         needs.ladders |= shows_screen;
-        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let mut analysis =
+            Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
+        let limit = &mut analysis.memory_limit;
+        let buffers = interfaces.len() * args.fanout.max(1) as usize;
+        let buffer_size = match args.sources.of("buffer_size") {
+            FlagSource::Default => args
+                .buffer_size
+                .min((limit.of_capture_buffers() / buffers) as u64),
+            _ => args.buffer_size,
+        };
+        let all_buffers = usize::try_from(buffer_size)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(buffers);
+        if all_buffers > limit.bytes() / 2 {
+            return Err(CliError::new(format_args!(
+                "the buffers of the interfaces take {} MiB of the memory allowed, {} MiB",
+                all_buffers >> 20,
+                limit.bytes() >> 20,
+            ))
+            .hint("allow more with `--memory-limit`, or make them smaller with `--buffer-size`"));
+        }
+        *limit = limit.with_live_capture(all_buffers);
+        let queue_bytes = limit.of_queue();
         let capture = LiveOptions {
             filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
-            buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+            buffer_size: u32::try_from(buffer_size).unwrap_or(u32::MAX),
+            queue_bytes,
             is_promiscuous: args.promiscuous,
             threads: args.fanout,
             drains_buffer: false,
@@ -81,6 +107,7 @@ impl LiveConfig {
         let threads = args.common.input.threads;
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
+        output.metrics.memory = Some(analysis.memory_limit.of_metrics());
         output.destination = match file {
             Some(rotation) => EventDestination::File(rotation),
             None if shows_screen => EventDestination::Screen,
@@ -251,6 +278,20 @@ mod tests {
         let config = resolve(&["-i", "eth0,lo", "-i", "eth0,"]).unwrap();
         assert_eq!(config.interfaces, ["eth0", "lo"]);
         assert!(resolve(&["-i", ""]).is_err());
+    }
+
+    #[test]
+    fn buffers_fit_the_memory_allowed() {
+        let buffer = |flags: &[&str]| {
+            let limited = [&["-i", "a,b", "--memory-limit", "96M"], flags].concat();
+            resolve(&limited).map(|config| config.capture.buffer_size >> 20)
+        };
+        assert_eq!(buffer(&[]).unwrap(), 6);
+        assert_eq!(buffer(&["--fanout", "3"]).unwrap(), 2);
+        assert_eq!(buffer(&["--buffer-size", "20M"]).unwrap(), 20);
+        assert!(buffer(&["--buffer-size", "25M"]).is_err());
+        let usual = resolve(&["-i", "a", "--memory-limit", "512M"]).unwrap();
+        assert_eq!(usual.capture.buffer_size >> 20, 16);
     }
 
     #[test]

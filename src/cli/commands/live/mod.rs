@@ -3,6 +3,7 @@
 //! Everything that only a live run needs is in this module, which exists on Linux with the feature `live`.
 
 use std::io::{self, IsTerminal, Write, stdout};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -59,6 +60,7 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     signals
         .listen()
         .map_err(|error| CliError::new(format_args!("cannot handle signals: {error}")))?;
+    warn_of_public_metrics(metrics.as_ref());
     let mut output = open_output(&config.output, config.account.as_ref(), metrics)?;
     let interfaces = config.interfaces.join(", ");
     say::line(format_args!("listening on {interfaces}"));
@@ -88,6 +90,32 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     let result = watch.finish_after(result);
     watch.say_end(result, &config.analysis.keys)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Warns if hosts elsewhere may read the metrics: they name servers, certificates and, if asked to, clients.
+fn warn_of_public_metrics(metrics: Option<&Prepared>) {
+    let Some(address) = metrics.and_then(Prepared::prometheus_address) else {
+        return;
+    };
+    if reaches_beyond_private_networks(address.ip()) {
+        say::warning(format_args!(
+            "metrics at {address} have no authentication, and any host that reaches this address can read them"
+        ));
+        say::hint(
+            "bind to 127.0.0.1 or to an address of a private network, or restrict access with a firewall",
+        );
+    }
+}
+
+/// Whether an address is one of all interfaces, or of the public Internet.
+fn reaches_beyond_private_networks(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => reaches_beyond_private_networks(v4.into()),
+            None => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+        },
+    }
 }
 
 /// Opens the output without privileges. If a permission is missing, the hint names the account.

@@ -88,7 +88,8 @@ pub(crate) struct LiveArgs {
     /// Size of the kernel's packet buffer of each interface
     ///
     /// In bytes, or with K, M or G as in `64M`. If it is full, the kernel drops packets, and
-    /// tlscope reports how many.
+    /// tlscope reports how many. All buffers together count towards --memory-limit; without
+    /// this option, they take at most an eighth of it.
     #[arg(
         long, value_name = "SIZE", default_value = BUFFER_SIZE, value_parser = size,
         help_heading = "Input", env = "TLSCOPE_BUFFER_SIZE"
