@@ -143,6 +143,25 @@ fn the_daemon_set_has_one_capability_and_flags_that_exist() {
     }
 }
 
+/// A key with a spelling mistake would be an empty column, and no error.
+#[test]
+fn the_tables_of_clickhouse_read_keys_that_the_lines_have() {
+    let schema = printed(&["schema"]);
+    let sql = asset("clickhouse");
+    let mut keys = BTreeSet::new();
+    for call in sql.split("JSONExtract").skip(1) {
+        let arguments = call.split_once("line, ").unwrap().1;
+        let arguments = arguments.split(')').next().unwrap();
+        let quoted = arguments.split('\'').skip(1).step_by(2);
+        let types = ["Array(UInt16", "Nullable(Float64"];
+        keys.extend(quoted.filter(|text| !types.contains(text)).map(str::to_owned));
+    }
+    assert!(keys.len() > 20, "{keys:?}");
+    for key in keys {
+        assert!(schema.contains(&format!("\"{key}\"")), "{key}");
+    }
+}
+
 #[test]
 fn the_daemon_set_fits_the_schema_of_kubernetes() {
     let Some(validate) = needs::program("kubernetes-validate") else {
