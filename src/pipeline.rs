@@ -247,7 +247,7 @@ impl<'s> BatchReader<'s> {
         Self {
             source,
             keys: config.keys.view(),
-            router: Router::new(config.memory_limit.of_fragments()),
+            router: Router::new(config),
             ticks: ticks(),
         }
     }

@@ -20,6 +20,7 @@ mod flow;
 mod not_tls;
 mod open_handshakes;
 mod openings;
+mod quic_flows;
 mod retained;
 mod router;
 mod shard;
@@ -38,6 +39,7 @@ use crate::memory::MemoryLimit;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
+pub use crate::decode::{TunnelPorts, TunnelPortsError, UdpTunnel};
 pub use crate::handshake::ReportConfig;
 
 pub(crate) use collector::{Collected, Collector};
@@ -78,6 +80,8 @@ pub struct Config {
     pub collects_ladders: bool,
     /// The roots that chains are held against.
     pub trust: Trust,
+    /// The UDP ports on which tunnels are recognised.
+    pub tunnel_ports: TunnelPorts,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -101,6 +105,7 @@ impl Default for Config {
         Self {
             report: ReportConfig {
                 fingerprints: true,
+                offers: true,
                 near_expiry: NearExpiry {
                     within: defaults::NEAR_EXPIRY,
                     percent: defaults::NEAR_EXPIRY_PERCENT,
@@ -114,6 +119,7 @@ impl Default for Config {
             retains_packets: false,
             collects_ladders: false,
             trust: Trust::default(),
+            tunnel_ports: TunnelPorts::DEFAULT,
         }
     }
 }
@@ -153,6 +159,13 @@ impl Config {
     #[must_use]
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Recognises tunnels over UDP on these ports.
+    #[must_use]
+    pub fn with_tunnel_ports(mut self, ports: TunnelPorts) -> Self {
+        self.tunnel_ports = ports;
         self
     }
 
@@ -367,7 +380,7 @@ const GROUP: usize = 256;
 impl Stages {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            router: Router::new(config.memory_limit.of_fragments()),
+            router: Router::new(config),
             plan: Plan::new(1),
             keys: config.keys.view(),
             worker: Worker::new(config, 0, 1),

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
-use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, Origin};
+use crate::handshake::{End, Origin, ReportCaches};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
@@ -19,7 +18,7 @@ use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
 use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable};
-use super::flow::{Flow, HandshakeContext, Open, Stage};
+use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
@@ -190,9 +189,9 @@ const MAX_CLOSED: usize = 1 << 18;
 /// How long a closed flow is remembered, so that late packets begin no new one.
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a shard's results go, and the chains that its worker knows.
+/// Where a shard's results go, and the caches of its worker.
 pub(super) struct ShardOutput<'o> {
-    pub(super) chains: &'o mut ChainCache,
+    pub(super) caches: &'o mut ReportCaches,
     /// When sources ended, of which several are read as one.
     pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
@@ -207,6 +206,7 @@ struct Shard {
     openings: Openings,
     closed: ClosedFlows,
     datagrams: DatagramTable,
+    spares: Spares,
     /// For segments out of order.
     budget: Budget,
     account: Account,
@@ -242,6 +242,7 @@ impl Shard {
             openings: Openings::new(most_openings.min(config.max_flows.div_ceil(SHARDS))),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
+            spares: Spares::default(),
             budget: Budget::new(account.for_segments()),
             account,
             open: OpenHandshakes::default(),
@@ -296,16 +297,17 @@ impl Shard {
             return;
         }
         let was_open = flow.has_handshake();
-        let context = HandshakeContext {
+        let mut context = HandshakeContext {
             source: &packet.interface.source,
             layers: packet.layers,
             keys: &self.config.keys,
             collects_ladders: self.config.collects_ladders,
+            spares: &mut self.spares,
         };
         if self.config.collects_ladders {
             flow.note_source(context.source, at);
         }
-        let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
+        let has_news = flow.handle_segment(direction, segment, at, &mut context, &mut self.budget);
         self.account.conversations += flow.count_conversation();
         let is_downgraded = std::mem::take(&mut flow.is_downgraded);
         let is_open = flow.has_handshake();
@@ -375,7 +377,7 @@ impl Shard {
             return false;
         };
         let was_open = flow.has_handshake();
-        flow.release_waiting(None, &self.config.keys, &mut self.budget);
+        flow.release_waiting(None, &self.config.keys, &mut self.spares, &mut self.budget);
         let since = flow.open_since();
         if let Some(since) = since {
             if !was_open {
@@ -803,6 +805,7 @@ impl Shard {
             stats: &mut self.stats,
         };
         conclusion.report(&mut open.connection, concluded, output);
+        self.spares.keep(&mut open);
     }
 
     fn load(&self) -> Load {

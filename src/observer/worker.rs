@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
-use crate::certificate::ChainCache;
 use crate::decode::Layers;
 use crate::event::HandshakeReport;
+use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
@@ -46,7 +46,7 @@ impl Made {
 pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
-    chains: ChainCache,
+    caches: ReportCaches,
     /// When sources ended, of which several are read as one.
     ends: HashMap<Arc<str>, Timestamp>,
     /// The flows of the segments at hand.
@@ -65,7 +65,7 @@ impl Worker {
             shards: ShardSet::new(config, index, workers),
             ends: HashMap::new(),
             sought: Vec::with_capacity(TOGETHER),
-            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
+            caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }
@@ -113,7 +113,7 @@ impl Worker {
         made: &mut Vec<Numbered>,
     ) {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
@@ -186,7 +186,7 @@ impl Worker {
     /// there are more.
     pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,

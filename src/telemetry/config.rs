@@ -282,6 +282,8 @@ pub struct Losses {
     pub failures: Option<u64>,
     /// Certificates that were not extracted, beyond those that are queued.
     pub certificates: Option<u64>,
+    /// Captures of failures that were deleted to make room for newer ones.
+    pub failures_evicted: Option<u64>,
 }
 
 impl Losses {
@@ -296,7 +298,15 @@ impl Losses {
             events,
             failures,
             certificates,
+            failures_evicted: None,
         }
+    }
+
+    /// The same, with the captures of failures that were deleted to make room.
+    #[must_use]
+    pub const fn with_failures_evicted(mut self, evicted: Option<u64>) -> Self {
+        self.failures_evicted = evicted;
+        self
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     skip_system_roots(&args.assertions, &mut args.judgement);
     let mut needs = needs(&args.assertions);
     needs.key_logs = !args.input.keylog.is_empty();
-    let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+    let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
     args.time.add_to(&mut selection);
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
@@ -273,6 +273,7 @@ pub(super) fn skip_system_roots(args: &AssertionArgs, judgement: &mut JudgementA
 pub(super) fn needs(args: &AssertionArgs) -> Needs {
     Needs {
         fingerprints: args.expect.is_some(),
+        offers: true,
         packets: false,
         ladders: false,
         key_logs: false,

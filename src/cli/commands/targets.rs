@@ -31,6 +31,7 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
         limit.with_key_logs()
     };
     config.keys = keys.clone();
+    config.tunnel_ports = args.input.tunnels.ports();
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal())?;
 

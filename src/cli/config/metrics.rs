@@ -21,6 +21,12 @@ impl MetricsArgs {
         let mut signals = self.otlp_signals.iter();
         signals.any(|signal| *signal != Signal::Metrics)
     }
+
+    /// Whether the metrics go to standard output at the end.
+    #[cfg(live_capture)]
+    pub(crate) fn takes_stdout(&self) -> bool {
+        self.metrics == Some(MetricsOutput::Stdout)
+    }
 }
 
 impl From<MetricsArgs> for MetricsConfig {

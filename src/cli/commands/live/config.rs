@@ -5,6 +5,7 @@ use std::env;
 use std::io::{IsTerminal, stdin, stdout};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tlscope::capture::live::LiveOptions;
 use tlscope::sink::OutputFormat;
@@ -28,12 +29,24 @@ pub(super) struct LiveConfig {
     pub(super) threads: NonZeroUsize,
     pub(super) analysis: Analysis,
     pub(super) output: OutputConfig,
+    /// Whether the terminal shows the state of the run.
+    pub(super) shows_screen: bool,
     /// The account to continue as; `None` for the one that started the run.
     pub(super) account: Option<Account>,
     /// Whether the run enters a sandbox once it has started.
     pub(super) is_sandboxed: bool,
     /// Whether to report what is restricted.
     pub(super) is_verbose: bool,
+    /// When the run ends by itself.
+    pub(super) limits: Limits,
+}
+
+/// When a run ends by itself; `None` for never.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    pub(super) duration: Option<Duration>,
+    /// Handshakes that are reported.
+    pub(super) count: Option<u64>,
 }
 
 impl LiveConfig {
@@ -53,7 +66,14 @@ impl LiveConfig {
         timeout.get_or_insert(tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT);
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.metrics |= args.live_metrics.prometheus.is_some();
-        let mut analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let format = args.sources.of("format");
+        if let (FlagSource::Default, Some(file)) = (format, &file) {
+            args.common.format = format_of(&file.path).unwrap_or(args.common.format);
+        }
+        let shows_screen = shows_screen(file.is_some(), format, args.metrics.takes_stdout());
+        needs.ladders |= shows_screen;
+        let mut analysis =
+            Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let limit = &mut analysis.memory_limit;
         let buffers = interfaces.len() * args.fanout.max(1) as usize;
         let buffer_size = match args.sources.of("buffer_size") {
@@ -88,7 +108,11 @@ impl LiveConfig {
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
         output.metrics.memory = Some(analysis.memory_limit.of_metrics());
-        output.destination = destination(file, args.sources.of("format"), output.metrics.stdout);
+        output.destination = match file {
+            Some(rotation) => EventDestination::File(rotation),
+            None if shows_screen => EventDestination::Screen,
+            None => EventDestination::StandardOutput,
+        };
         Ok(Self {
             interfaces,
             capture,
@@ -96,9 +120,14 @@ impl LiveConfig {
             threads,
             analysis,
             output,
+            shows_screen,
             account: Account::resolve(args.user.as_deref(), &environment)?,
             is_sandboxed: !args.no_sandbox,
             is_verbose: args.verbose,
+            limits: Limits {
+                duration: args.duration,
+                count: args.count,
+            },
         })
     }
 
@@ -181,6 +210,7 @@ fn rotation(args: FileArgs) -> Result<Option<Rotation>, CliError> {
         size: args.rotate_size,
         age: args.rotate_time,
         keep: args.rotate_keep,
+        opened: None,
     }))
 }
 
@@ -196,19 +226,19 @@ fn refuse_file_of(format: OutputFormat, args: &FileArgs) -> Result<(), CliError>
     )
 }
 
-/// A run on a terminal shows the screen, unless the user chose a format or uses standard output for metrics.
-fn destination(
-    file: Option<Rotation>,
-    format: FlagSource,
-    stdout_is_taken: bool,
-) -> EventDestination {
-    let is_free = format == FlagSource::Default && !stdout_is_taken;
-    match file {
-        Some(rotation) => EventDestination::File(rotation),
-        None if is_free && stdout().is_terminal() && stdin().is_terminal() => {
-            EventDestination::Screen
-        }
-        None => EventDestination::StandardOutput,
+/// A run on a terminal shows the screen, unless handshakes or metrics go to standard output: the user chose a format, and no
+/// file for it.
+fn shows_screen(has_file: bool, format: FlagSource, stdout_is_taken: bool) -> bool {
+    let is_free = (has_file || format == FlagSource::Default) && !stdout_is_taken;
+    is_free && stdout().is_terminal() && stdin().is_terminal()
+}
+
+/// The format that the name of a file asks for, if the user does not.
+fn format_of(path: &Path) -> Option<OutputFormat> {
+    match path.extension()?.to_str()? {
+        "json" | "jsonl" | "ndjson" => Some(OutputFormat::Json),
+        "csv" => Some(OutputFormat::Csv),
+        _ => None,
     }
 }
 
@@ -275,6 +305,21 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn the_name_of_a_file_decides_its_format_unless_the_user_does() {
+        let format = |flags: &[&str]| {
+            resolve(&[&["-i", "lo"], flags].concat())
+                .unwrap()
+                .output
+                .format
+        };
+        assert_eq!(format(&["--output", "x.jsonl"]), OutputFormat::Json);
+        assert_eq!(format(&["--output", "x.csv"]), OutputFormat::Csv);
+        assert_eq!(format(&["--output", "x.log"]), OutputFormat::Table);
+        let chosen = ["--output", "x.jsonl", "--format", "csv"];
+        assert_eq!(format(&chosen), OutputFormat::Csv);
     }
 
     #[test]

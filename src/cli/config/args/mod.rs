@@ -20,6 +20,7 @@ mod selection;
 mod show;
 mod size;
 mod targets;
+mod tunnels;
 
 pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
@@ -38,6 +39,7 @@ pub(crate) use read::ReadArgs;
 pub(crate) use selection::{SelectionArgs, TimeArgs};
 pub(crate) use show::{ShowArgs, ShowFormat};
 pub(crate) use targets::TargetsArgs;
+pub(crate) use tunnels::TunnelArgs;
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;
