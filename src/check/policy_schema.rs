@@ -73,7 +73,9 @@ fn assertions_that_can_fail() -> Vec<Value> {
     let one = |key: &str| {
         let value = match key {
             "min-handshakes" | "min-rsa-bits" => json!({"minimum": 1}),
-            "max-failures" | "max-unknown" => json!({"not": {"pattern": "^1 *0 *0 *%$"}}),
+            "max-failures" | "max-unknown" => {
+                json!({"not": {"type": "string", "pattern": "^ *1 *0 *0 *%$"}})
+            }
             _ if is_boolean(key) => json!({"const": true}),
             _ => return json!({"required": [key]}),
         };

@@ -12,9 +12,9 @@ pub(crate) struct SelectionArgs {
     /// Report only handshakes with servers whose name matches
     ///
     /// The name is the one that the client asked for. `*` stands for any characters,
-    /// `?` for one; case does not matter. Can be given more than once: one must match.
-    /// tlscope does not count other handshakes, here and with all selections by peers,
-    /// outcome, version and time.
+    /// `?` for one; case does not matter. You can repeat this option: one pattern must match.
+    /// As with every selection by peer, outcome, version or time, tlscope does not count the
+    /// other handshakes.
     #[arg(
         long,
         value_name = "GLOB",
@@ -70,7 +70,7 @@ pub(crate) struct SelectionArgs {
 
     /// Report only handshakes that failed for this cause, as in `unknown_ca`
     ///
-    /// Also those that completed and were refused afterwards for it. The causes are the
+    /// Includes handshakes that completed and whose peer was then refused for this cause. The causes are the
     /// values of `error.type` in JSON.
     #[arg(
         long, value_name = "CAUSE", value_delimiter = ',', value_parser = causes(), hide_possible_values = true,
