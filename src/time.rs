@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::civil::DateTime;
+use DateTime;
 use jiff::tz::Offset;
 
 /// A moment of packet time, in nanoseconds since 1970-01-01T00:00:00Z, leap seconds ignored.
@@ -78,9 +78,9 @@ impl Timestamp {
     }
 
     /// Date and time of day in UTC.
-    pub(crate) fn date_time(self) -> jiff::civil::DateTime {
-        const EPOCH: jiff::civil::DateTime =
-            jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    pub(crate) fn date_time(self) -> DateTime {
+        const EPOCH: DateTime =
+            DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
         // Never saturates: 64 bits of nanoseconds end in 2262.
         EPOCH.saturating_add(jiff::SignedDuration::from_nanos(self.0))
     }
