@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, Finding, Outcome};
 use crate::flow::{Direction, PerSide, Side};
+use crate::framing::quic::QuicSeen;
 use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
@@ -419,6 +420,11 @@ impl Script {
             }
             None => verdict,
         }
+    }
+
+    /// What only QUIC has.
+    pub(super) fn quic(self, side: Side, seen: impl FnOnce(Arrival) -> QuicSeen) -> Self {
+        self.play(side, |at| Seen::Quic(seen(at)))
     }
 
     /// Plays one item a millisecond and a packet later.
