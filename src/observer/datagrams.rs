@@ -315,6 +315,7 @@ impl DatagramTable {
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
+        conclusion.stats.connections += 1;
         let flow = Datagrams {
             first_went_up: goes_up,
             first_seen: at.time,
@@ -351,6 +352,7 @@ impl DatagramTable {
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
+        conclusion.stats.connections += 1;
         if let Some(flow) = self.flows.get_mut(index) {
             flow.open = Some(Box::new(open));
         }
@@ -510,11 +512,11 @@ mod tests {
                 FirstLook::MayBegin(Protocol::Dtls),
             ),
             (b"\x16\xfe\xfd\0\x01\0\0\0\0\0\0", FirstLook::MayContinue),
-            (b"\x16\x03\x03\0\x01", FirstLook::Other),
+            (b"\x16\x03\x03\0\x01", FirstLook::MayBeShort),
             (b"\xc3\0\0\0\x01\x08", FirstLook::MayBegin(Protocol::Quic)),
             (b"\xc3\0\0\0\x02\x08", FirstLook::Other),
             (b"\x80\0\0\0\0\x08", FirstLook::MayContinue),
-            (b"\x12\x34\x01\0\0\x01", FirstLook::Other),
+            (b"\x12\x34\x01\0\0\x01", FirstLook::MayBeShort),
         ];
         for (payload, look) in looks {
             assert_eq!(FirstLook::at(payload), look, "{payload:?}");
