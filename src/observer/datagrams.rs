@@ -316,6 +316,7 @@ impl DatagramTable {
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
+        conclusion.stats.connections += 1;
         let flow = Datagrams {
             first_went_up: goes_up,
             first_seen: at.time,
@@ -352,6 +353,7 @@ impl DatagramTable {
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
+        conclusion.stats.connections += 1;
         if let Some(flow) = self.flows.get_mut(index) {
             flow.open = Some(Box::new(open));
         }
@@ -504,6 +506,10 @@ mod tests {
 
     #[test]
     fn one_look_tells_hellos_from_other_datagrams() {
+        let long = match cfg!(feature = "quic") {
+            true => FirstLook::MayContinue,
+            false => FirstLook::Other,
+        };
         let looks: [(&[u8], FirstLook); 8] = [
             (&[], FirstLook::Other),
             (
@@ -511,11 +517,11 @@ mod tests {
                 FirstLook::MayBegin(Protocol::Dtls),
             ),
             (b"\x16\xfe\xfd\0\x01\0\0\0\0\0\0", FirstLook::MayContinue),
-            (b"\x16\x03\x03\0\x01", FirstLook::Other),
-            (b"\xc3\0\0\0\x01\x08", FirstLook::MayBegin(Protocol::Quic)),
+            (b"\x16\x03\x03\0\x01", FirstLook::MayBeShort),
+            (b"\xc3\0\0\0\x01\x08", long), // an Initial that is cut short
             (b"\xc3\0\0\0\x02\x08", FirstLook::Other),
-            (b"\x80\0\0\0\0\x08", FirstLook::MayContinue),
-            (b"\x12\x34\x01\0\0\x01", FirstLook::Other),
+            (b"\x80\0\0\0\0\x08", long), // version negotiation
+            (b"\x12\x34\x01\0\0\x01", FirstLook::MayBeShort),
         ];
         for (payload, look) in looks {
             assert_eq!(FirstLook::at(payload), look, "{payload:?}");

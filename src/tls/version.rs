@@ -89,7 +89,7 @@ impl ProtocolVersion {
     /// Whether it has a name: a registered one, or that of a draft of TLS 1.3.
     #[must_use]
     pub const fn is_named(self) -> bool {
-        self.name().is_some() || self.draft().is_some() || self.dtls_draft().is_some()
+        self.name().is_some() || self.draft().is_some()
     }
 
     /// Whether this is a draft whose ServerHello has the version in its first field: up to 21.
