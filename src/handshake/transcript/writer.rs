@@ -11,7 +11,6 @@ use std::time::Duration;
 use crate::flow::{Direction, Side};
 use crate::framing::quic::{Level, QuicSeen};
 use crate::framing::{Close, Content, SealedUnit, Seen};
-use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CertificateMessage, ClientHello, ContentType,
@@ -235,14 +234,16 @@ impl Transcript {
         self.note_length(message);
         match (message.handshake_type, message.body) {
             (HandshakeType::ClientHello, Some(body)) => {
-                let mut hello = self.spare_client_hello.take().unwrap_or_default();
+                let spare = self.client_hello.take_if(|_| !self.has_client_hello);
+                let mut hello = spare.unwrap_or_default();
                 match hello.read_again(body) {
                     Ok(()) => return self.take_client(sender, hello, start),
                     Err(_) => self.client = self.client.or(Some(sender)),
                 }
             }
             (HandshakeType::ServerHello, Some(body)) => {
-                let mut hello = self.spare_server_hello.take().unwrap_or_default();
+                let spare = self.server_hello.take_if(|_| !self.has_server_hello);
+                let mut hello = spare.unwrap_or_default();
                 let read = hello.read_again(body);
                 self.take_whole_server_hello(sender, read.is_ok().then_some(hello), start);
             }
@@ -278,7 +279,7 @@ impl Transcript {
 
     fn take_partial_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
         match (message.handshake_type, message.body) {
-            (HandshakeType::ClientHello, Some(body)) if self.client_hello.is_none() => {
+            (HandshakeType::ClientHello, Some(body)) if !self.has_client_hello => {
                 if let Ok(hello) = ClientHello::read_partial(body)
                     && hello.legacy_version.is_plausible()
                 {
@@ -295,14 +296,15 @@ impl Transcript {
 
     fn take_client(&mut self, sender: Direction, hello: Box<ClientHello>, start: Arrival) {
         self.note_end(sender, start);
-        let is_first = self.client_hello.is_none();
+        let is_first = !self.has_client_hello;
         if is_first || std::mem::take(&mut self.expects_new_hello) {
             self.client = Some(sender);
             if is_first {
                 self.start = start;
             }
-            self.hello_bytes += boxed::<ClientHello>() + hello.allocated();
             self.client_hello = Some(hello);
+            self.has_client_hello = true;
+            self.count_hellos();
         }
         self.note(sender, 'C');
         self.note_news(sender);
@@ -334,9 +336,11 @@ impl Transcript {
         self.note(sender, if is_retry { 'J' } else { 'S' });
         match hello {
             Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
-            Some(hello) if self.server_hello.is_none() => {
-                self.hello_bytes += boxed::<ServerHello>() + hello.allocated();
-                self.server_hello = Some((hello, start.time));
+            Some(hello) if !self.has_server_hello => {
+                self.server_hello = Some(hello);
+                self.has_server_hello = true;
+                self.count_hellos();
+                self.server_hello_at = start.time;
             }
             _ => {}
         }
