@@ -154,7 +154,11 @@ fn the_tables_of_clickhouse_read_keys_that_the_lines_have() {
         let arguments = arguments.split(')').next().unwrap();
         let quoted = arguments.split('\'').skip(1).step_by(2);
         let types = ["Array(UInt16", "Nullable(Float64"];
-        keys.extend(quoted.filter(|text| !types.contains(text)).map(str::to_owned));
+        keys.extend(
+            quoted
+                .filter(|text| !types.contains(text))
+                .map(str::to_owned),
+        );
     }
     assert!(keys.len() > 20, "{keys:?}");
     for key in keys {
