@@ -517,11 +517,11 @@ mod tests {
                 FirstLook::MayBegin(Protocol::Dtls),
             ),
             (b"\x16\xfe\xfd\0\x01\0\0\0\0\0\0", FirstLook::MayContinue),
-            (b"\x16\x03\x03\0\x01", FirstLook::MayBeShort),
+            (b"\x16\x03\x03\0\x01", FirstLook::MayBelong),
             (b"\xc3\0\0\0\x01\x08", long), // an Initial that is cut short
             (b"\xc3\0\0\0\x02\x08", FirstLook::Other),
             (b"\x80\0\0\0\0\x08", long), // version negotiation
-            (b"\x12\x34\x01\0\0\x01", FirstLook::MayBeShort),
+            (b"\x12\x34\x01\0\0\x01", FirstLook::MayBelong),
         ];
         for (payload, look) in looks {
             assert_eq!(FirstLook::at(payload), look, "{payload:?}");
