@@ -44,7 +44,7 @@ impl FingerprintCache {
         Self::default()
     }
 
-    /// The fingerprints of a handshake with these hellos, over TCP.
+    /// The fingerprints of a handshake with these hellos; JA4 names what carries them.
     pub fn fingerprint(
         &mut self,
         client: Option<&ClientHello>,
@@ -83,7 +83,7 @@ impl FingerprintCache {
         self.clients.find_or_make(&self.hasher, shape, || {
             [
                 fingerprint::ja3(hello).into(),
-                fingerprint::ja4(hello, 't').into(),
+                fingerprint::ja4(hello, hello.transport_letter()).into(),
             ]
         })
     }
