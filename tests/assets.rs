@@ -41,6 +41,9 @@ fn exported() -> BTreeSet<String> {
             "tlscope_interface_up",
             "tlscope_export_failures_total",
             "tlscope_export_discarded_total",
+            "tlscope_events_lost_total",
+            "tlscope_failures_unsaved_total",
+            "tlscope_certificates_unsaved_total",
             // These begin with their first count.
             "tls_handshake_rejected_after_total",
             "tls_validation_errors_total",
