@@ -73,7 +73,7 @@ impl Policy {
 }
 
 const TOP_KEYS: &[&str] = &["allow-empty", "severity", "unknown", "rule"];
-const SCOPE_KEYS: &[&str] = &["server-name", "server", "port", "client"];
+const SCOPE_KEYS: &[&str] = &["server-name", "server", "port", "client", "tunnel"];
 const SEVERITIES: &[(&str, RuleSeverity)] = &[
     ("error", RuleSeverity::Error),
     ("warning", RuleSeverity::Warning),
@@ -104,8 +104,8 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
     SettingKey {
         name: "where",
         example: r#"{ server-name = "*.example.org", port = [443, 8443] }"#,
-        doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks) and `port`, each with \
-              one value or a list",
+        doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks), `port`, and \
+              `tunnel` (patterns as in `vxlan:*`), each with one value or a list",
     },
     SettingKey {
         name: "severity",
@@ -255,6 +255,10 @@ fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
             "server" => scope.servers = networks(&entry)?,
             "client" => scope.clients = networks(&entry)?,
             "port" => scope.ports = ports(&entry)?,
+            "tunnel" => {
+                let patterns = entry.texts("a pattern as in `vxlan:*`")?;
+                scope.tunnels = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+            }
             _ => return Err(entry.unknown_key(SCOPE_KEYS)),
         }
     }

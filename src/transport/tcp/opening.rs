@@ -187,7 +187,12 @@ mod tests {
 
     #[test]
     fn a_segment_that_was_captured_twice_is_not_repeated() {
-        let seen = [(UP, SYN, 0), (UP, SYN, 4), (DOWN, SYN_ACK, 30), (DOWN, SYN_ACK, 33)];
+        let seen = [
+            (UP, SYN, 0),
+            (UP, SYN, 4),
+            (DOWN, SYN_ACK, 30),
+            (DOWN, SYN_ACK, 33),
+        ];
         let trips = opening(&seen);
         assert!(!trips.is_repeated);
         assert_eq!(milliseconds(trips.beyond_responder), Some(30));
