@@ -1,6 +1,6 @@
 //! Which handshakes a rule covers.
 
-use crate::event::Handshake;
+use crate::event::{Handshake, Protocol};
 use crate::pattern::{Glob, IpNetwork};
 
 /// Which handshakes a rule covers: those that match an item of every list that is not empty.
@@ -16,6 +16,8 @@ pub(super) struct Scope {
     pub(super) clients: Vec<IpNetwork>,
     /// Patterns for a tunnel around the handshake, as events name it; a handshake outside of tunnels matches none.
     pub(super) tunnels: Vec<Glob>,
+    /// Protocols whose framing the handshake uses.
+    pub(super) protocols: Vec<Protocol>,
 }
 
 impl Scope {
@@ -26,6 +28,7 @@ impl Scope {
             && self.ports.is_empty()
             && self.clients.is_empty()
             && self.tunnels.is_empty()
+            && self.protocols.is_empty()
     }
 
     /// Whether it covers `event`.
@@ -45,6 +48,7 @@ impl Scope {
                 let mut tunnels = event.tunnel.iter();
                 tunnels.any(|tunnel| glob.matches(&tunnel.to_string()))
             })
+            && fits(&self.protocols, |protocol| *protocol == event.protocol)
             && fits(&self.server_names, |glob| {
                 name.is_some_and(|name| glob.matches(name))
             })
@@ -88,6 +92,18 @@ mod tests {
         assert!(!is_in("vxlan", &event) && !is_in("gre*", &event));
         event.tunnel.clear();
         assert!(!is_in("*", &event));
+    }
+
+    #[test]
+    fn a_scope_may_be_a_protocol() {
+        let mut event = test_events::refused_by_the_client();
+        let scope = Scope {
+            protocols: vec![Protocol::Dtls, Protocol::Quic],
+            ..Scope::default()
+        };
+        assert!(!scope.is_everything() && !scope.contains(&event));
+        event.protocol = Protocol::Dtls;
+        assert!(scope.contains(&event));
     }
 
     #[test]
