@@ -9,6 +9,7 @@ use super::assertion;
 use super::parse::SETTING_KEYS;
 use super::presets::Preset;
 use crate::error_type::ErrorType;
+use crate::event::{ProxyKind, StartTls};
 
 /// The JSON Schema (draft 7, which TOML language servers read) of a policy.
 ///
@@ -122,6 +123,14 @@ fn scope() -> Value {
             "server": texts("Addresses or networks of servers, as in `192.0.2.0/24`"),
             "client": texts("Addresses or networks of clients, as in `192.0.2.0/24`"),
             "port": described(one_or_several(port), "Ports of servers"),
+            "starttls": described(
+                one_or_several(words(StartTls::ALL.iter().map(|starttls| starttls.as_str()))),
+                "Protocols in which TLS was negotiated",
+            ),
+            "proxy": described(
+                one_or_several(words(ProxyKind::ALL.iter().map(|kind| kind.as_str()))),
+                "Kinds of proxies that the connection goes through or comes from",
+            ),
         },
     })
 }
@@ -164,7 +173,7 @@ fn latency() -> Value {
         "additionalProperties": false,
         "required": ["phase", "ms"],
         "properties": {
-            "phase": words(["tcp_connect", "server_hello", "handshake", "first_application_data"]),
+            "phase": words(["tcp_connect", "starttls", "server_hello", "handshake", "first_application_data"]),
             "percentile": {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
             "ms": {"type": "number", "minimum": 0},
         },

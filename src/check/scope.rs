@@ -1,6 +1,6 @@
 //! Which handshakes a rule covers.
 
-use crate::event::Handshake;
+use crate::event::{Handshake, ProxyKind, StartTls};
 use crate::pattern::{Glob, IpNetwork};
 
 /// Which handshakes a rule covers: those that match an item of every list that is not empty.
@@ -14,6 +14,10 @@ pub(super) struct Scope {
     pub(super) ports: Vec<u16>,
     /// Networks of the client.
     pub(super) clients: Vec<IpNetwork>,
+    /// Protocols in which TLS was negotiated; a handshake that begins its connection has none.
+    pub(super) starttls: Vec<StartTls>,
+    /// Kinds of proxies.
+    pub(super) proxies: Vec<ProxyKind>,
 }
 
 impl Scope {
@@ -23,6 +27,8 @@ impl Scope {
             && self.servers.is_empty()
             && self.ports.is_empty()
             && self.clients.is_empty()
+            && self.starttls.is_empty()
+            && self.proxies.is_empty()
     }
 
     /// Whether it covers `event`.
@@ -37,6 +43,13 @@ impl Scope {
             })
             && fits(&self.clients, |network| {
                 network.contains(event.client.address)
+            })
+            && fits(&self.starttls, |protocol| event.starttls == Some(*protocol))
+            && fits(&self.proxies, |kind| {
+                event
+                    .proxy
+                    .as_ref()
+                    .is_some_and(|proxy| proxy.kind == *kind)
             })
             && fits(&self.server_names, |glob| {
                 name.is_some_and(|name| glob.matches(name))
@@ -62,6 +75,24 @@ mod tests {
         assert!(scope.contains(&event));
         scope.servers = vec!["10.0.0.1".parse().unwrap()];
         assert!(!scope.contains(&event));
+    }
+
+    #[test]
+    fn a_scope_may_be_a_dialogue_or_a_kind_of_proxy() {
+        let mut event = test_events::refused_by_the_client();
+        let scope = Scope {
+            starttls: vec![StartTls::Smtp, StartTls::Lmtp],
+            ..Scope::default()
+        };
+        event.starttls = None;
+        assert!(!scope.is_everything() && !scope.contains(&event));
+        event.starttls = Some(StartTls::Lmtp);
+        assert!(scope.contains(&event));
+        let scope = Scope {
+            proxies: vec![ProxyKind::Socks5],
+            ..Scope::default()
+        };
+        assert!(!scope.is_everything() && !scope.contains(&event));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`tls`] | TLS records over a stream, and the SSLv2 hellos that may begin one |
+//! | [`tds`] | the packets of TDS around the records of a handshake |
 //! | [`sealed`] | opening records with the keys that the user gives |
 //! | [`waiting`] | records that arrived before their secret |
 //!
@@ -42,6 +43,7 @@
 //! [`tls::TlsRecords`]; transcript and verdicts stay as they are.
 
 pub(crate) mod sealed;
+pub(crate) mod tds;
 pub(crate) mod tls;
 mod waiting;
 

@@ -69,6 +69,7 @@ mod ladder;
 mod offer;
 mod progress;
 mod reason;
+mod refused;
 mod report;
 #[cfg(test)]
 mod testing;
@@ -83,6 +84,7 @@ pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
 pub use conflict::Conflict;
 pub use end::End;
+pub(crate) use refused::by_refusal;
 pub use report::{Origin, ReportConfig};
 pub use tracker::{Answer, Tracker};
 pub(crate) use validate::Validator;

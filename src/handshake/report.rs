@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::certificate::{ChainCache, NearExpiry};
 use crate::decode::Tunnel;
-use crate::dialogue::StartTls;
+use crate::dialogue::{Proxy, StartTls};
 use crate::event::{
     Alert, CaptureFacts, ClosedBy, Directions, Handshake, HandshakeReport, Inference, Outcome,
-    Protocol, Transport,
+    Protocol, Timing, Transport,
 };
 use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
@@ -40,6 +40,10 @@ pub struct Origin {
     pub tunnel: Vec<Tunnel>,
     /// The protocol in which TLS was negotiated in plain text.
     pub starttls: Option<StartTls>,
+    /// The proxy that the connection goes through, or comes from.
+    pub proxy: Option<Box<Proxy>>,
+    /// When the first byte of what was spoken before TLS came.
+    pub dialogue_start: Option<Timestamp>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
     /// Bytes that were sent again with another content.
@@ -140,12 +144,18 @@ impl Tracker {
             left_at_certificate: verdict::left_at_certificate(transcript),
             alerts: alerts(transcript),
             closed_by,
-            timing: timing(
-                transcript,
-                shape.as_ref(),
-                &origin.round_trips,
-                verdict.outcome,
-            ),
+            timing: Timing {
+                starttls: origin
+                    .dialogue_start
+                    .filter(|_| transcript.client_hello().is_some())
+                    .and_then(|begun| time.checked_since(begun)),
+                ..timing(
+                    transcript,
+                    shape.as_ref(),
+                    &origin.round_trips,
+                    verdict.outcome,
+                )
+            },
             fingerprint: fingerprint(transcript, config),
             capture: capture(transcript),
             saved_to: None,
@@ -158,6 +168,7 @@ impl Tracker {
             vlan: origin.vlan,
             tunnel: origin.tunnel,
             starttls: origin.starttls,
+            proxy: origin.proxy,
             server_certificates: shown.server,
             client_certificates: shown.client,
         }

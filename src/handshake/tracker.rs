@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decrypt::Keys;
+use crate::dialogue::TdsPackets;
 use crate::event::Ladder;
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
+use crate::framing::tds::TdsFraming;
 use crate::framing::tls::TlsRecords;
 use crate::framing::{Close, Hellos, Recipient, Seen};
 use crate::time::Timestamp;
@@ -23,6 +25,8 @@ use super::transcript::Transcript;
 #[derive(Debug)]
 pub struct Tracker {
     pub(super) framing: TlsRecords,
+    /// The packets around the records, in a handshake of TDS.
+    tds: Option<Box<TdsFraming>>,
     pub(super) transcript: Transcript,
     pub(super) standing: Standing,
 }
@@ -64,6 +68,7 @@ impl Tracker {
     pub fn new(start: Arrival, keys: &Keys) -> Self {
         Self {
             framing: TlsRecords::new(keys),
+            tds: None,
             transcript: Transcript::new(start),
             standing: Standing::default(),
         }
@@ -111,8 +116,18 @@ impl Tracker {
         if let Chunk::Bytes(_, arrival) = chunk {
             self.transcript.note_last(arrival);
         }
+        let mut tds = self.tds.take();
         let (framing, mut recorder) = self.split();
-        framing.take(direction, chunk, &mut recorder);
+        match &mut tds {
+            Some(tds) => tds.take(direction, chunk, framing, &mut recorder),
+            None => framing.take(direction, chunk, &mut recorder),
+        }
+        self.tds = tds;
+    }
+
+    /// Notes that the records come in packets of TDS, of which `packets` have begun.
+    pub(crate) fn unwrap_tds(&mut self, packets: PerDirection<TdsPackets>) {
+        self.tds = Some(Box::new(TdsFraming::new(packets)));
     }
 
     /// Notes that one direction was closed; false if it was before.
@@ -258,6 +273,7 @@ impl Tracker {
             framing,
             transcript,
             standing,
+            tds: _,
         } = self;
         let recorder = ProgressRecorder {
             transcript,

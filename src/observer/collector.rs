@@ -62,8 +62,9 @@ impl Collector {
             }
         }
         self.events.drain(..).inspect(|event| {
-            if let Collected::NotTls(_) = event {
+            if let Collected::NotTls(event) = event {
                 self.stats.not_tls += 1;
+                self.stats.starttls_not_taken += u64::from(event.starttls_offered == Some(true));
             }
         })
     }

@@ -652,7 +652,7 @@ impl Flow {
             }
             let is_done = match &mut self.stage {
                 Stage::Watching(dialogue) if ahead == 0 => {
-                    let step = dialogue.take(direction, segment.payload);
+                    let step = dialogue.take(direction, segment.payload, at.time);
                     self.is_downgraded = dialogue.is_downgraded();
                     step == DialogueStep::More
                 }
@@ -677,7 +677,7 @@ impl Flow {
             };
             if let (Stage::Watching(dialogue), Chunk::Bytes(bytes, arrival)) = (&mut *stage, chunk)
             {
-                let skipped = match dialogue.take(sender, bytes) {
+                let skipped = match dialogue.take(sender, bytes, arrival.time) {
                     DialogueStep::More => return,
                     DialogueStep::TlsBegins(skipped) => skipped,
                     DialogueStep::TlsBegan => 0,
@@ -901,6 +901,9 @@ impl Flow {
 impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &HandshakeContext<'_>) -> Box<Self> {
         let mut connection = Tracker::new(at, context.keys);
+        if let Some(packets) = dialogue.tds() {
+            connection.unwrap_tds(packets);
+        }
         if context.collects_ladders {
             connection.collect_ladder(context.source);
         }

@@ -10,7 +10,7 @@ use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Outcome, UnknownBecause};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, KeyUse, Origin};
+use crate::handshake::{End, KeyUse, Origin, by_refusal};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
@@ -731,6 +731,9 @@ impl Shard {
         self.count_key_use(open.connection.key_use());
         self.stats.connections_tls += u64::from(report.is_some());
         if let Some(mut report) = report {
+            if let Some(refusal) = open.dialogue.refusal() {
+                by_refusal(&mut report.event, &refusal);
+            }
             let is_given_up = report.event.unknown_because == Some(UnknownBecause::Evicted);
             self.stats.handshakes_not_judged += u64::from(is_given_up);
             report.identity = identity;
@@ -812,6 +815,8 @@ fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
         vlan: open.layers.vlan.ids().to_vec(),
         tunnel: open.layers.tunnels.iter().collect(),
         starttls: open.dialogue.starttls(),
+        proxy: open.dialogue.proxy().cloned().map(Box::new),
+        dialogue_start: open.dialogue.start(),
         round_trips: flow.tcp.round_trips(),
         conflict: open.conflict,
     }
