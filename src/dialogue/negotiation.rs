@@ -216,5 +216,6 @@ impl Negotiation {
 /// The beginning of a text, safe for a terminal.
 pub(super) fn printable(text: &[u8]) -> String {
     let end = text.len().min(MAX_TEXT);
-    text[..end].escape_ascii().to_string()
+    let escaped = text[..end].escape_ascii().to_string();
+    escaped.replace("\\'", "'") // harmless, and common in answers
 }

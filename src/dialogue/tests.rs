@@ -127,7 +127,7 @@ const SSL_REQUEST: &[u8] = b">\0\0\0\x08\x04\xd2\x16\x2f";
 const GSS_REQUEST: &[u8] = b">\0\0\0\x08\x04\xd2\x16\x30";
 const STARTUP: &[u8] = b">\0\0\0\x13\0\x03\0\0user\0postgres\0\0";
 const RDP_REQUEST: &[u8] =
-    b">\x03\0\0\x2a\x25\xe0\0\0\0\0\0Cookie: mstshash=me\r\n\x01\0\x08\0\x0b\0\0\0";
+    b">\x03\0\0\x28\x23\xe0\0\0\0\0\0Cookie: mstshash=me\r\n\x01\0\x08\0\x0b\0\0\0";
 const MYSQL_REQUEST: &[u8] =
     b">\x20\0\0\x01\x85\xae\xff\x19\0\0\0\x01\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -436,7 +436,7 @@ fn refusals_are_recognised_in_every_protocol_with_the_answer() {
             "server refused SSLRequest: \"too many clients\"",
             &[
                 SSL_REQUEST,
-                b"<E\0\0\0\x21SFATAL\0C53300\0Mtoo many clients\0\0",
+                b"<E\0\0\0\x25SFATAL\0C53300\0Mtoo many clients\0\0",
             ],
         ),
         (

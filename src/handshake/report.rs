@@ -124,6 +124,9 @@ impl Tracker {
             tls.client_certificate,
             &validation,
         );
+        let rejected_after = rejected_after.or_else(|| {
+            verdict::rejected_after::by_plaintext(transcript, tls.unused, &validation)
+        });
         Handshake {
             time,
             flow_id: origin.flow_id,

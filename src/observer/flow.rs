@@ -77,6 +77,8 @@ pub(super) struct Open {
     pub(super) layers: Layers,
     /// What was spoken before.
     pub(super) dialogue: Dialogue,
+    /// Whether its proxy is still to be noted for the other connection that the proxy has.
+    pub(super) is_relay_due: bool,
     /// Bytes of memory that it takes, as last counted.
     pub(super) allocated: usize,
     /// The bytes that were delivered last.
@@ -911,6 +913,7 @@ impl Open {
             connection,
             source: Arc::clone(context.source),
             layers: *context.layers,
+            is_relay_due: dialogue.proxy().is_some() && !dialogue.was_refused(),
             dialogue,
             allocated: 0,
             recent: PerDirection::default(),

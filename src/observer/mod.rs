@@ -18,6 +18,7 @@ mod flow;
 mod not_tls;
 mod open_handshakes;
 mod openings;
+mod relays;
 mod retained;
 mod router;
 mod shard;

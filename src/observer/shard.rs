@@ -21,6 +21,7 @@ use super::flow::{Flow, HandshakeContext, Open, Stage};
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
+use super::relays::Relay;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
@@ -167,6 +168,8 @@ pub(super) struct ShardOutput<'o> {
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
+    /// Handshakes that have begun behind a dialogue with a proxy.
+    pub(super) relays: &'o mut VecDeque<Relay>,
 }
 
 #[derive(Debug)]
@@ -559,6 +562,17 @@ impl Shard {
         let Stage::Handshake(open) = &mut flow.stage else {
             return;
         };
+        if open.is_relay_due
+            && let Some(client_random) = open.connection.randoms()[0]
+        {
+            open.is_relay_due = false;
+            let proxy = open.dialogue.proxy().cloned().map(Box::new);
+            output.relays.extend(proxy.map(|proxy| Relay {
+                time: open.since,
+                client_random,
+                proxy,
+            }));
+        }
         if open.connection.is_decided() {
             self.conclude(index, End::Decided, output);
         } else if open.connection.is_ruled_out() {
