@@ -3,6 +3,7 @@
 //! Servers that encrypt the login alone go back to packets without TLS afterwards. These are no records, so nothing of them is
 //! passed on.
 
+use crate::decrypt::Keys;
 use crate::dialogue::TdsPackets;
 use crate::flow::{Direction, PerDirection};
 use crate::transport::tcp::{Arrival, Chunk};
@@ -10,9 +11,10 @@ use crate::transport::tcp::{Arrival, Chunk};
 use super::Recipient;
 use super::tls::TlsRecords;
 
-/// The packets of both directions.
+/// The packets of both directions, and the records in them.
 #[derive(Debug)]
 pub(crate) struct TdsFraming {
+    pub(super) records: TlsRecords,
     ways: PerDirection<Way>,
 }
 
@@ -32,26 +34,27 @@ enum Stage {
 
 impl TdsFraming {
     /// Packets of which those in `packets` have begun.
-    pub(crate) fn new(packets: PerDirection<TdsPackets>) -> Self {
+    pub(super) fn new(packets: PerDirection<TdsPackets>, keys: &Keys) -> Self {
         let way = |packets| Way {
             packets,
             stage: Stage::Packets,
         };
         let PerDirection([forward, reverse]) = packets;
         Self {
+            records: TlsRecords::new(keys),
             ways: PerDirection([way(forward), way(reverse)]),
         }
     }
 
-    /// Takes the next chunk of one direction, and passes what the packets carry on to `records`.
-    pub(crate) fn take(
+    /// Takes the next chunk of one direction.
+    pub(super) fn take(
         &mut self,
         sender: Direction,
         chunk: Chunk<'_>,
-        records: &mut TlsRecords,
         recipient: &mut impl Recipient,
     ) {
-        let way = &mut self.ways[sender];
+        let Self { records, ways } = self;
+        let way = &mut ways[sender];
         match chunk {
             Chunk::Bytes(bytes, arrival) if way.stage == Stage::Packets => {
                 way.take(bytes, arrival, &mut |chunk| {

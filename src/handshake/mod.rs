@@ -59,6 +59,7 @@
 mod cause;
 mod chains;
 mod conflict;
+mod dialogue;
 mod end;
 mod explain;
 mod facts;
@@ -69,7 +70,6 @@ mod ladder;
 mod offer;
 mod progress;
 mod reason;
-mod refused;
 mod report;
 #[cfg(test)]
 mod testing;
@@ -83,8 +83,8 @@ mod verdict;
 pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
 pub use conflict::Conflict;
+pub(crate) use dialogue::add_dialogue;
 pub use end::End;
-pub(crate) use refused::by_refusal;
 pub use report::{Origin, ReportConfig};
 pub use tracker::{Answer, Tracker};
 pub(crate) use validate::Validator;

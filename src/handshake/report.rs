@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::certificate::{ChainCache, NearExpiry};
 use crate::decode::Tunnel;
-use crate::dialogue::{Proxy, StartTls};
+use crate::dialogue::StartTls;
 use crate::event::{
     Alert, CaptureFacts, ClosedBy, Directions, Handshake, HandshakeReport, Inference, Outcome,
-    Protocol, Timing, Transport,
+    Protocol, Transport,
 };
 use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
@@ -38,12 +38,12 @@ pub struct Origin {
     pub vlan: Vec<u16>,
     /// Tunnels around the first handshake packet, outermost first.
     pub tunnel: Vec<Tunnel>,
+    /// What carries the handshake.
+    pub transport: Transport,
+    /// Which protocol's framing it uses.
+    pub protocol: Protocol,
     /// The protocol in which TLS was negotiated in plain text.
     pub starttls: Option<StartTls>,
-    /// The proxy that the connection goes through, or comes from.
-    pub proxy: Option<Box<Proxy>>,
-    /// When the first byte of what was spoken before TLS came.
-    pub dialogue_start: Option<Timestamp>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
     /// Bytes that were sent again with another content.
@@ -124,14 +124,13 @@ impl Tracker {
             tls.client_certificate,
             &validation,
         );
-        let rejected_after = rejected_after.or_else(|| {
-            verdict::rejected_after::by_plaintext(transcript, tls.unused, &validation)
-        });
+        let rejected_after = rejected_after
+            .or_else(|| verdict::rejected_after::by_plaintext(transcript, tls.unused, &validation));
         Handshake {
             time,
             flow_id: origin.flow_id,
-            transport: Transport::Tcp,
-            protocol: Protocol::Tls,
+            transport: origin.transport,
+            protocol: origin.protocol,
             client: origin.endpoint(transcript.direction(Side::Client)),
             server: origin.endpoint(transcript.direction(Side::Server)),
             outcome: verdict.outcome,
@@ -147,18 +146,12 @@ impl Tracker {
             left_at_certificate: verdict::left_at_certificate(transcript),
             alerts: alerts(transcript),
             closed_by,
-            timing: Timing {
-                starttls: origin
-                    .dialogue_start
-                    .filter(|_| transcript.client_hello().is_some())
-                    .and_then(|begun| time.checked_since(begun)),
-                ..timing(
-                    transcript,
-                    shape.as_ref(),
-                    &origin.round_trips,
-                    verdict.outcome,
-                )
-            },
+            timing: timing(
+                transcript,
+                shape.as_ref(),
+                &origin.round_trips,
+                verdict.outcome,
+            ),
             fingerprint: fingerprint(transcript, config),
             capture: capture(transcript),
             saved_to: None,
@@ -171,7 +164,7 @@ impl Tracker {
             vlan: origin.vlan,
             tunnel: origin.tunnel,
             starttls: origin.starttls,
-            proxy: origin.proxy,
+            proxy: None, // the observer adds it
             server_certificates: shown.server,
             client_certificates: shown.client,
         }

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use crate::decrypt::Keys;
 use crate::dialogue::TdsPackets;
-use crate::event::Ladder;
+use crate::event::{Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
-use crate::framing::tds::TdsFraming;
-use crate::framing::tls::TlsRecords;
-use crate::framing::{Close, Hellos, Recipient, Seen};
+use crate::framing::{Close, Framing, Hellos, Recipient, Seen};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
@@ -24,9 +22,7 @@ use super::transcript::Transcript;
 /// `note_*` methods; the others answer what the owner has to know.
 #[derive(Debug)]
 pub struct Tracker {
-    pub(super) framing: TlsRecords,
-    /// The packets around the records, in a handshake of TDS.
-    tds: Option<Box<TdsFraming>>,
+    pub(super) framing: Framing,
     pub(super) transcript: Transcript,
     pub(super) standing: Standing,
 }
@@ -63,12 +59,15 @@ impl Recipient for ProgressRecorder<'_> {
 }
 
 impl Tracker {
-    /// A handshake of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
+    /// A handshake over `protocol` of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
     #[must_use]
-    pub fn new(start: Arrival, keys: &Keys) -> Self {
+    pub fn new(protocol: Protocol, start: Arrival, keys: &Keys) -> Self {
         Self {
-            framing: TlsRecords::new(keys),
-            tds: None,
+            framing: match protocol {
+                Protocol::Tls | Protocol::Eap => Framing::tls(keys),
+                Protocol::Dtls => Framing::dtls(keys),
+                Protocol::Quic => Framing::quic(keys),
+            },
             transcript: Transcript::new(start),
             standing: Standing::default(),
         }
@@ -116,18 +115,21 @@ impl Tracker {
         if let Chunk::Bytes(_, arrival) = chunk {
             self.transcript.note_last(arrival);
         }
-        let mut tds = self.tds.take();
         let (framing, mut recorder) = self.split();
-        match &mut tds {
-            Some(tds) => tds.take(direction, chunk, framing, &mut recorder),
-            None => framing.take(direction, chunk, &mut recorder),
-        }
-        self.tds = tds;
+        framing.take_chunk(direction, chunk, &mut recorder);
     }
 
-    /// Notes that the records come in packets of TDS, of which `packets` have begun.
-    pub(crate) fn unwrap_tds(&mut self, packets: PerDirection<TdsPackets>) {
-        self.tds = Some(Box::new(TdsFraming::new(packets)));
+    /// Notes that the records come in packets of TDS, of which `packets` have begun; no byte was taken yet.
+    pub(crate) fn unwrap_tds(&mut self, packets: PerDirection<TdsPackets>, keys: &Keys) {
+        self.framing = Framing::tds(packets, keys);
+    }
+
+    /// Takes a datagram, or as much of it as was captured.
+    pub fn handle_datagram(&mut self, direction: Direction, payload: &[u8], at: Arrival) {
+        self.transcript.note_packet(direction, at);
+        self.transcript.note_last(at);
+        let (framing, mut recorder) = self.split();
+        framing.take_datagram(direction, payload, at, &mut recorder);
     }
 
     /// Notes that one direction was closed; false if it was before.
@@ -268,12 +270,11 @@ impl Tracker {
         framing.finish_decryption(&mut recorder);
     }
 
-    const fn split(&mut self) -> (&mut TlsRecords, ProgressRecorder<'_>) {
+    const fn split(&mut self) -> (&mut Framing, ProgressRecorder<'_>) {
         let Self {
             framing,
             transcript,
             standing,
-            tds: _,
         } = self;
         let recorder = ProgressRecorder {
             transcript,
@@ -299,7 +300,7 @@ mod tests {
 
     #[test]
     fn what_is_not_tls_is_ruled_out_unless_a_hello_was_seen() {
-        let mut tracker = Tracker::new(AT, &Keys::default());
+        let mut tracker = Tracker::new(Protocol::Tls, AT, &Keys::default());
         assert!(!tracker.is_ruled_out());
         tracker.handle_chunk(Direction::Forward, Chunk::Bytes(b"GET / HTTP/1.1", AT));
         assert!(tracker.is_ruled_out() && !tracker.has_hello());
@@ -307,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_direction_closes_once_and_a_reset_makes_the_owner_wait_a_little_only() {
-        let mut tracker = Tracker::new(AT, &Keys::default());
+        let mut tracker = Tracker::new(Protocol::Tls, AT, &Keys::default());
         assert!(tracker.handle_close(Direction::Forward, Close::Fin, AT));
         assert!(!tracker.is_closing());
         assert!(!tracker.handle_close(Direction::Forward, Close::Rst, AT));

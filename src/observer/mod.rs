@@ -13,7 +13,9 @@
 
 mod account;
 mod collector;
+mod conclusion;
 mod copies;
+mod datagrams;
 mod flow;
 mod not_tls;
 mod open_handshakes;

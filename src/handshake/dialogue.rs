@@ -1,12 +1,29 @@
-//! A ClientHello that follows a refusal in plain text: the client did not read the answer, and TLS never had a chance.
+//! What was spoken before TLS, as part of the event.
 
-use crate::dialogue::Refusal;
+use crate::dialogue::{Dialogue, Refusal};
 use crate::error_type::ErrorType;
-use crate::event::{Evidence, Handshake, HandshakeError, Outcome};
+use crate::event::{Evidence, Handshake, HandshakeError, HandshakeReport, Outcome};
 use crate::flow::Side;
 
+/// Adds what a dialogue has shown to the report on the handshake that followed it.
+pub(crate) fn add_dialogue(report: &mut HandshakeReport, dialogue: &mut Dialogue) {
+    let event = &mut report.event;
+    event.starttls = dialogue.starttls();
+    event.proxy = dialogue.proxy().cloned().map(Box::new);
+    // Without the ClientHello, the event begins later.
+    let start = dialogue
+        .start()
+        .filter(|_| report.identity.client_random.is_some());
+    event.timing.starttls = start.and_then(|start| event.time.checked_since(start));
+    if let Some(refusal) = dialogue.refusal() {
+        by_refusal(event, &refusal);
+    }
+}
+
+/// A ClientHello that follows a refusal: the client did not read the answer, and TLS never had a chance.
+///
 /// Makes the refusal the cause of the failure, unless the server answered in TLS.
-pub(crate) fn by_refusal(event: &mut Handshake, refusal: &Refusal) {
+fn by_refusal(event: &mut Handshake, refusal: &Refusal) {
     let is_answered = event.tls.version.is_some()
         || event.tls.hello_retry_request.is_some()
         || event
