@@ -85,6 +85,7 @@ pub use crate::framing::sealed::KeyUse;
 pub use conflict::Conflict;
 pub(crate) use dialogue::add_dialogue;
 pub use end::End;
-pub use report::{Origin, ReportConfig};
+pub use report::{Origin, ReportCaches, ReportConfig};
 pub use tracker::{Answer, Tracker};
+pub(crate) use transcript::SpareRoom;
 pub(crate) use validate::Validator;

@@ -8,7 +8,7 @@ use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::{Protocol, WireMarks};
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Answer, Close, Conflict, Tracker};
+use crate::handshake::{Answer, Close, Conflict, SpareRoom, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
@@ -106,6 +106,34 @@ pub(super) struct HandshakeContext<'c> {
     pub(super) keys: &'c Keys,
     /// Whether its steps are collected.
     pub(super) collects_ladders: bool,
+    /// What earlier handshakes have left.
+    pub(super) spares: &'c mut Spares,
+}
+
+/// What handshakes that were reported leave for those that begin: lists and buffers, emptied, whose room is used again.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Vec<Spare>);
+
+/// What one handshake leaves.
+#[derive(Debug, Default)]
+struct Spare {
+    recent: PerDirection<RecentBytes>,
+    room: SpareRoom,
+}
+
+/// Handshakes whose room is kept, by shard: about as many as begin in a row. Each has about 2 KB.
+const MAX_SPARES: usize = 8;
+
+impl Spares {
+    /// Keeps what a handshake leaves that was reported.
+    pub(super) fn keep(&mut self, open: &mut Open) {
+        if self.0.len() < MAX_SPARES {
+            let mut recent = std::mem::take(&mut open.recent);
+            recent.iter_mut().for_each(RecentBytes::clear);
+            let room = open.connection.take_room();
+            self.0.push(Spare { recent, room });
+        }
+    }
 }
 
 impl Flow {
@@ -356,7 +384,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
         if let (Stage::Done, None) = (&self.stage, &self.waiting) {
@@ -374,7 +402,7 @@ impl Flow {
         if self.waiting.is_none() {
             return has_news;
         }
-        self.release_waiting(Some(at.time), context.keys, budget);
+        self.release_waiting(Some(at.time), context.keys, context.spares, budget);
         true
     }
 
@@ -384,7 +412,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
         self.tcp.note_turn(direction, segment);
@@ -399,7 +427,7 @@ impl Flow {
     fn take_late(
         &mut self,
         waiting: &PendingSegment,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
@@ -459,7 +487,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let is_noted = self.note(direction, segment, at);
@@ -491,6 +519,7 @@ impl Flow {
         &mut self,
         now: Option<Timestamp>,
         keys: &Keys,
+        spares: &mut Spares,
         budget: &mut Budget,
     ) {
         let Some(mut waiting) = self.waiting.take() else {
@@ -502,11 +531,12 @@ impl Flow {
             layers,
             collects_ladders,
         } = &mut *waiting;
-        let context = HandshakeContext {
+        let mut context = HandshakeContext {
             source,
             layers,
             keys,
             collects_ladders: *collects_ladders,
+            spares,
         };
         while !self.is_decided() {
             let tcp = &self.tcp;
@@ -524,7 +554,7 @@ impl Flow {
                 open.connection
                     .note_late(next.direction.flip(), next.arrival.time, now);
             }
-            self.take_late(&next, &context, budget);
+            self.take_late(&next, &mut context, budget);
         }
         if !segments.is_empty() {
             self.waiting = Some(waiting);
@@ -537,7 +567,7 @@ impl Flow {
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let Some(waiting) = &self.waiting else { return };
@@ -549,7 +579,7 @@ impl Flow {
             return;
         }
         self.is_order_lost = true;
-        self.release_waiting(None, context.keys, budget);
+        self.release_waiting(None, context.keys, context.spares, budget);
     }
 
     /// Gives up what a segment has waited for.
@@ -595,7 +625,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         if self.is_plain[direction] {
@@ -634,7 +664,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let ahead = self.tcp.ahead(direction, segment.first_byte());
@@ -736,7 +766,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let dialogue = match &mut self.stage {
@@ -901,8 +931,9 @@ impl Flow {
 }
 
 impl Open {
-    fn new(dialogue: Dialogue, at: Arrival, context: &HandshakeContext<'_>) -> Box<Self> {
-        let mut connection = Tracker::new(Protocol::Tls, at, context.keys);
+    fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Box<Self> {
+        let Spare { recent, room } = context.spares.0.pop().unwrap_or_default();
+        let mut connection = Tracker::in_room(Protocol::Tls, at, context.keys, room);
         if let Some(packets) = dialogue.tds() {
             connection.unwrap_tds(packets, context.keys);
         }
@@ -916,7 +947,7 @@ impl Open {
             is_relay_due: dialogue.proxy().is_some() && !dialogue.was_refused(),
             dialogue,
             allocated: 0,
-            recent: PerDirection::default(),
+            recent,
             conflict: Conflict::default(),
             fins: PerDirection::default(),
             since: at.time,

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, UdpHeader, Unread,
-    UnreadPackets, decode_any, decode_usual,
+    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, TunnelPorts, UdpHeader,
+    Unread, UnreadPackets, decode_any, decode_usual,
 };
+use crate::event::Protocol;
 use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
 
-use super::SHARDS;
 use super::datagrams::FirstLook;
+use super::quic_flows::QuicFlows;
+use super::{Config, SHARDS};
 
 /// What workers have to do, in order.
 #[derive(Debug, Default)]
@@ -160,8 +162,10 @@ impl Plan {
 /// Decodes packets, reassembles fragments, keeps the clock.
 #[derive(Debug)]
 pub(crate) struct Router {
+    tunnel_ports: TunnelPorts,
     fragments: FragmentTable,
     ticks: Ticks,
+    quic: QuicFlows,
     unread: UnreadPackets,
     stats: Stats,
 }
@@ -172,10 +176,13 @@ const TICK: Duration = Duration::from_secs(1);
 const MAX_DISORDER: Duration = Duration::from_secs(60);
 
 impl Router {
-    pub(crate) fn new() -> Self {
+    /// A router for a run as `config` says.
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            fragments: FragmentTable::default(),
+            tunnel_ports: config.tunnel_ports.clone(),
+            fragments: FragmentTable::within(config.memory_limit.of_fragments()),
             ticks: Ticks::new(TICK, MAX_DISORDER),
+            quic: QuicFlows::default(),
             unread: UnreadPackets::default(),
             stats: Stats::default(),
         }
@@ -215,7 +222,13 @@ impl Router {
             return plan.segment(index, &header, NO_EXTRA);
         }
         let mut layers = Layers::default();
-        match decode_any(link_type, bytes, packet.wire_length, &mut layers) {
+        match decode_any(
+            link_type,
+            bytes,
+            packet.wire_length,
+            &self.tunnel_ports,
+            &mut layers,
+        ) {
             Ok(Decoded::Tcp(header)) => {
                 let extra = plan.add_layers(layers);
                 plan.segment(index, &header, extra);
@@ -229,7 +242,7 @@ impl Router {
                 }
                 self.stats.fragments_discarded += self.fragments.take_discarded();
             }
-            Ok(Decoded::Udp(header)) if FirstLook::at(header.payload.of(bytes)).is_promising() => {
+            Ok(Decoded::Udp(header)) if self.is_worth_a_step(&header, bytes) => {
                 let extra = plan.add_layers(layers);
                 plan.datagram(index, header, extra);
             }
@@ -262,7 +275,7 @@ impl Router {
         plan: &mut Plan,
     ) {
         loop {
-            match datagram.decode(&mut layers) {
+            match datagram.decode(&self.tunnel_ports, &mut layers) {
                 Ok(Decoded::Tcp(header)) => {
                     let extra = plan.add_extra(layers, Some(datagram));
                     return plan.segment(index, &header, extra);
@@ -280,7 +293,7 @@ impl Router {
                     }
                 }
                 Ok(Decoded::Udp(header)) => {
-                    if !FirstLook::at(header.payload.of(datagram.payload())).is_promising() {
+                    if !self.is_worth_a_step(&header, datagram.payload()) {
                         return self.unread.count(Unread::udp(&header));
                     }
                     let extra = plan.add_extra(layers, Some(datagram));
@@ -290,6 +303,17 @@ impl Router {
                 Err(_) => return self.unread.count(Unread::BrokenHeaders),
             }
         }
+    }
+
+    /// Whether a datagram may be part of a handshake, by one look at its first bytes.
+    fn is_worth_a_step(&mut self, header: &UdpHeader, packet: &[u8]) -> bool {
+        let look = FirstLook::at(header.payload.of(packet));
+        match look {
+            FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
+            FirstLook::MayBeShort => return self.quic.contains(&header.flow_key().0),
+            _ => {}
+        }
+        look.is_promising()
     }
 
     /// The capture has ended: fragments that are still incomplete stay so.

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
-use crate::certificate::ChainCache;
 use crate::decode::Layers;
 use crate::event::HandshakeReport;
+use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
@@ -50,7 +50,7 @@ impl Made {
 pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
-    chains: ChainCache,
+    caches: ReportCaches,
     /// When sources ended, of which several are read as one.
     ends: HashMap<Arc<str>, Timestamp>,
     /// The flows of the segments at hand.
@@ -71,16 +71,17 @@ impl Worker {
             shards: ShardSet::new(config, index, workers),
             ends: HashMap::new(),
             sought: Vec::with_capacity(TOGETHER),
-            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
+            caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
             relays: VecDeque::new(),
         }
     }
 
-    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources.
-    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd]) {
-        self.shards.begin_batch();
+    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources and packets that were
+    /// dropped.
+    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd], dropped_at: Option<Timestamp>) {
+        self.shards.begin_batch(dropped_at);
         let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
         self.ends.extend(ended);
     }
@@ -119,7 +120,7 @@ impl Worker {
         made: &mut Vec<Numbered>,
     ) {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
@@ -193,7 +194,7 @@ impl Worker {
     /// there are more.
     pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,

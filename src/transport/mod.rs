@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | [`table`](FlowTable) | flows found by key, forgotten by age or when the table is full |
 //! | [`tcp`] | one TCP connection: its opening, both directions in order, its end |
+//! | [`quic`] | what the headers and frames of QUIC packets say |
 
 mod index;
+pub mod quic;
 mod table;
 pub mod tcp;
 

@@ -7,6 +7,7 @@
 //! | [`cleartext`] | up to TLS 1.2, and without a ServerHello | messages in the clear |
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
+//! | [`quic`] | QUIC | closes, opened packets, and the kinds, lengths and order of the others |
 //!
 //! [`rejected_after`] reads what followed a handshake that completed.
 
@@ -16,6 +17,7 @@ mod decrypted;
 pub(super) mod inferred;
 #[cfg(test)]
 mod misjudged;
+pub(super) mod quic;
 pub(super) mod rejected_after;
 mod silence;
 
@@ -36,6 +38,9 @@ use inferred::{Claim, Inferred, Reason};
 
 /// What the flights of a TLS 1.3 handshake show: by their records' lengths, corrected by what keys open.
 pub(super) fn shape(transcript: &Transcript) -> Option<Shape> {
+    if let Some(quic) = transcript.quic() {
+        return Some(quic::shape(transcript, quic));
+    }
     if !transcript.is_tls13() {
         return None;
     }
@@ -55,6 +60,9 @@ pub(super) fn conclude(
     end: End,
     findings: &[Finding],
 ) -> Conclusion {
+    if let Some(quic) = transcript.quic() {
+        return quic::conclude(transcript, quic, end);
+    }
     if let Some(conclusion) = silence::unseen(transcript) {
         return conclusion;
     }
