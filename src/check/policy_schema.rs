@@ -9,7 +9,7 @@ use super::assertion;
 use super::parse::SETTING_KEYS;
 use super::presets::Preset;
 use crate::error_type::ErrorType;
-use crate::event::{ProxyKind, StartTls};
+use crate::event::{Protocol, ProxyKind, StartTls};
 
 /// The JSON Schema (draft 7, which TOML language servers read) of a policy.
 ///
@@ -73,7 +73,9 @@ fn assertions_that_can_fail() -> Vec<Value> {
     let one = |key: &str| {
         let value = match key {
             "min-handshakes" | "min-rsa-bits" => json!({"minimum": 1}),
-            "max-failures" | "max-unknown" => json!({"not": {"pattern": "^1 *0 *0 *%$"}}),
+            "max-failures" | "max-unknown" => {
+                json!({"not": {"type": "string", "pattern": "^ *1 *0 *0 *%$"}})
+            }
             _ if is_boolean(key) => json!({"const": true}),
             _ => return json!({"required": [key]}),
         };
@@ -144,6 +146,11 @@ fn scope() -> Value {
             "server": texts("Addresses or networks of servers, as in `192.0.2.0/24`"),
             "client": texts("Addresses or networks of clients, as in `192.0.2.0/24`"),
             "port": described(one_or_several(port), "Ports of servers"),
+            "tunnel": texts("Patterns of a tunnel around the packets, as in `vxlan:*`"),
+            "protocol": described(
+                one_or_several(words(Protocol::ALL.iter().map(|protocol| protocol.as_str()))),
+                "Protocols whose framing the handshake uses",
+            ),
             "starttls": described(
                 one_or_several(words(StartTls::ALL.iter().map(|starttls| starttls.as_str()))),
                 "Protocols in which TLS was negotiated",
@@ -319,7 +326,7 @@ mod tests {
             "min-days-valid = 0.5",
             "min-rsa-bits = 0x800",
             "no-gaps = true\nrequire-alpn = false",
-            "where = { port = 443, server = '::1', client = ['10.0.0.0/8', '192.0.2.1'], server-name = ['a', '*'] }\nno-gaps = true",
+            "where = { port = 443, server = '::1', client = ['10.0.0.0/8', '192.0.2.1'], server-name = ['a', '*'], tunnel = 'gre*' }\nno-gaps = true",
         ] {
             assert_accepted(&format!(
                 "severity = 'warning'\nallow-empty = true\n[[rule]]\n{rule}"

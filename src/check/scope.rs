@@ -1,6 +1,6 @@
 //! Which handshakes a rule covers.
 
-use crate::event::{Handshake, ProxyKind, StartTls};
+use crate::event::{Handshake, Protocol, ProxyKind, StartTls};
 use crate::pattern::{Glob, IpNetwork};
 
 /// Which handshakes a rule covers: those that match an item of every list that is not empty.
@@ -14,6 +14,10 @@ pub(super) struct Scope {
     pub(super) ports: Vec<u16>,
     /// Networks of the client.
     pub(super) clients: Vec<IpNetwork>,
+    /// Patterns for a tunnel around the handshake, as events name it; a handshake outside of tunnels matches none.
+    pub(super) tunnels: Vec<Glob>,
+    /// Protocols whose framing the handshake uses.
+    pub(super) protocols: Vec<Protocol>,
     /// Protocols in which TLS was negotiated; a handshake that begins its connection has none.
     pub(super) starttls: Vec<StartTls>,
     /// Kinds of proxies.
@@ -27,6 +31,8 @@ impl Scope {
             && self.servers.is_empty()
             && self.ports.is_empty()
             && self.clients.is_empty()
+            && self.tunnels.is_empty()
+            && self.protocols.is_empty()
             && self.starttls.is_empty()
             && self.proxies.is_empty()
     }
@@ -44,6 +50,11 @@ impl Scope {
             && fits(&self.clients, |network| {
                 network.contains(event.client.address)
             })
+            && fits(&self.tunnels, |glob| {
+                let mut tunnels = event.tunnel.iter();
+                tunnels.any(|tunnel| glob.matches(&tunnel.to_string()))
+            })
+            && fits(&self.protocols, |protocol| *protocol == event.protocol)
             && fits(&self.starttls, |protocol| event.starttls == Some(*protocol))
             && fits(&self.proxies, |kind| {
                 event
@@ -93,6 +104,37 @@ mod tests {
             ..Scope::default()
         };
         assert!(!scope.is_everything() && !scope.contains(&event));
+    }
+
+    #[test]
+    fn a_pattern_for_tunnels_matches_any_of_them() {
+        let mut event = test_events::refused_by_the_client();
+        let tunnel = |protocol, id| crate::event::Tunnel { protocol, id };
+        event.tunnel = vec![tunnel("vxlan", Some(42)), tunnel("ipip", None)];
+        let is_in = |pattern, event: &Handshake| {
+            let tunnels = vec![Glob::new(pattern)];
+            let scope = Scope {
+                tunnels,
+                ..Scope::default()
+            };
+            scope.contains(event)
+        };
+        assert!(is_in("vxlan:*", &event) && is_in("ipip", &event) && is_in("*", &event));
+        assert!(!is_in("vxlan", &event) && !is_in("gre*", &event));
+        event.tunnel.clear();
+        assert!(!is_in("*", &event));
+    }
+
+    #[test]
+    fn a_scope_may_be_a_protocol() {
+        let mut event = test_events::refused_by_the_client();
+        let scope = Scope {
+            protocols: vec![Protocol::Dtls, Protocol::Quic],
+            ..Scope::default()
+        };
+        assert!(!scope.is_everything() && !scope.contains(&event));
+        event.protocol = Protocol::Dtls;
+        assert!(scope.contains(&event));
     }
 
     #[test]

@@ -39,6 +39,7 @@
 //! | `C` | ClientHello |
 //! | `S` | ServerHello |
 //! | `J` | HelloRetryRequest |
+//! | `V` | HelloVerifyRequest |
 //! | `T` | NewSessionTicket |
 //! | `X` | Certificate |
 //! | `K` | ServerKeyExchange |
@@ -80,8 +81,8 @@ mod unusual;
 mod validate;
 mod verdict;
 
-pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
+pub use crate::framing::{Close, Payload};
 pub use conflict::Conflict;
 pub(crate) use dialogue::add_dialogue;
 pub use end::End;
