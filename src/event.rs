@@ -21,7 +21,7 @@ use crate::transport::quic::QuicClose;
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
 pub use crate::decode::Tunnel;
-pub use crate::dialogue::StartTls;
+pub use crate::dialogue::{Proxy, ProxyEndpoint, ProxyKind, StartTls};
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -49,6 +49,8 @@ pub struct Handshake {
     pub tunnel: Vec<Tunnel>,
     /// The protocol in which TLS was negotiated in plain text.
     pub starttls: Option<StartTls>,
+    /// The proxy that the connection goes through, or comes from.
+    pub proxy: Option<Box<Proxy>>,
     /// How it ended.
     pub outcome: Outcome,
     /// On what the outcome rests.
@@ -113,6 +115,10 @@ impl Handshake {
             .notes
             .iter()
             .map(|note| size_of::<CertificateNote>() + note.detail.len() + note.subject.len());
+        let proxy = self.proxy.as_ref().map_or(0, |proxy| {
+            let ends = [&proxy.client, &proxy.server].into_iter().flatten();
+            crate::memory::boxed::<Proxy>() + ends.map(|end| end.address.len()).sum::<usize>()
+        });
         let error = self.error.as_ref().map_or(0, |error| {
             error.message.len() + error.hint.as_ref().map_or(0, String::len)
         });
@@ -132,6 +138,7 @@ impl Handshake {
             + list(&tls.signature_algorithms)
             + findings.sum::<usize>()
             + notes.sum::<usize>()
+            + proxy
             + error
     }
 
@@ -149,6 +156,7 @@ impl Handshake {
             vlan: Vec::new(),
             tunnel: Vec::new(),
             starttls: None,
+            proxy: None,
             outcome: Outcome::Unknown,
             evidence: Evidence::Observed,
             confidence: None,
@@ -223,8 +231,12 @@ pub struct NotTls {
     pub client: Endpoint,
     /// Its peer.
     pub server: Endpoint,
-    /// The protocol in which the client asked for TLS; `None` for an HTTP proxy, and where it did not ask.
+    /// The protocol in which TLS is negotiated; `None` if a proxy refused, and on ports where TLS is spoken from the first byte.
     pub starttls: Option<StartTls>,
+    /// Whether the server offered TLS in that protocol; `None` if that is not known.
+    pub starttls_offered: Option<bool>,
+    /// The proxy that the connection goes through, or comes from.
+    pub proxy: Option<Box<Proxy>>,
     /// One clause for people, with the first bytes or the refusal in quotes; safe for a terminal.
     pub message: String,
 }
@@ -245,6 +257,8 @@ impl NotTls {
             client,
             server,
             starttls: None,
+            starttls_offered: None,
+            proxy: None,
             message: String::new(),
         }
     }
@@ -260,7 +274,8 @@ text_enum! {
     /// What came instead of TLS.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum NotTlsKind {
-        /// Something else than TLS, on a port where TLS is spoken from the first byte.
+        /// Something else than TLS: on a port where TLS is spoken from the first byte, or in a protocol that could have
+        /// negotiated it.
         Plaintext = "plaintext",
         /// The client asked for TLS in plain text, and the server refused.
         StartTlsRefused = "starttls_refused",
@@ -814,6 +829,8 @@ text_enum! {
 pub struct Timing {
     /// From the client's SYN to the SYN-ACK.
     pub tcp_connect: Option<Duration>,
+    /// From the first byte of what was spoken before TLS, to a proxy or to negotiate TLS, to the first byte of the ClientHello.
+    pub starttls: Option<Duration>,
     /// From the first byte of the first ClientHello to the first byte of the ServerHello.
     pub server_hello: Option<Duration>,
     /// From the first byte of the first ClientHello to the last byte of the last handshake flight; successes only.

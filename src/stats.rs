@@ -105,6 +105,8 @@ stats! {
     handshakes_duplicated,
     /// Connections to TLS ports that did not become TLS.
     not_tls,
+    /// Of these, connections on which the server offered TLS in plain text, and the client did not take it.
+    starttls_not_taken,
     /// Such connections that were not reported, because TLS was seen on their port too late.
     not_tls_forgotten,
 }

@@ -148,6 +148,8 @@ impl Tracker {
             tls.client_certificate,
             &validation,
         );
+        let rejected_after = rejected_after
+            .or_else(|| verdict::rejected_after::by_plaintext(transcript, tls.unused, &validation));
         Handshake {
             time,
             flow_id: origin.flow_id,
@@ -186,6 +188,7 @@ impl Tracker {
             vlan: origin.vlan,
             tunnel: origin.tunnel,
             starttls: origin.starttls,
+            proxy: None, // the observer adds it
             server_certificates: shown.server,
             client_certificates: shown.client,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decrypt::Keys;
+use crate::dialogue::TdsPackets;
 use crate::event::{Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
@@ -132,6 +133,11 @@ impl Tracker {
         }
         let (framing, mut recorder) = self.split();
         framing.take_chunk(direction, chunk, &mut recorder);
+    }
+
+    /// Notes that the records come in packets of TDS, of which `packets` have begun; no byte was taken yet.
+    pub(crate) fn unwrap_tds(&mut self, packets: PerDirection<TdsPackets>, keys: &Keys) {
+        self.framing = Framing::tds(packets, keys);
     }
 
     /// Takes a datagram, or as much of it as was captured.

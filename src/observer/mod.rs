@@ -21,6 +21,7 @@ mod not_tls;
 mod open_handshakes;
 mod openings;
 mod quic_flows;
+mod relays;
 mod retained;
 mod router;
 mod shard;

@@ -9,7 +9,7 @@ use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, Origin, ReportCaches};
+use crate::handshake::{End, Origin, ReportCaches, add_dialogue};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
@@ -22,6 +22,7 @@ use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
+use super::relays::Relay;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
@@ -197,6 +198,8 @@ pub(super) struct ShardOutput<'o> {
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
+    /// Handshakes that have begun behind a dialogue with a proxy.
+    pub(super) relays: &'o mut VecDeque<Relay>,
 }
 
 #[derive(Debug)]
@@ -600,6 +603,17 @@ impl Shard {
         let Stage::Handshake(open) = &mut flow.stage else {
             return;
         };
+        if open.is_relay_due
+            && let Some(client_random) = open.connection.randoms()[0]
+        {
+            open.is_relay_due = false;
+            let proxy = open.dialogue.proxy().cloned().map(Box::new);
+            output.relays.extend(proxy.map(|proxy| Relay {
+                time: open.since,
+                client_random,
+                proxy,
+            }));
+        }
         if open.connection.is_decided() {
             self.conclude(index, End::Decided, output);
         } else if open.connection.is_ruled_out() {
@@ -807,7 +821,11 @@ impl Shard {
             config: &self.config,
             stats: &mut self.stats,
         };
+        let before = output.reports.len();
         conclusion.report(&mut open.connection, concluded, output);
+        if let Some(report) = output.reports.get_mut(before) {
+            add_dialogue(report, &mut open.dialogue);
+        }
         self.spares.keep(&mut open);
     }
 

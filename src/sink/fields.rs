@@ -74,7 +74,9 @@ pub(crate) static FIELDS: &[EventField] = &[
     }),
     column("vlan", |e| list(&e.vlan)),
     column("tunnel", |e| list(&e.tunnel)),
-    column("starttls", |e| word(e.starttls.map(StartTls::as_str))),
+    both("starttls", "tls.starttls", |e| {
+        word(e.starttls.map(StartTls::as_str))
+    }),
     both("outcome", "result", |e| Word(e.outcome.as_str())),
     both("evidence", "tls.evidence", |e| Word(e.evidence.as_str())),
     both("confidence", "tlscope.confidence", |e| {
@@ -231,6 +233,18 @@ pub(crate) static FIELDS: &[EventField] = &[
     }),
     both("renegotiation", "tls.renegotiation", |e| {
         word(e.tls.renegotiation.map(|seen| seen.ended.as_str()))
+    }),
+    both("proxy", "tlscope.proxy.kind", |e| {
+        word(e.proxy.as_ref().map(|proxy| proxy.kind.as_str()))
+    }),
+    both("proxy_client", "tlscope.proxy.client", |e| {
+        maybe(e.proxy.as_ref().and_then(|proxy| proxy.client.as_ref()))
+    }),
+    both("proxy_server", "tlscope.proxy.server", |e| {
+        maybe(e.proxy.as_ref().and_then(|proxy| proxy.server.as_ref()))
+    }),
+    both("starttls_ms", "tls.phase.starttls", |e| {
+        duration(e.timing.starttls)
     }),
     // What metrics call these facts: a link from a metric to its records needs no translation.
     attribute("tls.cipher_suite", |e| maybe(e.tls.cipher_suite)),

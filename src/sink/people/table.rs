@@ -526,11 +526,13 @@ fn add_doubts(notes: &mut Notes, event: &Handshake) {
 fn add_features(notes: &mut Notes, event: &Handshake) {
     let tls = &event.tls;
     let client = client_certificate(event);
+    let proxy = event.proxy.as_ref().map(ToString::to_string);
     let features = [
         (
             event.starttls.map(|starttls| starttls.as_str()),
             event.starttls.is_some(),
         ),
+        (proxy.as_deref(), proxy.is_some()),
         (tls.alpn.as_deref(), tls.alpn.is_some()),
         (Some("resumed"), tls.resumed == Some(true)),
         (Some("0-RTT"), tls.early_data == Some(EarlyData::Accepted)),

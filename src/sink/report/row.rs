@@ -281,6 +281,7 @@ fn connection(event: &Handshake) -> Vec<Fact> {
         format_args!("{}, {}", event.protocol, event.transport),
     );
     facts.add_some("STARTTLS", event.starttls.map(|starttls| starttls.as_str()));
+    facts.add_some("Proxy", event.proxy.as_ref());
     if !event.vlan.is_empty() {
         facts.add("VLAN", joined(&event.vlan));
     }
@@ -326,6 +327,7 @@ fn negotiated(event: &Handshake) -> Vec<Fact> {
     }
     for (label, duration) in [
         ("TCP connect", event.timing.tcp_connect),
+        ("STARTTLS", event.timing.starttls),
         ("ServerHello", event.timing.server_hello),
         ("Handshake", event.timing.handshake),
         ("First data", event.timing.first_application_data),

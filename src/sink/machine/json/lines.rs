@@ -84,6 +84,7 @@
 //!   },
 //!   "timing_ms": {
 //!     "tcp_connect": 0.4,
+//!     "starttls": null,
 //!     "server_hello": 3.1,
 //!     "handshake": null,
 //!     "handshake_client_view": null,
@@ -156,8 +157,8 @@ use crate::certificate::{
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
     ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, KeyExchangeClass, NotTls,
-    NotTlsKind, NoteKind, Outcome, Protocol, RejectedAfter, Renegotiation, RenegotiationEnd,
-    Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
+    NotTlsKind, NoteKind, Outcome, Protocol, Proxy, ProxyEndpoint, ProxyKind, RejectedAfter,
+    Renegotiation, RenegotiationEnd, Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -211,6 +212,10 @@ pub(crate) struct HandshakeLine<'a> {
     /// The protocol in which TLS was negotiated in plain text, as in `smtp`; absent if TLS came first.
     #[serde(skip_serializing_if = "Option::is_none")]
     starttls: Option<&'static str>,
+    /// The proxy that the connection goes through or comes from; `client` and `server` are the ends that were captured. Absent
+    /// without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyLine<'a>>,
     /// How it ended.
     outcome: OneOf<Outcome>,
     /// On what the outcome rests.
@@ -276,6 +281,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             vlan: &event.vlan,
             tunnel: event.tunnel.iter().map(ToString::to_string).collect(),
             starttls: event.starttls.map(|starttls| starttls.as_str()),
+            proxy: event.proxy.as_deref().map(ProxyLine::from),
             outcome: OneOf(event.outcome),
             evidence: OneOf(event.evidence),
             confidence: event.confidence,
@@ -311,6 +317,47 @@ struct EndpointLine {
 impl From<Endpoint> for EndpointLine {
     fn from(Endpoint { address, port }: Endpoint) -> Self {
         Self { address, port }
+    }
+}
+
+/// A proxy in front of TLS, and the ends that it or its client names.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Proxy")]
+struct ProxyLine<'a> {
+    /// How it is spoken to, or what it says of its client.
+    kind: OneOf<ProxyKind>,
+    /// The proxy's client, by the PROXY protocol; `null` if it is not named.
+    client: Option<ProxyEndpointLine<'a>>,
+    /// Where the proxy's client asked to be connected to, or had connected to; `null` if it is not named.
+    server: Option<ProxyEndpointLine<'a>>,
+}
+
+impl<'a> From<&'a Proxy> for ProxyLine<'a> {
+    fn from(proxy: &'a Proxy) -> Self {
+        Self {
+            kind: OneOf(proxy.kind),
+            client: proxy.client.as_ref().map(ProxyEndpointLine::from),
+            server: proxy.server.as_ref().map(ProxyEndpointLine::from),
+        }
+    }
+}
+
+/// One end of a connection, as a peer names it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProxyEndpoint")]
+struct ProxyEndpointLine<'a> {
+    /// An IP address, or a host name.
+    address: &'a str,
+    /// The TCP port.
+    port: u16,
+}
+
+impl<'a> From<&'a ProxyEndpoint> for ProxyEndpointLine<'a> {
+    fn from(ProxyEndpoint { address, port }: &'a ProxyEndpoint) -> Self {
+        Self {
+            address,
+            port: *port,
+        }
     }
 }
 
@@ -595,6 +642,8 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
 struct TimingLine {
     /// From the client's SYN to the SYN-ACK.
     tcp_connect: Option<Milliseconds>,
+    /// From the first byte of what was spoken before TLS, to a proxy or to negotiate TLS, to the first byte of the ClientHello.
+    starttls: Option<Milliseconds>,
     /// From the first byte of the first ClientHello to the first byte of the ServerHello.
     server_hello: Option<Milliseconds>,
     /// From the first byte of the first ClientHello to the last byte of the last handshake flight; successes only.
@@ -611,6 +660,7 @@ impl From<&Timing> for TimingLine {
     fn from(timing: &Timing) -> Self {
         Self {
             tcp_connect: timing.tcp_connect.map(Milliseconds),
+            starttls: timing.starttls.map(Milliseconds),
             server_hello: timing.server_hello.map(Milliseconds),
             handshake: timing.handshake.map(Milliseconds),
             handshake_client_view: timing.handshake_client_view.map(Milliseconds),
@@ -880,9 +930,15 @@ pub(crate) struct NotTlsLine<'a> {
     client: EndpointLine,
     /// Its peer.
     server: EndpointLine,
-    /// The protocol in which the client asked for TLS; absent for HTTP CONNECT, and if it did not ask.
+    /// The protocol in which TLS is negotiated; absent if a proxy refused, and on ports where TLS is spoken from the first byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     starttls: Option<&'static str>,
+    /// Whether the server offered TLS in that protocol; absent if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starttls_offered: Option<bool>,
+    /// The proxy that the connection goes through or comes from; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyLine<'a>>,
     /// One clause for people; quotes the first bytes, or the refusal.
     message: &'a str,
 }
@@ -897,6 +953,8 @@ impl<'a> From<&'a NotTls> for NotTlsLine<'a> {
             client: event.client.into(),
             server: event.server.into(),
             starttls: event.starttls.map(|starttls| starttls.as_str()),
+            starttls_offered: event.starttls_offered,
+            proxy: event.proxy.as_deref().map(ProxyLine::from),
             message: &event.message,
         }
     }

@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer};
 use crate::certificate::{CertificateTime, OcspStatus};
 use crate::event::{
     ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, KeyExchangeClass,
-    NotTlsKind, NoteKind, Outcome, Protocol, RenegotiationEnd, Resumption, Side, Transport,
-    UnknownBecause,
+    NotTlsKind, NoteKind, Outcome, Protocol, ProxyKind, RenegotiationEnd, Resumption, Side,
+    Transport, UnknownBecause,
 };
 use crate::hex::{self, Hex};
 use crate::tls::{
@@ -68,7 +68,7 @@ macro_rules! words {
 
 words! {
     ClientCertificate ClosedBy Directions EarlyData ErrorType Evidence
-    KeyExchangeClass NotTlsKind NoteKind Outcome Protocol RenegotiationEnd Resumption Side Transport UnknownBecause
+    KeyExchangeClass NotTlsKind NoteKind Outcome Protocol ProxyKind RenegotiationEnd Resumption Side Transport UnknownBecause
 }
 
 impl Word for OcspStatus {

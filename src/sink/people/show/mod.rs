@@ -105,6 +105,9 @@ fn write_connection<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
         transport += &format!(", TLS after {}", starttls.as_str());
     }
     page.fact("transport", &transport)?;
+    if let Some(proxy) = &event.proxy {
+        page.fact("proxy", &proxy.to_string())?;
+    }
     if !event.vlan.is_empty() {
         page.fact("VLAN", &list(&event.vlan))?;
     }
@@ -231,6 +234,7 @@ fn write_times<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Resul
     let timing = &event.timing;
     let phases = [
         ("TCP connect", timing.tcp_connect),
+        ("STARTTLS", timing.starttls),
         ("ServerHello", timing.server_hello),
         ("handshake", timing.handshake),
         ("client's view", timing.handshake_client_view),
