@@ -4,8 +4,12 @@
 //! | --- | --- |
 //! | [`table`](FlowTable) | flows found by key, forgotten by age or when the table is full |
 //! | [`tcp`] | one TCP connection: its opening, both directions in order, its end |
+//! | [`radius`] | which login a RADIUS packet belongs to |
+//! | [`eap`] | EAP, which carries TLS in fragments: both streams in order, their gaps, the end |
 
+pub mod eap;
 mod index;
+pub mod radius;
 mod table;
 pub mod tcp;
 
