@@ -812,6 +812,7 @@ fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
         vlan: open.layers.vlan.ids().to_vec(),
         tunnel: open.layers.tunnels.iter().collect(),
         starttls: open.dialogue.starttls(),
+        eap: None,
         round_trips: flow.tcp.round_trips(),
         conflict: open.conflict,
     }

@@ -7,12 +7,14 @@
 //! | [`cleartext`] | up to TLS 1.2, and without a ServerHello | messages in the clear |
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
+//! | [`eap`] | inside EAP, of any version | how the login ended, and all of the above |
 //!
 //! [`rejected_after`] reads what followed a handshake that completed.
 
 mod cleartext;
 mod conclusion;
 mod decrypted;
+mod eap;
 pub(super) mod inferred;
 #[cfg(test)]
 mod misjudged;
@@ -55,6 +57,9 @@ pub(super) fn conclude(
     end: End,
     findings: &[Finding],
 ) -> Conclusion {
+    if let Some(eap) = transcript.eap() {
+        return eap::conclude(transcript, eap, end);
+    }
     if let Some(conclusion) = silence::unseen(transcript) {
         return conclusion;
     }

@@ -25,6 +25,7 @@
 //! | `validation` | `validation`, each as in `server:near_expiry` |
 //! | `first_packet` to `directions` | `capture` |
 //! | `unknown_because` | the same |
+//! | `eap_method` to `nas_identifier` | `eap` |
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};

@@ -64,6 +64,18 @@ const HEADER_LENGTH: usize = 20;
 const MAX_LENGTH: usize = 4096;
 
 impl<'a> RadiusPacket<'a> {
+    /// Whether the payload of a datagram that was `wire_length` bytes long may be one, by a look at its first bytes.
+    #[must_use]
+    pub fn may_be(payload: &[u8], wire_length: usize) -> bool {
+        match *payload {
+            [code, _, high, low, ..] => {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                RadiusCode::read(code).is_some() && length == wire_length
+            }
+            _ => false,
+        }
+    }
+
     /// Reads the payload of a datagram that was `wire_length` bytes long; `None` if it is no such packet.
     ///
     /// Any port may have RADIUS, so this is strict: the length has to be that of the payload, and the attributes have to fill
