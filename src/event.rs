@@ -34,7 +34,7 @@ pub struct Handshake {
     pub source: Arc<str>,
     /// Names the connection within a run: equal for all handshakes on one connection, and for each run over the same packets.
     pub flow_id: u64,
-    /// What carries the records.
+    /// What carries the handshake.
     pub transport: Transport,
     /// Which protocol's framing the handshake uses.
     pub protocol: Protocol,
@@ -422,16 +422,14 @@ impl std::fmt::Display for StepKind {
 }
 
 text_enum! {
-    /// What carries the records.
+    /// What carries the handshake.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Transport {
-        /// TLS over TCP.
+        /// TLS, whatever precedes it.
         Tcp = "tcp",
-        /// DTLS over UDP.
+        /// DTLS, QUIC, and EAP in RADIUS.
         Udp = "udp",
-        /// TLS 1.3 inside QUIC.
-        Quic = "quic",
     }
 }
 
@@ -441,7 +439,7 @@ impl Transport {
     pub const fn ip_protocol(self) -> IpProtocol {
         match self {
             Self::Tcp => IpProtocol::Tcp,
-            Self::Udp | Self::Quic => IpProtocol::Udp,
+            Self::Udp => IpProtocol::Udp,
         }
     }
 }
@@ -455,8 +453,10 @@ text_enum! {
         Tls = "tls",
         /// DTLS.
         Dtls = "dtls",
-        /// QUIC.
+        /// TLS 1.3 inside QUIC (RFC 9001).
         Quic = "quic",
+        /// TLS inside EAP: EAP-TLS, EAP-TTLS, PEAP.
+        Eap = "eap",
     }
 }
 

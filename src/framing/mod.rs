@@ -10,6 +10,8 @@
 //! | [`tls`] | TLS records over a stream, and the SSLv2 hellos that may begin one |
 //! | [`sealed`] | opening records with the keys that the user gives |
 //! | [`waiting`] | records that arrived before their secret |
+//! | [`dtls`] | DTLS records in datagrams |
+//! | [`quic`] | TLS messages in QUIC packets |
 //!
 //! # Why a vocabulary of its own?
 //!
@@ -30,27 +32,162 @@
 //! - **TLS inside the packets of another protocol** (TDS, RDP, EAP): a file that
 //!   strips those packets and passes the rest to [`tls::TlsRecords::take`] as chunks.
 //!   A framing takes chunks and emits items, so framings stack.
-//! - **DTLS**: a file that reads its records, puts messages together by their
-//!   sequence number and fragment offset, and emits the same items. A datagram that
-//!   is missing is [`Seen::Gap`].
-//! - **QUIC**: CRYPTO frames carry messages without records, and the packets are the
-//!   sealed units: [`SealedUnit`] becomes an enum of record and packet. A
-//!   CONNECTION_CLOSE frame becomes a variant of [`Close`] with its error code,
-//!   of which 0x0100 to 0x01ff are alerts (RFC 9001 §4.8).
+//! - **DTLS and QUIC** take datagrams instead of chunks, and are variants of [`Framing`].
 //!
-//! The owner of a handshake then holds an enum of framings in place of
-//! [`tls::TlsRecords`]; transcript and verdicts stay as they are.
+//! The owner of a handshake holds a [`Framing`]; transcript and verdicts do not see which.
 
+mod dtls;
+mod quic;
 pub(crate) mod sealed;
 pub(crate) mod tls;
 mod waiting;
 
+use crate::decrypt::{ClientRandom, Keys};
 use crate::flow::{Direction, Side};
+use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Message, ProtocolVersion, ServerHello,
 };
-use crate::transport::tcp::Arrival;
+use crate::transport::tcp::{Arrival, Chunk};
+
+use dtls::DtlsRecords;
+use quic::QuicPackets;
+use sealed::KeyUse;
+use tls::TlsRecords;
+
+/// The framing of one handshake.
+///
+/// The rare ones are boxed, so that the usual one decides on the size.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, and a box costs them an allocation"
+)]
+pub(crate) enum Framing {
+    /// Also TLS inside EAP, of which the packets are taken off before.
+    Tls(TlsRecords),
+    Dtls(Box<DtlsRecords>),
+    Quic(Box<QuicPackets>),
+}
+
+impl Framing {
+    /// TLS records of which none was read; `keys` open what is encrypted, if they fit.
+    pub(crate) fn tls(keys: &Keys) -> Self {
+        Self::Tls(TlsRecords::new(keys))
+    }
+
+    /// The same for DTLS records.
+    pub(crate) fn dtls(keys: &Keys) -> Self {
+        Self::Dtls(Box::new(DtlsRecords::new(keys)))
+    }
+
+    /// The same for QUIC packets.
+    pub(crate) fn quic(keys: &Keys) -> Self {
+        Self::Quic(Box::new(QuicPackets::new(keys)))
+    }
+
+    /// Takes the next chunk of one direction, if it reads a stream.
+    pub(crate) fn take_chunk(
+        &mut self,
+        sender: Direction,
+        chunk: Chunk<'_>,
+        recipient: &mut impl Recipient,
+    ) {
+        if let Self::Tls(records) = self {
+            records.take(sender, chunk, recipient);
+        }
+    }
+
+    /// Takes the payload of a datagram, if it reads datagrams.
+    pub(crate) fn take_datagram(
+        &mut self,
+        sender: Direction,
+        payload: &[u8],
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        match self {
+            Self::Tls(_) => {}
+            Self::Dtls(records) => records.take(sender, payload, at, recipient),
+            Self::Quic(packets) => packets.take(sender, payload, at, recipient),
+        }
+    }
+
+    /// Reads a little of what each packet with payload looks at, so that it is in the processor's cache soon.
+    pub(crate) fn approach(&self) -> u64 {
+        match self {
+            Self::Tls(records) => records.approach(),
+            Self::Dtls(_) | Self::Quic(_) => 0,
+        }
+    }
+
+    /// Notes that no more bytes will come.
+    pub(crate) fn finish(&mut self, recipient: &mut impl Recipient) {
+        match self {
+            Self::Tls(records) => records.finish(recipient),
+            Self::Dtls(records) => records.finish(recipient),
+            Self::Quic(packets) => packets.finish(recipient),
+        }
+    }
+
+    /// Stops waiting for secrets: opens what can be opened, and gives up the rest.
+    pub(crate) fn finish_decryption(&mut self, recipient: &mut impl Recipient) {
+        if let Self::Tls(records) = self {
+            records.finish_decryption(recipient);
+        }
+    }
+
+    /// Whether sealed units wait for their secret.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        match self {
+            Self::Tls(records) => records.is_waiting(),
+            Self::Dtls(_) | Self::Quic(_) => false,
+        }
+    }
+
+    /// Whether it turned out to be something else.
+    pub(crate) fn is_ruled_out(&self) -> bool {
+        match self {
+            Self::Tls(records) => records.is_ruled_out(),
+            Self::Dtls(records) => records.is_ruled_out(),
+            Self::Quic(packets) => packets.is_ruled_out(),
+        }
+    }
+
+    /// Bytes of memory that it takes apart from itself: its box, unfinished messages, what waits for keys.
+    pub(crate) fn allocated(&self) -> usize {
+        match self {
+            Self::Tls(records) => records.allocated(),
+            Self::Dtls(records) => boxed::<DtlsRecords>() + records.allocated(),
+            Self::Quic(packets) => boxed::<QuicPackets>() + packets.allocated(),
+        }
+    }
+
+    /// What the user's keys were good for; `None` if there were none, or nothing to open.
+    pub(crate) const fn key_use(&self) -> Option<KeyUse> {
+        match self {
+            Self::Tls(records) => records.key_use(),
+            Self::Dtls(_) | Self::Quic(_) => None,
+        }
+    }
+
+    /// Lets the secrets of the connection that `random` names be wiped, some time after its last packet.
+    pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
+        if let Self::Tls(records) = self {
+            records.retire_secrets(random, last);
+        }
+    }
+
+    /// Messages that were too long to be put together, since the last call.
+    pub(crate) fn take_discarded_messages(&mut self) -> u64 {
+        match self {
+            Self::Tls(records) => records.take_discarded_messages(),
+            Self::Dtls(records) => records.take_discarded_messages(),
+            Self::Quic(packets) => packets.take_discarded_messages(),
+        }
+    }
+}
 
 /// How one direction of a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

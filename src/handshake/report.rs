@@ -38,6 +38,10 @@ pub struct Origin {
     pub vlan: Vec<u16>,
     /// Tunnels around the first handshake packet, outermost first.
     pub tunnel: Vec<Tunnel>,
+    /// What carries the handshake.
+    pub transport: Transport,
+    /// Which protocol's framing it uses.
+    pub protocol: Protocol,
     /// The protocol in which TLS was negotiated in plain text.
     pub starttls: Option<StartTls>,
     /// What EAP says around the handshake, if it carries that.
@@ -125,8 +129,8 @@ impl Tracker {
         Handshake {
             time,
             flow_id: origin.flow_id,
-            transport: Transport::Tcp,
-            protocol: Protocol::Tls,
+            transport: origin.transport,
+            protocol: origin.protocol,
             client: origin.endpoint(transcript.direction(Side::Client)),
             server: origin.endpoint(transcript.direction(Side::Server)),
             outcome: verdict.outcome,

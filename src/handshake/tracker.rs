@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decrypt::Keys;
-use crate::event::{EapResult, Ladder};
+use crate::event::{EapResult, Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
-use crate::framing::tls::TlsRecords;
-use crate::framing::{Close, Hellos, Recipient, Seen};
+use crate::framing::{Close, Framing, Hellos, Recipient, Seen};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
@@ -22,7 +21,7 @@ use super::transcript::{EapEnd, Transcript, Unanswered};
 /// `note_*` methods; the others answer what the owner has to know.
 #[derive(Debug)]
 pub struct Tracker {
-    pub(super) framing: TlsRecords,
+    pub(super) framing: Framing,
     pub(super) transcript: Transcript,
     pub(super) standing: Standing,
 }
@@ -59,11 +58,15 @@ impl Recipient for ProgressRecorder<'_> {
 }
 
 impl Tracker {
-    /// A handshake of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
+    /// A handshake over `protocol` of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
     #[must_use]
-    pub fn new(start: Arrival, keys: &Keys) -> Self {
+    pub fn new(protocol: Protocol, start: Arrival, keys: &Keys) -> Self {
         Self {
-            framing: TlsRecords::new(keys),
+            framing: match protocol {
+                Protocol::Tls | Protocol::Eap => Framing::tls(keys),
+                Protocol::Dtls => Framing::dtls(keys),
+                Protocol::Quic => Framing::quic(keys),
+            },
             transcript: Transcript::new(start),
             standing: Standing::default(),
         }
@@ -112,7 +115,15 @@ impl Tracker {
             self.transcript.note_last(arrival);
         }
         let (framing, mut recorder) = self.split();
-        framing.take(direction, chunk, &mut recorder);
+        framing.take_chunk(direction, chunk, &mut recorder);
+    }
+
+    /// Takes a datagram, or as much of it as was captured.
+    pub fn handle_datagram(&mut self, direction: Direction, payload: &[u8], at: Arrival) {
+        self.transcript.note_packet(direction, at);
+        self.transcript.note_last(at);
+        let (framing, mut recorder) = self.split();
+        framing.take_datagram(direction, payload, at, &mut recorder);
     }
 
     /// Notes that one direction was closed; false if it was before.
@@ -278,7 +289,7 @@ impl Tracker {
         framing.finish_decryption(&mut recorder);
     }
 
-    const fn split(&mut self) -> (&mut TlsRecords, ProgressRecorder<'_>) {
+    const fn split(&mut self) -> (&mut Framing, ProgressRecorder<'_>) {
         let Self {
             framing,
             transcript,
@@ -308,7 +319,7 @@ mod tests {
 
     #[test]
     fn what_is_not_tls_is_ruled_out_unless_a_hello_was_seen() {
-        let mut tracker = Tracker::new(AT, &Keys::default());
+        let mut tracker = Tracker::new(Protocol::Tls, AT, &Keys::default());
         assert!(!tracker.is_ruled_out());
         tracker.handle_chunk(Direction::Forward, Chunk::Bytes(b"GET / HTTP/1.1", AT));
         assert!(tracker.is_ruled_out() && !tracker.has_hello());
@@ -316,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_direction_closes_once_and_a_reset_makes_the_owner_wait_a_little_only() {
-        let mut tracker = Tracker::new(AT, &Keys::default());
+        let mut tracker = Tracker::new(Protocol::Tls, AT, &Keys::default());
         assert!(tracker.handle_close(Direction::Forward, Close::Fin, AT));
         assert!(!tracker.is_closing());
         assert!(!tracker.handle_close(Direction::Forward, Close::Rst, AT));

@@ -19,17 +19,24 @@ pub(super) struct Account {
     pub(super) conversations: usize,
 }
 
-/// Of the limit, in sixteenths: the table of flows, what was spoken before TLS, segments out of order, retained packets, SYNs, and
-/// connections that have ended.
-const OF_FLOWS: usize = 5;
-const OF_CONVERSATIONS: usize = 2;
+/// Of the limit, in sixteenths: the table of flows, what was spoken before TLS, segments out of order, retained packets,
+/// conversations over UDP, SYNs, and connections that have ended.
+const OF_FLOWS: usize = 4;
+const OF_CONVERSATIONS: usize = 1;
 const OF_SEGMENTS: usize = 2;
 const OF_RETAINED: usize = 2;
+const OF_DATAGRAMS: usize = 2;
 const OF_OPENINGS: usize = 1;
 const OF_CLOSED: usize = 1;
 /// What is left for handshakes whatever the others take.
-const FLOOR_OF_HANDSHAKES: usize =
-    16 - OF_FLOWS - OF_CONVERSATIONS - OF_SEGMENTS - OF_RETAINED - OF_OPENINGS - OF_CLOSED;
+const FLOOR_OF_HANDSHAKES: usize = 16
+    - OF_FLOWS
+    - OF_CONVERSATIONS
+    - OF_SEGMENTS
+    - OF_RETAINED
+    - OF_DATAGRAMS
+    - OF_OPENINGS
+    - OF_CLOSED;
 const _: () = assert!(FLOOR_OF_HANDSHAKES >= 3);
 
 impl Account {
@@ -70,6 +77,17 @@ impl Account {
     /// Bytes that the keys of connections that have ended may take.
     pub(super) const fn for_closed(&self) -> usize {
         self.limit / 16 * OF_CLOSED
+    }
+
+    /// Bytes that conversations over UDP may take. They count like the tables: handshakes over TCP give way to them, but only
+    /// that far.
+    pub(super) const fn for_datagrams(&self) -> usize {
+        self.limit / 16 * OF_DATAGRAMS - self.for_logins()
+    }
+
+    /// Bytes that logins over EAP may take: few hosts have so many datagrams of them as of QUIC.
+    pub(super) const fn for_logins(&self) -> usize {
+        self.limit / 16 * OF_DATAGRAMS / 4
     }
 
     /// Whether all together is more than the limit; `others` are bytes that are counted elsewhere.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decode::{Layers, Segment, SeqNumber, TcpFlags};
 use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
-use crate::event::WireMarks;
+use crate::event::{Protocol, WireMarks};
 use crate::flow::{Direction, PerDirection};
 use crate::handshake::{Answer, Close, Conflict, Tracker};
 use crate::memory::boxed;
@@ -900,7 +900,7 @@ impl Flow {
 
 impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &HandshakeContext<'_>) -> Box<Self> {
-        let mut connection = Tracker::new(at, context.keys);
+        let mut connection = Tracker::new(Protocol::Tls, at, context.keys);
         if context.collects_ladders {
             connection.collect_ladder(context.source);
         }

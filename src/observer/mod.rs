@@ -13,8 +13,11 @@
 
 mod account;
 mod collector;
+mod conclusion;
 mod copies;
+mod datagrams;
 mod flow;
+mod logins;
 mod not_tls;
 mod open_handshakes;
 mod openings;

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, Unread, UnreadPackets,
-    decode_any, decode_usual,
+    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, UdpHeader, Unread,
+    UnreadPackets, decode_any, decode_usual,
 };
 use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
+use crate::transport::radius::RadiusPacket;
 
 use super::SHARDS;
+use super::datagrams::FirstLook;
 
 /// What workers have to do, in order.
 #[derive(Debug, Default)]
@@ -42,6 +44,14 @@ pub(crate) enum Action {
         /// Index of the packet in its batch.
         packet: u32,
         header: TcpHeader,
+        /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
+        extra: u32,
+    },
+    /// Handle the UDP datagram in a packet.
+    Datagram {
+        /// Index of the packet in its batch.
+        packet: u32,
+        header: UdpHeader,
         /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
         extra: u32,
     },
@@ -102,17 +112,40 @@ impl Plan {
             1 => 0,
             workers => shard_of(&header.flow_key().0) % workers,
         };
+        let action = Action::Segment {
+            packet,
+            header: *header,
+            extra,
+        };
+        self.add(worker, action);
+    }
+
+    fn datagram(&mut self, packet: u32, header: UdpHeader, extra: u32) {
+        let worker = shard_of(&header.flow_key().0) % self.steps.len();
+        let action = Action::Datagram {
+            packet,
+            header,
+            extra,
+        };
+        self.add(worker, action);
+    }
+
+    #[inline]
+    fn add(&mut self, worker: usize, action: Action) {
+        let number = self.planned;
         if let Some(steps) = self.steps.get_mut(worker) {
-            steps.push(WorkerStep {
-                number: self.planned,
-                action: Action::Segment {
-                    packet,
-                    header: *header,
-                    extra,
-                },
-            });
+            steps.push(WorkerStep { number, action });
         }
         self.planned += 1;
+    }
+
+    /// Adds the layers around a packet, if there are any.
+    fn add_layers(&mut self, layers: Layers) -> u32 {
+        if layers.is_empty() {
+            NO_EXTRA
+        } else {
+            self.add_extra(layers, None)
+        }
     }
 
     /// Adds what a step has beside its packet; packets with the same layers share it.
@@ -167,7 +200,7 @@ impl Router {
         }
     }
 
-    /// Decodes a packet, and plans a step if it has a TCP segment.
+    /// Decodes a packet, and plans a step if it has a TCP segment, or a datagram that may be part of a handshake.
     fn route(
         &mut self,
         link_type: LinkType,
@@ -185,11 +218,7 @@ impl Router {
         let mut layers = Layers::default();
         match decode_any(link_type, bytes, packet.wire_length, &mut layers) {
             Ok(Decoded::Tcp(header)) => {
-                let extra = if layers.is_empty() {
-                    NO_EXTRA
-                } else {
-                    plan.add_extra(layers, None)
-                };
+                let extra = plan.add_layers(layers);
                 plan.segment(index, &header, extra);
             }
             Ok(Decoded::Fragment(fragment)) => {
@@ -200,6 +229,10 @@ impl Router {
                     self.route_datagram(datagram, layers, packet, index, plan);
                 }
                 self.stats.fragments_discarded += self.fragments.take_discarded();
+            }
+            Ok(Decoded::Udp(header)) if is_promising(&header, bytes) => {
+                let extra = plan.add_layers(layers);
+                plan.datagram(index, header, extra);
             }
             Ok(Decoded::Udp(header)) => {
                 self.stats.packets_not_tcp += 1;
@@ -247,7 +280,13 @@ impl Router {
                         None => return,
                     }
                 }
-                Ok(Decoded::Udp(header)) => return self.unread.count(Unread::udp(&header)),
+                Ok(Decoded::Udp(header)) => {
+                    if !is_promising(&header, datagram.payload()) {
+                        return self.unread.count(Unread::udp(&header));
+                    }
+                    let extra = plan.add_extra(layers, Some(datagram));
+                    return plan.datagram(index, header, extra);
+                }
                 Ok(Decoded::Other(unread)) => return self.unread.count(unread),
                 Err(_) => return self.unread.count(Unread::BrokenHeaders),
             }
@@ -268,6 +307,13 @@ impl Router {
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
     }
+}
+
+/// Whether a datagram may be part of a handshake, by one look at its first bytes; `packet` has its header.
+fn is_promising(header: &UdpHeader, packet: &[u8]) -> bool {
+    let payload = header.payload.of(packet);
+    FirstLook::at(payload).is_promising()
+        || RadiusPacket::may_be(payload, header.payload.wire_length as usize)
 }
 
 /// The shard that handles a flow.

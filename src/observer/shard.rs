@@ -8,16 +8,19 @@ use crate::capture::{Interface, PacketRecord};
 use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
-use crate::event::{HandshakeReport, Identity, Outcome, UnknownBecause};
+use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, KeyUse, Origin};
+use crate::handshake::{End, Origin};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
 use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
 
 use super::account::{self, Account};
+use super::conclusion::{Concluded, Conclusion};
+use super::datagrams::{DatagramPacket, DatagramTable};
 use super::flow::{Flow, HandshakeContext, Open, Stage};
+use super::logins::Logins;
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
@@ -101,6 +104,17 @@ impl ShardSet {
         self.shards[flow.shard].handle_packet(flow, packet, output);
     }
 
+    /// Takes a datagram.
+    pub(super) fn handle_datagram(
+        &mut self,
+        packet: &DatagramPacket<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let (key, goes_up) = packet.header.flow_key();
+        let shard = shard_of(&key) / self.stride;
+        self.shards[shard].handle_datagram((key, goes_up), packet, output);
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         for shard in &mut self.shards {
             shard.handle_timeout(now, output);
@@ -132,8 +146,11 @@ impl ShardSet {
 
     /// When the oldest handshake without a verdict began.
     pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
-        let open = self.shards.iter().filter_map(|shard| shard.open.oldest());
-        open.min()
+        let oldest = |shard: &Shard| {
+            let logins = shard.logins.open().oldest();
+            [shard.open.oldest(), shard.datagrams.open.oldest(), logins]
+        };
+        self.shards.iter().flat_map(oldest).flatten().min()
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -175,6 +192,8 @@ struct Shard {
     flows: FlowTable<Flow>,
     openings: Openings,
     closed: ClosedFlows,
+    datagrams: DatagramTable,
+    logins: Logins,
     /// For segments out of order.
     budget: Budget,
     account: Account,
@@ -207,6 +226,8 @@ impl Shard {
             flows: FlowTable::new(config.max_flows.div_ceil(SHARDS).min(most_flows), limits),
             openings: Openings::new(most_openings.min(config.max_flows.div_ceil(SHARDS))),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
+            datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
+            logins: Logins::new(account.for_logins(), config.handshake_timeout),
             budget: Budget::new(account.for_segments()),
             account,
             open: OpenHandshakes::default(),
@@ -611,6 +632,8 @@ impl Shard {
         self.flows.allocated()
             + self.openings.allocated()
             + self.closed.allocated()
+            + self.datagrams.allocated()
+            + self.logins.allocated()
             + self.budget.in_use()
     }
 
@@ -627,6 +650,10 @@ impl Shard {
             self.expire(index, output);
         }
         self.relieve(output);
+        let (datagrams, mut conclusion) = self.datagrams();
+        datagrams.handle_timeout(now, &mut conclusion, output);
+        let (logins, mut conclusion) = self.logins();
+        logins.handle_timeout(now, &mut conclusion, output);
         self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
     }
@@ -673,7 +700,57 @@ impl Shard {
             }
             self.remove(index, End::CaptureEnd, output);
         }
-        false
+        let now = self.now;
+        while self.reported <= self.account.for_reports() {
+            let before = self.logins.allocated();
+            let (logins, mut conclusion) = self.logins();
+            if !logins.finish_one(now, &mut conclusion, output) {
+                break;
+            }
+            self.reported += before.saturating_sub(self.logins.allocated());
+        }
+        while self.reported <= self.account.for_reports() {
+            let before = self.datagrams.allocated();
+            let (datagrams, mut conclusion) = self.datagrams();
+            if !datagrams.finish_one(now, &mut conclusion, output) {
+                return false;
+            }
+            self.reported += before.saturating_sub(self.datagrams.allocated());
+        }
+        true
+    }
+
+    /// The conversations over UDP, and what makes reports of them.
+    const fn datagrams(&mut self) -> (&mut DatagramTable, Conclusion<'_>) {
+        let conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        (&mut self.datagrams, conclusion)
+    }
+
+    /// The same for logins over EAP.
+    const fn logins(&mut self) -> (&mut Logins, Conclusion<'_>) {
+        let conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        (&mut self.logins, conclusion)
+    }
+
+    fn handle_datagram(
+        &mut self,
+        flow: (FlowKey, bool),
+        packet: &DatagramPacket<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        self.now = packet.record.timestamp;
+        let (logins, mut conclusion) = self.logins();
+        if logins.handle(packet, &mut conclusion, output) {
+            return;
+        }
+        let (datagrams, mut conclusion) = self.datagrams();
+        datagrams.handle(flow, packet, &mut conclusion, output);
     }
 
     fn remove(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) {
@@ -717,46 +794,27 @@ impl Shard {
         release_conversation(flow, &mut self.account);
         self.account.handshakes -= open.allocated;
         self.reported += open.allocated;
-        if self.config.keys.is_growing() {
-            open.connection.retire_secrets();
-        }
-        let origin = origin(key, flow, &open);
-        let identity = identity(flow, &open);
-        self.stats.values_omitted += open.connection.values_omitted();
-        let report = open
-            .connection
-            .report(end, origin, &self.config.report, output.chains);
-        self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
-        self.stats.messages_discarded += open.connection.take_discarded_messages();
-        self.count_key_use(open.connection.key_use());
-        self.stats.connections_tls += u64::from(report.is_some());
-        if let Some(mut report) = report {
-            let is_given_up = report.event.unknown_because == Some(UnknownBecause::Evicted);
-            self.stats.handshakes_not_judged += u64::from(is_given_up);
-            report.identity = identity;
-            report.ladder = open.connection.take_ladder();
-            report.packets = retained
-                .filter(|_| report.event.outcome == Outcome::Failure)
-                .map(RetainedPackets::into_packets);
-            output.reports.push_back(report);
-        }
-    }
-
-    fn count_key_use(&mut self, key_use: Option<KeyUse>) {
-        let counter = match key_use {
-            Some(KeyUse::Fits) => &mut self.stats.connections_decrypted,
-            Some(KeyUse::Missing) => &mut self.stats.connections_keys_missing,
-            Some(KeyUse::Wrong) => &mut self.stats.connections_keys_wrong,
-            Some(KeyUse::Unsupported) => &mut self.stats.connections_keys_unsupported,
-            None => return,
+        let concluded = Concluded {
+            end,
+            origin: origin(key, flow, &open),
+            identity: identity(flow, &open),
+            retained,
         };
-        *counter += 1;
+        self.stats.conflicting_bytes += u64::from(open.conflict.bytes());
+        let mut conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        conclusion.report(&mut open.connection, concluded, output);
     }
 
     fn load(&self) -> Load {
         Load {
-            connections: (self.flows.len() + self.openings.len()) as u64,
-            handshakes: self.open.len(),
+            connections: (self.flows.len()
+                + self.openings.len()
+                + self.datagrams.len()
+                + self.logins.len()) as u64,
+            handshakes: self.open.len() + self.datagrams.open.len() + self.logins.open().len(),
             bytes: self.account.used(self.counted_elsewhere()) as u64,
             bytes_of_handshakes: (self.account.handshakes + self.account.retained) as u64,
             bytes_of_segments: self.budget.in_use() as u64,
@@ -811,6 +869,8 @@ fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
         reverse,
         vlan: open.layers.vlan.ids().to_vec(),
         tunnel: open.layers.tunnels.iter().collect(),
+        transport: Transport::Tcp,
+        protocol: Protocol::Tls,
         starttls: open.dialogue.starttls(),
         eap: None,
         round_trips: flow.tcp.round_trips(),

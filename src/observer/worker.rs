@@ -12,6 +12,7 @@ use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
 use super::Config;
+use super::datagrams::DatagramPacket;
 use super::not_tls::PlainConnection;
 use super::router::{Action, Plan, WorkerStep};
 use super::shard::{SegmentPacket, ShardOutput, ShardSet, SoughtFlow};
@@ -90,7 +91,7 @@ impl Worker {
     fn seek_flows(&mut self, steps: &[WorkerStep]) {
         let headers = steps.iter().filter_map(|step| match &step.action {
             Action::Segment { header, .. } => Some(header),
-            Action::Tick(_) => None,
+            Action::Datagram { .. } | Action::Tick(_) => None,
         });
         let shards = &self.shards;
         self.sought.clear();
@@ -148,6 +149,32 @@ impl Worker {
                             .segment(datagram.map_or(bytes, |datagram| datagram.payload())),
                     };
                     self.shards.handle_packet(flow, &packet, &mut output);
+                }
+                Action::Datagram {
+                    packet,
+                    header,
+                    extra,
+                } => {
+                    let Some(record) = packets.records.get(*packet as usize) else {
+                        continue;
+                    };
+                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+                        continue;
+                    };
+                    let bytes = packets.bytes(record);
+                    let extra = plan.extra(*extra);
+                    let datagram = extra.and_then(|extra| extra.datagram.as_ref());
+                    let packet = DatagramPacket {
+                        record,
+                        bytes,
+                        interface,
+                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
+                        header,
+                        payload: header
+                            .payload
+                            .of(datagram.map_or(bytes, |datagram| datagram.payload())),
+                    };
+                    self.shards.handle_datagram(&packet, &mut output);
                 }
             }
             output.drain(step.number, made);

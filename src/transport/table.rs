@@ -249,6 +249,12 @@ impl<V> FlowTable<V> {
     }
 
     /// The flow at `at`.
+    #[must_use]
+    pub fn get(&self, at: FlowIndex) -> Option<&V> {
+        self.entries.get(at.0 as usize)?.value.as_ref()
+    }
+
+    /// The flow at `at`, to change it.
     pub fn get_mut(&mut self, at: FlowIndex) -> Option<&mut V> {
         self.entries.get_mut(at.0 as usize)?.value.as_mut()
     }

@@ -90,7 +90,11 @@ impl ServiceKey {
             name,
             address: has_address.then_some(event.server.address),
             port: event.server.port,
-            transport: event.transport.as_str(),
+            // DTLS and QUIC may share a port.
+            transport: match event.protocol {
+                Protocol::Quic => Protocol::Quic.as_str(),
+                _ => event.transport.as_str(),
+            },
         }
     }
 

@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn endpoints_that_cannot_be_probed_are_not_listed() {
         let mut quic = hidden();
-        quic.transport = Transport::Quic;
+        quic.transport = Transport::Udp;
         quic.protocol = Protocol::Quic;
         let unanswered = test_events::barely_seen();
         let mut output = Vec::new();

@@ -20,6 +20,14 @@ pub struct RoundTrips {
 }
 
 impl RoundTrips {
+    /// What is known where nothing opens a connection, as over UDP.
+    pub const NONE: Self = Self {
+        originator: Direction::Forward,
+        beyond_responder: None,
+        beyond_originator: None,
+        is_repeated: false,
+    };
+
     /// From the observer to the endpoint that sends in `direction`, and back; `None` if the opening does not show it.
     #[must_use]
     pub fn to(&self, direction: Direction) -> Option<Duration> {

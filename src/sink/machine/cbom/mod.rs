@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn every_kind_of_event_is_valid() {
         let mut quic = test_events::completed();
-        quic.transport = Transport::Quic;
+        quic.transport = Transport::Udp;
         quic.protocol = Protocol::Quic;
         let mut dtls = test_events::completed();
         dtls.transport = Transport::Udp;

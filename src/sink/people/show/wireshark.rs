@@ -84,7 +84,7 @@ fn conversation(event: &Handshake) -> String {
     };
     let transport = match event.transport {
         Transport::Tcp => "tcp",
-        Transport::Udp | Transport::Quic => "udp",
+        Transport::Udp => "udp",
     };
     let [client, server] = [event.client, event.server];
     format!(

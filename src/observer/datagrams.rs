@@ -1,0 +1,404 @@
+//! UDP: conversations that may be handshakes, in a table of their own.
+//!
+//! Nothing in UDP says where a conversation begins or ends, and most datagrams are none of ours. So one look at
+//! the first bytes decides whether a datagram is looked at again ([`FirstLook`]); and only one that may begin a
+//! handshake makes an entry in the table.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::{Interface, PacketRecord};
+use crate::decode::{Layers, UdpHeader};
+use crate::event::{Identity, Protocol, Transport, WireMarks};
+use crate::flow::{Direction, FlowKey};
+use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
+use crate::memory::boxed;
+use crate::time::Timestamp;
+use crate::transport::tcp::{Arrival, RoundTrips};
+use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
+
+use super::conclusion::{Concluded, Conclusion};
+use super::open_handshakes::OpenHandshakes;
+use super::retained::RetainedPackets;
+use super::shard::ShardOutput;
+
+/// What the first bytes of a datagram show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstLook {
+    /// It may begin a handshake.
+    MayBegin(Protocol),
+    /// It may belong to one that has begun.
+    MayContinue,
+    /// It is none of ours.
+    Other,
+}
+
+/// Versions of QUIC that are read, as they stand in a long header: 1 (RFC 9000), 2 (RFC 9369), drafts 29 to 34.
+const QUIC_VERSIONS: [u32; 8] = [
+    0x0000_0001,
+    0x6b33_43cf,
+    0xff00_001d,
+    0xff00_001e,
+    0xff00_001f,
+    0xff00_0020,
+    0xff00_0021,
+    0xff00_0022,
+];
+
+impl FirstLook {
+    /// Looks at the payload of a datagram.
+    pub(super) fn at(payload: &[u8]) -> Self {
+        match *payload {
+            // A DTLS record of type handshake in epoch 0.
+            [22, 0xfe | 0x01, 0x00 | 0xfd | 0xff, 0, 0, ..] => Self::MayBegin(Protocol::Dtls),
+            [20..=26, 0xfe | 0x01, 0x00 | 0xfd | 0xff, ..] => Self::MayContinue,
+            // A long header of QUIC.
+            [first, a, b, c, d, ..] if first & 0x80 != 0 => {
+                match u32::from_be_bytes([a, b, c, d]) {
+                    version if QUIC_VERSIONS.contains(&version) => Self::MayBegin(Protocol::Quic),
+                    0 => Self::MayContinue, // version negotiation
+                    _ => Self::Other,
+                }
+            }
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the datagram is worth another look.
+    pub(super) fn is_promising(self) -> bool {
+        self != Self::Other
+    }
+}
+
+/// A packet with a UDP datagram, and what its headers say of it.
+#[derive(Debug)]
+pub(super) struct DatagramPacket<'p> {
+    pub(super) record: &'p PacketRecord,
+    /// The captured bytes, with all headers.
+    pub(super) bytes: &'p [u8],
+    pub(super) interface: &'p Interface,
+    pub(super) layers: &'p Layers,
+    pub(super) header: &'p UdpHeader,
+    /// The captured bytes of its payload.
+    pub(super) payload: &'p [u8],
+}
+
+/// A conversation between two UDP ports.
+#[derive(Debug)]
+struct Datagrams {
+    /// Whether the first datagram seen went from the lower to the higher endpoint.
+    first_went_up: bool,
+    first_seen: Timestamp,
+    /// What is followed; `None` once nothing more is to be learned.
+    open: Option<Box<Open>>,
+    retained: Option<RetainedPackets>,
+}
+
+/// An open handshake.
+#[derive(Debug)]
+struct Open {
+    protocol: Protocol,
+    tracker: Tracker,
+    /// The file or interface that its first packet came from.
+    source: Arc<str>,
+    /// The layers around its first packet.
+    layers: Layers,
+    since: Timestamp,
+    /// Bytes of memory that it takes, as last counted.
+    allocated: usize,
+}
+
+/// The UDP conversations of one shard.
+#[derive(Debug)]
+pub(super) struct DatagramTable {
+    flows: FlowTable<Datagrams>,
+    /// Handshakes without a verdict yet.
+    pub(super) open: OpenHandshakes,
+    /// Bytes that handshakes and retained packets take.
+    allocated: usize,
+    /// Bytes that they may take.
+    limit: usize,
+}
+
+/// How long a conversation is followed without a packet in which no handshake is open.
+const DONE_TIMEOUT: Duration = Duration::from_secs(120);
+
+impl DatagramTable {
+    /// A table that takes at most `limit` bytes of memory, half of them for its entries. A handshake without progress is
+    /// reported after `handshake_timeout`.
+    pub(super) fn new(limit: usize, handshake_timeout: Duration) -> Self {
+        let mut limits = [handshake_timeout; LIFETIMES];
+        limits[Lifetime::Established as usize] = DONE_TIMEOUT;
+        let most = limit / 2 / FlowTable::<Datagrams>::BYTES_PER_FLOW;
+        Self {
+            flows: FlowTable::new(most, limits),
+            open: OpenHandshakes::default(),
+            allocated: 0,
+            limit: limit / 2,
+        }
+    }
+
+    /// How many conversations there are.
+    pub(super) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Bytes of memory that it takes, with all that it holds.
+    pub(super) const fn allocated(&self) -> usize {
+        self.flows.allocated() + self.allocated
+    }
+
+    /// Takes a datagram of a flow.
+    pub(super) fn handle(
+        &mut self,
+        (key, goes_up): (FlowKey, bool),
+        packet: &DatagramPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        let mut known = self.flows.find(&key);
+        if let Some(index) = known.filter(|index| self.flows.is_expired(*index, at.time)) {
+            self.remove(index, End::Silence, at.time, conclusion, output);
+            known = None;
+        }
+        let index = match (known, FirstLook::at(packet.payload)) {
+            (Some(index), _) => index,
+            (None, FirstLook::MayBegin(protocol)) => {
+                self.begin(key, goes_up, protocol, packet, conclusion, output)
+            }
+            (None, FirstLook::MayContinue | FirstLook::Other) => return,
+        };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        let Some(open) = &mut flow.open else {
+            return self.flows.touch(index, Lifetime::Established, at.time);
+        };
+        if conclusion.config.retains_packets {
+            let retained = flow.retained.get_or_insert_default();
+            let before = retained.bytes();
+            retained.push(packet.record, packet.bytes, packet.interface, true);
+            self.allocated += retained.bytes() - before;
+        }
+        if packet.header.payload.is_truncated() {
+            open.tracker.note_truncated();
+        }
+        open.tracker.handle_datagram(direction, packet.payload, at);
+        let allocated = boxed::<Open>() + open.tracker.allocated();
+        self.allocated = self.allocated - open.allocated + allocated;
+        open.allocated = allocated;
+        if open.tracker.is_decided() {
+            self.conclude(index, End::Decided, at.time, conclusion, output);
+        } else if open.tracker.is_ruled_out() {
+            self.give_back(index);
+        }
+        self.flows.touch(index, self.lifetime(index), at.time);
+        self.make_room(index, at.time, conclusion, output);
+    }
+
+    /// Begins a conversation, and makes room for it.
+    fn begin(
+        &mut self,
+        key: FlowKey,
+        goes_up: bool,
+        protocol: Protocol,
+        packet: &DatagramPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> FlowIndex {
+        let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        if self.flows.is_full()
+            && let Some(oldest) = self.flows.evict()
+        {
+            conclusion.stats.connections_evicted += 1;
+            self.remove(oldest, End::Evicted, at.time, conclusion, output);
+        }
+        let mut tracker = Tracker::new(protocol, at, &conclusion.config.keys);
+        if conclusion.config.collects_ladders {
+            tracker.collect_ladder(&packet.interface.source);
+        }
+        let open = Open {
+            protocol,
+            tracker,
+            source: Arc::clone(&packet.interface.source),
+            layers: *packet.layers,
+            since: at.time,
+            allocated: 0,
+        };
+        self.open.insert(at.time);
+        let flow = Datagrams {
+            first_went_up: goes_up,
+            first_seen: at.time,
+            open: Some(Box::new(open)),
+            retained: None,
+        };
+        self.flows.insert(key, flow, Lifetime::HalfOpen, at.time)
+    }
+
+    fn lifetime(&self, index: FlowIndex) -> Lifetime {
+        let open = self.flows.get(index).and_then(|flow| flow.open.as_ref());
+        match open.map(|open| open.tracker.answer()) {
+            None => Lifetime::Established,
+            Some(Answer::Bytes) => Lifetime::Handshake,
+            Some(Answer::Packets) => Lifetime::Unanswered,
+            Some(Answer::None) => Lifetime::HalfOpen,
+        }
+    }
+
+    /// Reports handshakes as they stand while there is no room for all, those with least of an answer first; `newest` was fed
+    /// last.
+    fn make_room(
+        &mut self,
+        newest: FlowIndex,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while self.allocated > self.limit {
+            let index = self.flows.least_answered().unwrap_or(newest);
+            self.conclude(index, End::Evicted, now, conclusion, output);
+            self.flows.touch(index, Lifetime::Opening, now);
+            if index == newest {
+                return;
+            }
+        }
+    }
+
+    /// Reports what has outlived its lifetime.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while let Some(index) = self.flows.expired(now) {
+            conclusion.stats.connections_timed_out += 1;
+            self.remove(index, End::Silence, now, conclusion, output);
+        }
+    }
+
+    /// Reports some of what is left at the end of the capture: one handshake. False if there is none.
+    pub(super) fn finish_one(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let index = self.flows.any();
+        if let Some(index) = index {
+            self.remove(index, End::CaptureEnd, now, conclusion, output);
+        }
+        index.is_some()
+    }
+
+    fn remove(
+        &mut self,
+        index: FlowIndex,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        self.conclude(index, end, now, conclusion, output);
+        self.flows.remove(index);
+    }
+
+    /// Stops following a conversation; what it held is given back.
+    fn give_back(&mut self, index: FlowIndex) -> Option<(Box<Open>, Option<RetainedPackets>)> {
+        let flow = self.flows.get_mut(index)?;
+        let open = flow.open.take()?;
+        let retained = flow.retained.take();
+        self.allocated -= open.allocated + retained.as_ref().map_or(0, RetainedPackets::bytes);
+        self.open.remove(open.since);
+        Some((open, retained))
+    }
+
+    /// Makes the event of the handshake under way, if there is one.
+    fn conclude(
+        &mut self,
+        index: FlowIndex,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let Some((mut open, retained)) = self.give_back(index) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let first_went_up = flow.first_went_up;
+        let first_seen = flow.first_seen;
+        let key = self.flows.key(index);
+        let last = open.tracker.last_packet().time;
+        let end_of_source = output.ends.get(&open.source);
+        let until = end_of_source.map_or(now, |end| (*end).max(last).min(now));
+        open.tracker.note_until(until);
+        open.tracker.handle_end();
+        let end = if open.tracker.is_decided() {
+            End::Decided
+        } else {
+            end
+        };
+        let (low, high) = key.endpoints();
+        let (forward, reverse) = if first_went_up {
+            (low, high)
+        } else {
+            (high, low)
+        };
+        let [client_random, server_random] = open.tracker.randoms();
+        let concluded = Concluded {
+            end,
+            origin: Origin {
+                source: open.source,
+                flow_id: key.id(first_seen),
+                forward,
+                reverse,
+                vlan: open.layers.vlan.ids().to_vec(),
+                tunnel: open.layers.tunnels.iter().collect(),
+                transport: Transport::Udp,
+                protocol: open.protocol,
+                starttls: None,
+                eap: None,
+                round_trips: RoundTrips::NONE,
+                conflict: Conflict::default(),
+            },
+            identity: Identity {
+                client_random,
+                server_random,
+                marks: WireMarks::UNKNOWN,
+                is_upgraded: false,
+            },
+            retained,
+        };
+        conclusion.report(&mut open.tracker, concluded, output);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_look_tells_hellos_from_other_datagrams() {
+        let looks: [(&[u8], FirstLook); 8] = [
+            (&[], FirstLook::Other),
+            (
+                b"\x16\xfe\xff\0\0\0\0\0\0\0\0",
+                FirstLook::MayBegin(Protocol::Dtls),
+            ),
+            (b"\x16\xfe\xfd\0\x01\0\0\0\0\0\0", FirstLook::MayContinue),
+            (b"\x16\x03\x03\0\x01", FirstLook::Other),
+            (b"\xc3\0\0\0\x01\x08", FirstLook::MayBegin(Protocol::Quic)),
+            (b"\xc3\0\0\0\x02\x08", FirstLook::Other),
+            (b"\x80\0\0\0\0\x08", FirstLook::MayContinue),
+            (b"\x12\x34\x01\0\0\x01", FirstLook::Other),
+        ];
+        for (payload, look) in looks {
+            assert_eq!(FirstLook::at(payload), look, "{payload:?}");
+        }
+    }
+}
