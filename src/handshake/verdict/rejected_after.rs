@@ -7,6 +7,7 @@
 //! | who refuses | what shows it | module |
 //! | --- | --- | --- |
 //! | any side | an alert about a certificate after both Finished, readable | here |
+//! | RADIUS servers | the login over EAP was rejected | here |
 //! | Apache per location, TLS 1.3 | the client is asked for a certificate in use, and the answer to it is an alert | here |
 //! | nginx, HAProxy | the only answer has exactly the length of their error page | here |
 //! | curl, Go, Node, libpq and others | a flawed certificate, and the client leaves without data | [`by_flaw`] |
@@ -17,7 +18,7 @@
 
 use crate::error_type::ErrorType;
 use crate::event::{
-    ClientCertificate, ClosedBy, Evidence, Finding, Handshake, Outcome, RejectedAfter,
+    ClientCertificate, ClosedBy, EapResult, Evidence, Finding, Handshake, Outcome, RejectedAfter,
 };
 use crate::flow::Side;
 use crate::handshake::transcript::Transcript;
@@ -37,6 +38,7 @@ pub(in crate::handshake) fn rejected_after(
         return None;
     }
     by_alert(transcript)
+        .or_else(|| by_login(transcript))
         .or_else(|| by_later_answer(transcript, findings))
         .or_else(|| by_error_page(transcript, client_certificate, findings))
 }
@@ -57,6 +59,18 @@ fn by_alert(transcript: &Transcript) -> Option<RejectedAfter> {
             confidence: 1.0,
             observations: vec!["an alert about the certificate followed the completed handshake"],
         })
+    })
+}
+
+/// The login over EAP that the server rejected although its handshake had completed: mostly for a wrong password.
+fn by_login(transcript: &Transcript) -> Option<RejectedAfter> {
+    let end = transcript.eap()?.end?;
+    (end.result == EapResult::Reject).then(|| RejectedAfter {
+        error_type: ErrorType::AccessDenied,
+        side: Side::Server,
+        evidence: Evidence::Observed,
+        confidence: 1.0,
+        observations: vec!["the login over EAP was rejected after the handshake had completed"],
     })
 }
 

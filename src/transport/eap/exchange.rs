@@ -128,7 +128,10 @@ impl EapExchange {
             self.streams[PEER].is_missing = true;
         }
         for sender in Direction::BOTH {
-            self.settle(sender, deliver);
+            // The rest of a flight that was cut short was never sent: the capture does not lack it.
+            if self.streams[sender].is_missing {
+                self.settle(sender, deliver);
+            }
         }
         self.arrival(SERVER, time, number)
     }
