@@ -381,17 +381,20 @@ pub(super) fn eap_gave_up() -> FailureCause {
     )
 }
 
-/// A packet of a login over EAP that the server did not answer.
-pub(super) fn eap_unanswered(transcript: &Transcript, times: u16, time: Duration) -> FailureCause {
-    let error_type = match transcript.is_past_server_hello() {
-        true => ErrorType::HandshakeTimeout,
-        false => ErrorType::NoServerHello,
+/// A packet of a login over EAP that `owing` did not answer.
+pub(super) fn eap_unanswered(
+    transcript: &Transcript,
+    owing: Side,
+    times: u16,
+    time: Duration,
+) -> FailureCause {
+    let error_type = match owing {
+        Side::Server if !transcript.is_past_server_hello() => ErrorType::NoServerHello,
+        _ => ErrorType::HandshakeTimeout,
     };
-    let message = format!(
-        "server did not answer: the same request was sent {times} times in {}",
-        seconds(time)
-    );
-    FailureCause::new(error_type, Side::Server, message)
+    let time = seconds(time);
+    let message = format!("{owing} did not answer: it was asked {times} times in {time}");
+    FailureCause::new(error_type, owing, message)
 }
 
 /// Data of `sender` that the network lost.

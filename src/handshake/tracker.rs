@@ -175,9 +175,14 @@ impl Tracker {
         });
     }
 
-    /// Notes that the server has not answered a packet that was sent so often, from the first time to the last.
-    pub fn note_unanswered(&mut self, times: u16, first: Timestamp, last: Timestamp) {
-        self.transcript.eap_mut().unanswered = Some(Unanswered { times, first, last });
+    /// Notes that `owing` has not answered a packet that was sent so often, from the first time to the last.
+    pub fn note_unanswered(&mut self, owing: Side, times: u16, first: Timestamp, last: Timestamp) {
+        self.transcript.eap_mut().unanswered = Some(Unanswered {
+            owing,
+            times,
+            first,
+            last,
+        });
     }
 
     /// Notes that a limit or the snap length took something from this connection.

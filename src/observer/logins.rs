@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::capture::PacketRecord;
 use crate::decode::Layers;
 use crate::event::{EapFacts, EapMethod, EapResult, Identity, Protocol, Transport, WireMarks};
-use crate::flow::{Direction, Endpoint, FlowKey};
+use crate::flow::{Direction, Endpoint, FlowKey, Side};
 use crate::handshake::{Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
@@ -372,7 +372,8 @@ impl Logins {
         };
         open.tracker.note_until(until);
         if let Some(Repeated { times, first, last }) = login.request {
-            open.tracker.note_unanswered(times, first, last);
+            open.tracker
+                .note_unanswered(Side::Server, times, first, last);
         }
         open.tracker.handle_end();
         let concluded = Concluded {

@@ -1,6 +1,7 @@
 //! What the packets of EAP around a handshake show: how the login ended, and how far both sides had come.
 
 use crate::event::EapResult;
+use crate::flow::Side;
 use crate::time::Timestamp;
 use crate::transport::tcp::Arrival;
 
@@ -12,7 +13,7 @@ pub(in crate::handshake) struct EapSeen {
     pub(in crate::handshake) end: Option<EapEnd>,
     /// The last time that the server had all of a flight of the client, and went on without a word of TLS.
     pub(in crate::handshake) continued: Option<Arrival>,
-    /// The last request to the server, if that did not answer it.
+    /// The last packet, if it was not answered.
     pub(in crate::handshake) unanswered: Option<Unanswered>,
 }
 
@@ -25,9 +26,11 @@ pub(in crate::handshake) struct EapEnd {
     pub(in crate::handshake) is_amid_flight: bool,
 }
 
-/// A request that the server did not answer.
+/// A packet that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::handshake) struct Unanswered {
+    /// The side that it went to.
+    pub(in crate::handshake) owing: Side,
     /// How often it was sent.
     pub(in crate::handshake) times: u16,
     pub(in crate::handshake) first: Timestamp,

@@ -17,7 +17,6 @@ use crate::flow::Side;
 use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::transcript::{AlertContent, EapEnd, EapSeen, Transcript};
-use crate::time::Timestamp;
 use crate::tls::{AlertLevel, HandshakeType};
 
 use super::cleartext;
@@ -61,10 +60,8 @@ pub(in crate::handshake) const E5: CleartextRule = CleartextRule {
     observation: "login was rejected in answer to the client's Finished",
 };
 
-/// How long a login is silent before that is its end: FreeRADIUS and hostapd forget a login that was silent for 60 s.
-const SILENCE: Duration = Duration::from_secs(60);
-/// How often, and over which time, a request is sent without an answer before the server counts as silent: access servers
-/// give up after three or four times, and some seconds each.
+/// How often, and over which time, a packet is sent without an answer before its receiver counts as silent: access servers give
+/// up after three or four times, and some seconds each.
 const UNANSWERED: u16 = 3;
 const UNANSWERED_TIME: Duration = Duration::from_secs(3);
 
@@ -185,33 +182,203 @@ const fn refusal_of(certificate: ClientCertificate) -> Option<ErrorType> {
 }
 
 /// A login of which the end was not seen.
+///
+/// A side that is asked again and again, and does not answer, is silent. Otherwise nothing tells a client that left from packets
+/// that the capture lacks: EAP acknowledges nothing.
 fn unfinished(transcript: &Transcript, eap: &EapSeen, end: End) -> Conclusion {
-    if let Some(unanswered) = eap.unanswered {
-        let time = unanswered.last.checked_since(unanswered.first);
-        return match time.filter(|time| *time >= UNANSWERED_TIME) {
-            Some(time) if unanswered.times >= UNANSWERED => {
-                Conclusion::failed(cause::eap_unanswered(transcript, unanswered.times, time))
-            }
-            _ => silence::unknown(transcript, end),
-        };
-    }
-    // The server has answered, and was not asked again: its answer arrived, and the client fell silent.
-    let last: Timestamp = transcript.last().time;
-    let waited = transcript
-        .observed_until()
-        .and_then(|until| until.checked_since(last));
-    let is_silent = end == End::Silence || waited.is_some_and(|waited| waited >= SILENCE);
-    let is_hidden = matches!(
-        inferred_answer(transcript),
-        Some(ClientAnswer::Flight(_) | ClientAnswer::Unclear | ClientAnswer::Alert)
-    );
-    if is_silent && !is_hidden && matches!(end, End::Silence | End::CaptureEnd) {
-        return Conclusion::failed(cause::silence(transcript, Side::Client, waited, None));
-    }
-    silence::unknown(transcript, end)
+    let silent = eap.unanswered.and_then(|request| {
+        let time = request.last.checked_since(request.first)?;
+        let is_long = request.times >= UNANSWERED && time >= UNANSWERED_TIME;
+        is_long.then(|| cause::eap_unanswered(transcript, request.owing, request.times, time))
+    });
+    silent.map_or_else(|| silence::unknown(transcript, end), Conclusion::failed)
 }
 
-fn inferred_answer(transcript: &Transcript) -> Option<ClientAnswer> {
-    let is_tls13 = transcript.is_tls13();
-    is_tls13.then(|| inferred::exchanged(transcript).answer)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
+    use crate::tls::{AlertDescription, ContentType};
+
+    const ACCEPT: EapResult = EapResult::Accept;
+    const REJECT: EapResult = EapResult::Reject;
+
+    fn ended(script: Script, result: EapResult) -> String {
+        script.eap_end(result, false).verdict()
+    }
+
+    /// TLS 1.3 in which the client was asked for a certificate and showed one.
+    fn with_certificate() -> Script {
+        full()
+            .server_flight_with_request()
+            .client_records(&[900, 281, 53])
+    }
+
+    /// TLS 1.3 in which it was not asked.
+    fn without_certificate() -> Script {
+        full().server_flight().client_records(&[53])
+    }
+
+    /// TLS 1.2 up to the server's whole flight, with a CertificateRequest.
+    fn asked_12() -> Script {
+        tls12()
+            .message(SERVER, HandshakeType::CertificateRequest, &[0])
+            .message(SERVER, HandshakeType::ServerHelloDone, &[])
+    }
+
+    /// The same with the client's flight.
+    fn answered_12(certificate: &[u8]) -> Script {
+        asked_12()
+            .message(CLIENT, HandshakeType::Certificate, certificate)
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+            .finished_12(CLIENT)
+    }
+
+    #[test]
+    fn an_accepted_login_had_a_complete_handshake_whatever_the_capture_lacks() {
+        assert_eq!(ended(with_certificate(), ACCEPT), "success observed");
+        assert_eq!(ended(full().gap(SERVER), ACCEPT), "success observed");
+        let contradiction = without_certificate().alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(ended(contradiction, ACCEPT), "unknown observed");
+        let unanswered = connection().client_hello(|_| {});
+        assert_eq!(ended(unanswered, ACCEPT), "unknown observed");
+    }
+
+    #[test]
+    fn what_a_side_says_in_the_clear_counts() {
+        let refused = full()
+            .server_flight()
+            .alert(CLIENT, AlertDescription::UnknownCa);
+        assert_eq!(
+            ended(refused, REJECT),
+            "failure observed: unknown_ca by client"
+        );
+        let refused = answered_12(&[0, 0, 1, 0]).alert(SERVER, AlertDescription::UnknownCa);
+        assert_eq!(
+            ended(refused, REJECT),
+            "failure observed: unknown_ca by server"
+        );
+    }
+
+    #[test]
+    fn e1_a_server_that_goes_on_has_completed_the_handshake() {
+        let success = "success E1";
+        // A ticket, the commitment message of RFC 9190, and a word of an inner method.
+        for record in [74, 18, 55] {
+            let accepted = || with_certificate().server_records(&[record]);
+            assert_eq!(ended(accepted(), REJECT), success, "{record}");
+            assert_eq!(accepted().eap().verdict(), success, "{record}");
+        }
+        assert_eq!(ended(with_certificate().eap_continued(), REJECT), success);
+        let before = full().server_flight_with_request().eap_continued();
+        let refused = before.client_records(&[900, 281, 53]);
+        let verdict = "failure E3: server_rejected_client by server";
+        assert_eq!(
+            ended(refused, REJECT),
+            verdict,
+            "it went on before the flight"
+        );
+    }
+
+    #[test]
+    fn e2_an_alert_of_the_server_is_the_last_that_it_says() {
+        let refused = || with_certificate().server_records(&[19]);
+        let verdict = "failure E2: server_rejected_client by server";
+        assert_eq!(ended(refused(), REJECT), verdict);
+        let goes_on = refused().client_records(&[60]);
+        assert_eq!(ended(goes_on, REJECT), "success E1");
+        assert_eq!(refused().eap().verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn e3_a_rejection_in_place_of_the_servers_next_message_refuses_the_certificate() {
+        let verdict = "failure E3: server_rejected_client by server";
+        assert_eq!(ended(with_certificate(), REJECT), verdict);
+        assert_eq!(ended(answered_12(&[0, 0, 1, 0]), REJECT), verdict);
+        let missing = "failure E3: missing_client_cert by server";
+        let empty = full()
+            .server_flight_with_request()
+            .client_records(&[25, 53]);
+        assert_eq!(ended(empty, REJECT), missing);
+        assert_eq!(ended(answered_12(&[0, 0, 0]), REJECT), missing);
+        // A password that came with the flight may be the reason.
+        let more = with_certificate().client_records(&[120]);
+        assert_eq!(ended(more, REJECT), "unknown observed");
+        assert_eq!(ended(without_certificate(), REJECT), "unknown observed");
+        assert_eq!(
+            ended(with_certificate().gap(CLIENT), REJECT),
+            "unknown observed"
+        );
+    }
+
+    #[test]
+    fn e4_a_clients_encrypted_alert_refuses_the_servers_certificate() {
+        let refused = full().server_flight().client_records(&[19]);
+        let verdict = "failure E4: client_rejected_server by client";
+        assert_eq!(ended(refused, REJECT), verdict);
+        let other = full().server_flight().client_records(&[20]);
+        assert_eq!(ended(other, REJECT), "unknown observed");
+    }
+
+    #[test]
+    fn e5_up_to_tls12_the_servers_finished_is_missing() {
+        let unasked = tls12()
+            .message(SERVER, HandshakeType::ServerHelloDone, &[])
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+            .finished_12(CLIENT);
+        let verdict = "failure E5: connection_closed by server";
+        assert_eq!(ended(unasked, REJECT), verdict);
+        let complete = answered_12(&[0, 0, 1, 0]).finished_12(SERVER);
+        assert_eq!(ended(complete, REJECT), "success observed");
+    }
+
+    #[test]
+    fn what_ended_before_says_who_had_to_speak() {
+        let hello = connection().client_hello(|_| {});
+        let refused = "failure observed: handshake_failure by server";
+        assert_eq!(ended(hello, REJECT), refused);
+        let gave_up = "failure observed: connection_closed by client";
+        assert_eq!(ended(full().server_flight(), REJECT), gave_up);
+        assert_eq!(ended(asked_12(), REJECT), gave_up);
+        let amid = with_certificate().eap_end(REJECT, true);
+        assert_eq!(
+            amid.verdict(),
+            "failure observed: connection_closed by server"
+        );
+    }
+
+    #[test]
+    fn a_silent_login_is_unknown_unless_it_was_asked_again_and_again() {
+        let hello = || connection().client_hello(|_| {}).eap();
+        assert_eq!(hello().then_nothing(90_000).verdict(), "unknown observed");
+        let asked = |times, seconds| {
+            let asked = hello().eap_unanswered(SERVER, times, seconds);
+            asked.verdict_with(End::Silence, &[])
+        };
+        assert_eq!(asked(3, 3), "failure observed: no_server_hello by server");
+        assert_eq!(asked(2, 3), "unknown observed");
+        assert_eq!(asked(3, 2), "unknown observed");
+        let client = full().server_flight().eap_unanswered(CLIENT, 4, 9);
+        let verdict = "failure observed: handshake_timeout by client";
+        assert_eq!(client.verdict_with(End::Silence, &[]), verdict);
+    }
+
+    #[test]
+    fn a_rejected_login_after_a_complete_handshake_is_reported_with_it() {
+        use crate::event::ClientCertificate;
+        use crate::handshake::verdict::rejected_after::rejected_after;
+        let rejected = |script: Script| {
+            let unknown = ClientCertificate::Unknown;
+            let found = rejected_after(&script.transcript, Outcome::Success, unknown, &[]);
+            found.map(|found| (found.error_type, found.side))
+        };
+        let complete = || without_certificate().server_records(&[55]);
+        let expected = Some((ErrorType::AccessDenied, SERVER));
+        assert_eq!(rejected(complete().eap_end(REJECT, false)), expected);
+        assert_eq!(rejected(complete().eap_end(ACCEPT, false)), None);
+        assert_eq!(
+            rejected(complete().sealed(SERVER, ContentType::Alert)),
+            None
+        );
+    }
 }
