@@ -430,6 +430,9 @@ text_enum! {
         Tcp = "tcp",
         /// DTLS, QUIC, and EAP in RADIUS.
         Udp = "udp",
+        /// EAP on a link without IP (IEEE 802.1X): ports are 0, and addresses are the link-local ones that follow from the hardware
+        /// addresses (RFC 4291 appendix A).
+        Eapol = "eapol",
     }
 }
 
@@ -439,7 +442,7 @@ impl Transport {
     pub const fn ip_protocol(self) -> IpProtocol {
         match self {
             Self::Tcp => IpProtocol::Tcp,
-            Self::Udp => IpProtocol::Udp,
+            Self::Udp | Self::Eapol => IpProtocol::Udp,
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::PacketRecord;
+use crate::capture::{Interface, PacketRecord};
 use crate::decode::Layers;
 use crate::event::{EapFacts, EapMethod, EapResult, Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, Endpoint, FlowKey, Side};
@@ -32,7 +32,7 @@ const MAX_LOGINS: usize = 1 << 12;
 /// Bytes of a login without a handshake: its place in the table, and its names.
 const BYTES_PER_LOGIN: usize = 1 << 10;
 /// How long a login is waited for without a packet: servers forget it before, FreeRADIUS and hostapd after 60 s.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// Copies of a packet within this time are one packet captured twice: access servers repeat a request after a second or more.
 const COPY: Duration = Duration::from_millis(100);
 
@@ -52,6 +52,21 @@ impl LoginPacket<'_> {
     const fn time(&self) -> Timestamp {
         self.datagram.record.timestamp
     }
+
+    fn step<'s>(&'s self, eap: Option<&'s EapPacket<'s>>) -> LoginStep<'s> {
+        LoginStep {
+            sender: match self.radius.code {
+                RadiusCode::AccessRequest => Direction::Forward,
+                _ => Direction::Reverse,
+            },
+            record: self.datagram.record,
+            bytes: self.datagram.bytes,
+            interface: self.datagram.interface,
+            layers: self.datagram.layers,
+            is_cut: self.radius.is_cut,
+            eap,
+        }
+    }
 }
 
 /// The logins of one shard.
@@ -69,36 +84,54 @@ pub(super) struct Logins {
     timeout: Duration,
 }
 
+/// A packet of a login, whatever carries EAP.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoginStep<'p> {
+    /// `Forward` if it comes from the device that logs in.
+    pub(super) sender: Direction,
+    pub(super) record: &'p PacketRecord,
+    /// The captured bytes, with all headers.
+    pub(super) bytes: &'p [u8],
+    pub(super) interface: &'p Interface,
+    pub(super) layers: &'p Layers,
+    /// Whether the snap length cut it.
+    pub(super) is_cut: bool,
+    pub(super) eap: Option<&'p EapPacket<'p>>,
+}
+
 /// One login.
 #[derive(Debug)]
-struct Login {
-    exchange: EapExchange,
+pub(super) struct Login {
+    pub(super) exchange: EapExchange,
     handshake: Option<Box<OpenLogin>>,
-    facts: EapFacts,
+    pub(super) facts: EapFacts,
+    transport: Transport,
     flow: FlowKey,
     first_seen: Timestamp,
-    /// The access server and the server, or two proxies.
-    ends: [Endpoint; 2],
-    /// The request that was not answered yet.
+    /// The access server and the server, two proxies, or the device and what it logs in at.
+    pub(super) ends: [Endpoint; 2],
+    /// The packet that was not answered yet.
     request: Option<Repeated>,
     retained: Option<RetainedPackets>,
-    is_over: bool,
+    pub(super) is_over: bool,
 }
 
 /// A handshake in a login.
 #[derive(Debug)]
-struct OpenLogin {
+pub(super) struct OpenLogin {
     tracker: Tracker,
     source: Arc<str>,
     layers: Layers,
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// Bytes of memory that it takes, as last counted.
-    allocated: usize,
+    pub(super) allocated: usize,
 }
 
-/// A request, and how often it was sent.
+/// A packet, and how often it was sent.
 #[derive(Clone, Copy, Debug)]
 struct Repeated {
+    /// The side that it went to.
+    owing: Side,
     times: u16,
     first: Timestamp,
     last: Timestamp,
@@ -182,11 +215,18 @@ impl Logins {
         };
         let before = login.allocated();
         let mut opened = None;
-        let replaced = login.take(packet, eap.as_ref(), conclusion.config, &mut opened);
+        let step = packet.step(eap.as_ref());
+        login.note_asked(
+            step.sender == Direction::Forward,
+            Side::Server,
+            packet.time(),
+        );
+        let replaced = login.take(&step, conclusion.config, &mut opened);
         let replaced_bytes = replaced.as_ref().map_or(0, |replaced| replaced.allocated);
         self.held = self.held + login.allocated() + replaced_bytes - before;
         if let Some(since) = opened {
             self.open.insert(since);
+            conclusion.stats.connections += 1;
         }
         if let Some(replaced) = replaced {
             self.conclude(
@@ -226,7 +266,7 @@ impl Logins {
                 let login = self.radius.get_mut(place)?;
                 login.note_repeated(now);
                 let before = login.allocated();
-                login.retain(packet, conclusion.config);
+                login.retain(&packet.step(Some(eap)), conclusion.config);
                 self.held = self.held + login.allocated() - before;
                 None
             }
@@ -238,7 +278,9 @@ impl Logins {
                     self.remove(oldest, End::Evicted, now, conclusion, output);
                 }
                 conclusion.stats.logins += 1;
-                let login = Login::new(packet, eap);
+                let flow = packet.datagram.header.flow_key();
+                let facts = facts(&packet.radius, eap);
+                let login = Login::new(Transport::Udp, flow, facts, now);
                 Some(self.radius.begin(&packet.hop, &packet.radius, now, login))
             }
         }
@@ -360,42 +402,25 @@ impl Logins {
         let Some(login) = self.radius.get_mut(place) else {
             return;
         };
-        let retained = login.retained.take();
-        self.held -= retained.as_ref().map_or(0, RetainedPackets::bytes);
-        // After the end of a file nobody observed the login, although other files go on.
-        let last = open.tracker.last_packet().time;
-        let end_of_source = output.ends.get(&open.source);
-        let until = end_of_source.map_or(now, |end| (*end).max(last).min(now));
-        let end = match end {
-            End::Silence if until < now => End::CaptureEnd,
-            _ => end,
-        };
-        open.tracker.note_until(until);
-        if let Some(Repeated { times, first, last }) = login.request {
-            open.tracker
-                .note_unanswered(Side::Server, times, first, last);
-        }
-        open.tracker.handle_end();
-        let concluded = Concluded {
-            end,
-            origin: login.origin(&open),
-            identity: identity(&open.tracker),
-            retained,
-        };
-        conclusion.report(&mut open.tracker, concluded, output);
+        self.held -= login.retained_bytes();
+        login.report(&mut open, end, now, conclusion, output);
     }
 }
 
 impl Login {
-    /// A login that begins with a request.
-    fn new(packet: &LoginPacket<'_>, eap: &EapPacket<'_>) -> Self {
-        let (flow, goes_up) = packet.datagram.header.flow_key();
+    /// A login between two ends, of which nothing was seen.
+    pub(super) fn new(
+        transport: Transport,
+        (flow, goes_up): (FlowKey, bool),
+        facts: EapFacts,
+        now: Timestamp,
+    ) -> Self {
         let (low, high) = flow.endpoints();
-        let now = packet.time();
         Self {
             exchange: EapExchange::default(),
             handshake: None,
-            facts: facts(&packet.radius, eap),
+            facts,
+            transport,
             flow,
             first_seen: now,
             ends: if goes_up { [low, high] } else { [high, low] },
@@ -405,29 +430,51 @@ impl Login {
         }
     }
 
-    /// Takes a packet that is news. Returns a handshake that another one replaces; `opened` is when one began.
-    fn take(
+    /// Makes the report of a handshake that was taken out of it.
+    pub(super) fn report(
         &mut self,
-        packet: &LoginPacket<'_>,
-        eap: Option<&EapPacket<'_>>,
+        open: &mut OpenLogin,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let retained = self.retained.take();
+        // After the end of a file nobody observed the login, although other files go on.
+        let last = open.tracker.last_packet().time;
+        let end_of_source = output.ends.get(&open.source);
+        let until = end_of_source.map_or(now, |end| (*end).max(last).min(now));
+        let end = match end {
+            End::Silence if until < now => End::CaptureEnd,
+            _ => end,
+        };
+        open.tracker.note_until(until);
+        if let Some(asked) = self.request {
+            let Repeated {
+                times, first, last, ..
+            } = asked;
+            let tracker = &mut open.tracker;
+            tracker.note_unanswered(asked.owing, times, first, last);
+        }
+        open.tracker.handle_end();
+        let concluded = Concluded {
+            end,
+            origin: self.origin(open),
+            identity: identity(&open.tracker),
+            retained,
+        };
+        conclusion.report(&mut open.tracker, concluded, output);
+    }
+
+    /// Takes a packet that is news. Returns a handshake that another one replaces; `opened` is when one began.
+    pub(super) fn take(
+        &mut self,
+        step: &LoginStep<'_>,
         config: &Config,
         opened: &mut Option<Timestamp>,
     ) -> Option<Box<OpenLogin>> {
-        let PacketRecord {
-            timestamp: time,
-            number,
-            ..
-        } = *packet.record();
-        let sender = match packet.radius.code {
-            RadiusCode::AccessRequest => Direction::Forward,
-            _ => Direction::Reverse,
-        };
-        self.request = (sender == Direction::Forward).then_some(Repeated {
-            times: 1,
-            first: time,
-            last: time,
-        });
-        self.retain(packet, config);
+        let (time, number) = (step.record.timestamp, step.record.number);
+        self.retain(step, config);
         let mut replaced = None;
         let Self {
             exchange,
@@ -443,7 +490,7 @@ impl Login {
             EapDelivery::Chunk(side, chunk) => {
                 let open = handshake.get_or_insert_with(|| {
                     *opened = Some(time);
-                    OpenLogin::new(packet, config)
+                    OpenLogin::new(step, config)
                 });
                 open.tracker.handle_chunk(side, chunk);
             }
@@ -453,25 +500,28 @@ impl Login {
                 }
             }
         };
-        if let Some(eap) = eap {
+        if let Some(eap) = step.eap {
             exchange.take(eap, (time, number), &mut deliver);
         }
         if let Some(open) = handshake {
             let at = Arrival::new(time, number);
             // A handshake begins with the client's answer to the server's start.
-            open.tracker.note_packet(sender, at);
-            if packet.radius.is_cut {
+            open.tracker.note_packet(step.sender, at);
+            if step.is_cut {
                 open.tracker.note_truncated();
             }
-            open.tracker
-                .note_source(&packet.datagram.interface.source, at);
+            open.tracker.note_source(&step.interface.source, at);
             open.allocated = boxed::<OpenLogin>() + open.tracker.allocated();
         }
         replaced
     }
 
     /// Notes how the login ended; returns the handshake that ended with it.
-    fn end(&mut self, result: EapResult, record: &PacketRecord) -> Option<Box<OpenLogin>> {
+    pub(super) fn end(
+        &mut self,
+        result: EapResult,
+        record: &PacketRecord,
+    ) -> Option<Box<OpenLogin>> {
         self.is_over = true;
         self.facts.result = Some(result);
         let sides = Direction::BOTH.into_iter();
@@ -487,7 +537,23 @@ impl Login {
         Some(open)
     }
 
-    fn note_repeated(&mut self, now: Timestamp) {
+    /// Takes the handshake out.
+    pub(super) fn take_handshake(&mut self) -> Option<Box<OpenLogin>> {
+        self.handshake.take()
+    }
+
+    /// Notes a packet that is news: `owing` is to answer it if it asks for something, and otherwise nobody is.
+    pub(super) fn note_asked(&mut self, is_question: bool, owing: Side, now: Timestamp) {
+        self.request = is_question.then_some(Repeated {
+            owing,
+            times: 1,
+            first: now,
+            last: now,
+        });
+    }
+
+    /// Notes that the packet which was not answered is repeated.
+    pub(super) fn note_repeated(&mut self, now: Timestamp) {
         if let Some(request) = &mut self.request
             && now
                 .checked_since(request.last)
@@ -499,23 +565,21 @@ impl Login {
     }
 
     /// Retains a packet, if packets are.
-    fn retain(&mut self, packet: &LoginPacket<'_>, config: &Config) {
+    pub(super) fn retain(&mut self, step: &LoginStep<'_>, config: &Config) {
         if config.retains_packets && !self.is_over {
-            let DatagramPacket {
-                record,
-                bytes,
-                interface,
-                ..
-            } = packet.datagram;
             let retained = self.retained.get_or_insert_default();
-            retained.push(record, bytes, interface, true);
+            retained.push(step.record, step.bytes, step.interface, true);
         }
     }
 
+    pub(super) fn retained_bytes(&self) -> usize {
+        self.retained.as_ref().map_or(0, RetainedPackets::bytes)
+    }
+
     /// Bytes of memory that it takes apart from its place in the table.
-    fn allocated(&self) -> usize {
+    pub(super) fn allocated(&self) -> usize {
         let handshake = self.handshake.as_ref().map_or(0, |open| open.allocated);
-        handshake + self.retained.as_ref().map_or(0, RetainedPackets::bytes)
+        handshake + self.retained_bytes()
     }
 
     fn origin(&self, open: &OpenLogin) -> Origin {
@@ -527,7 +591,7 @@ impl Login {
             reverse,
             vlan: open.layers.vlan.ids().to_vec(),
             tunnel: open.layers.tunnels.iter().collect(),
-            transport: Transport::Udp,
+            transport: self.transport,
             protocol: Protocol::Eap,
             starttls: None,
             eap: Some(Box::new(self.facts.clone())),
@@ -538,19 +602,19 @@ impl Login {
 }
 
 impl OpenLogin {
-    fn new(packet: &LoginPacket<'_>, config: &Config) -> Box<Self> {
-        let record = packet.record();
+    fn new(step: &LoginStep<'_>, config: &Config) -> Box<Self> {
+        let record = step.record;
         let start = Arrival::new(record.timestamp, record.number);
         let mut tracker = Tracker::new(Protocol::Eap, start, &config.keys);
         tracker.note_eap();
-        let source = Arc::clone(&packet.datagram.interface.source);
+        let source = Arc::clone(&step.interface.source);
         if config.collects_ladders {
             tracker.collect_ladder(&source);
         }
         Box::new(Self {
             tracker,
             source,
-            layers: *packet.datagram.layers,
+            layers: *step.layers,
             since: record.timestamp,
             allocated: 0,
         })

@@ -17,6 +17,7 @@ mod conclusion;
 mod copies;
 mod datagrams;
 mod flow;
+mod lan_logins;
 mod logins;
 mod not_tls;
 mod open_handshakes;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
+use crate::decode::eapol::is_eapol;
 use crate::decode::{
     DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, UdpHeader, Unread,
     UnreadPackets, decode_any, decode_usual,
@@ -52,6 +53,13 @@ pub(crate) enum Action {
         /// Index of the packet in its batch.
         packet: u32,
         header: UdpHeader,
+        /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
+        extra: u32,
+    },
+    /// Handle the EAPOL frame in a packet.
+    Eapol {
+        /// Index of the packet in its batch.
+        packet: u32,
         /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
         extra: u32,
     },
@@ -128,6 +136,11 @@ impl Plan {
             extra,
         };
         self.add(worker, action);
+    }
+
+    /// Frames without IP are few, and belong to the first shard.
+    fn eapol(&mut self, packet: u32, extra: u32) {
+        self.add(0, Action::Eapol { packet, extra });
     }
 
     #[inline]
@@ -237,6 +250,10 @@ impl Router {
             Ok(Decoded::Udp(header)) => {
                 self.stats.packets_not_tcp += 1;
                 self.unread.count(Unread::udp(&header));
+            }
+            Ok(Decoded::Other(Unread::EtherType(value))) if is_eapol(value) => {
+                let extra = plan.add_layers(layers);
+                plan.eapol(index, extra);
             }
             Ok(Decoded::Other(unread)) => {
                 self.stats.packets_not_tcp += 1;

@@ -20,6 +20,7 @@ use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable};
 use super::flow::{Flow, HandshakeContext, Open, Stage};
+use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
@@ -115,6 +116,13 @@ impl ShardSet {
         self.shards[shard].handle_datagram((key, goes_up), packet, output);
     }
 
+    /// Takes a frame of EAPOL: those belong to the first shard.
+    pub(super) fn handle_eapol(&mut self, packet: &EapolPacket<'_>, output: &mut ShardOutput<'_>) {
+        if let Some(shard) = self.shards.first_mut() {
+            shard.handle_eapol(packet, output);
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         for shard in &mut self.shards {
             shard.handle_timeout(now, output);
@@ -148,7 +156,13 @@ impl ShardSet {
     pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
         let oldest = |shard: &Shard| {
             let logins = shard.logins.open().oldest();
-            [shard.open.oldest(), shard.datagrams.open.oldest(), logins]
+            let lan = shard.lan_logins.open().oldest();
+            [
+                shard.open.oldest(),
+                shard.datagrams.open.oldest(),
+                logins,
+                lan,
+            ]
         };
         self.shards.iter().flat_map(oldest).flatten().min()
     }
@@ -194,6 +208,7 @@ struct Shard {
     closed: ClosedFlows,
     datagrams: DatagramTable,
     logins: Logins,
+    lan_logins: LanLogins,
     /// For segments out of order.
     budget: Budget,
     account: Account,
@@ -227,7 +242,8 @@ impl Shard {
             openings: Openings::new(most_openings.min(config.max_flows.div_ceil(SHARDS))),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
-            logins: Logins::new(account.for_logins(), config.handshake_timeout),
+            logins: Logins::new(account.for_logins() / 2, config.handshake_timeout),
+            lan_logins: LanLogins::new(account.for_logins() / 2, config.handshake_timeout),
             budget: Budget::new(account.for_segments()),
             account,
             open: OpenHandshakes::default(),
@@ -634,6 +650,7 @@ impl Shard {
             + self.closed.allocated()
             + self.datagrams.allocated()
             + self.logins.allocated()
+            + self.lan_logins.allocated()
             + self.budget.in_use()
     }
 
@@ -653,6 +670,8 @@ impl Shard {
         let (datagrams, mut conclusion) = self.datagrams();
         datagrams.handle_timeout(now, &mut conclusion, output);
         let (logins, mut conclusion) = self.logins();
+        logins.handle_timeout(now, &mut conclusion, output);
+        let (logins, mut conclusion) = self.lan_logins();
         logins.handle_timeout(now, &mut conclusion, output);
         self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
@@ -710,6 +729,14 @@ impl Shard {
             self.reported += before.saturating_sub(self.logins.allocated());
         }
         while self.reported <= self.account.for_reports() {
+            let before = self.lan_logins.allocated();
+            let (logins, mut conclusion) = self.lan_logins();
+            if !logins.finish_one(now, &mut conclusion, output) {
+                break;
+            }
+            self.reported += before.saturating_sub(self.lan_logins.allocated());
+        }
+        while self.reported <= self.account.for_reports() {
             let before = self.datagrams.allocated();
             let (datagrams, mut conclusion) = self.datagrams();
             if !datagrams.finish_one(now, &mut conclusion, output) {
@@ -736,6 +763,21 @@ impl Shard {
             stats: &mut self.stats,
         };
         (&mut self.logins, conclusion)
+    }
+
+    /// The same for those without IP.
+    const fn lan_logins(&mut self) -> (&mut LanLogins, Conclusion<'_>) {
+        let conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        (&mut self.lan_logins, conclusion)
+    }
+
+    fn handle_eapol(&mut self, packet: &EapolPacket<'_>, output: &mut ShardOutput<'_>) {
+        self.now = packet.record.timestamp;
+        let (logins, mut conclusion) = self.lan_logins();
+        logins.handle(packet, &mut conclusion, output);
     }
 
     fn handle_datagram(
@@ -813,8 +855,12 @@ impl Shard {
             connections: (self.flows.len()
                 + self.openings.len()
                 + self.datagrams.len()
-                + self.logins.len()) as u64,
-            handshakes: self.open.len() + self.datagrams.open.len() + self.logins.open().len(),
+                + self.logins.len()
+                + self.lan_logins.len()) as u64,
+            handshakes: self.open.len()
+                + self.datagrams.open.len()
+                + self.logins.open().len()
+                + self.lan_logins.open().len(),
             bytes: self.account.used(self.counted_elsewhere()) as u64,
             bytes_of_handshakes: (self.account.handshakes + self.account.retained) as u64,
             bytes_of_segments: self.budget.in_use() as u64,

@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 
 use super::Config;
 use super::datagrams::DatagramPacket;
+use super::lan_logins::EapolPacket;
 use super::not_tls::PlainConnection;
 use super::router::{Action, Plan, WorkerStep};
 use super::shard::{SegmentPacket, ShardOutput, ShardSet, SoughtFlow};
@@ -91,7 +92,7 @@ impl Worker {
     fn seek_flows(&mut self, steps: &[WorkerStep]) {
         let headers = steps.iter().filter_map(|step| match &step.action {
             Action::Segment { header, .. } => Some(header),
-            Action::Datagram { .. } | Action::Tick(_) => None,
+            Action::Datagram { .. } | Action::Eapol { .. } | Action::Tick(_) => None,
         });
         let shards = &self.shards;
         self.sought.clear();
@@ -149,6 +150,27 @@ impl Worker {
                             .segment(datagram.map_or(bytes, |datagram| datagram.payload())),
                     };
                     self.shards.handle_packet(flow, &packet, &mut output);
+                }
+                Action::Eapol { packet, extra } => {
+                    let Some(record) = packets.records.get(*packet as usize) else {
+                        continue;
+                    };
+                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+                        continue;
+                    };
+                    let bytes = packets.bytes(record);
+                    let Some(frame) = EapolFrame::read(interface.link_type, bytes) else {
+                        continue;
+                    };
+                    let extra = plan.extra(*extra);
+                    let packet = EapolPacket {
+                        record,
+                        bytes,
+                        interface,
+                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
+                        frame,
+                    };
+                    self.shards.handle_eapol(&packet, &mut output);
                 }
                 Action::Datagram {
                     packet,
