@@ -4,7 +4,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use etherparse::{IpNumber, PacketBuilder};
 use tlscope::capture::LinkType;
-use tlscope::decode::{Decoded, FragmentTable, Layers, decode};
+use tlscope::decode::{Decoded, FragmentTable, Layers, TunnelPorts, decode};
 use tlscope::time::Timestamp;
 
 fn main() {
@@ -85,7 +85,7 @@ fn two_fragments(bencher: Bencher<'_, '_>) {
             match decode(ETHERNET, black_box(bytes), bytes.len() as u32, &mut layers) {
                 Ok(Decoded::Fragment(fragment)) => table
                     .push(&fragment, bytes, &mut layers, Timestamp::default())
-                    .map(|datagram| datagram.decode(&mut layers).is_ok()),
+                    .map(|datagram| datagram.decode(&TunnelPorts::DEFAULT, &mut layers).is_ok()),
                 _ => None,
             }
         });

@@ -86,6 +86,8 @@ text_enum! {
         HandshakeTimeout = "handshake_timeout",
         /// The connection was reset during the handshake.
         ConnectionReset = "connection_reset",
+        /// The server refused the connection without a look at the handshake (QUIC).
+        ConnectionRefused = "connection_refused",
         /// The connection was closed during the handshake.
         ConnectionClosed = "connection_closed",
         /// Data were sent repeatedly and never acknowledged: a hole in the network.

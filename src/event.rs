@@ -17,6 +17,7 @@ use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, ContentType, Fingerprint, HandshakeType,
     KeyExchange, NamedGroup, ProtocolVersion, SignatureScheme,
 };
+use crate::transport::quic::QuicClose;
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
 pub use crate::decode::Tunnel;
@@ -397,6 +398,16 @@ pub enum StepKind {
     Fin,
     /// The sender reset the connection.
     Rst,
+    /// A Handshake packet of QUIC whose content is not visible.
+    HandshakePacket,
+    /// A 1-RTT packet of QUIC whose content is not visible.
+    OneRttPacket,
+    /// A Retry packet of QUIC: the server wants the client's address proven.
+    Retry,
+    /// A Version Negotiation packet of QUIC: the server does not support the client's version.
+    VersionNegotiation,
+    /// A CONNECTION_CLOSE frame of QUIC that could be read.
+    ConnectionClose(QuicClose),
 }
 
 impl std::fmt::Display for StepKind {
@@ -417,6 +428,11 @@ impl std::fmt::Display for StepKind {
             Self::NotTls => f.write_str("not TLS"),
             Self::Fin => f.write_str("TCP FIN"),
             Self::Rst => f.write_str("TCP RST"),
+            Self::HandshakePacket => f.write_str("Handshake packet"),
+            Self::OneRttPacket => f.write_str("1-RTT packet"),
+            Self::Retry => f.write_str("Retry"),
+            Self::VersionNegotiation => f.write_str("Version Negotiation"),
+            Self::ConnectionClose(close) => write!(f, "CONNECTION_CLOSE {close}"),
         }
     }
 }

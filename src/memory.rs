@@ -2,8 +2,9 @@
 //!
 //! One limit is for the whole process, as an operating system counts it (resident memory). What depends on the traffic and may
 //! grow without end gets a share of it, in bytes that its structures allocate: flows and open handshakes by far the largest.
-//! The remainder is for what is bounded by constants (packets under way, metric series, tables of servers), for the program
-//! itself, and for what an allocator adds to each allocation.
+//! So do fragments, and in runs that have them metric series, key logs, and the buffers of a live capture. The remainder is for what
+//! is bounded by constants (batches under way, tables of servers), for the program itself, and for what an allocator adds to each
+//! allocation.
 
 /// The memory that a run may take.
 ///
@@ -68,6 +69,23 @@ impl MemoryLimit {
         self.bytes - FIXED
     }
 
+    /// The same limit for a run with live interfaces, whose buffers in the kernel take so many bytes: as they are mapped into the
+    /// process, they count as its memory. Flows get less.
+    #[must_use]
+    pub const fn with_live_capture(mut self, buffers: usize) -> Self {
+        // A batch is full once its packets exceed its size, and has a record for each of them.
+        let queue = self.of_queue() / 4 * 5;
+        self.reserved = self.reserved.saturating_add(buffers).saturating_add(queue);
+        self
+    }
+
+    /// The same limit for a run with metrics: flows get less.
+    #[must_use]
+    pub const fn with_metrics(mut self) -> Self {
+        self.reserved += METRICS + self.of_metrics();
+        self
+    }
+
     /// The same limit for a run in which an output has to hold handshakes back: flows get less.
     #[must_use]
     pub const fn with_held_events(mut self) -> Self {
@@ -85,7 +103,36 @@ impl MemoryLimit {
     /// Bytes for flows, open handshakes, segments out of order and retained packets.
     #[must_use]
     pub const fn of_flows(self) -> usize {
-        (self.growing() - self.reserved) / 16 * 10
+        let bytes = self.growing().saturating_sub(self.reserved) / 16 * 10;
+        if bytes < LEAST_OF_FLOWS {
+            LEAST_OF_FLOWS
+        } else {
+            bytes
+        }
+    }
+
+    /// Bytes for packets that capture threads have taken, and workers have not.
+    #[must_use]
+    pub const fn of_queue(self) -> usize {
+        at_most(self.bytes / 16, 32 << 20)
+    }
+
+    /// Bytes for the kernel's buffers of all interfaces together, where the user does not say how large they are.
+    #[must_use]
+    pub const fn of_capture_buffers(self) -> usize {
+        self.bytes / 8
+    }
+
+    /// Bytes for IP fragments that wait for the rest of their datagram.
+    #[must_use]
+    pub const fn of_fragments(self) -> usize {
+        at_most(self.growing() / 16, 32 << 20)
+    }
+
+    /// Bytes for metric series, and for what they are made of: certificates, endpoints, values of attributes.
+    #[must_use]
+    pub const fn of_metrics(self) -> usize {
+        at_most(self.growing() / 8, 56 << 20)
     }
 
     /// Bytes for handshakes that an output has to hold back: to sort them.
@@ -123,6 +170,16 @@ impl Default for MemoryLimit {
 /// issuers and servers, when they are full.
 const FIXED: usize = 44 << 20;
 
+/// What flows get whatever else a run has: room for a thousand open handshakes.
+const LEAST_OF_FLOWS: usize = 4 << 20;
+
+/// What the instruments, the runtime and the endpoint of metrics take before they have any series: 12 MiB, measured.
+const METRICS: usize = 12 << 20;
+
+const fn at_most(bytes: usize, most: usize) -> usize {
+    if bytes < most { bytes } else { most }
+}
+
 /// Bytes of memory that a value on the heap takes, with what an allocator adds: sizes come in classes an eighth apart.
 #[must_use]
 pub const fn boxed<T>() -> usize {
@@ -156,8 +213,31 @@ mod tests {
     #[test]
     fn the_shares_leave_room_for_what_is_not_counted() {
         for limit in [MemoryLimit::LEAST, MemoryLimit::USUAL] {
-            let shares = limit.of_flows() + limit.of_secrets_in_captures() + limit.of_chains();
+            let captured = limit.of_secrets_in_captures() + limit.of_fragments();
+            let shares = limit.of_flows() + limit.of_chains() + captured;
             assert!(shares < limit.bytes() * 3 / 4, "{limit:?}");
         }
+    }
+
+    #[test]
+    fn a_live_run_with_metrics_stays_within_the_limit_and_has_room_for_flows() {
+        for limit in [
+            MemoryLimit::LEAST,
+            MemoryLimit::new(128 << 20),
+            MemoryLimit::USUAL,
+        ] {
+            let buffers = limit.of_capture_buffers();
+            let live = limit.with_live_capture(buffers).with_metrics();
+            let others = live.of_chains() + live.of_fragments() + live.of_metrics() + METRICS;
+            let all = FIXED + buffers + live.of_queue() + live.of_flows() + others;
+            assert!(all < limit.bytes() * 9 / 10, "{limit:?}: {all}");
+            assert!(live.of_flows() > LEAST_OF_FLOWS, "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn flows_have_some_room_whatever_else_a_run_has() {
+        let live = MemoryLimit::LEAST.with_live_capture(usize::MAX);
+        assert_eq!(live.of_flows(), LEAST_OF_FLOWS);
     }
 }

@@ -191,7 +191,7 @@ fn run_on_threads(
             workers
                 .push(scope.spawn(move || work_on_thread(worker, &job_receiver, &answer_sender)));
         }
-        let reader = BatchReader::new(source, config.keys.view());
+        let reader = BatchReader::new(source, config);
         let reader = scope.spawn(move || read_on_thread(reader, &jobs, &spares));
         let now = collect(&answers, &spare_sender, &mut collector, &mut output)?;
         drop((answers, spare_sender));
@@ -243,11 +243,11 @@ const fn ticks() -> Ticks {
 }
 
 impl<'s> BatchReader<'s> {
-    fn new(source: &'s mut dyn PacketSource, keys: Keys) -> Self {
+    fn new(source: &'s mut dyn PacketSource, config: &Config) -> Self {
         Self {
             source,
-            keys,
-            router: Router::new(),
+            keys: config.keys.view(),
+            router: Router::new(config),
             ticks: ticks(),
         }
     }
@@ -287,7 +287,7 @@ struct Answer {
 
 impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
-        worker.begin_batch(&job.batch.ended);
+        worker.begin_batch(&job.batch.ended, job.batch.dropped_at);
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
         self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));

@@ -113,6 +113,48 @@ fn the_systemd_unit_grants_one_capability_and_waits_for_readiness() {
     }
 }
 
+#[test]
+fn the_daemon_set_has_one_capability_and_flags_that_exist() {
+    let manifest = asset("kubernetes");
+    let lines: Vec<&str> = manifest.lines().map(str::trim).collect();
+    let image = concat!("image: tlscope:", env!("CARGO_PKG_VERSION"));
+    for line in [
+        "kind: DaemonSet",
+        "hostNetwork: true",
+        "privileged: false",
+        "allowPrivilegeEscalation: false",
+        "readOnlyRootFilesystem: true",
+        "drop: [ALL]",
+        "add: [NET_RAW]",
+        "automountServiceAccountToken: false",
+        "livenessProbe:",
+        "readinessProbe:",
+        "memory: 512Mi",
+        image,
+    ] {
+        assert!(lines.contains(&line), "{line}");
+    }
+    let flags = lines.iter().filter_map(|line| line.strip_prefix("- --"));
+    let flags: Vec<&str> = flags.filter_map(|flag| flag.split('=').next()).collect();
+    let help = printed(&["live", "--help"]);
+    assert!(flags.len() > 4, "{flags:?}");
+    for flag in flags {
+        assert!(help.contains(&format!("--{flag}")), "{flag}");
+    }
+}
+
+#[test]
+fn the_daemon_set_fits_the_schema_of_kubernetes() {
+    let Some(validate) = needs::program("kubernetes-validate") else {
+        return;
+    };
+    let path = scratch::folder("kubernetes").join("kubernetes.yaml");
+    fs::write(&path, asset("kubernetes")).unwrap();
+    let output = Command::new(validate).arg("--strict").arg(&path).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:#?}");
+}
+
 /// Each rule leads to its section of the runbook, and every section belongs to a rule.
 #[test]
 fn the_runbook_has_a_section_for_each_alert() {

@@ -275,6 +275,60 @@ fn every_report_that_can_be_written_is_written() {
 }
 
 #[test]
+fn an_update_that_cannot_be_written_leaves_the_old_baseline() {
+    let capture = fixtures::named("mtls-day").capture;
+    let folder = crate::support::scratch::folder("check-update-fails");
+    let baseline = folder.join("baseline.json");
+    fs::write(&baseline, "the old one").unwrap();
+    let path = baseline.to_str().unwrap();
+    // No file may have a single byte: as a full disk, and for root, too.
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+        .arg(assert_cmd::cargo::cargo_bin!("tlscope"))
+        .args([
+            "check",
+            "--no-verify",
+            "--expect",
+            path,
+            "--update",
+            &capture,
+        ]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("baseline.json"), "{output:?}");
+    assert_eq!(fs::read_to_string(&baseline).unwrap(), "the old one");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn policies_and_baselines_may_begin_with_a_byte_order_mark() {
+    let capture = fixtures::named("mtls-day").capture;
+    let baseline = scratch("marked.json");
+    let update = output(&["--expect", &baseline, "--update", &capture]);
+    assert_eq!(update.status.code(), Some(HELD), "{update:?}");
+    let text = fs::read_to_string(&baseline).unwrap();
+    fs::write(&baseline, format!("\u{feff}{text}")).unwrap();
+    let policy = file("marked.toml", "\u{feff}[[rule]]\nno-gaps = true\n");
+    let arguments = ["--policy", &policy, "--expect", &baseline, &capture];
+    assert_eq!(status(&arguments), HELD);
+}
+
+#[test]
+fn a_policy_is_read_to_a_limit_and_also_from_standard_input() {
+    let capture = fixtures::named("mtls-day").capture;
+    let endless = output(&["--policy", "/dev/zero", &capture]);
+    assert_eq!(endless.status.code(), Some(2));
+    assert!(stderr(&endless).contains("too long"), "{endless:?}");
+
+    let policy = file("stdin.toml", "[[rule]]\nno-gaps = true\n");
+    let mut command = check(&["--policy", "-", &capture]);
+    command.stdin(fs::File::open(policy).unwrap());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(HELD), "{output:?}");
+}
+
+#[test]
 fn a_broken_capture_in_a_directory_is_input_that_could_not_be_read() {
     let folder = scratch("broken-in-directory");
     let _ = fs::remove_dir_all(&folder);

@@ -234,6 +234,76 @@ fn a_real_prometheus_sees_failures_and_raises_the_shipped_alerts() {
 }
 
 #[test]
+fn the_last_failures_are_listed_with_their_captures_and_traces() {
+    let Some(openssl) = needs::program("openssl") else {
+        return;
+    };
+    let directory = scratch::folder("failures");
+    let peers = Peers::start(openssl, directory.clone());
+    let (ours, nobody) = (free_port(), free_port());
+    let address = format!("127.0.0.1:{ours}");
+    let collector = format!("http://127.0.0.1:{nobody}"); // nobody listens: traces have their numbers all the same
+    let captures = directory.join("captures");
+    let flags = [
+        ["--prometheus", &address],
+        ["--otlp-endpoint", &collector],
+        ["--otlp-signals", "traces"],
+        ["--save-failures", captures.to_str().unwrap()],
+    ];
+    let Some(live) = live(&peers, flags.as_flattened()) else {
+        return;
+    };
+    peers.shake_hands();
+    let list = wait_for("failures", || {
+        let list: Value = serde_json::from_str(&get(ours, "/failures")?).ok()?;
+        (list["failures"].as_array()?.len() >= CLASSES.len()).then_some(list)
+    });
+    assert_eq!(list["dropped"], 0);
+    let failures = list["failures"].as_array().unwrap();
+    for class in CLASSES {
+        let mut with_class = failures.iter().filter(|one| one["error"]["type"] == class);
+        let failure = with_class
+            .next()
+            .unwrap_or_else(|| panic!("no {class} in {list}"));
+        let saved = Path::new(failure["saved_to"].as_str().unwrap());
+        assert!(saved.is_absolute() && saved.is_file(), "{failure}");
+        assert_eq!(failure["trace_id"].as_str().unwrap().len(), 32, "{failure}");
+        assert!(failure["community_id"].as_str().unwrap().starts_with("1:"));
+        let selected = get(ours, &format!("/failures?error={class}")).unwrap();
+        let selected: Value = serde_json::from_str(&selected).unwrap();
+        let all = selected["failures"].as_array().unwrap();
+        assert!(all.iter().all(|one| one["error"]["type"] == class));
+    }
+    let page = get(ours, "/failures?format=html").unwrap();
+    assert!(page.contains("tlscope show /"), "{page}");
+
+    // The same traces are the exemplars of what Prometheus counts.
+    let exemplar = wait_for("exemplars", || {
+        let mut stream = TcpStream::connect(("127.0.0.1", ours)).ok()?;
+        let accept = "Accept: application/openmetrics-text; version=1.0.0";
+        write!(
+            stream,
+            "GET /metrics HTTP/1.0\r\nHost: localhost\r\n{accept}\r\n\r\n"
+        )
+        .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let mut lines = answer.lines();
+        let line = lines.find(|line| {
+            line.contains(r#"error_type="unknown_ca""#) && line.contains(" # {trace_id=")
+        });
+        line.map(str::to_owned)
+    });
+    let of_class = failures
+        .iter()
+        .filter(|one| one["error"]["type"] == "unknown_ca");
+    let mut traces = of_class.map(|one| one["trace_id"].as_str().unwrap());
+    assert!(traces.any(|trace| exemplar.contains(trace)), "{exemplar}");
+    live.signal("-TERM");
+    live.end();
+}
+
+#[test]
 fn a_real_collector_receives_all_signals_over_grpc_and_over_http() {
     let (Some(rotel), Some(openssl)) = (needs::program("rotel-agent"), needs::program("openssl"))
     else {

@@ -80,6 +80,7 @@ impl Format {
     fn config(self) -> Config {
         let mut config = Config::default();
         config.report.fingerprints = self == Self::Json;
+        config.report.offers = self == Self::Json;
         config
     }
 }

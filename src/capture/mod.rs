@@ -102,16 +102,32 @@ impl LinkType {
     pub const RAW_OPENBSD: Self = Self(14);
     /// PPP in HDLC-like framing.
     pub const PPP_HDLC: Self = Self(50);
+    /// PPP over Ethernet, from its own header on.
+    pub const PPP_ETHER: Self = Self(51);
     /// IPv4 or IPv6 without a link layer.
     pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// 802.11, from its own header on.
+    pub const IEEE802_11: Self = Self(105);
     /// OpenBSD loopback; the address family is in network byte order.
     pub const LOOP: Self = Self(108);
     /// Linux "cooked" capture, as on the interface `any`.
     pub const LINUX_SLL: Self = Self(113);
+    /// 802.11 with the Radiotap header of the radio before it.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// PPP with a byte before it that says who sent it, as pppd writes it.
+    pub const PPP_PPPD: Self = Self(166);
+    /// PPP with a byte before it that says who sent it.
+    pub const PPP_WITH_DIRECTION: Self = Self(204);
+    /// MPLS without a link layer.
+    pub const MPLS: Self = Self(219);
     /// IPv4 without a link layer.
     pub const IPV4: Self = Self(228);
     /// IPv6 without a link layer.
     pub const IPV6: Self = Self(229);
+    /// Linux netfilter log, as on the interface `nflog`.
+    pub const NFLOG: Self = Self(239);
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
 }
@@ -160,6 +176,9 @@ pub struct PacketBatch {
     /// What time it is, if the source is live. A live source hands out batches
     /// without packets while the wire is quiet, so that time goes on.
     pub now: Option<Timestamp>,
+    /// When it became known that packets were dropped, if that is news since the batch before. A connection that has been
+    /// quiet since then may not have been.
+    pub dropped_at: Option<Timestamp>,
 }
 
 impl PacketBatch {
@@ -169,6 +188,7 @@ impl PacketBatch {
         self.secrets.clear();
         self.ended.clear();
         self.now = None;
+        self.dropped_at = None;
     }
 
     /// The captured bytes of `packet`, which must be one of this batch's records.

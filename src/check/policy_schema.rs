@@ -1,7 +1,7 @@
 //! The JSON Schema of policies, for editors: completion, descriptions, and errors while you type.
 //!
 //! The parser is the authority: it has better messages, and looks at more than shapes. So the schema may accept what
-//! the parser refuses (`ECDHE-*-GCM` names no suite), and never refuses what the parser accepts.
+//! the parser refuses (`ECDHE-*-GCM` names no suite), and never refuses what `check` accepts.
 
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,7 @@ pub fn policy_schema() -> Value {
         "title": "Policy of tlscope check",
         "type": "object",
         "additionalProperties": false,
+        "required": ["rule"],
         "properties": {
             "allow-empty": {
                 "type": "boolean",
@@ -48,6 +49,7 @@ pub fn policy_schema() -> Value {
             "unknown": described(unknown(), "The value of `unknown` for rules that have none of their own"),
             "rule": {
                 "type": "array",
+                "minItems": 1,
                 "items": {"$ref": "#/definitions/rule"},
                 "description": "What must hold, and for which handshakes",
             },
@@ -57,9 +59,30 @@ pub fn policy_schema() -> Value {
                 "type": "object",
                 "additionalProperties": false,
                 "properties": rule,
+                "anyOf": assertions_that_can_fail(),
             },
         },
     })
+}
+
+/// A rule has at least one of these.
+fn assertions_that_can_fail() -> Vec<Value> {
+    let mut keys = vec!["preset"];
+    keys.extend(assertion::keys().map(|key| key.name));
+    let one = |key: &str| {
+        let value = match key {
+            "min-handshakes" | "min-rsa-bits" => json!({"minimum": 1}),
+            "max-failures" | "max-unknown" => json!({"not": {"pattern": "^1 *0 *0 *%$"}}),
+            _ if is_boolean(key) => json!({"const": true}),
+            _ => return json!({"required": [key]}),
+        };
+        json!({"required": [key], "properties": {key: value}})
+    };
+    keys.into_iter().map(one).collect()
+}
+
+fn is_boolean(key: &str) -> bool {
+    key.starts_with("no-") || key.starts_with("require-") || key == "complete-input"
 }
 
 /// The values that a key of a rule takes.
@@ -101,9 +124,7 @@ fn shape(key: &str) -> Option<Value> {
         "min-handshakes" | "max-handshakes" => whole(u64::MAX),
         "min-rsa-bits" => whole(65_536),
         "min-days-valid" | "max-lifetime-days" => json!({"type": "number", "minimum": 0}),
-        _ if key.starts_with("no-") || key.starts_with("require-") || key == "complete-input" => {
-            json!({"type": "boolean"})
-        }
+        _ if is_boolean(key) => json!({"type": "boolean"}),
         _ if key.starts_with("allowed-") || key.starts_with("forbidden-") => {
             one_or_several(json!({"type": "string"}))
         }
@@ -143,7 +164,10 @@ fn version() -> Value {
     json!({
         "anyOf": [
             words(["SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"]),
-            {"type": "string", "pattern": "^([A-Za-z]+ ?v?)?[0-9](\\.[0-9])?$"},
+            {
+                "type": "string",
+                "pattern": "^(([Tt][Ll][Ss])?[ vV_-]*1(\\.[0-3])?|[Ss][Ss][Ll][ vV_-]*3(\\.0)?)$",
+            },
         ],
     })
 }
@@ -153,7 +177,11 @@ fn limit() -> Value {
     json!({
         "anyOf": [
             whole(u64::MAX),
-            {"type": "string", "pattern": "^[0-9.eE+-]+\\s*%$"},
+            // Up to 100, or with an exponent, whose value a pattern cannot know.
+            {
+                "type": "string",
+                "pattern": "^\\s*[+]?(0*(100([.]0*)?|[0-9]{1,2}([.][0-9]*)?)|[.][0-9]+|[0-9.]+[eE][+-]?[0-9]+)\\s*%$",
+            },
         ],
     })
 }
@@ -291,9 +319,16 @@ mod tests {
         for version in ["SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"] {
             assert_accepted(&format!("[[rule]]\nmin-version = '{version}'"));
         }
-        for version in ["1.2", "TLSv1.2", "TLS1.3", "tls 1.3", "SSLv3"] {
-            let policy = json_of(&format!("[[rule]]\nmin-version = '{version}'"));
-            assert!(VALIDATOR.is_valid(&policy), "{version}");
+        for version in [
+            "1.2", "1", "v1.2", "TLSv1", "TLSv1.2", "TLS1.3", "tls 1.3", "TLS_1.3", "SSLv3",
+            "ssl-3.0",
+        ] {
+            assert_accepted(&format!("[[rule]]\nmin-version = '{version}'"));
+        }
+        for share in ["0%", "100 %", "100.0 %", "099 %", "99.99 %", "+5 %", " 5 %"] {
+            assert_accepted(&format!(
+                "[[rule]]\nno-gaps = true\nmax-failures = '{share}'"
+            ));
         }
     }
 
@@ -308,6 +343,15 @@ mod tests {
             "[[rule]]\nmin-vesion = 'TLS 1.2'",
             "[[rule]]\nmin-version = 1.2",
             "[[rule]]\nmin-version = 'latest'",
+            "[[rule]]\nmin-version = '1.9'",
+            "[[rule]]\nmin-version = 'SSL 1.2'",
+            "[[rule]]\nmin-version = 'TLS 3.0'",
+            "[[rule]]\nname = 'nothing'",
+            "[[rule]]\nrequire-alpn = false",
+            "[[rule]]\nmin-handshakes = 0",
+            "[[rule]]\nmax-failures = '100 %'",
+            "[[rule]]\nmax-failures = '101 %'",
+            "[[rule]]\nmax-failures = '-1 %'",
             "[[rule]]\npreset = 'mozilla-old'",
             "[[rule]]\nno-gaps = 'yes'",
             "[[rule]]\nallowed-suites = []",
@@ -327,6 +371,17 @@ mod tests {
             "[[rule]]\nclient-certificate = 'optional'",
         ] {
             assert!(Policy::parse(policy, "t.toml").is_err(), "{policy}");
+            assert!(!VALIDATOR.is_valid(&json_of(policy)), "{policy}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_policy_without_rules_as_check_does() {
+        for policy in ["", "allow-empty = true", "rule = []"] {
+            assert!(
+                Policy::parse(policy, "t.toml").unwrap().is_empty(),
+                "{policy}"
+            );
             assert!(!VALIDATOR.is_valid(&json_of(policy)), "{policy}");
         }
     }

@@ -2,13 +2,21 @@
 
 use crate::flow::AddressBytes;
 
-use super::{DecodeError, Layer, PayloadRange};
+use super::{DecodeError, Layer, PayloadRange, TunnelPorts};
 
 /// The addresses of an IP header, for the transport header behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Addresses {
     pub(super) source: AddressBytes,
     pub(super) destination: AddressBytes,
+}
+
+impl Addresses {
+    /// Whether they are of IPv4.
+    pub(super) fn is_ipv4(&self) -> bool {
+        self.source
+            .starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff])
+    }
 }
 
 /// What is left of a packet: a window of its bytes, and how long that was on the wire.
@@ -20,15 +28,28 @@ pub(super) struct Cursor<'p> {
     at: usize,
     /// Length of the window on the wire; more than what is there if the snap length cut it.
     wire_length: usize,
+    /// The UDP ports of tunnels, in all of the packet.
+    tunnel_ports: &'p TunnelPorts,
 }
 
 impl<'p> Cursor<'p> {
-    pub(super) fn new(packet: &'p [u8], wire_length: usize) -> Self {
+    pub(super) fn new(packet: &'p [u8], wire_length: usize, tunnel_ports: &'p TunnelPorts) -> Self {
         Self {
             packet,
             at: 0,
             wire_length: wire_length.max(packet.len()),
+            tunnel_ports,
         }
+    }
+
+    pub(super) const fn tunnel_ports(&self) -> &'p TunnelPorts {
+        self.tunnel_ports
+    }
+
+    /// The version of the IP header that the window begins with; `None` if it cannot be one.
+    pub(super) fn ip_version(&self) -> Option<u8> {
+        let version = self.bytes().first()? >> 4;
+        matches!(version, 4 | 6).then_some(version)
     }
 
     /// The captured bytes of the window.

@@ -61,8 +61,10 @@ impl IpDatagram {
 /// Bounded in datagrams, in fragments for each and in time; what a bound
 /// discards is counted. Fragments that overlap others discard the whole
 /// datagram, as hosts do (RFC 5722 §3); exact repetitions are ignored.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FragmentTable {
+    /// Datagrams open at once.
+    most: usize,
     open: HashMap<FragmentKey, Assembly, RandomState>,
     /// Keys in order of arrival. A key stays behind when its datagram completes: `serial` tells them apart.
     order: VecDeque<(FragmentKey, u64)>,
@@ -81,7 +83,7 @@ struct Assembly {
     length: Option<u32>,
 }
 
-/// Datagrams open at once: at 64 KiB each, 32 MiB at the very most.
+/// Datagrams open at once, if there is memory: at 64 KiB each, 32 MiB at the very most.
 const MAX_DATAGRAMS: usize = 512;
 /// Fragments of one datagram: 64 KiB in pieces of 552 bytes, the payload that every IPv4 network carries, need 119.
 const MAX_PIECES: usize = 128;
@@ -90,7 +92,25 @@ const MAX_LENGTH: u32 = 65_535;
 /// How long a datagram may take, in packet time; what Linux waits.
 const MAX_AGE: Duration = Duration::from_secs(30);
 
+impl Default for FragmentTable {
+    fn default() -> Self {
+        Self::within(MAX_DATAGRAMS * MAX_LENGTH as usize)
+    }
+}
+
 impl FragmentTable {
+    /// An empty table that takes about so many bytes, if its datagrams are as large as can be.
+    #[must_use]
+    pub fn within(bytes: usize) -> Self {
+        Self {
+            most: (bytes / MAX_LENGTH as usize).clamp(1, MAX_DATAGRAMS),
+            open: HashMap::default(),
+            order: VecDeque::new(),
+            serial: 0,
+            discarded: 0,
+        }
+    }
+
     /// Takes a fragment of `packet`; returns the datagram that it completes.
     ///
     /// `layers` are those around the fragment; where a datagram is complete, they become those around its first fragment.
@@ -132,7 +152,7 @@ impl FragmentTable {
 
     fn assembly(&mut self, fragment: &Fragment, layers: Layers, now: Timestamp) -> &mut Assembly {
         if !self.open.contains_key(&fragment.key) {
-            if self.open.len() >= MAX_DATAGRAMS {
+            if self.open.len() >= self.most {
                 self.discard_oldest();
             }
             self.serial += 1;
@@ -151,7 +171,7 @@ impl FragmentTable {
 
     /// Drops the keys of completed datagrams, once they are many: one that never completes must not keep them all.
     fn forget_completed(&mut self) {
-        if self.order.len() > 4 * MAX_DATAGRAMS {
+        if self.order.len() > 4 * self.most {
             let open = &self.open;
             self.order
                 .retain(|(key, serial)| open.get(key).is_some_and(|found| found.serial == *serial));
@@ -342,5 +362,12 @@ mod tests {
         assert_eq!(table.open.len(), MAX_DATAGRAMS);
         assert!(table.order.len() <= 4 * MAX_DATAGRAMS);
         assert_eq!(table.take_discarded(), 10_000 - MAX_DATAGRAMS as u64);
+    }
+
+    #[test]
+    fn holds_less_if_there_is_less_memory() {
+        assert_eq!(FragmentTable::within(1 << 20).most, 16);
+        assert_eq!(FragmentTable::within(0).most, 1);
+        assert_eq!(FragmentTable::within(usize::MAX).most, MAX_DATAGRAMS);
     }
 }

@@ -2,8 +2,7 @@
 
 use etherparse::err::LenError;
 use etherparse::{
-    IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
-    Ipv6RawExtHeaderSlice,
+    IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice,
 };
 
 use crate::flow::AddressBytes;
@@ -11,7 +10,7 @@ use crate::flow::AddressBytes;
 use super::cursor::{Addresses, Cursor};
 use super::fragment::{Fragment, FragmentKey};
 use super::link::{self, Network};
-use super::tunnel::{self, Carrier, Inner};
+use super::tunnel;
 use super::{DecodeError, Decoded, Layer, Layers, Unread, tcp, udp};
 
 /// Reads an IP packet of either version: the entry for link layers and tunnels alike.
@@ -90,12 +89,10 @@ fn ipv6(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
                 let extension = extension.map_err(|error| too_short(&error))?;
                 (extension.next_header(), extension.slice().len())
             }
-            IpNumber::AUTHENTICATION_HEADER => {
-                let extension = IpAuthHeaderSlice::from_slice(cursor.bytes());
-                let extension =
-                    extension.map_err(|_| DecodeError::Malformed { layer: Layer::Ipv6 })?;
-                (extension.next_header(), extension.slice().len())
-            }
+            IpNumber::AUTHENTICATION_HEADER => match tunnel::ah::read(cursor, layers)? {
+                Some(next) => (next, 0),
+                None => return Ok(Decoded::Other(Unread::TunnelContent)),
+            },
             IpNumber::IPV6_FRAGMENTATION_HEADER => {
                 let part = Ipv6FragmentHeaderSlice::from_slice(cursor.bytes());
                 let part = part.map_err(|error| too_short(&error))?;
@@ -160,32 +157,61 @@ pub(super) fn transport(
     match protocol {
         IpNumber::TCP => tcp::decode(addresses, hop_limit, cursor).map(Decoded::Tcp),
         IpNumber::UDP => match udp::decode(addresses, cursor) {
-            Some(header) => match tunnel::reader(Carrier::UdpPort(header.destination_port)) {
-                Some(read) => enter_tunnel(read, cursor, layers),
-                None => Ok(Decoded::Udp(header)),
-            },
+            Some(header) => {
+                let read = tunnel::by_udp_port(&header, cursor);
+                let content = read.and_then(|read| content(read, addresses, cursor, layers).ok());
+                Ok(content.unwrap_or(Decoded::Udp(header)))
+            }
             None => Ok(Decoded::Other(Unread::BrokenHeaders)),
         },
-        IpNumber(number) => match tunnel::reader(Carrier::IpProtocol(number)) {
-            Some(read) => enter_tunnel(read, cursor, layers),
-            None => Ok(Decoded::Other(Unread::IpProtocol(number))),
+        IpNumber::AUTHENTICATION_HEADER => match tunnel::ah::read(cursor, layers)? {
+            Some(next) => transport(next, addresses, hop_limit, cursor, layers),
+            None => Ok(Decoded::Other(Unread::TunnelContent)),
+        },
+        number => match tunnel::by_ip_protocol(number) {
+            Some(read) => match content(read, addresses, cursor, layers) {
+                Err(DecodeError::Malformed {
+                    layer: Layer::Tunnel,
+                }) => Ok(Decoded::Other(Unread::IpProtocol(number.0))),
+                content => content,
+            },
+            None => Ok(Decoded::Other(Unread::IpProtocol(number.0))),
         },
     }
 }
 
-fn enter_tunnel(
+/// What is in the tunnel that `read` reads; `layers` change only if that can be decoded.
+fn content(
     read: tunnel::Reader,
-    cursor: &mut Cursor<'_>,
+    outer: Addresses,
+    cursor: &Cursor<'_>,
     layers: &mut Layers,
 ) -> Result<Decoded, DecodeError> {
-    let network = match read(cursor, layers)? {
-        Inner::Ip => Network::Ip,
-        Inner::Ethernet => link::ethernet::decode(cursor, layers)?,
-        Inner::Other => Network::Other(Unread::TunnelContent),
+    let (mut cursor, mut around) = (*cursor, *layers);
+    let inner = read(&mut cursor, outer, &mut around)?;
+    let decoded = match link::follow(inner, &mut cursor, &mut around)? {
+        Network::Ip => decode(&mut cursor, &mut around)?,
+        Network::Other(unread) => Decoded::Other(unread),
     };
-    match network {
-        Network::Ip => decode(cursor, layers),
-        Network::Other(unread) => Ok(Decoded::Other(unread)),
+    *layers = around;
+    Ok(decoded)
+}
+
+/// Whether the cursor may be at an IP packet: where another header does not say so, its version and length must.
+pub(super) fn is_plausible(cursor: &Cursor<'_>) -> bool {
+    declared_length(cursor.bytes()).is_some_and(|length| length <= cursor.wire_length())
+}
+
+/// The length of an IP packet, as its header has it; `None` if it is no IP header.
+pub(super) fn declared_length(packet: &[u8]) -> Option<usize> {
+    let [first, _, high, low, six_high, six_low, ..] = *packet else {
+        return None;
+    };
+    let number = |high, low| usize::from(u16::from_be_bytes([high, low]));
+    match first {
+        0x45..=0x4f => Some(number(high, low)).filter(|length| *length >= 20),
+        0x60..=0x6f => Some(40 + number(six_high, six_low)),
+        _ => None,
     }
 }
 

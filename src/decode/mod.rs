@@ -23,6 +23,8 @@ mod layers;
 mod link;
 mod sequence;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod tunnel;
 mod udp;
 mod unread;
@@ -40,6 +42,7 @@ pub use fragment::{Fragment, FragmentTable, IpDatagram};
 pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
 pub use sequence::SeqNumber;
 pub use tcp::{Segment, TcpFlags, TcpHeader, WindowScale};
+pub use tunnel::{TunnelPorts, TunnelPortsError, UdpTunnel};
 pub use udp::UdpHeader;
 pub use unread::{Unread, UnreadPackets};
 
@@ -138,6 +141,8 @@ pub enum Layer {
     Ipv6,
     /// TCP.
     Tcp,
+    /// The header of a tunnel.
+    Tunnel,
 }
 
 /// Decodes a packet down to its innermost transport header.
@@ -156,7 +161,13 @@ pub fn decode(
 ) -> Result<Decoded, DecodeError> {
     match decode_usual(link_type, packet, wire_length) {
         Some(header) => Ok(Decoded::Tcp(header)),
-        None => decode_any(link_type, packet, wire_length, layers),
+        None => decode_any(
+            link_type,
+            packet,
+            wire_length,
+            &TunnelPorts::DEFAULT,
+            layers,
+        ),
     }
 }
 
@@ -173,7 +184,7 @@ pub(crate) fn decode_usual(
         .flatten()
 }
 
-/// Decodes a packet of any kind.
+/// Decodes a packet of any kind; `tunnel_ports` are the UDP ports of tunnels.
 ///
 /// # Errors
 ///
@@ -182,9 +193,10 @@ pub(crate) fn decode_any(
     link_type: LinkType,
     packet: &[u8],
     wire_length: u32,
+    tunnel_ports: &TunnelPorts,
     layers: &mut Layers,
 ) -> Result<Decoded, DecodeError> {
-    let mut cursor = Cursor::new(packet, wire_length as usize);
+    let mut cursor = Cursor::new(packet, wire_length as usize, tunnel_ports);
     match link::decode(link_type, &mut cursor, layers)? {
         Network::Ip => ip::decode(&mut cursor, layers),
         Network::Other(unread) => Ok(Decoded::Other(unread)),
@@ -194,13 +206,18 @@ pub(crate) fn decode_any(
 impl IpDatagram {
     /// Decodes what it carries: ranges in the result lie in [`IpDatagram::payload`].
     ///
-    /// Layers that are found inside are added to `layers`, which hold those around the fragments.
+    /// Layers that are found inside are added to `layers`, which hold those around the fragments; `tunnel_ports` are the UDP
+    /// ports of tunnels.
     ///
     /// # Errors
     ///
     /// As for [`decode`].
-    pub fn decode(&self, layers: &mut Layers) -> Result<Decoded, DecodeError> {
-        let mut cursor = Cursor::new(self.payload(), self.payload().len());
+    pub fn decode(
+        &self,
+        tunnel_ports: &TunnelPorts,
+        layers: &mut Layers,
+    ) -> Result<Decoded, DecodeError> {
+        let mut cursor = Cursor::new(self.payload(), self.payload().len(), tunnel_ports);
         let protocol = IpNumber(self.protocol());
         ip::transport(protocol, self.addresses(), 0, &mut cursor, layers)
     }
@@ -530,7 +547,8 @@ mod tests {
                     .map(|datagram| (datagram, layers));
             }
             let (datagram, mut layers) = found.unwrap();
-            let Ok(Decoded::Tcp(header)) = datagram.decode(&mut layers) else {
+            let Ok(Decoded::Tcp(header)) = datagram.decode(&TunnelPorts::DEFAULT, &mut layers)
+            else {
                 panic!("no segment");
             };
             assert_eq!(header.segment(datagram.payload()).payload, PAYLOAD);
@@ -564,7 +582,7 @@ mod tests {
             let wire_length = frame.len() as u32 + longer;
             if let Some(header) = fast::ethernet(&frame, wire_length as usize) {
                 let mut layers = Layers::default();
-                let general = decode_any(LinkType(1), &frame, wire_length, &mut layers);
+                let general = decode_any(LinkType(1), &frame, wire_length, &TunnelPorts::DEFAULT, &mut layers);
                 prop_assert_eq!(general, Ok(Decoded::Tcp(header)));
                 prop_assert_eq!(layers, Layers::default());
             }

@@ -28,6 +28,14 @@ pub enum Unread {
     UdpControl,
     /// Tunnels nested deeper than [`super::Tunnels::MAX`], or with a content that is not decoded.
     TunnelContent,
+    /// Control messages of a tunnel, such as keep-alives.
+    TunnelControl,
+    /// 802.11 data that the radio link encrypts.
+    EncryptedWireless,
+    /// 802.11 frames without data for us: beacons, acknowledgments and the like.
+    WirelessControl,
+    /// A part of an 802.11 frame that was sent in several.
+    WirelessFragment,
     /// A link type without a reader.
     LinkType(LinkType),
     /// Headers that are cut short, or contradict themselves.
@@ -77,16 +85,20 @@ impl Unread {
     #[must_use]
     pub const fn is_control_traffic(self) -> bool {
         match self {
-            // ARP, RARP, slow protocols, pause frames, EAPOL, LLDP, PTP.
+            // ARP, RARP, slow protocols, pause frames, PPPoE discovery, EAPOL, LLDP, PTP.
             Self::EtherType(number) => matches!(
                 number,
-                0x0806 | 0x8035 | 0x8808 | 0x8809 | 0x888e | 0x88cc | 0x88f7
+                0x0806 | 0x8035 | 0x8808 | 0x8809 | 0x8863 | 0x888e | 0x88cc | 0x88f7
             ),
             // ICMP, IGMP, ICMPv6, none, EIGRP, OSPF, PIM, VRRP.
             Self::IpProtocol(number) => {
                 matches!(number, 1 | 2 | 58 | 59 | 88 | 89 | 103 | 112)
             }
-            Self::LogicalLink | Self::UdpControl => true,
+            // LCP, authentication, and the negotiation of network protocols (RFC 1661 §2).
+            Self::PppProtocol(number) => number >= 0x8000,
+            Self::LogicalLink | Self::UdpControl | Self::TunnelControl | Self::WirelessControl => {
+                true
+            }
             _ => false,
         }
     }
@@ -100,7 +112,6 @@ impl Unread {
                 0x8847 | 0x8848 => "MPLS",
                 0x8863 | 0x8864 => "PPPoE",
                 0x88e5 => "MACsec",
-                0x88e7 => "PBB",
                 0x88be | 0x22eb => "ERSPAN",
                 0x8909 => "Cisco MetaData",
                 0x8926 => "VN-Tag",
@@ -141,6 +152,10 @@ impl fmt::Display for Unread {
             Self::UdpPort(port) => write!(f, "UDP port {port}")?,
             Self::Udp | Self::UdpControl => write!(f, "UDP")?,
             Self::TunnelContent => write!(f, "content of tunnels")?,
+            Self::TunnelControl => write!(f, "control messages of tunnels")?,
+            Self::EncryptedWireless => write!(f, "encrypted 802.11 frames")?,
+            Self::WirelessControl => write!(f, "802.11 frames without data")?,
+            Self::WirelessFragment => write!(f, "parts of 802.11 frames")?,
             Self::LinkType(link_type) => write!(f, "link type {}", link_type.0)?,
             Self::BrokenHeaders => write!(f, "headers that cannot be read")?,
         }

@@ -5,7 +5,8 @@
 //!                                              └─▶ content type and content of each
 //! ```
 //!
-//! Without the feature `decrypt`, secrets are still read and counted, but open nothing.
+//! Without the feature `decrypt`, secrets are still read and counted, but open nothing. The packets of QUIC have a
+//! feature of their own, `quic`, since those that begin a connection need no secrets.
 //!
 //! # What is not done
 //!
@@ -31,6 +32,11 @@ mod keylog;
 mod keys;
 #[cfg(not(feature = "decrypt"))]
 mod not_built;
+#[cfg(feature = "quic")]
+pub(crate) mod quic;
+#[cfg(not(feature = "quic"))]
+#[path = "quic_not_built.rs"]
+pub(crate) mod quic;
 mod record;
 #[cfg(feature = "decrypt")]
 mod ssl3;

@@ -37,7 +37,7 @@
 //! The owner of a handshake holds a [`Framing`]; transcript and verdicts do not see which.
 
 mod dtls;
-mod quic;
+pub(crate) mod quic;
 pub(crate) mod sealed;
 pub(crate) mod tls;
 mod waiting;
@@ -49,6 +49,7 @@ use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Message, ProtocolVersion, ServerHello,
 };
+use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk};
 
 use dtls::DtlsRecords;
@@ -114,6 +115,22 @@ impl Framing {
         }
     }
 
+    /// Whether a datagram begins another connection than this one.
+    pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
+        match self {
+            Self::Tls(_) | Self::Dtls(_) => false,
+            Self::Quic(packets) => packets.is_replaced_by(sender, payload),
+        }
+    }
+
+    /// The id that a client over QUIC sent its first packet to.
+    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Tls(_) | Self::Dtls(_) => None,
+            Self::Quic(packets) => packets.first_destination(),
+        }
+    }
+
     /// Reads a little of what each packet with payload looks at, so that it is in the processor's cache soon.
     pub(crate) fn approach(&self) -> u64 {
         match self {
@@ -133,16 +150,19 @@ impl Framing {
 
     /// Stops waiting for secrets: opens what can be opened, and gives up the rest.
     pub(crate) fn finish_decryption(&mut self, recipient: &mut impl Recipient) {
-        if let Self::Tls(records) = self {
-            records.finish_decryption(recipient);
+        match self {
+            Self::Tls(records) => records.finish_decryption(recipient),
+            Self::Dtls(_) => {}
+            Self::Quic(packets) => packets.finish_decryption(recipient),
         }
     }
 
     /// Whether sealed units wait for their secret.
-    pub(crate) const fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         match self {
             Self::Tls(records) => records.is_waiting(),
-            Self::Dtls(_) | Self::Quic(_) => false,
+            Self::Dtls(_) => false,
+            Self::Quic(packets) => packets.is_waiting(),
         }
     }
 
@@ -168,14 +188,17 @@ impl Framing {
     pub(crate) const fn key_use(&self) -> Option<KeyUse> {
         match self {
             Self::Tls(records) => records.key_use(),
-            Self::Dtls(_) | Self::Quic(_) => None,
+            Self::Dtls(_) => None,
+            Self::Quic(packets) => packets.key_use(),
         }
     }
 
     /// Lets the secrets of the connection that `random` names be wiped, some time after its last packet.
     pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
-        if let Self::Tls(records) = self {
-            records.retire_secrets(random, last);
+        match self {
+            Self::Tls(records) => records.retire_secrets(random, last),
+            Self::Dtls(_) => {}
+            Self::Quic(packets) => packets.retire_secrets(random, last),
         }
     }
 
@@ -263,6 +286,8 @@ pub(crate) enum Seen<'a> {
     Gap(u32),
     /// The direction was closed.
     Close { how: Close, at: Arrival },
+    /// What only QUIC has.
+    Quic(quic::QuicSeen),
 }
 
 /// A sealed unit, by what is visible of it: a record, with its header.

@@ -1,49 +1,1048 @@
-//! TLS messages in QUIC packets: RFC 9000, RFC 9001.
+//! QUIC: CRYPTO frames carry handshake messages without records, and the packets are the sealed units (RFC 9001).
+//!
+//! One [`QuicPackets`] follows one connection. Initial packets of both sides are opened with keys that follow from the
+//! client's first destination connection id, and after a Retry from the id that the server chose in it. Handshake and
+//! 1-RTT packets are opened if the user gives the secrets; otherwise their kinds, lengths and order are passed on.
+//!
+//! # How much work can a stranger cause?
+//!
+//! A packet that does not open costs one header protection, and in one of four cases an AEAD over it. Keys are derived
+//! [`MAX_INITIAL_KEYS`] times per connection, [`MAX_FAILURES`] packets may fail to open, and what waits for missing bytes or keys is
+//! bounded by the limits of [`CryptoStream`] and [`MAX_HELD`].
 
-use crate::decrypt::Keys;
-use crate::flow::Direction;
+use std::collections::VecDeque;
+
+use crate::decrypt::quic::{PacketKeys, is_retry_authentic};
+use crate::decrypt::{ClientRandom, Keys, Label};
+use crate::flow::{Direction, PerDirection, PerSide, Side};
+use crate::time::Timestamp;
+use crate::tls::{CipherSuite, Defragmenter, Message};
+use crate::transport::quic::{
+    ConnectionId, CryptoStream, Frame, Frames, LargestNumber, LongPacket, MIN_INITIAL_DATAGRAM,
+    Packet, PacketType, Packets, QuicClose, QuicVersion,
+};
 use crate::transport::tcp::Arrival;
 
+use super::sealed::KeyUse;
 use super::{Recipient, Seen};
 
-/// Both directions of one connection.
+/// Keys of Initial packets that are derived for one connection: those of two versions, before and after a Retry, and two
+/// more for what the capture may lack.
+const MAX_INITIAL_KEYS: usize = 6;
+
+/// Packets of a connection that do not open although there are keys, before no more are tried. Packets on their way when
+/// keys change are a few.
+const MAX_FAILURES: u8 = 32;
+
+/// Bytes of packets that wait for their keys: a flight of certificates, and the client's answer.
+const MAX_HELD: usize = 64 << 10;
+
+/// Connection ids that one side is known by: the first, one of a Retry, its own, and some to spare.
+const MAX_IDS: usize = 4;
+
+/// Datagrams of each direction that are compared with a new one, since mirrored ports show packets twice.
+const RECENT: usize = 8;
+
+/// What QUIC shows apart from handshake messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QuicSeen {
+    /// The client's first packet of a connection, or of a new attempt with another version.
+    Initial { version: QuicVersion, at: Arrival },
+    /// A datagram, by what is visible of it.
+    Datagram { shape: DatagramShape, at: Arrival },
+    /// The server wants to see the client's address proven.
+    Retry { at: Arrival },
+    /// The server does not support the client's version: what it supports instead, as far as that was listed.
+    VersionNegotiation {
+        versions: [QuicVersion; 4],
+        at: Arrival,
+    },
+    /// A CONNECTION_CLOSE frame.
+    Close {
+        close: QuicClose,
+        /// The kind of packet that it was in.
+        level: Level,
+        at: Arrival,
+    },
+    /// The server has accepted the client's Finished: it says so, or acknowledges what the client sent after it.
+    Accepted { at: Arrival },
+    /// A 1-RTT packet of an endpoint was opened, with data of the application in it.
+    ApplicationData { at: Arrival },
+}
+
+/// What protects a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Initial,
+    Handshake,
+    Application,
+}
+
+/// What can be seen of a datagram without keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DatagramShape {
+    /// Bytes of its content.
+    pub(crate) length: u16,
+    /// Packets of each kind.
+    pub(crate) initials: u8,
+    pub(crate) early: u8,
+    pub(crate) handshakes: u8,
+    /// Length of packet number, frames and tag of its Handshake packets together.
+    pub(crate) handshake_length: u16,
+    /// The same of its 1-RTT packet; 0 if it has none.
+    pub(crate) short_length: u16,
+    /// A digest of the connection id in the 1-RTT packet; 0 if it has none, or no id.
+    pub(crate) short_id: u32,
+    /// Whether the id is one that its receiver has used itself.
+    pub(crate) is_id_known: bool,
+    /// Whether the same bytes came before: captured twice, or sent again by a side that has closed.
+    pub(crate) is_repeated: bool,
+    /// Whether Handshake and 1-RTT packets in it were opened.
+    pub(crate) is_opened: bool,
+}
+
+impl DatagramShape {
+    /// Whether the datagram is a 1-RTT packet alone, or a stateless reset.
+    pub(crate) const fn is_short_only(&self) -> bool {
+        self.short_length > 0 && self.handshakes == 0 && self.initials == 0 && self.early == 0
+    }
+}
+
+/// The packets of one connection, from the client's first on.
 #[derive(Debug)]
 pub(crate) struct QuicPackets {
     keys: Keys,
+    connection: Option<Connection>,
+    /// What came before a packet that could be opened: the network may swap the first of both sides.
+    early: Vec<(Direction, Box<[u8]>, Arrival)>,
+    is_ruled_out: bool,
 }
+
+/// Datagrams that are kept before one can be opened. The third is hardly out of order.
+const MAX_EARLY: usize = 3;
+
+/// A connection whose client is known.
+#[derive(Debug)]
+struct Connection {
+    /// Where the client sends.
+    client: Direction,
+    /// The version of the latest packet with a long header.
+    version: QuicVersion,
+    /// Whether a packet of that version can be read.
+    is_readable: bool,
+    /// The ids that packets in each direction are sent to, oldest first.
+    ids: PerDirection<Vec<ConnectionId>>,
+    /// The destination of the client's first packet.
+    first_destination: ConnectionId,
+    /// The id that the keys of Initial packets follow from: the same, until a Retry or another attempt.
+    original: ConnectionId,
+    initial_keys: Vec<InitialKeys>,
+    streams: PerDirection<[SpaceStream; 3]>,
+    keys: Keys,
+    suite: Option<CipherSuite>,
+    secret_keys: PerDirection<[SecretKeys; 2]>,
+    key_use: Option<KeyUse>,
+    /// Packets that wait for their keys, oldest first.
+    held: VecDeque<HeldPacket>,
+    held_bytes: usize,
+    failures: u8,
+    recent: PerDirection<[u64; RECENT]>,
+    discarded: u64,
+}
+
+#[derive(Debug)]
+struct InitialKeys {
+    version: QuicVersion,
+    destination: ConnectionId,
+    keys: PerSide<Option<PacketKeys>>,
+}
+
+/// The keys of one direction and level that follow from the user's secrets.
+#[derive(Debug, Default)]
+enum SecretKeys {
+    #[default]
+    NotSought,
+    Here(Box<PacketKeys>),
+    Missing,
+}
+
+/// One packet number space of one direction.
+#[derive(Debug, Default)]
+struct SpaceStream {
+    largest: LargestNumber,
+    crypto: CryptoStream,
+    messages: Defragmenter,
+    message_start: Option<Arrival>,
+}
+
+#[derive(Debug)]
+struct HeldPacket {
+    sender: Direction,
+    level: Level,
+    version: QuicVersion,
+    bytes: Box<[u8]>,
+    number_offset: usize,
+    at: Arrival,
+}
+
+/// What a datagram looks like by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// An Initial packet of a size that a client's first one has.
+    Initial,
+    /// Another packet with a long header.
+    Long,
+    /// It is no packet with a long header, or one of a version that nobody has asked for.
+    Other,
+}
+
+/// Looks at the first bytes of a datagram.
+pub(crate) fn look(payload: &[u8]) -> Look {
+    let version = match *payload {
+        [first, a, b, c, d, ..] if first & LONG != 0 => {
+            QuicVersion(u32::from_be_bytes([a, b, c, d]))
+        }
+        _ => return Look::Other,
+    };
+    if !cfg!(feature = "quic") {
+        Look::Other
+    } else if may_begin(payload) {
+        Look::Initial
+    } else if version.is_supported() || version == QuicVersion::NEGOTIATION {
+        Look::Long
+    } else {
+        Look::Other
+    }
+}
+
+/// The id that a datagram with a long header goes to.
+pub(crate) fn first_destination(payload: &[u8]) -> Option<ConnectionId> {
+    match Packets::new(payload, payload.len()).next()? {
+        Packet::Long(LongPacket { destination, .. })
+        | Packet::UnknownVersion { destination, .. } => Some(destination),
+        _ => None,
+    }
+}
+
+/// Whether a datagram may be the first of a connection: a client's Initial of a version that is supported, or anything
+/// that looks like one of another version.
+pub(crate) fn may_begin(payload: &[u8]) -> bool {
+    let Some(first) = payload.first() else {
+        return false;
+    };
+    if first & LONG == 0 {
+        return false;
+    }
+    let (version, destination) = match Packets::new(payload, payload.len()).next() {
+        Some(Packet::Long(packet)) if packet.packet_type == PacketType::Initial => {
+            (packet.version, packet.destination)
+        }
+        Some(Packet::UnknownVersion {
+            version,
+            destination,
+            ..
+        }) => (version, destination),
+        _ => return false,
+    };
+    // What cannot be opened has at least to have the size of a client's first packet.
+    let is_sized = first & FIXED != 0 && payload.len() >= MIN_INITIAL_DATAGRAM;
+    destination.len() >= SHORTEST_FIRST_ID && (version.is_supported() || is_sized)
+}
+
+/// The bit that says that a header is long, and the one that is set in most: a client that has met its server before may
+/// clear it (RFC 9287).
+const LONG: u8 = 0x80;
+const FIXED: u8 = 0x40;
+
+/// The shortest id that a client makes up for its server (RFC 9000 §7.2).
+const SHORTEST_FIRST_ID: usize = 8;
 
 impl QuicPackets {
     pub(crate) fn new(keys: &Keys) -> Self {
-        Self { keys: keys.clone() }
+        Self {
+            keys: keys.clone(),
+            connection: None,
+            early: Vec::new(),
+            is_ruled_out: false,
+        }
     }
 
     /// Takes the payload of a datagram.
     pub(crate) fn take(
         &mut self,
         sender: Direction,
-        _payload: &[u8],
-        _at: Arrival,
+        payload: &[u8],
+        at: Arrival,
         recipient: &mut impl Recipient,
     ) {
-        let _ = &self.keys;
-        recipient.take(sender, Seen::NotTls);
+        if let Some(connection) = &mut self.connection {
+            return connection.take(sender, payload, at, recipient);
+        }
+        match Connection::begin(sender, payload, &self.keys) {
+            Some(mut begun) => {
+                begun.take(sender, payload, at, recipient);
+                for (sender, payload, at) in std::mem::take(&mut self.early) {
+                    begun.take(sender, &payload, at, recipient);
+                }
+                self.connection = Some(begun);
+            }
+            None if self.early.len() >= MAX_EARLY => {
+                self.early = Vec::new();
+                self.is_ruled_out = true;
+            }
+            None => self.early.push((sender, payload.into(), at)),
+        }
+    }
+
+    /// Whether a datagram, as the first of a new connection, would begin another one than this.
+    pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
+        let Some(connection) = &self.connection else {
+            return false;
+        };
+        may_begin(payload)
+            && !connection.owns(sender, payload)
+            && !connection.is_amid_negotiation()
+            && Connection::begin(sender, payload, &self.keys).is_some()
+    }
+
+    /// The id that the client sent its first packet to.
+    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+        let connection = self.connection.as_ref();
+        connection.map(|connection| connection.first_destination)
     }
 
     /// Notes that no more datagrams will come.
-    pub(crate) fn finish(&mut self, _recipient: &mut impl Recipient) {}
+    pub(crate) fn finish(&mut self, recipient: &mut impl Recipient) {
+        if let Some(connection) = &mut self.connection {
+            connection.finish(recipient);
+        }
+    }
+
+    /// Stops waiting for secrets: opens what can be opened, and gives up the rest.
+    pub(crate) fn finish_decryption(&mut self, recipient: &mut impl Recipient) {
+        if let Some(connection) = &mut self.connection {
+            connection.finish_decryption(recipient);
+        }
+    }
+
+    /// Whether packets wait for their keys.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::is_waiting)
+    }
+
+    /// What the user's keys were good for; `None` if there were none, or nothing to open.
+    pub(crate) const fn key_use(&self) -> Option<KeyUse> {
+        match &self.connection {
+            Some(connection) => connection.key_use,
+            None => None,
+        }
+    }
+
+    /// Lets the secrets of the connection that `random` names be wiped, some time after its last packet.
+    pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
+        self.keys.retire(random, last);
+    }
 
     /// Whether it turned out to be something else.
     pub(crate) const fn is_ruled_out(&self) -> bool {
+        self.is_ruled_out
+    }
+
+    /// Bytes of memory that unfinished messages take, and what waits.
+    pub(crate) fn allocated(&self) -> usize {
+        let early: usize = self.early.iter().map(|(_, payload, _)| payload.len()).sum();
+        early + self.connection.as_ref().map_or(0, Connection::allocated)
+    }
+
+    /// Messages, frames and packets that a limit discarded, since the last call.
+    pub(crate) fn take_discarded_messages(&mut self) -> u64 {
+        let connection = self.connection.as_mut();
+        connection.map_or(0, Connection::take_discarded)
+    }
+}
+
+impl Connection {
+    /// A connection whose first datagram came from `client`; `None` if that does not open, so that it is not QUIC.
+    ///
+    /// The datagram is not taken yet. One of an unknown version is believed until the server's answer.
+    fn begin(client: Direction, payload: &[u8], keys: &Keys) -> Option<Self> {
+        if !cfg!(feature = "quic") || !may_begin(payload) {
+            return None;
+        }
+        let first = Packets::new(payload, payload.len()).next()?;
+        let (version, destination, source) = match first {
+            Packet::Long(packet) => (packet.version, packet.destination, packet.source),
+            Packet::UnknownVersion {
+                version,
+                destination,
+                source,
+            } => (version, destination, source),
+            _ => return None,
+        };
+        let mut this = Self {
+            client,
+            version,
+            is_readable: version.is_supported(),
+            ids: PerDirection::default(),
+            first_destination: destination,
+            original: destination,
+            initial_keys: Vec::new(),
+            streams: PerDirection::default(),
+            keys: keys.clone(),
+            suite: None,
+            secret_keys: PerDirection::default(),
+            key_use: None,
+            held: VecDeque::new(),
+            held_bytes: 0,
+            failures: 0,
+            recent: PerDirection::default(),
+            discarded: 0,
+        };
+        this.ids[client].push(destination);
+        this.ids[client.flip()].push(source);
+        if let Packet::Long(packet) = first
+            && this.open_initial(client, &packet).is_none()
+            && version.is_supported()
+        {
+            return None;
+        }
+        Some(this)
+    }
+
+    /// Whether a datagram belongs to this connection, by its ids.
+    fn owns(&self, sender: Direction, payload: &[u8]) -> bool {
+        let ids = &self.ids[sender];
+        match Packets::new(payload, payload.len()).next() {
+            Some(Packet::Short { bytes }) => ids.iter().any(|id| {
+                let destination = bytes.get(1..).unwrap_or_default();
+                !id.is_empty() && destination.starts_with(id.as_slice())
+            }),
+            Some(
+                Packet::Long(LongPacket {
+                    destination,
+                    source,
+                    ..
+                })
+                | Packet::Retry {
+                    destination,
+                    source,
+                    ..
+                }
+                | Packet::VersionNegotiation {
+                    destination,
+                    source,
+                    ..
+                }
+                | Packet::UnknownVersion {
+                    destination,
+                    source,
+                    ..
+                },
+            ) => {
+                let is_addressed = ids.contains(&destination) && !destination.is_empty();
+                is_addressed || !source.is_empty() && self.ids[sender.flip()].contains(&source)
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the client is about to try another version, or has sent nothing else than one that cannot be read.
+    const fn is_amid_negotiation(&self) -> bool {
+        !self.is_readable
+    }
+
+    /// Takes the payload of the next datagram.
+    fn take(
+        &mut self,
+        sender: Direction,
+        payload: &[u8],
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let mut shape = DatagramShape {
+            length: u16::try_from(payload.len()).unwrap_or(u16::MAX),
+            is_repeated: self.is_copy(sender, payload),
+            ..DatagramShape::default()
+        };
+        for (index, packet) in Packets::new(payload, payload.len()).enumerate() {
+            match packet {
+                Packet::Long(packet) => self.take_long(sender, &packet, at, &mut shape, recipient),
+                Packet::Retry {
+                    version,
+                    destination,
+                    source,
+                    bytes,
+                } if index == 0 => {
+                    self.take_retry(sender, version, [destination, source], bytes, at, recipient);
+                }
+                Packet::VersionNegotiation {
+                    destination,
+                    source,
+                    versions,
+                } if index == 0 => {
+                    self.take_negotiation(sender, [destination, source], versions, at, recipient);
+                }
+                Packet::UnknownVersion { version, .. } if index == 0 && sender == self.client => {
+                    shape.initials += 1;
+                    recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+                }
+                // Some stacks fill a datagram with zeros behind its packets.
+                Packet::Short { bytes }
+                    if index > 0 && bytes.iter().take(8).all(|byte| *byte == 0) => {}
+                Packet::Short { bytes } => {
+                    self.take_short(sender, bytes, at, &mut shape, recipient);
+                }
+                _ => {}
+            }
+        }
+        self.catch_up(recipient);
+        shape.is_opened = self.has_keys(sender, shape);
+        recipient.take(sender, Seen::Quic(QuicSeen::Datagram { shape, at }));
+    }
+
+    /// Notes that no more datagrams will come.
+    fn finish(&mut self, recipient: &mut impl Recipient) {
+        for direction in Direction::BOTH {
+            let stream = &mut self.streams[direction][0];
+            if let (Some(message), Some(start)) = (stream.messages.partial(), stream.message_start)
+            {
+                recipient.take(direction, Seen::PartialMessage { message, start });
+            }
+            stream.messages.clear();
+        }
+    }
+
+    fn finish_decryption(&mut self, recipient: &mut impl Recipient) {
+        self.catch_up(recipient);
+        if !self.held.is_empty() {
+            self.key_use.get_or_insert(KeyUse::Missing);
+        }
+        self.held.clear();
+        self.held_bytes = 0;
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.held.is_empty() && self.keys.is_growing()
+    }
+
+    fn allocated(&self) -> usize {
+        let streams = self.streams.iter().flatten();
+        let messages = streams.map(|stream| stream.messages.held() + stream.crypto.allocated());
+        let ids: usize = self.ids.iter().map(Vec::capacity).sum();
+        messages.sum::<usize>()
+            + ids * size_of::<ConnectionId>()
+            + self.initial_keys.capacity() * size_of::<InitialKeys>()
+            + self.held.capacity() * size_of::<HeldPacket>()
+            + self.held_bytes
+    }
+
+    fn take_discarded(&mut self) -> u64 {
+        let streams = self.streams.iter_mut().flatten();
+        let discarded =
+            streams.map(|stream| stream.messages.take_discarded() + stream.crypto.take_discarded());
+        discarded.sum::<u64>() + std::mem::take(&mut self.discarded)
+    }
+
+    /// Whether the same datagram came a moment ago: QUIC itself never sends the same bytes twice, except for those that
+    /// say nothing new.
+    fn is_copy(&mut self, sender: Direction, payload: &[u8]) -> bool {
+        let digest = digest(payload).max(1);
+        let recent = &mut self.recent[sender];
+        if recent.contains(&digest) {
+            return true;
+        }
+        recent.rotate_right(1);
+        recent[0] = digest;
+        false
+    }
+
+    /// Whether there are keys for the Handshake and 1-RTT packets in a datagram.
+    fn has_keys(&self, sender: Direction, shape: DatagramShape) -> bool {
+        let [handshake, application] = &self.secret_keys[sender];
+        let is_here = |keys: &SecretKeys| matches!(keys, SecretKeys::Here(_));
+        (shape.handshakes == 0 || is_here(handshake))
+            && (shape.short_length == 0 || is_here(application))
+    }
+
+    fn side(&self, sender: Direction) -> Side {
+        if sender == self.client {
+            Side::Client
+        } else {
+            Side::Server
+        }
+    }
+
+    /// Notes an id that packets to the peer of `owner` come from, and so one that packets to `owner` go to.
+    fn note_id(&mut self, owner: Direction, id: ConnectionId) {
+        let ids = &mut self.ids[owner.flip()];
+        if !ids.contains(&id) && ids.len() < MAX_IDS {
+            ids.push(id);
+        }
+    }
+}
+
+/// Packets with long headers.
+impl Connection {
+    fn take_long(
+        &mut self,
+        sender: Direction,
+        packet: &LongPacket<'_>,
+        at: Arrival,
+        shape: &mut DatagramShape,
+        recipient: &mut impl Recipient,
+    ) {
+        let length = u16::try_from(packet.payload_length()).unwrap_or(u16::MAX);
+        match packet.packet_type {
+            PacketType::Initial => {
+                shape.initials += 1;
+                self.take_initial(sender, packet, at, recipient);
+            }
+            PacketType::ZeroRtt => shape.early += 1,
+            PacketType::Handshake => {
+                shape.handshakes += 1;
+                shape.handshake_length = shape.handshake_length.saturating_add(length);
+                self.note_id(sender, packet.source);
+                self.take_sealed(
+                    sender,
+                    Level::Handshake,
+                    (packet.bytes, packet.number_offset),
+                    packet.version,
+                    at,
+                    recipient,
+                );
+            }
+            PacketType::Retry => {}
+        }
+    }
+
+    fn take_initial(
+        &mut self,
+        sender: Direction,
+        packet: &LongPacket<'_>,
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let Some(opened) = self.open_initial(sender, packet) else {
+            if sender == self.client && !self.is_readable {
+                let version = packet.version;
+                recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+            }
+            return;
+        };
+        if sender == self.client && (!self.is_readable || self.streams[sender][0].is_fresh()) {
+            let version = packet.version;
+            if !self.is_readable {
+                self.original = packet.destination;
+                self.note_id(sender.flip(), packet.destination);
+            }
+            recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+        }
+        self.version = packet.version;
+        self.is_readable = true;
+        self.note_id(sender, packet.source);
+        self.streams[sender][0].largest.note(opened.number);
+        self.take_frames(sender, Level::Initial, &opened.content, at, recipient);
+    }
+
+    /// Opens an Initial packet with the keys that it may have; derives them if there is reason to.
+    fn open_initial(&mut self, sender: Direction, packet: &LongPacket<'_>) -> Option<OpenedCopy> {
+        if !packet.is_whole() || self.failures >= MAX_FAILURES {
+            return None;
+        }
+        let side = self.side(sender);
+        let largest = self.streams[sender][0].largest;
+        let number_offset = packet.number_offset;
+        // The newest keys first: a Retry has made the older ones worthless.
+        for known in self.initial_keys.iter().rev() {
+            if known.version == packet.version
+                && let Some(keys) = &known.keys[side]
+                && let Some(opened) = OpenedCopy::open(keys, packet.bytes, number_offset, largest)
+            {
+                return Some(opened);
+            }
+        }
+        let mut destinations = vec![self.original];
+        destinations.extend(self.initial_keys.iter().map(|known| known.destination));
+        if side == Side::Client {
+            destinations.push(packet.destination);
+        }
+        while let Some(destination) = destinations.pop() {
+            let is_known = |known: &InitialKeys| {
+                known.version == packet.version && known.destination == destination
+            };
+            if self.initial_keys.iter().any(is_known) || self.initial_keys.len() >= MAX_INITIAL_KEYS
+            {
+                continue;
+            }
+            for version in like(packet.version) {
+                let keys = PacketKeys::initial(version, &destination);
+                let opened = keys[side]
+                    .as_ref()
+                    .and_then(|keys| OpenedCopy::open(keys, packet.bytes, number_offset, largest));
+                if let Some(opened) = opened {
+                    self.initial_keys.push(InitialKeys {
+                        version: packet.version,
+                        destination,
+                        keys,
+                    });
+                    return Some(opened);
+                }
+            }
+        }
+        self.failures += 1;
+        self.discarded += u64::from(self.failures == MAX_FAILURES);
+        None
+    }
+
+    fn take_retry(
+        &mut self,
+        sender: Direction,
+        version: QuicVersion,
+        [destination, source]: [ConnectionId; 2],
+        bytes: &[u8],
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let is_addressed = self.ids[sender].contains(&destination);
+        if sender == self.client || !is_addressed {
+            return;
+        }
+        let is_late = !self.streams[sender][0].is_fresh();
+        if is_late || !is_retry_authentic(version, &self.original, bytes) {
+            return;
+        }
+        self.note_id(sender, source);
+        // The client sends its ClientHello again, and stacks were seen to make a new one (aioquic).
+        self.streams[self.client][0] = SpaceStream {
+            largest: self.streams[self.client][0].largest,
+            ..SpaceStream::default()
+        };
+        let keys = PacketKeys::initial(version, &source);
+        self.original = source;
+        self.initial_keys.clear();
+        self.initial_keys.push(InitialKeys {
+            version,
+            destination: source,
+            keys,
+        });
+        recipient.take(sender, Seen::Quic(QuicSeen::Retry { at }));
+    }
+
+    fn take_negotiation(
+        &mut self,
+        sender: Direction,
+        [destination, source]: [ConnectionId; 2],
+        versions: &[u8],
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        // It repeats both ids of the client's packet, which nobody else knows.
+        let is_answer = self.ids[sender].contains(&destination) && source == self.original;
+        let is_late = !self.streams[sender][0].is_fresh();
+        if sender == self.client || !is_answer || is_late {
+            return;
+        }
+        let (listed, _) = versions.as_chunks();
+        let listed = || {
+            listed
+                .iter()
+                .map(|bytes| QuicVersion(u32::from_be_bytes(*bytes)))
+        };
+        if listed().any(|version| version == self.version) {
+            return; // a client ignores it, too (RFC 9000 §6.2)
+        }
+        let mut named = [QuicVersion::NEGOTIATION; 4];
+        let usable = listed().filter(|version| !version.is_reserved());
+        for (place, version) in named.iter_mut().zip(usable) {
+            *place = version;
+        }
+        // The client begins anew, with other ids.
+        self.is_readable = false;
+        self.initial_keys.clear();
+        self.streams = PerDirection::default();
+        let versions = named;
+        let seen = QuicSeen::VersionNegotiation { versions, at };
+        recipient.take(sender, Seen::Quic(seen));
+    }
+}
+
+/// Packets that only secrets open.
+impl Connection {
+    fn take_short(
+        &mut self,
+        sender: Direction,
+        bytes: &[u8],
+        at: Arrival,
+        shape: &mut DatagramShape,
+        recipient: &mut impl Recipient,
+    ) {
+        let ids = &self.ids[sender];
+        // A server's ids may differ in length from the one that the client made up for it.
+        let id_length = ids.last().map_or(0, ConnectionId::len);
+        let id = bytes.get(1..1 + id_length).unwrap_or_default();
+        let header = 1 + id_length;
+        let length = bytes.len().saturating_sub(header);
+        shape.short_length = u16::try_from(length).unwrap_or(u16::MAX).max(1);
+        shape.is_id_known = !id.is_empty() && ids.iter().any(|known| known.as_slice() == id);
+        if !id.is_empty() {
+            shape.short_id = (digest(id) as u32).max(1);
+        }
+        self.take_sealed(
+            sender,
+            Level::Application,
+            (bytes, header),
+            self.version,
+            at,
+            recipient,
+        );
+    }
+
+    fn take_sealed(
+        &mut self,
+        sender: Direction,
+        level: Level,
+        (bytes, number_offset): (&[u8], usize),
+        version: QuicVersion,
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        if !self.keys.has_secrets() && !self.keys.is_growing() {
+            return;
+        }
+        let packet = HeldPacket {
+            sender,
+            level,
+            version,
+            bytes: bytes.into(),
+            number_offset,
+            at,
+        };
+        if self.held.is_empty() && self.try_open(&packet, recipient) {
+            return;
+        }
+        if self.held_bytes + bytes.len() > MAX_HELD {
+            self.discarded += 1;
+            return;
+        }
+        self.held_bytes += bytes.len();
+        self.held.push_back(packet);
+    }
+
+    /// Opens the packets that waited, as far as their keys have come.
+    fn catch_up(&mut self, recipient: &mut impl Recipient) {
+        for _ in 0..self.held.len() {
+            let Some(packet) = self.held.pop_front() else {
+                return;
+            };
+            if self.try_open(&packet, recipient) {
+                self.held_bytes -= packet.bytes.len();
+            } else {
+                self.held.push_back(packet);
+            }
+        }
+    }
+
+    /// Opens a packet; false if its keys may still come.
+    fn try_open(&mut self, packet: &HeldPacket, recipient: &mut impl Recipient) -> bool {
+        let HeldPacket { sender, level, .. } = *packet;
+        if !self.find_keys(packet, recipient) {
+            return false;
+        }
+        let place = usize::from(level == Level::Application);
+        let SecretKeys::Here(keys) = &self.secret_keys[sender][place] else {
+            return true; // there are none
+        };
+        if self.failures >= MAX_FAILURES {
+            return true;
+        }
+        let stream = &mut self.streams[sender][level as usize];
+        let opened = OpenedCopy::open(keys, &packet.bytes, packet.number_offset, stream.largest);
+        let Some(opened) = opened else {
+            self.failures += 1;
+            self.key_use.get_or_insert(KeyUse::Wrong);
+            return true;
+        };
+        stream.largest.note(opened.number);
+        self.key_use = Some(KeyUse::Fits);
+        self.take_frames(sender, level, &opened.content, packet.at, recipient);
         true
     }
 
-    /// Bytes of memory that unfinished messages take.
-    pub(crate) const fn allocated(&self) -> usize {
-        0
+    /// Looks for the keys of a packet; false if they may still come.
+    fn find_keys(&mut self, packet: &HeldPacket, recipient: &impl Recipient) -> bool {
+        let place = usize::from(packet.level == Level::Application);
+        if !matches!(
+            self.secret_keys[packet.sender][place],
+            SecretKeys::NotSought
+        ) {
+            return true;
+        }
+        let hellos = recipient.hellos();
+        let (Some(client), Some(server)) = (hellos.client_hello, hellos.server_hello) else {
+            return false; // they come with the hellos
+        };
+        let label = match (self.side(packet.sender), packet.level) {
+            (Side::Client, Level::Application) => Label::ClientApplication,
+            (Side::Client, _) => Label::ClientHandshake,
+            (Side::Server, Level::Application) => Label::ServerApplication,
+            (Side::Server, _) => Label::ServerHandshake,
+        };
+        let secret = self.keys.find(&client.random, label);
+        if secret.is_none() && self.keys.is_growing() {
+            return false;
+        }
+        let keys = secret
+            .as_ref()
+            .zip(server.cipher_suite)
+            .and_then(|(secret, suite)| {
+                self.suite = Some(suite);
+                PacketKeys::from_secret(packet.version, suite, secret)
+            });
+        self.secret_keys[packet.sender][place] = match keys {
+            Some(keys) => SecretKeys::Here(Box::new(keys)),
+            None => {
+                let why = if secret.is_some() {
+                    KeyUse::Unsupported
+                } else {
+                    KeyUse::Missing
+                };
+                self.key_use.get_or_insert(why);
+                SecretKeys::Missing
+            }
+        };
+        true
+    }
+}
+
+/// What opened packets carry.
+impl Connection {
+    fn take_frames(
+        &mut self,
+        sender: Direction,
+        level: Level,
+        content: &[u8],
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        for frame in Frames::new(content) {
+            match frame {
+                Frame::Crypto { offset, data } => {
+                    let stream = &mut self.streams[sender][level as usize];
+                    stream.push(sender, level, (offset, data), at, recipient);
+                }
+                Frame::ConnectionClose(close) => {
+                    let seen = QuicSeen::Close { close, level, at };
+                    recipient.take(sender, Seen::Quic(seen));
+                }
+                // A server reads 1-RTT packets only once its handshake is complete (RFC 9001 §5.7).
+                Frame::HandshakeDone | Frame::Ack { .. }
+                    if level == Level::Application && self.side(sender) == Side::Server =>
+                {
+                    recipient.take(sender, Seen::Quic(QuicSeen::Accepted { at }));
+                }
+                Frame::Other if level == Level::Application => {
+                    recipient.take(sender, Seen::Quic(QuicSeen::ApplicationData { at }));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl SpaceStream {
+    /// Whether no byte of a message has come.
+    const fn is_fresh(&self) -> bool {
+        self.crypto.end() == 0 && self.message_start.is_none()
     }
 
-    /// Messages that were too long to be put together, since the last call.
-    pub(crate) const fn take_discarded_messages(&mut self) -> u64 {
-        0
+    fn push(
+        &mut self,
+        sender: Direction,
+        level: Level,
+        (offset, data): (u64, &[u8]),
+        at: Arrival,
+        recipient: &mut impl Recipient,
+    ) {
+        let Self {
+            crypto,
+            messages,
+            message_start,
+            ..
+        } = self;
+        crypto.push(offset, data, at, &mut |bytes: &[u8], at: Arrival| {
+            let mut start = match message_start {
+                Some(start) if messages.is_open() => *start,
+                _ => at,
+            };
+            messages.push(bytes, &mut |message: Message<'_>| {
+                let sealed = level != Level::Initial;
+                let seen = Seen::Message {
+                    message,
+                    sealed,
+                    at: if sealed { at } else { start },
+                };
+                recipient.take(sender, seen);
+                start = at;
+            });
+            *message_start = Some(start);
+        });
     }
+}
+
+/// The versions whose keys may protect a packet of `version`. What is not known, reserved versions above all, was seen to
+/// borrow those of others.
+fn like(version: QuicVersion) -> impl Iterator<Item = QuicVersion> {
+    const LENDERS: [QuicVersion; 3] = [
+        QuicVersion::V1,
+        QuicVersion(0xff00_001d),
+        QuicVersion(0xff00_001b),
+    ];
+    let own = version.is_supported().then_some(version);
+    let borrowed = LENDERS.into_iter().filter(move |_| own.is_none());
+    own.into_iter().chain(borrowed)
+}
+
+/// A packet that was opened, in a copy.
+struct OpenedCopy {
+    number: u64,
+    content: Vec<u8>,
+}
+
+impl OpenedCopy {
+    fn open(
+        keys: &PacketKeys,
+        packet: &[u8],
+        number_offset: usize,
+        largest: LargestNumber,
+    ) -> Option<Self> {
+        let mut copy = packet.to_vec();
+        let opened = keys.open(&mut copy, number_offset, largest)?;
+        let number = opened.number;
+        let start = copy_start(packet.len(), opened.content.len());
+        let end = start + opened.content.len();
+        copy.truncate(end);
+        copy.drain(..start);
+        Some(Self {
+            number,
+            content: copy,
+        })
+    }
+}
+
+/// Where the content of a packet begins, which ends before a tag of 16 bytes.
+const fn copy_start(packet: usize, content: usize) -> usize {
+    packet - 16 - content
+}
+
+/// A digest of some bytes, to compare them with others of the same run: FNV-1a, eight bytes at a time.
+fn digest(bytes: &[u8]) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let seed = 0xcbf2_9ce4_8422_2325 ^ bytes.len() as u64;
+    let (words, rest) = bytes.as_chunks();
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let rest = rest.iter().map(|byte| u64::from(*byte));
+    let digest = words.chain(rest).fold(seed, |digest, word| {
+        (digest ^ word).wrapping_mul(PRIME).rotate_left(29)
+    });
+    digest ^ digest >> 32
 }

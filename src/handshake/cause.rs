@@ -7,6 +7,7 @@ use crate::event::ClientCertificate;
 use crate::flow::Side;
 use crate::framing::Close;
 use crate::tls::{AlertDescription, HandshakeType};
+use crate::transport::quic::{QuicClose, QuicVersion};
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::transcript::Transcript;
@@ -203,6 +204,72 @@ pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCaus
         hint: None,
         is_by_another_host: false,
     }
+}
+
+/// A server gave up on a client whose flight it had, and did not say why.
+pub(super) fn inferred_refusal_of_client(certificate: ClientCertificate) -> FailureCause {
+    inferred_refusal(
+        Side::Server,
+        match certificate {
+            ClientCertificate::Absent => ErrorType::MissingClientCert,
+            _ => ErrorType::ServerRejectedClient,
+        },
+    )
+}
+
+/// A side ended the handshake with a CONNECTION_CLOSE frame.
+pub(super) fn quic_close(transcript: &Transcript, side: Side, close: QuicClose) -> FailureCause {
+    if let Some(code) = close.alert() {
+        return from_alert(transcript, side, AlertDescription(code));
+    }
+    let error_type = match close.code {
+        _ if close.is_application => ErrorType::ConnectionClosed,
+        NO_ERROR | APPLICATION_ERROR => ErrorType::ConnectionClosed,
+        INTERNAL_ERROR => ErrorType::InternalError,
+        CONNECTION_REFUSED => ErrorType::ConnectionRefused,
+        FRAME_ENCODING_ERROR => ErrorType::DecodeError,
+        TRANSPORT_PARAMETER_ERROR => ErrorType::IllegalParameter,
+        PROTOCOL_VIOLATION => ErrorType::UnexpectedMessage,
+        VERSION_NEGOTIATION_ERROR => ErrorType::ProtocolMismatch,
+        _ => ErrorType::Other,
+    };
+    let stage = stage(transcript, side, None);
+    let message = match error_type {
+        ErrorType::ConnectionRefused => format!("{side} refused the connection {stage}: {close}"),
+        _ => format!("{side} closed the connection {stage}: {close}"),
+    };
+    FailureCause::new(error_type, side, message)
+}
+
+// RFC 9000 §20.1, RFC 9368 §5.
+const NO_ERROR: u64 = 0x00;
+const INTERNAL_ERROR: u64 = 0x01;
+const CONNECTION_REFUSED: u64 = 0x02;
+const FRAME_ENCODING_ERROR: u64 = 0x07;
+const TRANSPORT_PARAMETER_ERROR: u64 = 0x08;
+const PROTOCOL_VIOLATION: u64 = 0x0a;
+const APPLICATION_ERROR: u64 = 0x0c;
+const VERSION_NEGOTIATION_ERROR: u64 = 0x11;
+
+/// A client gave up because the server supports no version of QUIC that it does.
+pub(super) fn no_quic_version(offered: QuicVersion, supported: &[QuicVersion]) -> FailureCause {
+    let listed = supported.iter().filter(|version| version.0 != 0);
+    let listed: Vec<String> = listed.map(ToString::to_string).collect();
+    let listed = match &listed[..] {
+        [] => "no version in common".to_owned(),
+        listed => listed.join(", "),
+    };
+    let message = format!("client offered {offered}, server supports {listed}; the client gave up");
+    FailureCause::new(ErrorType::ProtocolMismatch, Side::Client, message)
+}
+
+/// The server sent nothing at all.
+pub(super) fn unanswered_quic(times: usize, waited: Duration) -> FailureCause {
+    let message = format!(
+        "server did not answer the ClientHello for {} (sent {times} times)",
+        seconds(waited)
+    );
+    FailureCause::new(ErrorType::NoServerHello, Side::Server, message)
 }
 
 /// A side ended the handshake with an alert that cannot be read.

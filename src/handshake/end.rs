@@ -13,4 +13,6 @@ pub enum End {
     Evicted,
     /// The capture ended.
     CaptureEnd,
+    /// Nothing more was seen, but packets were dropped since: the peers may have said more.
+    PacketsDropped,
 }

@@ -56,7 +56,9 @@ pub(super) fn give_offer(tls: &mut TlsFacts, hello: ClientHello) {
     let has_all_versions = !hello.is_partial
         || hello.supported_versions.is_some()
         || hello.legacy_version < ProtocolVersion::TLSv1_2;
-    tls.offered_versions = has_all_versions.then(|| hello.offered_versions());
+    let versions = hello.supported_versions;
+    tls.offered_versions =
+        has_all_versions.then(|| versions.unwrap_or_else(|| vec![hello.legacy_version]));
     tls.server_name = hello.server_name;
     tls.alpn_offered = hello.alpn;
     let has_suites = !hello.is_partial || !hello.cipher_suites.is_empty();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::event::{Ladder, LadderStep, StepKind};
 use crate::flow::{Direction, PerDirection, Side};
+use crate::framing::quic::{Level, QuicSeen};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::memory::boxed;
 use crate::time::Timestamp;
@@ -187,7 +188,38 @@ impl LadderRecorder {
                     self.push(sender, at, kind, None, false);
                 }
             }
+            Seen::Quic(seen) => self.take_quic(sender, seen),
             Seen::Deferred | Seen::Unreadable { .. } => {}
+        }
+    }
+
+    /// Takes what only QUIC has. Of datagrams, packets count whose messages are not steps of their own.
+    fn take_quic(&mut self, sender: Direction, seen: QuicSeen) {
+        match seen {
+            QuicSeen::Datagram { shape, at } if !shape.is_repeated && !shape.is_opened => {
+                if shape.handshakes > 0 {
+                    let bytes = Some(shape.handshake_length.into());
+                    self.push(sender, at, StepKind::HandshakePacket, bytes, true);
+                }
+                if shape.short_length > 0 {
+                    let bytes = Some(shape.short_length.into());
+                    self.push(sender, at, StepKind::OneRttPacket, bytes, true);
+                }
+            }
+            QuicSeen::Retry { at } => {
+                self.push(sender, at, StepKind::Retry, None, false);
+            }
+            QuicSeen::VersionNegotiation { at, .. } => {
+                self.push(sender, at, StepKind::VersionNegotiation, None, false);
+            }
+            QuicSeen::Close { close, level, at } => {
+                let kind = StepKind::ConnectionClose(close);
+                let is_known = |step: &Recorded| (step.sender, step.kind) == (sender, kind);
+                if !self.steps.iter().any(is_known) {
+                    self.push(sender, at, kind, None, level != Level::Initial);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -221,7 +253,10 @@ impl LadderRecorder {
         bytes: Option<u32>,
         is_encrypted: bool,
     ) -> bool {
-        let is_last = matches!(kind, StepKind::Alert(_) | StepKind::Fin | StepKind::Rst);
+        let is_last = matches!(
+            kind,
+            StepKind::Alert(_) | StepKind::Fin | StepKind::Rst | StepKind::ConnectionClose(_)
+        );
         let limit = MAX_STEPS + if is_last { MAX_LAST_STEPS } else { 0 };
         let has_room = self.steps.len() < limit;
         if has_room {

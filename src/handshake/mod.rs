@@ -83,6 +83,7 @@ pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
 pub use conflict::Conflict;
 pub use end::End;
-pub use report::{Origin, ReportConfig};
+pub use report::{Origin, ReportCaches, ReportConfig};
 pub use tracker::{Answer, Tracker};
+pub(crate) use transcript::SpareRoom;
 pub(crate) use validate::Validator;

@@ -16,6 +16,7 @@ use crate::tls::ContentType;
 
 use super::transcript::{Decrypted, MAX_FIRST_ANSWER, MAX_OBSERVATIONS, Transcript};
 use super::verdict::inferred::{Inferred, infer, may_be_alert, may_decide};
+use super::verdict::quic;
 
 /// How far a handshake has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,13 +85,21 @@ pub(super) fn may_change_progress(seen: &Seen<'_>) -> bool {
         | Seen::Alert { .. }
         | Seen::Late { .. }
         | Seen::Unreadable { .. }
-        | Seen::Close { .. } => true,
+        | Seen::Close { .. }
+        | Seen::Quic(_) => true,
         _ => false,
     }
 }
 
 /// How far the handshake of a transcript has come; `early` is the rule that has decided while the connection was open.
 pub(super) fn progress(transcript: &Transcript, early: Option<&Inferred>) -> HandshakeProgress {
+    if let Some(quic) = transcript.quic() {
+        return match () {
+            () if quic::is_decided(transcript, quic) => Decided,
+            () if quic::is_settled(transcript, quic) => Settled,
+            () => Open,
+        };
+    }
     if transcript.has_ended() {
         // A side that was reset may have more segments on the way: the owner waits a little for them.
         return Decided;

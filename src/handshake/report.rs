@@ -13,7 +13,7 @@ use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
 use crate::framing::sealed::KeyUse;
 use crate::time::Timestamp;
-use crate::tls::Fingerprint;
+use crate::tls::{Fingerprint, FingerprintCache};
 use crate::transport::tcp::RoundTrips;
 
 use super::conflict::Conflict;
@@ -66,10 +66,33 @@ impl Origin {
 pub struct ReportConfig {
     /// Whether to compute JA3, JA3S and JA4.
     pub fingerprints: bool,
+    /// Whether reports of successful handshakes have what the client offered, apart from the server's name. Those of others
+    /// always have it, since it may explain them.
+    pub offers: bool,
     /// When a certificate counts as near expiry.
     pub near_expiry: NearExpiry,
     /// The moment at which certificates have to be valid; `None` for the packet time of each handshake.
     pub judge_at: Option<Timestamp>,
+}
+
+/// What many handshakes have in common, made once.
+#[derive(Debug, Default)]
+pub struct ReportCaches {
+    /// The chains that peers show.
+    pub chains: ChainCache,
+    /// The fingerprints of hellos.
+    pub fingerprints: FingerprintCache,
+}
+
+impl ReportCaches {
+    /// Empty caches, of which the chains take about `bytes` of memory at most.
+    #[must_use]
+    pub fn with_chains_within(bytes: usize) -> Self {
+        Self {
+            chains: ChainCache::within(bytes),
+            fingerprints: FingerprintCache::new(),
+        }
+    }
 }
 
 impl Tracker {
@@ -80,20 +103,21 @@ impl Tracker {
         end: End,
         origin: Origin,
         config: &ReportConfig,
-        chains: &mut ChainCache,
+        caches: &mut ReportCaches,
     ) -> Option<Box<HandshakeReport>> {
         self.finish_decryption();
         if !self.has_hello() {
             return None;
         }
         let conflict = origin.conflict;
-        let mut event = self.event(end, origin, config, chains);
+        let mut event = self.event(end, origin, config, caches);
         conflict.add_to(&mut event);
         let mut report = Box::new(HandshakeReport::new(event));
-        let tls = &mut report.event.tls;
-        tls.history = self.transcript.take_history();
-        if let Some(hello) = self.transcript.take_client_hello() {
-            facts::give_offer(tls, *hello);
+        report.event.tls.history = self.transcript.take_history();
+        if !config.offers && report.event.outcome == Outcome::Success {
+            report.event.tls.server_name = self.transcript.take_server_name();
+        } else if let Some(hello) = self.transcript.take_client_hello() {
+            facts::give_offer(&mut report.event.tls, *hello);
         }
         Some(report)
     }
@@ -103,13 +127,13 @@ impl Tracker {
         end: End,
         origin: Origin,
         config: &ReportConfig,
-        chains: &mut ChainCache,
+        caches: &mut ReportCaches,
     ) -> Handshake {
         let transcript = &self.transcript;
         let time = transcript.start().time;
         let judged_at = config.judge_at.unwrap_or(time);
         let shape = verdict::shape(transcript);
-        let shown = chains::shown(transcript, chains);
+        let shown = chains::shown(transcript, &mut caches.chains);
         let validation = chains::validate(transcript, &shown, judged_at, config.near_expiry);
         let early = self.standing.early();
         let verdict = verdict::conclude(transcript, early, shape.as_ref(), end, &validation);
@@ -152,7 +176,7 @@ impl Tracker {
                 &origin.round_trips,
                 verdict.outcome,
             ),
-            fingerprint: fingerprint(transcript, config),
+            fingerprint: fingerprint(transcript, config, &mut caches.fingerprints),
             capture: capture(transcript),
             saved_to: None,
             tls,
@@ -197,21 +221,22 @@ fn closed_by(transcript: &Transcript, end: End) -> Option<ClosedBy> {
         // The report is that of the moment at which the connection came into use: the capture went on then.
         (None, End::CaptureEnd) if transcript.is_only_watched() => None,
         (None, End::CaptureEnd) => Some(ClosedBy::CaptureEnd),
-        (None, End::Decided | End::Silence | End::Replaced | End::Evicted) => None,
+        (
+            None,
+            End::Decided | End::Silence | End::Replaced | End::Evicted | End::PacketsDropped,
+        ) => None,
     }
 }
 
-fn fingerprint(transcript: &Transcript, config: &ReportConfig) -> Fingerprint {
+fn fingerprint(
+    transcript: &Transcript,
+    config: &ReportConfig,
+    cache: &mut FingerprintCache,
+) -> Fingerprint {
     if !config.fingerprints {
         return Fingerprint::default();
     }
-    let client = transcript.client_hello();
-    let server = transcript.server_hello();
-    Fingerprint {
-        ja3: client.and_then(|hello| hello.ja3()),
-        ja3s: server.and_then(|hello| hello.ja3s()),
-        ja4: client.and_then(|hello| hello.ja4()),
-    }
+    cache.fingerprint(transcript.client_hello(), transcript.server_hello())
 }
 
 fn capture(transcript: &Transcript) -> CaptureFacts {

@@ -9,10 +9,11 @@ use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
 use crate::framing::{Close, Framing, Hellos, Recipient, Seen};
 use crate::time::Timestamp;
+use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress};
-use super::transcript::{EapEnd, Transcript, Unanswered};
+use super::transcript::{EapEnd, SpareRoom, Transcript, Unanswered};
 
 /// The handshake on one connection.
 ///
@@ -61,13 +62,23 @@ impl Tracker {
     /// A handshake over `protocol` of which no byte was seen yet; `keys` open what is encrypted in it, if they fit.
     #[must_use]
     pub fn new(protocol: Protocol, start: Arrival, keys: &Keys) -> Self {
+        Self::in_room(protocol, start, keys, SpareRoom::default())
+    }
+
+    /// As [`Tracker::new`], in the room that another handshake has left.
+    pub(crate) fn in_room(
+        protocol: Protocol,
+        start: Arrival,
+        keys: &Keys,
+        room: SpareRoom,
+    ) -> Self {
         Self {
             framing: match protocol {
                 Protocol::Tls | Protocol::Eap => Framing::tls(keys),
                 Protocol::Dtls => Framing::dtls(keys),
                 Protocol::Quic => Framing::quic(keys),
             },
-            transcript: Transcript::new(start),
+            transcript: Transcript::new(start, room),
             standing: Standing::default(),
         }
     }
@@ -109,6 +120,11 @@ impl Tracker {
         self.transcript.take_ladder()
     }
 
+    /// What another handshake can use again, once the report was made.
+    pub(crate) fn take_room(&mut self) -> SpareRoom {
+        self.transcript.take_room()
+    }
+
     /// Takes the next chunk of one direction.
     pub fn handle_chunk(&mut self, direction: Direction, chunk: Chunk<'_>) {
         if let Chunk::Bytes(_, arrival) = chunk {
@@ -124,6 +140,16 @@ impl Tracker {
         self.transcript.note_last(at);
         let (framing, mut recorder) = self.split();
         framing.take_datagram(direction, payload, at, &mut recorder);
+    }
+
+    /// Whether a datagram begins another handshake than this, over QUIC.
+    pub(crate) fn is_replaced_by(&self, direction: Direction, payload: &[u8]) -> bool {
+        self.framing.is_replaced_by(direction, payload)
+    }
+
+    /// The id that a client over QUIC sent its first packet to.
+    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+        self.framing.first_destination()
     }
 
     /// Notes that one direction was closed; false if it was before.
@@ -214,7 +240,7 @@ impl Tracker {
 
     /// Whether nothing that follows can change the report.
     #[must_use]
-    pub const fn is_decided(&self) -> bool {
+    pub fn is_decided(&self) -> bool {
         self.standing.is_decided() && !self.framing.is_waiting()
     }
 

@@ -42,7 +42,7 @@ impl Conclusion<'_> {
             retained,
         } = concluded;
         self.stats.values_omitted += tracker.values_omitted();
-        let report = tracker.report(end, origin, &self.config.report, output.chains);
+        let report = tracker.report(end, origin, &self.config.report, output.caches);
         self.stats.messages_discarded += tracker.take_discarded_messages();
         self.count_key_use(tracker.key_use());
         self.stats.connections_tls += u64::from(report.is_some());

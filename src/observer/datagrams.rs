@@ -11,12 +11,15 @@ use crate::capture::{Interface, PacketRecord};
 use crate::decode::{Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey};
+use crate::framing::quic;
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
+use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
 
+use super::Config;
 use super::conclusion::{Concluded, Conclusion};
 use super::open_handshakes::OpenHandshakes;
 use super::retained::RetainedPackets;
@@ -29,21 +32,11 @@ pub(super) enum FirstLook {
     MayBegin(Protocol),
     /// It may belong to one that has begun.
     MayContinue,
+    /// It may belong to one over QUIC, if there is one between the same ports: nothing in it says so.
+    MayBeShort,
     /// It is none of ours.
     Other,
 }
-
-/// Versions of QUIC that are read, as they stand in a long header: 1 (RFC 9000), 2 (RFC 9369), drafts 29 to 34.
-const QUIC_VERSIONS: [u32; 8] = [
-    0x0000_0001,
-    0x6b33_43cf,
-    0xff00_001d,
-    0xff00_001e,
-    0xff00_001f,
-    0xff00_0020,
-    0xff00_0021,
-    0xff00_0022,
-];
 
 impl FirstLook {
     /// Looks at the payload of a datagram.
@@ -52,21 +45,20 @@ impl FirstLook {
             // A DTLS record of type handshake in epoch 0.
             [22, 0xfe | 0x01, 0x00 | 0xfd | 0xff, 0, 0, ..] => Self::MayBegin(Protocol::Dtls),
             [20..=26, 0xfe | 0x01, 0x00 | 0xfd | 0xff, ..] => Self::MayContinue,
-            // A long header of QUIC.
-            [first, a, b, c, d, ..] if first & 0x80 != 0 => {
-                match u32::from_be_bytes([a, b, c, d]) {
-                    version if QUIC_VERSIONS.contains(&version) => Self::MayBegin(Protocol::Quic),
-                    0 => Self::MayContinue, // version negotiation
-                    _ => Self::Other,
-                }
-            }
+            [first, ..] if first & 0x80 != 0 => match quic::look(payload) {
+                quic::Look::Initial => Self::MayBegin(Protocol::Quic),
+                quic::Look::Long => Self::MayContinue,
+                quic::Look::Other => Self::Other,
+            },
+            // A 1-RTT packet of QUIC looks like anything else: the flow decides.
+            [_, _, ..] => Self::MayBeShort,
             _ => Self::Other,
         }
     }
 
     /// Whether the datagram is worth another look.
     pub(super) fn is_promising(self) -> bool {
-        self != Self::Other
+        matches!(self, Self::MayBegin(_) | Self::MayContinue)
     }
 }
 
@@ -91,7 +83,34 @@ struct Datagrams {
     first_seen: Timestamp,
     /// What is followed; `None` once nothing more is to be learned.
     open: Option<Box<Open>>,
+    /// The first destination of the latest connection over QUIC that was reported: its packets begin no other.
+    last_connection: Option<ConnectionId>,
     retained: Option<RetainedPackets>,
+}
+
+impl Datagrams {
+    /// Whether a datagram goes where the latest connection over QUIC began.
+    fn is_known(&self, payload: &[u8]) -> bool {
+        let destination = quic::first_destination(payload);
+        self.last_connection.is_some() && destination == self.last_connection
+    }
+}
+
+/// The beginning of a handshake.
+fn open(protocol: Protocol, packet: &DatagramPacket<'_>, config: &Config) -> Open {
+    let at = Arrival::new(packet.record.timestamp, packet.record.number);
+    let mut tracker = Tracker::new(protocol, at, &config.keys);
+    if config.collects_ladders {
+        tracker.collect_ladder(&packet.interface.source);
+    }
+    Open {
+        protocol,
+        tracker,
+        source: Arc::clone(&packet.interface.source),
+        layers: *packet.layers,
+        since: at.time,
+        allocated: 0,
+    }
 }
 
 /// An open handshake.
@@ -163,11 +182,15 @@ impl DatagramTable {
             known = None;
         }
         let index = match (known, FirstLook::at(packet.payload)) {
+            (Some(index), FirstLook::MayBegin(protocol)) => {
+                self.begin_again(index, protocol, goes_up, packet, conclusion, output);
+                index
+            }
             (Some(index), _) => index,
             (None, FirstLook::MayBegin(protocol)) => {
                 self.begin(key, goes_up, protocol, packet, conclusion, output)
             }
-            (None, FirstLook::MayContinue | FirstLook::Other) => return,
+            (None, _) => return,
         };
         let Some(flow) = self.flows.get_mut(index) else {
             return;
@@ -215,26 +238,46 @@ impl DatagramTable {
             conclusion.stats.connections_evicted += 1;
             self.remove(oldest, End::Evicted, at.time, conclusion, output);
         }
-        let mut tracker = Tracker::new(protocol, at, &conclusion.config.keys);
-        if conclusion.config.collects_ladders {
-            tracker.collect_ladder(&packet.interface.source);
-        }
-        let open = Open {
-            protocol,
-            tracker,
-            source: Arc::clone(&packet.interface.source),
-            layers: *packet.layers,
-            since: at.time,
-            allocated: 0,
-        };
-        self.open.insert(at.time);
+        let open = open(protocol, packet, conclusion.config);
+        self.open.insert(open.since);
         let flow = Datagrams {
             first_went_up: goes_up,
             first_seen: at.time,
             open: Some(Box::new(open)),
+            last_connection: None,
             retained: None,
         };
         self.flows.insert(key, flow, Lifetime::HalfOpen, at.time)
+    }
+
+    /// Begins another handshake between ports between which there was one, if a datagram is the first of it.
+    fn begin_again(
+        &mut self,
+        index: FlowIndex,
+        protocol: Protocol,
+        goes_up: bool,
+        packet: &DatagramPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        match &flow.open {
+            Some(open) if open.tracker.is_replaced_by(direction, packet.payload) => {
+                self.conclude(index, End::Replaced, at.time, conclusion, output);
+            }
+            Some(_) => return,
+            None if protocol != Protocol::Quic || flow.is_known(packet.payload) => return,
+            None => {}
+        }
+        let open = open(protocol, packet, conclusion.config);
+        self.open.insert(open.since);
+        if let Some(flow) = self.flows.get_mut(index) {
+            flow.open = Some(Box::new(open));
+        }
     }
 
     fn lifetime(&self, index: FlowIndex) -> Lifetime {
@@ -330,6 +373,7 @@ impl DatagramTable {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
+        flow.last_connection = open.tracker.first_destination();
         let first_went_up = flow.first_went_up;
         let first_seen = flow.first_seen;
         let key = self.flows.key(index);

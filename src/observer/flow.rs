@@ -8,7 +8,7 @@ use crate::decrypt::Keys;
 use crate::dialogue::{self, Dialogue, DialogueStep};
 use crate::event::{Protocol, WireMarks};
 use crate::flow::{Direction, PerDirection};
-use crate::handshake::{Answer, Close, Conflict, Tracker};
+use crate::handshake::{Answer, Close, Conflict, SpareRoom, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{Detection, RecordHeader, detect, is_hello_amid_stream};
@@ -104,6 +104,34 @@ pub(super) struct HandshakeContext<'c> {
     pub(super) keys: &'c Keys,
     /// Whether its steps are collected.
     pub(super) collects_ladders: bool,
+    /// What earlier handshakes have left.
+    pub(super) spares: &'c mut Spares,
+}
+
+/// What handshakes that were reported leave for those that begin: lists and buffers, emptied, whose room is used again.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Vec<Spare>);
+
+/// What one handshake leaves.
+#[derive(Debug, Default)]
+struct Spare {
+    recent: PerDirection<RecentBytes>,
+    room: SpareRoom,
+}
+
+/// Handshakes whose room is kept, by shard: about as many as begin in a row. Each has about 2 KB.
+const MAX_SPARES: usize = 8;
+
+impl Spares {
+    /// Keeps what a handshake leaves that was reported.
+    pub(super) fn keep(&mut self, open: &mut Open) {
+        if self.0.len() < MAX_SPARES {
+            let mut recent = std::mem::take(&mut open.recent);
+            recent.iter_mut().for_each(RecentBytes::clear);
+            let room = open.connection.take_room();
+            self.0.push(Spare { recent, room });
+        }
+    }
 }
 
 impl Flow {
@@ -354,7 +382,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
         if let (Stage::Done, None) = (&self.stage, &self.waiting) {
@@ -372,7 +400,7 @@ impl Flow {
         if self.waiting.is_none() {
             return has_news;
         }
-        self.release_waiting(Some(at.time), context.keys, budget);
+        self.release_waiting(Some(at.time), context.keys, context.spares, budget);
         true
     }
 
@@ -382,7 +410,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
         self.tcp.note_turn(direction, segment);
@@ -397,7 +425,7 @@ impl Flow {
     fn take_late(
         &mut self,
         waiting: &PendingSegment,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let (direction, segment, at) = (waiting.direction, waiting.segment(), waiting.arrival);
@@ -457,7 +485,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let is_noted = self.note(direction, segment, at);
@@ -489,6 +517,7 @@ impl Flow {
         &mut self,
         now: Option<Timestamp>,
         keys: &Keys,
+        spares: &mut Spares,
         budget: &mut Budget,
     ) {
         let Some(mut waiting) = self.waiting.take() else {
@@ -500,11 +529,12 @@ impl Flow {
             layers,
             collects_ladders,
         } = &mut *waiting;
-        let context = HandshakeContext {
+        let mut context = HandshakeContext {
             source,
             layers,
             keys,
             collects_ladders: *collects_ladders,
+            spares,
         };
         while !self.is_decided() {
             let tcp = &self.tcp;
@@ -522,7 +552,7 @@ impl Flow {
                 open.connection
                     .note_late(next.direction.flip(), next.arrival.time, now);
             }
-            self.take_late(&next, &context, budget);
+            self.take_late(&next, &mut context, budget);
         }
         if !segments.is_empty() {
             self.waiting = Some(waiting);
@@ -535,7 +565,7 @@ impl Flow {
         &mut self,
         direction: Direction,
         segment: &Segment<'_>,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let Some(waiting) = &self.waiting else { return };
@@ -547,7 +577,7 @@ impl Flow {
             return;
         }
         self.is_order_lost = true;
-        self.release_waiting(None, context.keys, budget);
+        self.release_waiting(None, context.keys, context.spares, budget);
     }
 
     /// Gives up what a segment has waited for.
@@ -593,7 +623,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         if self.is_plain[direction] {
@@ -632,7 +662,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let ahead = self.tcp.ahead(direction, segment.first_byte());
@@ -734,7 +764,7 @@ impl Flow {
         direction: Direction,
         segment: &Segment<'_>,
         at: Arrival,
-        context: &HandshakeContext<'_>,
+        context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) {
         let dialogue = match &mut self.stage {
@@ -899,8 +929,9 @@ impl Flow {
 }
 
 impl Open {
-    fn new(dialogue: Dialogue, at: Arrival, context: &HandshakeContext<'_>) -> Box<Self> {
-        let mut connection = Tracker::new(Protocol::Tls, at, context.keys);
+    fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Box<Self> {
+        let Spare { recent, room } = context.spares.0.pop().unwrap_or_default();
+        let mut connection = Tracker::in_room(Protocol::Tls, at, context.keys, room);
         if context.collects_ladders {
             connection.collect_ladder(context.source);
         }
@@ -910,7 +941,7 @@ impl Open {
             layers: *context.layers,
             dialogue,
             allocated: 0,
-            recent: PerDirection::default(),
+            recent,
             conflict: Conflict::default(),
             fins: PerDirection::default(),
             since: at.time,

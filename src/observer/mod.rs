@@ -22,6 +22,7 @@ mod logins;
 mod not_tls;
 mod open_handshakes;
 mod openings;
+mod quic_flows;
 mod retained;
 mod router;
 mod shard;
@@ -40,6 +41,7 @@ use crate::memory::MemoryLimit;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
+pub use crate::decode::{TunnelPorts, TunnelPortsError, UdpTunnel};
 pub use crate::handshake::ReportConfig;
 
 pub(crate) use collector::{Collected, Collector};
@@ -80,6 +82,8 @@ pub struct Config {
     pub collects_ladders: bool,
     /// The roots that chains are held against.
     pub trust: Trust,
+    /// The UDP ports on which tunnels are recognised.
+    pub tunnel_ports: TunnelPorts,
 }
 
 /// Defaults, in one place: help and manual quote them.
@@ -103,6 +107,7 @@ impl Default for Config {
         Self {
             report: ReportConfig {
                 fingerprints: true,
+                offers: true,
                 near_expiry: NearExpiry {
                     within: defaults::NEAR_EXPIRY,
                     percent: defaults::NEAR_EXPIRY_PERCENT,
@@ -116,6 +121,7 @@ impl Default for Config {
             retains_packets: false,
             collects_ladders: false,
             trust: Trust::default(),
+            tunnel_ports: TunnelPorts::DEFAULT,
         }
     }
 }
@@ -155,6 +161,13 @@ impl Config {
     #[must_use]
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Recognises tunnels over UDP on these ports.
+    #[must_use]
+    pub fn with_tunnel_ports(mut self, ports: TunnelPorts) -> Self {
+        self.tunnel_ports = ports;
         self
     }
 
@@ -261,7 +274,7 @@ impl Observer {
             records: std::slice::from_ref(&record),
             data: bytes,
         };
-        stages.begin_batch(&[], &[]);
+        stages.begin_batch(&[], &[], None);
         stages.handle_packets(packets, None, &mut emit);
     }
 
@@ -287,8 +300,16 @@ impl Observer {
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let (stages, mut emit) = self.parts();
-        stages.begin_batch(&[], &[]);
+        stages.begin_batch(&[], &[], None);
         stages.handle_timeout(now, &mut emit);
+    }
+
+    /// Notes that packets were dropped before they could be handed over, and that this became known at `at`.
+    ///
+    /// A handshake that is quiet from then on has no verdict that rests on silence: its packets may have been among them.
+    pub fn handle_dropped_packets(&mut self, at: Timestamp) {
+        let (stages, _) = self.parts();
+        stages.begin_batch(&[], &[], Some(at));
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence supports.
@@ -361,7 +382,7 @@ const GROUP: usize = 256;
 impl Stages {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            router: Router::new(),
+            router: Router::new(config),
             plan: Plan::new(1),
             keys: config.keys.view(),
             worker: Worker::new(config, 0, 1),
@@ -372,7 +393,7 @@ impl Stages {
 
     /// Takes a batch of packets; hands what comes out to `emit`.
     pub(crate) fn handle_batch(&mut self, batch: &PacketBatch, emit: &mut dyn FnMut(Collected)) {
-        self.begin_batch(&batch.secrets, &batch.ended);
+        self.begin_batch(&batch.secrets, &batch.ended, batch.dropped_at);
         let packets = batch.packets();
         if packets.records.is_empty() {
             self.handle_packets(packets, batch.now, emit);
@@ -384,9 +405,14 @@ impl Stages {
     }
 
     /// Takes the secrets that arrived; those of one batch count from its first packet on. Notes the sources that ended.
-    fn begin_batch(&mut self, secrets: &[Box<[u8]>], ended: &[SourceEnd]) {
+    fn begin_batch(
+        &mut self,
+        secrets: &[Box<[u8]>],
+        ended: &[SourceEnd],
+        dropped_at: Option<Timestamp>,
+    ) {
         take_secrets(&self.keys, secrets);
-        self.worker.begin_batch(ended);
+        self.worker.begin_batch(ended, dropped_at);
     }
 
     fn handle_packets(

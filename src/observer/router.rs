@@ -8,16 +8,18 @@ use std::time::Duration;
 use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::eapol::is_eapol;
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, UdpHeader, Unread,
-    UnreadPackets, decode_any, decode_usual,
+    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, TunnelPorts, UdpHeader,
+    Unread, UnreadPackets, decode_any, decode_usual,
 };
+use crate::event::Protocol;
 use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
 use crate::transport::radius::RadiusPacket;
 
-use super::SHARDS;
 use super::datagrams::FirstLook;
+use super::quic_flows::QuicFlows;
+use super::{Config, SHARDS};
 
 /// What workers have to do, in order.
 #[derive(Debug, Default)]
@@ -174,8 +176,10 @@ impl Plan {
 /// Decodes packets, reassembles fragments, keeps the clock.
 #[derive(Debug)]
 pub(crate) struct Router {
+    tunnel_ports: TunnelPorts,
     fragments: FragmentTable,
     ticks: Ticks,
+    quic: QuicFlows,
     unread: UnreadPackets,
     stats: Stats,
 }
@@ -186,10 +190,13 @@ const TICK: Duration = Duration::from_secs(1);
 const MAX_DISORDER: Duration = Duration::from_secs(60);
 
 impl Router {
-    pub(crate) fn new() -> Self {
+    /// A router for a run as `config` says.
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            fragments: FragmentTable::default(),
+            tunnel_ports: config.tunnel_ports.clone(),
+            fragments: FragmentTable::within(config.memory_limit.of_fragments()),
             ticks: Ticks::new(TICK, MAX_DISORDER),
+            quic: QuicFlows::default(),
             unread: UnreadPackets::default(),
             stats: Stats::default(),
         }
@@ -229,7 +236,13 @@ impl Router {
             return plan.segment(index, &header, NO_EXTRA);
         }
         let mut layers = Layers::default();
-        match decode_any(link_type, bytes, packet.wire_length, &mut layers) {
+        match decode_any(
+            link_type,
+            bytes,
+            packet.wire_length,
+            &self.tunnel_ports,
+            &mut layers,
+        ) {
             Ok(Decoded::Tcp(header)) => {
                 let extra = plan.add_layers(layers);
                 plan.segment(index, &header, extra);
@@ -243,7 +256,7 @@ impl Router {
                 }
                 self.stats.fragments_discarded += self.fragments.take_discarded();
             }
-            Ok(Decoded::Udp(header)) if is_promising(&header, bytes) => {
+            Ok(Decoded::Udp(header)) if self.is_worth_a_step(&header, bytes) => {
                 let extra = plan.add_layers(layers);
                 plan.datagram(index, header, extra);
             }
@@ -280,7 +293,7 @@ impl Router {
         plan: &mut Plan,
     ) {
         loop {
-            match datagram.decode(&mut layers) {
+            match datagram.decode(&self.tunnel_ports, &mut layers) {
                 Ok(Decoded::Tcp(header)) => {
                     let extra = plan.add_extra(layers, Some(datagram));
                     return plan.segment(index, &header, extra);
@@ -298,7 +311,7 @@ impl Router {
                     }
                 }
                 Ok(Decoded::Udp(header)) => {
-                    if !is_promising(&header, datagram.payload()) {
+                    if !self.is_worth_a_step(&header, datagram.payload()) {
                         return self.unread.count(Unread::udp(&header));
                     }
                     let extra = plan.add_extra(layers, Some(datagram));
@@ -308,6 +321,18 @@ impl Router {
                 Err(_) => return self.unread.count(Unread::BrokenHeaders),
             }
         }
+    }
+
+    /// Whether a datagram may be part of a handshake, by one look at its first bytes.
+    fn is_worth_a_step(&mut self, header: &UdpHeader, packet: &[u8]) -> bool {
+        let payload = header.payload.of(packet);
+        let look = FirstLook::at(payload);
+        match look {
+            FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
+            FirstLook::MayBeShort => return self.quic.contains(&header.flow_key().0),
+            _ => {}
+        }
+        look.is_promising() || RadiusPacket::may_be(payload, header.payload.wire_length as usize)
     }
 
     /// The capture has ended: fragments that are still incomplete stay so.
@@ -324,13 +349,6 @@ impl Router {
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
     }
-}
-
-/// Whether a datagram may be part of a handshake, by one look at its first bytes; `packet` has its header.
-fn is_promising(header: &UdpHeader, packet: &[u8]) -> bool {
-    let payload = header.payload.of(packet);
-    FirstLook::at(payload).is_promising()
-        || RadiusPacket::may_be(payload, header.payload.wire_length as usize)
 }
 
 /// The shard that handles a flow.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
-use crate::certificate::ChainCache;
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, Origin};
+use crate::handshake::{End, Origin, ReportCaches};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
@@ -19,7 +18,7 @@ use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
 use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable};
-use super::flow::{Flow, HandshakeContext, Open, Stage};
+use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
 use super::not_tls::PlainConnection;
@@ -139,9 +138,15 @@ impl ShardSet {
         has_more
     }
 
-    /// Takes the next batch: secrets that came with it are of use from now on.
-    pub(crate) fn begin_batch(&self) {
+    /// Takes the next batch: secrets that came with it are of use from now on. `dropped_at` is when packets were dropped, if
+    /// they were since the batch before.
+    pub(crate) fn begin_batch(&mut self, dropped_at: Option<Timestamp>) {
         self.keys.advance();
+        if dropped_at.is_some() {
+            for shard in &mut self.shards {
+                shard.dropped_at = dropped_at;
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -183,6 +188,18 @@ const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
 const IMPATIENCE: Duration = Duration::from_secs(5);
+/// Whether a verdict at such an `end` may rest on the silence since the `last` packet of the connection.
+fn is_silence(end: End, last: Timestamp, now: Timestamp) -> bool {
+    match end {
+        End::Silence | End::CaptureEnd => true,
+        // What is evicted soon is given up for memory, and not for silence.
+        End::Evicted => now.checked_since(last) >= Some(SILENCE_WHEN_EVICTED),
+        End::Decided | End::Replaced | End::PacketsDropped => false,
+    }
+}
+
+/// How long a handshake has to be quiet before its eviction leaves a verdict, which then rests on that.
+const SILENCE_WHEN_EVICTED: Duration = Duration::from_secs(3);
 /// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections whose end is remembered: those of 5 s at 50,000 a second, of some 100 bytes each.
@@ -190,9 +207,9 @@ const MAX_CLOSED: usize = 1 << 18;
 /// How long a closed flow is remembered, so that late packets begin no new one.
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a shard's results go, and the chains that its worker knows.
+/// Where a shard's results go, and the caches of its worker.
 pub(super) struct ShardOutput<'o> {
-    pub(super) chains: &'o mut ChainCache,
+    pub(super) caches: &'o mut ReportCaches,
     /// When sources ended, of which several are read as one.
     pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
@@ -209,6 +226,7 @@ struct Shard {
     datagrams: DatagramTable,
     logins: Logins,
     lan_logins: LanLogins,
+    spares: Spares,
     /// For segments out of order.
     budget: Budget,
     account: Account,
@@ -218,6 +236,8 @@ struct Shard {
     reported: usize,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
+    /// When packets were last dropped on their way to the observer.
+    dropped_at: Option<Timestamp>,
     stats: Stats,
 }
 
@@ -244,11 +264,13 @@ impl Shard {
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
             logins: Logins::new(account.for_logins() / 2, config.handshake_timeout),
             lan_logins: LanLogins::new(account.for_logins() / 2, config.handshake_timeout),
+            spares: Spares::default(),
             budget: Budget::new(account.for_segments()),
             account,
             open: OpenHandshakes::default(),
             reported: 0,
             now: Timestamp::default(),
+            dropped_at: None,
             stats: Stats::default(),
             config,
         }
@@ -297,16 +319,17 @@ impl Shard {
             return;
         }
         let was_open = flow.has_handshake();
-        let context = HandshakeContext {
+        let mut context = HandshakeContext {
             source: &packet.interface.source,
             layers: packet.layers,
             keys: &self.config.keys,
             collects_ladders: self.config.collects_ladders,
+            spares: &mut self.spares,
         };
         if self.config.collects_ladders {
             flow.note_source(context.source, at);
         }
-        let has_news = flow.handle_segment(direction, segment, at, &context, &mut self.budget);
+        let has_news = flow.handle_segment(direction, segment, at, &mut context, &mut self.budget);
         self.account.conversations += flow.count_conversation();
         let is_downgraded = std::mem::take(&mut flow.is_downgraded);
         let is_open = flow.has_handshake();
@@ -376,7 +399,7 @@ impl Shard {
             return false;
         };
         let was_open = flow.has_handshake();
-        flow.release_waiting(None, &self.config.keys, &mut self.budget);
+        flow.release_waiting(None, &self.config.keys, &mut self.spares, &mut self.budget);
         let since = flow.open_since();
         if let Some(since) = since {
             if !was_open {
@@ -826,8 +849,14 @@ impl Shard {
         };
         self.open.remove(open.since);
         // Closes that were waited for may have been delivered only now.
+        let last = open.connection.last_packet().time;
         let end = if open.connection.is_decided() {
             End::Decided
+        } else if is_silence(end, last, self.now)
+            && self.dropped_at.is_some_and(|dropped| dropped >= last)
+        {
+            // It may only seem to be one.
+            End::PacketsDropped
         } else {
             end
         };
@@ -848,6 +877,7 @@ impl Shard {
             stats: &mut self.stats,
         };
         conclusion.report(&mut open.connection, concluded, output);
+        self.spares.keep(&mut open);
     }
 
     fn load(&self) -> Load {

@@ -5,9 +5,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
-use crate::certificate::ChainCache;
 use crate::decode::Layers;
+use crate::decode::eapol::EapolFrame;
 use crate::event::HandshakeReport;
+use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 
@@ -47,7 +48,7 @@ impl Made {
 pub(crate) struct Worker {
     index: usize,
     shards: ShardSet,
-    chains: ChainCache,
+    caches: ReportCaches,
     /// When sources ended, of which several are read as one.
     ends: HashMap<Arc<str>, Timestamp>,
     /// The flows of the segments at hand.
@@ -66,15 +67,16 @@ impl Worker {
             shards: ShardSet::new(config, index, workers),
             ends: HashMap::new(),
             sought: Vec::with_capacity(TOGETHER),
-            chains: ChainCache::within(config.memory_limit.of_chains() / workers),
+            caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
         }
     }
 
-    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources.
-    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd]) {
-        self.shards.begin_batch();
+    /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources and packets that were
+    /// dropped.
+    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd], dropped_at: Option<Timestamp>) {
+        self.shards.begin_batch(dropped_at);
         let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
         self.ends.extend(ended);
     }
@@ -113,7 +115,7 @@ impl Worker {
         made: &mut Vec<Numbered>,
     ) {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
@@ -207,7 +209,7 @@ impl Worker {
     /// there are more.
     pub(crate) fn finish(&mut self, made: &mut Vec<Numbered>) -> bool {
         let mut output = ShardOutput {
-            chains: &mut self.chains,
+            caches: &mut self.caches,
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,

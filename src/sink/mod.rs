@@ -4,6 +4,7 @@
 //! run leaves in directories. `OutputFormat` lists the formats. [`crate::telemetry`] is a
 //! sink, too.
 
+pub(crate) mod fair_queue;
 #[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) mod fields;
 #[doc(hidden)]

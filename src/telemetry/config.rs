@@ -34,6 +34,8 @@ pub struct MetricsConfig {
     pub attributes: Vec<MetricAttribute>,
     /// `--metric-values`: the number of values of each such attribute; `None` for the default.
     pub values: Option<usize>,
+    /// Bytes that series, and what they are made of, may take; `None` for what the limits of each kind come to.
+    pub memory: Option<usize>,
     /// `--metric-names`.
     pub names: MetricNames,
     /// `--histograms`.
@@ -48,6 +50,15 @@ impl MetricsConfig {
     pub(crate) fn has_serial_numbers(&self) -> bool {
         self.attributes
             .contains(&MetricAttribute::CertificateSerial)
+    }
+
+    /// How many of something may be kept: `most`, or less if there is less memory than all kinds at their most take.
+    #[cfg(feature = "otel")]
+    pub(crate) fn within_memory(&self, most: usize) -> usize {
+        /// 20,162 series took 50 MiB while they were scraped.
+        const ALL: usize = 56 << 20;
+        let memory = self.memory.unwrap_or(ALL).min(ALL);
+        most * (memory >> 10) / (ALL >> 10)
     }
 
     /// Whether no flag asks for an output; the environment still may.
@@ -271,6 +282,8 @@ pub struct Losses {
     pub failures: Option<u64>,
     /// Certificates that were not extracted, beyond those that are queued.
     pub certificates: Option<u64>,
+    /// Captures of failures that were deleted to make room for newer ones.
+    pub failures_evicted: Option<u64>,
 }
 
 impl Losses {
@@ -285,7 +298,15 @@ impl Losses {
             events,
             failures,
             certificates,
+            failures_evicted: None,
         }
+    }
+
+    /// The same, with the captures of failures that were deleted to make room.
+    #[must_use]
+    pub const fn with_failures_evicted(mut self, evicted: Option<u64>) -> Self {
+        self.failures_evicted = evicted;
+        self
     }
 }
 

@@ -60,6 +60,8 @@ mod config;
 
 #[cfg(feature = "otel")]
 mod export;
+#[cfg(all(feature = "otel", feature = "cli"))]
+mod failures;
 #[cfg(feature = "otel")]
 pub mod metrics;
 #[cfg(feature = "otel")]

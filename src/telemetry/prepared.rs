@@ -12,9 +12,12 @@ use super::export::{
     ExportContext, ExportPace, PreparedExport, PreparedLogs, PreparedMetrics, PreparedTraces,
     ScrapeEndpoint, TextReport,
 };
+#[cfg(feature = "cli")]
+use super::failures::Failures;
 use super::metrics::Recorder;
 #[cfg(feature = "cli")]
-use super::metrics::endpoints::Endpoints;
+use super::metrics::endpoints::{Endpoints, MAX_ENDPOINTS};
+use super::metrics::exemplars::Exemplars;
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
 use super::port_of;
@@ -33,6 +36,9 @@ pub struct Prepared {
     recorder: Recorder,
     sampler: Option<Sampler>,
     exports: Vec<Box<dyn PreparedExport>>,
+    /// `None` if nothing lists them.
+    #[cfg(feature = "cli")]
+    failures: Option<Failures>,
     watch: PreparedWatch,
     self_telemetry: Arc<SelfTelemetry>,
     prometheus_address: Option<SocketAddr>,
@@ -75,7 +81,13 @@ impl Prepared {
         let signals: Vec<_> = settings.otlp.iter().map(|to| to.signal).collect();
         let context = ExportContext {
             #[cfg(feature = "cli")]
-            endpoints: Endpoints::new(live.and_then(|live| live.certificate_memory)),
+            endpoints: Endpoints::new(
+                config.within_memory(MAX_ENDPOINTS),
+                live.and_then(|live| live.certificate_memory),
+            ),
+            #[cfg(feature = "cli")]
+            failures: Failures::default(),
+            exemplars: Exemplars::default(),
             resource: resource(),
             scope: scope(),
             self_telemetry: Arc::new(SelfTelemetry::new(&signals)),
@@ -92,8 +104,9 @@ impl Prepared {
         if let Some(address) = prometheus {
             let own = Arc::clone(&context.self_telemetry);
             let endpoint = ScrapeEndpoint::bind(address, hosts, own)?;
+            let endpoint = endpoint.with_exemplars(context.exemplars.clone());
             #[cfg(feature = "cli")]
-            let endpoint = endpoint.listing(context.endpoints.clone());
+            let endpoint = endpoint.listing(context.endpoints.clone(), context.failures.clone());
             prometheus_address = endpoint.address().ok();
             exports.push(Box::new(endpoint));
         }
@@ -115,6 +128,8 @@ impl Prepared {
                 Sampler::new(ratio, instance(&context.resource))
             }),
             exports,
+            #[cfg(feature = "cli")]
+            failures: prometheus.map(|_| context.failures),
             watch,
             self_telemetry: context.self_telemetry,
             prometheus_address,
@@ -133,14 +148,17 @@ impl Prepared {
         let exports = self.exports.into_iter().map(PreparedExport::start);
         let exports = exports.collect::<io::Result<_>>()?;
         let watch = self.watch.start()?;
-        Ok(Telemetry::new(
+        let telemetry = Telemetry::new(
             self.recorder,
             self.sampler,
             exports,
             watch,
             self.self_telemetry,
             self.pace.longest_close(),
-        ))
+        );
+        #[cfg(feature = "cli")]
+        let telemetry = telemetry.listing(self.failures);
+        Ok(telemetry)
     }
 
     /// Where scrapes will be answered; the port is the real one even if 0 was asked for.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::export::{CloseError, Closing, Export};
+#[cfg(feature = "cli")]
+use super::failures::Failures;
 use super::metrics::Recorder;
 use super::metrics::self_telemetry::SelfTelemetry;
 use super::records::spans::Sampler;
@@ -23,6 +25,9 @@ pub struct Telemetry {
     recorder: Recorder,
     sampler: Option<Sampler>,
     exports: Vec<Box<dyn Export>>,
+    /// `None` if nothing lists them.
+    #[cfg(feature = "cli")]
+    failures: Option<Failures>,
     watch: Option<CertificateWatch>,
     self_telemetry: Arc<SelfTelemetry>,
     /// How long the end of the run waits for the last exports.
@@ -43,11 +48,20 @@ impl Telemetry {
             recorder,
             sampler,
             exports,
+            #[cfg(feature = "cli")]
+            failures: None,
             watch,
             self_telemetry,
             longest_close,
             export_errors: Vec::new(),
         }
+    }
+
+    /// Records the last failures in this list.
+    #[cfg(feature = "cli")]
+    pub(super) fn listing(mut self, failures: Option<Failures>) -> Self {
+        self.failures = failures;
+        self
     }
 
     /// Checks the watched certificate files now, as on SIGHUP.
@@ -98,9 +112,13 @@ impl fmt::Debug for Telemetry {
 
 impl Sink for Telemetry {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        self.recorder.record(event);
         let sampler = self.sampler.as_ref();
         let trace = sampler.and_then(|sampler| sampler.trace_of(event));
+        self.recorder.record(event, trace.as_ref());
+        #[cfg(feature = "cli")]
+        if let Some(failures) = &self.failures {
+            failures.record(event, trace.as_ref());
+        }
         for export in &self.exports {
             export.offer(event, trace.as_ref());
         }

@@ -74,6 +74,15 @@ pub struct ClientHello {
     pub(super) alpn_ends: Option<(u8, u8)>,
 }
 
+/// Empty lists of a hello that was read before, for the extensions of the next one.
+#[derive(Default)]
+struct Room {
+    versions: Vec<ProtocolVersion>,
+    groups: Vec<NamedGroup>,
+    key_shares: Vec<NamedGroup>,
+    schemes: Vec<SignatureScheme>,
+}
+
 impl ClientHello {
     /// Reads the body of a ClientHello message.
     ///
@@ -84,16 +93,46 @@ impl ClientHello {
     ///
     /// [`ReadError`] if a field before the extensions breaks a rule or reaches past the end.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
+        let mut this = Self::default();
+        this.read_again(body)?;
+        Ok(this)
+    }
+
+    /// As [`ClientHello::read`], over a hello that is no longer needed, whose lists are reused. After an error it means nothing.
+    pub(crate) fn read_again(&mut self, body: &[u8]) -> Result<(), ReadError> {
+        let mut room = self.clear();
         let mut reader = Reader::new(body);
-        let mut this = Self {
-            legacy_version: ProtocolVersion(reader.u16()?),
-            ..Self::default()
-        };
-        this.read_fixed_part(&mut reader)?;
+        self.legacy_version = ProtocolVersion(reader.u16()?);
+        self.read_fixed_part(&mut reader)?;
         // Absent, or longer than the message: then the hello has no extensions.
         let list = reader.vector_u16().map(|mut list| list.rest());
-        this.read_extensions(list.unwrap_or_default());
-        Ok(this)
+        self.read_extensions(list.unwrap_or_default(), &mut room);
+        Ok(())
+    }
+
+    /// Empties it; its lists keep their room, and those of extensions, which may not come again, are returned.
+    fn clear(&mut self) -> Room {
+        fn emptied<T>(list: &mut Vec<T>) -> Vec<T> {
+            list.clear();
+            std::mem::take(list)
+        }
+        fn emptied_optional<T>(list: &mut Option<Vec<T>>) -> Vec<T> {
+            list.as_mut().map(emptied).unwrap_or_default()
+        }
+        let room = Room {
+            versions: emptied_optional(&mut self.supported_versions),
+            groups: emptied_optional(&mut self.groups),
+            key_shares: emptied_optional(&mut self.key_share_groups),
+            schemes: emptied_optional(&mut self.signature_algorithms),
+        };
+        *self = Self {
+            session_id: emptied(&mut self.session_id),
+            cipher_suites: emptied(&mut self.cipher_suites),
+            extensions: emptied(&mut self.extensions),
+            point_formats: emptied(&mut self.point_formats),
+            ..Self::default()
+        };
+        room
     }
 
     /// Reads the front of a ClientHello's body that was cut short.
@@ -113,7 +152,7 @@ impl ClientHello {
         // The length of the extensions counts bytes beyond the cut: what is there is read.
         let has_extensions = this.read_fixed_part(&mut reader).is_ok() && reader.u16().is_ok();
         if has_extensions {
-            this.read_extensions(reader.rest());
+            this.read_extensions(reader.rest(), &mut Room::default());
         }
         Ok(this)
     }
@@ -125,32 +164,44 @@ impl ClientHello {
         if session_id.len() > 32 {
             return Err(ReadError::Invalid("legacy_session_id"));
         }
-        self.session_id = session_id.to_vec();
+        self.session_id.extend_from_slice(session_id);
         let suites = reader.vector_u16()?;
         if suites.len() % 2 == 1 {
             return Err(ReadError::Invalid("cipher_suites"));
         }
-        self.cipher_suites = self.listed(suites, CipherSuite);
+        let room = std::mem::take(&mut self.cipher_suites);
+        self.cipher_suites = self.listed(suites, room, CipherSuite);
         reader.vector_u8()?; // legacy_compression_methods
         Ok(())
     }
 
-    fn read_extensions(&mut self, list: &[u8]) {
-        for (extension_type, data) in Extensions::new(list) {
+    fn read_extensions(&mut self, list: &[u8], room: &mut Room) {
+        let extensions = Extensions::new(list);
+        // Counted first: growing the list step by step would take four allocations for most hellos.
+        let count = extensions.clone().count();
+        self.extensions.reserve_exact(count.min(MAX_LISTED));
+        for (extension_type, data) in extensions {
             if self.extensions.len() >= MAX_LISTED {
                 self.values_omitted += 1;
                 continue;
             }
             self.extensions.push(extension_type);
-            let _malformed = self.read_extension(extension_type, data);
+            let _malformed = self.read_extension(extension_type, data, room);
         }
     }
 
-    /// The values of a list, as far as they are kept.
-    fn listed<T>(&mut self, mut list: Reader<'_>, value: fn(u16) -> T) -> Vec<T> {
+    /// The values of a list, as far as they are kept, in a vector that is empty.
+    fn listed<T>(
+        &mut self,
+        mut list: Reader<'_>,
+        mut room: Vec<T>,
+        value: impl Fn(u16) -> T,
+    ) -> Vec<T> {
         let omitted = (list.len() / 2).saturating_sub(MAX_LISTED);
         self.values_omitted += omitted as u32;
-        list.u16_list().take(MAX_LISTED).map(value).collect()
+        room.clear(); // where an extension comes twice
+        room.extend(list.u16_list().take(MAX_LISTED).map(value));
+        room
     }
 
     /// Bytes of memory that its lists and texts take.
@@ -236,10 +287,23 @@ impl ClientHello {
         self.has_fingerprint().then(|| fingerprint::ja3(self))
     }
 
-    /// JA4 of a hello over TCP; `None` as for [`ClientHello::ja3`].
+    /// JA4 of a hello over TCP, or over QUIC if it has QUIC's transport parameters; `None` as for [`ClientHello::ja3`].
     #[must_use]
     pub fn ja4(&self) -> Option<String> {
-        self.has_fingerprint().then(|| fingerprint::ja4(self, 't'))
+        let is_quic = |extension: &ExtensionType| {
+            matches!(
+                *extension,
+                ExtensionType::QuicTransportParameters
+                    | ExtensionType::QuicTransportParametersDraft
+            )
+        };
+        let transport = if self.extensions.iter().any(is_quic) {
+            'q'
+        } else {
+            't'
+        };
+        self.has_fingerprint()
+            .then(|| fingerprint::ja4(self, transport))
     }
 
     /// Whether all that it offers is known: it was not cut short, and no list was too long.
@@ -248,7 +312,7 @@ impl ClientHello {
         !self.is_partial && self.values_omitted == 0
     }
 
-    const fn has_fingerprint(&self) -> bool {
+    pub(super) const fn has_fingerprint(&self) -> bool {
         self.is_whole() && self.sslv2_cipher_specs.is_none()
     }
 
@@ -256,6 +320,7 @@ impl ClientHello {
         &mut self,
         extension_type: ExtensionType,
         data: &[u8],
+        room: &mut Room,
     ) -> Result<(), ReadError> {
         let mut reader = Reader::new(data);
         match extension_type {
@@ -267,22 +332,27 @@ impl ClientHello {
                 self.values_omitted += offered.omitted;
             }
             ExtensionType::SupportedVersions => {
-                self.supported_versions = Some(self.listed(reader.vector_u8()?, ProtocolVersion));
+                let (list, room) = (reader.vector_u8()?, std::mem::take(&mut room.versions));
+                self.supported_versions = Some(self.listed(list, room, ProtocolVersion));
             }
             ExtensionType::SupportedGroups => {
-                self.groups = Some(self.listed(reader.vector_u16()?, NamedGroup));
+                let (list, room) = (reader.vector_u16()?, std::mem::take(&mut room.groups));
+                self.groups = Some(self.listed(list, room, NamedGroup));
             }
             ExtensionType::KeyShare | DRAFT_KEY_SHARE => {
-                let (groups, omitted) = key_shares(&mut reader)?;
+                let room = std::mem::take(&mut room.key_shares);
+                let (groups, omitted) = key_shares(&mut reader, room)?;
                 self.key_share_groups = Some(groups);
                 self.values_omitted += omitted;
             }
             ExtensionType::SignatureAlgorithms => {
-                self.signature_algorithms =
-                    Some(self.listed(reader.vector_u16()?, SignatureScheme));
+                let (list, room) = (reader.vector_u16()?, std::mem::take(&mut room.schemes));
+                self.signature_algorithms = Some(self.listed(list, room, SignatureScheme));
             }
             ExtensionType::EcPointFormats => {
-                self.point_formats = reader.vector_u8()?.rest().to_vec()
+                let formats = reader.vector_u8()?.rest();
+                self.point_formats.clear(); // where the extension comes twice
+                self.point_formats.extend_from_slice(formats);
             }
             ExtensionType::SessionTicket => self.session_ticket_length = Some(data.len()),
             ExtensionType::PreSharedKey => self.pre_shared_key = true,
@@ -313,9 +383,12 @@ fn server_name(reader: &mut Reader<'_>) -> Result<Option<String>, ReadError> {
 }
 
 /// RFC 8446 §4.2.8: `KeyShareEntry client_shares<0..2^16-1>`; the groups, and how many more there were.
-fn key_shares(reader: &mut Reader<'_>) -> Result<(Vec<NamedGroup>, u32), ReadError> {
+fn key_shares(
+    reader: &mut Reader<'_>,
+    mut groups: Vec<NamedGroup>,
+) -> Result<(Vec<NamedGroup>, u32), ReadError> {
     let mut list = reader.vector_u16()?;
-    let (mut groups, mut omitted) = (Vec::new(), 0);
+    let mut omitted = 0;
     while !list.is_empty() {
         let group = NamedGroup(list.u16()?);
         list.vector_u16()?;
@@ -410,6 +483,25 @@ mod tests {
             let hello = ClientHello::read(&bytes[..length]).unwrap();
             assert_eq!(hello.cipher_suites.len(), 2);
             assert_eq!(hello.extensions, [], "{length}");
+        }
+    }
+
+    #[test]
+    fn a_hello_read_over_another_one_is_as_if_read_alone() {
+        let formats_and_schemes = [
+            0, 11, 0, 3, 2, 0, 1, 0, 13, 0, 6, 0, 4, 8, 4, 4, 3, 0, 11, 0, 2, 1, 0,
+        ];
+        let mut other = body()[..EXTENSIONS - 2].to_vec();
+        other.extend([0, formats_and_schemes.len() as u8]);
+        other.extend(formats_and_schemes);
+        let bodies = [&body()[..], &other, &body()[..EXTENSIONS], &body()[..10]];
+        for first in bodies {
+            for second in bodies {
+                let mut hello = ClientHello::default();
+                let _may_fail = hello.read_again(first);
+                let read = hello.read_again(second).map(|()| hello);
+                assert_eq!(read, ClientHello::read(second));
+            }
         }
     }
 

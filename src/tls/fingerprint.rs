@@ -5,6 +5,7 @@
 //! licensed and are left out. All of them ignore GREASE values.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
@@ -17,11 +18,11 @@ use super::{ExtensionType, ProtocolVersion, is_grease};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// JA3 of the ClientHello: MD5, lower-case hexadecimal.
-    pub ja3: Option<String>,
+    pub ja3: Option<Arc<str>>,
     /// JA3S of the ServerHello: MD5, lower-case hexadecimal.
-    pub ja3s: Option<String>,
+    pub ja3s: Option<Arc<str>>,
     /// JA4 of the ClientHello.
-    pub ja4: Option<String>,
+    pub ja4: Option<Arc<str>>,
 }
 
 pub(super) fn ja3(hello: &ClientHello) -> String {

@@ -8,6 +8,7 @@ mod detect;
 mod encrypted_messages;
 mod extension;
 mod fingerprint;
+mod fingerprint_cache;
 mod message;
 mod record;
 mod server_hello;
@@ -28,6 +29,7 @@ pub use detect::{
 pub use encrypted_messages::{CertificateMessage, EncryptedExtensions};
 pub use extension::Extensions;
 pub use fingerprint::Fingerprint;
+pub use fingerprint_cache::FingerprintCache;
 pub use message::{Defragmenter, MAX_MESSAGE, Message};
 pub use record::{HEADER_LENGTH, MAX_FRAGMENT, Piece, RecordHeader, RecordReader};
 pub use server_hello::ServerHello;

@@ -145,8 +145,11 @@ impl ServerHello {
     /// JA3S: MD5 over version, cipher suite and extensions, lower-case hexadecimal; `None` for an SSLv2 hello or a message that was cut short.
     #[must_use]
     pub fn ja3s(&self) -> Option<String> {
-        (self.legacy_version != ProtocolVersion::SSLv2 && !self.is_partial)
-            .then(|| fingerprint::ja3s(self))
+        self.has_fingerprint().then(|| fingerprint::ja3s(self))
+    }
+
+    pub(super) fn has_fingerprint(&self) -> bool {
+        self.legacy_version != ProtocolVersion::SSLv2 && !self.is_partial
     }
 
     /// Drafts 18 to 21 of TLS 1.3 have neither session identifier nor compression method.
@@ -174,6 +177,7 @@ impl ServerHello {
             return;
         };
         let mut extensions = Extensions::new(list.rest());
+        self.extensions.reserve_exact(extensions.clone().count());
         for (extension_type, data) in extensions.by_ref() {
             self.extensions.push(extension_type);
             let _malformed = self.read_extension(extension_type, data);

@@ -42,6 +42,41 @@ fn a_live_observer_reports_silence_after_its_timeout_and_not_before() {
 }
 
 #[test]
+fn silence_is_no_evidence_if_packets_were_dropped_since() {
+    let (mut scene, _) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
+    pass(&mut scene, 10);
+    scene.drop_packets();
+    pass(&mut scene, 61_000);
+    let event = &scene.events()[0];
+    assert_eq!(event.outcome, Outcome::Unknown);
+    assert_eq!(event.unknown_because, Some(UnknownBecause::Gap));
+    // Nor at the end of a capture.
+    let (mut scene, _) = after_acknowledged_hello(None);
+    pass(&mut scene, 10);
+    scene.drop_packets();
+    pass(&mut scene, 61_000);
+    let event = scene.end_with_one();
+    assert_eq!(event.unknown_because, Some(UnknownBecause::Gap));
+}
+
+#[test]
+fn packets_that_were_dropped_before_a_connection_do_not_matter_to_it() {
+    let mut config = Config::default();
+    config.handshake_timeout = Some(LIVE_HANDSHAKE_TIMEOUT);
+    let mut scene = Scene::with(config);
+    scene.drop_packets();
+    scene.wait(1);
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(CLIENT, &tls::client_hello()),
+        peers.acknowledges(SERVER),
+    ]);
+    pass(&mut scene, 61_000);
+    let event = &scene.events()[0];
+    assert_eq!(error(event), Some((ErrorType::NoServerHello, Some(SERVER))));
+}
+
+#[test]
 fn what_follows_a_report_of_silence_is_not_another_handshake() {
     let (mut scene, mut peers) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
     pass(&mut scene, 61_000);

@@ -9,7 +9,7 @@ use tlscope::certificate::{
     ChainCache, ChainValidator, NearExpiry, OcspStaple, Trust, TrustOrigin, TrustStore, findings,
 };
 use tlscope::check::{Baseline, Policy};
-use tlscope::decode::{Decoded, FragmentTable, Layers, SeqNumber, decode};
+use tlscope::decode::{Decoded, FragmentTable, Layers, SeqNumber, TunnelPorts, decode};
 use tlscope::decrypt::Keys;
 use tlscope::event::{Handshake, NotTls, Side};
 use tlscope::observer::Config;
@@ -113,7 +113,7 @@ pub(crate) fn packets(mut bytes: &[u8]) {
         if let Ok(Decoded::Fragment(fragment)) = decoded
             && let Some(datagram) = fragments.push(&fragment, packet, &mut layers, time)
         {
-            let _ = datagram.decode(&mut layers);
+            let _ = datagram.decode(&TunnelPorts::DEFAULT, &mut layers);
         }
     }
 }

@@ -237,6 +237,11 @@ impl Scene {
         }
     }
 
+    /// Packets were dropped somewhere before the observer.
+    pub(crate) fn drop_packets(&mut self) {
+        self.observer.handle_dropped_packets(self.now);
+    }
+
     /// Tells the observer the time, without a packet.
     pub(crate) fn tick(&mut self) {
         self.observer.handle_timeout(self.now);

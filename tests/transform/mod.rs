@@ -9,6 +9,7 @@
 mod changes;
 mod forged;
 mod packets;
+mod tunnels;
 
 use std::collections::BTreeMap;
 use std::fmt;

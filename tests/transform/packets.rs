@@ -108,16 +108,21 @@ impl Frame {
         frame
     }
 
-    /// The same frame with an 802.1Q tag. Its segment can no longer be changed.
-    pub(super) fn with_vlan(&self, id: u8) -> Self {
-        let mut bytes = self.bytes.clone();
-        bytes.splice(12..12, [0x81, 0, 0, id]);
+    /// A frame at the same time with other bytes. Its segment can no longer be changed.
+    pub(super) fn with_bytes(&self, bytes: Vec<u8>) -> Self {
         Self {
             time: self.time,
             wire_length: bytes.len(),
             bytes,
             segment: None,
         }
+    }
+
+    /// The same frame with an 802.1Q tag. Its segment can no longer be changed.
+    pub(super) fn with_vlan(&self, id: u8) -> Self {
+        let mut bytes = self.bytes.clone();
+        bytes.splice(12..12, [0x81, 0, 0, id]);
+        self.with_bytes(bytes)
     }
 }
 

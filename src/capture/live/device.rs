@@ -22,6 +22,8 @@ pub struct LiveOptions {
     pub snap_length: u32,
     /// Bytes of the kernel's buffer for packets that were not taken yet.
     pub buffer_size: u32,
+    /// Bytes of packets that were taken from the kernel and wait for a worker.
+    pub queue_bytes: usize,
     /// Whether packets for other hosts are captured too.
     pub is_promiscuous: bool,
     /// Capture threads for each interface, each with a buffer of its own.
@@ -38,6 +40,8 @@ pub mod defaults {
     pub const SNAP_LENGTH: u32 = 262_144;
     /// Bytes of the kernel's buffer: 13 ms at 10 Gbit/s, a second at 130 Mbit/s.
     pub const BUFFER_SIZE: u32 = 16 << 20;
+    /// Bytes of packets that wait for a worker.
+    pub const QUEUE_BYTES: usize = 32 << 20;
 }
 
 impl Default for LiveOptions {
@@ -46,6 +50,7 @@ impl Default for LiveOptions {
             filter: None,
             snap_length: defaults::SNAP_LENGTH,
             buffer_size: defaults::BUFFER_SIZE,
+            queue_bytes: defaults::QUEUE_BYTES,
             is_promiscuous: false,
             threads: 1,
             drains_buffer: false,

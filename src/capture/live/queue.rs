@@ -9,8 +9,20 @@ use crate::time::Timestamp;
 pub(super) const BATCH_PACKETS: usize = 512;
 /// Bytes at which a batch is full.
 pub(super) const BATCH_BYTES: usize = 256 << 10;
-/// Batches under way: 65,536 packets or 32 MiB, a tenth of a second at 600,000 packets a second.
-pub(super) const QUEUE: usize = 128;
+
+/// Batches under way that take about so many bytes. With 32 MiB they are 65,536 packets, a tenth of a second at 600,000 packets a
+/// second.
+pub(super) const fn batches(bytes: usize) -> usize {
+    let batches = bytes / BATCH_BYTES;
+    if batches < LEAST_BATCHES {
+        LEAST_BATCHES
+    } else {
+        batches
+    }
+}
+
+/// With fewer, a capture thread would find no room while a worker is interrupted.
+const LEAST_BATCHES: usize = 8;
 
 /// What a capture thread holds of the queue.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::PATIENCE;
 use super::device::{LiveInterface, LiveOptions};
-use super::queue::{Exit, QUEUE, queue};
+use super::queue::{Exit, batches, queue};
 use super::thread::{CaptureThread, Device};
 use crate::capture::{self, CaptureError, Meter, Meters, PacketBatch, PacketSource, Problem};
 use crate::time::Timestamp;
@@ -23,6 +23,7 @@ pub struct LiveCapture {
     devices: Vec<Vec<LiveInterface>>,
     interfaces: Arc<[capture::Interface]>,
     drains_buffer: bool,
+    queue_bytes: usize,
 }
 
 impl LiveCapture {
@@ -53,6 +54,7 @@ impl LiveCapture {
             interfaces: interfaces.collect(),
             devices,
             drains_buffer: options.drains_buffer,
+            queue_bytes: options.queue_bytes,
         })
     }
 
@@ -70,7 +72,7 @@ impl LiveCapture {
     /// When the system gives no more threads.
     pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<LiveSource> {
         let pace = Pace {
-            queue: QUEUE,
+            queue: batches(self.queue_bytes),
             retry: RETRY,
             drains_buffer: self.drains_buffer,
         };
@@ -86,6 +88,8 @@ pub struct LiveSource {
     interfaces: Arc<[capture::Interface]>,
     meters: Meters,
     notices: Receiver<Problem>,
+    /// Packets dropped by then.
+    dropped: u64,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -128,6 +132,7 @@ impl LiveSource {
             interfaces,
             meters: Arc::clone(&meters),
             notices: notices_taken,
+            dropped: 0,
             stop: Arc::clone(&stop),
             threads: Vec::new(),
         };
@@ -167,14 +172,15 @@ impl PacketSource for LiveSource {
                 queue.give_back(std::mem::replace(batch, filled));
                 batch.interfaces = Arc::clone(&self.interfaces);
                 batch.now = Some(now());
-                Ok(true)
             }
-            Err(RecvTimeoutError::Timeout) => {
-                batch.now = Some(now_less(ON_THE_WAY));
-                Ok(true)
-            }
-            Err(RecvTimeoutError::Disconnected) => Ok(false),
+            Err(RecvTimeoutError::Timeout) => batch.now = Some(now_less(ON_THE_WAY)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
         }
+        let dropped = self.meters.iter().map(|meter| meter.read().dropped()).sum();
+        if dropped > std::mem::replace(&mut self.dropped, dropped) {
+            batch.dropped_at = Some(now());
+        }
+        Ok(true)
     }
 
     fn take_problems(&mut self) -> Vec<Problem> {
@@ -310,6 +316,19 @@ mod tests {
         let dropped = source.meters[0].read().dropped_queue;
         assert!(handed_out >= 4 * BATCH_PACKETS as u64);
         assert_eq!(handed_out + dropped, all);
+    }
+
+    #[test]
+    fn the_first_batch_after_a_drop_says_so_and_those_after_it_do_not() {
+        let mut source = start(vec![Act::Packets(6 * BATCH_PACKETS)]);
+        let all = 6 * BATCH_PACKETS as u64;
+        wait_for(&source, |meter| meter.read().packets == all);
+        stop(&source);
+        let mut batch = PacketBatch::default();
+        assert!(source.next_batch(&mut batch).unwrap());
+        assert!(batch.dropped_at.is_some());
+        assert!(source.next_batch(&mut batch).unwrap());
+        assert_eq!(batch.dropped_at, None);
     }
 
     #[test]

@@ -412,6 +412,8 @@ fn times(count: u64) -> String {
 fn changes(expected: &Fields, fields: &Fields) -> String {
     /// A report needs one line.
     const SHOWN: usize = 3;
+    /// Other fields that are named, without their values.
+    const NAMED: usize = 8;
     let mut shown = Vec::new();
     let (before, now) = (outcome(expected), outcome(fields));
     if before != now {
@@ -443,10 +445,14 @@ fn changes(expected: &Fields, fields: &Fields) -> String {
             None => format!("{path} was {before}, now {now}"),
         });
     }
-    match paths.len().saturating_sub(SHOWN) {
-        0 => {}
-        1 => shown.push("1 more field".to_owned()),
-        more => shown.push(format!("{more} more fields")),
+    let others: Vec<&str> = paths.iter().skip(SHOWN).map(|path| path.as_str()).collect();
+    match others.len().saturating_sub(NAMED) {
+        0 if others.is_empty() => {}
+        0 => shown.push(format!("also changed: {}", others.join(", "))),
+        more => shown.push(format!(
+            "also changed: {} and {more} more",
+            others[..NAMED].join(", ")
+        )),
     }
     shown.join("; ")
 }

@@ -50,11 +50,11 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     files.read("one of the captures", &args.paths);
     files.read("a key log", &args.input.keylog);
     files.check()?;
-    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     skip_system_roots(&args.assertions, &mut args.judgement);
     let mut needs = needs(&args.assertions);
     needs.key_logs = !args.input.keylog.is_empty();
-    let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+    let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;
     let mut selection = Selection::from(args.input.selection.clone());
     args.time.add_to(&mut selection);
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
@@ -273,10 +273,12 @@ pub(super) fn skip_system_roots(args: &AssertionArgs, judgement: &mut JudgementA
 pub(super) fn needs(args: &AssertionArgs) -> Needs {
     Needs {
         fingerprints: args.expect.is_some(),
+        offers: true,
         packets: false,
         ladders: false,
         key_logs: false,
         held_events: false,
+        metrics: false,
     }
 }
 
@@ -408,7 +410,8 @@ fn add(recorder: &mut BaselineRecorder, event: &Handshake) -> io::Result<()> {
 fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
     match (&args.policy, &args.expect) {
         (Some(path), _) => {
-            let text = read_text(path).map_err(|error| cannot("read policy", path, &error))?;
+            let text = read_text(path, MAX_POLICY_BYTES)
+                .map_err(|error| cannot("read policy", path, &error))?;
             Ok(Policy::parse(&text, &path.display().to_string())?)
         }
         (None, Some(path)) => Ok(Policy::empty(path.display().to_string())),
@@ -416,19 +419,21 @@ fn policy(args: &AssertionArgs) -> Result<Policy, Failure> {
     }
 }
 
-/// Bytes of a policy or a baseline at most: a baseline of 100,000 handshakes has some 300 MB.
-const MAX_TEXT: u64 = 1 << 30;
+/// Bytes of a policy at most: the largest preset has 3 KB.
+const MAX_POLICY_BYTES: u64 = 16 << 20;
+/// Bytes of a baseline at most: with 100,000 handshakes it has some 300 MB.
+const MAX_BASELINE_BYTES: u64 = 1 << 30;
 
 /// The text of a file, or of standard input for `-`, without a byte order mark.
-fn read_text(path: &Path) -> io::Result<String> {
+fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let file: Box<dyn Read> = if path.as_os_str() == "-" {
         Box::new(stdin())
     } else {
         Box::new(fs::File::open(path)?)
     };
     let mut text = String::new();
-    let read = file.take(MAX_TEXT).read_to_string(&mut text)?;
-    if read as u64 == MAX_TEXT {
+    let read = file.take(most).read_to_string(&mut text)?;
+    if read as u64 == most {
         return Err(io::Error::new(ErrorKind::FileTooLarge, "it is too long"));
     }
     Ok(match text.strip_prefix('\u{feff}') {
@@ -451,7 +456,7 @@ fn known_findings(path: &Path) -> Result<KnownFindings, Failure> {
 }
 
 fn read_baseline(path: &Path) -> Result<String, Failure> {
-    read_text(path).map_err(|error| {
+    read_text(path, MAX_BASELINE_BYTES).map_err(|error| {
         let is_missing = error.kind() == ErrorKind::NotFound;
         cannot("read baseline", path, &error)
             .maybe_hint(is_missing.then_some("`--update` records one"))

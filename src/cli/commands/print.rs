@@ -19,6 +19,7 @@ pub(super) fn asset(asset: Asset) -> Result<ExitCode, CliError> {
         Asset::Dashboard => include_str!("../../assets/dashboard.json"),
         Asset::CollectorConfig => include_str!("../../assets/collector-config.yaml"),
         Asset::SystemdUnit => include_str!("../../assets/tlscope.service"),
+        Asset::Kubernetes => include_str!("../../assets/kubernetes.yaml"),
     };
     print_text(|output| output.write_all(text.as_bytes()))
 }

@@ -38,13 +38,15 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     args.time.add_to(&mut selection);
     let needs = Needs {
         fingerprints: true,
+        offers: true,
         packets: false,
         ladders: true,
         key_logs: !args.input.keylog.is_empty(),
         held_events: false,
+        metrics: false,
     };
-    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement))?;
-    let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+    let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
+    let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&paths, filter, stderr().is_terminal())?;
     let mut candidates = Candidates::new(selection, selector);

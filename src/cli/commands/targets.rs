@@ -21,7 +21,7 @@ use crate::cli::say;
 
 /// Reads all captures and writes the list; writes nothing if none can be read.
 pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
-    let limit = memory::usual_limit();
+    let limit = memory::limit(&args.memory);
     let keys = key_log::read(&args.input.keylog, limit)?;
     let mut config = observer::Config::default();
     config.report.fingerprints = false;
@@ -31,6 +31,7 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
         limit.with_key_logs()
     };
     config.keys = keys.clone();
+    config.tunnel_ports = args.input.tunnels.ports();
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&args.paths, filter, stderr().is_terminal())?;
 

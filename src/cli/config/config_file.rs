@@ -3,6 +3,8 @@
 //! So clap itself lets the command line and the environment win over the file, and
 //! parses a value from the file exactly like one that is typed.
 
+#[cfg(live_capture)]
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -32,6 +34,24 @@ pub(crate) fn with_defaults_from(command: Command, path: &Path) -> Result<Comman
             text: &text,
         },
     )
+}
+
+/// The flags that the file at `path` sets: those of all commands, or those of the table `command`. Empty if it cannot be read.
+#[cfg(live_capture)]
+pub(crate) fn keys(path: &Path, command: Option<&str>) -> BTreeSet<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let Ok(root) = DeTable::parse(&text) else {
+        return BTreeSet::new();
+    };
+    let root = root.get_ref();
+    let table = match command {
+        Some(command) => root
+            .get(command)
+            .and_then(|table| table.get_ref().as_table()),
+        None => Some(root),
+    };
+    let keys = table.into_iter().flat_map(|table| table.keys());
+    keys.map(|key| key.get_ref().to_string()).collect()
 }
 
 /// The text of a configuration file, for errors that name the line.

@@ -5,15 +5,15 @@ use std::path::Path;
 
 use tlscope::memory::MemoryLimit;
 
-use super::args::JudgementArgs;
+use super::args::MemoryArgs;
 
 /// The limit that the user sets, or the usual one.
-pub(crate) fn limit(judgement: &JudgementArgs) -> MemoryLimit {
-    judgement.memory_limit.unwrap_or_else(usual_limit)
+pub(crate) fn limit(args: &MemoryArgs) -> MemoryLimit {
+    args.memory_limit.unwrap_or_else(usual_limit)
 }
 
 /// The limit where the user sets none: half of what there is, within bounds.
-pub(crate) fn usual_limit() -> MemoryLimit {
+fn usual_limit() -> MemoryLimit {
     usual_limit_in(Path::new("/"))
 }
 

@@ -9,10 +9,23 @@ use super::args::{
 };
 
 impl MetricsArgs {
+    /// Whether a run has metrics, by its flags or by the standard variables of OpenTelemetry.
+    pub(crate) fn asks_for_metrics(&self) -> bool {
+        let by_flags =
+            self.metrics.is_some() || self.otlp_endpoint.is_some() || self.otlp_protocol.is_some();
+        by_flags || std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some()
+    }
+
     /// Whether single handshakes are exported, as log records or spans.
     pub(crate) fn asks_for_records(&self) -> bool {
         let mut signals = self.otlp_signals.iter();
         signals.any(|signal| *signal != Signal::Metrics)
+    }
+
+    /// Whether the metrics go to standard output at the end.
+    #[cfg(live_capture)]
+    pub(crate) fn takes_stdout(&self) -> bool {
+        self.metrics == Some(MetricsOutput::Stdout)
     }
 }
 
@@ -35,6 +48,7 @@ impl From<MetricsArgs> for MetricsConfig {
             stdout: args.metrics == Some(MetricsOutput::Stdout),
             attributes: args.metric_attributes,
             values: Some(args.metric_values.into()),
+            memory: None,
             names: match args.metric_names {
                 NameChoice::Tlscope => MetricNames::Tlscope,
                 NameChoice::Semconv => MetricNames::Semconv,

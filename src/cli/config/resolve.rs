@@ -10,7 +10,7 @@ use terminal_size::terminal_size_of;
 use tlscope::certificate::NearExpiry;
 use tlscope::decrypt::Keys;
 use tlscope::memory::MemoryLimit;
-use tlscope::observer;
+use tlscope::observer::{self, TunnelPorts};
 use tlscope::sink::selection::Selection;
 use tlscope::sink::sorted::SortOrder;
 use tlscope::sink::{OutputFormat, TextStyle};
@@ -19,7 +19,7 @@ use tlscope::time::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::RunFiles;
-use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs};
+use super::args::{At, CommonArgs, JudgementArgs, MetricsArgs, ReadArgs, TunnelArgs};
 use crate::cli::config::memory;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
@@ -42,8 +42,12 @@ pub(crate) struct ReadConfig {
 pub(crate) struct Analysis {
     /// The secrets in the key logs given.
     pub(crate) keys: Keys,
+    /// The UDP ports of tunnels.
+    tunnel_ports: TunnelPorts,
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
+    /// Whether events of successful handshakes carry what the client offered.
+    offers: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
     /// Whether events come with their steps.
@@ -60,6 +64,8 @@ pub(crate) struct Analysis {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
     pub(crate) fingerprints: bool,
+    /// What the clients of successful handshakes offered.
+    pub(crate) offers: bool,
     /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,
     /// The steps of each handshake.
@@ -68,17 +74,22 @@ pub(crate) struct Needs {
     pub(crate) key_logs: bool,
     /// Memory for handshakes that are held back, to be sorted.
     pub(crate) held_events: bool,
+    /// Memory for metric series.
+    pub(crate) metrics: bool,
 }
 
 impl Needs {
-    /// Formats for people leave fingerprints out; formats for programs, log records and spans have them.
+    /// Formats for people leave fingerprints and offers out; formats for programs, log records and spans have them.
     pub(crate) fn of(common: &CommonArgs, metrics: &MetricsArgs) -> Self {
+        let is_for_programs = common.format.is_for_programs() || metrics.asks_for_records();
         Self {
-            fingerprints: common.format.is_for_programs() || metrics.asks_for_records(),
+            fingerprints: is_for_programs,
+            offers: is_for_programs,
             packets: common.save_failures.is_some(),
             ladders: false,
             key_logs: !common.input.keylog.is_empty(),
             held_events: false,
+            metrics: metrics.asks_for_metrics(),
         }
     }
 }
@@ -137,13 +148,14 @@ impl ReadConfig {
         files.read("a key log", &args.common.input.keylog);
         files.written("--report", &args.report);
         files.check()?;
-        let limit = memory::limit(&args.judgement);
+        let limit = memory::limit(&args.judgement.memory);
         let keys = key_log::read(&args.common.input.keylog, limit)?;
         let mut needs = Needs::of(&args.common, &args.metrics);
         needs.held_events = args.sort.is_some();
         needs.fingerprints |= args.report.is_some();
+        needs.offers |= args.report.is_some();
         needs.ladders |= args.report.is_some();
-        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
         let threads = args.common.input.threads;
@@ -152,6 +164,7 @@ impl ReadConfig {
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
         output.room_to_sort = limit.of_events();
+        output.metrics.memory = Some(limit.of_metrics());
         output.names = args.names;
         output.source_width = source_width(&args.paths);
         Ok(Self {
@@ -169,20 +182,26 @@ impl Analysis {
     pub(crate) fn resolve(
         keys: Keys,
         needs: Needs,
+        tunnels: &TunnelArgs,
         judgement: &JudgementArgs,
     ) -> Result<Self, CliError> {
-        let mut memory_limit = memory::limit(judgement);
+        let mut memory_limit = memory::limit(&judgement.memory);
         if needs.key_logs {
             memory_limit = memory_limit.with_key_logs();
         }
         if needs.held_events {
             memory_limit = memory_limit.with_held_events();
         }
+        if needs.metrics {
+            memory_limit = memory_limit.with_metrics();
+        }
         Ok(Self {
             keys,
+            tunnel_ports: tunnels.ports(),
             retains_packets: needs.packets,
             collects_ladders: needs.ladders,
             fingerprints: needs.fingerprints,
+            offers: needs.offers,
             near_expiry: NearExpiry {
                 within: days(judgement.near_expiry),
                 percent: judgement.near_expiry_share,
@@ -198,11 +217,13 @@ impl Analysis {
     pub(crate) fn observer(&self) -> observer::Config {
         let mut config = observer::Config::default();
         config.report.fingerprints = self.fingerprints;
+        config.report.offers = self.offers;
         config.report.near_expiry = self.near_expiry;
         config.report.judge_at = self.judge_at;
         config.handshake_timeout = self.handshake_timeout;
         config.memory_limit = self.memory_limit;
         config.keys = self.keys.clone();
+        config.tunnel_ports = self.tunnel_ports.clone();
         config.trust = self.roots.trust();
         config.retains_packets = self.retains_packets;
         config.collects_ladders = self.collects_ladders;

@@ -26,6 +26,10 @@ pub(crate) mod progress;
 pub(crate) mod rotate;
 pub(crate) mod whole_file;
 
+/// The screen of a live run; its summary goes to standard output.
+#[cfg(live_capture)]
+pub(crate) type LiveScreen = tlscope::sink::people::screen::ScreenSink<io::BufWriter<io::Stdout>>;
+
 /// All sinks of a run, behind the selection of handshakes.
 pub(crate) struct RunOutput<'a> {
     config: &'a OutputConfig,
@@ -36,6 +40,9 @@ pub(crate) struct RunOutput<'a> {
     certificates: Option<CertificateFiles>,
     failures: Option<FailureCaptures>,
     report: Option<HtmlReport>,
+    /// Shows the state of a live run, and its summary at the end.
+    #[cfg(live_capture)]
+    screen: Option<LiveScreen>,
     metrics: Option<Telemetry>,
     has_seen_chains: bool,
     has_selected: bool,
@@ -72,6 +79,8 @@ impl<'a> RunOutput<'a> {
             certificates: certificates.map(CertificateFiles::open).transpose()?,
             failures: failures.map(FailureCaptures::open).transpose()?,
             report: config.report.clone().map(HtmlReport::open).transpose()?,
+            #[cfg(live_capture)]
+            screen: None,
             metrics,
             has_seen_chains: false,
             has_selected: false,
@@ -94,8 +103,15 @@ impl<'a> RunOutput<'a> {
 #[cfg(live_capture)]
 impl RunOutput<'_> {
     /// Shows the state of the run on `screen`, and the summary at the end.
-    pub(crate) fn show_on(&mut self, screen: impl Sink + 'static) {
-        self.summary = Some(Box::new(screen));
+    pub(crate) fn show_on(&mut self, screen: LiveScreen) {
+        self.summary = None; // the screen has one
+        self.screen = Some(screen);
+    }
+
+    /// Whether a handshake is among those that the user wants to see.
+    pub(crate) fn shows(&self, event: &Handshake) -> bool {
+        let is_written = !self.config.failures_only || is_refused(event);
+        is_written && self.config.selection.selects(event)
     }
 
     /// Reopens the file of events and reads watched certificates again.
@@ -117,11 +133,16 @@ impl RunOutput<'_> {
         let summary = summary.map(|summary| &mut **summary as &mut dyn Sink);
         let report = self.report.as_mut();
         let report = report.map(|report| report as &mut dyn Sink);
+        #[cfg(live_capture)]
+        let screen = self.screen.as_mut().map(|screen| screen as &mut dyn Sink);
+        #[cfg(not(live_capture))]
+        let screen: Option<&mut dyn Sink> = None;
         let metrics = self.metrics.as_mut();
         let metrics = metrics.map(|metrics| metrics as &mut dyn Sink);
         events
             .into_iter()
             .chain(summary)
+            .chain(screen)
             .chain(report)
             .chain(metrics)
     }
@@ -135,17 +156,18 @@ impl RunOutput<'_> {
             EventWriter::File(file) => file.lost_in_total(),
             EventWriter::StandardOutput(_) => 0, // an error ends the run
         });
+        let evicted = self.failures.as_ref().map(FailureCaptures::evicted);
         let failures = self.failures.as_ref().map(FailureCaptures::lost);
         let certificates = self.certificates.as_ref().map(CertificateFiles::lost);
-        metrics.set_losses(Losses::new(events, failures, certificates));
+        let losses = Losses::new(events, failures, certificates);
+        metrics.set_losses(losses.with_failures_evicted(evicted));
     }
 
     fn write(&mut self, event: &Handshake, ladder: Option<&Ladder>) -> io::Result<()> {
         self.has_selected = true;
         self.has_seen_chains |=
             event.server_certificates.is_some() || event.client_certificates.is_some();
-        let is_refused = event.outcome == Outcome::Failure || event.rejected_after.is_some();
-        let is_written = !self.config.failures_only || is_refused;
+        let is_written = !self.config.failures_only || is_refused(event);
         if let (Some(events), true) = (&mut self.events, is_written) {
             events.sink().handshake(event)?;
         }
@@ -157,6 +179,10 @@ impl RunOutput<'_> {
         }
         if let Some(report) = &mut self.report {
             report.add(event, ladder);
+        }
+        #[cfg(live_capture)]
+        if let Some(screen) = &mut self.screen {
+            screen.add(event, ladder)?;
         }
         match &mut self.metrics {
             Some(metrics) => metrics.handshake(event),
@@ -190,6 +216,10 @@ impl pipeline::Output for RunOutput<'_> {
         summary.map_or(Ok(()), |summary| Sink::not_tls(summary, event))?;
         if let Some(report) = &mut self.report {
             Sink::not_tls(report, event)?;
+        }
+        #[cfg(live_capture)]
+        if let Some(screen) = &mut self.screen {
+            Sink::not_tls(screen, event)?;
         }
         let metrics = self.metrics.as_mut();
         metrics.map_or(Ok(()), |metrics| Sink::not_tls(metrics, event))
@@ -229,6 +259,11 @@ impl RunOutput<'_> {
         let results = self.sinks().map(|sink| sink.finish(stats));
         results.fold(Ok(()), io::Result::and).and(certificates)
     }
+}
+
+/// Whether the handshake failed, or a side refused its peer afterwards.
+fn is_refused(event: &Handshake) -> bool {
+    event.outcome == Outcome::Failure || event.rejected_after.is_some()
 }
 
 /// That handshakes were seen, and that no selection by the user includes any.

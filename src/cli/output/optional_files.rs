@@ -21,8 +21,11 @@ use crate::cli::say;
 /// Saves the packets of each failed handshake to a capture (`--save-failures`).
 pub(super) struct FailureCaptures {
     files: FailureFiles,
+    keep: usize,
     /// Whether the last failure was lost. The user is warned when this changes.
     is_failing: bool,
+    /// Whether the user knows that captures are deleted.
+    has_said_evicted: bool,
 }
 
 impl FailureCaptures {
@@ -30,7 +33,9 @@ impl FailureCaptures {
         let files = FailureFiles::open(config.directory.clone(), config.keep.get());
         Ok(Self {
             files: files.map_err(CliError::new)?,
+            keep: config.keep.get(),
             is_failing: false,
+            has_said_evicted: false,
         })
     }
 
@@ -45,6 +50,7 @@ impl FailureCaptures {
                         "saving failure captures again; {lost} were lost"
                     ));
                 }
+                self.say_evicted_once();
                 saved_to
             }
             Err(error) => {
@@ -58,13 +64,35 @@ impl FailureCaptures {
         }
     }
 
+    /// Warns when the first capture makes room for another: an event may name it, and it is gone.
+    fn say_evicted_once(&mut self) {
+        if self.files.evicted() > 0 && !self.has_said_evicted {
+            self.has_said_evicted = true;
+            say::warning(format_args!(
+                "more than {} failures: the oldest captures of the most frequent server and cause are deleted from now on",
+                self.keep
+            ));
+            say::hint("`--save-failures-keep` keeps more");
+        }
+    }
+
+    /// Captures deleted to make room for newer ones.
+    pub(super) const fn evicted(&self) -> u64 {
+        self.files.evicted()
+    }
+
     /// Failures whose packets could not be written.
     pub(super) const fn lost(&self) -> u64 {
         self.files.lost()
     }
 
-    /// Warns of all failures that were lost. A single one had its own warning.
+    /// Warns of all failures whose captures were lost or deleted. A single one had its own warning.
     pub(super) fn warn_of_lost(&self) {
+        if let evicted @ 2.. = self.files.evicted() {
+            say::warning(format_args!(
+                "{evicted} captures of failures were deleted to make room for newer ones"
+            ));
+        }
         if let lost @ 2.. = self.files.lost() {
             say::warning(format_args!(
                 "the packets of {lost} failures were not saved"

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tlscope::event::{Handshake, NotTls};
@@ -27,6 +28,21 @@ pub(crate) struct Rotation {
     pub(crate) age: Option<Duration>,
     /// How many rotated files are kept.
     pub(crate) keep: u32,
+    /// The file, if a live run opened it while it still had the privileges to.
+    pub(crate) opened: Option<Arc<File>>,
+}
+
+impl Rotation {
+    /// Opens the file, to be written later.
+    #[cfg(live_capture)]
+    pub(crate) fn open_now(&mut self) -> io::Result<&File> {
+        let file = append_to(&self.path)?;
+        Ok(self.opened.insert(Arc::new(file)))
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
 }
 
 /// Writes events to a file and rotates it.
@@ -102,10 +118,10 @@ impl RotatingSink {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&self.rotation.path)?;
+        let file = match self.rotation.opened.take() {
+            Some(opened) => opened.try_clone()?,
+            None => append_to(&self.rotation.path)?,
+        };
         let complete = file.metadata()?.len();
         let written = Rc::new(Cell::new(complete));
         let output = CountingWriter {
@@ -387,6 +403,7 @@ mod tests {
                 size,
                 age: age.map(Duration::from_secs),
                 keep: 2,
+                opened: None,
             };
             RotatingSink::open(rotation, format).unwrap()
         }
@@ -524,6 +541,7 @@ mod tests {
             size: None,
             age: None,
             keep: 2,
+            opened: None,
         };
         let failure = RotatingSink::open(rotation, OutputFormat::Json)
             .err()

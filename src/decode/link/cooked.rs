@@ -1,7 +1,7 @@
 //! Linux cooked captures, as `-i any` writes them: SLL and SLL2.
 
 use super::super::cursor::Cursor;
-use super::super::{DecodeError, Layers, Unread};
+use super::super::{DecodeError, Layers};
 use super::{Network, ethernet};
 
 pub(super) fn decode_sll(
@@ -17,13 +17,6 @@ pub(super) fn decode_sll2(
     layers: &mut Layers,
 ) -> Result<Network, DecodeError> {
     let header = cursor.take_array::<20>()?; // protocol first; then interface, ARPHRD, type, address
-    match u16::from_be_bytes([header[0], header[1]]) {
-        0x0800 | 0x86dd => Ok(Network::Ip),
-        0x8100 | 0x88a8 => {
-            let tag_control = cursor.take_u16()?;
-            layers.vlan.push(tag_control);
-            ethernet::ether_type(cursor, layers)
-        }
-        other => Ok(Network::Other(Unread::EtherType(other))),
-    }
+    let ether_type = u16::from_be_bytes([header[0], header[1]]);
+    ethernet::by_type(ether_type, cursor, layers)
 }

@@ -6,6 +6,7 @@
 
 mod eap;
 mod parts;
+mod quic;
 mod renegotiation;
 mod writer;
 
@@ -30,6 +31,7 @@ pub(super) use parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
     is_empty_list,
 };
+pub(super) use quic::{CloseSeen, DatagramSeen, QuicFacts};
 pub(super) use renegotiation::Renegotiations;
 
 /// Observations kept: a flight has up to five records, a 64 KiB chain in small records some forty.
@@ -92,14 +94,28 @@ pub(super) struct Transcript {
     has_unreadable_hello: bool,
     /// Whether bytes are missing that may belong to the client's last flight, or follow it.
     has_late_gap: bool,
+    /// Whether the client begins again over QUIC: its next ClientHello takes the place of the first.
+    expects_new_hello: bool,
     /// Bytes of memory that the hellos take.
     hello_bytes: usize,
+    /// What only QUIC shows.
+    quic: Option<Box<QuicFacts>>,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
+    /// A hello of an earlier handshake, to be overwritten by that of this one.
+    spare_hello: Option<Box<ClientHello>>,
+}
+
+/// What a handshake that has been reported leaves for another one: lists whose room is used again. They are empty, but for
+/// those of the hello, which is overwritten.
+#[derive(Debug, Default)]
+pub(crate) struct SpareRoom {
+    hello: Option<Box<ClientHello>>,
+    observations: Vec<Observation>,
 }
 
 impl Transcript {
-    pub(super) fn new(start: Arrival) -> Self {
+    pub(super) fn new(start: Arrival, room: SpareRoom) -> Self {
         Self {
             start,
             last: start,
@@ -116,7 +132,7 @@ impl Transcript {
             peers: Default::default(),
             delivery: Default::default(),
             alerts: Vec::new(),
-            observations: Vec::new(),
+            observations: room.observations,
             renegotiations: None,
             records_in_use: 0,
             has_ended_in_use: false,
@@ -133,8 +149,11 @@ impl Transcript {
             client_round_trip: 0,
             has_unreadable_hello: false,
             has_late_gap: false,
+            expects_new_hello: false,
             hello_bytes: 0,
+            quic: None,
             ladder: None,
+            spare_hello: room.hello,
         }
     }
 }
@@ -320,6 +339,11 @@ impl Transcript {
     /// Up to TLS 1.2: encrypted records for which there are keys.
     pub(super) const fn keyed_records(&self) -> u32 {
         self.keyed_records
+    }
+
+    /// What only QUIC shows; `None` over other transports.
+    pub(super) fn quic(&self) -> Option<&QuicFacts> {
+        self.quic.as_deref()
     }
 
     /// From the observer to the client and back, as far as the opening of the connection shows it.
@@ -520,6 +544,10 @@ impl Transcript {
             .map(|body| body.len());
         bodies.sum::<usize>()
             + self.hello_bytes
+            + self
+                .spare_hello
+                .as_ref()
+                .map_or(0, |hello| boxed::<ClientHello>() + hello.allocated())
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>()
             + self
@@ -528,6 +556,10 @@ impl Transcript {
                 .map_or(0, |_| boxed::<Renegotiations>())
             + self.decrypted.as_ref().map_or(0, |_| boxed::<Decrypted>())
             + self.eap.as_ref().map_or(0, |_| boxed::<EapSeen>())
+            + self
+                .quic
+                .as_ref()
+                .map_or(0, |quic| boxed::<QuicFacts>() + quic.allocated())
             + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 
@@ -558,5 +590,20 @@ impl Transcript {
     /// Moves the first ClientHello out, for the same reason.
     pub(super) fn take_client_hello(&mut self) -> Option<Box<ClientHello>> {
         self.client_hello.take()
+    }
+
+    /// The name in the ClientHello, for the report on it, which needs nothing else of it.
+    pub(super) fn take_server_name(&mut self) -> Option<String> {
+        self.client_hello.as_mut()?.server_name.take()
+    }
+
+    /// What can be used again once the report was made.
+    pub(super) fn take_room(&mut self) -> SpareRoom {
+        let mut observations = std::mem::take(&mut self.observations);
+        observations.clear();
+        SpareRoom {
+            hello: self.client_hello.take().or_else(|| self.spare_hello.take()),
+            observations,
+        }
     }
 }

@@ -9,19 +9,21 @@
 use std::time::Duration;
 
 use crate::flow::{Direction, Side};
+use crate::framing::quic::{Level, QuicSeen};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
-    CertificateMessage, ClientHello, ContentType, EncryptedExtensions, HandshakeType, KeyExchange,
-    MAX_MESSAGE, Message, ProtocolVersion, ServerHello, decompress_certificate,
-    read_key_exchange_group, read_prime_bits,
+    AlertDescription, AlertLevel, CertificateMessage, ClientHello, ContentType,
+    EncryptedExtensions, HandshakeType, KeyExchange, MAX_MESSAGE, Message, ProtocolVersion,
+    ServerHello, decompress_certificate, read_key_exchange_group, read_prime_bits,
 };
+use crate::transport::quic::QuicClose;
 use crate::transport::tcp::Arrival;
 
 use super::super::history::{letter, sealed_letter};
 use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled};
-use super::{MAX_OBSERVATIONS, Transcript, USUAL_OBSERVATIONS};
+use super::{MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
 const MAX_ALERTS: usize = 16;
@@ -48,7 +50,7 @@ impl Transcript {
             Seen::PartialMessage { message, start } => {
                 self.take_partial_message(sender, message, start);
             }
-            Seen::ClientHello { hello, start } => self.take_client(sender, *hello, start),
+            Seen::ClientHello { hello, start } => self.take_client(sender, hello, start),
             Seen::ServerHello { hello, start } => {
                 self.note_end(sender, start);
                 self.take_server_hello(sender, Some(*hello), start);
@@ -87,6 +89,7 @@ impl Transcript {
                     || observations.any(|observation| observation.side == Side::Client);
             }
             Seen::Close { how, at } => self.take_close(sender, how, at),
+            Seen::Quic(seen) => self.take_quic(sender, seen),
             sealed if self.is_tls13() => self.take_sealed_tls13(sender, sealed),
             sealed => self.take_sealed_tls12(sender, sealed),
         }
@@ -148,6 +151,59 @@ impl Transcript {
     }
 }
 
+/// What only QUIC has.
+impl Transcript {
+    fn take_quic(&mut self, sender: Direction, seen: QuicSeen) {
+        match seen {
+            QuicSeen::Initial { version, .. } => {
+                self.client.get_or_insert(sender);
+                let facts = || Box::new(QuicFacts::new(version));
+                self.quic.get_or_insert_with(facts);
+            }
+            // The client begins again, and the secrets go by the random of its latest hello.
+            QuicSeen::VersionNegotiation { .. } | QuicSeen::Retry { .. } => {
+                self.expects_new_hello = true;
+            }
+            QuicSeen::Close { close, level, at } => self.take_quic_alert(sender, close, level, at),
+            QuicSeen::Datagram { .. } => self.note_news(sender),
+            _ => {}
+        }
+        let side = self.side(sender);
+        if let Some(quic) = &mut self.quic {
+            quic.take(side, seen);
+        }
+    }
+
+    /// Notes the alert that a CONNECTION_CLOSE frame stands for. A side repeats it in several kinds of packets.
+    fn take_quic_alert(&mut self, sender: Direction, close: QuicClose, level: Level, at: Arrival) {
+        let Some(code) = close.alert() else {
+            return;
+        };
+        let description = AlertDescription(code);
+        let mut known = self.alerts.iter();
+        let is_known =
+            |alert: &AlertSeen| alert.sender == sender && alert.description() == Some(description);
+        if known.any(is_known) || self.alerts.len() >= MAX_ALERTS {
+            return;
+        }
+        let content = match level {
+            Level::Initial => AlertContent::Clear(AlertLevel::Fatal, description),
+            Level::Handshake | Level::Application => {
+                AlertContent::Opened(AlertLevel::Fatal, description)
+            }
+        };
+        self.note(sender, 'L');
+        let quic = self.quic.as_deref();
+        self.alerts.push(AlertSeen {
+            sender,
+            at,
+            content,
+            is_late: quic.is_some_and(|quic| quic.accepted.is_some()),
+            follows_gap: false,
+        });
+    }
+}
+
 /// In use, up to TLS 1.2.
 impl Transcript {
     /// Whether an item begins a renegotiation. Of others it only counts what says how long to wait for one: the report is
@@ -178,10 +234,13 @@ impl Transcript {
         }
         self.note_length(message);
         match (message.handshake_type, message.body) {
-            (HandshakeType::ClientHello, Some(body)) => match ClientHello::read(body) {
-                Ok(hello) => return self.take_client(sender, hello, start),
-                Err(_) => self.client = self.client.or(Some(sender)),
-            },
+            (HandshakeType::ClientHello, Some(body)) => {
+                let mut hello = self.spare_hello.take().unwrap_or_default();
+                match hello.read_again(body) {
+                    Ok(()) => return self.take_client(sender, hello, start),
+                    Err(_) => self.client = self.client.or(Some(sender)),
+                }
+            }
             (HandshakeType::ServerHello, Some(body)) => {
                 self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
             }
@@ -221,7 +280,7 @@ impl Transcript {
                 if let Ok(hello) = ClientHello::read_partial(body)
                     && hello.legacy_version.is_plausible()
                 {
-                    self.take_client(sender, hello, start);
+                    self.take_client(sender, Box::new(hello), start);
                 }
             }
             (HandshakeType::ServerHello, Some(body)) => {
@@ -231,13 +290,16 @@ impl Transcript {
         }
     }
 
-    fn take_client(&mut self, sender: Direction, hello: ClientHello, start: Arrival) {
+    fn take_client(&mut self, sender: Direction, hello: Box<ClientHello>, start: Arrival) {
         self.note_end(sender, start);
-        if self.client_hello.is_none() {
+        let is_first = self.client_hello.is_none();
+        if is_first || std::mem::take(&mut self.expects_new_hello) {
             self.client = Some(sender);
-            self.start = start;
+            if is_first {
+                self.start = start;
+            }
             self.hello_bytes += boxed::<ClientHello>() + hello.allocated();
-            self.client_hello = Some(Box::new(hello));
+            self.client_hello = Some(hello);
         }
         self.note(sender, 'C');
         self.note_news(sender);

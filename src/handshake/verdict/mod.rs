@@ -8,6 +8,7 @@
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
 //! | [`eap`] | inside EAP, of any version | how the login ended, and all of the above |
+//! | [`quic`] | QUIC | closes, opened packets, and the kinds, lengths and order of the others |
 //!
 //! [`rejected_after`] reads what followed a handshake that completed.
 
@@ -18,6 +19,7 @@ mod eap;
 pub(super) mod inferred;
 #[cfg(test)]
 mod misjudged;
+pub(super) mod quic;
 pub(super) mod rejected_after;
 mod silence;
 
@@ -38,6 +40,9 @@ use inferred::{Claim, Inferred, Reason};
 
 /// What the flights of a TLS 1.3 handshake show: by their records' lengths, corrected by what keys open.
 pub(super) fn shape(transcript: &Transcript) -> Option<Shape> {
+    if let Some(quic) = transcript.quic() {
+        return Some(quic::shape(transcript, quic));
+    }
     if !transcript.is_tls13() {
         return None;
     }
@@ -59,6 +64,9 @@ pub(super) fn conclude(
 ) -> Conclusion {
     if let Some(eap) = transcript.eap() {
         return eap::conclude(transcript, eap, end);
+    }
+    if let Some(quic) = transcript.quic() {
+        return quic::conclude(transcript, quic, end);
     }
     if let Some(conclusion) = silence::unseen(transcript) {
         return conclusion;

@@ -142,6 +142,7 @@ pub(super) fn unknown_because(transcript: &Transcript, end: End) -> UnknownBecau
         _ if transcript.first_close().is_some() => UnknownBecause::AmbiguousClose,
         End::CaptureEnd => UnknownBecause::CaptureEnd,
         End::Replaced => UnknownBecause::Replaced,
+        End::PacketsDropped => UnknownBecause::Gap,
         End::Silence | End::Decided => UnknownBecause::AmbiguousRecords,
     }
 }

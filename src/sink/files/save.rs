@@ -5,34 +5,37 @@
 //! sort by time:
 //! `20260301T120000.123456789Z-unknown_ca-6f1c0a9d3b2e4f58.pcapng`.
 
-use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use crate::capture::PacketBuffer;
 use crate::event::{Handshake, HandshakeReport, Outcome};
+use crate::sink::fair_queue::FairQueue;
 
 /// Writes captures of failed handshakes into a directory, and deletes the oldest.
 #[derive(Debug)]
 pub struct FailureFiles {
+    /// An absolute path: logs that name a file are read elsewhere.
     directory: PathBuf,
-    keep: usize,
-    /// Names of the files in it, oldest first.
-    names: VecDeque<String>,
+    /// Names of the files in it, by server and cause.
+    names: FairQueue<String>,
     lost: u64,
+    evicted: u64,
 }
 
 impl FailureFiles {
-    /// Saves files in `directory`, which is created if missing; beyond `keep`, the oldest are deleted.
+    /// Saves files in `directory`, which is created if missing, and keeps `keep` of them.
     ///
-    /// Files of earlier runs count; files with other names are ignored.
+    /// Beyond that, the server and cause with the most files lose their oldest, so that a storm of one failure does not
+    /// delete the captures of the others. Files of earlier runs count, by their cause; files with other names are ignored.
     ///
     /// # Errors
     ///
     /// When the directory cannot be created, listed or written to; the error says which.
     pub fn open(directory: PathBuf, keep: usize) -> io::Result<Self> {
+        let directory = absolute(&directory).unwrap_or(directory);
         let said = |error: io::Error| {
             let name = directory.display();
             io::Error::new(
@@ -48,12 +51,19 @@ impl FailureFiles {
         }
         may_write(&directory).map_err(said)?;
         names.sort();
-        Ok(Self {
+        let mut files = Self {
             directory,
-            keep,
-            names: names.into(),
+            names: FairQueue::new(keep),
             lost: 0,
-        })
+            evicted: 0,
+        };
+        for name in names {
+            let group = group_of_name(&name).to_owned();
+            if let Some(evicted) = files.names.push(&group, name) {
+                let _ = files.remove(&evicted); // more than the user wants now, and no failure of this run
+            }
+        }
+        Ok(files)
     }
 
     /// Saves the packets of a failed handshake. Returns the path of the file, or `None` if there is nothing to save.
@@ -77,9 +87,17 @@ impl FailureFiles {
         self.lost
     }
 
+    /// Files deleted to make room for newer ones.
+    #[must_use]
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
     fn write(&mut self, event: &Handshake, packets: &PacketBuffer) -> io::Result<Arc<str>> {
-        while self.names.len() >= self.keep.max(1) {
-            self.remove_oldest()?;
+        let group = group(event);
+        if let Some(oldest) = self.names.make_room(&group) {
+            self.evicted += 1;
+            self.remove(&oldest)?;
         }
         let stem = stem(event);
         let mut attempts = (0..MAX_SAME_NAME).map(|number| match number {
@@ -100,15 +118,12 @@ impl FailureFiles {
             let _ = fs::remove_file(&path); // half a capture is no evidence, and wastes space on a full disk
             return Err(error);
         }
-        self.names.push_back(name);
+        self.names.push(&group, name);
         Ok(path.to_string_lossy().into())
     }
 
-    fn remove_oldest(&mut self) -> io::Result<()> {
-        let Some(oldest) = self.names.pop_front() else {
-            return Ok(());
-        };
-        match fs::remove_file(Path::new(&self.directory).join(oldest)) {
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.directory.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -143,6 +158,20 @@ fn is_ours(name: &str) -> bool {
     let time = parts.next().unwrap_or_default();
     let is_time = time.len() == 26 && time.ends_with('Z') && time.as_bytes().get(8) == Some(&b'T');
     is_time && parts.count() == 2
+}
+
+/// The files that make room for each other first: those of one server and cause.
+fn group(event: &Handshake) -> String {
+    let error = event.error.as_ref();
+    let error = error.map_or("unknown", |error| error.error_type.as_str());
+    let server = event.tls.server_name.as_deref();
+    let server = server.map_or_else(|| event.server.address.to_string(), str::to_owned);
+    format!("{error} {server}:{}", event.server.port)
+}
+
+/// The same for a file of an earlier run, whose name has the cause and no server.
+fn group_of_name(name: &str) -> &str {
+    name.split('-').nth(1).unwrap_or_default()
 }
 
 fn stem(event: &Handshake) -> String {
@@ -322,6 +351,33 @@ mod tests {
         assert!(names[0].starts_with("19700101T000003"), "{names:?}");
         assert!(names[1].starts_with("19700101T000004"), "{names:?}");
         assert_eq!(names[2], "notes-of-mine.pcapng");
+    }
+
+    #[test]
+    fn a_storm_of_one_failure_does_not_delete_the_captures_of_others() {
+        let directory = Directory::new("storm");
+        let mut files = FailureFiles::open(directory.0.clone(), 5).unwrap();
+        let mut rare = failure(1);
+        rare.event.tls.server_name = Some("rare.example".to_owned());
+        files.save(&rare).unwrap().unwrap();
+        for second in 2..=20 {
+            files.save(&failure(second)).unwrap().unwrap();
+        }
+        let names = directory.names();
+        assert_eq!(names.len(), 5);
+        assert!(names[0].starts_with("19700101T000001"), "{names:?}");
+        assert!(names[1].starts_with("19700101T000017"), "{names:?}");
+        assert_eq!(files.evicted(), 15);
+    }
+
+    #[test]
+    fn the_path_of_a_saved_capture_is_absolute() {
+        let name = format!("target/tlscope-{}-relative", std::process::id());
+        let _directory = Directory(PathBuf::from(&name));
+        let mut files = FailureFiles::open(PathBuf::from(&name), 2).unwrap();
+        let path = files.save(&failure(1)).unwrap().unwrap();
+        assert!(Path::new(&*path).is_absolute(), "{path}");
+        assert!(path.contains(&name), "{path}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io::{self, Write};
 
 use super::summary::{counted, day, second, times};
-use super::text::{Align, TextStyle, printable, printable_message, write_rows};
+use super::text::{Align, TextStyle, printable, printable_message, wrap, write_rows};
 use crate::certificate::Expiry;
 use crate::event::{Handshake, Outcome};
 use crate::flow::Endpoint;
@@ -137,8 +137,11 @@ impl<W: Write> Sink for CertificatesSink<W> {
             let omitted = times(self.inventory.omitted);
             writeln!(self.output, "  and others, shown {omitted}")?;
         }
+        let width = self.style.width.unwrap_or(usize::MAX);
         for line in self.missing.lines() {
-            writeln!(self.output, "{line}")?;
+            for part in wrap(&line, width) {
+                writeln!(self.output, "{part}")?;
+            }
         }
         self.output.flush()
     }

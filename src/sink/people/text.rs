@@ -129,6 +129,39 @@ fn prefix(characters: impl Iterator<Item = char>, mut width: usize) -> String {
         .collect()
 }
 
+/// Lines of at most `width` columns, broken between words; a word that is longer is broken anywhere.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ').flat_map(|word| pieces(word, width)) {
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// A word in pieces of at most `width` columns.
+fn pieces(word: &str, width: usize) -> Vec<String> {
+    let (mut pieces, mut piece, mut columns) = (Vec::new(), String::new(), 0);
+    for c in word.chars() {
+        let wide = c.width().unwrap_or(0);
+        if columns + wide > width && !piece.is_empty() {
+            pieces.push(std::mem::take(&mut piece));
+            columns = 0;
+        }
+        piece.push(c);
+        columns += wide;
+    }
+    pieces.push(piece);
+    pieces
+}
+
 /// Appends `text`, padded on the right to `width` columns.
 pub(crate) fn push_left(line: &mut String, text: &str, width: usize) {
     line.push_str(text);

@@ -35,7 +35,7 @@ pub(super) fn steps(event: &Handshake, ladder: &Ladder) -> Vec<Step> {
         at: milliseconds(event.time, rung.step.time),
         sender: rung.step.sender.as_str(),
         kind: match rung.step.kind {
-            StepKind::Alert(_) => "alert",
+            StepKind::Alert(_) | StepKind::ConnectionClose(_) => "alert",
             StepKind::Fin => "close",
             StepKind::Rst => "reset",
             StepKind::Gap | StepKind::NotTls => "gap",

@@ -21,7 +21,10 @@ use thiserror::Error;
 
 use self::delivery::DeliveryMonitor;
 #[cfg(feature = "cli")]
+use super::failures::Failures;
+#[cfg(feature = "cli")]
 use super::metrics::endpoints::Endpoints;
+use super::metrics::exemplars::Exemplars;
 use super::metrics::reader::MetricsReader;
 use super::metrics::self_telemetry::SelfTelemetry;
 use super::records::spans::TraceIds;
@@ -88,6 +91,11 @@ pub(crate) struct ExportContext {
     /// The TLS endpoints seen.
     #[cfg(feature = "cli")]
     pub(crate) endpoints: Endpoints,
+    /// The last failures.
+    #[cfg(feature = "cli")]
+    pub(crate) failures: Failures,
+    /// The traces of handshakes that metrics count.
+    pub(crate) exemplars: Exemplars,
     /// The process that reports.
     pub(crate) resource: Resource,
     /// The library that made a record.

@@ -9,13 +9,14 @@ use std::fmt::Write as _;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 
 use super::prometheus_text;
+use crate::telemetry::metrics::exemplars::{Exemplar, Exemplars};
 
 /// The media type that a client accepts, and that the answer has.
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text";
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Everything in `metrics`, and what identifies this process.
-pub(crate) fn encode(metrics: &ResourceMetrics) -> String {
+/// Everything in `metrics` with its exemplars, and what identifies this process.
+pub(crate) fn encode(metrics: &ResourceMetrics, exemplars: &Exemplars) -> String {
     let plain = prometheus_text::encode(metrics);
     let mut text = String::with_capacity(plain.len() + 512);
     let mut lines = plain.lines();
@@ -24,7 +25,12 @@ pub(crate) fn encode(metrics: &ResourceMetrics) -> String {
             .strip_prefix("# HELP ")
             .and_then(|rest| rest.split_once(' '));
         let Some((name, help)) = declared else {
-            let _ = writeln!(text, "{line}"); // a string takes everything
+            text.push_str(line);
+            let sample = line.rsplit_once(' ').map(|(sample, _)| sample);
+            if let Some(exemplar) = sample.and_then(|sample| exemplars.of(sample)) {
+                append(&mut text, &exemplar);
+            }
+            text.push('\n');
             continue;
         };
         let kind = lines.next().and_then(|line| line.rsplit_once(' '));
@@ -55,6 +61,21 @@ pub(crate) fn encode(metrics: &ResourceMetrics) -> String {
     );
     text.push_str("# EOF\n");
     text
+}
+
+/// An exemplar after its sample. Its time is that of the handshake, in seconds.
+fn append(text: &mut String, exemplar: &Exemplar) {
+    let (ids, value) = (exemplar.trace, exemplar.value);
+    let milliseconds = exemplar.time.as_nanoseconds() / 1_000_000;
+    let (seconds, rest) = (
+        milliseconds.div_euclid(1_000),
+        milliseconds.rem_euclid(1_000),
+    );
+    let _ = write!(
+        text,
+        " # {{trace_id=\"{}\",span_id=\"{}\"}} {value} {seconds}.{rest:03}",
+        ids.trace, ids.span
+    ); // a string takes everything
 }
 
 /// A family whose labels are the information.
@@ -90,7 +111,7 @@ mod tests {
         counter.add(1, &[]);
         let gauge = meter.u64_gauge("b").with_description("Of b.").build();
         gauge.record(2, &[]);
-        let text = encode(&reader.read().metrics);
+        let text = encode(&reader.read().metrics, &Exemplars::default());
         let expected = format!(
             "\
 # HELP a Of a.

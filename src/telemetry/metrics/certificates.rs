@@ -31,8 +31,11 @@ impl Certificates {
     pub(super) fn new(meter: &Meter, setup: &Setup<'_>) -> Self {
         let live = setup.config.live.as_ref();
         let memory = live.and_then(|live| live.certificate_memory);
+        let most = setup
+            .config
+            .within_memory(certificate_table::MAX_CERTIFICATES);
         let by_serial = setup.config.has_serial_numbers();
-        let table = CertificateTable::new(certificate_table::MAX_CERTIFICATES, memory, by_serial);
+        let table = CertificateTable::new(most, memory, by_serial);
         let table = Arc::new(Mutex::new(table));
         let shown = {
             let table = Arc::clone(&table);

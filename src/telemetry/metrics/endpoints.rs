@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 const HIDDEN: &str = "tls.certificate.hidden";
 
 /// Most endpoints of a live run, at about a kilobyte each: a host has some dozens, a mirror port some thousands.
-const MAX_ENDPOINTS: usize = 5_000;
+pub(crate) const MAX_ENDPOINTS: usize = 5_000;
 
 /// Most pairs of a client and a server that are listed.
 const MAX_PAIRS: usize = 1_000;
@@ -40,10 +40,10 @@ struct State {
 }
 
 impl Endpoints {
-    /// `memory` is how long an endpoint stays after it was last seen.
-    pub(crate) fn new(memory: Option<Duration>) -> Self {
+    /// At most `most` endpoints are kept. `memory` is how long an endpoint stays after it was last seen.
+    pub(crate) fn new(most: usize, memory: Option<Duration>) -> Self {
         let state = State {
-            services: Services::with_capacity(MAX_ENDPOINTS),
+            services: Services::with_capacity(most),
             peers: MutualPeers::default(),
             now: Timestamp::MIN,
             memory,
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_hidden_until_it_shows_a_certificate() {
-        let mut endpoints = Endpoints::new(None);
+        let mut endpoints = Endpoints::new(MAX_ENDPOINTS, None);
         endpoints.record(&at(0, "a.example"));
         endpoints.record(&at(0, "b.example"));
         assert_eq!(endpoints.hidden(), 2);
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn endpoints_are_forgotten_and_those_seen_once_sooner() {
-        let mut endpoints = Endpoints::new(Some(Duration::from_secs(86_400)));
+        let mut endpoints = Endpoints::new(MAX_ENDPOINTS, Some(Duration::from_secs(86_400)));
         for _ in 0..IN_USE {
             endpoints.record(&at(0, "used.example"));
         }

@@ -4,11 +4,14 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::bound_series::{BoundCounters, BoundHistograms, Series};
+use super::exemplars::{Exemplar, Exemplars};
 use super::extra_attributes::{Chooser, Extras};
-use super::{HandshakeInstrument, OTHER, Setup, counter, histogram, registered_version};
+use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, version_label};
 use crate::event::{
     ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Transport,
 };
+use crate::telemetry::records::spans::TraceIds;
+use crate::telemetry::{Histograms, MetricNames};
 use crate::time::Timestamp;
 
 pub(super) const TOTAL: &str = "tls.handshake.total";
@@ -34,6 +37,10 @@ pub(super) struct Handshakes {
     /// The zeros of `total`, which only have to exist.
     _known: BoundCounters<KnownSeries>,
     duration: BoundHistograms<DurationSeries>,
+    exemplars: Exemplars,
+    names: MetricNames,
+    /// The buckets of `duration`; empty if they adapt to the values.
+    bounds: Vec<f64>,
 }
 
 impl Handshakes {
@@ -48,11 +55,11 @@ impl Handshakes {
         let config = setup.config;
         Self {
             chooser: Chooser::new(&config.attributes, config.values.unwrap_or(DEFAULT_VALUES)),
-            max_detailed_series: if config.attributes.is_empty() {
+            max_detailed_series: config.within_memory(if config.attributes.is_empty() {
                 MAX_DETAILED_SERIES
             } else {
                 MAX_ATTRIBUTED_SERIES
-            },
+            }),
             _known: known.starting_with(KnownSeries::all()),
             total: BoundCounters::new(total, setup.listeners.clone(), setup.names),
             duration: BoundHistograms::new(
@@ -64,16 +71,27 @@ impl Handshakes {
                 ),
                 setup.names,
             ),
+            exemplars: setup.exemplars.clone(),
+            names: setup.names,
+            bounds: match config.histograms {
+                Histograms::Explicit => setup.names.bounds(&BUCKETS),
+                Histograms::Exponential => Vec::new(),
+            },
         }
     }
-}
 
-impl HandshakeInstrument for Handshakes {
-    fn record(&mut self, event: &Handshake) {
+    /// Counts a handshake. If it has a trace, that becomes the exemplar of its series.
+    fn count(&mut self, event: &Handshake, trace: Option<&TraceIds>) {
         let (counted, timed) = self.chooser.choose(event);
         let mut series = HandshakeSeries::of(event, counted);
         if self.total.len() >= self.max_detailed_series && !self.total.contains(&series) {
             series = series.without_detail();
+        }
+        if let Some(trace) = trace {
+            let attributes = self.names.attributes(series.attributes());
+            let name = self.names.prometheus_counter(TOTAL);
+            self.exemplars
+                .set(&name, &attributes, exemplar(event, trace, 1.0));
         }
         self.total.add(series, 1);
 
@@ -82,8 +100,33 @@ impl HandshakeInstrument for Handshakes {
             if self.duration.len() >= MAX_DURATION_SERIES && !self.duration.contains(&series) {
                 series = series.without_detail();
             }
+            if let (Some(trace), [_, ..]) = (trace, &self.bounds[..]) {
+                let attributes = self.names.attributes(series.attributes());
+                let name = self.names.prometheus_duration(DURATION);
+                let exemplar = exemplar(event, trace, self.names.duration(duration));
+                self.exemplars
+                    .set_bucket(&name, &attributes, &self.bounds, exemplar);
+            }
             self.duration.record(series, duration);
         }
+    }
+}
+
+fn exemplar(event: &Handshake, trace: &TraceIds, value: f64) -> Exemplar {
+    Exemplar {
+        trace: *trace,
+        value,
+        time: event.time,
+    }
+}
+
+impl HandshakeInstrument for Handshakes {
+    fn record(&mut self, event: &Handshake) {
+        self.count(event, None);
+    }
+
+    fn record_traced(&mut self, event: &Handshake, trace: &TraceIds) {
+        self.count(event, Some(trace));
     }
 
     fn tick(&mut self, _: Timestamp) {
@@ -116,7 +159,7 @@ impl HandshakeSeries {
         Self {
             outcome: event.outcome,
             error_type: event.error.as_ref().map(|error| error.error_type),
-            version: registered_version(&event.tls),
+            version: version_label(&event.tls),
             cipher_suite: cipher_suite.map(|suite| suite.name().unwrap_or(OTHER)),
             key_exchange: Some(event.tls.key_exchange())
                 .filter(|class| *class != KeyExchangeClass::Unknown),
@@ -215,7 +258,7 @@ impl DurationSeries {
     fn of(event: &Handshake, extras: Extras) -> Self {
         Self {
             outcome: event.outcome,
-            version: registered_version(&event.tls),
+            version: version_label(&event.tls),
             resumed: event.tls.resumed,
             transport: event.transport,
             extras,

@@ -36,6 +36,7 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stre
 use self::alerts::Alerts;
 use self::bound_series::Listeners;
 use self::certificates::Certificates;
+use self::exemplars::Exemplars;
 use self::handshakes::Handshakes;
 use self::not_judged::NotJudged;
 use self::not_tls::NotTlsConnections;
@@ -47,6 +48,7 @@ use self::validation_errors::ValidationErrors;
 #[cfg(doc)]
 use super::MetricAttribute;
 use super::export::ExportContext;
+use super::records::spans::TraceIds;
 use super::watch::WatchedCertificates;
 use super::{Histograms, MetricNames, MetricsConfig};
 use crate::event::{Handshake, NotTls, TlsFacts};
@@ -59,6 +61,7 @@ pub(crate) mod certificate_table;
 mod certificates;
 #[cfg(feature = "cli")]
 pub(crate) mod endpoints;
+pub(crate) mod exemplars;
 mod extra_attributes;
 mod handshakes;
 pub(crate) mod heavy_hitters;
@@ -77,6 +80,11 @@ const OTHER: &str = "other";
 /// One instrument, or several that record the same facts of each handshake.
 trait HandshakeInstrument: Send {
     fn record(&mut self, event: &Handshake);
+
+    /// Records a handshake that has a trace.
+    fn record_traced(&mut self, event: &Handshake, _trace: &TraceIds) {
+        self.record(event);
+    }
 
     /// Records a connection to a TLS port that did not become TLS.
     fn record_not_tls(&mut self, _event: &NotTls) {}
@@ -99,6 +107,7 @@ struct Setup<'a> {
     names: MetricNames,
     /// Everyone who reads the metrics repeatedly.
     listeners: &'a Listeners,
+    exemplars: &'a Exemplars,
 }
 
 /// Every instrument that records handshakes.
@@ -138,9 +147,12 @@ fn histogram(
     histogram.with_description(description).build()
 }
 
-/// The version as a label.
-fn registered_version(tls: &TlsFacts) -> Option<&'static str> {
-    tls.version.map(|version| version.name().unwrap_or(OTHER))
+/// The version as a label. Drafts of TLS 1.3 have one together: there are some sixty, and a peer may choose any.
+fn version_label(tls: &TlsFacts) -> Option<&'static str> {
+    tls.version.map(|version| match version.draft() {
+        Some(_) => "TLS 1.3 draft",
+        None => version.name().unwrap_or(OTHER),
+    })
 }
 
 /// Upper bounds of the histograms' buckets, in milliseconds: from a connection within a host to a client that times out.
@@ -222,6 +234,7 @@ impl Recorder {
             endpoints: &context.endpoints,
             names: config.names,
             listeners: &listeners,
+            exemplars: &context.exemplars,
         };
         Self {
             instruments: instruments(&meter, &setup),
@@ -230,9 +243,13 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn record(&mut self, event: &Handshake) {
+    /// Records a handshake; `trace` names the trace it gets, if any.
+    pub(crate) fn record(&mut self, event: &Handshake, trace: Option<&TraceIds>) {
         for instrument in &mut self.instruments {
-            instrument.record(event);
+            match trace {
+                Some(trace) => instrument.record_traced(event, trace),
+                None => instrument.record(event),
+            }
         }
     }
 

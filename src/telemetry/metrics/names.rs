@@ -21,6 +21,24 @@ impl MetricNames {
         }
     }
 
+    /// What Prometheus calls the samples of a counter.
+    pub(super) fn prometheus_counter(self, name: &'static str) -> String {
+        let mut name = self.instrument(name).replace('.', "_");
+        if !name.ends_with("_total") {
+            name.push_str("_total");
+        }
+        name
+    }
+
+    /// What Prometheus calls a histogram of durations.
+    pub(super) fn prometheus_duration(self, name: &'static str) -> String {
+        let unit = match self {
+            Self::Tlscope => "milliseconds",
+            Self::Semconv => "seconds",
+        };
+        format!("{}_{unit}", self.instrument(name).replace('.', "_"))
+    }
+
     /// The unit of durations.
     pub(super) const fn duration_unit(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::bound_series::{BoundHistograms, Series};
-use super::{HandshakeInstrument, Setup, histogram, registered_version};
+use super::{HandshakeInstrument, Setup, histogram, version_label};
 use crate::event::{Handshake, TlsFacts};
 
 pub(super) const PHASE_DURATION: &str = "tls.handshake.phase.duration";
@@ -52,7 +52,7 @@ impl PhaseSeries {
     fn of(phase: &'static str, tls: &TlsFacts) -> Self {
         Self {
             phase,
-            version: registered_version(tls),
+            version: version_label(tls),
         }
     }
 }

@@ -370,7 +370,7 @@ type DescribedLoss = (
 );
 
 fn register_losses(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
-    let counters: [DescribedLoss; 3] = [
+    let counters: [DescribedLoss; 4] = [
         (
             "tlscope.events.lost",
             "{event}",
@@ -382,6 +382,12 @@ fn register_losses(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
             "{capture}",
             "Captures of failures that could not be saved.",
             |losses| losses.failures,
+        ),
+        (
+            "tlscope.failures.evicted",
+            "{capture}",
+            "Captures of failures deleted to make room for newer ones.",
+            |losses| losses.failures_evicted,
         ),
         (
             "tlscope.certificates.unsaved",

@@ -18,6 +18,12 @@ pub struct RecentBytes {
 }
 
 impl RecentBytes {
+    /// Forgets all bytes, and keeps the room for others.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.end = 0;
+    }
+
     /// Notes bytes that were delivered; `end` is their place, as in [`Arrival::end`](super::Arrival::end).
     pub fn note(&mut self, bytes: &[u8], end: u32) {
         let start = end.wrapping_sub(bytes.len() as u32);

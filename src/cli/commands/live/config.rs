@@ -5,6 +5,7 @@ use std::env;
 use std::io::{IsTerminal, stdin, stdout};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tlscope::capture::live::LiveOptions;
 use tlscope::sink::OutputFormat;
@@ -28,12 +29,24 @@ pub(super) struct LiveConfig {
     pub(super) threads: NonZeroUsize,
     pub(super) analysis: Analysis,
     pub(super) output: OutputConfig,
+    /// Whether the terminal shows the state of the run.
+    pub(super) shows_screen: bool,
     /// The account to continue as; `None` for the one that started the run.
     pub(super) account: Option<Account>,
     /// Whether the run enters a sandbox once it has started.
     pub(super) is_sandboxed: bool,
     /// Whether to report what is restricted.
     pub(super) is_verbose: bool,
+    /// When the run ends by itself.
+    pub(super) limits: Limits,
+}
+
+/// When a run ends by itself; `None` for never.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    pub(super) duration: Option<Duration>,
+    /// Handshakes that are reported.
+    pub(super) count: Option<u64>,
 }
 
 impl LiveConfig {
@@ -42,19 +55,51 @@ impl LiveConfig {
         let interfaces = interfaces(args.interface)?;
         refuse_file_of(args.common.format, &args.file)?;
         let file = rotation(args.file)?;
-        let (keys, key_logs) =
-            KeyLogs::open(&args.common.input.keylog, memory::limit(&args.judgement))?;
+        let (keys, key_logs) = KeyLogs::open(
+            &args.common.input.keylog,
+            memory::limit(&args.judgement.memory),
+        )?;
         if args.judgement.at == At::Now {
             args.judgement.at = At::Capture; // a live capture happens now
         }
         let timeout = &mut args.judgement.handshake_timeout;
         timeout.get_or_insert(tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT);
-        let needs = Needs::of(&args.common, &args.metrics);
-        let analysis = Analysis::resolve(keys, needs, &args.judgement)?;
+        let mut needs = Needs::of(&args.common, &args.metrics);
+        needs.metrics |= args.live_metrics.prometheus.is_some();
+        let format = args.sources.of("format");
+        if let (FlagSource::Default, Some(file)) = (format, &file) {
+            args.common.format = format_of(&file.path).unwrap_or(args.common.format);
+        }
+        let shows_screen = shows_screen(file.is_some(), format, args.metrics.takes_stdout());
+        needs.ladders |= shows_screen;
+        let mut analysis =
+            Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
+        let limit = &mut analysis.memory_limit;
+        let buffers = interfaces.len() * args.fanout.max(1) as usize;
+        let buffer_size = match args.sources.of("buffer_size") {
+            FlagSource::Default => args
+                .buffer_size
+                .min((limit.of_capture_buffers() / buffers) as u64),
+            _ => args.buffer_size,
+        };
+        let all_buffers = usize::try_from(buffer_size)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(buffers);
+        if all_buffers > limit.bytes() / 2 {
+            return Err(CliError::new(format_args!(
+                "the buffers of the interfaces take {} MiB of the memory allowed, {} MiB",
+                all_buffers >> 20,
+                limit.bytes() >> 20,
+            ))
+            .hint("allow more with `--memory-limit`, or make them smaller with `--buffer-size`"));
+        }
+        *limit = limit.with_live_capture(all_buffers);
+        let queue_bytes = limit.of_queue();
         let capture = LiveOptions {
             filter: args.common.input.filter.take(),
             snap_length: args.snaplen,
-            buffer_size: u32::try_from(args.buffer_size).unwrap_or(u32::MAX),
+            buffer_size: u32::try_from(buffer_size).unwrap_or(u32::MAX),
+            queue_bytes,
             is_promiscuous: args.promiscuous,
             threads: args.fanout,
             drains_buffer: false,
@@ -62,7 +107,12 @@ impl LiveConfig {
         let threads = args.common.input.threads;
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
-        output.destination = destination(file, args.sources.of("format"), output.metrics.stdout);
+        output.metrics.memory = Some(analysis.memory_limit.of_metrics());
+        output.destination = match file {
+            Some(rotation) => EventDestination::File(rotation),
+            None if shows_screen => EventDestination::Screen,
+            None => EventDestination::StandardOutput,
+        };
         Ok(Self {
             interfaces,
             capture,
@@ -70,9 +120,14 @@ impl LiveConfig {
             threads,
             analysis,
             output,
+            shows_screen,
             account: Account::resolve(args.user.as_deref(), &environment)?,
             is_sandboxed: !args.no_sandbox,
             is_verbose: args.verbose,
+            limits: Limits {
+                duration: args.duration,
+                count: args.count,
+            },
         })
     }
 
@@ -155,6 +210,7 @@ fn rotation(args: FileArgs) -> Result<Option<Rotation>, CliError> {
         size: args.rotate_size,
         age: args.rotate_time,
         keep: args.rotate_keep,
+        opened: None,
     }))
 }
 
@@ -170,19 +226,19 @@ fn refuse_file_of(format: OutputFormat, args: &FileArgs) -> Result<(), CliError>
     )
 }
 
-/// A run on a terminal shows the screen, unless the user chose a format or uses standard output for metrics.
-fn destination(
-    file: Option<Rotation>,
-    format: FlagSource,
-    stdout_is_taken: bool,
-) -> EventDestination {
-    let is_free = format == FlagSource::Default && !stdout_is_taken;
-    match file {
-        Some(rotation) => EventDestination::File(rotation),
-        None if is_free && stdout().is_terminal() && stdin().is_terminal() => {
-            EventDestination::Screen
-        }
-        None => EventDestination::StandardOutput,
+/// A run on a terminal shows the screen, unless handshakes or metrics go to standard output: the user chose a format, and no
+/// file for it.
+fn shows_screen(has_file: bool, format: FlagSource, stdout_is_taken: bool) -> bool {
+    let is_free = (has_file || format == FlagSource::Default) && !stdout_is_taken;
+    is_free && stdout().is_terminal() && stdin().is_terminal()
+}
+
+/// The format that the name of a file asks for, if the user does not.
+fn format_of(path: &Path) -> Option<OutputFormat> {
+    match path.extension()?.to_str()? {
+        "json" | "jsonl" | "ndjson" => Some(OutputFormat::Json),
+        "csv" => Some(OutputFormat::Csv),
+        _ => None,
     }
 }
 
@@ -225,6 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn buffers_fit_the_memory_allowed() {
+        let buffer = |flags: &[&str]| {
+            let limited = [&["-i", "a,b", "--memory-limit", "96M"], flags].concat();
+            resolve(&limited).map(|config| config.capture.buffer_size >> 20)
+        };
+        assert_eq!(buffer(&[]).unwrap(), 6);
+        assert_eq!(buffer(&["--fanout", "3"]).unwrap(), 2);
+        assert_eq!(buffer(&["--buffer-size", "20M"]).unwrap(), 20);
+        assert!(buffer(&["--buffer-size", "25M"]).is_err());
+        let usual = resolve(&["-i", "a", "--memory-limit", "512M"]).unwrap();
+        assert_eq!(usual.capture.buffer_size >> 20, 16);
+    }
+
+    #[test]
     fn rotation_needs_a_file() {
         assert!(resolve(&["-i", "lo", "--rotate-size", "1M"]).is_err());
         let config = resolve(&["-i", "lo", "--rotate-size", "1M", "--output", "x"]).unwrap();
@@ -235,6 +305,21 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn the_name_of_a_file_decides_its_format_unless_the_user_does() {
+        let format = |flags: &[&str]| {
+            resolve(&[&["-i", "lo"], flags].concat())
+                .unwrap()
+                .output
+                .format
+        };
+        assert_eq!(format(&["--output", "x.jsonl"]), OutputFormat::Json);
+        assert_eq!(format(&["--output", "x.csv"]), OutputFormat::Csv);
+        assert_eq!(format(&["--output", "x.log"]), OutputFormat::Table);
+        let chosen = ["--output", "x.jsonl", "--format", "csv"];
+        assert_eq!(format(&chosen), OutputFormat::Csv);
     }
 
     #[test]

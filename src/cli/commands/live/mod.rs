@@ -3,7 +3,9 @@
 //! Everything that only a live run needs is in this module, which exists on Linux with the feature `live`.
 
 use std::io::{self, IsTerminal, Write, stdout};
+use std::net::IpAddr;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tlscope::capture::live::LiveSource;
@@ -16,15 +18,15 @@ use tlscope::telemetry::Prepared;
 use tlscope::time::Timestamp;
 
 use crate::cli::commands::print::print_text;
+use crate::cli::config::OutputConfig;
 use crate::cli::config::args::InterfaceCommand;
-use crate::cli::config::{EventDestination, OutputConfig};
 use crate::cli::error::CliError;
 use crate::cli::input::roots::Roots;
 use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::output::{RunOutput, closed_pipe_is_success};
 use crate::cli::say;
-use config::LiveConfig;
 pub(super) use config::interfaces;
+use config::{Limits, LiveConfig};
 pub(super) use host::drop_all;
 use host::{Account, ServiceManager, Signals};
 use key_logs::KeyLogs;
@@ -51,17 +53,18 @@ pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
 }
 
 /// Watches the interfaces and writes the output.
-fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
+fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     let signals = Signals::new(stdout().is_terminal());
     let metrics = RunOutput::metrics(&config.output)?;
-    let source = startup::start_capture(&config, metrics.as_ref(), &signals)?;
+    let source = startup::start_capture(&mut config, metrics.as_ref(), &signals)?;
     signals
         .listen()
         .map_err(|error| CliError::new(format_args!("cannot handle signals: {error}")))?;
+    warn_of_public_metrics(metrics.as_ref());
     let mut output = open_output(&config.output, config.account.as_ref(), metrics)?;
     let interfaces = config.interfaces.join(", ");
     say::line(format_args!("listening on {interfaces}"));
-    if matches!(config.output.destination, EventDestination::Screen) {
+    if config.shows_screen {
         output.show_on(screen::open(config.output.text_style, signals.stop())?);
     }
     let mut watch = Watch {
@@ -72,6 +75,8 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
         started: Instant::now(),
         health: Health::default(),
         shortage: Shortage::default(),
+        limits: config.limits,
+        reported: 0,
     };
     let mut input = LiveInput {
         source,
@@ -81,10 +86,36 @@ fn watch(config: LiveConfig) -> Result<ExitCode, CliError> {
     let result = pipeline::run(&mut input, observer, config.threads.get(), &mut watch);
     watch.service_manager.notify_stopping();
     drop(input); // stops the capture threads
+    screen::close(); // the summary comes after it
     let result = watch.finish_after(result);
-    screen::close();
     watch.say_end(result, &config.analysis.keys)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Warns if hosts elsewhere may read the metrics: they name servers, certificates and, if asked to, clients.
+fn warn_of_public_metrics(metrics: Option<&Prepared>) {
+    let Some(address) = metrics.and_then(Prepared::prometheus_address) else {
+        return;
+    };
+    if reaches_beyond_private_networks(address.ip()) {
+        say::warning(format_args!(
+            "metrics at {address} have no authentication, and any host that reaches this address can read them"
+        ));
+        say::hint(
+            "bind to 127.0.0.1 or to an address of a private network, or restrict access with a firewall",
+        );
+    }
+}
+
+/// Whether an address is one of all interfaces, or of the public Internet.
+fn reaches_beyond_private_networks(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => reaches_beyond_private_networks(v4.into()),
+            None => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+        },
+    }
 }
 
 /// Opens the output without privileges. If a permission is missing, the hint names the account.
@@ -132,6 +163,9 @@ struct Watch<'a> {
     /// As of the last tick.
     health: Health,
     shortage: Shortage,
+    limits: Limits,
+    /// Handshakes reported so far.
+    reported: u64,
 }
 
 /// Handshakes that could not be judged for lack of memory, and what was said of them.
@@ -160,6 +194,16 @@ impl Shortage {
 
 impl Output for Watch<'_> {
     fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
+        if let Some(count) = self.limits.count {
+            // Handshakes that were open when the last one came are not reported.
+            if self.reported >= count {
+                return Ok(());
+            }
+            self.reported += u64::from(self.output.shows(&report.event));
+            if self.reported >= count {
+                self.signals.stop().store(true, Ordering::Relaxed);
+            }
+        }
         self.output.report(report)
     }
 
@@ -179,6 +223,10 @@ impl Output for Watch<'_> {
         self.health.clone_from(health);
         self.shortage.warn(&health.stats);
         self.service_manager.feed_watchdog();
+        let elapsed = self.started.elapsed();
+        if self.limits.duration.is_some_and(|limit| elapsed >= limit) {
+            self.signals.stop().store(true, Ordering::Relaxed);
+        }
         if self.signals.take_reload() {
             self.output.reload();
             self.roots.reload();

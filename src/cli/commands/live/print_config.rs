@@ -1,26 +1,34 @@
 //! The settings of a run as a configuration file (`--print-config`).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::{Command, CommandFactory};
 
 use crate::cli::config::args::{Args, FlagSource, FlagSources};
-use crate::cli::config::config_file::settable;
+use crate::cli::config::config_file::{keys, settable};
 
 /// A configuration file that gives the same settings as the flags of `command`, each with its source.
 ///
 /// Flags without a value are left out.
 pub(super) fn as_file(command: &str, sources: &FlagSources) -> String {
     let root = Args::command();
-    let mut text = lines(&root, sources);
+    let file = sources.config_file();
+    let in_file = |command| {
+        let file = file.as_deref();
+        file.map(|file| keys(file, command)).unwrap_or_default()
+    };
+    let mut text = lines(&root, sources, &in_file(None));
     if let Some(subcommand) = root.find_subcommand(command) {
-        let _ = write!(text, "\n[{command}]\n{}", lines(subcommand, sources)); // writing to a String does not fail
+        let lines = lines(subcommand, sources, &in_file(Some(command)));
+        let _ = write!(text, "\n[{command}]\n{lines}"); // writing to a String does not fail
     }
     text
 }
 
-fn lines(command: &Command, sources: &FlagSources) -> String {
+/// The flags of `command`; `in_file` are those that the configuration file sets.
+fn lines(command: &Command, sources: &FlagSources, in_file: &BTreeSet<String>) -> String {
     let mut text = String::new();
     for argument in settable(command) {
         let id = argument.get_id().as_str();
@@ -36,7 +44,8 @@ fn lines(command: &Command, sources: &FlagSources) -> String {
         let source = match sources.of(id) {
             FlagSource::CommandLine => "command line",
             FlagSource::Environment => "environment",
-            FlagSource::FileOrDefault | FlagSource::Default => "default or configuration file",
+            FlagSource::FileOrDefault if in_file.contains(long) => "configuration file",
+            FlagSource::FileOrDefault | FlagSource::Default => "default",
         };
         let _ = writeln!(text, "{long} = {value} # {source}");
     }
@@ -94,10 +103,37 @@ mod tests {
         let (name, matches) = matches.subcommand().unwrap();
         let text = as_file(name, &FlagSources::from_arg_matches(matches).unwrap());
         let (top, read) = text.split_once("\n[read]\n").unwrap();
-        assert_eq!(top, "color = \"auto\" # default or configuration file\n");
+        assert_eq!(top, "color = \"auto\" # default\n");
         assert!(read.contains("near-expiry = 14 # command line\n"), "{text}");
         assert!(read.contains("failures-only = false # default"), "{text}");
         assert!(!read.contains("filter"), "{text}");
+    }
+
+    #[test]
+    fn the_configuration_file_is_a_source() {
+        let name = format!("tlscope-print-config-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, "color = \"never\"\n[read]\nnear-expiry = 7\n").unwrap();
+        let config = path.display().to_string();
+        let arguments = [
+            "tlscope", "--config", &config, "read", "--sort", "time", "x",
+        ];
+        let matches = crate::cli::config::config_file::with_defaults_from(Args::command(), &path)
+            .unwrap()
+            .get_matches_from(arguments);
+        let (name, matches) = matches.subcommand().unwrap();
+        let text = as_file(name, &FlagSources::from_arg_matches(matches).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            text.starts_with("color = \"never\" # configuration file\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("near-expiry = 7 # configuration file\n"),
+            "{text}"
+        );
+        assert!(text.contains("sort = \"time\" # command line\n"), "{text}");
+        assert!(text.contains("failures-only = false # default\n"), "{text}");
     }
 
     #[test]

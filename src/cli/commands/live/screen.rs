@@ -1,112 +1,162 @@
-//! The terminal of a run that shows its state: keys, size, and messages held back meanwhile.
+//! The terminal of a run that shows its state: the thread that draws and reads keys, and messages held back meanwhile.
+//!
+//! The thread only reads counters that the run updates. A terminal that is slow or stopped (Ctrl-S, a dead ssh connection) holds
+//! up this thread alone.
 
 use std::io::{self, BufWriter, Stdout, Write, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+use std::{panic, thread};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crossbeam_channel::{Receiver, bounded};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use terminal_size::terminal_size_of;
 use tlscope::sink::TextStyle;
-use tlscope::sink::people::screen::{LEAVE, ScreenSink, Terminal};
+use tlscope::sink::people::screen::{Reaction, Screen, ScreenSink};
 
 use crate::cli::error::CliError;
+use crate::cli::output::LiveScreen;
 use crate::cli::say::held_back;
 
-/// The terminal's settings to restore; `None` while no screen is shown.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+/// The screen that is shown; `None` while there is none.
+static SHOWN: Mutex<Option<Shown>> = Mutex::new(None);
 
-/// How long the thread that reads keys may take to notice that the run has ended.
-const KEY_PATIENCE: Duration = Duration::from_millis(200);
-
-/// Shows the state of the run on standard output; the key `q` sets `stop`.
-pub(super) fn open(
-    text_style: TextStyle,
-    stop: Arc<AtomicBool>,
-) -> Result<ScreenSink<BufWriter<Stdout>>, CliError> {
-    take_terminal(stop)
-        .and_then(|()| {
-            let terminal = Terminal {
-                size,
-                notes: held_back::messages,
-            };
-            ScreenSink::new(BufWriter::new(stdout()), text_style, terminal)
-        })
-        .map_err(|error| {
-            close(); // so that the error is seen
-            CliError::new(format_args!("cannot use the terminal: {error}"))
-                .hint("use `--format table` to write lines instead")
-        })
+struct Shown {
+    /// The terminal's settings to restore.
+    before: Termios,
+    /// Disconnected once the thread has drawn its last frame.
+    ended: Receiver<()>,
 }
 
-/// Reads keys as they are pressed, and holds messages back.
-fn take_terminal(stop: Arc<AtomicBool>) -> io::Result<()> {
+/// Time between two frames: rates are those of a second.
+const FRAME: Duration = Duration::from_secs(1);
+
+/// How long the thread waits for a key before it looks whether the run has ended.
+const KEY_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long the end of the run waits for a frame that is being drawn.
+const LAST_FRAME: Duration = Duration::from_millis(500);
+
+/// Shows the state of the run on the terminal; the key `q` sets `stop`.
+///
+/// The summary goes to standard output when the sink finishes: call [`close`] before.
+pub(super) fn open(text_style: TextStyle, stop: Arc<AtomicBool>) -> Result<LiveScreen, CliError> {
+    let sink = ScreenSink::new(BufWriter::new(stdout()), text_style);
+    take_terminal(sink.screen(), stop).map_err(|error| {
+        close(); // so that the error is seen
+        CliError::new(format_args!("cannot use the terminal: {error}"))
+            .hint("use `--format table` to write lines instead")
+    })?;
+    Ok(sink)
+}
+
+/// Enters the alternate screen, holds messages back and starts the thread.
+fn take_terminal(screen: Screen, stop: Arc<AtomicBool>) -> io::Result<()> {
     let before = tcgetattr(stdin())?;
     let mut keys = before.clone();
     // Keys arrive at once and are not echoed; Ctrl-C is still a signal.
     keys.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
+    let (end, ended) = bounded::<()>(0);
+    *lock() = Some(Shown { before, ended });
+    restore_on_panic();
     tcsetattr(stdin(), OptionalActions::Now, &keys)?;
-    *lock() = Some(before);
     held_back::start();
+    execute!(stdout(), EnterAlternateScreen, Hide)?;
+    let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(stdout())))?;
     thread::Builder::new()
-        .name("keys".to_owned())
-        .spawn(move || read_keys(&stop))?;
+        .name("screen".to_owned())
+        .spawn(move || {
+            show(screen, terminal, &stop);
+            drop(end);
+        })?;
     Ok(())
+}
+
+/// A thread that panics would leave its message on the alternate screen, and the terminal without echo.
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            abandon();
+            report(info);
+        }));
+    });
+}
+
+/// Draws and answers keys until the run ends or the terminal is gone.
+fn show(
+    mut screen: Screen,
+    mut terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    stop: &AtomicBool,
+) {
+    let mut next_frame = Instant::now();
+    while is_shown() {
+        if Instant::now() >= next_frame {
+            let notes = held_back::messages();
+            if terminal.draw(|frame| screen.draw(frame, &notes)).is_err() {
+                return; // the terminal is gone
+            }
+            next_frame = Instant::now() + FRAME;
+        }
+        let patience = next_frame.saturating_duration_since(Instant::now());
+        match event::poll(patience.min(KEY_PATIENCE)) {
+            Ok(false) => continue,
+            Ok(true) => {}
+            Err(_) => return,
+        }
+        match event::read() {
+            Ok(Event::Key(key)) => {
+                if screen.handle_key(key) == Reaction::Quit {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+            Ok(_) => {} // a new size, for example
+            Err(_) => return,
+        }
+        next_frame = Instant::now(); // shows the effect at once
+    }
 }
 
 /// Restores the terminal and writes the messages held back. Does nothing if no screen is shown.
 pub(super) fn close() {
-    if restore() {
-        held_back::release();
-    }
+    let Some(shown) = lock().take() else {
+        return;
+    };
+    let _ = shown.ended.recv_timeout(LAST_FRAME); // nothing is ever sent: it ends by the drop or the timeout
+    restore(&shown);
 }
 
-/// Like [`close`], for a program that exits at once: the sink cannot leave the screen any more.
+/// Like [`close`], for a program that exits at once.
 pub(super) fn abandon() {
+    // A lock that is held is held by a thread that restores the terminal, or that panicked while it did.
+    let shown = match SHOWN.try_lock() {
+        Ok(mut shown) => shown.take(),
+        Err(_) => None,
+    };
+    if let Some(shown) = shown {
+        restore(&shown);
+    }
+}
+
+fn restore(shown: &Shown) {
     // The settings come first: a terminal that is stopped (Ctrl-S) takes no more text.
-    if restore() {
-        let _ = stdout().write_all(LEAVE.as_bytes());
-        let _ = stdout().flush();
-        held_back::release();
-    }
+    let _ = tcsetattr(stdin(), OptionalActions::Now, &shown.before);
+    let _ = execute!(stdout(), Show, LeaveAlternateScreen);
+    let _ = stdout().flush();
+    held_back::release();
 }
 
-/// Restores the terminal's settings; false if no screen is shown.
-fn restore() -> bool {
-    let before = lock().take();
-    let was_shown = before.is_some();
-    if let Some(before) = before {
-        let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
-    }
-    was_shown
+fn is_shown() -> bool {
+    lock().is_some()
 }
 
-fn read_keys(stop: &AtomicBool) {
-    let input = stdin();
-    let patience = Timespec::try_from(KEY_PATIENCE).ok();
-    while lock().is_some() {
-        let mut waited_for = [PollFd::new(&input, PollFlags::IN)];
-        if !poll(&mut waited_for, patience.as_ref()).is_ok_and(|ready| ready > 0) {
-            continue;
-        }
-        let mut key = [0];
-        match rustix::io::read(&input, &mut key) {
-            Ok(1) if matches!(key, [b'q' | b'Q']) => stop.store(true, Ordering::Relaxed),
-            Ok(0) | Err(_) => return, // the terminal is gone
-            Ok(_) => {}
-        }
-    }
-}
-
-/// Columns and rows; those of a VT100 if the terminal does not report its size.
-fn size() -> (usize, usize) {
-    terminal_size_of(stdout()).map_or((80, 24), |(width, height)| {
-        (width.0.into(), height.0.into())
-    })
-}
-
-fn lock() -> MutexGuard<'static, Option<Termios>> {
-    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Option<Shown>> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,6 +7,7 @@ use tlscope::telemetry::Prepared;
 
 use super::config::LiveConfig;
 use super::host::{self, Restrictions, Signals};
+use crate::cli::config::EventDestination;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::say;
@@ -15,12 +16,13 @@ use crate::cli::say;
 ///
 /// Only the capture threads keep a privilege, to reopen an interface that comes back.
 pub(super) fn start_capture(
-    config: &LiveConfig,
+    config: &mut LiveConfig,
     metrics: Option<&Prepared>,
     signals: &Signals,
 ) -> Result<LiveSource, CliError> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
     create_directories(config)?;
+    open_file(config)?;
     let sandbox = config.is_sandboxed.then(|| config.sandbox(metrics));
     if let Some(account) = &config.account {
         account.assume()?;
@@ -46,6 +48,28 @@ fn report(restrictions: Option<&Restrictions>) {
         Some(restrictions) => say::line(format_args!("sandbox: {restrictions}")),
         None => say::line("sandbox: none"),
     }
+}
+
+/// Opens the file of `--output`, which the account that the run continues as may not be allowed to.
+///
+/// A new file belongs to that account, which can then reopen it.
+fn open_file(config: &mut LiveConfig) -> Result<(), CliError> {
+    let (Some(account), EventDestination::File(rotation)) =
+        (&config.account, &mut config.output.destination)
+    else {
+        return Ok(());
+    };
+    let length = fs::metadata(&rotation.path).map(|file| file.len());
+    // CSV with a header goes on in a new file, which is made later.
+    if config.output.format.has_header() && matches!(length, Ok(1..)) {
+        return Ok(());
+    }
+    let path = rotation.path.display().to_string();
+    let opened = rotation.open_now().and_then(|file| match length {
+        Ok(_) => Ok(()),
+        Err(_) => account.own(file),
+    });
+    opened.map_err(|error| CliError::new(format_args!("cannot write `{path}`: {error}")))
 }
 
 /// Creates the directories that files are written into.

@@ -61,8 +61,12 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     // Before the command runs: a mistake in the arguments must not cost a whole test run.
     let mut needs = check::needs(&args.assertions);
     needs.key_logs = true;
-    let mut analysis =
-        Analysis::resolve(tlscope::decrypt::Keys::default(), needs, &args.judgement)?;
+    let mut analysis = Analysis::resolve(
+        tlscope::decrypt::Keys::default(),
+        needs,
+        &args.tunnels,
+        &args.judgement,
+    )?;
     let mut selection = Selection::default();
     selection.server_names = args
         .server_name

@@ -40,9 +40,11 @@ pub(crate) struct CommonArgs {
     )]
     pub(crate) save_failures: Option<PathBuf>,
 
-    /// How many saved failures to keep; the oldest are deleted
+    /// How many saved failures to keep
     ///
-    /// Captures of earlier runs in the same directory count.
+    /// Beyond that, the server and cause with the most captures lose their oldest, so a storm
+    /// of one failure does not delete the captures of others. Captures of earlier runs in
+    /// the same directory count.
     #[arg(
         long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::SAVED_FAILURES).unwrap_or(NonZeroUsize::MIN),
         help_heading = "Output", env = "TLSCOPE_SAVE_FAILURES_KEEP"

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{SelectionArgs, defaults};
+use super::{SelectionArgs, TunnelArgs, defaults};
 
 /// Key logs, filters and threads.
 #[derive(Debug, clap::Args)]
@@ -34,6 +34,9 @@ pub(crate) struct InputArgs {
         env = "TLSCOPE_KEYLOG"
     )]
     pub(crate) keylog: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) tunnels: TunnelArgs,
 
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,

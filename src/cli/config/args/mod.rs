@@ -12,6 +12,7 @@ mod judgement;
 mod live;
 #[cfg(test)]
 mod man_page;
+mod memory;
 mod metrics;
 mod print;
 mod read;
@@ -19,6 +20,7 @@ mod selection;
 mod show;
 mod size;
 mod targets;
+mod tunnels;
 
 pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
 pub(crate) use common::CommonArgs;
@@ -28,6 +30,7 @@ pub(crate) use judgement::{At, JudgementArgs};
 pub(crate) use live::{
     FileArgs, FlagSource, FlagSources, InterfaceCommand, LiveArgs, LiveMetricsArgs, RunArgs,
 };
+pub(crate) use memory::MemoryArgs;
 pub(crate) use metrics::{
     HistogramChoice, MetricsArgs, MetricsOutput, NameChoice, OtlpLogs, ProtocolChoice,
 };
@@ -36,6 +39,7 @@ pub(crate) use read::ReadArgs;
 pub(crate) use selection::{SelectionArgs, TimeArgs};
 pub(crate) use show::{ShowArgs, ShowFormat};
 pub(crate) use targets::TargetsArgs;
+pub(crate) use tunnels::TunnelArgs;
 
 use check::CHECK_EXAMPLES;
 use print::PRINT_EXAMPLES;

@@ -8,7 +8,9 @@ Examples:
       tlscope print alert-rules > /etc/prometheus/rules/tlscope.yaml
   As a service, from the next start on:
       tlscope print systemd-unit | sudo tee /etc/systemd/system/tlscope.service
-      sudo systemctl enable tlscope";
+      sudo systemctl enable tlscope
+  On every node of a cluster:
+      tlscope print kubernetes | kubectl apply -f -";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Asset {
@@ -20,4 +22,6 @@ pub(crate) enum Asset {
     CollectorConfig,
     /// A systemd unit that runs `tlscope live` with no more than it needs.
     SystemdUnit,
+    /// A Kubernetes DaemonSet that watches every node, with no privilege but to capture.
+    Kubernetes,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tlscope::sink::machine::targets::TargetFormat;
 
-use super::{InputArgs, TimeArgs};
+use super::{InputArgs, MemoryArgs, TimeArgs};
 
 pub(super) const TARGETS_EXAMPLES: &str = "\
 Examples:
@@ -35,6 +35,9 @@ pub(crate) struct TargetsArgs {
 
     #[command(flatten)]
     pub(crate) time: TimeArgs,
+
+    #[command(flatten)]
+    pub(crate) memory: MemoryArgs,
 
     /// List only endpoints whose certificates TLS 1.3 hides
     ///

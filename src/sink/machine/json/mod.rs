@@ -7,11 +7,12 @@ use serde::{Serialize, Serializer};
 mod ladder;
 pub mod lines;
 mod value;
+mod writer;
 
 use lines::HandshakeLine;
 pub(crate) use lines::Line;
 
-use crate::escape::{self, SafeJson};
+use crate::escape::SafeJson;
 use crate::event::{Event, Handshake, HandshakeReport, NotTls};
 use crate::sink::Sink;
 use crate::stats::Stats;
@@ -48,9 +49,7 @@ impl<W: Write> JsonSink<W> {
     }
 
     fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let start = self.lines.len();
-        line.serialize(&mut serde_json::Serializer::new(&mut self.lines))?;
-        escape::make_json_safe(&mut self.lines, start);
+        writer::write(&mut self.lines, line)?;
         self.lines.push(b'\n');
         if self.lines.len() >= BLOCK {
             self.write_lines()?;

@@ -3,10 +3,9 @@
 use std::io::{self, Write};
 
 use owo_colors::Style;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::escape::printable;
-use crate::sink::people::text::TextStyle;
+use crate::sink::people::text::{TextStyle, wrap};
 
 /// Columns of text without a terminal: lines of mail and of terminals at their usual size hold it.
 const DEFAULT_WIDTH: usize = 100;
@@ -102,39 +101,6 @@ impl<'o, W: Write> Page<'o, W> {
     pub(super) fn verbatim(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.output, "    {}", printable(text))
     }
-}
-
-/// Lines of at most `width` columns, broken between words; a word that is longer is broken anywhere.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split(' ').flat_map(|word| pieces(word, width)) {
-        if !line.is_empty() && line.width() + 1 + word.width() > width {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(&word);
-    }
-    lines.push(line);
-    lines
-}
-
-/// A word in pieces of at most `width` columns.
-fn pieces(word: &str, width: usize) -> Vec<String> {
-    let (mut pieces, mut piece, mut columns) = (Vec::new(), String::new(), 0);
-    for c in word.chars() {
-        let wide = c.width().unwrap_or(0);
-        if columns + wide > width && !piece.is_empty() {
-            pieces.push(std::mem::take(&mut piece));
-            columns = 0;
-        }
-        piece.push(c);
-        columns += wide;
-    }
-    pieces.push(piece);
-    pieces
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(in crate::sink) mod histogram;
 pub(crate) mod mutual;
 pub(in crate::sink) mod plain_servers;
 pub(in crate::sink) mod ranking;
-mod soonest_to_expire;
+pub(in crate::sink::people) mod soonest_to_expire;
 
 use by_client::ClientAddresses;
 use by_server::Servers;
@@ -624,7 +624,7 @@ pub(in crate::sink) fn second(time: Timestamp) -> String {
 }
 
 /// As in `2026-03-01`.
-pub(super) fn day(time: CertificateTime) -> String {
+pub(in crate::sink::people) fn day(time: CertificateTime) -> String {
     let text = time.to_string();
     text.split('T').next().unwrap_or(&text).to_owned()
 }

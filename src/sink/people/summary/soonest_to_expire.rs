@@ -10,7 +10,7 @@ use crate::event::{CertificateChain, Handshake, Side};
 /// Holds only `limit` of them. A certificate that was displaced can never come back, since
 /// the latest expiry in the table only gets earlier, so the counts are exact.
 #[derive(Debug)]
-pub(super) struct SoonestToExpire {
+pub(in crate::sink::people) struct SoonestToExpire {
     limit: usize,
     certificates: BTreeMap<ExpiryKey, ExpiringCertificate>,
 }
@@ -20,15 +20,15 @@ type ExpiryKey = (CertificateTime, [u8; 32]);
 
 /// What the table says of a certificate.
 #[derive(Debug)]
-pub(super) struct ExpiringCertificate {
-    pub(super) name: String,
-    pub(super) issuer: String,
-    pub(super) role: CertificateRole,
-    pub(super) times: u64,
+pub(in crate::sink::people) struct ExpiringCertificate {
+    pub(in crate::sink::people) name: String,
+    pub(in crate::sink::people) issuer: String,
+    pub(in crate::sink::people) role: CertificateRole,
+    pub(in crate::sink::people) times: u64,
 }
 
 impl SoonestToExpire {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::sink::people) fn new(limit: usize) -> Self {
         let certificates = BTreeMap::new();
         Self {
             limit,
@@ -37,13 +37,15 @@ impl SoonestToExpire {
     }
 
     /// Records the chains of both sides.
-    pub(super) fn record(&mut self, event: &Handshake) {
+    pub(in crate::sink::people) fn record(&mut self, event: &Handshake) {
         self.record_chain(&event.server_certificates, Side::Server);
         self.record_chain(&event.client_certificates, Side::Client);
     }
 
     /// Each certificate with its end of validity, the soonest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (CertificateTime, &ExpiringCertificate)> {
+    pub(in crate::sink::people) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (CertificateTime, &ExpiringCertificate)> {
         self.certificates
             .iter()
             .map(|(&(not_after, _), shown)| (not_after, shown))

@@ -1,10 +1,11 @@
-//! Answers Prometheus: `/metrics`, and `/targets` and `/clients` for discovery and inventories; and
-//! `/healthz` for a supervisor that restarts a hung process.
+//! Answers Prometheus: `/metrics`, and `/targets` and `/clients` for discovery and inventories; `/failures` for whoever an alert
+//! has woken; and `/healthz` for a supervisor that restarts a hung process.
 //!
 //! | file | |
 //! | --- | --- |
 //! | `server` | connections: time limits, and which one is closed when there are too many |
 //! | `hosts` | which `Host` a request may name |
+//! | `failures_page` | the last failures for people |
 
 use std::convert::Infallible;
 use std::io;
@@ -17,6 +18,8 @@ use std::thread;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+#[cfg(feature = "cli")]
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Request, Response, StatusCode};
 use opentelemetry_sdk::metrics::Temporality;
 use tokio::net::{TcpListener, TcpSocket};
@@ -27,12 +30,17 @@ use super::{Closing, Export, PreparedExport, open_metrics, prometheus_text};
 #[cfg(feature = "cli")]
 use crate::escape::SafeJson;
 use crate::telemetry::ConfigError;
+#[cfg(feature = "cli")]
+use crate::telemetry::failures::{Failures, Query};
 use crate::telemetry::metrics::bound_series::REGULAR;
 #[cfg(feature = "cli")]
 use crate::telemetry::metrics::endpoints::Endpoints;
+use crate::telemetry::metrics::exemplars::Exemplars;
 use crate::telemetry::metrics::reader::{Collection, MetricsReader};
 use crate::telemetry::metrics::self_telemetry::SelfTelemetry;
 
+#[cfg(feature = "cli")]
+mod failures_page;
 mod hosts;
 mod server;
 
@@ -42,6 +50,12 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Prometheus refuses targets of any other type.
 #[cfg(feature = "cli")]
 const JSON: &str = "application/json";
+
+/// What browsers accept.
+#[cfg(feature = "cli")]
+const HTML: &str = "text/html";
+#[cfg(feature = "cli")]
+const HTML_UTF8: &str = "text/html; charset=utf-8";
 
 /// Connections that the kernel queues. With too few, a burst of connections makes it drop that of a
 /// probe, which is retried a second later.
@@ -79,14 +93,24 @@ impl ScrapeEndpoint {
                 self_telemetry,
                 #[cfg(feature = "cli")]
                 endpoints: Endpoints::default(),
+                #[cfg(feature = "cli")]
+                failures: Failures::default(),
+                exemplars: Exemplars::default(),
             },
         })
     }
 
-    /// Lists these at `/targets` and `/clients`.
+    /// Names these next to the samples in the OpenMetrics format.
+    pub(crate) fn with_exemplars(mut self, exemplars: Exemplars) -> Self {
+        self.pages.exemplars = exemplars;
+        self
+    }
+
+    /// Lists these at `/targets` and `/clients`, and at `/failures`.
     #[cfg(feature = "cli")]
-    pub(crate) fn listing(mut self, endpoints: Endpoints) -> Self {
+    pub(crate) fn listing(mut self, endpoints: Endpoints, failures: Failures) -> Self {
         self.pages.endpoints = endpoints;
+        self.pages.failures = failures;
         self
     }
 
@@ -154,6 +178,9 @@ struct Pages {
     self_telemetry: Arc<SelfTelemetry>,
     #[cfg(feature = "cli")]
     endpoints: Endpoints,
+    #[cfg(feature = "cli")]
+    failures: Failures,
+    exemplars: Exemplars,
 }
 
 /// The metrics in the answer on a connection, until it has been sent.
@@ -176,7 +203,7 @@ impl Pages {
         }
         Ok(match request.uri().path() {
             "/metrics" => {
-                let wants_open_metrics = accepts_open_metrics(request.headers());
+                let wants_open_metrics = accepts(request.headers(), open_metrics::MEDIA_TYPE);
                 self.metrics(&sent, wants_open_metrics).await
             }
             "/healthz" => self.health(),
@@ -184,11 +211,13 @@ impl Pages {
             "/targets" => {
                 let query = request.uri().query().unwrap_or_default();
                 let hidden_only = query.split('&').any(|pair| pair == "hidden=1");
-                self.json(move |endpoints| endpoints.targets(hidden_only))
+                self.json(move |pages| pages.endpoints.targets(hidden_only))
                     .await
             }
             #[cfg(feature = "cli")]
-            "/clients" => self.json(Endpoints::clients).await,
+            "/clients" => self.json(|pages| pages.endpoints.clients()).await,
+            #[cfg(feature = "cli")]
+            "/failures" => self.failures(&request).await,
             "/" => page(StatusCode::OK, PATHS.join("\n") + "\n"),
             _ => page(StatusCode::NOT_FOUND, "not found\n"),
         })
@@ -198,19 +227,58 @@ impl Pages {
     #[cfg(feature = "cli")]
     async fn json(
         self: &Arc<Self>,
-        list: impl FnOnce(&Endpoints) -> String + Send + 'static,
+        list: impl FnOnce(&Self) -> String + Send + 'static,
     ) -> Response<Full<Bytes>> {
+        let made = self.make(move |pages| {
+            let mut text = Vec::new();
+            let written = SafeJson(&mut text).write_all(list(pages).as_bytes());
+            written.map(|()| text).unwrap_or_default() // memory takes everything
+        });
+        match made.await {
+            Some(text) => page_of(StatusCode::OK, JSON, text),
+            None => page(StatusCode::INTERNAL_SERVER_ERROR, "no list\n"),
+        }
+    }
+
+    /// The last failures: a page for browsers, JSON for everyone else; `format` in the query decides first.
+    #[cfg(feature = "cli")]
+    async fn failures<B>(self: &Arc<Self>, request: &Request<B>) -> Response<Full<Bytes>> {
+        let text = request.uri().query().unwrap_or_default();
+        let wants = |format: &str| text.split('&').any(|pair| pair == format);
+        let query = Query::parse(text);
+        let wants_page =
+            wants("format=html") || !wants("format=json") && accepts(request.headers(), HTML);
+        if !wants_page {
+            return self
+                .json(move |pages| pages.failures.list(&query).json())
+                .await;
+        }
+        let made =
+            self.make(move |pages| failures_page::page(&pages.failures.list(&query), &query));
+        let Some(text) = made.await else {
+            return page(StatusCode::INTERNAL_SERVER_ERROR, "no list\n");
+        };
+        let mut response = page_of(StatusCode::OK, HTML_UTF8, text);
+        for (name, value) in [
+            (CONTENT_SECURITY_POLICY, failures_page::SECURITY_POLICY),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (CACHE_CONTROL, "no-store"),
+        ] {
+            let value = hyper::header::HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+
+    /// Makes an answer where metrics are collected, one at a time; `None` if that failed.
+    #[cfg(feature = "cli")]
+    async fn make<T: Send + 'static>(
+        self: &Arc<Self>,
+        make: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Option<T> {
         let _one_at_a_time = self.scrape.lock().await;
         let pages = Arc::clone(self);
-        let listed = tokio::task::spawn_blocking(move || {
-            let mut text = Vec::new();
-            let written = SafeJson(&mut text).write_all(list(&pages.endpoints).as_bytes());
-            written.map(|()| text)
-        });
-        match listed.await {
-            Ok(Ok(text)) => page_of(StatusCode::OK, JSON, text),
-            Ok(Err(_)) | Err(_) => page(StatusCode::INTERNAL_SERVER_ERROR, "no list\n"),
-        }
+        tokio::task::spawn_blocking(move || make(&pages)).await.ok()
     }
 
     /// All metrics as text.
@@ -224,7 +292,7 @@ impl Pages {
         let collected = tokio::task::spawn_blocking(move || {
             let collection = pages.reader.read();
             let text = match wants_open_metrics {
-                true => open_metrics::encode(&collection.metrics),
+                true => open_metrics::encode(&collection.metrics, &pages.exemplars),
                 false => prometheus_text::encode(&collection.metrics),
             };
             (text, collection)
@@ -280,14 +348,16 @@ const PATHS: &[&str] = &[
     "/targets",
     #[cfg(feature = "cli")]
     "/clients",
+    #[cfg(feature = "cli")]
+    "/failures",
 ];
 
-/// Whether the client accepts the OpenMetrics format.
-fn accepts_open_metrics(headers: &HeaderMap) -> bool {
+/// Whether the client names this media type among those it accepts.
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let mut accepted = headers.get_all(ACCEPT).iter();
     accepted.any(|value| {
         let text = value.to_str().unwrap_or_default();
-        text.contains(open_metrics::MEDIA_TYPE)
+        text.contains(media_type)
     })
 }
 
@@ -374,6 +444,22 @@ mod tests {
             "{answer}"
         );
         assert!(answer.ends_with("\r\n\r\n[]"), "{answer}");
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn failures_are_a_page_for_browsers_and_json_for_programs() {
+        let of = |request: &str| ask(request.as_bytes());
+        let json = of("GET /failures HTTP/1.1\r\nAccept: */*\r\n\r\n");
+        assert!(json.contains("content-type: application/json\r\n"));
+        assert!(json.ends_with("{\"seen\":0,\"dropped\":0,\"failures\":[]}"));
+        let browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\r\n";
+        let page = of(&format!("GET /failures?error=x HTTP/1.1\r\n{browser}"));
+        assert!(page.contains("content-type: text/html; charset=utf-8\r\n"));
+        assert!(page.contains("content-security-policy: default-src 'none'"));
+        assert!(page.contains("No failure to list."), "{page}");
+        let chosen = of(&format!("GET /failures?format=json HTTP/1.1\r\n{browser}"));
+        assert!(chosen.contains("application/json"));
     }
 
     #[test]

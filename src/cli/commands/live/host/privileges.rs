@@ -4,9 +4,9 @@
 //! back. All other threads, and so all code that parses traffic, have no privileges.
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::lchown;
+use std::os::unix::fs::{fchown, lchown};
 use std::path::Path;
 
 use caps::{CapSet, Capability, CapsHashSet};
@@ -28,7 +28,8 @@ const NOBODY: u32 = 65_534;
 
 impl Account {
     /// The account to change to: the one that `wanted` names. Without it, root becomes the user who
-    /// called sudo, or `nobody`.
+    /// called sudo, or `nobody`. A root that may not change its user, as in a container with CAP_NET_RAW alone, stays what it is:
+    /// it has no privileges beyond its files.
     ///
     /// `None` if the run keeps the account that started it.
     pub(crate) fn resolve(
@@ -38,7 +39,7 @@ impl Account {
         let current = geteuid();
         let account = match wanted {
             Some(wanted) => Self::named(wanted)?,
-            None if !current.is_root() => return Ok(None),
+            None if !current.is_root() || !can_change_user() => return Ok(None),
             None => Self::of_sudo(environment).map_or_else(Self::nobody, Ok)?,
         };
         if account.user == current.as_raw() {
@@ -50,6 +51,12 @@ impl Account {
                 CliError::new(format_args!("cannot become `{wanted}`: only root can"))
                     .hint("omit `--user`: only root can change the user"),
             );
+        }
+        if !can_change_user() {
+            return Err(CliError::new(
+                "cannot change the user: the capabilities CAP_SETUID and CAP_SETGID are missing",
+            )
+            .hint("omit `--user`, or start tlscope as that user with the capability CAP_NET_RAW"));
         }
         Ok(Some(account))
     }
@@ -125,6 +132,15 @@ impl Account {
         lchown(path, Some(self.user), Some(self.group))
     }
 
+    /// Makes this account the owner of a file.
+    ///
+    /// # Errors
+    ///
+    /// If the owner cannot be changed.
+    pub(crate) fn own(&self, file: &File) -> io::Result<()> {
+        fchown(file, Some(self.user), Some(self.group))
+    }
+
     /// Becomes this account for good. Permitted capabilities survive, to be dropped later.
     pub(crate) fn assume(&self) -> Result<(), CliError> {
         let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
@@ -149,6 +165,13 @@ impl From<User> for Account {
             group: user.gid.as_raw(),
         }
     }
+}
+
+/// Whether this process may become another user: containers often have a root that may not.
+fn can_change_user() -> bool {
+    [Capability::CAP_SETUID, Capability::CAP_SETGID]
+        .iter()
+        .all(|needed| caps::has_cap(None, CapSet::Effective, *needed).unwrap_or(true))
 }
 
 /// Drops all capabilities of this thread, and of those that it starts, except CAP_NET_RAW.

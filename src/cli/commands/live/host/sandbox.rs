@@ -13,7 +13,7 @@ use landlock::{
     RulesetAttr, RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
 };
 
-use super::system_calls;
+use super::system_calls::{self, Datagrams};
 use crate::cli::error::CliError;
 use crate::cli::say;
 
@@ -142,7 +142,16 @@ impl Sandbox {
                 "no Landlock".to_owned()
             }
         };
-        let system_calls = match system_calls::restrict() {
+        // A collector's name may have to be looked up; nothing else sends datagrams.
+        let datagrams = if self.ports.is_empty() {
+            Datagrams::Denied
+        } else {
+            Datagrams::Allowed
+        };
+        let system_calls = match system_calls::restrict(datagrams) {
+            Ok(()) if datagrams == Datagrams::Denied => {
+                "seccomp: system calls are restricted, and UDP is denied".to_owned()
+            }
             Ok(()) => "seccomp: system calls are restricted".to_owned(),
             Err(error) => {
                 say::warning(format_args!(
@@ -225,7 +234,7 @@ mod tests {
     fn system_calls_that_are_denied_fail() {
         let thread = std::thread::spawn(|| {
             assert!(std::process::Command::new("/bin/true").status().is_ok());
-            if let Err(error) = system_calls::restrict() {
+            if let Err(error) = system_calls::restrict(Datagrams::Allowed) {
                 panic!("{error}");
             }
             let status = fs::read_to_string("/proc/thread-self/status").unwrap();

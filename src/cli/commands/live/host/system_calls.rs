@@ -12,7 +12,10 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::{BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+use seccompiler::{
+    BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, apply_filter,
+};
 
 /// The calls that fail.
 const DENIED: &[i64] = &[
@@ -112,18 +115,53 @@ impl std::fmt::Display for NoFilter {
     }
 }
 
+/// Whether a run may send datagrams. Only one with a collector has to: to look up its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Datagrams {
+    Allowed,
+    Denied,
+}
+
 /// Denies calls to this thread and those that it starts, for good.
 ///
 /// This also sets `no_new_privs`.
-pub(super) fn restrict() -> Result<(), NoFilter> {
+pub(super) fn restrict(datagrams: Datagrams) -> Result<(), NoFilter> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH);
     let architecture = architecture.map_err(|_| NoFilter::Architecture)?;
-    let rules: BTreeMap<i64, _> = denied().map(|call| (call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, _> = denied().map(|call| (call, Vec::new())).collect();
+    if datagrams == Datagrams::Denied {
+        let sockets = internet_datagrams().map_err(|error| NoFilter::Kernel(error.into()))?;
+        rules.insert(libc::SYS_socket, sockets);
+    }
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture);
     let program: Result<BpfProgram, _> = filter.and_then(BpfProgram::try_from);
     let program = program.map_err(|error| NoFilter::Kernel(error.into()))?;
     apply_filter(&program).map_err(NoFilter::Kernel)
+}
+
+/// Sockets for UDP, and raw ones, of either version of IP: what leaves the host without a connection, and which Landlock does not
+/// restrict. Capture threads need packet sockets, and the service manager is notified through a Unix socket.
+fn internet_datagrams() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    /// The bits of a socket's type without those of its flags.
+    const TYPE: u64 = 0xf;
+    let is = |argument, operator, value: i32| {
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            operator,
+            u64::from(value.unsigned_abs()),
+        )
+    };
+    let mut rules = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            let family = is(0, SeccompCmpOp::Eq, family)?;
+            let kind = is(1, SeccompCmpOp::MaskedEq(TYPE), kind)?;
+            rules.push(SeccompRule::new(vec![family, kind])?);
+        }
+    }
+    Ok(rules)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -140,4 +178,40 @@ fn denied() -> impl Iterator<Item = i64> {
 #[cfg(not(target_arch = "x86_64"))]
 fn denied() -> impl Iterator<Item = i64> {
     DENIED.iter().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    /// Whether UDP sockets can be opened in a thread with the filter; `None` if the kernel has none.
+    fn can_send(datagrams: Datagrams) -> Option<bool> {
+        let thread = std::thread::spawn(move || {
+            restrict(datagrams).ok()?;
+            TcpListener::bind("127.0.0.1:0").unwrap();
+            UnixDatagram::unbound().unwrap();
+            Some(match UdpSocket::bind("127.0.0.1:0") {
+                Ok(_) => true,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+                    false
+                }
+            })
+        });
+        thread.join().unwrap()
+    }
+
+    #[test]
+    fn a_run_without_a_collector_cannot_send_datagrams() {
+        if let Some(sends) = can_send(Datagrams::Denied) {
+            assert!(!sends);
+        }
+        if let Some(sends) = can_send(Datagrams::Allowed) {
+            assert!(sends);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Where the values of flags come from.
 
+use std::path::PathBuf;
+
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Error, FromArgMatches};
 
@@ -28,6 +30,12 @@ impl FlagSources {
             _ if self.0.contains_id("config") => FlagSource::FileOrDefault,
             _ => FlagSource::Default,
         }
+    }
+
+    /// The configuration file, if one is read.
+    pub(crate) fn config_file(&self) -> Option<PathBuf> {
+        let path = self.0.try_get_raw("config").ok()??.next()?;
+        Some(path.into())
     }
 
     /// The values of `flag` as given; `None` if it has none.

@@ -88,7 +88,8 @@ pub(crate) struct LiveArgs {
     /// Size of the kernel's packet buffer of each interface
     ///
     /// In bytes, or with K, M or G as in `64M`. If it is full, the kernel drops packets, and
-    /// tlscope reports how many.
+    /// tlscope reports how many. All buffers together count towards --memory-limit; without
+    /// this option, they take at most an eighth of it.
     #[arg(
         long, value_name = "SIZE", default_value = BUFFER_SIZE, value_parser = size,
         help_heading = "Input", env = "TLSCOPE_BUFFER_SIZE"
@@ -113,6 +114,22 @@ pub(crate) struct LiveArgs {
         help_heading = "Input", env = "TLSCOPE_FANOUT"
     )]
     pub(crate) fanout: u32,
+
+    /// Stop after this time, in seconds
+    #[arg(
+        long, value_name = "SECONDS", value_parser = seconds,
+        help_heading = "Input", env = "TLSCOPE_DURATION"
+    )]
+    pub(crate) duration: Option<Duration>,
+
+    /// Stop after this number of handshakes
+    ///
+    /// Counts those that the flags select.
+    #[arg(
+        long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+        help_heading = "Input", env = "TLSCOPE_COUNT"
+    )]
+    pub(crate) count: Option<u64>,
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -173,7 +190,8 @@ pub(crate) struct FileArgs {
     /// Write handshakes to a file instead of standard output
     ///
     /// Appends if the file exists. SIGHUP reopens it (for logrotate). The summary still
-    /// goes to standard output. If the file cannot be written, tlscope warns, drops events
+    /// goes to standard output, and a terminal shows the state of the run. Without `--format`,
+    /// a file `.jsonl`, `.ndjson` or `.json` gets JSON lines, and `.csv` CSV. If the file cannot be written, tlscope warns, drops events
     /// and keeps running.
     #[arg(
         long,
@@ -212,6 +230,7 @@ pub(crate) struct FileArgs {
 pub(crate) struct LiveMetricsArgs {
     /// Serve metrics for Prometheus at `/metrics`, and health at `/healthz`
     ///
+    /// Also the last failures at `/failures`, for people and for programs.
     /// Without TLS or authentication. On a loopback address, requests must name a loopback
     /// address or `localhost` as their host, so that web pages cannot read the metrics
     /// through a browser on this machine (DNS rebinding).

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::size;
 use crate::cli::config::args::check::AssertionArgs;
-use crate::cli::config::args::{JudgementArgs, defaults};
+use crate::cli::config::args::{JudgementArgs, TunnelArgs, defaults};
 
 pub(super) const RUN_EXAMPLES: &str = "\
 Examples:
@@ -123,6 +123,9 @@ pub(crate) struct RunArgs {
         help_heading = "Input", env = "TLSCOPE_BUFFER_SIZE"
     )]
     pub(crate) buffer_size: u64,
+
+    #[command(flatten)]
+    pub(crate) tunnels: TunnelArgs,
 
     /// Worker threads. At most 16 are used.
     ///

@@ -1,0 +1,563 @@
+//! QUIC: the verdict from CONNECTION_CLOSE frames, from what opened packets say, and from the kinds, order and lengths of
+//! those that stay closed.
+//!
+//! Three facts make the order of packets telling:
+//!
+//! - A client sends 1-RTT packets only after it has accepted the server's flight, and with or after its Finished.
+//! - A server reads them, and so answers them, only after it has accepted the client's Finished (RFC 9001 §5.7). It then
+//!   forgets the keys of Handshake packets, and goes on with 1-RTT packets alone (RFC 9001 §4.9.2).
+//! - Before that, a server that gives up says so in a Handshake packet and a 1-RTT packet of the same datagram, since it
+//!   does not know which of them its client can open (RFC 9000 §10.2.3). Their content is the same, so their lengths are.
+//!
+//! A server may also send 1-RTT packets before the client's Finished reaches it. They cross it on the way, so a
+//! single one proves nothing.
+//!
+//! Silence says something because of QUIC's probes: a side that has sent something and hears nothing sends again, after a
+//! second at the latest (RFC 9002 §6.2). A side that does not has closed, or the capture lacks its packets.
+
+use std::time::Duration;
+
+use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome, UnknownBecause};
+use crate::flow::Side;
+use crate::framing::quic::Level;
+use crate::handshake::cause::{self, FailureCause};
+use crate::handshake::end::End;
+use crate::handshake::transcript::{CloseSeen, DatagramSeen, QuicFacts, Transcript};
+use crate::time::Timestamp;
+
+use super::conclusion::Conclusion;
+use super::inferred::Shape;
+use super::{decrypted, silence};
+
+/// A rule of inference for QUIC.
+#[derive(Debug)]
+struct QuicRule {
+    id: &'static str,
+    /// Share of its verdicts that are right, as in `docs/inference.md`.
+    confidence: f64,
+    observations: &'static [&'static str],
+}
+
+/// The server went on.
+const Q1: QuicRule = QuicRule {
+    id: "Q1",
+    confidence: 0.99,
+    observations: &[
+        "client sent 1-RTT packets",
+        "server went on with 1-RTT packets alone",
+    ],
+};
+
+/// The server went on, and both sides ended it there.
+const Q1S: QuicRule = QuicRule {
+    id: "Q1s",
+    confidence: 0.95,
+    observations: &[
+        "client sent 1-RTT packets, or its Finished",
+        "server's last packets were 1-RTT packets alone",
+        "client sent no Handshake packets again",
+    ],
+};
+
+/// The server closed when it had the client's flight.
+const Q2: QuicRule = QuicRule {
+    id: "Q2",
+    confidence: 0.97,
+    observations: &[
+        "client sent its Finished",
+        "server answered with a Handshake and a 1-RTT packet of the same content, and with nothing after that",
+    ],
+};
+
+/// The client closed when it had the server's flight.
+const Q3: QuicRule = QuicRule {
+    id: "Q3",
+    confidence: 0.97,
+    observations: &[
+        "client answered the server's flight with Handshake packets alone",
+        "neither side sent anything again",
+    ],
+};
+
+/// How long nothing has to follow before a side counts as closed: longer than the first probe takes where the round trip is
+/// not known yet (RFC 9002 §6.2.2), and several times as long as usual ones.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The same, in times that the first answer took.
+const QUIET_ANSWERS: u32 = 4;
+
+/// How long a silent peer has to be waited for, where it was asked again and again.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long after its first packet a client has to have repeated it, if nothing answers: after about a second
+/// (RFC 9002 §6.2.2), and some more.
+const FIRST_PROBE: Duration = Duration::from_secs(3);
+
+/// The longest Handshake packet that is taken for a CONNECTION_CLOSE: with a reason of some 200 bytes. quinn's have up to 160.
+const LONGEST_CLOSE: u16 = 250;
+
+/// How much longer a Handshake packet with a CONNECTION_CLOSE may be than the 1-RTT packet beside it: quinn acknowledges
+/// packets in the first, with 6 to 8 bytes.
+const ACKNOWLEDGMENT: u16 = 12;
+
+/// A 1-RTT packet with a CONNECTION_CLOSE: a number, type, code, type of the wrong frame, length of the reason, tag.
+const SHORTEST_CLOSE: u16 = 22;
+
+/// The verdict on a handshake over QUIC.
+pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> Conclusion {
+    let evidence = QuicEvidence::new(transcript, quic);
+    if let Some(close) = decisive_close(quic, &evidence) {
+        return from_close(transcript, quic, close);
+    }
+    if quic.accepted.is_some() {
+        return Conclusion {
+            evidence: Evidence::Decrypted,
+            ..Conclusion::observed(Outcome::Success)
+        };
+    }
+    if let Some(conclusion) = without_common_version(quic, &evidence) {
+        return conclusion;
+    }
+    if transcript.is_truncated() && !evidence.server_went_on() {
+        return silence::unknown(transcript, end);
+    }
+    if evidence.server_went_on() {
+        return inferred(&Q1, Outcome::Success, None);
+    }
+    if evidence.is_quiet_since(quic.last_of(Side::Server), end) && evidence.server_closed() {
+        let failure = cause::inferred_refusal_of_client(client_certificate(transcript));
+        return inferred(&Q2, Outcome::Failure, Some(failure));
+    }
+    if evidence.server_repeats()
+        || evidence.is_quiet_since(quic.last(), end) && evidence.ended_in_use()
+    {
+        return inferred(&Q1S, Outcome::Success, None);
+    }
+    if evidence.is_quiet_since(quic.last(), end) {
+        if evidence.client_closed() {
+            let failure = cause::inferred_refusal(
+                Side::Client,
+                crate::error_type::ErrorType::ClientRejectedServer,
+            );
+            return inferred(&Q3, Outcome::Failure, Some(failure));
+        }
+    }
+    from_silence(transcript, quic, &evidence, end)
+}
+
+/// What the packets show apart from the outcome.
+pub(super) fn shape(transcript: &Transcript, quic: &QuicFacts) -> Shape {
+    let evidence = QuicEvidence::new(transcript, quic);
+    let flight = evidence.flight.map(|index| evidence.seen[index].time);
+    let before = evidence.flight.unwrap_or(evidence.seen.len());
+    let server_flight = evidence.seen[..before].iter().rev();
+    let mut server_flight =
+        server_flight.filter(|seen| seen.side == Side::Server && seen.shape.handshakes > 0);
+    let hello = transcript.server_hello();
+    let is_resumed = hello.is_some_and(|hello| hello.pre_shared_key);
+    let may_have_accepted = is_resumed && !transcript.has_retry_request();
+    let early_data = transcript.offers_early_data().then_some(match hello {
+        Some(_) if !may_have_accepted => EarlyData::Rejected,
+        _ => EarlyData::Offered,
+    });
+    let mut shape = Shape {
+        client_certificate: match is_resumed {
+            true => ClientCertificate::NotRequested,
+            false => ClientCertificate::Unknown,
+        },
+        early_data,
+        server_flight_end: server_flight.next().map(|seen| seen.time),
+        finished: flight,
+        application_data: None,
+        server_records_after: 0,
+    };
+    if let Some(opened) = transcript.decrypted() {
+        decrypted::correct(&mut shape, transcript, opened);
+        shape.finished = shape.finished.or(flight);
+    }
+    let data = quic.application_data;
+    shape.application_data = data.client.or(data.server);
+    shape
+}
+
+/// Whether nothing that follows can change the verdict: a side has closed, or the connection is in use.
+pub(in crate::handshake) fn is_decided(transcript: &Transcript, quic: &QuicFacts) -> bool {
+    let evidence = QuicEvidence::new(transcript, quic);
+    decisive_close(quic, &evidence).is_some()
+        || quic.is_full()
+        || evidence.is_in_use()
+        || quic.accepted.is_some() && evidence.answers() > ANSWERS_OPENED
+}
+
+/// Whether the handshake has completed, although what follows may still add to the report.
+pub(in crate::handshake) fn is_settled(transcript: &Transcript, quic: &QuicFacts) -> bool {
+    quic.accepted.is_some() || QuicEvidence::new(transcript, quic).server_went_on()
+}
+
+/// Datagrams of the server after a handshake whose packets are opened, before it is reported: an alert about a certificate is
+/// among the first.
+const ANSWERS_OPENED: usize = 4;
+
+/// What the datagrams of a connection show.
+struct QuicEvidence<'t> {
+    transcript: &'t Transcript,
+    seen: &'t [DatagramSeen],
+    /// The first datagram of the client with a 1-RTT packet.
+    client_short: Option<usize>,
+    /// The first datagram of the client that may hold its Finished.
+    flight: Option<usize>,
+    /// Length of the shortest Handshake packet that may hold it.
+    shortest_flight: u16,
+}
+
+impl<'t> QuicEvidence<'t> {
+    fn new(transcript: &'t Transcript, quic: &'t QuicFacts) -> Self {
+        let seen = quic.datagrams();
+        let is_client = |datagram: &DatagramSeen| datagram.side == Side::Client;
+        let client_short = seen
+            .iter()
+            .position(|seen| is_client(seen) && seen.shape.short_length > 0);
+        let hello = transcript.server_hello();
+        let suite = hello.and_then(|hello| hello.cipher_suite);
+        let is_sha384 = suite == Some(crate::tls::CipherSuite::TLS_AES_256_GCM_SHA384);
+        let finished = if is_sha384 { 48 } else { 32 };
+        let shortest_flight = SHORTEST_AROUND_FINISHED + finished;
+        let long = seen
+            .iter()
+            .position(|seen| is_client(seen) && seen.shape.handshake_length >= shortest_flight);
+        let flight = match (client_short, long) {
+            (Some(short), Some(long)) => Some(short.min(long)),
+            (short, long) => short.or(long),
+        };
+        Self {
+            transcript,
+            seen,
+            client_short,
+            flight,
+            shortest_flight,
+        }
+    }
+
+    /// Datagrams that come after the one at `index`.
+    fn after(&self, index: Option<usize>) -> &'t [DatagramSeen] {
+        index.map_or(&[], |index| self.seen.get(index + 1..).unwrap_or_default())
+    }
+
+    /// Whether a datagram shows that the server uses 1-RTT packets alone: a stateless reset looks like one, but has no id that
+    /// its receiver knows, or that comes twice.
+    fn is_answer(&self, datagram: &DatagramSeen) -> bool {
+        let shape = &datagram.shape;
+        let is_same_id = |other: &DatagramSeen| {
+            !std::ptr::eq(other, datagram)
+                && other.side == datagram.side
+                && other.shape.short_id == shape.short_id
+                && !other.shape.is_repeated
+        };
+        datagram.side == Side::Server
+            && shape.is_short_only()
+            && !shape.is_repeated
+            && (shape.short_id == 0
+                || shape.is_id_known
+                || self.seen.iter().any(is_same_id)
+                || self.is_longer_than_asked(datagram))
+    }
+
+    /// Whether a datagram is longer than what it may answer: a stateless reset is shorter (RFC 9000 §10.3.3).
+    fn is_longer_than_asked(&self, datagram: &DatagramSeen) -> bool {
+        let place = self
+            .seen
+            .iter()
+            .position(|seen| std::ptr::eq(seen, datagram));
+        let before = self.seen[..place.unwrap_or(0)].iter().rev();
+        let mut asked = before.filter(|seen| seen.side == Side::Client);
+        asked
+            .next()
+            .is_some_and(|asked| asked.shape.length < datagram.shape.length)
+    }
+
+    /// Whether the last that the server sent after the client's flight was a 1-RTT packet alone, and the client did not send its
+    /// flight again: it was acknowledged, or the packet was a CONNECTION_CLOSE.
+    fn ended_in_use(&self) -> bool {
+        let after = self.after(self.client_short);
+        let is_handshake = |seen: &DatagramSeen| seen.shape.handshakes > 0;
+        match after.iter().rposition(|seen| self.is_answer(seen)) {
+            Some(place) => {
+                let is_proof = after[place].shape.short_id != 0 || self.answers() >= 2;
+                let server = after.iter().filter(|seen| seen.side == Side::Server);
+                let mut client = after[place..]
+                    .iter()
+                    .filter(|seen| seen.side == Side::Client);
+                // One that answers the server's close in kind does so in a Handshake packet, too.
+                let is_flight =
+                    |seen: &DatagramSeen| seen.shape.handshake_length >= self.shortest_flight;
+                is_proof && !server.clone().any(is_handshake) && !client.any(is_flight)
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the server sent 1-RTT packets alone again and again after a flight of the client that nothing followed: probes
+    /// for them begin only when the handshake is confirmed (RFC 9002 §6.2.1).
+    fn server_repeats(&self) -> bool {
+        let after = self.after(self.flight);
+        let answers = || after.iter().filter(|seen| self.is_answer(seen));
+        let spread = answers().next().zip(answers().next_back());
+        let spread = spread.and_then(|(first, last)| last.time.checked_since(first.time));
+        let has_handshake = |seen: &DatagramSeen| seen.shape.handshakes > 0;
+        answers().count() >= 3
+            && spread.is_some_and(|spread| spread >= REPEATED_FOR)
+            && !after.iter().any(has_handshake)
+    }
+
+    /// How many datagrams with 1-RTT packets alone the server has sent after those of the client.
+    fn answers(&self) -> usize {
+        let after = self.after(self.client_short).iter();
+        after.filter(|seen| self.is_answer(seen)).count()
+    }
+
+    /// Whether the server went on with 1-RTT packets alone after those of the client.
+    fn server_went_on(&self) -> bool {
+        let after = self.after(self.client_short);
+        let last_answer = after.iter().rposition(|seen| self.is_answer(seen));
+        let last_handshake = after
+            .iter()
+            .rposition(|seen| seen.side == Side::Server && seen.shape.handshakes > 0);
+        self.answers() >= 2 && last_answer > last_handshake
+    }
+
+    /// Whether both sides have gone on with 1-RTT packets alone, in turns.
+    fn is_in_use(&self) -> bool {
+        let after = self.after(self.client_short);
+        let Some(first) = after.iter().position(|seen| self.is_answer(seen)) else {
+            return false;
+        };
+        let after = &after[first + 1..];
+        let is_client =
+            |seen: &DatagramSeen| seen.side == Side::Client && seen.shape.is_short_only();
+        let Some(client) = after.iter().position(is_client) else {
+            return false;
+        };
+        let answers = after[client + 1..]
+            .iter()
+            .filter(|seen| self.is_answer(seen));
+        answers.count() >= 2 && self.server_went_on()
+    }
+
+    /// Whether the server answered the client's flight with a CONNECTION_CLOSE, by its shape.
+    fn server_closed(&self) -> bool {
+        let after = self.after(self.flight);
+        let is_server = |seen: &&DatagramSeen| seen.side == Side::Server;
+        let Some(place) = after
+            .iter()
+            .rposition(|seen| seen.side == Side::Server && has_shape_of_close(seen))
+        else {
+            return false;
+        };
+        let later = &after[place + 1..];
+        let has_gone_on = later.iter().filter(is_server).any(|seen| {
+            self.is_answer(seen) || seen.shape.handshakes > 0 && !has_shape_of_close(seen)
+        });
+        // A client that the close has reached says nothing more. One that it has not asks for an answer again and again.
+        let client = || later.iter().filter(|seen| seen.side == Side::Client);
+        let asks = |seen: &DatagramSeen| {
+            seen.shape.handshakes > 0 || seen.shape.short_length > LONGEST_ACKNOWLEDGMENT
+        };
+        !has_gone_on && (client().next().is_none() || client().any(asks))
+    }
+
+    /// Whether the client closed after the server's flight, without having accepted it.
+    fn client_closed(&self) -> bool {
+        let has_flight = self
+            .seen
+            .iter()
+            .any(|seen| seen.side == Side::Server && seen.shape.handshakes > 0);
+        let last = self
+            .seen
+            .iter()
+            .rev()
+            .find(|seen| seen.side == Side::Client);
+        let is_close = last.is_some_and(|last| {
+            last.shape.handshakes > 0
+                && last.shape.early == 0
+                && last.shape.handshake_length <= LONGEST_CLOSE
+        });
+        let has_server_hello = self.transcript.server_hello().is_some();
+        has_server_hello && has_flight && is_close && self.client_short.is_none()
+    }
+
+    /// Whether so much time has passed since `last` that there would have been probes.
+    fn is_quiet_since(&self, last: Option<Timestamp>, end: End) -> bool {
+        let needed = QUIET.max(self.first_answer_took() * QUIET_ANSWERS);
+        let until = self.transcript.observed_until();
+        let waited = until
+            .zip(last)
+            .and_then(|(until, last)| until.checked_since(last));
+        end != End::Replaced && waited.is_some_and(|waited| waited >= needed)
+    }
+
+    /// From the client's latest datagram before the server's first one to that: at least a round trip.
+    fn first_answer_took(&self) -> Duration {
+        let first = self.seen.iter().position(|seen| seen.side == Side::Server);
+        let took = first.and_then(|first| {
+            let asked = self.seen[..first].last()?;
+            self.seen[first].time.checked_since(asked.time)
+        });
+        took.unwrap_or_default()
+    }
+}
+
+/// A Handshake packet with a Finished has more than that: a number, a CRYPTO frame's header, a tag.
+const SHORTEST_AROUND_FINISHED: u16 = 1 + 4 + 4 + 16;
+
+/// The longest 1-RTT packet that may hold an acknowledgment alone.
+const LONGEST_ACKNOWLEDGMENT: u16 = 31;
+
+/// Over which time a server has to have sent 1-RTT packets again: twice its first probe.
+const REPEATED_FOR: Duration = Duration::from_millis(500);
+
+fn has_shape_of_close(datagram: &DatagramSeen) -> bool {
+    let shape = &datagram.shape;
+    let (handshake, short) = (shape.handshake_length, shape.short_length);
+    shape.handshakes == 1
+        && (SHORTEST_CLOSE..=LONGEST_CLOSE).contains(&short)
+        && handshake <= LONGEST_CLOSE
+        && (handshake.saturating_sub(ACKNOWLEDGMENT)..=handshake).contains(&short)
+}
+
+/// The CONNECTION_CLOSE that ended the handshake: the first, unless it was in use by then.
+fn decisive_close<'q>(quic: &'q QuicFacts, evidence: &QuicEvidence<'_>) -> Option<&'q CloseSeen> {
+    let closes = quic.closes();
+    let first = closes
+        .iter()
+        .min_by_key(|seen| (seen.at.time, seen.at.packet))?;
+    let is_accepted = quic
+        .accepted
+        .is_some_and(|accepted| accepted <= first.at.time);
+    if is_accepted || evidence.is_in_use() {
+        return None;
+    }
+    let of_same_side = || closes.iter().filter(|seen| seen.side == first.side);
+    // Several kinds of packets repeat it, and the application's own code may stand in one of them alone.
+    if let Some(alert) = of_same_side().find(|seen| seen.close.alert().is_some()) {
+        return Some(alert);
+    }
+    if first.side == Side::Client && evidence.client_short.is_some() {
+        return None; // it had completed, and leaves
+    }
+    let is_early = of_same_side().any(|seen| seen.level != Level::Application);
+    is_early.then_some(first)
+}
+
+fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Conclusion {
+    let is_readable = quic
+        .closes()
+        .iter()
+        .any(|other| other.side == seen.side && other.level == Level::Initial);
+    Conclusion {
+        evidence: if is_readable {
+            Evidence::Observed
+        } else {
+            Evidence::Decrypted
+        },
+        ..Conclusion::failed(cause::quic_close(transcript, seen.side, seen.close))
+    }
+}
+
+/// The verdict on a client that got to know which versions the server supports, and tried none of them.
+fn without_common_version(quic: &QuicFacts, evidence: &QuicEvidence<'_>) -> Option<Conclusion> {
+    let (at, versions) = quic.negotiation?;
+    if quic.has_tried_again {
+        return None;
+    }
+    let later = quic.last_of(Side::Client).is_some_and(|last| last > at);
+    let waited = evidence.transcript.observed_until()?.checked_since(at)?;
+    if later || waited < QUIET {
+        return Some(Conclusion::unknown(UnknownBecause::CaptureEnd));
+    }
+    let failure = cause::no_quic_version(quic.first_version, &versions);
+    Some(Conclusion::failed(failure))
+}
+
+fn inferred(rule: &QuicRule, outcome: Outcome, failure: Option<FailureCause>) -> Conclusion {
+    Conclusion {
+        outcome,
+        evidence: Evidence::Inferred,
+        confidence: rule.confidence,
+        rule: Some((rule.id, rule.observations.to_vec())),
+        failure,
+        unknown_because: None,
+    }
+}
+
+/// The verdict where no rule fits.
+fn from_silence(
+    transcript: &Transcript,
+    quic: &QuicFacts,
+    evidence: &QuicEvidence<'_>,
+    end: End,
+) -> Conclusion {
+    // The server closed in 1-RTT packets alone: it had forgotten the keys of Handshake packets, having accepted the client's Finished.
+    let is_use = |seen: &&CloseSeen| seen.side == Side::Server && seen.level == Level::Application;
+    if quic.closes().iter().any(|seen| is_use(&seen)) {
+        return Conclusion {
+            evidence: Evidence::Decrypted,
+            ..Conclusion::observed(Outcome::Success)
+        };
+    }
+    let first = evidence.seen.first().map(|seen| seen.time);
+    let is_server_seen = quic.last_of(Side::Server).is_some();
+    let until = transcript.observed_until();
+    let since = |from: Option<Timestamp>| {
+        from.zip(until)
+            .and_then(|(from, until)| until.checked_since(from))
+    };
+    let is_over = matches!(end, End::Silence | End::CaptureEnd | End::Evicted);
+    if !is_server_seen {
+        let of_client = evidence.seen.iter().filter(|seen| !seen.shape.is_repeated);
+        let has_gone_on = of_client
+            .clone()
+            .any(|seen| seen.shape.handshakes > 0 || seen.shape.is_short_only());
+        let times = of_client.clone().count();
+        let asked_for = since(first).unwrap_or_default();
+        if has_gone_on || !is_over {
+            return Conclusion::unknown(UnknownBecause::OneDirection);
+        }
+        if asked_for < FIRST_PROBE {
+            return Conclusion::unknown(UnknownBecause::CaptureEnd);
+        }
+        let spread = first
+            .zip(quic.last())
+            .and_then(|(first, last)| last.checked_since(first));
+        if times < 2 || spread.unwrap_or_default() < PROBE {
+            return Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged);
+        }
+        return Conclusion::failed(cause::unanswered_quic(times, asked_for));
+    }
+    // The server fell silent, and the client asked again and again.
+    let last_server = quic.last_of(Side::Server);
+    let probes = evidence.seen.iter().filter(|seen| {
+        seen.side == Side::Client
+            && !seen.shape.is_repeated
+            && last_server.is_some_and(|last| seen.time > last)
+    });
+    let is_stuck = evidence.flight.is_none() && probes.count() >= PROBES;
+    if is_over && is_stuck && since(last_server).is_some_and(|waited| waited >= SILENCE) {
+        let failure = cause::silence(transcript, Side::Server, since(last_server), None);
+        return Conclusion::failed(failure);
+    }
+    silence::unknown(transcript, end)
+}
+
+/// The shortest time between a packet and the probe that repeats it; what comes earlier is the rest of the same flight. Stacks
+/// begin with 200 ms to 1 s.
+const PROBE: Duration = Duration::from_millis(100);
+
+/// Datagrams of a side without an answer before its peer counts as silent.
+const PROBES: usize = 3;
+
+fn client_certificate(transcript: &Transcript) -> ClientCertificate {
+    match transcript.quic() {
+        Some(quic) => shape(transcript, quic).client_certificate,
+        None => ClientCertificate::Unknown,
+    }
+}

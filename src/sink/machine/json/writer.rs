@@ -1,0 +1,425 @@
+//! Writes JSON on one line, as `serde_json` does but for what a terminal must not get, which is escaped as by [`SafeJson`].
+//!
+//! A line has about 140 strings, and half of them are our own keys. `serde_json` looks at each of their bytes; here keys
+//! are copied, and other strings are looked at several bytes at a time. A test compares both.
+//!
+//! [`SafeJson`]: crate::escape::SafeJson
+
+use std::fmt::{self, Display, Write as _};
+use std::io::Write as _;
+
+use serde::ser::{self, Error as _, Serialize, Serializer};
+use serde_json::Error;
+
+use crate::escape::is_unsafe;
+
+/// Appends `value` to `output`.
+///
+/// # Errors
+///
+/// When `value` does not serialise, or has a map whose keys are not strings.
+pub(super) fn write(output: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Error> {
+    value.serialize(&mut Writer { output })
+}
+
+struct Writer<'a> {
+    output: &'a mut Vec<u8>,
+}
+
+impl Writer<'_> {
+    /// Numbers are left to `serde_json`, which is fast at them.
+    fn write_number(&mut self, number: &impl Serialize) -> Result<(), Error> {
+        serde_json::to_writer(&mut *self.output, number)
+    }
+
+    fn write_string(&mut self, text: &str) {
+        self.output.push(b'"');
+        write_escaped(self.output, text);
+        self.output.push(b'"');
+    }
+
+    /// A key that is a name in our sources: there is nothing in it to escape.
+    fn write_name(&mut self, name: &'static str) {
+        debug_assert!(is_plain(name.as_bytes()), "{name}");
+        self.output.push(b'"');
+        self.output.extend_from_slice(name.as_bytes());
+        self.output.extend_from_slice(b"\":");
+    }
+}
+
+/// Bytes that [`is_plain`] looks at together: the compiler makes a few vector operations of them.
+const WIDTH: usize = 16;
+
+/// Whether all of a text can stand in a string as it is.
+fn is_plain(text: &[u8]) -> bool {
+    let is_plain_byte = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    // Without an early end, which the compiler could not make vector operations of.
+    let are_plain = |bytes: &[u8; WIDTH]| {
+        let all = |plain, byte: &u8| plain & is_plain_byte(*byte);
+        bytes.iter().fold(true, all)
+    };
+    match text.last_chunk() {
+        Some(last) => are_plain(last) && text.as_chunks().0.iter().all(are_plain),
+        None => text.iter().all(|byte| is_plain_byte(*byte)),
+    }
+}
+
+/// Writes a piece of a string.
+fn write_escaped(output: &mut Vec<u8>, text: &str) {
+    if is_plain(text.as_bytes()) {
+        output.extend_from_slice(text.as_bytes()); // nearly always
+        return;
+    }
+    let mut bytes = [0; 4];
+    for c in text.chars() {
+        match c {
+            '"' => output.extend_from_slice(b"\\\""),
+            '\\' => output.extend_from_slice(b"\\\\"),
+            '\u{8}' => output.extend_from_slice(b"\\b"),
+            '\t' => output.extend_from_slice(b"\\t"),
+            '\n' => output.extend_from_slice(b"\\n"),
+            '\u{c}' => output.extend_from_slice(b"\\f"),
+            '\r' => output.extend_from_slice(b"\\r"),
+            c if is_unsafe(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let written = write!(output, "\\u{unit:04x}");
+                    debug_assert!(written.is_ok(), "a Vec takes all");
+                }
+            }
+            c => output.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes()),
+        }
+    }
+}
+
+/// Takes what [`Display`] writes as pieces of a string.
+struct Pieces<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Pieces<'_> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        write_escaped(self.0, piece);
+        Ok(())
+    }
+}
+
+/// Writes each kind of number.
+macro_rules! numbers {
+    ($($method:ident($number:ty))*) => {$(
+        fn $method(self, number: $number) -> Result<(), Error> {
+            self.write_number(&number)
+        }
+    )*};
+}
+
+impl<'a, 'b> Serializer for &'b mut Writer<'a> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Elements<'a, 'b>;
+    type SerializeTuple = Elements<'a, 'b>;
+    type SerializeTupleStruct = Elements<'a, 'b>;
+    type SerializeTupleVariant = Elements<'a, 'b>;
+    type SerializeMap = Elements<'a, 'b>;
+    type SerializeStruct = Elements<'a, 'b>;
+    type SerializeStructVariant = Elements<'a, 'b>;
+
+    numbers! {
+        serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64) serialize_i128(i128)
+        serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64) serialize_u128(u128)
+        serialize_f32(f32) serialize_f64(f64)
+    }
+
+    fn serialize_bool(self, value: bool) -> Result<(), Error> {
+        let text: &[u8] = if value { b"true" } else { b"false" };
+        self.output.extend_from_slice(text);
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Error> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        self.write_string(value);
+        Ok(())
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Error> {
+        self.output.push(b'"');
+        write!(Pieces(self.output), "{value}").map_err(Error::custom)?;
+        self.output.push(b'"');
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
+        self.collect_seq(value)
+    }
+
+    fn serialize_none(self) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Error> {
+        self.output.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Error> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.output.push(b'{');
+        self.write_name(variant);
+        value.serialize(&mut *self)?;
+        self.output.push(b'}');
+        Ok(())
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Elements<'a, 'b>, Error> {
+        Ok(Elements::open(self, b'[', b"]"))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Elements<'a, 'b>, Error> {
+        Ok(Elements::open(self, b'[', b"]"))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Elements<'a, 'b>, Error> {
+        Ok(Elements::open(self, b'[', b"]"))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Elements<'a, 'b>, Error> {
+        self.output.push(b'{');
+        self.write_name(variant);
+        Ok(Elements::open(self, b'[', b"]}"))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Elements<'a, 'b>, Error> {
+        Ok(Elements::open(self, b'{', b"}"))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Elements<'a, 'b>, Error> {
+        Ok(Elements::open(self, b'{', b"}"))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Elements<'a, 'b>, Error> {
+        self.output.push(b'{');
+        self.write_name(variant);
+        Ok(Elements::open(self, b'{', b"}}"))
+    }
+}
+
+/// An array or object that has been opened.
+struct Elements<'a, 'b> {
+    writer: &'b mut Writer<'a>,
+    is_empty: bool,
+    close: &'static [u8],
+}
+
+impl<'a, 'b> Elements<'a, 'b> {
+    fn open(writer: &'b mut Writer<'a>, open: u8, close: &'static [u8]) -> Self {
+        writer.output.push(open);
+        Self {
+            writer,
+            is_empty: true,
+            close,
+        }
+    }
+
+    /// Separates an element from the one before it.
+    fn separate(&mut self) {
+        if !self.is_empty {
+            self.writer.output.push(b',');
+        }
+        self.is_empty = false;
+    }
+
+    fn write_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.separate();
+        value.serialize(&mut *self.writer)
+    }
+
+    fn write_field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.separate();
+        self.writer.write_name(name);
+        value.serialize(&mut *self.writer)
+    }
+
+    fn close(self) {
+        self.writer.output.extend_from_slice(self.close);
+    }
+}
+
+impl ser::SerializeMap for Elements<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        self.separate();
+        let start = self.writer.output.len();
+        key.serialize(&mut *self.writer)?;
+        if self.writer.output.get(start) != Some(&b'"') {
+            return Err(Error::custom("a key is not a string"));
+        }
+        self.writer.output.push(b':');
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        value.serialize(&mut *self.writer)
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.close();
+        Ok(())
+    }
+}
+
+/// Implements what has elements without names, and what has fields.
+macro_rules! elements {
+    ($($kind:ident: $method:ident($($name:ident)?) -> $write:ident)*) => {$(
+        impl ser::$kind for Elements<'_, '_> {
+            type Ok = ();
+            type Error = Error;
+
+            fn $method<T: Serialize + ?Sized>(
+                &mut self,
+                $($name: &'static str,)?
+                value: &T,
+            ) -> Result<(), Error> {
+                self.$write($($name,)? value)
+            }
+
+            fn end(self) -> Result<(), Error> {
+                self.close();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+elements! {
+    SerializeSeq: serialize_element() -> write_element
+    SerializeTuple: serialize_element() -> write_element
+    SerializeTupleStruct: serialize_field() -> write_element
+    SerializeTupleVariant: serialize_field() -> write_element
+    SerializeStruct: serialize_field(name) -> write_field
+    SerializeStructVariant: serialize_field(name) -> write_field
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Serialize;
+
+    use super::*;
+    use crate::escape::SafeJson;
+    use crate::sink::machine::json::lines::{Line, StatsLine};
+    use crate::sink::test_events;
+    use crate::stats::Stats;
+
+    /// What is written, which must be what `serde_json` writes.
+    fn written(value: &impl Serialize) -> String {
+        let mut output = b"before".to_vec();
+        write(&mut output, value).unwrap();
+        let mut expected = Vec::new();
+        serde_json::to_writer(SafeJson(&mut expected), value).unwrap();
+        let [written, expected] = [&output[6..], &expected].map(String::from_utf8_lossy);
+        assert_eq!(written, expected);
+        written.into_owned()
+    }
+
+    #[test]
+    fn lines_are_those_of_serde_json() {
+        for event in &test_events::all() {
+            let line = written(&Line::Handshake(&event.into()));
+            assert!(line.starts_with("{\"type\":\"handshake\",\"time\":"));
+        }
+        written(&Line::Stats(StatsLine(&Stats::default())));
+    }
+
+    #[test]
+    fn every_character_is_escaped_as_by_serde_json_wherever_it_stands() {
+        let special = (0..0x100).chain([0x200b, 0x2028, 0x202e, 0xfeff, 0xe0041, 0x4f8b, 0x1f600]);
+        for c in special.filter_map(char::from_u32) {
+            for before in [0, 1, 7, 8, 15, 16, 17, 31, 32, 40] {
+                let text = format!("{}{c}{}", "a".repeat(before), "b".repeat(40 - before));
+                written(&text);
+                written(&&text[..before + c.len_utf8()]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_value_is_written_as_by_serde_json() {
+        #[derive(Serialize)]
+        struct Unit;
+        #[derive(Serialize)]
+        struct Newtype(u8);
+        #[derive(Serialize)]
+        struct Tuple(i8, f32);
+        #[derive(Serialize)]
+        enum Kind {
+            Unit,
+            Newtype(Option<u8>),
+            Tuple(char, bool),
+            Struct { list: Vec<u8>, nothing: () },
+        }
+        written(&(Unit, Newtype(1), Tuple(-1, 0.1), [0_u8; 0]));
+        written(&[Kind::Unit, Kind::Newtype(None), Kind::Newtype(Some(3))]);
+        let nested = Kind::Struct {
+            list: vec![1, 2],
+            nothing: (),
+        };
+        written(&(Kind::Tuple('"', false), nested));
+        written(&(i64::MIN, u64::MAX, i128::MAX, 1e300, f64::NAN));
+        written(&BTreeMap::from([("a\"", Some(1)), ("b", None)]));
+    }
+
+    #[test]
+    fn a_map_whose_keys_are_not_strings_is_an_error() {
+        assert!(write(&mut Vec::new(), &BTreeMap::from([(1, 2)])).is_err());
+    }
+}

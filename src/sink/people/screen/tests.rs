@@ -1,0 +1,353 @@
+//! Frames in a buffer, and what keys change about them.
+
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::Color;
+
+use super::*;
+use crate::event::{ErrorType, HandshakeError, Outcome, Side};
+use crate::sink::test_events;
+use crate::stats::InterfaceHealth;
+
+/// A run with handshakes: a screen of its own, and a terminal in memory.
+struct Run {
+    sink: ScreenSink<Vec<u8>>,
+    screen: Screen,
+    terminal: Terminal<TestBackend>,
+    health: Health,
+    seconds: i64,
+}
+
+impl Run {
+    fn new(columns: u16, rows: u16) -> Self {
+        Self::with_style(columns, rows, TextStyle::default())
+    }
+
+    fn with_style(columns: u16, rows: u16, style: TextStyle) -> Self {
+        let sink = ScreenSink::new(Vec::new(), style);
+        let health = Health {
+            interfaces: vec![InterfaceHealth {
+                name: "eth0".into(),
+                is_up: true,
+                ..InterfaceHealth::default()
+            }],
+            ..Health::default()
+        };
+        let mut run = Self {
+            screen: sink.screen(),
+            sink,
+            terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap(),
+            health,
+            seconds: 1_772_366_400,
+        };
+        run.tick();
+        run
+    }
+
+    fn handshake(&mut self, event: &Handshake) {
+        self.health.stats.handshakes += 1;
+        match event.outcome {
+            Outcome::Success => self.health.stats.handshakes_succeeded += 1,
+            Outcome::Failure => self.health.stats.handshakes_failed += 1,
+            Outcome::Unknown => self.health.stats.handshakes_unknown += 1,
+        }
+        self.sink.add(event, None).unwrap();
+    }
+
+    fn fail(&mut self, class: ErrorType, server: &str) {
+        self.handshake(&failure(class, server, self.seconds));
+    }
+
+    fn tick(&mut self) {
+        self.sink
+            .tick(Timestamp::from_seconds(self.seconds), &self.health)
+            .unwrap();
+        self.seconds += 1;
+    }
+
+    /// The frame as text.
+    fn frame(&mut self) -> String {
+        self.frame_with(&[])
+    }
+
+    fn frame_with(&mut self, notes: &[String]) -> String {
+        self.terminal
+            .draw(|frame| self.screen.draw(frame, notes))
+            .unwrap();
+        let buffer = self.terminal.backend().buffer();
+        let width = usize::from(buffer.area.width);
+        let symbols: Vec<&str> = buffer.content.iter().map(|cell| cell.symbol()).collect();
+        let lines = symbols.chunks(width).map(|line| line.concat());
+        lines
+            .map(|line| line.trim_end().to_owned() + "\n")
+            .collect()
+    }
+
+    fn press(&mut self, code: KeyCode) -> Reaction {
+        self.screen
+            .handle_key(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    fn type_text(&mut self, text: &str) {
+        for character in text.chars() {
+            self.press(KeyCode::Char(character));
+        }
+    }
+
+    fn colors(&mut self) -> Vec<Color> {
+        let buffer = self.terminal.backend().buffer();
+        buffer.content.iter().map(|cell| cell.fg).collect()
+    }
+}
+
+fn failure(class: ErrorType, server: &str, second: i64) -> Handshake {
+    let mut event = test_events::refused_by_the_client();
+    event.time = Timestamp::from_seconds(second);
+    event.tls.server_name = Some(server.to_owned());
+    event.error = Some(HandshakeError {
+        error_type: class,
+        side: Some(Side::Client),
+        message: format!("client refused the certificate: {class}"),
+        hint: Some("trust the CA".to_owned()),
+    });
+    event
+}
+
+fn took(milliseconds: u64, server: &str) -> Handshake {
+    let mut event = test_events::completed();
+    event.tls.server_name = Some(server.to_owned());
+    event.rejected_after = None;
+    event.timing.handshake = Some(Duration::from_millis(milliseconds));
+    event
+}
+
+/// The line of `frame` that contains `text`.
+fn line<'a>(frame: &'a str, text: &str) -> &'a str {
+    let found = frame.lines().find(|line| line.contains(text));
+    found.unwrap_or_else(|| panic!("no {text} in\n{frame}"))
+}
+
+#[test]
+fn the_overview_fits_80_by_24_and_has_rates_outcomes_causes_and_failures() {
+    let mut run = Run::new(80, 24);
+    for _ in 0..3 {
+        run.handshake(&took(5, "good.example"));
+    }
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    run.health.stats.bytes = 1_000_000;
+    run.tick();
+    let frame = run.frame();
+    assert!(line(&frame, "tlscope").contains("eth0  0:00:01"), "{frame}");
+    assert!(frame.contains(" handshakes/s 4.0"), "{frame}");
+    assert!(frame.contains(" failures/s 1.0"), "{frame}");
+    assert!(frame.contains(" Mbit/s 8.0"), "{frame}");
+    let success = line(&frame, "│success");
+    let counts: Vec<_> = success.split_whitespace().skip(1).take(3).collect();
+    assert_eq!(counts, ["3", "3", "75.0"], "{frame}");
+    assert!(line(&frame, "unknown_ca  ").contains(" 1 "), "{frame}");
+    let failed = line(&frame, "unknown_ca (client)");
+    assert!(failed.contains("10.0.0.1"), "{frame}");
+    assert!(failed.contains("bad.example:443"), "{frame}");
+    assert!(line(&frame, "no packets dropped").contains("q quit"));
+}
+
+#[test]
+fn a_large_terminal_has_servers_and_certificates_in_the_overview() {
+    let mut run = Run::new(160, 50);
+    run.fail(ErrorType::CertExpired, "bad.example");
+    run.tick();
+    let frame = run.frame();
+    for part in ["Servers: 1", "Certificates by expiry", "message"] {
+        assert!(frame.contains(part), "no {part} in\n{frame}");
+    }
+    assert!(frame.contains("client refused the certificate: cert_expired"));
+}
+
+#[test]
+fn the_last_minute_differs_from_the_total() {
+    let mut run = Run::new(80, 24);
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    run.tick();
+    for _ in 0..model::MINUTE {
+        run.tick();
+    }
+    let frame = run.frame();
+    let failure = line(&frame, "│failure");
+    let counts: Vec<_> = failure.split_whitespace().skip(1).take(2).collect();
+    assert_eq!(counts, ["0", "1"], "{frame}");
+}
+
+#[test]
+fn servers_are_sorted_by_choice_and_filtered() {
+    let mut run = Run::new(100, 30);
+    run.handshake(&took(900, "slow.example"));
+    run.handshake(&took(1, "fast.example"));
+    run.handshake(&took(1, "fast.example"));
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    run.tick();
+    run.press(KeyCode::Char('3'));
+    let order = |frame: &str| {
+        let names = frame
+            .lines()
+            .filter_map(|line| line.split(".example").next());
+        let names = names.filter_map(|text| text.strip_prefix('│'));
+        let names = names.filter(|text| text.len() < 9).map(str::to_owned);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(order(&run.frame()), ["bad", "fast", "slow"]);
+    run.press(KeyCode::Char('s'));
+    assert_eq!(order(&run.frame()), ["fast", "bad", "slow"]);
+    run.press(KeyCode::Char('s'));
+    let frame = run.frame();
+    assert!(frame.contains("Servers: 3, by p99"), "{frame}");
+    assert_eq!(order(&frame)[0], "slow");
+    run.press(KeyCode::Char('r'));
+    assert_eq!(order(&run.frame())[2], "slow");
+    run.press(KeyCode::Char('/'));
+    run.type_text("FAST");
+    run.press(KeyCode::Enter);
+    let frame = run.frame();
+    assert_eq!(order(&frame), ["fast"]);
+    assert!(frame.contains("filter: FAST"), "{frame}");
+    run.press(KeyCode::Esc);
+    assert_eq!(order(&run.frame()).len(), 3);
+}
+
+#[test]
+fn the_details_of_a_failure_are_those_of_show() {
+    let mut run = Run::new(90, 24);
+    run.fail(ErrorType::UnknownCa, "first.example");
+    run.fail(ErrorType::CertExpired, "last.example");
+    run.tick();
+    run.press(KeyCode::Char('2'));
+    run.frame();
+    run.press(KeyCode::Down);
+    run.press(KeyCode::Down);
+    run.press(KeyCode::Enter);
+    let frame = run.frame();
+    assert!(
+        frame.contains("Handshake  FAILED: unknown_ca (client)"),
+        "{frame}"
+    );
+    assert!(frame.contains("first.example"), "{frame}");
+    run.press(KeyCode::End);
+    let end = run.frame();
+    assert!(!end.contains("FAILED: unknown_ca"), "scrolled: {end}");
+    run.press(KeyCode::Esc);
+    assert!(run.frame().contains("Last failures: 2"));
+}
+
+#[test]
+fn a_pause_holds_the_frame_and_the_run_goes_on() {
+    let mut run = Run::new(80, 24);
+    run.tick();
+    run.frame();
+    run.press(KeyCode::Char('p'));
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    run.tick();
+    let frame = run.frame();
+    assert!(frame.contains("PAUSED"), "{frame}");
+    assert!(!frame.contains("bad.example"), "{frame}");
+    run.press(KeyCode::Char('p'));
+    assert!(run.frame().contains("bad.example"));
+}
+
+#[test]
+fn keys_are_explained_and_q_quits() {
+    let mut run = Run::new(80, 24);
+    assert_eq!(run.press(KeyCode::Char('?')), Reaction::Continue);
+    assert!(run.frame().contains("all about the selected failure"));
+    assert_eq!(run.press(KeyCode::Char('x')), Reaction::Continue);
+    assert!(!run.frame().contains("all about the selected failure"));
+    assert_eq!(run.press(KeyCode::Char('q')), Reaction::Quit);
+}
+
+#[test]
+fn a_storm_leaves_room_for_the_rare_failure() {
+    let mut run = Run::new(80, 24);
+    run.fail(ErrorType::CertExpired, "rare.example");
+    for _ in 0..1_000 {
+        run.fail(ErrorType::UnknownCa, "busy.example");
+    }
+    run.tick();
+    run.press(KeyCode::Char('2'));
+    let frame = run.frame();
+    assert!(frame.contains("Last failures: 128 of 1001 kept"), "{frame}");
+    run.press(KeyCode::Char('G'));
+    run.frame();
+    run.press(KeyCode::End);
+    assert!(run.frame().contains("rare.example"));
+}
+
+#[test]
+fn losses_and_an_interface_that_is_gone_are_marked() {
+    let mut run = Run::new(80, 24);
+    run.health.interfaces[0].dropped_queue = 7;
+    run.tick();
+    assert!(
+        run.frame()
+            .contains("dropped: kernel 0, interface 0, queue 7")
+    );
+    run.health.interfaces[0].is_up = false;
+    run.tick();
+    assert!(run.frame().contains("eth0 is gone"));
+}
+
+#[test]
+fn text_from_the_traffic_and_notes_cannot_control_the_terminal() {
+    let mut run = Run::new(100, 24);
+    run.fail(ErrorType::UnknownCa, "\u{1b}[2Jx");
+    run.tick();
+    let frame = run.frame_with(&["warning: \u{1b}[2J".to_owned()]);
+    assert!(frame.contains("\\u{1b}[2Jx:443"), "{frame}");
+    assert!(frame.contains("warning: \\u{1b}[2J"), "{frame}");
+    assert!(!frame.contains('\u{1b}'));
+}
+
+#[test]
+fn every_part_is_drawn_at_any_size() {
+    for (columns, rows) in [(1, 1), (10, 3), (40, 10), (79, 23), (300, 100)] {
+        let mut run = Run::new(columns, rows);
+        run.fail(ErrorType::UnknownCa, "bad.example");
+        run.tick();
+        for tab in ['1', '2', '3', '4', '5', '6'] {
+            run.press(KeyCode::Char(tab));
+            run.press(KeyCode::Down);
+            run.frame();
+            run.press(KeyCode::Enter);
+            run.press(KeyCode::Char('?'));
+            run.frame();
+            run.press(KeyCode::Char('?'));
+        }
+    }
+}
+
+#[test]
+fn colors_are_left_out_if_the_user_wants_none() {
+    let mut plain = Run::new(80, 24);
+    plain.fail(ErrorType::UnknownCa, "bad.example");
+    plain.tick();
+    plain.frame();
+    assert!(plain.colors().iter().all(|color| *color == Color::Reset));
+    let style = TextStyle {
+        color: true,
+        width: None,
+    };
+    let mut colored = Run::with_style(80, 24, style);
+    colored.fail(ErrorType::UnknownCa, "bad.example");
+    colored.tick();
+    colored.frame();
+    assert!(colored.colors().contains(&Color::Red));
+}
+
+#[test]
+fn the_summary_comes_at_the_end() {
+    let mut run = Run::new(80, 24);
+    run.fail(ErrorType::UnknownCa, "bad.example");
+    run.sink.finish(&run.health.stats).unwrap();
+    let text = String::from_utf8(run.sink.summary.output.clone()).unwrap();
+    assert!(text.contains("Failures by cause"), "{text}");
+}

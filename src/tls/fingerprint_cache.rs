@@ -1,0 +1,239 @@
+//! A cache of fingerprints: three hashes over texts of some hundred bytes are most of the cost of a hello, and a network's
+//! clients and servers show few different ones.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use super::client_hello::ClientHello;
+use super::fingerprint::{self, Fingerprint};
+use super::is_grease;
+use super::server_hello::ServerHello;
+
+/// Fingerprints of the hellos seen last, by what they are computed from.
+///
+/// Bounded, and keyed by the values themselves: a hit is compared in full. Hits and misses differ in time only.
+#[derive(Debug, Default)]
+pub struct FingerprintCache {
+    hasher: RandomState,
+    /// JA3 and JA4.
+    clients: Places<[Arc<str>; 2]>,
+    /// JA3S.
+    servers: Places<Arc<str>>,
+    /// The shape at hand.
+    shape: Shape,
+}
+
+/// What a fingerprint is computed from: lists, each after its length.
+type Shape = Vec<u16>;
+
+/// How many fingerprints of either side are kept: a shape has one place, and gives way to the next one with that place.
+///
+/// Captures of a large network had fewer than 100 shapes, besides those of browsers that shuffle their extensions: these
+/// never repeat, and only ever take the place of one shape.
+const PLACES: usize = 512;
+
+/// Longer shapes are not kept. Those of browsers have about 80 values; this bounds a cache to 300 KB.
+const MAX_SHAPE: usize = 256;
+
+impl FingerprintCache {
+    /// An empty cache, which takes no memory until it is used.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The fingerprints of a handshake with these hellos, over TCP.
+    pub fn fingerprint(
+        &mut self,
+        client: Option<&ClientHello>,
+        server: Option<&ServerHello>,
+    ) -> Fingerprint {
+        let client = client.filter(|hello| hello.has_fingerprint());
+        let server = server.filter(|hello| hello.has_fingerprint());
+        let client = client.map(|hello| self.of_client(hello));
+        let (ja3, ja4) = client.map(|[ja3, ja4]| (ja3, ja4)).unzip();
+        Fingerprint {
+            ja3,
+            ja3s: server.map(|hello| self.of_server(hello)),
+            ja4,
+        }
+    }
+
+    fn of_client(&mut self, hello: &ClientHello) -> [Arc<str>; 2] {
+        let shape = &mut self.shape;
+        shape.clear();
+        shape.push(hello.legacy_version.0);
+        let [first, last] = hello.alpn_ends.map_or([0, 0], |(first, last)| {
+            [0x100 | u16::from(first), u16::from(last)]
+        });
+        shape.extend([first, last]);
+        push(shape, hello.cipher_suites.iter().map(|suite| suite.0));
+        push(shape, hello.extensions.iter().map(|extension| extension.0));
+        push(shape, hello.groups.iter().flatten().map(|group| group.0));
+        push(
+            shape,
+            hello.point_formats.iter().map(|format| u16::from(*format)),
+        );
+        let schemes = hello.signature_algorithms.iter().flatten();
+        push(shape, schemes.map(|scheme| scheme.0));
+        let versions = hello.supported_versions.iter().flatten();
+        push(shape, versions.map(|version| version.0));
+        self.clients.find_or_make(&self.hasher, shape, || {
+            [
+                fingerprint::ja3(hello).into(),
+                fingerprint::ja4(hello, 't').into(),
+            ]
+        })
+    }
+
+    fn of_server(&mut self, hello: &ServerHello) -> Arc<str> {
+        let shape = &mut self.shape;
+        shape.clear();
+        shape.push(hello.legacy_version.0);
+        push(shape, hello.cipher_suite.iter().map(|suite| suite.0));
+        push(shape, hello.extensions.iter().map(|extension| extension.0));
+        self.servers
+            .find_or_make(&self.hasher, shape, || fingerprint::ja3s(hello).into())
+    }
+}
+
+/// Appends a list without GREASE values, which no fingerprint depends on.
+fn push(shape: &mut Shape, values: impl Iterator<Item = u16>) {
+    let start = shape.len();
+    shape.push(0);
+    shape.extend(values.filter(|value| !is_grease(*value)));
+    // A list has at most MAX_LISTED values.
+    shape[start] = (shape.len() - start - 1) as u16;
+}
+
+/// Values by their shapes, of which each has one place.
+#[derive(Debug)]
+struct Places<T>(Vec<Option<(Box<[u16]>, T)>>);
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Clone> Places<T> {
+    fn find_or_make(&mut self, hasher: &RandomState, shape: &[u16], make: impl FnOnce() -> T) -> T {
+        if shape.len() > MAX_SHAPE {
+            return make();
+        }
+        if self.0.is_empty() {
+            self.0.resize_with(PLACES, || None);
+        }
+        let place = &mut self.0[hasher.hash_one(shape) as usize % PLACES];
+        match place {
+            Some((known, value)) if **known == *shape => value.clone(),
+            _ => {
+                let value = make();
+                *place = Some((shape.into(), value.clone()));
+                value
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, SignatureScheme};
+    use super::*;
+
+    fn client() -> ClientHello {
+        ClientHello {
+            legacy_version: ProtocolVersion::TLSv1_2,
+            cipher_suites: [0x0a0a, 0x1302, 0x1301].map(CipherSuite).to_vec(),
+            extensions: [0, 0x1a1a, 16, 10, 11, 13, 43].map(ExtensionType).to_vec(),
+            supported_versions: Some([0x3a3a, 0x0304, 0x0303].map(ProtocolVersion).to_vec()),
+            groups: Some([0x2a2a, 29, 23].map(NamedGroup).to_vec()),
+            point_formats: vec![0],
+            signature_algorithms: Some([0x0804, 0x0403].map(SignatureScheme).to_vec()),
+            alpn_ends: Some((b'h', b'2')),
+            ..ClientHello::default()
+        }
+    }
+
+    fn server() -> ServerHello {
+        ServerHello {
+            legacy_version: ProtocolVersion::TLSv1_2,
+            cipher_suite: Some(CipherSuite(0x1301)),
+            extensions: vec![ExtensionType(43), ExtensionType(51)],
+            ..ServerHello::default()
+        }
+    }
+
+    /// Each with one thing changed that a fingerprint depends on.
+    fn clients() -> Vec<ClientHello> {
+        let changes: [fn(&mut ClientHello); 12] = [
+            |_| {},
+            |hello| hello.legacy_version = ProtocolVersion::TLSv1_0,
+            |hello| hello.cipher_suites.truncate(2),
+            |hello| hello.cipher_suites.reverse(),
+            |hello| hello.extensions.swap(0, 2),
+            |hello| hello.supported_versions = None,
+            |hello| hello.supported_versions = Some(vec![ProtocolVersion::TLSv1_2]),
+            |hello| hello.groups.iter_mut().for_each(|groups| groups.reverse()),
+            |hello| hello.point_formats = vec![],
+            |hello| hello.signature_algorithms = None,
+            |hello| hello.alpn_ends = None,
+            |hello| hello.alpn_ends = Some((0, 0)),
+        ];
+        changes
+            .iter()
+            .map(|change| {
+                let mut hello = client();
+                change(&mut hello);
+                hello
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_cached_fingerprint_is_that_of_the_hello() {
+        let mut cache = FingerprintCache::new();
+        for _ in 0..2 {
+            for hello in clients() {
+                let found = cache.fingerprint(Some(&hello), Some(&server()));
+                assert_eq!(found.ja3.as_deref(), hello.ja3().as_deref());
+                assert_eq!(found.ja4.as_deref(), hello.ja4().as_deref());
+                assert_eq!(found.ja3s.as_deref(), server().ja3s().as_deref());
+            }
+        }
+    }
+
+    #[test]
+    fn hellos_that_differ_in_grease_share_a_fingerprint() {
+        let mut cache = FingerprintCache::new();
+        let mut other = client();
+        other.cipher_suites[0] = CipherSuite(0xfafa);
+        let [first, again] = [client(), other].map(|hello| cache.fingerprint(Some(&hello), None));
+        assert!(Arc::ptr_eq(&first.ja4.unwrap(), &again.ja4.unwrap()));
+    }
+
+    #[test]
+    fn a_hello_that_was_cut_short_has_none() {
+        let mut cache = FingerprintCache::new();
+        let mut hello = client();
+        hello.is_partial = true;
+        let partial = ServerHello {
+            is_partial: true,
+            ..server()
+        };
+        let none = cache.fingerprint(Some(&hello), Some(&partial));
+        assert_eq!(none, Fingerprint::default());
+    }
+
+    #[test]
+    fn a_hello_of_any_length_has_a_fingerprint_and_takes_no_more_memory() {
+        let mut cache = FingerprintCache::new();
+        let mut hello = client();
+        hello.cipher_suites = (0..1_000).map(CipherSuite).collect();
+        let found = cache.fingerprint(Some(&hello), None);
+        assert_eq!(found.ja3.as_deref(), hello.ja3().as_deref());
+        assert!(cache.clients.0.is_empty());
+    }
+}
