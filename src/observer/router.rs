@@ -326,13 +326,16 @@ impl Router {
     /// Whether a datagram may be part of a handshake, by one look at its first bytes.
     fn is_worth_a_step(&mut self, header: &UdpHeader, packet: &[u8]) -> bool {
         let payload = header.payload.of(packet);
+        if RadiusPacket::may_be(payload, header.payload.wire_length as usize) {
+            return true;
+        }
         let look = FirstLook::at(payload);
         match look {
             FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
             FirstLook::MayBeShort => return self.quic.contains(&header.flow_key().0),
             _ => {}
         }
-        look.is_promising() || RadiusPacket::may_be(payload, header.payload.wire_length as usize)
+        look.is_promising()
     }
 
     /// The capture has ended: fragments that are still incomplete stay so.
