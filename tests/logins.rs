@@ -156,6 +156,11 @@ fn on_wires(frames: &[Frame], is_to_group: bool) -> Vec<Frame> {
         };
         let length = (eap.len() as u16).to_be_bytes();
         let header = [0x88, 0x8e, 2, 0, length[0], length[1]];
+        if let [2, identifier, _, _, 1, ..] = eap[..] {
+            // On a wire, the switch asks for the identity itself.
+            let request = [0x88, 0x8e, 2, 0, 0, 5, 1, identifier, 0, 5, 1];
+            on_wires.push((*time, [&to_device[..], &SWITCH, &request].concat()));
+        }
         on_wires.push((*time, [&ends.concat()[..], &header, &eap].concat()));
     }
     on_wires
