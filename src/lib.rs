@@ -82,6 +82,7 @@
 //! | `files` | `read`, `capture::CaptureFiles`: pcap and pcapng, also under gzip |
 //! | `zstd`, `xz` | the same under Zstandard and xz, which are C libraries |
 //! | `decrypt` | what key logs and secrets in captures open; certificates that TLS 1.3 compresses |
+//! | `quic` | handshakes over QUIC; with `decrypt`, also what key logs open of them |
 //! | `validate` | chains validated against roots, signatures verified: `certificate::TrustStore::add` |
 //! | `serde` | `serde::Serialize` for events, `sink::machine`: JSON Lines and their schema |
 //! | `live` | `capture::PacketFilter` and, on Linux, `capture::live`: live interfaces, through libpcap |

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, EapResult, Finding, Outcome};
 use crate::flow::{Direction, PerSide, Side};
+use crate::framing::quic::QuicSeen;
 use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
 use crate::time::Timestamp;
 use crate::tls::{
@@ -320,6 +321,11 @@ impl Script {
         self.record(side, content_type, 40, None)
     }
 
+    /// An encrypted record of which type, or epoch, and length are readable.
+    pub(super) fn sealed_of(self, side: Side, content_type: ContentType, length: u16) -> Self {
+        self.record(side, content_type, length, None)
+    }
+
     /// Up to TLS 1.2, a record of application data of this length.
     pub(super) fn data_12(self, side: Side, length: u16) -> Self {
         self.record(side, ContentType::ApplicationData, length, None)
@@ -453,6 +459,11 @@ impl Script {
             }
             None => verdict,
         }
+    }
+
+    /// What only QUIC has.
+    pub(super) fn quic(self, side: Side, seen: impl FnOnce(Arrival) -> QuicSeen) -> Self {
+        self.play(side, |at| Seen::Quic(seen(at)))
     }
 
     /// Plays one item a millisecond and a packet later.

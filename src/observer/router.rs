@@ -332,7 +332,7 @@ impl Router {
         let look = FirstLook::at(payload);
         match look {
             FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
-            FirstLook::MayBeShort => return self.quic.contains(&header.flow_key().0),
+            FirstLook::MayBelong => return self.quic.contains(&header.flow_key().0),
             _ => {}
         }
         look.is_promising()

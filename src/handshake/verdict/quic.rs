@@ -561,3 +561,193 @@ fn client_certificate(transcript: &Transcript) -> ClientCertificate {
         None => ClientCertificate::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::quic::{DatagramShape, QuicSeen};
+    use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full};
+    use crate::transport::quic::{QuicClose, QuicVersion};
+
+    /// What a side sends in one datagram: lengths of Handshake and 1-RTT packets, 0 for none.
+    type Sent = (Side, u16, u16);
+
+    const SERVER_FLIGHT: Sent = (SERVER, 850, 0);
+    /// Finished alone, and the first request.
+    const CLIENT_FLIGHT: Sent = (CLIENT, 80, 300);
+    const REQUEST: Sent = (CLIENT, 0, 40);
+    const ANSWER: Sent = (SERVER, 0, 314);
+    /// CONNECTION_CLOSE in both kinds of packets, as of quinn and aioquic.
+    const SERVER_CLOSES: Sent = (SERVER, 55, 47);
+    const CLIENT_CLOSES: Sent = (CLIENT, 36, 0);
+
+    /// The hellos of a client that sent its first packet in version 1.
+    fn hellos() -> Script {
+        begun(full())
+    }
+
+    fn begun(script: Script) -> Script {
+        let version = QuicVersion::V1;
+        script.quic(CLIENT, |at| QuicSeen::Initial { version, at })
+    }
+
+    fn datagram(script: Script, (side, handshake, short): Sent, is_repeated: bool) -> Script {
+        let shape = DatagramShape {
+            length: handshake + short + 50,
+            handshakes: u8::from(handshake > 0),
+            handshake_length: handshake,
+            short_length: short,
+            short_id: 7 * u32::from(short > 0),
+            is_id_known: true,
+            is_repeated,
+            ..DatagramShape::default()
+        };
+        script.quic(side, |at| QuicSeen::Datagram { shape, at })
+    }
+
+    fn play(sent: &[Sent]) -> Script {
+        let sent = sent.iter();
+        sent.fold(hellos(), |script, sent| datagram(script, *sent, false))
+    }
+
+    /// The verdict when nothing follows.
+    fn verdict(sent: &[Sent]) -> String {
+        play(sent).then_nothing(2_000).verdict()
+    }
+
+    const USED: &[Sent] = &[
+        SERVER_FLIGHT,
+        CLIENT_FLIGHT,
+        ANSWER,
+        REQUEST,
+        ANSWER,
+        REQUEST,
+    ];
+    const SERVER_REFUSES: &[Sent] = &[
+        SERVER_FLIGHT,
+        (SERVER, 0, 138),
+        CLIENT_FLIGHT,
+        SERVER_CLOSES,
+    ];
+    const CLIENT_REFUSES: &[Sent] = &[SERVER_FLIGHT, CLIENT_CLOSES];
+
+    #[test]
+    fn packets_without_keys_show_who_gave_up() {
+        assert_eq!(verdict(USED), "success Q1");
+        let refused = "failure Q2: server_rejected_client by server";
+        assert_eq!(verdict(SERVER_REFUSES), refused);
+        let refused = "failure Q3: client_rejected_server by client";
+        assert_eq!(verdict(CLIENT_REFUSES), refused);
+    }
+
+    #[test]
+    fn silence_has_to_last_before_it_says_something() {
+        for sent in [SERVER_REFUSES, CLIENT_REFUSES] {
+            let early = play(sent).then_nothing(900).verdict();
+            assert_eq!(early, "unknown observed", "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_closes_at_once_had_accepted_the_client() {
+        let closed = [SERVER_FLIGHT, CLIENT_FLIGHT, (SERVER, 0, 24)];
+        assert_eq!(verdict(&closed), "success Q1s");
+        // The client would not have sent its flight again.
+        let unheard = [&closed[..], &[(CLIENT, 80, 0)]].concat();
+        assert_eq!(verdict(&unheard), "unknown observed");
+    }
+
+    #[test]
+    fn a_single_packet_of_an_unknown_id_may_be_a_stateless_reset() {
+        let shape = DatagramShape {
+            length: 50,
+            short_length: 40,
+            short_id: 99,
+            ..DatagramShape::default()
+        };
+        let reset = play(&[SERVER_FLIGHT, CLIENT_FLIGHT]);
+        let reset = reset.quic(SERVER, |at| QuicSeen::Datagram { shape, at });
+        assert_eq!(reset.then_nothing(2_000).verdict(), "unknown observed");
+    }
+
+    #[test]
+    fn loss_duplication_and_reordering_never_turn_a_verdict_around() {
+        for sent in [USED, SERVER_REFUSES, CLIENT_REFUSES] {
+            let expected = verdict(sent);
+            let outcome = expected.split(' ').next().unwrap();
+            let holds = |verdict: String, change: &str| {
+                let is_same = verdict.starts_with(outcome) || verdict.starts_with("unknown");
+                assert!(is_same, "{change} of {sent:?}: {verdict}, not {expected}");
+            };
+            for place in 0..sent.len() {
+                let mut lost = sent.to_vec();
+                lost.remove(place);
+                holds(verdict(&lost), "loss");
+                let mut script = hellos();
+                for (index, sent) in sent.iter().enumerate() {
+                    script = datagram(script, *sent, false);
+                    if index == place {
+                        script = datagram(script, *sent, true);
+                    }
+                }
+                holds(script.then_nothing(2_000).verdict(), "copy");
+                if place > 0 {
+                    let mut swapped = sent.to_vec();
+                    swapped.swap(place - 1, place);
+                    holds(verdict(&swapped), "swap");
+                }
+            }
+        }
+    }
+
+    fn closes(script: Script, side: Side, level: Level, code: u64) -> Script {
+        let close = QuicClose {
+            code,
+            is_application: false,
+        };
+        script.quic(side, |at| QuicSeen::Close { close, level, at })
+    }
+
+    #[test]
+    fn a_close_that_can_be_read_is_exact() {
+        let at = |level, code| closes(play(&[SERVER_FLIGHT]), CLIENT, level, code).verdict();
+        assert_eq!(
+            at(Level::Initial, 0x130),
+            "failure observed: unknown_ca by client"
+        );
+        assert_eq!(
+            at(Level::Handshake, 0x130),
+            "failure decrypted: unknown_ca by client"
+        );
+        assert_eq!(
+            at(Level::Initial, 0x02),
+            "failure observed: connection_refused by client"
+        );
+    }
+
+    #[test]
+    fn a_close_after_the_server_has_accepted_the_client_is_no_failure() {
+        let accepted = play(USED).quic(SERVER, |at| QuicSeen::Accepted { at });
+        let closed = closes(accepted, CLIENT, Level::Application, 0);
+        assert_eq!(closed.verdict(), "success decrypted");
+    }
+
+    #[test]
+    fn a_client_that_finds_no_version_in_common_gives_up() {
+        let negotiated = |script: Script| {
+            script.quic(SERVER, |at| QuicSeen::VersionNegotiation {
+                versions: [QuicVersion::V2; 4],
+                at,
+            })
+        };
+        let refused = negotiated(begun(connection()));
+        assert_eq!(
+            refused.then_nothing(2_000).verdict(),
+            "failure observed: protocol_mismatch by client"
+        );
+        let version = QuicVersion::V2;
+        let again = negotiated(begun(connection()));
+        let again = again.quic(CLIENT, |at| QuicSeen::Initial { version, at });
+        assert!(again.then_nothing(2_000).verdict().starts_with("unknown"));
+    }
+}

@@ -20,6 +20,11 @@ impl QuicVersion {
     pub const V1: Self = Self(1);
     /// RFC 9369.
     pub const V2: Self = Self(0x6b33_43cf);
+    /// Google's, with TLS: before the IETF's drafts.
+    pub(crate) const T050: Self = Self(0x5430_3530);
+    pub(crate) const T051: Self = Self(0x5430_3531);
+    /// Facebook's, after draft 22.
+    pub(crate) const MVFST: Self = Self(0xface_b001);
     /// Stands where a version would in a Version Negotiation packet.
     pub(crate) const NEGOTIATION: Self = Self(0);
 
@@ -32,12 +37,16 @@ impl QuicVersion {
         }
     }
 
-    /// Whether tlscope can open the Initial packets of this version: v1, v2, and the drafts from 23 on.
+    /// Whether tlscope can open the Initial packets of this version: v1, v2, the drafts from 22 on, and
+    /// those that Google and Facebook made of these.
     #[must_use]
     pub const fn is_supported(self) -> bool {
         match self.draft() {
             Some(draft) => matches!(draft, FIRST_DRAFT..=LAST_DRAFT),
-            None => matches!(self, Self::V1 | Self::V2),
+            None => matches!(
+                self,
+                Self::V1 | Self::V2 | Self::T050 | Self::T051 | Self::MVFST
+            ),
         }
     }
 
@@ -63,7 +72,7 @@ impl QuicVersion {
 }
 
 /// The drafts whose packets look like those of RFC 9000. The public Internet used 27, 29 and later ones.
-const FIRST_DRAFT: u32 = 23;
+const FIRST_DRAFT: u32 = 22;
 const LAST_DRAFT: u32 = 34;
 
 impl fmt::Display for QuicVersion {
@@ -95,8 +104,8 @@ mod tests {
     fn only_versions_whose_keys_are_known_are_supported() {
         let is_supported = |version| QuicVersion(version).is_supported();
         assert!(is_supported(1) && is_supported(0x6b33_43cf));
-        assert!(is_supported(0xff00_0017) && is_supported(0xff00_0022));
-        assert!(!is_supported(0xff00_0016) && !is_supported(0xff00_0023));
+        assert!(is_supported(0xff00_0016) && is_supported(0xff00_0022));
+        assert!(!is_supported(0xff00_0015) && !is_supported(0xff00_0023));
         assert!(!is_supported(0) && !is_supported(2) && !is_supported(0x1a2a_3a4a));
         assert!(QuicVersion(0x1a2a_3a4a).is_reserved() && !QuicVersion::V1.is_reserved());
     }
