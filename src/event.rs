@@ -51,6 +51,8 @@ pub struct Handshake {
     pub starttls: Option<StartTls>,
     /// The proxy that the connection goes through, or comes from.
     pub proxy: Option<Box<Proxy>>,
+    /// What EAP says around the handshake; `None` unless the protocol is EAP.
+    pub eap: Option<Box<EapFacts>>,
     /// How it ended.
     pub outcome: Outcome,
     /// On what the outcome rests.
@@ -128,6 +130,7 @@ impl Handshake {
             + TEXTS
             + self.alerts.len() * size_of::<Alert>()
             + tls.server_name.as_ref().map_or(0, String::len)
+            + self.eap.as_ref().map_or(0, |eap| eap.allocated())
             + texts(&tls.alpn_offered)
             + texts(&tls.certificate_authorities)
             + list(&tls.offered_versions)
@@ -157,6 +160,7 @@ impl Handshake {
             tunnel: Vec::new(),
             starttls: None,
             proxy: None,
+            eap: None,
             outcome: Outcome::Unknown,
             evidence: Evidence::Observed,
             confidence: None,
@@ -457,6 +461,9 @@ text_enum! {
         Tcp = "tcp",
         /// DTLS, QUIC, and EAP in RADIUS.
         Udp = "udp",
+        /// EAP on a link without IP (IEEE 802.1X): ports are 0, and addresses are the link-local ones that follow from the hardware
+        /// addresses (RFC 4291 appendix A).
+        Eapol = "eapol",
     }
 }
 
@@ -466,7 +473,7 @@ impl Transport {
     pub const fn ip_protocol(self) -> IpProtocol {
         match self {
             Self::Tcp => IpProtocol::Tcp,
-            Self::Udp => IpProtocol::Udp,
+            Self::Udp | Self::Eapol => IpProtocol::Udp,
         }
     }
 }
@@ -484,6 +491,72 @@ text_enum! {
         Quic = "quic",
         /// TLS inside EAP: EAP-TLS, EAP-TTLS, PEAP.
         Eap = "eap",
+    }
+}
+
+/// What EAP says around a handshake, and RADIUS if that carries it.
+///
+/// Names are as the packets have them, and not to be relied on: the user's is outside of the tunnel, often only a realm, and
+/// each can be forged until the handshake has succeeded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EapFacts {
+    /// The method that carries TLS.
+    pub method: Option<EapMethod>,
+    /// How the conversation ended; `None` if its end was not seen.
+    pub result: Option<EapResult>,
+    /// The user's name outside of the tunnel: User-Name of RADIUS, or the identity in EAP.
+    pub user_name: Option<String>,
+    /// The device that logs in, mostly its hardware address: Calling-Station-Id of RADIUS, or the address in the frame.
+    pub calling_station_id: Option<String>,
+    /// The access point or switch, mostly its hardware address and the network's name: Called-Station-Id of RADIUS, or the
+    /// address in the frame.
+    pub called_station_id: Option<String>,
+    /// NAS-Identifier of RADIUS.
+    pub nas_identifier: Option<String>,
+}
+
+impl EapFacts {
+    /// Bytes of memory that it takes.
+    #[cfg(feature = "cli")]
+    fn allocated(&self) -> usize {
+        let texts = [
+            &self.user_name,
+            &self.calling_station_id,
+            &self.called_station_id,
+            &self.nas_identifier,
+        ];
+        let texts = texts.into_iter().flatten().map(String::len);
+        crate::memory::boxed::<Self>() + texts.sum::<usize>()
+    }
+}
+
+text_enum! {
+    /// An EAP method that carries TLS.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum EapMethod {
+        /// EAP-TLS (RFC 5216, RFC 9190).
+        Tls = "tls",
+        /// EAP-TTLS (RFC 5281).
+        Ttls = "ttls",
+        /// PEAP.
+        Peap = "peap",
+        /// EAP-FAST (RFC 4851).
+        Fast = "fast",
+        /// TEAP (RFC 7170).
+        Teap = "teap",
+    }
+}
+
+text_enum! {
+    /// How a login over EAP ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum EapResult {
+        /// Access-Accept, or EAP-Success.
+        Accept = "accept",
+        /// Access-Reject, or EAP-Failure.
+        Reject = "reject",
     }
 }
 

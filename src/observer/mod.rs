@@ -17,6 +17,8 @@ mod conclusion;
 mod copies;
 mod datagrams;
 mod flow;
+mod lan_logins;
+mod logins;
 mod not_tls;
 mod open_handshakes;
 mod openings;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
 use crate::decode::Layers;
+use crate::decode::eapol::EapolFrame;
 use crate::event::HandshakeReport;
 use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
@@ -13,6 +14,7 @@ use crate::time::Timestamp;
 
 use super::Config;
 use super::datagrams::DatagramPacket;
+use super::lan_logins::EapolPacket;
 use super::not_tls::PlainConnection;
 use super::relays::Relay;
 use super::router::{Action, Plan, WorkerStep};
@@ -99,7 +101,7 @@ impl Worker {
     fn seek_flows(&mut self, steps: &[WorkerStep]) {
         let headers = steps.iter().filter_map(|step| match &step.action {
             Action::Segment { header, .. } => Some(header),
-            Action::Datagram { .. } | Action::Tick(_) => None,
+            Action::Datagram { .. } | Action::Eapol { .. } | Action::Tick(_) => None,
         });
         let shards = &self.shards;
         self.sought.clear();
@@ -158,6 +160,27 @@ impl Worker {
                             .segment(datagram.map_or(bytes, |datagram| datagram.payload())),
                     };
                     self.shards.handle_packet(flow, &packet, &mut output);
+                }
+                Action::Eapol { packet, extra } => {
+                    let Some(record) = packets.records.get(*packet as usize) else {
+                        continue;
+                    };
+                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+                        continue;
+                    };
+                    let bytes = packets.bytes(record);
+                    let Some(frame) = EapolFrame::read(interface.link_type, bytes) else {
+                        continue;
+                    };
+                    let extra = plan.extra(*extra);
+                    let packet = EapolPacket {
+                        record,
+                        bytes,
+                        interface,
+                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
+                        frame,
+                    };
+                    self.shards.handle_eapol(&packet, &mut output);
                 }
                 Action::Datagram {
                     packet,

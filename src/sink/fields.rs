@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use crate::certificate::{Certificate, CertificateFacts};
 use crate::dialogue::StartTls;
-use crate::event::{CertificateChain, Handshake, HandshakeError, KeyExchangeClass, Outcome};
+use crate::event::{
+    CertificateChain, EapFacts, Handshake, HandshakeError, KeyExchangeClass, Outcome,
+};
 use crate::hex::Hex;
 
 /// One fact of an event.
@@ -246,6 +248,26 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("starttls_ms", "tls.phase.starttls", |e| {
         duration(e.timing.starttls)
     }),
+    both("eap_method", "tlscope.eap.method", |e| {
+        word(eap(e).and_then(|eap| Some(eap.method?.as_str())))
+    }),
+    both("eap_result", "tlscope.eap.result", |e| {
+        word(eap(e).and_then(|eap| Some(eap.result?.as_str())))
+    }),
+    both("user_name", "user.name", |e| {
+        untrusted(eap(e).and_then(|eap| eap.user_name.as_deref()))
+    }),
+    both(
+        "calling_station_id",
+        "tlscope.eap.calling_station_id",
+        |e| untrusted(eap(e).and_then(|eap| eap.calling_station_id.as_deref())),
+    ),
+    both("called_station_id", "tlscope.eap.called_station_id", |e| {
+        untrusted(eap(e).and_then(|eap| eap.called_station_id.as_deref()))
+    }),
+    both("nas_identifier", "tlscope.eap.nas_identifier", |e| {
+        untrusted(eap(e).and_then(|eap| eap.nas_identifier.as_deref()))
+    }),
     // What metrics call these facts: a link from a metric to its records needs no translation.
     attribute("tls.cipher_suite", |e| maybe(e.tls.cipher_suite)),
     attribute("tls.key_exchange", |e| {
@@ -339,6 +361,10 @@ fn maybe<'a>(value: Option<impl Display>) -> FieldValue<'a> {
 
 fn word<'a>(word: Option<&'static str>) -> FieldValue<'a> {
     word.map_or(FieldValue::Absent, Word)
+}
+
+fn eap(event: &Handshake) -> Option<&EapFacts> {
+    event.eap.as_deref()
 }
 
 fn untrusted(text: Option<&str>) -> FieldValue<'_> {

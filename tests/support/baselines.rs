@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::fixtures::{Fixture, package};
 
 /// Fixtures whose baseline has the events in full, and why. Together they show every field with a value.
-pub(crate) const FULL: [(&str, &str); 16] = [
+pub(crate) const FULL: [(&str, &str); 17] = [
     (
         "mtls-day",
         "the capture to show people: TLS 1.2 and 1.3, mutual TLS, ten failures with their findings; CI compares it with `--expect`",
@@ -56,6 +56,10 @@ pub(crate) const FULL: [(&str, &str); 16] = [
     (
         "starttls-postgresql",
         "a protocol that upgrades, and a server that refuses to",
+    ),
+    (
+        "eap-ttls13-wrong-password",
+        "EAP in RADIUS, and a login that is rejected after the handshake",
     ),
 ];
 

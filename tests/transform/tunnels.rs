@@ -223,7 +223,10 @@ fn try_all(
     may_be_silent: impl Fn(&Handshake) -> bool,
 ) {
     let mut trial = Trial::default();
-    for (number, case) in cases().iter().enumerate() {
+    // Logins over EAP have no segments of which one direction can be moved, and EAPOL is not read inside tunnels.
+    let cases = cases().into_iter();
+    let cases = cases.filter(|case: &super::Case| !case.name.starts_with("eap"));
+    for (number, case) in cases.enumerate() {
         let mut random = Random::new(number as u64);
         let before = trial.observe(&case.capture.to_pcap(), None);
         let (changed, tunnels) = change(&case.capture, &mut random);

@@ -7,6 +7,7 @@
 //! | who refuses | what shows it | module |
 //! | --- | --- | --- |
 //! | any side | an alert about a certificate after both Finished, readable | here |
+//! | RADIUS servers | the login over EAP was rejected | here |
 //! | Apache per location, TLS 1.3 | the client is asked for a certificate in use, and the answer to it is an alert | here |
 //! | nginx, HAProxy | the only answer has exactly the length of their error page | here |
 //! | ldapsearch with GnuTLS | no data in TLS, and plain text after the handshake | [`by_plaintext`] |
@@ -18,7 +19,7 @@
 
 use crate::error_type::ErrorType;
 use crate::event::{
-    ClientCertificate, ClosedBy, Evidence, Finding, Handshake, Outcome, RejectedAfter,
+    ClientCertificate, ClosedBy, EapResult, Evidence, Finding, Handshake, Outcome, RejectedAfter,
 };
 use crate::flow::Side;
 use crate::handshake::transcript::Transcript;
@@ -38,6 +39,7 @@ pub(in crate::handshake) fn rejected_after(
         return None;
     }
     by_alert(transcript)
+        .or_else(|| by_login(transcript))
         .or_else(|| by_later_answer(transcript, findings))
         .or_else(|| by_error_page(transcript, client_certificate, findings))
 }
@@ -81,6 +83,18 @@ pub(in crate::handshake) fn by_plaintext(
             "the client sent no data in TLS",
             "the client continued in plaintext and closed",
         ],
+    })
+}
+
+/// The login over EAP that the server rejected although its handshake had completed: mostly for a wrong password.
+fn by_login(transcript: &Transcript) -> Option<RejectedAfter> {
+    let end = transcript.eap()?.end?;
+    (end.result == EapResult::Reject).then(|| RejectedAfter {
+        error_type: ErrorType::AccessDenied,
+        side: Side::Server,
+        evidence: Evidence::Observed,
+        confidence: 1.0,
+        observations: vec!["the login over EAP was rejected after the handshake had completed"],
     })
 }
 

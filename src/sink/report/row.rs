@@ -280,6 +280,14 @@ fn connection(event: &Handshake) -> Vec<Fact> {
         "Transport",
         format_args!("{}, {}", event.protocol, event.transport),
     );
+    if let Some(eap) = event.eap.as_deref() {
+        facts.add_some("EAP method", eap.method);
+        facts.add_some("User name", eap.user_name.as_ref());
+        facts.add_some("Calling station", eap.calling_station_id.as_ref());
+        facts.add_some("Called station", eap.called_station_id.as_ref());
+        facts.add_some("NAS identifier", eap.nas_identifier.as_ref());
+        facts.add_some("Login", eap.result);
+    }
     facts.add_some("STARTTLS", event.starttls.map(|starttls| starttls.as_str()));
     facts.add_some("Proxy", event.proxy.as_ref());
     if !event.vlan.is_empty() {

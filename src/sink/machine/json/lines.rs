@@ -155,10 +155,11 @@ use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, OcspStatus, PublicKey, SignatureAlgorithm,
 };
 use crate::event::{
-    Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
-    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, KeyExchangeClass, NotTls,
-    NotTlsKind, NoteKind, Outcome, Protocol, Proxy, ProxyEndpoint, ProxyKind, RejectedAfter,
-    Renegotiation, RenegotiationEnd, Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
+    Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EapFacts,
+    EapMethod, EapResult, EarlyData, ErrorType, Evidence, Finding, Handshake, HandshakeError,
+    Inference, KeyExchangeClass, NotTls, NotTlsKind, NoteKind, Outcome, Protocol, Proxy,
+    ProxyEndpoint, ProxyKind, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side,
+    Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -216,6 +217,9 @@ pub(crate) struct HandshakeLine<'a> {
     /// without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<ProxyLine<'a>>,
+    /// What EAP, and RADIUS, say around the handshake; absent unless `protocol` is `eap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eap: Option<EapLine<'a>>,
     /// How it ended.
     outcome: OneOf<Outcome>,
     /// On what the outcome rests.
@@ -282,6 +286,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             tunnel: event.tunnel.iter().map(ToString::to_string).collect(),
             starttls: event.starttls.map(|starttls| starttls.as_str()),
             proxy: event.proxy.as_deref().map(ProxyLine::from),
+            eap: event.eap.as_deref().map(EapLine::from),
             outcome: OneOf(event.outcome),
             evidence: OneOf(event.evidence),
             confidence: event.confidence,
@@ -357,6 +362,37 @@ impl<'a> From<&'a ProxyEndpoint> for ProxyEndpointLine<'a> {
         Self {
             address,
             port: *port,
+        }
+    }
+}
+
+/// What EAP, and RADIUS, say around a handshake. Nothing of it is authenticated before the handshake has succeeded.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Eap")]
+struct EapLine<'a> {
+    /// The EAP method that carries TLS.
+    method: Option<OneOf<EapMethod>>,
+    /// How the login ended: Access-Accept or Access-Reject, EAP-Success or EAP-Failure; `null` if that was not seen.
+    result: Option<OneOf<EapResult>>,
+    /// The user's name outside of the tunnel, often only a realm.
+    user_name: Option<&'a str>,
+    /// The device that logs in, mostly its hardware address.
+    calling_station_id: Option<&'a str>,
+    /// The access point or switch, mostly its hardware address, and the network's name after a colon.
+    called_station_id: Option<&'a str>,
+    /// NAS-Identifier of RADIUS.
+    nas_identifier: Option<&'a str>,
+}
+
+impl<'a> From<&'a EapFacts> for EapLine<'a> {
+    fn from(eap: &'a EapFacts) -> Self {
+        Self {
+            method: eap.method.map(OneOf),
+            result: eap.result.map(OneOf),
+            user_name: eap.user_name.as_deref(),
+            calling_station_id: eap.calling_station_id.as_deref(),
+            called_station_id: eap.called_station_id.as_deref(),
+            nas_identifier: eap.nas_identifier.as_deref(),
         }
     }
 }
