@@ -310,6 +310,12 @@ impl ClientHello {
     /// JA4 of a hello over TCP, of one of DTLS, or over QUIC if it has QUIC's transport parameters; `None` as for [`ClientHello::ja3`].
     #[must_use]
     pub fn ja4(&self) -> Option<String> {
+        self.has_fingerprint()
+            .then(|| fingerprint::ja4(self, self.transport_letter()))
+    }
+
+    /// The letter of JA4 for what carries the hello.
+    fn transport_letter(&self) -> char {
         let is_quic = |extension: &ExtensionType| {
             matches!(
                 *extension,
@@ -317,15 +323,13 @@ impl ClientHello {
                     | ExtensionType::QuicTransportParametersDraft
             )
         };
-        let transport = if self.legacy_version.is_dtls() {
+        if self.legacy_version.is_dtls() {
             'd'
         } else if self.extensions.iter().any(is_quic) {
             'q'
         } else {
             't'
-        };
-        self.has_fingerprint()
-            .then(|| fingerprint::ja4(self, transport))
+        }
     }
 
     /// Whether all that it offers is known: it was not cut short, and no list was too long.

@@ -44,7 +44,7 @@ impl FingerprintCache {
         Self::default()
     }
 
-    /// The fingerprints of a handshake with these hellos.
+    /// The fingerprints of a handshake with these hellos; JA4 names what carries them.
     pub fn fingerprint(
         &mut self,
         client: Option<&ClientHello>,
