@@ -32,8 +32,8 @@ pub(in super::super) struct Socks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Request {
     Methods,
-    /// A request, or before it a login.
-    LoginOrRequest,
+    /// A login, or the request that needs none.
+    Login,
     /// In SOCKS 4: up to a zero byte, and behind that, a name.
     User {
         has_name: bool,
@@ -60,7 +60,7 @@ impl Socks {
             client: if is_5 {
                 Request::Methods
             } else {
-                Request::LoginOrRequest
+                Request::Login
             },
             server: if is_5 { Answer::Method } else { Answer::Reply },
         }
@@ -102,10 +102,10 @@ impl Socks {
             Request::Methods => {
                 let count = usize::from(gathered.until(input, 2)?[1]);
                 gathered.until(input, 2 + count)?;
-                self.client = Request::LoginOrRequest;
+                self.client = Request::Login;
                 Some(Turn::More)
             }
-            Request::LoginOrRequest if self.kind == ProxyKind::Socks4 => {
+            Request::Login if self.kind == ProxyKind::Socks4 => {
                 let request = gathered.until(input, 8)?;
                 let [_, command, p, q, a, b, c, d] = *request.first_chunk::<8>()?;
                 if command != CONNECT {
@@ -119,12 +119,12 @@ impl Socks {
                 self.client = Request::User { has_name };
                 Some(Turn::More)
             }
-            Request::LoginOrRequest => match gathered.until(input, 1)?[0] {
+            Request::Login => match gathered.until(input, 1)?[0] {
                 1 => {
                     let user = usize::from(gathered.until(input, 2)?[1]);
                     // User and password of 255 bytes each are not kept.
                     let password = gathered.until(input, 3 + user)?[2 + user];
-                    self.client = Request::LoginOrRequest;
+                    self.client = Request::Login;
                     let rest = usize::from(password);
                     let whole = 3 + user + rest;
                     gathered.until(input, whole.min(Gather::MOST))?;

@@ -273,7 +273,7 @@ impl DtlsRecords {
             let mut ids = None;
             let messages = &mut self.senders[sender].messages;
             let taken = messages.push(&fragment, arrival, &mut |given| {
-                ids = ids.or(offered_id_length(&given));
+                ids = ids.or_else(|| offered_id_length(&given));
                 emit(sender, given, recipient);
             });
             if let Some(length) = ids {

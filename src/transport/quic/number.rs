@@ -5,10 +5,12 @@
 pub(crate) struct LargestNumber(Option<u64>);
 
 /// Packet numbers have 62 bits.
+#[cfg(any(feature = "quic", test))]
 const END: u64 = 1 << 62;
 
 impl LargestNumber {
     /// The whole number of a packet that has only the `length` low bytes of it, in `truncated`.
+    #[cfg(any(feature = "quic", test))]
     pub(crate) fn expand(self, truncated: u32, length: usize) -> u64 {
         let expected = self.0.map_or(0, |largest| largest + 1);
         let window = 1_u64 << (8 * length.clamp(1, 4));

@@ -82,7 +82,7 @@ impl<'a> RadiusPacket<'a> {
     /// it to the last byte.
     #[must_use]
     pub fn read(payload: &'a [u8], wire_length: usize) -> Option<Self> {
-        let (header, _) = payload.split_first_chunk::<HEADER_LENGTH>()?;
+        let (header, rest) = payload.split_first_chunk::<HEADER_LENGTH>()?;
         let [code, identifier, high, low, authenticator @ ..] = *header;
         let code = RadiusCode::read(code)?;
         let length = usize::from(u16::from_be_bytes([high, low]));
@@ -90,8 +90,7 @@ impl<'a> RadiusPacket<'a> {
             return None;
         }
         let is_cut = payload.len() < wire_length;
-        let attributes = payload.get(HEADER_LENGTH..length);
-        let attributes = attributes.unwrap_or(&payload[HEADER_LENGTH..]);
+        let attributes = rest.get(..length - HEADER_LENGTH).unwrap_or(rest);
         let packet = Self {
             code,
             identifier,
