@@ -325,6 +325,7 @@ mod tests {
                         Some([name]) if name == "PEER" => "192.0.2.0/24",
                         Some([name]) if name == "VERSION" => "TLS 1.2",
                         Some([name]) if name == "TIME" => "12:00",
+                        Some([name]) if name == "TUNNEL=PORT" => "vxlan=4789",
                         _ => "1",
                     };
                     possible
