@@ -45,7 +45,7 @@ pub struct Handshake {
     pub server: Endpoint,
     /// 802.1Q VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
-    /// Tunnels around the first handshake packet, outermost first.
+    /// Tunnels around the first handshake packet that is in one, outermost first.
     pub tunnel: Vec<Tunnel>,
     /// The protocol in which TLS was negotiated in plain text.
     pub starttls: Option<StartTls>,

@@ -48,9 +48,9 @@ stats! {
     fragments,
     /// IP fragments discarded: incomplete in time, overlapping, or over the table's bound.
     fragments_discarded,
-    /// TCP connections seen.
+    /// Connections seen: over TCP, and over UDP those that began like a handshake.
     connections,
-    /// TCP connections that spoke TLS.
+    /// Those of them that spoke TLS, DTLS or QUIC.
     connections_tls,
     /// TLS connections of which records were decrypted with the keys given.
     connections_decrypted,

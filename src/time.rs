@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
+
 /// A moment of packet time, in nanoseconds since 1970-01-01T00:00:00Z, leap seconds ignored.
 ///
 /// Comes from the capture (or, on a quiet live interface, from ticks that the
@@ -75,9 +77,8 @@ impl Timestamp {
     }
 
     /// Date and time of day in UTC.
-    pub(crate) fn date_time(self) -> jiff::civil::DateTime {
-        const EPOCH: jiff::civil::DateTime =
-            jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    pub(crate) fn date_time(self) -> DateTime {
+        const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
         // Never saturates: 64 bits of nanoseconds end in 2262.
         EPOCH.saturating_add(jiff::SignedDuration::from_nanos(self.0))
     }
@@ -151,11 +152,49 @@ impl Ticks {
 /// RFC 3339 in UTC with nine decimals, as in `2026-03-01T12:00:00.123456789Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
-            Ok(time) => write!(f, "{time:.9}"),
-            Err(_) => Err(fmt::Error), // cannot happen: 64 bits of nanoseconds end in 2262
-        }
+        write_utc(f, self.date_time(), Precision::Nanoseconds)
     }
+}
+
+/// The smallest unit of a time that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Precision {
+    Seconds,
+    Nanoseconds,
+}
+
+/// Writes a time in UTC as RFC 3339, as jiff does it. Each line of output has several, so without the machinery of formats.
+pub(crate) fn write_utc(
+    f: &mut fmt::Formatter<'_>,
+    time: DateTime,
+    precision: Precision,
+) -> fmt::Result {
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    let Ok(year) = u32::try_from(time.year()) else {
+        return write!(f, "{time}Z"); // before the year 0, in which no certificate or packet is
+    };
+    let mut put = |first: usize, last: usize, number: u32| {
+        let mut rest = number;
+        for digit in text[first..=last].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    };
+    put(0, 3, year);
+    put(5, 6, time.month().unsigned_abs().into());
+    put(8, 9, time.day().unsigned_abs().into());
+    put(11, 12, time.hour().unsigned_abs().into());
+    put(14, 15, time.minute().unsigned_abs().into());
+    put(17, 18, time.second().unsigned_abs().into());
+    put(20, 28, time.subsec_nanosecond().unsigned_abs());
+    let text = match precision {
+        Precision::Nanoseconds => &text[..],
+        Precision::Seconds => {
+            text[19] = b'Z';
+            &text[..20]
+        }
+    };
+    f.write_str(std::str::from_utf8(text).unwrap_or_default()) // all ASCII
 }
 
 #[cfg(test)]
@@ -172,6 +211,12 @@ mod tests {
         ];
         for (nanoseconds, text) in cases {
             assert_eq!(Timestamp::from_nanoseconds(nanoseconds).to_string(), text);
+        }
+        for step in 0..10_000 {
+            let nanoseconds = (i128::from(i64::MIN) + step * 1_844_674_407_370_955) as i64;
+            let expected = jiff::Timestamp::from_nanosecond(nanoseconds.into()).unwrap();
+            let time = Timestamp::from_nanoseconds(nanoseconds);
+            assert_eq!(time.to_string(), format!("{expected:.9}"));
         }
     }
 

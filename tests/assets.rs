@@ -41,6 +41,11 @@ fn exported() -> BTreeSet<String> {
             "tlscope_interface_up",
             "tlscope_export_failures_total",
             "tlscope_export_discarded_total",
+            "tlscope_export_rejected_total",
+            // These need an output of files.
+            "tlscope_events_lost_total",
+            "tlscope_failures_unsaved_total",
+            "tlscope_certificates_unsaved_total",
             // These begin with their first count.
             "tls_handshake_rejected_after_total",
             "tls_validation_errors_total",
@@ -140,6 +145,29 @@ fn the_daemon_set_has_one_capability_and_flags_that_exist() {
     assert!(flags.len() > 4, "{flags:?}");
     for flag in flags {
         assert!(help.contains(&format!("--{flag}")), "{flag}");
+    }
+}
+
+/// A key with a spelling mistake would be an empty column, and no error.
+#[test]
+fn the_tables_of_clickhouse_read_keys_that_the_lines_have() {
+    let schema = printed(&["schema"]);
+    let sql = asset("clickhouse");
+    let mut keys = BTreeSet::new();
+    for call in sql.split("JSONExtract").skip(1) {
+        let arguments = call.split_once("line, ").unwrap().1;
+        let arguments = arguments.split(')').next().unwrap();
+        let quoted = arguments.split('\'').skip(1).step_by(2);
+        let types = ["Array(UInt16", "Nullable(Float64"];
+        keys.extend(
+            quoted
+                .filter(|text| !types.contains(text))
+                .map(str::to_owned),
+        );
+    }
+    assert!(keys.len() > 20, "{keys:?}");
+    for key in keys {
+        assert!(schema.contains(&format!("\"{key}\"")), "{key}");
     }
 }
 

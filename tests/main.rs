@@ -37,6 +37,8 @@ mod client_hello;
 #[cfg(all(feature = "cli", feature = "otel"))]
 mod docs;
 #[cfg(feature = "cli")]
+mod dtls;
+#[cfg(feature = "cli")]
 mod keys;
 #[cfg(feature = "cli")]
 mod ladder;

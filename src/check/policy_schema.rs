@@ -9,6 +9,7 @@ use super::assertion;
 use super::parse::SETTING_KEYS;
 use super::presets::Preset;
 use crate::error_type::ErrorType;
+use crate::event::Protocol;
 
 /// The JSON Schema (draft 7, which TOML language servers read) of a policy.
 ///
@@ -72,7 +73,9 @@ fn assertions_that_can_fail() -> Vec<Value> {
     let one = |key: &str| {
         let value = match key {
             "min-handshakes" | "min-rsa-bits" => json!({"minimum": 1}),
-            "max-failures" | "max-unknown" => json!({"not": {"pattern": "^1 *0 *0 *%$"}}),
+            "max-failures" | "max-unknown" => {
+                json!({"not": {"type": "string", "pattern": "^ *1 *0 *0 *%$"}})
+            }
             _ if is_boolean(key) => json!({"const": true}),
             _ => return json!({"required": [key]}),
         };
@@ -143,6 +146,10 @@ fn scope() -> Value {
             "server": texts("Addresses or networks of servers, as in `192.0.2.0/24`"),
             "client": texts("Addresses or networks of clients, as in `192.0.2.0/24`"),
             "port": described(one_or_several(port), "Ports of servers"),
+            "protocol": described(
+                one_or_several(words(Protocol::ALL.iter().map(|protocol| protocol.as_str()))),
+                "Protocols whose framing the handshake uses",
+            ),
         },
     })
 }

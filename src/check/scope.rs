@@ -1,6 +1,6 @@
 //! Which handshakes a rule covers.
 
-use crate::event::Handshake;
+use crate::event::{Handshake, Protocol};
 use crate::pattern::{Glob, IpNetwork};
 
 /// Which handshakes a rule covers: those that match an item of every list that is not empty.
@@ -14,6 +14,8 @@ pub(super) struct Scope {
     pub(super) ports: Vec<u16>,
     /// Networks of the client.
     pub(super) clients: Vec<IpNetwork>,
+    /// Protocols whose framing the handshake uses.
+    pub(super) protocols: Vec<Protocol>,
 }
 
 impl Scope {
@@ -23,6 +25,7 @@ impl Scope {
             && self.servers.is_empty()
             && self.ports.is_empty()
             && self.clients.is_empty()
+            && self.protocols.is_empty()
     }
 
     /// Whether it covers `event`.
@@ -38,6 +41,7 @@ impl Scope {
             && fits(&self.clients, |network| {
                 network.contains(event.client.address)
             })
+            && fits(&self.protocols, |protocol| *protocol == event.protocol)
             && fits(&self.server_names, |glob| {
                 name.is_some_and(|name| glob.matches(name))
             })
@@ -62,6 +66,18 @@ mod tests {
         assert!(scope.contains(&event));
         scope.servers = vec!["10.0.0.1".parse().unwrap()];
         assert!(!scope.contains(&event));
+    }
+
+    #[test]
+    fn a_scope_may_be_a_protocol() {
+        let mut event = test_events::refused_by_the_client();
+        let scope = Scope {
+            protocols: vec![Protocol::Dtls, Protocol::Quic],
+            ..Scope::default()
+        };
+        assert!(!scope.is_everything() && !scope.contains(&event));
+        event.protocol = Protocol::Dtls;
+        assert!(scope.contains(&event));
     }
 
     #[test]

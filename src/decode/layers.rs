@@ -26,6 +26,16 @@ impl Layers {
         },
     };
 
+    /// Takes VLAN tags or tunnels of `other` where there are none.
+    pub fn add_missing(&mut self, other: &Self) {
+        if self.vlan.count == 0 {
+            self.vlan = other.vlan;
+        }
+        if self.tunnels.list[0].is_none() {
+            self.tunnels = other.tunnels;
+        }
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

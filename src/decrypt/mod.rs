@@ -199,6 +199,30 @@ impl Decryptor {
         Ok(())
     }
 
+    /// Decrypts, in place, the fragment of the record of `side` with this number, up to DTLS 1.2: epoch and sequence number, in
+    /// 16 and 48 bits.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DecryptError`].
+    pub fn open_numbered<'r>(
+        &mut self,
+        side: Side,
+        number: u64,
+        header: RecordHeader,
+        fragment: &'r mut [u8],
+    ) -> Result<Opened<'r>, DecryptError> {
+        self.prepare(side)?;
+        let opened = match self.sides[side].opener.as_mut() {
+            Some(RecordOpener::Tls12(opener)) => {
+                opener.expect(number);
+                opener.open(header, fragment)
+            }
+            _ => return Err(DecryptError::Unsupported),
+        };
+        opened.ok_or(DecryptError::WrongKey)
+    }
+
     /// Decrypts, in place, the fragment of the next record of `side`.
     ///
     /// # Errors

@@ -35,6 +35,10 @@ pub(super) mod tls12 {
             match algorithms.0 {}
         }
 
+        pub(in crate::decrypt) const fn expect(&mut self, _sequence: u64) {
+            match self.0 {}
+        }
+
         pub(in crate::decrypt) const fn open<'r>(
             &mut self,
             _header: RecordHeader,

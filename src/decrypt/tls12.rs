@@ -62,6 +62,11 @@ impl Tls12Opener {
         })
     }
 
+    /// Expects the record with this number next. That of DTLS has the epoch in its upper 16 bits (RFC 6347 §4.1.2.1).
+    pub(super) const fn expect(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
     /// Decrypts a record in place; `None` if its tag or MAC is wrong.
     pub(super) fn open<'r>(
         &mut self,
@@ -138,7 +143,7 @@ impl Tls12Opener {
         fragment: &'r mut [u8],
     ) -> Option<&'r mut [u8]> {
         let block = cipher.block_length();
-        let blocks = if self.version.0 >= ProtocolVersion::TLSv1_1.0 {
+        let blocks = if self.version.as_tls() >= ProtocolVersion::TLSv1_1 {
             let (iv, blocks) = fragment.split_at_mut_checked(block)?;
             self.iv = Wiped::new(iv.to_vec());
             blocks
@@ -192,7 +197,7 @@ fn lengths(protection: Protection, version: ProtocolVersion) -> [usize; 3] {
     match protection {
         Protection::Aead(Aead::ChaCha20Poly1305) => [0, 32, NONCE],
         Protection::Aead(aead) => [0, aead.key_length(), NONCE - EXPLICIT_NONCE],
-        Protection::Block(cipher, mac) if version.0 >= ProtocolVersion::TLSv1_1.0 => {
+        Protection::Block(cipher, mac) if version.as_tls() >= ProtocolVersion::TLSv1_1 => {
             [mac.length(), cipher.key_length(), 0]
         }
         Protection::Block(cipher, mac) => {
@@ -210,7 +215,7 @@ fn key_block(session: &Session, hash: Hash, master: &Secret, length: usize) -> W
         return ssl3::key_block(master.bytes(), &randoms.concat(), length);
     }
     let seed = [b"key expansion", randoms[0], randoms[1]];
-    if session.version.0 >= ProtocolVersion::TLSv1_2.0 {
+    if session.version.as_tls() >= ProtocolVersion::TLSv1_2 {
         return hash.expand_p(master.bytes(), &seed, length);
     }
     let (first, second) = master.bytes().split_at(master.bytes().len() / 2);

@@ -36,7 +36,7 @@
 //!
 //! The owner of a handshake holds a [`Framing`]; transcript and verdicts do not see which.
 
-mod dtls;
+pub(crate) mod dtls;
 pub(crate) mod quic;
 pub(crate) mod sealed;
 pub(crate) mod tls;
@@ -50,7 +50,7 @@ use crate::tls::{
     AlertDescription, AlertLevel, ClientHello, ContentType, Message, ProtocolVersion, ServerHello,
 };
 use crate::transport::quic::ConnectionId;
-use crate::transport::tcp::{Arrival, Chunk};
+use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use dtls::DtlsRecords;
 use quic::QuicPackets;
@@ -104,14 +104,23 @@ impl Framing {
     pub(crate) fn take_datagram(
         &mut self,
         sender: Direction,
-        payload: &[u8],
+        payload: Payload<'_>,
         at: Arrival,
         recipient: &mut impl Recipient,
     ) {
         match self {
             Self::Tls(_) => {}
             Self::Dtls(records) => records.take(sender, payload, at, recipient),
-            Self::Quic(packets) => packets.take(sender, payload, at, recipient),
+            Self::Quic(packets) => packets.take(sender, payload.captured, at, recipient),
+        }
+    }
+
+    /// How far the messages of a direction got, as far as the framing itself shows it; `None` if that is for its transport to
+    /// say.
+    pub(crate) fn delivery(&self, sender: Direction) -> Option<DeliveryState> {
+        match self {
+            Self::Dtls(records) => Some(records.delivery(sender)),
+            Self::Tls(_) | Self::Quic(_) => None,
         }
     }
 
@@ -188,7 +197,7 @@ impl Framing {
     pub(crate) const fn key_use(&self) -> Option<KeyUse> {
         match self {
             Self::Tls(records) => records.key_use(),
-            Self::Dtls(_) => None,
+            Self::Dtls(records) => records.key_use(),
             Self::Quic(packets) => packets.key_use(),
         }
     }
@@ -197,7 +206,7 @@ impl Framing {
     pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
         match self {
             Self::Tls(records) => records.retire_secrets(random, last),
-            Self::Dtls(_) => {}
+            Self::Dtls(records) => records.retire_secrets(random, last),
             Self::Quic(packets) => packets.retire_secrets(random, last),
         }
     }
@@ -210,6 +219,15 @@ impl Framing {
             Self::Quic(packets) => packets.take_discarded_messages(),
         }
     }
+}
+
+/// The payload of a datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'a> {
+    /// What was captured of it.
+    pub captured: &'a [u8],
+    /// Bytes that the snap length cut off.
+    pub missing: usize,
 }
 
 /// How one direction of a connection was closed.
@@ -358,6 +376,13 @@ impl Hellos<'_> {
     pub(crate) fn version(&self) -> Option<ProtocolVersion> {
         let chosen = self.server_hello.map(ServerHello::version);
         chosen.or(self.retry_version)
+    }
+
+    /// Whether this is DTLS, by the version in a hello.
+    pub(crate) fn is_dtls(&self) -> bool {
+        let client = self.client_hello.map(|hello| hello.legacy_version);
+        let server = self.server_hello.map(|hello| hello.legacy_version);
+        client.or(server).is_some_and(ProtocolVersion::is_dtls)
     }
 
     /// Whether a ServerHello has chosen TLS 1.3, so that what follows is sealed.

@@ -373,7 +373,8 @@ impl SealedStream {
     }
 }
 
-fn session(hellos: Hellos<'_>) -> Option<Session> {
+/// What the hellos agreed on; `None` if one of them was not seen.
+pub(super) fn session(hellos: Hellos<'_>) -> Option<Session> {
     let client = hellos.client_hello?;
     let server = hellos.server_hello?;
     Some(Session {

@@ -10,7 +10,7 @@ use crate::tls::{AlertDescription, HandshakeType};
 use crate::transport::quic::{QuicClose, QuicVersion};
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
-use super::transcript::Transcript;
+use super::transcript::{Transcript, is_empty_list};
 use super::{offer, reason};
 
 /// Why a handshake failed, by its messages alone.
@@ -410,6 +410,48 @@ pub(super) fn silence(
     let gave_up = closer.map(|(closer, _)| format!("; then the {closer} closed the connection"));
     let message = [Some(what), time, receipt.flatten(), gave_up];
     FailureCause::new(error_type, owing, message.into_iter().flatten().collect())
+}
+
+/// Nothing came from the side that had to speak next in DTLS, although its peer sent its flight again and again.
+pub(super) fn unanswered_flight(
+    transcript: &Transcript,
+    owing: Side,
+    copies: Outstanding,
+) -> FailureCause {
+    let client = transcript.peer(Side::Client);
+    let has_flight = transcript.has_message(HandshakeType::ClientKeyExchange);
+    let lacks_certificate = owing == Side::Server
+        && has_flight
+        && transcript.certificate_request().is_some()
+        && client.certificate.as_deref().is_none_or(is_empty_list);
+    let (error_type, what) = if lacks_certificate {
+        let what = "server asked for a client certificate, received none and fell silent";
+        (ErrorType::MissingClientCert, what.to_owned())
+    } else if owing == Side::Server && !transcript.is_past_server_hello() {
+        let what = "server did not answer the ClientHello".to_owned();
+        (ErrorType::NoServerHello, what)
+    } else {
+        let what = format!("{owing} fell silent {}", stage(transcript, owing, None));
+        (ErrorType::HandshakeTimeout, what)
+    };
+    let message = format!(
+        "{what}: the {} sent its flight {} times in {}",
+        owing.peer(),
+        copies.times,
+        seconds(copies.repeated_for())
+    );
+    FailureCause::new(error_type, owing, message)
+}
+
+/// A side of DTLS 1.3 ended the handshake with an alert that cannot be read.
+pub(super) fn dtls13_refusal(side: Side) -> FailureCause {
+    inferred_refusal(
+        side,
+        match side {
+            Side::Client => ErrorType::ClientRejectedServer,
+            Side::Server => ErrorType::ServerRejectedClient,
+        },
+    )
 }
 
 /// Whether the ClientHello arrived, as far as TCP shows it.

@@ -55,7 +55,7 @@ pub(super) fn negotiated(
 pub(super) fn give_offer(tls: &mut TlsFacts, hello: ClientHello) {
     let has_all_versions = !hello.is_partial
         || hello.supported_versions.is_some()
-        || hello.legacy_version < ProtocolVersion::TLSv1_2;
+        || hello.legacy_version.as_tls() < ProtocolVersion::TLSv1_2;
     let versions = hello.supported_versions;
     tls.offered_versions =
         has_all_versions.then(|| versions.unwrap_or_else(|| vec![hello.legacy_version]));

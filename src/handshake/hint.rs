@@ -264,16 +264,21 @@ fn version(event: &Handshake, side: Side, known: Option<&KnownServer>) -> Option
         .iter()
         .filter(|version| !offered.contains(version))
         .collect();
-    if let Some(version) = unused.iter().max_by_key(|version| version.0) {
+    if let Some(version) = unused.iter().max_by_key(|version| version.as_tls()) {
         return Some(format!(
             "the client must offer {version}, on which this server agrees with other clients"
         ));
     }
     // Servers drop the versions that RFC 8996 deprecates, and no later ones while clients need them.
     let newest = offered.iter().filter(|version| !is_grease(version.0));
-    let newest = newest.max_by_key(|version| version.0)?;
-    (newest.0 < ProtocolVersion::TLSv1_2.0)
-        .then(|| "the client must offer TLS 1.2 or later".to_owned())
+    let newest = newest.max_by_key(|version| version.as_tls())?;
+    (newest.as_tls() < ProtocolVersion::TLSv1_2).then(|| {
+        let protocol = newest.protocol_name().to_ascii_uppercase();
+        format!(
+            "the client must offer {} 1.2 or later",
+            protocol.replace("SSL", "TLS")
+        )
+    })
 }
 
 /// Parameters on which the server agrees with other clients, and that this one does not offer.

@@ -13,7 +13,7 @@ const MAX_LETTERS: usize = 64;
 pub(super) struct History {
     letters: String,
     /// Where the encrypted records begin that wait for their secret.
-    deferred_from: Option<usize>,
+    deferred_from: Option<u8>,
 }
 
 impl History {
@@ -38,7 +38,7 @@ impl History {
 
     /// Notes that encrypted records wait for their secret from here on.
     pub(super) const fn defer(&mut self) {
-        self.deferred_from = Some(self.letters.len());
+        self.deferred_from = Some(self.letters.len() as u8); // at most MAX_LETTERS
     }
 
     pub(super) const fn is_deferred(&self) -> bool {
@@ -48,7 +48,7 @@ impl History {
     /// Removes the letters of encrypted records that waited: those of the messages in them follow.
     pub(super) fn rewrite(&mut self) {
         if let Some(from) = self.deferred_from.take() {
-            let since = self.letters.split_off(from);
+            let since = self.letters.split_off(from.into());
             let is_kept = |letter: &char| !matches!(letter, 'D' | 'd');
             self.letters.extend(since.chars().filter(is_kept));
         }
@@ -65,6 +65,7 @@ pub(super) const fn letter(handshake_type: HandshakeType) -> char {
     match handshake_type {
         HandshakeType::HelloRequest => 'H',
         HandshakeType::ClientHello => 'C', // one that could not be read
+        HandshakeType::HelloVerifyRequest => 'V',
         HandshakeType::NewSessionTicket => 'T',
         HandshakeType::Certificate => 'X',
         HandshakeType::ServerKeyExchange => 'K',

@@ -39,6 +39,7 @@
 //! | `C` | ClientHello |
 //! | `S` | ServerHello |
 //! | `J` | HelloRetryRequest |
+//! | `V` | HelloVerifyRequest |
 //! | `T` | NewSessionTicket |
 //! | `X` | Certificate |
 //! | `K` | ServerKeyExchange |
@@ -79,8 +80,8 @@ mod unusual;
 mod validate;
 mod verdict;
 
-pub use crate::framing::Close;
 pub use crate::framing::sealed::KeyUse;
+pub use crate::framing::{Close, Payload};
 pub use conflict::Conflict;
 pub use end::End;
 pub use report::{Origin, ReportCaches, ReportConfig};

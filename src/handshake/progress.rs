@@ -15,6 +15,7 @@ use crate::framing::Seen;
 use crate::tls::ContentType;
 
 use super::transcript::{Decrypted, MAX_FIRST_ANSWER, MAX_OBSERVATIONS, Transcript};
+use super::verdict::dtls;
 use super::verdict::inferred::{Inferred, infer, may_be_alert, may_decide};
 use super::verdict::quic;
 
@@ -48,7 +49,7 @@ impl Standing {
         let observations = transcript.observations();
         if self.early.is_none() && observations.len() > usize::from(self.looked_at) {
             self.looked_at = observations.len() as u8;
-            if may_decide(observations) {
+            if may_decide(observations) && !transcript.is_dtls() {
                 self.early = infer(transcript, None);
             }
         }
@@ -106,6 +107,10 @@ pub(super) fn progress(transcript: &Transcript, early: Option<&Inferred>) -> Han
     }
     if !transcript.is_tls13() {
         return cleartext_progress(transcript);
+    }
+    if transcript.is_dtls() {
+        let is_decided = transcript.decrypted().is_none() && dtls::is_in_use(transcript);
+        return if is_decided { Decided } else { Open };
     }
     match transcript.decrypted() {
         Some(decrypted) if decrypted.has_read_all() => decrypted_progress(transcript, decrypted),

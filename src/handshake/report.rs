@@ -36,7 +36,7 @@ pub struct Origin {
     pub reverse: Endpoint,
     /// VLAN identifiers of the first handshake packet, outermost first.
     pub vlan: Vec<u16>,
-    /// Tunnels around the first handshake packet, outermost first.
+    /// Tunnels around the first handshake packet that is in one, outermost first.
     pub tunnel: Vec<Tunnel>,
     /// What carries the handshake.
     pub transport: Transport,

@@ -282,6 +282,11 @@ impl Script {
         self.record(side, content_type, 40, None)
     }
 
+    /// An encrypted record of which type, or epoch, and length are readable.
+    pub(super) fn sealed_of(self, side: Side, content_type: ContentType, length: u16) -> Self {
+        self.record(side, content_type, length, None)
+    }
+
     /// Up to TLS 1.2, a record of application data of this length.
     pub(super) fn data_12(self, side: Side, length: u16) -> Self {
         self.record(side, ContentType::ApplicationData, length, None)

@@ -7,7 +7,7 @@ use crate::decrypt::Keys;
 use crate::event::{Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
-use crate::framing::{Close, Framing, Hellos, Recipient, Seen};
+use crate::framing::{Close, Framing, Hellos, Payload, Recipient, Seen};
 use crate::time::Timestamp;
 use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
@@ -135,11 +135,16 @@ impl Tracker {
     }
 
     /// Takes a datagram, or as much of it as was captured.
-    pub fn handle_datagram(&mut self, direction: Direction, payload: &[u8], at: Arrival) {
+    pub fn handle_datagram(&mut self, direction: Direction, payload: Payload<'_>, at: Arrival) {
         self.transcript.note_packet(direction, at);
         self.transcript.note_last(at);
         let (framing, mut recorder) = self.split();
         framing.take_datagram(direction, payload, at, &mut recorder);
+        for direction in Direction::BOTH {
+            if let Some(delivery) = self.framing.delivery(direction) {
+                self.transcript.delivery_mut()[direction] = delivery;
+            }
+        }
     }
 
     /// Whether a datagram begins another handshake than this, over QUIC.

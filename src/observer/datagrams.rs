@@ -11,6 +11,8 @@ use crate::capture::{Interface, PacketRecord};
 use crate::decode::{Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey};
+use crate::framing::Payload;
+use crate::framing::dtls::{dtls_in, opening};
 use crate::framing::quic;
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
@@ -43,16 +45,28 @@ impl FirstLook {
     /// Looks at the payload of a datagram.
     pub(super) fn at(payload: &[u8]) -> Self {
         match *payload {
-            // A DTLS record of type handshake in epoch 0.
-            [22, 0xfe | 0x01, 0x00 | 0xfd | 0xff, 0, 0, ..] => Self::MayBegin(Protocol::Dtls),
-            [20..=26, 0xfe | 0x01, 0x00 | 0xfd | 0xff, ..] => Self::MayContinue,
             [first, ..] if first & 0x80 != 0 => match quic::look(payload) {
                 quic::Look::Initial => Self::MayBegin(Protocol::Quic),
                 quic::Look::Long => Self::MayContinue,
                 quic::Look::Other => Self::MayBelong,
             },
-            // A 1-RTT packet of QUIC looks like anything else: the flow decides.
-            [_, _, ..] => Self::MayBelong,
+            _ => match Self::at_dtls(payload) {
+                // A 1-RTT packet of QUIC looks like anything else: the flow decides.
+                Self::Other if payload.len() > 1 => Self::MayBelong,
+                look => look,
+            },
+        }
+    }
+
+    /// Looks at what may be DTLS, or carry it.
+    fn at_dtls(payload: &[u8]) -> Self {
+        match dtls_in(payload) {
+            // A record of type handshake in epoch 0.
+            Some([22, 0xfe | 0x01, 0x00 | 0xfd | 0xff, 0, 0, ..]) => Self::MayBegin(Protocol::Dtls),
+            // Other records, and encrypted ones of DTLS 1.3.
+            Some([20..=26, 0xfe | 0x01, 0x00 | 0xfc..=0xff, ..] | [32..=63, ..]) => {
+                Self::MayContinue
+            }
             _ => Self::Other,
         }
     }
@@ -76,12 +90,52 @@ pub(super) struct DatagramPacket<'p> {
     pub(super) payload: &'p [u8],
 }
 
+impl<'p> DatagramPacket<'p> {
+    /// Its payload, or what a relay carries in it.
+    fn content(&self, protocol: Protocol) -> Payload<'p> {
+        let payload = self.header.payload;
+        let relayed = match protocol {
+            Protocol::Dtls => dtls_in(self.payload),
+            _ => None,
+        };
+        Payload {
+            captured: relayed.unwrap_or(self.payload),
+            missing: payload.wire_length.saturating_sub(payload.captured) as usize,
+        }
+    }
+
+    /// What it may begin.
+    fn beginning(&self) -> Option<Beginning> {
+        let FirstLook::MayBegin(protocol) = FirstLook::at(self.payload) else {
+            return None;
+        };
+        let mut hello = None;
+        if protocol == Protocol::Dtls {
+            let Payload { captured, missing } = self.content(protocol);
+            let random = opening(captured, missing)?.client_random;
+            hello = random
+                .and_then(|random| random.first_chunk().map(|part| u64::from_be_bytes(*part)));
+        }
+        Some(Beginning { protocol, hello })
+    }
+}
+
+/// What a datagram may begin.
+#[derive(Clone, Copy, Debug)]
+struct Beginning {
+    protocol: Protocol,
+    /// Part of the client's random, if it shows: with another one, a client begins again from the same port.
+    hello: Option<u64>,
+}
+
 /// A conversation between two UDP ports.
 #[derive(Debug)]
 struct Datagrams {
     /// Whether the first datagram seen went from the lower to the higher endpoint.
     first_went_up: bool,
     first_seen: Timestamp,
+    /// Part of the client's random, once it was seen.
+    hello: Option<u64>,
     /// What is followed; `None` once nothing more is to be learned.
     open: Option<Box<Open>>,
     /// The first destination of the latest connection over QUIC that was reported: its packets begin no other.
@@ -182,20 +236,34 @@ impl DatagramTable {
             self.remove(index, End::Silence, at.time, conclusion, output);
             known = None;
         }
-        let index = match (known, FirstLook::at(packet.payload)) {
-            (Some(index), FirstLook::MayBegin(protocol)) => {
-                self.begin_again(index, protocol, goes_up, packet, conclusion, output);
+        let beginning = packet.beginning();
+        let hello = beginning.and_then(|beginning| beginning.hello);
+        if let Some(index) = known.filter(|index| self.is_replaced(*index, hello)) {
+            self.remove(index, End::Replaced, at.time, conclusion, output);
+            known = None;
+        }
+        let index = match (known, beginning) {
+            (Some(index), Some(beginning)) => {
+                self.begin_again(
+                    index,
+                    beginning.protocol,
+                    goes_up,
+                    packet,
+                    conclusion,
+                    output,
+                );
                 index
             }
             (Some(index), _) => index,
-            (None, FirstLook::MayBegin(protocol)) => {
-                self.begin(key, goes_up, protocol, packet, conclusion, output)
+            (None, Some(beginning)) => {
+                self.begin(key, goes_up, beginning.protocol, packet, conclusion, output)
             }
-            (None, _) => return,
+            (None, None) => return,
         };
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
+        flow.hello = flow.hello.or(hello);
         let direction = Direction::of(goes_up, flow.first_went_up);
         let Some(open) = &mut flow.open else {
             return self.flows.touch(index, Lifetime::Established, at.time);
@@ -209,7 +277,8 @@ impl DatagramTable {
         if packet.header.payload.is_truncated() {
             open.tracker.note_truncated();
         }
-        open.tracker.handle_datagram(direction, packet.payload, at);
+        open.tracker
+            .handle_datagram(direction, packet.content(open.protocol), at);
         let allocated = boxed::<Open>() + open.tracker.allocated();
         self.allocated = self.allocated - open.allocated + allocated;
         open.allocated = allocated;
@@ -220,6 +289,12 @@ impl DatagramTable {
         }
         self.flows.touch(index, self.lifetime(index), at.time);
         self.make_room(index, at.time, conclusion, output);
+    }
+
+    /// Whether a client begins again, with another hello than that of the handshake which is known.
+    fn is_replaced(&self, index: FlowIndex, hello: Option<u64>) -> bool {
+        let known = self.flows.get(index).and_then(|flow| flow.hello);
+        matches!((known, hello), (Some(known), Some(hello)) if known != hello)
     }
 
     /// Begins a conversation, and makes room for it.
@@ -241,9 +316,11 @@ impl DatagramTable {
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
+        conclusion.stats.connections += 1;
         let flow = Datagrams {
             first_went_up: goes_up,
             first_seen: at.time,
+            hello: None,
             open: Some(Box::new(open)),
             last_connection: None,
             retained: None,
@@ -276,6 +353,7 @@ impl DatagramTable {
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
+        conclusion.stats.connections += 1;
         if let Some(flow) = self.flows.get_mut(index) {
             flow.open = Some(Box::new(open));
         }
@@ -428,6 +506,10 @@ mod tests {
 
     #[test]
     fn one_look_tells_hellos_from_other_datagrams() {
+        let long = match cfg!(feature = "quic") {
+            true => FirstLook::MayContinue,
+            false => FirstLook::Other,
+        };
         let looks: [(&[u8], FirstLook); 8] = [
             (&[], FirstLook::Other),
             (
@@ -435,11 +517,11 @@ mod tests {
                 FirstLook::MayBegin(Protocol::Dtls),
             ),
             (b"\x16\xfe\xfd\0\x01\0\0\0\0\0\0", FirstLook::MayContinue),
-            (b"\x16\x03\x03\0\x01", FirstLook::Other),
-            (b"\xc3\0\0\0\x01\x08", FirstLook::MayBegin(Protocol::Quic)),
+            (b"\x16\x03\x03\0\x01", FirstLook::MayBelong),
+            (b"\xc3\0\0\0\x01\x08", long), // an Initial that is cut short
             (b"\xc3\0\0\0\x02\x08", FirstLook::Other),
-            (b"\x80\0\0\0\0\x08", FirstLook::MayContinue),
-            (b"\x12\x34\x01\0\0\x01", FirstLook::Other),
+            (b"\x80\0\0\0\0\x08", long), // version negotiation
+            (b"\x12\x34\x01\0\0\x01", FirstLook::MayBelong),
         ];
         for (payload, look) in looks {
             assert_eq!(FirstLook::at(payload), look, "{payload:?}");

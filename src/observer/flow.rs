@@ -73,7 +73,7 @@ pub(super) struct Open {
     pub(super) connection: Tracker,
     /// The file or interface that its first packet came from.
     pub(super) source: Arc<str>,
-    /// The layers around its first packet.
+    /// The VLAN tags and the tunnels around its first packet that has some.
     pub(super) layers: Layers,
     /// What was spoken before.
     pub(super) dialogue: Dialogue,
@@ -156,6 +156,14 @@ impl Flow {
     pub(super) fn note_source(&mut self, source: &Arc<str>, at: Arrival) {
         if let Stage::Handshake(open) = &mut self.stage {
             open.connection.note_source(source, at);
+        }
+    }
+
+    /// Notes the layers around a packet, where those of the first packet had no tunnel or no VLAN: one direction may be in a
+    /// tunnel and the other not, and a mirror may show a packet inside and outside of it.
+    pub(super) fn note_layers(&mut self, layers: &Layers) {
+        if let Stage::Handshake(open) = &mut self.stage {
+            open.layers.add_missing(layers);
         }
     }
 

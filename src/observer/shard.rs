@@ -307,6 +307,9 @@ impl Shard {
         if self.config.collects_ladders {
             flow.note_source(context.source, at);
         }
+        if !packet.layers.is_empty() {
+            flow.note_layers(packet.layers);
+        }
         let has_news = flow.handle_segment(direction, segment, at, &mut context, &mut self.budget);
         self.account.conversations += flow.count_conversation();
         let is_downgraded = std::mem::take(&mut flow.is_downgraded);

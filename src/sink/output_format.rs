@@ -26,7 +26,7 @@ pub enum OutputFormat {
     Json,
     /// Comma-separated values.
     Csv,
-    /// A table of the certificates, the soonest to expire first, with who shows them.
+    /// A table of the certificates, the soonest to expire first, with the peers that present them.
     Certs,
     /// An inventory of the cryptography: a CycloneDX 1.7 bill of materials.
     Cbom,

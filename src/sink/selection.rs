@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
 use crate::certificate::Certificate;
-use crate::event::{CertificateChain, ErrorType, Handshake, NotTls, NotTlsKind, Outcome};
+use crate::event::{CertificateChain, ErrorType, Handshake, NotTls, NotTlsKind, Outcome, Protocol};
 use crate::flow::Endpoint;
 use crate::pattern::{Glob, IpNetwork};
 use crate::time::Timestamp;
@@ -29,6 +29,8 @@ pub struct Selection {
     pub outcomes: Vec<Outcome>,
     /// Causes of failures, and of refusals after the handshake.
     pub errors: Vec<ErrorType>,
+    /// Protocols.
+    pub protocols: Vec<Protocol>,
     /// Versions that the server selected.
     pub versions: Vec<ProtocolVersion>,
     /// Handshakes that began then or later.
@@ -56,6 +58,7 @@ impl Selection {
             && fits(&self.errors, |error| {
                 [refused, rejected].contains(&Some(*error))
             })
+            && fits(&self.protocols, |protocol| *protocol == event.protocol)
             && fits(&self.versions, |version| {
                 event.tls.version == Some(*version)
             })
@@ -73,6 +76,7 @@ impl Selection {
         let error = (event.kind != NotTlsKind::SilentProbe).then_some(ErrorType::NotTls);
         self.is_within(event.time)
             && self.outcomes.is_empty()
+            && fits(&self.protocols, |protocol| *protocol == Protocol::Tls)
             && self.versions.is_empty()
             && self.server_names.is_empty()
             && fits(&self.errors, |selected| error == Some(*selected))
@@ -233,6 +237,10 @@ mod tests {
         assert!(selects(|_| {}) && Selection::default().is_everything());
         assert!(selects(|s| s.ports = vec![8443, 443]));
         assert!(!selects(|s| s.ports = vec![8443]));
+        assert!(selects(
+            |s| s.protocols = vec![Protocol::Dtls, Protocol::Tls]
+        ));
+        assert!(!selects(|s| s.protocols = vec![Protocol::Dtls]));
         assert!(selects(|s| s.errors = vec![ErrorType::UnknownCa]));
         assert!(!selects(|s| s.errors = vec![ErrorType::NearExpiry]));
         assert!(selects(|s| s.versions = vec![ProtocolVersion::TLSv1_2]));

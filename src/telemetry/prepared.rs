@@ -74,7 +74,7 @@ impl Prepared {
             return match watched {
                 [] => Ok(None),
                 [..] => Err(ConfigError::Conflict(
-                    "certificates are watched for metrics, and nobody gets any: add `--prometheus` or `--otlp-endpoint` to `--watch-cert`",
+                    "`--watch-cert` reports certificates in metrics, and there are none: add `--prometheus` or `--otlp-endpoint`",
                 )),
             };
         }

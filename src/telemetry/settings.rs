@@ -390,12 +390,12 @@ impl Environment<'_> {
             (None, None) => Ok(None),
             (Some((setting, value)), None) => {
                 let key = variables.client_key[1];
-                let problem = format!("is of no use without its key: set {key}, too");
+                let problem = format!("needs its key: set {key}, too");
                 Err(setting_error(setting, &value, problem))
             }
             (None, Some((setting, value))) => {
                 let chain = variables.client_certificate[1];
-                let problem = format!("is of no use without its certificate: set {chain}, too");
+                let problem = format!("needs its certificate: set {chain}, too");
                 Err(setting_error(setting, &value, problem))
             }
         }
@@ -604,12 +604,8 @@ mod tests {
             (TIMEOUTS[1], "0", "is not a positive number"),
             (TIMEOUTS[0], "5s", "is not a positive number"),
             (INTERVAL, "1m", "is not a positive number"),
-            (METRICS.client_key[1], "k.pem", "is of no use without"),
-            (
-                METRICS.client_certificate[0],
-                "c.pem",
-                "is of no use without",
-            ),
+            (METRICS.client_key[1], "k.pem", "needs its"),
+            (METRICS.client_certificate[0], "c.pem", "needs its"),
         ];
         for (name, value, problem) in variables {
             let error = error(&["http://c"], &[(name, value)]);

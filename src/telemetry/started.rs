@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn numbers_chosen_by_the_traffic_do_not_become_labels() {
         let mut event = handshake();
-        event.tls.version = Some(ProtocolVersion(0x7f1c));
+        event.tls.version = Some(ProtocolVersion(0x7f7f));
         event.tls.cipher_suite = Some(CipherSuite(0xfafa));
         event.alerts = vec![Alert {
             time: event.time,
@@ -289,6 +289,18 @@ mod tests {
         assert!(samples.contains(
             r#"tls_alerts_total{tls_alert="other",tls_alert_level="other",tls_alert_sender="server"} 1"#
         ));
+    }
+
+    #[test]
+    fn all_drafts_of_tls_1_3_have_one_label() {
+        let drafts = [0x7f12, 0x7f1c, 0xfb1a].map(|draft| {
+            let mut event = handshake();
+            event.tls.version = Some(ProtocolVersion(draft));
+            event
+        });
+        let samples = samples(&drafts).join("\n");
+        assert!(samples.contains(r#"tls_version="TLS 1.3 draft""#));
+        assert!(!samples.contains(r#"tls_version="other""#));
     }
 
     #[test]

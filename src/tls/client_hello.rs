@@ -1,5 +1,7 @@
 //! ClientHello (RFC 8446 §4.1.2): the fields that an observer reports.
 
+use std::ops::Range;
+
 use super::codec::{ReadError, Reader};
 use super::extension::{Extensions, protocol_names};
 use super::fingerprint;
@@ -157,6 +159,24 @@ impl ClientHello {
         Ok(this)
     }
 
+    /// Reads the body of a ClientHello message of DTLS, which has a cookie after the session identifier (RFC 6347 §4.2.1).
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientHello::read`].
+    pub fn read_dtls(body: &[u8]) -> Result<Self, ReadError> {
+        without_cookie(body, Self::read)
+    }
+
+    /// Reads the front of the body of a ClientHello message of DTLS that was cut short.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientHello::read_partial`].
+    pub fn read_dtls_partial(body: &[u8]) -> Result<Self, ReadError> {
+        without_cookie(body, Self::read_partial)
+    }
+
     /// The fields between the version and the extensions; on an error those before it are set.
     fn read_fixed_part(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
         self.random = reader.take(32)?.try_into().unwrap_or_default();
@@ -287,7 +307,7 @@ impl ClientHello {
         self.has_fingerprint().then(|| fingerprint::ja3(self))
     }
 
-    /// JA4 of a hello over TCP, or over QUIC if it has QUIC's transport parameters; `None` as for [`ClientHello::ja3`].
+    /// JA4 of a hello over TCP, of one of DTLS, or over QUIC if it has QUIC's transport parameters; `None` as for [`ClientHello::ja3`].
     #[must_use]
     pub fn ja4(&self) -> Option<String> {
         self.has_fingerprint()
@@ -303,7 +323,9 @@ impl ClientHello {
                     | ExtensionType::QuicTransportParametersDraft
             )
         };
-        if self.extensions.iter().any(is_quic) {
+        if self.legacy_version.is_dtls() {
+            'd'
+        } else if self.extensions.iter().any(is_quic) {
             'q'
         } else {
             't'
@@ -368,6 +390,26 @@ impl ClientHello {
         }
         Ok(())
     }
+}
+
+/// Reads the body of a ClientHello message of DTLS as if it had no cookie.
+fn without_cookie(
+    body: &[u8],
+    read: impl Fn(&[u8]) -> Result<ClientHello, ReadError>,
+) -> Result<ClientHello, ReadError> {
+    let cookie = cookie(body).unwrap_or(body.len()..body.len());
+    let [front, rest] = [body.get(..cookie.start), body.get(cookie.end..)];
+    read(&[front.unwrap_or_default(), rest.unwrap_or_default()].concat())
+}
+
+/// Where the cookie and its length are; `None` if the body ends before or within it.
+fn cookie(body: &[u8]) -> Option<Range<usize>> {
+    let mut reader = Reader::new(body);
+    reader.take(2 + 32).ok()?; // version, random
+    reader.vector_u8().ok()?;
+    let start = body.len() - reader.len();
+    reader.vector_u8().ok()?;
+    Some(start..body.len() - reader.len())
 }
 
 /// The number of `key_share` in drafts of TLS 1.3 up to 22; reserved since.
@@ -450,6 +492,24 @@ mod tests {
         assert_eq!(hello.key_share_groups, Some(vec![NamedGroup(29)]));
         assert!(hello.offers_tls13());
         assert_eq!(hello.extensions.len(), 5);
+    }
+
+    #[test]
+    fn a_hello_of_dtls_has_a_cookie() {
+        let bytes = body();
+        let session_end = 2 + 32 + 3;
+        for cookie in [&[0][..], &[3, 7, 8, 9]] {
+            let (front, rest) = bytes.split_at(session_end);
+            let with_cookie = [front, cookie, rest].concat();
+            let hello = ClientHello::read_dtls(&with_cookie);
+            assert_eq!(hello, ClientHello::read(&bytes));
+            for length in 0..EXTENSIONS + cookie.len() {
+                let prefix = ClientHello::read_dtls(&with_cookie[..length]);
+                assert_eq!(prefix, Err(ReadError::Incomplete), "{length}");
+            }
+            let partial = ClientHello::read_dtls_partial(&with_cookie);
+            assert_eq!(partial.map(|hello| hello.extensions.len()), Ok(5));
+        }
     }
 
     #[test]

@@ -115,7 +115,13 @@ fn version_code(hello: &ClientHello) -> &'static str {
         .iter()
         .flatten()
         .filter(|version| !is_grease(version.0));
-    match offered.max().copied().unwrap_or(hello.legacy_version) {
+    // The numbers of DTLS count down.
+    let highest = if hello.legacy_version.is_dtls() {
+        offered.min()
+    } else {
+        offered.max()
+    };
+    match highest.copied().unwrap_or(hello.legacy_version) {
         ProtocolVersion::TLSv1_3 => "13",
         ProtocolVersion::TLSv1_2 => "12",
         ProtocolVersion::TLSv1_1 => "11",

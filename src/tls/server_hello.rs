@@ -75,6 +75,25 @@ impl ServerHello {
     ///
     /// [`ReadError`] if the fields before the extensions break a rule.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
+        Self::read_in(body, Vec::new(), Vec::new())
+    }
+
+    /// As [`ServerHello::read`], over a hello that is no longer needed, whose lists are reused. After an error it means nothing.
+    pub(crate) fn read_again(&mut self, body: &[u8]) -> Result<(), ReadError> {
+        let mut session_id = std::mem::take(&mut self.session_id);
+        let mut extensions = std::mem::take(&mut self.extensions);
+        session_id.clear();
+        extensions.clear();
+        *self = Self::read_in(body, session_id, extensions)?;
+        Ok(())
+    }
+
+    /// Reads the body of a ServerHello message, with lists that are empty.
+    fn read_in(
+        body: &[u8],
+        mut kept_session_id: Vec<u8>,
+        extensions: Vec<ExtensionType>,
+    ) -> Result<Self, ReadError> {
         let mut reader = Reader::new(body);
         let legacy_version = ProtocolVersion(reader.u16()?);
         if legacy_version.is_early_draft() {
@@ -87,11 +106,13 @@ impl ServerHello {
         }
         let cipher_suite = Some(CipherSuite(reader.u16()?));
         let compression_method = reader.u8()?;
+        kept_session_id.extend_from_slice(session_id);
         let mut this = Self {
             legacy_version,
             random: random.try_into().unwrap_or_default(),
             is_compressed: compression_method != 0,
-            session_id: session_id.to_vec(),
+            session_id: kept_session_id,
+            extensions,
             cipher_suite,
             is_retry: random == RETRY_RANDOM,
             ..Self::default()

@@ -42,7 +42,7 @@ pub fn read_certificate_authorities(
         return authorities.map_or(Ok(Vec::new()), |(_, data)| read_names(data));
     }
     reader.vector_u8()?; // certificate_types
-    if version.0 >= ProtocolVersion::TLSv1_2.0 {
+    if version.as_tls() >= ProtocolVersion::TLSv1_2 {
         reader.vector_u16()?; // supported_signature_algorithms
     }
     read_names(reader.rest())
@@ -96,7 +96,7 @@ pub fn read_requested_schemes(
         let (_, data) = Extensions::new(extensions)
             .find(|(extension_type, _)| *extension_type == ExtensionType::SignatureAlgorithms)?;
         reader = Reader::new(data);
-    } else if version.0 < ProtocolVersion::TLSv1_2.0 {
+    } else if version.as_tls() < ProtocolVersion::TLSv1_2 {
         return None;
     }
     let mut list = reader.vector_u16().ok()?;

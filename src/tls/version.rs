@@ -10,7 +10,7 @@ impl ProtocolVersion {
     pub const fn protocol_name(self) -> &'static str {
         match self {
             Self::SSLv2 | Self::SSLv3 => "ssl",
-            Self::DTLSv1_0 | Self::DTLSv1_2 | Self::DTLSv1_3 => "dtls",
+            _ if self.is_dtls() => "dtls",
             _ => "tls",
         }
     }
@@ -29,16 +29,41 @@ impl ProtocolVersion {
         })
     }
 
-    /// Whether handshakes of this version have the shape of TLS 1.3: the final one, or a draft of it.
+    /// Whether handshakes of this version have the shape of TLS 1.3: the final one, a draft of it, or DTLS 1.3.
     #[must_use]
     pub const fn is_tls13(self) -> bool {
-        self.0 == Self::TLSv1_3.0 || self.draft().is_some()
+        self.as_tls().0 == Self::TLSv1_3.0 || self.draft().is_some()
     }
 
-    /// Whether a TLS hello may have this version: SSL 3.0 to TLS 1.3, or a draft.
+    /// Whether this is a version of DTLS: a registered one, or the number that it had in OpenSSL before 0.9.8f, which Cisco
+    /// AnyConnect still uses.
+    #[must_use]
+    pub const fn is_dtls(self) -> bool {
+        matches!(
+            self,
+            Self::DTLSv1_0 | Self::DTLSv1_2 | Self::DTLSv1_3 | PRE_STANDARD_DTLS
+        ) || self.dtls_draft().is_some()
+    }
+
+    /// The version of TLS that a version of DTLS is based on: its messages have the same form, and its number says which is
+    /// newer. Others stay as they are.
+    #[must_use]
+    pub const fn as_tls(self) -> Self {
+        match self {
+            Self::DTLSv1_0 | PRE_STANDARD_DTLS => Self::TLSv1_1,
+            Self::DTLSv1_2 => Self::TLSv1_2,
+            Self::DTLSv1_3 => Self::TLSv1_3,
+            draft if draft.dtls_draft().is_some() => Self::TLSv1_3,
+            other => other,
+        }
+    }
+
+    /// Whether a hello may have this version: SSL 3.0 to TLS 1.3, a draft, or one of DTLS.
     #[must_use]
     pub const fn is_plausible(self) -> bool {
-        (self.0 >= Self::SSLv3.0 && self.0 <= Self::TLSv1_3.0) || self.draft().is_some()
+        (self.0 >= Self::SSLv3.0 && self.0 <= Self::TLSv1_3.0)
+            || self.draft().is_some()
+            || self.is_dtls()
     }
 
     /// The number of a draft of TLS 1.3: `0x7f1c` is draft 28; `0xfb1a` Facebook's variant of draft 26.
@@ -49,6 +74,15 @@ impl ProtocolVersion {
             Some(low)
         } else {
             None
+        }
+    }
+
+    /// The number of a draft of DTLS 1.3: NSS spoke 38 and 43 for years. Lower numbers are drafts of TLS 1.3.
+    #[must_use]
+    pub const fn dtls_draft(self) -> Option<u8> {
+        match self.0.to_be_bytes() {
+            [0x7f, draft @ 29..=43] => Some(draft),
+            _ => None,
         }
     }
 
@@ -64,6 +98,9 @@ impl ProtocolVersion {
         matches!(self.draft(), Some(draft) if draft <= 21)
     }
 }
+
+/// DTLS before it was standardised.
+const PRE_STANDARD_DTLS: ProtocolVersion = ProtocolVersion(0x0100);
 
 impl Default for ProtocolVersion {
     /// A number that no protocol has, for hellos before they are read.
@@ -81,7 +118,10 @@ impl fmt::Display for ProtocolVersion {
                 f.pad(&format!("TLS 1.3 draft {draft} (Facebook)"))
             }
             (None, Some(draft)) => f.pad(&format!("TLS 1.3 draft {draft}")),
-            (None, None) => f.pad(&format!("{:#06x}", self.0)),
+            (None, None) => match self.dtls_draft() {
+                Some(draft) => f.pad(&format!("DTLS 1.3 draft {draft}")),
+                None => f.pad(&format!("{:#06x}", self.0)),
+            },
         }
     }
 }
@@ -99,6 +139,22 @@ mod tests {
             assert_eq!(name.as_deref(), version.name());
         }
         assert_eq!(ProtocolVersion(0x7f1c).protocol_name(), "tls");
+    }
+
+    #[test]
+    fn versions_of_dtls_rank_as_those_they_are_based_on() {
+        let numbers = [0x0100, 0xfeff, 0xfefd, 0xfefc, 0x7f2b];
+        let based_on = numbers.map(|number| ProtocolVersion(number).as_tls().0);
+        assert_eq!(based_on, [0x0302, 0x0302, 0x0303, 0x0304, 0x0304]);
+        assert!(
+            numbers
+                .iter()
+                .all(|number| ProtocolVersion(*number).is_dtls())
+        );
+        assert!(ProtocolVersion::DTLSv1_3.is_tls13() && !ProtocolVersion::DTLSv1_2.is_tls13());
+        assert!(!ProtocolVersion::TLSv1_2.is_dtls() && !ProtocolVersion(0xfefe).is_dtls());
+        assert_eq!(ProtocolVersion(0xfefe).as_tls().0, 0xfefe);
+        assert_eq!(ProtocolVersion(0x7f2b).to_string(), "DTLS 1.3 draft 43");
     }
 
     #[test]

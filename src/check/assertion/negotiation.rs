@@ -91,11 +91,8 @@ impl Assertion for MinVersion {
 /// Orders versions: DTLS ranks as the TLS version it is based on, a draft of TLS 1.3 as TLS 1.3.
 fn rank(version: ProtocolVersion) -> Option<u16> {
     let tls = match version {
-        ProtocolVersion::DTLSv1_0 => ProtocolVersion::TLSv1_1,
-        ProtocolVersion::DTLSv1_2 => ProtocolVersion::TLSv1_2,
-        ProtocolVersion::DTLSv1_3 => ProtocolVersion::TLSv1_3,
         version if version.is_tls13() => ProtocolVersion::TLSv1_3,
-        version => version,
+        version => version.as_tls(),
     };
     (tls.name().is_some()).then_some(tls.0)
 }

@@ -7,6 +7,7 @@ use super::policy::{Check, Policy, RuleSeverity, Unknown};
 use super::policy_entry::{PolicyEntry, PolicyFile, Result, integer, line_feeds};
 use super::presets::Preset;
 use super::scope::Scope;
+use crate::event::Protocol;
 use crate::pattern::{Glob, IpNetwork};
 
 impl Policy {
@@ -73,7 +74,7 @@ impl Policy {
 }
 
 const TOP_KEYS: &[&str] = &["allow-empty", "severity", "unknown", "rule"];
-const SCOPE_KEYS: &[&str] = &["server-name", "server", "port", "client"];
+const SCOPE_KEYS: &[&str] = &["server-name", "server", "port", "client", "protocol"];
 const SEVERITIES: &[(&str, RuleSeverity)] = &[
     ("error", RuleSeverity::Error),
     ("warning", RuleSeverity::Warning),
@@ -104,8 +105,8 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
     SettingKey {
         name: "where",
         example: r#"{ server-name = "*.example.org", port = [443, 8443] }"#,
-        doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks) and `port`, each with \
-              one value or a list",
+        doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks), `port` and `protocol` \
+              (`tls`, `dtls`, `quic`, `eap`), each with one value or a list",
     },
     SettingKey {
         name: "severity",
@@ -255,6 +256,7 @@ fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
             "server" => scope.servers = networks(&entry)?,
             "client" => scope.clients = networks(&entry)?,
             "port" => scope.ports = ports(&entry)?,
+            "protocol" => scope.protocols = words(&entry, Protocol::ALL, Protocol::as_str)?,
             _ => return Err(entry.unknown_key(SCOPE_KEYS)),
         }
     }
@@ -270,6 +272,18 @@ fn networks(entry: &PolicyEntry<'_>) -> Result<Vec<IpNetwork>> {
         })
     };
     written.into_iter().map(network).collect()
+}
+
+/// One of `all`, each with its text, or a list of them.
+fn words<T: Copy>(
+    entry: &PolicyEntry<'_>,
+    all: &[T],
+    text: fn(T) -> &'static str,
+) -> Result<Vec<T>> {
+    let known: Vec<_> = all.iter().map(|value| (text(*value), *value)).collect();
+    let written = entry.strings("a name")?.into_iter();
+    let word = |(name, at): (String, _)| entry.word_of(&name, at, &known);
+    written.map(word).collect()
 }
 
 fn ports(entry: &PolicyEntry<'_>) -> Result<Vec<u16>> {

@@ -20,6 +20,7 @@ pub(super) fn asset(asset: Asset) -> Result<ExitCode, CliError> {
         Asset::CollectorConfig => include_str!("../../assets/collector-config.yaml"),
         Asset::SystemdUnit => include_str!("../../assets/tlscope.service"),
         Asset::Kubernetes => include_str!("../../assets/kubernetes.yaml"),
+        Asset::Clickhouse => include_str!("../../assets/clickhouse.sql"),
     };
     print_text(|output| output.write_all(text.as_bytes()))
 }

@@ -54,8 +54,13 @@ pub(super) struct Transcript {
     start: Arrival,
     last: Arrival,
     client: Option<Direction>,
+    /// Until it comes, that of an earlier handshake, which it overwrites.
     client_hello: Option<Box<ClientHello>>,
-    server_hello: Option<(Box<ServerHello>, Timestamp)>,
+    has_client_hello: bool,
+    /// As the ClientHello.
+    server_hello: Option<Box<ServerHello>>,
+    has_server_hello: bool,
+    server_hello_at: Timestamp,
     retry_version: Option<ProtocolVersion>,
     key_exchange_group: Option<NamedGroup>,
     key_exchange_prime_bits: Option<u16>,
@@ -93,31 +98,33 @@ pub(super) struct Transcript {
     /// Whether the client begins again over QUIC: its next ClientHello takes the place of the first.
     expects_new_hello: bool,
     /// Bytes of memory that the hellos take.
-    hello_bytes: usize,
+    hello_bytes: u32,
     /// What only QUIC shows.
     quic: Option<Box<QuicFacts>>,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
-    /// A hello of an earlier handshake, to be overwritten by that of this one.
-    spare_hello: Option<Box<ClientHello>>,
 }
 
 /// What a handshake that has been reported leaves for another one: lists whose room is used again. They are empty, but for
-/// those of the hello, which is overwritten.
+/// those of the hellos, which are overwritten.
 #[derive(Debug, Default)]
 pub(crate) struct SpareRoom {
-    hello: Option<Box<ClientHello>>,
+    client_hello: Option<Box<ClientHello>>,
+    server_hello: Option<Box<ServerHello>>,
     observations: Vec<Observation>,
 }
 
 impl Transcript {
     pub(super) fn new(start: Arrival, room: SpareRoom) -> Self {
-        Self {
+        let mut this = Self {
             start,
             last: start,
             client: None,
-            client_hello: None,
-            server_hello: None,
+            client_hello: room.client_hello,
+            has_client_hello: false,
+            server_hello: room.server_hello,
+            has_server_hello: false,
+            server_hello_at: start.time,
             retry_version: None,
             key_exchange_group: None,
             key_exchange_prime_bits: None,
@@ -148,8 +155,18 @@ impl Transcript {
             hello_bytes: 0,
             quic: None,
             ladder: None,
-            spare_hello: room.hello,
-        }
+        };
+        this.count_hellos();
+        this
+    }
+
+    /// Counts what the hellos take, or those whose place they will take.
+    fn count_hellos(&mut self) {
+        let client = self.client_hello.as_ref();
+        let client = client.map_or(0, |hello| boxed::<ClientHello>() + hello.allocated());
+        let server = self.server_hello.as_ref();
+        let server = server.map_or(0, |hello| boxed::<ServerHello>() + hello.allocated());
+        self.hello_bytes = (client + server) as u32;
     }
 }
 
@@ -192,17 +209,21 @@ impl Transcript {
 
     /// The first ClientHello.
     pub(super) fn client_hello(&self) -> Option<&ClientHello> {
-        self.client_hello.as_deref()
+        self.client_hello
+            .as_deref()
+            .filter(|_| self.has_client_hello)
     }
 
     /// The ServerHello that is not a HelloRetryRequest.
     pub(super) fn server_hello(&self) -> Option<&ServerHello> {
-        self.server_hello.as_ref().map(|(hello, _)| &**hello)
+        self.server_hello
+            .as_deref()
+            .filter(|_| self.has_server_hello)
     }
 
     /// When that ServerHello began.
     pub(super) fn server_hello_at(&self) -> Option<Timestamp> {
-        self.server_hello.as_ref().map(|(_, at)| *at)
+        self.has_server_hello.then_some(self.server_hello_at)
     }
 
     pub(super) const fn has_retry_request(&self) -> bool {
@@ -353,7 +374,7 @@ impl Transcript {
 
     /// Whether a ServerHello came that could not be read.
     pub(super) const fn has_unreadable_hello(&self) -> bool {
-        self.has_unreadable_hello && self.server_hello.is_none()
+        self.has_unreadable_hello && !self.has_server_hello
     }
 
     /// Whether a message in the clear shows that the version is TLS 1.2 or older.
@@ -363,7 +384,7 @@ impl Transcript {
 
     /// Whether the server had sent its ServerHello, in view or not.
     pub(super) const fn is_past_server_hello(&self) -> bool {
-        self.server_hello.is_some() || self.has_unreadable_hello || self.is_proven_old()
+        self.has_server_hello || self.has_unreadable_hello || self.is_proven_old()
     }
 
     /// The direction in which `side` sends; before the first hello, the originator counts as the client.
@@ -384,6 +405,11 @@ impl Transcript {
     /// The version agreed on, once the server has chosen.
     pub(super) fn version(&self) -> Option<ProtocolVersion> {
         self.hellos().version()
+    }
+
+    /// Whether this is DTLS, where nothing shows how far bytes got, nor that a side has closed.
+    pub(super) fn is_dtls(&self) -> bool {
+        self.hellos().is_dtls()
     }
 
     pub(super) fn is_tls13(&self) -> bool {
@@ -538,11 +564,7 @@ impl Transcript {
             .chain(&self.certificate_request)
             .map(|body| body.len());
         bodies.sum::<usize>()
-            + self.hello_bytes
-            + self
-                .spare_hello
-                .as_ref()
-                .map_or(0, |hello| boxed::<ClientHello>() + hello.allocated())
+            + self.hello_bytes as usize
             + self.observations.capacity() * size_of::<Observation>()
             + self.alerts.capacity() * size_of::<AlertSeen>()
             + self
@@ -583,12 +605,13 @@ impl Transcript {
 
     /// Moves the first ClientHello out, for the same reason.
     pub(super) fn take_client_hello(&mut self) -> Option<Box<ClientHello>> {
-        self.client_hello.take()
+        self.client_hello.take_if(|_| self.has_client_hello)
     }
 
     /// The name in the ClientHello, for the report on it, which needs nothing else of it.
     pub(super) fn take_server_name(&mut self) -> Option<String> {
-        self.client_hello.as_mut()?.server_name.take()
+        let hello = self.client_hello.as_mut();
+        hello.filter(|_| self.has_client_hello)?.server_name.take()
     }
 
     /// What can be used again once the report was made.
@@ -596,7 +619,8 @@ impl Transcript {
         let mut observations = std::mem::take(&mut self.observations);
         observations.clear();
         SpareRoom {
-            hello: self.client_hello.take().or_else(|| self.spare_hello.take()),
+            client_hello: self.client_hello.take(),
+            server_hello: self.server_hello.take(),
             observations,
         }
     }

@@ -196,6 +196,8 @@ pub(in crate::handshake) struct Observation {
 pub(in crate::handshake) enum Observed {
     /// An encrypted record, with the length in its header.
     Record(u16),
+    /// An encrypted record of the handshake, as its epoch shows in DTLS 1.3, with its length.
+    Handshake(u16),
     /// An alert in the clear.
     Alert(AlertDescription),
     Fin,

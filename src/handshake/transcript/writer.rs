@@ -11,7 +11,6 @@ use std::time::Duration;
 use crate::flow::{Direction, Side};
 use crate::framing::quic::{Level, QuicSeen};
 use crate::framing::{Close, Content, SealedUnit, Seen};
-use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
     AlertDescription, AlertLevel, CertificateMessage, ClientHello, ContentType,
@@ -53,7 +52,7 @@ impl Transcript {
             Seen::ClientHello { hello, start } => self.take_client(sender, hello, start),
             Seen::ServerHello { hello, start } => {
                 self.note_end(sender, start);
-                self.take_server_hello(sender, Some(*hello), start);
+                self.take_server_hello(sender, Some(hello), start);
                 self.note_news(sender);
             }
             Seen::Alert {
@@ -235,17 +234,21 @@ impl Transcript {
         self.note_length(message);
         match (message.handshake_type, message.body) {
             (HandshakeType::ClientHello, Some(body)) => {
-                let mut hello = self.spare_hello.take().unwrap_or_default();
+                let spare = self.client_hello.take_if(|_| !self.has_client_hello);
+                let mut hello = spare.unwrap_or_default();
                 match hello.read_again(body) {
                     Ok(()) => return self.take_client(sender, hello, start),
                     Err(_) => self.client = self.client.or(Some(sender)),
                 }
             }
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_whole_server_hello(sender, ServerHello::read(body).ok(), start);
+                let spare = self.server_hello.take_if(|_| !self.has_server_hello);
+                let mut hello = spare.unwrap_or_default();
+                let read = hello.read_again(body);
+                self.take_whole_server_hello(sender, read.is_ok().then_some(hello), start);
             }
             (HandshakeType::HelloRetryRequest, Some(body)) => {
-                let hello = ServerHello::read_draft_retry(body).ok();
+                let hello = ServerHello::read_draft_retry(body).ok().map(Box::new);
                 self.take_whole_server_hello(sender, hello, start);
             }
             // TLS 1.3 encrypts its Certificate: one in the clear is not the peer's.
@@ -276,7 +279,7 @@ impl Transcript {
 
     fn take_partial_message(&mut self, sender: Direction, message: Message<'_>, start: Arrival) {
         match (message.handshake_type, message.body) {
-            (HandshakeType::ClientHello, Some(body)) if self.client_hello.is_none() => {
+            (HandshakeType::ClientHello, Some(body)) if !self.has_client_hello => {
                 if let Ok(hello) = ClientHello::read_partial(body)
                     && hello.legacy_version.is_plausible()
                 {
@@ -284,7 +287,8 @@ impl Transcript {
                 }
             }
             (HandshakeType::ServerHello, Some(body)) => {
-                self.take_server_hello(sender, ServerHello::read_partial(body).ok(), start);
+                let hello = ServerHello::read_partial(body).ok().map(Box::new);
+                self.take_server_hello(sender, hello, start);
             }
             _ => {}
         }
@@ -292,14 +296,15 @@ impl Transcript {
 
     fn take_client(&mut self, sender: Direction, hello: Box<ClientHello>, start: Arrival) {
         self.note_end(sender, start);
-        let is_first = self.client_hello.is_none();
+        let is_first = !self.has_client_hello;
         if is_first || std::mem::take(&mut self.expects_new_hello) {
             self.client = Some(sender);
             if is_first {
                 self.start = start;
             }
-            self.hello_bytes += boxed::<ClientHello>() + hello.allocated();
             self.client_hello = Some(hello);
+            self.has_client_hello = true;
+            self.count_hellos();
         }
         self.note(sender, 'C');
         self.note_news(sender);
@@ -308,7 +313,7 @@ impl Transcript {
     fn take_whole_server_hello(
         &mut self,
         sender: Direction,
-        hello: Option<ServerHello>,
+        hello: Option<Box<ServerHello>>,
         start: Arrival,
     ) {
         // What overruns the message may be `supported_versions`, which decides whether this is TLS 1.3.
@@ -319,16 +324,23 @@ impl Transcript {
         self.take_server_hello(sender, hello, start);
     }
 
-    fn take_server_hello(&mut self, sender: Direction, hello: Option<ServerHello>, start: Arrival) {
+    fn take_server_hello(
+        &mut self,
+        sender: Direction,
+        hello: Option<Box<ServerHello>>,
+        start: Arrival,
+    ) {
         self.client.get_or_insert_with(|| sender.flip());
         self.server_hello_end.get_or_insert(start.end);
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
         match hello {
             Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
-            Some(hello) if self.server_hello.is_none() => {
-                self.hello_bytes += boxed::<ServerHello>() + hello.allocated();
-                self.server_hello = Some((Box::new(hello), start.time));
+            Some(hello) if !self.has_server_hello => {
+                self.server_hello = Some(hello);
+                self.has_server_hello = true;
+                self.count_hellos();
+                self.server_hello_at = start.time;
             }
             _ => {}
         }
@@ -438,6 +450,8 @@ impl Transcript {
                         self.note(sender, 'D');
                     }
                     self.observe(sender, Observed::Record(unit.length), start);
+                } else if unit.content_type == ContentType::Handshake {
+                    self.observe(sender, Observed::Handshake(unit.length), start);
                 }
                 self.note_news(sender);
             }

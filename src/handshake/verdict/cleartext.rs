@@ -17,7 +17,7 @@ use crate::tls::{AlertDescription, AlertLevel, HandshakeType};
 use crate::transport::tcp::Arrival;
 
 use super::conclusion::{CleartextRule, Conclusion};
-use super::{inferred, silence};
+use super::{dtls, inferred, silence};
 
 /// NSS clients judge the server's certificate when they have sent their Finished. No case in the labs.
 pub(super) const T2: CleartextRule = CleartextRule {
@@ -45,6 +45,10 @@ pub(super) const T4: CleartextRule = CleartextRule {
 pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
     if transcript.is_complete() {
         return match alert_between_finished(transcript) {
+            // Over UDP, an alert that overtakes Finished is a goodbye.
+            Some(alert) if transcript.is_dtls() && alert.description().is_none() => {
+                Conclusion::unknown(UnknownBecause::AmbiguousRecords)
+            }
             Some(alert) => from_alert(transcript, alert),
             None if may_hide_alert(transcript) => Conclusion::unknown(UnknownBecause::Gap),
             // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
@@ -61,8 +65,14 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
     if cannot_tell(transcript) && !alert.is_some_and(|alert| is_certain(transcript, &alert)) {
         return silence::unknown(transcript, end);
     }
-    if let Some(alert) = alert {
-        return from_alert(transcript, alert);
+    match alert {
+        // The peer's Finished may be in a datagram that the capture lacks: then this is a goodbye.
+        Some(alert) if transcript.is_dtls() && alert.content == AlertContent::Sealed => {
+            return silence::unknown(transcript, end);
+        }
+        Some(alert) => return from_alert(transcript, alert),
+        None if transcript.is_dtls() => return dtls::silence(transcript, end),
+        None => {}
     }
     match transcript.first_close() {
         Some((side, close, at)) => silence::before_close(transcript, side, at, None)

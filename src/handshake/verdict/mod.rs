@@ -7,6 +7,7 @@
 //! | [`cleartext`] | up to TLS 1.2, and without a ServerHello | messages in the clear |
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
+//! | [`dtls`] | DTLS, where it differs | repeated flights, epochs |
 //! | [`quic`] | QUIC | closes, opened packets, and the kinds, lengths and order of the others |
 //!
 //! [`rejected_after`] reads what followed a handshake that completed.
@@ -14,6 +15,7 @@
 mod cleartext;
 mod conclusion;
 mod decrypted;
+pub(super) mod dtls;
 pub(super) mod inferred;
 #[cfg(test)]
 mod misjudged;
@@ -44,7 +46,11 @@ pub(super) fn shape(transcript: &Transcript) -> Option<Shape> {
     if !transcript.is_tls13() {
         return None;
     }
-    let mut shape = inferred::shape(transcript);
+    let mut shape = if transcript.is_dtls() {
+        dtls::shape(transcript)
+    } else {
+        inferred::shape(transcript)
+    };
     if let Some(decrypted) = transcript.decrypted() {
         decrypted::correct(&mut shape, transcript, decrypted);
     }
@@ -74,6 +80,9 @@ pub(super) fn conclude(
     }
     if let Some(conclusion) = decrypted::conclude(transcript) {
         return conclusion;
+    }
+    if transcript.is_dtls() {
+        return dtls::conclude(transcript, end);
     }
     if let Some(conclusion) = gave_up_on_server(transcript, shape) {
         return conclusion;

@@ -224,7 +224,7 @@ fn has_begun_hidden_flight(transcript: &Transcript) -> bool {
 const SHORTEST_FULL_FLIGHT: u32 = 300;
 
 /// The side that has to speak next.
-fn owing(transcript: &Transcript, shape: Option<&Shape>) -> Side {
+pub(super) fn owing(transcript: &Transcript, shape: Option<&Shape>) -> Side {
     let hello = transcript.client_hello();
     if hello.is_some_and(|hello| hello.is_partial) {
         return Side::Client;

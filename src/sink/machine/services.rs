@@ -243,7 +243,7 @@ impl Service {
                 }
             }
             None => {
-                let is_encrypted = version.is_tls13() || version == ProtocolVersion::DTLSv1_3;
+                let is_encrypted = version.is_tls13();
                 self.hidden += u64::from(is_encrypted && event.tls.resumed != Some(true));
             }
         }

@@ -58,7 +58,7 @@ impl Missing {
             remember(&mut self.shown, event.server);
         } else if event.tls.resumed == Some(true) {
             self.resumed += 1;
-        } else if event.tls.version == Some(ProtocolVersion::TLSv1_3) {
+        } else if event.tls.version.map(ProtocolVersion::as_tls) == Some(ProtocolVersion::TLSv1_3) {
             self.hidden_handshakes += 1;
             remember(&mut self.hidden, event.server);
         } else if event.outcome != Outcome::Success {

@@ -366,10 +366,5 @@ const fn is_post_quantum(class: KeyExchangeClass) -> bool {
 
 /// The order of versions: the numbers of DTLS count down.
 fn age(version: ProtocolVersion) -> u16 {
-    match version {
-        ProtocolVersion::DTLSv1_0 => ProtocolVersion::TLSv1_1.0,
-        ProtocolVersion::DTLSv1_2 => ProtocolVersion::TLSv1_2.0,
-        ProtocolVersion::DTLSv1_3 => ProtocolVersion::TLSv1_3.0,
-        other => other.0,
-    }
+    version.as_tls().0
 }

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use opentelemetry::KeyValue;
 
@@ -13,7 +14,7 @@ use crate::time::Timestamp;
 
 /// The exemplars of a run, shared by the instruments and the endpoint that answers in the OpenMetrics format.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Exemplars(Arc<Mutex<HashMap<String, Exemplar>>>);
+pub(crate) struct Exemplars(Arc<Mutex<HashMap<String, Exemplar, RandomState>>>);
 
 /// A handshake that a sample counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +53,7 @@ impl Exemplars {
     }
 
     /// A panic elsewhere leaves the map whole: each change is one insertion.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Exemplar>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Exemplar, RandomState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -123,7 +123,7 @@ impl ResetSeen {
 /// Copies of a segment within this time are one segment captured twice (mirrored ports, VLANs, NAT): retransmission
 /// timers are at least 200 ms (RFC 6298 allows less than 1 s; Linux, Windows and BSD use 200 to 300 ms), and tail loss
 /// probes come after two round trips and 10 ms at the least (RFC 8985 §7.2).
-const COPY: Duration = Duration::from_millis(5);
+pub(super) const COPY: Duration = Duration::from_millis(5);
 /// Segments later than this after a reset were sent after it; earlier ones may have been captured out of order.
 const AFTER_RESET: Duration = Duration::from_millis(5);
 /// The same where the receiver answers the later segment with a reset: then that arrived after the reset, too, and only the

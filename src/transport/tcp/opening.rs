@@ -6,6 +6,8 @@ use crate::decode::TcpFlags;
 use crate::flow::Direction;
 use crate::time::Timestamp;
 
+use super::delivery::COPY;
+
 /// The round trips that the opening of a connection shows, as seen from where packets were captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundTrips {
@@ -85,7 +87,7 @@ impl Opening {
         } else {
             (&mut self.syn, sender)
         };
-        self.is_repeated |= *seen != NOT_SEEN;
+        self.is_repeated |= *seen != NOT_SEEN && at.abs_diff(*seen) >= COPY.as_nanos() as u64;
         if *seen == NOT_SEEN {
             *seen = at;
             self.originator = originator;
@@ -181,6 +183,20 @@ mod tests {
         assert_eq!(milliseconds(trips.beyond_responder), Some(1_030));
         let seen = [(UP, SYN, 0), (DOWN, SYN_ACK, 30), (DOWN, SYN_ACK, 1_030)];
         assert!(opening(&seen).is_repeated);
+    }
+
+    #[test]
+    fn a_segment_that_was_captured_twice_is_not_repeated() {
+        let seen = [
+            (UP, SYN, 0),
+            (UP, SYN, 4),
+            (DOWN, SYN_ACK, 30),
+            (DOWN, SYN_ACK, 33),
+        ];
+        let trips = opening(&seen);
+        assert!(!trips.is_repeated);
+        assert_eq!(milliseconds(trips.beyond_responder), Some(30));
+        assert!(opening(&[(UP, SYN, 0), (UP, SYN, 5)]).is_repeated);
     }
 
     #[test]

@@ -184,7 +184,7 @@ impl Shortage {
         let new = stats.handshakes_not_judged - self.said;
         if new > 0 && self.said_at.is_none_or(|at| at.elapsed() >= REMINDER) {
             say::warning(format_args!(
-                "handshakes not judged: {new}, since memory is short; a flood of half-open ones may be why"
+                "handshakes that could not be judged: {new}; memory is short, as in a flood of half-open handshakes"
             ));
             self.said = stats.handshakes_not_judged;
             self.said_at = Some(Instant::now());

@@ -65,8 +65,8 @@ pub(in crate::cli) struct CheckArgs {
 
     /// Explain an assertion, a preset, or a rule of the policy, and do nothing else
     ///
-    /// As in `min-version`, `cnsa-2.0`, or the name of a rule in `--policy`. The
-    /// identifiers in reports are understood too.
+    /// As in `min-version`, `cnsa-2.0`, or the name of a rule in `--policy`. Identifiers from
+    /// reports work, too.
     #[arg(
         long,
         value_name = "RULE",

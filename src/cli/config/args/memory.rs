@@ -10,8 +10,8 @@ pub(crate) struct MemoryArgs {
     /// Memory that the process may take, as in `256M` [default: half of the machine's, at most 512M]
     ///
     /// In a control group with less memory, as in a container or a systemd unit with
-    /// `MemoryMax`, the default is half of that. At the limit, tlscope gives up what is
-    /// oldest and least answered, and counts the handshakes that it could not judge. An
+    /// `MemoryMax`, the default is half of that. At the limit, tlscope first gives up the
+    /// oldest handshakes without an answer, and counts those that it could not judge. An
     /// open handshake takes 3 to 6 KB, a connection 300 bytes; docs/limits.md has the
     /// figures. The least is 96M.
     #[arg(

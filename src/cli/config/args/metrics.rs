@@ -174,9 +174,9 @@ pub(crate) enum NameChoice {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HistogramChoice {
-    /// Into the same buckets always, from 0.1 ms to 10 s.
+    /// Fixed buckets, from 0.1 ms to 10 s.
     Explicit,
-    /// Into buckets that adapt to what comes; for OTLP alone.
+    /// Buckets that adapt to the values; for OTLP only.
     Exponential,
 }
 

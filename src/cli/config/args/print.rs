@@ -24,4 +24,6 @@ pub(crate) enum Asset {
     SystemdUnit,
     /// A Kubernetes DaemonSet that watches every node, with no privilege but to capture.
     Kubernetes,
+    /// Tables of ClickHouse for the JSON lines, and queries.
+    Clickhouse,
 }

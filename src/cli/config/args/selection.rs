@@ -1,7 +1,7 @@
 //! Which handshakes are reported: flags of every command that takes packets.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tlscope::event::{ErrorType, Outcome};
+use tlscope::event::{ErrorType, Outcome, Protocol};
 use tlscope::pattern::Glob;
 use tlscope::sink::selection::{Moment, Peer, Selection};
 use tlscope::tls::ProtocolVersion;
@@ -12,9 +12,9 @@ pub(crate) struct SelectionArgs {
     /// Report only handshakes with servers whose name matches
     ///
     /// The name is the one that the client asked for. `*` stands for any characters,
-    /// `?` for one; case does not matter. Can be given more than once: one must match.
-    /// tlscope does not count other handshakes, here and with all selections by peers,
-    /// outcome, version and time.
+    /// `?` for one; case does not matter. You can repeat this option: one pattern must match.
+    /// As with every selection by peer, outcome, version or time, tlscope does not count the
+    /// other handshakes.
     #[arg(
         long,
         value_name = "GLOB",
@@ -70,13 +70,20 @@ pub(crate) struct SelectionArgs {
 
     /// Report only handshakes that failed for this cause, as in `unknown_ca`
     ///
-    /// Also those that completed and were refused afterwards for it. The causes are the
+    /// Includes handshakes that completed and whose peer was then refused for this cause. The causes are the
     /// values of `error.type` in JSON.
     #[arg(
         long, value_name = "CAUSE", value_delimiter = ',', value_parser = causes(), hide_possible_values = true,
         help_heading = "Selection", env = "TLSCOPE_ERROR"
     )]
     pub(crate) error: Vec<ErrorType>,
+
+    /// Report only handshakes over this protocol: `tls` (over TCP), `dtls`, `quic` or `eap`
+    #[arg(
+        long, value_name = "PROTOCOL", value_delimiter = ',', value_parser = protocols(), hide_possible_values = true,
+        help_heading = "Selection", env = "TLSCOPE_PROTOCOL"
+    )]
+    pub(crate) protocol: Vec<Protocol>,
 
     /// Report only handshakes of this version, as in `TLS 1.2`, `1.3`, `draft28` or `0x7f1c`
     #[arg(
@@ -124,6 +131,7 @@ impl From<SelectionArgs> for Selection {
         selection.ports = args.port;
         selection.outcomes = args.outcome;
         selection.errors = args.error;
+        selection.protocols = args.protocol;
         selection.versions = args.version;
         selection
     }
@@ -143,6 +151,10 @@ fn outcomes() -> impl TypedValueParser<Value = Outcome> {
 
 fn causes() -> impl TypedValueParser<Value = ErrorType> {
     one_of(ErrorType::ALL, |cause| cause.as_str())
+}
+
+fn protocols() -> impl TypedValueParser<Value = Protocol> {
+    one_of(Protocol::ALL, |protocol| protocol.as_str())
 }
 
 /// Parses one of `values` by its text; clap suggests the nearest for a wrong one.

@@ -14,7 +14,7 @@ Examples:
       tlscope show capture.pcapng pay.example.org
   As JSON, with its messages:
       tlscope show --format json capture.pcapng 3
-  The only one that failed for a cause, with what TLS 1.3 encrypts:
+  The one that failed for a cause, decrypted:
       tlscope show --error unknown_ca --keylog keys.log capture.pcapng
 
 Exit status:

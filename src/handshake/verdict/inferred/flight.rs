@@ -272,7 +272,7 @@ pub(super) fn messages<'s>(
     lengths: Lengths,
     full: Option<u16>,
 ) -> Vec<SentMessage> {
-    let mut messages: Vec<SentMessage> = Vec::new();
+    let mut messages: Vec<SentMessage> = Vec::with_capacity(8); // more than most flights have
     let mut continues = false;
     for (last, observation) in seen {
         let Some(length) = observation.record() else {
@@ -299,7 +299,8 @@ pub(super) fn messages<'s>(
 /// and whether they ask for a certificate. Those that pack the flight in one record (rustls, BoringSSL, NSS, Botan) do not
 /// pad, and do not show the request.
 pub(super) fn server_flight(before: &[Observation], lengths: Lengths, psk: bool) -> ServerFlight {
-    let sent: Vec<u16> = records(before, Side::Server).collect();
+    let mut sent = Vec::with_capacity(before.len());
+    sent.extend(records(before, Side::Server));
     let total: usize = sent.iter().copied().map(usize::from).sum();
     let shortest = if psk {
         SHORTEST_RESUMING_FLIGHT

@@ -120,7 +120,7 @@ pub(in crate::handshake) fn may_decide(observations: &[Observation]) -> bool {
             length < LONGER_THAN_ALERT && client.nth(1).is_none()
         }
         Observed::Record(_) => client.next().is_some(),
-        Observed::Fin | Observed::Rst => false,
+        Observed::Handshake(_) | Observed::Fin | Observed::Rst => false,
     }
 }
 

@@ -27,7 +27,23 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Numbers are left to `serde_json`, which is fast at them.
+    /// As code points are, of which a line has about 60.
+    fn write_small(&mut self, number: u16) {
+        let mut digits = [0; 5];
+        let mut start = digits.len();
+        let mut rest = number;
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.output.extend_from_slice(&digits[start..]);
+    }
+
+    /// Other numbers are left to `serde_json`, which is fast at them.
     fn write_number(&mut self, number: &impl Serialize) -> Result<(), Error> {
         serde_json::to_writer(&mut *self.output, number)
     }
@@ -123,8 +139,13 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
 
     numbers! {
         serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64) serialize_i128(i128)
-        serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64) serialize_u128(u128)
+        serialize_u8(u8) serialize_u32(u32) serialize_u64(u64) serialize_u128(u128)
         serialize_f32(f32) serialize_f64(f64)
+    }
+
+    fn serialize_u16(self, number: u16) -> Result<(), Error> {
+        self.write_small(number);
+        Ok(())
     }
 
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
@@ -414,6 +435,8 @@ mod tests {
             nothing: (),
         };
         written(&(Kind::Tuple('"', false), nested));
+        written(&(0..=u16::MAX).step_by(7).collect::<Vec<u16>>());
+        written(&[0_u16, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, u16::MAX]);
         written(&(i64::MIN, u64::MAX, i128::MAX, 1e300, f64::NAN));
         written(&BTreeMap::from([("a\"", Some(1)), ("b", None)]));
     }

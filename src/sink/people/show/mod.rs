@@ -164,10 +164,16 @@ pub(in crate::sink) fn evidence(event: &Handshake) -> String {
         }
         (Evidence::Decrypted, _) => "decrypted with the key log".to_owned(),
         (Evidence::Inferred, Some(how)) => match event.confidence {
-            Some(confidence) => format!(
-                "inferred by rule {}, from the shape of encrypted records; confidence {confidence:.2}",
-                how.rule
-            ),
+            Some(confidence) => {
+                let basis = match how.rule {
+                    "D1" => "flights that were not answered",
+                    _ => "the shape of encrypted records",
+                };
+                format!(
+                    "inferred by rule {}, from {basis}; confidence {confidence:.2}",
+                    how.rule
+                )
+            }
             None => format!("inferred by rule {}", how.rule),
         },
         (Evidence::Inferred, None) => "inferred".to_owned(),

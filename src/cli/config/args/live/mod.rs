@@ -22,11 +22,11 @@ const LIVE_EXAMPLES: &str = "\
 Examples:
   Watch one interface:
       tlscope live -i eth0
-  Watch all of them, only what may be TLS on two ports, as JSON lines:
+  Watch two ports on all interfaces, as JSON lines:
       tlscope live -i any -f 'tcp port 443 or tcp port 8443' --format json
-  Failures to files of 64 MiB, ten of which are kept:
+  Write failures to files of 64 MiB, and keep ten:
       tlscope live -i eth0 --format json --failures-only --output events.jsonl --rotate-size 64M
-  Without being root, once the program has the one capability that it needs:
+  As an ordinary user, once the program has the capability:
       sudo setcap cap_net_raw+ep \"$(command -v tlscope)\"
       tlscope live -i eth0";
 

@@ -14,9 +14,9 @@ Examples:
       tlscope run -- ./integration-tests.sh
   Evaluate a policy on two ports, and keep the capture with its secrets:
       tlscope run --policy tlscope.toml --port 8443,9443 --save tests.pcapng -- make test
-  On all interfaces, with a report for the build server:
+  Capture on all interfaces, and write a report for the build server:
       tlscope run -i any --format text,junit=tls.xml -- ./integration-tests.sh
-  Without being root, once the program has the one capability that it needs:
+  As an ordinary user, once the program has the capability:
       sudo setcap cap_net_raw+ep \"$(command -v tlscope)\"
       tlscope run -- ./integration-tests.sh
 
@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) command: Vec<OsString>,
 
-    /// The interface to capture on, or `any` for all; can be given more than once
+    /// Interface to capture on, or `any` for all; repeatable
     #[arg(
         short,
         long,
@@ -68,7 +68,7 @@ pub(crate) struct RunArgs {
 
     /// Capture only packets that match a filter
     ///
-    /// In the language of tcpdump; see pcap-filter(7).
+    /// Uses tcpdump's filter syntax; see pcap-filter(7).
     #[arg(
         short,
         long,
@@ -116,8 +116,8 @@ pub(crate) struct RunArgs {
 
     /// Size of the kernel's packet buffer for each interface
     ///
-    /// In bytes, or with K, M or G as in `64M`. Packets that find it full are lost:
-    /// they are counted, and the command's run is evaluated without them.
+    /// In bytes, or with K, M or G as in `64M`. If it is full, the kernel drops packets;
+    /// tlscope counts them, and evaluates the others.
     #[arg(
         long, value_name = "SIZE", default_value = "64M", value_parser = size,
         help_heading = "Input", env = "TLSCOPE_BUFFER_SIZE"
