@@ -44,6 +44,8 @@ mod keys;
 mod ladder;
 #[cfg(feature = "cli")]
 mod memory;
+#[cfg(all(feature = "cli", feature = "quic"))]
+mod quic;
 #[cfg(feature = "cli")]
 mod report;
 #[cfg(feature = "cli")]
