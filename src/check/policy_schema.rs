@@ -146,6 +146,7 @@ fn scope() -> Value {
             "server": texts("Addresses or networks of servers, as in `192.0.2.0/24`"),
             "client": texts("Addresses or networks of clients, as in `192.0.2.0/24`"),
             "port": described(one_or_several(port), "Ports of servers"),
+            "tunnel": texts("Patterns of a tunnel around the packets, as in `vxlan:*`"),
             "protocol": described(
                 one_or_several(words(Protocol::ALL.iter().map(|protocol| protocol.as_str()))),
                 "Protocols whose framing the handshake uses",
@@ -317,7 +318,7 @@ mod tests {
             "min-days-valid = 0.5",
             "min-rsa-bits = 0x800",
             "no-gaps = true\nrequire-alpn = false",
-            "where = { port = 443, server = '::1', client = ['10.0.0.0/8', '192.0.2.1'], server-name = ['a', '*'] }\nno-gaps = true",
+            "where = { port = 443, server = '::1', client = ['10.0.0.0/8', '192.0.2.1'], server-name = ['a', '*'], tunnel = 'gre*' }\nno-gaps = true",
         ] {
             assert_accepted(&format!(
                 "severity = 'warning'\nallow-empty = true\n[[rule]]\n{rule}"

@@ -14,6 +14,8 @@ pub(super) struct Scope {
     pub(super) ports: Vec<u16>,
     /// Networks of the client.
     pub(super) clients: Vec<IpNetwork>,
+    /// Patterns for a tunnel around the handshake, as events name it; a handshake outside of tunnels matches none.
+    pub(super) tunnels: Vec<Glob>,
     /// Protocols whose framing the handshake uses.
     pub(super) protocols: Vec<Protocol>,
 }
@@ -25,6 +27,7 @@ impl Scope {
             && self.servers.is_empty()
             && self.ports.is_empty()
             && self.clients.is_empty()
+            && self.tunnels.is_empty()
             && self.protocols.is_empty()
     }
 
@@ -40,6 +43,10 @@ impl Scope {
             })
             && fits(&self.clients, |network| {
                 network.contains(event.client.address)
+            })
+            && fits(&self.tunnels, |glob| {
+                let mut tunnels = event.tunnel.iter();
+                tunnels.any(|tunnel| glob.matches(&tunnel.to_string()))
             })
             && fits(&self.protocols, |protocol| *protocol == event.protocol)
             && fits(&self.server_names, |glob| {
@@ -66,6 +73,25 @@ mod tests {
         assert!(scope.contains(&event));
         scope.servers = vec!["10.0.0.1".parse().unwrap()];
         assert!(!scope.contains(&event));
+    }
+
+    #[test]
+    fn a_pattern_for_tunnels_matches_any_of_them() {
+        let mut event = test_events::refused_by_the_client();
+        let tunnel = |protocol, id| crate::event::Tunnel { protocol, id };
+        event.tunnel = vec![tunnel("vxlan", Some(42)), tunnel("ipip", None)];
+        let is_in = |pattern, event: &Handshake| {
+            let tunnels = vec![Glob::new(pattern)];
+            let scope = Scope {
+                tunnels,
+                ..Scope::default()
+            };
+            scope.contains(event)
+        };
+        assert!(is_in("vxlan:*", &event) && is_in("ipip", &event) && is_in("*", &event));
+        assert!(!is_in("vxlan", &event) && !is_in("gre*", &event));
+        event.tunnel.clear();
+        assert!(!is_in("*", &event));
     }
 
     #[test]

@@ -175,7 +175,7 @@ struct Open {
     tracker: Tracker,
     /// The file or interface that its first packet came from.
     source: Arc<str>,
-    /// The layers around its first packet.
+    /// The VLAN tags and the tunnels around its first packet that has some.
     layers: Layers,
     since: Timestamp,
     /// Bytes of memory that it takes, as last counted.
@@ -277,6 +277,7 @@ impl DatagramTable {
         if packet.header.payload.is_truncated() {
             open.tracker.note_truncated();
         }
+        open.layers.add_missing(packet.layers);
         open.tracker
             .handle_datagram(direction, packet.content(open.protocol), at);
         let allocated = boxed::<Open>() + open.tracker.allocated();

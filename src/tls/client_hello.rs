@@ -315,7 +315,7 @@ impl ClientHello {
     }
 
     /// The letter of JA4 for what carries the hello.
-    pub(super) fn transport_letter(&self) -> char {
+    fn transport_letter(&self) -> char {
         let is_quic = |extension: &ExtensionType| {
             matches!(
                 *extension,

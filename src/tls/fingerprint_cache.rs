@@ -81,10 +81,8 @@ impl FingerprintCache {
         let versions = hello.supported_versions.iter().flatten();
         push(shape, versions.map(|version| version.0));
         self.clients.find_or_make(&self.hasher, shape, || {
-            [
-                fingerprint::ja3(hello).into(),
-                fingerprint::ja4(hello, hello.transport_letter()).into(),
-            ]
+            // There are both, since `hello.has_fingerprint()`.
+            [hello.ja3(), hello.ja4()].map(|text| text.unwrap_or_default().into())
         })
     }
 

@@ -74,7 +74,14 @@ impl Policy {
 }
 
 const TOP_KEYS: &[&str] = &["allow-empty", "severity", "unknown", "rule"];
-const SCOPE_KEYS: &[&str] = &["server-name", "server", "port", "client", "protocol"];
+const SCOPE_KEYS: &[&str] = &[
+    "server-name",
+    "server",
+    "port",
+    "client",
+    "protocol",
+    "tunnel",
+];
 const SEVERITIES: &[(&str, RuleSeverity)] = &[
     ("error", RuleSeverity::Error),
     ("warning", RuleSeverity::Warning),
@@ -105,8 +112,8 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
     SettingKey {
         name: "where",
         example: r#"{ server-name = "*.example.org", port = [443, 8443] }"#,
-        doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks), `port` and `protocol` \
-              (`tls`, `dtls`, `quic`, `eap`), each with one value or a list",
+        doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks), `port`, `protocol` \
+              (`tls`, `dtls`, `quic`, `eap`) and `tunnel` (patterns as in `vxlan:*`), each with one value or a list",
     },
     SettingKey {
         name: "severity",
@@ -256,6 +263,10 @@ fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
             "server" => scope.servers = networks(&entry)?,
             "client" => scope.clients = networks(&entry)?,
             "port" => scope.ports = ports(&entry)?,
+            "tunnel" => {
+                let patterns = entry.texts("a pattern as in `vxlan:*`")?;
+                scope.tunnels = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+            }
             "protocol" => scope.protocols = words(&entry, Protocol::ALL, Protocol::as_str)?,
             _ => return Err(entry.unknown_key(SCOPE_KEYS)),
         }
