@@ -92,6 +92,8 @@ text_enum! {
         ConnectionClosed = "connection_closed",
         /// Data were sent repeatedly and never acknowledged: a hole in the network.
         NotDelivered = "not_delivered",
+        /// The client asked for TLS in plain text and the server refused; the client began TLS all the same.
+        StartTlsRefused = "starttls_refused",
         /// The answer to a ClientHello was not TLS.
         NotTls = "not_tls",
     }

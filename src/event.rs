@@ -21,7 +21,7 @@ use crate::transport::quic::QuicClose;
 
 pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
 pub use crate::decode::Tunnel;
-pub use crate::dialogue::StartTls;
+pub use crate::dialogue::{Proxy, ProxyEndpoint, ProxyKind, StartTls};
 pub use crate::error_type::ErrorType;
 pub use crate::flow::Side;
 
@@ -49,6 +49,10 @@ pub struct Handshake {
     pub tunnel: Vec<Tunnel>,
     /// The protocol in which TLS was negotiated in plain text.
     pub starttls: Option<StartTls>,
+    /// The proxy that the connection goes through, or comes from.
+    pub proxy: Option<Box<Proxy>>,
+    /// What EAP says around the handshake; `None` unless the protocol is EAP.
+    pub eap: Option<Box<EapFacts>>,
     /// How it ended.
     pub outcome: Outcome,
     /// On what the outcome rests.
@@ -113,6 +117,10 @@ impl Handshake {
             .notes
             .iter()
             .map(|note| size_of::<CertificateNote>() + note.detail.len() + note.subject.len());
+        let proxy = self.proxy.as_ref().map_or(0, |proxy| {
+            let ends = [&proxy.client, &proxy.server].into_iter().flatten();
+            crate::memory::boxed::<Proxy>() + ends.map(|end| end.address.len()).sum::<usize>()
+        });
         let error = self.error.as_ref().map_or(0, |error| {
             error.message.len() + error.hint.as_ref().map_or(0, String::len)
         });
@@ -122,6 +130,7 @@ impl Handshake {
             + TEXTS
             + self.alerts.len() * size_of::<Alert>()
             + tls.server_name.as_ref().map_or(0, String::len)
+            + self.eap.as_ref().map_or(0, |eap| eap.allocated())
             + texts(&tls.alpn_offered)
             + texts(&tls.certificate_authorities)
             + list(&tls.offered_versions)
@@ -132,6 +141,7 @@ impl Handshake {
             + list(&tls.signature_algorithms)
             + findings.sum::<usize>()
             + notes.sum::<usize>()
+            + proxy
             + error
     }
 
@@ -149,6 +159,8 @@ impl Handshake {
             vlan: Vec::new(),
             tunnel: Vec::new(),
             starttls: None,
+            proxy: None,
+            eap: None,
             outcome: Outcome::Unknown,
             evidence: Evidence::Observed,
             confidence: None,
@@ -223,8 +235,12 @@ pub struct NotTls {
     pub client: Endpoint,
     /// Its peer.
     pub server: Endpoint,
-    /// The protocol in which the client asked for TLS; `None` for an HTTP proxy, and where it did not ask.
+    /// The protocol in which TLS is negotiated; `None` if a proxy refused, and on ports where TLS is spoken from the first byte.
     pub starttls: Option<StartTls>,
+    /// Whether the server offered TLS in that protocol; `None` if that is not known.
+    pub starttls_offered: Option<bool>,
+    /// The proxy that the connection goes through, or comes from.
+    pub proxy: Option<Box<Proxy>>,
     /// One clause for people, with the first bytes or the refusal in quotes; safe for a terminal.
     pub message: String,
 }
@@ -245,6 +261,8 @@ impl NotTls {
             client,
             server,
             starttls: None,
+            starttls_offered: None,
+            proxy: None,
             message: String::new(),
         }
     }
@@ -260,7 +278,8 @@ text_enum! {
     /// What came instead of TLS.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum NotTlsKind {
-        /// Something else than TLS, on a port where TLS is spoken from the first byte.
+        /// Something else than TLS: on a port where TLS is spoken from the first byte, or in a protocol that could have
+        /// negotiated it.
         Plaintext = "plaintext",
         /// The client asked for TLS in plain text, and the server refused.
         StartTlsRefused = "starttls_refused",
@@ -442,6 +461,9 @@ text_enum! {
         Tcp = "tcp",
         /// DTLS, QUIC, and EAP in RADIUS.
         Udp = "udp",
+        /// EAP on a link without IP (IEEE 802.1X): ports are 0, and addresses are the link-local ones that follow from the hardware
+        /// addresses (RFC 4291 appendix A).
+        Eapol = "eapol",
     }
 }
 
@@ -451,7 +473,7 @@ impl Transport {
     pub const fn ip_protocol(self) -> IpProtocol {
         match self {
             Self::Tcp => IpProtocol::Tcp,
-            Self::Udp => IpProtocol::Udp,
+            Self::Udp | Self::Eapol => IpProtocol::Udp,
         }
     }
 }
@@ -469,6 +491,72 @@ text_enum! {
         Quic = "quic",
         /// TLS inside EAP: EAP-TLS, EAP-TTLS, PEAP.
         Eap = "eap",
+    }
+}
+
+/// What EAP says around a handshake, and RADIUS if that carries it.
+///
+/// Names are as the packets have them, and not to be relied on: the user's is outside of the tunnel, often only a realm, and
+/// each can be forged until the handshake has succeeded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EapFacts {
+    /// The method that carries TLS.
+    pub method: Option<EapMethod>,
+    /// How the conversation ended; `None` if its end was not seen.
+    pub result: Option<EapResult>,
+    /// The user's name outside of the tunnel: User-Name of RADIUS, or the identity in EAP.
+    pub user_name: Option<String>,
+    /// The device that logs in, mostly its hardware address: Calling-Station-Id of RADIUS, or the address in the frame.
+    pub calling_station_id: Option<String>,
+    /// The access point or switch, mostly its hardware address and the network's name: Called-Station-Id of RADIUS, or the
+    /// address in the frame.
+    pub called_station_id: Option<String>,
+    /// NAS-Identifier of RADIUS.
+    pub nas_identifier: Option<String>,
+}
+
+impl EapFacts {
+    /// Bytes of memory that it takes.
+    #[cfg(feature = "cli")]
+    fn allocated(&self) -> usize {
+        let texts = [
+            &self.user_name,
+            &self.calling_station_id,
+            &self.called_station_id,
+            &self.nas_identifier,
+        ];
+        let texts = texts.into_iter().flatten().map(String::len);
+        crate::memory::boxed::<Self>() + texts.sum::<usize>()
+    }
+}
+
+text_enum! {
+    /// An EAP method that carries TLS.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum EapMethod {
+        /// EAP-TLS (RFC 5216, RFC 9190).
+        Tls = "tls",
+        /// EAP-TTLS (RFC 5281).
+        Ttls = "ttls",
+        /// PEAP.
+        Peap = "peap",
+        /// EAP-FAST (RFC 4851).
+        Fast = "fast",
+        /// TEAP (RFC 7170).
+        Teap = "teap",
+    }
+}
+
+text_enum! {
+    /// How a login over EAP ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum EapResult {
+        /// Access-Accept, or EAP-Success.
+        Accept = "accept",
+        /// Access-Reject, or EAP-Failure.
+        Reject = "reject",
     }
 }
 
@@ -814,6 +902,8 @@ text_enum! {
 pub struct Timing {
     /// From the client's SYN to the SYN-ACK.
     pub tcp_connect: Option<Duration>,
+    /// From the first byte of what was spoken before TLS, to a proxy or to negotiate TLS, to the first byte of the ClientHello.
+    pub starttls: Option<Duration>,
     /// From the first byte of the first ClientHello to the first byte of the ServerHello.
     pub server_hello: Option<Duration>,
     /// From the first byte of the first ClientHello to the last byte of the last handshake flight; successes only.

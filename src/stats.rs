@@ -52,6 +52,12 @@ stats! {
     connections,
     /// Those of them that spoke TLS, DTLS or QUIC.
     connections_tls,
+    /// Logins over EAP in RADIUS seen, with or without TLS.
+    logins,
+    /// Logins forgotten, the quietest first, because a limit was reached.
+    logins_evicted,
+    /// RADIUS answers with EAP whose requests were not captured.
+    logins_unmatched,
     /// TLS connections of which records were decrypted with the keys given.
     connections_decrypted,
     /// TLS connections with encrypted records for which the keys given had none.
@@ -105,6 +111,8 @@ stats! {
     handshakes_duplicated,
     /// Connections to TLS ports that did not become TLS.
     not_tls,
+    /// Of these, connections on which the server offered TLS in plain text, and the client did not take it.
+    starttls_not_taken,
     /// Such connections that were not reported, because TLS was seen on their port too late.
     not_tls_forgotten,
 }

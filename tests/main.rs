@@ -43,6 +43,8 @@ mod keys;
 #[cfg(feature = "cli")]
 mod ladder;
 #[cfg(feature = "cli")]
+mod logins;
+#[cfg(feature = "cli")]
 mod memory;
 #[cfg(all(feature = "cli", feature = "quic"))]
 mod quic;

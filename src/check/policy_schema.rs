@@ -9,7 +9,7 @@ use super::assertion;
 use super::parse::SETTING_KEYS;
 use super::presets::Preset;
 use crate::error_type::ErrorType;
-use crate::event::Protocol;
+use crate::event::{Protocol, ProxyKind, StartTls};
 
 /// The JSON Schema (draft 7, which TOML language servers read) of a policy.
 ///
@@ -151,6 +151,14 @@ fn scope() -> Value {
                 one_or_several(words(Protocol::ALL.iter().map(|protocol| protocol.as_str()))),
                 "Protocols whose framing the handshake uses",
             ),
+            "starttls": described(
+                one_or_several(words(StartTls::ALL.iter().map(|starttls| starttls.as_str()))),
+                "Protocols in which TLS was negotiated",
+            ),
+            "proxy": described(
+                one_or_several(words(ProxyKind::ALL.iter().map(|kind| kind.as_str()))),
+                "Kinds of proxies that the connection goes through or comes from",
+            ),
         },
     })
 }
@@ -200,7 +208,7 @@ fn latency() -> Value {
         "additionalProperties": false,
         "required": ["phase", "ms"],
         "properties": {
-            "phase": words(["tcp_connect", "server_hello", "handshake", "first_application_data"]),
+            "phase": words(["tcp_connect", "starttls", "server_hello", "handshake", "first_application_data"]),
             "percentile": {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
             "ms": {"type": "number", "minimum": 0},
         },

@@ -1,6 +1,6 @@
 //! Which handshakes a rule covers.
 
-use crate::event::{Handshake, Protocol};
+use crate::event::{Handshake, Protocol, ProxyKind, StartTls};
 use crate::pattern::{Glob, IpNetwork};
 
 /// Which handshakes a rule covers: those that match an item of every list that is not empty.
@@ -18,6 +18,10 @@ pub(super) struct Scope {
     pub(super) tunnels: Vec<Glob>,
     /// Protocols whose framing the handshake uses.
     pub(super) protocols: Vec<Protocol>,
+    /// Protocols in which TLS was negotiated; a handshake that begins its connection has none.
+    pub(super) starttls: Vec<StartTls>,
+    /// Kinds of proxies.
+    pub(super) proxies: Vec<ProxyKind>,
 }
 
 impl Scope {
@@ -29,6 +33,8 @@ impl Scope {
             && self.clients.is_empty()
             && self.tunnels.is_empty()
             && self.protocols.is_empty()
+            && self.starttls.is_empty()
+            && self.proxies.is_empty()
     }
 
     /// Whether it covers `event`.
@@ -49,6 +55,13 @@ impl Scope {
                 tunnels.any(|tunnel| glob.matches(&tunnel.to_string()))
             })
             && fits(&self.protocols, |protocol| *protocol == event.protocol)
+            && fits(&self.starttls, |protocol| event.starttls == Some(*protocol))
+            && fits(&self.proxies, |kind| {
+                event
+                    .proxy
+                    .as_ref()
+                    .is_some_and(|proxy| proxy.kind == *kind)
+            })
             && fits(&self.server_names, |glob| {
                 name.is_some_and(|name| glob.matches(name))
             })
@@ -73,6 +86,24 @@ mod tests {
         assert!(scope.contains(&event));
         scope.servers = vec!["10.0.0.1".parse().unwrap()];
         assert!(!scope.contains(&event));
+    }
+
+    #[test]
+    fn a_scope_may_be_a_dialogue_or_a_kind_of_proxy() {
+        let mut event = test_events::refused_by_the_client();
+        let scope = Scope {
+            starttls: vec![StartTls::Smtp, StartTls::Lmtp],
+            ..Scope::default()
+        };
+        event.starttls = None;
+        assert!(!scope.is_everything() && !scope.contains(&event));
+        event.starttls = Some(StartTls::Lmtp);
+        assert!(scope.contains(&event));
+        let scope = Scope {
+            proxies: vec![ProxyKind::Socks5],
+            ..Scope::default()
+        };
+        assert!(!scope.is_everything() && !scope.contains(&event));
     }
 
     #[test]

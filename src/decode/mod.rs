@@ -15,6 +15,7 @@
 //! not verified, since network cards fill them in after the capture point.
 
 mod cursor;
+pub mod eapol;
 mod fast;
 mod fragment;
 mod ip;

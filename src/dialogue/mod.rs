@@ -7,23 +7,38 @@
 //!
 //! Data of any kind comes by here, so a hello is recognised more strictly than at the beginning of a connection.
 
+mod amqp;
+mod gather;
+mod ldap;
+mod lines;
+mod mysql;
 mod negotiation;
 mod opening_bytes;
-mod proxy_header;
+mod postgresql;
+mod proxy;
+mod rdp;
+mod speech;
+mod tds;
+mod xmpp;
 
 use std::iter;
 
 use crate::flow::{Direction, PerDirection};
 use crate::memory::boxed;
+use crate::time::Timestamp;
 use crate::tls::{
     ContentType, HELLO_AMID_STREAM, is_hello_amid_stream, is_whole_client_hello,
     may_be_hello_amid_stream,
 };
 
-pub use negotiation::Refusal;
+pub use negotiation::{Refusal, Untaken};
 pub use opening_bytes::OpeningBytes;
+pub use proxy::{Proxy, ProxyEndpoint, ProxyKind};
+pub use tds::{NotTds, TdsPackets};
 
+use gather::Gather;
 use negotiation::Negotiation;
+use speech::{Speech, Turn};
 
 /// Bytes of each direction that are read in order. The longest dialogue before TLS that mail servers allow is
 /// a few lines; LDAP and proxies may prepend a search or a header of some kilobytes.
@@ -63,28 +78,36 @@ pub struct Dialogue {
 
 #[derive(Debug)]
 struct Conversation {
+    /// When its first byte came.
+    start: Timestamp,
     opening: OpeningBytes,
     halves: PerDirection<Half>,
     /// `None` if the first bytes are of no protocol that negotiates TLS.
-    negotiation: Option<Box<Negotiation>>,
+    talk: Option<Box<Talk>>,
+    /// What was said of the run with which TLS began.
+    begun: Option<DialogueStep>,
 }
 
-/// What is kept of one direction.
+/// What is spoken, and what it has shown.
+#[derive(Debug)]
+struct Talk {
+    speech: Speech,
+    negotiation: Negotiation,
+}
+
+/// What is kept of one direction: the last bytes, where they may be the first of a hello.
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
     has_begun: bool,
-    /// The last bytes, where they may be the first of a hello.
     held: [u8; HELLO_AMID_STREAM - 1],
     held_length: u8,
-    /// Bytes of a PROXY header that have not come yet.
-    header_missing: u16,
 }
 
 impl Dialogue {
-    /// Reads the next run of bytes of one direction.
+    /// Reads the next run of bytes of one direction, which came at `time`.
     ///
-    /// To read a run with which TLS begins once more gives the same answer.
-    pub fn take(&mut self, sender: Direction, bytes: &[u8]) -> DialogueStep {
+    /// To read the run with which TLS begins once more gives the same answer.
+    pub fn take(&mut self, sender: Direction, bytes: &[u8], time: Timestamp) -> DialogueStep {
         if bytes.is_empty() {
             return DialogueStep::More;
         }
@@ -99,12 +122,8 @@ impl Dialogue {
         }
         let conversation = self
             .conversation
-            .get_or_insert_with(|| Box::new(Conversation::begin(sender, bytes)));
-        conversation.opening.take(sender, bytes);
-        let step = conversation.halves[sender].take(bytes);
-        if let (DialogueStep::More, Some(negotiation)) = (step, &mut conversation.negotiation) {
-            negotiation.take(sender, bytes);
-        }
+            .get_or_insert_with(|| Box::new(Conversation::begin(sender, bytes, time)));
+        let step = conversation.take(sender, bytes);
         self.is_quiet = conversation.is_quiet();
         step
     }
@@ -129,7 +148,7 @@ impl Dialogue {
         } else {
             HELLO_AMID_STREAM
         };
-        HelloPlace::find(&bytes[..bytes.len().min(searched)], None)
+        HelloPlace::find(&bytes[..bytes.len().min(searched)])
     }
 
     /// The bytes of earlier runs with which TLS began; see [`DialogueStep::TlsBegan`].
@@ -146,34 +165,36 @@ impl Dialogue {
         Some(&self.conversation.as_ref()?.opening)
     }
 
+    fn talk(&self) -> Option<&Talk> {
+        self.conversation.as_ref()?.talk.as_deref()
+    }
+
+    fn negotiation(&self) -> Option<&Negotiation> {
+        Some(&self.talk()?.negotiation)
+    }
+
     /// Whether TLS was refused and the client went on in plain text: then [`Dialogue::refusal`] need not wait for the end.
     #[must_use]
     pub fn is_downgraded(&self) -> bool {
-        if self.is_quiet {
-            return false; // nothing is negotiated
-        }
-        let conversation = self.conversation.as_ref();
-        conversation
-            .and_then(|conversation| conversation.negotiation.as_ref())
-            .is_some_and(|negotiation| negotiation.is_downgraded())
+        self.negotiation().is_some_and(Negotiation::is_downgraded)
     }
 
     /// Takes the last refusal of TLS that was not reported yet.
     pub fn refusal(&mut self) -> Option<Refusal> {
-        self.conversation
-            .as_mut()?
-            .negotiation
-            .as_mut()?
-            .take_refusal()
+        let talk = self.conversation.as_mut()?.talk.as_mut()?;
+        talk.negotiation.take_refusal()
     }
 
     /// Whether TLS was refused at any time.
     #[must_use]
     pub fn was_refused(&self) -> bool {
-        let conversation = self.conversation.as_ref();
-        conversation
-            .and_then(|conversation| conversation.negotiation.as_ref())
-            .is_some_and(|negotiation| negotiation.was_refused())
+        self.negotiation().is_some_and(Negotiation::was_refused)
+    }
+
+    /// That TLS could have been negotiated, if it has not begun; `None` if it was refused, and for other protocols.
+    #[must_use]
+    pub fn untaken(&self) -> Option<Untaken> {
+        self.negotiation()?.untaken()
     }
 
     /// Whether anything was said.
@@ -182,40 +203,144 @@ impl Dialogue {
         self.conversation.is_some()
     }
 
+    /// When its first byte came; `None` if it is not known what was spoken.
+    #[must_use]
+    pub fn start(&self) -> Option<Timestamp> {
+        let conversation = self.conversation.as_ref()?;
+        let is_known = self.starttls().is_some() || self.proxy().is_some();
+        is_known.then_some(conversation.start)
+    }
+
     /// Bytes of memory that it takes; the same from its first bytes on.
     #[must_use]
     pub fn allocated(&self) -> usize {
         let Some(conversation) = &self.conversation else {
             return 0;
         };
-        let negotiation = conversation.negotiation.as_ref();
-        boxed::<Conversation>() + negotiation.map_or(0, |_| Negotiation::MOST_BYTES)
+        let talk = conversation.talk.as_ref();
+        boxed::<Conversation>() + talk.map_or(0, |_| Talk::MOST_BYTES)
     }
 
     /// The protocol in which TLS was negotiated; `None` if it is not known.
     #[must_use]
-    pub const fn starttls(&self) -> Option<StartTls> {
-        None
+    pub fn starttls(&self) -> Option<StartTls> {
+        self.negotiation()?.starttls()
     }
-}
 
-impl Conversation {
-    fn begin(sender: Direction, bytes: &[u8]) -> Self {
-        Self {
-            opening: OpeningBytes::new(sender),
-            halves: PerDirection::default(),
-            negotiation: Negotiation::begin(sender, bytes),
+    /// The proxy that the connection goes through, or comes from.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.negotiation()?.proxy.as_deref()
+    }
+
+    /// Where both directions are in packets of TDS, if TLS begins inside of them.
+    #[must_use]
+    pub fn tds(&self) -> Option<PerDirection<TdsPackets>> {
+        match &self.talk()?.speech {
+            Speech::Tds(tds) => Some(tds.packets()),
+            _ => None,
         }
     }
 }
 
 impl Conversation {
+    fn begin(sender: Direction, bytes: &[u8], start: Timestamp) -> Self {
+        let talk = Speech::begin(bytes).map(|speech| {
+            Box::new(Talk {
+                speech,
+                negotiation: Negotiation::new(sender),
+            })
+        });
+        Self {
+            start,
+            opening: OpeningBytes::new(sender),
+            halves: PerDirection::default(),
+            talk,
+            begun: None,
+        }
+    }
+
     /// Whether all that is kept of the beginning is there, and nothing is awaited.
     fn is_quiet(&self) -> bool {
-        self.negotiation.is_none()
+        let is_settled = |talk: &Talk| matches!(talk.speech, Speech::Settled);
+        self.talk.as_deref().is_none_or(is_settled)
             && self.opening.is_full()
             && self.halves.iter().all(Half::is_quiet)
     }
+
+    fn take(&mut self, sender: Direction, bytes: &[u8]) -> DialogueStep {
+        if let Some(begun) = self.begun {
+            return begun;
+        }
+        self.opening.take(sender, bytes);
+        let held = self.halves[sender];
+        let step = match self.halves[sender].complete(bytes) {
+            Held::Hello => DialogueStep::TlsBegan,
+            Held::Incomplete => DialogueStep::More,
+            Held::Nothing => {
+                self.halves[sender].has_begun = true;
+                // What was held is no hello, so it belongs to the dialogue.
+                self.read(sender, held.held());
+                match self.place(sender, bytes) {
+                    HelloPlace::At(start) => DialogueStep::TlsBegins(start),
+                    HelloPlace::MayBegin(start) => {
+                        self.halves[sender].hold(bytes.get(start..).unwrap_or_default());
+                        DialogueStep::More
+                    }
+                    HelloPlace::Nowhere => DialogueStep::More,
+                }
+            }
+        };
+        self.begun = (step != DialogueStep::More).then_some(step);
+        step
+    }
+
+    /// Where a hello begins in a run of bytes; what comes before it is read.
+    fn place(&mut self, sender: Direction, bytes: &[u8]) -> HelloPlace {
+        let place = HelloPlace::find(bytes);
+        let before = match place {
+            HelloPlace::At(start) | HelloPlace::MayBegin(start) => start,
+            HelloPlace::Nowhere => bytes.len(),
+        };
+        let mut at = 0;
+        while let Some(next) = self.follow(sender, &bytes[at..before]) {
+            at += next;
+            let rest = &bytes[at..];
+            if is_hello_amid_stream(rest) {
+                return HelloPlace::At(at);
+            }
+            if may_be_hello_amid_stream(rest) {
+                return HelloPlace::MayBegin(at);
+            }
+        }
+        place
+    }
+
+    /// Lets what is spoken read bytes in which no hello begins.
+    fn read(&mut self, sender: Direction, mut bytes: &[u8]) {
+        while let Some(next) = self.follow(sender, bytes) {
+            bytes = &bytes[next..];
+        }
+    }
+
+    /// Lets what is spoken read bytes, up to where TLS may begin; `None` if that is nowhere in them.
+    fn follow(&mut self, sender: Direction, bytes: &[u8]) -> Option<usize> {
+        let talk = self.talk.as_mut()?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match talk.speech.take(sender, &mut rest, &mut talk.negotiation) {
+                Turn::MayBegin | Turn::Over => return Some(bytes.len() - rest.len()),
+                Turn::More => {}
+                Turn::Settled => return None,
+            }
+        }
+        None
+    }
+}
+
+impl Talk {
+    /// Bytes of memory that one takes at most: itself, the beginnings of messages in both directions, and texts.
+    const MOST_BYTES: usize = boxed::<Self>() + 2 * Gather::MOST + Negotiation::MOST_TEXT;
 }
 
 /// Where in a run of bytes a hello begins.
@@ -227,9 +352,9 @@ enum HelloPlace {
 }
 
 impl HelloPlace {
-    /// Looks at the beginning, behind a PROXY header that ends at `header`, and after lines and elements of XML. Behind
-    /// other bytes, as those of a binary request for TLS, only a whole ClientHello with which the run ends counts.
-    fn find(bytes: &[u8], header: Option<usize>) -> Self {
+    /// Looks at the beginning, and after lines and elements of XML. Behind other bytes, as those of a binary request for TLS,
+    /// only a whole ClientHello with which the run ends counts.
+    fn find(bytes: &[u8]) -> Self {
         let before = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
         // Where a record of handshake messages may begin.
         let later = memchr::memchr_iter(ContentType::Handshake.0, before).filter(|start| {
@@ -237,7 +362,7 @@ impl HelloPlace {
             matches!(request.last(), Some(b'\n' | b'>'))
                 || is_whole_client_hello(rest) && !has_body(request)
         });
-        for start in iter::once(0).chain(header).chain(later) {
+        for start in iter::once(0).chain(later) {
             let Some(rest @ [_, ..]) = bytes.get(start..) else {
                 continue;
             };
@@ -257,9 +382,19 @@ fn has_body(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, b"\r\n\r\n").is_some()
 }
 
+/// What became of bytes that may be the first of a hello.
+enum Held {
+    /// They are.
+    Hello,
+    /// They still may be.
+    Incomplete,
+    /// They are not, or there were none.
+    Nothing,
+}
+
 impl Half {
     const fn is_quiet(&self) -> bool {
-        self.has_begun && self.held_length == 0 && self.header_missing == 0
+        self.has_begun && self.held_length == 0
     }
 
     fn held(&self) -> &[u8] {
@@ -268,52 +403,26 @@ impl Half {
             .unwrap_or_default()
     }
 
-    fn take(&mut self, bytes: &[u8]) -> DialogueStep {
-        if self.held_length > 0 {
-            let mut beginning = [0; HELLO_AMID_STREAM];
-            let known = usize::from(self.held_length);
-            let added = bytes.len().min(HELLO_AMID_STREAM - known);
-            beginning[..known].copy_from_slice(self.held());
-            beginning[known..known + added].copy_from_slice(&bytes[..added]);
-            let beginning = &beginning[..known + added];
-            if is_hello_amid_stream(beginning) {
-                return DialogueStep::TlsBegan;
-            }
-            if may_be_hello_amid_stream(beginning) {
-                self.hold(beginning);
-                return DialogueStep::More;
-            }
-            self.held_length = 0;
+    /// Joins what is held with the next bytes.
+    fn complete(&mut self, bytes: &[u8]) -> Held {
+        if self.held_length == 0 {
+            return Held::Nothing;
         }
-        let (header, missing) = self.proxy_header_in(bytes);
-        if let Some(start) = self.hello_in(bytes, header) {
-            return DialogueStep::TlsBegins(start);
+        let mut beginning = [0; HELLO_AMID_STREAM];
+        let known = usize::from(self.held_length);
+        let added = bytes.len().min(HELLO_AMID_STREAM - known);
+        beginning[..known].copy_from_slice(self.held());
+        beginning[known..known + added].copy_from_slice(&bytes[..added]);
+        let beginning = &beginning[..known + added];
+        if is_hello_amid_stream(beginning) {
+            return Held::Hello;
         }
-        self.header_missing = missing;
-        self.has_begun = true;
-        DialogueStep::More
-    }
-
-    /// Where a hello begins in a run of bytes; holds the beginning of one that is not complete.
-    fn hello_in(&mut self, bytes: &[u8], header: Option<usize>) -> Option<usize> {
-        match HelloPlace::find(bytes, header) {
-            HelloPlace::At(start) => return Some(start),
-            HelloPlace::MayBegin(start) => self.hold(bytes.get(start..).unwrap_or_default()),
-            HelloPlace::Nowhere => {}
+        if may_be_hello_amid_stream(beginning) {
+            self.hold(beginning);
+            return Held::Incomplete;
         }
-        None
-    }
-
-    /// Where the PROXY header of version 2 ends, if it ends in this run, and how many of its bytes are missing after it.
-    fn proxy_header_in(&self, bytes: &[u8]) -> (Option<usize>, u16) {
-        let length = if self.has_begun {
-            usize::from(self.header_missing)
-        } else {
-            proxy_header::length_of_v2(bytes).unwrap_or_default()
-        };
-        let missing = length.saturating_sub(bytes.len());
-        let end = (length > 0 && length < bytes.len()).then_some(length);
-        (end, u16::try_from(missing).unwrap_or(u16::MAX))
+        self.held_length = 0;
+        Held::Nothing
     }
 
     fn hold(&mut self, beginning: &[u8]) {
@@ -362,132 +471,4 @@ text_enum! {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const UP: Direction = Direction::Forward;
-    const DOWN: Direction = Direction::Reverse;
-    const HELLO: &[u8] = &[22, 3, 1, 0, 100, 1, 0, 0, 96, 3, 3, 0xaa, 0xbb];
-
-    fn after(first: &[u8]) -> Dialogue {
-        let mut dialogue = Dialogue::default();
-        assert_eq!(dialogue.take(UP, first), DialogueStep::More);
-        dialogue
-    }
-
-    #[test]
-    fn a_hello_begins_a_run_or_follows_a_line() {
-        assert_eq!(
-            after(b"STARTTLS\r\n").take(UP, HELLO),
-            DialogueStep::TlsBegins(0)
-        );
-        let glued = [b"PROXY TCP4 203.0.113.9 198.51.100.10 50123 443\r\n", HELLO].concat();
-        let mut dialogue = Dialogue::default();
-        assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(48));
-        assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(48));
-    }
-
-    #[test]
-    fn a_hello_after_much_talk_begins_a_run_or_follows_a_line_of_an_early_one() {
-        let talk = |runs| {
-            let mut dialogue = after(&[b'x'; 100]);
-            for _ in 0..runs {
-                assert_eq!(dialogue.take(DOWN, b"so it is\n"), DialogueStep::More);
-                assert_eq!(dialogue.take(UP, b"is it so\n"), DialogueStep::More);
-            }
-            dialogue
-        };
-        let glued = [b"now or later\n", HELLO].concat();
-        assert_eq!(talk(3).take(UP, &glued), DialogueStep::TlsBegins(13));
-        assert_eq!(talk(300).take(UP, &glued), DialogueStep::More);
-        for runs in [3, 300] {
-            assert_eq!(talk(runs).take(UP, HELLO), DialogueStep::TlsBegins(0));
-            let mut split = talk(runs);
-            assert_eq!(split.take(UP, &HELLO[..4]), DialogueStep::More);
-            assert_eq!(split.take(UP, &HELLO[4..]), DialogueStep::TlsBegan);
-        }
-    }
-
-    /// A whole ClientHello, alone in its record.
-    fn whole_hello() -> Vec<u8> {
-        [HELLO, &[7; 92]].concat()
-    }
-
-    #[test]
-    fn a_hello_in_the_middle_of_data_is_no_beginning() {
-        for hello in [HELLO, &whole_hello()] {
-            let inside = [b"POST /upload HTTP/1.1\r\n\r\nabc", hello].concat();
-            assert_eq!(Dialogue::default().take(UP, &inside), DialogueStep::More);
-        }
-        let more_behind = [b"\x04\xd2\x16\x2f", &whole_hello()[..], b"x"].concat();
-        assert_eq!(
-            Dialogue::default().take(UP, &more_behind),
-            DialogueStep::More
-        );
-    }
-
-    #[test]
-    fn a_whole_hello_may_follow_a_binary_request_or_an_element() {
-        let ssl_request = b"\x00\x00\x00\x08\x04\xd2\x16\x2f";
-        let glued = [ssl_request, &whole_hello()[..]].concat();
-        let mut dialogue = Dialogue::default();
-        assert_eq!(dialogue.take(UP, &glued), DialogueStep::TlsBegins(8));
-        let element = [b"<starttls/>", HELLO].concat();
-        assert_eq!(
-            after(b"<stream>").take(UP, &element),
-            DialogueStep::TlsBegins(11)
-        );
-    }
-
-    #[test]
-    fn a_hello_after_plain_text_may_come_byte_by_byte() {
-        let mut dialogue = after(b"STARTTLS\r\n");
-        for byte in &HELLO[..10] {
-            assert_eq!(dialogue.take(UP, &[*byte]), DialogueStep::More);
-        }
-        assert_eq!(dialogue.take(UP, &HELLO[10..11]), DialogueStep::TlsBegan);
-        assert_eq!(dialogue.held(UP), &HELLO[..10]);
-        assert_eq!(dialogue.held(DOWN), b"");
-    }
-
-    #[test]
-    fn a_hello_may_be_split_right_behind_the_line_that_it_follows() {
-        let mut dialogue = Dialogue::default();
-        let glued = [b"PLAIN\r\n", &HELLO[..4]].concat();
-        assert_eq!(dialogue.take(UP, &glued), DialogueStep::More);
-        assert_eq!(dialogue.take(UP, &HELLO[4..]), DialogueStep::TlsBegan);
-        assert_eq!(dialogue.held(UP), &HELLO[..4]);
-    }
-
-    #[test]
-    fn what_looks_like_the_beginning_of_a_hello_and_is_none_is_forgotten() {
-        let mut dialogue = after(b"x\r\n");
-        assert_eq!(dialogue.take(UP, &[22, 3]), DialogueStep::More);
-        assert_eq!(dialogue.take(UP, &[9, 9]), DialogueStep::More);
-        assert_eq!(dialogue.held(UP), b"");
-        assert_eq!(dialogue.take(UP, HELLO), DialogueStep::TlsBegins(0));
-    }
-
-    #[test]
-    fn a_hello_follows_a_binary_proxy_header_wherever_that_is_cut() {
-        let header = [
-            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
-            &[192, 0, 2, 1, 198, 51, 100, 1, 0xc3, 0x50, 1, 0xbb][..],
-        ]
-        .concat();
-        let whole = [&header[..], HELLO].concat();
-        for cut in 16..whole.len() {
-            let mut dialogue = Dialogue::default();
-            let first = dialogue.take(UP, &whole[..cut]);
-            let (begun, rest) = match first {
-                DialogueStep::TlsBegins(at) => (at, &[][..]),
-                _ => match dialogue.take(UP, &whole[cut..]) {
-                    DialogueStep::TlsBegins(at) => (cut + at, dialogue.held(UP)),
-                    DialogueStep::TlsBegan => (cut - dialogue.held(UP).len(), &[][..]),
-                    DialogueStep::More => panic!("{cut}"),
-                },
-            };
-            assert_eq!((begun, rest), (28, &[][..]), "{cut}");
-        }
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`tls`] | TLS records over a stream, and the SSLv2 hellos that may begin one |
+//! | [`tds`] | the packets of TDS around the records of a handshake |
 //! | [`sealed`] | opening records with the keys that the user gives |
 //! | [`waiting`] | records that arrived before their secret |
 //! | [`dtls`] | DTLS records in datagrams |
@@ -39,11 +40,13 @@
 pub(crate) mod dtls;
 pub(crate) mod quic;
 pub(crate) mod sealed;
+mod tds;
 pub(crate) mod tls;
 mod waiting;
 
 use crate::decrypt::{ClientRandom, Keys};
-use crate::flow::{Direction, Side};
+use crate::dialogue::TdsPackets;
+use crate::flow::{Direction, PerDirection, Side};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{
@@ -55,6 +58,7 @@ use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 use dtls::DtlsRecords;
 use quic::QuicPackets;
 use sealed::KeyUse;
+use tds::TdsFraming;
 use tls::TlsRecords;
 
 /// The framing of one handshake.
@@ -68,6 +72,8 @@ use tls::TlsRecords;
 pub(crate) enum Framing {
     /// Also TLS inside EAP, of which the packets are taken off before.
     Tls(TlsRecords),
+    /// The same in the packets of TDS.
+    Tds(Box<TdsFraming>),
     Dtls(Box<DtlsRecords>),
     Quic(Box<QuicPackets>),
 }
@@ -76,6 +82,11 @@ impl Framing {
     /// TLS records of which none was read; `keys` open what is encrypted, if they fit.
     pub(crate) fn tls(keys: &Keys) -> Self {
         Self::Tls(TlsRecords::new(keys))
+    }
+
+    /// The same in packets of TDS, of which those in `packets` have begun.
+    pub(crate) fn tds(packets: PerDirection<TdsPackets>, keys: &Keys) -> Self {
+        Self::Tds(Box::new(TdsFraming::new(packets, keys)))
     }
 
     /// The same for DTLS records.
@@ -95,8 +106,10 @@ impl Framing {
         chunk: Chunk<'_>,
         recipient: &mut impl Recipient,
     ) {
-        if let Self::Tls(records) = self {
-            records.take(sender, chunk, recipient);
+        match self {
+            Self::Tls(records) => records.take(sender, chunk, recipient),
+            Self::Tds(tds) => tds.take(sender, chunk, recipient),
+            Self::Dtls(_) | Self::Quic(_) => {}
         }
     }
 
@@ -109,7 +122,7 @@ impl Framing {
         recipient: &mut impl Recipient,
     ) {
         match self {
-            Self::Tls(_) => {}
+            Self::Tls(_) | Self::Tds(_) => {}
             Self::Dtls(records) => records.take(sender, payload, at, recipient),
             Self::Quic(packets) => packets.take(sender, payload.captured, at, recipient),
         }
@@ -120,14 +133,14 @@ impl Framing {
     pub(crate) fn delivery(&self, sender: Direction) -> Option<DeliveryState> {
         match self {
             Self::Dtls(records) => Some(records.delivery(sender)),
-            Self::Tls(_) | Self::Quic(_) => None,
+            Self::Tls(_) | Self::Tds(_) | Self::Quic(_) => None,
         }
     }
 
     /// Whether a datagram begins another connection than this one.
     pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
         match self {
-            Self::Tls(_) | Self::Dtls(_) => false,
+            Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => false,
             Self::Quic(packets) => packets.is_replaced_by(sender, payload),
         }
     }
@@ -135,7 +148,7 @@ impl Framing {
     /// The id that a client over QUIC sent its first packet to.
     pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
         match self {
-            Self::Tls(_) | Self::Dtls(_) => None,
+            Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => None,
             Self::Quic(packets) => packets.first_destination(),
         }
     }
@@ -144,7 +157,7 @@ impl Framing {
     pub(crate) fn approach(&self) -> u64 {
         match self {
             Self::Tls(records) => records.approach(),
-            Self::Dtls(_) | Self::Quic(_) => 0,
+            Self::Tds(_) | Self::Dtls(_) | Self::Quic(_) => 0,
         }
     }
 
@@ -152,6 +165,7 @@ impl Framing {
     pub(crate) fn finish(&mut self, recipient: &mut impl Recipient) {
         match self {
             Self::Tls(records) => records.finish(recipient),
+            Self::Tds(tds) => tds.records.finish(recipient),
             Self::Dtls(records) => records.finish(recipient),
             Self::Quic(packets) => packets.finish(recipient),
         }
@@ -161,6 +175,7 @@ impl Framing {
     pub(crate) fn finish_decryption(&mut self, recipient: &mut impl Recipient) {
         match self {
             Self::Tls(records) => records.finish_decryption(recipient),
+            Self::Tds(tds) => tds.records.finish_decryption(recipient),
             Self::Dtls(_) => {}
             Self::Quic(packets) => packets.finish_decryption(recipient),
         }
@@ -170,6 +185,7 @@ impl Framing {
     pub(crate) fn is_waiting(&self) -> bool {
         match self {
             Self::Tls(records) => records.is_waiting(),
+            Self::Tds(tds) => tds.records.is_waiting(),
             Self::Dtls(_) => false,
             Self::Quic(packets) => packets.is_waiting(),
         }
@@ -179,6 +195,7 @@ impl Framing {
     pub(crate) fn is_ruled_out(&self) -> bool {
         match self {
             Self::Tls(records) => records.is_ruled_out(),
+            Self::Tds(tds) => tds.records.is_ruled_out(),
             Self::Dtls(records) => records.is_ruled_out(),
             Self::Quic(packets) => packets.is_ruled_out(),
         }
@@ -188,6 +205,7 @@ impl Framing {
     pub(crate) fn allocated(&self) -> usize {
         match self {
             Self::Tls(records) => records.allocated(),
+            Self::Tds(tds) => boxed::<TdsFraming>() + tds.records.allocated(),
             Self::Dtls(records) => boxed::<DtlsRecords>() + records.allocated(),
             Self::Quic(packets) => boxed::<QuicPackets>() + packets.allocated(),
         }
@@ -197,6 +215,7 @@ impl Framing {
     pub(crate) const fn key_use(&self) -> Option<KeyUse> {
         match self {
             Self::Tls(records) => records.key_use(),
+            Self::Tds(tds) => tds.records.key_use(),
             Self::Dtls(records) => records.key_use(),
             Self::Quic(packets) => packets.key_use(),
         }
@@ -206,6 +225,7 @@ impl Framing {
     pub(crate) fn retire_secrets(&self, random: &ClientRandom, last: Timestamp) {
         match self {
             Self::Tls(records) => records.retire_secrets(random, last),
+            Self::Tds(tds) => tds.records.retire_secrets(random, last),
             Self::Dtls(records) => records.retire_secrets(random, last),
             Self::Quic(packets) => packets.retire_secrets(random, last),
         }
@@ -215,6 +235,7 @@ impl Framing {
     pub(crate) fn take_discarded_messages(&mut self) -> u64 {
         match self {
             Self::Tls(records) => records.take_discarded_messages(),
+            Self::Tds(tds) => tds.records.take_discarded_messages(),
             Self::Dtls(records) => records.take_discarded_messages(),
             Self::Quic(packets) => packets.take_discarded_messages(),
         }

@@ -463,6 +463,49 @@ fn receipt(hello: &DeliveryState) -> Option<String> {
     }
 }
 
+/// The server refused a login over EAP before the handshake was complete, and did not say why.
+pub(super) fn eap_rejected(transcript: &Transcript, is_amid_flight: bool) -> FailureCause {
+    let (error_type, what) = if answers_hello(transcript, Side::Server) && !is_amid_flight {
+        let what = "refused the ClientHello without an alert";
+        (ErrorType::HandshakeFailure, what.to_owned())
+    } else if is_amid_flight {
+        let what = "ended the conversation amid a flight, of which fragments were still to come";
+        (ErrorType::ConnectionClosed, what.to_owned())
+    } else {
+        let stage = stage(transcript, Side::Server, None);
+        let what = format!("ended the conversation {stage}");
+        (ErrorType::ConnectionClosed, what)
+    };
+    let message = format!("server {what}: the login was rejected");
+    FailureCause::new(error_type, Side::Server, message)
+}
+
+/// The client answered the server's whole flight with nothing of TLS, and the login was rejected.
+pub(super) fn eap_gave_up() -> FailureCause {
+    let message = "client answered the server's flight without TLS data; the login was rejected";
+    FailureCause::new(
+        ErrorType::ConnectionClosed,
+        Side::Client,
+        message.to_owned(),
+    )
+}
+
+/// A packet of a login over EAP that `owing` did not answer.
+pub(super) fn eap_unanswered(
+    transcript: &Transcript,
+    owing: Side,
+    times: u16,
+    time: Duration,
+) -> FailureCause {
+    let error_type = match owing {
+        Side::Server if !transcript.is_past_server_hello() => ErrorType::NoServerHello,
+        _ => ErrorType::HandshakeTimeout,
+    };
+    let time = seconds(time);
+    let message = format!("{owing} did not answer: it was asked {times} times in {time}");
+    FailureCause::new(error_type, owing, message)
+}
+
 /// Data of `sender` that the network lost.
 pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCause {
     let receiver = sender.peer();

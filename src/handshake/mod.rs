@@ -60,6 +60,7 @@
 mod cause;
 mod chains;
 mod conflict;
+mod dialogue;
 mod end;
 mod explain;
 mod facts;
@@ -83,6 +84,7 @@ mod verdict;
 pub use crate::framing::sealed::KeyUse;
 pub use crate::framing::{Close, Payload};
 pub use conflict::Conflict;
+pub(crate) use dialogue::add_dialogue;
 pub use end::End;
 pub use report::{Origin, ReportCaches, ReportConfig};
 pub use tracker::{Answer, Tracker};

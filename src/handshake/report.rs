@@ -6,8 +6,8 @@ use crate::certificate::{ChainCache, NearExpiry};
 use crate::decode::Tunnel;
 use crate::dialogue::StartTls;
 use crate::event::{
-    Alert, CaptureFacts, ClosedBy, Directions, Handshake, HandshakeReport, Inference, Outcome,
-    Protocol, Transport,
+    Alert, CaptureFacts, ClosedBy, Directions, EapFacts, Handshake, HandshakeReport, Inference,
+    Outcome, Protocol, Transport,
 };
 use crate::flow::{Direction, Endpoint, Side};
 use crate::framing::Close;
@@ -44,6 +44,8 @@ pub struct Origin {
     pub protocol: Protocol,
     /// The protocol in which TLS was negotiated in plain text.
     pub starttls: Option<StartTls>,
+    /// What EAP says around the handshake, if it carries that.
+    pub eap: Option<Box<EapFacts>>,
     /// How far away the peers are.
     pub round_trips: RoundTrips,
     /// Bytes that were sent again with another content.
@@ -148,6 +150,8 @@ impl Tracker {
             tls.client_certificate,
             &validation,
         );
+        let rejected_after = rejected_after
+            .or_else(|| verdict::rejected_after::by_plaintext(transcript, tls.unused, &validation));
         Handshake {
             time,
             flow_id: origin.flow_id,
@@ -186,6 +190,8 @@ impl Tracker {
             vlan: origin.vlan,
             tunnel: origin.tunnel,
             starttls: origin.starttls,
+            proxy: None, // the observer adds it
+            eap: origin.eap,
             server_certificates: shown.server,
             client_certificates: shown.client,
         }

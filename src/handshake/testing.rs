@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use crate::error_type::ErrorType;
-use crate::event::{ClientCertificate, Finding, Outcome};
+use crate::event::{ClientCertificate, EapResult, Finding, Outcome};
 use crate::flow::{Direction, PerSide, Side};
 use crate::framing::quic::QuicSeen;
 use crate::framing::{Close, Content, Recipient as _, SealedUnit, Seen};
@@ -27,7 +27,7 @@ use super::end::End;
 use super::facts;
 use super::progress::{HandshakeProgress, Standing};
 use super::tracker::ProgressRecorder;
-use super::transcript::{SpareRoom, Transcript};
+use super::transcript::{EapEnd, SpareRoom, Transcript, Unanswered};
 use super::verdict::{self, Conclusion, Shape};
 
 pub(super) const CLIENT: Side = Side::Client;
@@ -220,6 +220,45 @@ impl Script {
     pub(super) fn lost_in_network(self, side: Side) -> Self {
         let now = self.now.time;
         self.delivery(side, |delivery| delivery.hole = Some((1_400, now)))
+    }
+
+    /// EAP carries the handshake.
+    pub(super) fn eap(mut self) -> Self {
+        self.transcript.eap_mut();
+        self
+    }
+
+    /// The server has all that the client sent, and goes on with the EAP method without a word of TLS.
+    pub(super) fn eap_continued(mut self) -> Self {
+        let at = Arrival {
+            acknowledged: Some(self.sent.client),
+            ..self.now
+        };
+        self.transcript.eap_mut().continued = Some(at);
+        self
+    }
+
+    /// The login ends, amid a flight or not.
+    pub(super) fn eap_end(mut self, result: EapResult, is_amid_flight: bool) -> Self {
+        let at = self.now;
+        self.transcript.eap_mut().end = Some(EapEnd {
+            result,
+            at,
+            is_amid_flight,
+        });
+        self
+    }
+
+    /// A side does not answer what it was asked so often, in so many seconds.
+    pub(super) fn eap_unanswered(mut self, owing: Side, times: u16, seconds: u64) -> Self {
+        let first = self.now.time;
+        self.transcript.eap_mut().unanswered = Some(Unanswered {
+            owing,
+            times,
+            first,
+            last: first.saturating_add(Duration::from_secs(seconds)),
+        });
+        self
     }
 
     pub(super) fn wait(mut self, milliseconds: u64) -> Self {

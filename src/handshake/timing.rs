@@ -31,6 +31,7 @@ pub(super) fn timing(
         [Side::Client, Side::Server].map(|side| trips.to(transcript.direction(side)));
     Timing {
         tcp_connect: trips.beyond_responder,
+        starttls: None, // known to the observer alone
         server_hello: after_start(hello.filter(|_| has_start)),
         handshake: duration,
         handshake_client_view: ends

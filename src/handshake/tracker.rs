@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decrypt::Keys;
-use crate::event::{Ladder, Protocol};
+use crate::dialogue::TdsPackets;
+use crate::event::{EapResult, Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::sealed::KeyUse;
 use crate::framing::{Close, Framing, Hellos, Payload, Recipient, Seen};
@@ -13,7 +14,7 @@ use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use super::progress::{HandshakeProgress, Standing, may_change_progress};
-use super::transcript::{SpareRoom, Transcript};
+use super::transcript::{EapEnd, SpareRoom, Transcript, Unanswered};
 
 /// The handshake on one connection.
 ///
@@ -134,6 +135,11 @@ impl Tracker {
         framing.take_chunk(direction, chunk, &mut recorder);
     }
 
+    /// Notes that the records come in packets of TDS, of which `packets` have begun; no byte was taken yet.
+    pub(crate) fn unwrap_tds(&mut self, packets: PerDirection<TdsPackets>, keys: &Keys) {
+        self.framing = Framing::tds(packets, keys);
+    }
+
     /// Takes a datagram, or as much of it as was captured.
     pub fn handle_datagram(&mut self, direction: Direction, payload: Payload<'_>, at: Arrival) {
         self.transcript.note_packet(direction, at);
@@ -184,6 +190,36 @@ impl Tracker {
     /// How far the bytes of each direction got: kept up to date by the owner, who sees the segments.
     pub const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
         self.transcript.delivery_mut()
+    }
+
+    /// Notes that EAP carries the handshake.
+    pub fn note_eap(&mut self) {
+        self.transcript.eap_mut();
+    }
+
+    /// Notes that the server had all that the client sent, and went on with the EAP method without a word of TLS.
+    pub fn note_continued(&mut self, at: Arrival) {
+        self.transcript.eap_mut().continued = Some(at);
+    }
+
+    /// Notes how the EAP conversation ended, and whether a side had sent part of a flight, and not all of it.
+    pub fn note_eap_end(&mut self, result: EapResult, at: Arrival, is_amid_flight: bool) {
+        self.transcript.note_last(at);
+        self.transcript.eap_mut().end = Some(EapEnd {
+            result,
+            at,
+            is_amid_flight,
+        });
+    }
+
+    /// Notes that `owing` has not answered a packet that was sent so often, from the first time to the last.
+    pub fn note_unanswered(&mut self, owing: Side, times: u16, first: Timestamp, last: Timestamp) {
+        self.transcript.eap_mut().unanswered = Some(Unanswered {
+            owing,
+            times,
+            first,
+            last,
+        });
     }
 
     /// Notes that a limit or the snap length took something from this connection.

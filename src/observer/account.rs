@@ -82,7 +82,12 @@ impl Account {
     /// Bytes that conversations over UDP may take. They count like the tables: handshakes over TCP give way to them, but only
     /// that far.
     pub(super) const fn for_datagrams(&self) -> usize {
-        self.limit / 16 * OF_DATAGRAMS
+        self.limit / 16 * OF_DATAGRAMS - self.for_logins()
+    }
+
+    /// Bytes that logins over EAP may take: few hosts have so many datagrams of them as of QUIC.
+    pub(super) const fn for_logins(&self) -> usize {
+        self.limit / 16 * OF_DATAGRAMS / 4
     }
 
     /// Whether all together is more than the limit; `others` are bytes that are counted elsewhere.

@@ -9,6 +9,7 @@ use crate::stats::Stats;
 
 use super::copies::Copies;
 use super::not_tls::TlsServers;
+use super::relays::Relays;
 use super::worker::{Made, Numbered};
 
 /// Where the reports of all workers meet.
@@ -17,6 +18,7 @@ pub(crate) struct Collector {
     validator: Validator,
     copies: Copies,
     servers: TlsServers,
+    relays: Relays,
     events: VecDeque<Collected>,
     stats: Stats,
 }
@@ -34,6 +36,7 @@ impl Collector {
             validator: Validator::new(trust),
             copies: Copies::default(),
             servers: TlsServers::default(),
+            relays: Relays::default(),
             events: VecDeque::new(),
             stats: Stats::default(),
         }
@@ -51,6 +54,7 @@ impl Collector {
         for (_, made) in made.drain(..) {
             match made {
                 Made::Handshake(report) => self.take_handshake(report),
+                Made::Relay(relay) => self.relays.note(relay),
                 Made::Plain(connection) => {
                     let copies = &mut self.copies;
                     if !copies.is_plain_copy(connection.ends(), connection.time, connection.marks) {
@@ -62,8 +66,9 @@ impl Collector {
             }
         }
         self.events.drain(..).inspect(|event| {
-            if let Collected::NotTls(_) = event {
+            if let Collected::NotTls(event) = event {
                 self.stats.not_tls += 1;
+                self.stats.starttls_not_taken += u64::from(event.starttls_offered == Some(true));
             }
         })
     }
@@ -73,6 +78,7 @@ impl Collector {
             self.stats.handshakes_duplicated += 1;
             return;
         }
+        self.relays.name(&mut report.event, &report.identity);
         count(&mut self.stats, &report.event);
         self.validator.handle_event(&mut report.event);
         let server = report.event.server;

@@ -486,6 +486,7 @@ impl DatagramTable {
                 transport: Transport::Udp,
                 protocol: open.protocol,
                 starttls: None,
+                eap: None,
                 round_trips: RoundTrips::NONE,
                 conflict: Conflict::default(),
             },

@@ -77,6 +77,8 @@ pub(super) struct Open {
     pub(super) layers: Layers,
     /// What was spoken before.
     pub(super) dialogue: Dialogue,
+    /// Whether its proxy is still to be noted for the other connection that the proxy has.
+    pub(super) is_relay_due: bool,
     /// Bytes of memory that it takes, as last counted.
     pub(super) allocated: usize,
     /// The bytes that were delivered last.
@@ -690,7 +692,7 @@ impl Flow {
             }
             let is_done = match &mut self.stage {
                 Stage::Watching(dialogue) if ahead == 0 => {
-                    let step = dialogue.take(direction, segment.payload);
+                    let step = dialogue.take(direction, segment.payload, at.time);
                     self.is_downgraded = dialogue.is_downgraded();
                     step == DialogueStep::More
                 }
@@ -715,7 +717,7 @@ impl Flow {
             };
             if let (Stage::Watching(dialogue), Chunk::Bytes(bytes, arrival)) = (&mut *stage, chunk)
             {
-                let skipped = match dialogue.take(sender, bytes) {
+                let skipped = match dialogue.take(sender, bytes, arrival.time) {
                     DialogueStep::More => return,
                     DialogueStep::TlsBegins(skipped) => skipped,
                     DialogueStep::TlsBegan => 0,
@@ -940,6 +942,9 @@ impl Open {
     fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Box<Self> {
         let Spare { recent, room } = context.spares.0.pop().unwrap_or_default();
         let mut connection = Tracker::in_room(Protocol::Tls, at, context.keys, room);
+        if let Some(packets) = dialogue.tds() {
+            connection.unwrap_tds(packets, context.keys);
+        }
         if context.collects_ladders {
             connection.collect_ladder(context.source);
         }
@@ -947,6 +952,7 @@ impl Open {
             connection,
             source: Arc::clone(context.source),
             layers: *context.layers,
+            is_relay_due: dialogue.proxy().is_some() && !dialogue.was_refused(),
             dialogue,
             allocated: 0,
             recent,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::dialogue::{OpeningBytes, Refusal};
+use crate::dialogue::{OpeningBytes, Proxy, Refusal, Untaken};
 use crate::event::{NotTls, NotTlsKind, WireMarks};
 use crate::flow::{Direction, Endpoint, FlowKey};
 use crate::time::Timestamp;
@@ -23,6 +23,7 @@ pub(crate) struct PlainConnection {
     client: Endpoint,
     server: Endpoint,
     pub(super) marks: WireMarks,
+    proxy: Option<Box<Proxy>>,
     what: What,
 }
 
@@ -34,6 +35,7 @@ enum What {
     },
     Silent,
     Refused(Box<Refusal>),
+    Untaken(Untaken),
 }
 
 impl PlainConnection {
@@ -57,6 +59,12 @@ impl PlainConnection {
         };
         // Without its beginning in view, bytes may be the middle of anything.
         let client = flow.tcp.originator()?;
+        let is_begin_awaited = |untaken: &Untaken| untaken.is_accepted && !flow.tcp.is_closed();
+        let untaken = dialogue.untaken();
+        if let Some(untaken) = untaken.filter(|untaken| !is_begin_awaited(untaken)) {
+            let what = What::Untaken(untaken);
+            return Some(Self::new(flow, key, untaken.client, what));
+        }
         let what = match dialogue.opening() {
             None if flow.tcp.has_stayed_silent() => What::Silent,
             Some(opening)
@@ -80,7 +88,12 @@ impl PlainConnection {
         } else {
             (high, low)
         };
+        let proxy = match &flow.stage {
+            Stage::Watching(dialogue) => dialogue.proxy().cloned().map(Box::new),
+            Stage::Handshake(_) | Stage::Done => None,
+        };
         Self {
+            proxy,
             time: flow.first_seen,
             flow_id: key.id(flow.first_seen),
             client: client_end,
@@ -95,6 +108,7 @@ impl PlainConnection {
     }
 
     fn into_event(self) -> NotTls {
+        let mut starttls_offered = None;
         let (kind, starttls, message) = match self.what {
             What::Plaintext {
                 opening,
@@ -111,6 +125,11 @@ impl PlainConnection {
                 let message = "closed before either side sent a byte".to_owned();
                 (NotTlsKind::SilentProbe, None, message)
             }
+            What::Untaken(untaken) => {
+                starttls_offered = untaken.is_offered;
+                let starttls = Some(untaken.starttls);
+                (NotTlsKind::Plaintext, starttls, untaken.to_string())
+            }
             What::Refused(refusal) => (
                 NotTlsKind::StartTlsRefused,
                 refusal.starttls,
@@ -120,6 +139,8 @@ impl PlainConnection {
         NotTls {
             flow_id: self.flow_id,
             starttls,
+            starttls_offered,
+            proxy: self.proxy,
             message,
             ..NotTls::new(self.time, self.client, self.server, kind)
         }
@@ -175,7 +196,7 @@ impl TlsServers {
 
     /// Takes a connection without TLS: reports it now, or once its server turns out to speak TLS.
     pub(super) fn take(&mut self, connection: PlainConnection, report: &mut impl FnMut(NotTls)) {
-        if matches!(connection.what, What::Refused(_)) {
+        if matches!(connection.what, What::Refused(_) | What::Untaken(_)) {
             return report(connection.into_event());
         }
         let server = connection.server;
@@ -219,6 +240,7 @@ mod tests {
             client: endpoint(1, 50_000),
             server,
             marks: WireMarks::UNKNOWN,
+            proxy: None,
             what: What::Silent,
         }
     }

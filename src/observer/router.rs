@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::capture::{LinkType, PacketRecord, Packets};
+use crate::decode::eapol::is_eapol;
 use crate::decode::{
     DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, TunnelPorts, UdpHeader,
     Unread, UnreadPackets, decode_any, decode_usual,
@@ -14,6 +15,7 @@ use crate::event::Protocol;
 use crate::flow::FlowKey;
 use crate::stats::Stats;
 use crate::time::{Ticks, Timestamp};
+use crate::transport::radius::RadiusPacket;
 
 use super::datagrams::FirstLook;
 use super::quic_flows::QuicFlows;
@@ -53,6 +55,13 @@ pub(crate) enum Action {
         /// Index of the packet in its batch.
         packet: u32,
         header: UdpHeader,
+        /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
+        extra: u32,
+    },
+    /// Handle the EAPOL frame in a packet.
+    Eapol {
+        /// Index of the packet in its batch.
+        packet: u32,
         /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
         extra: u32,
     },
@@ -129,6 +138,11 @@ impl Plan {
             extra,
         };
         self.add(worker, action);
+    }
+
+    /// Frames without IP are few, and belong to the first shard.
+    fn eapol(&mut self, packet: u32, extra: u32) {
+        self.add(0, Action::Eapol { packet, extra });
     }
 
     #[inline]
@@ -250,6 +264,10 @@ impl Router {
                 self.stats.packets_not_tcp += 1;
                 self.unread.count(Unread::udp(&header));
             }
+            Ok(Decoded::Other(Unread::EtherType(value))) if is_eapol(value) => {
+                let extra = plan.add_layers(layers);
+                plan.eapol(index, extra);
+            }
             Ok(Decoded::Other(unread)) => {
                 self.stats.packets_not_tcp += 1;
                 self.unread.count(unread);
@@ -307,7 +325,11 @@ impl Router {
 
     /// Whether a datagram may be part of a handshake, by one look at its first bytes.
     fn is_worth_a_step(&mut self, header: &UdpHeader, packet: &[u8]) -> bool {
-        let look = FirstLook::at(header.payload.of(packet));
+        let payload = header.payload.of(packet);
+        if RadiusPacket::may_be(payload, header.payload.wire_length as usize) {
+            return true;
+        }
+        let look = FirstLook::at(payload);
         match look {
             FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
             FirstLook::MayBelong => return self.quic.contains(&header.flow_key().0),

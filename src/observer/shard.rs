@@ -9,7 +9,7 @@ use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
-use crate::handshake::{End, Origin, ReportCaches};
+use crate::handshake::{End, Origin, ReportCaches, add_dialogue};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
@@ -19,9 +19,12 @@ use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable};
 use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
+use super::lan_logins::{EapolPacket, LanLogins};
+use super::logins::Logins;
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
+use super::relays::Relay;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
 use super::{Config, SHARDS};
@@ -113,6 +116,13 @@ impl ShardSet {
         self.shards[shard].handle_datagram((key, goes_up), packet, output);
     }
 
+    /// Takes a frame of EAPOL: those belong to the first shard.
+    pub(super) fn handle_eapol(&mut self, packet: &EapolPacket<'_>, output: &mut ShardOutput<'_>) {
+        if let Some(shard) = self.shards.first_mut() {
+            shard.handle_eapol(packet, output);
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         for shard in &mut self.shards {
             shard.handle_timeout(now, output);
@@ -150,7 +160,16 @@ impl ShardSet {
 
     /// When the oldest handshake without a verdict began.
     pub(crate) fn oldest_open(&self) -> Option<Timestamp> {
-        let oldest = |shard: &Shard| [shard.open.oldest(), shard.datagrams.open.oldest()];
+        let oldest = |shard: &Shard| {
+            let logins = shard.logins.open().oldest();
+            let lan = shard.lan_logins.open().oldest();
+            [
+                shard.open.oldest(),
+                shard.datagrams.open.oldest(),
+                logins,
+                lan,
+            ]
+        };
         self.shards.iter().flat_map(oldest).flatten().min()
     }
 
@@ -197,6 +216,8 @@ pub(super) struct ShardOutput<'o> {
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
+    /// Handshakes that have begun behind a dialogue with a proxy.
+    pub(super) relays: &'o mut VecDeque<Relay>,
 }
 
 #[derive(Debug)]
@@ -206,6 +227,8 @@ struct Shard {
     openings: Openings,
     closed: ClosedFlows,
     datagrams: DatagramTable,
+    logins: Logins,
+    lan_logins: LanLogins,
     spares: Spares,
     /// For segments out of order.
     budget: Budget,
@@ -242,6 +265,8 @@ impl Shard {
             openings: Openings::new(most_openings.min(config.max_flows.div_ceil(SHARDS))),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
+            logins: Logins::new(account.for_logins() / 2, config.handshake_timeout),
+            lan_logins: LanLogins::new(account.for_logins() / 2, config.handshake_timeout),
             spares: Spares::default(),
             budget: Budget::new(account.for_segments()),
             account,
@@ -600,6 +625,17 @@ impl Shard {
         let Stage::Handshake(open) = &mut flow.stage else {
             return;
         };
+        if open.is_relay_due
+            && let Some(client_random) = open.connection.randoms()[0]
+        {
+            open.is_relay_due = false;
+            let proxy = open.dialogue.proxy().cloned().map(Box::new);
+            output.relays.extend(proxy.map(|proxy| Relay {
+                time: open.since,
+                client_random,
+                proxy,
+            }));
+        }
         if open.connection.is_decided() {
             self.conclude(index, End::Decided, output);
         } else if open.connection.is_ruled_out() {
@@ -653,6 +689,8 @@ impl Shard {
             + self.openings.allocated()
             + self.closed.allocated()
             + self.datagrams.allocated()
+            + self.logins.allocated()
+            + self.lan_logins.allocated()
             + self.budget.in_use()
     }
 
@@ -671,6 +709,10 @@ impl Shard {
         self.relieve(output);
         let (datagrams, mut conclusion) = self.datagrams();
         datagrams.handle_timeout(now, &mut conclusion, output);
+        let (logins, mut conclusion) = self.logins();
+        logins.handle_timeout(now, &mut conclusion, output);
+        let (logins, mut conclusion) = self.lan_logins();
+        logins.handle_timeout(now, &mut conclusion, output);
         self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
     }
@@ -719,6 +761,22 @@ impl Shard {
         }
         let now = self.now;
         while self.reported <= self.account.for_reports() {
+            let before = self.logins.allocated();
+            let (logins, mut conclusion) = self.logins();
+            if !logins.finish_one(now, &mut conclusion, output) {
+                break;
+            }
+            self.reported += before.saturating_sub(self.logins.allocated());
+        }
+        while self.reported <= self.account.for_reports() {
+            let before = self.lan_logins.allocated();
+            let (logins, mut conclusion) = self.lan_logins();
+            if !logins.finish_one(now, &mut conclusion, output) {
+                break;
+            }
+            self.reported += before.saturating_sub(self.lan_logins.allocated());
+        }
+        while self.reported <= self.account.for_reports() {
             let before = self.datagrams.allocated();
             let (datagrams, mut conclusion) = self.datagrams();
             if !datagrams.finish_one(now, &mut conclusion, output) {
@@ -738,6 +796,30 @@ impl Shard {
         (&mut self.datagrams, conclusion)
     }
 
+    /// The same for logins over EAP.
+    const fn logins(&mut self) -> (&mut Logins, Conclusion<'_>) {
+        let conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        (&mut self.logins, conclusion)
+    }
+
+    /// The same for those without IP.
+    const fn lan_logins(&mut self) -> (&mut LanLogins, Conclusion<'_>) {
+        let conclusion = Conclusion {
+            config: &self.config,
+            stats: &mut self.stats,
+        };
+        (&mut self.lan_logins, conclusion)
+    }
+
+    fn handle_eapol(&mut self, packet: &EapolPacket<'_>, output: &mut ShardOutput<'_>) {
+        self.now = packet.record.timestamp;
+        let (logins, mut conclusion) = self.lan_logins();
+        logins.handle(packet, &mut conclusion, output);
+    }
+
     fn handle_datagram(
         &mut self,
         flow: (FlowKey, bool),
@@ -745,6 +827,10 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) {
         self.now = packet.record.timestamp;
+        let (logins, mut conclusion) = self.logins();
+        if logins.handle(packet, &mut conclusion, output) {
+            return;
+        }
         let (datagrams, mut conclusion) = self.datagrams();
         datagrams.handle(flow, packet, &mut conclusion, output);
     }
@@ -807,14 +893,25 @@ impl Shard {
             config: &self.config,
             stats: &mut self.stats,
         };
+        let before = output.reports.len();
         conclusion.report(&mut open.connection, concluded, output);
+        if let Some(report) = output.reports.get_mut(before) {
+            add_dialogue(report, &mut open.dialogue);
+        }
         self.spares.keep(&mut open);
     }
 
     fn load(&self) -> Load {
         Load {
-            connections: (self.flows.len() + self.openings.len() + self.datagrams.len()) as u64,
-            handshakes: self.open.len() + self.datagrams.open.len(),
+            connections: (self.flows.len()
+                + self.openings.len()
+                + self.datagrams.len()
+                + self.logins.len()
+                + self.lan_logins.len()) as u64,
+            handshakes: self.open.len()
+                + self.datagrams.open.len()
+                + self.logins.open().len()
+                + self.lan_logins.open().len(),
             bytes: self.account.used(self.counted_elsewhere()) as u64,
             bytes_of_handshakes: (self.account.handshakes + self.account.retained) as u64,
             bytes_of_segments: self.budget.in_use() as u64,
@@ -872,6 +969,7 @@ fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
         transport: Transport::Tcp,
         protocol: Protocol::Tls,
         starttls: open.dialogue.starttls(),
+        eap: None,
         round_trips: flow.tcp.round_trips(),
         conflict: open.conflict,
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
 use crate::decode::Layers;
+use crate::decode::eapol::EapolFrame;
 use crate::event::HandshakeReport;
 use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
@@ -13,7 +14,9 @@ use crate::time::Timestamp;
 
 use super::Config;
 use super::datagrams::DatagramPacket;
+use super::lan_logins::EapolPacket;
 use super::not_tls::PlainConnection;
+use super::relays::Relay;
 use super::router::{Action, Plan, WorkerStep};
 use super::shard::{SegmentPacket, ShardOutput, ShardSet, SoughtFlow};
 
@@ -26,6 +29,8 @@ pub(crate) enum Made {
     /// Boxed: a report is moved several times on its way, and some captures end with many plain connections.
     Handshake(Box<HandshakeReport>),
     Plain(PlainConnection),
+    /// A handshake has begun behind a dialogue with a proxy.
+    Relay(Relay),
 }
 
 impl Made {
@@ -37,6 +42,7 @@ impl Made {
                 (event.time, event.capture.first_packet, event.flow_id)
             }
             Self::Plain(connection) => (connection.time, 0, connection.flow_id),
+            Self::Relay(relay) => (relay.time, 0, 0),
         }
     }
 }
@@ -55,6 +61,8 @@ pub(crate) struct Worker {
     reports: VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS that ended in the step at hand.
     plain: VecDeque<PlainConnection>,
+    /// Handshakes behind proxies that began in the step at hand.
+    relays: VecDeque<Relay>,
 }
 
 impl Worker {
@@ -68,6 +76,7 @@ impl Worker {
             caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
+            relays: VecDeque::new(),
         }
     }
 
@@ -92,7 +101,7 @@ impl Worker {
     fn seek_flows(&mut self, steps: &[WorkerStep]) {
         let headers = steps.iter().filter_map(|step| match &step.action {
             Action::Segment { header, .. } => Some(header),
-            Action::Datagram { .. } | Action::Tick(_) => None,
+            Action::Datagram { .. } | Action::Eapol { .. } | Action::Tick(_) => None,
         });
         let shards = &self.shards;
         self.sought.clear();
@@ -117,6 +126,7 @@ impl Worker {
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
+            relays: &mut self.relays,
         };
         let mut sought = self.sought.iter();
         for step in steps {
@@ -150,6 +160,27 @@ impl Worker {
                             .segment(datagram.map_or(bytes, |datagram| datagram.payload())),
                     };
                     self.shards.handle_packet(flow, &packet, &mut output);
+                }
+                Action::Eapol { packet, extra } => {
+                    let Some(record) = packets.records.get(*packet as usize) else {
+                        continue;
+                    };
+                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+                        continue;
+                    };
+                    let bytes = packets.bytes(record);
+                    let Some(frame) = EapolFrame::read(interface.link_type, bytes) else {
+                        continue;
+                    };
+                    let extra = plan.extra(*extra);
+                    let packet = EapolPacket {
+                        record,
+                        bytes,
+                        interface,
+                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
+                        frame,
+                    };
+                    self.shards.handle_eapol(&packet, &mut output);
                 }
                 Action::Datagram {
                     packet,
@@ -190,6 +221,7 @@ impl Worker {
             ends: &self.ends,
             reports: &mut self.reports,
             plain: &mut self.plain,
+            relays: &mut self.relays,
         };
         let has_more = self.shards.finish(&mut output);
         output.drain(0, made);
@@ -212,9 +244,11 @@ impl Worker {
 impl ShardOutput<'_> {
     /// Moves what the step `number` has made.
     fn drain(&mut self, number: u32, made: &mut Vec<Numbered>) {
-        if self.reports.is_empty() && self.plain.is_empty() {
+        if self.reports.is_empty() && self.plain.is_empty() && self.relays.is_empty() {
             return; // nearly always
         }
+        let relays = self.relays.drain(..).map(Made::Relay);
+        made.extend(relays.map(|relay| (number, relay)));
         let reports = self.reports.drain(..).map(Made::Handshake);
         made.extend(reports.map(|report| (number, report)));
         let plain = self.plain.drain(..).map(Made::Plain);

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use crate::certificate::{Certificate, CertificateFacts};
 use crate::dialogue::StartTls;
-use crate::event::{CertificateChain, Handshake, HandshakeError, KeyExchangeClass, Outcome};
+use crate::event::{
+    CertificateChain, EapFacts, Handshake, HandshakeError, KeyExchangeClass, Outcome,
+};
 use crate::hex::Hex;
 
 /// One fact of an event.
@@ -74,7 +76,9 @@ pub(crate) static FIELDS: &[EventField] = &[
     }),
     column("vlan", |e| list(&e.vlan)),
     column("tunnel", |e| list(&e.tunnel)),
-    column("starttls", |e| word(e.starttls.map(StartTls::as_str))),
+    both("starttls", "tls.starttls", |e| {
+        word(e.starttls.map(StartTls::as_str))
+    }),
     both("outcome", "result", |e| Word(e.outcome.as_str())),
     both("evidence", "tls.evidence", |e| Word(e.evidence.as_str())),
     both("confidence", "tlscope.confidence", |e| {
@@ -232,6 +236,38 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("renegotiation", "tls.renegotiation", |e| {
         word(e.tls.renegotiation.map(|seen| seen.ended.as_str()))
     }),
+    both("proxy", "tlscope.proxy.kind", |e| {
+        word(e.proxy.as_ref().map(|proxy| proxy.kind.as_str()))
+    }),
+    both("proxy_client", "tlscope.proxy.client", |e| {
+        maybe(e.proxy.as_ref().and_then(|proxy| proxy.client.as_ref()))
+    }),
+    both("proxy_server", "tlscope.proxy.server", |e| {
+        maybe(e.proxy.as_ref().and_then(|proxy| proxy.server.as_ref()))
+    }),
+    both("starttls_ms", "tls.phase.starttls", |e| {
+        duration(e.timing.starttls)
+    }),
+    both("eap_method", "tlscope.eap.method", |e| {
+        word(eap(e).and_then(|eap| Some(eap.method?.as_str())))
+    }),
+    both("eap_result", "tlscope.eap.result", |e| {
+        word(eap(e).and_then(|eap| Some(eap.result?.as_str())))
+    }),
+    both("user_name", "user.name", |e| {
+        untrusted(eap(e).and_then(|eap| eap.user_name.as_deref()))
+    }),
+    both(
+        "calling_station_id",
+        "tlscope.eap.calling_station_id",
+        |e| untrusted(eap(e).and_then(|eap| eap.calling_station_id.as_deref())),
+    ),
+    both("called_station_id", "tlscope.eap.called_station_id", |e| {
+        untrusted(eap(e).and_then(|eap| eap.called_station_id.as_deref()))
+    }),
+    both("nas_identifier", "tlscope.eap.nas_identifier", |e| {
+        untrusted(eap(e).and_then(|eap| eap.nas_identifier.as_deref()))
+    }),
     // What metrics call these facts: a link from a metric to its records needs no translation.
     attribute("tls.cipher_suite", |e| maybe(e.tls.cipher_suite)),
     attribute("tls.key_exchange", |e| {
@@ -325,6 +361,10 @@ fn maybe<'a>(value: Option<impl Display>) -> FieldValue<'a> {
 
 fn word<'a>(word: Option<&'static str>) -> FieldValue<'a> {
     word.map_or(FieldValue::Absent, Word)
+}
+
+fn eap(event: &Handshake) -> Option<&EapFacts> {
+    event.eap.as_deref()
 }
 
 fn untrusted(text: Option<&str>) -> FieldValue<'_> {

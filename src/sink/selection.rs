@@ -72,14 +72,17 @@ impl Selection {
     /// Whether it selects a connection without TLS, which has neither names nor an outcome.
     #[must_use]
     pub fn selects_not_tls(&self, event: &NotTls) -> bool {
-        // A probe fails at nothing.
-        let error = (event.kind != NotTlsKind::SilentProbe).then_some(ErrorType::NotTls);
+        let errors: &[ErrorType] = match event.kind {
+            NotTlsKind::Plaintext => &[ErrorType::NotTls],
+            NotTlsKind::StartTlsRefused => &[ErrorType::NotTls, ErrorType::StartTlsRefused],
+            NotTlsKind::SilentProbe => &[], // a probe fails at nothing
+        };
         self.is_within(event.time)
             && self.outcomes.is_empty()
             && fits(&self.protocols, |protocol| *protocol == Protocol::Tls)
             && self.versions.is_empty()
             && self.server_names.is_empty()
-            && fits(&self.errors, |selected| error == Some(*selected))
+            && fits(&self.errors, |selected| errors.contains(selected))
             && fits(&self.ports, |port| *port == event.server.port)
             && fits(&self.servers, |peer| peer.is_at(event.server))
             && fits(&self.clients, |peer| peer.is_at(event.client))

@@ -4,10 +4,14 @@
 //! | --- | --- |
 //! | [`table`](FlowTable) | flows found by key, forgotten by age or when the table is full |
 //! | [`tcp`] | one TCP connection: its opening, both directions in order, its end |
+//! | [`radius`] | which login a RADIUS packet belongs to |
+//! | [`eap`] | EAP, which carries TLS in fragments: both streams in order, their gaps, the end |
 //! | [`quic`] | what the headers and frames of QUIC packets say |
 
+pub mod eap;
 mod index;
 pub mod quic;
+pub mod radius;
 mod table;
 pub mod tcp;
 

@@ -1,6 +1,8 @@
 //! Connections that did not become TLS, and TLS that came after something else.
 
-use tlscope::event::{NotTls, NotTlsKind, Outcome};
+use std::time::Duration;
+
+use tlscope::event::{ErrorType, NotTls, NotTlsKind, Outcome, ProxyKind, StartTls};
 
 use super::{CLIENT, SERVER, complete, connect};
 use crate::support::peers::{Packet, Peers, Scene};
@@ -178,6 +180,141 @@ fn a_client_that_leaves_after_a_refusal_is_reported_at_the_end() {
 }
 
 #[test]
+fn a_dialogue_before_tls_has_a_name_and_a_time() {
+    let mut scene = Scene::new();
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(SERVER, b"220 mx\r\n"),
+        peers.says(CLIENT, b"EHLO me\r\n"),
+        peers.says(SERVER, b"250-mx\r\n250 STARTTLS\r\n"),
+        peers.says(CLIENT, b"STARTTLS\r\n"),
+        peers.says(SERVER, b"220 go\r\n"),
+    ]);
+    tls_12(&mut scene, &mut peers);
+    let event = scene.end_with_one();
+    assert_eq!(event.outcome, Outcome::Success);
+    assert_eq!(event.starttls, Some(StartTls::Smtp));
+    assert_eq!(event.timing.starttls, Some(Duration::from_millis(5)));
+    assert_eq!(event.proxy, None);
+}
+
+#[test]
+fn a_client_hello_after_a_refusal_is_a_failure_with_the_servers_answer() {
+    let mut scene = Scene::new();
+    let mut peers = connect(&mut scene, 50_000);
+    scene.play([
+        peers.says(SERVER, b"* OK hi\r\n"),
+        peers.says(CLIENT, b"a STARTTLS\r\n"),
+        peers.says(SERVER, b"a NO not here\r\n"),
+        peers.says(CLIENT, &tls::client_hello()),
+        peers.says(SERVER, b"* BAD what?\r\n"),
+    ]);
+    close(&mut scene, &mut peers);
+    let event = scene.end_with_one();
+    let error = event.error.unwrap();
+    assert_eq!(error.error_type, ErrorType::StartTlsRefused);
+    let message = "server refused STARTTLS: \"a NO not here\"; the client began TLS all the same";
+    assert_eq!((&*error.message, error.side), (message, Some(SERVER)));
+}
+
+#[test]
+fn plaintext_in_a_protocol_with_starttls_is_reported_and_an_offer_counted() {
+    let mut scene = Scene::new();
+    let talk = |answer: &'static [u8]| -> [(tlscope::event::Side, &'static [u8]); 4] {
+        [
+            (SERVER, b"220 mx\r\n"),
+            (CLIENT, b"EHLO me\r\n"),
+            (SERVER, answer),
+            (CLIENT, b"MAIL FROM:<a@example.org>\r\n"),
+        ]
+    };
+    conversation(&mut scene, 50_001, &talk(b"250-mx\r\n250 STARTTLS\r\n"));
+    conversation(&mut scene, 50_002, &talk(b"250 mx\r\n"));
+    assert_eq!(scene.stats().starttls_not_taken, 1);
+    let events = scene.end_with_not_tls();
+    let expected = [50_001, 50_002].map(|port| (NotTlsKind::Plaintext, port));
+    assert_eq!(kinds(&events), expected);
+    let offered = events.iter().map(|event| event.starttls_offered);
+    assert_eq!(offered.collect::<Vec<_>>(), [Some(true), Some(false)]);
+    let message = "smtp without TLS: the server offered it, the client did not ask";
+    assert_eq!(events[0].message, message);
+}
+
+/// Bytes as payloads of TDS packets, of at most `size` bytes each.
+fn in_tds(bytes: &[u8], size: usize) -> Vec<u8> {
+    let packet = |payload: &[u8]| {
+        let [high, low] = (payload.len() as u16 + 8).to_be_bytes();
+        [&[0x12, 1, high, low, 0, 0, 1, 0], payload].concat()
+    };
+    bytes.chunks(size).flat_map(packet).collect()
+}
+
+#[test]
+fn a_handshake_inside_packets_of_tds_is_read_however_it_is_cut() {
+    let prelogin = |encryption| {
+        let options = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff];
+        in_tds(
+            &[&options[..], &[15, 0, 7, 208, 0, 0, encryption]].concat(),
+            100,
+        )
+    };
+    for (size, cut) in [(4_000, 1_000), (50, 7), (4_000, 8), (11, 1)] {
+        let mut scene = Scene::new();
+        let mut peers = connect(&mut scene, 50_000);
+        scene.play([
+            peers.says(CLIENT, &prelogin(0)),
+            peers.says(SERVER, &prelogin(0)),
+        ]);
+        let mut say = |side, bytes: &[u8]| {
+            for part in in_tds(bytes, size).chunks(cut) {
+                scene.play([peers.says(side, part)]);
+            }
+        };
+        say(CLIENT, &tls::client_hello());
+        say(SERVER, &tls::server_flight_12());
+        say(CLIENT, &tls::client_flight_12());
+        say(SERVER, &tls::finished_12());
+        // The login alone is encrypted.
+        scene.play([
+            peers.says(CLIENT, &tls::encrypted(50)),
+            peers.says(SERVER, b"\x04\x01\0\x0f\0\0\x01\0answers"),
+            peers.says(CLIENT, b"\x01\x01\0\x0d\0\0\x01\0query"),
+        ]);
+        close(&mut scene, &mut peers);
+        let event = scene.end_with_one();
+        assert_eq!(event.outcome, Outcome::Success, "{size}, {cut}");
+        assert_eq!(event.starttls, Some(StartTls::Tds));
+        assert_eq!(event.tls.server_name.as_deref(), Some("www.example.org"));
+        assert_eq!(event.rejected_after, None);
+    }
+}
+
+#[test]
+fn both_connections_of_a_proxy_name_it() {
+    let mut scene = Scene::new();
+    let mut client = connect(&mut scene, 50_001);
+    let mut origin = connect(&mut scene, 50_002);
+    let mut hello = tls::client_hello();
+    hello[11..15].copy_from_slice(b"rand"); // a random of equal bytes names no connection
+    scene.play([
+        origin.says(CLIENT, b"PROXY TCP4 192.0.2.1 192.0.2.10 50001 443\r\n"),
+        client.says(CLIENT, &hello),
+        origin.says(CLIENT, &hello),
+        origin.says(SERVER, &tls::server_flight_12()),
+        client.says(SERVER, &tls::server_flight_12()),
+    ]);
+    complete(&mut scene, &mut client);
+    complete(&mut scene, &mut origin);
+    let events = scene.end();
+    assert_eq!(events.len(), 2);
+    for event in events {
+        let proxy = event.proxy.unwrap();
+        assert_eq!(proxy.kind, ProxyKind::ProxyV1);
+        assert_eq!(proxy.client.unwrap().to_string(), "192.0.2.1:50001");
+    }
+}
+
+#[test]
 fn a_hello_after_plain_text_is_found_however_it_is_cut() {
     let hello = tls::client_hello();
     for cut in [1, 2, 3, 5, 6, 9, 10, 11, 12, 40] {
@@ -223,6 +360,9 @@ fn a_hello_behind_a_proxy_header_in_the_same_segment_is_found() {
             assert_eq!(event.outcome, Outcome::Success, "{cut}");
             assert_eq!(event.tls.server_name.as_deref(), Some("www.example.org"));
             assert_eq!(event.capture.client_gap_bytes, 0);
+            let ends = event.proxy.map(|proxy| [proxy.client, proxy.server]);
+            let ends = ends.unwrap().map(|end| end.unwrap().to_string());
+            assert!(ends[0].starts_with("203.0.113.9:50") && ends[1] == "198.51.100.10:443");
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::fixtures::{Fixture, package};
 
 /// Fixtures whose baseline has the events in full, and why. Together they show every field with a value.
-pub(crate) const FULL: [(&str, &str); 14] = [
+pub(crate) const FULL: [(&str, &str); 17] = [
     (
         "mtls-day",
         "the capture to show people: TLS 1.2 and 1.3, mutual TLS, ten failures with their findings; CI compares it with `--expect`",
@@ -52,6 +52,15 @@ pub(crate) const FULL: [(&str, &str); 14] = [
         "a client certificate with names, which the server rejects",
     ),
     ("renegotiation-server", "a renegotiation"),
+    ("proxy-header", "a proxy, and the ends that it names"),
+    (
+        "starttls-postgresql",
+        "a protocol that upgrades, and a server that refuses to",
+    ),
+    (
+        "eap-ttls13-wrong-password",
+        "EAP in RADIUS, and a login that is rejected after the handshake",
+    ),
 ];
 
 /// Left out of a baseline: where and when the capture was made. Paths, with `[]` for each item of a list.

@@ -12,7 +12,7 @@ pub(super) const KEYS: &[PolicyKey] = &[PolicyKey {
     name: "max-latency",
     example: r#"{ phase = "handshake", percentile = 99, ms = 250 }"#,
     doc: "the percentile (100 if omitted) of the time that this phase takes is at most this; a list has several. \
-          Phases: `tcp_connect`, `server_hello`, `handshake`, `first_application_data`",
+          Phases: `tcp_connect`, `starttls`, `server_hello`, `handshake`, `first_application_data`",
     read,
 }];
 
@@ -31,6 +31,7 @@ const TABLE: &str = "a table, as in `{ phase = \"handshake\", percentile = 99, m
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     TcpConnect,
+    StartTls,
     ServerHello,
     Handshake,
     FirstApplicationData,
@@ -38,6 +39,7 @@ enum Phase {
 
 const PHASES: &[(&str, Phase)] = &[
     ("tcp_connect", Phase::TcpConnect),
+    ("starttls", Phase::StartTls),
     ("server_hello", Phase::ServerHello),
     ("handshake", Phase::Handshake),
     ("first_application_data", Phase::FirstApplicationData),
@@ -47,6 +49,7 @@ impl Phase {
     const fn as_str(self) -> &'static str {
         match self {
             Self::TcpConnect => "tcp_connect",
+            Self::StartTls => "starttls",
             Self::ServerHello => "server_hello",
             Self::Handshake => "handshake",
             Self::FirstApplicationData => "first_application_data",
@@ -56,6 +59,7 @@ impl Phase {
     const fn time(self, timing: &Timing) -> Option<Duration> {
         match self {
             Self::TcpConnect => timing.tcp_connect,
+            Self::StartTls => timing.starttls,
             Self::ServerHello => timing.server_hello,
             Self::Handshake => timing.handshake,
             Self::FirstApplicationData => timing.first_application_data,

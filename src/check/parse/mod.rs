@@ -7,7 +7,7 @@ use super::policy::{Check, Policy, RuleSeverity, Unknown};
 use super::policy_entry::{PolicyEntry, PolicyFile, Result, integer, line_feeds};
 use super::presets::Preset;
 use super::scope::Scope;
-use crate::event::Protocol;
+use crate::event::{Protocol, ProxyKind, StartTls};
 use crate::pattern::{Glob, IpNetwork};
 
 impl Policy {
@@ -81,6 +81,8 @@ const SCOPE_KEYS: &[&str] = &[
     "client",
     "protocol",
     "tunnel",
+    "starttls",
+    "proxy",
 ];
 const SEVERITIES: &[(&str, RuleSeverity)] = &[
     ("error", RuleSeverity::Error),
@@ -113,7 +115,8 @@ pub(super) const SETTING_KEYS: &[SettingKey] = &[
         name: "where",
         example: r#"{ server-name = "*.example.org", port = [443, 8443] }"#,
         doc: "the scope: `server-name` (patterns), `server` and `client` (addresses or networks), `port`, `protocol` \
-              (`tls`, `dtls`, `quic`, `eap`) and `tunnel` (patterns as in `vxlan:*`), each with one value or a list",
+              (`tls`, `dtls`, `quic`, `eap`), `tunnel` (patterns as in `vxlan:*`), `starttls` (`smtp`, `postgresql`, …) \
+              and `proxy` (`http_connect`, `socks5`, …), each with one value or a list",
     },
     SettingKey {
         name: "severity",
@@ -268,6 +271,8 @@ fn scope(entry: &PolicyEntry<'_>) -> Result<Scope> {
                 scope.tunnels = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
             }
             "protocol" => scope.protocols = words(&entry, Protocol::ALL, Protocol::as_str)?,
+            "starttls" => scope.starttls = words(&entry, StartTls::ALL, StartTls::as_str)?,
+            "proxy" => scope.proxies = words(&entry, ProxyKind::ALL, ProxyKind::as_str)?,
             _ => return Err(entry.unknown_key(SCOPE_KEYS)),
         }
     }

@@ -4,6 +4,7 @@
 //! reference. It does not decide anything: what the data mean is for
 //! [`progress`](super::progress) and [`verdict`](super::verdict) to say.
 
+mod eap;
 mod parts;
 mod quic;
 mod renegotiation;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use super::history::History;
 use super::ladder::LadderRecorder;
 
+pub(super) use eap::{EapEnd, EapSeen, Unanswered};
 use parts::Stapled;
 pub(super) use parts::{
     AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
@@ -84,6 +86,8 @@ pub(super) struct Transcript {
     is_truncated: bool,
     last_sender: Option<Direction>,
     decrypted: Option<Box<Decrypted>>,
+    /// What the packets of EAP around the handshake show; `None` if it is not carried by EAP.
+    eap: Option<Box<EapSeen>>,
     keyed_records: u32,
     until: Option<Timestamp>,
     /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
@@ -144,6 +148,7 @@ impl Transcript {
             is_truncated: false,
             last_sender: None,
             decrypted: None,
+            eap: None,
             keyed_records: 0,
             until: None,
             server_hello_end: None,
@@ -572,6 +577,7 @@ impl Transcript {
                 .as_ref()
                 .map_or(0, |_| boxed::<Renegotiations>())
             + self.decrypted.as_ref().map_or(0, |_| boxed::<Decrypted>())
+            + self.eap.as_ref().map_or(0, |_| boxed::<EapSeen>())
             + self
                 .quic
                 .as_ref()

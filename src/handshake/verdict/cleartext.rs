@@ -174,7 +174,7 @@ pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
 
 /// Whether an alert says what ended the handshake although the capture is incomplete: it is fatal and readable, it is no
 /// goodbye, nothing that its sender said just before is missing, and it is no complaint about what is missing.
-fn is_certain(transcript: &Transcript, alert: &AlertSeen) -> bool {
+pub(super) fn is_certain(transcript: &Transcript, alert: &AlertSeen) -> bool {
     let is_fatal = alert.level() == Some(AlertLevel::Fatal);
     let is_goodbye = alert.description() == Some(AlertDescription::CloseNotify);
     is_fatal && !alert.follows_gap && !is_goodbye && !may_answer_missing(transcript, alert)
@@ -207,7 +207,7 @@ const fn is_about_form(description: AlertDescription) -> bool {
 }
 
 /// The alert that ended the handshake: the first fatal one, or a warning that its sender's close followed.
-fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
+pub(super) fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
     let in_time = || {
         let alerts = transcript.alerts().iter();
         alerts.filter(|alert| !alert.is_late && !transcript.is_reaction(alert))
@@ -222,7 +222,7 @@ fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
         .copied()
 }
 
-fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
+pub(super) fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
     let side = transcript.side(alert.sender);
     let refusal = || silent_refusal(transcript, side, alert.at);
     match alert.content {
@@ -290,7 +290,11 @@ pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
 /// What a side refuses that gives up without saying why, where its peer's certificate was the last thing it looked at.
 ///
 /// A side cannot have refused what it had not received when it gave up (`at`).
-fn silent_refusal(transcript: &Transcript, side: Side, at: Arrival) -> Option<FailureCause> {
+pub(super) fn silent_refusal(
+    transcript: &Transcript,
+    side: Side,
+    at: Arrival,
+) -> Option<FailureCause> {
     let had_received = match side {
         Side::Client => transcript.had_received_flight(side, at),
         Side::Server => transcript.had_received_key_exchange(at),

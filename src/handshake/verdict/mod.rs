@@ -8,6 +8,7 @@
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
 //! | [`dtls`] | DTLS, where it differs | repeated flights, epochs |
+//! | [`eap`] | inside EAP, of any version | how the login ended, and all of the above |
 //! | [`quic`] | QUIC | closes, opened packets, and the kinds, lengths and order of the others |
 //!
 //! [`rejected_after`] reads what followed a handshake that completed.
@@ -16,6 +17,7 @@ mod cleartext;
 mod conclusion;
 mod decrypted;
 pub(super) mod dtls;
+mod eap;
 pub(super) mod inferred;
 #[cfg(test)]
 mod misjudged;
@@ -66,6 +68,9 @@ pub(super) fn conclude(
     end: End,
     findings: &[Finding],
 ) -> Conclusion {
+    if let Some(eap) = transcript.eap() {
+        return eap::conclude(transcript, eap, end);
+    }
     if let Some(quic) = transcript.quic() {
         return quic::conclude(transcript, quic, end);
     }

@@ -7,8 +7,10 @@
 //! | who refuses | what shows it | module |
 //! | --- | --- | --- |
 //! | any side | an alert about a certificate after both Finished, readable | here |
+//! | RADIUS servers | the login over EAP was rejected | here |
 //! | Apache per location, TLS 1.3 | the client is asked for a certificate in use, and the answer to it is an alert | here |
 //! | nginx, HAProxy | the only answer has exactly the length of their error page | here |
+//! | ldapsearch with GnuTLS | no data in TLS, and plain text after the handshake | [`by_plaintext`] |
 //! | curl, Go, Node, libpq and others | a flawed certificate, and the client leaves without data | [`by_flaw`] |
 //!
 //! A client that leaves without data and whose peer's certificate is not visible may as
@@ -17,7 +19,7 @@
 
 use crate::error_type::ErrorType;
 use crate::event::{
-    ClientCertificate, ClosedBy, Evidence, Finding, Handshake, Outcome, RejectedAfter,
+    ClientCertificate, ClosedBy, EapResult, Evidence, Finding, Handshake, Outcome, RejectedAfter,
 };
 use crate::flow::Side;
 use crate::handshake::transcript::Transcript;
@@ -37,6 +39,7 @@ pub(in crate::handshake) fn rejected_after(
         return None;
     }
     by_alert(transcript)
+        .or_else(|| by_login(transcript))
         .or_else(|| by_later_answer(transcript, findings))
         .or_else(|| by_error_page(transcript, client_certificate, findings))
 }
@@ -57,6 +60,41 @@ fn by_alert(transcript: &Transcript) -> Option<RejectedAfter> {
             confidence: 1.0,
             observations: vec!["an alert about the certificate followed the completed handshake"],
         })
+    })
+}
+
+/// A client that completed the handshake and went on in plain text, without a byte of data in TLS: `ldapsearch` with GnuTLS
+/// looks at the certificate then, and says goodbye to the server rather than to TLS.
+pub(in crate::handshake) fn by_plaintext(
+    transcript: &Transcript,
+    unused: Option<bool>,
+    findings: &[Finding],
+) -> Option<RejectedAfter> {
+    /// 2 of 2, and no other client in the labelled captures does that.
+    const CONFIDENCE: f64 = 0.9;
+    let has_returned = transcript.peer(Side::Client).is_not_tls;
+    (unused == Some(true) && has_returned).then(|| RejectedAfter {
+        error_type: explain::reason(findings, Side::Server)
+            .map_or(ErrorType::ClientRejectedServer, |flaw| flaw.error_type),
+        side: Side::Client,
+        evidence: Evidence::Inferred,
+        confidence: CONFIDENCE,
+        observations: vec![
+            "the client sent no data in TLS",
+            "the client continued in plaintext and closed",
+        ],
+    })
+}
+
+/// The login over EAP that the server rejected although its handshake had completed: mostly for a wrong password.
+fn by_login(transcript: &Transcript) -> Option<RejectedAfter> {
+    let end = transcript.eap()?.end?;
+    (end.result == EapResult::Reject).then(|| RejectedAfter {
+        error_type: ErrorType::AccessDenied,
+        side: Side::Server,
+        evidence: Evidence::Observed,
+        confidence: 1.0,
+        observations: vec!["the login over EAP was rejected after the handshake had completed"],
     })
 }
 
@@ -379,6 +417,18 @@ mod tests {
             &[],
         );
         assert_eq!(failed, None, "then it is the error");
+    }
+
+    #[test]
+    fn a_client_that_returns_to_plain_text_without_data_refused_the_server() {
+        let complete = || tls12().finished_12(CLIENT).finished_12(SERVER);
+        let returned = complete().not_tls(CLIENT).fin(CLIENT);
+        let claim = by_plaintext(&returned.transcript, Some(true), &[]);
+        let claim = claim.map(|claim| (claim.error_type, claim.side));
+        assert_eq!(claim, Some((ErrorType::ClientRejectedServer, CLIENT)));
+        let used = by_plaintext(&returned.transcript, Some(false), &[]);
+        let left = by_plaintext(&complete().fin(CLIENT).transcript, Some(true), &[]);
+        assert_eq!((used, left), (None, None));
     }
 
     #[test]

@@ -25,6 +25,9 @@
 //! | `validation` | `validation`, each as in `server:near_expiry` |
 //! | `first_packet` to `directions` | `capture` |
 //! | `unknown_because` | the same |
+//! | `proxy`, `proxy_client`, `proxy_server` | `proxy` |
+//! | `starttls_ms` | `timing_ms` |
+//! | `eap_method` to `nas_identifier` | `eap` |
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};

@@ -18,8 +18,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right};
 use crate::event::{
-    ClientCertificate, Directions, EarlyData, Evidence, Finding, Handshake, NotTls, NotTlsKind,
-    Outcome, RenegotiationEnd,
+    ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, NotTls,
+    NotTlsKind, Outcome, RenegotiationEnd,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;
@@ -526,11 +526,15 @@ fn add_doubts(notes: &mut Notes, event: &Handshake) {
 fn add_features(notes: &mut Notes, event: &Handshake) {
     let tls = &event.tls;
     let client = client_certificate(event);
+    let proxy = event.proxy.as_ref().map(ToString::to_string);
+    let login = event.eap.as_deref().map(login);
     let features = [
+        (login.as_deref(), login.is_some()),
         (
             event.starttls.map(|starttls| starttls.as_str()),
             event.starttls.is_some(),
         ),
+        (proxy.as_deref(), proxy.is_some()),
         (tls.alpn.as_deref(), tls.alpn.is_some()),
         (Some("resumed"), tls.resumed == Some(true)),
         (Some("0-RTT"), tls.early_data == Some(EarlyData::Accepted)),
@@ -562,6 +566,16 @@ fn add_features(notes: &mut Notes, event: &Handshake) {
             notes.add(feature);
         }
     }
+}
+
+/// The EAP method, who logs in, and how that ended.
+fn login(eap: &EapFacts) -> String {
+    let method = eap.method.map(|method| format!("eap {method}"));
+    let user = eap.user_name.clone();
+    let station = eap.calling_station_id.clone();
+    let result = eap.result.map(|result| result.to_string());
+    let parts = [method, user, station, result];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// That the client showed a certificate, with its name if it is visible.

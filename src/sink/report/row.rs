@@ -280,7 +280,16 @@ fn connection(event: &Handshake) -> Vec<Fact> {
         "Transport",
         format_args!("{}, {}", event.protocol, event.transport),
     );
+    if let Some(eap) = event.eap.as_deref() {
+        facts.add_some("EAP method", eap.method);
+        facts.add_some("User name", eap.user_name.as_ref());
+        facts.add_some("Calling station", eap.calling_station_id.as_ref());
+        facts.add_some("Called station", eap.called_station_id.as_ref());
+        facts.add_some("NAS identifier", eap.nas_identifier.as_ref());
+        facts.add_some("Login", eap.result);
+    }
     facts.add_some("STARTTLS", event.starttls.map(|starttls| starttls.as_str()));
+    facts.add_some("Proxy", event.proxy.as_ref());
     if !event.vlan.is_empty() {
         facts.add("VLAN", joined(&event.vlan));
     }
@@ -326,6 +335,7 @@ fn negotiated(event: &Handshake) -> Vec<Fact> {
     }
     for (label, duration) in [
         ("TCP connect", event.timing.tcp_connect),
+        ("STARTTLS", event.timing.starttls),
         ("ServerHello", event.timing.server_hello),
         ("Handshake", event.timing.handshake),
         ("First data", event.timing.first_application_data),

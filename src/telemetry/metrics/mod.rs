@@ -44,6 +44,7 @@ use self::phases::Phases;
 use self::reader::MetricsReader;
 use self::rejected_after::RejectedAfterwards;
 use self::self_telemetry::SelfTelemetry;
+use self::starttls_not_taken::StartTlsNotTaken;
 use self::validation_errors::ValidationErrors;
 #[cfg(doc)]
 use super::MetricAttribute;
@@ -72,6 +73,7 @@ mod phases;
 pub(crate) mod reader;
 mod rejected_after;
 pub(crate) mod self_telemetry;
+mod starttls_not_taken;
 mod validation_errors;
 
 /// Stands for every code point without a registered name.
@@ -120,6 +122,7 @@ fn instruments(meter: &Meter, setup: &Setup<'_>) -> Vec<Box<dyn HandshakeInstrum
         Box::new(Alerts::new(meter, setup)),
         Box::new(NotJudged::new(meter, setup)),
         Box::new(NotTlsConnections::new(meter, setup)),
+        Box::new(StartTlsNotTaken::new(meter, setup)),
         Box::new(Certificates::new(meter, setup)),
         #[cfg(feature = "cli")]
         Box::new(setup.endpoints.instrument(meter)),

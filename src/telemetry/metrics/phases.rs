@@ -29,6 +29,7 @@ impl HandshakeInstrument for Phases {
         let timing = &event.timing;
         for (phase, duration) in [
             ("tcp_connect", timing.tcp_connect),
+            ("starttls", timing.starttls),
             ("server_hello", timing.server_hello),
             ("handshake", timing.handshake),
             ("first_application_data", timing.first_application_data),

@@ -97,6 +97,7 @@ const fn is_refusal(error_type: ErrorType) -> bool {
             | ErrorType::HandshakeTimeout
             | ErrorType::ConnectionReset
             | ErrorType::ConnectionClosed
+            | ErrorType::StartTlsRefused
             | ErrorType::NotTls
     )
 }

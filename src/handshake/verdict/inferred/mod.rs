@@ -178,6 +178,66 @@ pub(super) fn only_answer(transcript: &Transcript) -> Option<OnlyAnswer> {
     })
 }
 
+/// What the client answered to the server's flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientAnswer {
+    Nothing,
+    /// One record of an alert's length.
+    Alert,
+    /// Its Finished, and before it a Certificate message if it was asked for one.
+    Flight(ClientCertificate),
+    Unclear,
+}
+
+/// What followed the client's flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchanged {
+    pub(super) answer: ClientAnswer,
+    /// Where the client's Finished ended in its stream, as in [`Observation::stream_end`](Observation).
+    pub(super) flight_end: u32,
+    /// Whether the server sent more than an alert after it, or the client went on when the server had said something.
+    pub(super) has_server_gone_on: bool,
+    /// Whether the server sent something of an alert's length, and nothing else.
+    pub(super) may_have_refused: bool,
+    /// Whether the client sent something behind its Finished before the server answered.
+    pub(super) has_more: bool,
+}
+
+/// What followed the client's flight, for those that know from elsewhere how the connection ended.
+pub(super) fn exchanged(transcript: &Transcript) -> Exchanged {
+    let evidence = ShapeEvidence::new(transcript, None);
+    let answer = match evidence.flight {
+        Flight::Nothing => ClientAnswer::Nothing,
+        Flight::Alert => ClientAnswer::Alert,
+        Flight::NoCertificate => ClientAnswer::Flight(ClientCertificate::NotRequested),
+        Flight::EmptyCertificate => ClientAnswer::Flight(ClientCertificate::Absent),
+        Flight::Certificate => ClientAnswer::Flight(ClientCertificate::Presented),
+        Flight::PlainAlert(_) | Flight::ShortRecord | Flight::Unclear => ClientAnswer::Unclear,
+    };
+    let flight_end = evidence.flight_end.checked_sub(1);
+    let flight_end = flight_end.and_then(|last| evidence.seen.get(last));
+    let records = || {
+        evidence
+            .after()
+            .iter()
+            .filter(|seen| seen.record().is_some())
+    };
+    let first_server = records().position(|seen| seen.side == Side::Server);
+    let is_answered = |at: usize| records().skip(at).any(|seen| seen.side == Side::Client);
+    let has_server_gone_on = evidence.server_sent_more_than_alerts()
+        || evidence.server_sent_several_blocks()
+        || first_server.is_some_and(is_answered);
+    Exchanged {
+        answer,
+        flight_end: flight_end.map_or(0, |seen| seen.stream_end),
+        has_server_gone_on,
+        may_have_refused: first_server.is_some() && !has_server_gone_on,
+        has_more: records()
+            .next()
+            .is_some_and(|seen| seen.side == Side::Client),
+    }
+}
+
 /// What the shape of the flights shows apart from the outcome.
 #[derive(Debug)]
 pub(in crate::handshake) struct Shape {

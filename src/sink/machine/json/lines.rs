@@ -84,6 +84,7 @@
 //!   },
 //!   "timing_ms": {
 //!     "tcp_connect": 0.4,
+//!     "starttls": null,
 //!     "server_hello": 3.1,
 //!     "handshake": null,
 //!     "handshake_client_view": null,
@@ -154,10 +155,11 @@ use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, OcspStatus, PublicKey, SignatureAlgorithm,
 };
 use crate::event::{
-    Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EarlyData,
-    ErrorType, Evidence, Finding, Handshake, HandshakeError, Inference, KeyExchangeClass, NotTls,
-    NotTlsKind, NoteKind, Outcome, Protocol, RejectedAfter, Renegotiation, RenegotiationEnd,
-    Resumption, Side, Timing, TlsFacts, Transport, UnknownBecause,
+    Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EapFacts,
+    EapMethod, EapResult, EarlyData, ErrorType, Evidence, Finding, Handshake, HandshakeError,
+    Inference, KeyExchangeClass, NotTls, NotTlsKind, NoteKind, Outcome, Protocol, Proxy,
+    ProxyEndpoint, ProxyKind, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side,
+    Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -211,6 +213,13 @@ pub(crate) struct HandshakeLine<'a> {
     /// The protocol in which TLS was negotiated in plain text, as in `smtp`; absent if TLS came first.
     #[serde(skip_serializing_if = "Option::is_none")]
     starttls: Option<&'static str>,
+    /// The proxy that the connection goes through or comes from; `client` and `server` are the ends that were captured. Absent
+    /// without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyLine<'a>>,
+    /// What EAP, and RADIUS, say around the handshake; absent unless `protocol` is `eap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eap: Option<EapLine<'a>>,
     /// How it ended.
     outcome: OneOf<Outcome>,
     /// On what the outcome rests.
@@ -276,6 +285,8 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             vlan: &event.vlan,
             tunnel: event.tunnel.iter().map(ToString::to_string).collect(),
             starttls: event.starttls.map(|starttls| starttls.as_str()),
+            proxy: event.proxy.as_deref().map(ProxyLine::from),
+            eap: event.eap.as_deref().map(EapLine::from),
             outcome: OneOf(event.outcome),
             evidence: OneOf(event.evidence),
             confidence: event.confidence,
@@ -311,6 +322,78 @@ struct EndpointLine {
 impl From<Endpoint> for EndpointLine {
     fn from(Endpoint { address, port }: Endpoint) -> Self {
         Self { address, port }
+    }
+}
+
+/// A proxy in front of TLS, and the ends that it or its client names.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Proxy")]
+struct ProxyLine<'a> {
+    /// How it is spoken to, or what it says of its client.
+    kind: OneOf<ProxyKind>,
+    /// The proxy's client, by the PROXY protocol; `null` if it is not named.
+    client: Option<ProxyEndpointLine<'a>>,
+    /// Where the proxy's client asked to be connected to, or had connected to; `null` if it is not named.
+    server: Option<ProxyEndpointLine<'a>>,
+}
+
+impl<'a> From<&'a Proxy> for ProxyLine<'a> {
+    fn from(proxy: &'a Proxy) -> Self {
+        Self {
+            kind: OneOf(proxy.kind),
+            client: proxy.client.as_ref().map(ProxyEndpointLine::from),
+            server: proxy.server.as_ref().map(ProxyEndpointLine::from),
+        }
+    }
+}
+
+/// One end of a connection, as a peer names it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProxyEndpoint")]
+struct ProxyEndpointLine<'a> {
+    /// An IP address, or a host name.
+    address: &'a str,
+    /// The TCP port.
+    port: u16,
+}
+
+impl<'a> From<&'a ProxyEndpoint> for ProxyEndpointLine<'a> {
+    fn from(ProxyEndpoint { address, port }: &'a ProxyEndpoint) -> Self {
+        Self {
+            address,
+            port: *port,
+        }
+    }
+}
+
+/// What EAP, and RADIUS, say around a handshake. Nothing of it is authenticated before the handshake has succeeded.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Eap")]
+struct EapLine<'a> {
+    /// The EAP method that carries TLS.
+    method: Option<OneOf<EapMethod>>,
+    /// How the login ended: Access-Accept or Access-Reject, EAP-Success or EAP-Failure; `null` if that was not seen.
+    result: Option<OneOf<EapResult>>,
+    /// The user's name outside of the tunnel, often only a realm.
+    user_name: Option<&'a str>,
+    /// The device that logs in, mostly its hardware address.
+    calling_station_id: Option<&'a str>,
+    /// The access point or switch, mostly its hardware address, and the network's name after a colon.
+    called_station_id: Option<&'a str>,
+    /// NAS-Identifier of RADIUS.
+    nas_identifier: Option<&'a str>,
+}
+
+impl<'a> From<&'a EapFacts> for EapLine<'a> {
+    fn from(eap: &'a EapFacts) -> Self {
+        Self {
+            method: eap.method.map(OneOf),
+            result: eap.result.map(OneOf),
+            user_name: eap.user_name.as_deref(),
+            calling_station_id: eap.calling_station_id.as_deref(),
+            called_station_id: eap.called_station_id.as_deref(),
+            nas_identifier: eap.nas_identifier.as_deref(),
+        }
     }
 }
 
@@ -595,6 +678,8 @@ impl<'a> From<&'a TlsFacts> for TlsLine<'a> {
 struct TimingLine {
     /// From the client's SYN to the SYN-ACK.
     tcp_connect: Option<Milliseconds>,
+    /// From the first byte of what was spoken before TLS, to a proxy or to negotiate TLS, to the first byte of the ClientHello.
+    starttls: Option<Milliseconds>,
     /// From the first byte of the first ClientHello to the first byte of the ServerHello.
     server_hello: Option<Milliseconds>,
     /// From the first byte of the first ClientHello to the last byte of the last handshake flight; successes only.
@@ -611,6 +696,7 @@ impl From<&Timing> for TimingLine {
     fn from(timing: &Timing) -> Self {
         Self {
             tcp_connect: timing.tcp_connect.map(Milliseconds),
+            starttls: timing.starttls.map(Milliseconds),
             server_hello: timing.server_hello.map(Milliseconds),
             handshake: timing.handshake.map(Milliseconds),
             handshake_client_view: timing.handshake_client_view.map(Milliseconds),
@@ -880,9 +966,15 @@ pub(crate) struct NotTlsLine<'a> {
     client: EndpointLine,
     /// Its peer.
     server: EndpointLine,
-    /// The protocol in which the client asked for TLS; absent for HTTP CONNECT, and if it did not ask.
+    /// The protocol in which TLS is negotiated; absent if a proxy refused, and on ports where TLS is spoken from the first byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     starttls: Option<&'static str>,
+    /// Whether the server offered TLS in that protocol; absent if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starttls_offered: Option<bool>,
+    /// The proxy that the connection goes through or comes from; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyLine<'a>>,
     /// One clause for people; quotes the first bytes, or the refusal.
     message: &'a str,
 }
@@ -897,6 +989,8 @@ impl<'a> From<&'a NotTls> for NotTlsLine<'a> {
             client: event.client.into(),
             server: event.server.into(),
             starttls: event.starttls.map(|starttls| starttls.as_str()),
+            starttls_offered: event.starttls_offered,
+            proxy: event.proxy.as_deref().map(ProxyLine::from),
             message: &event.message,
         }
     }

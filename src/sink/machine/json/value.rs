@@ -12,9 +12,9 @@ use serde::{Serialize, Serializer};
 
 use crate::certificate::{CertificateTime, OcspStatus};
 use crate::event::{
-    ClientCertificate, ClosedBy, Directions, EarlyData, ErrorType, Evidence, KeyExchangeClass,
-    NotTlsKind, NoteKind, Outcome, Protocol, RenegotiationEnd, Resumption, Side, Transport,
-    UnknownBecause,
+    ClientCertificate, ClosedBy, Directions, EapMethod, EapResult, EarlyData, ErrorType, Evidence,
+    KeyExchangeClass, NotTlsKind, NoteKind, Outcome, Protocol, ProxyKind, RenegotiationEnd,
+    Resumption, Side, Transport, UnknownBecause,
 };
 use crate::hex::{self, Hex};
 use crate::tls::{
@@ -67,8 +67,8 @@ macro_rules! words {
 }
 
 words! {
-    ClientCertificate ClosedBy Directions EarlyData ErrorType Evidence
-    KeyExchangeClass NotTlsKind NoteKind Outcome Protocol RenegotiationEnd Resumption Side Transport UnknownBecause
+    ClientCertificate ClosedBy Directions EapMethod EapResult EarlyData ErrorType Evidence
+    KeyExchangeClass NotTlsKind NoteKind Outcome Protocol ProxyKind RenegotiationEnd Resumption Side Transport UnknownBecause
 }
 
 impl Word for OcspStatus {

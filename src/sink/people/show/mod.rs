@@ -105,6 +105,18 @@ fn write_connection<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
         transport += &format!(", TLS after {}", starttls.as_str());
     }
     page.fact("transport", &transport)?;
+    if let Some(proxy) = &event.proxy {
+        page.fact("proxy", &proxy.to_string())?;
+    }
+    if let Some(eap) = event.eap.as_deref() {
+        page.maybe("EAP method", eap.method.map(|method| method.as_str()))?;
+        page.maybe("user name", eap.user_name.as_deref())?;
+        page.maybe("calling station", eap.calling_station_id.as_deref())?;
+        page.maybe("called station", eap.called_station_id.as_deref())?;
+        page.maybe("NAS identifier", eap.nas_identifier.as_deref())?;
+        let result = eap.result.map_or("not seen", |result| result.as_str());
+        page.fact("login", result)?;
+    }
     if !event.vlan.is_empty() {
         page.fact("VLAN", &list(&event.vlan))?;
     }
@@ -231,6 +243,7 @@ fn write_times<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Resul
     let timing = &event.timing;
     let phases = [
         ("TCP connect", timing.tcp_connect),
+        ("STARTTLS", timing.starttls),
         ("ServerHello", timing.server_hello),
         ("handshake", timing.handshake),
         ("client's view", timing.handshake_client_view),

@@ -85,6 +85,7 @@ fn conversation(event: &Handshake) -> String {
     let transport = match event.transport {
         Transport::Tcp => "tcp",
         Transport::Udp => "udp",
+        Transport::Eapol => return on_link(event),
     };
     let [client, server] = [event.client, event.server];
     format!(
@@ -93,6 +94,17 @@ fn conversation(event: &Handshake) -> String {
         address(server.address),
         client.port,
         server.port
+    )
+}
+
+/// The same for a login without IP.
+fn on_link(event: &Handshake) -> String {
+    let eap = event.eap.as_deref();
+    let station = eap.and_then(|eap| eap.calling_station_id.as_deref());
+    let address = station.map(|station| station.replace('-', ":"));
+    address.map_or_else(
+        || "eapol".to_owned(),
+        |address| format!("eapol && eth.addr == {address}"),
     )
 }
 

@@ -1,0 +1,427 @@
+//! Logins over EAP on a link: EAPOL frames to handshakes.
+//!
+//! The device that logs in and the access point or switch have no IP addresses yet. So the ends of the event are
+//! the link-local IPv6 addresses that follow from their hardware addresses (RFC 4291 appendix A), and the
+//! hardware addresses themselves are those that RADIUS would have (RFC 3580 §3.20, §3.21).
+//!
+//! On wires, both sides often send to a group address. Then the identifier of a request, which its response has,
+//! tells who answers whom.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::capture::{Interface, PacketRecord};
+use crate::decode::Layers;
+use crate::decode::eapol::{EapolFrame, EapolKind, HardwareAddress, is_group};
+use crate::event::{EapFacts, EapResult, Transport};
+use crate::flow::{Direction, FlowKey, IpProtocol, Side};
+use crate::handshake::End;
+use crate::time::Timestamp;
+use crate::transport::eap::{EapCode, EapMethod, EapPacket};
+
+use super::conclusion::Conclusion;
+use super::logins::{LOGIN_TIMEOUT, Login, LoginStep, OpenLogin};
+use super::open_handshakes::OpenHandshakes;
+use super::shard::ShardOutput;
+
+/// Logins remembered at once: an access point has a few dozen devices that log in within two minutes.
+const MAX_LOGINS: usize = 256;
+
+/// A packet with an EAPOL frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EapolPacket<'p> {
+    pub(super) record: &'p PacketRecord,
+    /// The captured bytes, with all headers.
+    pub(super) bytes: &'p [u8],
+    pub(super) interface: &'p Interface,
+    pub(super) layers: &'p Layers,
+    pub(super) frame: EapolFrame<'p>,
+}
+
+/// By what a login is found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum LanKey {
+    /// The device that logs in.
+    Station(HardwareAddress),
+    /// What it logs in at, where that speaks to a group.
+    Authenticator(HardwareAddress),
+}
+
+/// The logins on links.
+#[derive(Debug)]
+pub(super) struct LanLogins {
+    logins: HashMap<LanKey, LanLogin>,
+    /// The logins of requests to a group, by their identifiers.
+    asked: HashMap<u8, LanKey>,
+    open: OpenHandshakes,
+    /// Bytes of handshakes and retained packets.
+    held: usize,
+    /// Bytes that these may take.
+    limit: usize,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+struct LanLogin {
+    login: Login,
+    last: Timestamp,
+    /// The identifier of the last request.
+    request: Option<u8>,
+}
+
+impl LanLogins {
+    /// No logins; their handshakes together may take `limit` bytes. A login without progress is reported after `timeout`, or
+    /// when authenticators have forgotten it.
+    pub(super) fn new(limit: usize, timeout: Option<Duration>) -> Self {
+        Self {
+            logins: HashMap::new(),
+            asked: HashMap::new(),
+            open: OpenHandshakes::default(),
+            held: 0,
+            limit,
+            timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
+        }
+    }
+
+    /// How many logins there are, with those that have ended lately.
+    pub(super) fn len(&self) -> usize {
+        self.logins.len()
+    }
+
+    /// Handshakes without a verdict.
+    pub(super) const fn open(&self) -> &OpenHandshakes {
+        &self.open
+    }
+
+    /// Bytes of memory that logins take.
+    pub(super) fn allocated(&self) -> usize {
+        self.held + self.logins.capacity() * size_of::<(LanKey, LanLogin)>()
+    }
+
+    /// Takes a frame.
+    pub(super) fn handle(
+        &mut self,
+        packet: &EapolPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let EapolFrame { source, kind, .. } = packet.frame;
+        let now = packet.record.timestamp;
+        let eap = match kind {
+            EapolKind::Eap => EapPacket::read(packet.frame.body),
+            // The device begins again.
+            EapolKind::Start => {
+                let key = LanKey::Station(source);
+                return self.remove(key, End::Replaced, now, conclusion, output);
+            }
+        };
+        let Some(eap) = eap else {
+            return;
+        };
+        let Some(key) = self.find(packet, &eap, conclusion, output) else {
+            return;
+        };
+        let Some(known) = self.logins.get_mut(&key) else {
+            return;
+        };
+        known.last = known.last.max(now);
+        if known.login.is_over {
+            return;
+        }
+        let sender = match eap.code {
+            EapCode::Response => Direction::Forward,
+            _ => Direction::Reverse,
+        };
+        let step = LoginStep {
+            sender,
+            record: packet.record,
+            bytes: packet.bytes,
+            interface: packet.interface,
+            layers: packet.layers,
+            is_cut: eap.missing > 0,
+            eap: Some(&eap),
+        };
+        let before = known.login.allocated();
+        let is_request = eap.code == EapCode::Request;
+        if is_request && known.request == Some(eap.identifier) {
+            known.login.note_repeated(now);
+        } else {
+            known.login.note_asked(is_request, Side::Client, now);
+        }
+        known.request = if is_request {
+            Some(eap.identifier)
+        } else {
+            known.request
+        };
+        known.note_names(&packet.frame, &eap);
+        let mut opened = None;
+        let replaced = known.login.take(&step, conclusion.config, &mut opened);
+        let replaced_bytes = replaced.as_ref().map_or(0, |replaced| replaced.allocated);
+        self.held = self.held + known.login.allocated() + replaced_bytes - before;
+        if let Some(since) = opened {
+            self.open.insert(since);
+            conclusion.stats.connections += 1;
+        }
+        if let Some(replaced) = replaced {
+            self.conclude(key, replaced, End::Replaced, now, conclusion, output);
+        }
+        let result = match eap.code {
+            EapCode::Success => EapResult::Accept,
+            EapCode::Failure => EapResult::Reject,
+            EapCode::Request | EapCode::Response => {
+                return self.make_room(now, conclusion, output);
+            }
+        };
+        let ended = self.logins.get_mut(&key);
+        if let Some(open) = ended.and_then(|known| known.login.end(result, packet.record)) {
+            self.conclude(key, open, End::Decided, now, conclusion, output);
+        }
+    }
+
+    /// The login of a packet, begun if need be.
+    fn find(
+        &mut self,
+        packet: &EapolPacket<'_>,
+        eap: &EapPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> Option<LanKey> {
+        let EapolFrame {
+            source,
+            destination,
+            ..
+        } = packet.frame;
+        let now = packet.record.timestamp;
+        if eap.code == EapCode::Response {
+            let key = LanKey::Station(source);
+            let is_known = self
+                .logins
+                .get(&key)
+                .is_some_and(|known| !known.login.is_over);
+            let asked = self.asked.get(&eap.identifier).copied();
+            return match asked.filter(|_| !is_known && is_group(destination)) {
+                Some(asked) => Some(asked),
+                None if is_known => Some(key),
+                None => Some(self.begin(key, packet, conclusion, output)),
+            };
+        }
+        let key = match is_group(destination) {
+            true => LanKey::Authenticator(source),
+            false => LanKey::Station(destination),
+        };
+        let known = self.logins.get(&key);
+        // A device that is asked for its identity in a method, or after one, logs in again.
+        let is_identity = eap.code == EapCode::Request && eap.method == EapMethod::IDENTITY;
+        let has_begun =
+            |known: &LanLogin| known.login.is_over || known.login.exchange.method().is_some();
+        if is_identity && known.is_some_and(has_begun) {
+            self.remove(key, End::Replaced, now, conclusion, output);
+        }
+        if !self.logins.contains_key(&key) {
+            if eap.code != EapCode::Request {
+                return None;
+            }
+            self.begin(key, packet, conclusion, output);
+        }
+        if is_group(destination) && eap.code == EapCode::Request {
+            self.asked.insert(eap.identifier, key);
+        }
+        Some(key)
+    }
+
+    fn begin(
+        &mut self,
+        key: LanKey,
+        packet: &EapolPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> LanKey {
+        let now = packet.record.timestamp;
+        self.remove(key, End::Replaced, now, conclusion, output);
+        if self.logins.len() >= MAX_LOGINS
+            && let Some(oldest) = self.oldest()
+        {
+            conclusion.stats.logins_evicted += 1;
+            self.remove(oldest, End::Evicted, now, conclusion, output);
+        }
+        conclusion.stats.logins += 1;
+        let EapolFrame {
+            source,
+            destination,
+            ..
+        } = packet.frame;
+        let [station, authenticator] = match key {
+            LanKey::Station(station) if station == source => [source, destination],
+            _ => [destination, source],
+        };
+        let login = Login::new(
+            Transport::Eapol,
+            flow(station, authenticator),
+            EapFacts::default(),
+            now,
+        );
+        let known = LanLogin {
+            login,
+            last: now,
+            request: None,
+        };
+        self.logins.insert(key, known);
+        key
+    }
+
+    /// Reports logins in which nothing happens any more.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while let Some(oldest) = self.oldest()
+            && let Some(known) = self.logins.get(&oldest)
+            && now
+                .checked_since(known.last)
+                .is_some_and(|quiet| quiet >= self.timeout)
+        {
+            self.remove(oldest, End::Silence, now, conclusion, output);
+        }
+    }
+
+    /// Reports some of what is left at the end of the capture: one login. False if there is none.
+    pub(super) fn finish_one(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let oldest = self.oldest();
+        if let Some(key) = oldest {
+            self.remove(key, End::CaptureEnd, now, conclusion, output);
+        }
+        oldest.is_some()
+    }
+
+    /// The login that was quiet for longest. There are few: a look at each is cheap.
+    fn oldest(&self) -> Option<LanKey> {
+        let logins = self.logins.iter();
+        let oldest = logins.min_by_key(|(key, known)| (known.last, **key));
+        oldest.map(|(key, _)| *key)
+    }
+
+    fn make_room(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while self.held > self.limit
+            && let Some(oldest) = self.oldest()
+        {
+            conclusion.stats.logins_evicted += 1;
+            self.remove(oldest, End::Evicted, now, conclusion, output);
+        }
+    }
+
+    fn remove(
+        &mut self,
+        key: LanKey,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let known = self.logins.get_mut(&key);
+        if let Some(open) = known.and_then(|known| known.login.take_handshake()) {
+            self.conclude(key, open, end, now, conclusion, output);
+        }
+        if let Some(known) = self.logins.remove(&key) {
+            self.held -= known.login.allocated();
+        }
+    }
+
+    /// Makes the report of a handshake that was taken out of its login.
+    fn conclude(
+        &mut self,
+        key: LanKey,
+        mut open: Box<OpenLogin>,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        self.open.remove(open.since);
+        self.held -= open.allocated;
+        let Some(known) = self.logins.get_mut(&key) else {
+            return;
+        };
+        self.held -= known.login.retained_bytes();
+        known.login.report(&mut open, end, now, conclusion, output);
+    }
+}
+
+impl LanLogin {
+    /// Notes who the ends are, as far as a frame shows it.
+    fn note_names(&mut self, frame: &EapolFrame<'_>, eap: &EapPacket<'_>) {
+        let facts = &mut self.login.facts;
+        let is_response = eap.code == EapCode::Response;
+        let [station, authenticator] = match is_response {
+            true => [frame.source, frame.destination],
+            false => [frame.destination, frame.source],
+        };
+        let [device, point] = &mut self.login.ends;
+        for (address, name, end) in [
+            (station, &mut facts.calling_station_id, device),
+            (authenticator, &mut facts.called_station_id, point),
+        ] {
+            if !is_group(address) {
+                end.address = link_local(address);
+                name.get_or_insert_with(|| text(address));
+            }
+        }
+        if is_response && eap.method == EapMethod::IDENTITY && !eap.data.is_empty() {
+            let identity = String::from_utf8_lossy(eap.data).into_owned();
+            facts.user_name.get_or_insert(identity);
+        }
+    }
+}
+
+/// A hardware address as RADIUS has it: `02-00-00-00-00-01`.
+fn text(address: HardwareAddress) -> String {
+    let parts = address.map(|byte| format!("{byte:02X}"));
+    parts.join("-")
+}
+
+/// The link-local address that follows from a hardware address (RFC 4291 appendix A).
+fn link_local([a, b, c, d, e, f]: HardwareAddress) -> IpAddr {
+    let pair = |high, low| u16::from_be_bytes([high, low]);
+    let interface = [pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)];
+    let [g, h, i, j] = interface;
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, g, h, i, j))
+}
+
+/// Names the conversation of two hardware addresses, as a flow.
+fn flow(station: HardwareAddress, authenticator: HardwareAddress) -> (FlowKey, bool) {
+    let bytes = |address| match link_local(address) {
+        IpAddr::V6(address) => address.octets(),
+        IpAddr::V4(_) => [0; 16],
+    };
+    let [station, authenticator] = [station, authenticator].map(|address| (bytes(address), 0));
+    FlowKey::new(IpProtocol::Udp, station, authenticator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_addresses_have_a_text_and_a_link_local_address() {
+        let address = [0x02, 0, 0, 0xab, 0xff, 1];
+        assert_eq!(text(address), "02-00-00-AB-FF-01");
+        assert_eq!(link_local(address).to_string(), "fe80::ff:feab:ff01");
+        let universal = [0x00, 0x11, 0x22, 0x33, 0x44, 0x55];
+        assert_eq!(
+            link_local(universal).to_string(),
+            "fe80::211:22ff:fe33:4455"
+        );
+    }
+}

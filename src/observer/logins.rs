@@ -1,0 +1,660 @@
+//! Logins over EAP: RADIUS packets to handshakes.
+//!
+//! A login is a conversation with one handshake, mostly: a method that the client refuses is
+//! followed by another one, and of those only the one that the client takes has a hello. What the
+//! server answers in the end, accept or reject, is the verdict on the login, and ends the handshake.
+//!
+//! A login that has ended is remembered for a while, so that what is repeated does not count again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::{Interface, PacketRecord};
+use crate::decode::Layers;
+use crate::event::{EapFacts, EapMethod, EapResult, Identity, Protocol, Transport, WireMarks};
+use crate::flow::{Direction, Endpoint, FlowKey, Side};
+use crate::handshake::{Conflict, End, Origin, Tracker};
+use crate::memory::boxed;
+use crate::time::Timestamp;
+use crate::transport::eap::{self, EapDelivery, EapExchange, EapPacket};
+use crate::transport::radius::{Attribute, Conversations, Found, Hop, RadiusCode, RadiusPacket};
+use crate::transport::tcp::{Arrival, Chunk, RoundTrips};
+
+use super::Config;
+use super::conclusion::{Concluded, Conclusion};
+use super::datagrams::DatagramPacket;
+use super::open_handshakes::OpenHandshakes;
+use super::retained::RetainedPackets;
+use super::shard::ShardOutput;
+
+/// Logins remembered at once in a shard, which has all between two hosts: those of 40 s at 100 a second.
+const MAX_LOGINS: usize = 1 << 12;
+/// Bytes of a login without a handshake: its place in the table, and its names.
+const BYTES_PER_LOGIN: usize = 1 << 10;
+/// How long a login is waited for without a packet: servers forget it before, FreeRADIUS and hostapd after 60 s.
+pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
+/// Copies of a packet within this time are one packet captured twice: access servers repeat a request after a second or more.
+const COPY: Duration = Duration::from_millis(100);
+
+/// A packet of RADIUS, with what its headers say.
+#[derive(Debug)]
+struct LoginPacket<'p> {
+    datagram: &'p DatagramPacket<'p>,
+    radius: RadiusPacket<'p>,
+    hop: Hop,
+}
+
+impl LoginPacket<'_> {
+    const fn record(&self) -> &PacketRecord {
+        self.datagram.record
+    }
+
+    const fn time(&self) -> Timestamp {
+        self.datagram.record.timestamp
+    }
+
+    fn step<'s>(&'s self, eap: Option<&'s EapPacket<'s>>) -> LoginStep<'s> {
+        LoginStep {
+            sender: match self.radius.code {
+                RadiusCode::AccessRequest => Direction::Forward,
+                _ => Direction::Reverse,
+            },
+            record: self.datagram.record,
+            bytes: self.datagram.bytes,
+            interface: self.datagram.interface,
+            layers: self.datagram.layers,
+            is_cut: self.radius.is_cut,
+            eap,
+        }
+    }
+}
+
+/// The logins of one shard.
+#[derive(Debug)]
+pub(super) struct Logins {
+    radius: Conversations<Login>,
+    /// Handshakes without a verdict.
+    open: OpenHandshakes,
+    /// Bytes of handshakes and retained packets.
+    held: usize,
+    /// Bytes that these may take.
+    limit: usize,
+    /// Logins that are remembered at once.
+    most: usize,
+    timeout: Duration,
+}
+
+/// A packet of a login, whatever carries EAP.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoginStep<'p> {
+    /// `Forward` if it comes from the device that logs in.
+    pub(super) sender: Direction,
+    pub(super) record: &'p PacketRecord,
+    /// The captured bytes, with all headers.
+    pub(super) bytes: &'p [u8],
+    pub(super) interface: &'p Interface,
+    pub(super) layers: &'p Layers,
+    /// Whether the snap length cut it.
+    pub(super) is_cut: bool,
+    pub(super) eap: Option<&'p EapPacket<'p>>,
+}
+
+/// One login.
+#[derive(Debug)]
+pub(super) struct Login {
+    pub(super) exchange: EapExchange,
+    handshake: Option<Box<OpenLogin>>,
+    pub(super) facts: EapFacts,
+    transport: Transport,
+    flow: FlowKey,
+    first_seen: Timestamp,
+    /// The access server and the server, two proxies, or the device and what it logs in at.
+    pub(super) ends: [Endpoint; 2],
+    /// The packet that was not answered yet.
+    request: Option<Repeated>,
+    retained: Option<RetainedPackets>,
+    pub(super) is_over: bool,
+}
+
+/// A handshake in a login.
+#[derive(Debug)]
+pub(super) struct OpenLogin {
+    tracker: Tracker,
+    source: Arc<str>,
+    layers: Layers,
+    pub(super) since: Timestamp,
+    /// Bytes of memory that it takes, as last counted.
+    pub(super) allocated: usize,
+}
+
+/// A packet, and how often it was sent.
+#[derive(Clone, Copy, Debug)]
+struct Repeated {
+    /// The side that it went to.
+    owing: Side,
+    times: u16,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl Logins {
+    /// No logins; all together may take `limit` bytes. A login without progress is reported after `timeout`, or when servers
+    /// have forgotten it.
+    pub(super) fn new(limit: usize, timeout: Option<Duration>) -> Self {
+        Self {
+            radius: Conversations::default(),
+            open: OpenHandshakes::default(),
+            held: 0,
+            limit: limit / 2,
+            most: MAX_LOGINS.min(limit / 2 / BYTES_PER_LOGIN),
+            timeout: timeout.unwrap_or(LOGIN_TIMEOUT),
+        }
+    }
+
+    /// How many logins there are, with those that have ended lately.
+    pub(super) fn len(&self) -> usize {
+        self.radius.len()
+    }
+
+    /// Handshakes without a verdict.
+    pub(super) const fn open(&self) -> &OpenHandshakes {
+        &self.open
+    }
+
+    /// Bytes of memory that logins take.
+    pub(super) fn allocated(&self) -> usize {
+        self.held + self.radius.allocated()
+    }
+
+    /// Takes a datagram that may be RADIUS; false if it is something else.
+    pub(super) fn handle(
+        &mut self,
+        datagram: &DatagramPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let header = datagram.header;
+        let length = header.payload.wire_length as usize;
+        let Some(radius) = RadiusPacket::read(datagram.payload, length) else {
+            return false;
+        };
+        let source = (header.source, header.source_port);
+        let destination = (header.destination, header.destination_port);
+        let (client, server) = match radius.code {
+            RadiusCode::AccessRequest => (source, destination),
+            _ => (destination, source),
+        };
+        let packet = LoginPacket {
+            datagram,
+            radius,
+            hop: Hop { client, server },
+        };
+        self.take(&packet, conclusion, output);
+        true
+    }
+
+    fn take(
+        &mut self,
+        packet: &LoginPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let eap = packet.radius.eap_message();
+        let eap = eap.as_deref().and_then(EapPacket::read);
+        let place = match packet.radius.code {
+            RadiusCode::AccessRequest => {
+                self.place_of_request(packet, eap.as_ref(), conclusion, output)
+            }
+            _ => self.place_of_answer(packet, eap.as_ref(), conclusion),
+        };
+        let Some(place) = place else {
+            return;
+        };
+        let Some(login) = self.radius.get_mut(place).filter(|login| !login.is_over) else {
+            return;
+        };
+        let before = login.allocated();
+        let mut opened = None;
+        let step = packet.step(eap.as_ref());
+        login.note_asked(
+            step.sender == Direction::Forward,
+            Side::Server,
+            packet.time(),
+        );
+        let replaced = login.take(&step, conclusion.config, &mut opened);
+        let replaced_bytes = replaced.as_ref().map_or(0, |replaced| replaced.allocated);
+        self.held = self.held + login.allocated() + replaced_bytes - before;
+        if let Some(since) = opened {
+            self.open.insert(since);
+            conclusion.stats.connections += 1;
+        }
+        if let Some(replaced) = replaced {
+            self.conclude(
+                place,
+                replaced,
+                End::Replaced,
+                packet.time(),
+                conclusion,
+                output,
+            );
+        }
+        self.take_end(place, packet, conclusion, output);
+        self.make_room(packet.time(), conclusion, output);
+    }
+
+    /// The login of a request that is news, begun if need be.
+    fn place_of_request(
+        &mut self,
+        packet: &LoginPacket<'_>,
+        eap: Option<&EapPacket<'_>>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> Option<usize> {
+        let now = packet.time();
+        let eap = eap?;
+        let may_begin = eap.method == eap::EapMethod::IDENTITY;
+        let found = self
+            .radius
+            .find(&packet.hop, &packet.radius, may_begin, now);
+        match found {
+            Found::Continued(place) => Some(place),
+            Found::Resumed(place) => {
+                self.radius.get_mut(place)?.exchange.note_missing();
+                Some(place)
+            }
+            Found::Repeated(place) => {
+                let login = self.radius.get_mut(place)?;
+                login.note_repeated(now);
+                let before = login.allocated();
+                login.retain(&packet.step(Some(eap)), conclusion.config);
+                self.held = self.held + login.allocated() - before;
+                None
+            }
+            Found::Unknown => {
+                while self.radius.len() >= self.most
+                    && let Some(oldest) = self.radius.oldest()
+                {
+                    conclusion.stats.logins_evicted += 1;
+                    self.remove(oldest, End::Evicted, now, conclusion, output);
+                }
+                conclusion.stats.logins += 1;
+                let flow = packet.datagram.header.flow_key();
+                let facts = facts(&packet.radius, eap);
+                let login = Login::new(Transport::Udp, flow, facts, now);
+                Some(self.radius.begin(&packet.hop, &packet.radius, now, login))
+            }
+        }
+    }
+
+    /// The login of an answer.
+    fn place_of_answer(
+        &mut self,
+        packet: &LoginPacket<'_>,
+        eap: Option<&EapPacket<'_>>,
+        conclusion: &mut Conclusion<'_>,
+    ) -> Option<usize> {
+        let place = self
+            .radius
+            .answered(&packet.hop, &packet.radius, packet.time());
+        conclusion.stats.logins_unmatched += u64::from(place.is_none() && eap.is_some());
+        place
+    }
+
+    /// Reports the handshake if the packet ends the login.
+    fn take_end(
+        &mut self,
+        place: usize,
+        packet: &LoginPacket<'_>,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let result = match packet.radius.code {
+            RadiusCode::AccessAccept => EapResult::Accept,
+            RadiusCode::AccessReject => EapResult::Reject,
+            RadiusCode::AccessRequest | RadiusCode::AccessChallenge => return,
+        };
+        let Some(login) = self.radius.get_mut(place) else {
+            return;
+        };
+        if let Some(handshake) = login.end(result, packet.record()) {
+            self.conclude(
+                place,
+                handshake,
+                End::Decided,
+                packet.time(),
+                conclusion,
+                output,
+            );
+        }
+    }
+
+    /// Reports logins in which nothing happens any more.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while let Some(place) = self.radius.expired(now, self.timeout) {
+            self.remove(place, End::Silence, now, conclusion, output);
+        }
+    }
+
+    /// Reports some of what is left at the end of the capture: one login. False if there is none.
+    pub(super) fn finish_one(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let oldest = self.radius.oldest();
+        if let Some(place) = oldest {
+            self.remove(place, End::CaptureEnd, now, conclusion, output);
+        }
+        oldest.is_some()
+    }
+
+    /// Forgets the quietest logins while all together take more than they may.
+    fn make_room(
+        &mut self,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while self.held > self.limit
+            && let Some(oldest) = self.radius.oldest()
+        {
+            conclusion.stats.logins_evicted += 1;
+            self.remove(oldest, End::Evicted, now, conclusion, output);
+        }
+    }
+
+    fn remove(
+        &mut self,
+        place: usize,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        if let Some(login) = self.radius.get_mut(place)
+            && let Some(handshake) = login.handshake.take()
+        {
+            self.conclude(place, handshake, end, now, conclusion, output);
+        }
+        if let Some(login) = self.radius.remove(place) {
+            self.held -= login.allocated();
+        }
+    }
+
+    /// Makes the report of a handshake that was taken out of its login.
+    fn conclude(
+        &mut self,
+        place: usize,
+        mut open: Box<OpenLogin>,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        self.open.remove(open.since);
+        self.held -= open.allocated;
+        let Some(login) = self.radius.get_mut(place) else {
+            return;
+        };
+        self.held -= login.retained_bytes();
+        login.report(&mut open, end, now, conclusion, output);
+    }
+}
+
+impl Login {
+    /// A login between two ends, of which nothing was seen.
+    pub(super) fn new(
+        transport: Transport,
+        (flow, goes_up): (FlowKey, bool),
+        facts: EapFacts,
+        now: Timestamp,
+    ) -> Self {
+        let (low, high) = flow.endpoints();
+        Self {
+            exchange: EapExchange::default(),
+            handshake: None,
+            facts,
+            transport,
+            flow,
+            first_seen: now,
+            ends: if goes_up { [low, high] } else { [high, low] },
+            request: None,
+            retained: None,
+            is_over: false,
+        }
+    }
+
+    /// Makes the report of a handshake that was taken out of it.
+    pub(super) fn report(
+        &mut self,
+        open: &mut OpenLogin,
+        end: End,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let retained = self.retained.take();
+        // After the end of a file nobody observed the login, although other files go on.
+        let last = open.tracker.last_packet().time;
+        let end_of_source = output.ends.get(&open.source);
+        let until = end_of_source.map_or(now, |end| (*end).max(last).min(now));
+        let end = match end {
+            End::Silence if until < now => End::CaptureEnd,
+            _ => end,
+        };
+        open.tracker.note_until(until);
+        if let Some(asked) = self.request {
+            let Repeated {
+                times, first, last, ..
+            } = asked;
+            let tracker = &mut open.tracker;
+            tracker.note_unanswered(asked.owing, times, first, last);
+        }
+        open.tracker.handle_end();
+        let concluded = Concluded {
+            end,
+            origin: self.origin(open),
+            identity: identity(&open.tracker),
+            retained,
+        };
+        conclusion.report(&mut open.tracker, concluded, output);
+    }
+
+    /// Takes a packet that is news. Returns a handshake that another one replaces; `opened` is when one began.
+    pub(super) fn take(
+        &mut self,
+        step: &LoginStep<'_>,
+        config: &Config,
+        opened: &mut Option<Timestamp>,
+    ) -> Option<Box<OpenLogin>> {
+        let (time, number) = (step.record.timestamp, step.record.number);
+        self.retain(step, config);
+        let mut replaced = None;
+        let Self {
+            exchange,
+            handshake,
+            facts,
+            ..
+        } = self;
+        let mut deliver = |delivery: EapDelivery<'_>| match delivery {
+            EapDelivery::Begin(method) => {
+                facts.method = method_of(method);
+                replaced = handshake.take();
+            }
+            EapDelivery::Chunk(side, chunk) => {
+                let open = handshake.get_or_insert_with(|| {
+                    *opened = Some(time);
+                    OpenLogin::new(step, config)
+                });
+                open.tracker.handle_chunk(side, chunk);
+            }
+            EapDelivery::Continued(at) => {
+                if let Some(open) = handshake {
+                    open.tracker.note_continued(at);
+                }
+            }
+        };
+        if let Some(eap) = step.eap {
+            exchange.take(eap, (time, number), &mut deliver);
+        }
+        if let Some(open) = handshake {
+            let at = Arrival::new(time, number);
+            // A handshake begins with the client's answer to the server's start.
+            open.tracker.note_packet(step.sender, at);
+            if step.is_cut {
+                open.tracker.note_truncated();
+            }
+            open.tracker.note_source(&step.interface.source, at);
+            open.allocated = boxed::<OpenLogin>() + open.tracker.allocated();
+        }
+        replaced
+    }
+
+    /// Notes how the login ended; returns the handshake that ended with it.
+    pub(super) fn end(
+        &mut self,
+        result: EapResult,
+        record: &PacketRecord,
+    ) -> Option<Box<OpenLogin>> {
+        self.is_over = true;
+        self.facts.result = Some(result);
+        let sides = Direction::BOTH.into_iter();
+        let is_amid_flight = { sides }.any(|side| self.exchange.is_amid_flight(side));
+        let mut open = self.handshake.take()?;
+        let place = (record.timestamp, record.number);
+        let at = self.exchange.end(place, &mut |delivery| {
+            if let EapDelivery::Chunk(side, chunk @ Chunk::Gap(_)) = delivery {
+                open.tracker.handle_chunk(side, chunk);
+            }
+        });
+        open.tracker.note_eap_end(result, at, is_amid_flight);
+        Some(open)
+    }
+
+    /// Takes the handshake out.
+    pub(super) fn take_handshake(&mut self) -> Option<Box<OpenLogin>> {
+        self.handshake.take()
+    }
+
+    /// Notes a packet that is news: `owing` is to answer it if it asks for something, and otherwise nobody is.
+    pub(super) fn note_asked(&mut self, is_question: bool, owing: Side, now: Timestamp) {
+        self.request = is_question.then_some(Repeated {
+            owing,
+            times: 1,
+            first: now,
+            last: now,
+        });
+    }
+
+    /// Notes that the packet which was not answered is repeated.
+    pub(super) fn note_repeated(&mut self, now: Timestamp) {
+        if let Some(request) = &mut self.request
+            && now
+                .checked_since(request.last)
+                .is_some_and(|since| since >= COPY)
+        {
+            request.times = request.times.saturating_add(1);
+            request.last = now;
+        }
+    }
+
+    /// Retains a packet, if packets are.
+    pub(super) fn retain(&mut self, step: &LoginStep<'_>, config: &Config) {
+        if config.retains_packets && !self.is_over {
+            let retained = self.retained.get_or_insert_default();
+            retained.push(step.record, step.bytes, step.interface, true);
+        }
+    }
+
+    pub(super) fn retained_bytes(&self) -> usize {
+        self.retained.as_ref().map_or(0, RetainedPackets::bytes)
+    }
+
+    /// Bytes of memory that it takes apart from its place in the table.
+    pub(super) fn allocated(&self) -> usize {
+        let handshake = self.handshake.as_ref().map_or(0, |open| open.allocated);
+        handshake + self.retained_bytes()
+    }
+
+    fn origin(&self, open: &OpenLogin) -> Origin {
+        let [forward, reverse] = self.ends;
+        Origin {
+            source: Arc::clone(&open.source),
+            flow_id: self.flow.id(self.first_seen),
+            forward,
+            reverse,
+            vlan: open.layers.vlan.ids().to_vec(),
+            tunnel: open.layers.tunnels.iter().collect(),
+            transport: self.transport,
+            protocol: Protocol::Eap,
+            starttls: None,
+            eap: Some(Box::new(self.facts.clone())),
+            round_trips: RoundTrips::NONE,
+            conflict: Conflict::default(),
+        }
+    }
+}
+
+impl OpenLogin {
+    fn new(step: &LoginStep<'_>, config: &Config) -> Box<Self> {
+        let record = step.record;
+        let start = Arrival::new(record.timestamp, record.number);
+        let mut tracker = Tracker::new(Protocol::Eap, start, &config.keys);
+        tracker.note_eap();
+        let source = Arc::clone(&step.interface.source);
+        if config.collects_ladders {
+            tracker.collect_ladder(&source);
+        }
+        Box::new(Self {
+            tracker,
+            source,
+            layers: *step.layers,
+            since: record.timestamp,
+            allocated: 0,
+        })
+    }
+}
+
+/// By what the copies of a login on the hops of a proxy are recognised.
+fn identity(tracker: &Tracker) -> Identity {
+    let [client_random, server_random] = tracker.randoms();
+    Identity {
+        client_random,
+        server_random,
+        marks: WireMarks::UNKNOWN,
+        is_upgraded: false,
+    }
+}
+
+/// What the first request says of who logs in, and where.
+fn facts(packet: &RadiusPacket<'_>, eap: &EapPacket<'_>) -> EapFacts {
+    let text = |value| String::from_utf8_lossy(value).into_owned();
+    let attribute = |attribute| packet.attribute(attribute).map(text);
+    let identity = (eap.method == eap::EapMethod::IDENTITY).then(|| text(eap.data));
+    EapFacts {
+        method: None,
+        result: None,
+        user_name: attribute(Attribute::UserName).or(identity),
+        calling_station_id: attribute(Attribute::CallingStationId),
+        called_station_id: attribute(Attribute::CalledStationId),
+        nas_identifier: attribute(Attribute::NasIdentifier),
+    }
+}
+
+/// The name of a method in events.
+fn method_of(method: eap::EapMethod) -> Option<EapMethod> {
+    match method {
+        eap::EapMethod::TLS => Some(EapMethod::Tls),
+        eap::EapMethod::TTLS => Some(EapMethod::Ttls),
+        eap::EapMethod::PEAP => Some(EapMethod::Peap),
+        eap::EapMethod::FAST => Some(EapMethod::Fast),
+        eap::EapMethod::TEAP => Some(EapMethod::Teap),
+        _ => None,
+    }
+}

@@ -1,0 +1,497 @@
+//! Which login a RADIUS packet belongs to.
+//!
+//! An answer belongs to the request with its identifier, between the same ports. A
+//! request belongs to the challenge whose State it repeats (RFC 3579 §2.1), from whatever
+//! port: some access servers use many. Many logins share one pair of ports, and those
+//! of a proxy have states of their own on each hop.
+//!
+//! If the capture lacks a challenge, its State is unknown. Then the login of the same
+//! device between the same hosts goes on.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use crate::flow::AddressBytes;
+use crate::time::Timestamp;
+
+use super::packet::{Attribute, RadiusPacket};
+
+/// The two ends between which RADIUS packets go: an access server or proxy, and a server or proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// Who sends requests.
+    pub client: (AddressBytes, u16),
+    /// Who answers them.
+    pub server: (AddressBytes, u16),
+}
+
+/// What a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It answers the last challenge of the login at this place.
+    Continued(usize),
+    /// It answers a challenge that was not seen, of the login at this place.
+    Resumed(usize),
+    /// It repeats one that was seen.
+    Repeated(usize),
+    /// It belongs to no login that is known.
+    Unknown,
+}
+
+/// The logins under way, and those that ended lately, so that what is repeated begins no new one.
+#[derive(Debug)]
+pub struct Conversations<T> {
+    places: Vec<Option<Conversation<T>>>,
+    free: Vec<usize>,
+    /// By what the next packet is found.
+    requests: HashMap<RequestKey, Request, RandomState>,
+    states: HashMap<u64, usize, RandomState>,
+    stations: HashMap<u64, usize, RandomState>,
+    /// Places and when they were last in use, as far as known: the oldest first.
+    order: VecDeque<(usize, u32, Timestamp)>,
+    hasher: RandomState,
+    next_number: u32,
+}
+
+/// One login.
+#[derive(Debug)]
+pub struct Conversation<T> {
+    /// What its owner knows of it.
+    pub value: T,
+    /// Tells it from others that had its place.
+    number: u32,
+    last: Timestamp,
+    /// The last requests, in turn.
+    requests: [Option<RequestKey>; RECENT],
+    newest: usize,
+    state: Option<u64>,
+    station: Option<u64>,
+}
+
+/// Requests of a login whose repetitions are recognised: mirrored ports and slow answers bring them a little late.
+const RECENT: usize = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct RequestKey {
+    hop: Hop,
+    identifier: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    place: usize,
+    authenticator: [u8; 16],
+}
+
+impl<T> Default for Conversations<T> {
+    fn default() -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            requests: HashMap::default(),
+            states: HashMap::default(),
+            stations: HashMap::default(),
+            order: VecDeque::new(),
+            hasher: RandomState::default(),
+            next_number: 0,
+        }
+    }
+}
+
+impl<T> Conversations<T> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The login at a place.
+    pub fn get_mut(&mut self, place: usize) -> Option<&mut T> {
+        let conversation = self.places.get_mut(place)?.as_mut()?;
+        Some(&mut conversation.value)
+    }
+
+    /// The login that a request belongs to. With `may_begin`, it answers no challenge, so that an unknown one begins a login.
+    pub fn find(
+        &mut self,
+        hop: &Hop,
+        packet: &RadiusPacket<'_>,
+        may_begin: bool,
+        now: Timestamp,
+    ) -> Found {
+        let key = RequestKey {
+            hop: *hop,
+            identifier: packet.identifier,
+        };
+        if let Some(request) = self.requests.get(&key)
+            && request.authenticator == packet.authenticator
+        {
+            let place = request.place;
+            self.touch(place, now);
+            return Found::Repeated(place);
+        }
+        let state = self.state(hop, packet);
+        let known = state.and_then(|state| self.states.get(&state).copied());
+        let found = match known {
+            Some(place) => Found::Continued(place),
+            None if may_begin => Found::Unknown,
+            None => {
+                let station = self.station(hop, packet);
+                let place = station.and_then(|station| self.stations.get(&station));
+                place.map_or(Found::Unknown, |place| Found::Resumed(*place))
+            }
+        };
+        if let Found::Continued(place) | Found::Resumed(place) = found {
+            self.note_request(place, key, packet.authenticator);
+            self.touch(place, now);
+        }
+        found
+    }
+
+    /// Begins a login with a request; returns its place.
+    pub fn begin(
+        &mut self,
+        hop: &Hop,
+        packet: &RadiusPacket<'_>,
+        now: Timestamp,
+        value: T,
+    ) -> usize {
+        let number = self.next_number;
+        self.next_number = number.wrapping_add(1);
+        let station = self.station(hop, packet);
+        let conversation = Conversation {
+            value,
+            number,
+            last: now,
+            requests: [None; RECENT],
+            newest: 0,
+            state: None,
+            station,
+        };
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.places[place] = Some(conversation);
+                place
+            }
+            None => {
+                self.places.push(Some(conversation));
+                self.places.len() - 1
+            }
+        };
+        if let Some(station) = station {
+            self.stations.insert(station, place);
+        }
+        let key = RequestKey {
+            hop: *hop,
+            identifier: packet.identifier,
+        };
+        self.note_request(place, key, packet.authenticator);
+        self.order.push_back((place, number, now));
+        place
+    }
+
+    /// The login that an answer belongs to; `None` if its request was not seen.
+    pub fn answered(
+        &mut self,
+        hop: &Hop,
+        packet: &RadiusPacket<'_>,
+        now: Timestamp,
+    ) -> Option<usize> {
+        let key = RequestKey {
+            hop: *hop,
+            identifier: packet.identifier,
+        };
+        let place = self.requests.get(&key)?.place;
+        self.touch(place, now);
+        if let Some(state) = self.state(hop, packet) {
+            let conversation = self.places.get_mut(place)?.as_mut()?;
+            let before = conversation.state.replace(state);
+            self.states.insert(state, place);
+            if let Some(before) = before.filter(|before| *before != state) {
+                self.forget_state(before, place);
+            }
+        }
+        Some(place)
+    }
+
+    /// The login that was quiet for longest, if it was for `timeout`.
+    pub fn expired(&mut self, now: Timestamp, timeout: Duration) -> Option<usize> {
+        let (place, last) = self.oldest_with_time()?;
+        let quiet = now.checked_since(last);
+        quiet.is_some_and(|quiet| quiet >= timeout).then_some(place)
+    }
+
+    /// The login that was quiet for longest.
+    pub fn oldest(&mut self) -> Option<usize> {
+        self.oldest_with_time().map(|(place, _)| place)
+    }
+
+    /// Forgets a login.
+    pub fn remove(&mut self, place: usize) -> Option<T> {
+        let conversation = self.places.get_mut(place)?.take()?;
+        self.free.push(place);
+        for key in conversation.requests.into_iter().flatten() {
+            if self
+                .requests
+                .get(&key)
+                .is_some_and(|request| request.place == place)
+            {
+                self.requests.remove(&key);
+            }
+        }
+        if let Some(state) = conversation.state {
+            self.forget_state(state, place);
+        }
+        if let Some(station) = conversation.station
+            && self.stations.get(&station) == Some(&place)
+        {
+            self.stations.remove(&station);
+        }
+        Some(conversation.value)
+    }
+
+    /// Bytes of memory that the tables take, roughly.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.places.capacity() * size_of::<Option<Conversation<T>>>()
+            + self.requests.capacity() * size_of::<(RequestKey, Request)>()
+            + (self.states.capacity() + self.stations.capacity()) * size_of::<(u64, usize)>()
+            + self.order.capacity() * size_of::<(usize, u32, Timestamp)>()
+    }
+
+    fn oldest_with_time(&mut self) -> Option<(usize, Timestamp)> {
+        loop {
+            let (place, number, noted) = *self.order.front()?;
+            let conversation = self.places.get(place).and_then(Option::as_ref);
+            match conversation.filter(|conversation| conversation.number == number) {
+                Some(conversation) if conversation.last > noted => {
+                    let last = conversation.last;
+                    self.order.pop_front();
+                    self.order.push_back((place, number, last));
+                }
+                Some(_) => return Some((place, noted)),
+                None => {
+                    self.order.pop_front();
+                }
+            }
+        }
+    }
+
+    fn touch(&mut self, place: usize, now: Timestamp) {
+        if let Some(Some(conversation)) = self.places.get_mut(place) {
+            conversation.last = conversation.last.max(now);
+        }
+    }
+
+    fn note_request(&mut self, place: usize, key: RequestKey, authenticator: [u8; 16]) {
+        let Some(Some(conversation)) = self.places.get_mut(place) else {
+            return;
+        };
+        conversation.newest = (conversation.newest + 1) % RECENT;
+        let slot = &mut conversation.requests[conversation.newest];
+        let forgotten = slot.replace(key).filter(|forgotten| *forgotten != key);
+        if let Some(forgotten) = forgotten
+            && self
+                .requests
+                .get(&forgotten)
+                .is_some_and(|request| request.place == place)
+        {
+            self.requests.remove(&forgotten);
+        }
+        let request = Request {
+            place,
+            authenticator,
+        };
+        self.requests.insert(key, request);
+    }
+
+    fn forget_state(&mut self, state: u64, place: usize) {
+        if self.states.get(&state) == Some(&place) {
+            self.states.remove(&state);
+        }
+    }
+
+    /// Names a State between two hosts. The hash has a random key, so that nobody can make two states collide.
+    fn state(&self, hop: &Hop, packet: &RadiusPacket<'_>) -> Option<u64> {
+        let state = packet.attribute(Attribute::State)?;
+        let hosts = [hop.client.0, hop.server.0];
+        Some(self.hasher.hash_one((hosts, state)))
+    }
+
+    /// Names the device that logs in, or else its user.
+    fn station(&self, hop: &Hop, packet: &RadiusPacket<'_>) -> Option<u64> {
+        let station = packet.attribute(Attribute::CallingStationId);
+        let station = station.or_else(|| packet.attribute(Attribute::UserName))?;
+        let hosts = [hop.client.0, hop.server.0];
+        Some(self.hasher.hash_one((hosts, station)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCESS_REQUEST: u8 = 1;
+    const CHALLENGE: u8 = 11;
+
+    fn hop(port: u16) -> Hop {
+        Hop {
+            client: ([1; 16], port),
+            server: ([2; 16], 1812),
+        }
+    }
+
+    /// A packet with a State and a Calling-Station-Id, each of one byte; 0 for none.
+    fn packet(code: u8, identifier: u8, state: u8, station: u8) -> Vec<u8> {
+        let mut attributes = Vec::new();
+        for (attribute, value) in [(24, state), (31, station)] {
+            if value != 0 {
+                attributes.extend([attribute, 3, value]);
+            }
+        }
+        let length = 20 + attributes.len() as u8;
+        // Each request has random bytes of its own.
+        let header = [code, identifier, 0, length];
+        [&header[..], &[identifier ^ state; 16], &attributes].concat()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn find(table: &mut Conversations<char>, port: u16, bytes: &[u8], may_begin: bool) -> Found {
+        let packet = RadiusPacket::read(bytes, bytes.len()).unwrap();
+        table.find(&hop(port), &packet, may_begin, at(0))
+    }
+
+    fn begin(table: &mut Conversations<char>, port: u16, bytes: &[u8], value: char) -> usize {
+        let packet = RadiusPacket::read(bytes, bytes.len()).unwrap();
+        table.begin(&hop(port), &packet, at(0), value)
+    }
+
+    fn answer(table: &mut Conversations<char>, port: u16, bytes: &[u8]) -> Option<usize> {
+        let packet = RadiusPacket::read(bytes, bytes.len()).unwrap();
+        table.answered(&hop(port), &packet, at(0))
+    }
+
+    #[test]
+    fn logins_between_the_same_ports_are_told_apart_by_identifier_and_state() {
+        let mut table = Conversations::default();
+        let first = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        let second = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 2, 0, 8), 'b');
+        assert_eq!(
+            answer(&mut table, 5000, &packet(CHALLENGE, 2, 22, 0)),
+            Some(second)
+        );
+        assert_eq!(
+            answer(&mut table, 5000, &packet(CHALLENGE, 1, 11, 0)),
+            Some(first)
+        );
+        let next = packet(ACCESS_REQUEST, 3, 11, 7);
+        assert_eq!(
+            find(&mut table, 5000, &next, false),
+            Found::Continued(first)
+        );
+        assert_eq!(find(&mut table, 5000, &next, false), Found::Repeated(first));
+        // From whatever port.
+        let next = packet(ACCESS_REQUEST, 3, 22, 8);
+        assert_eq!(
+            find(&mut table, 5001, &next, false),
+            Found::Continued(second)
+        );
+        assert_eq!(table.get_mut(second), Some(&mut 'b'));
+    }
+
+    #[test]
+    fn a_state_of_another_hop_is_another_one() {
+        let mut table = Conversations::default();
+        begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        answer(&mut table, 5000, &packet(CHALLENGE, 1, 11, 0));
+        let bytes = packet(ACCESS_REQUEST, 3, 11, 7);
+        let next = RadiusPacket::read(&bytes, bytes.len()).unwrap();
+        let elsewhere = Hop {
+            client: ([3; 16], 5000),
+            ..hop(5000)
+        };
+        assert_eq!(table.find(&elsewhere, &next, false, at(0)), Found::Unknown);
+    }
+
+    #[test]
+    fn without_the_challenge_the_login_of_the_device_goes_on() {
+        let mut table = Conversations::default();
+        let place = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        let next = packet(ACCESS_REQUEST, 2, 99, 7);
+        assert_eq!(find(&mut table, 5000, &next, false), Found::Resumed(place));
+        let another = packet(ACCESS_REQUEST, 3, 98, 8);
+        assert_eq!(find(&mut table, 5000, &another, false), Found::Unknown);
+        // The device logs in again.
+        let again = packet(ACCESS_REQUEST, 4, 0, 7);
+        assert_eq!(find(&mut table, 5000, &again, true), Found::Unknown);
+    }
+
+    #[test]
+    fn an_identifier_that_is_used_again_is_another_request() {
+        let mut table = Conversations::default();
+        let first = begin(&mut table, 5000, &packet(ACCESS_REQUEST, 1, 0, 7), 'a');
+        let again = [&packet(ACCESS_REQUEST, 1, 0, 8)[..4], &[9; 16], &[31, 3, 8]].concat();
+        assert_eq!(find(&mut table, 5000, &again, true), Found::Unknown);
+        let second = begin(&mut table, 5000, &again, 'b');
+        assert_eq!(
+            answer(&mut table, 5000, &packet(CHALLENGE, 1, 22, 0)),
+            Some(second)
+        );
+        assert_eq!(table.remove(first), Some('a'));
+        assert_eq!(
+            answer(&mut table, 5000, &packet(CHALLENGE, 1, 22, 0)),
+            Some(second)
+        );
+    }
+
+    #[test]
+    fn the_quietest_is_the_first_to_go_and_leaves_nothing() {
+        let mut table = Conversations::default();
+        let minute = Duration::from_secs(60);
+        for (station, name) in [(7, 'a'), (8, 'b')] {
+            begin(
+                &mut table,
+                5000,
+                &packet(ACCESS_REQUEST, station, 0, station),
+                name,
+            );
+        }
+        let bytes = packet(ACCESS_REQUEST, 7, 0, 7);
+        let repeated = RadiusPacket::read(&bytes, bytes.len()).unwrap();
+        table.find(&hop(5000), &repeated, true, at(30));
+        assert_eq!(table.expired(at(59), minute), None);
+        let quiet = table.expired(at(60), minute).unwrap();
+        assert_eq!(table.remove(quiet), Some('b'));
+        assert_eq!(table.expired(at(60), minute), None);
+        let last = table.oldest().unwrap();
+        assert_eq!(table.remove(last), Some('a'));
+        assert_eq!(table.oldest(), None);
+        assert!(table.is_empty() && table.requests.is_empty() && table.stations.is_empty());
+    }
+
+    #[test]
+    fn a_login_holds_a_few_requests_and_one_state() {
+        let mut table = Conversations::default();
+        begin(&mut table, 5000, &packet(ACCESS_REQUEST, 0, 0, 7), 'a');
+        for turn in 1..=200 {
+            answer(&mut table, 5000, &packet(CHALLENGE, turn - 1, turn, 0));
+            let next = packet(ACCESS_REQUEST, turn, turn, 7);
+            assert_eq!(find(&mut table, 5000, &next, false), Found::Continued(0));
+        }
+        assert_eq!((table.requests.len(), table.states.len()), (RECENT, 1));
+        assert_eq!(table.order.len(), 1);
+    }
+}
