@@ -1,14 +1,20 @@
-//! QUIC over a network that loses, repeats and reorders datagrams; and traffic that is none.
+//! QUIC over a network that loses, repeats and reorders datagrams; traffic that is none; and QUIC in the outputs.
 //!
 //! The fixtures of QUIC are changed, and read without keys and with them. Where datagrams are lost or swapped, a verdict may become `unknown` and nothing else;
 //! copies change nothing at all.
 
+use std::fs;
+
+use crate::support::check;
 use crate::support::datagrams::{
     self, Case, assert_nothing_reported, doubled, each_cut, each_lost, each_swapped, many_lost,
     noise,
 };
+use crate::support::fixtures;
 use crate::support::pcap::{Packet, Pcap};
+use crate::support::program::printed;
 use crate::support::random::Random;
+use crate::support::scratch;
 
 fn cases() -> Vec<Case> {
     datagrams::cases("quic")
@@ -95,6 +101,62 @@ fn noise_between_the_same_ports_is_no_handshake_and_changes_none() {
             })
             .collect();
         assert_not_wrong(&case, ("with noise".to_owned(), noisy));
+    }
+}
+
+#[test]
+fn a_rule_of_a_policy_may_cover_quic_alone() {
+    let [tcp, refused, negotiated] =
+        ["mtls12-success", "quic-client-refuses", "quic"].map(|name| fixtures::named(name).capture);
+    let found = |protocols: &str| {
+        let policy = format!("[[rule]]\nmax-handshakes = 0\nwhere = {{ protocol = {protocols} }}");
+        let policy = check::file(&format!("quic-{}.toml", protocols.len()), &policy);
+        let output = check::output(&["--policy", &policy, &tcp, &refused, &negotiated]);
+        assert_eq!(output.status.code(), Some(check::VIOLATED));
+        let (_, found) = check::stdout(&output).split_once("found:  ").unwrap();
+        found.split_once(' ').unwrap().0.parse::<u32>().unwrap()
+    };
+    assert_eq!(found("'tls'"), 1);
+    assert_eq!(found("'quic'"), 2);
+    assert_eq!(found("['tls', 'quic']"), 3);
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn handshakes_over_quic_are_in_the_metrics() {
+    let capture = fixtures::named("quic-client-refuses").capture;
+    let arguments = ["read", "--format", "summary", "--no-verify"];
+    let metrics = printed(&[&arguments[..], &["--metrics", "stdout", &capture]].concat());
+    let is_counted = |line: &&str| line.starts_with("tls_handshake_total") && line.ends_with(" 1");
+    let [sample] = metrics.lines().filter(is_counted).collect::<Vec<_>>()[..] else {
+        panic!("{metrics}");
+    };
+    for label in [
+        r#"error_type="client_rejected_server""#,
+        r#"network_transport="udp""#,
+        r#"result="failure""#,
+        r#"tls_evidence="inferred""#,
+    ] {
+        assert!(sample.contains(label), "{sample}");
+    }
+}
+
+#[test]
+fn a_handshake_over_quic_is_in_the_report() {
+    let page = scratch::path("report-quic.html");
+    let capture = fixtures::named("quic-no-common-version").capture;
+    printed(&[
+        "read",
+        "--format",
+        "summary",
+        "--no-verify",
+        "--report",
+        &page,
+        &capture,
+    ]);
+    let page = fs::read_to_string(page).unwrap();
+    for shown in ["quic, udp", "protocol_mismatch", "QUIC v2", "QUIC v1"] {
+        assert!(page.contains(shown), "{shown}");
     }
 }
 
