@@ -46,6 +46,8 @@ mod ladder;
 mod logins;
 #[cfg(feature = "cli")]
 mod memory;
+#[cfg(all(feature = "cli", feature = "quic"))]
+mod quic;
 #[cfg(feature = "cli")]
 mod report;
 #[cfg(feature = "cli")]

@@ -79,9 +79,16 @@ fn parse(sample: &str) -> (String, BTreeSet<String>) {
 
 /// Captures that show most attributes.
 fn captures() -> Vec<String> {
-    let themes = ["day", "client-certificates", "refusals", "negotiation"].into_iter();
-    let cases =
-        themes.flat_map(|theme| fs::read_dir(format!("fixtures/captures/{theme}")).unwrap());
+    let themes = [
+        "day",
+        "client-certificates",
+        "refusals",
+        "negotiation",
+        "quic",
+    ];
+    let cases = themes
+        .into_iter()
+        .flat_map(|theme| fs::read_dir(format!("fixtures/captures/{theme}")).unwrap());
     let files = cases.flat_map(|case| fs::read_dir(case.unwrap().path()).unwrap());
     let files = files.map(|file| file.unwrap().path().display().to_string());
     files.filter(|path| path.contains("/capture.")).collect()

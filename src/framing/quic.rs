@@ -121,11 +121,18 @@ pub(crate) struct QuicPackets {
 /// Datagrams that are kept before one can be opened. The third is hardly out of order.
 const MAX_EARLY: usize = 3;
 
+/// What is kept of a connection that may be none: a client sends its first packets two or three times before a server a second
+/// away has answered, and each datagram takes two places.
+const MAX_UNPROVEN: usize = 16;
+
 /// A connection whose client is known.
 #[derive(Debug)]
 struct Connection {
     /// Where the client sends.
     client: Direction,
+    /// What was seen while any bytes might look the same; `None` once there is proof that this is QUIC: a packet that keys open,
+    /// or a server's answer that repeats both ids of the client's packet.
+    unproven: Option<Vec<(Direction, QuicSeen)>>,
     /// The version of the latest packet with a long header.
     version: QuicVersion,
     /// Whether a packet of that version can be read.
@@ -276,7 +283,9 @@ impl QuicPackets {
         recipient: &mut impl Recipient,
     ) {
         if let Some(connection) = &mut self.connection {
-            return connection.take(sender, payload, at, recipient);
+            connection.take(sender, payload, at, recipient);
+            self.is_ruled_out = connection.is_ruled_out();
+            return;
         }
         match Connection::begin(sender, payload, &self.keys) {
             Some(mut begun) => {
@@ -299,10 +308,11 @@ impl QuicPackets {
         let Some(connection) = &self.connection else {
             return false;
         };
-        may_begin(payload)
+        let is_open_to_others = !connection.is_proven() || !connection.is_amid_negotiation();
+        is_open_to_others
+            && may_begin(payload)
             && !connection.owns(sender, payload)
-            && !connection.is_amid_negotiation()
-            && Connection::begin(sender, payload, &self.keys).is_some()
+            && Connection::begin(sender, payload, &self.keys).is_some_and(|begun| begun.is_proven())
     }
 
     /// The id that the client sent its first packet to.
@@ -364,7 +374,7 @@ impl QuicPackets {
 impl Connection {
     /// A connection whose first datagram came from `client`; `None` if that does not open, so that it is not QUIC.
     ///
-    /// The datagram is not taken yet. One of an unknown version is believed until the server's answer.
+    /// The datagram is not taken yet. One of an unknown version that does not open proves nothing until the server's answer.
     fn begin(client: Direction, payload: &[u8], keys: &Keys) -> Option<Self> {
         if !cfg!(feature = "quic") || !may_begin(payload) {
             return None;
@@ -381,6 +391,7 @@ impl Connection {
         };
         let mut this = Self {
             client,
+            unproven: Some(Vec::new()),
             version,
             is_readable: version.is_supported(),
             ids: PerDirection::default(),
@@ -400,11 +411,12 @@ impl Connection {
         };
         this.ids[client].push(destination);
         this.ids[client.flip()].push(source);
-        if let Packet::Long(packet) = first
-            && this.open_initial(client, &packet).is_none()
-            && version.is_supported()
-        {
-            return None;
+        if let Packet::Long(packet) = first {
+            if this.open_initial(client, &packet).is_some() {
+                this.unproven = None;
+            } else if version.is_supported() {
+                return None;
+            }
         }
         Some(this)
     }
@@ -446,6 +458,33 @@ impl Connection {
         }
     }
 
+    /// Whether it is certain that this is QUIC.
+    const fn is_proven(&self) -> bool {
+        self.unproven.is_none()
+    }
+
+    /// Whether there was no proof in all that came.
+    fn is_ruled_out(&self) -> bool {
+        let unproven = self.unproven.as_ref();
+        unproven.is_some_and(|seen| seen.len() >= MAX_UNPROVEN)
+    }
+
+    /// Passes on what was seen, or keeps it until there is proof.
+    fn tell(&mut self, sender: Direction, seen: QuicSeen, recipient: &mut impl Recipient) {
+        match &mut self.unproven {
+            Some(unproven) if unproven.len() < MAX_UNPROVEN => unproven.push((sender, seen)),
+            Some(_) => {}
+            None => recipient.take(sender, Seen::Quic(seen)),
+        }
+    }
+
+    /// Notes that this is QUIC, and passes on what was kept.
+    fn prove(&mut self, recipient: &mut impl Recipient) {
+        for (sender, seen) in self.unproven.take().unwrap_or_default() {
+            recipient.take(sender, Seen::Quic(seen));
+        }
+    }
+
     /// Whether the client is about to try another version, or has sent nothing else than one that cannot be read.
     const fn is_amid_negotiation(&self) -> bool {
         !self.is_readable
@@ -482,9 +521,11 @@ impl Connection {
                 } if index == 0 => {
                     self.take_negotiation(sender, [destination, source], versions, at, recipient);
                 }
-                Packet::UnknownVersion { version, .. } if index == 0 && sender == self.client => {
+                Packet::UnknownVersion { version, .. }
+                    if index == 0 && sender == self.client && !self.is_readable =>
+                {
                     shape.initials += 1;
-                    recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+                    self.tell(sender, QuicSeen::Initial { version, at }, recipient);
                 }
                 // Some stacks fill a datagram with zeros behind its packets.
                 Packet::Short { bytes }
@@ -497,7 +538,7 @@ impl Connection {
         }
         self.catch_up(recipient);
         shape.is_opened = self.has_keys(sender, shape);
-        recipient.take(sender, Seen::Quic(QuicSeen::Datagram { shape, at }));
+        self.tell(sender, QuicSeen::Datagram { shape, at }, recipient);
     }
 
     /// Notes that no more datagrams will come.
@@ -533,6 +574,7 @@ impl Connection {
             + ids * size_of::<ConnectionId>()
             + self.initial_keys.capacity() * size_of::<InitialKeys>()
             + self.held.capacity() * size_of::<HeldPacket>()
+            + self.unproven.as_ref().map_or(0, Vec::capacity) * size_of::<(Direction, QuicSeen)>()
             + self.held_bytes
     }
 
@@ -625,10 +667,11 @@ impl Connection {
         let Some(opened) = self.open_initial(sender, packet) else {
             if sender == self.client && !self.is_readable {
                 let version = packet.version;
-                recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+                self.tell(sender, QuicSeen::Initial { version, at }, recipient);
             }
             return;
         };
+        self.prove(recipient);
         if sender == self.client && (!self.is_readable || self.streams[sender][0].is_fresh()) {
             let version = packet.version;
             if !self.is_readable {
@@ -756,6 +799,7 @@ impl Connection {
         for (place, version) in named.iter_mut().zip(usable) {
             *place = version;
         }
+        self.prove(recipient);
         // The client begins anew, with other ids.
         self.is_readable = false;
         self.initial_keys.clear();

@@ -17,7 +17,6 @@
 
 use std::time::Duration;
 
-use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome, UnknownBecause};
 use crate::flow::Side;
 use crate::framing::quic::Level;
@@ -104,6 +103,10 @@ const ACKNOWLEDGMENT: u16 = 12;
 /// A 1-RTT packet with a CONNECTION_CLOSE: a number, type, code, type of the wrong frame, length of the reason, tag.
 const SHORTEST_CLOSE: u16 = 22;
 
+/// The longest 1-RTT packet that is taken for a CONNECTION_CLOSE: with a few bytes of a reason. What servers send before they have
+/// the client's Finished is longer: 46 bytes of streams (ngtcp2), 222 of connection ids (quinn).
+const LONGEST_SHORT_CLOSE: u16 = 32;
+
 /// The verdict on a handshake over QUIC.
 pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> Conclusion {
     let evidence = QuicEvidence::new(transcript, quic);
@@ -135,7 +138,10 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
         return inferred(&Q1S, Outcome::Success, None);
     }
     if evidence.is_quiet_since(quic.last(), end) && evidence.client_closed() {
-        let failure = cause::inferred_refusal(Side::Client, ErrorType::ClientRejectedServer);
+        let failure = cause::inferred_refusal(
+            Side::Client,
+            crate::error_type::ErrorType::ClientRejectedServer,
+        );
         return inferred(&Q3, Outcome::Failure, Some(failure));
     }
     from_silence(transcript, quic, &evidence, end)
@@ -273,12 +279,22 @@ impl<'t> QuicEvidence<'t> {
 
     /// Whether the last that the server sent after the client's flight was a 1-RTT packet alone, and the client did not send its
     /// flight again: it was acknowledged, or the packet was a CONNECTION_CLOSE.
+    ///
+    /// One that is longer than a CONNECTION_CLOSE may have crossed the client's flight, and what refuses that may be missing in the
+    /// capture: it tells something only if the client goes on.
     fn ended_in_use(&self) -> bool {
         let after = self.after(self.client_short);
         let is_handshake = |seen: &DatagramSeen| seen.shape.handshakes > 0;
         match after.iter().rposition(|seen| self.is_answer(seen)) {
             Some(place) => {
-                let is_proof = after[place].shape.short_id != 0 || self.answers() >= 2;
+                let answer = &after[place].shape;
+                let goes_on = after[place..].iter().any(|seen| {
+                    seen.side == Side::Client
+                        && seen.shape.is_short_only()
+                        && !seen.shape.is_repeated
+                });
+                let is_telling = goes_on || answer.short_length <= LONGEST_SHORT_CLOSE;
+                let is_proof = self.answers() >= 2 || answer.short_id != 0 && is_telling;
                 let server = after.iter().filter(|seen| seen.side == Side::Server);
                 let mut client = after[place..]
                     .iter()
@@ -634,6 +650,14 @@ mod tests {
         assert_eq!(verdict(SERVER_REFUSES), refused);
         let refused = "failure Q3: client_rejected_server by client";
         assert_eq!(verdict(CLIENT_REFUSES), refused);
+    }
+
+    #[test]
+    fn a_packet_that_may_have_crossed_the_clients_flight_is_no_success() {
+        let ids = [SERVER_FLIGHT, CLIENT_FLIGHT, (SERVER, 0, 222)];
+        assert!(verdict(&ids).starts_with("unknown"));
+        let in_use = [SERVER_FLIGHT, CLIENT_FLIGHT, (SERVER, 0, 222), REQUEST];
+        assert_eq!(verdict(&in_use), "success Q1s");
     }
 
     #[test]
