@@ -191,6 +191,13 @@ impl Dialogue {
         self.negotiation().is_some_and(Negotiation::was_refused)
     }
 
+    /// Whether TLS begins where it was not seen to be agreed on: the capture may lack a refusal.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        let is_through = self.negotiation().is_some_and(Negotiation::is_through);
+        self.has_begun() && !is_through && !self.was_refused()
+    }
+
     /// That TLS could have been negotiated, if it has not begun; `None` if it was refused, and for other protocols.
     #[must_use]
     pub fn untaken(&self) -> Option<Untaken> {
