@@ -22,8 +22,8 @@ pub(crate) fn add_dialogue(report: &mut HandshakeReport, dialogue: &mut Dialogue
     }
 }
 
-/// A ClientHello that no consent to TLS in view precedes, and that is answered in plain text: the server may have refused TLS in
-/// packets that the capture lacks, so it is not known to break an agreement.
+/// A ClientHello behind words of the client to which no consent is in view, and that is answered in plain text: the server may
+/// have refused TLS in packets that the capture lacks.
 fn without_agreement(report: &mut HandshakeReport) {
     let event = &mut report.event;
     let error = event.error.as_ref();
@@ -131,6 +131,7 @@ mod tests {
         let agreed = [greeting, request, consent];
         assert_eq!(answered_in_plain_text(&agreed), Outcome::Failure);
         assert_eq!(answered_in_plain_text(&agreed[..2]), Outcome::Unknown);
-        assert_eq!(answered_in_plain_text(&agreed[..1]), Outcome::Unknown);
+        let greeted = answered_in_plain_text(&agreed[..1]);
+        assert_eq!(greeted, Outcome::Failure, "the client asked for nothing");
     }
 }
