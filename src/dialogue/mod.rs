@@ -99,6 +99,8 @@ struct Talk {
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
     has_begun: bool,
+    /// Whether it has sent something else than the beginning of a hello.
+    has_spoken: bool,
     held: [u8; HELLO_AMID_STREAM - 1],
     held_length: u8,
 }
@@ -191,6 +193,24 @@ impl Dialogue {
         self.negotiation().is_some_and(Negotiation::was_refused)
     }
 
+    /// Whether the client has spoken before TLS, and was not seen to agree on TLS: the capture may lack a refusal.
+    ///
+    /// A client that begins with TLS, whatever the server's greeting was, has asked for nothing.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        let Some(conversation) = &self.conversation else {
+            return false;
+        };
+        let halves = &conversation.halves;
+        let has_client_spoken = conversation.talk.as_deref().is_some_and(|talk| {
+            let is_known = !matches!(talk.speech, Speech::Undecided(..) | Speech::Settled);
+            is_known && halves[talk.negotiation.client].has_spoken
+        });
+        let is_through = self.negotiation().is_some_and(Negotiation::is_through);
+        let has_spoken = has_client_spoken || halves.iter().all(|half| half.has_spoken);
+        has_spoken && !is_through && !self.was_refused()
+    }
+
     /// That TLS could have been negotiated, if it has not begun; `None` if it was refused, and for other protocols.
     #[must_use]
     pub fn untaken(&self) -> Option<Untaken> {
@@ -281,7 +301,10 @@ impl Conversation {
                 self.halves[sender].has_begun = true;
                 // What was held is no hello, so it belongs to the dialogue.
                 self.read(sender, held.held());
-                match self.place(sender, bytes) {
+                let place = self.place(sender, bytes);
+                let begins_tls = matches!(place, HelloPlace::At(0) | HelloPlace::MayBegin(0));
+                self.halves[sender].has_spoken |= !begins_tls || !held.held().is_empty();
+                match place {
                     HelloPlace::At(start) => DialogueStep::TlsBegins(start),
                     HelloPlace::MayBegin(start) => {
                         self.halves[sender].hold(bytes.get(start..).unwrap_or_default());

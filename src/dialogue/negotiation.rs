@@ -209,6 +209,12 @@ impl Negotiation {
         (!self.was_refused && self.asked.is_none()).then_some(untaken)
     }
 
+    /// Whether nothing that was seen forbids TLS to begin now: the last request was accepted.
+    pub(super) const fn is_through(&self) -> bool {
+        self.asked.is_none()
+            && (self.is_accepted || self.starttls.is_none() && self.proxy.is_some())
+    }
+
     /// Bytes of memory that its texts may take.
     pub(super) const MOST_TEXT: usize = 3 * MAX_TEXT;
 }

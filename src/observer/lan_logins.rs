@@ -68,6 +68,8 @@ struct LanLogin {
     last: Timestamp,
     /// The identifier of the last request.
     request: Option<u8>,
+    /// The device, once it has answered.
+    station: Option<HardwareAddress>,
 }
 
 impl LanLogins {
@@ -195,15 +197,20 @@ impl LanLogins {
         let now = packet.record.timestamp;
         if eap.code == EapCode::Response {
             let key = LanKey::Station(source);
-            let is_known = self
-                .logins
-                .get(&key)
-                .is_some_and(|known| !known.login.is_over);
-            let asked = self.asked.get(&eap.identifier).copied();
-            return match asked.filter(|_| !is_known && is_group(destination)) {
-                Some(asked) => Some(asked),
-                None if is_known => Some(key),
-                None => Some(self.begin(key, packet, conclusion, output)),
+            if is_group(destination)
+                && let Some(asked) = self.answered(source, eap.identifier)
+            {
+                let user_name = self.logins.get(&key).and_then(LanLogin::user_name);
+                self.remove(key, End::Replaced, now, conclusion, output);
+                if let (Some(name), Some(known)) = (user_name, self.logins.get_mut(&asked)) {
+                    known.login.facts.user_name.get_or_insert(name);
+                }
+                return Some(asked);
+            }
+            let is_known = self.logins.get(&key).is_some_and(LanLogin::is_live);
+            return match is_known {
+                true => Some(key),
+                false => Some(self.begin(key, packet, conclusion, output)),
             };
         }
         let key = match is_group(destination) {
@@ -228,6 +235,33 @@ impl LanLogins {
             self.asked.insert(eap.identifier, key);
         }
         Some(key)
+    }
+
+    /// The login that a device answers to a group: its own, or the one of the request with this identifier.
+    ///
+    /// `None` if it has a login of which more than answers to requests out of view is known.
+    fn answered(&self, source: HardwareAddress, identifier: u8) -> Option<LanKey> {
+        let mut logins = self.logins.iter();
+        // Also where the capture lacks the request.
+        let own = logins.find(|(key, known)| {
+            let is_group = matches!(key, LanKey::Authenticator(_));
+            is_group && known.is_live() && known.station == Some(source)
+        });
+        if let Some((own, _)) = own {
+            return Some(*own);
+        }
+        let station = self.logins.get(&LanKey::Station(source));
+        let has_begun = |known: &LanLogin| {
+            let is_asked = known.request.is_some() || known.login.exchange.method().is_some();
+            known.is_live() && is_asked
+        };
+        if station.is_some_and(has_begun) {
+            return None;
+        }
+        let asked = self.asked.get(&identifier)?;
+        let known = self.logins.get(asked)?;
+        let is_free = known.station.is_none_or(|station| station == source);
+        is_free.then_some(*asked)
     }
 
     fn begin(
@@ -265,6 +299,7 @@ impl LanLogins {
             login,
             last: now,
             request: None,
+            station: None,
         };
         self.logins.insert(key, known);
         key
@@ -360,10 +395,21 @@ impl LanLogins {
 }
 
 impl LanLogin {
+    const fn is_live(&self) -> bool {
+        !self.login.is_over
+    }
+
+    fn user_name(&self) -> Option<String> {
+        self.login.facts.user_name.clone()
+    }
+
     /// Notes who the ends are, as far as a frame shows it.
     fn note_names(&mut self, frame: &EapolFrame<'_>, eap: &EapPacket<'_>) {
         let facts = &mut self.login.facts;
         let is_response = eap.code == EapCode::Response;
+        if is_response {
+            self.station.get_or_insert(frame.source);
+        }
         let [station, authenticator] = match is_response {
             true => [frame.source, frame.destination],
             false => [frame.destination, frame.source],

@@ -17,6 +17,11 @@ pub enum Detection {
     Other,
 }
 
+impl Detection {
+    /// Bytes that are needed to recognise an SSLv2 CLIENT-HELLO.
+    pub const SSLV2_DECISIVE: usize = 11;
+}
+
 /// Bytes that are needed to decide: a record header and the type of the first message.
 const DECISIVE: usize = 6;
 
@@ -60,7 +65,7 @@ fn detect_sslv2(bytes: &[u8]) -> Detection {
     if bytes.get(2).is_some_and(|message_type| *message_type != 1) {
         return Detection::Other;
     }
-    let Some(header) = bytes.first_chunk::<11>() else {
+    let Some(header) = bytes.first_chunk::<{ Detection::SSLV2_DECISIVE }>() else {
         return Detection::Incomplete;
     };
     let number = |index: usize| usize::from(header[index]) << 8 | usize::from(header[index + 1]);
