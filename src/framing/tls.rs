@@ -239,7 +239,7 @@ impl TlsRecords {
     fn continue_sslv2(
         &mut self,
         sender: Direction,
-        bytes: &[u8],
+        input: &[u8],
         arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
@@ -247,18 +247,24 @@ impl TlsRecords {
         let StreamState::Sslv2 { message, length } = &mut stream.state else {
             return;
         };
-        let (part, rest) = bytes.split_at(bytes.len().min(length.saturating_sub(message.len())));
+        let (part, rest) = input.split_at(input.len().min(length.saturating_sub(message.len())));
         message.extend_from_slice(part);
         if message.len() < *length {
             return;
         }
+        let bytes = message.len();
         let hello = ClientHello::read_sslv2(message.get(2..).unwrap_or_default());
         let start = stream.record_start.unwrap_or(arrival);
         match hello.map(Box::new) {
             Ok(hello) => {
                 stream.state = StreamState::InPlace;
                 self.is_sslv2 = true;
-                recipient.take(sender, Seen::ClientHello { hello, start });
+                let seen = Seen::ClientHello {
+                    hello,
+                    bytes,
+                    start,
+                };
+                recipient.take(sender, seen);
                 self.read_records(sender, rest, arrival, recipient);
             }
             Err(_) => stream.state = StreamState::Ignored,
