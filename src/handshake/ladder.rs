@@ -287,6 +287,8 @@ impl LadderRecorder {
         match unit.content_type {
             ContentType::Alert => StepKind::Alert(None),
             ContentType::ApplicationData if !may_be_tls13 => StepKind::ApplicationData,
+            // DTLS 1.3 shows that a record is of the handshake, and not which message is in it.
+            ContentType::Handshake if may_be_tls13 => StepKind::Record(ContentType::Handshake),
             ContentType::Handshake if !std::mem::replace(&mut self.has_finished[sender], true) => {
                 StepKind::Message(HandshakeType::Finished)
             }
