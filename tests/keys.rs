@@ -83,6 +83,7 @@ const TOO_LATE: &[&str] = &[
     "early-data-gnutls",
     "mtls-day",
     "mtls13-post-handshake",
+    "proxy-header",
     "resumption-psk-gnutls",
     "silence-after-server-flight-tls13",
     "tls13-ech-grease",
