@@ -140,6 +140,7 @@ fn letter(step: &LadderStep) -> Option<char> {
             HandshakeType::HelloRequest => 'H',
             HandshakeType::ClientHello => 'C',
             HandshakeType::ServerHello => 'S',
+            HandshakeType::HelloVerifyRequest => 'V',
             HandshakeType::HelloRetryRequest => 'J',
             HandshakeType::NewSessionTicket => 'T',
             HandshakeType::EncryptedExtensions => 'O',

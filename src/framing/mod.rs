@@ -61,6 +61,9 @@ use sealed::KeyUse;
 use tds::TdsFraming;
 use tls::TlsRecords;
 
+/// Bytes of a message's header.
+pub(crate) const MESSAGE_HEADER: usize = 4;
+
 /// The framing of one handshake.
 ///
 /// The rare ones are boxed, so that the usual one decides on the size.
@@ -276,9 +279,11 @@ pub(crate) enum Seen<'a> {
         message: Message<'a>,
         start: Arrival,
     },
-    /// A ClientHello that is not a handshake message of TLS: that of SSLv2.
+    /// A ClientHello that is not a handshake message of TLS: that of SSLv2, or of DTLS.
     ClientHello {
         hello: Box<ClientHello>,
+        /// Its bytes with their header: without what DTLS adds to the header of TLS.
+        bytes: usize,
         start: Arrival,
     },
     /// A ServerHello that is not a handshake message of TLS: that of SSLv2.

@@ -246,7 +246,7 @@ impl TlsRecords {
     fn continue_sslv2(
         &mut self,
         sender: Direction,
-        bytes: &[u8],
+        input: &[u8],
         arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
@@ -254,12 +254,12 @@ impl TlsRecords {
         let StreamState::Sslv2 { message, length } = &mut stream.state else {
             return;
         };
-        let mut bytes = bytes;
+        let mut input = input;
         if length.is_none() {
             let missing = Detection::SSLV2_DECISIVE.saturating_sub(message.len());
-            let (part, rest) = bytes.split_at(bytes.len().min(missing));
+            let (part, rest) = input.split_at(input.len().min(missing));
             message.extend_from_slice(part);
-            bytes = rest;
+            input = rest;
             match detect(message) {
                 Detection::Sslv2ClientHello(known) => *length = Some(2 + known),
                 Detection::Incomplete => return,
@@ -267,23 +267,29 @@ impl TlsRecords {
                     let begun = std::mem::take(message);
                     stream.state = StreamState::InPlace;
                     self.read_records(sender, &begun, arrival, recipient);
-                    return self.handle_bytes(sender, bytes, arrival, recipient);
+                    return self.handle_bytes(sender, input, arrival, recipient);
                 }
             }
         }
         let length = length.unwrap_or_default();
-        let (part, rest) = bytes.split_at(bytes.len().min(length.saturating_sub(message.len())));
+        let (part, rest) = input.split_at(input.len().min(length.saturating_sub(message.len())));
         message.extend_from_slice(part);
         if message.len() < length {
             return;
         }
+        let bytes = message.len();
         let hello = ClientHello::read_sslv2(message.get(2..).unwrap_or_default());
         let start = stream.record_start.unwrap_or(arrival);
         match hello.map(Box::new) {
             Ok(hello) => {
                 stream.state = StreamState::InPlace;
                 self.is_sslv2 = true;
-                recipient.take(sender, Seen::ClientHello { hello, start });
+                let seen = Seen::ClientHello {
+                    hello,
+                    bytes,
+                    start,
+                };
+                recipient.take(sender, seen);
                 self.read_records(sender, rest, arrival, recipient);
             }
             Err(_) => stream.state = StreamState::Ignored,

@@ -10,7 +10,7 @@ use crate::tls::{AlertDescription, HandshakeType};
 use crate::transport::quic::{QuicClose, QuicVersion};
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
-use super::transcript::{Transcript, is_empty_list};
+use super::transcript::Transcript;
 use super::{offer, reason};
 
 /// Why a handshake failed, by its messages alone.
@@ -420,10 +420,8 @@ pub(super) fn unanswered_flight(
 ) -> FailureCause {
     let client = transcript.peer(Side::Client);
     let has_flight = transcript.has_message(HandshakeType::ClientKeyExchange);
-    let lacks_certificate = owing == Side::Server
-        && has_flight
-        && transcript.certificate_request().is_some()
-        && client.certificate.as_deref().is_none_or(is_empty_list);
+    // An empty Certificate message answers a request, even if the capture lacks that (RFC 5246 §7.4.6).
+    let lacks_certificate = owing == Side::Server && has_flight && client.has_empty_certificate();
     let (error_type, what) = if lacks_certificate {
         let what = "server asked for a client certificate, received none and fell silent";
         (ErrorType::MissingClientCert, what.to_owned())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::event::{Ladder, LadderStep, StepKind};
 use crate::flow::{Direction, PerDirection, Side};
 use crate::framing::quic::{Level, QuicSeen};
-use crate::framing::{Close, Content, SealedUnit, Seen};
+use crate::framing::{Close, Content, MESSAGE_HEADER, SealedUnit, Seen};
 use crate::memory::boxed;
 use crate::time::Timestamp;
 use crate::tls::{ContentType, HandshakeType, Message, ServerHello};
@@ -22,9 +22,6 @@ const MAX_LAST_STEPS: usize = 16;
 
 /// Packets whose file is remembered, of handshakes that span files: a flight has some 50.
 const MAX_PACKETS: usize = 512;
-
-/// Bytes of a message's header.
-const MESSAGE_HEADER: usize = 4;
 
 /// Writes down the steps of one handshake.
 #[derive(Debug)]
@@ -139,9 +136,9 @@ impl LadderRecorder {
                     self.move_before_gap();
                 }
             }
-            Seen::ClientHello { start, .. } => {
+            Seen::ClientHello { bytes, start, .. } => {
                 let kind = StepKind::Message(HandshakeType::ClientHello);
-                self.push(sender, start, kind, None, false);
+                self.push(sender, start, kind, u32::try_from(bytes).ok(), false);
             }
             Seen::ServerHello { start, .. } => {
                 let kind = StepKind::Message(HandshakeType::ServerHello);
@@ -290,6 +287,8 @@ impl LadderRecorder {
         match unit.content_type {
             ContentType::Alert => StepKind::Alert(None),
             ContentType::ApplicationData if !may_be_tls13 => StepKind::ApplicationData,
+            // DTLS 1.3 shows that a record is of the handshake, and not which message is in it.
+            ContentType::Handshake if may_be_tls13 => StepKind::Record(ContentType::Handshake),
             ContentType::Handshake if !std::mem::replace(&mut self.has_finished[sender], true) => {
                 StepKind::Message(HandshakeType::Finished)
             }

@@ -94,6 +94,7 @@ impl Script {
         change(&mut hello);
         self.play(CLIENT, |start| Seen::ClientHello {
             hello: Box::new(hello),
+            bytes: 100,
             start,
         })
     }

@@ -510,7 +510,7 @@ mod tests {
     fn one_look_tells_hellos_from_other_datagrams() {
         let long = match cfg!(feature = "quic") {
             true => FirstLook::MayContinue,
-            false => FirstLook::Other,
+            false => FirstLook::MayBelong,
         };
         let looks: [(&[u8], FirstLook); 8] = [
             (&[], FirstLook::Other),
@@ -521,8 +521,8 @@ mod tests {
             (b"\x16\xfe\xfd\0\x01\0\0\0\0\0\0", FirstLook::MayContinue),
             (b"\x16\x03\x03\0\x01", FirstLook::MayBelong),
             (b"\xc3\0\0\0\x01\x08", long), // an Initial that is cut short
-            (b"\xc3\0\0\0\x02\x08", FirstLook::Other),
-            (b"\x80\0\0\0\0\x08", long), // version negotiation
+            (b"\xc3\0\0\0\x02\x08", FirstLook::MayBelong), // a version that is not known
+            (b"\x80\0\0\0\0\x08", long),   // version negotiation
             (b"\x12\x34\x01\0\0\x01", FirstLook::MayBelong),
         ];
         for (payload, look) in looks {

@@ -36,7 +36,7 @@ use crate::tls::{
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
 use super::sealed::KeyUse;
-use super::{Content, Payload, Recipient, SealedUnit, Seen};
+use super::{Content, MESSAGE_HEADER, Payload, Recipient, SealedUnit, Seen};
 
 pub(crate) use demux::{dtls_in, opening};
 use fragment::{Fragment, Given, Messages, Taken};
@@ -471,7 +471,11 @@ fn emit(sender: Direction, given: Given<'_>, recipient: &mut impl Recipient) {
     let seen = match given {
         Given::Gap(missing) => Seen::Gap(missing),
         Given::Message(message, at) => match client_hello(&message, ClientHello::read_dtls) {
-            Some(hello) => Seen::ClientHello { hello, start: at },
+            Some(hello) => Seen::ClientHello {
+                hello,
+                bytes: message.length + MESSAGE_HEADER,
+                start: at,
+            },
             None => Seen::Message {
                 message: without_unreadable_hello(message),
                 sealed: false,
@@ -480,7 +484,11 @@ fn emit(sender: Direction, given: Given<'_>, recipient: &mut impl Recipient) {
         },
         Given::Partial(message, start) => {
             match client_hello(&message, ClientHello::read_dtls_partial) {
-                Some(hello) => Seen::ClientHello { hello, start },
+                Some(hello) => Seen::ClientHello {
+                    hello,
+                    bytes: message.length + MESSAGE_HEADER,
+                    start,
+                },
                 None => Seen::PartialMessage {
                     message: without_unreadable_hello(message),
                     start,

@@ -49,7 +49,7 @@ impl Transcript {
             Seen::PartialMessage { message, start } => {
                 self.take_partial_message(sender, message, start);
             }
-            Seen::ClientHello { hello, start } => self.take_client(sender, hello, start),
+            Seen::ClientHello { hello, start, .. } => self.take_client(sender, hello, start),
             Seen::ServerHello { hello, start } => {
                 self.note_end(sender, start);
                 self.take_server_hello(sender, Some(hello), start);

@@ -19,7 +19,7 @@ use crate::flow::Side;
 use crate::handshake::cause;
 use crate::handshake::end::End;
 use crate::handshake::transcript::{Observation, Observed, Transcript};
-use crate::tls::CipherSuite;
+use crate::tls::{CipherSuite, HandshakeType};
 
 use super::conclusion::{CleartextRule, Conclusion};
 use super::inferred::Shape;
@@ -70,7 +70,20 @@ pub(super) fn silence(transcript: &Transcript, end: End) -> Conclusion {
     if asks_in_turn.is_some_and(|own| own.is_repeated() && own.last_sent > copies.first_sent) {
         return Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged);
     }
+    if owing == Side::Server && may_lack_certificate(transcript) {
+        return Conclusion::unknown(UnknownBecause::Gap);
+    }
     Conclusion::inferred(cause::unanswered_flight(transcript, owing, copies), &D1)
+}
+
+/// Whether the capture may lack the client's Certificate message, so that nothing shows whether the server misses a
+/// certificate.
+fn may_lack_certificate(transcript: &Transcript) -> bool {
+    let client = transcript.peer(Side::Client);
+    let is_lacking = transcript.certificate_request().is_some() || client.gap_bytes > 0;
+    transcript.has_message(HandshakeType::ClientKeyExchange)
+        && client.certificate.is_none()
+        && is_lacking
 }
 
 /// The verdict on a handshake of DTLS 1.3 without keys, after its ServerHello.
@@ -246,7 +259,7 @@ impl<'t> Records<'t> {
 mod tests {
     use super::*;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, one_sided};
-    use crate::tls::{AlertDescription, ContentType, HandshakeType, ProtocolVersion};
+    use crate::tls::{AlertDescription, ContentType, ProtocolVersion};
 
     const EMPTY: &[u8] = &[0, 0, 0];
     const CHAIN: &[u8] = &[0, 0, 4, 0, 0, 1, 0];
@@ -300,6 +313,29 @@ mod tests {
         assert_eq!(gone.verdict(), "failure D1: handshake_timeout by client");
         let no_answer = hello().sent_again(CLIENT, 4, 1);
         assert_eq!(no_answer.verdict(), "failure D1: no_server_hello by server");
+    }
+
+    #[test]
+    fn an_empty_certificate_shows_that_the_server_asked_for_one() {
+        let missed = dtls12()
+            .message(CLIENT, HandshakeType::Certificate, EMPTY)
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+            .finished_12(CLIENT);
+        assert_eq!(
+            missed.sent_again(CLIENT, 3, 1).verdict(),
+            "failure D1: missing_client_cert by server"
+        );
+    }
+
+    #[test]
+    fn without_the_answer_to_a_request_nothing_shows_what_the_server_misses() {
+        let missed = asked()
+            .message(CLIENT, HandshakeType::ClientKeyExchange, &[])
+            .finished_12(CLIENT);
+        assert_eq!(
+            missed.sent_again(CLIENT, 3, 1).verdict(),
+            "unknown observed"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 use std::time::Duration;
 
+use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome, UnknownBecause};
 use crate::flow::Side;
 use crate::framing::quic::Level;
@@ -140,7 +141,7 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
     if evidence.is_quiet_since(quic.last(), end) && evidence.client_closed() {
         let failure = cause::inferred_refusal(
             Side::Client,
-            crate::error_type::ErrorType::ClientRejectedServer,
+            ErrorType::ClientRejectedServer,
         );
         return inferred(&Q3, Outcome::Failure, Some(failure));
     }
