@@ -139,10 +139,7 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
         return inferred(&Q1S, Outcome::Success, None);
     }
     if evidence.is_quiet_since(quic.last(), end) && evidence.client_closed() {
-        let failure = cause::inferred_refusal(
-            Side::Client,
-            ErrorType::ClientRejectedServer,
-        );
+        let failure = cause::inferred_refusal(Side::Client, ErrorType::ClientRejectedServer);
         return inferred(&Q3, Outcome::Failure, Some(failure));
     }
     from_silence(transcript, quic, &evidence, end)
