@@ -176,7 +176,11 @@ impl LanLogins {
             }
         };
         let ended = self.logins.get_mut(&key);
-        if let Some(open) = ended.and_then(|known| known.login.end(result, packet.record)) {
+        let end = |known: &mut LanLogin| {
+            known.login.exchange.note_result(eap.identifier);
+            known.login.end(result, packet.record)
+        };
+        if let Some(open) = ended.and_then(end) {
             self.conclude(key, open, End::Decided, now, conclusion, output);
         }
     }

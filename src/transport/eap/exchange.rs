@@ -136,6 +136,18 @@ impl EapExchange {
         self.arrival(SERVER, time, number)
     }
 
+    /// Notes the identifier of a Success or Failure, which is that of the response before it (RFC 3748 §4.2).
+    ///
+    /// Servers that count on exist, so another one shows a gap only where the server had more of its flight to send.
+    pub fn note_result(&mut self, identifier: u8) {
+        let is_other = self
+            .request
+            .is_some_and(|last| last.identifier != identifier);
+        if is_other && self.is_amid_flight(SERVER) {
+            self.note_missing();
+        }
+    }
+
     /// Notes that the capture lacks packets of both sides.
     pub fn note_missing(&mut self) {
         for stream in self.streams.iter_mut() {
