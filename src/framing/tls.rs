@@ -59,7 +59,7 @@ enum StreamState {
         /// What has arrived of it.
         message: Vec<u8>,
         /// Its whole length, which is no more than 32 KiB; `None` while too little has arrived to tell what it is.
-        length: Option<usize>,
+        length: Option<u16>,
     },
     /// No TLS, or no more of it.
     Ignored,
@@ -261,7 +261,7 @@ impl TlsRecords {
             message.extend_from_slice(part);
             input = rest;
             match detect(message) {
-                Detection::Sslv2ClientHello(known) => *length = Some(2 + known),
+                Detection::Sslv2ClientHello(known) => *length = u16::try_from(2 + known).ok(),
                 Detection::Incomplete => return,
                 _ => {
                     let begun = std::mem::take(message);
@@ -271,7 +271,7 @@ impl TlsRecords {
                 }
             }
         }
-        let length = length.unwrap_or_default();
+        let length = length.map_or(0, usize::from);
         let (part, rest) = input.split_at(input.len().min(length.saturating_sub(message.len())));
         message.extend_from_slice(part);
         if message.len() < length {

@@ -62,7 +62,9 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         return Conclusion::failed(cause::not_tls());
     }
     let alert = decisive_alert(transcript);
-    if cannot_tell(transcript) && !alert.is_some_and(|alert| is_certain(transcript, &alert)) {
+    let is_certain =
+        |alert: AlertSeen| is_certain(transcript, &alert) && !may_follow_both(transcript, &alert);
+    if cannot_tell(transcript) && !alert.is_some_and(is_certain) {
         return silence::unknown(transcript, end);
     }
     match alert {
@@ -178,6 +180,15 @@ pub(super) fn is_certain(transcript: &Transcript, alert: &AlertSeen) -> bool {
     let is_fatal = alert.level() == Some(AlertLevel::Fatal);
     let is_goodbye = alert.description() == Some(AlertDescription::CloseNotify);
     is_fatal && !alert.follows_gap && !is_goodbye && !may_answer_missing(transcript, alert)
+}
+
+/// Up to TLS 1.2: whether a side may have sent an encrypted alert after both Finished, of which the capture lacks its peer's.
+/// NSS clients judge the server's certificate only then.
+fn may_follow_both(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let side = transcript.side(alert.sender);
+    let [own, peer] = [side, side.peer()].map(|side| transcript.peer(side));
+    let is_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
+    alert.is_encrypted() && own.finished.is_some() && peer.finished.is_none() && is_missing
 }
 
 /// Whether an alert may be a reaction to something of its sender's peer that the capture lacks.
