@@ -666,6 +666,10 @@ mod tests {
             refused.verdict(),
             "failure decrypted: bad_certificate by client"
         );
+        let after_finished = begun()
+            .gap(SERVER)
+            .opened_alert(CLIENT, AlertDescription::BadCertificate);
+        assert_eq!(after_finished.verdict(), "unknown observed");
         let goodbye = begun().opened_alert(CLIENT, AlertDescription::CloseNotify);
         assert_eq!(
             goodbye.verdict(),
