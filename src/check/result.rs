@@ -127,7 +127,7 @@ impl CheckResult {
                 "at least one handshake in the capture",
             ),
             format!(
-                "no handshake; packets: {}, TCP connections: {}",
+                "no handshake; packets: {}, connections: {}",
                 stats.packets, stats.connections
             ),
         )

@@ -235,6 +235,19 @@ impl Router {
         if let Some(header) = decode_usual(link_type, bytes, packet.wire_length) {
             return plan.segment(index, &header, NO_EXTRA);
         }
+        self.route_other(link_type, packet, bytes, index, plan);
+    }
+
+    /// Routes a packet that is not the usual one. Kept apart, so that the usual one does not pay for it.
+    #[inline(never)]
+    fn route_other(
+        &mut self,
+        link_type: LinkType,
+        packet: &PacketRecord,
+        bytes: &[u8],
+        index: u32,
+        plan: &mut Plan,
+    ) {
         let mut layers = Layers::default();
         match decode_any(
             link_type,

@@ -161,52 +161,8 @@ impl Worker {
                     };
                     self.shards.handle_packet(flow, &packet, &mut output);
                 }
-                Action::Eapol { packet, extra } => {
-                    let Some(record) = packets.records.get(*packet as usize) else {
-                        continue;
-                    };
-                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
-                        continue;
-                    };
-                    let bytes = packets.bytes(record);
-                    let Some(frame) = EapolFrame::read(interface.link_type, bytes) else {
-                        continue;
-                    };
-                    let extra = plan.extra(*extra);
-                    let packet = EapolPacket {
-                        record,
-                        bytes,
-                        interface,
-                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
-                        frame,
-                    };
-                    self.shards.handle_eapol(&packet, &mut output);
-                }
-                Action::Datagram {
-                    packet,
-                    header,
-                    extra,
-                } => {
-                    let Some(record) = packets.records.get(*packet as usize) else {
-                        continue;
-                    };
-                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
-                        continue;
-                    };
-                    let bytes = packets.bytes(record);
-                    let extra = plan.extra(*extra);
-                    let datagram = extra.and_then(|extra| extra.datagram.as_ref());
-                    let packet = DatagramPacket {
-                        record,
-                        bytes,
-                        interface,
-                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
-                        header,
-                        payload: header
-                            .payload
-                            .of(datagram.map_or(bytes, |datagram| datagram.payload())),
-                    };
-                    self.shards.handle_datagram(&packet, &mut output);
+                Action::Datagram { .. } | Action::Eapol { .. } => {
+                    take_rare(&mut self.shards, &step.action, packets, plan, &mut output);
                 }
             }
             output.drain(step.number, made);
@@ -238,6 +194,52 @@ impl Worker {
 
     pub(crate) fn load(&self) -> Load {
         self.shards.load()
+    }
+}
+
+/// Takes a packet without TCP. Kept apart, so that the others do not pay for it.
+#[cold]
+#[inline(never)]
+fn take_rare(
+    shards: &mut ShardSet,
+    action: &Action,
+    packets: Packets<'_>,
+    plan: &Plan,
+    output: &mut ShardOutput<'_>,
+) {
+    let (Action::Datagram { packet, extra, .. } | Action::Eapol { packet, extra }) = action else {
+        return;
+    };
+    let Some(record) = packets.records.get(*packet as usize) else {
+        return;
+    };
+    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+        return;
+    };
+    let bytes = packets.bytes(record);
+    let extra = plan.extra(*extra);
+    let layers = extra.map_or(&NO_LAYERS, |extra| &extra.layers);
+    if let Action::Datagram { header, .. } = action {
+        let datagram = extra.and_then(|extra| extra.datagram.as_ref());
+        let holder = datagram.map_or(bytes, |datagram| datagram.payload());
+        let packet = DatagramPacket {
+            record,
+            bytes,
+            interface,
+            layers,
+            header,
+            payload: header.payload.of(holder),
+        };
+        shards.handle_datagram(&packet, output);
+    } else if let Some(frame) = EapolFrame::read(interface.link_type, bytes) {
+        let packet = EapolPacket {
+            record,
+            bytes,
+            interface,
+            layers,
+            frame,
+        };
+        shards.handle_eapol(&packet, output);
     }
 }
 

@@ -230,7 +230,7 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         (
             "tlscope.flows.open",
             "{flow}",
-            "TCP connections remembered.",
+            "Connections remembered.",
             |health| health.load.connections,
         ),
         (
@@ -254,7 +254,7 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         (
             "tlscope.flows.evicted",
             "{flow}",
-            "TCP connections forgotten because the table was full.",
+            "Connections forgotten because the table was full.",
             |stats| stats.connections_evicted,
         ),
         (

@@ -2,15 +2,15 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`version`] | versions, and which bits of a header mean which packet type in them |
-//! | [`connection_id`] | connection ids |
-//! | [`header`] | datagrams to packets: long headers, short headers, Retry, Version Negotiation |
-//! | [`number`] | packet numbers, of which only the low bytes are sent |
-//! | [`frame`] | the frames in a packet that was opened |
-//! | [`crypto_stream`] | CRYPTO frames in any order to bytes in order |
+//! | `version` | versions, and which bits of a header mean which packet type in them |
+//! | `connection_id` | connection ids |
+//! | `header` | datagrams to packets: long headers, short headers, Retry, Version Negotiation |
+//! | `number` | packet numbers, of which only the low bytes are sent |
+//! | `frame` | the frames in a packet that was opened |
+//! | `crypto_stream` | CRYPTO frames in any order to bytes in order |
 //!
 //! Nothing here decrypts: the keys of Initial packets are in [`decrypt`](crate::decrypt), and
-//! [`framing::quic`](crate::framing) joins the parts.
+//! `framing::quic` joins the parts.
 
 mod connection_id;
 mod crypto_stream;

@@ -2,8 +2,8 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`packet`] | one packet and its attributes |
-//! | [`conversations`] | which login a packet belongs to |
+//! | `packet` | one packet and its attributes |
+//! | `conversations` | which login a packet belongs to |
 
 mod conversations;
 mod packet;

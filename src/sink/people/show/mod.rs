@@ -23,7 +23,7 @@ use super::table::{outcome_style, outcome_word};
 use super::text::{Cut, TextStyle, fit};
 use crate::event::{
     Alert, ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Handshake,
-    HandshakeReport, Ladder, Outcome, RejectedAfter, RenegotiationEnd, Resumption, Side,
+    HandshakeReport, Ladder, Outcome, Protocol, RejectedAfter, RenegotiationEnd, Resumption, Side,
 };
 use crate::hex::Hex;
 use crate::tls::is_grease;
@@ -101,6 +101,9 @@ fn write_connection<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
     page.fact("server", &event.server.to_string())?;
     page.maybe("server name", event.tls.server_name.as_deref())?;
     let mut transport = event.transport.as_str().to_owned();
+    if event.protocol != Protocol::Tls {
+        transport += &format!(", {}", event.protocol.as_str().to_uppercase());
+    }
     if let Some(starttls) = event.starttls {
         transport += &format!(", TLS after {}", starttls.as_str());
     }

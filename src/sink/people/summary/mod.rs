@@ -182,7 +182,7 @@ impl<W: Write> SummarySink<W> {
             period = format!(", {first} to {last} UTC");
         }
         let packets = counted(stats.packets, "packet");
-        let connections = counted(stats.connections, "TCP connection");
+        let connections = counted(stats.connections, "connection");
         let traffic = format!("{packets}, {connections}");
         let columns = handshakes.len() + period.len() + "; ".len() + traffic.len();
         let fits = self.style.width.is_none_or(|width| columns <= width);
@@ -665,7 +665,7 @@ mod tests {
         let mut stats = Stats::default();
         (stats.packets, stats.connections, stats.gaps) = (120, 5, 2);
         let expected = "\
-5 handshakes, 2026-03-01 12:00:00 to 2026-03-01 12:00:00 UTC; 120 packets, 5 TCP connections
+5 handshakes, 2026-03-01 12:00:00 to 2026-03-01 12:00:00 UTC; 120 packets, 5 connections
 
 Outcomes
   success  2  40.0 %
@@ -713,7 +713,7 @@ Quality of the capture
     #[test]
     fn an_empty_run_is_one_line() {
         let text = summary(&[], &Stats::default());
-        assert_eq!(text, "0 handshakes; 0 packets, 0 TCP connections\n");
+        assert_eq!(text, "0 handshakes; 0 packets, 0 connections\n");
     }
 
     #[test]

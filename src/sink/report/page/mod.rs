@@ -150,7 +150,7 @@ fn header(tallies: &Tallies, stats: &Stats, sections: &[Section]) -> Markup {
                 @if tallies.handshakes > 0 {
                     time { (second(tallies.first)) } " to " time { (second(tallies.last)) } " UTC · "
                 }
-                (counted(stats.packets, "packet")) " · " (counted(stats.connections, "TCP connection"))
+                (counted(stats.packets, "packet")) " · " (counted(stats.connections, "connection"))
             }
             @if tallies.sources.len() > 1 {
                 details.sources {
