@@ -75,7 +75,7 @@ fn events<'f>(frames: impl IntoIterator<Item = &'f Frame>) -> BTreeMap<String, V
     events
 }
 
-/// What the server's log says of each station.
+/// How the server's log describes each station.
 fn labels() -> BTreeMap<String, Verdict> {
     let text = fs::read_to_string(package().join("fixtures/logins/labels.ndjson")).unwrap();
     let label = |line: &str| {

@@ -1,7 +1,7 @@
 //! Packets of QUIC (RFC 9001 §5, RFC 9369 §3.3): header protection, and the AEAD behind it.
 //!
 //! The keys of Initial packets follow from the client's first destination connection id, so they
-//! need no secret: whoever sees the packets may open them. Those of Handshake and 1-RTT packets
+//! need no secret: everyone who sees the packets may open them. Those of Handshake and 1-RTT packets
 //! follow from the secrets in key logs.
 
 use aes::cipher::{Array, BlockCipherEncrypt};

@@ -19,7 +19,7 @@ use super::rdp::Rdp;
 use super::tds::Tds;
 use super::xmpp::Xmpp;
 
-/// What a reader says of the bytes that it was given. It has taken some from the front.
+/// A reader's answer to the bytes that it was given. It has taken some from the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// It has taken all, and reads on.

@@ -800,7 +800,7 @@ impl Connection {
             *place = version;
         }
         self.prove(recipient);
-        // The client begins anew, with other ids.
+        // The client begins again, with other ids.
         self.is_readable = false;
         self.initial_keys.clear();
         self.streams = PerDirection::default();

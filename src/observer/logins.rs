@@ -632,7 +632,7 @@ fn identity(tracker: &Tracker) -> Identity {
     }
 }
 
-/// What the first request says of who logs in, and where.
+/// Who logs in, and where, by the first request.
 fn facts(packet: &RadiusPacket<'_>, eap: &EapPacket<'_>) -> EapFacts {
     let text = |value| String::from_utf8_lossy(value).into_owned();
     let attribute = |attribute| packet.attribute(attribute).map(text);

@@ -381,7 +381,7 @@ def step(tls, out):
 
 
 class Memory(threading.Thread):
-    """Reads every five seconds what the process has in memory, and what it says of itself."""
+    """Reads every five seconds what the process has in memory, and its own metrics."""
 
     GAUGES = ["tlscope_flows_open", "tlscope_handshakes_open", "tlscope_memory_bytes"]
 

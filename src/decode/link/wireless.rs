@@ -1,4 +1,4 @@
-//! Data frames of 802.11, with or without what the radio says of them (Radiotap).
+//! Data frames of 802.11, with or without the radio's own header (Radiotap).
 
 use super::super::cursor::Cursor;
 use super::super::{DecodeError, Layer, Layers, Unread};

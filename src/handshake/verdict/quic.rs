@@ -97,7 +97,7 @@ const FIRST_PROBE: Duration = Duration::from_secs(3);
 /// The longest Handshake packet that is taken for a CONNECTION_CLOSE: with a reason of some 200 bytes. quinn's have up to 160.
 const LONGEST_CLOSE: u16 = 250;
 
-/// How much longer a Handshake packet with a CONNECTION_CLOSE may be than the 1-RTT packet beside it: quinn acknowledges
+/// How much longer a Handshake packet with a CONNECTION_CLOSE may be than the 1-RTT packet in the same datagram: quinn acknowledges
 /// packets in the first, with 6 to 8 bytes.
 const ACKNOWLEDGMENT: u16 = 12;
 

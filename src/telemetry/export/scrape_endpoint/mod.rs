@@ -1,4 +1,4 @@
-//! Answers Prometheus: `/metrics`, and `/targets` and `/clients` for discovery and inventories; `/failures` for whoever an alert
+//! Answers Prometheus: `/metrics`, and `/targets` and `/clients` for discovery and inventories; `/failures` for the person whom an alert
 //! has woken; and `/healthz` for a supervisor that restarts a hung process.
 //!
 //! | file | |
