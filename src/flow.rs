@@ -257,6 +257,13 @@ impl FlowKey {
         (endpoint(self.low, low), endpoint(self.high, high))
     }
 
+    /// The sender of a packet and its peer, given whether the packet went from the lower to the higher endpoint.
+    #[must_use]
+    pub(crate) fn ends(&self, goes_up: bool) -> (Endpoint, Endpoint) {
+        let (low, high) = self.endpoints();
+        if goes_up { (low, high) } else { (high, low) }
+    }
+
     /// A number that spreads flows over `2^bits` shards: the same in each run, so that the output is, too.
     ///
     /// UDP flows are spread by their addresses alone: QUIC clients change their port in mid-connection

@@ -467,12 +467,7 @@ impl DatagramTable {
         } else {
             end
         };
-        let (low, high) = key.endpoints();
-        let (forward, reverse) = if first_went_up {
-            (low, high)
-        } else {
-            (high, low)
-        };
+        let (forward, reverse) = key.ends(first_went_up);
         let [client_random, server_random] = open.tracker.randoms();
         let concluded = Concluded {
             end,

@@ -81,13 +81,8 @@ impl PlainConnection {
     }
 
     fn new(flow: &Flow, key: &FlowKey, client: Direction, what: What) -> Self {
-        let (low, high) = key.endpoints();
-        let is_client_low = (client == Direction::Forward) == flow.first_went_up;
-        let (client_end, server) = if is_client_low {
-            (low, high)
-        } else {
-            (high, low)
-        };
+        let client_went_up = (client == Direction::Forward) == flow.first_went_up;
+        let (client_end, server) = key.ends(client_went_up);
         let proxy = match &flow.stage {
             Stage::Watching(dialogue) => dialogue.proxy().cloned().map(Box::new),
             Stage::Handshake(_) | Stage::Done => None,

@@ -953,12 +953,7 @@ fn release_conversation(flow: &mut Flow, account: &mut Account) {
 
 /// What is known of a connection beside its bytes.
 fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
-    let (low, high) = key.endpoints();
-    let (forward, reverse) = if flow.first_went_up {
-        (low, high)
-    } else {
-        (high, low)
-    };
+    let (forward, reverse) = key.ends(flow.first_went_up);
     Origin {
         source: Arc::clone(&open.source),
         flow_id: key.id(flow.first_seen),
