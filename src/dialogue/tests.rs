@@ -255,7 +255,8 @@ fn proxies_are_named_with_where_they_lead() {
         b"\x04\0\0", // a TLV
     ]
     .concat();
-    let cases: [(&str, &[Run<'_>]); 10] = [
+    let ticket = [b">\x01\x01\x01\x40".as_slice(), &[0x60; 0x140]].concat();
+    let cases: [(&str, &[Run<'_>]); 11] = [
         (
             "http_connect to example.org:443",
             &[
@@ -304,6 +305,19 @@ fn proxies_are_named_with_where_they_lead() {
                 b"<\x01\0",
                 b">\x05\x01\0\x04\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x09\x01\xbb",
                 b"<\x05\0\0\x03\x03abc\x04\x38",
+            ],
+        ),
+        (
+            "socks5 to 192.0.2.7:443",
+            &[
+                b">\x05\x02\0\x01",
+                b"<\x05\x01",
+                &ticket,
+                b"<\x01\x01\0\x02\x05\x05",
+                b">\x01\x02\0\x01\0", // the level of protection: none
+                b"<\x01\x02\0\x01\0",
+                b">\x05\x01\0\x01\xc0\0\x02\x07\x01\xbb",
+                b"<\x05\0\0\x01\0\0\0\0\0\0",
             ],
         ),
         (
@@ -360,7 +374,7 @@ fn a_protocol_behind_a_proxy_is_named_too() {
 fn refusals_are_recognised_in_every_protocol_with_the_answer() {
     let able = up(&prelogin(0x12, 1));
     let unable = down(&prelogin(0x04, 2));
-    let cases: [(Option<StartTls>, &str, &[Run<'_>]); 22] = [
+    let cases: [(Option<StartTls>, &str, &[Run<'_>]); 23] = [
         (
             Some(Smtp),
             "server refused STARTTLS: \"454 TLS not available\"",
@@ -495,6 +509,16 @@ fn refusals_are_recognised_in_every_protocol_with_the_answer() {
         ),
         (
             None,
+            "proxy refused SOCKS5 login: \"authentication failed (GSSAPI)\"",
+            &[
+                b">\x05\x01\x01",
+                b"<\x05\x01",
+                b">\x01\x01\0\x01\x60",
+                b"<\x01\xff",
+            ],
+        ),
+        (
+            None,
             "proxy refused SOCKS5 login: \"no acceptable authentication method (255)\"",
             &[b">\x05\x01\0", b"<\x05\xff"],
         ),
@@ -623,7 +647,13 @@ fn what_is_offered_and_not_taken_is_known() {
 
 #[test]
 fn what_only_resembles_a_dialogue_is_none() {
-    let cases: [&[Run<'_>]; 7] = [
+    let cases: [&[Run<'_>]; 8] = [
+        &[
+            b">\x05\x01\x01",
+            b"<\x05\x01",
+            b">\x01\x03\0\x08\x05\x01\0\x01\xc0\0\x02\x07", // protected by GSSAPI
+            b"<\x01\x03\0\x01x",
+        ],
         &[b">GET / HTTP/1.1\r\n\r\n", b"<HTTP/1.1 407 no\r\n\r\n"],
         &[b">\0\0\0\x1b\0\x03\0\0\0\0\0\x01\0\x05kafka"],
         &[b">\x05\x01\x02\x03\x04\x05 not socks"],

@@ -13,17 +13,25 @@ use super::{Proxy, ProxyEndpoint, ProxyKind};
 /// The only command that leads to TLS.
 pub(in super::super) const CONNECT: u8 = 1;
 
-/// Method of logging in: user and password. The other ones in use are none at all, and GSSAPI (RFC 1961), which may encrypt what
-/// follows.
+/// Methods of logging in: user and password, and GSSAPI (RFC 1961). The other one in use is none at all.
 const PASSWORD: u8 = 2;
 const GSSAPI: u8 = 1;
 const NONE_ACCEPTABLE: u8 = 0xff;
+
+/// First byte of a message of GSSAPI. A request and its reply begin with 5 if both sides agreed to protect nothing.
+const TOKEN: u8 = 1;
+/// Types of such messages that end what can be followed: protected data, and the refusal of a login, which has no length.
+const PROTECTED: u8 = 3;
+const ABORT: u8 = 0xff;
 
 /// A dialogue with a proxy.
 #[derive(Debug)]
 pub(in super::super) struct Socks {
     kind: ProxyKind,
     gathered: PerDirection<Gather>,
+    /// Bytes of a token that have not come. Tokens are not kept, since a Kerberos ticket is larger than a dialogue may hold.
+    missing: PerDirection<usize>,
+    is_gssapi: bool,
     client: Request,
     server: Answer,
 }
@@ -57,6 +65,8 @@ impl Socks {
         Self {
             kind,
             gathered: PerDirection::default(),
+            missing: PerDirection::default(),
+            is_gssapi: false,
             client: if is_5 {
                 Request::Methods
             } else {
@@ -72,7 +82,11 @@ impl Socks {
         input: &mut &[u8],
         negotiation: &mut Negotiation,
     ) -> Turn {
-        while !input.is_empty() {
+        loop {
+            self.skip_token(sender, input);
+            if input.is_empty() {
+                return Turn::More;
+            }
             let step = if sender == negotiation.client {
                 self.take_request(sender, input, negotiation)
             } else {
@@ -87,7 +101,22 @@ impl Socks {
                 None => return Turn::More, // incomplete
             }
         }
-        Turn::More
+    }
+
+    fn skip_token(&mut self, sender: Direction, input: &mut &[u8]) {
+        let skipped = self.missing[sender].min(input.len());
+        self.missing[sender] -= skipped;
+        *input = &input[skipped..];
+    }
+
+    /// Takes the header of a token, which is then skipped; `None` if it is not complete.
+    fn take_token(&mut self, sender: Direction, input: &mut &[u8]) -> Option<Turn> {
+        let [_, kind, high, low] = *self.gathered[sender].until(input, 4)?.first_chunk::<4>()?;
+        if kind == PROTECTED {
+            return Some(Turn::Settled);
+        }
+        self.missing[sender] = usize::from(u16::from_be_bytes([high, low]));
+        Some(Turn::More)
     }
 
     /// Takes a message of the client; `None` if it is not complete.
@@ -120,6 +149,7 @@ impl Socks {
                 Some(Turn::More)
             }
             Request::Login => match gathered.until(input, 1)?[0] {
+                TOKEN if self.is_gssapi => self.take_token(sender, input),
                 1 => {
                     let user = usize::from(gathered.until(input, 2)?[1]);
                     // User and password of 255 bytes each are not kept.
@@ -235,7 +265,10 @@ impl Socks {
                         self.refuse("no acceptable authentication method (255)", negotiation);
                         Answer::Nothing
                     }
-                    GSSAPI => return Some(Turn::Settled),
+                    GSSAPI => {
+                        self.is_gssapi = true;
+                        Answer::Reply
+                    }
                     PASSWORD => Answer::Login,
                     _ => Answer::Reply,
                 };
@@ -269,6 +302,14 @@ impl Socks {
                     _ => "unknown reply",
                 };
                 self.refuse(&format!("{name} ({code})"), negotiation);
+                Some(Turn::More)
+            }
+            Answer::Reply if self.is_gssapi && gathered.until(input, 1)?[0] == TOKEN => {
+                if gathered.until(input, 2)?[1] != ABORT {
+                    return self.take_token(sender, input);
+                }
+                self.server = Answer::Nothing;
+                self.refuse("authentication failed (GSSAPI)", negotiation);
                 Some(Turn::More)
             }
             Answer::Reply => {
