@@ -425,3 +425,53 @@ fn schema_prints_one_of_two_schemas() {
     let output = command.env("TLSCOPE_POLICY", "tlscope.toml").output();
     assert!(output.unwrap().status.success());
 }
+
+/// Handshakes of a capture with VXLAN at port 9000, by the tunnels that they name; and what was printed on standard error.
+fn in_tunnels_at_port_9000(args: &[&str], environment: &[(&str, &str)]) -> (Vec<String>, String) {
+    let capture = fixtures::named("tunnel-vxlan-other-port").capture;
+    let mut command = tlscope(&["read", "--format", "json", "--no-verify"]);
+    command.args(args).arg(&capture);
+    command.envs(environment.iter().copied());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let events = stdout(&output);
+    let events = events.lines().filter_map(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        (event["type"] == "handshake").then(|| event["tunnel"].to_string())
+    });
+    (events.collect(), stderr(&output).to_owned())
+}
+
+#[test]
+fn a_tunnel_at_an_unusual_port_is_read_if_the_port_is_given() {
+    let (none, warning) = in_tunnels_at_port_9000(&[], &[]);
+    assert!(none.is_empty());
+    assert!(
+        warning.contains("25 of 25 packets were not understood"),
+        "{warning}"
+    );
+    let given: [(&[&str], &[(&str, &str)]); 3] = [
+        (&["--tunnel-port", "vxlan=9000"], &[]),
+        (
+            &[
+                "--tunnel-port",
+                "geneve=none",
+                "--tunnel-port",
+                "vxlan=4789,9000",
+            ],
+            &[],
+        ),
+        (&[], &[("TLSCOPE_TUNNEL_PORT", "vxlan=9000")]),
+    ];
+    for (args, environment) in given {
+        let (tunnels, warning) = in_tunnels_at_port_9000(args, environment);
+        assert_eq!(tunnels, [r#"["vxlan:4202"]"#], "{args:?} {environment:?}");
+        assert_eq!(warning, "");
+    }
+}
+
+#[test]
+fn a_port_of_another_tunnel_shows_no_handshake() {
+    let (none, _) = in_tunnels_at_port_9000(&["--tunnel-port", "geneve=9000"], &[]);
+    assert!(none.is_empty());
+}

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::fixtures::{Fixture, package};
 
 /// Fixtures whose baseline has the events in full, and why. Together they show every field with a value.
-pub(crate) const FULL: [(&str, &str); 17] = [
+pub(crate) const FULL: [(&str, &str); 18] = [
     (
         "mtls-day",
         "the capture to show people: TLS 1.2 and 1.3, mutual TLS, ten failures with their findings; CI compares it with `--expect`",
@@ -42,6 +42,7 @@ pub(crate) const FULL: [(&str, &str); 17] = [
     ),
     ("tls12-ocsp-staple", "an OCSP response"),
     ("link-qinq", "VLAN tags"),
+    ("tunnels-open-vswitch", "tunnels: Geneve, GRE and VXLAN"),
     ("tls12-false-start", "ALPN, and a hello with GREASE"),
     (
         "tls12-client-refuses-wrong-name-nss",
