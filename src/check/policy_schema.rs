@@ -1,7 +1,7 @@
 //! The JSON Schema of policies, for editors: completion, descriptions, and errors while you type.
 //!
 //! The parser is the authority: it has better messages, and looks at more than shapes. So the schema may accept what
-//! the parser refuses (`ECDHE-*-GCM` names no suite), and never refuses what `check` accepts.
+//! the parser refuses (`ECDHE-*-GCM` names no suite, `10.0.0.0/33` no network), and never refuses what `check` accepts.
 
 use serde_json::{Map, Value, json};
 
@@ -76,6 +76,8 @@ fn assertions_that_can_fail() -> Vec<Value> {
             "max-failures" | "max-unknown" => {
                 json!({"not": {"type": "string", "pattern": "^ *1 *0 *0 *%$"}})
             }
+            "max-latency" => json!({"not": {"type": "array", "maxItems": 0}}),
+            "max-failures-of" => json!({"minProperties": 1}),
             _ if is_boolean(key) => json!({"const": true}),
             _ => return json!({"required": [key]}),
         };
@@ -86,6 +88,13 @@ fn assertions_that_can_fail() -> Vec<Value> {
 
 fn is_boolean(key: &str) -> bool {
     key.starts_with("no-") || key.starts_with("require-") || key == "complete-input"
+}
+
+/// Whether its values are names in which `*` and `?` are wild, or numbers as in `0x1301`.
+fn names_code_points(key: &str) -> bool {
+    ["-suites", "-groups", "-signature-schemes"]
+        .iter()
+        .any(|what| key.ends_with(what))
 }
 
 /// The values that a key of a rule takes.
@@ -128,6 +137,9 @@ fn shape(key: &str) -> Option<Value> {
         "min-rsa-bits" => whole(65_536),
         "min-days-valid" | "max-lifetime-days" => json!({"type": "number", "minimum": 0}),
         _ if is_boolean(key) => json!({"type": "boolean"}),
+        _ if names_code_points(key) => {
+            one_or_several(json!({"type": "string", "pattern": "^\\S*[A-Za-z*?:]\\S*$"}))
+        }
         _ if key.starts_with("allowed-") || key.starts_with("forbidden-") => {
             one_or_several(json!({"type": "string"}))
         }
@@ -137,14 +149,19 @@ fn shape(key: &str) -> Option<Value> {
 
 fn scope() -> Value {
     let texts = |doc| described(one_or_several(json!({"type": "string"})), doc);
+    let networks = |doc| {
+        let network =
+            json!({"type": "string", "pattern": "^[0-9A-Fa-f:.]*[:.][0-9A-Fa-f:.]*(/[0-9]+)?$"});
+        described(one_or_several(network), doc)
+    };
     let port = whole(65_535);
     json!({
         "type": "object",
         "additionalProperties": false,
         "properties": {
             "server-name": texts("Patterns of the name that the client asked for, as in `*.example.org`"),
-            "server": texts("Addresses or networks of servers, as in `192.0.2.0/24`"),
-            "client": texts("Addresses or networks of clients, as in `192.0.2.0/24`"),
+            "server": networks("Addresses or networks of servers, as in `192.0.2.0/24`"),
+            "client": networks("Addresses or networks of clients, as in `192.0.2.0/24`"),
             "port": described(one_or_several(port), "Ports of servers"),
             "tunnel": texts("Patterns of a tunnel around the packets, as in `vxlan:*`"),
             "protocol": described(
@@ -326,6 +343,10 @@ mod tests {
             "min-days-valid = 0.5",
             "min-rsa-bits = 0x800",
             "no-gaps = true\nrequire-alpn = false",
+            "allowed-alpn = ''",
+            "forbidden-suites = ['*', 'ECDHE-RSA-AES128-SHA', 'tls_aes_128_gcm_sha256', '0x1301']",
+            "allowed-groups = ['P-256', 'x25519', '0x11ec']",
+            "no-gaps = true\nwhere = { client = ['::/0', '::ffff:192.0.2.1', '2001:DB8::/32', '0.0.0.0/0'] }",
             "where = { port = 443, server = '::1', client = ['10.0.0.0/8', '192.0.2.1'], server-name = ['a', '*'], tunnel = 'gre*' }\nno-gaps = true",
         ] {
             assert_accepted(&format!(
@@ -372,6 +393,14 @@ mod tests {
             "[[rule]]\nno-gaps = 'yes'",
             "[[rule]]\nallowed-suites = []",
             "[[rule]]\nallowed-suites = [4865]",
+            "[[rule]]\nallowed-suites = '4865'",
+            "[[rule]]\nforbidden-groups = ['x25519', '']",
+            "[[rule]]\nallowed-offered-suites = 'TLS 1.2'",
+            "[[rule]]\nmax-latency = []",
+            "[[rule]]\nmax-failures-of = {}",
+            "[[rule]]\nmin-handshakes = 0\nrequire-alpn = false",
+            "[[rule]]\nmin-handshakes = 0\nmax-latency = []\nmax-failures-of = {}",
+            "[[rule]]\nno-gaps = true\nwhere = { server = 'example.org' }",
             "[[rule]]\nmax-failures = -1",
             "[[rule]]\nmax-failures = 'few'",
             "[[rule]]\nmax-failures-of = { expired = 0 }",

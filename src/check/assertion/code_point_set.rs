@@ -20,6 +20,9 @@ impl CodePointSet {
         let what = "a name, a pattern as in `*_GCM_*`, or a number as in `0x1301`";
         let (mut codes, mut written) = (BTreeSet::new(), Vec::new());
         for (text, at) in entry.strings(what)? {
+            if text.is_empty() {
+                return Err(entry.takes(&format!("{what}, or a list of them")));
+            }
             // OpenSSL writes lists with colons. No registered name has one.
             for pattern in text.split(':').filter(|pattern| !pattern.is_empty()) {
                 let found = registry.find(pattern).map_err(|meant| {

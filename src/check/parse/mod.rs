@@ -1,6 +1,6 @@
 //! Policies as TOML.
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::assertion::{self, About, Assertion, Assertions, PolicyKey};
 use super::policy::{Check, Policy, RuleSeverity, Unknown};
@@ -219,12 +219,16 @@ fn rule(entries: &[PolicyEntry<'_>], mut settings: RuleSettings) -> Result<Vec<C
 
 /// Whether a key of a rule requires nothing: a setting, or an assertion that holds for every handshake.
 fn cannot_fail(entry: &PolicyEntry<'_>) -> bool {
-    let is_zero = integer(entry.value.get_ref()) == Some(0);
+    let value = entry.value.get_ref();
+    let is_zero = integer(value) == Some(0);
     let all = |text: &str| text.replace(' ', "") == "100%";
     match entry.key {
         "preset" => false,
         "min-handshakes" | "min-rsa-bits" => is_zero,
         "max-failures" | "max-unknown" => entry.string().is_some_and(all),
+        "max-latency" => matches!(value, DeValue::Array(list) if list.is_empty()),
+        "max-failures-of" => matches!(value, DeValue::Table(table) if table.is_empty()),
+        _ if matches!(value, DeValue::Boolean(false)) => true,
         key => SETTING_KEYS.iter().any(|setting| setting.name == key),
     }
 }
