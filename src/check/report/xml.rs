@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use crate::escape::is_unsafe;
+
 /// An XML document that grows element by element.
 #[derive(Debug)]
 pub(super) struct Xml {
@@ -78,7 +80,7 @@ fn escape(text: &str, output: &mut String) {
             '"' => output.push_str("&quot;"),
             '\n' => output.push('\n'),
             // XML cannot contain them, or a reader should not see them: escaped as in the other formats.
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
+            c if is_unsafe(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => {
                 output.extend(c.escape_default());
             }
             c => output.push(c),
@@ -91,14 +93,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn special_and_control_characters_are_escaped() {
+    fn special_control_and_invisible_characters_are_escaped() {
         let mut xml = Xml::new();
         xml.element("a", &[("b", "\"<&>'")], |xml| {
-            xml.leaf("c", &[], "]]>\u{0}\u{1b}\nü");
+            xml.leaf("c", &[], "]]>\u{0}\u{1b}\u{202e}\nü");
             xml.leaf("d", &[], "");
         });
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-                        <a b=\"&quot;&lt;&amp;&gt;'\">\n  <c>]]&gt;\\u{0}\\u{1b}\nü</c>\n  <d/>\n</a>\n";
+                        <a b=\"&quot;&lt;&amp;&gt;'\">\n  <c>]]&gt;\\u{0}\\u{1b}\\u{202e}\nü</c>\n  <d/>\n</a>\n";
         assert_eq!(xml.finish(), expected);
     }
 }
