@@ -27,7 +27,7 @@ use mutual::MutualPeers;
 use plain_servers::PlainServers;
 use soonest_to_expire::SoonestToExpire;
 
-use super::text::{Align, TextStyle, printable, write_rows};
+use super::text::{Align, TextStyle, printable, wrap, write_rows};
 use crate::certificate::{CertificateTime, Expiry};
 use crate::event::{Directions, ErrorType, Handshake, NotTls, NoteKind, Outcome};
 use crate::sink::Sink;
@@ -176,18 +176,23 @@ impl<W: Write> SummarySink<W> {
     fn write_headline(&mut self, stats: &Stats) -> io::Result<()> {
         let handshakes = counted(self.counts.handshakes, "handshake");
         write!(self.output, "{}", self.style.heading().style(&handshakes))?;
-        let mut period = String::new();
+        let mut column = handshakes.len();
+        let mut add = |text: &str, glue: &'static str, broken: &'static str| {
+            column += glue.len() + text.len();
+            let fits = self.style.width.is_none_or(|width| column <= width);
+            if !fits {
+                column = text.len();
+            }
+            write!(self.output, "{}{text}", if fits { glue } else { broken })
+        };
         if self.counts.handshakes > 0 {
             let (first, last) = (second(self.first), second(self.last));
-            period = format!(", {first} to {last} UTC");
+            add(&format!("{first} to {last} UTC"), ", ", ",\n")?;
         }
         let packets = counted(stats.packets, "packet");
         let connections = counted(stats.connections, "connection");
-        let traffic = format!("{packets}, {connections}");
-        let columns = handshakes.len() + period.len() + "; ".len() + traffic.len();
-        let fits = self.style.width.is_none_or(|width| columns <= width);
-        let separator = if fits { "; " } else { "\n" };
-        writeln!(self.output, "{period}{separator}{traffic}")
+        add(&format!("{packets}, {connections}"), "; ", "\n")?;
+        writeln!(self.output)
     }
 
     pub(super) fn write_outcomes(&mut self) -> io::Result<()> {
@@ -457,7 +462,11 @@ impl<W: Write> SummarySink<W> {
         if rows.is_empty() {
             return Ok(());
         }
-        writeln!(self.output, "\n{}", self.style.heading().style(title))?;
+        writeln!(self.output)?;
+        let width = self.style.width.unwrap_or(usize::MAX);
+        for line in wrap(title, width) {
+            writeln!(self.output, "{}", self.style.heading().style(line))?;
+        }
         write_rows(&mut self.output, self.style, align, rows)
     }
 }
@@ -651,13 +660,40 @@ mod tests {
     use crate::sink::test_events;
 
     fn summary(events: &[Handshake], stats: &Stats) -> String {
+        styled(events, stats, TextStyle::default())
+    }
+
+    fn styled(events: &[Handshake], stats: &Stats, style: TextStyle) -> String {
         let mut output = Vec::new();
-        let mut sink = SummarySink::new(&mut output, TextStyle::default());
+        let mut sink = SummarySink::new(&mut output, style);
         for event in events {
             sink.handshake(event).unwrap();
         }
         sink.finish(stats).unwrap();
         String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn headings_and_the_first_line_are_broken_where_the_terminal_ends() {
+        for (width, first) in [
+            (
+                80,
+                "5 handshakes, 2026-03-01 12:00:00 to 2026-03-01 12:00:00 UTC\n",
+            ),
+            (
+                50,
+                "5 handshakes,\n2026-03-01 12:00:00 to 2026-03-01 12:00:00 UTC\n",
+            ),
+        ] {
+            let style = TextStyle {
+                width: Some(width),
+                ..TextStyle::default()
+            };
+            let text = styled(&test_events::all(), &Stats::default(), style);
+            assert!(text.starts_with(first), "{text}");
+            let long = text.lines().find(|line| line.chars().count() > width);
+            assert_eq!(long, None, "at {width}");
+        }
     }
 
     #[test]
