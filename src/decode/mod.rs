@@ -73,6 +73,7 @@ pub struct PayloadRange {
 impl PayloadRange {
     /// The captured bytes, given the packet; empty if they do not lie in it.
     #[must_use]
+    #[inline]
     pub fn of(self, packet: &[u8]) -> &[u8] {
         let start = self.start as usize;
         packet
