@@ -26,7 +26,10 @@ struct Network {
 }
 
 /// Reads an Ethernet frame; `None` if it is not of the usual kind.
-#[inline]
+///
+/// Always inlined: who routes a packet needs only the addresses, or nothing but whether it is usual, and who follows its flow builds
+/// another structure of the header. The header itself, of 72 bytes, is then never stored: a tenth of a packet.
+#[inline(always)]
 pub(super) fn ethernet(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
     let header = frame.first_chunk::<ETHERNET_HEADER>()?;
     let network = match [header[12], header[13]] {
@@ -37,7 +40,7 @@ pub(super) fn ethernet(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
     tcp(frame, wire_length, network)
 }
 
-#[inline]
+#[inline(always)]
 fn ipv4(frame: &[u8]) -> Option<Network> {
     let header = frame[ETHERNET_HEADER..].first_chunk::<IPV4_HEADER>()?;
     // Version 4 and five words of header; no flag but "don't fragment", and no fragment offset.
@@ -55,7 +58,7 @@ fn ipv4(frame: &[u8]) -> Option<Network> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn ipv6(frame: &[u8]) -> Option<Network> {
     let header = frame[ETHERNET_HEADER..].first_chunk::<IPV6_HEADER>()?;
     if header[0] >> 4 != 6 || header[6] != TCP {
@@ -71,7 +74,7 @@ fn ipv6(frame: &[u8]) -> Option<Network> {
 }
 
 /// Reads a TCP header behind the network layer's.
-#[inline]
+#[inline(always)]
 fn tcp(frame: &[u8], wire_length: usize, network: Network) -> Option<TcpHeader> {
     let Network {
         source,

@@ -174,7 +174,7 @@ pub fn decode(
 
 /// Decodes the packet that most packets are: TCP over plain IP over Ethernet. `None` for every other, which
 /// [`decode_any`] decodes. It has no layers around it.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode_usual(
     link_type: LinkType,
     packet: &[u8],

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::{Interface, PacketRecord};
+use crate::capture::{Interface, PacketRecord, Packets};
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
@@ -33,11 +33,23 @@ use super::{Config, SHARDS};
 #[derive(Debug)]
 pub(super) struct SegmentPacket<'p> {
     pub(super) record: &'p PacketRecord,
-    /// The captured bytes, with all headers.
-    pub(super) bytes: &'p [u8],
-    pub(super) interface: &'p Interface,
+    /// Those that the packet is one of.
+    pub(super) packets: &'p Packets<'p>,
     pub(super) layers: &'p Layers,
     pub(super) segment: Segment<'p>,
+}
+
+/// What few packets need is looked up when they do: many packets are held together, and each has to stay small.
+impl<'p> SegmentPacket<'p> {
+    /// The captured bytes, with all headers.
+    fn bytes(&self) -> &'p [u8] {
+        self.packets.bytes(self.record)
+    }
+
+    /// Where it was captured; whoever made this packet has found it.
+    fn interface(&self) -> &'p Interface {
+        &self.packets.interfaces[self.record.interface as usize]
+    }
 }
 
 /// A flow that a packet belongs to, and where it probably lies.
@@ -47,7 +59,7 @@ pub(super) struct SoughtFlow {
     /// Whether the packet goes from the lower to the higher endpoint.
     goes_up: bool,
     /// Place of its shard among those of the worker.
-    shard: usize,
+    shard: u8,
     sought: Sought,
 }
 
@@ -79,6 +91,7 @@ impl ShardSet {
     }
 
     /// Begins to look for a flow whose shard is in this set; `goes_up` says that its packet goes from the lower to the higher endpoint.
+    #[inline]
     pub(super) fn seek(&self, key: FlowKey, goes_up: bool) -> SoughtFlow {
         let shard = shard_of(&key) / self.stride;
         let flows = &self.shards[shard].flows;
@@ -86,14 +99,15 @@ impl ShardSet {
         SoughtFlow {
             key,
             goes_up,
-            shard,
+            shard: shard as u8, // of at most `SHARDS`
             sought: flows.seek(&key),
         }
     }
 
     /// Reads what a packet of a flow will look at.
+    #[inline]
     pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
-        let flows = &self.shards[flow.shard].flows;
+        let flows = &self.shards[usize::from(flow.shard)].flows;
         flows.approach(flow.sought, Flow::approach)
     }
 
@@ -104,7 +118,7 @@ impl ShardSet {
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        self.shards[flow.shard].handle_packet(flow, packet, output);
+        self.shards[usize::from(flow.shard)].handle_packet(flow, packet, output);
     }
 
     /// Takes a datagram.
@@ -327,7 +341,7 @@ impl Shard {
         }
         let was_open = flow.has_handshake();
         let mut context = HandshakeContext {
-            source: &packet.interface.source,
+            source: &packet.interface().source,
             layers: packet.layers,
             keys: &self.config.keys,
             collects_ladders: self.config.collects_ladders,
@@ -433,11 +447,11 @@ impl Shard {
         let has_begun = flow.has_handshake();
         let before = flow.retained.as_ref().map_or(0, RetainedPackets::bytes);
         let retained = flow.retained.get_or_insert_default();
-        if self.account.retained + packet.bytes.len() > self.account.for_retained() {
+        if self.account.retained + packet.bytes().len() > self.account.for_retained() {
             self.stats.packets_not_kept += 1;
             retained.note_lost();
         } else {
-            retained.push(packet.record, packet.bytes, packet.interface, has_begun);
+            retained.push(packet.record, packet.bytes(), packet.interface(), has_begun);
         }
         self.account.retained = self.account.retained - before + retained.bytes();
     }

@@ -93,7 +93,7 @@ impl Worker {
         let mut sought = [const { None }; TOGETHER];
         for steps in plan.steps(self.index).chunks(TOGETHER) {
             let sought = &mut sought[..steps.len()];
-            self.seek_flows(steps, packets, plan, sought);
+            self.seek_flows(steps, &packets, plan, sought);
             self.take_together(steps, sought, packets, plan, made);
         }
     }
@@ -103,7 +103,7 @@ impl Worker {
     fn seek_flows<'p>(
         &self,
         steps: &[WorkerStep],
-        packets: Packets<'p>,
+        packets: &'p Packets<'p>,
         plan: &'p Plan,
         sought: &mut [Option<SoughtSegment<'p>>],
     ) {
@@ -120,7 +120,7 @@ impl Worker {
     fn seek<'p>(
         &self,
         action: &Action,
-        packets: Packets<'p>,
+        packets: &'p Packets<'p>,
         plan: &'p Plan,
     ) -> Option<SoughtSegment<'p>> {
         let (Action::UsualSegment { packet } | Action::Segment { packet, .. }) = action else {
@@ -147,8 +147,7 @@ impl Worker {
         };
         let packet = SegmentPacket {
             record,
-            bytes,
-            interface,
+            packets,
             layers,
             segment: header.segment(holder),
         };

@@ -29,6 +29,7 @@ impl Threads {
     }
 
     /// For live captures: one thread costs least, and keeps up with more than most links carry.
+    #[cfg(live_capture)]
     pub(crate) const fn for_live(self) -> usize {
         match self {
             Self::Auto => 1,
@@ -58,13 +59,16 @@ mod tests {
     #[test]
     fn a_number_counts_for_every_input() {
         let three: Threads = "3".parse().unwrap();
-        assert_eq!((three.for_files(), three.for_live()), (3, 3));
+        assert_eq!(three.for_files(), 3);
+        #[cfg(live_capture)]
+        assert_eq!(three.for_live(), 3);
     }
 
     #[test]
     fn auto_is_the_cores_for_files_but_not_too_many_and_one_for_live_captures() {
         let auto: Threads = "auto".parse().unwrap();
         assert!((1..=defaults::MOST_AUTO_THREADS).contains(&auto.for_files()));
+        #[cfg(live_capture)]
         assert_eq!(auto.for_live(), 1);
     }
 
