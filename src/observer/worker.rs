@@ -1,5 +1,6 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
+use std::array;
 use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -90,7 +91,7 @@ impl Worker {
 
     /// Takes its steps of a plan for `packets`; adds what they make to `made`.
     pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, made: &mut Vec<Numbered>) {
-        let mut sought = [const { None }; TOGETHER];
+        let mut sought: [_; TOGETHER] = array::from_fn(|_| None);
         for steps in plan.steps(self.index).chunks(TOGETHER) {
             let sought = &mut sought[..steps.len()];
             self.seek_flows(steps, &packets, plan, sought);
