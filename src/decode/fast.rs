@@ -3,8 +3,6 @@
 //! It answers only where the answer is that of the general path, and leaves
 //! every other packet to it; tests compare the two.
 
-use crate::flow::AddressBytes;
-
 use super::ip::mapped;
 use super::tcp::FIXED_HEADER;
 use super::{PayloadRange, SeqNumber, TcpFlags, TcpHeader, WindowScale};
@@ -14,10 +12,11 @@ const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const TCP: u8 = 6;
 
-/// What the network layer says of a segment.
+/// What the network layer says of a segment. Addresses are numbers here: with arrays, whose bytes may come from two kinds of headers,
+/// the compiler moves each byte on its own.
 struct Network {
-    source: AddressBytes,
-    destination: AddressBytes,
+    source: u128,
+    destination: u128,
     hop_limit: u8,
     /// Where the TCP header begins in the frame.
     start: usize,
@@ -50,8 +49,8 @@ fn ipv4(frame: &[u8]) -> Option<Network> {
     }
     let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
     Some(Network {
-        source: mapped([header[12], header[13], header[14], header[15]]),
-        destination: mapped([header[16], header[17], header[18], header[19]]),
+        source: mapped(*header[12..].first_chunk()?),
+        destination: mapped(*header[16..].first_chunk()?),
         hop_limit: header[8],
         start: ETHERNET_HEADER + IPV4_HEADER,
         declared: total_length.checked_sub(IPV4_HEADER)?, // 0, for offloaded segments, is unusual too
@@ -65,8 +64,8 @@ fn ipv6(frame: &[u8]) -> Option<Network> {
         return None;
     }
     Some(Network {
-        source: *header[8..].first_chunk()?,
-        destination: *header[24..].first_chunk()?,
+        source: u128::from_be_bytes(*header[8..].first_chunk()?),
+        destination: u128::from_be_bytes(*header[24..].first_chunk()?),
         hop_limit: header[7],
         start: ETHERNET_HEADER + IPV6_HEADER,
         declared: usize::from(u16::from_be_bytes([header[4], header[5]])),
@@ -101,8 +100,8 @@ fn tcp(frame: &[u8], wire_length: usize, network: Network) -> Option<TcpHeader> 
     };
     let flags = TcpFlags::from_byte(header[13]);
     Some(TcpHeader {
-        source,
-        destination,
+        source: source.to_be_bytes(),
+        destination: destination.to_be_bytes(),
         source_port: u16::from_be_bytes([header[0], header[1]]),
         destination_port: u16::from_be_bytes([header[2], header[3]]),
         sequence: number(4),
