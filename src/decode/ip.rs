@@ -37,8 +37,8 @@ fn ipv4(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeE
         return Err(DecodeError::Malformed { layer: Layer::Ipv4 });
     }
     let addresses = Addresses {
-        source: mapped(header.source()),
-        destination: mapped(header.destination()),
+        source: mapped(header.source()).to_be_bytes(),
+        destination: mapped(header.destination()).to_be_bytes(),
     };
     let declared = (total_length != 0).then(|| total_length - header_length);
     enter_payload(cursor, header_length, declared);
@@ -229,7 +229,6 @@ fn header_error(layer: Layer, needed: usize, available: usize) -> DecodeError {
 }
 
 /// An IPv4 address in its IPv4-mapped form.
-pub(super) const fn mapped(address: [u8; 4]) -> AddressBytes {
-    let [a, b, c, d] = address;
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+pub(super) const fn mapped(address: [u8; 4]) -> u128 {
+    0xffff_0000_0000 | u32::from_be_bytes(address) as u128
 }

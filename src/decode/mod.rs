@@ -73,6 +73,7 @@ pub struct PayloadRange {
 impl PayloadRange {
     /// The captured bytes, given the packet; empty if they do not lie in it.
     #[must_use]
+    #[inline]
     pub fn of(self, packet: &[u8]) -> &[u8] {
         let start = self.start as usize;
         packet
@@ -173,7 +174,7 @@ pub fn decode(
 
 /// Decodes the packet that most packets are: TCP over plain IP over Ethernet. `None` for every other, which
 /// [`decode_any`] decodes. It has no layers around it.
-#[inline]
+#[inline(always)]
 pub(crate) fn decode_usual(
     link_type: LinkType,
     packet: &[u8],

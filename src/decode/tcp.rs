@@ -57,6 +57,7 @@ impl WindowScale {
         }
     }
 
+    #[inline(never)]
     fn of_syn(options: &[u8]) -> Self {
         const LARGEST_SHIFT: u8 = 14; // RFC 7323 §2.3: a larger one counts as this
         let mut options = TcpOptionsIterator::from_slice(options);
@@ -99,6 +100,7 @@ impl TcpFlags {
 impl TcpHeader {
     /// The key of its flow, and whether it goes from the lower to the higher endpoint.
     #[must_use]
+    #[inline]
     pub fn flow_key(&self) -> (FlowKey, bool) {
         FlowKey::new(
             IpProtocol::Tcp,
@@ -109,6 +111,7 @@ impl TcpHeader {
 
     /// The segment, given the bytes of the packet that this header was decoded from.
     #[must_use]
+    #[inline]
     pub fn segment<'p>(&self, packet: &'p [u8]) -> Segment<'p> {
         Segment {
             sequence: self.sequence,

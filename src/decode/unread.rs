@@ -62,17 +62,20 @@ const UDP_PORTS: [(u16, &str); 16] = [
     (51820, "WireGuard"),
 ];
 
-/// DNS, DHCP, TFTP, NTP, NetBIOS, SNMP, syslog, DHCPv6, SSDP, WS-Discovery, mDNS, LLMNR.
-const UDP_CONTROL: [u16; 16] = [
-    53, 67, 68, 69, 123, 137, 138, 161, 162, 514, 546, 547, 1900, 3702, 5353, 5355,
-];
+/// Whether a UDP port is that of DNS, DHCP, TFTP, NTP, NetBIOS, SNMP, syslog, DHCPv6, SSDP, WS-Discovery, mDNS or LLMNR.
+const fn is_udp_control(port: u16) -> bool {
+    matches!(
+        port,
+        53 | 67..=69 | 123 | 137 | 138 | 161 | 162 | 514 | 546 | 547 | 1900 | 3702 | 5353 | 5355
+    )
+}
 
 impl Unread {
     /// UDP, by the port that says what it carries.
     #[must_use]
     pub fn udp(header: &UdpHeader) -> Self {
         let ports = [header.destination_port, header.source_port];
-        if ports.iter().any(|port| UDP_CONTROL.contains(port)) {
+        if ports.into_iter().any(is_udp_control) {
             return Self::UdpControl;
         }
         let known = ports

@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use crate::decode::{Segment, SeqNumber, TcpFlags, WindowScale};
-use crate::flow::FlowKey;
 use crate::time::Timestamp;
 use crate::transport::tcp::Arrival;
-use crate::transport::{FlowTable, LIFETIMES, Lifetime};
+use crate::transport::{FlowTable, HashedKey, KeyHasher, LIFETIMES, Lifetime};
 
 /// How long a SYN is remembered: TCP sends it again for longer, but a server that has not answered by then will not.
 pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(60);
@@ -73,8 +72,9 @@ pub(super) struct Openings(FlowTable<Opening>);
 impl Openings {
     pub(super) const BYTES_PER_OPENING: usize = FlowTable::<Opening>::BYTES_PER_FLOW;
 
-    pub(super) fn new(capacity: usize) -> Self {
-        Self(FlowTable::new(capacity, [OPENING_TIMEOUT; LIFETIMES]))
+    pub(super) fn new(capacity: usize, hasher: KeyHasher) -> Self {
+        let limits = [OPENING_TIMEOUT; LIFETIMES];
+        Self(FlowTable::with_hasher(capacity, limits, hasher))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,22 +86,22 @@ impl Openings {
     }
 
     /// Remembers a SYN of endpoints that none is known of; true if another one was forgotten for it.
-    pub(super) fn insert(&mut self, key: FlowKey, opening: Opening) -> bool {
+    pub(super) fn insert(&mut self, key: &HashedKey, opening: Opening) -> bool {
         let is_full = self.0.is_full();
         if is_full && let Some(oldest) = self.0.evict() {
             self.0.remove(oldest);
         }
         let now = opening.at.time;
-        self.0.insert(key, opening, Lifetime::Opening, now);
+        self.0.insert_hashed(key, opening, Lifetime::Opening, now);
         is_full
     }
 
     /// Takes the SYN that began a connection.
-    pub(super) fn take(&mut self, key: &FlowKey) -> Option<Opening> {
+    pub(super) fn take(&mut self, key: &HashedKey) -> Option<Opening> {
         if self.0.is_empty() {
             return None;
         }
-        let index = self.0.find(key)?;
+        let index = self.0.find_hashed(key)?;
         self.0.remove(index)
     }
 
@@ -119,10 +119,11 @@ impl Openings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::IpProtocol;
+    use crate::flow::{FlowKey, IpProtocol};
 
-    fn key(port: u16) -> FlowKey {
-        FlowKey::new(IpProtocol::Tcp, ([1; 16], port), ([2; 16], 443)).0
+    fn key(openings: &Openings, port: u16) -> HashedKey {
+        let (key, _) = FlowKey::new(IpProtocol::Tcp, ([1; 16], port), ([2; 16], 443));
+        openings.0.hashed(key)
     }
 
     fn opening(change: impl FnOnce(&mut Segment<'static>)) -> Option<Opening> {
@@ -145,14 +146,15 @@ mod tests {
 
     #[test]
     fn a_syn_comes_back_as_it_was_and_once() {
-        let mut openings = Openings::new(8);
-        openings.insert(key(1), opening(|_| {}).unwrap());
-        assert!(openings.take(&key(2)).is_none());
-        let taken = openings.take(&key(1)).unwrap();
+        let mut openings = Openings::new(8, KeyHasher::default());
+        let [one, two] = [1, 2].map(|port| key(&openings, port));
+        openings.insert(&one, opening(|_| {}).unwrap());
+        assert!(openings.take(&two).is_none());
+        let taken = openings.take(&one).unwrap();
         let segment = taken.segment();
         assert_eq!((segment.sequence, segment.hop_limit), (SeqNumber(1000), 64));
         assert!(segment.flags.syn && !segment.flags.ack);
-        assert!(openings.take(&key(1)).is_none());
+        assert!(openings.take(&one).is_none());
     }
 
     #[test]
@@ -164,9 +166,11 @@ mod tests {
 
     #[test]
     fn openings_are_bounded_in_number_and_time() {
-        let mut openings = Openings::new(8);
-        let forgotten =
-            (0..20).filter(|port| openings.insert(key(*port), opening(|_| {}).unwrap()));
+        let mut openings = Openings::new(8, KeyHasher::default());
+        let keys = std::array::from_fn::<_, 20, _>(|port| key(&openings, port as u16));
+        let forgotten = keys
+            .iter()
+            .filter(|key| openings.insert(key, opening(|_| {}).unwrap()));
         assert_eq!(forgotten.count(), 12);
         assert_eq!(openings.expire(Timestamp::from_seconds(64)), 0);
         assert_eq!(openings.expire(Timestamp::from_seconds(65)), 8);

@@ -26,6 +26,9 @@ use super::{Config, SHARDS};
 pub(crate) struct Plan {
     /// For each worker, its steps.
     steps: Vec<Vec<WorkerStep>>,
+    /// The headers of TCP segments and of UDP datagrams, for the steps that refer to them: apart, so that a step is small.
+    segments: Vec<TcpHeader>,
+    datagrams: Vec<UdpHeader>,
     /// What some steps have beside the packet.
     extras: Vec<Extra>,
     /// How many steps were planned, those for all workers counted once.
@@ -42,11 +45,18 @@ pub(crate) struct WorkerStep {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
+    /// Handle the TCP segment in a packet that [`decode_usual`] reads, as nearly all are. The worker decodes it: that costs
+    /// less than to store its header, and to pass it from one core to another.
+    UsualSegment {
+        /// Index of the packet in its batch.
+        packet: u32,
+    },
     /// Handle the TCP segment in a packet.
     Segment {
         /// Index of the packet in its batch.
         packet: u32,
-        header: TcpHeader,
+        /// Index into the plan's headers of segments.
+        header: u32,
         /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
         extra: u32,
     },
@@ -54,7 +64,8 @@ pub(crate) enum Action {
     Datagram {
         /// Index of the packet in its batch.
         packet: u32,
-        header: UdpHeader,
+        /// Index into the plan's headers of datagrams.
+        header: u32,
         /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
         extra: u32,
     },
@@ -91,6 +102,8 @@ impl Plan {
     /// Empties the plan and keeps its buffers.
     pub(crate) fn clear(&mut self) {
         self.steps.iter_mut().for_each(Vec::clear);
+        self.segments.clear();
+        self.datagrams.clear();
         self.extras.clear();
         self.planned = 0;
     }
@@ -98,6 +111,16 @@ impl Plan {
     /// The steps of a worker, in order.
     pub(crate) fn steps(&self, worker: usize) -> &[WorkerStep] {
         self.steps.get(worker).map_or(&[], Vec::as_slice)
+    }
+
+    /// The header of a segment.
+    pub(crate) fn segment_header(&self, index: u32) -> Option<&TcpHeader> {
+        self.segments.get(index as usize)
+    }
+
+    /// The header of a datagram.
+    pub(crate) fn datagram_header(&self, index: u32) -> Option<&UdpHeader> {
+        self.datagrams.get(index as usize)
     }
 
     pub(crate) fn extra(&self, index: u32) -> Option<&Extra> {
@@ -116,17 +139,29 @@ impl Plan {
         self.planned += 1;
     }
 
+    /// Plans the segment of a packet that [`decode_usual`] reads as `header`.
     #[inline]
-    fn segment(&mut self, packet: u32, header: &TcpHeader, extra: u32) {
-        let worker = match self.steps.len() {
+    fn usual_segment(&mut self, packet: u32, header: &TcpHeader) {
+        let worker = self.worker_of(header);
+        self.add(worker, Action::UsualSegment { packet });
+    }
+
+    #[inline]
+    fn worker_of(&self, header: &TcpHeader) -> usize {
+        match self.steps.len() {
             1 => 0,
             workers => shard_of(&header.flow_key().0) % workers,
-        };
+        }
+    }
+
+    fn segment(&mut self, packet: u32, header: &TcpHeader, extra: u32) {
+        let worker = self.worker_of(header);
         let action = Action::Segment {
             packet,
-            header: *header,
+            header: self.segments.len() as u32, // no more than packets
             extra,
         };
+        self.segments.push(*header);
         self.add(worker, action);
     }
 
@@ -134,9 +169,10 @@ impl Plan {
         let worker = shard_of(&header.flow_key().0) % self.steps.len();
         let action = Action::Datagram {
             packet,
-            header,
+            header: self.datagrams.len() as u32, // no more than packets
             extra,
         };
+        self.datagrams.push(header);
         self.add(worker, action);
     }
 
@@ -233,7 +269,7 @@ impl Router {
         self.stats.bytes += bytes.len() as u64;
         self.stats.packets_truncated += u64::from(packet.captured_length < packet.wire_length);
         if let Some(header) = decode_usual(link_type, bytes, packet.wire_length) {
-            return plan.segment(index, &header, NO_EXTRA);
+            return plan.usual_segment(index, &header);
         }
         self.route_other(link_type, packet, bytes, index, plan);
     }

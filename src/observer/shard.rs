@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::{Interface, PacketRecord};
+use crate::capture::{Interface, PacketRecord, Packets};
 use crate::decode::{Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
@@ -13,7 +13,7 @@ use crate::handshake::{End, Origin, ReportCaches, add_dialogue};
 use crate::stats::{Load, Stats};
 use crate::time::Timestamp;
 use crate::transport::tcp::{Arrival, Budget, ClosedFlows, Finding, PENDING_TIME, PendingSegment};
-use crate::transport::{FlowIndex, FlowTable, Lifetime, Sought};
+use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sought};
 
 use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
@@ -33,21 +33,33 @@ use super::{Config, SHARDS};
 #[derive(Debug)]
 pub(super) struct SegmentPacket<'p> {
     pub(super) record: &'p PacketRecord,
-    /// The captured bytes, with all headers.
-    pub(super) bytes: &'p [u8],
-    pub(super) interface: &'p Interface,
+    /// Those that the packet is one of.
+    pub(super) packets: &'p Packets<'p>,
     pub(super) layers: &'p Layers,
     pub(super) segment: Segment<'p>,
+}
+
+/// What few packets need is looked up when they do: many packets are held together, and each has to stay small.
+impl<'p> SegmentPacket<'p> {
+    /// The captured bytes, with all headers.
+    fn bytes(&self) -> &'p [u8] {
+        self.packets.bytes(self.record)
+    }
+
+    /// Where it was captured; whoever made this packet has found it.
+    fn interface(&self) -> &'p Interface {
+        &self.packets.interfaces[self.record.interface as usize]
+    }
 }
 
 /// A flow that a packet belongs to, and where it probably lies.
 #[derive(Debug)]
 pub(super) struct SoughtFlow {
-    key: FlowKey,
+    key: HashedKey,
     /// Whether the packet goes from the lower to the higher endpoint.
     goes_up: bool,
     /// Place of its shard among those of the worker.
-    shard: usize,
+    shard: u8,
     sought: Sought,
 }
 
@@ -79,19 +91,23 @@ impl ShardSet {
     }
 
     /// Begins to look for a flow whose shard is in this set; `goes_up` says that its packet goes from the lower to the higher endpoint.
+    #[inline]
     pub(super) fn seek(&self, key: FlowKey, goes_up: bool) -> SoughtFlow {
         let shard = shard_of(&key) / self.stride;
+        let flows = &self.shards[shard].flows;
+        let key = flows.hashed(key);
         SoughtFlow {
             key,
             goes_up,
-            shard,
-            sought: self.shards[shard].flows.seek(&key),
+            shard: shard as u8, // of at most `SHARDS`
+            sought: flows.seek(&key),
         }
     }
 
     /// Reads what a packet of a flow will look at.
+    #[inline]
     pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
-        let flows = &self.shards[flow.shard].flows;
+        let flows = &self.shards[usize::from(flow.shard)].flows;
         flows.approach(flow.sought, Flow::approach)
     }
 
@@ -102,7 +118,7 @@ impl ShardSet {
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        self.shards[flow.shard].handle_packet(flow, packet, output);
+        self.shards[usize::from(flow.shard)].handle_packet(flow, packet, output);
     }
 
     /// Takes a datagram.
@@ -260,10 +276,12 @@ impl Shard {
         let most_flows = account.for_flows() / FlowTable::<Flow>::BYTES_PER_FLOW;
         let most_openings = account.for_openings() / Openings::BYTES_PER_OPENING;
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
+        let max_flows = config.max_flows.div_ceil(SHARDS);
+        let hasher = KeyHasher::default();
         Self {
-            flows: FlowTable::new(config.max_flows.div_ceil(SHARDS).min(most_flows), limits),
-            openings: Openings::new(most_openings.min(config.max_flows.div_ceil(SHARDS))),
-            closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT),
+            flows: FlowTable::with_hasher(max_flows.min(most_flows), limits, hasher.clone()),
+            openings: Openings::new(max_flows.min(most_openings), hasher.clone()),
+            closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT, hasher),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
             logins: Logins::new(account.for_logins() / 2, config.handshake_timeout),
             lan_logins: LanLogins::new(account.for_logins() / 2, config.handshake_timeout),
@@ -293,7 +311,7 @@ impl Shard {
         if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
             return;
         }
-        let Some(index) = self.flow_of(key, goes_up, known, packet, at, output) else {
+        let Some(index) = self.flow_of(&key, goes_up, known, packet, at, output) else {
             return;
         };
         if self.config.retains_packets {
@@ -323,7 +341,7 @@ impl Shard {
         }
         let was_open = flow.has_handshake();
         let mut context = HandshakeContext {
-            source: &packet.interface.source,
+            source: &packet.interface().source,
             layers: packet.layers,
             keys: &self.config.keys,
             collects_ladders: self.config.collects_ladders,
@@ -385,10 +403,11 @@ impl Shard {
         now: Timestamp,
         output: &mut ShardOutput<'_>,
     ) {
-        let key = self.flows.key(index);
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
-                self.closed.insert(key, flow.tcp.first_bytes(), now);
+                let first_bytes = flow.tcp.first_bytes();
+                let key = self.flows.hashed(self.flows.key(index));
+                self.closed.insert(&key, first_bytes, now);
                 self.remove(index, End::Decided, output);
             }
             Some(flow) if is_alive => {
@@ -428,11 +447,11 @@ impl Shard {
         let has_begun = flow.has_handshake();
         let before = flow.retained.as_ref().map_or(0, RetainedPackets::bytes);
         let retained = flow.retained.get_or_insert_default();
-        if self.account.retained + packet.bytes.len() > self.account.for_retained() {
+        if self.account.retained + packet.bytes().len() > self.account.for_retained() {
             self.stats.packets_not_kept += 1;
             retained.note_lost();
         } else {
-            retained.push(packet.record, packet.bytes, packet.interface, has_begun);
+            retained.push(packet.record, packet.bytes(), packet.interface(), has_begun);
         }
         self.account.retained = self.account.retained - before + retained.bytes();
     }
@@ -440,7 +459,7 @@ impl Shard {
     /// The flow of a segment, which is the `known` one, or a new one; `None` for a segment of no known flow that is not worth one.
     fn flow_of(
         &mut self,
-        key: FlowKey,
+        key: &HashedKey,
         goes_up: bool,
         known: Option<FlowIndex>,
         packet: &SegmentPacket<'_>,
@@ -466,12 +485,12 @@ impl Shard {
                 self.remove(index, End::Replaced, output);
             }
         }
-        if let Some(opening) = self.openings.take(&key) {
+        if let Some(opening) = self.openings.take(key) {
             let begun = self.open_with(key, &opening, output);
             return self.flow_of(key, goes_up, Some(begun), packet, at, output);
         }
         let is_bare = segment.wire_length == 0 && !segment.flags.syn;
-        if is_bare || self.closed.has_ended(&key, segment) {
+        if is_bare || self.closed.has_ended(key, segment) {
             return None;
         }
         self.stats.connections += 1;
@@ -488,7 +507,7 @@ impl Shard {
     /// Begins a flow with a segment, and makes room for it.
     fn open_flow(
         &mut self,
-        key: FlowKey,
+        key: &HashedKey,
         goes_up: bool,
         segment: &Segment<'_>,
         now: Timestamp,
@@ -498,7 +517,7 @@ impl Shard {
         let mut flow = Flow::new(goes_up, now);
         flow.admit(Direction::Forward, segment);
         flow.handle_header(Direction::Forward, segment, now);
-        self.flows.insert(key, flow, Lifetime::Opening, now)
+        self.flows.insert_hashed(key, flow, Lifetime::Opening, now)
     }
 
     /// Takes a segment with numbers out of every window: the flow that it belongs to if it confirms itself and others that
@@ -513,7 +532,7 @@ impl Shard {
         output: &mut ShardOutput<'_>,
     ) -> Option<FlowIndex> {
         let segment = &packet.segment;
-        let key = self.flows.key(index);
+        let key = self.flows.hashed(self.flows.key(index));
         let flow = self.flows.get_mut(index)?;
         let goes_up = (direction == Direction::Forward) == flow.first_went_up;
         let finding = flow.suspect(direction, segment, at, &mut self.budget);
@@ -530,14 +549,14 @@ impl Shard {
         }
         while let Some(kept) = suspects.take_first(&mut self.budget) {
             let goes_up = (kept.direction == Direction::Forward) == first_went_up;
-            self.take_kept(key, goes_up, &kept, packet, output);
+            self.take_kept(&key, goes_up, &kept, packet, output);
         }
         suspects.clear(&mut self.budget);
-        let Some(index) = self.flows.find(&key) else {
+        let Some(index) = self.flows.find_hashed(&key) else {
             // The SYN was not kept, as a limit had it.
             let is_first = finding == Finding::Replaced;
             self.stats.connections += u64::from(is_first);
-            return is_first.then(|| self.open_flow(key, goes_up, segment, at.time, output));
+            return is_first.then(|| self.open_flow(&key, goes_up, segment, at.time, output));
         };
         let flow = self.flows.get_mut(index)?;
         let direction = Direction::of(goes_up, flow.first_went_up);
@@ -552,14 +571,14 @@ impl Shard {
     /// Gives a segment that was not believed at first to its flow, or begins one with it if it is the SYN.
     fn take_kept(
         &mut self,
-        key: FlowKey,
+        key: &HashedKey,
         goes_up: bool,
         kept: &PendingSegment,
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
         let (segment, at) = (kept.segment(), kept.arrival);
-        let Some(index) = self.flows.find(&key) else {
+        let Some(index) = self.flows.find_hashed(key) else {
             if segment.flags.syn {
                 self.stats.connections += 1;
                 let index = self.open_flow(key, goes_up, &segment, at.time, output);
@@ -581,7 +600,7 @@ impl Shard {
     /// Begins a flow with the SYN that began its connection.
     fn open_with(
         &mut self,
-        key: FlowKey,
+        key: &HashedKey,
         opening: &Opening,
         output: &mut ShardOutput<'_>,
     ) -> FlowIndex {
@@ -736,10 +755,11 @@ impl Shard {
             End::Silence
         };
         self.conclude(index, end, output);
-        let key = self.flows.key(index);
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
-                self.closed.insert(key, flow.tcp.first_bytes(), self.now);
+                let first_bytes = flow.tcp.first_bytes();
+                let key = self.flows.hashed(self.flows.key(index));
+                self.closed.insert(&key, first_bytes, self.now);
                 self.remove(index, End::Decided, output);
                 true
             }

@@ -1,12 +1,13 @@
 //! One worker: a share of the shards, and the steps that concern them.
 
+use std::array;
 use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
 use std::sync::Arc;
 
 use crate::capture::{Packets, SourceEnd};
-use crate::decode::Layers;
 use crate::decode::eapol::EapolFrame;
+use crate::decode::{Layers, decode_usual};
 use crate::event::HandshakeReport;
 use crate::handshake::ReportCaches;
 use crate::stats::{Load, Stats};
@@ -55,8 +56,6 @@ pub(crate) struct Worker {
     caches: ReportCaches,
     /// When sources ended, of which several are read as one.
     ends: HashMap<Arc<str>, Timestamp>,
-    /// The flows of the segments at hand.
-    sought: Vec<SoughtFlow>,
     /// Reports of the step at hand.
     reports: VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS that ended in the step at hand.
@@ -65,6 +64,9 @@ pub(crate) struct Worker {
     relays: VecDeque<Relay>,
 }
 
+/// A packet with a segment, and the flow that it belongs to.
+type SoughtSegment<'p> = (SegmentPacket<'p>, SoughtFlow);
+
 impl Worker {
     /// Worker number `index` of `workers`.
     pub(crate) fn new(config: &Config, index: usize, workers: usize) -> Self {
@@ -72,7 +74,6 @@ impl Worker {
             index,
             shards: ShardSet::new(config, index, workers),
             ends: HashMap::new(),
-            sought: Vec::with_capacity(TOGETHER),
             caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
@@ -90,33 +91,76 @@ impl Worker {
 
     /// Takes its steps of a plan for `packets`; adds what they make to `made`.
     pub(crate) fn take(&mut self, packets: Packets<'_>, plan: &Plan, made: &mut Vec<Numbered>) {
+        let mut sought: [_; TOGETHER] = array::from_fn(|_| None);
         for steps in plan.steps(self.index).chunks(TOGETHER) {
-            self.seek_flows(steps);
-            self.take_together(steps, packets, plan, made);
+            let sought = &mut sought[..steps.len()];
+            self.seek_flows(steps, &packets, plan, sought);
+            self.take_together(steps, sought, packets, plan, made);
         }
     }
 
     /// Looks up the flows of some steps. What is not in the processor's cache is read for all of them at the same time, since no
     /// look-up waits for the result of another.
-    fn seek_flows(&mut self, steps: &[WorkerStep]) {
-        let headers = steps.iter().filter_map(|step| match &step.action {
-            Action::Segment { header, .. } => Some(header),
-            Action::Datagram { .. } | Action::Eapol { .. } | Action::Tick(_) => None,
-        });
-        let shards = &self.shards;
-        self.sought.clear();
-        self.sought.extend(headers.map(|header| {
-            let (key, goes_up) = header.flow_key();
-            shards.seek(key, goes_up)
-        }));
-        let approached = self.sought.iter().map(|sought| shards.approach(sought));
+    fn seek_flows<'p>(
+        &self,
+        steps: &[WorkerStep],
+        packets: &'p Packets<'p>,
+        plan: &'p Plan,
+        sought: &mut [Option<SoughtSegment<'p>>],
+    ) {
+        for (step, sought) in steps.iter().zip(&mut *sought) {
+            *sought = self.seek(&step.action, packets, plan);
+        }
+        let flows = sought.iter().flatten().map(|(_, flow)| flow);
+        let approached = flows.map(|flow| self.shards.approach(flow));
         black_box(approached.fold(0, u64::wrapping_add)); // read now, and not when it is needed
+    }
+
+    /// The segment that a step is about, and its flow; `None` if it is about something else.
+    #[inline]
+    fn seek<'p>(
+        &self,
+        action: &Action,
+        packets: &'p Packets<'p>,
+        plan: &'p Plan,
+    ) -> Option<SoughtSegment<'p>> {
+        let (Action::UsualSegment { packet } | Action::Segment { packet, .. }) = action else {
+            return None;
+        };
+        let record = packets.records.get(*packet as usize)?;
+        let interface = packets.interfaces.get(record.interface as usize)?;
+        let bytes = packets.bytes(record);
+        let (header, layers, holder) = match action {
+            Action::Segment { header, extra, .. } => {
+                let extra = plan.extra(*extra);
+                let datagram = extra.and_then(|extra| extra.datagram.as_ref());
+                (
+                    *plan.segment_header(*header)?,
+                    extra.map_or(&NO_LAYERS, |extra| &extra.layers),
+                    datagram.map_or(bytes, |datagram| datagram.payload()),
+                )
+            }
+            _ => (
+                decode_usual(interface.link_type, bytes, record.wire_length)?,
+                &NO_LAYERS,
+                bytes,
+            ),
+        };
+        let packet = SegmentPacket {
+            record,
+            packets,
+            layers,
+            segment: header.segment(holder),
+        };
+        let (key, goes_up) = header.flow_key();
+        Some((packet, self.shards.seek(key, goes_up)))
     }
 
     /// Takes steps whose flows were looked up.
     fn take_together(
         &mut self,
         steps: &[WorkerStep],
+        sought: &[Option<SoughtSegment<'_>>],
         packets: Packets<'_>,
         plan: &Plan,
         made: &mut Vec<Numbered>,
@@ -128,41 +172,14 @@ impl Worker {
             plain: &mut self.plain,
             relays: &mut self.relays,
         };
-        let mut sought = self.sought.iter();
-        for step in steps {
-            match &step.action {
-                Action::Tick(now) => {
-                    self.shards.handle_timeout(*now, &mut output);
+        for (step, sought) in steps.iter().zip(sought) {
+            match (sought, &step.action) {
+                (Some((packet, flow)), _) => {
+                    self.shards.handle_packet(flow, packet, &mut output);
                 }
-                Action::Segment {
-                    packet,
-                    header,
-                    extra,
-                } => {
-                    let Some(flow) = sought.next() else {
-                        continue;
-                    };
-                    let Some(record) = packets.records.get(*packet as usize) else {
-                        continue;
-                    };
-                    let Some(interface) = packets.interfaces.get(record.interface as usize) else {
-                        continue;
-                    };
-                    let bytes = packets.bytes(record);
-                    let extra = plan.extra(*extra);
-                    let datagram = extra.and_then(|extra| extra.datagram.as_ref());
-                    let packet = SegmentPacket {
-                        record,
-                        bytes,
-                        interface,
-                        layers: extra.map_or(&NO_LAYERS, |extra| &extra.layers),
-                        segment: header
-                            .segment(datagram.map_or(bytes, |datagram| datagram.payload())),
-                    };
-                    self.shards.handle_packet(flow, &packet, &mut output);
-                }
-                Action::Datagram { .. } | Action::Eapol { .. } => {
-                    take_rare(&mut self.shards, &step.action, packets, plan, &mut output);
+                (None, Action::Tick(now)) => self.shards.handle_timeout(*now, &mut output),
+                (None, action) => {
+                    take_rare(&mut self.shards, action, packets, plan, &mut output);
                 }
             }
             output.drain(step.number, made);
@@ -220,6 +237,9 @@ fn take_rare(
     let extra = plan.extra(*extra);
     let layers = extra.map_or(&NO_LAYERS, |extra| &extra.layers);
     if let Action::Datagram { header, .. } = action {
+        let Some(header) = plan.datagram_header(*header) else {
+            return;
+        };
         let datagram = extra.and_then(|extra| extra.datagram.as_ref());
         let holder = datagram.map_or(bytes, |datagram| datagram.payload());
         let packet = DatagramPacket {
@@ -244,11 +264,16 @@ fn take_rare(
 }
 
 impl ShardOutput<'_> {
-    /// Moves what the step `number` has made.
+    /// Moves what the step `number` has made: nearly always nothing.
+    #[inline]
     fn drain(&mut self, number: u32, made: &mut Vec<Numbered>) {
-        if self.reports.is_empty() && self.plain.is_empty() && self.relays.is_empty() {
-            return; // nearly always
+        if !(self.reports.is_empty() && self.plain.is_empty() && self.relays.is_empty()) {
+            self.move_to(number, made);
         }
+    }
+
+    #[cold]
+    fn move_to(&mut self, number: u32, made: &mut Vec<Numbered>) {
         let relays = self.relays.drain(..).map(Made::Relay);
         made.extend(relays.map(|relay| (number, relay)));
         let reports = self.reports.drain(..).map(Made::Handshake);

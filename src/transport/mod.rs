@@ -15,4 +15,4 @@ pub mod radius;
 mod table;
 pub mod tcp;
 
-pub use table::{FlowIndex, FlowTable, LIFETIMES, Lifetime, Sought};
+pub use table::{FlowIndex, FlowTable, HashedKey, KeyHasher, LIFETIMES, Lifetime, Sought};

@@ -18,11 +18,36 @@ use super::index::{NOWHERE, PlaceIndex};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowIndex(u32);
 
-/// What a look-up for a key begins with: the key's hash, and where its flow probably lies.
+/// Where the flow of a key that is looked up probably lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sought {
-    hash: u32,
-    place: u32,
+pub struct Sought(u32);
+
+/// Hashes keys, differently in each run. Tables that share one take each other's [`HashedKey`]s.
+#[derive(Clone, Debug, Default)]
+pub struct KeyHasher(RandomState);
+
+/// A key and its hash, so that it is hashed once for all tables that it is looked up in.
+#[derive(Clone, Copy, Debug)]
+pub struct HashedKey {
+    /// The key.
+    pub key: FlowKey,
+    pub(super) hash: u32,
+}
+
+impl KeyHasher {
+    /// Hashes a key.
+    #[must_use]
+    #[inline]
+    #[expect(
+        clippy::manual_hash_one,
+        reason = "with several kinds of flows the compiler keeps `hash_one` apart: 3 % of a packet"
+    )]
+    pub fn hashed(&self, key: FlowKey) -> HashedKey {
+        let mut hasher = self.0.build_hasher();
+        key.hash(&mut hasher);
+        let hash = hasher.finish() as u32;
+        HashedKey { key, hash }
+    }
 }
 
 /// How many lifetimes there are.
@@ -90,7 +115,7 @@ pub struct FlowTable<V> {
     /// Of each lifetime, in nanoseconds; the most is no limit.
     limits: [i64; LIFETIMES],
     capacity: usize,
-    hasher: RandomState,
+    hasher: KeyHasher,
 }
 
 #[derive(Debug)]
@@ -120,6 +145,12 @@ impl<V> FlowTable<V> {
     /// A table of at most `capacity` flows; `limits` are the lifetimes' durations, in the order of [`Lifetime`].
     #[must_use]
     pub fn new(capacity: usize, limits: [Duration; LIFETIMES]) -> Self {
+        Self::with_hasher(capacity, limits, KeyHasher::default())
+    }
+
+    /// The same, with keys hashed as `hasher` does.
+    #[must_use]
+    pub fn with_hasher(capacity: usize, limits: [Duration; LIFETIMES], hasher: KeyHasher) -> Self {
         Self {
             index: PlaceIndex::default(),
             entries: Vec::new(),
@@ -130,7 +161,7 @@ impl<V> FlowTable<V> {
             }; LIFETIMES],
             limits: limits.map(nanoseconds),
             capacity: capacity.clamp(1, NONE as usize - 1),
-            hasher: RandomState::default(),
+            hasher,
         }
     }
 
@@ -166,16 +197,21 @@ impl<V> FlowTable<V> {
     /// ended later, wait for memory together.
     #[must_use]
     #[inline]
-    pub fn seek(&self, key: &FlowKey) -> Sought {
-        let hash = self.hash(key);
-        let place = self.index.first(hash);
-        Sought { hash, place }
+    pub fn seek(&self, key: &HashedKey) -> Sought {
+        Sought(self.index.first(key.hash))
+    }
+
+    /// Hashes a key as this table does.
+    #[must_use]
+    #[inline]
+    pub fn hashed(&self, key: FlowKey) -> HashedKey {
+        self.hasher.hashed(key)
     }
 
     /// Reads what will be looked at of a flow that is sought, so that it is in the cache then; `read` does so in the flow itself.
     #[inline]
     pub fn approach(&self, sought: Sought, read: impl FnOnce(&V) -> u64) -> u64 {
-        let Some(entry) = self.entries.get(sought.place as usize) else {
+        let Some(entry) = self.entries.get(sought.0 as usize) else {
             return 0;
         };
         let links = u64::from(entry.next) + entry.lifetime as u64;
@@ -185,31 +221,26 @@ impl<V> FlowTable<V> {
     /// Finds the flow that was sought, wherever it lies by now.
     #[must_use]
     #[inline]
-    pub fn find_sought(&self, key: &FlowKey, sought: Sought) -> Option<FlowIndex> {
-        let probable = self.entries.get(sought.place as usize);
-        if probable.is_some_and(|entry| entry.key == *key && entry.value.is_some()) {
-            return Some(FlowIndex(sought.place));
+    pub fn find_sought(&self, key: &HashedKey, sought: Sought) -> Option<FlowIndex> {
+        let probable = self.entries.get(sought.0 as usize);
+        if probable.is_some_and(|entry| entry.key == key.key && entry.value.is_some()) {
+            return Some(FlowIndex(sought.0));
         }
+        self.find_hashed(key)
+    }
+
+    /// Finds the flow of a key.
+    #[must_use]
+    pub fn find_hashed(&self, key: &HashedKey) -> Option<FlowIndex> {
         let entries = &self.entries;
-        let is_it = |at: u32| entries[at as usize].key == *key;
-        self.index.find(sought.hash, is_it).map(FlowIndex)
+        let is_it = |at: u32| entries[at as usize].key == key.key;
+        self.index.find(key.hash, is_it).map(FlowIndex)
     }
 
     /// Finds a flow.
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<FlowIndex> {
-        self.find_sought(key, self.seek(key))
-    }
-
-    #[inline]
-    #[expect(
-        clippy::manual_hash_one,
-        reason = "with several kinds of flows the compiler keeps `hash_one` apart: 3 % of a packet"
-    )]
-    fn hash(&self, key: &FlowKey) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
-        key.hash(&mut hasher);
-        hasher.finish() as u32
+        self.find_hashed(&self.hashed(*key))
     }
 
     /// Puts a flow in that is not there yet.
@@ -220,8 +251,19 @@ impl<V> FlowTable<V> {
         lifetime: Lifetime,
         now: Timestamp,
     ) -> FlowIndex {
+        self.insert_hashed(&self.hashed(key), value, lifetime, now)
+    }
+
+    /// The same, with a key that is hashed already.
+    pub fn insert_hashed(
+        &mut self,
+        key: &HashedKey,
+        value: V,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> FlowIndex {
         let entry = FlowEntry {
-            key,
+            key: key.key,
             last_seen: now,
             listed: now,
             lifetime,
@@ -239,8 +281,7 @@ impl<V> FlowTable<V> {
             self.entries[at as usize] = entry;
             at
         };
-        let hash = self.hash(&key);
-        self.index.insert(hash, at);
+        self.index.insert(key.hash, at);
         self.link(at);
         FlowIndex(at)
     }
@@ -362,7 +403,7 @@ impl<V> FlowTable<V> {
     pub fn remove(&mut self, at: FlowIndex) -> Option<V> {
         let entry = self.entries.get(at.0 as usize)?;
         entry.value.as_ref()?;
-        let hash = self.hash(&entry.key);
+        let hash = self.hashed(entry.key).hash;
         self.index.remove(hash, at.0);
         self.unlink(at.0);
         let entry = &mut self.entries[at.0 as usize];
@@ -464,20 +505,21 @@ mod tests {
     #[test]
     fn a_flow_that_is_sought_is_found_whatever_happened_since() {
         let mut table = FlowTable::<u32>::new(100, LIMITS);
-        let sought = [1, 2, 3].map(|port| table.seek(&key(port)));
+        let keys = [1, 2, 3].map(|port| table.hashed(key(port)));
+        let sought = keys.map(|key| table.seek(&key));
         let one = table.insert(key(1), 1, Lifetime::Opening, at(0));
-        assert_eq!(table.find_sought(&key(1), sought[0]), Some(one));
-        let sought = table.seek(&key(1));
+        assert_eq!(table.find_sought(&keys[0], sought[0]), Some(one));
+        let sought = table.seek(&keys[0]);
         assert_eq!(
             table.approach(sought, |value| u64::from(*value)),
             u64::from(NONE) + 1
         );
         table.remove(one);
-        assert_eq!(table.find_sought(&key(1), sought), None);
+        assert_eq!(table.find_sought(&keys[0], sought), None);
         let two = table.insert(key(2), 2, Lifetime::Opening, at(0));
         let again = table.insert(key(1), 3, Lifetime::Opening, at(0));
         assert_eq!(two, one, "in the same place");
-        assert_eq!(table.find_sought(&key(1), sought), Some(again));
+        assert_eq!(table.find_sought(&keys[0], sought), Some(again));
     }
 
     #[test]

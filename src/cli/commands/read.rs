@@ -63,13 +63,8 @@ fn replay(
     input: &mut CaptureInput,
     output: &mut RunOutput<'_>,
 ) -> Result<Stats, EarlyEnd> {
-    let summary = pipeline::run(
-        input,
-        config.analysis.observer(),
-        config.threads.get(),
-        output,
-    )
-    .map_err(EarlyEnd::Output)?;
+    let summary = pipeline::run(input, config.analysis.observer(), config.threads, output)
+        .map_err(EarlyEnd::Output)?;
     let mut stats = summary.stats;
     stats.packets_filtered = input.filtered();
     warn_of_unread(&summary.unread, &stats);

@@ -31,7 +31,7 @@ use crate::cli::output::rotate::Rotation;
 pub(crate) struct ReadConfig {
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) filter: Option<String>,
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) threads: usize,
     pub(crate) analysis: Analysis,
     pub(crate) output: OutputConfig,
     pub(crate) shows_progress: bool,
@@ -158,7 +158,7 @@ impl ReadConfig {
         let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
-        let threads = args.common.input.threads;
+        let threads = args.common.input.threads.for_files();
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.report = args.report;
         args.time.add_to(&mut output.selection);

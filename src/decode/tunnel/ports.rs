@@ -58,7 +58,11 @@ impl UdpTunnel {
 /// # Ok::<(), tlscope::observer::TunnelPortsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TunnelPorts(Cow<'static, [(u16, UdpTunnel)]>);
+pub struct TunnelPorts {
+    ports: Cow<'static, [(u16, UdpTunnel)]>,
+    /// A bit for each of these ports modulo 64, so that most datagrams need no look at the list.
+    bits: u64,
+}
 
 impl Default for TunnelPorts {
     fn default() -> Self {
@@ -68,7 +72,7 @@ impl Default for TunnelPorts {
 
 impl TunnelPorts {
     /// The ports that IANA lists, and those in common use.
-    pub const DEFAULT: Self = Self(Cow::Borrowed(&[
+    pub const DEFAULT: Self = Self::new(Cow::Borrowed(&[
         (4789, UdpTunnel::Vxlan),
         (8472, UdpTunnel::Vxlan),
         (4790, UdpTunnel::VxlanGpe),
@@ -82,10 +86,26 @@ impl TunnelPorts {
         (37008, UdpTunnel::Tzsp),
     ]));
 
+    const fn new(ports: Cow<'static, [(u16, UdpTunnel)]>) -> Self {
+        let known: &[(u16, UdpTunnel)] = match &ports {
+            Cow::Borrowed(ports) => ports,
+            Cow::Owned(ports) => ports.as_slice(),
+        };
+        let (mut bits, mut at) = (0, 0);
+        while at < known.len() {
+            bits |= bit(known[at].0);
+            at += 1;
+        }
+        Self { ports, bits }
+    }
+
     /// The tunnel that a datagram between two ports may hold.
     #[must_use]
     pub fn find(&self, source: u16, destination: u16) -> Option<UdpTunnel> {
-        let of = |port: u16| self.0.iter().find(|(known, _)| *known == port);
+        if self.bits & (bit(source) | bit(destination)) == 0 {
+            return None;
+        }
+        let of = |port: u16| self.ports.iter().find(|(known, _)| *known == port);
         let receiver = of(destination).map(|(_, tunnel)| *tunnel);
         receiver.or_else(|| {
             let (_, sender) = of(source)?;
@@ -99,7 +119,7 @@ impl TunnelPorts {
     ///
     /// [`TunnelPortsError`] if the text is not a list of tunnels and ports. The ports have then not changed.
     pub fn set(&mut self, text: &str) -> Result<(), TunnelPortsError> {
-        let mut ports = self.0.to_vec();
+        let mut ports = self.ports.to_vec();
         let mut current = None;
         for item in text.split(',') {
             let port = match item.split_once('=') {
@@ -125,9 +145,14 @@ impl TunnelPorts {
             ports.retain(|(known, _)| *known != port);
             ports.push((port, tunnel));
         }
-        self.0 = Cow::Owned(ports);
+        *self = Self::new(Cow::Owned(ports));
         Ok(())
     }
+}
+
+/// The bit of a port.
+const fn bit(port: u16) -> u64 {
+    1 << (port % 64)
 }
 
 impl FromStr for TunnelPorts {

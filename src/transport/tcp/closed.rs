@@ -5,16 +5,14 @@
 //! go fast stay few in the flow table, and that keeps it in the processor's cache.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::time::Duration;
-
-use foldhash::fast::RandomState;
 
 use crate::decode::{Segment, SeqNumber};
 use crate::flow::FlowKey;
 use crate::time::Timestamp;
 
 use super::super::index::PlaceIndex;
+use super::super::table::{HashedKey, KeyHasher};
 
 /// The sequence numbers of the first bytes of both directions, as far as they are known.
 pub type FirstBytes = [Option<SeqNumber>; 2];
@@ -29,7 +27,7 @@ pub struct ClosedFlows {
     index: PlaceIndex,
     capacity: usize,
     lifetime: Duration,
-    hasher: RandomState,
+    hasher: KeyHasher,
 }
 
 #[derive(Debug)]
@@ -43,16 +41,16 @@ struct ClosedFlow {
 const NUMBERS: u32 = 1 << 31;
 
 impl ClosedFlows {
-    /// Remembers at most `capacity` keys, each for `lifetime`.
+    /// Remembers at most `capacity` keys, each for `lifetime`; `hasher` is the one that hashes them.
     #[must_use]
-    pub fn new(capacity: usize, lifetime: Duration) -> Self {
+    pub fn new(capacity: usize, lifetime: Duration, hasher: KeyHasher) -> Self {
         Self {
             ring: VecDeque::new(),
             first: 0,
             index: PlaceIndex::default(),
             capacity,
             lifetime,
-            hasher: RandomState::default(),
+            hasher,
         }
     }
 
@@ -66,18 +64,17 @@ impl ClosedFlows {
     }
 
     /// Remembers that a connection ended.
-    pub fn insert(&mut self, key: FlowKey, first_bytes: FirstBytes, now: Timestamp) {
+    pub fn insert(&mut self, key: &HashedKey, first_bytes: FirstBytes, now: Timestamp) {
         if self.ring.len() >= self.capacity {
             self.forget_oldest();
         }
-        let hash = self.hash(&key);
-        if let Some(older) = self.find(hash, &key) {
-            self.index.remove(hash, older);
+        if let Some(older) = self.find(key) {
+            self.index.remove(key.hash, older);
         }
         let number = (self.first + self.ring.len() as u32) % NUMBERS;
-        self.index.insert(hash, number);
+        self.index.insert(key.hash, number);
         self.ring.push_back(ClosedFlow {
-            key,
+            key: key.key,
             first_bytes,
             ended: now,
         });
@@ -85,8 +82,8 @@ impl ClosedFlows {
 
     /// Whether a segment belongs to a connection that ended lately: any but a SYN with a sequence number of its own.
     #[must_use]
-    pub fn has_ended(&self, key: &FlowKey, segment: &Segment<'_>) -> bool {
-        let number = self.find(self.hash(key), key);
+    pub fn has_ended(&self, key: &HashedKey, segment: &Segment<'_>) -> bool {
+        let number = self.find(key);
         let Some(entry) = number.and_then(|number| self.entry(number)) else {
             return false;
         };
@@ -107,28 +104,25 @@ impl ClosedFlows {
             return;
         };
         // Does nothing if the key has a newer entry.
-        self.index.remove(self.hash(&entry.key), self.first);
+        let hash = self.hasher.hashed(entry.key).hash;
+        self.index.remove(hash, self.first);
         self.first = (self.first + 1) % NUMBERS;
     }
 
-    fn find(&self, hash: u32, key: &FlowKey) -> Option<u32> {
-        let is_it = |number: u32| self.entry(number).is_some_and(|entry| entry.key == *key);
-        self.index.find(hash, is_it)
+    fn find(&self, key: &HashedKey) -> Option<u32> {
+        let is_it = |number: u32| self.entry(number).is_some_and(|entry| entry.key == key.key);
+        self.index.find(key.hash, is_it)
     }
 
     fn entry(&self, number: u32) -> Option<&ClosedFlow> {
         let place = number.wrapping_sub(self.first) % NUMBERS;
         self.ring.get(place as usize)
     }
-
-    fn hash(&self, key: &FlowKey) -> u32 {
-        self.hasher.hash_one(key) as u32
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::table::testing::key;
+    use super::super::super::table::testing;
     use super::*;
     use crate::decode::{TcpFlags, WindowScale};
 
@@ -155,48 +149,55 @@ mod tests {
         }
     }
 
-    fn is_remembered(closed: &ClosedFlows, port: u16) -> bool {
-        closed.has_ended(&key(port), &segment(5, false))
+    /// A table, and what hashes its keys.
+    fn remembering(capacity: usize) -> (ClosedFlows, impl Fn(u16) -> HashedKey) {
+        let hasher = KeyHasher::default();
+        let closed = ClosedFlows::new(capacity, LIFETIME, hasher.clone());
+        (closed, move |port| hasher.hashed(testing::key(port)))
+    }
+
+    fn is_remembered(closed: &ClosedFlows, key: HashedKey) -> bool {
+        closed.has_ended(&key, &segment(5, false))
     }
 
     #[test]
     fn remembers_a_key_for_its_lifetime() {
-        let mut closed = ClosedFlows::new(8, LIFETIME);
-        closed.insert(key(1), FIRST_BYTES, at(0));
+        let (mut closed, key) = remembering(8);
+        closed.insert(&key(1), FIRST_BYTES, at(0));
         closed.expire(at(4));
-        assert!(is_remembered(&closed, 1));
-        assert!(!is_remembered(&closed, 2));
+        assert!(is_remembered(&closed, key(1)));
+        assert!(!is_remembered(&closed, key(2)));
         closed.expire(at(5));
-        assert!(!is_remembered(&closed, 1));
+        assert!(!is_remembered(&closed, key(1)));
     }
 
     #[test]
     fn a_syn_with_its_own_number_begins_a_new_connection_and_a_late_copy_does_not() {
-        let mut closed = ClosedFlows::new(8, LIFETIME);
-        closed.insert(key(1), FIRST_BYTES, at(0));
+        let (mut closed, key) = remembering(8);
+        closed.insert(&key(1), FIRST_BYTES, at(0));
         assert!(closed.has_ended(&key(1), &segment(1000, true)));
         assert!(!closed.has_ended(&key(1), &segment(2000, true)));
     }
 
     #[test]
     fn a_key_that_ended_twice_is_remembered_from_the_second_time() {
-        let mut closed = ClosedFlows::new(8, LIFETIME);
-        closed.insert(key(1), FIRST_BYTES, at(0));
-        closed.insert(key(1), FIRST_BYTES, at(3));
+        let (mut closed, key) = remembering(8);
+        closed.insert(&key(1), FIRST_BYTES, at(0));
+        closed.insert(&key(1), FIRST_BYTES, at(3));
         closed.expire(at(6));
-        assert!(is_remembered(&closed, 1));
+        assert!(is_remembered(&closed, key(1)));
         closed.expire(at(8));
-        assert!(!is_remembered(&closed, 1));
+        assert!(!is_remembered(&closed, key(1)));
         assert_eq!(closed.index.len(), 0);
     }
 
     #[test]
     fn the_oldest_leave_first_when_it_is_full() {
-        let mut closed = ClosedFlows::new(100, LIFETIME);
+        let (mut closed, key) = remembering(100);
         for port in 0..10_000 {
-            closed.insert(key(port), FIRST_BYTES, at(0));
+            closed.insert(&key(port), FIRST_BYTES, at(0));
         }
         assert_eq!((closed.ring.len(), closed.index.len()), (100, 100));
-        assert!((9_900..10_000).all(|port| is_remembered(&closed, port)));
+        assert!((9_900..10_000).all(|port| is_remembered(&closed, key(port))));
     }
 }

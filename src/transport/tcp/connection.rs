@@ -180,9 +180,20 @@ impl TcpConnection {
     ///
     /// Those of a segment that belongs here are noted. A SYN does so only if it is the one that opened the connection;
     /// another one may begin [the next](TcpConnection::is_replaced_by).
+    #[inline]
     pub fn admit(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
         let TcpFlags { syn, rst, ack, .. } = segment.flags;
         let is_usual = !syn && !rst && self.halves[direction].is_in_view;
+        let [own, peer] = self.halves.pair_mut(direction);
+        let is_next = own.numbers.is_at(segment.first_byte())
+            && ack
+            && peer.numbers.is_at(segment.acknowledgment);
+        if is_usual && is_next {
+            // As for most segments: it continues its direction, and acknowledges all of the other one.
+            own.numbers.note_window(segment.window);
+            own.numbers.extend(end_of(segment));
+            return true;
+        }
         let is_admitted = if is_usual {
             self.has_sequence_in_window(direction, segment)
                 && (!ack || self.has_acknowledgment_in_window(direction, segment))

@@ -76,6 +76,12 @@ impl Numbers {
         self.reach
     }
 
+    /// Whether `place` is known to be right behind the furthest byte: then it is [near](Numbers::is_near) it.
+    #[inline]
+    pub(super) fn is_at(&self, place: SeqNumber) -> bool {
+        self.reach == place && self.basis != Basis::Nothing
+    }
+
     /// Whether `place` lies within `window` bytes of the furthest byte, and not before the stream, which began at
     /// `initial`. The number before the first byte is that of the SYN, and of keep-alives.
     #[inline]

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::env;
 use std::io::{IsTerminal, stdin, stdout};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ pub(super) struct LiveConfig {
     pub(super) capture: LiveOptions,
     /// Key logs, which may grow during the run.
     pub(super) key_logs: KeyLogs,
-    pub(super) threads: NonZeroUsize,
+    pub(super) threads: usize,
     pub(super) analysis: Analysis,
     pub(super) output: OutputConfig,
     /// Whether the terminal shows the state of the run.
@@ -104,7 +103,7 @@ impl LiveConfig {
             threads: args.fanout,
             drains_buffer: false,
         };
-        let threads = args.common.input.threads;
+        let threads = args.common.input.threads.for_live();
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
         output.metrics.memory = Some(analysis.memory_limit.of_metrics());

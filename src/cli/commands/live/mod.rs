@@ -83,7 +83,7 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
         key_logs: config.key_logs,
     };
     let observer = config.analysis.observer();
-    let result = pipeline::run(&mut input, observer, config.threads.get(), &mut watch);
+    let result = pipeline::run(&mut input, observer, config.threads, &mut watch);
     watch.service_manager.notify_stopping();
     drop(input); // stops the capture threads
     screen::close(); // the summary comes after it

@@ -94,7 +94,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         }
     };
     let lost = recorder.lost();
-    let threads = args.threads.get();
+    let threads = args.threads.for_files();
     let Recorder { recording, .. } = recorder;
     let result = recorded
         .map_err(|error| CliError::new(format_args!("cannot record packets: {error}")))

@@ -1,9 +1,8 @@
 //! Which packets and handshakes are used: flags of every command that takes packets.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::{SelectionArgs, TunnelArgs, defaults};
+use super::{SelectionArgs, Threads, TunnelArgs};
 
 /// Key logs, filters and threads.
 #[derive(Debug, clap::Args)]
@@ -41,12 +40,17 @@ pub(crate) struct InputArgs {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
 
-    /// Worker threads
+    /// Worker threads: a number, or `auto`
     ///
-    /// The output is the same for any number. At most 16 are used.
+    /// The output is the same for any number. At most 16 are used. `auto` uses one for each
+    /// core and at most 4 to read files, and one to watch interfaces. One thread takes the
+    /// least memory and processor time, more take less time.
     #[arg(
-        long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::THREADS).unwrap_or(NonZeroUsize::MIN),
-        help_heading = "Input", env = "TLSCOPE_THREADS"
+        long,
+        value_name = "N",
+        default_value = "auto",
+        help_heading = "Input",
+        env = "TLSCOPE_THREADS"
     )]
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) threads: Threads,
 }

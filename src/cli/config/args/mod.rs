@@ -20,6 +20,7 @@ mod selection;
 mod show;
 mod size;
 mod targets;
+mod threads;
 mod tunnels;
 
 pub(in crate::cli) use check::{AssertionArgs, CheckArgs, PrintedPolicy, ReportTo};
@@ -39,6 +40,7 @@ pub(crate) use read::ReadArgs;
 pub(crate) use selection::{SelectionArgs, TimeArgs};
 pub(crate) use show::{ShowArgs, ShowFormat};
 pub(crate) use targets::TargetsArgs;
+pub(crate) use threads::Threads;
 pub(crate) use tunnels::TunnelArgs;
 
 use check::CHECK_EXAMPLES;
@@ -52,7 +54,8 @@ mod defaults {
     pub(crate) const NEAR_EXPIRY_DAYS: u32 = 30;
     /// Automatic renewal (ACME clients) replaces a certificate when a third of its lifetime is left.
     pub(crate) const NEAR_EXPIRY_PERCENT: u8 = 33;
-    pub(crate) const THREADS: usize = 1;
+    /// What reads the capture keeps up with no more, and most machines have other work, too.
+    pub(crate) const MOST_AUTO_THREADS: usize = 4;
     /// 256 MiB at most, since the packets of one handshake take up to 256 KiB.
     pub(crate) const SAVED_FAILURES: usize = 1024;
 }

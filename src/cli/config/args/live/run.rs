@@ -1,12 +1,11 @@
 //! `tlscope run`.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::size;
 use crate::cli::config::args::check::AssertionArgs;
-use crate::cli::config::args::{JudgementArgs, TunnelArgs, defaults};
+use crate::cli::config::args::{JudgementArgs, Threads, TunnelArgs};
 
 pub(super) const RUN_EXAMPLES: &str = "\
 Examples:
@@ -127,14 +126,18 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) tunnels: TunnelArgs,
 
-    /// Worker threads. At most 16 are used.
+    /// Worker threads: a number, or `auto`
     ///
-    /// The output is the same for any number.
+    /// The output is the same for any number. At most 16 are used. `auto` uses one for each
+    /// core, and at most 4.
     #[arg(
-        long, value_name = "N", default_value_t = NonZeroUsize::new(defaults::THREADS).unwrap_or(NonZeroUsize::MIN),
-        help_heading = "Input", env = "TLSCOPE_THREADS"
+        long,
+        value_name = "N",
+        default_value = "auto",
+        help_heading = "Input",
+        env = "TLSCOPE_THREADS"
     )]
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) threads: Threads,
 
     #[command(flatten)]
     pub(in crate::cli) assertions: AssertionArgs,
