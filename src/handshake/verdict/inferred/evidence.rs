@@ -660,9 +660,9 @@ impl<'t> ShapeEvidence<'t> {
             && !last.is_some_and(|last| self.may_be_alert(last))
     }
 
-    /// Whether the client is a browser. Browsers close connections for many reasons. `None` if its hello was not captured.
-    pub(super) fn is_from_browser(&self) -> Option<bool> {
-        self.transcript.client_hello().map(is_from_browser)
+    /// Whether the client may be one that refuses a certificate without a word. `None` if its hello was not captured.
+    pub(super) fn client_may_refuse_in_silence(&self) -> Option<bool> {
+        self.transcript.client_hello().map(may_refuse_in_silence)
     }
 }
 
@@ -680,9 +680,43 @@ pub(in crate::handshake::verdict) fn is_at_once(
     Some(waited <= SILENT_REFUSAL + transcript.client_round_trip())
 }
 
+/// Whether the hello may be that of a program that refuses a certificate without a word: Node, Bun, Deno, asyncio. Browsers close
+/// for many reasons. Those of Go and Java send an alert where they refuse; many scanners are written in Go.
+pub(in crate::handshake::verdict) fn may_refuse_in_silence(hello: &ClientHello) -> bool {
+    !is_from_browser(hello) && !is_from_go(hello) && !is_from_java(hello)
+}
+
+/// Whether the hello is Go's: signed_certificate_timestamp and renegotiation_info, and at the end supported_versions and key_share,
+/// with nothing but psk_key_exchange_modes behind (or early_data and cookie around). Since Go 1.12.
+fn is_from_go(hello: &ClientHello) -> bool {
+    let has = |wanted| hello.extensions.contains(&wanted);
+    let around = [
+        ExtensionType::Cookie,
+        ExtensionType::EarlyData,
+        ExtensionType::PreSharedKey,
+    ];
+    let listed = hello.extensions.iter().filter(|one| !around.contains(one));
+    let mut last = listed
+        .rev()
+        .skip_while(|one| **one == ExtensionType::PskKeyExchangeModes);
+    has(ExtensionType::SignedCertificateTimestamp)
+        && has(ExtensionType::RenegotiationInfo)
+        && last.next() == Some(&ExtensionType::KeyShare)
+        && last.next() == Some(&ExtensionType::SupportedVersions)
+}
+
+/// Whether the hello is of Java (JSSE), which alone sends extensions in the order of their numbers, with
+/// signature_algorithms_cert among them.
+fn is_from_java(hello: &ClientHello) -> bool {
+    hello
+        .extensions
+        .contains(&ExtensionType::SignatureAlgorithmsCert)
+        && hello.extensions.is_sorted_by_key(|one| one.0)
+}
+
 /// Whether the hello is that of a browser: Chromium's and Safari's have GREASE (RFC 8701), Firefox's offers both
 /// record_size_limit and delegated_credential.
-pub(in crate::handshake::verdict) fn is_from_browser(hello: &ClientHello) -> bool {
+fn is_from_browser(hello: &ClientHello) -> bool {
     let has = |wanted| hello.extensions.contains(&wanted);
     let has_grease = hello.cipher_suites.iter().any(|suite| is_grease(suite.0))
         || hello.extensions.iter().any(|one| is_grease(one.0));

@@ -34,7 +34,7 @@ use crate::handshake::transcript::{Observation, Observed, Transcript};
 use crate::time::Timestamp;
 
 use evidence::ShapeEvidence;
-pub(super) use evidence::{is_at_once, is_from_browser};
+pub(super) use evidence::{is_at_once, may_refuse_in_silence};
 use flight::ClientFlight as Flight;
 use padding::{Lengths, Padding};
 pub(super) use rules::{Claim, Reason};
@@ -132,11 +132,12 @@ pub(in crate::handshake) fn may_be_alert(transcript: &Transcript, seen: &Observa
     length.is_some_and(|length| lengths.may_be_alert(length))
 }
 
-/// The client's certificate, if the server asked for it after the handshake and refused it: all that it sent then has the
-/// length of an alert, and the connection ended.
+/// The client's certificate, if the server asked for it after the handshake and refused it: its last word has the length of an
+/// alert, and then it closed by itself.
 pub(super) fn refused_later(transcript: &Transcript) -> Option<ClientCertificate> {
     let may_be_asked = transcript.may_offer_later_authentication();
-    if !may_be_asked || transcript.has_gap() || transcript.first_close().is_none() {
+    let closed_first = transcript.first_close().map(|(side, ..)| side);
+    if !may_be_asked || transcript.has_gap() || closed_first != Some(Side::Server) {
         return None;
     }
     let answer = ShapeEvidence::new(transcript, None).later_answer()?;

@@ -162,23 +162,25 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client answered the server's flight with one record of an alert's length"]),
 
     // Node, Bun and asyncio clients refuse a server's certificate without a word: they close when they have checked it. Browsers
-    // close when they stop to ask which client certificate to use, and when they race connections. Where others close
+    // close when they stop to ask which client certificate to use, and when they race connections; clients of Go and Java send an
+    // alert where they refuse. Where others close
     // at once after the whole flight, they refused. A flight that is not seen to reach its Finished is not whole: connections
     // that a relay cut while a Java server still wrote looked like refusals.
     rule("C4f", Ended, 0.97, Failure(CLIENT, Certificate),
-        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() == Some(true) && e.is_from_browser() == Some(false),
-        &["client closed the connection as soon as it had the server's flight", "its hello is not a browser's"]),
+        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() == Some(true)
+            && e.client_may_refuse_in_silence() == Some(true),
+        &["client closed the connection as soon as it had the server's flight", "its hello is not of a program that says why it refuses"]),
 
     // The same where the hello was not captured, or the clock was set back before the close: whether C4f or C4 applies is not known.
     rule("C4u", Ended, 0.5, Unknown,
         |e| e.flight == Flight::Nothing && !e.psk
             && match e.client_closed_at_once() {
-                Some(at_once) => at_once && e.is_from_browser().is_none(),
-                None => e.is_from_browser() != Some(true),
+                Some(at_once) => at_once && e.client_may_refuse_in_silence().is_none(),
+                None => e.client_may_refuse_in_silence() != Some(false),
             },
         &["client closed the connection without answering the server's flight", "its hello, or when it closed, is not known"]),
 
-    // Later, reset, or by a browser: the side is certain. Not the reason: it may be a crash, or a
+    // Later, reset, or by a browser, Go or Java: the side is certain. Not the reason: it may be a crash, or a
     // client that changed its mind.
     rule("C4", Ended, 0.98, Failure(CLIENT, Closed),
         |e| e.flight == Flight::Nothing && e.closed_first() == Some(CLIENT),
