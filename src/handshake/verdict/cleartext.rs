@@ -58,8 +58,8 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
             None => silence::unknown(transcript, end),
         };
     }
-    if answers_in_plain_text(transcript) {
-        return Conclusion::failed(cause::not_tls());
+    if let Some(is_banner) = plain_text_of_server(transcript) {
+        return Conclusion::failed(cause::not_tls(is_banner));
     }
     let alert = decisive_alert(transcript);
     let is_certain =
@@ -153,15 +153,16 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
     }
 }
 
-/// Whether a ClientHello met a server that does not speak TLS.
+/// Whether a ClientHello met a server that does not speak TLS: then, whether that had spoken before, and not after the hello.
 ///
 /// Plain text from the server before the hello counts, unless the client had
 /// sent plain text, too: then they may have agreed to begin TLS (STARTTLS).
-fn answers_in_plain_text(transcript: &Transcript) -> bool {
+fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     let server = transcript.peer(Side::Server);
     let has_banner =
         server.was_plain && !transcript.peer(Side::Client).was_plain && !server.has_answered;
-    transcript.server_hello().is_none() && (server.is_not_tls || has_banner)
+    let is_plain = transcript.server_hello().is_none() && (server.is_not_tls || has_banner);
+    is_plain.then_some(has_banner && !server.is_not_tls)
 }
 
 /// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or a hello that can be read.

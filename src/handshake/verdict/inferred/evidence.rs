@@ -160,6 +160,18 @@ impl<'t> ShapeEvidence<'t> {
             .map(|observation| observation.end)
     }
 
+    /// Whether the client had received the server's certificate when it answered or closed: all of a flight that has one.
+    pub(super) fn client_had_certificate(&self) -> bool {
+        let (before, after) = self.seen.split_at(self.flight_start);
+        let mut before = before.iter();
+        let last = before.rfind(|observation| observation.is_record_of(SERVER));
+        let received = after
+            .first()
+            .zip(last)
+            .map(|(answer, last)| answer.had_received(last.stream_end) != Some(false));
+        !self.psk && self.server.is_complete && received == Some(true)
+    }
+
     /// Whether the client sent a Certificate message, empty or not.
     pub(super) fn has_certificate(&self) -> bool {
         matches!(self.flight, Flight::EmptyCertificate | Flight::Certificate)

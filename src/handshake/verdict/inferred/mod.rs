@@ -244,6 +244,8 @@ pub(super) fn exchanged(transcript: &Transcript) -> Exchanged {
 pub(in crate::handshake) struct Shape {
     pub(in crate::handshake) client_certificate: ClientCertificate,
     pub(in crate::handshake) early_data: Option<EarlyData>,
+    /// Whether the client is known to have received a certificate when it answered: all of a flight that has one.
+    pub(in crate::handshake) client_had_certificate: bool,
     /// When the server's flight ended: the last that it sent before the client answered.
     pub(in crate::handshake) server_flight_end: Option<Timestamp>,
     /// When the client's Finished ended.
@@ -271,6 +273,7 @@ pub(super) fn shape(transcript: &Transcript) -> Shape {
     Shape {
         client_certificate: client_certificate(&evidence, has_late_gap),
         early_data: evidence.early_data,
+        client_had_certificate: evidence.client_had_certificate(),
         server_flight_end: evidence.server_flight_end().filter(|_| !has_gap),
         finished: evidence.finished().filter(|_| completes && !has_late_gap),
         application_data: data_of(Side::Client).next().map(|data| data.time),
