@@ -54,7 +54,7 @@ pub(super) fn from_alert(
     description: AlertDescription,
 ) -> FailureCause {
     let error_type = refined_class(transcript, side, description);
-    let is_refusal = is_refusal(error_type);
+    let is_refusal = is_refusal(error_type) && may_have_shown_certificate(transcript, side.peer());
     let said = format!("{description} ({})", description.0);
     let peer = side.peer();
     let mut message = match error_type {
@@ -83,6 +83,15 @@ pub(super) fn from_alert(
         hint,
         is_by_another_host: false,
     }
+}
+
+/// Whether a side may have shown a certificate: it did, or what it sent is hidden or missing.
+fn may_have_shown_certificate(transcript: &Transcript, side: Side) -> bool {
+    let peer = transcript.peer(side);
+    let is_incomplete = transcript.has_gap() || transcript.is_truncated() || !peer.is_in_view;
+    let is_hidden = transcript.is_tls13() && transcript.is_past_server_hello();
+    let has_shown = peer.certificate.is_some() && !peer.has_empty_certificate();
+    has_shown || is_incomplete || is_hidden && transcript.decrypted().is_none()
 }
 
 /// Whether `side` is a server that ends the handshake before its ServerHello, so that it can only mean the ClientHello.
@@ -184,7 +193,7 @@ const fn is_refusal(error_type: ErrorType) -> bool {
     )
 }
 
-/// A side gave up without saying why, and its peer's certificate (or the lack of one) is the likely reason.
+/// A side gave up without saying why, and its peer's certificate, which it had received, or the lack of one is the likely reason.
 pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCause {
     let message = match error_type {
         ErrorType::MissingClientCert => {
@@ -206,15 +215,39 @@ pub(super) fn inferred_refusal(side: Side, error_type: ErrorType) -> FailureCaus
     }
 }
 
+/// The same where it is not known what the peer had sent: whether its flight was complete, or had a certificate in it.
+pub(super) fn refusal_of_flight(side: Side) -> FailureCause {
+    let error_type = match side {
+        Side::Client => ErrorType::ClientRejectedServer,
+        Side::Server => ErrorType::ServerRejectedClient,
+    };
+    FailureCause {
+        message: format!(
+            "{side} ended the handshake in answer to the {}'s flight",
+            side.peer()
+        ),
+        ..inferred_refusal(side, error_type)
+    }
+}
+
 /// A server gave up on a client whose flight it had, and did not say why.
 pub(super) fn inferred_refusal_of_client(certificate: ClientCertificate) -> FailureCause {
-    inferred_refusal(
-        Side::Server,
-        match certificate {
-            ClientCertificate::Absent => ErrorType::MissingClientCert,
-            _ => ErrorType::ServerRejectedClient,
-        },
-    )
+    match certificate {
+        ClientCertificate::Absent => inferred_refusal(Side::Server, ErrorType::MissingClientCert),
+        ClientCertificate::Presented => {
+            inferred_refusal(Side::Server, ErrorType::ServerRejectedClient)
+        }
+        _ => refusal_of_flight(Side::Server),
+    }
+}
+
+/// A client gave up on a server, and did not say why; `has_certificate` is whether it is known to have received its certificate.
+pub(super) fn inferred_refusal_of_server(has_certificate: bool) -> FailureCause {
+    if has_certificate {
+        inferred_refusal(Side::Client, ErrorType::ClientRejectedServer)
+    } else {
+        refusal_of_flight(Side::Client)
+    }
 }
 
 /// A side ended the handshake with a CONNECTION_CLOSE frame.
@@ -323,13 +356,14 @@ pub(super) fn renegotiation_alert(
     }
 }
 
-/// The server's answer was something else than TLS.
-pub(super) fn not_tls() -> FailureCause {
-    FailureCause::new(
-        ErrorType::NotTls,
-        Side::Server,
-        "server's answer to the ClientHello is not TLS".to_owned(),
-    )
+/// The server's answer was something else than TLS; with `is_banner`, the server said it before the ClientHello, and nothing after.
+pub(super) fn not_tls(is_banner: bool) -> FailureCause {
+    let message = if is_banner {
+        "server spoke plaintext before the ClientHello, and did not answer that"
+    } else {
+        "server's answer to the ClientHello is not TLS"
+    };
+    FailureCause::new(ErrorType::NotTls, Side::Server, message.to_owned())
 }
 
 /// A side closed the connection.
@@ -439,17 +473,6 @@ pub(super) fn unanswered_flight(
         seconds(copies.repeated_for())
     );
     FailureCause::new(error_type, owing, message)
-}
-
-/// A side of DTLS 1.3 ended the handshake with an alert that cannot be read.
-pub(super) fn dtls13_refusal(side: Side) -> FailureCause {
-    inferred_refusal(
-        side,
-        match side {
-            Side::Client => ErrorType::ClientRejectedServer,
-            Side::Server => ErrorType::ServerRejectedClient,
-        },
-    )
 }
 
 /// Whether the ClientHello arrived, as far as TCP shows it.
@@ -569,6 +592,7 @@ fn stage(transcript: &Transcript, side: Side, at: Option<Arrival>) -> &'static s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handshake::end::End;
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full, tls12};
     use crate::tls::CipherSuite;
     use crate::transport::tcp::ResetSeen;
@@ -584,6 +608,11 @@ mod tests {
 
     fn alert_class(script: &Script, side: Side, code: u8) -> ErrorType {
         alert(script, side, AlertDescription(code)).0
+    }
+
+    /// The server has sent a certificate.
+    fn with_server_certificate() -> Script {
+        tls12().message(SERVER, HandshakeType::Certificate, &[0, 0, 4, 0, 0, 1, 0])
     }
 
     /// The client has sent a Certificate message without certificates.
@@ -683,7 +712,26 @@ mod tests {
     fn messages_say_who_refused_what() {
         let said = |script: &Script, side, code| alert(script, side, AlertDescription(code)).1;
         assert_eq!(
+            said(&with_server_certificate(), CLIENT, 48),
+            "client refused the server's certificate: unknown_ca (48)"
+        );
+        // Nobody refuses what it was not shown.
+        assert_eq!(
             said(&tls12(), CLIENT, 48),
+            "client ended the handshake: unknown_ca (48)"
+        );
+        assert_eq!(
+            said(&connection().client_hello(|_| {}), SERVER, 46),
+            "server refused the ClientHello: certificate_unknown (46); offered: TLS 1.2 to TLS 1.3, \
+             0 cipher suites, no server name"
+        );
+        assert_eq!(
+            said(&with_server_certificate(), SERVER, 42),
+            "server ended the handshake: bad_certificate (42)"
+        );
+        // In TLS 1.3 certificates are hidden.
+        assert_eq!(
+            said(&full(), CLIENT, 48),
             "client refused the server's certificate: unknown_ca (48)"
         );
         assert_eq!(
@@ -709,16 +757,52 @@ mod tests {
     }
 
     #[test]
+    fn a_message_says_that_a_certificate_was_received_only_if_one_was() {
+        let by_server = |certificate| inferred_refusal_of_client(certificate).message;
+        let received = "server ended the handshake after it received the client's certificate";
+        assert_eq!(by_server(ClientCertificate::Presented), received);
+        let answered = "server ended the handshake in answer to the client's flight";
+        for certificate in [
+            ClientCertificate::Requested,
+            ClientCertificate::NotRequested,
+            ClientCertificate::Unknown,
+        ] {
+            assert_eq!(by_server(certificate), answered);
+        }
+        let message = |script: Script| {
+            let conclusion = script.conclude(End::CaptureEnd, &[]);
+            conclusion.failure.unwrap().message
+        };
+        let whole = full().server_flight().client_records(&[19]);
+        assert_eq!(
+            message(whole),
+            "client ended the handshake after it received the server's certificate"
+        );
+        let begun = full().server_records(&[23, 100]).client_records(&[19]);
+        let answered = "client ended the handshake in answer to the server's flight";
+        assert_eq!(message(begun), answered);
+        let crossed = full().server_flight().before_receiving(1);
+        assert_eq!(message(crossed.client_records(&[19])), answered);
+        let block = 512 + 16;
+        let hidden = full().server_flight_with_request();
+        let hidden = hidden.client_records(&[block, block]).server_records(&[19]);
+        assert_eq!(
+            message(hidden.fin(SERVER).fin(CLIENT)),
+            "server ended the handshake in answer to the client's flight"
+        );
+    }
+
+    #[test]
     fn only_refusals_of_a_certificate_are_open_to_findings() {
         let is_refusal = |code| {
-            let script = tls12();
+            let script = with_server_certificate();
             from_alert(&script.transcript, CLIENT, AlertDescription(code)).is_refusal
         };
         assert!(is_refusal(42) && is_refusal(46) && is_refusal(48));
         assert!(!is_refusal(40) && !is_refusal(80));
         assert!(inferred_refusal(CLIENT, ErrorType::ClientRejectedServer).is_refusal);
         assert!(!inferred_refusal(SERVER, ErrorType::MissingClientCert).is_refusal);
-        for other in [encrypted_alert(CLIENT), negotiation(SERVER), not_tls()] {
+        for other in [encrypted_alert(CLIENT), negotiation(SERVER), not_tls(false)] {
             assert!(!other.is_refusal);
         }
     }

@@ -90,6 +90,7 @@ impl Script {
     pub(super) fn client_hello(self, change: impl FnOnce(&mut ClientHello)) -> Self {
         let mut hello = ClientHello::default();
         hello.legacy_version = ProtocolVersion::TLSv1_2;
+        hello.psk_key_exchange_modes = true; // as most clients do
         hello.supported_versions = Some(vec![ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2]);
         change(&mut hello);
         self.play(CLIENT, |start| Seen::ClientHello {

@@ -58,8 +58,8 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
             None => silence::unknown(transcript, end),
         };
     }
-    if answers_in_plain_text(transcript) {
-        return Conclusion::failed(cause::not_tls());
+    if let Some(is_banner) = plain_text_of_server(transcript) {
+        return Conclusion::failed(cause::not_tls(is_banner));
     }
     let alert = decisive_alert(transcript);
     let is_certain =
@@ -153,15 +153,16 @@ fn failed_renegotiation(transcript: &Transcript, seen: &Renegotiations, side: Si
     }
 }
 
-/// Whether a ClientHello met a server that does not speak TLS.
+/// Whether a ClientHello met a server that does not speak TLS: then, whether that had spoken before, and not after the hello.
 ///
 /// Plain text from the server before the hello counts, unless the client had
 /// sent plain text, too: then they may have agreed to begin TLS (STARTTLS).
-fn answers_in_plain_text(transcript: &Transcript) -> bool {
+fn plain_text_of_server(transcript: &Transcript) -> Option<bool> {
     let server = transcript.peer(Side::Server);
     let has_banner =
         server.was_plain && !transcript.peer(Side::Client).was_plain && !server.has_answered;
-    transcript.server_hello().is_none() && (server.is_not_tls || has_banner)
+    let is_plain = transcript.server_hello().is_none() && (server.is_not_tls || has_banner);
+    is_plain.then_some(has_banner && !server.is_not_tls)
 }
 
 /// Whether the capture lacks what a verdict from absence needs: a direction, bytes, or a hello that can be read.
@@ -264,15 +265,22 @@ fn from_close(
     (close, at): (Close, Arrival),
     findings: &[Finding],
 ) -> Conclusion {
-    // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused.
-    let has_reason = side == Side::Server || explain::reason(findings, side.peer()).is_some();
+    // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused, and only by a
+    // program that would not say so.
+    let may_refuse = || {
+        let hello = transcript.client_hello();
+        hello.is_none_or(inferred::may_refuse_in_silence)
+    };
+    let has_reason =
+        side == Side::Server || explain::reason(findings, side.peer()).is_some() && may_refuse();
     match silent_refusal(transcript, side, at).filter(|_| has_reason) {
         Some(failure) => Conclusion::inferred(failure, &T3),
         None => Conclusion::failed(cause::closed(transcript, side, close)),
     }
 }
 
-/// Whether a client closed in order, at once and without a word, when it had received the server's whole flight, and is no browser.
+/// Whether a client closed in order, at once and without a word, when it had received the server's whole flight, and may be a
+/// program that refuses so.
 ///
 /// If there is a flaw in the server's chain, that is the likely reason. Whether there is one is known only when chains have
 /// been validated. Browsers race connections, and those who close later or by a reset may have another reason.
@@ -293,9 +301,9 @@ pub(super) fn left_at_certificate(transcript: &Transcript) -> bool {
             .is_some_and(|flight| inferred::is_at_once(transcript, flight, at.time) == Some(true))
         && !has_complained()
         && !cannot_tell(transcript)
-        && !transcript
+        && transcript
             .client_hello()
-            .is_none_or(inferred::is_from_browser)
+            .is_some_and(inferred::may_refuse_in_silence)
 }
 
 /// What a side refuses that gives up without saying why, where its peer's certificate was the last thing it looked at.

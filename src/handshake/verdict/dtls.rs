@@ -108,10 +108,10 @@ pub(super) fn conclude(transcript: &Transcript, end: End) -> Conclusion {
         };
     }
     if records.is_refused_by_client() {
-        return Conclusion::inferred(cause::dtls13_refusal(Side::Client), &D3);
+        return Conclusion::inferred(cause::refusal_of_flight(Side::Client), &D3);
     }
     if records.is_refused_by_server() {
-        return Conclusion::inferred(cause::dtls13_refusal(Side::Server), &D4);
+        return Conclusion::inferred(cause::refusal_of_flight(Side::Server), &D4);
     }
     silence::unknown(transcript, end)
 }
@@ -132,6 +132,7 @@ pub(super) fn shape(transcript: &Transcript) -> Shape {
     Shape {
         client_certificate: ClientCertificate::Unknown,
         early_data: None,
+        client_had_certificate: false,
         server_flight_end: server_flight.last().map(|last| last.end),
         finished: flight.map(|last| records.all[last].end),
         application_data: of(Side::Client).next().map(|data| data.time),

@@ -150,10 +150,7 @@ fn rejected_before(transcript: &Transcript, rejected: EapEnd) -> Conclusion {
     let exchanged = inferred::exchanged(transcript);
     match exchanged.answer {
         ClientAnswer::Nothing => observed(cause::eap_gave_up()),
-        ClientAnswer::Alert => Conclusion::inferred(
-            cause::inferred_refusal(Side::Client, ErrorType::ClientRejectedServer),
-            &E4,
-        ),
+        ClientAnswer::Alert => Conclusion::inferred(cause::refusal_of_flight(Side::Client), &E4),
         ClientAnswer::Flight(certificate) if exchanged.may_have_refused => {
             let failure = match refusal_of(certificate) {
                 Some(error_type) => cause::inferred_refusal(Side::Server, error_type),

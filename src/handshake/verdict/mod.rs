@@ -25,8 +25,7 @@ pub(super) mod quic;
 pub(super) mod rejected_after;
 mod silence;
 
-use crate::error_type::ErrorType;
-use crate::event::{ClientCertificate, Evidence, Finding, Outcome};
+use crate::event::{Evidence, Finding, Outcome};
 use crate::flow::Side;
 use crate::framing::Close;
 
@@ -209,13 +208,9 @@ fn failure_for(
     shape: &Shape,
     findings: &[Finding],
 ) -> FailureCause {
-    let refusal = || {
-        let error_type = match (side, shape.client_certificate) {
-            (Side::Client, _) => ErrorType::ClientRejectedServer,
-            (Side::Server, ClientCertificate::Absent) => ErrorType::MissingClientCert,
-            (Side::Server, _) => ErrorType::ServerRejectedClient,
-        };
-        cause::inferred_refusal(side, error_type)
+    let refusal = || match side {
+        Side::Client => cause::inferred_refusal_of_server(shape.client_had_certificate),
+        Side::Server => cause::inferred_refusal_of_client(shape.client_certificate),
     };
     match reason {
         Reason::Certificate => refusal(),
@@ -239,6 +234,7 @@ fn failure_for(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_type::ErrorType;
     use crate::handshake::testing::{CLIENT, SERVER, finding, full, one_sided, resuming};
     use crate::tls::AlertDescription;
 

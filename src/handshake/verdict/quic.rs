@@ -17,7 +17,6 @@
 
 use std::time::Duration;
 
-use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, EarlyData, Evidence, Outcome, UnknownBecause};
 use crate::flow::Side;
 use crate::framing::quic::Level;
@@ -139,7 +138,12 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
         return inferred(&Q1S, Outcome::Success, None);
     }
     if evidence.is_quiet_since(quic.last(), end) && evidence.client_closed() {
-        let failure = cause::inferred_refusal(Side::Client, ErrorType::ClientRejectedServer);
+        // A resumed session shows no certificate, and a flight of which packets are missing may not have.
+        let hello = transcript.server_hello();
+        let failure = match hello.is_some_and(|hello| hello.pre_shared_key) {
+            true => cause::encrypted_alert(Side::Client),
+            false => cause::refusal_of_flight(Side::Client),
+        };
         return inferred(&Q3, Outcome::Failure, Some(failure));
     }
     from_silence(transcript, quic, &evidence, end)
@@ -169,6 +173,7 @@ pub(super) fn shape(transcript: &Transcript, quic: &QuicFacts) -> Shape {
         server_flight_end: server_flight.next().map(|seen| seen.time),
         finished: flight,
         application_data: None,
+        client_had_certificate: false,
         server_records_after: 0,
     };
     if let Some(opened) = transcript.decrypted() {

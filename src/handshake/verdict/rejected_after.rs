@@ -11,7 +11,7 @@
 //! | Apache per location, TLS 1.3 | the client is asked for a certificate in use, and the answer to it is an alert | here |
 //! | nginx, HAProxy | the only answer has exactly the length of their error page | here |
 //! | ldapsearch with GnuTLS | no data in TLS, and plain text after the handshake | [`by_plaintext`] |
-//! | curl, Go, Node, libpq and others | a flawed certificate, and the client leaves without data | [`by_flaw`] |
+//! | curl, libpq and others | a certificate for another name, and the client leaves without data | [`by_flaw`] |
 //!
 //! A client that leaves without data and whose peer's certificate is not visible may as
 //! well have been a port scanner, and most servers' error pages (Apache, Go, Java) have the length
@@ -248,15 +248,19 @@ fn only_answer_12(transcript: &Transcript) -> Option<OnlyAnswer> {
     })
 }
 
-/// A client that leaves without data after it has seen a certificate with this flaw.
+/// A client that leaves without data after it has seen a certificate for another name: TLS libraries leave names to the program.
 ///
-/// Its place is behind the validation of chains, since `untrusted_ca` is such a flaw.
+/// They judge all else inside the handshake, but NSS up to TLS 1.2, whose alert comes behind its Finished and makes the server
+/// close. A client that completed the handshake with an expired or unknown certificate and closes was to ignore that
+/// (`openssl s_client`, monitors), or is Node up to TLS 1.2: nothing is claimed of these.
 pub(in crate::handshake) fn by_flaw(
     event: &Handshake,
     flaw: Option<&Finding>,
 ) -> Option<RejectedAfter> {
-    /// 13 of 13 with keys, of curl and psql; a scanner that looks at a flawed certificate leaves in the same way.
-    const CONFIDENCE: f64 = 0.9;
+    /// 13 of 13 with keys, of curl and psql; `openssl s_client`, which compares no names, leaves in the same way.
+    const NAME: f64 = 0.9;
+    /// No case in the labs.
+    const ALERT: f64 = 0.75;
     let is_first = match event.alerts.first() {
         Some(alert) => alert.sender == Side::Client,
         None => matches!(
@@ -267,11 +271,23 @@ pub(in crate::handshake) fn by_flaw(
     if event.outcome != Outcome::Success || event.tls.unused != Some(true) || !is_first {
         return None;
     }
+    let flaw = flaw?;
+    // A goodbye is followed by the close of its sender.
+    let may_be_fatal = !event.alerts.is_empty()
+        && matches!(
+            event.closed_by,
+            Some(ClosedBy::ServerFin | ClosedBy::ServerRst)
+        );
+    let confidence = match flaw.error_type {
+        ErrorType::HostnameMismatch => NAME,
+        _ if may_be_fatal => ALERT,
+        _ => return None,
+    };
     Some(RejectedAfter {
-        error_type: flaw?.error_type,
+        error_type: flaw.error_type,
         side: Side::Client,
         evidence: Evidence::Inferred,
-        confidence: CONFIDENCE,
+        confidence,
         observations: vec![
             "the server's certificate has a flaw that clients refuse",
             "the client left first and sent no data",
@@ -442,6 +458,9 @@ mod tests {
         let found = |event: &Handshake| by_flaw(event, Some(&flaw)).map(|found| found.error_type);
         assert_eq!(found(&event), Some(ErrorType::HostnameMismatch));
         assert_eq!(by_flaw(&event, None), None);
+        // What libraries judge inside the handshake, this client did not mind.
+        let expired = finding(SERVER, ErrorType::CertExpired);
+        assert!(by_flaw(&event, Some(&expired)).is_none());
         event.closed_by = Some(ClosedBy::ServerFin);
         assert_eq!(found(&event), None);
         event.closed_by = Some(ClosedBy::ClientFin);

@@ -40,6 +40,11 @@ const WAKING: Duration = Duration::from_micros(500);
 const SILENT: Duration = Duration::from_millis(30);
 /// How long a server takes to act on data that it waited for.
 const ANSWERING: Duration = Duration::from_millis(10);
+/// The same where nothing else but that data can have been the reason.
+const REACTING: Duration = Duration::from_millis(2);
+/// How long a connection is idle before a close without a word cannot be a refusal, apart from two round trips. In the labs, such
+/// refusals came within 20 ms.
+const IDLE: Duration = Duration::from_secs(1);
 /// How soon a program that refuses a certificate without a word closes, apart from a round trip: checking takes some
 /// milliseconds, and whoever closes later may have another reason.
 const SILENT_REFUSAL: Duration = Duration::from_millis(100);
@@ -153,6 +158,18 @@ impl<'t> ShapeEvidence<'t> {
             .iter()
             .rfind(|observation| observation.is_record_of(SERVER))
             .map(|observation| observation.end)
+    }
+
+    /// Whether the client had received the server's certificate when it answered or closed: all of a flight that has one.
+    pub(super) fn client_had_certificate(&self) -> bool {
+        let (before, after) = self.seen.split_at(self.flight_start);
+        let mut before = before.iter();
+        let last = before.rfind(|observation| observation.is_record_of(SERVER));
+        let received = after
+            .first()
+            .zip(last)
+            .map(|(answer, last)| answer.had_received(last.stream_end) != Some(false));
+        !self.psk && self.server.is_complete && received == Some(true)
     }
 
     /// Whether the client sent a Certificate message, empty or not.
@@ -487,10 +504,97 @@ impl<'t> ShapeEvidence<'t> {
     }
 
     /// Whether the client takes session tickets (RFC 8446 §4.2.9): most servers send it some when they accept its flight. Go
-    /// clients without a session cache take none.
-    fn client_takes_tickets(&self) -> bool {
+    /// clients without a session cache take none. Nor is any expected where its hello was not captured.
+    pub(super) fn client_takes_tickets(&self) -> bool {
         let hello = self.transcript.client_hello();
         hello.is_some_and(|hello| hello.psk_key_exchange_modes)
+    }
+
+    /// Whether the client offers HTTP, and HTTP only: a server that takes its request answers it with more than two bytes.
+    pub(super) fn client_asks(&self) -> bool {
+        let hello = self.transcript.client_hello();
+        let offered = hello.and_then(|hello| hello.alpn.as_deref());
+        let is_http = |name: &String| name == "h2" || name.starts_with("http/");
+        offered.is_some_and(|offered| !offered.is_empty() && offered.iter().all(is_http))
+    }
+
+    /// Whether the client sent an alert-length record as its last, when it had received the server's last record, and is of OpenSSL:
+    /// that answers a goodbye, and nothing after a fatal alert. Mbed TLS servers seal a refusal with keys that
+    /// the client has done with, and it complains of that.
+    pub(super) fn client_answers_goodbye(&self) -> bool {
+        self.goodbye_answer().is_some()
+    }
+
+    /// The same where the client answered at once, so that this was not its own idea.
+    pub(super) fn client_answers_late_goodbye(&self) -> bool {
+        let waited = self
+            .goodbye_answer()
+            .and_then(|(goodbye, answer)| answer.time.checked_since(goodbye.end));
+        waited.is_some_and(|waited| waited <= ANSWERING + self.round_trip)
+    }
+
+    /// The server's last record before the client's alert-length record that answered it, and that.
+    fn goodbye_answer(&self) -> Option<(&Observation, &Observation)> {
+        let after = self.after();
+        let answers = self.client_answers_with_alert()
+            && self.padding.server != Some(Padding::Multiple16)
+            && self.transcript.client_hello().is_some_and(is_from_openssl);
+        let leaves = self.client_leaves_at().filter(|_| answers)?;
+        let answer = after.get(leaves)?;
+        let mut before = after[..leaves].iter();
+        let goodbye = before.rfind(|seen| seen.is_record_of(SERVER))?;
+        let has_received = answer.had_received(goodbye.stream_end) == Some(true);
+        has_received.then_some((goodbye, answer))
+    }
+
+    /// Whether the server reset the connection right after its first record, when the client had sent nothing behind its
+    /// Finished and had not acted on that record: what made the reset of its close can only be handshake messages that it had
+    /// not read. OpenSSL servers refuse a Certificate message while CertificateVerify and Finished wait.
+    pub(super) fn server_left_flight_unread(&self) -> bool {
+        let mut after = self.after().iter();
+        let is_record = after.next().is_some_and(|seen| seen.is_record_of(SERVER));
+        let next = after.find(|seen| !seen.is_record_of(SERVER));
+        is_record && next.is_some_and(|seen| seen.side == SERVER && seen.what == Observed::Rst)
+    }
+
+    /// Whether the server's first sign after the client's Finished came later than refusals come, and as soon as the server had
+    /// a message that the client had sent late, too.
+    pub(super) fn server_acts_on_late_data(&self) -> bool {
+        let after = self.after();
+        let Some(sign) = after.iter().position(|seen| seen.side == SERVER) else {
+            return false;
+        };
+        let mut before = after[..sign].iter();
+        let (Some(last), Some(finished)) = (
+            before.rfind(|seen| seen.is_record_of(CLIENT)),
+            self.finished(),
+        ) else {
+            return false;
+        };
+        let silent = last.time.checked_since(finished);
+        let thought = after[sign].time.checked_since(last.end);
+        silent.is_some_and(|silent| silent > PROMPT + 2 * self.round_trip)
+            && thought.is_some_and(|thought| thought <= REACTING + self.round_trip)
+            && after[sign].had_received(last.stream_end) == Some(true)
+    }
+
+    /// Whether the server closed long after the client's Finished, which it had received, without a record, and the client had
+    /// sent nothing after it.
+    pub(super) fn server_closes_idle_connection(&self) -> bool {
+        let Some(first) = self.after().first() else {
+            return false;
+        };
+        let flight = self
+            .flight_end
+            .checked_sub(1)
+            .and_then(|last| self.seen.get(last));
+        let is_idle = self
+            .server_sign_after()
+            .is_some_and(|after| after > IDLE + 2 * self.round_trip);
+        first.side == SERVER
+            && first.is_close()
+            && is_idle
+            && flight.is_some_and(|flight| first.had_received(flight.stream_end) == Some(true))
     }
 
     /// Whether the server closed in order and without a record, although a request waited for its answer longer than it takes a
@@ -568,9 +672,9 @@ impl<'t> ShapeEvidence<'t> {
             && !last.is_some_and(|last| self.may_be_alert(last))
     }
 
-    /// Whether the client is a browser. Browsers close connections for many reasons. `None` if its hello was not captured.
-    pub(super) fn is_from_browser(&self) -> Option<bool> {
-        self.transcript.client_hello().map(is_from_browser)
+    /// Whether the client may be one that refuses a certificate without a word. `None` if its hello was not captured.
+    pub(super) fn client_may_refuse_in_silence(&self) -> Option<bool> {
+        self.transcript.client_hello().map(may_refuse_in_silence)
     }
 }
 
@@ -588,13 +692,63 @@ pub(in crate::handshake::verdict) fn is_at_once(
     Some(waited <= SILENT_REFUSAL + transcript.client_round_trip())
 }
 
+/// Whether the hello may be that of a program that refuses a certificate without a word: Node, Bun, Deno, asyncio. Browsers close
+/// for many reasons. Those of Go and Java send an alert where they refuse; many scanners are written in Go.
+pub(in crate::handshake::verdict) fn may_refuse_in_silence(hello: &ClientHello) -> bool {
+    !is_from_browser(hello) && !is_from_go(hello) && !is_from_java(hello)
+}
+
+/// Whether the hello is Go's: signed_certificate_timestamp and renegotiation_info, and at the end supported_versions and key_share,
+/// with nothing but psk_key_exchange_modes behind (or early_data and cookie around). Since Go 1.12.
+fn is_from_go(hello: &ClientHello) -> bool {
+    let has = |wanted| hello.extensions.contains(&wanted);
+    let around = [
+        ExtensionType::Cookie,
+        ExtensionType::EarlyData,
+        ExtensionType::PreSharedKey,
+    ];
+    let listed = hello.extensions.iter().filter(|one| !around.contains(one));
+    let mut last = listed
+        .rev()
+        .skip_while(|one| **one == ExtensionType::PskKeyExchangeModes);
+    has(ExtensionType::SignedCertificateTimestamp)
+        && has(ExtensionType::RenegotiationInfo)
+        && last.next() == Some(&ExtensionType::KeyShare)
+        && last.next() == Some(&ExtensionType::SupportedVersions)
+}
+
+/// Whether the hello is of Java (JSSE), which alone sends extensions in the order of their numbers, with
+/// signature_algorithms_cert among them.
+fn is_from_java(hello: &ClientHello) -> bool {
+    hello
+        .extensions
+        .contains(&ExtensionType::SignatureAlgorithmsCert)
+        && hello.extensions.is_sorted_by_key(|one| one.0)
+}
+
 /// Whether the hello is that of a browser: Chromium's and Safari's have GREASE (RFC 8701), Firefox's offers both
 /// record_size_limit and delegated_credential.
-pub(in crate::handshake::verdict) fn is_from_browser(hello: &ClientHello) -> bool {
+fn is_from_browser(hello: &ClientHello) -> bool {
     let has = |wanted| hello.extensions.contains(&wanted);
     let has_grease = hello.cipher_suites.iter().any(|suite| is_grease(suite.0))
         || hello.extensions.iter().any(|one| is_grease(one.0));
     has_grease || has(ExtensionType::RecordSizeLimit) && has(ExtensionType::DelegatedCredential)
+}
+
+/// Whether the hello is that of OpenSSL, which sends its extensions in one order since version 1.1.1: encrypt_then_mac,
+/// extended_master_secret, signature_algorithms, supported_versions, psk_key_exchange_modes, key_share. No other of the 26 client
+/// programs in the labs does.
+fn is_from_openssl(hello: &ClientHello) -> bool {
+    const ORDER: [ExtensionType; 6] = [
+        ExtensionType::EncryptThenMac,
+        ExtensionType::ExtendedMasterSecret,
+        ExtensionType::SignatureAlgorithms,
+        ExtensionType::SupportedVersions,
+        ExtensionType::PskKeyExchangeModes,
+        ExtensionType::KeyShare,
+    ];
+    let in_order = hello.extensions.iter().filter(|one| ORDER.contains(one));
+    in_order.eq(ORDER.iter())
 }
 
 /// Whether an opened record says that its sender leaves in order. With a key, a goodbye is that, and no refusal.

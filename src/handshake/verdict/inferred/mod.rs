@@ -34,7 +34,7 @@ use crate::handshake::transcript::{Observation, Observed, Transcript};
 use crate::time::Timestamp;
 
 use evidence::ShapeEvidence;
-pub(super) use evidence::{is_at_once, is_from_browser};
+pub(super) use evidence::{is_at_once, may_refuse_in_silence};
 use flight::ClientFlight as Flight;
 use padding::{Lengths, Padding};
 pub(super) use rules::{Claim, Reason};
@@ -132,11 +132,12 @@ pub(in crate::handshake) fn may_be_alert(transcript: &Transcript, seen: &Observa
     length.is_some_and(|length| lengths.may_be_alert(length))
 }
 
-/// The client's certificate, if the server asked for it after the handshake and refused it: all that it sent then has the
-/// length of an alert, and the connection ended.
+/// The client's certificate, if the server asked for it after the handshake and refused it: its last word has the length of an
+/// alert, and then it closed by itself.
 pub(super) fn refused_later(transcript: &Transcript) -> Option<ClientCertificate> {
     let may_be_asked = transcript.may_offer_later_authentication();
-    if !may_be_asked || transcript.has_gap() || transcript.first_close().is_none() {
+    let closed_first = transcript.first_close().map(|(side, ..)| side);
+    if !may_be_asked || transcript.has_gap() || closed_first != Some(Side::Server) {
         return None;
     }
     let answer = ShapeEvidence::new(transcript, None).later_answer()?;
@@ -243,6 +244,8 @@ pub(super) fn exchanged(transcript: &Transcript) -> Exchanged {
 pub(in crate::handshake) struct Shape {
     pub(in crate::handshake) client_certificate: ClientCertificate,
     pub(in crate::handshake) early_data: Option<EarlyData>,
+    /// Whether the client is known to have received a certificate when it answered: all of a flight that has one.
+    pub(in crate::handshake) client_had_certificate: bool,
     /// When the server's flight ended: the last that it sent before the client answered.
     pub(in crate::handshake) server_flight_end: Option<Timestamp>,
     /// When the client's Finished ended.
@@ -270,6 +273,7 @@ pub(super) fn shape(transcript: &Transcript) -> Shape {
     Shape {
         client_certificate: client_certificate(&evidence, has_late_gap),
         early_data: evidence.early_data,
+        client_had_certificate: evidence.client_had_certificate(),
         server_flight_end: evidence.server_flight_end().filter(|_| !has_gap),
         finished: evidence.finished().filter(|_| completes && !has_late_gap),
         application_data: data_of(Side::Client).next().map(|data| data.time),

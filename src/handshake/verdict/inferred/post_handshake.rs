@@ -10,7 +10,7 @@ use crate::event::ClientCertificate;
 use crate::flow::Side;
 use crate::handshake::transcript::Observation;
 
-use super::flight::{SHORTEST_CERTIFICATE, SentMessage, messages, records};
+use super::flight::{SHORTEST_CERTIFICATE, SentMessage, messages};
 use super::padding::{Lengths, Padding};
 
 /// A client's answer to a request for its certificate after the handshake.
@@ -18,7 +18,7 @@ use super::padding::{Lengths, Padding};
 pub(super) struct CertificateAnswer {
     /// Presented or absent.
     pub(super) certificate: ClientCertificate,
-    /// Whether all that the server sent then has the length of an alert.
+    /// Whether the server answered it with one record of an alert's length, and nobody sent more.
     pub(super) is_refused: bool,
 }
 
@@ -35,9 +35,16 @@ pub(super) fn answer(after: &[Observation], lengths: Lengths) -> Option<Certific
         let length = run.iter().take_while(|seen| is_from_client(seen)).count();
         let (run, behind) = run.split_at(length);
         if let Some(certificate) = certificate(run, lengths) {
-            let mut then = records(behind, Side::Server).peekable();
-            let is_refused =
-                then.peek().is_some() && then.all(|length| lengths.may_be_alert(length));
+            let is_record = |seen: &&Observation| seen.record().is_some();
+            let mut then = behind.iter().filter(is_record);
+            let is_alert = |seen: &Observation| {
+                seen.side == Side::Server
+                    && seen
+                        .record()
+                        .is_some_and(|length| lengths.may_be_alert(length))
+            };
+            // A client that goes on, or a server that does, was content.
+            let is_refused = then.next().is_some_and(is_alert) && then.next().is_none();
             return Some(CertificateAnswer {
                 certificate,
                 is_refused,
@@ -116,11 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_refused_if_the_server_sends_nothing_but_alert_lengths() {
+    fn an_answer_is_refused_if_a_record_of_an_alerts_length_is_the_last_word() {
         let answered = || asked().client_records(&[57, 53]);
         let absent = |is_refused| Some((ClientCertificate::Absent, is_refused));
         assert_eq!(read(answered().server_records(&[19])), absent(true));
         assert_eq!(read(answered().server_records(&[794, 19])), absent(false));
+        // Data of two bytes, and a goodbye; or a client that goes on.
+        assert_eq!(read(answered().server_records(&[19, 19])), absent(false));
+        let goes_on = answered().server_records(&[19]).client_records(&[91]);
+        assert_eq!(read(goes_on), absent(false));
     }
 
     #[test]

@@ -162,23 +162,25 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client answered the server's flight with one record of an alert's length"]),
 
     // Node, Bun and asyncio clients refuse a server's certificate without a word: they close when they have checked it. Browsers
-    // close when they stop to ask which client certificate to use, and when they race connections. Where others close
+    // close when they stop to ask which client certificate to use, and when they race connections; clients of Go and Java send an
+    // alert where they refuse. Where others close
     // at once after the whole flight, they refused. A flight that is not seen to reach its Finished is not whole: connections
     // that a relay cut while a Java server still wrote looked like refusals.
     rule("C4f", Ended, 0.97, Failure(CLIENT, Certificate),
-        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() == Some(true) && e.is_from_browser() == Some(false),
-        &["client closed the connection as soon as it had the server's flight", "its hello is not a browser's"]),
+        |e| e.flight == Flight::Nothing && !e.psk && e.client_closed_at_once() == Some(true)
+            && e.client_may_refuse_in_silence() == Some(true),
+        &["client closed the connection as soon as it had the server's flight", "its hello is not of a program that says why it refuses"]),
 
     // The same where the hello was not captured, or the clock was set back before the close: whether C4f or C4 applies is not known.
     rule("C4u", Ended, 0.5, Unknown,
         |e| e.flight == Flight::Nothing && !e.psk
             && match e.client_closed_at_once() {
-                Some(at_once) => at_once && e.is_from_browser().is_none(),
-                None => e.is_from_browser() != Some(true),
+                Some(at_once) => at_once && e.client_may_refuse_in_silence().is_none(),
+                None => e.client_may_refuse_in_silence() != Some(false),
             },
         &["client closed the connection without answering the server's flight", "its hello, or when it closed, is not known"]),
 
-    // Later, reset, or by a browser: the side is certain. Not the reason: it may be a crash, or a
+    // Later, reset, or by a browser, Go or Java: the side is certain. Not the reason: it may be a crash, or a
     // client that changed its mind.
     rule("C4", Ended, 0.98, Failure(CLIENT, Closed),
         |e| e.flight == Flight::Nothing && e.closed_first() == Some(CLIENT),
@@ -235,6 +237,25 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         |e| e.has_certificate() && e.server_waits_for_goodbye(),
         &["server sent a record of an alert's length and closed after the client's goodbye"]),
 
+    // A server that is silent for longer than a refusal takes, and acts as soon as it has a message, has read it: programs of
+    // one-way protocols, which close when they have what they want. What it refuses, it refuses on the Finished. Few cases.
+    rule("P5d", Ended, FEW, Success,
+        |e| e.has_certificate() && e.server_acts_on_late_data(),
+        &["client sent a Certificate message", "server was silent after it, and acted as soon as it had a later message"]),
+
+    // A client of OpenSSL cannot say goodbye once it has read a fatal alert: then SSL_shutdown fails. So what it answers with a
+    // goodbye was one. Only where it was idle until then: else it may have left by itself, with the alert unread.
+    rule("P5g", Ended, 0.98, Success,
+        |e| e.has_certificate() && e.is_late() && e.client_answers_late_goodbye(),
+        &["client sent a Certificate message", "server sent an alert-length record long after, and OpenSSL's client answered it"]),
+
+    // Programs that refuse without a word (Node, Bun, Deno and asyncio servers) close when they have checked the certificate, and
+    // those that check slowly say why. So a server that closes late without a word, with no message of the client to answer,
+    // ends an idle connection.
+    rule("P5i", Ended, 0.98, Success,
+        |e| e.has_certificate() && e.server_closes_idle_connection(),
+        &["client sent a Certificate message", "server closed long after, without a record, and had no message to answer"]),
+
     // Refusals come at once, except where the server checks revocation, or a person does; and servers close idle connections.
     // Both occur, at any time: a late sign tells nothing.
     rule("P4", Ended, 0.5, Unknown,
@@ -251,19 +272,25 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
                 || e.server_speaks_on_late_data()),
         &["client sent a Certificate message", "server's record of an alert's length may be its goodbye: it had waited for the client"]),
 
-    // A request that gets an alert-length record and no answer was refused together with the certificate. The exception is an
-    // answer of two bytes by a server without tickets that closes at once, without close_notify.
+    // A request that gets an alert-length record and no answer was refused together with the certificate: a server that had
+    // accepted it would have sent tickets, or an answer. A client that takes no tickets gets none, so that a server of a one-way
+    // protocol that reads a message and says goodbye looks the same. So does one without tickets whose goodbye OpenSSL's client
+    // answers, which it does not do with a fatal alert. The exception is an answer of two bytes by a server without tickets that
+    // closes at once, without close_notify.
     rule("P1", Ended, 0.98, Failure(SERVER, Certificate),
         |e| e.has_certificate()
             && e.server_may_refuse()
             && e.has_unanswered_data()
-            && (e.server_sent_one_record() || !e.client_answers_with_alert()),
+            && (e.client_takes_tickets() || e.client_asks())
+            && (e.server_sent_one_record() || !e.client_answers_with_alert())
+            && !e.client_answers_goodbye(),
         &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
 
     // The same where the request crossed the refusal: a client that has received a goodbye sends no request.
     rule("P1x", Ended, 0.99, Failure(SERVER, Certificate),
         |e| e.has_certificate() && e.server_may_refuse() && e.server_sent_one_record()
-            && !e.has_unanswered_data() && e.has_crossing_data(),
+            && !e.has_unanswered_data() && e.has_crossing_data()
+            && (e.client_takes_tickets() || e.client_asks()),
         &["client sent a Certificate message", "server closed with an alert-length record, which the client's request crossed"]),
 
     // Without data, an alert-length record that the client answers with another may be close_notify and its answer. But Go,
@@ -279,10 +306,17 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["server asked for a certificate", "server closed with an alert-length record, which the client did not answer"]),
 
     // Clients answer close_notify, and most do not answer a fatal alert. The exception is Erlang, whose client never
-    // answers close_notify.
+    // answers close_notify. To a client that takes no tickets, a server that says goodbye at once looks the same, unless it left
+    // handshake messages unread.
     rule("P1d", Ended, 0.99, Failure(SERVER, Certificate),
-        |e| e.has_certificate() && e.server_may_refuse() && e.is_client_done(),
+        |e| e.has_certificate() && e.server_may_refuse() && e.is_client_done()
+            && (e.client_takes_tickets() || e.server_left_flight_unread()),
         &["client sent a Certificate message", "server closed with an alert-length record, which the client did not answer"]),
+
+    // Go clients without a session cache take no tickets, and Go servers send them none. A refusal and a goodbye are the same then.
+    rule("P1n", Ended, 0.5, Unknown,
+        |e| e.has_certificate() && e.server_may_refuse() && !e.client_takes_tickets(),
+        &["client sent a Certificate message and takes no tickets", "server's record of an alert's length may be a refusal or its goodbye"]),
 
     // As P2a, without even an alert: the server's verdict never became visible.
     rule("P8a", Ended, 0.5, Unknown,
@@ -339,6 +373,7 @@ mod tests {
     use crate::handshake::testing::{Script, connection, full, resuming};
     use crate::handshake::verdict::cleartext::{T2, T3, T4};
     use crate::handshake::verdict::inferred::infer;
+    use crate::tls::{ClientHello, ExtensionType};
 
     /// A rule, on a transcript that it fits and on one that it just misses.
     struct Case {
@@ -356,10 +391,26 @@ mod tests {
             .client_records(&[900, 281, 53])
     }
 
-    /// The same with a client that takes tickets.
-    fn with_certificate_and_wish_for_tickets() -> Script {
+    /// The same as [`with_certificate`] with the hello of a client that takes no tickets.
+    fn with_certificate_but_no_tickets(change: impl FnOnce(&mut ClientHello)) -> Script {
         connection()
-            .client_hello(|hello| hello.psk_key_exchange_modes = true)
+            .client_hello(|hello| {
+                hello.psk_key_exchange_modes = false;
+                change(hello);
+            })
+            .server_hello_13(|_| {})
+            .server_flight_with_request()
+            .client_records(&[900, 281, 53])
+    }
+
+    /// The same as [`with_certificate`] with a client of OpenSSL.
+    fn with_certificate_of_openssl() -> Script {
+        connection()
+            .client_hello(|hello| {
+                hello.extensions = [0, 11, 10, 22, 23, 13, 43, 45, 51]
+                    .map(ExtensionType)
+                    .to_vec();
+            })
             .server_hello_13(|_| {})
             .server_flight_with_request()
             .client_records(&[900, 281, 53])
@@ -605,6 +656,44 @@ mod tests {
             instead: Some("P1"),
         },
         Case {
+            rule: "P5d",
+            fits: || {
+                let late = with_certificate().wait(150).client_records(&[100]);
+                late.step_back(1).server_records(&[19]).fin(SERVER)
+            },
+            // Nothing says that the message was the reason.
+            misses: || {
+                let late = with_certificate().wait(150).client_records(&[100]);
+                late.wait(50).server_records(&[19]).fin(SERVER)
+            },
+            instead: Some("P4"),
+        },
+        Case {
+            rule: "P5g",
+            fits: || {
+                let idle = with_certificate_of_openssl().wait(2_000);
+                let goodbye = idle.server_records(&[19]).fin(SERVER);
+                goodbye.client_records(&[19]).fin(CLIENT)
+            },
+            // Others answer a fatal alert, too.
+            misses: || {
+                let idle = with_certificate().wait(2_000);
+                let goodbye = idle.server_records(&[19]).fin(SERVER);
+                goodbye.client_records(&[19]).fin(CLIENT)
+            },
+            instead: Some("P4"),
+        },
+        Case {
+            rule: "P5i",
+            fits: || with_certificate().wait(3_000).fin(SERVER),
+            // A message waits for an answer: what the server could not do is not known.
+            misses: || {
+                let asked = with_certificate().client_records(&[100]);
+                asked.wait(3_000).fin(SERVER)
+            },
+            instead: Some("P4"),
+        },
+        Case {
             rule: "P4",
             fits: || {
                 with_certificate()
@@ -693,6 +782,21 @@ mod tests {
             instead: None,
         },
         Case {
+            rule: "P1n",
+            fits: || {
+                let asked = with_certificate_but_no_tickets(|_| {}).client_records(&[100]);
+                asked.server_records(&[19]).fin(SERVER)
+            },
+            // HTTP answers what a client asks.
+            misses: || {
+                let http = Some(vec!["http/1.1".to_owned()]);
+                let asked = with_certificate_but_no_tickets(|hello| hello.alpn = http);
+                let asked = asked.client_records(&[100]);
+                asked.server_records(&[19]).fin(SERVER)
+            },
+            instead: Some("P1"),
+        },
+        Case {
             rule: "P8a",
             fits: || with_empty_certificate().fin(CLIENT),
             misses: || without_certificate().fin(CLIENT),
@@ -701,12 +805,12 @@ mod tests {
         Case {
             rule: "P6c",
             fits: || {
-                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
+                let asked = with_certificate().client_records(&[100]);
                 asked.wait(50).fin(SERVER)
             },
             // The message may have been what the server waited for.
             misses: || {
-                let asked = with_certificate_and_wish_for_tickets().client_records(&[100]);
+                let asked = with_certificate().client_records(&[100]);
                 asked.wait(30).fin(SERVER)
             },
             instead: Some("P6u"),
@@ -835,6 +939,32 @@ mod tests {
             rules.chain(cleartext).collect::<Vec<_>>(),
             "run docs/calibrate.py"
         );
+    }
+
+    #[test]
+    fn to_a_client_without_tickets_only_a_reset_before_it_acts_tells_a_refusal_from_a_goodbye() {
+        let sent = || with_certificate_but_no_tickets(|_| {});
+        let closed = sent().server_records(&[19]).fin(SERVER).fin(CLIENT);
+        assert_eq!(decides(&closed), Some("P1n"));
+        let reset = sent().server_records(&[19]).rst(SERVER);
+        assert_eq!(decides(&reset), Some("P1d"));
+        let crossed = sent().server_records(&[19]).fin(SERVER);
+        assert_eq!(decides(&crossed.client_records(&[100])), Some("P1n"));
+        // What was unread may be the client's data.
+        let unread = sent().client_records(&[100]).server_records(&[19]);
+        assert_eq!(decides(&unread.rst(SERVER)), Some("P1n"));
+    }
+
+    #[test]
+    fn a_client_of_openssl_that_answers_has_read_a_goodbye() {
+        let asked = || with_certificate_of_openssl().client_records(&[100]);
+        let ended = || asked().server_records(&[19]).fin(SERVER);
+        assert_eq!(decides(&ended().fin(CLIENT)), Some("P1"));
+        let answered = ended().client_records(&[19]).fin(CLIENT);
+        assert_eq!(decides(&answered), Some("P1r"));
+        // Not if it had not received the record.
+        let crossed = ended().before_receiving(2).client_records(&[19]);
+        assert_eq!(decides(&crossed.fin(CLIENT)), Some("P1"));
     }
 
     #[test]
