@@ -57,11 +57,12 @@ fn exported() -> BTreeSet<String> {
 }
 
 /// Labels in the rules and the dashboard. All other words with one of our prefixes must be metrics.
-const LABELS: [&str; 11] = [
+const LABELS: [&str; 12] = [
     "tls_client_certificate",
     "tls_client_identity",
     "tls_key_exchange",
     "tls_not_tls_kind",
+    "tls_protocol",
     "tls_version",
     "tls_phase",
     "tls_side",

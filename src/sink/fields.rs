@@ -61,7 +61,7 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("transport", "network.transport", |e| {
         Word(e.transport.as_str())
     }),
-    column("protocol", |e| Word(e.protocol.as_str())),
+    both("protocol", "tls.protocol", |e| Word(e.protocol.as_str())),
     both("client_address", "client.address", |e| {
         safe(e.client.address)
     }),
