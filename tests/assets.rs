@@ -57,7 +57,7 @@ fn exported() -> BTreeSet<String> {
 }
 
 /// Labels in the rules and the dashboard. All other words with one of our prefixes must be metrics.
-const LABELS: [&str; 12] = [
+const LABELS: [&str; 10] = [
     "tls_client_certificate",
     "tls_client_identity",
     "tls_key_exchange",
@@ -68,8 +68,6 @@ const LABELS: [&str; 12] = [
     "tls_side",
     "tls_alert",
     "tls_alert_sender",
-    "tls_handshakes", // a table of the collector's
-    "tls_handshake_traces",
 ];
 
 #[test]
@@ -151,12 +149,11 @@ fn the_daemon_set_has_one_capability_and_flags_that_exist() {
 
 /// A key with a spelling mistake would be an empty column, and no error.
 #[test]
-fn the_tables_of_clickhouse_read_keys_that_the_lines_have() {
+fn the_tables_of_clickhouse_read_keys_that_lines_and_records_have() {
     let schema = printed(&["schema"]);
     let sql = asset("clickhouse");
     let mut keys = BTreeSet::new();
-    for call in sql.split("JSONExtract").skip(1) {
-        let arguments = call.split_once("line, ").unwrap().1;
+    for arguments in sql.split("(line, ").skip(1) {
         let arguments = arguments.split(')').next().unwrap();
         let quoted = arguments.split('\'').skip(1).step_by(2);
         let types = ["Array(UInt16", "Nullable(Float64"];
@@ -169,6 +166,13 @@ fn the_tables_of_clickhouse_read_keys_that_the_lines_have() {
     assert!(keys.len() > 20, "{keys:?}");
     for key in keys {
         assert!(schema.contains(&format!("\"{key}\"")), "{key}");
+    }
+    let registry = fs::read_to_string("docs/telemetry.yaml").unwrap();
+    let attributes: BTreeSet<_> = sql.split(" a['").skip(1).collect();
+    assert!(attributes.len() > 20, "{attributes:?}");
+    for attribute in attributes {
+        let name = attribute.split('\'').next().unwrap();
+        assert!(registry.contains(&format!("- id: {name}\n")), "{name}");
     }
 }
 

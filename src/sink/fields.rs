@@ -293,6 +293,13 @@ pub(crate) static FIELDS: &[EventField] = &[
         });
         List(alerts.collect())
     }),
+    // Who still offers an old version is asked of records, long before a server refuses it.
+    attribute("tls.client.offered_versions", |e| {
+        e.tls
+            .offered_versions
+            .as_deref()
+            .map_or(FieldValue::Absent, list)
+    }),
     attribute("file.path", |e| untrusted(e.saved_to.as_deref())),
     attribute("source.address", |e| safe(e.client.address)),
     attribute("source.port", |e| Count(e.client.port.into())),
