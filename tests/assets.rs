@@ -168,7 +168,7 @@ fn the_tables_of_clickhouse_read_keys_that_lines_and_records_have() {
         assert!(schema.contains(&format!("\"{key}\"")), "{key}");
     }
     let registry = fs::read_to_string("docs/telemetry.yaml").unwrap();
-    let attributes: BTreeSet<_> = sql.split(" a['").skip(1).collect();
+    let attributes: BTreeSet<_> = sql.split("a['").skip(1).collect();
     assert!(attributes.len() > 20, "{attributes:?}");
     for attribute in attributes {
         let name = attribute.split('\'').next().unwrap();

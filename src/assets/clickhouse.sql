@@ -96,7 +96,7 @@ SELECT
     a['tlscope.rejected_after'] AS rejected_after,
     a['tls.version'] AS version,
     a['tls.cipher_suite'] AS cipher_suite,
-    a['tls.key_exchange'] AS key_exchange,
+    if(a['tls.key_exchange'] != '', a['tls.key_exchange'], 'unknown') AS key_exchange,
     arrayMap(name -> transform(name, ['TLS 1.3', 'TLS 1.2', 'TLS 1.1', 'TLS 1.0', 'SSL 3.0', 'SSL 2.0'], [772, 771, 770, 769, 768, 2], 0),
         extractAll(a['tls.client.offered_versions'], '"stringValue":"([^"]+)"')) AS offered_versions,
     a['tls.client_certificate'] AS client_certificate,

@@ -308,9 +308,14 @@ def chain(options, directory, programs):
 
     ends = query(VICTORIA, 'sum by (result, error_type) (last_over_time(tls_handshake_total{job="tlscope", instance="node-1:9464"}[1m])) > 0')
     fine &= check("VictoriaMetrics", {dict(labels).get("error_type") or dict(labels)["result"]: int(value) for labels, value in ends.items()}, wanted)
-    alerts = wait_for("an alert", lambda: query(VICTORIA, 'ALERTS{alertstate="firing", alertname="TLSHandshakeFailures"}'))
-    alerts = {(dict(labels)["instance"], dict(labels)["error_type"]) for labels in alerts}
-    fine &= check("vmalert", alerts, {("node-1:9464", end) for end in wanted if end != "success"})
+    failures = {("node-1:9464", end) for end in wanted if end != "success"}
+
+    def firing():
+        series = query(VICTORIA, 'ALERTS{alertstate="firing", alertname="TLSHandshakeFailures"}')
+        return {(dict(labels)["instance"], dict(labels)["error_type"]) for labels in series}
+
+    wait_for("alerts", lambda: firing() >= failures)
+    fine &= check("vmalert", firing(), failures)
     live.terminate()
     live.wait(20)
     fine &= check("exit status of tlscope", live.returncode, 0)
