@@ -188,6 +188,41 @@ fn the_daemon_set_fits_the_schema_of_kubernetes() {
     assert!(output.status.success(), "{output:#?}");
 }
 
+/// The lines of a pod's specification in a manifest, without comments, sorted: a template orders some keys by name.
+fn pod_lines(manifest: &str) -> Vec<&str> {
+    let (_, pod) = manifest.split_once("      hostNetwork: true\n").unwrap();
+    let lines = pod.lines().map(|line| line.split(" # ").next().unwrap());
+    let mut lines: Vec<&str> = lines
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'))
+        .collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn the_chart_renders_the_daemon_set_that_is_printed() {
+    let Some(helm) = needs::program("helm") else {
+        return;
+    };
+    let render = |settings: &[&str]| {
+        let chart = ["template", "tlscope", "packaging/helm/tlscope"];
+        let output = Command::new(&helm).args(chart).args(settings).output();
+        output.unwrap()
+    };
+    let output = render(&["--namespace", "tlscope"]);
+    assert!(output.status.success(), "{output:#?}");
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(pod_lines(&rendered), pod_lines(&asset("kubernetes")));
+
+    let output = render(&["--set", "podMonitor.enabled=true,extraArgs={--fanout=2}"]);
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    assert!(rendered.contains("kind: PodMonitor") && rendered.contains(r#"- "--fanout=2""#));
+    for wrong in ["port=70000", "extraArgs={eth0}", "interfaces=eth0"] {
+        assert!(!render(&["--set", wrong]).status.success(), "{wrong}");
+    }
+}
+
 /// Each rule leads to its section of the runbook, and every section belongs to a rule.
 #[test]
 fn the_runbook_has_a_section_for_each_alert() {
