@@ -188,6 +188,22 @@ fn the_daemon_set_fits_the_schema_of_kubernetes() {
     assert!(output.status.success(), "{output:#?}");
 }
 
+#[test]
+fn the_collector_accepts_its_configuration() {
+    let Some(otelcol) = needs::program("otelcol") else {
+        return;
+    };
+    let path = scratch::folder("collector-config").join("collector.yaml");
+    fs::write(&path, asset("collector-config")).unwrap();
+    let mut command = Command::new(otelcol);
+    command.arg("validate").arg("--config").arg(&path);
+    for name in ["METRICS_ENDPOINT", "CLICKHOUSE_URL", "TRACES_ENDPOINT"] {
+        command.env(name, "http://localhost:1");
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:#?}");
+}
+
 /// The lines of a pod's specification in a manifest, without comments, sorted: a template orders some keys by name.
 fn pod_lines(manifest: &str) -> Vec<&str> {
     let (_, pod) = manifest.split_once("      hostNetwork: true\n").unwrap();

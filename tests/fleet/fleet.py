@@ -16,6 +16,14 @@ counts other handshakes than the clients did.
 prints series, bytes and CPU for each, and what that makes for 10,000. It starts no further agent if less than --spare memory would be
 left.
 
+The Collector is any distribution; where none can be downloaded, its core builds from Debian's source package:
+
+    apt-get install golang-opentelemetry-collector-dev     (unstable; with Go 1.25 or later)
+    GO111MODULE=off GOPATH=/usr/share/gocode go build -o otelcol MAIN.go
+
+where MAIN.go passes the factories of otlpreceiver, batchprocessor, memorylimiterprocessor and otlphttpexporter to
+otelcol.NewCommand. VictoriaMetrics and vmalert are Debian's package `victoria-metrics` (1.112 or later).
+
 Needs root, Python 3.10 or later, `openssl`, `ip` and `unshare`. Programs are taken from PATH, or from --otelcol, --victoria-metrics,
 --vmalert and --prometheus. ClickHouse is chDB, and DuckDB is itself, from PyPI (--python-path DIR for `pip install --target`); they are
 skipped if they are not installed.
