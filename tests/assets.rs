@@ -57,18 +57,17 @@ fn exported() -> BTreeSet<String> {
 }
 
 /// Labels in the rules and the dashboard. All other words with one of our prefixes must be metrics.
-const LABELS: [&str; 11] = [
+const LABELS: [&str; 10] = [
     "tls_client_certificate",
     "tls_client_identity",
     "tls_key_exchange",
     "tls_not_tls_kind",
+    "tls_protocol",
     "tls_version",
     "tls_phase",
     "tls_side",
     "tls_alert",
     "tls_alert_sender",
-    "tls_handshakes", // a table of the collector's
-    "tls_handshake_traces",
 ];
 
 #[test]
@@ -150,12 +149,11 @@ fn the_daemon_set_has_one_capability_and_flags_that_exist() {
 
 /// A key with a spelling mistake would be an empty column, and no error.
 #[test]
-fn the_tables_of_clickhouse_read_keys_that_the_lines_have() {
+fn the_tables_of_clickhouse_read_keys_that_lines_and_records_have() {
     let schema = printed(&["schema"]);
     let sql = asset("clickhouse");
     let mut keys = BTreeSet::new();
-    for call in sql.split("JSONExtract").skip(1) {
-        let arguments = call.split_once("line, ").unwrap().1;
+    for arguments in sql.split("(line, ").skip(1) {
         let arguments = arguments.split(')').next().unwrap();
         let quoted = arguments.split('\'').skip(1).step_by(2);
         let types = ["Array(UInt16", "Nullable(Float64"];
@@ -169,6 +167,13 @@ fn the_tables_of_clickhouse_read_keys_that_the_lines_have() {
     for key in keys {
         assert!(schema.contains(&format!("\"{key}\"")), "{key}");
     }
+    let registry = fs::read_to_string("docs/telemetry.yaml").unwrap();
+    let attributes: BTreeSet<_> = sql.split("a['").skip(1).collect();
+    assert!(attributes.len() > 20, "{attributes:?}");
+    for attribute in attributes {
+        let name = attribute.split('\'').next().unwrap();
+        assert!(registry.contains(&format!("- id: {name}\n")), "{name}");
+    }
 }
 
 #[test]
@@ -181,6 +186,57 @@ fn the_daemon_set_fits_the_schema_of_kubernetes() {
     let output = Command::new(validate).arg("--strict").arg(&path).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{output:#?}");
+}
+
+#[test]
+fn the_collector_accepts_its_configuration() {
+    let Some(otelcol) = needs::program("otelcol") else {
+        return;
+    };
+    let path = scratch::folder("collector-config").join("collector.yaml");
+    fs::write(&path, asset("collector-config")).unwrap();
+    let mut command = Command::new(otelcol);
+    command.arg("validate").arg("--config").arg(&path);
+    for name in ["METRICS_ENDPOINT", "CLICKHOUSE_URL", "TRACES_ENDPOINT"] {
+        command.env(name, "http://localhost:1");
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:#?}");
+}
+
+/// The lines of a pod's specification in a manifest, without comments, sorted: a template orders some keys by name.
+fn pod_lines(manifest: &str) -> Vec<&str> {
+    let (_, pod) = manifest.split_once("      hostNetwork: true\n").unwrap();
+    let lines = pod.lines().map(|line| line.split(" # ").next().unwrap());
+    let mut lines: Vec<&str> = lines
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'))
+        .collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn the_chart_renders_the_daemon_set_that_is_printed() {
+    let Some(helm) = needs::program("helm") else {
+        return;
+    };
+    let render = |settings: &[&str]| {
+        let chart = ["template", "tlscope", "packaging/helm/tlscope"];
+        let output = Command::new(&helm).args(chart).args(settings).output();
+        output.unwrap()
+    };
+    let output = render(&["--namespace", "tlscope"]);
+    assert!(output.status.success(), "{output:#?}");
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(pod_lines(&rendered), pod_lines(&asset("kubernetes")));
+
+    let output = render(&["--set", "podMonitor.enabled=true,extraArgs={--fanout=2}"]);
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    assert!(rendered.contains("kind: PodMonitor") && rendered.contains(r#"- "--fanout=2""#));
+    for wrong in ["port=70000", "extraArgs={eth0}", "interfaces=eth0"] {
+        assert!(!render(&["--set", wrong]).status.success(), "{wrong}");
+    }
 }
 
 /// Each rule leads to its section of the runbook, and every section belongs to a rule.

@@ -338,6 +338,25 @@ fn the_saved_packets_of_a_failure_show_the_same_failure() {
 }
 
 #[test]
+fn a_refusal_after_the_handshake_is_saved_with_the_answer_that_shows_it() {
+    let refused = "fixtures/captures/negotiation/mtls13-refused-by-http/capture.pcap";
+    let directory = folder("saved-refusals").join("new");
+    let read = ["read", "--no-verify", "--format", "json", "--failures-only"];
+    let event = |arguments: &[&str]| -> serde_json::Value {
+        let output = output(&[&read[..], arguments].concat());
+        serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap()
+    };
+    let first = event(&["--save-failures", directory.to_str().unwrap(), refused]);
+    let saved = first["saved_to"].as_str().unwrap();
+    let cause = first["rejected_after"]["type"].as_str().unwrap();
+    assert!(saved.contains(cause), "{saved}");
+    let again = event(&[saved]);
+    for field in ["outcome", "rejected_after", "tls", "flow_id"] {
+        assert_eq!(again[field], first[field], "{field}");
+    }
+}
+
+#[test]
 fn failures_only_shows_a_success_whose_peer_was_refused_afterwards() {
     let refused = "fixtures/captures/negotiation/mtls13-refused-by-http/capture.pcap";
     let accepted = "fixtures/captures/versions/tls13-rsa/capture.pcap";

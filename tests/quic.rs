@@ -136,6 +136,7 @@ fn handshakes_over_quic_are_in_the_metrics() {
         r#"network_transport="udp""#,
         r#"result="failure""#,
         r#"tls_evidence="inferred""#,
+        r#"tls_protocol="quic""#,
     ] {
         assert!(sample.contains(label), "{sample}");
     }

@@ -85,6 +85,8 @@ fn captures() -> Vec<String> {
         "refusals",
         "negotiation",
         "quic",
+        "dtls",
+        "eap",
     ];
     let cases = themes
         .into_iter()
@@ -112,6 +114,21 @@ fn every_exported_metric_and_attribute_is_in_the_registry() {
         .map(parse)
         .collect();
     assert!(samples.len() > 100, "{}", samples.len());
+    for (label, values) in [
+        ("tls_protocol", &["tls", "dtls", "quic", "eap"][..]),
+        ("network_transport", &["tcp", "udp", "eapol"]),
+    ] {
+        for value in values {
+            let pair = format!(r#"{label}="{value}""#);
+            for metric in [
+                "tls_handshake_total{",
+                "tls_handshake_duration_milliseconds_count{",
+            ] {
+                let mut lines = text.lines().filter(|line| line.starts_with(metric));
+                assert!(lines.any(|line| line.contains(&pair)), "{metric} {pair}");
+            }
+        }
+    }
     let mut seen = BTreeSet::new();
     for (name, labels) in samples {
         let stem = ["_bucket", "_sum", "_count"]

@@ -1,4 +1,5 @@
--- Tables for the JSON lines of tlscope (`--format json`), and the questions that operators ask of them.
+-- Tables for what tlscope reports of handshakes, and the questions that operators ask of them. The JSON lines (`--format json`) go in like
+-- this; log records come from an OpenTelemetry Collector.
 --
 --   tlscope print clickhouse | clickhouse-client --multiquery
 --   clickhouse-client --query "INSERT INTO tlscope.lines (line) FORMAT LineAsString" < events.jsonl
@@ -66,6 +67,58 @@ SELECT
     JSONExtractString(line, 'saved_to') AS saved_to
 FROM tlscope.lines
 WHERE JSONExtractString(line, 'type') = 'handshake';
+
+-- Log records of an OpenTelemetry Collector, as OTLP in JSON (`tlscope print collector-config` sends them here).
+CREATE TABLE IF NOT EXISTS tlscope.otlp_logs (body String) ENGINE = Null;
+CREATE MATERIALIZED VIEW IF NOT EXISTS tlscope.otlp_logs_to_handshakes TO tlscope.handshakes AS
+WITH
+    -- A value is an object whose key is its type: its text, or the JSON of numbers and lists.
+    attributes -> mapFromArrays(
+        arrayMap(pair -> JSONExtractString(pair, 'key'), attributes),
+        arrayMap(pair -> arrayFirst(text -> text != '', [
+            JSONExtractString(pair, 'value', 'stringValue'), JSONExtractString(pair, 'value', 'intValue'),
+            JSONExtractRaw(pair, 'value', 'doubleValue'), JSONExtractRaw(pair, 'value', 'arrayValue', 'values')]), attributes)
+    ) AS to_map,
+    extract(a['tls.server.issuer'], 'CN=([^,+]+)') AS issuer_common_name
+SELECT
+    fromUnixTimestamp64Nano(toInt64OrZero(JSONExtractString(record, 'timeUnixNano')), 'UTC') AS time,
+    resource['host.name'] AS host,
+    a['server.address'] AS service,
+    a['destination.address'] AS server,
+    toUInt16OrZero(a['destination.port']) AS server_port,
+    a['client.address'] AS client,
+    a['tls.client.identity'] AS client_identity,
+    a['result'] AS outcome,
+    a['tls.evidence'] AS evidence,
+    a['error.type'] AS error_type,
+    a['tls.error.side'] AS error_side,
+    a['error.message'] AS error_message,
+    a['tlscope.rejected_after'] AS rejected_after,
+    a['tls.version'] AS version,
+    a['tls.cipher_suite'] AS cipher_suite,
+    if(a['tls.key_exchange'] != '', a['tls.key_exchange'], 'unknown') AS key_exchange,
+    arrayMap(name -> transform(name, ['TLS 1.3', 'TLS 1.2', 'TLS 1.1', 'TLS 1.0', 'SSL 3.0', 'SSL 2.0'], [772, 771, 770, 769, 768, 2], 0),
+        extractAll(a['tls.client.offered_versions'], '"stringValue":"([^"]+)"')) AS offered_versions,
+    a['tls.client_certificate'] AS client_certificate,
+    toFloat64OrNull(a['tls.phase.handshake']) AS handshake_ms,
+    a['tls.server.identity'] AS certificate,
+    if(issuer_common_name != '', issuer_common_name, a['tls.server.issuer']) AS certificate_issuer,
+    parseDateTime64BestEffortOrZero(a['tls.server.not_after'], 0, 'UTC') AS certificate_not_after,
+    a['tls.client.ja4'] AS ja4,
+    a['tlscope.flow_id'] AS flow_id,
+    a['tlscope.community_id'] AS community_id,
+    a['file.path'] AS saved_to
+FROM (
+    SELECT record, resource, to_map(JSONExtractArrayRaw(record, 'attributes')) AS a
+    FROM (
+        SELECT resource, arrayJoin(JSONExtractArrayRaw(scope, 'logRecords')) AS record
+        FROM (
+            SELECT to_map(JSONExtractArrayRaw(of_resource, 'resource', 'attributes')) AS resource, arrayJoin(JSONExtractArrayRaw(of_resource, 'scopeLogs')) AS scope
+            FROM (SELECT arrayJoin(JSONExtractArrayRaw(body, 'resourceLogs')) AS of_resource FROM tlscope.otlp_logs)
+        )
+    )
+)
+WHERE a['result'] != '';
 
 -- Failure rate by service.
 SELECT service, count() AS handshakes, countIf(outcome = 'failure') AS failed, round(100 * failed / handshakes, 1) AS percent,

@@ -163,12 +163,13 @@ impl Tracker {
         self.framing.first_destination()
     }
 
-    /// Notes that one direction was closed; false if it was before.
+    /// Notes that one direction was closed; false if that is nothing new. A reset after a FIN is: nothing is awaited then.
     pub fn handle_close(&mut self, direction: Direction, how: Close, at: Arrival) -> bool {
         let is_first = !self.transcript.has_closed(direction);
+        let was_closing = self.is_closing();
         let (_, mut recorder) = self.split();
         recorder.take(direction, Seen::Close { how, at });
-        is_first
+        is_first || !was_closing && self.is_closing()
     }
 
     /// Notes that packets of `direction` are in view, with or without payload.
@@ -372,6 +373,8 @@ mod tests {
         let mut tracker = Tracker::new(Protocol::Tls, AT, &Keys::default());
         assert!(tracker.handle_close(Direction::Forward, Close::Fin, AT));
         assert!(!tracker.is_closing());
+        assert!(!tracker.handle_close(Direction::Forward, Close::Fin, AT));
+        assert!(tracker.handle_close(Direction::Forward, Close::Rst, AT));
         assert!(!tracker.handle_close(Direction::Forward, Close::Rst, AT));
         assert!(tracker.is_closing() && !tracker.is_decided());
         assert!(tracker.handle_close(Direction::Reverse, Close::Fin, AT));

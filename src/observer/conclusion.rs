@@ -1,6 +1,6 @@
 //! From a handshake that is over to its report: the same for all transports.
 
-use crate::event::{Identity, Outcome, UnknownBecause};
+use crate::event::{Handshake, Identity, Outcome, UnknownBecause};
 use crate::handshake::{End, KeyUse, Origin, Tracker};
 use crate::stats::Stats;
 
@@ -54,7 +54,7 @@ impl Conclusion<'_> {
         report.identity = identity;
         report.ladder = tracker.take_ladder();
         report.packets = retained
-            .filter(|_| report.event.outcome == Outcome::Failure)
+            .filter(|_| may_be_evidence(&report.event))
             .map(RetainedPackets::into_packets);
         output.reports.push_back(report);
     }
@@ -69,4 +69,12 @@ impl Conclusion<'_> {
         };
         *counter += 1;
     }
+}
+
+/// Whether the packets of a handshake show a failure, or a refusal after it. Of a connection that was not used, what is known of the certificates
+/// decides later whether it was refused.
+fn may_be_evidence(event: &Handshake) -> bool {
+    event.outcome == Outcome::Failure
+        || event.rejected_after.is_some()
+        || event.tls.unused == Some(true)
 }

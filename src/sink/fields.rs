@@ -61,7 +61,7 @@ pub(crate) static FIELDS: &[EventField] = &[
     both("transport", "network.transport", |e| {
         Word(e.transport.as_str())
     }),
-    column("protocol", |e| Word(e.protocol.as_str())),
+    both("protocol", "tls.protocol", |e| Word(e.protocol.as_str())),
     both("client_address", "client.address", |e| {
         safe(e.client.address)
     }),
@@ -292,6 +292,13 @@ pub(crate) static FIELDS: &[EventField] = &[
             Some(format!("{}:{description}", alert.sender))
         });
         List(alerts.collect())
+    }),
+    // Who still offers an old version is asked of records, long before a server refuses it.
+    attribute("tls.client.offered_versions", |e| {
+        e.tls
+            .offered_versions
+            .as_deref()
+            .map_or(FieldValue::Absent, list)
     }),
     attribute("file.path", |e| untrusted(e.saved_to.as_deref())),
     attribute("source.address", |e| safe(e.client.address)),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::records::spans::TraceIds;
-use crate::event::{Handshake, HandshakeError, Outcome};
+use crate::event::{ErrorType, Handshake, HandshakeError, Outcome, RejectedAfter, Side};
 use crate::flow::Endpoint;
 use crate::sink::fair_queue::FairQueue;
 use crate::sink::people::text::{printable, printable_message};
@@ -173,7 +173,7 @@ impl Cause {
                     "the handshake completed, then the {} refused its peer: {}",
                     rejected.side, rejected.error_type
                 ),
-                hint: None,
+                hint: next_step(rejected).map(str::to_owned),
             });
         }
         let HandshakeError {
@@ -190,6 +190,19 @@ impl Cause {
                 .as_deref()
                 .map(|hint| printable_message(hint).into_owned()),
         })
+    }
+}
+
+/// What to do about a refusal after the handshake, for the causes that servers have.
+fn next_step(rejected: &RejectedAfter) -> Option<&'static str> {
+    match (rejected.side, rejected.error_type) {
+        (Side::Server, ErrorType::MissingClientCert) => Some(
+            "the client must present a certificate by a CA that the server lists; without one, this server completes the handshake and refuses the request",
+        ),
+        (Side::Server, ErrorType::ServerRejectedClient) => Some(
+            "the client's certificate must lead to a CA that the server trusts, and be valid; the server's log has the reason",
+        ),
+        _ => None,
     }
 }
 
@@ -318,7 +331,6 @@ fn decoded(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ErrorType, Side};
     use crate::telemetry::testing::handshake;
 
     fn failure(error_type: ErrorType, server: &str) -> Handshake {

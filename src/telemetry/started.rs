@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(
             samples(&[refused_by_client(), refused_by_client()]),
             [
-                r#"tls_handshake_total{error_type="unknown_ca",network_transport="tcp",result="failure",tls_cipher_suite="TLS_AES_128_GCM_SHA256",tls_evidence="observed",tls_version="TLS 1.2"} 2"#,
+                r#"tls_handshake_total{error_type="unknown_ca",network_transport="tcp",result="failure",tls_cipher_suite="TLS_AES_128_GCM_SHA256",tls_evidence="observed",tls_protocol="tls",tls_version="TLS 1.2"} 2"#,
                 r#"tls_validation_errors_total{error_type="unknown_ca",tls_side="server"} 2"#,
             ]
         );
@@ -242,8 +242,8 @@ mod tests {
     fn durations_are_in_milliseconds() {
         let samples = samples(&[handshake()]);
         for expected in [
-            r#"tls_handshake_duration_milliseconds_bucket{network_transport="tcp",result="success",tls_resumed="false",tls_version="TLS 1.3",le="10"} 1"#,
-            r#"tls_handshake_duration_milliseconds_sum{network_transport="tcp",result="success",tls_resumed="false",tls_version="TLS 1.3"} 6"#,
+            r#"tls_handshake_duration_milliseconds_bucket{network_transport="tcp",result="success",tls_protocol="tls",tls_resumed="false",tls_version="TLS 1.3",le="10"} 1"#,
+            r#"tls_handshake_duration_milliseconds_sum{network_transport="tcp",result="success",tls_protocol="tls",tls_resumed="false",tls_version="TLS 1.3"} 6"#,
             r#"tls_handshake_phase_duration_milliseconds_sum{tls_phase="tcp_connect",tls_version="TLS 1.3"} 0.4"#,
             r#"tls_handshake_phase_duration_milliseconds_sum{tls_phase="server_hello",tls_version="TLS 1.3"} 3"#,
         ] {

@@ -41,6 +41,20 @@ fn a_live_observer_reports_silence_after_its_timeout_and_not_before() {
     assert_eq!(scene.stats().connections_timed_out, 1);
 }
 
+/// A program that closes without reading all resets the connection when more arrives, often after its FIN.
+#[test]
+fn a_live_observer_reports_a_reset_after_a_fin_as_promptly_as_one_without() {
+    for closes_before in [false, true] {
+        let (mut scene, mut peers) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));
+        if closes_before {
+            scene.play([peers.closes(CLIENT)]);
+        }
+        scene.play([peers.resets(CLIENT)]);
+        pass(&mut scene, 1_100);
+        assert_eq!(scene.events().len(), 1, "FIN before: {closes_before}");
+    }
+}
+
 #[test]
 fn silence_is_no_evidence_if_packets_were_dropped_since() {
     let (mut scene, _) = after_acknowledged_hello(Some(LIVE_HANDSHAKE_TIMEOUT));

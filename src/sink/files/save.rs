@@ -1,17 +1,18 @@
-//! The packets of failed handshakes, one small capture file each: the evidence behind an alert.
+//! The packets of handshakes that failed, or whose peer was refused afterwards, one small capture file each: the evidence behind an alert.
 //!
 //! Files are pcapng: one can hold packets of several interfaces with nanosecond times, and
 //! the failure as a comment. The name consists of time, error and connection, so that names
 //! sort by time:
 //! `20260301T120000.123456789Z-unknown_ca-6f1c0a9d3b2e4f58.pcapng`.
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use crate::capture::PacketBuffer;
-use crate::event::{Handshake, HandshakeReport, Outcome};
+use crate::event::{Handshake, HandshakeReport, Outcome, RejectedAfter};
 use crate::sink::fair_queue::FairQueue;
 
 /// Writes captures of failed handshakes into a directory, and deletes the oldest.
@@ -66,17 +67,18 @@ impl FailureFiles {
         Ok(files)
     }
 
-    /// Saves the packets of a failed handshake. Returns the path of the file, or `None` if there is nothing to save.
+    /// Saves the packets of a handshake that failed, or whose peer was refused afterwards. Returns the path of the file, or `None` if
+    /// there is nothing to save.
     ///
     /// # Errors
     ///
     /// When the file cannot be written. This does not have to end the run: see [`FailureFiles::lost`].
     pub fn save(&mut self, report: &HandshakeReport) -> io::Result<Option<Arc<str>>> {
         let HandshakeReport { event, packets, .. } = report;
-        let Some(packets) = packets.as_ref().filter(|_| is_failure(event)) else {
+        let (Some(packets), Some(cause)) = (packets, Cause::of(event)) else {
             return Ok(None);
         };
-        let saved = self.write(event, packets);
+        let saved = self.write(event, &cause, packets);
         self.lost += u64::from(saved.is_err());
         saved.map(Some)
     }
@@ -93,13 +95,18 @@ impl FailureFiles {
         self.evicted
     }
 
-    fn write(&mut self, event: &Handshake, packets: &PacketBuffer) -> io::Result<Arc<str>> {
-        let group = group(event);
+    fn write(
+        &mut self,
+        event: &Handshake,
+        cause: &Cause<'_>,
+        packets: &PacketBuffer,
+    ) -> io::Result<Arc<str>> {
+        let group = group(event, cause);
         if let Some(oldest) = self.names.make_room(&group) {
             self.evicted += 1;
             self.remove(&oldest)?;
         }
-        let stem = stem(event);
+        let stem = stem(event, cause);
         let mut attempts = (0..MAX_SAME_NAME).map(|number| match number {
             0 => format!("{stem}.pcapng"),
             _ => format!("{stem}.{number}.pcapng"),
@@ -114,7 +121,7 @@ impl FailureFiles {
             }
         };
         let path = self.directory.join(&name);
-        if let Err(error) = file.write_all(&pcapng(packets, &comment(event))) {
+        if let Err(error) = file.write_all(&pcapng(packets, &comment(event, cause))) {
             let _ = fs::remove_file(&path); // half a capture is no evidence, and wastes space on a full disk
             return Err(error);
         }
@@ -145,8 +152,31 @@ fn may_write(directory: &Path) -> io::Result<()> {
 /// Most files for one connection at one time: usually repeated runs over the same capture.
 const MAX_SAME_NAME: u32 = 100;
 
-fn is_failure(event: &Handshake) -> bool {
-    event.outcome == Outcome::Failure
+/// What a file is evidence of.
+struct Cause<'e> {
+    error_type: &'static str,
+    message: Cow<'e, str>,
+}
+
+impl<'e> Cause<'e> {
+    /// `None` if the handshake neither failed nor was refused afterwards.
+    fn of(event: &'e Handshake) -> Option<Self> {
+        if event.outcome == Outcome::Failure {
+            let error = event.error.as_ref();
+            return Some(Self {
+                error_type: error.map_or("unknown", |error| error.error_type.as_str()),
+                message: error.map_or("", |error| &error.message).into(),
+            });
+        }
+        let rejected = event.rejected_after.as_ref()?;
+        let RejectedAfter {
+            side, error_type, ..
+        } = rejected;
+        Some(Self {
+            error_type: error_type.as_str(),
+            message: format!("completed, then the {side} refused its peer: {error_type}").into(),
+        })
+    }
 }
 
 /// Whether a file's name is one that [`stem`] makes.
@@ -161,9 +191,8 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The files that make room for each other first: those of one server and cause.
-fn group(event: &Handshake) -> String {
-    let error = event.error.as_ref();
-    let error = error.map_or("unknown", |error| error.error_type.as_str());
+fn group(event: &Handshake, cause: &Cause<'_>) -> String {
+    let error = cause.error_type;
     let server = event.tls.server_name.as_deref();
     let server = server.map_or_else(|| event.server.address.to_string(), str::to_owned);
     format!("{error} {server}:{}", event.server.port)
@@ -174,22 +203,16 @@ fn group_of_name(name: &str) -> &str {
     name.split('-').nth(1).unwrap_or_default()
 }
 
-fn stem(event: &Handshake) -> String {
+fn stem(event: &Handshake, cause: &Cause<'_>) -> String {
     let time = event.time.date_time().strftime("%Y%m%dT%H%M%S%.9fZ");
-    let error = event
-        .error
-        .as_ref()
-        .map_or("unknown", |error| error.error_type.as_str());
+    let error = cause.error_type;
     format!("{time}-{error}-{:016x}", event.flow_id)
 }
 
-fn comment(event: &Handshake) -> String {
+fn comment(event: &Handshake, cause: &Cause<'_>) -> String {
     let server = &event.server;
     let name = event.tls.server_name.as_deref().unwrap_or("-");
-    let message = event
-        .error
-        .as_ref()
-        .map_or("", |error| error.message.as_str());
+    let message = &cause.message;
     let mut text = format!("{} to {server} ({name}): {message}", event.client);
     let mut end = text.len().min(MAX_OPTION);
     while !text.is_char_boundary(end) {
@@ -385,7 +408,7 @@ mod tests {
         let mut event = failure(1).event;
         for name in ["ü".repeat(2_000), "x".to_owned() + &"ü".repeat(2_000)] {
             event.tls.server_name = Some(name);
-            let comment = comment(&event);
+            let comment = comment(&event, &Cause::of(&event).unwrap());
             assert!((MAX_OPTION - 1..=MAX_OPTION).contains(&comment.len()));
         }
     }

@@ -8,7 +8,8 @@ use super::exemplars::{Exemplar, Exemplars};
 use super::extra_attributes::{Chooser, Extras};
 use super::{BUCKETS, HandshakeInstrument, OTHER, Setup, counter, histogram, version_label};
 use crate::event::{
-    ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Transport,
+    ClientCertificate, ErrorType, Evidence, Handshake, KeyExchangeClass, Outcome, Protocol,
+    Transport,
 };
 use crate::telemetry::records::spans::TraceIds;
 use crate::telemetry::{Histograms, MetricNames};
@@ -149,6 +150,7 @@ struct HandshakeSeries {
     resumed: Option<bool>,
     client_certificate: Option<ClientCertificate>,
     evidence: Evidence,
+    protocol: Protocol,
     transport: Transport,
     extras: Extras,
 }
@@ -167,6 +169,7 @@ impl HandshakeSeries {
             client_certificate: Some(event.tls.client_certificate)
                 .filter(|known| *known != ClientCertificate::Unknown),
             evidence: event.evidence,
+            protocol: event.protocol,
             transport: event.transport,
             extras,
         }
@@ -199,6 +202,7 @@ impl Series for HandshakeSeries {
             self.client_certificate
                 .map(|known| KeyValue::new("tls.client_certificate", known.as_str())),
             Some(KeyValue::new("tls.evidence", self.evidence.as_str())),
+            Some(KeyValue::new("tls.protocol", self.protocol.as_str())),
             Some(KeyValue::new("network.transport", self.transport.as_str())),
         ];
         self.extras.add_to(attributes.into_iter().flatten())
@@ -250,6 +254,7 @@ struct DurationSeries {
     outcome: Outcome,
     version: Option<&'static str>,
     resumed: Option<bool>,
+    protocol: Protocol,
     transport: Transport,
     extras: Extras,
 }
@@ -260,6 +265,7 @@ impl DurationSeries {
             outcome: event.outcome,
             version: version_label(&event.tls),
             resumed: event.tls.resumed,
+            protocol: event.protocol,
             transport: event.transport,
             extras,
         }
@@ -282,6 +288,7 @@ impl Series for DurationSeries {
             self.version.map(|text| KeyValue::new("tls.version", text)),
             self.resumed
                 .map(|resumed| KeyValue::new("tls.resumed", resumed)),
+            Some(KeyValue::new("tls.protocol", self.protocol.as_str())),
             Some(KeyValue::new("network.transport", self.transport.as_str())),
         ];
         self.extras.add_to(attributes.into_iter().flatten())

@@ -77,6 +77,7 @@ mod tests {
         event.tls.server_name = Some("example.org".into());
         event.server_certificates = Some([Arc::new(certificate("example.org", 0))].into());
         for (key, expected) in [
+            ("tls.protocol", "tls"),
             ("tls.protocol.name", "tls"),
             ("tls.protocol.version", "1.3"),
             ("tls.cipher", "TLS_AES_128_GCM_SHA256"),

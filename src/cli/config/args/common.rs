@@ -29,7 +29,8 @@ pub(crate) struct CommonArgs {
     /// Save the packets of each failed handshake to its own capture
     ///
     /// Writes pcapng files to a directory, which tlscope creates if it does not exist. A
-    /// file has the packets from the SYN to the failure, and the failure as a comment.
+    /// file has the packets from the SYN to the failure, and the failure as a comment. A
+    /// handshake that completed and whose peer was refused afterwards counts as failed here.
     /// JSON lines name it in `saved_to`. tlscope keeps packets in memory while a handshake
     /// is open: up to 256 packets or 256 KiB per handshake, and 36 MiB in total by default.
     #[arg(
