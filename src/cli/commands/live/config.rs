@@ -35,6 +35,8 @@ pub(super) struct LiveConfig {
     pub(super) account: Option<Account>,
     /// Whether the run enters a sandbox once it has started.
     pub(super) is_sandboxed: bool,
+    /// Whether to find the processes behind handshakes.
+    pub(super) attributes_processes: bool,
     /// Whether to report what is restricted.
     pub(super) is_verbose: bool,
     /// When the run ends by itself.
@@ -123,6 +125,7 @@ impl LiveConfig {
             shows_screen,
             account: Account::resolve(args.user.as_deref(), &environment)?,
             is_sandboxed: !args.no_sandbox,
+            attributes_processes: args.attribute_processes,
             is_verbose: args.verbose,
             limits: Limits {
                 duration: args.duration,

@@ -1,0 +1,191 @@
+//! The thread from sockets to processes and control groups.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::budget::Budget;
+use super::cgroup;
+use super::cgroup_tree::CgroupTree;
+use super::sock_diag::Socket;
+use super::sockets_of_processes::{Search, SocketsOfProcesses, Wanted};
+use super::{Answer, Counters, Located, count, processor_time};
+use crate::event::{LocalProcess, Workload};
+
+/// Thousandths of a core. With those of the other thread this leaves one for the run, which joins answers and events.
+const SHARE: u32 = 4;
+/// ClientHellos of one round: one search is for all of them.
+const MAX_ROUND: usize = 64;
+/// How long the name of a process is taken for granted: a shell becomes another program with the same number.
+const NAMES: Duration = Duration::from_secs(1);
+/// Names remembered.
+const MAX_NAMES: usize = 4096;
+
+/// Looks into `/proc`.
+pub(super) struct ProcessFinder {
+    located: Receiver<Located>,
+    answers: Sender<Answer>,
+    counters: Arc<Counters>,
+    groups: CgroupTree,
+    sockets: SocketsOfProcesses,
+    names: HashMap<u32, Named>,
+}
+
+/// What a process is called, and its group as `/proc` has it.
+#[derive(Clone, Debug)]
+struct Named {
+    read: Duration,
+    command: Option<Arc<str>>,
+    group: Option<Arc<Workload>>,
+}
+
+impl ProcessFinder {
+    pub(super) fn new(
+        located: Receiver<Located>,
+        answers: Sender<Answer>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            located,
+            answers,
+            counters,
+            groups: CgroupTree::find(),
+            sockets: SocketsOfProcesses::new(Path::new("/proc")),
+            names: HashMap::new(),
+        }
+    }
+
+    /// Works until no more sockets come.
+    pub(super) fn run(mut self) {
+        let start = Instant::now();
+        let mut budget = Budget::new(SHARE, Duration::ZERO);
+        let mut spent = processor_time();
+        let mut round = Vec::with_capacity(MAX_ROUND);
+        while let Ok(first) = self.located.recv() {
+            round.clear();
+            round.push(first);
+            round.extend(self.located.try_iter().take(MAX_ROUND - 1));
+            self.answer(&round, budget.is_ample(), start.elapsed());
+            let total = processor_time();
+            budget.settle(start.elapsed(), total.saturating_sub(spent));
+            spent = total;
+            if !budget.is_left() {
+                std::thread::sleep(budget.wait()); // the channel drops what comes meanwhile, and counts it
+            }
+        }
+    }
+
+    /// Answers for a round; `may_search`: there is time to read the links of many processes.
+    fn answer(&mut self, round: &[Located], may_search: bool, now: Duration) {
+        let sockets = || round.iter().flat_map(|located| [located.client, located.server]);
+        let mut wanted: Vec<_> = sockets()
+            .flatten()
+            .map(|socket| Wanted {
+                inode: socket.inode,
+                group: socket.cgroup.unwrap_or(0),
+                pid: None,
+            })
+            .collect();
+        self.sockets.try_hints(&mut wanted);
+        let search = may_search.then(|| self.search(&mut wanted, now));
+        let mut wanted = wanted.into_iter();
+        for located in round {
+            let mut process = |socket: Option<Socket>| {
+                let socket = socket?;
+                let pid = wanted.next().and_then(|wanted| wanted.pid);
+                let process = self.describe(&socket, pid, now);
+                self.count(process.as_deref(), search);
+                process
+            };
+            let answer = Answer {
+                hello: located.hello,
+                client: process(located.client),
+                server: process(located.server),
+            };
+            let _ = self.answers.try_send(answer); // nobody takes them at the end of the run
+        }
+    }
+
+    /// Searches for the sockets that are left: in the processes of their control groups, or in all.
+    fn search(&mut self, wanted: &mut [Wanted], now: Duration) -> Search {
+        let mut result = Search::default();
+        let mut groups: Vec<_> = wanted
+            .iter()
+            .filter(|wanted| wanted.pid.is_none())
+            .map(|wanted| wanted.group)
+            .collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for group in groups {
+            let workload = self.groups.get(group, now);
+            let file = workload.and_then(|workload| self.groups.processes(&workload));
+            let listed = file.and_then(|file| std::fs::read_to_string(file).ok());
+            let processes: Vec<u32> = match listed {
+                Some(text) => text.lines().rev().filter_map(|line| line.parse().ok()).collect(),
+                None => self.sockets.all(),
+            };
+            let search = self.sockets.search(wanted, processes.into_iter());
+            result.is_denied |= search.is_denied;
+            result.is_cut_short |= search.is_cut_short;
+        }
+        result
+    }
+
+    /// What is known of the process, and of its control group; `None` if nothing is.
+    fn describe(
+        &mut self,
+        socket: &Socket,
+        pid: Option<u32>,
+        now: Duration,
+    ) -> Option<Box<LocalProcess>> {
+        let group = socket.cgroup.and_then(|id| self.groups.get(id, now));
+        let named = pid.map(|pid| self.name(pid, now));
+        let (command, group_of_process) =
+            named.map_or((None, None), |named| (named.command, named.group));
+        let workload = group.or(group_of_process);
+        if pid.is_none() && workload.is_none() {
+            return None;
+        }
+        let mut process = LocalProcess::new();
+        process.pid = pid;
+        process.command = command;
+        process.workload = workload;
+        Some(Box::new(process))
+    }
+
+    fn name(&mut self, pid: u32, now: Duration) -> Named {
+        if let Some(named) = self.names.get(&pid)
+            && now.saturating_sub(named.read) < NAMES
+        {
+            return named.clone();
+        }
+        if self.names.len() >= MAX_NAMES {
+            self.names.clear(); // they are read again
+        }
+        let groups = self.sockets.read(pid, "cgroup").unwrap_or_default();
+        let path = cgroup::path_of_process(&groups);
+        let named = Named {
+            read: now,
+            command: self.sockets.read(pid, "comm").map(Into::into),
+            group: path.map(|path| Arc::new(cgroup::workload(path))),
+        };
+        self.names.insert(pid, named.clone());
+        named
+    }
+
+    fn count(&self, process: Option<&LocalProcess>, search: Option<Search>) {
+        let counters = &self.counters;
+        let counter = match (process, search) {
+            (Some(process), _) if process.pid.is_some() => &counters.processes,
+            (Some(_), _) => &counters.groups,
+            (None, None) => &counters.over_budget,
+            (None, Some(search)) if search.is_cut_short => &counters.over_budget,
+            (None, Some(search)) if search.is_denied => &counters.denied,
+            (None, Some(_)) => &counters.gone,
+        };
+        count(counter, 1);
+    }
+}
