@@ -173,10 +173,14 @@ mod tests {
     fn matches(frame: &[u8]) -> bool {
         let mut batch = PacketBatch::default();
         batch.data.extend_from_slice(frame);
+        let length = u32::try_from(frame.len()).unwrap();
         batch.packets.push(PacketRecord {
-            length: u32::try_from(frame.len()).unwrap(),
-            wire_length: u32::try_from(frame.len()).unwrap(),
-            ..PacketRecord::default()
+            timestamp: Timestamp::MIN,
+            number: 1,
+            interface: 0,
+            offset: 0,
+            captured_length: length,
+            wire_length: length,
         });
         batch.interfaces = std::sync::Arc::new([capture::Interface {
             link_type: LinkType::ETHERNET,

@@ -109,7 +109,8 @@ impl ProcessFinder {
         }
     }
 
-    /// Searches for the sockets that are left: in the processes of their control groups, or in all.
+    /// Searches for the sockets that are left: in processes that held others of their control groups, in all of these groups, or in
+    /// all of the host.
     fn search(&mut self, wanted: &mut [Wanted], now: Duration) -> Search {
         let mut result = Search::default();
         let mut groups: Vec<_> = wanted
@@ -120,6 +121,11 @@ impl ProcessFinder {
         groups.sort_unstable();
         groups.dedup();
         for group in groups {
+            let known = self.sockets.known(group);
+            let _ = self.sockets.search(wanted, known.into_iter());
+            if wanted.iter().all(|wanted| wanted.pid.is_some()) {
+                break;
+            }
             let workload = self.groups.get(group, now);
             let file = workload.and_then(|workload| self.groups.processes(&workload));
             let listed = file.and_then(|file| std::fs::read_to_string(file).ok());

@@ -117,10 +117,15 @@ fn push_question(requests: &mut Vec<u8>, sequence: u32, question: &Question) {
     body[1] = question.protocol.number();
     body[4..8].fill(0xff); // in any state
     let (_, id) = body.split_at_mut(REQUEST_HEAD);
-    id[0..2].copy_from_slice(&question.local.port.to_be_bytes());
-    id[2..4].copy_from_slice(&question.remote.port.to_be_bytes());
-    put_address(&mut id[4..20], question.local.address);
-    put_address(&mut id[20..36], question.remote.address);
+    // Of UDP, the kernel takes them from the side of the packet ("swapped for historical reasons", `udp_dump_one`).
+    let [source, destination] = match question.protocol {
+        IpProtocol::Tcp => [question.local, question.remote],
+        IpProtocol::Udp => [question.remote, question.local],
+    };
+    id[0..2].copy_from_slice(&source.port.to_be_bytes());
+    id[2..4].copy_from_slice(&destination.port.to_be_bytes());
+    put_address(&mut id[4..20], source.address);
+    put_address(&mut id[20..36], destination.address);
     id[40..48].fill(0xff); // whatever its cookie is; on any interface
     netlink::push_request(requests, BY_FAMILY, REQUEST, sequence, &body);
 }

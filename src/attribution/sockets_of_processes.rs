@@ -1,15 +1,20 @@
 //! Which process holds a socket: the links in `/proc/PID/fd` (proc_pid_fd(5)).
 //!
 //! The kernel knows no way from a socket to its processes, so links are read until one names it. The links that named sockets of the
-//! same control group before are tried first: servers and clients with one connection at a time use the same number again.
+//! same control group before are tried first: a process uses the lowest number that is free, so with one connection at a time it is the
+//! same again, and with many it is that of the oldest connection, which has just been closed. Then come the other links of processes
+//! that held sockets of the group before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Links remembered for each control group, those that were right last first.
-const MAX_HINTS: usize = 8;
+/// Links remembered for each control group, and tried for each socket.
+const MAX_HINTS: usize = 64;
+const MAX_TRIES: usize = 6;
+/// Tries in a row after which a link that was wrong is forgotten.
+const MAX_MISSES: u8 = 8;
 /// Control groups with links remembered.
 const MAX_GROUPS: usize = 1024;
 /// Processes looked into in one search, and links read: some 5 ms.
@@ -21,6 +26,7 @@ const MAX_LINKS: usize = 4096;
 struct Hint {
     pid: u32,
     fd: u32,
+    misses: u8,
 }
 
 /// Finds processes, and remembers where.
@@ -28,7 +34,8 @@ struct Hint {
 pub(super) struct SocketsOfProcesses {
     /// `/proc`.
     root: PathBuf,
-    hints: HashMap<u64, Vec<Hint>>,
+    /// Those that were right last come first.
+    hints: HashMap<u64, VecDeque<Hint>>,
 }
 
 /// A socket whose process is wanted.
@@ -58,16 +65,39 @@ impl SocketsOfProcesses {
     }
 
     /// Tries the links that were right before; a few system calls for each socket.
-    pub(super) fn try_hints(&self, wanted: &mut [Wanted]) {
+    pub(super) fn try_hints(&mut self, wanted: &mut [Wanted]) {
         for wanted in wanted.iter_mut().filter(|wanted| wanted.pid.is_none()) {
-            let hints = self.hints.get(&wanted.group);
-            let hints = hints.map(Vec::as_slice).unwrap_or_default();
-            let is_right = |hint: &&Hint| {
-                let link = self.descriptors(hint.pid).join(hint.fd.to_string());
-                inode(&link) == Some(wanted.inode)
+            let Some(hints) = self.hints.get_mut(&wanted.group) else {
+                continue;
             };
-            wanted.pid = hints.iter().find(is_right).map(|hint| hint.pid);
+            // The newest, then the oldest ones.
+            let order = [0].into_iter().chain((1..hints.len()).rev());
+            for index in order.take(MAX_TRIES) {
+                let Some(hint) = hints.get_mut(index) else {
+                    break;
+                };
+                let link = format!("{}/{}/fd/{}", self.root.display(), hint.pid, hint.fd);
+                if inode(Path::new(&link)) == Some(wanted.inode) {
+                    wanted.pid = Some(hint.pid);
+                    hint.misses = 0;
+                    if let Some(hint) = hints.remove(index) {
+                        hints.push_front(hint);
+                    }
+                    break;
+                }
+                hint.misses += 1;
+            }
+            hints.retain(|hint| hint.misses < MAX_MISSES);
         }
+    }
+
+    /// The processes that held sockets of a group before.
+    pub(super) fn known(&self, group: u64) -> Vec<u32> {
+        let hints = self.hints.get(&group).into_iter().flatten();
+        let mut processes: Vec<_> = hints.map(|hint| hint.pid).collect();
+        processes.sort_unstable();
+        processes.dedup();
+        processes
     }
 
     /// Reads the links of these processes until all that is wanted is found.
@@ -110,7 +140,7 @@ impl SocketsOfProcesses {
                 missing -= 1;
                 let group = found.group;
                 if let Ok(fd) = entry.file_name().to_string_lossy().parse() {
-                    self.remember(group, Hint { pid, fd });
+                    self.remember(group, pid, fd);
                 }
             }
         }
@@ -137,13 +167,13 @@ impl SocketsOfProcesses {
         self.root.join(pid.to_string()).join("fd")
     }
 
-    fn remember(&mut self, group: u64, hint: Hint) {
+    fn remember(&mut self, group: u64, pid: u32, fd: u32) {
         if self.hints.len() >= MAX_GROUPS && !self.hints.contains_key(&group) {
             self.hints.clear(); // they come again
         }
         let hints = self.hints.entry(group).or_default();
-        hints.retain(|known| *known != hint);
-        hints.insert(0, hint);
+        hints.retain(|hint| (hint.pid, hint.fd) != (pid, fd));
+        hints.push_front(Hint { pid, fd, misses: 0 });
         hints.truncate(MAX_HINTS);
     }
 }
@@ -212,6 +242,40 @@ mod tests {
         let mut both = [wanted(100), wanted(101)];
         sockets.try_hints(&mut both);
         assert_eq!(both.map(|wanted| wanted.pid), [None, Some(10)]);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn the_link_of_the_oldest_connection_is_tried_early() {
+        let links: Vec<(u32, u32)> = (3..23).map(|fd| (fd, 100 + fd)).collect();
+        let root = proc("oldest", &[(10, &links)]);
+        let mut sockets = SocketsOfProcesses::new(&root);
+        for (_, inode) in &links {
+            sockets.search(&mut [wanted(*inode)], [10].into_iter());
+        }
+        assert_eq!(sockets.known(GROUP), [10]);
+        // The oldest connection is closed, and its number used again.
+        for (fd, _) in &links {
+            let link = root.join(format!("10/fd/{fd}"));
+            fs::remove_file(&link).unwrap();
+            symlink(format!("socket:[{}]", 200 + fd), &link).unwrap();
+            let mut next = [wanted(200 + fd)];
+            sockets.try_hints(&mut next);
+            assert_eq!(next[0].pid, Some(10), "{fd}");
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_is_always_wrong_is_forgotten() {
+        let root = proc("wrong", &[(10, &[(3, 100)])]);
+        let mut sockets = SocketsOfProcesses::new(&root);
+        sockets.search(&mut [wanted(100)], [10].into_iter());
+        for _ in 0..MAX_MISSES {
+            assert_eq!(sockets.known(GROUP), [10]);
+            sockets.try_hints(&mut [wanted(999)]);
+        }
+        assert!(sockets.known(GROUP).is_empty());
         fs::remove_dir_all(root).unwrap();
     }
 
