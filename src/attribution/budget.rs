@@ -46,6 +46,16 @@ impl Budget {
         self.left > capacity(self.share) / 2
     }
 
+    /// Which share of a full bucket is left: 0 if nothing is, 1 if it is full.
+    pub(super) fn fill(&self) -> f64 {
+        self.left.max(0) as f64 / capacity(self.share) as f64
+    }
+
+    /// Whether more than half a bucket was spent beyond what was left.
+    pub(super) fn is_in_debt(&self) -> bool {
+        self.left < -capacity(self.share) / 2
+    }
+
     /// How long it takes until something is left.
     pub(super) fn wait(&self) -> Duration {
         let lacks = u64::try_from(-self.left).unwrap_or(0);

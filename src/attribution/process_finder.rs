@@ -19,6 +19,9 @@ use crate::event::{LocalProcess, Workload};
 const SHARE: u32 = 4;
 /// ClientHellos of one round: one search is for all of them.
 const MAX_ROUND: usize = 64;
+/// Time between two searches in all processes of a control group, or of the host, once one that holds its sockets is known. Most
+/// sockets that its links do not name are gone.
+const FULL_SEARCH: Duration = Duration::from_millis(250);
 /// How long the name of a process is taken for granted: a shell becomes another program with the same number.
 const NAMES: Duration = Duration::from_secs(1);
 /// Names remembered.
@@ -32,6 +35,19 @@ pub(super) struct ProcessFinder {
     groups: CgroupTree,
     sockets: SocketsOfProcesses,
     names: HashMap<u32, Named>,
+    /// When all processes were searched last.
+    searched: Duration,
+}
+
+/// What the budget allows, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// To name control groups, which are known.
+    Groups,
+    /// To try a few links for each socket, too.
+    Hints,
+    /// To read the links of many processes, too.
+    Search,
 }
 
 /// What a process is called, and its group as `/proc` has it.
@@ -55,6 +71,7 @@ impl ProcessFinder {
             groups: CgroupTree::find(),
             sockets: SocketsOfProcesses::new(Path::new("/proc")),
             names: HashMap::new(),
+            searched: Duration::ZERO,
         }
     }
 
@@ -68,18 +85,23 @@ impl ProcessFinder {
             round.clear();
             round.push(first);
             round.extend(self.located.try_iter().take(MAX_ROUND - 1));
-            self.answer(&round, budget.is_ample(), start.elapsed());
+            let effort = match budget.is_left() {
+                true if budget.is_ample() => Effort::Search,
+                true => Effort::Hints,
+                false => Effort::Groups,
+            };
+            self.answer(&round, effort, start.elapsed());
             let total = processor_time();
             budget.settle(start.elapsed(), total.saturating_sub(spent));
             spent = total;
-            if !budget.is_left() {
+            if budget.is_in_debt() {
                 std::thread::sleep(budget.wait()); // the channel drops what comes meanwhile, and counts it
             }
         }
     }
 
-    /// Answers for a round; `may_search`: there is time to read the links of many processes.
-    fn answer(&mut self, round: &[Located], may_search: bool, now: Duration) {
+    /// Answers for a round.
+    fn answer(&mut self, round: &[Located], effort: Effort, now: Duration) {
         let sockets = || round.iter().flat_map(|located| [located.client, located.server]);
         let mut wanted: Vec<_> = sockets()
             .flatten()
@@ -89,8 +111,10 @@ impl ProcessFinder {
                 pid: None,
             })
             .collect();
-        self.sockets.try_hints(&mut wanted);
-        let search = may_search.then(|| self.search(&mut wanted, now));
+        if effort != Effort::Groups {
+            self.sockets.try_hints(&mut wanted);
+        }
+        let search = (effort == Effort::Search).then(|| self.search(&mut wanted, now));
         let mut wanted = wanted.into_iter();
         for located in round {
             let mut process = |socket: Option<Socket>| {
@@ -122,10 +146,12 @@ impl ProcessFinder {
         groups.dedup();
         for group in groups {
             let known = self.sockets.known(group);
+            let is_due = known.is_empty() || now.saturating_sub(self.searched) >= FULL_SEARCH;
             let _ = self.sockets.search(wanted, known.into_iter());
-            if wanted.iter().all(|wanted| wanted.pid.is_some()) {
-                break;
+            if !is_due || wanted.iter().all(|wanted| wanted.pid.is_some()) {
+                continue;
             }
+            self.searched = now;
             let workload = self.groups.get(group, now);
             let file = workload.and_then(|workload| self.groups.processes(&workload));
             let listed = file.and_then(|file| std::fs::read_to_string(file).ok());

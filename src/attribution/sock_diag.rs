@@ -1,7 +1,8 @@
 //! Sockets by their addresses: `NETLINK_SOCK_DIAG` with `SOCK_DIAG_BY_FAMILY` (sock_diag(7)).
 //!
-//! One request for each socket, many requests in one message to the kernel. A dump of all sockets would take one request, and walk
-//! the kernel's whole table: 16 times as long on an idle host, and longer with each connection.
+//! One request for each socket, many requests in one message to the kernel: 2 µs a socket, and 3.5 µs if each has a message of its
+//! own. A dump of all sockets walks the kernel's whole table, which took 195 µs on the same host when it was empty, and takes longer
+//! with each connection, also with those in TIME-WAIT.
 
 use std::io;
 use std::net::IpAddr;
