@@ -1,5 +1,6 @@
 //! Counters of a run: what was handled, and what each bound discarded.
 
+use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -200,6 +201,16 @@ pub struct AttributionCounts {
     pub denied: u64,
     /// Not looked up, or not to the end, because the budget of processor time was spent.
     pub over_budget: u64,
+}
+
+impl fmt::Display for AttributionCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "sockets of this host: process found for {}, only the control group for {}; {} gone, {} not permitted, {} over budget",
+            self.processes, self.groups, self.gone, self.denied, self.over_budget
+        )
+    }
 }
 
 impl AttributionCounts {

@@ -154,12 +154,12 @@ mod tests {
     #[test]
     fn the_path_of_version_2_comes_first_and_the_root_says_nothing() {
         let hybrid = "4:memory:/user.slice\n1:name=systemd:/user.slice/session-1.scope\n0::/\n";
-        assert_eq!(
-            path_of_process(hybrid),
-            Some("/user.slice/session-1.scope")
-        );
+        assert_eq!(path_of_process(hybrid), Some("/user.slice/session-1.scope"));
         let unified = "0::/system.slice/nginx.service\n";
-        assert_eq!(path_of_process(unified), Some("/system.slice/nginx.service"));
+        assert_eq!(
+            path_of_process(unified),
+            Some("/system.slice/nginx.service")
+        );
         let controllers = "4:memory:/a/b\n1:name=systemd:/\n2:cpu,cpuacct:/a\n";
         assert_eq!(path_of_process(controllers), Some("/a/b"));
         assert_eq!(path_of_process("0::/\n"), None);

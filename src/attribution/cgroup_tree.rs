@@ -95,12 +95,7 @@ impl CgroupTree {
     }
 
     /// Numbers are used again: a group counts as known only under the same path.
-    fn note(
-        &mut self,
-        before: &mut HashMap<u64, Arc<Workload>>,
-        id: Option<u64>,
-        path: String,
-    ) {
+    fn note(&mut self, before: &mut HashMap<u64, Arc<Workload>>, id: Option<u64>, path: String) {
         let Some(id) = id else {
             return;
         };

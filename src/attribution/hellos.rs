@@ -187,7 +187,10 @@ mod tests {
             source: "test0".into(),
             name: None,
         }]);
-        PacketFilter::compile(CLIENT_HELLO).unwrap().apply(&mut batch) == 0
+        PacketFilter::compile(CLIENT_HELLO)
+            .unwrap()
+            .apply(&mut batch)
+            == 0
     }
 
     fn tcp(is_v4: bool, options: bool, payload: &[u8]) -> Vec<u8> {

@@ -84,8 +84,7 @@ fn address(message: &Message<'_>) -> Option<IpAddr> {
         return None;
     }
     let value = |wanted| {
-        netlink::attributes(attributes)
-            .find_map(|(kind, value)| (kind == wanted).then_some(value))
+        netlink::attributes(attributes).find_map(|(kind, value)| (kind == wanted).then_some(value))
     };
     let bytes = value(LOCAL).or_else(|| value(ADDRESS))?;
     match bytes.len() {

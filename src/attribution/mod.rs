@@ -110,7 +110,10 @@ impl Attribution {
     /// # Errors
     ///
     /// When the system gives no more threads.
-    pub fn start_processes(&mut self, restrict: impl FnOnce() -> bool + Send + 'static) -> io::Result<()> {
+    pub fn start_processes(
+        &mut self,
+        restrict: impl FnOnce() -> bool + Send + 'static,
+    ) -> io::Result<()> {
         let Some(processes) = self.processes.take() else {
             return Ok(());
         };

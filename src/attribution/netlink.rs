@@ -39,12 +39,7 @@ impl NetlinkSocket {
 
     fn open(protocol: Option<Protocol>) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
-        let socket = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            flags,
-            protocol,
-        )?;
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?;
         Ok(Self {
             socket,
             buffer: vec![0; ANSWER],
@@ -62,7 +57,11 @@ impl NetlinkSocket {
     ///
     /// `WouldBlock` if there are none.
     pub(super) fn receive(&mut self) -> io::Result<&[u8]> {
-        let (length, _) = recv(&self.socket, self.buffer.as_mut_slice(), RecvFlags::DONTWAIT)?;
+        let (length, _) = recv(
+            &self.socket,
+            self.buffer.as_mut_slice(),
+            RecvFlags::DONTWAIT,
+        )?;
         Ok(self.buffer.get(..length).unwrap_or_default())
     }
 }

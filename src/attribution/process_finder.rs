@@ -102,7 +102,11 @@ impl ProcessFinder {
 
     /// Answers for a round.
     fn answer(&mut self, round: &[Located], effort: Effort, now: Duration) {
-        let sockets = || round.iter().flat_map(|located| [located.client, located.server]);
+        let sockets = || {
+            round
+                .iter()
+                .flat_map(|located| [located.client, located.server])
+        };
         let mut wanted: Vec<_> = sockets()
             .flatten()
             .map(|socket| Wanted {
@@ -156,7 +160,11 @@ impl ProcessFinder {
             let file = workload.and_then(|workload| self.groups.processes(&workload));
             let listed = file.and_then(|file| std::fs::read_to_string(file).ok());
             let processes: Vec<u32> = match listed {
-                Some(text) => text.lines().rev().filter_map(|line| line.parse().ok()).collect(),
+                Some(text) => text
+                    .lines()
+                    .rev()
+                    .filter_map(|line| line.parse().ok())
+                    .collect(),
                 None => self.sockets.all(),
             };
             let search = self.sockets.search(wanted, processes.into_iter());

@@ -113,10 +113,7 @@ impl SocketFinder {
         let oldest = Timestamp::from_seconds(0).saturating_add(oldest);
         let before = hellos.len();
         hellos.retain(|hello| hello.at >= oldest);
-        count(
-            &self.counters.over_budget,
-            (before - hellos.len()) as u64,
-        );
+        count(&self.counters.over_budget, (before - hellos.len()) as u64);
     }
 
     /// Looks up the local ends of a round.
@@ -132,10 +129,7 @@ impl SocketFinder {
         for hellos in hellos.chunks(MAX_HELLOS) {
             questions.clear();
             for hello in hellos {
-                let ends = [
-                    (hello.client, hello.server),
-                    (hello.server, hello.client),
-                ];
+                let ends = [(hello.client, hello.server), (hello.server, hello.client)];
                 let ends = ends.into_iter().filter(|(local, _)| self.is_local(local));
                 questions.extend(ends.map(|(local, remote)| Question {
                     protocol: hello.protocol,

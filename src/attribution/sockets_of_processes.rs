@@ -107,10 +107,7 @@ impl SocketsOfProcesses {
         processes: impl Iterator<Item = u32>,
     ) -> Search {
         let mut search = Search::default();
-        let mut missing = wanted
-            .iter()
-            .filter(|wanted| wanted.pid.is_none())
-            .count();
+        let mut missing = wanted.iter().filter(|wanted| wanted.pid.is_none()).count();
         let mut links = 0;
         for (number, pid) in processes.enumerate() {
             if missing == 0 {

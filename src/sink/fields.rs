@@ -329,7 +329,11 @@ pub(crate) static FIELDS: &[EventField] = &[
         count(e.client_process.as_ref().and_then(|process| process.pid))
     }),
     attribute("tls.client.process.command", |e| {
-        untrusted(e.client_process.as_ref().and_then(|process| process.command.as_deref()))
+        untrusted(
+            e.client_process
+                .as_ref()
+                .and_then(|process| process.command.as_deref()),
+        )
     }),
     attribute("tls.client.container.id", |e| {
         untrusted(workload(&e.client_process).and_then(|group| group.container_id.as_deref()))
@@ -347,7 +351,11 @@ pub(crate) static FIELDS: &[EventField] = &[
         count(e.server_process.as_ref().and_then(|process| process.pid))
     }),
     attribute("tls.server.process.command", |e| {
-        untrusted(e.server_process.as_ref().and_then(|process| process.command.as_deref()))
+        untrusted(
+            e.server_process
+                .as_ref()
+                .and_then(|process| process.command.as_deref()),
+        )
     }),
     attribute("tls.server.container.id", |e| {
         untrusted(workload(&e.server_process).and_then(|group| group.container_id.as_deref()))

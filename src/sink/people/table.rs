@@ -18,8 +18,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right};
 use crate::event::{
-    ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, LocalProcess, NotTls,
-    NotTlsKind, Outcome, RenegotiationEnd,
+    ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, LocalProcess,
+    NotTls, NotTlsKind, Outcome, RenegotiationEnd,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;

@@ -31,6 +31,7 @@ use config::{Limits, LiveConfig};
 pub(super) use host::drop_all;
 use host::{Account, ServiceManager, Signals};
 use key_logs::KeyLogs;
+pub(super) use startup::open_attribution;
 
 mod config;
 mod host;
@@ -289,10 +290,7 @@ impl Watch<'_> {
             ));
         }
         if let Some(counts) = &self.health.attribution {
-            say::line(format_args!(
-                "sockets of this host: process found for {}, only the control group for {}; {} gone, {} not permitted, {} over budget",
-                counts.processes, counts.groups, counts.gone, counts.denied, counts.over_budget
-            ));
+            say::line(counts);
         }
         let stats = &self.health.stats;
         say::line(format_args!(

@@ -23,7 +23,11 @@ pub(super) fn start_capture(
     signals: &Signals,
 ) -> Result<(LiveSource, Option<Attributor>), CliError> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
-    let mut attribution = open_attribution(config)?;
+    let filter = config.capture.filter.as_deref();
+    let mut attribution = config
+        .attributes_processes
+        .then(|| open_attribution(&config.interfaces, filter))
+        .transpose()?;
     create_directories(config)?;
     open_file(config)?;
     let sandbox = config.is_sandboxed.then(|| config.sandbox(metrics));
@@ -52,16 +56,14 @@ pub(super) fn start_capture(
     Ok((source, attribution.map_err(no_thread)?))
 }
 
-fn open_attribution(config: &LiveConfig) -> Result<Option<Attribution>, CliError> {
-    if !config.attributes_processes {
-        return Ok(None);
-    }
-    let filter = config.capture.filter.as_deref();
-    let attribution = Attribution::open(&config.interfaces, filter);
-    let attribution = attribution.map_err(|reason| {
+/// Opens what it takes to find the processes behind handshakes.
+pub(in crate::cli::commands) fn open_attribution(
+    interfaces: &[String],
+    filter: Option<&str>,
+) -> Result<Attribution, CliError> {
+    Attribution::open(interfaces, filter).map_err(|reason| {
         CliError::new(reason).hint("omit `--attribute-processes` to run without it")
-    })?;
-    Ok(Some(attribution))
+    })
 }
 
 /// Restricts the thread that reads `/proc`; false if it must not run.

@@ -157,9 +157,9 @@ use crate::certificate::{
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EapFacts,
     EapMethod, EapResult, EarlyData, ErrorType, Evidence, Finding, Handshake, HandshakeError,
-    Inference, KeyExchangeClass, LocalProcess, NotTls, NotTlsKind, NoteKind, Outcome, Protocol, Proxy,
-    ProxyEndpoint, ProxyKind, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side,
-    Timing, TlsFacts, Transport, UnknownBecause,
+    Inference, KeyExchangeClass, LocalProcess, NotTls, NotTlsKind, NoteKind, Outcome, Protocol,
+    Proxy, ProxyEndpoint, ProxyKind, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption,
+    Side, Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;

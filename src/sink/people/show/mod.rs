@@ -23,7 +23,8 @@ use super::table::{outcome_style, outcome_word};
 use super::text::{Cut, TextStyle, fit};
 use crate::event::{
     Alert, ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Handshake,
-    HandshakeReport, Ladder, LocalProcess, Outcome, Protocol, RejectedAfter, RenegotiationEnd, Resumption, Side,
+    HandshakeReport, Ladder, LocalProcess, Outcome, Protocol, RejectedAfter, RenegotiationEnd,
+    Resumption, Side,
 };
 use crate::hex::Hex;
 use crate::tls::is_grease;
