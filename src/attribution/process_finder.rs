@@ -15,8 +15,12 @@ use super::sockets_of_processes::{Search, SocketsOfProcesses, Wanted};
 use super::{Answer, Counters, Located, count, processor_time};
 use crate::event::{LocalProcess, Workload};
 
-/// Thousandths of a core. With those of the other thread this leaves one for the run, which joins answers and events.
-const SHARE: u32 = 4;
+/// Thousandths of a core, for searches and for all else: one search can take what a thousand known links take. With those of the
+/// other thread this leaves one for the run, which joins answers and events.
+const SHARE: u32 = 2;
+const SHARE_OF_SEARCHES: u32 = 2;
+/// How long the thread waits at most for more sockets, if little of the budget is left: each wake-up takes some 50 µs on a busy host.
+const GATHER: Duration = Duration::from_millis(10);
 /// ClientHellos of one round: one search is for all of them.
 const MAX_ROUND: usize = 64;
 /// Time between two searches in all processes of a control group, or of the host, once one that holds its sockets is known. Most
@@ -79,29 +83,35 @@ impl ProcessFinder {
     pub(super) fn run(mut self) {
         let start = Instant::now();
         let mut budget = Budget::new(SHARE, Duration::ZERO);
+        let mut searches = Budget::new(SHARE_OF_SEARCHES, Duration::ZERO);
         let mut spent = processor_time();
         let mut round = Vec::with_capacity(MAX_ROUND);
         while let Ok(first) = self.located.recv() {
             round.clear();
             round.push(first);
             round.extend(self.located.try_iter().take(MAX_ROUND - 1));
+            searches.settle(start.elapsed(), Duration::ZERO);
             let effort = match budget.is_left() {
-                true if budget.is_ample() => Effort::Search,
+                true if searches.is_ample() => Effort::Search,
                 true => Effort::Hints,
                 false => Effort::Groups,
             };
-            self.answer(&round, effort, start.elapsed());
+            let searched = self.answer(&round, effort, start.elapsed());
+            searches.settle(start.elapsed(), searched);
             let total = processor_time();
-            budget.settle(start.elapsed(), total.saturating_sub(spent));
+            let other = total.saturating_sub(spent).saturating_sub(searched);
+            budget.settle(start.elapsed(), other);
             spent = total;
             if budget.is_in_debt() {
                 std::thread::sleep(budget.wait()); // the channel drops what comes meanwhile, and counts it
+            } else {
+                std::thread::sleep(GATHER.mul_f64(1.0 - budget.fill()));
             }
         }
     }
 
-    /// Answers for a round.
-    fn answer(&mut self, round: &[Located], effort: Effort, now: Duration) {
+    /// Answers for a round; returns the processor time that a search took.
+    fn answer(&mut self, round: &[Located], effort: Effort, now: Duration) -> Duration {
         let sockets = || {
             round
                 .iter()
@@ -118,7 +128,9 @@ impl ProcessFinder {
         if effort != Effort::Groups {
             self.sockets.try_hints(&mut wanted);
         }
+        let before = processor_time();
         let search = (effort == Effort::Search).then(|| self.search(&mut wanted, now));
+        let searched = processor_time().saturating_sub(before);
         let mut wanted = wanted.into_iter();
         for located in round {
             let mut process = |socket: Option<Socket>| {
@@ -135,6 +147,7 @@ impl ProcessFinder {
             };
             let _ = self.answers.try_send(answer); // nobody takes them at the end of the run
         }
+        searched
     }
 
     /// Searches for the sockets that are left: in processes that held others of their control groups, in all of these groups, or in

@@ -30,8 +30,10 @@ const IDLE: Duration = Duration::from_millis(250);
 const ADDRESSES: Duration = Duration::from_secs(5);
 /// How often the kernel is asked what it dropped.
 const DROPS: Duration = Duration::from_secs(1);
-/// ClientHellos of one round; both ends of each may be sockets of this host.
+/// ClientHellos that are looked up in one round; both ends of each may be sockets of this host.
 const MAX_HELLOS: usize = MAX_QUESTIONS / 2;
+/// ClientHellos taken from one interface in one round: all that its ring holds.
+const RING_ROUND: usize = 1 << 13;
 
 /// Looks up the sockets of ClientHellos.
 pub(super) struct SocketFinder {
@@ -72,22 +74,25 @@ impl SocketFinder {
         let (mut next_addresses, mut next_drops) = (ADDRESSES, DROPS);
         let mut round = Round::default();
         while !self.stop.load(Ordering::Relaxed) {
-            let is_behind = round.hellos.len() >= MAX_HELLOS;
-            if !is_behind {
+            // Each wait costs a wake-up, some 50 µs on a busy host: while ClientHellos come, there is one for each round.
+            if round.hellos.is_empty() {
                 self.hellos.wait(IDLE);
+            } else if budget.is_left() {
                 let more = (MAX_GATHER - GATHER).mul_f64(1.0 - budget.fill());
                 std::thread::sleep(GATHER + more);
+            } else {
+                std::thread::sleep(budget.wait().min(IDLE));
             }
             let now = start.elapsed();
             round.hellos.clear();
-            self.hellos.take(MAX_HELLOS, &mut round.hellos);
+            self.hellos.take(RING_ROUND, &mut round.hellos);
             if !round.hellos.is_empty() {
                 if now >= next_addresses {
                     next_addresses = now + ADDRESSES;
                     let addresses = self.addresses.as_mut();
                     let _ = addresses.map(LocalAddresses::refresh); // the old ones stay
                 }
-                self.drop_stale(&mut round.hellos);
+                self.drop_stale(&mut round.fresh, &round.hellos);
                 self.look_up(&mut round, now);
             }
             if now >= next_drops {
@@ -97,34 +102,34 @@ impl SocketFinder {
             let total = processor_time();
             budget.settle(start.elapsed(), total.saturating_sub(spent));
             spent = total;
-            if !budget.is_left() {
-                std::thread::sleep(budget.wait().min(IDLE));
-            }
         }
     }
 
-    fn drop_stale(&self, hellos: &mut Vec<Hello>) {
-        let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else {
-            return;
-        };
-        let Some(oldest) = now.checked_sub(STALE) else {
-            return;
-        };
-        let oldest = Timestamp::from_seconds(0).saturating_add(oldest);
-        let before = hellos.len();
-        hellos.retain(|hello| hello.at >= oldest);
-        count(&self.counters.over_budget, (before - hellos.len()) as u64);
+    /// Keeps the newest, as many as one round may have. The others waited while the budget was spent.
+    fn drop_stale(&self, fresh: &mut Vec<Hello>, hellos: &[Hello]) {
+        fresh.clear();
+        let newest = hellos.len().saturating_sub(MAX_HELLOS);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let oldest = now.ok().and_then(|now| now.checked_sub(STALE));
+        let oldest = oldest.map_or(Timestamp::MIN, |oldest| {
+            Timestamp::from_seconds(0).saturating_add(oldest)
+        });
+        let is_fresh = |hello: &&Hello| hello.at >= oldest;
+        fresh.extend(hellos[newest..].iter().filter(is_fresh));
+        count(
+            &self.counters.over_budget,
+            (hellos.len() - fresh.len()) as u64,
+        );
     }
 
     /// Looks up the local ends of a round.
     fn look_up(&mut self, round: &mut Round, now: Duration) {
         let Round {
-            hellos,
+            fresh: hellos,
             questions,
             answers,
             ..
         } = round;
-        // Each interface gives so many; the others keep their place in the order.
         hellos.retain(|hello| self.recent.is_new(hello, now));
         for hellos in hellos.chunks(MAX_HELLOS) {
             questions.clear();
@@ -184,7 +189,10 @@ impl SocketFinder {
 /// Buffers of one round.
 #[derive(Default)]
 struct Round {
+    /// What there was.
     hellos: Vec<Hello>,
+    /// What is looked up of it.
+    fresh: Vec<Hello>,
     questions: Vec<Question>,
     answers: Vec<Option<super::Socket>>,
 }
