@@ -51,7 +51,7 @@ pub enum IpProtocol {
 }
 
 impl IpProtocol {
-    const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
@@ -312,7 +312,7 @@ impl FlowKey {
 /// `tlscope` in ASCII.
 const FLOW_ID_SEED: u64 = 0x0074_6c73_636f_7065;
 
-fn endpoint(address: AddressBytes, port: u16) -> Endpoint {
+pub(crate) fn endpoint(address: AddressBytes, port: u16) -> Endpoint {
     Endpoint::new(IpAddr::V6(Ipv6Addr::from(address)).to_canonical(), port)
 }
 

@@ -102,6 +102,10 @@
 #[macro_use]
 mod text_enum;
 
+// Hidden: for the binary, as below.
+#[cfg(live_capture)]
+#[doc(hidden)]
+pub mod attribution;
 pub mod capture;
 pub mod certificate;
 // Hidden: for the binary, tests and benchmarks of this package, without a promise. See "What is stable".

@@ -354,6 +354,7 @@ impl RunOutput<'_> {
             interfaces: meters.iter().map(|meter| meter.read()).collect(),
             stats,
             load,
+            attribution: None, // for the output to add
         };
         self.output.tick(now, &health)
     }

@@ -1,5 +1,6 @@
 //! Counters of a run: what was handled, and what each bound discarded.
 
+use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -181,6 +182,49 @@ pub struct Health {
     pub stats: Stats,
     /// What is held now.
     pub load: Load,
+    /// How far the processes behind handshakes were found; `None` if they are not looked for.
+    pub attribution: Option<AttributionCounts>,
+}
+
+/// Sockets of the observing host on which a ClientHello was sent, by what was found of their processes; all counters start at 0
+/// and only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttributionCounts {
+    /// The process was found.
+    pub processes: u64,
+    /// Only the control group was found: the container, or the unit.
+    pub groups: u64,
+    /// Gone when it was looked up: the connection was too short, or its socket is in another network namespace.
+    pub gone: u64,
+    /// The processes that may hold it belong to others, and tlscope may not look into them.
+    pub denied: u64,
+    /// Not looked up, or not to the end, because the budget of processor time was spent.
+    pub over_budget: u64,
+}
+
+impl fmt::Display for AttributionCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "sockets of this host: process found for {}, only the control group for {}; {} gone, {} not permitted, {} over budget",
+            self.processes, self.groups, self.gone, self.denied, self.over_budget
+        )
+    }
+}
+
+impl AttributionCounts {
+    /// Each counter with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("process", self.processes),
+            ("cgroup", self.groups),
+            ("gone", self.gone),
+            ("denied", self.denied),
+            ("over_budget", self.over_budget),
+        ]
+        .into_iter()
+    }
 }
 
 /// Packets received and lost on one interface; all counters start at 0 and only grow.

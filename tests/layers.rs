@@ -30,6 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["event"],
     &["handshake"],
     &["observer"],
+    &["attribution"],
     &["sink"],
     &["telemetry"],
     &["check"],

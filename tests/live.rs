@@ -256,6 +256,161 @@ fn a_run_started_by_root_continues_without_privileges() {
     }
 }
 
+/// An event of a connection that stays open while its processes are looked up, from a run with these arguments.
+fn attributed(name: &str, arguments: &[&str]) -> Option<(Value, [u32; 2], Vec<String>)> {
+    let directory = directory(name);
+    let server = Server::start(&directory, &[])?;
+    let filter = server.filter();
+    let flags = ["--format", "json", "-f", &filter, "--attribute-processes"];
+    let live = Live::start(&[&flags[..], arguments].concat())?;
+    let address = format!("127.0.0.1:{}", server.port);
+    let mut client = openssl(&["s_client", "-quiet", "-connect", &address]);
+    let client = Process::start(client.stdin(Stdio::piped())); // open until it is killed
+    let event = live.event();
+    let processes = [client.id(), server._process.id()];
+    live.signal("-TERM");
+    let (_, _, stderr) = live.end();
+    Some((event, processes, stderr))
+}
+
+#[test]
+fn the_processes_at_both_ends_are_named() {
+    for arguments in [&[][..], &["--no-sandbox"], &["--threads", "3"]] {
+        let Some((event, [client, server], stderr)) = attributed("live-processes", arguments)
+        else {
+            return;
+        };
+        if !rustix::process::geteuid().is_root() {
+            needs::skip("root, whose processes only root can see");
+            return;
+        }
+        assert_eq!(event["client_process"]["pid"], client, "{event} {stderr:?}");
+        assert_eq!(event["server_process"]["pid"], server, "{event} {stderr:?}");
+        for end in ["client_process", "server_process"] {
+            assert_eq!(event[end]["command"], "openssl");
+        }
+        let found = stderr
+            .iter()
+            .any(|line| line.starts_with("sockets of this host: process found for 2,"));
+        assert!(found, "{stderr:?}");
+    }
+}
+
+#[test]
+fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted() {
+    // With `--user root`, only capabilities count; that of this run's thread is none, since it starts without.
+    if needs::program("setpriv").is_none() {
+        return;
+    }
+    let directory = directory("live-processes-denied");
+    let Some(server) = Server::start(&directory, &[]) else {
+        return;
+    };
+    let program = directory.join("tlscope");
+    fs::copy(env!("CARGO_BIN_EXE_tlscope"), &program).unwrap();
+    let [port, filter] = [server.port.to_string(), server.filter()];
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .args([
+            "--inh-caps",
+            "-all,+net_raw",
+            "--ambient-caps",
+            "-all,+net_raw",
+        ])
+        .args(["--bounding-set", "-all,+net_raw"])
+        .arg(&program)
+        .args([
+            "live",
+            "-i",
+            "lo",
+            "--format",
+            "json",
+            "--no-verify",
+            "-f",
+            &filter,
+        ])
+        .args(["--attribute-processes", "--count", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut process = Process::start(&mut command);
+    let (stdout, stderr) = (process.stdout(), process.stderr());
+    loop {
+        let line = stderr.recv_timeout(PATIENCE).unwrap();
+        if line.starts_with("listening on lo") {
+            break;
+        }
+        if line.contains("setpriv") || line.contains("CAP_NET_RAW") {
+            needs::skip("root with CAP_SETPCAP");
+            return;
+        }
+    }
+    let address = format!("127.0.0.1:{port}");
+    let mut client = openssl(&["s_client", "-quiet", "-connect", &address]);
+    let _client = Process::start(client.stdin(Stdio::piped()));
+    let event: Value = serde_json::from_str(&stdout.recv_timeout(PATIENCE).unwrap()).unwrap();
+    for end in ["client_process", "server_process"] {
+        assert_eq!(event[end]["pid"], Value::Null, "{event}");
+    }
+    let lines: Vec<String> = stderr.iter().collect();
+    let line = lines
+        .iter()
+        .find(|line| line.starts_with("sockets of this host"));
+    let line = line.unwrap_or_else(|| panic!("{lines:?}"));
+    // Where the kernel knows the control groups, these are reported.
+    let is_counted = line.contains("control group for 2") || line.contains("2 not permitted");
+    assert!(
+        line.contains("process found for 0,") && is_counted,
+        "{line}"
+    );
+}
+
+#[test]
+fn only_the_thread_that_reads_proc_may_look_into_other_processes() {
+    let arguments = [
+        "--format",
+        "json",
+        "-f",
+        "tcp port 1",
+        "--attribute-processes",
+    ];
+    let Some(live) = Live::start(&arguments) else {
+        return;
+    };
+    if !rustix::process::geteuid().is_root() {
+        needs::skip("root");
+        return;
+    }
+    let tasks = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", live.process.id())).unwrap();
+        let read = |path: &Path, file| fs::read_to_string(path.join(file)).unwrap_or_default();
+        tasks.map(move |task| {
+            let path = task.unwrap().path();
+            (read(&path, "comm"), read(&path, "status"))
+        })
+    };
+    let is_there = |wanted: &str| tasks().any(|(name, _)| name.starts_with(wanted));
+    wait_for("threads", || {
+        (is_there("processes") && is_there("sockets") && is_there("signals")).then_some(())
+    });
+    const INSPECTION: u64 = 1 << 19 | 1 << 2; // CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH
+    for (name, status) in tasks() {
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        let permitted = u64::from_str_radix(&field("CapPrm:"), 16).unwrap();
+        let expected = match name.trim_end() {
+            "processes" => INSPECTION,
+            name if name.starts_with("capture ") => 1 << 13, // CAP_NET_RAW
+            _ => 0,
+        };
+        assert_eq!(permitted, expected, "{name}");
+        assert_ne!(field("Uid:"), "0", "{name}");
+        assert_eq!(field("Seccomp:"), "2", "{name}");
+    }
+}
+
 #[test]
 fn a_file_is_rotated_when_it_is_large() {
     let directory = directory("live-output");

@@ -268,9 +268,25 @@ impl Offender {
     pub(super) fn new(event: &Handshake, why: &str) -> Self {
         Self {
             handshake: Some(Location::from(event)),
-            why: cut(why, MAX_WHY),
+            why: cut(why, MAX_WHY) + &processes(event),
         }
     }
+}
+
+/// Who holds the sockets, as far as that was looked for and found.
+fn processes(event: &Handshake) -> String {
+    let ends = [
+        ("client", &event.client_process),
+        ("server", &event.server_process),
+    ];
+    let named = ends.into_iter().filter_map(|(side, process)| {
+        let process = process.as_deref()?;
+        let name = process.name()?;
+        let workload = process.workload.as_ref().filter(|_| process.pid.is_some());
+        let of = workload.map_or_else(String::new, |workload| format!(" of {}", workload.name()));
+        Some(format!("; {side} process: {name}{of}"))
+    });
+    named.collect()
 }
 
 /// At most `most` characters of `text`, then an ellipsis if there are more.
@@ -303,7 +319,26 @@ impl From<&Handshake> for Location {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{LocalProcess, Workload};
     use crate::sink::test_events::refused_by_the_client;
+
+    #[test]
+    fn the_processes_follow_what_was_seen() {
+        let mut event = refused_by_the_client();
+        assert_eq!(Offender::new(&event, "expired").why, "expired");
+        let mut curl = LocalProcess::new();
+        (curl.pid, curl.command) = (Some(812), Some("curl".into()));
+        let mut nginx = LocalProcess::new();
+        let mut workload = Workload::new("/system.slice/nginx.service".to_owned());
+        workload.unit = Some("nginx.service".to_owned());
+        nginx.workload = Some(workload.into());
+        event.client_process = Some(curl.into());
+        event.server_process = Some(nginx.into());
+        assert_eq!(
+            Offender::new(&event, "expired").why,
+            "expired; client process: curl[812]; server process: nginx.service"
+        );
+    }
 
     #[test]
     fn names_and_quotations_are_cut_to_a_maximum_length() {

@@ -181,6 +181,8 @@ impl Tracker {
             fingerprint: fingerprint(transcript, config, &mut caches.fingerprints),
             capture: capture(transcript),
             saved_to: None,
+            client_process: None,
+            server_process: None,
             tls,
             rejected_after,
             validation,

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::certificate::{Certificate, CertificateFacts};
 use crate::dialogue::StartTls;
 use crate::event::{
-    CertificateChain, EapFacts, Handshake, HandshakeError, KeyExchangeClass, Outcome,
+    CertificateChain, EapFacts, Handshake, HandshakeError, KeyExchangeClass, LocalProcess, Outcome,
+    Workload,
 };
 use crate::hex::Hex;
 
@@ -330,6 +331,51 @@ pub(crate) static FIELDS: &[EventField] = &[
     attribute("tls.server.not_before", |e| {
         maybe(leaf_facts(&e.server_certificates).map(|c| c.not_before))
     }),
+    // Who holds the sockets, on the observing host.
+    attribute("tls.client.process.pid", |e| {
+        count(e.client_process.as_ref().and_then(|process| process.pid))
+    }),
+    attribute("tls.client.process.command", |e| {
+        untrusted(
+            e.client_process
+                .as_ref()
+                .and_then(|process| process.command.as_deref()),
+        )
+    }),
+    attribute("tls.client.container.id", |e| {
+        untrusted(workload(&e.client_process).and_then(|group| group.container_id.as_deref()))
+    }),
+    attribute("tls.client.k8s.pod.uid", |e| {
+        untrusted(workload(&e.client_process).and_then(|group| group.pod_uid.as_deref()))
+    }),
+    attribute("tls.client.systemd.unit", |e| {
+        untrusted(workload(&e.client_process).and_then(|group| group.unit.as_deref()))
+    }),
+    attribute("tls.client.process.linux.cgroup", |e| {
+        untrusted(workload(&e.client_process).map(|group| group.cgroup.as_str()))
+    }),
+    attribute("tls.server.process.pid", |e| {
+        count(e.server_process.as_ref().and_then(|process| process.pid))
+    }),
+    attribute("tls.server.process.command", |e| {
+        untrusted(
+            e.server_process
+                .as_ref()
+                .and_then(|process| process.command.as_deref()),
+        )
+    }),
+    attribute("tls.server.container.id", |e| {
+        untrusted(workload(&e.server_process).and_then(|group| group.container_id.as_deref()))
+    }),
+    attribute("tls.server.k8s.pod.uid", |e| {
+        untrusted(workload(&e.server_process).and_then(|group| group.pod_uid.as_deref()))
+    }),
+    attribute("tls.server.systemd.unit", |e| {
+        untrusted(workload(&e.server_process).and_then(|group| group.unit.as_deref()))
+    }),
+    attribute("tls.server.process.linux.cgroup", |e| {
+        untrusted(workload(&e.server_process).map(|group| group.cgroup.as_str()))
+    }),
 ];
 
 type Read = fn(&Handshake) -> FieldValue<'_>;
@@ -372,6 +418,14 @@ fn word<'a>(word: Option<&'static str>) -> FieldValue<'a> {
 
 fn eap(event: &Handshake) -> Option<&EapFacts> {
     event.eap.as_deref()
+}
+
+fn count<'a>(count: Option<u32>) -> FieldValue<'a> {
+    count.map_or(FieldValue::Absent, |count| Count(count.into()))
+}
+
+fn workload(process: &Option<Box<LocalProcess>>) -> Option<&Workload> {
+    process.as_ref()?.workload.as_deref()
 }
 
 fn untrusted(text: Option<&str>) -> FieldValue<'_> {

@@ -112,6 +112,8 @@ pub(crate) struct OutputConfig {
     pub(crate) sort: Option<SortOrder>,
     /// Bytes of memory for handshakes that wait for their place in it.
     pub(crate) room_to_sort: usize,
+    /// Whether tables have a column for the processes of both ends.
+    pub(crate) shows_processes: bool,
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub(crate) names: bool,
     /// Columns of the longest name of a capture, if rows name the file that a handshake came from.
@@ -249,6 +251,7 @@ impl OutputConfig {
             text_style: text_style().wide(common.wide),
             sort: None,
             room_to_sort: 0,
+            shows_processes: false,
             names: false,
             source_width: None,
         }

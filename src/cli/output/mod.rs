@@ -289,6 +289,7 @@ impl EventWriter {
                 let rows = RowOptions {
                     shows_source: config.source_width.is_some(),
                     source_width: config.source_width.unwrap_or_default(),
+                    shows_processes: config.shows_processes,
                     names: config.names,
                     keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
                     ..RowOptions::default()

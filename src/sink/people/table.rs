@@ -18,8 +18,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right};
 use crate::event::{
-    ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, NotTls,
-    NotTlsKind, Outcome, RenegotiationEnd,
+    ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, LocalProcess,
+    NotTls, NotTlsKind, Outcome, RenegotiationEnd,
 };
 use crate::flow::Endpoint;
 use crate::sink::Sink;
@@ -52,6 +52,8 @@ pub struct RowOptions {
     pub keeps_order: bool,
     /// Whether the last row is the end: no empty line and no summary follow.
     pub is_all: bool,
+    /// Whether a column has the processes of both ends.
+    pub shows_processes: bool,
     /// Whether JSON has the names of what clients offer next to the numbers.
     pub names: bool,
 }
@@ -192,6 +194,7 @@ pub(super) struct Layout {
     server: usize,
     /// If it is left out, the column of the server has the name.
     name: usize,
+    process: usize,
     version: usize,
     latency: usize,
     /// Width of the notes; `None` if it is not limited.
@@ -205,6 +208,7 @@ const OUTCOME: usize = 7; // "unknown"
 const PORT: usize = 6; // ":65535"
 const IPV4: usize = 15; // "255.255.255.255"
 const SOURCE: usize = 20;
+const PROCESS: usize = 24; // "curl[12345]→nginx[12345]"
 /// Columns that names of files are padded to without a terminal: one long name should not move all rows.
 const MAX_SOURCE: usize = 60;
 
@@ -229,6 +233,7 @@ impl Layout {
             client_has_port: true,
             server: IPV4 + PORT,
             name: 28,
+            process: if options.shows_processes { PROCESS } else { 0 },
             version: VERSION,
             latency: LATENCY,
             notes: None,
@@ -265,6 +270,7 @@ impl Layout {
             ..self
         };
         if width < NARROW {
+            layout.process = 0;
             layout.source = layout.source.min(10);
             (layout.client, layout.latency) = (0, 0);
             layout.server = if layout.source > 0 { 13 } else { 20 };
@@ -324,6 +330,7 @@ impl Layout {
             self.client,
             self.server,
             self.name,
+            self.process,
             self.version,
             self.latency,
             OUTCOME,
@@ -354,6 +361,7 @@ impl Layout {
         self.push(&mut line, "CLIENT", self.client);
         self.push(&mut line, "SERVER", self.server);
         self.push(&mut line, "NAME", self.name);
+        self.push(&mut line, "PROCESS", self.process);
         self.push(&mut line, "VERSION", self.version);
         self.push_latency(&mut line, "MS");
         line + "OUTCOME"
@@ -370,6 +378,7 @@ impl Layout {
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &self.server(event), self.server);
         self.push(line, &name, self.name);
+        self.push(line, &processes(event), self.process);
         self.push(line, &version(event), self.version);
         self.push_latency(line, &latency(event));
         self.push_outcome(line, outcome_word(event.outcome), style, &notes(event));
@@ -382,6 +391,7 @@ impl Layout {
         self.push(line, &self.client(event.client), self.client);
         self.push(line, &event.server.to_string(), self.server);
         self.push(line, "-", self.name);
+        self.push(line, "-", self.process);
         self.push(line, "-", self.version);
         self.push_latency(line, "-");
         let starttls = event.starttls.map_or("", |starttls| starttls.as_str());
@@ -471,6 +481,18 @@ fn version(event: &Handshake) -> String {
         Some((version, None)) => version.to_string(),
         None => "-".to_owned(),
     }
+}
+
+/// The processes of both ends, with an arrow from the client to the server; that of one end alone keeps its side of the arrow.
+fn processes(event: &Handshake) -> Cow<'static, str> {
+    let name = |process: &Option<Box<LocalProcess>>| process.as_ref()?.name();
+    let text = match (name(&event.client_process), name(&event.server_process)) {
+        (None, None) => return "-".into(),
+        (Some(client), None) => format!("{client}→"),
+        (None, Some(server)) => format!("→{server}"),
+        (Some(client), Some(server)) => format!("{client}→{server}"),
+    };
+    printable(&text).into_owned().into()
 }
 
 fn latency(event: &Handshake) -> Cow<'static, str> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 
-use crate::stats::{Health, InterfaceHealth, Load, Stats};
+use crate::stats::{AttributionCounts, Health, InterfaceHealth, Load, Stats};
 use crate::telemetry::{Losses, Signal};
 
 /// Ten times the interval between ticks.
@@ -286,6 +286,20 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
             }))
             .build();
     }
+    meter
+        .u64_observable_counter("tlscope.attribution.sockets")
+        .with_unit("{socket}")
+        .with_description(
+            "Sockets of this host on which a ClientHello was sent, by what was found of their processes.",
+        )
+        .with_callback(observing(self_telemetry, |health, counter| {
+            let counts = health.attribution.iter().flat_map(AttributionCounts::iter);
+            for (result, sockets) in counts {
+                let result = KeyValue::new("tlscope.attribution.result", result);
+                counter.observe(sockets, &[result]);
+            }
+        }))
+        .build();
     let self_telemetry = Arc::clone(self_telemetry);
     meter
         .u64_observable_gauge("tlscope.memory")

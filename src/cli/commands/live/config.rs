@@ -34,6 +34,8 @@ pub(super) struct LiveConfig {
     pub(super) account: Option<Account>,
     /// Whether the run enters a sandbox once it has started.
     pub(super) is_sandboxed: bool,
+    /// Whether to find the processes behind handshakes.
+    pub(super) attributes_processes: bool,
     /// Whether to report what is restricted.
     pub(super) is_verbose: bool,
     /// When the run ends by itself.
@@ -107,6 +109,7 @@ impl LiveConfig {
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
         output.metrics.memory = Some(analysis.memory_limit.of_metrics());
+        output.shows_processes = args.attribute_processes;
         output.destination = match file {
             Some(rotation) => EventDestination::File(rotation),
             None if shows_screen => EventDestination::Screen,
@@ -122,6 +125,7 @@ impl LiveConfig {
             shows_screen,
             account: Account::resolve(args.user.as_deref(), &environment)?,
             is_sandboxed: !args.no_sandbox,
+            attributes_processes: args.attribute_processes,
             is_verbose: args.verbose,
             limits: Limits {
                 duration: args.duration,

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tlscope::attribution::Attributor;
 use tlscope::capture::live::LiveSource;
 use tlscope::capture::{CaptureError, Meters, PacketBatch, PacketSource};
 use tlscope::decrypt::Keys;
@@ -30,6 +31,7 @@ use config::{Limits, LiveConfig};
 pub(super) use host::drop_all;
 use host::{Account, ServiceManager, Signals};
 use key_logs::KeyLogs;
+pub(super) use startup::open_attribution;
 
 mod config;
 mod host;
@@ -56,7 +58,7 @@ pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
 fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     let signals = Signals::new(stdout().is_terminal());
     let metrics = RunOutput::metrics(&config.output)?;
-    let source = startup::start_capture(&mut config, metrics.as_ref(), &signals)?;
+    let (source, attribution) = startup::start_capture(&mut config, metrics.as_ref(), &signals)?;
     signals
         .listen()
         .map_err(|error| CliError::new(format_args!("cannot handle signals: {error}")))?;
@@ -77,6 +79,7 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
         shortage: Shortage::default(),
         limits: config.limits,
         reported: 0,
+        attribution,
     };
     let mut input = LiveInput {
         source,
@@ -166,6 +169,7 @@ struct Watch<'a> {
     limits: Limits,
     /// Handshakes reported so far.
     reported: u64,
+    attribution: Option<Attributor>,
 }
 
 /// Handshakes that could not be judged for lack of memory, and what was said of them.
@@ -193,7 +197,10 @@ impl Shortage {
 }
 
 impl Output for Watch<'_> {
-    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
+    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
+        if let Some(attribution) = &mut self.attribution {
+            attribution.attribute(&mut report.event);
+        }
         if let Some(count) = self.limits.count {
             // Handshakes that were open when the last one came are not reported.
             if self.reported >= count {
@@ -221,6 +228,10 @@ impl Output for Watch<'_> {
 
     fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
         self.health.clone_from(health);
+        if let Some(attribution) = &mut self.attribution {
+            attribution.collect();
+            self.health.attribution = Some(attribution.counts());
+        }
         self.shortage.warn(&health.stats);
         self.service_manager.feed_watchdog();
         let elapsed = self.started.elapsed();
@@ -231,7 +242,7 @@ impl Output for Watch<'_> {
             self.output.reload();
             self.roots.reload();
         }
-        self.output.tick(now, health)
+        self.output.tick(now, &self.health)
     }
 }
 
@@ -277,6 +288,9 @@ impl Watch<'_> {
                 interface.dropped_interface,
                 interface.dropped_queue
             ));
+        }
+        if let Some(counts) = &self.health.attribution {
+            say::line(counts);
         }
         let stats = &self.health.stats;
         say::line(format_args!(

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use tlscope::attribution::{Attribution, Attributor};
 use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::telemetry::Prepared;
 
@@ -14,18 +15,30 @@ use crate::cli::say;
 
 /// Opens the interfaces and restricts the process.
 ///
-/// Only the capture threads keep a privilege, to reopen an interface that comes back.
+/// Only the capture threads keep a privilege, to reopen an interface that comes back, and the thread that reads `/proc`, if there is
+/// one.
 pub(super) fn start_capture(
     config: &mut LiveConfig,
     metrics: Option<&Prepared>,
     signals: &Signals,
-) -> Result<LiveSource, CliError> {
+) -> Result<(LiveSource, Option<Attributor>), CliError> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
+    let filter = config.capture.filter.as_deref();
+    let mut attribution = config
+        .attributes_processes
+        .then(|| open_attribution(&config.interfaces, filter))
+        .transpose()?;
     create_directories(config)?;
     open_file(config)?;
     let sandbox = config.is_sandboxed.then(|| config.sandbox(metrics));
     if let Some(account) = &config.account {
         account.assume()?;
+    }
+    if let Some(attribution) = &mut attribution {
+        let is_sandboxed = config.is_sandboxed;
+        attribution
+            .start_processes(move || restrict_inspection(is_sandboxed))
+            .map_err(no_thread)?;
     }
     host::keep_capture_only()?;
     if config.key_logs.paths().next().is_some() {
@@ -39,7 +52,38 @@ pub(super) fn start_capture(
         CliError::new(format_args!("cannot start a thread to capture: {error}"))
     })?;
     host::drop_all()?;
-    Ok(source)
+    let attribution = attribution.map(Attribution::start).transpose();
+    Ok((source, attribution.map_err(no_thread)?))
+}
+
+/// Opens what it takes to find the processes behind handshakes.
+pub(in crate::cli::commands) fn open_attribution(
+    interfaces: &[String],
+    filter: Option<&str>,
+) -> Result<Attribution, CliError> {
+    Attribution::open(interfaces, filter).map_err(|reason| {
+        CliError::new(reason).hint("omit `--attribute-processes` to run without it")
+    })
+}
+
+/// Restricts the thread that reads `/proc`; false if it must not run.
+///
+/// Landlock would keep it from the files of all other processes, whatever its privileges.
+fn restrict_inspection(is_sandboxed: bool) -> bool {
+    if let Err(error) = host::keep_inspection_only() {
+        say::warning(error);
+        return false;
+    }
+    if is_sandboxed {
+        host::restrict_system_calls(); // as for the other threads, a kernel that refuses was warned of
+    }
+    true
+}
+
+fn no_thread(error: std::io::Error) -> CliError {
+    CliError::new(format_args!(
+        "cannot start a thread to find processes: {error}"
+    ))
 }
 
 /// Reports what the rest of the run cannot do (`--verbose`).

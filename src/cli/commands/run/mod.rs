@@ -16,15 +16,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tlscope::attribution::{Attribution, Attributor};
 use tlscope::capture::live::{LiveCapture, LiveOptions, LiveSource};
 use tlscope::capture::{
     CaptureError, CaptureFiles, Interface, Meters, PacketBatch, PacketSource, Problem,
 };
 use tlscope::check::InputWarnings;
+use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pattern::Glob;
 use tlscope::pipeline;
+use tlscope::sink::Sink;
 use tlscope::sink::files::recording::Recording;
 use tlscope::sink::selection::Selection;
+use tlscope::stats::{Health, Progress};
+use tlscope::time::Timestamp;
 
 use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
 use crate::cli::config::Analysis;
@@ -76,8 +81,19 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     let sink = CheckSink::open(&args.assertions, selection, &analysis)?;
 
     let interfaces = super::live::interfaces(std::mem::take(&mut args.interface))?;
-    let capture = LiveCapture::open(&interfaces, &options(&args))?;
+    let options = options(&args);
+    let capture = LiveCapture::open(&interfaces, &options)?;
+    let attribution = args
+        .attribute_processes
+        .then(|| super::live::open_attribution(&interfaces, options.filter.as_deref()))
+        .transpose()?;
     environment::drop_privileges()?;
+    let attribution = attribution.map(Attribution::start).transpose();
+    let attribution = attribution.map_err(|error| {
+        CliError::new(format_args!(
+            "cannot start a thread to find processes: {error}"
+        ))
+    })?;
     let signals = Signals::listen()
         .map_err(|error| CliError::new(format_args!("cannot listen to signals: {error}")))?;
     let directory = PrivateDirectory::create()?;
@@ -85,7 +101,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     let key_log = KeyLogFile::choose(args.keylog.as_deref(), directory.path())?;
     let saved = args.save.as_deref().map(create).transpose()?;
 
-    let mut recorder = Recorder::start(capture, &directory)?;
+    let mut recorder = Recorder::start(capture, &directory, attribution)?;
     let (ending, recorded) = match Child::start(&args.command, key_log.path(), &signals) {
         Ok(child) => recorder.record_during(child),
         Err(refusal) => {
@@ -95,7 +111,12 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     };
     let lost = recorder.lost();
     let threads = args.threads.for_files();
-    let Recorder { recording, .. } = recorder;
+    let Recorder {
+        recording,
+        attribution,
+        ..
+    } = recorder;
+    let sink = Attributed { sink, attribution };
     let result = recorded
         .map_err(|error| CliError::new(format_args!("cannot record packets: {error}")))
         .and_then(|()| {
@@ -182,11 +203,16 @@ struct Recorder {
     meters: Meters,
     stop: Arc<AtomicBool>,
     recording: Recording,
+    attribution: Option<Attributor>,
 }
 
 impl Recorder {
     /// Starts to capture: all packets from now on are recorded.
-    fn start(capture: LiveCapture, directory: &PrivateDirectory) -> Result<Self, CliError> {
+    fn start(
+        capture: LiveCapture,
+        directory: &PrivateDirectory,
+        attribution: Option<Attributor>,
+    ) -> Result<Self, CliError> {
         let file = directory.create_file(PACKETS)?;
         let recording = Recording::start(file, capture.interfaces(), MAX_RECORDING)
             .map_err(|error| CliError::new(format_args!("cannot record packets: {error}")))?;
@@ -199,6 +225,7 @@ impl Recorder {
             source,
             stop,
             recording,
+            attribution,
         })
     }
 
@@ -218,6 +245,9 @@ impl Recorder {
             while self.source.next_batch(&mut batch).unwrap_or(false) {
                 if result.is_ok() {
                     result = self.recording.add(&batch);
+                }
+                if let Some(attribution) = &mut self.attribution {
+                    attribution.collect();
                 }
                 for problem in self.source.take_problems() {
                     say::problem(&problem);
@@ -300,7 +330,7 @@ fn evaluate(
     threads: usize,
     interfaces: &[String],
     analysis: &Analysis,
-    mut sink: CheckSink,
+    mut sink: Attributed,
     mut replay: Replay,
     lost: Option<String>,
 ) -> Result<tlscope::check::Report, CliError> {
@@ -327,7 +357,41 @@ fn evaluate(
             interfaces.join(", ")
         ));
     }
-    sink.report(&run.stats, &warnings, true)
+    if let Some(attribution) = &sink.attribution {
+        say::line(attribution.counts());
+    }
+    sink.sink.report(&run.stats, &warnings, true)
+}
+
+/// The check, of events that say who holds their sockets, if that was asked for while the command ran.
+struct Attributed {
+    sink: CheckSink,
+    attribution: Option<Attributor>,
+}
+
+impl pipeline::Output for Attributed {
+    fn report(&mut self, mut report: Box<HandshakeReport>) -> io::Result<()> {
+        if let Some(attribution) = &mut self.attribution {
+            attribution.attribute(&mut report.event);
+        }
+        self.sink.handshake(&report.event)
+    }
+
+    fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {
+        Sink::not_tls(&mut self.sink, event)
+    }
+
+    fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        Sink::progress(&mut self.sink, progress)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Sink::flush(&mut self.sink)
+    }
+
+    fn tick(&mut self, now: Timestamp, health: &Health) -> io::Result<()> {
+        Sink::tick(&mut self.sink, now, health)
+    }
 }
 
 #[cfg(test)]

@@ -157,9 +157,9 @@ use crate::certificate::{
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EapFacts,
     EapMethod, EapResult, EarlyData, ErrorType, Evidence, Finding, Handshake, HandshakeError,
-    Inference, KeyExchangeClass, NotTls, NotTlsKind, NoteKind, Outcome, Protocol, Proxy,
-    ProxyEndpoint, ProxyKind, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption, Side,
-    Timing, TlsFacts, Transport, UnknownBecause,
+    Inference, KeyExchangeClass, LocalProcess, NotTls, NotTlsKind, NoteKind, Outcome, Protocol,
+    Proxy, ProxyEndpoint, ProxyKind, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption,
+    Side, Timing, TlsFacts, Transport, UnknownBecause,
 };
 use crate::flow::Endpoint;
 use crate::hex::Hex;
@@ -263,6 +263,12 @@ pub(crate) struct HandshakeLine<'a> {
     /// The capture file that the packets of this handshake were saved to; absent if they were not.
     #[serde(skip_serializing_if = "Option::is_none")]
     saved_to: Option<&'a str>,
+    /// Who holds the client's socket, with `--attribute-processes`; absent if it is not on the observing host, or was not found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_process: Option<ProcessLine<'a>>,
+    /// Who holds the server's socket, as for the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_process: Option<ProcessLine<'a>>,
 }
 
 impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
@@ -305,6 +311,8 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             notes: Each::of(&event.notes),
             capture: CaptureLine::from(&event.capture),
             saved_to: event.saved_to.as_deref(),
+            client_process: event.client_process.as_deref().map(ProcessLine::from),
+            server_process: event.server_process.as_deref().map(ProcessLine::from),
         }
     }
 }
@@ -393,6 +401,39 @@ impl<'a> From<&'a EapFacts> for EapLine<'a> {
             calling_station_id: eap.calling_station_id.as_deref(),
             called_station_id: eap.called_station_id.as_deref(),
             nas_identifier: eap.nas_identifier.as_deref(),
+        }
+    }
+}
+
+/// Who holds a socket of the observing host.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Process")]
+struct ProcessLine<'a> {
+    /// The process identifier, in the PID namespace of tlscope; `null` if tlscope may not read it, or the process was not found in
+    /// time.
+    pid: Option<u32>,
+    /// The name of the process, of at most 15 bytes, as `ps` and `ss` show it; `null` if `pid` is.
+    command: Option<&'a str>,
+    /// The container's identifier; `null` outside of containers.
+    container_id: Option<&'a str>,
+    /// The UID of the Kubernetes pod; `null` outside of pods.
+    pod_uid: Option<&'a str>,
+    /// The systemd unit: a service, or the scope of a session, an application or a machine.
+    unit: Option<&'a str>,
+    /// The path of the control group.
+    cgroup: Option<&'a str>,
+}
+
+impl<'a> From<&'a LocalProcess> for ProcessLine<'a> {
+    fn from(process: &'a LocalProcess) -> Self {
+        let workload = process.workload.as_deref();
+        Self {
+            pid: process.pid,
+            command: process.command.as_deref(),
+            container_id: workload.and_then(|workload| workload.container_id.as_deref()),
+            pod_uid: workload.and_then(|workload| workload.pod_uid.as_deref()),
+            unit: workload.and_then(|workload| workload.unit.as_deref()),
+            cgroup: workload.map(|workload| workload.cgroup.as_str()),
         }
     }
 }

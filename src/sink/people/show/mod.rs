@@ -23,7 +23,8 @@ use super::table::{outcome_style, outcome_word};
 use super::text::{Cut, TextStyle, fit};
 use crate::event::{
     Alert, ClientCertificate, ClosedBy, Directions, EarlyData, Evidence, Handshake,
-    HandshakeReport, Ladder, Outcome, Protocol, RejectedAfter, RenegotiationEnd, Resumption, Side,
+    HandshakeReport, Ladder, LocalProcess, Outcome, Protocol, RejectedAfter, RenegotiationEnd,
+    Resumption, Side,
 };
 use crate::hex::Hex;
 use crate::tls::is_grease;
@@ -100,6 +101,8 @@ fn write_connection<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
     page.fact("client", &event.client.to_string())?;
     page.fact("server", &event.server.to_string())?;
     page.maybe("server name", event.tls.server_name.as_deref())?;
+    page.maybe("client process", process(event.client_process.as_deref()))?;
+    page.maybe("server process", process(event.server_process.as_deref()))?;
     let mut transport = event.transport.as_str().to_owned();
     if event.protocol != Protocol::Tls {
         transport += &format!(", {}", event.protocol.as_str().to_uppercase());
@@ -132,6 +135,16 @@ fn write_connection<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::
     page.maybe("JA4", fingerprint.ja4.as_deref())?;
     page.maybe("JA3", fingerprint.ja3.as_deref())?;
     page.maybe("JA3S", fingerprint.ja3s.as_deref())
+}
+
+/// A process with what it belongs to, as in `nginx[812], nginx.service`.
+fn process(process: Option<&LocalProcess>) -> Option<String> {
+    let process = process?;
+    let name = process.name()?;
+    match &process.workload {
+        Some(workload) if process.pid.is_some() => Some(format!("{name}, {}", workload.name())),
+        _ => Some(name),
+    }
 }
 
 /// What the outcome is, and what it rests on.

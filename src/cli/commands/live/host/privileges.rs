@@ -1,7 +1,8 @@
 //! Privileges are dropped once the interfaces are open.
 //!
 //! Capture threads keep CAP_NET_RAW, to reopen an interface that went away and came
-//! back. All other threads, and so all code that parses traffic, have no privileges.
+//! back. With `--attribute-processes`, one thread that sees no packet keeps CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. All other
+//! threads, and so all code that parses traffic, have no privileges.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -184,6 +185,13 @@ pub(crate) fn keep_capture_only() -> Result<(), CliError> {
 /// Drops all capabilities of this thread, and of those that it starts.
 pub(crate) fn drop_all() -> Result<(), CliError> {
     keep(&CapsHashSet::new())
+}
+
+/// Drops all capabilities of this thread except those that read the `/proc` files of other users.
+pub(crate) fn keep_inspection_only() -> Result<(), CliError> {
+    let permitted = caps::read(None, CapSet::Permitted).map_err(refused)?;
+    let kept = CapsHashSet::from([Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH]);
+    keep(&permitted.intersection(&kept).copied().collect())
 }
 
 fn keep(kept: &CapsHashSet) -> Result<(), CliError> {

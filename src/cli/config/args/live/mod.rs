@@ -146,6 +146,22 @@ pub(crate) struct LiveArgs {
     #[command(flatten)]
     pub(crate) live_metrics: LiveMetricsArgs,
 
+    /// Report which processes of this host hold the sockets of a handshake
+    ///
+    /// Process, command, container or systemd unit of the client and the server, as far as they
+    /// run on this host, in the network namespace of tlscope. Takes at most 1 % of a core; what
+    /// does not fit in, and connections that end within a few milliseconds, are counted instead.
+    /// To see processes of other users, start tlscope as root: one thread then keeps the
+    /// capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. Without them, and with Linux 5.9 or
+    /// later, control groups are reported alone: the container, or the unit.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Host", env = "TLSCOPE_ATTRIBUTE_PROCESSES"
+    )]
+    pub(crate) attribute_processes: bool,
+
     /// User to continue as after opening the interfaces, by name or number
     ///
     /// If root starts tlscope, the default is the user who called sudo, or `nobody`.

@@ -123,6 +123,18 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) buffer_size: u64,
 
+    /// Report which processes of this host hold the sockets of a handshake that violates the policy
+    ///
+    /// As for `live`. Process, command, and container or systemd unit follow what was seen.
+    /// Run tlscope as root to see processes of other users.
+    #[arg(
+        long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        default_value = "false", hide_default_value = true, hide_possible_values = true,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        help_heading = "Input", env = "TLSCOPE_ATTRIBUTE_PROCESSES"
+    )]
+    pub(crate) attribute_processes: bool,
+
     #[command(flatten)]
     pub(crate) tunnels: TunnelArgs,
 
