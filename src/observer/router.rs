@@ -26,7 +26,7 @@ use super::{Config, SHARDS};
 pub(crate) struct Plan {
     /// For each worker, its steps.
     steps: Vec<Vec<WorkerStep>>,
-    /// What some steps have beside the packet.
+    /// What some steps have in addition to the packet.
     extras: Vec<Extra>,
     /// How many steps were planned, those for all workers counted once.
     planned: u32,
@@ -163,7 +163,7 @@ impl Plan {
         }
     }
 
-    /// Adds what a step has beside its packet; packets with the same layers share it.
+    /// Adds what a step has in addition to its packet; packets with the same layers share it.
     fn add_extra(&mut self, layers: Layers, datagram: Option<IpDatagram>) -> u32 {
         let is_same = |last: &Extra| last.datagram.is_none() && last.layers == layers;
         if datagram.is_some() || !self.extras.last().is_some_and(is_same) {

@@ -41,7 +41,7 @@ const SILENT: Duration = Duration::from_millis(30);
 /// How long a server takes to act on data that it waited for.
 const ANSWERING: Duration = Duration::from_millis(10);
 /// How soon a program that refuses a certificate without a word closes, apart from a round trip: checking takes some
-/// milliseconds, and whoever closes later may have another reason.
+/// milliseconds, and a side that closes later may have another reason.
 const SILENT_REFUSAL: Duration = Duration::from_millis(100);
 /// Round trips below this need no relay that terminates the connection somewhere else.
 const NEAR: Duration = Duration::from_millis(10);
