@@ -33,7 +33,7 @@ pub struct Handshake {
     pub time: Timestamp,
     /// The file or interface that the first packet came from.
     pub source: Arc<str>,
-    /// Names the connection within a run: equal for all handshakes on one connection, and for each run over the same packets.
+    /// Identifies the connection within a run: equal for all handshakes on one connection, and for each run over the same packets.
     pub flow_id: u64,
     /// What carries the handshake.
     pub transport: Transport,
@@ -55,7 +55,7 @@ pub struct Handshake {
     pub eap: Option<Box<EapFacts>>,
     /// How it ended.
     pub outcome: Outcome,
-    /// On what the outcome rests.
+    /// What the outcome is based on.
     pub evidence: Evidence,
     /// Share of such verdicts that are right, measured on labelled captures: 1 unless inferred. `None` if the outcome is
     /// unknown.
@@ -79,13 +79,13 @@ pub struct Handshake {
     pub tls: TlsFacts,
     /// How long each phase took.
     pub timing: Timing,
-    /// JA3, JA3S and JA4; empty when the observer was told not to compute them.
+    /// JA3, JA3S and JA4; empty if the observer is configured not to compute them.
     pub fingerprint: Fingerprint,
     /// The chain that the server showed, leaf first, as sent.
     pub server_certificates: Option<CertificateChain>,
     /// The chain that the client showed, leaf first, as sent.
     pub client_certificates: Option<CertificateChain>,
-    /// What is wrong with the certificates shown.
+    /// Faults of the presented certificates.
     pub validation: Vec<Finding>,
     /// What is odd about the chains shown, and no reason to refuse them.
     pub notes: Vec<CertificateNote>,
@@ -308,7 +308,7 @@ impl Event {
 pub struct NotTls {
     /// Packet time of the first packet of the connection.
     pub time: Timestamp,
-    /// Names the connection within a run, as [`Handshake::flow_id`] does.
+    /// Identifies the connection within a run, as [`Handshake::flow_id`] does.
     pub flow_id: u64,
     /// What came instead of TLS.
     pub kind: NotTlsKind,
@@ -676,7 +676,7 @@ pub struct Inference {
     pub observations: Vec<&'static str>,
 }
 
-/// Why a handshake failed and whose doing that was.
+/// Why a handshake failed, and which side gave up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeError {
     /// The class of the error.
@@ -846,7 +846,7 @@ pub struct TlsFacts {
     pub hello_retry_request: Option<bool>,
     /// Whether the client offered Encrypted Client Hello (a GREASE offer looks the same); `None` if its end was not seen.
     pub ech_offered: Option<bool>,
-    /// What is known of the client's certificate.
+    /// What is known about the client's certificate.
     pub client_certificate: ClientCertificate,
     /// The distinguished names in the CertificateRequest, RFC 4514 form; `None` if none was seen in the clear.
     pub certificate_authorities: Option<Vec<String>>,
@@ -914,7 +914,7 @@ impl TlsFacts {
 /// Handshakes inside an established connection, up to TLS 1.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renegotiation {
-    /// How many were begun.
+    /// How many began.
     pub count: u32,
     /// How the last one ended.
     pub ended: RenegotiationEnd,
@@ -960,7 +960,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What is known of the client's certificate.
+    /// What is known about the client's certificate.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub enum ClientCertificate {
         /// The server did not ask.
@@ -1012,11 +1012,11 @@ pub struct CaptureFacts {
     pub first_packet: u64,
     /// Number, within its source, of the last packet that this event rests on.
     pub last_packet: u64,
-    /// Bytes from the client that the capture never had.
+    /// Bytes from the client that the capture lacks.
     pub client_gap_bytes: u64,
-    /// Bytes from the server that the capture never had.
+    /// Bytes from the server that the capture lacks.
     pub server_gap_bytes: u64,
-    /// Whether a packet of this connection was cut short by the snap length, or a buffer's bound was reached.
+    /// Whether a packet of this connection was cut short by the snap length, or a buffer reached its limit.
     pub truncated: bool,
     /// Which directions carried payload.
     pub directions: Directions,

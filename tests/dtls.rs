@@ -4,56 +4,39 @@
 //! copies change nothing at all.
 
 use crate::support::datagrams::{
-    self, Case, assert_nothing_reported, doubled, each_cut, each_lost, each_swapped, many_lost,
-    noise,
+    Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
 };
-use crate::support::pcap::Pcap;
 use crate::support::random::Random;
 
-fn cases() -> Vec<Case> {
-    datagrams::cases("dtls")
-}
-
-fn assert_not_wrong(case: &Case, (change, changed): (String, Pcap)) {
-    let what = format!("{} {change}", case.name);
-    datagrams::assert_not_wrong(&what, "dtls", (&case.capture, &changed), b"");
-}
+const SUBJECT: Subject = Subject {
+    protocol: "dtls",
+    has_keys: false,
+};
 
 #[test]
 fn a_datagram_that_the_capture_lacks_makes_no_verdict_wrong() {
-    for case in cases() {
-        each_lost(&case.capture).for_each(|lossy| assert_not_wrong(&case, lossy));
-    }
+    SUBJECT.assert_survives(|capture| each_lost(capture).collect());
 }
 
 #[test]
 fn many_lost_datagrams_make_no_verdict_wrong() {
     let mut random = Random::new(14);
-    for case in cases() {
-        many_lost(&case.capture, &mut random).for_each(|lossy| assert_not_wrong(&case, lossy));
-    }
+    SUBJECT.assert_survives(|capture| many_lost(capture, &mut random).collect());
 }
 
 #[test]
 fn the_order_of_datagrams_makes_no_verdict_wrong() {
-    for case in cases() {
-        each_swapped(&case.capture).for_each(|swapped| assert_not_wrong(&case, swapped));
-    }
+    SUBJECT.assert_survives(|capture| each_swapped(capture).collect());
 }
 
 #[test]
 fn copies_of_datagrams_change_nothing() {
-    for Case { name, capture, .. } in cases() {
-        let verdicts = |capture| datagrams::verdicts("dtls", capture, b"");
-        assert_eq!(verdicts(&doubled(&capture)), verdicts(&capture), "{name}");
-    }
+    SUBJECT.assert_ignores_copies();
 }
 
 #[test]
 fn a_capture_cut_by_the_snap_length_makes_no_verdict_wrong() {
-    for case in cases() {
-        each_cut(&case.capture).for_each(|cut| assert_not_wrong(&case, cut));
-    }
+    SUBJECT.assert_survives(|capture| each_cut(capture).collect());
 }
 
 #[test]

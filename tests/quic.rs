@@ -7,64 +7,43 @@ use std::fs;
 
 use crate::support::check;
 use crate::support::datagrams::{
-    self, Case, assert_nothing_reported, doubled, each_cut, each_lost, each_swapped, many_lost,
-    noise,
+    Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
 };
 use crate::support::fixtures;
-use crate::support::pcap::{Packet, Pcap};
+use crate::support::pcap::Packet;
 use crate::support::program::printed;
 use crate::support::random::Random;
 use crate::support::scratch;
 
-fn cases() -> Vec<Case> {
-    datagrams::cases("quic")
-}
-
-fn assert_not_wrong(case: &Case, (change, changed): (String, Pcap)) {
-    let what = format!("{} {change}", case.name);
-    for key_log in [b"", &case.key_log[..]] {
-        datagrams::assert_not_wrong(&what, "quic", (&case.capture, &changed), key_log);
-    }
-}
+const SUBJECT: Subject = Subject {
+    protocol: "quic",
+    has_keys: true,
+};
 
 #[test]
 fn a_datagram_that_the_capture_lacks_makes_no_verdict_wrong() {
-    for case in cases() {
-        each_lost(&case.capture).for_each(|lossy| assert_not_wrong(&case, lossy));
-    }
+    SUBJECT.assert_survives(|capture| each_lost(capture).collect());
 }
 
 #[test]
 fn many_lost_datagrams_make_no_verdict_wrong() {
     let mut random = Random::new(15);
-    for case in cases() {
-        many_lost(&case.capture, &mut random).for_each(|lossy| assert_not_wrong(&case, lossy));
-    }
+    SUBJECT.assert_survives(|capture| many_lost(capture, &mut random).collect());
 }
 
 #[test]
 fn the_order_of_datagrams_makes_no_verdict_wrong() {
-    for case in cases() {
-        each_swapped(&case.capture).for_each(|swapped| assert_not_wrong(&case, swapped));
-    }
+    SUBJECT.assert_survives(|capture| each_swapped(capture).collect());
 }
 
 #[test]
 fn copies_of_datagrams_change_nothing() {
-    for case in cases() {
-        for key_log in [b"", &case.key_log[..]] {
-            let verdicts = |capture| datagrams::verdicts("quic", capture, key_log);
-            let twice = doubled(&case.capture);
-            assert_eq!(verdicts(&twice), verdicts(&case.capture), "{}", case.name);
-        }
-    }
+    SUBJECT.assert_ignores_copies();
 }
 
 #[test]
 fn a_capture_cut_by_the_snap_length_makes_no_verdict_wrong() {
-    for case in cases() {
-        each_cut(&case.capture).for_each(|cut| assert_not_wrong(&case, cut));
-    }
+    SUBJECT.assert_survives(|capture| each_cut(capture).collect());
 }
 
 /// What a client begins with, in version 1, in one that is not known and in one that is reserved; Handshake, Retry and
@@ -86,10 +65,10 @@ fn noise_with_long_headers_is_no_handshake() {
 
 #[test]
 fn noise_between_the_same_ports_is_no_handshake_and_changes_none() {
-    for case in cases() {
-        let mut noisy = case.capture.clone();
+    SUBJECT.assert_survives(|capture| {
+        let mut noisy = capture.clone();
         let mut random = Random::new(16);
-        let packets = case.capture.packets.iter();
+        let packets = capture.packets.iter();
         noisy.packets = packets
             .flat_map(|packet| {
                 let mut noise = packet.clone();
@@ -100,8 +79,8 @@ fn noise_between_the_same_ports_is_no_handshake_and_changes_none() {
                 [noise, packet.clone()]
             })
             .collect();
-        assert_not_wrong(&case, ("with noise".to_owned(), noisy));
-    }
+        vec![("with noise".to_owned(), noisy)]
+    });
 }
 
 #[test]

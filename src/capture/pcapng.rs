@@ -16,7 +16,7 @@ pub(super) struct Pcapng {
     last_time: Timestamp,
 }
 
-/// What a section says of an interface, as far as its packets need it.
+/// An interface as a section describes it, as far as its packets need it.
 struct SectionInterface {
     /// Index among the interfaces of the run.
     index: u32,

@@ -16,7 +16,7 @@ const DAY: i64 = 86_400;
 /// Something wrong with a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What is wrong.
+    /// The fault.
     pub error_type: ErrorType,
     /// The side that showed the certificate.
     pub side: Side,

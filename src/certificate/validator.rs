@@ -48,7 +48,7 @@ pub struct Validation {
     applies: (CertificateTime, CertificateTime),
     /// The subject of the issuer that is missing: once it is known, the result may change.
     missing_issuer: Option<String>,
-    /// What is wrong.
+    /// The fault.
     pub findings: Vec<Finding>,
     /// What is unusual, without being a reason to refuse the chain.
     pub notes: Vec<CertificateNote>,

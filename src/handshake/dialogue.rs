@@ -56,7 +56,7 @@ fn by_refusal(event: &mut Handshake, refusal: &Refusal) {
     event.confidence = Some(1.0);
     event.inference = None;
     event.unknown_because = None;
-    let message = format!("{refusal}; the client began TLS all the same");
+    let message = format!("{refusal}; the client began TLS nevertheless");
     let error = HandshakeError::new(ErrorType::StartTlsRefused, Some(Side::Server), message);
     event.error = Some(error);
 }

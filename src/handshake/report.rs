@@ -28,7 +28,7 @@ use super::{chains, explain, facts, verdict};
 pub struct Origin {
     /// The file or interface of its first packet.
     pub source: Arc<str>,
-    /// Names the connection within a run.
+    /// Identifies the connection within a run.
     pub flow_id: u64,
     /// The sender of the first packet seen.
     pub forward: Endpoint,

@@ -66,7 +66,7 @@ pub(crate) use worker::{Numbered, Worker};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// What is told in events.
+    /// What events contain.
     pub report: ReportConfig,
     /// How long a handshake may make no progress before it is reported, in packet time; `None` to wait for the close of the
     /// connection or the end of the capture.
@@ -81,7 +81,7 @@ pub struct Config {
     pub retains_packets: bool,
     /// Whether handshakes come with their steps, message by message ([`HandshakeReport::ladder`]).
     pub collects_ladders: bool,
-    /// The roots that chains are held against.
+    /// The roots that chains are validated against.
     pub trust: Trust,
     /// The UDP ports on which tunnels are recognised.
     pub tunnel_ports: TunnelPorts,

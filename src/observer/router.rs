@@ -29,7 +29,7 @@ pub(crate) struct Plan {
     /// The headers of TCP segments and of UDP datagrams, for the steps that refer to them: apart, so that a step is small.
     segments: Vec<TcpHeader>,
     datagrams: Vec<UdpHeader>,
-    /// What some steps have beside the packet.
+    /// What some steps have in addition to the packet.
     extras: Vec<Extra>,
     /// How many steps were planned, those for all workers counted once.
     planned: u32,
@@ -199,7 +199,7 @@ impl Plan {
         }
     }
 
-    /// Adds what a step has beside its packet; packets with the same layers share it.
+    /// Adds what a step has in addition to its packet; packets with the same layers share it.
     fn add_extra(&mut self, layers: Layers, datagram: Option<IpDatagram>) -> u32 {
         let is_same = |last: &Extra| last.datagram.is_none() && last.layers == layers;
         if datagram.is_some() || !self.extras.last().is_some_and(is_same) {

@@ -213,7 +213,7 @@ fn a_client_hello_after_a_refusal_is_a_failure_with_the_servers_answer() {
     let event = scene.end_with_one();
     let error = event.error.unwrap();
     assert_eq!(error.error_type, ErrorType::StartTlsRefused);
-    let message = "server refused STARTTLS: \"a NO not here\"; the client began TLS all the same";
+    let message = "server refused STARTTLS: \"a NO not here\"; the client began TLS nevertheless";
     assert_eq!((&*error.message, error.side), (message, Some(SERVER)));
 }
 

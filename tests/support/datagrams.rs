@@ -11,15 +11,53 @@ use super::pcap::{Packet, Pcap};
 use super::random::Random;
 
 /// A fixture whose packets are changed.
-pub(crate) struct Case {
-    pub(crate) name: String,
-    pub(crate) capture: Pcap,
+struct Case {
+    name: String,
+    capture: Pcap,
     /// Empty if it has none.
-    pub(crate) key_log: Vec<u8>,
+    key_log: Vec<u8>,
+}
+
+/// A protocol over UDP whose fixtures are changed.
+pub(crate) struct Subject {
+    /// As in events, and the theme of the fixtures.
+    pub(crate) protocol: &'static str,
+    /// Whether they are read with their keys, too.
+    pub(crate) has_keys: bool,
+}
+
+impl Subject {
+    /// Asserts that the changes that `change` makes to each capture make no verdict wrong.
+    pub(crate) fn assert_survives(&self, mut change: impl FnMut(&Pcap) -> Vec<(String, Pcap)>) {
+        for case in cases(self.protocol) {
+            for (how, changed) in change(&case.capture) {
+                let what = format!("{} {how}", case.name);
+                for key_log in self.key_logs(&case) {
+                    assert_not_wrong(&what, self.protocol, (&case.capture, &changed), key_log);
+                }
+            }
+        }
+    }
+
+    /// Asserts that a copy of each packet changes nothing.
+    pub(crate) fn assert_ignores_copies(&self) {
+        for case in cases(self.protocol) {
+            for key_log in self.key_logs(&case) {
+                let verdicts = |capture| verdicts(self.protocol, capture, key_log);
+                let twice = doubled(&case.capture);
+                assert_eq!(verdicts(&twice), verdicts(&case.capture), "{}", case.name);
+            }
+        }
+    }
+
+    fn key_logs<'c>(&self, case: &'c Case) -> Vec<&'c [u8]> {
+        let keys = self.has_keys.then_some(&case.key_log[..]);
+        [&b""[..]].into_iter().chain(keys).collect()
+    }
 }
 
 /// The fixtures of a theme.
-pub(crate) fn cases(theme: &str) -> Vec<Case> {
+fn cases(theme: &str) -> Vec<Case> {
     let folder = format!("/captures/{theme}/");
     let is_wanted = |fixture: &fixtures::Fixture| fixture.capture.contains(&folder);
     let read = |fixture: fixtures::Fixture| {
@@ -40,11 +78,7 @@ pub(crate) fn cases(theme: &str) -> Vec<Case> {
 }
 
 /// Outcome, and the side that failed, of each handshake, by the client's port.
-pub(crate) fn verdicts(
-    protocol: &str,
-    capture: &Pcap,
-    key_log: &[u8],
-) -> BTreeMap<u64, (String, String)> {
+fn verdicts(protocol: &str, capture: &Pcap, key_log: &[u8]) -> BTreeMap<u64, (String, String)> {
     let lines = harness::capture(&capture.to_bytes(), key_log, 1);
     let lines = String::from_utf8(lines).unwrap();
     let events = lines
@@ -63,12 +97,7 @@ pub(crate) fn verdicts(
 }
 
 /// Asserts that each verdict is the same as before, or unknown.
-pub(crate) fn assert_not_wrong(
-    what: &str,
-    protocol: &str,
-    (before, after): (&Pcap, &Pcap),
-    key_log: &[u8],
-) {
+fn assert_not_wrong(what: &str, protocol: &str, (before, after): (&Pcap, &Pcap), key_log: &[u8]) {
     let before = verdicts(protocol, before, key_log);
     for (port, verdict) in verdicts(protocol, after, key_log) {
         let is_unknown = verdict.0 == "unknown";
@@ -123,7 +152,7 @@ pub(crate) fn each_swapped(capture: &Pcap) -> impl Iterator<Item = (String, Pcap
 }
 
 /// The capture with each packet twice.
-pub(crate) fn doubled(capture: &Pcap) -> Pcap {
+fn doubled(capture: &Pcap) -> Pcap {
     let mut doubled = capture.clone();
     let twice = |packet: &Packet| [packet.clone(), packet.clone()];
     doubled.packets = capture.packets.iter().flat_map(twice).collect();

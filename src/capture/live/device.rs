@@ -65,7 +65,7 @@ pub(super) struct LiveInterface {
     link_type: LinkType,
     /// `None` while the interface is gone.
     capture: Option<Capture<Active>>,
-    /// The kernel's counters when they were last read: they begin anew with each opening, and wrap.
+    /// The kernel's counters when they were last read: they restart at zero with each opening, and wrap.
     counted: (u32, u32),
 }
 

@@ -99,7 +99,7 @@ const QUIET: Duration = Duration::from_millis(250);
 /// The time that such a batch tells is this long ago: packets that were captured
 /// before may be on their way, in the kernel's block and then in the thread's batch.
 const ON_THE_WAY: Duration = PATIENCE.saturating_mul(2);
-/// Notices kept for whoever asks for them; more come at most a few a minute.
+/// Notices kept until they are asked for; at most a few a minute arrive.
 const MAX_NOTICES: usize = 64;
 
 /// How often an interface that is gone is tried again.
@@ -192,7 +192,7 @@ impl PacketSource for LiveSource {
     }
 }
 
-/// Ends the threads, whoever set them to work.
+/// Ends the threads, whether or not they were started.
 impl Drop for LiveSource {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);

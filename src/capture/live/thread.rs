@@ -76,7 +76,7 @@ pub(super) struct CaptureThread<D> {
 }
 
 impl<D: Device> CaptureThread<D> {
-    /// Captures until told to stop; what had arrived by then is still taken.
+    /// Captures until asked to stop; packets that had arrived by then are still taken.
     pub(super) fn run(mut self) {
         let mut state = State {
             batch: PacketBatch::default(),

@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 /// Warns of losses, but not all the time.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
-    /// What was told, or looked at without a word.
+    /// What was reported, or seen without a report.
     seen: u64,
     dropped: u64,
     quiet_until: Option<Instant>,

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use crate::flow::Endpoint;
 
 text_enum! {
-    /// How a proxy is spoken to, or what it says of its client.
+    /// How clients address a proxy, or the header in which it names its client.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum ProxyKind {

@@ -208,12 +208,9 @@ impl Socks {
     ) -> Option<Turn> {
         let gathered = &mut self.gathered[sender];
         let start = gathered.until(input, 5)?;
-        let (command, kind, first) = (start[1], start[3], usize::from(start[4]));
-        let length = match kind {
-            1 => 4,
-            3 => 1 + first,
-            4 => 16,
-            _ => return Some(Turn::Settled),
+        let (command, kind) = (start[1], start[3]);
+        let Some(length) = address_length(start) else {
+            return Some(Turn::Settled);
         };
         let request = gathered.until(input, 4 + length + 2)?;
         let (address, port) = request.get(4..)?.split_at(length);
@@ -314,12 +311,9 @@ impl Socks {
             }
             Answer::Reply => {
                 let start = gathered.until(input, 5)?;
-                let (code, kind, first) = (start[1], start[3], usize::from(start[4]));
-                let length = match kind {
-                    1 => 4,
-                    3 => 1 + first,
-                    4 => 16,
-                    _ => return Some(Turn::Settled),
+                let code = start[1];
+                let Some(length) = address_length(start) else {
+                    return Some(Turn::Settled);
                 };
                 if code != 0 {
                     self.server = Answer::Nothing;
@@ -346,6 +340,16 @@ impl Socks {
             negotiation.proxy = proxy.or_else(|| Some(Box::new(Proxy::new(self.kind))));
         }
         negotiation.refused(answer.as_bytes());
+    }
+}
+
+/// Bytes of the address in a request or a reply, of which `start` is the first five; `None` if its kind is not known (RFC 1928 §5).
+fn address_length(start: &[u8]) -> Option<usize> {
+    match start[3] {
+        1 => Some(4),
+        3 => Some(1 + usize::from(start[4])),
+        4 => Some(16),
+        _ => None,
     }
 }
 

@@ -68,7 +68,7 @@ impl Renegotiations {
         self.alert_by = self.alert_by.filter(|by| *by != side);
     }
 
-    /// How many were begun.
+    /// How many began.
     pub(in crate::handshake) const fn count(&self) -> u32 {
         self.count
     }

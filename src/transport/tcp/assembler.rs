@@ -155,7 +155,7 @@ impl Budget {
     }
 }
 
-/// What a held segment costs beside its bytes.
+/// What a held segment costs in addition to its bytes.
 const HELD_OVERHEAD: usize = size_of::<HeldSegment>();
 
 /// Segments held for one direction: two windows of 64 KiB in segments of 536 bytes are 245.

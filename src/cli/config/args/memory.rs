@@ -13,7 +13,7 @@ pub(crate) struct MemoryArgs {
     /// `MemoryMax`, the default is half of that. At the limit, tlscope first gives up the
     /// oldest handshakes without an answer, and counts those that it could not judge. An
     /// open handshake takes 3 to 6 KB, a connection 300 bytes; docs/limits.md has the
-    /// figures. The least is 96M.
+    /// figures. The minimum is 96M.
     #[arg(
         long, value_name = "SIZE", value_parser = memory_limit,
         help_heading = "Analysis", env = "TLSCOPE_MEMORY_LIMIT"

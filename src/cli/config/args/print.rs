@@ -6,7 +6,7 @@ pub(super) const PRINT_EXAMPLES: &str = "\
 Examples:
   Alerts in Prometheus:
       tlscope print alert-rules > /etc/prometheus/rules/tlscope.yaml
-  As a service, from the next start on:
+  As a service that starts at boot:
       tlscope print systemd-unit | sudo tee /etc/systemd/system/tlscope.service
       sudo systemctl enable tlscope
   On every node of a cluster:
@@ -20,9 +20,9 @@ pub(crate) enum Asset {
     Dashboard,
     /// An OpenTelemetry Collector's configuration for many hosts: OTLP in, Prometheus and ClickHouse out.
     CollectorConfig,
-    /// A systemd unit that runs `tlscope live` with no more than it needs.
+    /// A systemd unit that runs `tlscope live` with the least privileges.
     SystemdUnit,
-    /// A Kubernetes DaemonSet that watches every node, with no privilege but to capture.
+    /// A Kubernetes DaemonSet that watches every node, with the one privilege to capture.
     Kubernetes,
     /// Tables of ClickHouse for the JSON lines, and queries.
     Clickhouse,

@@ -36,7 +36,7 @@ pub(crate) struct ShowArgs {
     /// Captures to read, and the handshake to show
     ///
     /// Captures are files, directories of captures, or `-` for standard input. A last
-    /// argument that is no file selects the handshake: by its number in the list, its
+    /// argument that is not a file selects the handshake: by its number in the list, its
     /// flow id or Community ID, its client, its server or both (`A -> B`), or the name of
     /// its server. Without it, tlscope shows the handshake if there is one, and lists
     /// them otherwise.
@@ -52,7 +52,7 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) judgement: JudgementArgs,
 
-    /// How to write
+    /// Output format
     #[arg(
         long, value_enum, value_name = "FORMAT", default_value_t = ShowFormat::Text,
         help_heading = "Output", env = "TLSCOPE_FORMAT"

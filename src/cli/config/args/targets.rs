@@ -63,7 +63,7 @@ pub(crate) struct TargetsArgs {
     )]
     pub(crate) by_address: bool,
 
-    /// How to write the targets
+    /// Output format
     #[arg(
         long, value_enum, default_value_t = TargetFormat::FileSd,
         help_heading = "Output", env = "TLSCOPE_FORMAT"

@@ -46,7 +46,7 @@ const REACTING: Duration = Duration::from_millis(2);
 /// refusals came within 20 ms.
 const IDLE: Duration = Duration::from_secs(1);
 /// How soon a program that refuses a certificate without a word closes, apart from a round trip: checking takes some
-/// milliseconds, and whoever closes later may have another reason.
+/// milliseconds, and a side that closes later may have another reason.
 const SILENT_REFUSAL: Duration = Duration::from_millis(100);
 /// Round trips below this need no relay that terminates the connection somewhere else.
 const NEAR: Duration = Duration::from_millis(10);

@@ -40,7 +40,7 @@ use padding::{Lengths, Padding};
 pub(super) use rules::{Claim, Reason};
 use rules::{RULES, Rule, When};
 
-/// What a rule says of a handshake.
+/// What a rule concludes about a handshake.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::handshake) struct Inferred {
     pub(super) rule: &'static Rule,

@@ -32,7 +32,7 @@ use When::{Ended, Open};
 const CLIENT: Side = Side::Client;
 const SERVER: Side = Side::Server;
 
-/// What a rule says of the outcome.
+/// What a rule concludes about the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::handshake::verdict) enum Claim {
     Success,

@@ -192,7 +192,7 @@ pub(crate) struct HandshakeLine<'a> {
     time: Time<Timestamp>,
     /// The file or interface that the first packet came from.
     source: &'a str,
-    /// Names the connection within a run: equal for all handshakes on one connection.
+    /// Identifies the connection within a run: equal for all handshakes on one connection.
     flow_id: Identifier,
     /// Corelight Community ID, version 1, seed 0: joins with Zeek and Suricata.
     community_id: String,
@@ -217,12 +217,12 @@ pub(crate) struct HandshakeLine<'a> {
     /// without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<ProxyLine<'a>>,
-    /// What EAP, and RADIUS, say around the handshake; absent unless `protocol` is `eap`.
+    /// What EAP and RADIUS report about the handshake; absent unless `protocol` is `eap`.
     #[serde(skip_serializing_if = "Option::is_none")]
     eap: Option<EapLine<'a>>,
     /// How it ended.
     outcome: OneOf<Outcome>,
-    /// On what the outcome rests.
+    /// What the outcome is based on.
     evidence: OneOf<Evidence>,
     /// The share of such verdicts that are right: 1 unless inferred; absent if the outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -230,10 +230,10 @@ pub(crate) struct HandshakeLine<'a> {
     /// How an inferred outcome was reached; absent unless inferred.
     #[serde(skip_serializing_if = "Option::is_none")]
     inference: Option<InferenceLine<'a>>,
-    /// Why it failed and whose doing that was; absent unless it failed.
+    /// Why it failed, and which side gave up; absent unless it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorLine<'a>>,
-    /// That a side refused its peer once the handshake had completed; absent otherwise.
+    /// A refusal of the peer after the handshake had completed; absent if there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected_after: Option<RejectedAfterLine<'a>>,
     /// Which evidence is missing; absent unless the outcome is unknown.
@@ -249,13 +249,13 @@ pub(crate) struct HandshakeLine<'a> {
     timing_ms: TimingLine,
     /// JA3, JA3S and JA4.
     fingerprint: FingerprintLine<'a>,
-    /// The chain that the server showed, leaf first; `null` if none was seen in the clear.
+    /// The chain that the server presented, leaf first; `null` if none was seen in the clear.
     server_certificates: Option<Chain<'a>>,
-    /// The chain that the client showed, leaf first; `null` if none was seen in the clear, empty if it had none.
+    /// The chain that the client presented, leaf first; `null` if none was seen in the clear, empty if it had none.
     client_certificates: Option<Chain<'a>>,
-    /// What is wrong with the certificates shown.
+    /// Faults of the presented certificates.
     validation: Each<'a, Finding, FindingLine<'a>>,
-    /// What is odd about the chains shown, and no reason to refuse them; absent if nothing is.
+    /// Anomalies of the presented chains that are no reason to refuse them; absent if there are none.
     #[serde(skip_serializing_if = "Each::is_empty")]
     notes: Each<'a, CertificateNote, NoteLine<'a>>,
     /// How well the capture saw this handshake.
@@ -337,11 +337,11 @@ impl From<Endpoint> for EndpointLine {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Proxy")]
 struct ProxyLine<'a> {
-    /// How it is spoken to, or what it says of its client.
+    /// How clients address it, or the header in which it names its client.
     kind: OneOf<ProxyKind>,
     /// The proxy's client, by the PROXY protocol; `null` if it is not named.
     client: Option<ProxyEndpointLine<'a>>,
-    /// Where the proxy's client asked to be connected to, or had connected to; `null` if it is not named.
+    /// The destination that the proxy's client asked for, or had connected to; `null` if it is not named.
     server: Option<ProxyEndpointLine<'a>>,
 }
 
@@ -374,7 +374,7 @@ impl<'a> From<&'a ProxyEndpoint> for ProxyEndpointLine<'a> {
     }
 }
 
-/// What EAP, and RADIUS, say around a handshake. Nothing of it is authenticated before the handshake has succeeded.
+/// What EAP and RADIUS report about a handshake. Nothing of it is authenticated before the handshake has succeeded.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Eap")]
 struct EapLine<'a> {
@@ -382,7 +382,7 @@ struct EapLine<'a> {
     method: Option<OneOf<EapMethod>>,
     /// How the login ended: Access-Accept or Access-Reject, EAP-Success or EAP-Failure; `null` if that was not seen.
     result: Option<OneOf<EapResult>>,
-    /// The user's name outside of the tunnel, often only a realm.
+    /// The user's name outside the tunnel, often only a realm.
     user_name: Option<&'a str>,
     /// The device that logs in, mostly its hardware address.
     calling_station_id: Option<&'a str>,
@@ -465,7 +465,7 @@ struct RejectedAfterLine<'a> {
     side: OneOf<Side>,
     /// The class of what was refused.
     r#type: OneOf<ErrorType>,
-    /// On what this rests.
+    /// What this is based on.
     evidence: OneOf<Evidence>,
     /// The share of such claims that are right: 1 unless inferred.
     confidence: f64,
@@ -485,7 +485,7 @@ impl<'a> From<&'a RejectedAfter> for RejectedAfterLine<'a> {
     }
 }
 
-/// Why a handshake failed and whose doing that was.
+/// Why a handshake failed, and which side gave up.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 struct ErrorLine<'a> {
@@ -495,7 +495,7 @@ struct ErrorLine<'a> {
     side: Option<OneOf<Side>>,
     /// One clause for people.
     message: &'a str,
-    /// The next step, in one sentence; absent unless the evidence supports one.
+    /// What to try next, in one sentence; absent unless the evidence supports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
 }
@@ -584,7 +584,7 @@ struct TlsLine<'a> {
     names: Option<OfferNames<'a>>,
     /// Whether an earlier session was resumed.
     resumed: Option<bool>,
-    /// By what it was resumed; `null` if it was not.
+    /// How it was resumed; `null` if it was not.
     resumption: Option<OneOf<Resumption>>,
     /// What became of 0-RTT data; `null` if it was not offered.
     early_data: Option<OneOf<EarlyData>>,
@@ -592,7 +592,7 @@ struct TlsLine<'a> {
     hello_retry_request: Option<bool>,
     /// `offered` if the client offered Encrypted Client Hello, or GREASE that looks the same.
     ech: Option<Ech>,
-    /// What is known of the client's certificate.
+    /// What is known about the client's certificate.
     client_certificate: OneOf<ClientCertificate>,
     /// Whether the handshake completed and the connection closed before any application data.
     unused: Option<bool>,
@@ -604,7 +604,7 @@ struct TlsLine<'a> {
     /// `true` if the server stapled an OCSP response in the clear; absent otherwise.
     #[serde(skip_serializing_if = "is_unset")]
     ocsp_stapled: bool,
-    /// What that response says of the certificate; absent where there is none that can be read. Its signature is not checked.
+    /// The certificate's status in that response; absent if no response can be read. Its signature is not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     ocsp_status: Option<OneOf<OcspStatus>>,
     /// How many signed certificate timestamps a ServerHello extension held; absent if none.
@@ -650,11 +650,11 @@ impl<'a> HandshakeLine<'a> {
     }
 }
 
-/// Handshakes inside an established connection.
+/// Renegotiations: handshakes inside an established connection.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Renegotiation")]
 struct RenegotiationLine {
-    /// How many were begun.
+    /// How many began.
     count: u32,
     /// How the last one ended; a failed one makes the outcome a failure.
     ended: OneOf<RenegotiationEnd>,
@@ -669,7 +669,7 @@ impl From<Renegotiation> for RenegotiationLine {
     }
 }
 
-/// What is known of Encrypted Client Hello.
+/// What is known about Encrypted Client Hello.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Ech {
@@ -796,7 +796,7 @@ impl JsonSchema for Chain<'_> {
     }
 }
 
-/// A certificate as it was shown.
+/// A certificate as it was presented.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Certificate")]
@@ -805,7 +805,7 @@ impl JsonSchema for Chain<'_> {
     reason = "it is written at once, and a box would cost an allocation for each certificate"
 )]
 enum CertificateLine<'a> {
-    /// It parsed: what it says.
+    /// It parsed: its fields.
     Readable(FactsLine<'a>),
     /// It did not parse.
     Unreadable {
@@ -836,7 +836,7 @@ struct FactsLine<'a> {
     not_before: Time<CertificateTime>,
     /// End of validity.
     not_after: Time<CertificateTime>,
-    /// Days from the moment of judgement (that of the handshake, unless `--at` says otherwise) to the end of validity; negative once expired.
+    /// Days from the time of validation (that of the handshake, unless `--at` sets another) to the end of validity; negative once expired.
     days_until_expiry: f64,
     /// DNS names in the subject alternative name extension.
     dns_names: &'a [String],
@@ -859,7 +859,7 @@ struct FactsLine<'a> {
     sha256: Hex<'a>,
     /// Whether it is signed by its own key.
     self_signed: bool,
-    /// Whether basic constraints call it a CA.
+    /// Whether its basic constraints mark it as a CA.
     is_ca: bool,
 }
 
@@ -900,13 +900,13 @@ impl<'a> FactsLine<'a> {
     }
 }
 
-/// Something wrong with a certificate that was shown.
+/// A fault of a presented certificate.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Finding")]
 struct FindingLine<'a> {
-    /// What is wrong.
+    /// The fault.
     error_type: OneOf<ErrorType>,
-    /// Who showed the certificate.
+    /// The side that presented the certificate.
     side: OneOf<Side>,
     /// One clause for people.
     detail: &'a str,
@@ -928,13 +928,13 @@ impl<'a> From<&'a Finding> for FindingLine<'a> {
     }
 }
 
-/// Something odd about a chain that was shown.
+/// An anomaly of a presented chain that is no reason to refuse it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Note")]
 struct NoteLine<'a> {
-    /// What is odd.
+    /// The anomaly.
     kind: OneOf<NoteKind>,
-    /// Who showed the certificate.
+    /// The side that presented the certificate.
     side: OneOf<Side>,
     /// One clause for people.
     detail: &'a str,
@@ -964,11 +964,11 @@ struct CaptureLine {
     first_packet: u64,
     /// Number of the last packet that this line rests on.
     last_packet: u64,
-    /// Bytes from the client that the capture never had.
+    /// Bytes from the client that the capture lacks.
     client_gap_bytes: u64,
-    /// Bytes from the server that the capture never had.
+    /// Bytes from the server that the capture lacks.
     server_gap_bytes: u64,
-    /// Whether a packet was cut short by the snap length, or a buffer's bound was reached.
+    /// Whether a packet was cut short by the snap length, or a buffer reached its limit.
     truncated: bool,
     /// Which directions carried payload.
     directions: OneOf<Directions>,
@@ -997,7 +997,7 @@ impl From<&CaptureFacts> for CaptureLine {
 pub(crate) struct NotTlsLine<'a> {
     /// Packet time of the connection's first packet.
     time: Time<Timestamp>,
-    /// Names the connection within a run.
+    /// Identifies the connection within a run.
     flow_id: Identifier,
     /// Corelight Community ID, version 1, seed 0: joins with Zeek and Suricata.
     community_id: String,

@@ -18,7 +18,7 @@ pub(in crate::sink::people) struct SoonestToExpire {
 /// End of validity and SHA-256: the order of the table, and what makes certificates distinct.
 type ExpiryKey = (CertificateTime, [u8; 32]);
 
-/// What the table says of a certificate.
+/// What the table shows of a certificate.
 #[derive(Debug)]
 pub(in crate::sink::people) struct ExpiringCertificate {
     pub(in crate::sink::people) name: String,

@@ -124,7 +124,7 @@ pub(crate) struct LiveArgs {
 
     /// Stop after this number of handshakes
     ///
-    /// Counts those that the flags select.
+    /// Counts only handshakes that the flags select.
     #[arg(
         long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
         help_heading = "Input", env = "TLSCOPE_COUNT"
@@ -170,7 +170,7 @@ pub(crate) struct LiveArgs {
     #[arg(long, value_name = "USER", help_heading = "Host", env = "TLSCOPE_USER")]
     pub(crate) user: Option<String>,
 
-    /// Do not restrict what the run can do
+    /// Do not sandbox the process
     ///
     /// By default, as far as the kernel supports it, tlscope can only open the files that you
     /// name and those that the system's libraries need, only connect to its collector, and
