@@ -379,8 +379,12 @@ impl HelloPlace {
     /// only a whole ClientHello with which the run ends counts.
     fn find(bytes: &[u8]) -> Self {
         let before = &bytes[..bytes.len().min(MAX_TEXT_BEFORE_HELLO)];
-        // Where a record of handshake messages may begin.
-        let later = memchr::memchr_iter(ContentType::Handshake.0, before).filter(|start| {
+        // Where a record of handshake messages may begin: nearly always nowhere.
+        let Some(first) = memchr::memchr(ContentType::Handshake.0, before) else {
+            return Self::Nowhere;
+        };
+        let later = memchr::memchr_iter(ContentType::Handshake.0, &before[first..]);
+        let later = later.map(|start| first + start).filter(|start| {
             let (request, rest) = (&before[..*start], &bytes[*start..]);
             matches!(request.last(), Some(b'\n' | b'>'))
                 || is_whole_client_hello(rest) && !has_body(request)
