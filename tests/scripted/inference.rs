@@ -83,7 +83,8 @@ fn observe(
 }
 
 fn full(steps: &[&[Step]]) -> Handshake {
-    observe(&tls::client_hello(), &[], &tls::server_hello_13(), steps)
+    let hello = tls::client_hello_with_tickets();
+    observe(&hello, &[], &tls::server_hello_13(), steps)
 }
 
 /// Outcome, rule and error of a full handshake.
@@ -358,6 +359,14 @@ fn p1_a_server_leaves_a_request_unanswered() {
 }
 
 #[test]
+fn p1n_a_client_that_takes_no_tickets_gets_none_from_a_server_that_accepts_it() {
+    let ends: &[Step] = &[Sends(CLIENT, 100), Sends(SERVER, 19), Closes(SERVER)];
+    let steps = [FLIGHT_WITH_REQUEST, CERTIFICATE, ends];
+    let event = observe(&tls::client_hello(), &[], &tls::server_hello_13(), &steps);
+    assert_eq!(verdict(&event), "unknown P1n");
+}
+
+#[test]
 fn p4_a_server_that_closes_long_after_was_idle_or_refused_slowly() {
     let request: &[Step] = &[Sends(CLIENT, 100)];
     let close: &[Step] = &[Sends(SERVER, 19), Closes(SERVER)];
@@ -434,22 +443,19 @@ fn p8a_a_client_with_a_certificate_leaves_before_the_server_sends_anything() {
 #[test]
 fn p6_a_server_that_closes_silently_after_a_certificate_may_have_had_its_message() {
     let asked = &[Sends(CLIENT, 100)];
-    let observed = |steps: &[Step]| {
+    let observed = |hello: &[u8], steps: &[Step]| {
         let steps = [FLIGHT_WITH_REQUEST, CERTIFICATE, asked, steps];
-        let hello = tls::client_hello_with_tickets();
-        verdict(&observe(&hello, &[], &tls::server_hello_13(), &steps))
+        verdict(&observe(hello, &[], &tls::server_hello_13(), &steps))
     };
-    assert_eq!(observed(&[Closes(SERVER)]), "unknown P6u");
+    let with_tickets = tls::client_hello_with_tickets();
+    let closes = &[Waits(60), Closes(SERVER)];
+    assert_eq!(observed(&with_tickets, &[Closes(SERVER)]), "unknown P6u");
     assert_eq!(
-        observed(&[Waits(60), Closes(SERVER)]),
+        observed(&with_tickets, closes),
         "failure P6c: connection_closed by server"
     );
     // Without tickets, their absence says nothing.
-    let closes = &[Waits(60), Closes(SERVER)];
-    assert_eq!(
-        judge(&[FLIGHT_WITH_REQUEST, CERTIFICATE, asked, closes]),
-        "unknown P6u"
-    );
+    assert_eq!(observed(&tls::client_hello(), closes), "unknown P6u");
     for ends in [Closes(SERVER), Resets(SERVER)] {
         assert_eq!(
             judge(&[FLIGHT_WITH_REQUEST, NO_CERTIFICATE, &[ends]]),
