@@ -311,11 +311,15 @@ def chain(options, directory, programs):
     time.sleep(6)  # the zeros of the first export
     rounds = traffic(directory, lambda rounds: rounds == options.rounds, 0.05)
     wanted = expected(rounds)
-    time.sleep(12)  # the next export, and the batch of the Collector
     fine = True
 
-    ends = query(VICTORIA, 'sum by (result, error_type) (last_over_time(tls_handshake_total{job="tlscope", instance="node-1:9464"}[1m])) > 0')
-    fine &= check("VictoriaMetrics", {dict(labels).get("error_type") or dict(labels)["result"]: int(value) for labels, value in ends.items()}, wanted)
+    def counted():
+        ends = query(VICTORIA, 'sum by (result, error_type) (last_over_time(tls_handshake_total{job="tlscope", instance="node-1:9464"}[5m])) > 0')
+        return {dict(labels).get("error_type") or dict(labels)["result"]: int(value) for labels, value in ends.items()}
+
+    # The next export, and the batch of the Collector.
+    wait_for("all handshakes in VictoriaMetrics", lambda: sum(counted().values()) >= rounds * len(ROUND))
+    fine &= check("VictoriaMetrics", counted(), wanted)
     failures = {("node-1:9464", end) for end in wanted if end != "success"}
 
     def firing():
@@ -327,7 +331,7 @@ def chain(options, directory, programs):
     live.terminate()
     live.wait(20)
     fine &= check("exit status of tlscope", live.returncode, 0)
-    time.sleep(8)
+    time.sleep(8)  # the batch of the last export
     fine &= check("spans arrived", spans.bytes > 0, True)
     if clickhouse:
         fine &= check("ClickHouse, log records", clickhouse.ends("host = 'node-1'"), wanted)
