@@ -17,7 +17,7 @@ use crate::event::{LocalProcess, Workload};
 
 /// Thousandths of a core, for searches and for all else: one search can take what a thousand known links take. With those of the
 /// other thread this leaves one for the run, which joins answers and events.
-const SHARE: u32 = 2;
+const SHARE: u32 = 4;
 const SHARE_OF_SEARCHES: u32 = 2;
 /// How long the thread waits at most for more sockets, if little of the budget is left: each wake-up takes some 50 µs on a busy host.
 const GATHER: Duration = Duration::from_millis(10);
