@@ -305,7 +305,6 @@ fn the_processes_at_both_ends_are_named() {
 
 #[test]
 fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted() {
-    // With `--user root`, only capabilities count; that of this run's thread is none, since it starts without.
     if needs::program("setpriv").is_none() {
         return;
     }
