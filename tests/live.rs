@@ -256,6 +256,13 @@ fn a_run_started_by_root_continues_without_privileges() {
     }
 }
 
+/// What a client sends that then waits for an answer until it is killed: application data, with which the handshake is decided.
+fn half_a_request(directory: &Path) -> fs::File {
+    let path = directory.join("request");
+    fs::write(&path, "GET / HTTP/1.0\n").unwrap();
+    fs::File::open(path).unwrap()
+}
+
 /// An event of a connection that stays open while its processes are looked up, from a run with these arguments.
 fn attributed(name: &str, arguments: &[&str]) -> Option<(Value, [u32; 2], Vec<String>)> {
     let directory = directory(name);
@@ -264,8 +271,8 @@ fn attributed(name: &str, arguments: &[&str]) -> Option<(Value, [u32; 2], Vec<St
     let flags = ["--format", "json", "-f", &filter, "--attribute-processes"];
     let live = Live::start(&[&flags[..], arguments].concat())?;
     let address = format!("127.0.0.1:{}", server.port);
-    let mut client = openssl(&["s_client", "-quiet", "-connect", &address]);
-    let client = Process::start(client.stdin(Stdio::piped())); // open until it is killed
+    let mut client = openssl(&["s_client", "-tls1_2", "-quiet", "-connect", &address]);
+    let client = Process::start(client.stdin(half_a_request(&directory)));
     let event = live.event();
     let processes = [client.id(), server._process.id()];
     live.signal("-TERM");
@@ -298,7 +305,6 @@ fn the_processes_at_both_ends_are_named() {
 
 #[test]
 fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted() {
-    // With `--user root`, only capabilities count; that of this run's thread is none, since it starts without.
     if needs::program("setpriv").is_none() {
         return;
     }
@@ -346,8 +352,8 @@ fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted
         }
     }
     let address = format!("127.0.0.1:{port}");
-    let mut client = openssl(&["s_client", "-quiet", "-connect", &address]);
-    let _client = Process::start(client.stdin(Stdio::piped()));
+    let mut client = openssl(&["s_client", "-tls1_2", "-quiet", "-connect", &address]);
+    let _client = Process::start(client.stdin(half_a_request(&directory)));
     let event: Value = serde_json::from_str(&stdout.recv_timeout(PATIENCE).unwrap()).unwrap();
     for end in ["client_process", "server_process"] {
         assert_eq!(event[end]["pid"], Value::Null, "{event}");

@@ -17,7 +17,7 @@ use crate::event::{LocalProcess, Workload};
 
 /// Thousandths of a core, for searches and for all else: one search can take what a thousand known links take. With those of the
 /// other thread this leaves one for the run, which joins answers and events.
-const SHARE: u32 = 2;
+const SHARE: u32 = 4;
 const SHARE_OF_SEARCHES: u32 = 2;
 /// How long the thread waits at most for more sockets, if little of the budget is left: each wake-up takes some 50 µs on a busy host.
 const GATHER: Duration = Duration::from_millis(10);
@@ -50,6 +50,8 @@ enum Effort {
     Groups,
     /// To try a few links for each socket, too.
     Hints,
+    /// To read all links of processes that held sockets of the same groups before, too.
+    Known,
     /// To read the links of many processes, too.
     Search,
 }
@@ -93,6 +95,7 @@ impl ProcessFinder {
             searches.settle(start.elapsed(), Duration::ZERO);
             let effort = match budget.is_left() {
                 true if searches.is_ample() => Effort::Search,
+                true if budget.is_ample() => Effort::Known,
                 true => Effort::Hints,
                 false => Effort::Groups,
             };
@@ -128,6 +131,9 @@ impl ProcessFinder {
         if effort != Effort::Groups {
             self.sockets.try_hints(&mut wanted);
         }
+        if matches!(effort, Effort::Known | Effort::Search) {
+            self.search_known(&mut wanted);
+        }
         let before = processor_time();
         let search = (effort == Effort::Search).then(|| self.search(&mut wanted, now));
         let searched = processor_time().saturating_sub(before);
@@ -150,22 +156,20 @@ impl ProcessFinder {
         searched
     }
 
-    /// Searches for the sockets that are left: in processes that held others of their control groups, in all of these groups, or in
-    /// all of the host.
+    /// Searches for the sockets that are left in the processes that held others of their control groups.
+    fn search_known(&mut self, wanted: &mut [Wanted]) {
+        for group in missing_groups(wanted) {
+            let known = self.sockets.known(group);
+            self.sockets.search(wanted, known.into_iter());
+        }
+    }
+
+    /// Searches for the sockets that are left in all processes of their control groups, or of the host.
     fn search(&mut self, wanted: &mut [Wanted], now: Duration) -> Search {
         let mut result = Search::default();
-        let mut groups: Vec<_> = wanted
-            .iter()
-            .filter(|wanted| wanted.pid.is_none())
-            .map(|wanted| wanted.group)
-            .collect();
-        groups.sort_unstable();
-        groups.dedup();
-        for group in groups {
-            let known = self.sockets.known(group);
-            let is_due = known.is_empty() || now.saturating_sub(self.searched) >= FULL_SEARCH;
-            let _ = self.sockets.search(wanted, known.into_iter());
-            if !is_due || wanted.iter().all(|wanted| wanted.pid.is_some()) {
+        for group in missing_groups(wanted) {
+            let is_known = !self.sockets.known(group).is_empty();
+            if is_known && now.saturating_sub(self.searched) < FULL_SEARCH {
                 continue;
             }
             self.searched = now;
@@ -241,4 +245,13 @@ impl ProcessFinder {
         };
         count(counter, 1);
     }
+}
+
+/// The control groups of sockets whose process is not known yet.
+fn missing_groups(wanted: &[Wanted]) -> Vec<u64> {
+    let missing = wanted.iter().filter(|wanted| wanted.pid.is_none());
+    let mut groups: Vec<_> = missing.map(|wanted| wanted.group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }

@@ -16,7 +16,7 @@ use crate::flow::{Endpoint, IpProtocol};
 use crate::time::Timestamp;
 
 /// Thousandths of a core.
-const SHARE: u32 = 5;
+const SHARE: u32 = 3;
 /// How long the thread waits after a ClientHello for more of them. A connection that is shorter is too short. A round of one takes
 /// some 20 µs, and each more some 6 µs: the less of the budget is left, the longer the thread waits, and takes more at once.
 const GATHER: Duration = Duration::from_millis(2);

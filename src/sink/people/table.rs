@@ -643,6 +643,34 @@ mod tests {
     }
 
     #[test]
+    fn a_column_has_the_processes_at_both_ends_if_they_are_asked_for() {
+        let mut event = test_events::refused_by_the_client();
+        let process = |command: &str, pid| {
+            let mut process = LocalProcess::new();
+            (process.command, process.pid) = (Some(command.into()), Some(pid));
+            Some(Box::new(process))
+        };
+        assert_eq!(processes(&event), "-");
+        event.server_process = process("nginx", 640);
+        assert_eq!(processes(&event), "→nginx[640]");
+        event.client_process = process("curl\u{1b}", 812);
+        let options = RowOptions {
+            shows_processes: true,
+            ..RowOptions::default()
+        };
+        let layout = Layout::new(None, options);
+        let mut row = String::new();
+        layout.write_row(&mut row, &event, Style::new());
+        assert!(layout.header("2026-03-01").contains(" PROCESS "));
+        assert!(row.contains("[812]→nginx[640]"), "{row}");
+        assert!(!row.contains('\u{1b}'), "{row}");
+        let narrow = Layout::new(Some(60), options);
+        assert!(!narrow.header("").contains("PROCESS"));
+        let usual = Layout::new(None, RowOptions::default());
+        assert!(!usual.header("").contains("PROCESS"));
+    }
+
+    #[test]
     fn shows_which_side_failed_and_why() {
         let text = table(
             &[test_events::refused_by_the_client()],
