@@ -74,9 +74,11 @@ fn attributes(der: &[u8]) -> Option<Vec<Attribute<'_>>> {
 
 impl Attribute<'_> {
     fn push_to(&self, text: &mut String) {
-        let oid = der::dotted(self.oid);
-        let name = short_name(&oid);
-        text.push_str(name.unwrap_or(&oid));
+        let name = short_name(self.oid);
+        match name {
+            Some(name) => text.push_str(name),
+            None => text.push_str(&der::dotted(self.oid)),
+        }
         text.push('=');
         match name.and_then(|_| decode(self.value)) {
             Some(value) => push_escaped(text, &value),
@@ -147,42 +149,57 @@ fn utf32(content: &[u8]) -> Option<String> {
     text.filter(|_| rest.is_empty())
 }
 
+/// The arcs of object identifiers under which attribute types with short names are.
+mod arc {
+    /// 2.5.4
+    pub(super) const ATTRIBUTE_TYPES: &[u8] = &[0x55, 0x04];
+    /// 0.9.2342.19200300.100.1
+    pub(super) const PILOT_ATTRIBUTE_TYPES: &[u8] =
+        &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01];
+    /// 1.2.840.113549.1.9
+    pub(super) const PKCS9: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09];
+    /// 1.3.6.1.4.1.311.60.2.1
+    pub(super) const JURISDICTION: &[u8] =
+        &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x3c, 0x02, 0x01];
+}
+
 /// The short names of RFC 4514 §3 and, beyond those, of OpenSSL.
-fn short_name(oid: &str) -> Option<&'static str> {
-    Some(match oid {
-        "2.5.4.3" => "CN",
-        "2.5.4.4" => "SN",
-        "2.5.4.5" => "serialNumber",
-        "2.5.4.6" => "C",
-        "2.5.4.7" => "L",
-        "2.5.4.8" => "ST",
-        "2.5.4.9" => "STREET", // OpenSSL has it in lower case
-        "2.5.4.10" => "O",
-        "2.5.4.11" => "OU",
-        "2.5.4.12" => "title",
-        "2.5.4.13" => "description",
-        "2.5.4.15" => "businessCategory",
-        "2.5.4.16" => "postalAddress",
-        "2.5.4.17" => "postalCode",
-        "2.5.4.18" => "postOfficeBox",
-        "2.5.4.20" => "telephoneNumber",
-        "2.5.4.41" => "name",
-        "2.5.4.42" => "GN",
-        "2.5.4.43" => "initials",
-        "2.5.4.44" => "generationQualifier",
-        "2.5.4.45" => "x500UniqueIdentifier",
-        "2.5.4.46" => "dnQualifier",
-        "2.5.4.65" => "pseudonym",
-        "2.5.4.97" => "organizationIdentifier",
-        "0.9.2342.19200300.100.1.1" => "UID",
-        "0.9.2342.19200300.100.1.3" => "mail",
-        "0.9.2342.19200300.100.1.25" => "DC",
-        "1.2.840.113549.1.9.1" => "emailAddress",
-        "1.2.840.113549.1.9.2" => "unstructuredName",
-        "1.2.840.113549.1.9.8" => "unstructuredAddress",
-        "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL",
-        "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST",
-        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC",
+fn short_name(oid: &[u8]) -> Option<&'static str> {
+    let (&last, arc) = oid.split_last()?;
+    Some(match (arc, last) {
+        (arc::ATTRIBUTE_TYPES, 3) => "CN",
+        (arc::ATTRIBUTE_TYPES, 4) => "SN",
+        (arc::ATTRIBUTE_TYPES, 5) => "serialNumber",
+        (arc::ATTRIBUTE_TYPES, 6) => "C",
+        (arc::ATTRIBUTE_TYPES, 7) => "L",
+        (arc::ATTRIBUTE_TYPES, 8) => "ST",
+        (arc::ATTRIBUTE_TYPES, 9) => "STREET", // OpenSSL has it in lower case
+        (arc::ATTRIBUTE_TYPES, 10) => "O",
+        (arc::ATTRIBUTE_TYPES, 11) => "OU",
+        (arc::ATTRIBUTE_TYPES, 12) => "title",
+        (arc::ATTRIBUTE_TYPES, 13) => "description",
+        (arc::ATTRIBUTE_TYPES, 15) => "businessCategory",
+        (arc::ATTRIBUTE_TYPES, 16) => "postalAddress",
+        (arc::ATTRIBUTE_TYPES, 17) => "postalCode",
+        (arc::ATTRIBUTE_TYPES, 18) => "postOfficeBox",
+        (arc::ATTRIBUTE_TYPES, 20) => "telephoneNumber",
+        (arc::ATTRIBUTE_TYPES, 41) => "name",
+        (arc::ATTRIBUTE_TYPES, 42) => "GN",
+        (arc::ATTRIBUTE_TYPES, 43) => "initials",
+        (arc::ATTRIBUTE_TYPES, 44) => "generationQualifier",
+        (arc::ATTRIBUTE_TYPES, 45) => "x500UniqueIdentifier",
+        (arc::ATTRIBUTE_TYPES, 46) => "dnQualifier",
+        (arc::ATTRIBUTE_TYPES, 65) => "pseudonym",
+        (arc::ATTRIBUTE_TYPES, 97) => "organizationIdentifier",
+        (arc::PILOT_ATTRIBUTE_TYPES, 1) => "UID",
+        (arc::PILOT_ATTRIBUTE_TYPES, 3) => "mail",
+        (arc::PILOT_ATTRIBUTE_TYPES, 25) => "DC",
+        (arc::PKCS9, 1) => "emailAddress",
+        (arc::PKCS9, 2) => "unstructuredName",
+        (arc::PKCS9, 8) => "unstructuredAddress",
+        (arc::JURISDICTION, 1) => "jurisdictionL",
+        (arc::JURISDICTION, 2) => "jurisdictionST",
+        (arc::JURISDICTION, 3) => "jurisdictionC",
         _ => return None,
     })
 }
@@ -258,6 +275,33 @@ mod tests {
         assert_eq!(text(30, b"\xd8\x00"), "CN=#1E02D800");
         assert_eq!(text(28, b"\0\x11\0\0"), "CN=#1C0400110000");
         assert_eq!(text(3, b"\0\x01"), "CN=#03020001");
+    }
+
+    #[test]
+    fn types_of_every_arc_have_a_short_name() {
+        let types: [(&[u8], &str, &str); 4] = [
+            (&[0x55, 4, 97], "2.5.4.97", "organizationIdentifier"),
+            (
+                &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25],
+                "0.9.2342.19200300.100.1.25",
+                "DC",
+            ),
+            (
+                &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1],
+                "1.2.840.113549.1.9.1",
+                "emailAddress",
+            ),
+            (
+                &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 0x3c, 2, 1, 3],
+                "1.3.6.1.4.1.311.60.2.1.3",
+                "jurisdictionC",
+            ),
+        ];
+        for (oid, dotted, name) in types {
+            assert_eq!(der::dotted(oid), dotted);
+            assert_eq!(short_name(oid), Some(name));
+            assert_eq!(short_name(&[oid, &[1]].concat()), None);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::timing::application_data;
 use super::transcript::Transcript;
 use super::verdict::Shape;
 
-/// The facts that do not come from the ClientHello; `shape` is what TLS 1.3 flights show.
+/// The facts that are no lists of a peer, which the report adds where they are wanted; `shape` is what TLS 1.3 flights show.
 pub(super) fn negotiated(
     transcript: &Transcript,
     shape: Option<&Shape>,
@@ -40,7 +40,6 @@ pub(super) fn negotiated(
             Some(shape) => shape.client_certificate,
             None => renegotiated_certificate(transcript, client_certificate(transcript, resumed)),
         },
-        certificate_authorities: certificate_authorities(transcript),
         ocsp_stapled: transcript.has_ocsp_staple(),
         ocsp_staple: transcript.ocsp_staple().cloned(),
         signed_certificate_timestamps: transcript.certificate_timestamps()
@@ -169,7 +168,8 @@ fn renegotiation(transcript: &Transcript) -> Option<Renegotiation> {
     })
 }
 
-fn certificate_authorities(transcript: &Transcript) -> Option<Vec<String>> {
+/// The names in the CertificateRequest; `None` if none was seen in the clear.
+pub(super) fn certificate_authorities(transcript: &Transcript) -> Option<Vec<String>> {
     let body = transcript.certificate_request()?;
     let version = transcript.version().unwrap_or(ProtocolVersion::TLSv1_2);
     let names = read_certificate_authorities(body, version).ok()?;

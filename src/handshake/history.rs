@@ -17,9 +17,12 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn new() -> Self {
+    /// One without letters, which go into the `room` of another.
+    pub(super) fn in_room(mut room: String) -> Self {
+        room.clear();
+        room.reserve(16); // a full handshake of TLS 1.2
         Self {
-            letters: String::with_capacity(16), // a full handshake of TLS 1.2
+            letters: room,
             deferred_from: None,
         }
     }
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_run_of_encrypted_records_is_one_letter() {
-        let mut history = History::new();
+        let mut history = History::in_room(String::new());
         for (side, letter) in [
             (Side::Client, 'C'),
             (Side::Server, 'S'),
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_letters_of_opened_messages_replace_those_of_records_that_waited() {
-        let mut history = History::new();
+        let mut history = History::in_room(String::new());
         history.push(Side::Client, 'C');
         history.defer();
         history.push(Side::Server, 'D');
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_messages_does_not_grow_the_history() {
-        let mut history = History::new();
+        let mut history = History::in_room(String::new());
         for _ in 0..1000 {
             history.push(Side::Client, 'L');
         }

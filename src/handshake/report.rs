@@ -66,8 +66,8 @@ impl Origin {
 pub struct ReportConfig {
     /// Whether to compute JA3, JA3S and JA4.
     pub fingerprints: bool,
-    /// Whether reports of successful handshakes have what the client offered, apart from the server's name. Those of others
-    /// always have it, since it may explain them.
+    /// Whether reports of successful handshakes have what the client offered, apart from the server's name, the authorities
+    /// that the server named, and the order of messages. Those of others always have them, since they may explain them.
     pub offers: bool,
     /// When a certificate counts as near expiry.
     pub near_expiry: NearExpiry,
@@ -110,14 +110,18 @@ impl Tracker {
             return None;
         }
         let conflict = origin.conflict;
-        let mut event = self.event(end, origin, config, caches);
-        conflict.add_to(&mut event);
+        let event = self.event(end, origin, config, caches);
         let mut report = Box::new(HandshakeReport::new(event));
-        report.event.tls.history = self.transcript.take_history();
+        conflict.add_to(&mut report.event);
+        let tls = &mut report.event.tls;
         if !config.offers && report.event.outcome == Outcome::Success {
-            report.event.tls.server_name = self.transcript.take_server_name();
-        } else if let Some(hello) = self.transcript.take_client_hello() {
-            facts::give_offer(&mut report.event.tls, *hello);
+            tls.server_name = self.transcript.take_server_name();
+            return Some(report);
+        }
+        tls.history = self.transcript.take_history();
+        tls.certificate_authorities = facts::certificate_authorities(&self.transcript);
+        if let Some(hello) = self.transcript.take_client_hello() {
+            facts::give_offer(tls, *hello);
         }
         Some(report)
     }

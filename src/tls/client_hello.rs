@@ -79,6 +79,8 @@ pub struct ClientHello {
 /// Empty lists of a hello that was read before, for the extensions of the next one.
 #[derive(Default)]
 struct Room {
+    /// Those of the hello before.
+    protocols: Vec<String>,
     versions: Vec<ProtocolVersion>,
     groups: Vec<NamedGroup>,
     key_shares: Vec<NamedGroup>,
@@ -122,6 +124,7 @@ impl ClientHello {
             list.as_mut().map(emptied).unwrap_or_default()
         }
         let room = Room {
+            protocols: self.alpn.take().unwrap_or_default(),
             versions: emptied_optional(&mut self.supported_versions),
             groups: emptied_optional(&mut self.groups),
             key_shares: emptied_optional(&mut self.key_share_groups),
@@ -352,7 +355,8 @@ impl ClientHello {
         match extension_type {
             ExtensionType::ServerName => self.server_name = server_name(&mut reader)?,
             ExtensionType::ApplicationLayerProtocolNegotiation => {
-                let offered = protocol_names(&mut reader)?;
+                let room = std::mem::take(&mut room.protocols);
+                let offered = protocol_names(&mut reader, room)?;
                 self.alpn = Some(offered.names);
                 self.alpn_ends = offered.ends;
                 self.values_omitted += offered.omitted;

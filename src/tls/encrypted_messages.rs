@@ -26,7 +26,7 @@ impl EncryptedExtensions {
         for (extension_type, data) in Extensions::new(list) {
             match extension_type {
                 ExtensionType::ApplicationLayerProtocolNegotiation => {
-                    let names = protocol_names(&mut Reader::new(data));
+                    let names = protocol_names(&mut Reader::new(data), Vec::new());
                     this.alpn = names
                         .ok()
                         .and_then(|offered| offered.names.into_iter().next());

@@ -57,20 +57,37 @@ pub(super) struct ProtocolNames {
 }
 
 /// RFC 7301 §3.1: `ProtocolName protocol_name_list<2..2^16-1>`.
-pub(super) fn protocol_names(reader: &mut Reader<'_>) -> Result<ProtocolNames, ReadError> {
+///
+/// The names take the place of those in `room`, which mean nothing.
+pub(super) fn protocol_names(
+    reader: &mut Reader<'_>,
+    room: Vec<String>,
+) -> Result<ProtocolNames, ReadError> {
     let mut list = reader.vector_u16()?;
-    let mut offered = ProtocolNames::default();
+    let mut offered = ProtocolNames {
+        names: room,
+        ..ProtocolNames::default()
+    };
+    let mut count = 0;
     while !list.is_empty() {
         let name = list.vector_u8()?.rest();
-        if offered.names.is_empty() {
+        if count == 0 {
             offered.ends = name.first().copied().zip(name.last().copied());
         }
-        if offered.names.len() < MAX_LISTED {
-            let name = String::from_utf8_lossy(name).into_owned();
-            offered.names.push(name);
-        } else {
-            offered.omitted += 1;
+        let text = String::from_utf8_lossy(name);
+        match offered.names.get_mut(count) {
+            Some(place) => {
+                place.clear();
+                place.push_str(&text);
+            }
+            None if count < MAX_LISTED => offered.names.push(text.into_owned()),
+            None => {
+                offered.omitted += 1;
+                continue;
+            }
         }
+        count += 1;
     }
+    offered.names.truncate(count);
     Ok(offered)
 }

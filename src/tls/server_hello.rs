@@ -223,7 +223,8 @@ impl ServerHello {
             ExtensionType::SessionTicket => self.session_ticket = true,
             ExtensionType::EncryptThenMac => self.encrypt_then_mac = true,
             ExtensionType::ApplicationLayerProtocolNegotiation => {
-                self.alpn = protocol_names(&mut reader)?.names.into_iter().next();
+                let selected = protocol_names(&mut reader, Vec::new())?;
+                self.alpn = selected.names.into_iter().next();
             }
             ExtensionType::SignedCertificateTimestamp => {
                 let mut list = reader.vector_u16()?;

@@ -46,7 +46,7 @@ pub(crate) struct Analysis {
     tunnel_ports: TunnelPorts,
     /// Whether events carry fingerprints: not every output shows them.
     fingerprints: bool,
-    /// Whether events of successful handshakes carry what the client offered.
+    /// Whether events of successful handshakes carry what the peers listed, and the order of messages.
     offers: bool,
     /// Whether the packets of failures are saved.
     retains_packets: bool,
@@ -64,7 +64,7 @@ pub(crate) struct Analysis {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Needs {
     pub(crate) fingerprints: bool,
-    /// What the clients of successful handshakes offered.
+    /// What the peers of successful handshakes listed, and the order of messages.
     pub(crate) offers: bool,
     /// The packets of each handshake, kept until its outcome is known.
     pub(crate) packets: bool,

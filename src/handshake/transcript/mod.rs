@@ -116,6 +116,7 @@ pub(crate) struct SpareRoom {
     client_hello: Option<Box<ClientHello>>,
     server_hello: Option<Box<ServerHello>>,
     observations: Vec<Observation>,
+    history: String,
 }
 
 impl Transcript {
@@ -144,7 +145,7 @@ impl Transcript {
             records_in_use: 0,
             has_ended_in_use: false,
             has_deferred: false,
-            history: History::new(),
+            history: History::in_room(room.history),
             is_truncated: false,
             last_sender: None,
             decrypted: None,
@@ -628,6 +629,7 @@ impl Transcript {
             client_hello: self.client_hello.take(),
             server_hello: self.server_hello.take(),
             observations,
+            history: self.history.take(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The flights of both sides after ServerHello, classified by the lengths of their records.
 
 use crate::flow::Side;
-use crate::handshake::transcript::{Observation, Observed};
+use crate::handshake::transcript::{MAX_OBSERVATIONS, Observation, Observed};
 use crate::tls::AlertDescription;
 
 use super::padding::{Lengths, Padding};
@@ -299,8 +299,10 @@ pub(super) fn messages<'s>(
 /// and whether they ask for a certificate. Those that pack the flight in one record (rustls, BoringSSL, NSS, Botan) do not
 /// pad, and do not show the request.
 pub(super) fn server_flight(before: &[Observation], lengths: Lengths, psk: bool) -> ServerFlight {
-    let mut sent = Vec::with_capacity(before.len());
-    sent.extend(records(before, Side::Server));
+    let mut room = [0; MAX_OBSERVATIONS];
+    let places = room.iter_mut().zip(records(before, Side::Server));
+    let count = places.map(|(place, length)| *place = length).count();
+    let sent = &room[..count];
     let total: usize = sent.iter().copied().map(usize::from).sum();
     let shortest = if psk {
         SHORTEST_RESUMING_FLIGHT
@@ -330,7 +332,7 @@ pub(super) fn server_flight(before: &[Observation], lengths: Lengths, psk: bool)
         }
     }
     // All but the last record of a packed flight are full ones, of whatever size.
-    let is_packed = match sent[..] {
+    let is_packed = match *sent {
         [first] => usize::from(first) >= shortest,
         [first, .., last] => {
             let full = &sent[..sent.len() - 1];
