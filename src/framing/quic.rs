@@ -968,7 +968,7 @@ impl Connection {
         at: Arrival,
         recipient: &mut impl Recipient,
     ) {
-        for frame in Frames::new(content) {
+        for frame in Frames::new(self.version, content) {
             match frame {
                 Frame::Crypto { offset, data } => {
                     let stream = &mut self.streams[sender][level as usize];

@@ -1,6 +1,8 @@
 //! The frames in a packet that was opened (RFC 9000 §19).
 
 use super::cursor::Cursor;
+use super::google_frame;
+use super::version::QuicVersion;
 
 /// A frame, as far as a handshake needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +91,18 @@ const CRYPTO_ERROR: u64 = 0x0100;
 
 /// The frames of a packet's content, in order, up to the first that cannot be read.
 #[derive(Clone, Debug)]
-pub(crate) struct Frames<'a>(Cursor<'a>);
+pub(crate) struct Frames<'a> {
+    rest: Cursor<'a>,
+    has_google_frames: bool,
+}
 
 impl<'a> Frames<'a> {
-    pub(crate) const fn new(content: &'a [u8]) -> Self {
-        Self(Cursor::new(content))
+    /// The frames of a packet of `version`.
+    pub(crate) const fn new(version: QuicVersion, content: &'a [u8]) -> Self {
+        Self {
+            rest: Cursor::new(content),
+            has_google_frames: version.has_google_frames(),
+        }
     }
 }
 
@@ -101,9 +110,13 @@ impl<'a> Iterator for Frames<'a> {
     type Item = Frame<'a>;
 
     fn next(&mut self) -> Option<Frame<'a>> {
-        let frame = read(&mut self.0);
+        let frame = if self.has_google_frames {
+            google_frame::read(&mut self.rest)
+        } else {
+            read(&mut self.rest)
+        };
         if frame.is_none() {
-            self.0 = Cursor::new(&[]);
+            self.rest = Cursor::new(&[]);
         }
         frame
     }
@@ -209,7 +222,7 @@ mod tests {
     use super::*;
 
     fn frames(content: &[u8]) -> Vec<Frame<'_>> {
-        Frames::new(content).collect()
+        Frames::new(QuicVersion::V1, content).collect()
     }
 
     const CLOSE: QuicClose = QuicClose {

@@ -7,6 +7,7 @@
 //! | `header` | datagrams to packets: long headers, short headers, Retry, Version Negotiation |
 //! | `number` | packet numbers, of which only the low bytes are sent |
 //! | `frame` | the frames in a packet that was opened |
+//! | `google_frame` | the same in two of Google's versions |
 //! | `crypto_stream` | CRYPTO frames in any order to bytes in order |
 //!
 //! Nothing here decrypts: the keys of Initial packets are in [`decrypt`](crate::decrypt), and
@@ -16,6 +17,7 @@ mod connection_id;
 mod crypto_stream;
 mod cursor;
 mod frame;
+mod google_frame;
 mod header;
 mod number;
 mod version;

@@ -23,8 +23,9 @@ impl QuicVersion {
     /// Google's, with TLS: before the IETF's drafts.
     pub(crate) const T050: Self = Self(0x5430_3530);
     pub(crate) const T051: Self = Self(0x5430_3531);
-    /// Facebook's, after draft 22.
+    /// Facebook's, after drafts 22 and 27.
     pub(crate) const MVFST: Self = Self(0xface_b001);
+    pub(crate) const MVFST_27: Self = Self(0xface_b002);
     /// Stands where a version would in a Version Negotiation packet.
     pub(crate) const NEGOTIATION: Self = Self(0);
 
@@ -45,7 +46,7 @@ impl QuicVersion {
             Some(draft) => matches!(draft, FIRST_DRAFT..=LAST_DRAFT),
             None => matches!(
                 self,
-                Self::V1 | Self::V2 | Self::T050 | Self::T051 | Self::MVFST
+                Self::V1 | Self::V2 | Self::T050 | Self::T051 | Self::MVFST | Self::MVFST_27
             ),
         }
     }
@@ -53,6 +54,11 @@ impl QuicVersion {
     /// Whether this is one of the values that exercise version negotiation (RFC 9000 §15).
     pub(crate) const fn is_reserved(self) -> bool {
         self.0 & 0x0f0f_0f0f == 0x0a0a_0a0a
+    }
+
+    /// Whether packets of this version hold frames as they were before the IETF's drafts.
+    pub(super) const fn has_google_frames(self) -> bool {
+        matches!(self, Self::T050 | Self::T051)
     }
 
     /// What the type bits in the first byte of a long header mean. Version 2 rotates them (RFC 9369 §3.2).
