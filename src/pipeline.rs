@@ -127,18 +127,20 @@ pub const MAX_THREADS: usize = crate::observer::SHARDS;
 /// the summary.
 pub fn run(
     source: &mut dyn PacketSource,
-    config: Config,
+    mut config: Config,
     threads: usize,
     output: &mut dyn Output,
 ) -> io::Result<Summary> {
+    let threads = threads.clamp(1, MAX_THREADS);
+    config.memory_limit = config.memory_limit.with_threads(threads);
     let output = RunOutput {
         meters: source.meters(),
         output,
     };
-    if threads <= 1 {
+    if threads == 1 {
         run_in_place(source, &config, output)
     } else {
-        run_on_threads(source, &config, threads.min(MAX_THREADS), output)
+        run_on_threads(source, &config, threads, output)
     }
 }
 

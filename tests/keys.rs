@@ -85,7 +85,9 @@ const TOO_LATE: &[&str] = &[
     "mtls13-post-handshake",
     "proxy-header",
     "resumption-psk-gnutls",
+    "resumption-ticket-gnutls",
     "silence-after-server-flight-tls13",
+    "starttls-sieve-lmtp",
     "tls13-ech-grease",
     // Record numbers are unknown after a gap, so records that wait for keys are dropped.
     "gap-in-certificate",

@@ -10,7 +10,7 @@ use crate::tls::{AlertDescription, HandshakeType};
 use crate::transport::quic::{QuicClose, QuicVersion};
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
-use super::transcript::Transcript;
+use super::transcript::{Decrypted, Transcript};
 use super::{offer, reason};
 
 /// Why a handshake failed, by its messages alone.
@@ -89,9 +89,12 @@ pub(super) fn from_alert(
 fn may_have_shown_certificate(transcript: &Transcript, side: Side) -> bool {
     let peer = transcript.peer(side);
     let is_incomplete = transcript.has_gap() || transcript.is_truncated() || !peer.is_in_view;
-    let is_hidden = transcript.is_tls13() && transcript.is_past_server_hello();
     let has_shown = peer.certificate.is_some() && !peer.has_empty_certificate();
-    has_shown || is_incomplete || is_hidden && transcript.decrypted().is_none()
+    let is_opened =
+        |decrypted: &Decrypted| decrypted.extensions.is_some() && decrypted.has_read_all();
+    let is_sealed = transcript.is_tls13() && transcript.is_past_server_hello();
+    let is_hidden = is_sealed && !transcript.decrypted().is_some_and(is_opened);
+    has_shown || is_incomplete || is_hidden
 }
 
 /// Whether `side` is a server that ends the handshake before its ServerHello, so that it can only mean the ClientHello.

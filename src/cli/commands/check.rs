@@ -60,7 +60,7 @@ pub(super) fn check(mut args: CheckArgs) -> Result<ExitCode, Failure> {
     let mut sink = CheckSink::open(&args.assertions, selection, &analysis)?;
     let filter = args.input.filter.as_deref();
     let mut input = Input::open(&args.paths, filter, stderr().is_terminal())?;
-    let threads = args.input.threads.for_files();
+    let threads = args.input.threads.for_files(analysis.memory_limit);
     let run = pipeline::run(&mut input, analysis.observer(), threads, &mut sink)
         .map_err(|error| Failure::new(format_args!("cannot check: {error}")))?;
     if let Some(error) = run.error {

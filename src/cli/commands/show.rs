@@ -50,7 +50,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
     let filter = args.input.filter.as_deref();
     let mut input = CaptureInput::open(&paths, filter, stderr().is_terminal())?;
     let mut candidates = Candidates::new(selection, selector);
-    let threads = args.input.threads.for_files();
+    let threads = args.input.threads.for_files(analysis.memory_limit);
     let run = pipeline::run(&mut input, analysis.observer(), threads, &mut candidates)
         .map_err(|error| CliError::new(format_args!("cannot show: {error}")))?;
     if let Some(error) = run.error {

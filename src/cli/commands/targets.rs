@@ -45,7 +45,7 @@ pub(super) fn targets(args: &TargetsArgs) -> Result<ExitCode, CliError> {
         selection,
         targets: TargetsSink::new(&mut list, args.format, which),
     };
-    let threads = args.input.threads.for_files();
+    let threads = args.input.threads.for_files(limit);
     let run = pipeline::run(&mut input, config, threads, &mut sink)
         .map_err(|error| CliError::new(format_args!("cannot list targets: {error}")))?;
     warn_of_unread(&run.unread, &run.stats);

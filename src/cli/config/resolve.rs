@@ -160,7 +160,7 @@ impl ReadConfig {
         let analysis = Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let shows_progress = shows_progress(args.common.format);
         let filter = args.common.input.filter.clone();
-        let threads = args.common.input.threads.for_files();
+        let threads = args.common.input.threads.for_files(analysis.memory_limit);
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.report = args.report;
         args.time.add_to(&mut output.selection);

@@ -110,7 +110,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         }
     };
     let lost = recorder.lost();
-    let threads = args.threads.for_files();
+    let threads = args.threads.for_files(analysis.memory_limit);
     let Recorder {
         recording,
         attribution,

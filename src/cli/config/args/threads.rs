@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::thread;
 
+use tlscope::memory::MemoryLimit;
+
 use super::defaults;
 
 /// How many worker threads follow connections.
@@ -17,12 +19,14 @@ pub(crate) enum Threads {
 }
 
 impl Threads {
-    /// For captures in files: they are read as fast as they are evaluated, so each core shortens the wait.
-    pub(crate) fn for_files(self) -> usize {
+    /// For captures in files: they are read as fast as they are evaluated, so each core shortens the wait. A small limit on
+    /// memory allows fewer.
+    pub(crate) fn for_files(self, limit: MemoryLimit) -> usize {
         match self {
             Self::Auto => {
                 let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-                cores.min(defaults::MOST_AUTO_THREADS)
+                let most = defaults::MOST_AUTO_THREADS.min(limit.most_threads());
+                cores.min(most)
             }
             Self::Number(number) => number.get(),
         }
@@ -59,7 +63,7 @@ mod tests {
     #[test]
     fn a_number_counts_for_every_input() {
         let three: Threads = "3".parse().unwrap();
-        assert_eq!(three.for_files(), 3);
+        assert_eq!(three.for_files(MemoryLimit::LEAST), 3);
         #[cfg(live_capture)]
         assert_eq!(three.for_live(), 3);
     }
@@ -67,7 +71,8 @@ mod tests {
     #[test]
     fn auto_is_the_cores_for_files_but_not_too_many_and_one_for_live_captures() {
         let auto: Threads = "auto".parse().unwrap();
-        assert!((1..=defaults::MOST_AUTO_THREADS).contains(&auto.for_files()));
+        assert!((1..=defaults::MOST_AUTO_THREADS).contains(&auto.for_files(MemoryLimit::USUAL)));
+        assert_eq!(auto.for_files(MemoryLimit::LEAST), 1);
         #[cfg(live_capture)]
         assert_eq!(auto.for_live(), 1);
     }
