@@ -11,7 +11,7 @@
 //! # Why a capture of its own?
 //!
 //! The kernel hands packets to the pipeline in blocks, up to a tenth of a second late. That saves processor time, and most
-//! connections of a command such as curl are gone by then. [`hellos`] captures ClientHellos alone, a few milliseconds late.
+//! connections of a command such as curl are gone by then. `hellos` captures ClientHellos alone, a few milliseconds late.
 //!
 //! # Why two threads?
 //!
@@ -21,7 +21,7 @@
 //!
 //! # Bounds
 //!
-//! Each thread has a [`Budget`](budget::Budget) of processor time, and sleeps once that is spent. What it could not ask is
+//! Each thread has a `Budget` of processor time, and sleeps once that is spent. What it could not ask is
 //! counted: [`AttributionCounts`]. A process is only reported if it holds that very socket, by its inode.
 
 #![allow(
