@@ -1,5 +1,7 @@
 //! The flights of both sides after ServerHello, classified by the lengths of their records.
 
+use std::ops::Deref;
+
 use crate::flow::Side;
 use crate::handshake::transcript::{MAX_OBSERVATIONS, Observation, Observed};
 use crate::tls::AlertDescription;
@@ -126,7 +128,7 @@ const fn is_about_certificate(description: AlertDescription) -> bool {
 /// The encrypted records that the client sent after ServerHello.
 struct EncryptedFlight {
     /// At least one.
-    messages: Vec<SentMessage>,
+    messages: Messages,
     /// Whether either side has closed.
     has_ended: bool,
     lengths: Lengths,
@@ -257,12 +259,26 @@ impl EncryptedFlight {
 }
 
 /// A message of one side, where it sends one per record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SentMessage {
     /// The place of its last record among the observations.
     pub(super) last: usize,
     /// The length of its records together.
     pub(super) length: usize,
+}
+
+/// The first messages of one side, as many as are looked at.
+pub(super) struct Messages {
+    room: [SentMessage; LAST_FINISHED + 1],
+    count: usize,
+}
+
+impl Deref for Messages {
+    type Target = [SentMessage];
+
+    fn deref(&self) -> &[SentMessage] {
+        &self.room[..self.count]
+    }
 }
 
 /// The messages in one side's records, if it sends one per record. The records of a message too long for one are joined:
@@ -271,23 +287,25 @@ pub(super) fn messages<'s>(
     seen: impl Iterator<Item = (usize, &'s Observation)>,
     lengths: Lengths,
     full: Option<u16>,
-) -> Vec<SentMessage> {
-    let mut messages: Vec<SentMessage> = Vec::with_capacity(8); // more than most flights have
+) -> Messages {
+    let mut messages = Messages {
+        room: Default::default(),
+        count: 0,
+    };
     let mut continues = false;
     for (last, observation) in seen {
         let Some(length) = observation.record() else {
             continue;
         };
-        match messages.last_mut() {
-            Some(message) if continues => {
-                message.last = last;
-                message.length += usize::from(length);
+        if !continues {
+            if messages.count == messages.room.len() {
+                break;
             }
-            _ => messages.push(SentMessage {
-                last,
-                length: usize::from(length),
-            }),
+            messages.count += 1;
         }
+        let message = &mut messages.room[messages.count - 1];
+        message.last = last;
+        message.length += usize::from(length);
         continues = lengths.is_full(length) || full == Some(length);
     }
     messages

@@ -114,10 +114,24 @@ impl Lengths {
 
     /// Whether a record has the length of a CertificateVerify message.
     pub(super) fn is_certificate_verify(self, length: usize, padding: Padding) -> bool {
-        SIGNATURE_LENGTHS
-            .iter()
-            .flat_map(|(shortest, longest)| *shortest..=*longest)
-            .any(|signature| length == usize::from(self.record(8 + signature, padding)))
+        let contents = self.contents(length, padding);
+        contents.is_some_and(|(shortest, longest)| {
+            SIGNATURE_LENGTHS
+                .iter()
+                .any(|(from, to)| 8 + from <= longest && shortest <= 8 + to)
+        })
+    }
+
+    /// The shortest and the longest content that fit a record; `None` if none does.
+    fn contents(self, length: usize, padding: Padding) -> Option<(u16, u16)> {
+        let inner = u16::try_from(length).ok()?.checked_sub(self.tag)?;
+        match padding {
+            Padding::None => inner.checked_sub(1).map(|content| (content, content)),
+            Padding::Plus16 => inner.checked_sub(17).map(|content| (content, content)),
+            Padding::Multiple16 => {
+                (inner > 0 && inner.is_multiple_of(16)).then(|| (inner - 16, inner - 1))
+            }
+        }
     }
 
     /// Whether the records of a sender look filled up to blocks of 64 bytes or a multiple: their lengths say nothing then.
@@ -199,6 +213,27 @@ mod tests {
             );
         }
         assert!(!lengths.is_certificate_verify(300, Padding::None));
+    }
+
+    #[test]
+    fn every_length_that_a_signature_gives_is_one_of_a_certificate_verify_and_no_other() {
+        for suite in [
+            CipherSuite::TLS_AES_128_GCM_SHA256,
+            CipherSuite::TLS_AES_128_CCM_8_SHA256,
+        ] {
+            let lengths = Lengths::of(Some(suite));
+            for padding in Padding::ALL {
+                let signatures = SIGNATURE_LENGTHS.into_iter();
+                let given: Vec<usize> = signatures
+                    .flat_map(|(from, to)| from..=to)
+                    .map(|signature| lengths.record(8 + signature, padding).into())
+                    .collect();
+                for length in 0..5_000 {
+                    let is_verify = lengths.is_certificate_verify(length, padding);
+                    assert_eq!(is_verify, given.contains(&length), "{padding:?} {length}");
+                }
+            }
+        }
     }
 
     #[test]
