@@ -17,7 +17,7 @@ pub(super) fn shown(
     let mut chain = |side| {
         let body = transcript.peer(side).certificate.as_ref()?;
         let list = read_certificate_list(body).ok()?;
-        Some(chains.chain(list.iter().copied()))
+        Some(chains.chain(list))
     };
     PerSide {
         server: chain(Side::Server),

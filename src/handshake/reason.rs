@@ -241,7 +241,7 @@ fn signature_schemes(transcript: &Transcript, side: Side, error_type: ErrorType)
             .map(Reason::without_hint),
         Side::Server => {
             let shown = transcript.peer(Side::Client).certificate.as_deref()?;
-            let leaf = *read_certificate_list(shown).ok()?.first()?;
+            let leaf = read_certificate_list(shown).ok()?.next()?;
             let key = Certificate::from_der(leaf).facts.ok()?.key;
             let family = key_family(&key)?;
             (may_be_about_key(error_type) && !families.is_empty() && !is_for(family)).then(|| {

@@ -34,6 +34,6 @@ pub use message::{Defragmenter, MAX_MESSAGE, Message};
 pub use record::{HEADER_LENGTH, MAX_FRAGMENT, Piece, RecordHeader, RecordReader};
 pub use server_hello::ServerHello;
 pub use server_messages::{
-    MAX_CERTIFICATES, read_certificate_authorities, read_certificate_list, read_key_exchange_group,
-    read_prime_bits, read_requested_schemes,
+    CertificateList, MAX_CERTIFICATES, read_certificate_authorities, read_certificate_list,
+    read_key_exchange_group, read_prime_bits, read_requested_schemes,
 };

@@ -12,13 +12,39 @@ pub const MAX_CERTIFICATES: usize = 100;
 /// # Errors
 ///
 /// [`ReadError::Incomplete`] if a length reaches past the end.
-pub fn read_certificate_list(body: &[u8]) -> Result<Vec<&[u8]>, ReadError> {
-    let mut list = Reader::new(body).vector_u24()?;
-    let mut certificates = Vec::new();
-    while !list.is_empty() && certificates.len() < MAX_CERTIFICATES {
-        certificates.push(list.vector_u24()?.rest());
+pub fn read_certificate_list(body: &[u8]) -> Result<CertificateList<'_>, ReadError> {
+    let list = CertificateList {
+        rest: Reader::new(body).vector_u24()?,
+        left: MAX_CERTIFICATES,
+    };
+    let mut unread = list.clone();
+    while unread.read_next()?.is_some() {}
+    Ok(list)
+}
+
+/// The certificates of one message, at most [`MAX_CERTIFICATES`].
+#[derive(Clone, Debug)]
+pub struct CertificateList<'a> {
+    rest: Reader<'a>,
+    left: usize,
+}
+
+impl<'a> CertificateList<'a> {
+    fn read_next(&mut self) -> Result<Option<&'a [u8]>, ReadError> {
+        if self.rest.is_empty() || self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.rest.vector_u24().map(|mut der| Some(der.rest()))
     }
-    Ok(certificates)
+}
+
+impl<'a> Iterator for CertificateList<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.read_next().ok().flatten() // all lengths are known to fit
+    }
 }
 
 /// How many distinguished names of one request are kept. Real lists of all public roots have some 150.

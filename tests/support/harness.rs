@@ -218,7 +218,8 @@ fn read_body(body: &[u8]) {
 pub(crate) fn certificates(bytes: &[u8]) {
     let _ = OcspStaple::read(bytes);
     let list = [&(bytes.len() as u32).to_be_bytes()[1..], bytes].concat();
-    let certificates = read_certificate_list(&list).unwrap_or_default();
+    let certificates = read_certificate_list(&list).map(Vec::from_iter);
+    let certificates = certificates.unwrap_or_default();
     let mut store = TrustStore::new(TrustOrigin::Given);
     let root = certificates.last().copied().unwrap_or(bytes);
     let _ = store.add(root);
