@@ -223,7 +223,10 @@ impl ClientHello {
         let omitted = (list.len() / 2).saturating_sub(MAX_LISTED);
         self.values_omitted += omitted as u32;
         room.clear(); // where an extension comes twice
-        room.extend(list.u16_list().take(MAX_LISTED).map(value));
+        // Cut first: the length of what is left is known, so the values are written without a look at the room for each.
+        let bytes = list.rest();
+        let kept = bytes.get(..2 * MAX_LISTED).unwrap_or(bytes);
+        room.extend(Reader::new(kept).u16_list().map(value));
         room
     }
 
