@@ -18,6 +18,7 @@ use crate::transport::tcp::{
     Suspects, TcpConnection,
 };
 
+use super::pooled::{Pool, Pooled};
 use super::retained::RetainedPackets;
 
 /// A flow: a TCP connection.
@@ -53,7 +54,7 @@ pub(super) enum Stage {
     /// No TLS so far.
     Watching(Dialogue),
     /// A handshake is open.
-    Handshake(Box<Open>),
+    Handshake(Pooled<Open>),
     /// Nothing more is to be learned.
     Done,
 }
@@ -111,8 +112,11 @@ pub(super) struct HandshakeContext<'c> {
 }
 
 /// What handshakes that were reported leave for those that begin: lists and buffers, emptied, whose room is used again.
-#[derive(Debug, Default)]
-pub(super) struct Spares(Vec<Spare>);
+#[derive(Debug)]
+pub(super) struct Spares {
+    boxes: Pool<Open>,
+    rooms: Vec<Spare>,
+}
 
 /// What one handshake leaves.
 #[derive(Debug, Default)]
@@ -121,18 +125,28 @@ struct Spare {
     room: SpareRoom,
 }
 
-/// Handshakes whose room is kept, by shard: about as many as begin in a row. Each has about 2 KB.
+/// Handshakes whose room is kept, by shard: about as many as begin in a row. Each has about 4 KB.
 const MAX_SPARES: usize = 8;
+
+impl Default for Spares {
+    fn default() -> Self {
+        Self {
+            boxes: Pool::of(MAX_SPARES),
+            rooms: Vec::new(),
+        }
+    }
+}
 
 impl Spares {
     /// Keeps what a handshake leaves that was reported.
-    pub(super) fn keep(&mut self, open: &mut Open) {
-        if self.0.len() < MAX_SPARES {
+    pub(super) fn keep(&mut self, mut open: Pooled<Open>) {
+        if self.rooms.len() < MAX_SPARES {
             let mut recent = std::mem::take(&mut open.recent);
             recent.iter_mut().for_each(RecentBytes::clear);
             let room = open.connection.take_room();
-            self.0.push(Spare { recent, room });
+            self.rooms.push(Spare { recent, room });
         }
+        self.boxes.take_back(open);
     }
 }
 
@@ -214,7 +228,7 @@ impl Flow {
     }
 
     /// When the open handshake began, if there is one.
-    pub(super) const fn open_since(&self) -> Option<Timestamp> {
+    pub(super) fn open_since(&self) -> Option<Timestamp> {
         match &self.stage {
             Stage::Handshake(open) => Some(open.since),
             Stage::Watching(_) | Stage::Done => None,
@@ -860,7 +874,7 @@ impl Flow {
     }
 
     /// The source of the first packet of the handshake that is open.
-    pub(super) const fn source(&self) -> Option<&Arc<str>> {
+    pub(super) fn source(&self) -> Option<&Arc<str>> {
         match &self.stage {
             Stage::Handshake(open) => Some(&open.source),
             _ => None,
@@ -939,8 +953,8 @@ impl Flow {
 }
 
 impl Open {
-    fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Box<Self> {
-        let Spare { recent, room } = context.spares.0.pop().unwrap_or_default();
+    fn new(dialogue: Dialogue, at: Arrival, context: &mut HandshakeContext<'_>) -> Pooled<Self> {
+        let Spare { recent, room } = context.spares.rooms.pop().unwrap_or_default();
         let mut connection = Tracker::in_room(Protocol::Tls, at, context.keys, room);
         if let Some(packets) = dialogue.tds() {
             connection.unwrap_tds(packets, context.keys);
@@ -948,7 +962,7 @@ impl Open {
         if context.collects_ladders {
             connection.collect_ladder(context.source);
         }
-        Box::new(Self {
+        context.spares.boxes.make(Self {
             connection,
             source: Arc::clone(context.source),
             layers: *context.layers,

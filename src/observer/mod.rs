@@ -22,6 +22,7 @@ mod logins;
 mod not_tls;
 mod open_handshakes;
 mod openings;
+mod pooled;
 mod quic_flows;
 mod relays;
 mod retained;

@@ -918,7 +918,7 @@ impl Shard {
         if let Some(report) = output.reports.get_mut(before) {
             add_dialogue(report, &mut open.dialogue);
         }
-        self.spares.keep(&mut open);
+        self.spares.keep(open);
     }
 
     fn load(&self) -> Load {
