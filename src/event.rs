@@ -6,6 +6,7 @@
 //! `None` always means that the capture does not tell; an empty list means that
 //! it was seen to be empty.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::tls::{
 };
 use crate::transport::quic::QuicClose;
 
-pub use crate::certificate::{CertificateChain, CertificateNote, Finding, NoteKind};
+pub use crate::certificate::{CertificateChain, CertificateNote, Clause, Finding, NoteKind};
 pub use crate::decode::Tunnel;
 pub use crate::dialogue::{Proxy, ProxyEndpoint, ProxyKind, StartTls};
 pub use crate::error_type::ErrorType;
@@ -113,14 +114,9 @@ impl Handshake {
             list(texts) + lengths.sum::<usize>()
         };
         let tls = &self.tls;
-        let findings = self
-            .validation
-            .iter()
-            .map(|finding| size_of::<Finding>() + finding.detail.len() + finding.subject.len());
-        let notes = self
-            .notes
-            .iter()
-            .map(|note| size_of::<CertificateNote>() + note.detail.len() + note.subject.len());
+        // Nearly all are shared with other events, or made of numbers.
+        let findings = self.validation.len() * size_of::<Finding>();
+        let notes = self.notes.len() * size_of::<CertificateNote>();
         let proxy = self.proxy.as_ref().map_or(0, |proxy| {
             let ends = [&proxy.client, &proxy.server].into_iter().flatten();
             crate::memory::boxed::<Proxy>() + ends.map(|end| end.address.len()).sum::<usize>()
@@ -143,8 +139,8 @@ impl Handshake {
             + list(&tls.offered_groups)
             + list(&tls.key_share_groups)
             + list(&tls.signature_algorithms)
-            + findings.sum::<usize>()
-            + notes.sum::<usize>()
+            + findings
+            + notes
             + proxy
             + error
     }
@@ -673,7 +669,7 @@ pub struct Inference {
     /// The rule that fitted, as in `P1`.
     pub rule: &'static str,
     /// What was seen, in the order in which it counts.
-    pub observations: Vec<&'static str>,
+    pub observations: Cow<'static, [&'static str]>,
 }
 
 /// Why a handshake failed, and which side gave up.

@@ -17,6 +17,7 @@ use crate::flow::Side;
 /// A chain to explain, and where its names lead.
 pub(super) struct Explanation<'a> {
     pub(super) chain: &'a CertificateChain,
+    pub(super) leaf: &'a Arc<Certificate>,
     pub(super) walk: &'a Walk,
     pub(super) side: Side,
     pub(super) trust: &'a TrustStore,
@@ -117,7 +118,7 @@ impl Explanation<'_> {
     /// Whether the leaf has a URL for its issuer (AIA): it usually points to an
     /// intermediate, since roots come with the software and are not fetched.
     fn has_issuer_url(&self) -> bool {
-        let usage = self.chain.first().and_then(|leaf| parse::usage(&leaf.der));
+        let usage = parse::usage(&self.leaf.der);
         usage.is_some_and(|usage| usage.has_issuer_url)
     }
 
@@ -126,7 +127,7 @@ impl Explanation<'_> {
             Side::Server => parse::SERVER_AUTH,
             Side::Client => parse::CLIENT_AUTH,
         };
-        let usage = self.chain.first().and_then(|leaf| parse::usage(&leaf.der));
+        let usage = parse::usage(&self.leaf.der);
         usage.is_some_and(|usage| !usage.allows_purpose(purpose))
     }
 
@@ -149,13 +150,12 @@ impl Explanation<'_> {
                     issuer_facts.subject
                 );
                 return Finding {
-                    subject: facts.subject.clone(),
-                    identity: facts.identity().into_owned(),
+                    certificate: Arc::clone(certificate),
                     ..self.finding(ErrorType::BadCertificate, detail)
                 };
             }
         }
-        let Some((_, top)) = path.last() else {
+        let Some((certificate, top)) = path.last() else {
             let detail = "a signature is wrong".to_owned();
             return self.finding(ErrorType::BadCertificate, detail);
         };
@@ -182,8 +182,7 @@ impl Explanation<'_> {
             top.issuer
         );
         Finding {
-            subject: top.subject.clone(),
-            identity: top.identity().into_owned(),
+            certificate: Arc::clone(certificate),
             ..self.finding(ErrorType::BadCertificate, detail)
         }
     }
@@ -252,7 +251,7 @@ impl Explanation<'_> {
             (1_519_862_400, 825), // 2018-03-01
         ];
         const DAY: i64 = 86_400;
-        let facts = self.chain.first()?.facts.as_ref().ok()?;
+        let facts = self.leaf.facts.as_ref().ok()?;
         if self.side != Side::Server || self.trust.origin() != TrustOrigin::System {
             return None; // the limits bind public authorities only
         }
@@ -266,9 +265,9 @@ impl Explanation<'_> {
             detail: format!(
                 "valid for {} days; browsers take {limit} from public authorities",
                 lifetime.div_euclid(DAY)
-            ),
-            subject: facts.subject.clone(),
-            identity: facts.identity().into_owned(),
+            )
+            .into(),
+            certificate: Arc::clone(self.leaf),
         })
     }
 
@@ -288,13 +287,11 @@ impl Explanation<'_> {
 
     /// A finding on the chain as a whole, under the subject of its leaf.
     fn finding(&self, error_type: ErrorType, detail: String) -> Finding {
-        let leaf = self.chain.first().and_then(|leaf| leaf.facts.as_ref().ok());
         Finding {
             error_type,
             side: self.side,
-            detail,
-            subject: leaf.map(|facts| facts.subject.clone()).unwrap_or_default(),
-            identity: leaf.map_or_else(String::new, |facts| facts.identity().into_owned()),
+            detail: detail.into(),
+            certificate: Arc::clone(self.leaf),
         }
     }
 }

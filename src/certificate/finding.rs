@@ -1,6 +1,6 @@
 //! Findings: what is wrong with a chain, and here the findings on dates and names.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +21,9 @@ pub struct Finding {
     /// The side that showed the certificate.
     pub side: Side,
     /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-    /// The name that a person recognises, see [`CertificateFacts::identity`]; empty if the certificate cannot be read.
-    pub identity: String,
+    pub detail: Clause,
+    /// The certificate.
+    pub certificate: Arc<Certificate>,
 }
 
 /// Something unusual about a chain that is no reason to refuse it.
@@ -36,11 +34,68 @@ pub struct CertificateNote {
     /// The side that showed the certificate.
     pub side: Side,
     /// One clause for people.
-    pub detail: String,
-    /// The certificate's subject, RFC 4514 form.
-    pub subject: String,
-    /// The name that a person recognises, see [`CertificateFacts::identity`]; empty if the certificate cannot be read.
-    pub identity: String,
+    pub detail: Clause,
+    /// The certificate.
+    pub certificate: Arc<Certificate>,
+}
+
+/// One clause for people, which [`Display`] puts into words: most outputs do not show it, and it is copied without its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause(Words);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Words {
+    Fixed(&'static str),
+    Text(Arc<str>),
+    /// What is wrong with the dates of a certificate, and which one it is unless it is the leaf.
+    Dates(DateFlaw, Option<Place>),
+}
+
+/// The position of a certificate in its chain. Its issuer is named as well: a cross-signature has the subject of a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    number: usize,
+    of: usize,
+    certificate: Arc<Certificate>,
+}
+
+impl From<&'static str> for Clause {
+    fn from(text: &'static str) -> Self {
+        Self(Words::Fixed(text))
+    }
+}
+
+impl From<String> for Clause {
+    fn from(text: String) -> Self {
+        Self(Words::Text(text.into()))
+    }
+}
+
+impl Display for Clause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Words::Fixed(text) => f.write_str(text),
+            Words::Text(text) => f.write_str(text),
+            Words::Dates(flaw, place) => {
+                if let Some(place) = place {
+                    place.fmt(f)?;
+                }
+                flaw.fmt(f)
+            }
+        }
+    }
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let issuer = self.certificate.facts.as_ref();
+        let issuer = issuer.map_or("", |facts| facts.issuer.as_str());
+        write!(
+            f,
+            "certificate {} of {}, by {issuer}, ",
+            self.number, self.of
+        )
+    }
 }
 
 text_enum! {
@@ -134,21 +189,22 @@ pub fn findings(
             continue;
         };
         let mut add = |error_type, detail| {
-            let subject = facts.subject.clone();
             findings.push(Finding {
                 error_type,
                 side,
                 detail,
-                subject,
-                identity: facts.identity().into_owned(),
+                certificate: Arc::clone(certificate),
             });
         };
         if let Some(flaw) = DateFlaw::find(facts, at, near_expiry)
             && (index == 0 || has_issued(chain, path.get_or_insert_with(|| path_up(chain)), facts))
         {
-            let mut detail = place(index, chain.len(), facts);
-            flaw.describe(&mut detail);
-            add(flaw.error_type(), detail);
+            let place = (index > 0).then(|| Place {
+                number: index + 1,
+                of: chain.len(),
+                certificate: Arc::clone(certificate),
+            });
+            add(flaw.error_type(), Clause(Words::Dates(flaw, place)));
         }
         if index > 0 {
             continue;
@@ -156,10 +212,10 @@ pub fn findings(
         if let Some(name) = server_name.filter(|_| side == Side::Server)
             && let Some(detail) = name_mismatch(certificate, facts, name)
         {
-            add(ErrorType::HostnameMismatch, detail);
+            add(ErrorType::HostnameMismatch, detail.into());
         }
         if facts.self_signed {
-            add(ErrorType::SelfSigned, "signed by its own key".to_owned());
+            add(ErrorType::SelfSigned, "signed by its own key".into());
         }
     }
     findings
@@ -189,25 +245,8 @@ pub(crate) fn name_mismatch(
     is_mismatch.then(|| mismatch(facts, server_name))
 }
 
-/// How the detail of a finding begins: with the position of the certificate and its issuer, unless it is the leaf. A
-/// cross-signature has the subject of a root.
-fn place(index: usize, length: usize, facts: &CertificateFacts) -> String {
-    const LONGEST: usize = 80; // of what follows, with dates
-    let mut detail = String::with_capacity(LONGEST);
-    if index > 0 {
-        let written = write!(
-            detail,
-            "certificate {} of {length}, by {}, ",
-            index + 1,
-            facts.issuer
-        );
-        debug_assert!(written.is_ok(), "a String takes all");
-    }
-    detail
-}
-
 /// What is wrong with the dates of a certificate; times in seconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DateFlaw {
     Expired { ago: i64 },
     NotYetValid { from: CertificateTime, early: i64 },
@@ -239,63 +278,61 @@ impl DateFlaw {
             Self::NearExpiry { .. } => ErrorType::NearExpiry,
         }
     }
+}
 
-    /// Writes what is wrong. That a certificate expires soon is said in every handshake of its server, so without the
-    /// machinery of formats.
-    fn describe(self, text: &mut String) {
-        match self {
+impl Display for DateFlaw {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match *self {
             Self::Expired { ago } => {
-                text.push_str("expired ");
-                push_span(text, ago);
-                text.push_str(" before this handshake");
+                f.write_str("expired ")?;
+                write_span(f, ago)?;
+                f.write_str(" before this handshake")
             }
             Self::NotYetValid { from, early } => {
-                let written = write!(text, "not valid until {from}, ");
-                debug_assert!(written.is_ok(), "a String takes all");
-                push_span(text, early);
-                text.push_str(" after this handshake");
+                write!(f, "not valid until {from}, ")?;
+                write_span(f, early)?;
+                f.write_str(" after this handshake")
             }
             Self::NearExpiry { left } => {
-                text.push_str("expires ");
-                push_span(text, left);
-                text.push_str(" after this handshake");
+                f.write_str("expires ")?;
+                write_span(f, left)?;
+                f.write_str(" after this handshake")
             }
         }
     }
 }
 
-/// Writes a duration for people: `3.2 days`, or a smaller unit below a day.
-fn push_span(text: &mut String, seconds: i64) {
+/// Writes a duration for people: `3.2 days`, or a smaller unit below a day. Without the machinery of formats, since it is
+/// written in every handshake of a server whose certificate expires soon.
+fn write_span(text: &mut impl Write, seconds: i64) -> fmt::Result {
     let (unit, name) = match seconds {
         DAY.. => (DAY, " days"),
         3_600.. => (3_600, " hours"),
         60.. => (60, " minutes"),
         _ => {
-            push_number(text, seconds);
-            return text.push_str(" s");
+            write_number(text, seconds)?;
+            return text.write_str(" s");
         }
     };
     let seconds = seconds.min(i64::MAX / 20);
     let (tenths, rest) = (seconds * 10 / unit, seconds * 10 % unit);
     if rest * 2 == unit {
         // Between two tenths: as it is as a binary fraction.
-        let written = write!(text, "{:.1}{name}", seconds as f64 / unit as f64);
-        debug_assert!(written.is_ok(), "a String takes all");
-        return;
+        return write!(text, "{:.1}{name}", seconds as f64 / unit as f64);
     }
     let tenths = tenths + i64::from(rest * 2 > unit);
-    push_number(text, tenths / 10);
-    text.push('.');
-    push_number(text, tenths % 10);
-    text.push_str(name);
+    write_number(text, tenths / 10)?;
+    text.write_char('.')?;
+    write_number(text, tenths % 10)?;
+    text.write_str(name)
 }
 
 /// Writes a number that is not negative.
-fn push_number(text: &mut String, number: i64) {
+fn write_number(text: &mut impl Write, number: i64) -> fmt::Result {
     if number >= 10 {
-        push_number(text, number / 10);
+        write_number(text, number / 10)?;
     }
-    text.push(char::from(b'0' + (number % 10) as u8));
+    text.write_char(char::from(b'0' + (number % 10) as u8))
 }
 
 fn mismatch(facts: &CertificateFacts, server_name: &str) -> String {
@@ -452,11 +489,11 @@ mod tests {
         let findings = findings(&chain, Side::Client, None, at, MONTH);
         assert_eq!(findings.len(), 1);
         assert_eq!(
-            findings[0].detail,
+            findings[0].detail.to_string(),
             "certificate 2 of 2, by CN=ca, expired 10.0 days before this handshake"
         );
         assert_eq!(
-            (findings[0].subject.as_str(), findings[0].side),
+            (findings[0].certificate.subject(), findings[0].side),
             ("CN=ca", Side::Client)
         );
     }
@@ -581,7 +618,7 @@ mod tests {
         let far = (1..2_000).map(|days| days * 43_201 + 2_160);
         for seconds in (0..200_000).chain(far) {
             let mut text = String::new();
-            push_span(&mut text, seconds);
+            write_span(&mut text, seconds).unwrap();
             assert_eq!(text, formatted(seconds));
         }
     }

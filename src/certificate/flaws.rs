@@ -30,28 +30,21 @@ pub(super) fn findings(
             .is_some_and(|leaf| leaf.sha256 == certificate.sha256)
     };
     for certificate in distinct(chain).filter(|certificate| counts(certificate)) {
-        let facts = match &certificate.facts {
-            Ok(facts) => facts,
-            Err(reason) => {
-                findings.push(Finding {
-                    error_type: ErrorType::BadCertificate,
-                    side,
-                    detail: format!("certificate cannot be read: {reason}"),
-                    subject: String::new(),
-                    identity: String::new(),
-                });
-                continue;
-            }
-        };
-        let mut add = |error_type, detail| {
-            let subject = facts.subject.clone();
+        let mut add = |error_type, detail: String| {
             findings.push(Finding {
                 error_type,
                 side,
-                detail,
-                subject,
-                identity: facts.identity().into_owned(),
+                detail: detail.into(),
+                certificate: Arc::clone(certificate),
             });
+        };
+        let facts = match &certificate.facts {
+            Ok(facts) => facts,
+            Err(reason) => {
+                let detail = format!("certificate cannot be read: {reason}");
+                add(ErrorType::BadCertificate, detail);
+                continue;
+            }
         };
         if let Some(detail) = weak_key(&facts.key) {
             add(ErrorType::WeakKey, detail);
@@ -129,14 +122,12 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
             continue;
         };
         let number = index + 1;
-        let mut add = |kind, detail| {
-            let subject = facts.subject.clone();
+        let mut add = |kind, detail: String| {
             notes.push(CertificateNote {
                 kind,
                 side,
-                detail,
-                subject,
-                identity: facts.identity().into_owned(),
+                detail: detail.into(),
+                certificate: Arc::clone(certificate),
             });
         };
         let mut earlier = chain.iter().take(index);
@@ -155,9 +146,9 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
             add(NoteKind::SuperfluousCertificate, detail);
         }
     }
-    let unchecked = chain.iter().filter_map(|shown| {
-        let facts = shown.facts.as_ref().ok();
-        facts.filter(|facts| facts.own_signature == OwnSignature::Skipped)
+    let unchecked = chain.iter().filter(|shown| {
+        let facts = shown.facts.as_ref();
+        facts.is_ok_and(|facts| facts.own_signature == OwnSignature::Skipped)
     });
     if let Some(first) = unchecked.clone().next() {
         notes.push(CertificateNote {
@@ -167,13 +158,14 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 "{} of {total} certificates name themselves as their issuer, and their signatures were not checked: too many \
                  for one handshake",
                 unchecked.count()
-            ),
-            subject: first.subject.clone(),
-            identity: first.identity().into_owned(),
+            )
+            .into(),
+            certificate: Arc::clone(first),
         });
     }
     if let Some(pair) = path.windows(2).find(|pair| pair[0] > pair[1])
-        && let Some(Ok(facts)) = chain.get(pair[0]).map(|certificate| &certificate.facts)
+        && let Some(certificate) = chain.get(pair[0])
+        && certificate.facts.is_ok()
     {
         notes.push(CertificateNote {
             kind: NoteKind::WrongOrder,
@@ -182,9 +174,9 @@ pub(super) fn notes(chain: &[Arc<Certificate>], side: Side) -> Vec<CertificateNo
                 "certificate {} of {total} comes after its issuer, number {}",
                 pair[0] + 1,
                 pair[1] + 1
-            ),
-            subject: facts.subject.clone(),
-            identity: facts.identity().into_owned(),
+            )
+            .into(),
+            certificate: Arc::clone(certificate),
         });
     }
     notes

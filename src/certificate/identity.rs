@@ -2,7 +2,22 @@
 
 use std::borrow::Cow;
 
-use super::CertificateFacts;
+use super::{Certificate, CertificateFacts};
+
+impl Certificate {
+    /// The subject, in RFC 4514 form; empty if it has none, or cannot be read.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.facts.as_ref().map_or("", |facts| &facts.subject)
+    }
+
+    /// As [`CertificateFacts::identity`]; empty if it cannot be read.
+    #[must_use]
+    pub fn identity(&self) -> Cow<'_, str> {
+        let facts = self.facts.as_ref();
+        facts.map_or(Cow::Borrowed(""), CertificateFacts::identity)
+    }
+}
 
 impl CertificateFacts {
     /// The name that a person recognises; never empty.

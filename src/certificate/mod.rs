@@ -32,7 +32,7 @@ mod public_key;
 mod role;
 mod signature_algorithm;
 #[cfg(test)]
-mod support;
+pub(crate) mod support;
 #[cfg_attr(
     not(feature = "validate"),
     expect(dead_code, reason = "without `validate` a store stays empty")
@@ -50,7 +50,7 @@ use sha2::{Digest, Sha256};
 
 pub use cache::{ChainCache, MAX_CHAIN_LENGTH};
 pub(crate) use finding::name_mismatch;
-pub use finding::{CertificateNote, Finding, NearExpiry, NoteKind, findings};
+pub use finding::{CertificateNote, Clause, Finding, NearExpiry, NoteKind, findings};
 pub use name::distinguished_name;
 pub use ocsp::{OcspStaple, OcspStatus};
 pub use parse::MAX_NAMES;

@@ -105,6 +105,11 @@ impl Default for Template {
     }
 }
 
+/// A certificate with the subject `CN=leaf`.
+pub(crate) fn leaf() -> Certificate {
+    Template::default().certificate()
+}
+
 impl Template {
     pub(super) fn der(&self) -> Vec<u8> {
         let time = |text: &str| element(if text.len() == 13 { 23 } else { 24 }, text.as_bytes());

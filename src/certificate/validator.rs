@@ -78,7 +78,9 @@ impl Validation {
         };
         let is_meant = |certificate: &Arc<Certificate>| {
             let facts = certificate.facts.as_ref();
-            facts.is_ok_and(|facts| facts.subject == finding.subject && is_in_that_state(facts))
+            facts.is_ok_and(|facts| {
+                facts.subject == finding.certificate.subject() && is_in_that_state(facts)
+            })
         };
         match finding.error_type {
             ErrorType::SelfSigned => true,
@@ -238,6 +240,7 @@ impl ChainValidator {
         validation.signatures_skipped += algorithms.skipped();
         let explanation = Explanation {
             chain: &chain,
+            leaf,
             walk: &walk,
             side: validation.side,
             trust,

@@ -1,5 +1,7 @@
 //! The certificates that peers showed, and what is wrong with their dates, names and revocation.
 
+use std::sync::Arc;
+
 use crate::certificate::{ChainCache, NearExpiry, OcspStatus, findings};
 use crate::error_type::ErrorType;
 use crate::event::{CertificateChain, Finding};
@@ -55,9 +57,8 @@ fn revocation(transcript: &Transcript, chain: Option<&CertificateChain>) -> Opti
         OcspStatus::Revoked(at) if staple.serial == facts.serial => Some(Finding {
             error_type: ErrorType::CertRevoked,
             side: Side::Server,
-            detail: format!("revoked {at}, by the OCSP response that the server stapled"),
-            subject: facts.subject.clone(),
-            identity: facts.identity().into_owned(),
+            detail: format!("revoked {at}, by the OCSP response that the server stapled").into(),
+            certificate: Arc::clone(leaf),
         }),
         _ => None,
     }

@@ -124,7 +124,7 @@ fn by_silent_close(event: &mut Handshake) {
     event.confidence = Some(T3.confidence);
     event.inference = Some(Inference {
         rule: T3.id,
-        observations: vec![T3.observation, "the server's chain has a flaw"],
+        observations: vec![T3.observation, "the server's chain has a flaw"].into(),
     });
 }
 
@@ -413,13 +413,15 @@ const OTHER_FINDINGS: &[ErrorType] = &[
 fn append(error: &mut HandshakeError, finding: &Finding) {
     error.message = format!(
         "{}; the certificate of {}: {}",
-        error.message, finding.identity, finding.detail
+        error.message,
+        finding.certificate.identity(),
+        finding.detail
     );
 }
 
 /// Adds a second flaw to a message that ends with the first.
 fn append_second(error: &mut HandshakeError, first: &Finding, second: &Finding) {
-    if first.subject == second.subject {
+    if first.certificate.subject() == second.certificate.subject() {
         error.message = format!("{}, and {}", error.message, second.detail);
     } else {
         append(error, second);

@@ -1,5 +1,6 @@
 //! The event of a handshake, from its transcript and the verdict on it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::certificate::{ChainCache, NearExpiry};
@@ -204,8 +205,14 @@ impl Tracker {
     }
 
     /// The rule and what it saw, and why that had to be inferred although there were keys.
-    fn inference(&self, rule: &'static str, mut observations: Vec<&'static str>) -> Inference {
-        observations.extend(self.key_use().and_then(KeyUse::explanation));
+    fn inference(
+        &self,
+        rule: &'static str,
+        mut observations: Cow<'static, [&'static str]>,
+    ) -> Inference {
+        if let Some(explanation) = self.key_use().and_then(KeyUse::explanation) {
+            observations.to_mut().push(explanation);
+        }
         Inference { rule, observations }
     }
 }

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use crate::certificate::support;
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, EapResult, Finding, Outcome};
 use crate::flow::{Direction, PerSide, Side};
@@ -502,9 +503,8 @@ pub(super) fn finding(side: Side, error_type: ErrorType) -> Finding {
     Finding {
         error_type,
         side,
-        detail: "detail".to_owned(),
-        subject: "CN=leaf".to_owned(),
-        identity: "leaf".to_owned(),
+        detail: "detail".into(),
+        certificate: support::leaf().into(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Notes on certificates that are used in unusual ways: studies of mutual TLS find these again and again, and operators want to know.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::certificate::{
-    Certificate, CertificateFacts, CertificateNote, CertificateTime, NoteKind,
+    Certificate, CertificateFacts, CertificateNote, CertificateTime, Clause, NoteKind,
 };
 use crate::event::{Handshake, Outcome};
 use crate::flow::Side;
@@ -59,7 +60,7 @@ impl UnusualCertificates {
         let client = leaf(&event.client_certificates);
         let pair = [(Side::Server, &server), (Side::Client, &client)];
         for (side, leaf) in pair {
-            let Some((leaf, facts)) = leaf.as_deref().and_then(readable) else {
+            let Some((leaf, facts)) = leaf.as_ref().and_then(readable) else {
                 continue;
             };
             let issued = self.issued(leaf, facts);
@@ -68,7 +69,7 @@ impl UnusualCertificates {
                 .and_then(|index| DEFAULT_ORGANISATIONS.get(index));
             if let Some((organisation, tool)) = default {
                 let detail = format!("issued by `{organisation}`, a name that {tool} suggests");
-                let note = note(NoteKind::DefaultIssuer, side, facts, detail);
+                let note = note(NoteKind::DefaultIssuer, side, leaf, detail);
                 event.notes.push(note);
             }
             if issued.is_serial_reused {
@@ -76,18 +77,18 @@ impl UnusualCertificates {
                     "`{}` issued another certificate with the serial number {}",
                     facts.issuer, facts.serial
                 );
-                let note = note(NoteKind::ReusedSerial, side, facts, detail);
+                let note = note(NoteKind::ReusedSerial, side, leaf, detail);
                 event.notes.push(note);
             }
         }
-        let Some((leaf, facts)) = client.as_deref().and_then(readable) else {
+        let Some((leaf, facts)) = client.as_ref().and_then(readable) else {
             return;
         };
         if server.is_some_and(|server| server.sha256 == leaf.sha256) {
-            let detail = "client and server show the same certificate".to_owned();
+            let detail = "client and server show the same certificate";
             event
                 .notes
-                .push(note(NoteKind::SameAtBothEnds, Side::Client, facts, detail));
+                .push(note(NoteKind::SameAtBothEnds, Side::Client, leaf, detail));
         }
         let expired = CertificateTime::from(event.judged_at).seconds_since(facts.not_after) / DAY;
         let is_accepted = event.outcome == Outcome::Success && event.rejected_after.is_none();
@@ -95,13 +96,13 @@ impl UnusualCertificates {
             let detail = format!("expired {expired} days ago, and the server accepts it");
             event
                 .notes
-                .push(note(NoteKind::LongExpired, Side::Client, facts, detail));
+                .push(note(NoteKind::LongExpired, Side::Client, leaf, detail));
         }
         if self.is_of_many_clients(leaf, event.client.address) {
             let detail = format!("shown by clients at {MANY_CLIENTS} addresses or more");
             event
                 .notes
-                .push(note(NoteKind::ManyClients, Side::Client, facts, detail));
+                .push(note(NoteKind::ManyClients, Side::Client, leaf, detail));
         }
     }
 
@@ -137,7 +138,7 @@ impl UnusualCertificates {
     }
 }
 
-fn readable(leaf: &Certificate) -> Option<(&Certificate, &CertificateFacts)> {
+fn readable(leaf: &Arc<Certificate>) -> Option<(&Arc<Certificate>, &CertificateFacts)> {
     Some((leaf, leaf.facts.as_ref().ok()?))
 }
 
@@ -148,21 +149,23 @@ fn default_issuer(facts: &CertificateFacts) -> Option<usize> {
     })
 }
 
-fn note(kind: NoteKind, side: Side, facts: &CertificateFacts, detail: String) -> CertificateNote {
+fn note(
+    kind: NoteKind,
+    side: Side,
+    leaf: &Arc<Certificate>,
+    detail: impl Into<Clause>,
+) -> CertificateNote {
     CertificateNote {
         kind,
         side,
-        detail,
-        subject: facts.subject.clone(),
-        identity: facts.identity().into_owned(),
+        detail: detail.into(),
+        certificate: Arc::clone(leaf),
     }
 }
 
 #[cfg(feature = "serde")]
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::event::CertificateChain;
     use crate::sink::test_events;

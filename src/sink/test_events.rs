@@ -107,14 +107,14 @@ pub(crate) fn refused_by_the_client() -> Handshake {
     fill_hello(&mut event);
     event.timing.tcp_connect = Some(Duration::from_micros(400));
     event.timing.server_hello = Some(Duration::from_micros(3_100));
-    event.server_certificates = Some(chain([Ok(leaf())]));
+    let chain = chain([Ok(leaf())]);
     event.validation = vec![Finding {
         error_type: ErrorType::NearExpiry,
         side: Side::Server,
         detail: "expires in 12.5 days".into(),
-        subject: "CN=example.org".into(),
-        identity: "example.org".into(),
+        certificate: Arc::clone(&chain[0]),
     }];
+    event.server_certificates = Some(chain);
     event.capture.first_packet = 12;
     event.capture.last_packet = 31;
     event
@@ -155,7 +155,7 @@ pub(crate) fn inferred() -> Handshake {
     event.confidence = Some(0.97);
     event.inference = Some(Inference {
         rule: "P1",
-        observations: vec!["client certificate sent"],
+        observations: vec!["client certificate sent"].into(),
     });
     event.error = Some(HandshakeError {
         error_type: ErrorType::ServerRejectedClient,

@@ -151,6 +151,7 @@ mod tests {
     use super::super::testing::{certificate, handshake};
     use super::super::{MetricsConfig, Notice, Prepared};
     use super::*;
+    use crate::certificate::Certificate;
     use crate::event::{Alert, ErrorType, Finding, HandshakeError, Outcome, Side};
     use crate::time::Timestamp;
     use crate::tls::{AlertDescription, AlertLevel, CipherSuite, ProtocolVersion};
@@ -308,9 +309,8 @@ mod tests {
         let finding = Finding {
             error_type: ErrorType::CertExpired,
             side: Side::Server,
-            detail: String::new(),
-            subject: String::new(),
-            identity: String::new(),
+            detail: "".into(),
+            certificate: Certificate::from_der(b"").into(),
         };
         let mut event = refused_by_client();
         event.error.as_mut().unwrap().error_type = ErrorType::CertExpired;

@@ -118,7 +118,10 @@ impl Assertion for ForbiddenFindings {
         if let Some(finding) = findings.find(|finding| is_forbidden(&finding.error_type)) {
             return Violated(format!(
                 "{}, {}'s `{}`: {}",
-                finding.error_type, finding.side, finding.subject, finding.detail
+                finding.error_type,
+                finding.side,
+                finding.certificate.subject(),
+                finding.detail
             ));
         }
         let seen = all_certificates(event, |_, _| None);

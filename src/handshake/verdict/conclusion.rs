@@ -1,5 +1,7 @@
 //! The verdict on a handshake.
 
+use std::borrow::Cow;
+
 use crate::event::{Evidence, Outcome, UnknownBecause};
 use crate::handshake::cause::FailureCause;
 
@@ -10,7 +12,7 @@ pub(in crate::handshake) struct Conclusion {
     pub(in crate::handshake) evidence: Evidence,
     pub(in crate::handshake) confidence: f64,
     /// The rule that inferred it, and what that saw.
-    pub(in crate::handshake) rule: Option<(&'static str, Vec<&'static str>)>,
+    pub(in crate::handshake) rule: Option<(&'static str, Cow<'static, [&'static str]>)>,
     pub(in crate::handshake) failure: Option<FailureCause>,
     /// Which evidence is missing, if the outcome is unknown.
     pub(in crate::handshake) unknown_because: Option<UnknownBecause>,
@@ -46,7 +48,7 @@ impl Conclusion {
         Self {
             evidence: Evidence::Inferred,
             confidence: rule.confidence,
-            rule: Some((rule.id, vec![rule.observation])),
+            rule: Some((rule.id, vec![rule.observation].into())),
             ..Self::failed(failure)
         }
     }

@@ -103,7 +103,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End) -> Conclusion {
         return Conclusion {
             evidence: Evidence::Inferred,
             confidence: D2.confidence,
-            rule: Some((D2.id, vec![D2.observation])),
+            rule: Some((D2.id, vec![D2.observation].into())),
             ..Conclusion::observed(Outcome::Success)
         };
     }

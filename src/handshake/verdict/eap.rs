@@ -119,7 +119,7 @@ fn completed(transcript: &Transcript, eap: &EapSeen) -> Option<Conclusion> {
     let success = || Conclusion {
         evidence: Evidence::Inferred,
         confidence: E1.confidence,
-        rule: Some((E1.id, vec![E1.observation])),
+        rule: Some((E1.id, vec![E1.observation].into())),
         ..Conclusion::observed(Outcome::Success)
     };
     has_gone_on.then(success)

@@ -174,7 +174,7 @@ fn from_inferred(
         outcome,
         evidence: Evidence::Inferred,
         confidence: rule.confidence,
-        rule: Some((rule.id, rule.observations.to_vec())),
+        rule: Some((rule.id, rule.observations.into())),
         failure,
         unknown_because: (outcome == Outcome::Unknown)
             .then(|| silence::unknown_because(transcript, end)),

@@ -498,7 +498,7 @@ fn inferred(rule: &QuicRule, outcome: Outcome, failure: Option<FailureCause>) ->
         outcome,
         evidence: Evidence::Inferred,
         confidence: rule.confidence,
-        rule: Some((rule.id, rule.observations.to_vec())),
+        rule: Some((rule.id, rule.observations.into())),
         failure,
         unknown_because: None,
     }

@@ -199,7 +199,8 @@ impl KnownCertificate {
             self.shown_by_more = true;
         }
         for finding in &event.validation {
-            let is_meant = facts.is_some_and(|facts| facts.subject == finding.subject);
+            let is_meant =
+                facts.is_some_and(|facts| facts.subject == finding.certificate.subject());
             if is_meant && finding.side == side {
                 *self.findings.entry(finding.error_type).or_default() += 1;
             }

@@ -256,8 +256,9 @@ mod tests {
         leaf.common_name = Some(HOSTILE.into());
         leaf.issuer_common_name = Some(HOSTILE.into());
         leaf.dns_names = vec![HOSTILE.into()];
-        event.server_certificates = Some(test_events::chain([Ok(leaf)]));
-        event.validation[0].subject = HOSTILE.into();
+        let chain = test_events::chain([Ok(leaf)]);
+        event.validation[0].certificate = chain[0].clone();
+        event.server_certificates = Some(chain);
         event.validation[0].detail = HOSTILE.into();
         event
     }

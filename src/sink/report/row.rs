@@ -458,8 +458,14 @@ fn shown_certificate<'a>(
         name: text(&parsed.identity()),
         facts: facts.0,
         findings: findings
-            .filter(|finding| finding.subject == parsed.subject)
-            .map(|finding| format!("{}: {}", finding.error_type, shown(&finding.detail)))
+            .filter(|finding| finding.certificate.subject() == parsed.subject)
+            .map(|finding| {
+                format!(
+                    "{}: {}",
+                    finding.error_type,
+                    shown(&finding.detail.to_string())
+                )
+            })
             .collect(),
     }
 }

@@ -152,7 +152,8 @@ use super::value::{
     CodePoint, Codes, Each, Identifier, Milliseconds, Names, OneOf, Text, Time, is_unset,
 };
 use crate::certificate::{
-    Certificate, CertificateFacts, CertificateTime, OcspStatus, PublicKey, SignatureAlgorithm,
+    Certificate, CertificateFacts, CertificateTime, Clause, OcspStatus, PublicKey,
+    SignatureAlgorithm,
 };
 use crate::event::{
     Alert, CaptureFacts, CertificateNote, ClientCertificate, ClosedBy, Directions, EapFacts,
@@ -909,11 +910,11 @@ struct FindingLine<'a> {
     /// The side that presented the certificate.
     side: OneOf<Side>,
     /// One clause for people.
-    detail: &'a str,
+    detail: Text<&'a Clause>,
     /// The certificate's subject, in RFC 4514 form.
     subject: &'a str,
     /// The certificate's identity; empty if it cannot be read.
-    identity: &'a str,
+    identity: Cow<'a, str>,
 }
 
 impl<'a> From<&'a Finding> for FindingLine<'a> {
@@ -921,9 +922,9 @@ impl<'a> From<&'a Finding> for FindingLine<'a> {
         Self {
             error_type: OneOf(finding.error_type),
             side: OneOf(finding.side),
-            detail: &finding.detail,
-            subject: &finding.subject,
-            identity: &finding.identity,
+            detail: Text(&finding.detail),
+            subject: finding.certificate.subject(),
+            identity: finding.certificate.identity(),
         }
     }
 }
@@ -937,11 +938,11 @@ struct NoteLine<'a> {
     /// The side that presented the certificate.
     side: OneOf<Side>,
     /// One clause for people.
-    detail: &'a str,
+    detail: Text<&'a Clause>,
     /// The certificate's subject, in RFC 4514 form.
     subject: &'a str,
     /// The certificate's identity; empty if it cannot be read.
-    identity: &'a str,
+    identity: Cow<'a, str>,
 }
 
 impl<'a> From<&'a CertificateNote> for NoteLine<'a> {
@@ -949,9 +950,9 @@ impl<'a> From<&'a CertificateNote> for NoteLine<'a> {
         Self {
             kind: OneOf(note.kind),
             side: OneOf(note.side),
-            detail: &note.detail,
-            subject: &note.subject,
-            identity: &note.identity,
+            detail: Text(&note.detail),
+            subject: note.certificate.subject(),
+            identity: note.certificate.identity(),
         }
     }
 }

@@ -62,13 +62,13 @@ fn write_findings<W: Write>(
     wanted: impl Fn(&str) -> bool,
 ) -> io::Result<()> {
     for finding in &event.validation {
-        if finding.side == side && wanted(&finding.subject) {
+        if finding.side == side && wanted(finding.certificate.subject()) {
             let text = format!("! {}: {}", finding.error_type, finding.detail);
             page.styled_fact("finding", &text, page.style.bad())?;
         }
     }
     for note in &event.notes {
-        if note.side == side && wanted(&note.subject) {
+        if note.side == side && wanted(note.certificate.subject()) {
             page.fact("note", &format!("{}: {}", note.kind.as_str(), note.detail))?;
         }
     }

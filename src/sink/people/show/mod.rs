@@ -160,7 +160,10 @@ fn write_verdict<W: Write>(page: &mut Page<'_, W>, event: &Handshake) -> io::Res
         page.fact("no verdict", because.explanation())?;
     }
     page.fact("evidence", &evidence(event))?;
-    let observations = event.inference.iter().flat_map(|how| &how.observations);
+    let observations = event
+        .inference
+        .iter()
+        .flat_map(|how| how.observations.iter());
     for (index, observation) in observations.enumerate() {
         page.fact(if index == 0 { "seen" } else { "" }, observation)?;
     }
@@ -650,8 +653,9 @@ Messages
         facts.subject = hostile.into();
         facts.issuer = hostile.into();
         facts.dns_names = vec![hostile.into()];
-        event.server_certificates = Some(test_events::chain([Ok(facts), Err(hostile.into())]));
-        event.validation[0].subject = hostile.into();
+        let chain = test_events::chain([Ok(facts), Err(hostile.into())]);
+        event.validation[0].certificate = chain[0].clone();
+        event.server_certificates = Some(chain);
         event.validation[0].detail = hostile.into();
         let lines = shown(&self::report(), None, false).lines().count();
         for width in [None, Some(40), Some(80)] {
