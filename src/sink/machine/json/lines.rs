@@ -148,9 +148,11 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use super::ready::ReadyChains;
 use super::value::{
     CodePoint, Codes, Each, Identifier, Milliseconds, Names, OneOf, Text, Time, is_unset,
 };
+use super::writer::ReadyText;
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, Clause, OcspStatus, PublicKey,
     SignatureAlgorithm,
@@ -278,6 +280,7 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             certificates.as_deref().map(|certificates| Chain {
                 certificates,
                 judged_at: event.judged_at,
+                ready: None,
             })
         };
         Self {
@@ -315,6 +318,22 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             client_process: event.client_process.as_deref().map(ProcessLine::from),
             server_process: event.server_process.as_deref().map(ProcessLine::from),
         }
+    }
+}
+
+impl<'a> HandshakeLine<'a> {
+    /// The same with chains that are ready to be copied. For [`writer::write`](super::writer::write) only.
+    pub(super) fn with_chains(mut self, ready: ReadyChains<'a>) -> Self {
+        let chains = [
+            (&mut self.server_certificates, ready.server),
+            (&mut self.client_certificates, ready.client),
+        ];
+        for (chain, text) in chains {
+            if let Some(chain) = chain {
+                chain.ready = Some(ReadyText(text));
+            }
+        }
+        self
     }
 }
 
@@ -774,10 +793,15 @@ impl<'a> From<&'a Fingerprint> for FingerprintLine<'a> {
 struct Chain<'a> {
     certificates: &'a [Arc<Certificate>],
     judged_at: Timestamp,
+    /// All of it as it is written, where that is known.
+    ready: Option<ReadyText<'a>>,
 }
 
 impl Serialize for Chain<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(ready) = &self.ready {
+            return ready.serialize(serializer);
+        }
         let line = |certificate| CertificateLine::new(certificate, self.judged_at);
         serializer.collect_seq(self.certificates.iter().map(|shown| line(shown)))
     }
@@ -805,7 +829,7 @@ impl JsonSchema for Chain<'_> {
     clippy::large_enum_variant,
     reason = "it is written at once, and a box would cost an allocation for each certificate"
 )]
-enum CertificateLine<'a> {
+pub(super) enum CertificateLine<'a> {
     /// It parsed: its fields.
     Readable(FactsLine<'a>),
     /// It did not parse.
@@ -820,7 +844,7 @@ enum CertificateLine<'a> {
 /// What a certificate says.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-struct FactsLine<'a> {
+pub(super) struct FactsLine<'a> {
     /// The name that a person recognises: a SPIFFE ID, else the first DNS name, IP address, e-mail address or UPN, else the common name, the subject, or the serial number.
     identity: Cow<'a, str>,
     /// The subject, in RFC 4514 form; empty if it has none.
@@ -865,7 +889,7 @@ struct FactsLine<'a> {
 }
 
 impl<'a> CertificateLine<'a> {
-    fn new(certificate: &'a Certificate, judged_at: Timestamp) -> Self {
+    pub(super) fn new(certificate: &'a Certificate, judged_at: Timestamp) -> Self {
         let sha256 = Hex(&certificate.sha256);
         match &certificate.facts {
             Ok(facts) => Self::Readable(FactsLine::new(facts, sha256, judged_at)),

@@ -6,11 +6,13 @@ use serde::{Serialize, Serializer};
 
 mod ladder;
 pub mod lines;
+mod ready;
 mod value;
 mod writer;
 
 use lines::HandshakeLine;
 pub(crate) use lines::Line;
+use ready::ReadyCertificates;
 
 use crate::escape::SafeJson;
 use crate::event::{Event, Handshake, HandshakeReport, NotTls};
@@ -22,6 +24,7 @@ use crate::stats::Stats;
 pub struct JsonSink<W> {
     output: W,
     lines: Vec<u8>,
+    certificates: ReadyCertificates,
     writes_names: bool,
 }
 
@@ -35,6 +38,7 @@ impl<W: Write> JsonSink<W> {
         Self {
             output,
             lines: Vec::with_capacity(BLOCK),
+            certificates: ReadyCertificates::default(),
             writes_names: false,
         }
     }
@@ -50,6 +54,10 @@ impl<W: Write> JsonSink<W> {
 
     fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
         writer::write(&mut self.lines, line)?;
+        self.end_line()
+    }
+
+    fn end_line(&mut self) -> io::Result<()> {
         self.lines.push(b'\n');
         if self.lines.len() >= BLOCK {
             self.write_lines()?;
@@ -66,11 +74,13 @@ impl<W: Write> JsonSink<W> {
 
 impl<W: Write> Sink for JsonSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
-        let mut line = HandshakeLine::from(event);
+        let chains = self.certificates.chains(event)?;
+        let mut line = HandshakeLine::from(event).with_chains(chains);
         if self.writes_names {
             line = line.with_names(event);
         }
-        self.write_line(&Line::Handshake(&line))
+        writer::write(&mut self.lines, &Line::Handshake(&line))?;
+        self.end_line()
     }
 
     fn not_tls(&mut self, event: &NotTls) -> io::Result<()> {

@@ -19,28 +19,52 @@ use crate::escape::is_unsafe;
 ///
 /// When `value` does not serialise, or has a map whose keys are not strings.
 pub(super) fn write(output: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Error> {
-    value.serialize(&mut Writer { output })
+    value.serialize(&mut Writer {
+        output,
+        is_ready: false,
+    })
+}
+
+/// JSON that [`write()`] has written before, and that it copies. To other serialisers it is a list of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadyText<'a>(pub(super) &'a [u8]);
+
+impl ReadyText<'_> {
+    /// By what the writer knows it.
+    const NAME: &'static str = "tlscope::ReadyText";
+}
+
+impl Serialize for ReadyText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Bytes<'a>(&'a [u8]);
+
+        impl Serialize for Bytes<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(self.0)
+            }
+        }
+        serializer.serialize_newtype_struct(Self::NAME, &Bytes(self.0))
+    }
 }
 
 struct Writer<'a> {
     output: &'a mut Vec<u8>,
+    /// Whether the value at hand is a [`ReadyText`].
+    is_ready: bool,
 }
 
 impl Writer<'_> {
-    /// As code points are, of which a line has about 60.
+    /// As code points are, of which a line has about 60. So without branches, and with a copy of constant length.
     fn write_small(&mut self, number: u16) {
-        let mut digits = [0; 5];
-        let mut start = digits.len();
-        let mut rest = number;
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.output.extend_from_slice(&digits[start..]);
+        const LONGEST: usize = 5;
+        let digit = |unit: u16| b'0' + (number / unit % 10) as u8;
+        let [a, b, c, d, e] = [10_000, 1_000, 100, 10, 1].map(digit);
+        let zeros = [10_000, 1_000, 100, 10].map(|unit| usize::from(number < unit));
+        let zeros = zeros.iter().sum::<usize>();
+        let digits = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]) >> (8 * zeros);
+        let end = self.output.len() + LONGEST - zeros;
+        self.output.extend_from_slice(&digits.to_le_bytes());
+        self.output.truncate(end);
     }
 
     /// Other numbers are left to `serde_json`, which is fast at them.
@@ -171,6 +195,10 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
+        if self.is_ready {
+            self.output.extend_from_slice(value);
+            return Ok(());
+        }
         self.collect_seq(value)
     }
 
@@ -202,10 +230,13 @@ impl<'a, 'b> Serializer for &'b mut Writer<'a> {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        value.serialize(self)
+        self.is_ready = name == ReadyText::NAME;
+        value.serialize(&mut *self)?;
+        self.is_ready = false;
+        Ok(())
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -439,6 +470,15 @@ mod tests {
         written(&[0_u16, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, u16::MAX]);
         written(&(i64::MIN, u64::MAX, i128::MAX, 1e300, f64::NAN));
         written(&BTreeMap::from([("a\"", Some(1)), ("b", None)]));
+    }
+
+    #[test]
+    fn what_is_ready_is_copied() {
+        #[derive(Serialize)]
+        struct Line<'a>(ReadyText<'a>, Vec<u8>);
+        let mut output = Vec::new();
+        write(&mut output, &Line(ReadyText(b"{\"a\":[]}"), vec![1])).unwrap();
+        assert_eq!(output, b"[{\"a\":[]},[1]]");
     }
 
     #[test]

@@ -1,0 +1,187 @@
+//! The texts of certificates, ready to be copied into lines: a run shows few certificates, again and again, and
+//! nothing about them changes but the days until they expire.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem;
+use serde_json::Error;
+
+use super::lines::CertificateLine;
+use super::writer;
+use crate::certificate::Certificate;
+use crate::event::Handshake;
+use crate::time::Timestamp;
+
+/// Texts of the certificates seen last, by the certificates themselves, which all events with a chain share.
+#[derive(Debug, Default)]
+pub(super) struct ReadyCertificates {
+    places: Vec<Option<Ready>>,
+    /// The chains of the line at hand.
+    text: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Ready {
+    /// Held, so that no other one can have its address.
+    certificate: Arc<Certificate>,
+    text: Vec<u8>,
+    /// Where the days until it expires stand in the text; at its end if it has none.
+    days: Range<usize>,
+}
+
+/// The chains of one handshake as they are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadyChains<'a> {
+    pub(super) server: &'a [u8],
+    pub(super) client: &'a [u8],
+}
+
+/// How many texts are kept: a certificate has one place, and gives way to the next one with that place. A guess: a few times as
+/// many as most networks show.
+const PLACES: usize = 512;
+
+/// Bytes of a certificate and its text beyond which it is not kept: usual ones have 2 to 4 KB. So all take 4 MB at most.
+const LONGEST: usize = 8 << 10;
+
+impl ReadyCertificates {
+    /// The chains of both sides; empty where none was seen.
+    pub(super) fn chains(&mut self, event: &Handshake) -> Result<ReadyChains<'_>, Error> {
+        self.text.clear();
+        let sides = [&event.server_certificates, &event.client_certificates];
+        let mut ends = [0; 2];
+        for (chain, end) in sides.into_iter().zip(&mut ends) {
+            if let Some(chain) = chain {
+                self.write_chain(chain, event.judged_at)?;
+            }
+            *end = self.text.len();
+        }
+        let (server, client) = self.text.split_at(ends[0]);
+        Ok(ReadyChains { server, client })
+    }
+
+    fn write_chain(
+        &mut self,
+        chain: &[Arc<Certificate>],
+        judged_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.text.push(b'[');
+        for (index, certificate) in chain.iter().enumerate() {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            self.write_certificate(certificate, judged_at)?;
+        }
+        self.text.push(b']');
+        Ok(())
+    }
+
+    fn write_certificate(
+        &mut self,
+        certificate: &Arc<Certificate>,
+        judged_at: Timestamp,
+    ) -> Result<(), Error> {
+        if self.places.is_empty() {
+            self.places.resize_with(PLACES, || None);
+        }
+        // Hashes are spread evenly.
+        let [first, second, ..] = certificate.sha256;
+        let place = usize::from(u16::from_be_bytes([first, second])) % PLACES;
+        let place = &mut self.places[place];
+        let known = place.as_ref();
+        if let Some(ready) = known.filter(|ready| Arc::ptr_eq(&ready.certificate, certificate)) {
+            ready.write(&mut self.text, judged_at)?;
+            return Ok(());
+        }
+        let ready = Ready::new(certificate, judged_at)?;
+        self.text.extend_from_slice(&ready.text);
+        if ready.text.len() + certificate.der.len() <= LONGEST {
+            *place = Some(ready);
+        }
+        Ok(())
+    }
+}
+
+impl Ready {
+    fn new(certificate: &Arc<Certificate>, judged_at: Timestamp) -> Result<Self, Error> {
+        /// No value has this in it: its quotes would be escaped.
+        const DAYS: &[u8] = b",\"days_until_expiry\":";
+        let mut text = Vec::new();
+        writer::write(&mut text, &CertificateLine::new(certificate, judged_at))?;
+        let days = memmem::find(&text, DAYS).map_or(text.len()..text.len(), |key| {
+            let start = key + DAYS.len();
+            let length = text[start..].iter().position(|byte| *byte == b',');
+            start..length.map_or(text.len(), |length| start + length)
+        });
+        text.shrink_to_fit();
+        Ok(Self {
+            certificate: Arc::clone(certificate),
+            text,
+            days,
+        })
+    }
+
+    /// Writes the text with the days at another moment.
+    fn write(&self, output: &mut Vec<u8>, judged_at: Timestamp) -> Result<(), Error> {
+        let Ok(facts) = &self.certificate.facts else {
+            output.extend_from_slice(&self.text);
+            return Ok(());
+        };
+        output.extend_from_slice(&self.text[..self.days.start]);
+        serde_json::to_writer(&mut *output, &facts.expiry(judged_at).rounded_days())?;
+        output.extend_from_slice(&self.text[self.days.end..]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sink::test_events;
+
+    fn text_of(certificate: &Arc<Certificate>, judged_at: Timestamp) -> Vec<u8> {
+        let mut text = Vec::new();
+        writer::write(&mut text, &CertificateLine::new(certificate, judged_at)).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_ready_text_is_what_would_be_written() {
+        let mut hostile = test_events::leaf();
+        hostile.subject = ",\"days_until_expiry\":1,".into();
+        hostile.dns_names = vec!["a".into(), "days_until_expiry".into()];
+        let facts = [
+            Ok(test_events::leaf()),
+            Ok(hostile),
+            Err("not DER".to_owned()),
+        ];
+        // The same hash, so that they take each other's place.
+        let chain = test_events::chain(facts);
+        let mut ready = ReadyCertificates::default();
+        for days in [0, 1, 20, 500] {
+            let judged_at = test_events::START.saturating_add(Duration::from_secs(days * 86_401));
+            for certificate in chain.iter() {
+                for _ in 0..2 {
+                    ready.text.clear();
+                    ready.write_certificate(certificate, judged_at).unwrap();
+                    assert_eq!(ready.text, text_of(certificate, judged_at));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_not_kept() {
+        let mut facts = test_events::leaf();
+        facts.dns_names = vec!["example.org".into(); 1_000];
+        let chain = test_events::chain([Ok(facts)]);
+        let mut ready = ReadyCertificates::default();
+        ready
+            .write_certificate(&chain[0], test_events::START)
+            .unwrap();
+        assert_eq!(ready.text, text_of(&chain[0], test_events::START));
+        assert!(ready.places.iter().all(Option::is_none));
+    }
+}
