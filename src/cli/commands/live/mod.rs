@@ -48,9 +48,18 @@ pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
             let text = print_config::as_file("live", &args.sources);
             print_text(|output| output.write_all(text.as_bytes()))
         }
-        InterfaceCommand::Live(args) => watch(LiveConfig::resolve(args)?),
-        InterfaceCommand::Run(args) => super::run::run(args),
-        InterfaceCommand::Interfaces => interfaces::list(),
+        InterfaceCommand::Live(args) => {
+            host::enable_capture();
+            watch(LiveConfig::resolve(args)?)
+        }
+        InterfaceCommand::Run(args) => {
+            host::enable_capture();
+            super::run::run(args)
+        }
+        InterfaceCommand::Interfaces => {
+            host::enable_capture();
+            interfaces::list()
+        }
     }
 }
 
