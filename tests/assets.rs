@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use crate::support::fixtures::package;
 use crate::support::program::printed;
 use crate::support::{needs, scratch};
 
@@ -286,5 +287,29 @@ fn promtool_accepts_the_rules_and_they_fire_when_they_should() {
         let output = command.args(arguments).current_dir(&directory).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{output:#?}");
+    }
+}
+
+/// Without the folders of benchmarks and examples, which Cargo.toml names, cargo refuses to read it.
+#[test]
+fn the_image_is_built_from_all_that_the_manifest_names() {
+    let read = |name: &str| fs::read_to_string(package().join(name)).unwrap();
+    let (manifest, dockerfile, ignored) = (
+        read("Cargo.toml"),
+        read("packaging/Dockerfile"),
+        read(".dockerignore"),
+    );
+    let mut needed = vec!["Cargo.toml", "Cargo.lock", "README.md", "build.rs", "src"];
+    for (kind, folder) in [("[[bench]]", "benches"), ("[[example]]", "examples")] {
+        assert!(manifest.contains(kind));
+        needed.push(folder);
+    }
+    for name in needed {
+        let copied = |line: &str| line.starts_with("COPY ") && line.contains(name);
+        assert!(dockerfile.lines().any(copied), "{name}");
+        assert!(
+            ignored.lines().any(|line| line == format!("!{name}")),
+            "{name}"
+        );
     }
 }

@@ -59,6 +59,8 @@ mod show;
 #[cfg(feature = "cli")]
 mod targets;
 #[cfg(feature = "cli")]
+mod terminal;
+#[cfg(feature = "cli")]
 mod transform;
 
 #[cfg(all(feature = "cli", feature = "otel"))]

@@ -4,11 +4,14 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{Write, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use anstream::adapter::strip_str;
 use owo_colors::OwoColorize;
+use terminal_size::terminal_size_of;
 use tlscope::capture::{Problem, Severity};
+use unicode_width::UnicodeWidthStr;
 
 /// Messages held back; `None` while messages are written at once.
 static HELD_BACK: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
@@ -28,7 +31,37 @@ pub(crate) fn line(message: impl Display) {
         return;
     }
     // The lock is free by now: a terminal that is stopped (Ctrl-S) blocks this thread only.
+    let message = message.to_string();
+    let message = match terminal_size_of(stderr()) {
+        Some((width, _)) => wrapped(&message, usize::from(width.0)),
+        None => message,
+    };
     let _ = writeln!(anstream::stderr().lock(), "{message}");
+}
+
+/// `message` with its lines broken between words to fit `width` columns. A word that is longer stays whole, so that paths and
+/// commands can be copied.
+fn wrapped(message: &str, width: usize) -> String {
+    let mut text = String::with_capacity(message.len());
+    for (index, line) in message.split('\n').enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        let mut column = 0;
+        for (index, word) in line.split(' ').enumerate() {
+            let columns = strip_str(word).to_string().width();
+            if index > 0 && column + 1 + columns > width {
+                text.push('\n');
+                column = 0;
+            } else if index > 0 {
+                text.push(' ');
+                column += 1;
+            }
+            text.push_str(word);
+            column += columns;
+        }
+    }
+    text
 }
 
 /// Writes an error.
@@ -80,10 +113,22 @@ fn lock() -> MutexGuard<'static, Option<VecDeque<String>>> {
     HELD_BACK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(all(test, live_capture))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn messages_are_broken_between_words_and_colour_takes_no_columns() {
+        let message = format!("{}: `tlscope show a.pcap 1` shows\n\none", "hint".bold());
+        assert_eq!(
+            strip_str(&wrapped(&message, 20)).to_string(),
+            "hint: `tlscope show\na.pcap 1` shows\n\none"
+        );
+        assert_eq!(wrapped("a 0123456789 b", 5), "a\n0123456789\nb");
+        assert_eq!(wrapped(&message, 40), message);
+    }
+
+    #[cfg(live_capture)]
     #[test]
     fn the_newest_messages_are_held_back_until_they_are_released() {
         held_back::start();

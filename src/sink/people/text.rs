@@ -129,7 +129,8 @@ fn prefix(characters: impl Iterator<Item = char>, mut width: usize) -> String {
         .collect()
 }
 
-/// Lines of at most `width` columns, broken between words; a word that is longer is broken anywhere.
+/// Lines of at most `width` columns, broken between words. A word that is longer is broken after punctuation, as names of
+/// suites and paths have it, or anywhere if it has none.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -140,26 +141,43 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(&word);
+        line.push_str(word);
     }
     lines.push(line);
     lines
 }
 
 /// A word in pieces of at most `width` columns.
-fn pieces(word: &str, width: usize) -> Vec<String> {
-    let (mut pieces, mut piece, mut columns) = (Vec::new(), String::new(), 0);
-    for c in word.chars() {
-        let wide = c.width().unwrap_or(0);
-        if columns + wide > width && !piece.is_empty() {
-            pieces.push(std::mem::take(&mut piece));
-            columns = 0;
+fn pieces(word: &str, width: usize) -> Vec<&str> {
+    let (mut pieces, mut rest) = (Vec::new(), word);
+    while rest.width() > width {
+        let mut columns = 0;
+        // The first character always fits: a piece is never empty.
+        let fitting = rest.char_indices().take_while(|&(at, c)| {
+            columns += c.width().unwrap_or(0);
+            at == 0 || columns <= width
+        });
+        let (mut end, mut after_punctuation) = (0, None);
+        for (at, c) in fitting {
+            end = at + c.len_utf8();
+            if "_-./:,;=&@".contains(c) {
+                after_punctuation = Some(end);
+            }
         }
-        piece.push(c);
-        columns += wide;
+        let (piece, more) = rest.split_at(after_punctuation.unwrap_or(end));
+        pieces.push(piece);
+        rest = more;
     }
-    pieces.push(piece);
+    pieces.push(rest);
     pieces
+}
+
+/// The columns of the longest word.
+pub(crate) fn longest_word(text: &str) -> usize {
+    text.split(' ')
+        .map(UnicodeWidthStr::width)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Appends `text`, padded on the right to `width` columns.

@@ -48,9 +48,18 @@ pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
             let text = print_config::as_file("live", &args.sources);
             print_text(|output| output.write_all(text.as_bytes()))
         }
-        InterfaceCommand::Live(args) => watch(LiveConfig::resolve(args)?),
-        InterfaceCommand::Run(args) => super::run::run(args),
-        InterfaceCommand::Interfaces => interfaces::list(),
+        InterfaceCommand::Live(args) => {
+            host::enable_capture();
+            watch(LiveConfig::resolve(args)?)
+        }
+        InterfaceCommand::Run(args) => {
+            host::enable_capture();
+            super::run::run(args)
+        }
+        InterfaceCommand::Interfaces => {
+            host::enable_capture();
+            interfaces::list()
+        }
     }
 }
 
@@ -188,7 +197,7 @@ impl Shortage {
         let new = stats.handshakes_not_judged - self.said;
         if new > 0 && self.said_at.is_none_or(|at| at.elapsed() >= REMINDER) {
             say::warning(format_args!(
-                "handshakes that could not be judged: {new}; memory is short, as in a flood of half-open handshakes"
+                "handshakes without a verdict: {new}; the memory limit was reached, as in a flood of half-open handshakes"
             ));
             self.said = stats.handshakes_not_judged;
             self.said_at = Some(Instant::now());
@@ -294,7 +303,7 @@ impl Watch<'_> {
         }
         let stats = &self.health.stats;
         say::line(format_args!(
-            "{} packets handled in {} s; {} handshakes: {} succeeded, {} failed, {} unknown",
+            "packets: {} in {} s; handshakes: {} ({} succeeded, {} failed, {} unknown)",
             stats.packets,
             self.started.elapsed().as_secs(),
             stats.handshakes,

@@ -503,7 +503,7 @@ pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
     );
     add(
         capture.truncated,
-        "parts of packets: the snap length or a limit of tlscope cut them",
+        "parts of packets: the snap length or a limit of tlscope cut them off",
     );
     missing
 }
@@ -575,11 +575,6 @@ mod tests {
         String::from_utf8(output).unwrap()
     }
 
-    /// Filters and commands are to be copied, so they are in one line each.
-    fn is_to_be_copied(line: &str) -> bool {
-        line.starts_with("    ") && (line.contains(".addr == ") || line.contains("wireshark -r"))
-    }
-
     #[test]
     fn lines_fit_the_terminal() {
         let mut long = report();
@@ -590,7 +585,7 @@ mod tests {
         for width in [36, 40, 60, 80, 120] {
             for report in [&report(), &long] {
                 let text = shown(report, Some(width), false);
-                for line in text.lines().filter(|line| !is_to_be_copied(line)) {
+                for line in text.lines() {
                     assert!(line.width() <= width, "{width}: {line}");
                 }
             }

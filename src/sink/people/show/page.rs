@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use owo_colors::Style;
+use unicode_width::UnicodeWidthStr;
 
 use crate::escape::printable;
-use crate::sink::people::text::{TextStyle, wrap};
+use crate::sink::people::text::{TextStyle, longest_word, wrap};
 
 /// Columns of text without a terminal: lines of mail and of terminals at their usual size hold it.
 const DEFAULT_WIDTH: usize = 100;
@@ -63,6 +64,18 @@ impl<'o, W: Write> Page<'o, W> {
 
     pub(super) fn styled_fact(&mut self, label: &str, text: &str, style: Style) -> io::Result<()> {
         let text = printable(text);
+        // A name that fits a line of its own is not broken to stand next to its label.
+        let longest = longest_word(&text);
+        let needs_its_own_line = longest > self.room(2 + LABEL) && longest <= self.room(4);
+        if needs_its_own_line && self.width >= NARROW {
+            if !label.is_empty() {
+                writeln!(self.output, "  {label}")?;
+            }
+            for line in wrap(&text, self.room(4)) {
+                writeln!(self.output, "    {}", style.style(line))?;
+            }
+            return Ok(());
+        }
         if self.width < NARROW {
             let separator = if label.is_empty() { "" } else { ": " };
             let lines = wrap(&format!("{label}{separator}{text}"), self.room(4));
@@ -97,9 +110,35 @@ impl<'o, W: Write> Page<'o, W> {
         Ok(())
     }
 
-    /// Writes a line to be copied: it is not wrapped.
-    pub(super) fn verbatim(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.output, "    {}", printable(text))
+    /// Writes a display filter to be copied. On a terminal, it continues in the next line after `&&`: for Wireshark, a new
+    /// line is white space.
+    pub(super) fn filter(&mut self, parts: &[&str]) -> io::Result<()> {
+        self.verbatim(parts, " && ", " &&")
+    }
+
+    /// Writes a command to be copied. On a terminal, it continues in the next line after a backslash.
+    pub(super) fn command(&mut self, words: &[&str]) -> io::Result<()> {
+        self.verbatim(words, " ", " \\")
+    }
+
+    /// Writes parts to be copied, with `between` between them, or `end` at the end of a line. No part is broken, even if it is
+    /// longer than the line.
+    fn verbatim(&mut self, parts: &[&str], between: &str, end: &str) -> io::Result<()> {
+        let room = self.style.width.map_or(usize::MAX, |_| self.room(4));
+        let mut line = String::new();
+        for part in parts {
+            let part = printable(part);
+            let width = line.width() + between.width() + part.width() + end.width();
+            if !line.is_empty() && width > room {
+                writeln!(self.output, "    {line}{end}")?;
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push_str(between);
+            }
+            line.push_str(&part);
+        }
+        writeln!(self.output, "    {line}")
     }
 }
 
@@ -112,6 +151,11 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("", 7), [""]);
         assert_eq!(wrap("a 0123456789 b", 4), ["a", "0123", "4567", "89 b"]);
+        assert_eq!(
+            wrap("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", 20),
+            ["TLS_ECDHE_RSA_WITH_", "AES_128_CBC_SHA"]
+        );
+        assert_eq!(wrap("a/b/cdefgh", 4), ["a/b/", "cdef", "gh"]);
         assert_eq!(wrap("例え例え", 4), ["例え", "例え"]);
     }
 

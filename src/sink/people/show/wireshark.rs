@@ -32,15 +32,19 @@ pub(super) fn write<W: Write>(
         };
         let PacketRange { first, last } = range;
         page.item(&format!("packets {first} to {last} of {name}"))?;
-        let frames = format!("frame.number >= {first} && frame.number <= {last}");
-        page.verbatim(&format!("{frames} && {conversation}"))?;
+        let frames = [
+            format!("frame.number >= {first}"),
+            format!("frame.number <= {last}"),
+        ];
+        let parts = frames.iter().chain(&conversation);
+        page.filter(&parts.map(String::as_str).collect::<Vec<_>>())?;
         if is_file(source) {
-            let path = quoted(source);
-            page.verbatim(&format!("wireshark -r {path} -g {first}"))?;
+            let (path, place) = (quoted(source), format!("-g {first}"));
+            page.command(&["wireshark -r", &path, &place])?;
         }
     }
     page.item("the whole connection")?;
-    page.verbatim(&conversation)
+    page.filter(&conversation.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// A display filter for each file that packets came from.
@@ -48,7 +52,7 @@ pub(in crate::sink) fn display_filters(event: &Handshake, ladder: &Ladder) -> Ve
     let sources = sources(event, ladder);
     let filter = |source: &&std::sync::Arc<str>| {
         let PacketRange { first, last } = packets(event, ladder, source, sources.len() == 1);
-        let conversation = conversation(event);
+        let conversation = conversation(event).join(" && ");
         format!("frame.number >= {first} && frame.number <= {last} && {conversation}")
     };
     sources.iter().map(filter).collect()
@@ -76,8 +80,8 @@ fn packets(event: &Handshake, ladder: &Ladder, source: &str, is_only: bool) -> P
     }
 }
 
-/// A display filter for both directions of the connection.
-fn conversation(event: &Handshake) -> String {
+/// The parts of a display filter for both directions of the connection.
+fn conversation(event: &Handshake) -> Vec<String> {
     let address = |address: IpAddr| match address {
         IpAddr::V4(address) => format!("ip.addr == {address}"),
         IpAddr::V6(address) => format!("ipv6.addr == {address}"),
@@ -88,24 +92,21 @@ fn conversation(event: &Handshake) -> String {
         Transport::Eapol => return on_link(event),
     };
     let [client, server] = [event.client, event.server];
-    format!(
-        "{} && {} && {transport}.port == {} && {transport}.port == {}",
+    vec![
         address(client.address),
         address(server.address),
-        client.port,
-        server.port
-    )
+        format!("{transport}.port == {}", client.port),
+        format!("{transport}.port == {}", server.port),
+    ]
 }
 
 /// The same for a login without IP.
-fn on_link(event: &Handshake) -> String {
+fn on_link(event: &Handshake) -> Vec<String> {
     let eap = event.eap.as_deref();
     let station = eap.and_then(|eap| eap.calling_station_id.as_deref());
     let address = station.map(|station| station.replace('-', ":"));
-    address.map_or_else(
-        || "eapol".to_owned(),
-        |address| format!("eapol && eth.addr == {address}"),
-    )
+    let address = address.map(|address| format!("eth.addr == {address}"));
+    ["eapol".to_owned()].into_iter().chain(address).collect()
 }
 
 /// Whether a source names a file that another program can open, not standard input.

@@ -7,7 +7,7 @@ mod signals;
 mod system_calls;
 
 pub(in crate::cli::commands) use privileges::drop_all;
-pub(super) use privileges::{Account, keep_capture_only, keep_inspection_only};
+pub(super) use privileges::{Account, enable_capture, keep_capture_only, keep_inspection_only};
 pub(super) use sandbox::{DNS, Restrictions, Sandbox};
 pub(super) use service_manager::ServiceManager;
 pub(super) use signals::Signals;

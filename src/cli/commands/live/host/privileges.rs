@@ -175,6 +175,17 @@ fn can_change_user() -> bool {
         .all(|needed| caps::has_cap(None, CapSet::Effective, *needed).unwrap_or(true))
 }
 
+/// Puts CAP_NET_RAW into effect if this process may use it.
+///
+/// A program whose file permits the capability without effect (`setcap cap_net_raw+p`) can be started where the capability
+/// is not to be had, as in a container that drops it. If this fails, opening an interface reports it.
+pub(crate) fn enable_capture() {
+    let has = |set| caps::has_cap(None, set, Capability::CAP_NET_RAW).unwrap_or(false);
+    if has(CapSet::Permitted) && !has(CapSet::Effective) {
+        let _ = caps::raise(None, CapSet::Effective, Capability::CAP_NET_RAW);
+    }
+}
+
 /// Drops all capabilities of this thread, and of those that it starts, except CAP_NET_RAW.
 pub(crate) fn keep_capture_only() -> Result<(), CliError> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(refused)?;
@@ -256,5 +267,19 @@ mod tests {
             caps::read(None, CapSet::Permitted).unwrap()
         });
         assert!(left.join().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_permitted_capability_is_put_into_effect_and_no_other_is() {
+        let [permitted, effective] = std::thread::spawn(|| {
+            keep_capture_only().unwrap();
+            caps::clear(None, CapSet::Effective).unwrap();
+            enable_capture();
+            [CapSet::Permitted, CapSet::Effective].map(|set| caps::read(None, set).unwrap())
+        })
+        .join()
+        .unwrap();
+        assert!(permitted.is_subset(&CapsHashSet::from([Capability::CAP_NET_RAW])));
+        assert_eq!(effective, permitted); // both are empty without the capability
     }
 }
