@@ -332,48 +332,48 @@ pub(crate) static FIELDS: &[EventField] = &[
         maybe(leaf_facts(&e.server_certificates).map(|c| c.not_before))
     }),
     // Who holds the sockets, on the observing host.
-    attribute("tls.client.process.pid", |e| {
+    both("client_pid", "tls.client.process.pid", |e| {
         count(e.client_process.as_ref().and_then(|process| process.pid))
     }),
-    attribute("tls.client.process.command", |e| {
+    both("client_command", "tls.client.process.command", |e| {
         untrusted(
             e.client_process
                 .as_ref()
                 .and_then(|process| process.command.as_deref()),
         )
     }),
-    attribute("tls.client.container.id", |e| {
+    both("client_container_id", "tls.client.container.id", |e| {
         untrusted(workload(&e.client_process).and_then(|group| group.container_id.as_deref()))
     }),
-    attribute("tls.client.k8s.pod.uid", |e| {
+    both("client_pod_uid", "tls.client.k8s.pod.uid", |e| {
         untrusted(workload(&e.client_process).and_then(|group| group.pod_uid.as_deref()))
     }),
-    attribute("tls.client.systemd.unit", |e| {
+    both("client_unit", "tls.client.systemd.unit", |e| {
         untrusted(workload(&e.client_process).and_then(|group| group.unit.as_deref()))
     }),
-    attribute("tls.client.process.linux.cgroup", |e| {
+    both("client_cgroup", "tls.client.process.linux.cgroup", |e| {
         untrusted(workload(&e.client_process).map(|group| group.cgroup.as_str()))
     }),
-    attribute("tls.server.process.pid", |e| {
+    both("server_pid", "tls.server.process.pid", |e| {
         count(e.server_process.as_ref().and_then(|process| process.pid))
     }),
-    attribute("tls.server.process.command", |e| {
+    both("server_command", "tls.server.process.command", |e| {
         untrusted(
             e.server_process
                 .as_ref()
                 .and_then(|process| process.command.as_deref()),
         )
     }),
-    attribute("tls.server.container.id", |e| {
+    both("server_container_id", "tls.server.container.id", |e| {
         untrusted(workload(&e.server_process).and_then(|group| group.container_id.as_deref()))
     }),
-    attribute("tls.server.k8s.pod.uid", |e| {
+    both("server_pod_uid", "tls.server.k8s.pod.uid", |e| {
         untrusted(workload(&e.server_process).and_then(|group| group.pod_uid.as_deref()))
     }),
-    attribute("tls.server.systemd.unit", |e| {
+    both("server_unit", "tls.server.systemd.unit", |e| {
         untrusted(workload(&e.server_process).and_then(|group| group.unit.as_deref()))
     }),
-    attribute("tls.server.process.linux.cgroup", |e| {
+    both("server_cgroup", "tls.server.process.linux.cgroup", |e| {
         untrusted(workload(&e.server_process).map(|group| group.cgroup.as_str()))
     }),
 ];

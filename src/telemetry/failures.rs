@@ -43,6 +43,7 @@ pub(crate) struct Failure {
     pub(crate) server_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<String>,
+    /// What the verdict rests on: that of the refusal, if the handshake was refused afterwards.
     pub(crate) evidence: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) confidence: Option<Number>,
@@ -169,10 +170,7 @@ impl Cause {
             return Some(Self {
                 error_type: rejected.error_type.as_str(),
                 side: Some(rejected.side.as_str()),
-                message: format!(
-                    "the handshake completed, then the {} refused its peer: {}",
-                    rejected.side, rejected.error_type
-                ),
+                message: refusal(rejected),
                 hint: next_step(rejected).map(str::to_owned),
             });
         }
@@ -193,7 +191,16 @@ impl Cause {
     }
 }
 
-/// What to do about a refusal after the handshake, for the causes that servers have.
+/// What happened after the handshake, and what shows it.
+fn refusal(rejected: &RejectedAfter) -> String {
+    let side = rejected.side;
+    match rejected.observations.last() {
+        Some(seen) => format!("the handshake completed, then the {side} refused its peer: {seen}"),
+        None => format!("the handshake completed, then the {side} refused its peer"),
+    }
+}
+
+/// What to do about a refusal after the handshake, for the most frequent causes.
 fn next_step(rejected: &RejectedAfter) -> Option<&'static str> {
     match (rejected.side, rejected.error_type) {
         (Side::Server, ErrorType::MissingClientCert) => Some(
@@ -201,6 +208,9 @@ fn next_step(rejected: &RejectedAfter) -> Option<&'static str> {
         ),
         (Side::Server, ErrorType::ServerRejectedClient) => Some(
             "the client's certificate must lead to a CA that the server trusts, and be valid; the server's log has the reason",
+        ),
+        (Side::Client, ErrorType::HostnameMismatch) => Some(
+            "the client must use a name that is in the server's certificate, or the certificate must have the name that the client uses",
         ),
         _ => None,
     }
@@ -211,6 +221,11 @@ impl Failure {
         let chain = event.client_certificates.as_ref();
         let leaf = chain.and_then(|chain| chain.first());
         let facts = leaf.and_then(|leaf| leaf.facts.as_ref().ok());
+        // That the handshake completed may be observed, and the refusal inferred.
+        let (evidence, confidence) = match &event.rejected_after {
+            Some(rejected) => (rejected.evidence, Some(rejected.confidence)),
+            None => (event.evidence, event.confidence),
+        };
         Self {
             time: event.time.to_string(),
             source: event.source.to_string(),
@@ -225,8 +240,8 @@ impl Failure {
                 .as_deref()
                 .map(|name| printable(name).into_owned()),
             version: event.tls.version.map(|version| version.to_string()),
-            evidence: event.evidence.as_str(),
-            confidence: event.confidence.map(Number::of),
+            evidence: evidence.as_str(),
+            confidence: confidence.map(Number::of),
             flow_id: format!("{:016x}", event.flow_id),
             community_id: event.community_id(),
             trace_id: trace.map(|ids| ids.trace.to_string()),

@@ -39,6 +39,39 @@ impl Rotation {
         let file = append_to(&self.path)?;
         Ok(self.opened.insert(Arc::new(file)))
     }
+
+    /// Fails if the file is to be rotated and its directory does not allow that, which would only be noticed at the first rotation:
+    /// makes a file in there, and removes it.
+    #[cfg(live_capture)]
+    fn check(&self) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        /// In a directory with this bit, files are renamed by their owners alone (inode(7)).
+        const STICKY: u32 = 0o1000;
+        if self.size.is_none() && self.age.is_none() {
+            return Ok(());
+        }
+        let mut probe = self.path.clone().into_os_string();
+        probe.push(".rotation-check");
+        match OpenOptions::new().write(true).create_new(true).open(&probe) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => fs::remove_file(&probe)?, // one may be left of a run that was killed
+        }
+        let file = fs::metadata(&self.path)?;
+        let directory = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => fs::metadata(parent)?,
+            _ => fs::metadata(".")?,
+        };
+        let user = rustix::process::geteuid().as_raw();
+        let is_owner = user == 0 || user == file.uid() || user == directory.uid();
+        if directory.mode() & STICKY != 0 && !is_owner {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "Permission denied: its directory has the sticky bit, so only its owner renames it",
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -105,6 +138,11 @@ impl RotatingSink {
         renamed.and_then(|()| sink.reopen()).map_err(|error| {
             let path = sink.rotation.path.display();
             CliError::new(format_args!("cannot write `{path}`: {error}"))
+        })?;
+        #[cfg(live_capture)]
+        sink.rotation.check().map_err(|error| {
+            let path = sink.rotation.path.display();
+            CliError::new(format_args!("cannot rotate `{path}`: {error}"))
         })?;
         Ok(sink)
     }
@@ -431,6 +469,27 @@ mod tests {
             .iter()
             .map(|(name, lines)| ((*name).to_owned(), *lines))
             .collect()
+    }
+
+    #[test]
+    #[cfg(live_capture)]
+    fn a_directory_that_does_not_allow_rotation_is_an_error_at_once() {
+        let open = |size| {
+            let rotation = Rotation {
+                path: "/proc/self/comm".into(), // no file can be made in there, by anyone
+                size,
+                age: None,
+                keep: 2,
+                opened: None,
+            };
+            RotatingSink::open(rotation, OutputFormat::Json).map(drop)
+        };
+        assert!(open(None).is_ok());
+        let error = open(Some(1)).unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot rotate `/proc/self/comm`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -28,6 +28,8 @@
 //! | `proxy`, `proxy_client`, `proxy_server` | `proxy` |
 //! | `starttls_ms` | `timing_ms` |
 //! | `eap_method` to `nas_identifier` | `eap` |
+//! | `client_pid` to `client_cgroup` | `client_process`; empty without `--attribute-processes` |
+//! | `server_pid` to `server_cgroup` | `server_process` |
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};

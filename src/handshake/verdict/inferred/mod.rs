@@ -149,7 +149,7 @@ pub(super) fn refused_later(transcript: &Transcript) -> Option<ClientCertificate
 pub(super) struct OnlyAnswer {
     /// Length of its content.
     pub(super) content: u16,
-    /// Whether the server said goodbye at once.
+    /// Whether the server said goodbye after it: at once, or after the client did if no ticket can be this answer.
     pub(super) has_goodbye: bool,
 }
 
@@ -172,10 +172,16 @@ pub(super) fn only_answer(transcript: &Transcript) -> Option<OnlyAnswer> {
     let answers = exchange.iter().filter(is_answer).count();
     let is_first = answers < exchange.len() && answers <= TICKETS + 1;
     let is_last = !rest.iter().any(|seen| is_data(seen) && is_answer(&seen));
-    let goodbye = rest.first().filter(is_answer);
+    let is_goodbye = |seen: &Observation| {
+        is_answer(&seen) && seen.record() == Some(lengths.alert(Padding::None))
+    };
+    let hello = transcript.client_hello();
+    let takes_no_tickets = hello.is_some_and(|hello| !hello.psk_key_exchange_modes);
+    let is_no_ticket = answers > TICKETS || takes_no_tickets;
     (is_first && is_last).then_some(OnlyAnswer {
         content: lengths.content(answer.record()?)?,
-        has_goodbye: goodbye.and_then(Observation::record) == Some(lengths.alert(Padding::None)),
+        has_goodbye: rest.first().is_some_and(is_goodbye)
+            || is_no_ticket && rest.iter().any(is_goodbye),
     })
 }
 

@@ -104,9 +104,10 @@ fn table(listed: &Listed) -> Markup {
 
 fn row(failure: &Failure) -> Markup {
     let time = failure.time.get(..23).unwrap_or(&failure.time); // to the millisecond
+    let (date, clock) = time.split_once('T').unwrap_or((time, ""));
     html! {
         tr {
-            td { code { (time) } br; span.minor { (failure.source) } }
+            td { code { (date) } br; code { (clock) } br; span.minor { (failure.source) } }
             td {
                 @if let Some(identity) = &failure.client_identity { (identity) br; }
                 code { (failure.client.address) ":" (failure.client.port) }
@@ -118,7 +119,7 @@ fn row(failure: &Failure) -> Markup {
             }
             td {
                 span.cause { (failure.error.error_type) }
-                @if let Some(side) = failure.error.side { " (" (side) ")" }
+                @if let Some(side) = failure.error.side { " by the " (side) }
                 @if failure.is_completed() { " after the handshake" }
                 br;
                 (failure.error.message)
