@@ -1,9 +1,12 @@
 //! What was negotiated, and how: the `tls` part of an event.
 
-use crate::certificate::distinguished_name;
+use crate::certificate::{Certificate, distinguished_name};
 use crate::event::{ClientCertificate, EarlyData, Outcome, Renegotiation, Resumption, TlsFacts};
 use crate::flow::Side;
-use crate::tls::{ClientHello, HandshakeType, ProtocolVersion, read_certificate_authorities};
+use crate::tls::{
+    ClientHello, HandshakeType, ProtocolVersion, read_certificate_authorities,
+    read_certificate_list,
+};
 
 use super::timing::application_data;
 use super::transcript::Transcript;
@@ -174,6 +177,21 @@ pub(super) fn certificate_authorities(transcript: &Transcript) -> Option<Vec<Str
     let version = transcript.version().unwrap_or(ProtocolVersion::TLSv1_2);
     let names = read_certificate_authorities(body, version).ok()?;
     Some(names.into_iter().filter_map(distinguished_name).collect())
+}
+
+/// Whether the client showed a certificate, and nothing of its chain is issued by an authority that the server had asked for.
+pub(super) fn is_of_authority_not_asked_for(transcript: &Transcript) -> bool {
+    let asked_for = certificate_authorities(transcript).unwrap_or_default();
+    let shown = transcript.peer(Side::Client).certificate.as_deref();
+    let chain = shown.and_then(|shown| read_certificate_list(shown).ok());
+    let Some(chain) = chain.filter(|chain| !chain.is_empty() && !asked_for.is_empty()) else {
+        return false;
+    };
+    let is_of_other = |der: &&[u8]| {
+        let facts = Certificate::from_der(der).facts;
+        facts.is_ok_and(|facts| !asked_for.contains(&facts.issuer))
+    };
+    chain.iter().all(is_of_other)
 }
 
 /// Whether a completed handshake was not used: the connection was closed without application data.

@@ -10,6 +10,7 @@ use crate::framing::Close;
 use crate::handshake::cause::{self, FailureCause};
 use crate::handshake::end::End;
 use crate::handshake::explain;
+use crate::handshake::facts;
 use crate::handshake::transcript::{
     AlertContent, AlertSeen, Renegotiations, Transcript, is_empty_list,
 };
@@ -26,8 +27,8 @@ pub(super) const T2: CleartextRule = CleartextRule {
     observation: "an encrypted alert came before both Finished",
 };
 
-/// It needs a certificate that was the last thing that the side looked at, and of clients that close without a word, a flaw
-/// in it.
+/// It needs a certificate that was the last thing that the side looked at, and of sides that close without a word, something
+/// about it that they may refuse: a flaw, the lack of it, or an issuer that the server had not asked for.
 pub(in crate::handshake) const T3: CleartextRule = CleartextRule {
     id: "T3",
     confidence: 0.97,
@@ -265,18 +266,35 @@ fn from_close(
     (close, at): (Close, Arrival),
     findings: &[Finding],
 ) -> Conclusion {
-    // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused, and only by a
-    // program that would not say so.
-    let may_refuse = || {
-        let hello = transcript.client_hello();
-        hello.is_none_or(inferred::may_refuse_in_silence)
+    let Some(refusal) = silent_refusal(transcript, side, at) else {
+        return Conclusion::failed(cause::closed(transcript, side, close));
     };
-    let has_reason =
-        side == Side::Server || explain::reason(findings, side.peer()).is_some() && may_refuse();
-    match silent_refusal(transcript, side, at).filter(|_| has_reason) {
-        Some(failure) => Conclusion::inferred(failure, &T3),
-        None => Conclusion::failed(cause::closed(transcript, side, close)),
+    let is_flawed = || explain::reason(findings, side.peer()).is_some();
+    let has_reason = match side {
+        // Scanners look at a server's certificate and leave: only a flawed one is a reason to think that it was refused, and only
+        // by a program that would not say so.
+        Side::Client => {
+            let hello = transcript.client_hello();
+            is_flawed() && hello.is_none_or(inferred::may_refuse_in_silence)
+        }
+        // Node refuses so, but a program on Node that closes a connection when it begins closes it before Node has sent
+        // its Finished, too: only what the client has sent tells which.
+        Side::Server => {
+            refusal.error_type == ErrorType::MissingClientCert
+                || is_flawed()
+                || facts::is_of_authority_not_asked_for(transcript)
+        }
+    };
+    if has_reason {
+        return Conclusion::inferred(refusal, &T3);
     }
+    let mut failure = cause::closed(transcript, side, close);
+    if side == Side::Server && !failure.is_by_another_host {
+        failure.message.push_str(
+            "; it had received the client's certificate, and did not say whether that is the reason",
+        );
+    }
+    Conclusion::failed(failure)
 }
 
 /// Whether a client closed in order, at once and without a word, when it had received the server's whole flight, and may be a
@@ -590,21 +608,34 @@ mod tests {
             sent().before_receiving(1).fin(SERVER).verdict(),
             "failure observed: connection_closed by server"
         );
+        let flaw = [finding(Side::Client, ErrorType::CertExpired)];
         assert_eq!(
-            sent().fin(SERVER).verdict(),
+            sent().fin(SERVER).verdict_with(End::CaptureEnd, &flaw),
             "failure T3: server_rejected_client by server"
         );
     }
 
     #[test]
-    fn t3_a_server_that_closes_refused_the_clients_certificate_or_the_lack_of_one() {
+    fn t3_a_server_that_closes_refused_the_lack_of_a_certificate_or_a_flawed_one() {
         assert_eq!(
             after_client_certificate(EMPTY).rst(SERVER).verdict(),
             "failure T3: missing_client_cert by server"
         );
+        // A program on Node that destroys a connection when it begins does so before Node has sent its Finished.
+        let sound = after_client_certificate(CHAIN);
+        let conclusion = sound.fin(SERVER).conclude(End::CaptureEnd, &[]);
+        let failure = conclusion.failure.unwrap();
+        assert_eq!(failure.error_type, ErrorType::ConnectionClosed);
         assert_eq!(
-            after_client_certificate(CHAIN).fin(SERVER).verdict(),
-            "failure T3: server_rejected_client by server"
+            failure.message,
+            "server closed the connection after the client's key exchange; it had received the client's certificate, and did \
+             not say whether that is the reason"
+        );
+        let of_server = [finding(Side::Server, ErrorType::CertExpired)];
+        let closed = after_client_certificate(CHAIN).rst(SERVER);
+        assert_eq!(
+            closed.verdict_with(End::CaptureEnd, &of_server),
+            "failure observed: connection_reset by server"
         );
         // It had not asked for one.
         let unasked = after_server_flight().message(CLIENT, HandshakeType::ClientKeyExchange, &[]);
