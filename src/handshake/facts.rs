@@ -183,15 +183,15 @@ pub(super) fn certificate_authorities(transcript: &Transcript) -> Option<Vec<Str
 pub(super) fn is_of_authority_not_asked_for(transcript: &Transcript) -> bool {
     let asked_for = certificate_authorities(transcript).unwrap_or_default();
     let shown = transcript.peer(Side::Client).certificate.as_deref();
-    let chain = shown.and_then(|shown| read_certificate_list(shown).ok());
-    let Some(chain) = chain.filter(|chain| !chain.is_empty() && !asked_for.is_empty()) else {
+    let Some(chain) = shown.and_then(|shown| read_certificate_list(shown).ok()) else {
         return false;
     };
-    let is_of_other = |der: &&[u8]| {
+    let mut chain = chain.peekable();
+    let is_of_other = |der: &[u8]| {
         let facts = Certificate::from_der(der).facts;
         facts.is_ok_and(|facts| !asked_for.contains(&facts.issuer))
     };
-    chain.iter().all(is_of_other)
+    !asked_for.is_empty() && chain.peek().is_some() && chain.all(is_of_other)
 }
 
 /// Whether a completed handshake was not used: the connection was closed without application data.
