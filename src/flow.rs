@@ -334,6 +334,11 @@ pub(crate) fn endpoint(address: AddressBytes, port: u16) -> Endpoint {
 /// ```
 #[must_use]
 pub fn community_id(a: Endpoint, b: Endpoint, protocol: IpProtocol) -> String {
+    community_id_of(a, b, protocol).as_str().to_owned()
+}
+
+/// As [`community_id`], without an allocation.
+pub(crate) fn community_id_of(a: Endpoint, b: Endpoint, protocol: IpProtocol) -> CommunityId {
     let (first, second) = if a <= b { (a, b) } else { (b, a) };
     let mut hash = Sha1::new();
     hash.update([0, 0]); // seed
@@ -342,10 +347,24 @@ pub fn community_id(a: Endpoint, b: Endpoint, protocol: IpProtocol) -> String {
     hash.update([protocol.number(), 0]); // padding
     hash.update(first.port.to_be_bytes());
     hash.update(second.port.to_be_bytes());
-    let mut text = String::with_capacity(30);
-    text.push_str("1:");
-    STANDARD.encode_string(hash.finalize(), &mut text);
-    text
+    let mut text = [0; COMMUNITY_ID];
+    let (version, digest) = text.split_at_mut(2);
+    version.copy_from_slice(b"1:");
+    let written = STANDARD.encode_slice(hash.finalize(), digest);
+    debug_assert!(written.is_ok(), "20 bytes are 28 characters");
+    CommunityId(text)
+}
+
+/// Characters of a Community ID: `1:`, and a SHA-1 in Base64.
+const COMMUNITY_ID: usize = 30;
+
+/// A Community ID as text.
+pub(crate) struct CommunityId([u8; COMMUNITY_ID]);
+
+impl CommunityId {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default() // Base64 is ASCII
+    }
 }
 
 fn update_with_address(hash: &mut Sha1, address: IpAddr) {

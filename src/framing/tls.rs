@@ -304,7 +304,7 @@ impl TlsRecords {
         recipient: &mut impl Recipient,
     ) {
         let stream = &mut self.streams[sender];
-        loop {
+        while !input.is_empty() {
             if stream.records.is_at_boundary() {
                 stream.record_start = Some(arrival);
             }

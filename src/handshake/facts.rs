@@ -53,23 +53,23 @@ pub(super) fn negotiated(
     }
 }
 
-/// Moves what the client offers into the event. Of a hello that was cut short, what may lie behind the cut is not known.
-pub(super) fn give_offer(tls: &mut TlsFacts, hello: ClientHello) {
+/// Copies what the client offers into the event, but for its names, which are moved: the next hello is read into the lists. Of a
+/// hello that was cut short, what may lie behind the cut is not known.
+pub(super) fn give_offer(tls: &mut TlsFacts, hello: &mut ClientHello) {
     let has_all_versions = !hello.is_partial
         || hello.supported_versions.is_some()
         || hello.legacy_version.as_tls() < ProtocolVersion::TLSv1_2;
-    let versions = hello.supported_versions;
-    tls.offered_versions =
-        has_all_versions.then(|| versions.unwrap_or_else(|| vec![hello.legacy_version]));
-    tls.server_name = hello.server_name;
-    tls.alpn_offered = hello.alpn;
+    tls.offered_versions = has_all_versions.then(|| hello.offered_versions());
+    tls.server_name = hello.server_name.take();
+    tls.alpn_offered = hello.alpn.take();
     let has_suites = !hello.is_partial || !hello.cipher_suites.is_empty();
     tls.offered_cipher_suites =
-        (has_suites && hello.sslv2_cipher_specs.is_none()).then_some(hello.cipher_suites);
-    tls.sslv2_cipher_specs = hello.sslv2_cipher_specs;
-    tls.offered_groups = hello.groups;
-    tls.key_share_groups = hello.key_share_groups;
-    tls.signature_algorithms = hello.signature_algorithms;
+        (has_suites && hello.sslv2_cipher_specs.is_none()).then(|| hello.cipher_suites.clone());
+    tls.sslv2_cipher_specs.clone_from(&hello.sslv2_cipher_specs);
+    tls.offered_groups.clone_from(&hello.groups);
+    tls.key_share_groups.clone_from(&hello.key_share_groups);
+    tls.signature_algorithms
+        .clone_from(&hello.signature_algorithms);
 }
 
 fn alpn(transcript: &Transcript) -> Option<String> {
@@ -239,7 +239,7 @@ mod tests {
             hello.is_partial = is_partial;
             hello.legacy_version = legacy_version;
             hello.cipher_suites = suites.iter().copied().map(CipherSuite).collect();
-            give_offer(&mut tls, hello);
+            give_offer(&mut tls, &mut hello);
             (
                 tls.offered_versions,
                 tls.offered_cipher_suites.map(|suites| suites.len()),

@@ -121,8 +121,8 @@ impl Tracker {
         }
         tls.history = self.transcript.take_history();
         tls.certificate_authorities = facts::certificate_authorities(&self.transcript);
-        if let Some(hello) = self.transcript.take_client_hello() {
-            facts::give_offer(tls, *hello);
+        if let Some(hello) = self.transcript.client_hello_mut() {
+            facts::give_offer(tls, hello);
         }
         Some(report)
     }

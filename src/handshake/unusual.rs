@@ -24,13 +24,28 @@ const LONG_EXPIRED_DAYS: i64 = 30;
 
 const DAY: i64 = 86_400;
 
-/// Organisations that tools suggest for a new certificate, as RFC 4514 writes them.
+/// Organisations that tools suggest for a new certificate, as RFC 4514 writes them, and what is said of them.
 const DEFAULT_ORGANISATIONS: [(&str, &str); 5] = [
-    ("O=Internet Widgits Pty Ltd", "OpenSSL"),
-    ("O=Default Company Ltd", "OpenSSL of Red Hat"),
-    ("O=Acme Co", "Go's generate_cert"),
-    ("O=SomeOrganization", "mod_ssl of Red Hat"),
-    ("O=Snake Oil\\, Ltd", "mod_ssl"),
+    (
+        "O=Internet Widgits Pty Ltd",
+        "issued by `O=Internet Widgits Pty Ltd`, a name that OpenSSL suggests",
+    ),
+    (
+        "O=Default Company Ltd",
+        "issued by `O=Default Company Ltd`, a name that OpenSSL of Red Hat suggests",
+    ),
+    (
+        "O=Acme Co",
+        "issued by `O=Acme Co`, a name that Go's generate_cert suggests",
+    ),
+    (
+        "O=SomeOrganization",
+        "issued by `O=SomeOrganization`, a name that mod_ssl of Red Hat suggests",
+    ),
+    (
+        "O=Snake Oil\\, Ltd",
+        "issued by `O=Snake Oil\\, Ltd`, a name that mod_ssl suggests",
+    ),
 ];
 
 /// Remembers the leaf certificates of a run, for what only several handshakes show.
@@ -67,9 +82,8 @@ impl UnusualCertificates {
             let default = issued
                 .default_issuer
                 .and_then(|index| DEFAULT_ORGANISATIONS.get(index));
-            if let Some((organisation, tool)) = default {
-                let detail = format!("issued by `{organisation}`, a name that {tool} suggests");
-                let note = note(NoteKind::DefaultIssuer, side, leaf, detail);
+            if let Some((_, detail)) = default {
+                let note = note(NoteKind::DefaultIssuer, side, leaf, *detail);
                 event.notes.push(note);
             }
             if issued.is_serial_reused {

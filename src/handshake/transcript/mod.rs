@@ -610,15 +610,15 @@ impl Transcript {
         Some(Box::new(recorder.finish(client)))
     }
 
-    /// Moves the first ClientHello out, for the same reason.
-    pub(super) fn take_client_hello(&mut self) -> Option<Box<ClientHello>> {
-        self.client_hello.take_if(|_| self.has_client_hello)
+    /// The first ClientHello, for the report to move names out, for the same reason.
+    pub(super) fn client_hello_mut(&mut self) -> Option<&mut ClientHello> {
+        let hello = self.client_hello.as_deref_mut();
+        hello.filter(|_| self.has_client_hello)
     }
 
     /// The name in the ClientHello, for the report on it, which needs nothing else of it.
     pub(super) fn take_server_name(&mut self) -> Option<String> {
-        let hello = self.client_hello.as_mut();
-        hello.filter(|_| self.has_client_hello)?.server_name.take()
+        self.client_hello_mut()?.server_name.take()
     }
 
     /// What can be used again once the report was made.

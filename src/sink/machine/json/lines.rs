@@ -150,7 +150,8 @@ use serde::{Serialize, Serializer};
 
 use super::ready::ReadyChains;
 use super::value::{
-    CodePoint, Codes, Each, Identifier, Milliseconds, Names, OneOf, Text, Time, is_unset,
+    CodePoint, Codes, CommunityIdText, Each, Identifier, Milliseconds, Names, OneOf, Text, Time,
+    is_unset,
 };
 use super::writer::ReadyText;
 use crate::certificate::{
@@ -164,7 +165,7 @@ use crate::event::{
     Proxy, ProxyEndpoint, ProxyKind, RejectedAfter, Renegotiation, RenegotiationEnd, Resumption,
     Side, Timing, TlsFacts, Transport, UnknownBecause,
 };
-use crate::flow::Endpoint;
+use crate::flow::{Endpoint, IpProtocol, community_id_of};
 use crate::hex::Hex;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -198,7 +199,7 @@ pub(crate) struct HandshakeLine<'a> {
     /// Identifies the connection within a run: equal for all handshakes on one connection.
     flow_id: Identifier,
     /// Corelight Community ID, version 1, seed 0: joins with Zeek and Suricata.
-    community_id: String,
+    community_id: CommunityIdText,
     /// What carries the records.
     transport: OneOf<Transport>,
     /// Which protocol's framing the handshake uses.
@@ -287,7 +288,11 @@ impl<'a> From<&'a Handshake> for HandshakeLine<'a> {
             time: Time(event.time),
             source: &event.source,
             flow_id: Identifier(event.flow_id),
-            community_id: event.community_id(),
+            community_id: CommunityIdText(community_id_of(
+                event.client,
+                event.server,
+                event.transport.ip_protocol(),
+            )),
             transport: OneOf(event.transport),
             protocol: OneOf(event.protocol),
             client: event.client.into(),
@@ -1025,7 +1030,7 @@ pub(crate) struct NotTlsLine<'a> {
     /// Identifies the connection within a run.
     flow_id: Identifier,
     /// Corelight Community ID, version 1, seed 0: joins with Zeek and Suricata.
-    community_id: String,
+    community_id: CommunityIdText,
     /// What came instead of TLS.
     kind: OneOf<NotTlsKind>,
     /// The side that opened the connection, or asked for TLS.
@@ -1050,7 +1055,11 @@ impl<'a> From<&'a NotTls> for NotTlsLine<'a> {
         Self {
             time: Time(event.time),
             flow_id: Identifier(event.flow_id),
-            community_id: event.community_id(),
+            community_id: CommunityIdText(community_id_of(
+                event.client,
+                event.server,
+                IpProtocol::Tcp,
+            )),
             kind: OneOf(event.kind),
             client: event.client.into(),
             server: event.server.into(),

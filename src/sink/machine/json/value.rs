@@ -16,6 +16,7 @@ use crate::event::{
     KeyExchangeClass, NotTlsKind, NoteKind, Outcome, Protocol, ProxyKind, RenegotiationEnd,
     Resumption, Side, Transport, UnknownBecause,
 };
+use crate::flow::CommunityId;
 use crate::hex::{self, Hex};
 use crate::tls::{
     AlertDescription, AlertLevel, CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme,
@@ -89,7 +90,7 @@ pub(crate) struct OneOf<T>(pub(crate) T);
 
 impl<T: Word> Serialize for OneOf<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.word())
+        serializer.serialize_unit_variant(T::SET, 0, self.0.word())
     }
 }
 
@@ -151,6 +152,19 @@ impl Serialize for Hex<'_> {
 
 impl JsonSchema for Hex<'_> {
     inline_schema!("Hex", {"type": "string", "pattern": "^([0-9a-f]{2})+$"});
+}
+
+/// A [`CommunityId`], as its text.
+pub(crate) struct CommunityIdText(pub(crate) CommunityId);
+
+impl Serialize for CommunityIdText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl JsonSchema for CommunityIdText {
+    inline_schema!("CommunityIdText", {"type": "string"});
 }
 
 /// A duration in milliseconds, exact to the nanosecond.
