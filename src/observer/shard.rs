@@ -614,7 +614,7 @@ impl Shard {
 
     fn make_room_for_flow(&mut self, output: &mut ShardOutput<'_>) {
         if self.flows.is_full()
-            && let Some(oldest) = self.flows.evict()
+            && let Some(oldest) = self.flows.evict(self.now)
         {
             self.stats.connections_evicted += 1;
             self.remove(oldest, End::Evicted, output);
@@ -671,11 +671,12 @@ impl Shard {
         }
     }
 
-    /// Reports handshakes as they stand while there is no room for all, those with least of an answer first; `newest` was fed
-    /// last.
+    /// Reports handshakes as they stand while there is no room for all, as [`FlowTable::least_answered`] chooses them; `newest`
+    /// was fed last.
     fn make_room(&mut self, newest: FlowIndex, output: &mut ShardOutput<'_>) {
         while self.account.is_over(self.counted_elsewhere()) {
-            let index = self.flows.least_answered().unwrap_or(newest);
+            let index = self.flows.least_answered(self.now, Flow::is_large);
+            let index = index.unwrap_or(newest);
             if !self.give_up(index, output) {
                 return; // the handshakes that are left take nothing
             }
