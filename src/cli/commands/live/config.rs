@@ -80,6 +80,7 @@ impl LiveConfig {
         let buffer_size = match args.sources.of("buffer_size") {
             FlagSource::Default => args
                 .buffer_size
+                .min(limit.of_capture_buffer() as u64)
                 .min((limit.of_capture_buffers() / buffers) as u64),
             _ => args.buffer_size,
         };
