@@ -474,7 +474,7 @@ impl DatagramTable {
         let end = if open.tracker.is_decided() {
             End::Decided
         } else {
-            end
+            output.losses.judge(end, &open.source, last, now)
         };
         let (forward, reverse) = key.ends(first_went_up);
         let [client_random, server_random] = open.tracker.randoms();
