@@ -289,7 +289,7 @@ struct Answer {
 
 impl Answer {
     fn fill(&mut self, worker: &mut Worker, job: &Job) {
-        worker.begin_batch(&job.batch.ended, job.batch.dropped_at);
+        worker.begin_batch(&job.batch.news());
         worker.take(job.batch.packets(), &job.plan, &mut self.reports);
         self.oldest_open = worker.oldest_open();
         self.tick = job.tick.map(|_| (worker.stats(), worker.load()));

@@ -2,11 +2,16 @@
 
 #![cfg(target_os = "linux")]
 
+use std::fs;
 use std::io::{Read as _, Write};
 use std::process::Stdio;
 use std::thread;
 
+use etherparse::PacketBuilder;
+
+use crate::support::fixtures;
 use crate::support::flood::Flood;
+use crate::support::pcap::Pcap;
 use crate::support::program::tlscope;
 use crate::support::tls;
 
@@ -49,7 +54,7 @@ fn peak(write: impl FnOnce(&mut dyn Write) + Send + 'static, arguments: &[&str])
 
 /// The most memory that a process has taken so far, in KiB; 0 once it has ended.
 fn high_water(status: &str) -> u64 {
-    let text = std::fs::read_to_string(status).unwrap_or_default();
+    let text = fs::read_to_string(status).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok())
         .unwrap_or_default()
@@ -169,4 +174,75 @@ fn handshakes_amid_and_after_a_flood_of_half_open_ones_are_judged() {
         stats["handshakes_not_judged"].as_u64() > Some(5_000),
         "{stats}"
     );
+}
+
+#[test]
+fn handshakes_during_and_after_a_flood_of_answered_ones_are_judged() {
+    let (peak, json) = peak(
+        |capture| {
+            let mut flood = Flood::new(capture);
+            let half_a_flight = certificates(0)[..2_000].to_vec();
+            for number in 0..15_000 {
+                flood.answered(&half_a_flight);
+                if number % 100 == 99 {
+                    flood.begin_ordinary();
+                    flood.end_ordinary();
+                }
+            }
+        },
+        &["--format", "json", "--outcome", "success"],
+    );
+    assert_within_limit("answered handshakes", peak);
+    let stats = json.lines().last().unwrap();
+    let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+    assert_eq!(stats["handshakes_succeeded"], 150, "{stats}");
+    assert!(
+        stats["handshakes_not_judged"].as_u64() > Some(3_000),
+        "{stats}"
+    );
+}
+
+/// Where the source port and the identification are in a frame with IPv4 without options.
+const SOURCE_PORT: usize = 14 + 20;
+const IDENTIFICATION: usize = 14 + 4;
+
+fn datagram(payload: &[u8]) -> Vec<u8> {
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4([192, 0, 2, 1], [192, 0, 2, 10], 64)
+        .udp(50_000, 443);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, payload).unwrap();
+    frame
+}
+
+#[test]
+fn floods_of_datagrams_and_fragments_stay_within_the_limit() {
+    let capture = fixtures::package().join("fixtures/captures/quic/quic/capture.pcap");
+    let capture = Pcap::read(&fs::read(capture).unwrap()).unwrap();
+    let initial = capture.packets[0].bytes.clone();
+    let (peak, json) = peak(
+        move |capture| {
+            let mut flood = Flood::new(capture);
+            for _ in 0..4_000 {
+                flood.packet(&initial, SOURCE_PORT);
+            }
+            let mut fragment = datagram(&[7; 1_400]);
+            fragment[20] |= 0x20; // more fragments
+            for _ in 0..20_000 {
+                flood.packet(&fragment, IDENTIFICATION);
+            }
+            let other = datagram(&[0x40; 60]);
+            for _ in 0..100_000 {
+                flood.packet(&other, SOURCE_PORT);
+            }
+        },
+        &["--format", "json"],
+    );
+    assert_within_limit("datagrams", peak);
+    let stats = json.lines().last().unwrap();
+    let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+    let count = |name: &str| stats[name].as_u64().unwrap();
+    assert_eq!(count("handshakes"), 4_000, "{stats}");
+    assert!(count("handshakes_not_judged") > 2_000, "{stats}");
+    assert!(count("fragments_discarded") > 10_000, "{stats}");
 }

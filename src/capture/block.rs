@@ -9,6 +9,7 @@ use super::interfaces::InterfaceTable;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
 use super::{CaptureError, Fault, PacketBatch, PacketRecord, Position, Problem};
+use crate::time::Timestamp;
 
 /// One capture file, from its first byte to its last.
 ///
@@ -151,6 +152,7 @@ impl BlockReader {
             file: &self.file,
             packets: &mut batch.packets,
             secrets: &mut batch.secrets,
+            dropped_at: &mut batch.dropped_at,
             interfaces,
             problems,
         };
@@ -254,7 +256,7 @@ impl BlockReader {
 const MAX_LOOK_AHEAD: u64 = 64 << 20;
 
 fn is_empty(batch: &PacketBatch) -> bool {
-    batch.packets.is_empty() && batch.secrets.is_empty()
+    batch.packets.is_empty() && batch.secrets.is_empty() && batch.dropped_at.is_none()
 }
 
 /// The format of a capture, with what its parser has to remember.
@@ -297,6 +299,8 @@ pub(super) struct Found<'a> {
     pub(super) file: &'a Arc<str>,
     pub(super) packets: &'a mut Vec<PacketRecord>,
     pub(super) secrets: &'a mut Vec<Box<[u8]>>,
+    /// When the capture says that packets were dropped.
+    pub(super) dropped_at: &'a mut Option<Timestamp>,
     pub(super) interfaces: &'a mut InterfaceTable,
     pub(super) problems: &'a mut Vec<Problem>,
 }

@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::block::{BLOCK_SIZE, BlockReader};
 use super::file::{self, FileOrigin};
 use super::interfaces::InterfaceTable;
-use super::{CaptureError, PacketBatch, PacketRecord, PacketSource, Problem, Progress, SourceEnd};
+use super::{
+    CaptureError, PacketBatch, PacketRecord, PacketSource, Problem, Progress, SourceDrops,
+    SourceEnd,
+};
 use crate::time::Timestamp;
 
 /// Capture files, replayed as one capture.
@@ -54,6 +57,7 @@ pub struct CaptureFiles {
     spare: PacketBatch,
     secrets: Vec<Box<[u8]>>,
     ended: Vec<SourceEnd>,
+    drops: Vec<SourceDrops>,
     interfaces: InterfaceTable,
     problems: Vec<Problem>,
     bytes_read: Arc<AtomicU64>,
@@ -69,6 +73,7 @@ struct Source {
 /// An open source: its reader, and the batch that it gives packets from.
 struct Reading {
     reader: BlockReader,
+    file: Arc<str>,
     batch: PacketBatch,
     next: usize,
     /// The latest time of a packet so far, if there are other sources.
@@ -141,6 +146,7 @@ impl CaptureFiles {
             spare: PacketBatch::default(),
             secrets: Vec::new(),
             ended: Vec::new(),
+            drops: Vec::new(),
             interfaces: InterfaceTable::default(),
             problems,
             bytes_read: Arc::default(),
@@ -172,7 +178,7 @@ impl CaptureFiles {
                 self.settle(index);
             }
             if self.unsettled.is_some() {
-                return; // secrets without packets
+                return; // secrets or losses without packets
             }
             let Some(Reverse((_, index))) = self.queue.pop() else {
                 return;
@@ -211,6 +217,7 @@ impl CaptureFiles {
                 let batch = mem::take(&mut self.spare);
                 source.reading = Some(Reading {
                     reader,
+                    file: Arc::clone(&source.file),
                     batch,
                     next: 0,
                     last: None,
@@ -223,7 +230,7 @@ impl CaptureFiles {
     }
 
     /// Reads on until the source's next packet is known, or ends it; leaves it
-    /// unsettled if secrets come first, so that those cannot pile up.
+    /// unsettled if secrets or losses come first, so that those cannot pile up.
     fn settle(&mut self, index: usize) {
         let has_others = self.sources.len() > 1;
         let Some(reading) = reading(&mut self.sources, index) else {
@@ -234,11 +241,16 @@ impl CaptureFiles {
                 reading.note_times(); // a lone source ends with the run
             }
             self.secrets.append(&mut reading.batch.secrets);
+            let at = reading.batch.dropped_at.take();
+            self.drops.extend(at.map(|at| SourceDrops {
+                source: Arc::clone(&reading.file),
+                at,
+            }));
             if let Some(key) = reading.key(index) {
                 self.queue.push(key);
                 return;
             }
-            if !self.secrets.is_empty() {
+            if !self.secrets.is_empty() || !self.drops.is_empty() {
                 self.unsettled = Some(index);
                 return;
             }
@@ -272,8 +284,10 @@ impl PacketSource for CaptureFiles {
         self.fill(batch);
         batch.secrets.append(&mut self.secrets);
         batch.ended.append(&mut self.ended);
+        batch.drops.append(&mut self.drops);
         batch.interfaces = self.interfaces.shared();
-        Ok(!batch.packets.is_empty() || !batch.secrets.is_empty())
+        let has_news = !batch.secrets.is_empty() || !batch.drops.is_empty();
+        Ok(has_news || !batch.packets.is_empty())
     }
 
     fn take_problems(&mut self) -> Vec<Problem> {
@@ -655,5 +669,42 @@ mod tests {
         let mut files = CaptureFiles::from_reader("-", io::empty());
         assert_eq!(files.next_batch(&mut PacketBatch::default()), Ok(false));
         assert_eq!(files.take_problems()[0].text, "`-` is empty");
+    }
+
+    #[test]
+    fn statistics_of_an_interface_say_until_when_packets_were_dropped() {
+        let statistics = |seconds: u64, dropped: u64| {
+            let ticks = seconds * 1_000_000;
+            let fields = LITTLE.u32s([0, (ticks >> 32) as u32, ticks as u32]);
+            let by_interface = LITTLE.option(5, &dropped.to_le_bytes());
+            let not_known = LITTLE.option(7, &[0xff; 8]);
+            LITTLE.block(5, &[fields, by_interface, not_known].concat())
+        };
+        let drops = |blocks: &[Vec<u8>]| {
+            let start = [LITTLE.section(), LITTLE.interface(1, 0, &[])].concat();
+            let packet = LITTLE.enhanced_packet(0, 3_000_000, &[1; 60]);
+            let capture = [start, packet, blocks.concat()].concat();
+            let mut files = CaptureFiles::from_reader("a", io::Cursor::new(capture));
+            let mut batch = PacketBatch::default();
+            let mut drops = Vec::new();
+            while files.next_batch(&mut batch).unwrap() {
+                drops.append(&mut batch.drops);
+            }
+            assert!(drops.iter().all(|drop| &*drop.source == "a"));
+            let seconds = |drop: SourceDrops| drop.at.as_nanoseconds() / 1_000_000_000;
+            drops.into_iter().map(seconds).collect::<Vec<_>>()
+        };
+        let none: [i64; 0] = [];
+        assert_eq!(drops(&[statistics(5, 0)]), none);
+        assert_eq!(drops(&[statistics(5, 2)]), [5]);
+        // What was counted before is no news; without a time, it is that of the packet before.
+        assert_eq!(drops(&[statistics(5, 2), statistics(9, 2)]), [5]);
+        assert_eq!(drops(&[statistics(5, 2), statistics(9, 3)]), [9]);
+        assert_eq!(drops(&[statistics(0, 2)]), [3]);
+        // Cut short, or of an interface that is not there.
+        assert_eq!(drops(&[LITTLE.block(5, &[0; 8])]), none);
+        let mut other = statistics(5, 2);
+        other[8] = 1;
+        assert_eq!(drops(&[other]), none);
     }
 }

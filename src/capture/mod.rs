@@ -176,9 +176,11 @@ pub struct PacketBatch {
     /// What time it is, if the source is live. A live source hands out batches
     /// without packets while the wire is quiet, so that time goes on.
     pub now: Option<Timestamp>,
-    /// When it became known that packets were dropped, if that is news since the batch before. A connection that has been
-    /// quiet since then may not have been.
+    /// When it became known that packets were dropped, of whichever source, if that is news since the batch before. A connection
+    /// that has been quiet since then may not have been.
     pub dropped_at: Option<Timestamp>,
+    /// The same for sources that count what was dropped on the way to them.
+    pub drops: Vec<SourceDrops>,
 }
 
 impl PacketBatch {
@@ -189,6 +191,16 @@ impl PacketBatch {
         self.ended.clear();
         self.now = None;
         self.dropped_at = None;
+        self.drops.clear();
+    }
+
+    /// What it says of its sources.
+    pub(crate) fn news(&self) -> SourceNews<'_> {
+        SourceNews {
+            ended: &self.ended,
+            dropped_at: self.dropped_at,
+            drops: &self.drops,
+        }
     }
 
     /// The captured bytes of `packet`, which must be one of this batch's records.
@@ -215,6 +227,23 @@ pub struct SourceEnd {
     pub source: Arc<str>,
     /// The time of its last packet.
     pub at: Timestamp,
+}
+
+/// Packets of a source that were dropped before they got there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceDrops {
+    /// The source, as in [`Interface::source`].
+    pub source: Arc<str>,
+    /// When that became known: they were dropped before.
+    pub at: Timestamp,
+}
+
+/// What a batch says of its sources.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SourceNews<'b> {
+    pub(crate) ended: &'b [SourceEnd],
+    pub(crate) dropped_at: Option<Timestamp>,
+    pub(crate) drops: &'b [SourceDrops],
 }
 
 /// Some packets in capture order, wherever they are stored.

@@ -22,6 +22,8 @@ struct SectionInterface {
     index: u32,
     snap_length: u32,
     clock: Clock,
+    /// Packets dropped, as its latest statistics count them.
+    dropped: u64,
 }
 
 /// How an interface counts time.
@@ -164,6 +166,10 @@ impl Pcapng {
                 self.decryption_secrets(block, found);
                 Ok(())
             }
+            INTERFACE_STATISTICS => {
+                self.interface_statistics(block.body, found);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -280,6 +286,7 @@ impl Pcapng {
             index,
             snap_length: self.order.u32(body, 4),
             clock: options.clock,
+            dropped: 0,
         });
         Ok(())
     }
@@ -304,6 +311,26 @@ impl Pcapng {
             rest = after.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
         options
+    }
+
+    /// Interface Statistics Block: interface, time in two halves, options. Its counters are sums since the capture began; one that
+    /// has grown says that packets were dropped by then. A block that cannot be right says nothing.
+    fn interface_statistics(&mut self, body: &[u8], found: &mut Found<'_>) {
+        let Some((fields, options)) = body.split_first_chunk::<12>() else {
+            return;
+        };
+        let (order, last_time) = (self.order, self.last_time);
+        let dropped = dropped(order, options);
+        let index = order.u32(fields, 0) as usize;
+        let Some(interface) = self.interfaces.get_mut(index) else {
+            return;
+        };
+        if dropped > std::mem::replace(&mut interface.dropped, dropped) {
+            let ticks = u64::from(order.u32(fields, 4)) << 32 | u64::from(order.u32(fields, 8));
+            // Some writers leave the time out.
+            let at = interface.clock.time(ticks).max(last_time);
+            *found.dropped_at = (*found.dropped_at).max(Some(at));
+        }
     }
 
     /// Decryption Secrets Block: type of the secrets, their length, the secrets.
@@ -371,6 +398,28 @@ impl Default for InterfaceOptions {
     }
 }
 
+/// The packets that the options of an Interface Statistics Block count as dropped, by the interface and by the system.
+fn dropped(order: ByteOrder, mut rest: &[u8]) -> u64 {
+    let mut dropped = 0_u64;
+    while let Some((header, after)) = rest.split_first_chunk::<4>() {
+        let length = usize::from(order.u16(header, 2));
+        let Some(value) = after.get(..length) else {
+            break;
+        };
+        match order.u16(header, 0) {
+            END_OF_OPTIONS => break,
+            ISB_IFDROP | ISB_OSDROP if length == 8 => {
+                let count = order.u64(value, 0);
+                // All bits set: not known.
+                dropped = dropped.saturating_add(if count == u64::MAX { 0 } else { count });
+            }
+            _ => {}
+        }
+        rest = after.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    dropped
+}
+
 /// `if_tsresol`: a negative power of 10, or of 2 if the highest bit is set.
 fn unit(resolution: &u8) -> Unit {
     let exponent = u32::from(resolution & 0x7f);
@@ -396,7 +445,7 @@ fn name(value: &[u8]) -> Option<Arc<str>> {
 fn is_wanted(block_type: u32, length: u32, found: &mut Found<'_>) -> bool {
     match block_type {
         SECTION_HEADER | INTERFACE_DESCRIPTION | PACKET | SIMPLE_PACKET | ENHANCED_PACKET => true,
-        DECRYPTION_SECRETS if length <= MAX_BLOCK => true,
+        DECRYPTION_SECRETS | INTERFACE_STATISTICS if length <= MAX_BLOCK => true,
         DECRYPTION_SECRETS => {
             found.problems.push(Problem::warning(format!(
                 "`{}`: skipped a block of secrets of {length} bytes, which is too long",
@@ -429,6 +478,7 @@ const SECTION_HEADER: u32 = 0x0a0d_0d0a; // the same in both byte orders
 const INTERFACE_DESCRIPTION: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
+const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 const DECRYPTION_SECRETS: u32 = 10;
 
@@ -442,6 +492,8 @@ const END_OF_OPTIONS: u16 = 0;
 const IF_NAME: u16 = 2;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
+const ISB_IFDROP: u16 = 5;
+const ISB_OSDROP: u16 = 7;
 
 /// The resolution of an interface that does not tell.
 const MICROSECONDS: Unit = Unit::Multiply(1_000);

@@ -114,6 +114,9 @@ impl Account {
 /// Bytes of an open handshake before it holds anything.
 pub(super) const HANDSHAKE: usize = boxed::<Open>();
 
+/// Bytes that an open handshake without an answer hardly takes: its record, and a hello with the largest key shares in use.
+pub(super) const LARGE_HANDSHAKE: usize = 16 << 10;
+
 #[cfg(test)]
 mod tests {
     use crate::transport::FlowTable;

@@ -22,6 +22,7 @@ use crate::transport::tcp::{Arrival, RoundTrips};
 use crate::transport::{FlowIndex, FlowTable, LIFETIMES, Lifetime};
 
 use super::Config;
+use super::account::LARGE_HANDSHAKE;
 use super::conclusion::{Concluded, Conclusion};
 use super::open_handshakes::OpenHandshakes;
 use super::retained::RetainedPackets;
@@ -144,6 +145,13 @@ struct Datagrams {
 }
 
 impl Datagrams {
+    /// Whether its handshake takes more memory than ordinary ones.
+    fn is_large(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.allocated > LARGE_HANDSHAKE)
+    }
+
     /// Whether a datagram goes where the latest connection over QUIC began.
     fn is_known(&self, payload: &[u8]) -> bool {
         let destination = quic::first_destination(payload);
@@ -310,7 +318,7 @@ impl DatagramTable {
     ) -> FlowIndex {
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         if self.flows.is_full()
-            && let Some(oldest) = self.flows.evict()
+            && let Some(oldest) = self.flows.evict(at.time)
         {
             conclusion.stats.connections_evicted += 1;
             self.remove(oldest, End::Evicted, at.time, conclusion, output);
@@ -380,7 +388,8 @@ impl DatagramTable {
         output: &mut ShardOutput<'_>,
     ) {
         while self.allocated > self.limit {
-            let index = self.flows.least_answered().unwrap_or(newest);
+            let index = self.flows.least_answered(now, Datagrams::is_large);
+            let index = index.unwrap_or(newest);
             self.conclude(index, End::Evicted, now, conclusion, output);
             self.flows.touch(index, Lifetime::Opening, now);
             if index == newest {
@@ -465,7 +474,7 @@ impl DatagramTable {
         let end = if open.tracker.is_decided() {
             End::Decided
         } else {
-            end
+            output.losses.judge(end, &open.source, last, now)
         };
         let (forward, reverse) = key.ends(first_went_up);
         let [client_random, server_random] = open.tracker.randoms();

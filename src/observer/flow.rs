@@ -18,6 +18,7 @@ use crate::transport::tcp::{
     Suspects, TcpConnection,
 };
 
+use super::account::LARGE_HANDSHAKE;
 use super::pooled::{Pool, Pooled};
 use super::retained::RetainedPackets;
 
@@ -195,6 +196,11 @@ impl Flow {
             Stage::Watching(_) if !self.is_any_plain() => Lifetime::Opening,
             _ => Lifetime::Established,
         }
+    }
+
+    /// Whether the open handshake takes more memory than ordinary ones.
+    pub(super) fn is_large(&self) -> bool {
+        matches!(&self.stage, Stage::Handshake(open) if open.allocated > LARGE_HANDSHAKE)
     }
 
     /// Whether the open handshake has completed and is in use, so that silence is not a time-out.

@@ -448,6 +448,7 @@ impl Login {
             End::Silence if until < now => End::CaptureEnd,
             _ => end,
         };
+        let end = output.losses.judge(end, &open.source, last, now);
         open.tracker.note_until(until);
         if let Some(asked) = self.request {
             let Repeated {

@@ -19,6 +19,7 @@ mod datagrams;
 mod flow;
 mod lan_logins;
 mod logins;
+mod losses;
 mod not_tls;
 mod open_handshakes;
 mod openings;
@@ -34,7 +35,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::{Interface, LinkType, PacketBatch, PacketRecord, Packets, SourceEnd};
+use crate::capture::{Interface, LinkType, PacketBatch, PacketRecord, Packets, SourceNews};
 use crate::certificate::{NearExpiry, Trust};
 use crate::decode::UnreadPackets;
 use crate::decrypt::Keys;
@@ -276,7 +277,7 @@ impl Observer {
             records: std::slice::from_ref(&record),
             data: bytes,
         };
-        stages.begin_batch(&[], &[], None);
+        stages.begin_batch(&[], &SourceNews::default());
         stages.handle_packets(packets, None, &mut emit);
     }
 
@@ -302,7 +303,7 @@ impl Observer {
     /// Notes that it is `now`, so that a quiet wire does not hold up time-outs.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         let (stages, mut emit) = self.parts();
-        stages.begin_batch(&[], &[], None);
+        stages.begin_batch(&[], &SourceNews::default());
         stages.handle_timeout(now, &mut emit);
     }
 
@@ -311,7 +312,11 @@ impl Observer {
     /// A handshake that is quiet from then on has no verdict that rests on silence: its packets may have been among them.
     pub fn handle_dropped_packets(&mut self, at: Timestamp) {
         let (stages, _) = self.parts();
-        stages.begin_batch(&[], &[], Some(at));
+        let news = SourceNews {
+            dropped_at: Some(at),
+            ..SourceNews::default()
+        };
+        stages.begin_batch(&[], &news);
     }
 
     /// Ends the run: open handshakes get the verdict that the evidence supports.
@@ -395,7 +400,7 @@ impl Stages {
 
     /// Takes a batch of packets; hands what comes out to `emit`.
     pub(crate) fn handle_batch(&mut self, batch: &PacketBatch, emit: &mut dyn FnMut(Collected)) {
-        self.begin_batch(&batch.secrets, &batch.ended, batch.dropped_at);
+        self.begin_batch(&batch.secrets, &batch.news());
         let packets = batch.packets();
         if packets.records.is_empty() {
             self.handle_packets(packets, batch.now, emit);
@@ -406,15 +411,10 @@ impl Stages {
         }
     }
 
-    /// Takes the secrets that arrived; those of one batch count from its first packet on. Notes the sources that ended.
-    fn begin_batch(
-        &mut self,
-        secrets: &[Box<[u8]>],
-        ended: &[SourceEnd],
-        dropped_at: Option<Timestamp>,
-    ) {
+    /// Takes the secrets that arrived; those of one batch count from its first packet on. Notes what became of sources.
+    fn begin_batch(&mut self, secrets: &[Box<[u8]>], news: &SourceNews<'_>) {
         take_secrets(&self.keys, secrets);
-        self.worker.begin_batch(ended, dropped_at);
+        self.worker.begin_batch(news);
     }
 
     fn handle_packets(

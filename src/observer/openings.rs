@@ -88,10 +88,10 @@ impl Openings {
     /// Remembers a SYN of endpoints that none is known of; true if another one was forgotten for it.
     pub(super) fn insert(&mut self, key: &HashedKey, opening: Opening) -> bool {
         let is_full = self.0.is_full();
-        if is_full && let Some(oldest) = self.0.evict() {
+        let now = opening.at.time;
+        if is_full && let Some(oldest) = self.0.evict(now) {
             self.0.remove(oldest);
         }
-        let now = opening.at.time;
         self.0.insert_hashed(key, opening, Lifetime::Opening, now);
         is_full
     }

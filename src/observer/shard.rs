@@ -21,6 +21,7 @@ use super::datagrams::{DatagramPacket, DatagramTable};
 use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
+use super::losses::Losses;
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
@@ -155,15 +156,9 @@ impl ShardSet {
         has_more
     }
 
-    /// Takes the next batch: secrets that came with it are of use from now on. `dropped_at` is when packets were dropped, if
-    /// they were since the batch before.
-    pub(crate) fn begin_batch(&mut self, dropped_at: Option<Timestamp>) {
+    /// Takes the next batch: secrets that came with it are of use from now on.
+    pub(crate) fn begin_batch(&mut self) {
         self.keys.advance();
-        if dropped_at.is_some() {
-            for shard in &mut self.shards {
-                shard.dropped_at = dropped_at;
-            }
-        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -205,18 +200,6 @@ const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
 const IMPATIENCE: Duration = Duration::from_secs(5);
-/// Whether a verdict at such an `end` may rest on the silence since the `last` packet of the connection.
-fn is_silence(end: End, last: Timestamp, now: Timestamp) -> bool {
-    match end {
-        End::Silence | End::CaptureEnd => true,
-        // What is evicted soon is given up for memory, and not for silence.
-        End::Evicted => now.checked_since(last) >= Some(SILENCE_WHEN_EVICTED),
-        End::Decided | End::Replaced | End::PacketsDropped => false,
-    }
-}
-
-/// How long a handshake has to be quiet before its eviction leaves a verdict, which then rests on that.
-const SILENCE_WHEN_EVICTED: Duration = Duration::from_secs(3);
 /// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections whose end is remembered: those of 5 s at 50,000 a second, of some 100 bytes each.
@@ -229,6 +212,8 @@ pub(super) struct ShardOutput<'o> {
     pub(super) caches: &'o mut ReportCaches,
     /// When sources ended, of which several are read as one.
     pub(super) ends: &'o HashMap<Arc<str>, Timestamp>,
+    /// When packets were dropped.
+    pub(super) losses: &'o Losses,
     pub(super) reports: &'o mut VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS.
     pub(super) plain: &'o mut VecDeque<PlainConnection>,
@@ -255,8 +240,6 @@ struct Shard {
     reported: usize,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
-    /// When packets were last dropped on their way to the observer.
-    dropped_at: Option<Timestamp>,
     stats: Stats,
 }
 
@@ -291,7 +274,6 @@ impl Shard {
             open: OpenHandshakes::default(),
             reported: 0,
             now: Timestamp::default(),
-            dropped_at: None,
             stats: Stats::default(),
             config,
         }
@@ -614,7 +596,7 @@ impl Shard {
 
     fn make_room_for_flow(&mut self, output: &mut ShardOutput<'_>) {
         if self.flows.is_full()
-            && let Some(oldest) = self.flows.evict()
+            && let Some(oldest) = self.flows.evict(self.now)
         {
             self.stats.connections_evicted += 1;
             self.remove(oldest, End::Evicted, output);
@@ -671,11 +653,12 @@ impl Shard {
         }
     }
 
-    /// Reports handshakes as they stand while there is no room for all, those with least of an answer first; `newest` was fed
-    /// last.
+    /// Reports handshakes as they stand while there is no room for all, as [`FlowTable::least_answered`] chooses them; `newest`
+    /// was fed last.
     fn make_room(&mut self, newest: FlowIndex, output: &mut ShardOutput<'_>) {
         while self.account.is_over(self.counted_elsewhere()) {
-            let index = self.flows.least_answered().unwrap_or(newest);
+            let index = self.flows.least_answered(self.now, Flow::is_large);
+            let index = index.unwrap_or(newest);
             if !self.give_up(index, output) {
                 return; // the handshakes that are left take nothing
             }
@@ -889,13 +872,8 @@ impl Shard {
         let last = open.connection.last_packet().time;
         let end = if open.connection.is_decided() {
             End::Decided
-        } else if is_silence(end, last, self.now)
-            && self.dropped_at.is_some_and(|dropped| dropped >= last)
-        {
-            // It may only seem to be one.
-            End::PacketsDropped
         } else {
-            end
+            output.losses.judge(end, &open.source, last, self.now)
         };
         flow.release(&mut self.budget);
         let retained = take_retained(flow, &mut self.account);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
 use std::sync::Arc;
 
-use crate::capture::{Packets, SourceEnd};
+use crate::capture::{Packets, SourceNews};
 use crate::decode::eapol::EapolFrame;
 use crate::decode::{Layers, decode_usual};
 use crate::event::HandshakeReport;
@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use super::Config;
 use super::datagrams::DatagramPacket;
 use super::lan_logins::EapolPacket;
+use super::losses::Losses;
 use super::not_tls::PlainConnection;
 use super::relays::Relay;
 use super::router::{Action, Plan, WorkerStep};
@@ -56,6 +57,8 @@ pub(crate) struct Worker {
     caches: ReportCaches,
     /// When sources ended, of which several are read as one.
     ends: HashMap<Arc<str>, Timestamp>,
+    /// When packets were dropped.
+    losses: Losses,
     /// Reports of the step at hand.
     reports: VecDeque<Box<HandshakeReport>>,
     /// Connections without TLS that ended in the step at hand.
@@ -74,6 +77,7 @@ impl Worker {
             index,
             shards: ShardSet::new(config, index, workers),
             ends: HashMap::new(),
+            losses: Losses::default(),
             caches: ReportCaches::with_chains_within(config.memory_limit.of_chains() / workers),
             reports: VecDeque::new(),
             plain: VecDeque::new(),
@@ -83,9 +87,13 @@ impl Worker {
 
     /// Notes that a batch begins: secrets that came with it count from now on, and so do the ends of sources and packets that were
     /// dropped.
-    pub(crate) fn begin_batch(&mut self, ended: &[SourceEnd], dropped_at: Option<Timestamp>) {
-        self.shards.begin_batch(dropped_at);
-        let ended = ended.iter().map(|end| (Arc::clone(&end.source), end.at));
+    pub(crate) fn begin_batch(&mut self, news: &SourceNews<'_>) {
+        self.shards.begin_batch();
+        self.losses.note(news.drops, news.dropped_at);
+        let ended = news
+            .ended
+            .iter()
+            .map(|end| (Arc::clone(&end.source), end.at));
         self.ends.extend(ended);
     }
 
@@ -168,6 +176,7 @@ impl Worker {
         let mut output = ShardOutput {
             caches: &mut self.caches,
             ends: &self.ends,
+            losses: &self.losses,
             reports: &mut self.reports,
             plain: &mut self.plain,
             relays: &mut self.relays,
@@ -192,6 +201,7 @@ impl Worker {
         let mut output = ShardOutput {
             caches: &mut self.caches,
             ends: &self.ends,
+            losses: &self.losses,
             reports: &mut self.reports,
             plain: &mut self.plain,
             relays: &mut self.relays,

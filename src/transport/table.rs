@@ -83,7 +83,8 @@ impl Lifetime {
         Self::Waiting,
     ];
 
-    /// In which order the lists give up flows when the table is full: the cheapest to lose first.
+    /// In which order the lists give up flows when the table is full: the cheapest to lose first. Lists of few flows are spared
+    /// ([`FlowTable::evict`]).
     const EVICTION: [Self; LIFETIMES] = [
         Self::Opening,
         Self::Established,
@@ -95,7 +96,8 @@ impl Lifetime {
     ];
 
     /// In which order the lists give up handshakes when these take too much memory: first those that nobody answers, as all of a
-    /// flood with invented addresses are, and last those that both sides take part in.
+    /// flood with invented addresses are, and last those that both sides take part in. Lists of few flows are spared
+    /// ([`FlowTable::least_answered`]).
     const HANDSHAKES: [Self; 5] = [
         Self::HalfOpen,
         Self::Unanswered,
@@ -134,12 +136,17 @@ struct FlowEntry<V> {
 struct List {
     oldest: u32,
     newest: u32,
+    count: usize,
 }
 
 const NONE: u32 = NOWHERE;
 
 /// Entries move in their list at most this often, in nanoseconds: the list's order is exact to this.
 const TOUCH_INTERVAL: i64 = 500_000_000;
+/// A list is spared by evictions while it has less than one in so many of the flows: it is not what fills the table.
+const FEW: usize = 16;
+/// How long the oldest flow of such a list may have been quiet: servers answer within a second, as a rule.
+const NEWCOMER: Duration = Duration::from_secs(2);
 
 impl<V> FlowTable<V> {
     /// A table of at most `capacity` flows; `limits` are the lifetimes' durations, in the order of [`Lifetime`].
@@ -158,6 +165,7 @@ impl<V> FlowTable<V> {
             lists: [List {
                 oldest: NONE,
                 newest: NONE,
+                count: 0,
             }; LIFETIMES],
             limits: limits.map(nanoseconds),
             capacity: capacity.clamp(1, NONE as usize - 1),
@@ -334,12 +342,43 @@ impl<V> FlowTable<V> {
         (oldest != NONE).then_some(FlowIndex(oldest))
     }
 
-    /// The handshake to lose when all together take too much memory: of those that have least of an answer, the one that was not
-    /// seen for longest.
+    /// The handshake to lose at `now`, when all together take too much memory: of those that have least of an answer, the one that
+    /// was not seen for longest.
+    ///
+    /// What fills the memory may as well be handshakes that a server has answered. Every handshake begins without an answer: if
+    /// those went first, each would be lost as it begins, until the others time out. So a list is spared while it has few flows, the
+    /// oldest of them is a newcomer, and `is_large` does not say that this one takes much.
     #[must_use]
-    pub fn least_answered(&self) -> Option<FlowIndex> {
-        let oldest = Lifetime::HANDSHAKES.map(|lifetime| self.lists[lifetime as usize].oldest);
-        oldest.into_iter().find(|at| *at != NONE).map(FlowIndex)
+    pub fn least_answered(
+        &self,
+        now: Timestamp,
+        is_large: impl Fn(&V) -> bool,
+    ) -> Option<FlowIndex> {
+        self.cheapest(&Lifetime::HANDSHAKES, now, is_large)
+    }
+
+    /// The oldest flow of the first list in an order that is not to be spared.
+    fn cheapest(
+        &self,
+        order: &[Lifetime],
+        now: Timestamp,
+        is_large: impl Fn(&V) -> bool,
+    ) -> Option<FlowIndex> {
+        let list = |lifetime: &Lifetime| &self.lists[*lifetime as usize];
+        let total: usize = order.iter().map(|lifetime| list(lifetime).count).sum();
+        let is_spared = |lifetime: &Lifetime, oldest: FlowIndex| {
+            // What is established has nothing to lose.
+            *lifetime != Lifetime::Established
+                && list(lifetime).count < total / FEW
+                && self.idle(oldest, now) < NEWCOMER
+                && !self.get(oldest).is_some_and(&is_large)
+        };
+        // One list has more than a sixteenth of all, as there are fewer lists.
+        order
+            .iter()
+            .filter_map(|lifetime| Some((lifetime, self.oldest(*lifetime)?)))
+            .find(|(lifetime, oldest)| !is_spared(lifetime, *oldest))
+            .map(|(_, oldest)| oldest)
     }
 
     /// A handshake without an answer that has been quiet for `patience`.
@@ -392,11 +431,13 @@ impl<V> FlowTable<V> {
         None
     }
 
-    /// The flow to lose when the table is full; `None` if it is empty. The caller removes it.
+    /// The flow to lose at `now`, when the table is full; `None` if it is empty. The caller removes it.
+    ///
+    /// A list is spared while it has few flows, and the oldest of them is a newcomer: connections that open during a flood of others
+    /// that are established.
     #[must_use]
-    pub fn evict(&self) -> Option<FlowIndex> {
-        let oldest = Lifetime::EVICTION.map(|lifetime| self.lists[lifetime as usize].oldest);
-        oldest.into_iter().find(|at| *at != NONE).map(FlowIndex)
+    pub fn evict(&self, now: Timestamp) -> Option<FlowIndex> {
+        self.cheapest(&Lifetime::EVICTION, now, |_| false)
     }
 
     /// Takes a flow out.
@@ -432,6 +473,7 @@ impl<V> FlowTable<V> {
             None => self.lists[lifetime].oldest = at,
         }
         self.lists[lifetime].newest = at;
+        self.lists[lifetime].count += 1;
     }
 
     fn unlink(&mut self, at: u32) {
@@ -445,6 +487,7 @@ impl<V> FlowTable<V> {
             Some(after) => after.previous = previous,
             None => self.lists[lifetime].newest = previous,
         }
+        self.lists[lifetime].count -= 1;
     }
 }
 
@@ -554,7 +597,7 @@ mod tests {
         table.insert(key(3), 3, Lifetime::Established, at(2));
         assert!(table.is_full());
         let mut lost = Vec::new();
-        while let Some(at) = table.evict() {
+        while let Some(at) = table.evict(at(3)) {
             lost.extend(table.remove(at));
         }
         assert_eq!(lost, [2, 3, 1]);
@@ -569,11 +612,41 @@ mod tests {
         table.insert(key(4), 4, Lifetime::HalfOpen, at(2));
         table.insert(key(5), 5, Lifetime::Established, at(0));
         let mut lost = Vec::new();
-        while let Some(at) = table.least_answered() {
+        while let Some(at) = table.least_answered(at(4), |_| false) {
             lost.extend(table.remove(at));
         }
         // In a list, the order of insertion is that of age.
         assert_eq!(lost, [3, 4, 2, 1]);
+    }
+
+    #[test]
+    fn a_few_newcomers_without_an_answer_outlive_a_flood_of_answered_handshakes() {
+        let mut table = FlowTable::new(100, LIMITS);
+        for port in 0..60 {
+            table.insert(key(port), port, Lifetime::Handshake, at(0));
+        }
+        let newcomer = table.insert(key(60), 60, Lifetime::HalfOpen, at(4));
+        let oldest = table.find(&key(0));
+        assert_eq!(table.least_answered(at(5), |_| false), oldest);
+        // Unless it has had its time, takes much, or is one of many.
+        assert_eq!(table.least_answered(at(6), |_| false), Some(newcomer));
+        let is_large = |port: &u16| *port == 60;
+        assert_eq!(table.least_answered(at(5), is_large), Some(newcomer));
+        for port in 61..64 {
+            table.insert(key(port), port, Lifetime::HalfOpen, at(4));
+        }
+        assert_eq!(table.least_answered(at(5), |_| false), Some(newcomer));
+    }
+
+    #[test]
+    fn a_connection_that_opens_outlives_a_flood_of_established_ones() {
+        let mut table = FlowTable::new(100, LIMITS);
+        for port in 0..60 {
+            table.insert(key(port), port, Lifetime::Established, at(0));
+        }
+        let newcomer = table.insert(key(60), 60, Lifetime::Opening, at(4));
+        assert_eq!(table.evict(at(5)), table.find(&key(0)));
+        assert_eq!(table.evict(at(6)), Some(newcomer));
     }
 
     #[test]
@@ -601,7 +674,7 @@ mod tests {
         let mut table = FlowTable::new(100, LIMITS);
         for port in 0..10_000u16 {
             if table.is_full() {
-                let at = table.evict().unwrap();
+                let at = table.evict(at(i64::from(port))).unwrap();
                 table.remove(at);
             }
             table.insert(key(port), port, Lifetime::Opening, at(i64::from(port)));

@@ -11,15 +11,22 @@ A client has an address of its own for each connection, so that each event is fo
 how each kind was judged, and fails (status 1) if
 
 - a handshake was judged wrongly, or has no event although no packets were dropped,
-- less than 99 % of the ordinary handshakes that tlscope could judge are judged,
+- less than 99 % of the ordinary handshakes are judged, and judged as the client saw them: `unknown` and handshakes without an event count
+  as not judged, whatever the cause, dropped packets included,
+- the accounts do not add up: each connection is judged, `unknown` with a cause, without an event, or was never made,
 - the memory of the process exceeded --limit, or was still growing in the last half of the run.
 
-DIR gets `memory.csv` (a line every 5 seconds), `connections.csv` (what each client saw), `wrong.jsonl` (events that contradict that)
-and `result.json`. Needs root, Python 3.10 or later, `openssl`, `ip` and `unshare`.
+What is measured: the peers' own view of each connection (a client's result, by its source address) against tlscope's event; packets that
+the kernel, the interface or tlscope's queue dropped, as tlscope counts them; resident memory as /proc has it (VmRSS, and VmHWM at most).
+What is not: connections that the client could not make, as the machine was busy, are left out and counted.
+
+DIR gets `memory.csv` (a line every 5 seconds), `connections.csv` (what each client saw), `wrong.jsonl` (events that contradict that),
+`stderr.txt` (what tlscope said) and `result.json`. Needs root, Python 3.10 or later, `openssl`, `ip` and `unshare`.
 """
 import argparse
 import collections
 import csv
+import hashlib
 import json
 import multiprocessing
 import os
@@ -463,7 +470,7 @@ def run(options):
         process.terminate()
 
     result = account(directory, events, ranges, sent)
-    result |= {"dropped": dropped(os.path.join(directory, "stderr.txt")), "status": status, "command": command, "seconds": round(time.monotonic() - begin), "memory": growth(memory.rows, options.limit)}
+    result |= {"dropped": dropped(os.path.join(directory, "stderr.txt")), "machine": machine(options.program), "status": status, "command": command, "seconds": round(time.monotonic() - begin), "memory": growth(memory.rows, options.limit)}
     result["problems"] = problems(result)
     with open(os.path.join(directory, "result.json"), "w") as file:
         json.dump(result, file, indent=1)
@@ -474,10 +481,19 @@ def run(options):
 
 
 def dropped(errors):
-    """How many packets the last line about an interface counts as dropped."""
+    """How many packets the last line about an interface counts as dropped, by cause, and as captured."""
     with open(errors) as file:
-        counts = re.findall(r"packets; dropped: (\d+) by the kernel, (\d+) by the interface, (\d+) at the queue", file.read())
-    return sum(int(count) for count in counts[-1]) if counts else 0
+        counts = re.findall(r"(\d+) packets; dropped: (\d+) by the kernel, (\d+) by the interface, (\d+) at the queue", file.read())
+    names = ["packets", "kernel", "interface", "queue"]
+    return dict(zip(names, map(int, counts[-1]))) if counts else {}
+
+
+def machine(program):
+    """What the figures were measured with."""
+    with open(program, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
+    return {"version": version, "sha256": digest, "processors": os.cpu_count(), "load": os.getloadavg()}
 
 
 def growth(rows, limit):
@@ -522,6 +538,8 @@ def account(directory, events, ranges, sent):
                 judged["no connection"][why(event)] += 1
                 continue
             found[address] += 1
+            if found[address] > 1:
+                continue
             verdict = compare(event, connection)
             judged[connection["kind"]][verdict] += 1
             if verdict.startswith("wrong"):
@@ -536,8 +554,10 @@ def account(directory, events, ranges, sent):
             missing = sent[kind] - sum(floods[kind].values())
             if missing:
                 floods[kind]["no event"] = missing
+    not_made = sum(not found[address] and seen["seen"].startswith("not connected") for address, seen in connections.items())
     return {
         "connections": len(connections),
+        "not_made": not_made,
         "ordinary": {kind: dict(counts) for kind, counts in sorted(judged.items())},
         "floods": {kind: {"sent": sent[kind], **floods[kind]} for kind in sent},
         "not_tls": dict(not_tls),
@@ -580,14 +600,25 @@ def problems(result):
             if verdict.startswith("wrong"):
                 found.append(f"{kind}: {count} {verdict}")
     lost = total["no event"] + sum(flood.get("no event", 0) for flood in result["floods"].values())
-    if lost and not result["dropped"]:
+    counts = result["dropped"]
+    if lost and not any(counts.get(cause) for cause in ("kernel", "interface", "queue")):
         found.append(f"{lost} handshakes have no event, although no packet was dropped")
     if total["more than one event"] or total["no connection"]:
         found.append(f"events without a connection of their own: {dict(total)}")
+    # Events without a connection are in no account; a second event of one connection is counted above.
+    accounted = sum(total.values()) - total["more than one event"] - total["no connection"]
+    if accounted != result["connections"] - result["not_made"]:
+        found.append(f"{result['connections']} connections, {result['not_made']} of them not made, and {accounted} accounted for: {dict(total)}")
     evicted = sum(counts.get("unknown: evicted", 0) for counts in result["ordinary"].values())
+    causes = collections.Counter()
+    for counts in result["ordinary"].values():
+        causes.update({verdict: count for verdict, count in counts.items() if verdict.startswith(("unknown", "no event"))})
+    result["not_judged"] = dict(causes)
     result["judged_share"] = round(total["right"] / max(1, total["right"] + total["unknown"] + total["no event"] + total["wrong"]), 5)
     if evicted > 0.01 * total["right"]:
         found.append(f"{evicted} ordinary handshakes were given up for memory")
+    if result["judged_share"] < 0.99:
+        found.append(f"only {result['judged_share']:.2%} of the ordinary handshakes are judged and right")
     memory = result["memory"]
     if memory["peak_mib"] > memory["limit_mib"]:
         found.append(f"{memory['peak_mib']} MiB are more than the limit")
@@ -600,7 +631,8 @@ def problems(result):
 
 
 def show(result):
-    print(f"{result['connections']} connections in {result['seconds']} s; {result['judged_share']:.2%} judged and right")
+    print(f"{result['connections']} connections in {result['seconds']} s, {result['not_made']} not made; {result['judged_share']:.2%} judged and right")
+    print("not judged:", result["not_judged"])
     for kind, counts in [*result["ordinary"].items(), *((f"flood of {kind}", counts) for kind, counts in result["floods"].items())]:
         print(f"  {kind:24} " + ", ".join(f"{verdict} {count}" for verdict, count in counts.items()))
     print("packets dropped:", result["dropped"])

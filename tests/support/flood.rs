@@ -43,6 +43,14 @@ impl<'w> Flood<'w> {
         self.send(&mut peers, number, Side::Client, bytes);
     }
 
+    /// A packet in which the client's address, and the two bytes at `varied`, are others each time.
+    pub(crate) fn packet(&mut self, bytes: &[u8], varied: usize) {
+        let number = self.connect();
+        let mut bytes = bytes.to_vec();
+        bytes[varied..varied + 2].copy_from_slice(&port(number).to_be_bytes());
+        self.write(Packet(bytes), number);
+    }
+
     /// Another connection: a hello, and the server's answer behind its own.
     pub(crate) fn answered(&mut self, answer: &[u8]) {
         let number = self.connect();

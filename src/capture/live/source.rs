@@ -167,6 +167,7 @@ impl PacketSource for LiveSource {
             return Ok(false);
         };
         batch.interfaces = Arc::clone(&self.interfaces);
+        let mut is_over = false;
         match queue.filled.recv_timeout(QUIET) {
             Ok(filled) => {
                 queue.give_back(std::mem::replace(batch, filled));
@@ -174,13 +175,14 @@ impl PacketSource for LiveSource {
                 batch.now = Some(now());
             }
             Err(RecvTimeoutError::Timeout) => batch.now = Some(now_less(ON_THE_WAY)),
-            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            Err(RecvTimeoutError::Disconnected) => is_over = true,
         }
         let dropped = self.meters.iter().map(|meter| meter.read().dropped()).sum();
         if dropped > std::mem::replace(&mut self.dropped, dropped) {
             batch.dropped_at = Some(now());
         }
-        Ok(true)
+        // What the threads counted last counts, too.
+        Ok(!is_over || batch.dropped_at.is_some())
     }
 
     fn take_problems(&mut self) -> Vec<Problem> {

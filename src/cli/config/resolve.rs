@@ -181,7 +181,20 @@ impl ReadConfig {
 }
 
 impl Analysis {
+    /// What the arguments ask for, with the roots.
     pub(crate) fn resolve(
+        keys: Keys,
+        needs: Needs,
+        tunnels: &TunnelArgs,
+        judgement: &JudgementArgs,
+    ) -> Result<Self, CliError> {
+        let mut analysis = Self::without_roots(keys, needs, tunnels, judgement)?;
+        analysis.roots.read()?;
+        Ok(analysis)
+    }
+
+    /// The same, for runs that read the roots once they have dropped their privileges.
+    pub(crate) fn without_roots(
         keys: Keys,
         needs: Needs,
         tunnels: &TunnelArgs,
@@ -208,7 +221,7 @@ impl Analysis {
                 within: days(judgement.near_expiry),
                 percent: judgement.near_expiry_share,
             },
-            roots: Roots::read(judgement)?,
+            roots: Roots::named(judgement),
             judge_at: judge_at(judgement.at)?,
             handshake_timeout: judgement.handshake_timeout,
             memory_limit,

@@ -24,24 +24,30 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    /// Reads the roots that the arguments name, or the system's.
-    pub(crate) fn read(args: &JudgementArgs) -> Result<Self, CliError> {
+    /// The roots that the arguments name, or the system's, which [`Self::read`] reads.
+    pub(crate) fn named(args: &JudgementArgs) -> Self {
         if args.no_verify {
-            return Ok(Self::default());
+            return Self::default();
         }
         let is_given = !args.ca_file.is_empty() || !args.ca_dir.is_empty();
-        let mut roots = Self {
+        Self {
             files: args.ca_file.clone(),
             directories: args.ca_dir.clone(),
             system: args.system_roots || !is_given,
             ..Self::default()
-        };
-        let (store, missing) = roots.load()?;
-        match missing {
-            None => roots.trust = Trust::new(store),
-            missing => roots.missing = missing,
         }
-        Ok(roots)
+    }
+
+    /// Reads the roots for the first time.
+    pub(crate) fn read(&mut self) -> Result<(), CliError> {
+        if !self.system && self.files.is_empty() && self.directories.is_empty() {
+            return Ok(());
+        }
+        match self.load()? {
+            (store, None) => self.trust.exchange(store),
+            (_, missing) => self.missing = missing,
+        }
+        Ok(())
     }
 
     /// A handle for the observer; [`Self::reload`] changes what it refers to.
@@ -194,7 +200,10 @@ mod tests {
     fn roots(flags: &[&str]) -> Result<Roots, CliError> {
         let arguments = ["tlscope", "read", "capture.pcap"].iter().chain(flags);
         match Args::parse_from(arguments).command {
-            Command::Read(read) => Roots::read(&read.judgement),
+            Command::Read(read) => {
+                let mut roots = Roots::named(&read.judgement);
+                roots.read().map(|()| roots)
+            }
             other => panic!("{other:?}"),
         }
     }

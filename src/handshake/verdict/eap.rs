@@ -183,7 +183,9 @@ const fn refusal_of(certificate: ClientCertificate) -> Option<ErrorType> {
 /// A side that is asked again and again, and does not answer, is silent. Otherwise nothing tells a client that left from packets
 /// that the capture lacks: EAP acknowledges nothing.
 fn unfinished(transcript: &Transcript, eap: &EapSeen, end: End) -> Conclusion {
-    let silent = eap.unanswered.and_then(|request| {
+    // If packets were dropped, an answer may be missing.
+    let unanswered = eap.unanswered.filter(|_| end != End::PacketsDropped);
+    let silent = unanswered.and_then(|request| {
         let time = request.last.checked_since(request.first)?;
         let is_long = request.times >= UNANSWERED && time >= UNANSWERED_TIME;
         is_long.then(|| cause::eap_unanswered(transcript, request.owing, request.times, time))
@@ -358,6 +360,8 @@ mod tests {
         let client = full().server_flight().eap_unanswered(CLIENT, 4, 9);
         let verdict = "failure observed: handshake_timeout by client";
         assert_eq!(client.verdict_with(End::Silence, &[]), verdict);
+        let dropped = client.verdict_with(End::PacketsDropped, &[]);
+        assert_eq!(dropped, "unknown observed", "an answer may be missing");
     }
 
     #[test]

@@ -146,7 +146,12 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
         };
         return inferred(&Q3, Outcome::Failure, Some(failure));
     }
-    from_silence(transcript, quic, &evidence, end)
+    let conclusion = from_silence(transcript, quic, &evidence, end);
+    match (end, conclusion.outcome) {
+        // Whatever is missing might have come.
+        (End::Evicted, Outcome::Unknown) => silence::unknown(transcript, end),
+        _ => conclusion,
+    }
 }
 
 /// What the packets show apart from the outcome.
@@ -407,7 +412,8 @@ impl<'t> QuicEvidence<'t> {
         let waited = until
             .zip(last)
             .and_then(|(until, last)| until.checked_since(last));
-        end != End::Replaced && waited.is_some_and(|waited| waited >= needed)
+        let may_wait = !matches!(end, End::Replaced | End::PacketsDropped);
+        may_wait && waited.is_some_and(|waited| waited >= needed)
     }
 
     /// From the client's latest datagram before the server's first one to that: at least a round trip.
@@ -669,6 +675,17 @@ mod tests {
             let early = play(sent).then_nothing(900).verdict();
             assert_eq!(early, "unknown observed", "{sent:?}");
         }
+    }
+
+    #[test]
+    fn silence_says_nothing_if_packets_were_dropped_meanwhile() {
+        for sent in [SERVER_REFUSES, CLIENT_REFUSES] {
+            let script = play(sent).then_nothing(2_000);
+            let verdict = script.verdict_with(End::PacketsDropped, &[]);
+            assert_eq!(verdict, "unknown observed", "{sent:?}");
+        }
+        let used = play(USED).then_nothing(2_000);
+        assert_eq!(used.verdict_with(End::PacketsDropped, &[]), "success Q1");
     }
 
     #[test]

@@ -51,15 +51,15 @@ pub(super) struct Limits {
 }
 
 impl LiveConfig {
-    /// Reads key logs and roots, and looks at the terminal if the arguments do not decide.
+    /// Opens key logs, and looks at the terminal if the arguments do not decide. Neither key logs nor roots are read: that is for
+    /// the account that the run continues as.
     pub(super) fn resolve(mut args: LiveArgs) -> Result<Self, CliError> {
         let interfaces = interfaces(args.interface)?;
         refuse_file_of(args.common.format, &args.file)?;
         let file = rotation(args.file)?;
-        let (keys, key_logs) = KeyLogs::open(
-            &args.common.input.keylog,
-            memory::limit(&args.judgement.memory),
-        )?;
+        let account = Account::resolve(args.user.as_deref(), &environment)?;
+        let key_logs = KeyLogs::open(&args.common.input.keylog, account.as_ref())?;
+        let keys = key_logs.keys(memory::limit(&args.judgement.memory));
         if args.judgement.at == At::Now {
             args.judgement.at = At::Capture; // a live capture happens now
         }
@@ -74,12 +74,13 @@ impl LiveConfig {
         let shows_screen = shows_screen(file.is_some(), format, args.metrics.takes_stdout());
         needs.ladders |= shows_screen;
         let mut analysis =
-            Analysis::resolve(keys, needs, &args.common.input.tunnels, &args.judgement)?;
+            Analysis::without_roots(keys, needs, &args.common.input.tunnels, &args.judgement)?;
         let limit = &mut analysis.memory_limit;
         let buffers = interfaces.len() * args.fanout.max(1) as usize;
         let buffer_size = match args.sources.of("buffer_size") {
             FlagSource::Default => args
                 .buffer_size
+                .min(limit.of_capture_buffer() as u64)
                 .min((limit.of_capture_buffers() / buffers) as u64),
             _ => args.buffer_size,
         };
@@ -123,7 +124,7 @@ impl LiveConfig {
             analysis,
             output,
             shows_screen,
-            account: Account::resolve(args.user.as_deref(), &environment)?,
+            account,
             is_sandboxed: !args.no_sandbox,
             attributes_processes: args.attribute_processes,
             is_verbose: args.verbose,

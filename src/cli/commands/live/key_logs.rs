@@ -9,6 +9,7 @@ use tlscope::decrypt::Keys;
 use tlscope::memory::MemoryLimit;
 use zeroize::Zeroizing;
 
+use super::host::Account;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log::{BUFFER, forbid_core_dumps, unreadable};
 use crate::cli::say;
@@ -35,33 +36,52 @@ const MAX_LINE: usize = 4096;
 const MAX_TAKEN: usize = 4 << 20;
 
 impl KeyLogs {
-    /// Opens all of `paths` and reads the secrets that they hold already.
-    pub(super) fn open(paths: &[PathBuf], limit: MemoryLimit) -> Result<(Keys, Self), CliError> {
-        let keys = Keys::default();
-        keys.keep_within(limit.of_key_logs());
+    /// Opens all of `paths` as the account that the run continues as, if that may. Those that it may not read are opened with the
+    /// privileges of now, as the user named them, but cannot be opened again when they are replaced.
+    pub(super) fn open(paths: &[PathBuf], account: Option<&Account>) -> Result<Self, CliError> {
         let mut logs = Vec::new();
         if !paths.is_empty() {
             forbid_core_dumps();
         }
         for path in paths {
-            let refuse = |error: io::Error| unreadable(path, &error);
-            let mut log = Followed {
+            let opened = match account {
+                Some(account) => account.open(path),
+                None => File::open(path),
+            };
+            logs.push(Followed {
                 path: path.clone(),
-                file: File::open(path).map_err(refuse)?,
+                file: opened.map_err(|error| unreadable(path, &error))?,
                 position: 0,
                 rest: Zeroizing::default(),
                 is_broken: false,
-            };
-            let mut lines = Vec::new();
-            while log.read(&mut lines).map_err(refuse)? {
-                lines.drain(..).for_each(|text| keys.absorb_all(&text));
-            }
-            logs.push(log);
+            });
         }
-        if !logs.is_empty() {
+        Ok(Self(logs))
+    }
+
+    /// Where their secrets go.
+    pub(super) fn keys(&self, limit: MemoryLimit) -> Keys {
+        let keys = Keys::default();
+        keys.keep_within(limit.of_key_logs());
+        if !self.0.is_empty() {
             keys.expect_more();
         }
-        Ok((keys, Self(logs)))
+        keys
+    }
+
+    /// Reads the secrets that they hold already.
+    pub(super) fn read(&mut self, keys: &Keys) -> Result<(), CliError> {
+        for log in &mut self.0 {
+            let mut lines = Vec::new();
+            loop {
+                let more = log.read(&mut lines);
+                if !more.map_err(|error| unreadable(&log.path, &error))? {
+                    break;
+                }
+                lines.drain(..).for_each(|text| keys.absorb_all(&text));
+            }
+        }
+        Ok(())
     }
 
     /// The files that [`Self::poll`] reads.
@@ -163,6 +183,13 @@ mod tests {
         format!("CLIENT_RANDOM {} {}\n", hex(random, 32), hex(2, 48))
     }
 
+    fn open(log: &Log) -> (Keys, KeyLogs) {
+        let mut logs = KeyLogs::open(std::slice::from_ref(&log.0), None).unwrap();
+        let keys = logs.keys(MemoryLimit::USUAL);
+        logs.read(&keys).unwrap();
+        (keys, logs)
+    }
+
     fn poll(logs: &mut KeyLogs) -> String {
         let mut secrets = Vec::new();
         logs.poll(&mut secrets);
@@ -173,8 +200,7 @@ mod tests {
     fn existing_secrets_are_read_at_once_and_new_ones_by_complete_lines() {
         let log = Log::new("grows");
         log.append(&line(1));
-        let (keys, mut logs) =
-            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
+        let (keys, mut logs) = open(&log);
         assert_eq!(keys.counts().secrets, 1);
         assert_eq!(poll(&mut logs), "");
         let (second, third) = (line(2), line(3));
@@ -188,8 +214,7 @@ mod tests {
     fn a_truncated_log_is_read_from_its_beginning() {
         let log = Log::new("truncated");
         log.append(&format!("{}{}", line(1), line(2)));
-        let (_, mut logs) =
-            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
+        let (_, mut logs) = open(&log);
         fs::write(&log.0, line(3)).unwrap();
         assert_eq!(poll(&mut logs), line(3));
     }
@@ -197,8 +222,7 @@ mod tests {
     #[test]
     fn a_renamed_log_is_read_to_its_end_before_the_new_one() {
         let log = Log::new("rotated");
-        let (_, mut logs) =
-            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
+        let (_, mut logs) = open(&log);
         let renamed = Log::new("renamed");
         log.append(&line(1));
         fs::rename(&log.0, &renamed.0).unwrap();
@@ -210,8 +234,7 @@ mod tests {
     #[test]
     fn a_line_without_end_is_dropped() {
         let log = Log::new("endless");
-        let (_, mut logs) =
-            KeyLogs::open(std::slice::from_ref(&log.0), MemoryLimit::USUAL).unwrap();
+        let (_, mut logs) = open(&log);
         log.append(&"x".repeat(3 * BUFFER));
         assert_eq!(poll(&mut logs), "");
         assert!(logs.0[0].rest.len() <= MAX_LINE);
@@ -219,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_missing_log_is_refused() {
-        let failure = KeyLogs::open(&["no-such.keys".into()], MemoryLimit::USUAL).unwrap_err();
+        let failure = KeyLogs::open(&["no-such.keys".into()], None).unwrap_err();
         assert!(
             failure
                 .to_string()

@@ -66,7 +66,7 @@ pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
 /// Watches the interfaces and writes the output.
 fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     let signals = Signals::new(stdout().is_terminal());
-    let metrics = RunOutput::metrics(&config.output)?;
+    let metrics = prepare_metrics(&config)?;
     let (source, attribution) = startup::start_capture(&mut config, metrics.as_ref(), &signals)?;
     signals
         .listen()
@@ -102,6 +102,26 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     let result = watch.finish_after(result);
     watch.say_end(result, &config.analysis.keys)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets up exports. The files that they need, as certificates and keys for OTLP, are read as the account that the run continues as.
+/// Only if that lacks a permission, for a file or a port below 1024, this is done with the privileges of now, before they are dropped.
+fn prepare_metrics(config: &LiveConfig) -> Result<Option<Prepared>, CliError> {
+    let prepare = || RunOutput::metrics(&config.output);
+    let Some(account) = &config.account else {
+        return prepare();
+    };
+    match account.act(prepare)? {
+        Err(error)
+            if error
+                .to_string()
+                .to_lowercase()
+                .contains("permission denied") =>
+        {
+            prepare()
+        }
+        prepared => prepared,
+    }
 }
 
 /// Warns if hosts elsewhere may read the metrics: they name servers, certificates and, if asked to, clients.

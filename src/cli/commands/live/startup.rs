@@ -7,7 +7,7 @@ use tlscope::capture::live::{LiveCapture, LiveSource};
 use tlscope::telemetry::Prepared;
 
 use super::config::LiveConfig;
-use super::host::{self, Restrictions, Signals};
+use super::host::{self, Account, Restrictions, Signals};
 use crate::cli::config::EventDestination;
 use crate::cli::error::CliError;
 use crate::cli::input::key_log;
@@ -44,6 +44,7 @@ pub(super) fn start_capture(
     if config.key_logs.paths().next().is_some() {
         key_log::forbid_core_dumps(); // again: changing the user may have reset it
     }
+    read_files(config)?;
     let restrictions = sandbox.map(|sandbox| sandbox.enter()).transpose()?;
     if config.is_verbose {
         report(restrictions.as_ref());
@@ -54,6 +55,17 @@ pub(super) fn start_capture(
     host::drop_all()?;
     let attribution = attribution.map(Attribution::start).transpose();
     Ok((source, attribution.map_err(no_thread)?))
+}
+
+/// Reads the secrets that key logs hold already, and the roots, without privileges.
+fn read_files(config: &mut LiveConfig) -> Result<(), CliError> {
+    config.key_logs.read(&config.analysis.keys)?;
+    config.analysis.roots.read().map_err(|error| {
+        // The error is text by now: its kind is lost.
+        let lacks_permission = error.to_string().contains("Permission denied");
+        let account = config.account.as_ref().filter(|_| lacks_permission);
+        error.maybe_hint(account.map(Account::reading_hint))
+    })
 }
 
 /// Opens what it takes to find the processes behind handshakes.

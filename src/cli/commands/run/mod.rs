@@ -32,8 +32,8 @@ use tlscope::stats::{Health, Progress};
 use tlscope::time::Timestamp;
 
 use super::check::{self, CheckSink, Clock, Outputs, StandardStream};
-use crate::cli::config::Analysis;
 use crate::cli::config::args::{At, RunArgs};
+use crate::cli::config::{Analysis, now};
 use crate::cli::error::CliError;
 use crate::cli::input::{key_log, warn_of_not_judged, warn_of_unread};
 use crate::cli::say;
@@ -110,6 +110,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         }
     };
     let lost = recorder.lost();
+    let dropped_at = recorder.dropped_at();
     let threads = args.threads.for_files(analysis.memory_limit);
     let Recorder {
         recording,
@@ -131,7 +132,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
                 save(recording, file, path, &secrets)?;
             }
             let name = args.save.as_ref().map(|path| path.display().to_string());
-            let replay = Replay::open(packets, name);
+            let replay = Replay::open(packets, name, dropped_at);
             evaluate(threads, &interfaces, &analysis, sink, replay, lost)
         })
         .and_then(|mut report| {
@@ -203,6 +204,8 @@ struct Recorder {
     meters: Meters,
     stop: Arc<AtomicBool>,
     recording: Recording,
+    /// When packets were last dropped before they could be recorded.
+    dropped_at: Option<Timestamp>,
     attribution: Option<Attributor>,
 }
 
@@ -225,6 +228,7 @@ impl Recorder {
             source,
             stop,
             recording,
+            dropped_at: None,
             attribution,
         })
     }
@@ -246,6 +250,7 @@ impl Recorder {
                 if result.is_ok() {
                     result = self.recording.add(&batch);
                 }
+                self.dropped_at = self.dropped_at.max(batch.dropped_at);
                 if let Some(attribution) = &mut self.attribution {
                     attribution.collect();
                 }
@@ -256,6 +261,13 @@ impl Recorder {
             let result = result.and_then(|()| self.recording.flush());
             (waiting.join().unwrap_or(Ending::Unknown), result)
         })
+    }
+
+    /// Until when packets may be missing, if some are.
+    fn dropped_at(&self) -> Option<Timestamp> {
+        // If the recording is full, all packets are missing that came after its last one.
+        let now = (self.recording.dropped() > 0).then(|| now().ok());
+        now.flatten().max(self.dropped_at)
     }
 
     /// What the recording lacks, in words; `None` if it is whole.
@@ -283,14 +295,17 @@ struct Replay {
     files: CaptureFiles,
     /// The name of the file that the user keeps.
     saved: Option<Arc<str>>,
+    /// When packets were last dropped, until the first batch has said so.
+    dropped_at: Option<Timestamp>,
     named: (Arc<[Interface]>, Arc<[Interface]>),
 }
 
 impl Replay {
-    fn open(path: PathBuf, saved: Option<String>) -> Self {
+    fn open(path: PathBuf, saved: Option<String>, dropped_at: Option<Timestamp>) -> Self {
         Self {
             files: CaptureFiles::open(&[path]),
             saved: saved.map(Into::into),
+            dropped_at,
             named: Default::default(),
         }
     }
@@ -318,6 +333,7 @@ impl PacketSource for Replay {
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<bool, CaptureError> {
         let more = self.files.next_batch(batch)?;
         batch.interfaces = self.rename(&batch.interfaces);
+        batch.dropped_at = self.dropped_at.take();
         Ok(more)
     }
 

@@ -11,7 +11,10 @@ use std::os::unix::fs::{fchown, lchown};
 use std::path::Path;
 
 use caps::{CapSet, Capability, CapsHashSet};
-use nix::unistd::{Gid, Uid, User, geteuid, initgroups, setgroups, setresgid, setresuid};
+use nix::unistd::{
+    Gid, Uid, User, getegid, geteuid, getgroups, initgroups, setegid, seteuid, setgroups,
+    setresgid, setresuid,
+};
 
 use crate::cli::error::CliError;
 
@@ -108,11 +111,18 @@ impl Account {
 
     /// What to try if this account lacks a permission that the account which started the run has.
     pub(crate) fn hint(&self) -> String {
+        self.lacks("write there")
+    }
+
+    /// The same for files that are only read.
+    pub(crate) fn reading_hint(&self) -> String {
+        self.lacks("read it")
+    }
+
+    fn lacks(&self, what: &str) -> String {
         let name = self.name.as_ref().map(|name| name.to_string_lossy());
         let name = name.unwrap_or_else(|| self.user.to_string().into());
-        format!(
-            "tlscope runs as user `{name}`, who cannot write there; choose another with `--user`"
-        )
+        format!("tlscope runs as user `{name}`, who cannot {what}; choose another with `--user`")
     }
 
     /// Creates a directory and its parents, owned by this account, which may not create them itself.
@@ -142,15 +152,52 @@ impl Account {
         fchown(file, Some(self.user), Some(self.group))
     }
 
+    /// Does something with this account's permissions, and then takes back those of before.
+    ///
+    /// # Errors
+    ///
+    /// If the permissions cannot be changed, or not changed back.
+    pub(crate) fn act<T>(&self, act: impl FnOnce() -> T) -> Result<T, CliError> {
+        let (user, group) = (geteuid(), getegid());
+        let groups = getgroups().map_err(refused)?;
+        self.take_groups()
+            .and_then(|()| setegid(Gid::from_raw(self.group)))
+            .and_then(|()| seteuid(Uid::from_raw(self.user)))
+            .map_err(refused)?;
+        let done = act();
+        seteuid(user)
+            .and_then(|()| setegid(group))
+            .and_then(|()| setgroups(&groups))
+            .map_err(refused)?;
+        Ok(done)
+    }
+
+    /// Opens a file to read it, as this account if that may.
+    ///
+    /// # Errors
+    ///
+    /// If neither this account nor the one that started the run may, or the file cannot be opened.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
+        let opened = self.act(|| File::open(path));
+        match opened.map_err(|error| io::Error::other(error.to_string()))? {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+            opened => opened,
+        }
+    }
+
+    fn take_groups(&self) -> nix::Result<()> {
+        let group = Gid::from_raw(self.group);
+        match &self.name {
+            Some(name) => initgroups(name, group),
+            None => setgroups(&[group]),
+        }
+    }
+
     /// Becomes this account for good. Permitted capabilities survive, to be dropped later.
     pub(crate) fn assume(&self) -> Result<(), CliError> {
         let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
-        let groups = match &self.name {
-            Some(name) => initgroups(name, group),
-            None => setgroups(&[group]),
-        };
         caps::securebits::set_keepcaps(true).map_err(refused)?;
-        groups
+        self.take_groups()
             .and_then(|()| setresgid(group, group, group))
             .and_then(|()| setresuid(user, user, user))
             .map_err(refused)?;
@@ -241,7 +288,7 @@ mod tests {
         let account = Account {
             name: None,
             user: geteuid().as_raw(),
-            group: nix::unistd::getegid().as_raw(),
+            group: getegid().as_raw(),
         };
         let name = format!("tlscope-account-{}", std::process::id());
         let outer = std::env::temp_dir().join(name);
