@@ -256,6 +256,34 @@ fn a_run_started_by_root_continues_without_privileges() {
     }
 }
 
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was_and_its_message_on_it() {
+    if needs::program("script").is_none() {
+        return;
+    }
+    let tlscope = env!("CARGO_BIN_EXE_tlscope");
+    let run = format!("stty -a; '{tlscope}' live -i lo --no-verify --duration 1; stty -a");
+    let mut command = Command::new("script");
+    command
+        .args(["--quiet", "--command", &run, "/dev/null"])
+        .envs([("TERM", "xterm"), ("TLSCOPE_TEST_PANIC", "1")]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    if text.contains("CAP_NET_RAW") {
+        needs::skip("CAP_NET_RAW");
+        return;
+    }
+    let place = |part: &str| {
+        text.find(part)
+            .unwrap_or_else(|| panic!("no {part:?}: {text}"))
+    };
+    let [entered, left] = ["\u{1b}[?1049h", "\u{1b}[?1049l"].map(place);
+    let message = place("a test wants this panic");
+    assert!(entered < left && left < message, "{text}");
+    let settings = text.matches(" icanon ").count() + text.matches(" echo ").count();
+    assert_eq!(settings, 4, "before and after: {text}");
+}
+
 /// What a client sends that then waits for an answer until it is killed: application data, with which the handshake is decided.
 fn half_a_request(directory: &Path) -> fs::File {
     let path = directory.join("request");

@@ -406,7 +406,10 @@ impl DatagramTable {
         output: &mut ShardOutput<'_>,
     ) {
         while let Some(index) = self.flows.expired(now) {
-            conclusion.stats.connections_timed_out += 1;
+            let open = self.flows.get(index).and_then(|flow| flow.open.as_ref());
+            // Without an open handshake, the conversation was only remembered to recognise what still came.
+            let is_silent = open.is_some_and(|open| !open.tracker.is_settled());
+            conclusion.stats.connections_timed_out += u64::from(is_silent);
             self.remove(index, End::Silence, now, conclusion, output);
         }
     }

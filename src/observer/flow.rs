@@ -47,6 +47,8 @@ pub(super) struct Flow {
     is_noted: PerDirection<bool>,
     /// Whether, before TLS began, a segment has waited in vain: no more will.
     is_order_lost: bool,
+    /// Whether its handshake timed out, so that the connection is already counted as timed out.
+    pub(super) has_timed_out: bool,
 }
 
 /// How much is done for a flow.
@@ -166,6 +168,7 @@ impl Flow {
             is_downgraded: false,
             is_noted: PerDirection::default(),
             is_order_lost: false,
+            has_timed_out: false,
         }
     }
 
@@ -207,6 +210,14 @@ impl Flow {
     pub(super) fn is_settled(&self) -> bool {
         match &self.stage {
             Stage::Handshake(open) => open.connection.is_settled(),
+            Stage::Watching(_) | Stage::Done => false,
+        }
+    }
+
+    /// Whether the connection of the open handshake was reset. It ends as soon as late packets have had their time.
+    pub(super) fn is_closing(&self) -> bool {
+        match &self.stage {
+            Stage::Handshake(open) => open.connection.is_closing(),
             Stage::Watching(_) | Stage::Done => false,
         }
     }

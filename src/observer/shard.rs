@@ -722,19 +722,20 @@ impl Shard {
     /// Reports the handshake of a flow that has outlived its lifetime, and keeps the flow, so that what follows on it is
     /// not taken for another connection. Without a handshake, the flow goes: then it returns true.
     fn expire(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> bool {
-        let Some(flow) = self
-            .flows
-            .get_mut(index)
-            .filter(|flow| flow.has_handshake())
-        else {
-            self.stats.connections_timed_out += 1;
-            self.remove(index, End::Silence, output);
+        let Some(flow) = self.flows.get_mut(index) else {
             return true;
         };
+        if !flow.has_handshake() {
+            self.stats.connections_timed_out += u64::from(!flow.has_timed_out);
+            self.remove(index, End::Silence, output);
+            return true;
+        }
         let end = if flow.is_settled() {
             End::Decided
         } else {
-            self.stats.connections_timed_out += 1;
+            // After a reset there is nothing left to wait for but packets that were on their way.
+            flow.has_timed_out = !flow.is_closing();
+            self.stats.connections_timed_out += u64::from(flow.has_timed_out);
             End::Silence
         };
         self.conclude(index, end, output);

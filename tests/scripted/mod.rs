@@ -3,6 +3,7 @@
 #[cfg(feature = "validate")]
 mod certificates;
 mod closing;
+mod counters;
 mod forged;
 mod inference;
 mod noise;

@@ -15,6 +15,13 @@ use tlscope::time::Timestamp;
 #[derive(Clone)]
 pub(crate) struct Packet(pub(super) Vec<u8>);
 
+impl Packet {
+    /// Any bytes of a frame.
+    pub(crate) const fn of(frame: Vec<u8>) -> Self {
+        Self(frame)
+    }
+}
+
 /// A TCP connection. The test plays both ends.
 ///
 /// Each method makes a packet, and assumes that it arrives.

@@ -16,6 +16,7 @@ use crate::cli::config::args::{At, FileArgs, FlagSource, LiveArgs, LiveMetricsAr
 use crate::cli::config::{Analysis, EventDestination, Needs, OutputConfig, memory};
 use crate::cli::error::CliError;
 use crate::cli::output::rotate::Rotation;
+use crate::cli::say;
 
 /// What `tlscope live` does.
 #[derive(Debug)]
@@ -234,7 +235,40 @@ fn refuse_file_of(format: OutputFormat, args: &FileArgs) -> Result<(), CliError>
 /// file for it.
 fn shows_screen(has_file: bool, format: FlagSource, stdout_is_taken: bool) -> bool {
     let is_free = (has_file || format == FlagSource::Default) && !stdout_is_taken;
-    is_free && stdout().is_terminal() && stdin().is_terminal()
+    if !is_free {
+        return false;
+    }
+    let is_terminal = [stdin().is_terminal(), stdout().is_terminal()];
+    let lack = lack_of_terminal(is_terminal, &environment);
+    if let Some((warning, hint)) = lack {
+        say::warning(warning);
+        say::hint(hint);
+    }
+    lack.is_none() && is_terminal == [true, true]
+}
+
+/// Why the screen cannot be shown to a user who may expect it, and what to do; `is_terminal` is of standard input and output.
+fn lack_of_terminal(
+    is_terminal: [bool; 2],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Option<(&'static str, &'static str)> {
+    let cannot_move = || environment("TERM").is_some_and(|term| ["", "dumb"].contains(&&*term));
+    match is_terminal {
+        [true, true] if cannot_move() => Some((
+            "no live screen: TERM is `dumb`, a terminal that cannot move its cursor; handshakes are written as lines",
+            "set TERM to what the terminal is, for example `TERM=xterm-256color`, or use `--format table`",
+        )),
+        [false, true] => Some((
+            "no live screen: standard input is not a terminal, so there are no keys; handshakes are written as lines",
+            "do not redirect standard input, or use `--format table`",
+        )),
+        // Others that have no terminal, such as services and pipes, expect none.
+        [false, false] if environment("SSH_CONNECTION").is_some() => Some((
+            "no live screen: ssh gave this command no terminal; handshakes are written as lines",
+            "use `ssh -t`, or `--format table`",
+        )),
+        _ => None,
+    }
 }
 
 /// The format that the name of a file asks for, if the user does not.
@@ -296,6 +330,27 @@ mod tests {
         assert!(buffer(&["--buffer-size", "25M"]).is_err());
         let usual = resolve(&["-i", "a", "--memory-limit", "512M"]).unwrap();
         assert_eq!(usual.capture.buffer_size >> 20, 16);
+    }
+
+    #[test]
+    fn a_user_who_expects_the_screen_learns_why_there_is_none() {
+        let lack = |is_terminal, name: &'static str, value: &'static str| {
+            let environment = move |asked: &str| (asked == name).then(|| value.to_owned());
+            lack_of_terminal(is_terminal, &environment).map(|(warning, _)| warning)
+        };
+        let both = [true, true];
+        assert_eq!(lack(both, "TERM", "xterm"), None);
+        assert_eq!(lack(both, "SSH_CONNECTION", "192.0.2.1 22"), None);
+        assert!(lack(both, "TERM", "dumb").unwrap().contains("TERM"));
+        assert!(
+            lack([false, true], "TERM", "xterm")
+                .unwrap()
+                .contains("keys")
+        );
+        let by_ssh = lack([false, false], "SSH_CONNECTION", "192.0.2.1 22");
+        assert!(by_ssh.unwrap().contains("ssh"));
+        assert_eq!(lack([false, false], "TERM", "dumb"), None, "a service");
+        assert_eq!(lack([true, false], "SSH_CONNECTION", "x"), None, "a pipe");
     }
 
     #[test]

@@ -5,11 +5,10 @@
 
 use std::io::{self, BufWriter, Stdout, Write, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 use std::{panic, thread};
 
-use crossbeam_channel::{Receiver, bounded};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
@@ -30,15 +29,13 @@ static SHOWN: Mutex<Option<Shown>> = Mutex::new(None);
 struct Shown {
     /// The terminal's settings to restore.
     before: Termios,
-    /// Disconnected once the thread has drawn its last frame.
-    ended: Receiver<()>,
 }
+
+/// Whether the thread is about to draw a frame, or does; and what says that it no longer does.
+static IS_DRAWING: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
 /// Time between two frames: rates are those of a second.
 const FRAME: Duration = Duration::from_secs(1);
-
-/// How long the thread waits for a key before it looks whether the run has ended.
-const KEY_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long the end of the run waits for a frame that is being drawn.
 const LAST_FRAME: Duration = Duration::from_millis(500);
@@ -62,8 +59,7 @@ fn take_terminal(screen: Screen, stop: Arc<AtomicBool>) -> io::Result<()> {
     let mut keys = before.clone();
     // Keys arrive at once and are not echoed; Ctrl-C is still a signal.
     keys.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
-    let (end, ended) = bounded::<()>(0);
-    *lock() = Some(Shown { before, ended });
+    *lock() = Some(Shown { before });
     restore_on_panic();
     tcsetattr(stdin(), OptionalActions::Now, &keys)?;
     held_back::start();
@@ -71,10 +67,7 @@ fn take_terminal(screen: Screen, stop: Arc<AtomicBool>) -> io::Result<()> {
     let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(stdout())))?;
     thread::Builder::new()
         .name("screen".to_owned())
-        .spawn(move || {
-            show(screen, terminal, &stop);
-            drop(end);
-        })?;
+        .spawn(move || show(screen, terminal, &stop))?;
     Ok(())
 }
 
@@ -97,16 +90,20 @@ fn show(
     stop: &AtomicBool,
 ) {
     let mut next_frame = Instant::now();
-    while is_shown() {
+    loop {
         if Instant::now() >= next_frame {
-            let notes = held_back::messages();
-            if terminal.draw(|frame| screen.draw(frame, &notes)).is_err() {
-                return; // the terminal is gone
+            if !draw(&mut screen, &mut terminal) {
+                return;
             }
+            #[cfg(debug_assertions)]
+            assert!(
+                std::env::var_os("TLSCOPE_TEST_PANIC").is_none(),
+                "a test wants this panic, to see what it leaves"
+            );
             next_frame = Instant::now() + FRAME;
         }
-        let patience = next_frame.saturating_duration_since(Instant::now());
-        match event::poll(patience.min(KEY_PATIENCE)) {
+        // Nobody waits for this thread when the run ends, so it need not wake up for that.
+        match event::poll(next_frame.saturating_duration_since(Instant::now())) {
             Ok(false) => continue,
             Ok(true) => {}
             Err(_) => return,
@@ -124,12 +121,27 @@ fn show(
     }
 }
 
+/// Draws a frame; false if the run has ended, or the terminal is gone.
+fn draw(screen: &mut Screen, terminal: &mut Terminal<CrosstermBackend<BufWriter<Stdout>>>) -> bool {
+    let (is_drawing, has_drawn) = &IS_DRAWING;
+    let lock_drawing = || is_drawing.lock().unwrap_or_else(PoisonError::into_inner);
+    // First this, then the look at the run: the end of the run does it the other way round.
+    *lock_drawing() = true;
+    let notes = held_back::messages();
+    let is_drawn = is_shown() && terminal.draw(|frame| screen.draw(frame, &notes)).is_ok();
+    *lock_drawing() = false;
+    has_drawn.notify_all();
+    is_drawn
+}
+
 /// Restores the terminal and writes the messages held back. Does nothing if no screen is shown.
 pub(super) fn close() {
     let Some(shown) = lock().take() else {
         return;
     };
-    let _ = shown.ended.recv_timeout(LAST_FRAME); // nothing is ever sent: it ends by the drop or the timeout
+    let (is_drawing, has_drawn) = &IS_DRAWING;
+    let is_drawing = is_drawing.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = has_drawn.wait_timeout_while(is_drawing, LAST_FRAME, |is_drawing| *is_drawing); // a terminal may have stopped
     restore(&shown);
 }
 

@@ -14,8 +14,12 @@ use super::snapshot::{FailureRow, PeerRow, Rates, Snapshot};
 use super::view::{Details, Tab, View};
 use crate::time::Timestamp;
 
+/// Rows of the name and the tabs.
+const HEAD: u16 = 2;
 /// Columns from which tables have all their columns, and the overview two of them side by side.
 const WIDE: u16 = 120;
+/// Columns below which tables leave out what is not needed to find one's way.
+const NARROW: u16 = 80;
 /// Rows from which the overview has servers and certificates.
 const TALL: u16 = 36;
 /// Days until the end of a certificate below which it is marked.
@@ -71,7 +75,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, style: TextStyle, not
     let shown_notes = notes.len().min(usize::from(frame.area().height) / 8);
     let notes = notes.get(notes.len() - shown_notes..).unwrap_or_default();
     let [head, body, below, foot] = Layout::vertical([
-        Constraint::Length(2),
+        Constraint::Length(HEAD),
         Constraint::Min(0),
         Constraint::Length(u16::try_from(shown_notes).unwrap_or_default()),
         Constraint::Length(1),
@@ -105,6 +109,20 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, style: TextStyle, not
     draw_foot(frame, foot, view, palette);
     if view.shows_help {
         draw_help(frame, palette);
+    }
+}
+
+/// Draws the first lines of a frame again, which have the time.
+pub(super) fn draw_time(frame: &mut Frame<'_>, view: &View, style: TextStyle) {
+    let palette = Palette {
+        has_color: style.color,
+    };
+    let area = Rect {
+        height: HEAD.min(frame.area().height),
+        ..frame.area()
+    };
+    if !view.shows_help {
+        draw_head(frame, area, view, palette);
     }
 }
 
@@ -161,6 +179,7 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, view: &View, palette: Palette) {
         spans.push(Span::styled(filter, palette.doubtful()));
     }
     let keys = match (&view.details, view.tab) {
+        (None, _) if area.width < NARROW => "? help  q quit",
         (Some(_), _) => "Esc back  ↑↓ scroll  ? help  q quit",
         (None, tab) if tab.is_sortable() => "s sort  r reverse  / filter  p pause  ? help  q quit",
         (None, Tab::Certificates) => "/ filter  p pause  ? help  q quit",
@@ -197,13 +216,14 @@ fn draw_overview(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Pa
     let tall = area.height >= TALL;
     let [rates, counts, rest] = Layout::vertical([
         Constraint::Length(if tall { 8 } else { 5 }),
-        Constraint::Length(if tall { 9 } else { 6 }),
+        Constraint::Length(if tall { 9 } else { 7 }),
         Constraint::Min(0),
     ])
     .areas(area);
     draw_rates(frame, rates, &view.snapshot, palette);
+    let outcomes = if counts.width < NARROW { 30 } else { 39 };
     let [outcomes, causes] =
-        Layout::horizontal([Constraint::Length(39), Constraint::Min(0)]).areas(counts);
+        Layout::horizontal([Constraint::Length(outcomes), Constraint::Min(0)]).areas(counts);
     draw_outcomes(frame, outcomes, &view.snapshot, palette);
     draw_causes(frame, causes, &view.snapshot, palette);
     let title = failures_title(view);
@@ -239,7 +259,7 @@ fn draw_rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette: P
         ),
         (
             "failures/s",
-            |rates| rates.per_second(rates.failed),
+            |rates| rates.per_second(rates.failed + rates.refused),
             palette.bad(),
         ),
         (
@@ -289,6 +309,7 @@ fn draw_outcomes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette
             totals.unknown,
             palette.doubtful(),
         ),
+        ("refused*", minute.refused, totals.refused, palette.bad()),
     ];
     let rows = rows.map(|(name, minute, total, style)| {
         Row::new([
@@ -306,26 +327,33 @@ fn draw_outcomes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette
         right(String::new(), 8),
     ];
     let table = table(rows.into(), widths, header, palette);
-    frame.render_widget(table.block(block(" Outcomes ".into(), palette)), area);
+    let mut block = block(" Outcomes ".into(), palette);
+    if totals.refused > 0 {
+        let note = " * of the successes, later ";
+        block = block.title_bottom(Line::styled(note, palette.minor()));
+    }
+    frame.render_widget(table.block(block), area);
 }
 
 fn draw_causes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette: Palette) {
+    let columns: [u16; 2] = if area.width < 40 { [6, 6] } else { [8, 9] };
+    let [of_minute, of_total] = columns.map(usize::from);
     let rows = snapshot.causes.iter().map(|(class, minute, total)| {
         Row::new([
             Cell::from(*class).style(palette.bad()),
-            right(minute.to_string(), 8),
-            right(total.to_string(), 9),
+            right(minute.to_string(), of_minute),
+            right(total.to_string(), of_total),
         ])
     });
     let widths = [
         Constraint::Min(10),
-        Constraint::Length(8),
-        Constraint::Length(9),
+        Constraint::Length(columns[0]),
+        Constraint::Length(columns[1]),
     ];
     let header = [
         Cell::from("cause"),
-        right("minute".into(), 8),
-        right("total".into(), 9),
+        right("minute".into(), of_minute),
+        right("total".into(), of_total),
     ];
     let table = table(rows.collect(), widths, header, palette);
     frame.render_widget(
@@ -353,6 +381,11 @@ fn draw_failures(
     title: &str,
 ) {
     let wide = area.width >= WIDE;
+    let (of_client, of_server): (u16, u16) = match area.width {
+        WIDE.. => (30, 34),
+        NARROW.. => (16, 19), // leaves room for the longest cause
+        _ => (12, 14),
+    };
     let rows = view.failures().into_iter().map(|row| {
         let FailureRow {
             time,
@@ -364,13 +397,13 @@ fn draw_failures(
             ..
         } = row;
         let cause = match side {
-            Some(side) => format!("{class} ({side})"),
-            None => (*class).to_owned(),
+            Some(side) if area.width >= NARROW => format!("{class} ({side})"),
+            _ => (*class).to_owned(),
         };
         let mut cells = vec![
             Cell::from(time_of_day(*time)),
-            Cell::from(fit(client, if wide { 30 } else { 17 }, Cut::Middle).into_owned()),
-            Cell::from(fit(server, if wide { 34 } else { 21 }, Cut::Middle).into_owned()),
+            Cell::from(fit(client, of_client.into(), Cut::Middle).into_owned()),
+            Cell::from(fit(server, of_server.into(), Cut::Middle).into_owned()),
             Cell::from(cause).style(palette.bad()),
         ];
         if wide {
@@ -382,8 +415,8 @@ fn draw_failures(
         true => (
             vec![
                 Constraint::Length(8),
-                Constraint::Length(30),
-                Constraint::Length(34),
+                Constraint::Length(of_client),
+                Constraint::Length(of_server),
                 Constraint::Length(32),
                 Constraint::Min(10),
             ],
@@ -392,8 +425,8 @@ fn draw_failures(
         false => (
             vec![
                 Constraint::Length(8),
-                Constraint::Length(17),
-                Constraint::Length(21),
+                Constraint::Length(of_client),
+                Constraint::Length(of_server),
                 Constraint::Min(10),
             ],
             vec!["time", "client", "server", "cause"],
@@ -584,13 +617,15 @@ fn draw_details(frame: &mut Frame<'_>, area: Rect, details: &mut Details, palett
     frame.render_widget(text.block(block(" Handshake ".into(), palette)), area);
 }
 
+/// Each line fits 60 columns.
 const HELP: &[(&str, &str)] = &[
     ("1 … 6, Tab, ← →", "choose what is shown"),
     ("↑ ↓, j k", "select a row, or scroll"),
     ("PgUp PgDn, g G", "a page; the first and the last row"),
-    ("Enter", "all about the selected failure; Esc goes back"),
-    ("/", "filter rows by a text; Esc shows all again"),
-    ("s, r", "sort servers, clients and pairs; reverse"),
+    ("Enter", "all about the selected failure"),
+    ("Esc", "go back, or clear the filter"),
+    ("/", "filter rows by a text"),
+    ("s, r", "sort servers, clients, pairs; reverse"),
     ("p, space", "pause the screen; the run continues"),
     ("q", "end the run and print the summary"),
 ];
@@ -613,7 +648,7 @@ fn draw_help(frame: &mut Frame<'_>, palette: Palette) {
     .areas(area);
     let lines = HELP.iter().map(|(keys, meaning)| {
         Line::from(vec![
-            Span::styled(format!(" {keys:<18}"), palette.heading()),
+            Span::styled(format!(" {keys:<17}"), palette.heading()),
             Span::raw(*meaning),
         ])
     });

@@ -28,6 +28,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::KeyEvent;
 
 use super::summary::SummarySink;
@@ -53,6 +54,16 @@ pub struct Screen {
     shared: Shared,
     view: View,
     style: TextStyle,
+    /// The last frame, unless a key was pressed since.
+    last: Option<LastFrame>,
+}
+
+/// A frame, and what it was made of.
+#[derive(Debug)]
+struct LastFrame {
+    buffer: Buffer,
+    revision: u64,
+    notes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -82,6 +93,7 @@ impl<W: Write> ScreenSink<W> {
             shared: self.shared.clone(),
             view: View::default(),
             style: self.summary.style,
+            last: None,
         }
     }
 
@@ -118,16 +130,41 @@ impl<W: Write> Sink for ScreenSink<W> {
 
 impl Screen {
     /// Draws a frame; `notes` are messages for the user, the newest last.
+    ///
+    /// Laying out a whole frame takes some 2 ms. So if nothing but the time has changed since the last frame, only that is drawn.
     pub fn draw(&mut self, frame: &mut Frame<'_>, notes: &[String]) {
+        let mut revision = self.last.as_ref().map_or(0, |last| last.revision);
         if !self.view.is_paused() {
-            let snapshot = self.shared.lock().snapshot();
-            self.view.update(snapshot);
+            let model = self.shared.lock();
+            revision = model.revision();
+            let is_new = self
+                .last
+                .as_ref()
+                .is_none_or(|last| last.revision != revision);
+            match is_new {
+                true => self.view.update(model.snapshot()),
+                false => self.view.snapshot.running = model.running(),
+            }
+        }
+        if let Some(last) = &self.last
+            && last.revision == revision
+            && last.notes == notes
+            && last.buffer.area == frame.area()
+        {
+            frame.buffer_mut().clone_from(&last.buffer);
+            return draw::draw_time(frame, &self.view, self.style);
         }
         draw::draw(frame, &mut self.view, self.style, notes);
+        self.last = Some(LastFrame {
+            buffer: frame.buffer_mut().clone(),
+            revision,
+            notes: notes.to_vec(),
+        });
     }
 
     /// Answers a key.
     pub fn handle_key(&mut self, key: KeyEvent) -> Reaction {
+        self.last = None;
         self.view.handle_key(key)
     }
 }

@@ -39,6 +39,8 @@ pub(super) const MINUTE: usize = 60;
 pub(super) struct Model {
     started: Option<Timestamp>,
     now: Timestamp,
+    /// Grows whenever a snapshot would differ from the one before in more than the time.
+    revision: u64,
     health: Health,
     /// One entry a tick, the newest last.
     history: VecDeque<Rates>,
@@ -46,6 +48,9 @@ pub(super) struct Model {
     causes: Causes,
     failures: FairQueue<Arc<HandshakeReport>>,
     failures_seen: u64,
+    /// Handshakes that a side refused once they had completed: in all, and up to the last tick.
+    refused: u64,
+    refused_before: u64,
     servers: Ranking<String, Peer>,
     clients: Ranking<String, Peer>,
     mutual: MutualPeers,
@@ -86,6 +91,7 @@ impl Default for Model {
     fn default() -> Self {
         Self {
             started: None,
+            revision: 0,
             now: Timestamp::MIN,
             health: Health::default(),
             history: VecDeque::with_capacity(HISTORY),
@@ -96,6 +102,8 @@ impl Default for Model {
             },
             failures: FairQueue::new(MAX_FAILURES),
             failures_seen: 0,
+            refused: 0,
+            refused_before: 0,
             servers: Ranking::new(MAX_PEERS),
             clients: Ranking::new(MAX_PEERS),
             mutual: MutualPeers::default(),
@@ -105,7 +113,19 @@ impl Default for Model {
 }
 
 impl Model {
+    pub(super) const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How long the run lasts.
+    pub(super) fn running(&self) -> Duration {
+        self.started
+            .and_then(|started| self.now.checked_since(started))
+            .unwrap_or_default()
+    }
+
     pub(super) fn record(&mut self, event: &Handshake, ladder: Option<&Ladder>) {
+        self.revision += 1;
         let mut server = String::new();
         write_name(&mut server, event);
         self.servers.update(&server, |peer| peer.record(event));
@@ -116,6 +136,7 @@ impl Model {
         if let Some(class) = refused_for(event) {
             self.causes.add(class);
             self.failures_seen += 1;
+            self.refused += u64::from(event.rejected_after.is_some());
             let mut report = HandshakeReport::new(event.clone());
             report.ladder = ladder.cloned().map(Box::new);
             let group = format!("{class} {server}");
@@ -129,8 +150,14 @@ impl Model {
             None => Duration::ZERO,
         };
         self.started.get_or_insert(now);
+        let minute = |time: Timestamp| time.as_nanoseconds() / 60_000_000_000;
+        let has_minute_passed = minute(now) != minute(self.now); // days until certificates expire
         self.now = now;
-        let rates = Rates::between(&self.health, health, since);
+        let mut rates = Rates::between(&self.health, health, since);
+        rates.refused = self.refused - std::mem::replace(&mut self.refused_before, self.refused);
+        // While nothing came for as long as the sparklines go back, a second more changes nothing.
+        let is_quiet = rates.is_zero() && self.history.iter().all(Rates::is_zero);
+        self.revision += u64::from(!is_quiet || has_minute_passed || self.health != *health);
         self.health.clone_from(health);
         if since > Duration::ZERO {
             push_bounded(&mut self.history, HISTORY, rates);
@@ -144,15 +171,12 @@ impl Model {
         let minute = last_minute.fold(Rates::default(), |sum, rates| sum + *rates);
         Snapshot {
             interfaces: self.health.interfaces.clone(),
-            running: self
-                .started
-                .and_then(|started| self.now.checked_since(started))
-                .unwrap_or_default(),
+            running: self.running(),
             open_handshakes: self.health.load.handshakes,
             open_connections: self.health.load.connections,
             history: self.history.iter().copied().collect(),
             minute,
-            totals: Totals::of(stats),
+            totals: Totals::of(stats, self.refused),
             causes: self.causes.rows(),
             failures: self.failure_rows(),
             failures_seen: self.failures_seen,
@@ -165,7 +189,10 @@ impl Model {
 
     fn failure_rows(&self) -> Vec<FailureRow> {
         let newest = self.failures.newest_first().into_iter();
-        newest.map(FailureRow::of).collect()
+        let mut rows: Vec<_> = newest.map(FailureRow::of).collect();
+        // Verdicts do not come in the order of handshakes.
+        rows.sort_by_key(|row| std::cmp::Reverse(row.time));
+        rows
     }
 
     fn mutual_rows(&self) -> Vec<MutualRow> {
@@ -290,6 +317,7 @@ impl Rates {
             unknown: new
                 .handshakes_unknown
                 .saturating_sub(old.handshakes_unknown),
+            refused: 0, // events say that, not the counters of the run
             packets: new.packets.saturating_sub(old.packets),
             bytes: new.bytes.saturating_sub(old.bytes),
             dropped: dropped(after).saturating_sub(dropped(before)),

@@ -45,12 +45,19 @@ pub(super) struct Rates {
     pub(super) succeeded: u64,
     pub(super) failed: u64,
     pub(super) unknown: u64,
+    /// Of those that succeeded, those that a side refused afterwards.
+    pub(super) refused: u64,
     pub(super) packets: u64,
     pub(super) bytes: u64,
     pub(super) dropped: u64,
 }
 
 impl Rates {
+    /// Whether nothing came.
+    pub(super) const fn is_zero(&self) -> bool {
+        self.handshakes == 0 && self.packets == 0 && self.bytes == 0 && self.dropped == 0
+    }
+
     /// `count` for each second of the span.
     pub(super) fn per_second(&self, count: u64) -> f64 {
         match self.since.as_secs_f64() {
@@ -70,6 +77,7 @@ impl Add for Rates {
             succeeded: self.succeeded + other.succeeded,
             failed: self.failed + other.failed,
             unknown: self.unknown + other.unknown,
+            refused: self.refused + other.refused,
             packets: self.packets + other.packets,
             bytes: self.bytes + other.bytes,
             dropped: self.dropped + other.dropped,
@@ -84,11 +92,14 @@ pub(super) struct Totals {
     pub(super) succeeded: u64,
     pub(super) failed: u64,
     pub(super) unknown: u64,
+    /// Of those that succeeded, those that a side refused afterwards.
+    pub(super) refused: u64,
 }
 
 impl Totals {
-    pub(super) const fn of(stats: &Stats) -> Self {
+    pub(super) const fn of(stats: &Stats, refused: u64) -> Self {
         Self {
+            refused,
             handshakes: stats.handshakes,
             succeeded: stats.handshakes_succeeded,
             failed: stats.handshakes_failed,
@@ -152,10 +163,14 @@ impl FailureRow {
         write_name(&mut server, event);
         let class = refused_for(event).map_or("unknown", |class| class.as_str());
         let (side, message) = match (&event.rejected_after, &event.error) {
-            (Some(rejected), _) => (
-                Some(rejected.side),
-                "refused after the handshake".to_owned(),
-            ),
+            (Some(rejected), _) => {
+                let seen = rejected.observations.last().copied();
+                let message = match seen {
+                    Some(seen) => format!("after the handshake: {seen}"),
+                    None => "refused after the handshake".to_owned(),
+                };
+                (Some(rejected.side), message)
+            }
             (None, Some(error)) => (error.side, printable_message(&error.message).into_owned()),
             (None, None) => (None, String::new()),
         };
