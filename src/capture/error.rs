@@ -180,7 +180,7 @@ pub enum Fault {
         magic: u32,
     },
     /// A packet of an interface that was not described before.
-    #[error("a packet of interface {interface}, but only {known} are described")]
+    #[error("a packet of interface {interface} (interfaces described: {known})")]
     UnknownInterface {
         /// The interface that the packet names.
         interface: u32,

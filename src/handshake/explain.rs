@@ -668,7 +668,7 @@ mod tests {
         };
         assert_eq!(
             message(1_767_225_600),
-            "refused; what the server sent is valid at that time: the client's clock may be wrong"
+            "refused; what the server sent was valid at that time: the client's clock may be wrong"
         );
         assert_eq!(message(0), "refused"); // before it became valid
     }

@@ -343,8 +343,8 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "nothing is captured on `test0`: the cable is cut; retrying every second",
-                "`test0` is back: it was away for 0 s",
+                "cannot capture on `test0` any more: the cable is cut; retrying every second",
+                "capturing on `test0` again, after 0 s without packets",
             ]
         );
         stop(&source);

@@ -445,7 +445,7 @@ fn read_text(path: &Path, most: u64) -> io::Result<String> {
 fn read(path: &Path) -> Result<Baseline, Failure> {
     Baseline::parse(&read_baseline(path)?).map_err(|error| {
         Failure::new(format_args!(
-            "cannot read baseline `{}`: {error}",
+            "invalid baseline `{}`: {error}",
             path.display()
         ))
     })
