@@ -504,6 +504,8 @@ pub enum StepKind {
     VersionNegotiation,
     /// A CONNECTION_CLOSE frame of QUIC that could be read.
     ConnectionClose(QuicClose),
+    /// ICMP reports that a datagram of the peer was not delivered, for this reason.
+    Undeliverable(&'static str),
 }
 
 impl std::fmt::Display for StepKind {
@@ -529,6 +531,7 @@ impl std::fmt::Display for StepKind {
             Self::Retry => f.write_str("Retry"),
             Self::VersionNegotiation => f.write_str("Version Negotiation"),
             Self::ConnectionClose(close) => write!(f, "CONNECTION_CLOSE {close}"),
+            Self::Undeliverable(reason) => write!(f, "ICMP {reason}"),
         }
     }
 }

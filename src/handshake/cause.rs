@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::decode::Undeliverable;
 use crate::error_type::ErrorType;
 use crate::event::ClientCertificate;
 use crate::flow::Side;
@@ -10,7 +11,7 @@ use crate::tls::{AlertDescription, HandshakeType};
 use crate::transport::quic::{QuicClose, QuicVersion};
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
-use super::transcript::{Decrypted, Transcript};
+use super::transcript::{Decrypted, Transcript, Undelivered};
 use super::{offer, reason};
 
 /// Why a handshake failed, by its messages alone.
@@ -306,6 +307,50 @@ pub(super) fn unanswered_quic(times: usize, waited: Duration) -> FailureCause {
         seconds(waited)
     );
     FailureCause::new(ErrorType::NoServerHello, Side::Server, message)
+}
+
+/// ICMP reports that datagrams of `sender` were not delivered.
+///
+/// A host that reports its own port as unreachable has no program there, or does not want to be asked: that is the doing of this
+/// side. All else is that of the network.
+pub(super) fn undelivered(
+    transcript: &Transcript,
+    sender: Side,
+    seen: &Undelivered,
+) -> FailureCause {
+    let receiver = sender.peer();
+    if seen.reason == Undeliverable::Port && seen.is_from_receiver {
+        let reports = "its host reports the port as unreachable (ICMP)";
+        let has_answered = receiver == Side::Client || transcript.peer(receiver).has_answered;
+        if has_answered || transcript.is_past_server_hello() {
+            let stage = stage(transcript, receiver, None);
+            let message = format!("{receiver} closed its port {stage}: {reports}");
+            return FailureCause::new(ErrorType::ConnectionClosed, receiver, message);
+        }
+        let message = format!("server refused the ClientHello: {reports}");
+        return FailureCause {
+            hint: Some(
+                "check that the server listens on this UDP port, and that no firewall rejects it"
+                    .to_owned(),
+            ),
+            ..FailureCause::new(ErrorType::ConnectionRefused, receiver, message)
+        };
+    }
+    let size = match (seen.is_too_big(), seen.length) {
+        (true, length @ 1..) => format!(" of {} bytes", length),
+        _ => String::new(),
+    };
+    let link = match seen.reason {
+        Undeliverable::TooBig { mtu: mtu @ 1.. } => {
+            format!(", the link carries packets of {} bytes", mtu)
+        }
+        _ => String::new(),
+    };
+    let (reporter, reason) = (seen.reporter, seen.reason);
+    let message = format!(
+        "the {sender}'s datagrams{size} were not delivered: {reporter} reports {reason}{link} (ICMP)"
+    );
+    FailureCause::new(ErrorType::NotDelivered, sender, message)
 }
 
 /// A side ended the handshake with an alert that cannot be read.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::decode::IcmpError;
 use crate::decrypt::Keys;
 use crate::dialogue::TdsPackets;
 use crate::event::{EapResult, Ladder, Protocol};
@@ -144,6 +145,7 @@ impl Tracker {
     pub fn handle_datagram(&mut self, direction: Direction, payload: Payload<'_>, at: Arrival) {
         self.transcript.note_packet(direction, at);
         self.transcript.note_last(at);
+        self.transcript.note_datagram(direction);
         let (framing, mut recorder) = self.split();
         framing.take_datagram(direction, payload, at, &mut recorder);
         for direction in Direction::BOTH {
@@ -151,6 +153,17 @@ impl Tracker {
                 self.transcript.delivery_mut()[direction] = delivery;
             }
         }
+    }
+
+    /// Notes that ICMP reports a datagram of `direction` as not delivered.
+    pub(crate) fn note_undeliverable(
+        &mut self,
+        direction: Direction,
+        error: &IcmpError,
+        at: Arrival,
+    ) {
+        self.transcript.note_last(at);
+        self.transcript.note_undeliverable(direction, error, at);
     }
 
     /// Whether a datagram begins another handshake than this, over QUIC.
@@ -357,7 +370,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 1464, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1472, "{}", size_of::<Tracker>());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
-use crate::decode::{Layers, UdpHeader};
+use crate::decode::{IcmpError, Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey};
 use crate::framing::Payload;
@@ -118,6 +118,16 @@ impl<'p> DatagramPacket<'p> {
         }
         Some(Beginning { protocol, hello })
     }
+}
+
+/// A packet with an ICMP error about a datagram.
+#[derive(Debug)]
+pub(super) struct IcmpPacket<'p> {
+    pub(super) record: &'p PacketRecord,
+    /// The captured bytes, with all headers.
+    pub(super) bytes: &'p [u8],
+    pub(super) interface: &'p Interface,
+    pub(super) error: &'p IcmpError,
 }
 
 /// What a datagram may begin.
@@ -290,6 +300,39 @@ impl DatagramTable {
         }
         self.flows.touch(index, self.lifetime(index), at.time);
         self.make_room(index, at.time, conclusion, output);
+    }
+
+    /// Takes an ICMP error about a datagram of a flow, which goes up or down; packets are retained if the run `retains` them.
+    ///
+    /// One about a flow without an open handshake says nothing: clients that are done close their ports while servers still
+    /// send.
+    pub(super) fn handle_icmp_error(
+        &mut self,
+        (key, goes_up): (FlowKey, bool),
+        packet: &IcmpPacket<'_>,
+        retains: bool,
+    ) {
+        let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        let known = self.flows.find(&key);
+        let Some(index) = known.filter(|index| !self.flows.is_expired(*index, at.time)) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        let Some(open) = &mut flow.open else {
+            return;
+        };
+        if retains && let Some(retained) = &mut flow.retained {
+            let before = retained.bytes();
+            retained.push(packet.record, packet.bytes, packet.interface, true);
+            self.allocated += retained.bytes() - before;
+        }
+        open.tracker.note_undeliverable(direction, packet.error, at);
+        let allocated = boxed::<Open>() + open.tracker.allocated();
+        self.allocated = self.allocated - open.allocated + allocated;
+        open.allocated = allocated;
     }
 
     /// Whether a client begins again, with another hello than that of the handshake which is known.

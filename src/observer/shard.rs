@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord, Packets};
-use crate::decode::{Layers, Segment};
+use crate::decode::{IcmpError, Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
@@ -17,7 +17,7 @@ use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sou
 
 use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
-use super::datagrams::{DatagramPacket, DatagramTable};
+use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
@@ -130,6 +130,31 @@ impl ShardSet {
         let (key, goes_up) = packet.header.flow_key();
         let shard = shard_of(&key) / self.stride;
         self.shards[shard].handle_datagram((key, goes_up), packet, output);
+    }
+
+    /// Takes an ICMP error about a datagram.
+    pub(super) fn handle_icmp_error(
+        &mut self,
+        error: &IcmpError,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
+    ) {
+        let (key, goes_up) = error.flow_key();
+        let shard = &mut self.shards[shard_of(&key) / self.stride];
+        let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+            return;
+        };
+        let packet = IcmpPacket {
+            record,
+            bytes: packets.bytes(record),
+            interface,
+            error,
+        };
+        let retains = shard.config.retains_packets;
+        shard.now = record.timestamp;
+        shard
+            .datagrams
+            .handle_icmp_error((key, goes_up), &packet, retains);
     }
 
     /// Takes a frame of EAPOL: those belong to the first shard.

@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 
 use super::conclusion::Conclusion;
 use super::inferred::Shape;
-use super::{decrypted, silence};
+use super::{decrypted, silence, undelivered};
 
 /// A rule of inference for QUIC.
 #[derive(Debug)]
@@ -146,7 +146,8 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
         };
         return inferred(&Q3, Outcome::Failure, Some(failure));
     }
-    from_silence(transcript, quic, &evidence, end)
+    undelivered::conclude(transcript, end, evidence.flight.is_some())
+        .unwrap_or_else(|| from_silence(transcript, quic, &evidence, end))
 }
 
 /// What the packets show apart from the outcome.
