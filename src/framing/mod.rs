@@ -56,7 +56,7 @@ use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use dtls::DtlsRecords;
-use quic::QuicPackets;
+use quic::{KnownIds, QuicPackets};
 use sealed::KeyUse;
 use tds::TdsFraming;
 use tls::TlsRecords;
@@ -148,11 +148,19 @@ impl Framing {
         }
     }
 
-    /// The id that a client over QUIC sent its first packet to.
-    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+    /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.
+    pub(crate) fn connection_ids(&self) -> Option<&KnownIds> {
         match self {
             Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => None,
-            Self::Quic(packets) => packets.first_destination(),
+            Self::Quic(packets) => packets.ids(),
+        }
+    }
+
+    /// The id that a server over QUIC has chosen for itself.
+    pub(crate) fn server_id(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => None,
+            Self::Quic(packets) => packets.server_id(),
         }
     }
 

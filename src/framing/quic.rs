@@ -125,6 +125,61 @@ const MAX_EARLY: usize = 3;
 /// away has answered, and each datagram takes two places.
 const MAX_UNPROVEN: usize = 16;
 
+/// The ids that the packets of a connection go to, in each direction, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownIds(PerDirection<Vec<ConnectionId>>);
+
+impl KnownIds {
+    /// Whether a datagram belongs to the connection, by its ids.
+    pub(crate) fn own(&self, sender: Direction, payload: &[u8]) -> bool {
+        let ids = &self.0[sender];
+        match Packets::new(payload, payload.len()).next() {
+            Some(Packet::Short { bytes }) => ids.iter().any(|id| {
+                let destination = bytes.get(1..).unwrap_or_default();
+                !id.is_empty() && destination.starts_with(id.as_slice())
+            }),
+            Some(
+                Packet::Long(LongPacket {
+                    destination,
+                    source,
+                    ..
+                })
+                | Packet::Retry {
+                    destination,
+                    source,
+                    ..
+                }
+                | Packet::VersionNegotiation {
+                    destination,
+                    source,
+                    ..
+                }
+                | Packet::UnknownVersion {
+                    destination,
+                    source,
+                    ..
+                },
+            ) => {
+                let is_addressed = ids.contains(&destination) && !destination.is_empty();
+                is_addressed || !source.is_empty() && self.0[sender.flip()].contains(&source)
+            }
+            None => false,
+        }
+    }
+
+    /// Whether packets in a direction have no id: then only their ports say which connection they belong to, and it is the only
+    /// one (RFC 9000 §5.2).
+    pub(crate) fn are_empty(&self, sender: Direction) -> bool {
+        self.0[sender].last().is_some_and(ConnectionId::is_empty)
+    }
+
+    /// Bytes of memory that they take, without itself.
+    pub(crate) fn allocated(&self) -> usize {
+        let ids: usize = self.0.iter().map(Vec::capacity).sum();
+        ids * size_of::<ConnectionId>()
+    }
+}
+
 /// A connection whose client is known.
 #[derive(Debug)]
 struct Connection {
@@ -137,11 +192,8 @@ struct Connection {
     version: QuicVersion,
     /// Whether a packet of that version can be read.
     is_readable: bool,
-    /// The ids that packets in each direction are sent to, oldest first.
-    ids: PerDirection<Vec<ConnectionId>>,
-    /// The destination of the client's first packet.
-    first_destination: ConnectionId,
-    /// The id that the keys of Initial packets follow from: the same, until a Retry or another attempt.
+    ids: KnownIds,
+    /// The id that the keys of Initial packets follow from: the destination of the client's first packet, until a Retry or another attempt.
     original: ConnectionId,
     initial_keys: Vec<InitialKeys>,
     streams: PerDirection<[SpaceStream; 3]>,
@@ -222,13 +274,13 @@ pub(crate) fn look(payload: &[u8]) -> Look {
     }
 }
 
-/// The id that a datagram with a long header goes to.
-pub(crate) fn first_destination(payload: &[u8]) -> Option<ConnectionId> {
-    match Packets::new(payload, payload.len()).next()? {
-        Packet::Long(LongPacket { destination, .. })
-        | Packet::UnknownVersion { destination, .. } => Some(destination),
-        _ => None,
-    }
+/// The id that a datagram with a long header goes to; `None` if it has none, or another header.
+pub(crate) fn destination(payload: &[u8]) -> Option<ConnectionId> {
+    let packet = Packets::new(payload, payload.len()).next()?;
+    let Packet::Long(LongPacket { destination, .. }) = packet else {
+        return None;
+    };
+    Some(destination).filter(|id| !id.is_empty())
 }
 
 /// Whether a datagram may be the first of a connection: a client's Initial of a version that is supported, or anything
@@ -260,6 +312,10 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
 /// clear it (RFC 9287).
 const LONG: u8 = 0x80;
 const FIXED: u8 = 0x40;
+
+/// The shortest id of a server that is searched for: of two connections with ids of four bytes, one in four billion pairs have the
+/// same.
+const SHORTEST_CHOSEN_ID: usize = 4;
 
 /// The shortest id that a client makes up for its server (RFC 9000 §7.2).
 const SHORTEST_FIRST_ID: usize = 8;
@@ -311,14 +367,22 @@ impl QuicPackets {
         let is_open_to_others = !connection.is_proven() || !connection.is_amid_negotiation();
         is_open_to_others
             && may_begin(payload)
-            && !connection.owns(sender, payload)
+            && !connection.ids.own(sender, payload)
             && Connection::begin(sender, payload, &self.keys).is_some_and(|begun| begun.is_proven())
     }
 
-    /// The id that the client sent its first packet to.
-    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
-        let connection = self.connection.as_ref();
-        connection.map(|connection| connection.first_destination)
+    /// The ids of the connection; `None` while its client is not known.
+    pub(crate) fn ids(&self) -> Option<&KnownIds> {
+        self.connection.as_ref().map(|connection| &connection.ids)
+    }
+
+    /// The id that the server has chosen for itself; `None` before, and while it is too short to be unlike others.
+    pub(crate) fn server_id(&self) -> Option<ConnectionId> {
+        let connection = self.connection.as_ref()?;
+        let [_, .., chosen] = connection.ids.0[connection.client][..] else {
+            return None; // the first is the client's choice
+        };
+        Some(chosen).filter(|id| id.len() >= SHORTEST_CHOSEN_ID)
     }
 
     /// Notes that no more datagrams will come.
@@ -394,8 +458,7 @@ impl Connection {
             unproven: Some(Vec::new()),
             version,
             is_readable: version.is_supported(),
-            ids: PerDirection::default(),
-            first_destination: destination,
+            ids: KnownIds::default(),
             original: destination,
             initial_keys: Vec::new(),
             streams: PerDirection::default(),
@@ -409,8 +472,8 @@ impl Connection {
             recent: PerDirection::default(),
             discarded: 0,
         };
-        this.ids[client].push(destination);
-        this.ids[client.flip()].push(source);
+        this.ids.0[client].push(destination);
+        this.ids.0[client.flip()].push(source);
         if let Packet::Long(packet) = first {
             if this.open_initial(client, &packet).is_some() {
                 this.unproven = None;
@@ -419,43 +482,6 @@ impl Connection {
             }
         }
         Some(this)
-    }
-
-    /// Whether a datagram belongs to this connection, by its ids.
-    fn owns(&self, sender: Direction, payload: &[u8]) -> bool {
-        let ids = &self.ids[sender];
-        match Packets::new(payload, payload.len()).next() {
-            Some(Packet::Short { bytes }) => ids.iter().any(|id| {
-                let destination = bytes.get(1..).unwrap_or_default();
-                !id.is_empty() && destination.starts_with(id.as_slice())
-            }),
-            Some(
-                Packet::Long(LongPacket {
-                    destination,
-                    source,
-                    ..
-                })
-                | Packet::Retry {
-                    destination,
-                    source,
-                    ..
-                }
-                | Packet::VersionNegotiation {
-                    destination,
-                    source,
-                    ..
-                }
-                | Packet::UnknownVersion {
-                    destination,
-                    source,
-                    ..
-                },
-            ) => {
-                let is_addressed = ids.contains(&destination) && !destination.is_empty();
-                is_addressed || !source.is_empty() && self.ids[sender.flip()].contains(&source)
-            }
-            None => false,
-        }
     }
 
     /// Whether it is certain that this is QUIC.
@@ -569,9 +595,8 @@ impl Connection {
     fn allocated(&self) -> usize {
         let streams = self.streams.iter().flatten();
         let messages = streams.map(|stream| stream.messages.held() + stream.crypto.allocated());
-        let ids: usize = self.ids.iter().map(Vec::capacity).sum();
         messages.sum::<usize>()
-            + ids * size_of::<ConnectionId>()
+            + self.ids.allocated()
             + self.initial_keys.capacity() * size_of::<InitialKeys>()
             + self.held.capacity() * size_of::<HeldPacket>()
             + self.unproven.as_ref().map_or(0, Vec::capacity) * size_of::<(Direction, QuicSeen)>()
@@ -616,7 +641,7 @@ impl Connection {
 
     /// Notes an id that packets to the peer of `owner` come from, and so one that packets to `owner` go to.
     fn note_id(&mut self, owner: Direction, id: ConnectionId) {
-        let ids = &mut self.ids[owner.flip()];
+        let ids = &mut self.ids.0[owner.flip()];
         if !ids.contains(&id) && ids.len() < MAX_IDS {
             ids.push(id);
         }
@@ -746,7 +771,7 @@ impl Connection {
         at: Arrival,
         recipient: &mut impl Recipient,
     ) {
-        let is_addressed = self.ids[sender].contains(&destination);
+        let is_addressed = self.ids.0[sender].contains(&destination);
         if sender == self.client || !is_addressed {
             return;
         }
@@ -780,7 +805,7 @@ impl Connection {
         recipient: &mut impl Recipient,
     ) {
         // It repeats both ids of the client's packet, which nobody else knows.
-        let is_answer = self.ids[sender].contains(&destination) && source == self.original;
+        let is_answer = self.ids.0[sender].contains(&destination) && source == self.original;
         let is_late = !self.streams[sender][0].is_fresh();
         if sender == self.client || !is_answer || is_late {
             return;
@@ -820,7 +845,7 @@ impl Connection {
         shape: &mut DatagramShape,
         recipient: &mut impl Recipient,
     ) {
-        let ids = &self.ids[sender];
+        let ids = &self.ids.0[sender];
         // A server's ids may differ in length from the one that the client made up for it.
         let id_length = ids.last().map_or(0, ConnectionId::len);
         let id = bytes.get(1..1 + id_length).unwrap_or_default();

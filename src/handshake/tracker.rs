@@ -8,6 +8,7 @@ use crate::decrypt::Keys;
 use crate::dialogue::TdsPackets;
 use crate::event::{EapResult, Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
+use crate::framing::quic::KnownIds;
 use crate::framing::sealed::KeyUse;
 use crate::framing::{Close, Framing, Hellos, Payload, Recipient, Seen};
 use crate::time::Timestamp;
@@ -171,9 +172,14 @@ impl Tracker {
         self.framing.is_replaced_by(direction, payload)
     }
 
-    /// The id that a client over QUIC sent its first packet to.
-    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
-        self.framing.first_destination()
+    /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.
+    pub(crate) fn connection_ids(&self) -> Option<&KnownIds> {
+        self.framing.connection_ids()
+    }
+
+    /// The id that a server over QUIC has chosen for itself.
+    pub(crate) fn server_id(&self) -> Option<ConnectionId> {
+        self.framing.server_id()
     }
 
     /// Notes that one direction was closed; false if that is nothing new. A reset after a FIN is: nothing is awaited then.

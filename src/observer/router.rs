@@ -412,6 +412,10 @@ impl Router {
         let look = FirstLook::at(payload);
         match look {
             FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
+            // A client may go on from another port.
+            FirstLook::MayContinue if payload.first().is_some_and(|first| first & 0x80 != 0) => {
+                self.quic.insert(&header.flow_key().0);
+            }
             FirstLook::MayBelong => return self.quic.contains(&header.flow_key().0),
             _ => {}
         }
