@@ -141,7 +141,7 @@ impl Framing {
     }
 
     /// Whether a datagram begins another connection than this one.
-    pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
+    pub(crate) fn is_replaced_by(&mut self, sender: Direction, payload: &[u8]) -> bool {
         match self {
             Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => false,
             Self::Quic(packets) => packets.is_replaced_by(sender, payload),
@@ -153,6 +153,21 @@ impl Framing {
         match self {
             Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => None,
             Self::Quic(packets) => packets.ids(),
+        }
+    }
+
+    /// Says whether keys may be guessed for versions of QUIC that are not known.
+    pub(crate) const fn allow_guesses(&mut self, is_allowed: bool) {
+        if let Self::Quic(packets) = self {
+            packets.allow_guesses(is_allowed);
+        }
+    }
+
+    /// Over QUIC: guessed keys that opened nothing, and guesses that were not made, since the last call.
+    pub(crate) fn take_guesses(&mut self) -> (u32, u64) {
+        match self {
+            Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => (0, 0),
+            Self::Quic(packets) => packets.take_guesses(),
         }
     }
 

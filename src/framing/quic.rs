@@ -7,7 +7,8 @@
 //! # How much work can a stranger cause?
 //!
 //! A packet that does not open costs one header protection, and in one of four cases an AEAD over it. Keys are derived
-//! [`MAX_INITIAL_KEYS`] times per connection, [`MAX_FAILURES`] packets may fail to open, and what waits for missing bytes or keys is
+//! [`MAX_INITIAL_KEYS`] times per connection, and [`MAX_GUESSES`] times for packets of versions that are not known, of which
+//! the observer allows so many a second; [`MAX_FAILURES`] packets may fail to open, and what waits for missing bytes or keys is
 //! bounded by the limits of [`CryptoStream`] and [`MAX_HELD`].
 
 use std::collections::VecDeque;
@@ -36,6 +37,10 @@ const MAX_FAILURES: u8 = 32;
 
 /// Bytes of packets that wait for their keys: a flight of certificates, and the client's answer.
 const MAX_HELD: usize = 64 << 10;
+
+/// Keys that are guessed for one connection of an unknown version: those of three versions that lend theirs, for the client's first
+/// packets and the server's answer.
+const MAX_GUESSES: u8 = 12;
 
 /// Connection ids that one side is known by: the first, one of a Retry, its own, and some to spare.
 const MAX_IDS: usize = 4;
@@ -113,6 +118,9 @@ impl DatagramShape {
 pub(crate) struct QuicPackets {
     keys: Keys,
     connection: Option<Connection>,
+    guesses: Guesses,
+    /// Datagrams that did not begin another connection, although they look like it.
+    failed_beginnings: u8,
     /// What came before a packet that could be opened: the network may swap the first of both sides.
     early: Vec<(Direction, Box<[u8]>, Arrival)>,
     is_ruled_out: bool,
@@ -244,6 +252,43 @@ struct HeldPacket {
     at: Arrival,
 }
 
+/// Keys that are guessed for packets of a version that is not known. To derive keys and to try them costs some 50 µs, and
+/// anybody can send what looks like such a packet.
+#[derive(Debug)]
+struct Guesses {
+    /// How many more this connection may take.
+    left: u8,
+    /// Whether the run has any to spare.
+    are_allowed: bool,
+    /// Those that opened nothing.
+    wrong: u32,
+    /// Those that were not made.
+    refused: u64,
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self {
+            left: MAX_GUESSES,
+            are_allowed: true,
+            wrong: 0,
+            refused: 0,
+        }
+    }
+}
+
+impl Guesses {
+    /// Takes one; false if there is none.
+    const fn take(&mut self) -> bool {
+        if !self.are_allowed || self.left == 0 {
+            self.refused += 1;
+            return false;
+        }
+        self.left -= 1;
+        true
+    }
+}
+
 /// What a datagram looks like by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -325,6 +370,8 @@ impl QuicPackets {
         Self {
             keys: keys.clone(),
             connection: None,
+            guesses: Guesses::default(),
+            failed_beginnings: 0,
             early: Vec::new(),
             is_ruled_out: false,
         }
@@ -338,16 +385,17 @@ impl QuicPackets {
         at: Arrival,
         recipient: &mut impl Recipient,
     ) {
+        let guesses = &mut self.guesses;
         if let Some(connection) = &mut self.connection {
-            connection.take(sender, payload, at, recipient);
+            connection.take(sender, payload, at, guesses, recipient);
             self.is_ruled_out = connection.is_ruled_out();
             return;
         }
-        match Connection::begin(sender, payload, &self.keys) {
+        match Connection::begin(sender, payload, &self.keys, guesses) {
             Some(mut begun) => {
-                begun.take(sender, payload, at, recipient);
+                begun.take(sender, payload, at, guesses, recipient);
                 for (sender, payload, at) in std::mem::take(&mut self.early) {
-                    begun.take(sender, &payload, at, recipient);
+                    begun.take(sender, &payload, at, guesses, recipient);
                 }
                 self.connection = Some(begun);
             }
@@ -360,15 +408,33 @@ impl QuicPackets {
     }
 
     /// Whether a datagram, as the first of a new connection, would begin another one than this.
-    pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
+    pub(crate) fn is_replaced_by(&mut self, sender: Direction, payload: &[u8]) -> bool {
         let Some(connection) = &self.connection else {
             return false;
         };
         let is_open_to_others = !connection.is_proven() || !connection.is_amid_negotiation();
-        is_open_to_others
-            && may_begin(payload)
-            && !connection.ids.own(sender, payload)
-            && Connection::begin(sender, payload, &self.keys).is_some_and(|begun| begun.is_proven())
+        if !is_open_to_others
+            || self.failed_beginnings >= MAX_FAILURES
+            || !may_begin(payload)
+            || connection.ids.own(sender, payload)
+        {
+            return false;
+        }
+        let begun = Connection::begin(sender, payload, &self.keys, &mut self.guesses);
+        let has_begun = begun.is_some_and(|begun| begun.is_proven());
+        self.failed_beginnings += u8::from(!has_begun);
+        has_begun
+    }
+
+    /// Says whether keys may be guessed for versions that are not known.
+    pub(crate) const fn allow_guesses(&mut self, is_allowed: bool) {
+        self.guesses.are_allowed = is_allowed;
+    }
+
+    /// Guessed keys that opened nothing, and guesses that were not made, since the last call.
+    pub(crate) fn take_guesses(&mut self) -> (u32, u64) {
+        let Guesses { wrong, refused, .. } = &mut self.guesses;
+        (std::mem::take(wrong), std::mem::take(refused))
     }
 
     /// The ids of the connection; `None` while its client is not known.
@@ -439,7 +505,12 @@ impl Connection {
     /// A connection whose first datagram came from `client`; `None` if that does not open, so that it is not QUIC.
     ///
     /// The datagram is not taken yet. One of an unknown version that does not open proves nothing until the server's answer.
-    fn begin(client: Direction, payload: &[u8], keys: &Keys) -> Option<Self> {
+    fn begin(
+        client: Direction,
+        payload: &[u8],
+        keys: &Keys,
+        guesses: &mut Guesses,
+    ) -> Option<Self> {
         if !cfg!(feature = "quic") || !may_begin(payload) {
             return None;
         }
@@ -475,7 +546,7 @@ impl Connection {
         this.ids.0[client].push(destination);
         this.ids.0[client.flip()].push(source);
         if let Packet::Long(packet) = first {
-            if this.open_initial(client, &packet).is_some() {
+            if this.open_initial(client, &packet, guesses).is_some() {
                 this.unproven = None;
             } else if version.is_supported() {
                 return None;
@@ -522,6 +593,7 @@ impl Connection {
         sender: Direction,
         payload: &[u8],
         at: Arrival,
+        guesses: &mut Guesses,
         recipient: &mut impl Recipient,
     ) {
         let mut shape = DatagramShape {
@@ -531,6 +603,10 @@ impl Connection {
         };
         for (index, packet) in Packets::new(payload, payload.len()).enumerate() {
             match packet {
+                Packet::Long(packet) if packet.packet_type == PacketType::Initial => {
+                    shape.initials += 1;
+                    self.take_initial(sender, &packet, at, guesses, recipient);
+                }
                 Packet::Long(packet) => self.take_long(sender, &packet, at, &mut shape, recipient),
                 Packet::Retry {
                     version,
@@ -660,10 +736,6 @@ impl Connection {
     ) {
         let length = u16::try_from(packet.payload_length()).unwrap_or(u16::MAX);
         match packet.packet_type {
-            PacketType::Initial => {
-                shape.initials += 1;
-                self.take_initial(sender, packet, at, recipient);
-            }
             PacketType::ZeroRtt => shape.early += 1,
             PacketType::Handshake => {
                 shape.handshakes += 1;
@@ -678,7 +750,7 @@ impl Connection {
                     recipient,
                 );
             }
-            PacketType::Retry => {}
+            PacketType::Initial | PacketType::Retry => {}
         }
     }
 
@@ -687,9 +759,10 @@ impl Connection {
         sender: Direction,
         packet: &LongPacket<'_>,
         at: Arrival,
+        guesses: &mut Guesses,
         recipient: &mut impl Recipient,
     ) {
-        let Some(opened) = self.open_initial(sender, packet) else {
+        let Some(opened) = self.open_initial(sender, packet, guesses) else {
             if sender == self.client && !self.is_readable {
                 let version = packet.version;
                 self.tell(sender, QuicSeen::Initial { version, at }, recipient);
@@ -713,7 +786,12 @@ impl Connection {
     }
 
     /// Opens an Initial packet with the keys that it may have; derives them if there is reason to.
-    fn open_initial(&mut self, sender: Direction, packet: &LongPacket<'_>) -> Option<OpenedCopy> {
+    fn open_initial(
+        &mut self,
+        sender: Direction,
+        packet: &LongPacket<'_>,
+        guesses: &mut Guesses,
+    ) -> Option<OpenedCopy> {
         if !packet.is_whole() || self.failures >= MAX_FAILURES {
             return None;
         }
@@ -743,6 +821,10 @@ impl Connection {
                 continue;
             }
             for version in like(packet.version) {
+                let is_guess = version != packet.version;
+                if is_guess && !guesses.take() {
+                    break;
+                }
                 let keys = PacketKeys::initial(version, &destination);
                 let opened = keys[side]
                     .as_ref()
@@ -755,6 +837,7 @@ impl Connection {
                     });
                     return Some(opened);
                 }
+                guesses.wrong += u32::from(is_guess);
             }
         }
         self.failures += 1;

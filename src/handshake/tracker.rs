@@ -168,13 +168,23 @@ impl Tracker {
     }
 
     /// Whether a datagram begins another handshake than this, over QUIC.
-    pub(crate) fn is_replaced_by(&self, direction: Direction, payload: &[u8]) -> bool {
+    pub(crate) fn is_replaced_by(&mut self, direction: Direction, payload: &[u8]) -> bool {
         self.framing.is_replaced_by(direction, payload)
     }
 
     /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.
     pub(crate) fn connection_ids(&self) -> Option<&KnownIds> {
         self.framing.connection_ids()
+    }
+
+    /// Says whether keys may be guessed for versions of QUIC that are not known.
+    pub(crate) const fn allow_guesses(&mut self, is_allowed: bool) {
+        self.framing.allow_guesses(is_allowed);
+    }
+
+    /// Over QUIC: guessed keys that opened nothing, and guesses that were not made, since the last call.
+    pub(crate) fn take_guesses(&mut self) -> (u32, u64) {
+        self.framing.take_guesses()
     }
 
     /// The id that a server over QUIC has chosen for itself.

@@ -279,6 +279,36 @@ struct Moved {
     goes_up: bool,
 }
 
+/// Wrong keys that may be guessed in a second for QUIC of versions that are not known: those of all shards together take some
+/// 5 % of a core. Right ones cost nothing, so real clients are not refused unless a flood hides them.
+const MAX_WRONG_GUESSES: u32 = 64;
+
+/// In nanoseconds: a second, and how far packets may be out of order.
+const SECOND: i64 = 1_000_000_000;
+const MAX_DISORDER: i64 = 60 * SECOND;
+
+/// What may be guessed in a second of packet time.
+#[derive(Debug, Default)]
+struct GuessBudget {
+    since: Timestamp,
+    wrong: u32,
+}
+
+impl GuessBudget {
+    /// Whether there is some left.
+    fn has_some(&mut self, now: Timestamp) -> bool {
+        // Packets may be a little out of order, and captures are glued together.
+        let elapsed = now.nanoseconds_since(self.since);
+        if !(-MAX_DISORDER..SECOND).contains(&elapsed) {
+            *self = Self {
+                since: now,
+                wrong: 0,
+            };
+        }
+        self.wrong < MAX_WRONG_GUESSES
+    }
+}
+
 /// The UDP conversations of one shard.
 #[derive(Debug)]
 pub(super) struct DatagramTable {
@@ -288,6 +318,7 @@ pub(super) struct DatagramTable {
     by_id: HashMap<ConnectionId, FlowKey>,
     /// Flows that clients have moved to: no more than one for each flow.
     moved: HashMap<FlowKey, Moved>,
+    guesses: GuessBudget,
     /// Handshakes without a verdict yet.
     pub(super) open: OpenHandshakes,
     /// Bytes that handshakes and retained packets take.
@@ -310,6 +341,7 @@ impl DatagramTable {
             flows: FlowTable::new(most, limits),
             by_id: HashMap::new(),
             moved: HashMap::new(),
+            guesses: GuessBudget::default(),
             open: OpenHandshakes::default(),
             allocated: 0,
             limit: limit / 2,
@@ -360,6 +392,9 @@ impl DatagramTable {
                 }
                 return;
             }
+            if let Some(open) = &mut flow.open {
+                open.tracker.allow_guesses(self.guesses.has_some(at.time));
+            }
         }
         let index = match (known, beginning) {
             (Some(index), Some(beginning)) => {
@@ -397,8 +432,12 @@ impl DatagramTable {
             open.tracker.note_truncated();
         }
         open.layers.add_missing(packet.layers);
+        open.tracker.allow_guesses(self.guesses.has_some(at.time));
         open.tracker
             .handle_datagram(direction, packet.content(open.protocol), at);
+        let (wrong, refused) = open.tracker.take_guesses();
+        self.guesses.wrong += wrong;
+        conclusion.stats.quic_guesses_refused += refused;
         let allocated = boxed::<Open>() + open.tracker.allocated();
         self.allocated = self.allocated - open.allocated + allocated;
         open.allocated = allocated;
@@ -448,10 +487,14 @@ impl DatagramTable {
             retained.push(packet.record, packet.bytes, packet.interface, true);
             self.allocated += retained.bytes() - before;
         }
-        open.tracker.note_undeliverable(direction, packet.error, at);
-        let allocated = boxed::<Open>() + open.tracker.allocated();
-        self.allocated = self.allocated - open.allocated + allocated;
-        open.allocated = allocated;
+        // It says which ports it is about, and not which of several connections between them.
+        let others = flow.shared.iter_mut().flat_map(|shared| &mut shared.others);
+        for open in others.chain([open]) {
+            open.tracker.note_undeliverable(direction, packet.error, at);
+            let allocated = boxed::<Open>() + open.tracker.allocated();
+            self.allocated = self.allocated - open.allocated + allocated;
+            open.allocated = allocated;
+        }
     }
 
     /// Whether a client begins again, with another hello than that of the handshake which is known.
@@ -506,18 +549,18 @@ impl DatagramTable {
             return;
         };
         let direction = Direction::of(goes_up, flow.first_went_up);
-        match &flow.open {
-            Some(open) if open.tracker.is_replaced_by(direction, packet.payload) => {
-                // The other may go on next to the new one.
-                if open.tracker.has_hello() {
-                    self.put_by(index, at.time, conclusion, output);
-                } else {
-                    self.conclude(index, End::Replaced, at.time, conclusion, output);
-                }
+        if let Some(open) = &mut flow.open {
+            if !open.tracker.is_replaced_by(direction, packet.payload) {
+                return;
             }
-            Some(_) => return,
-            None if protocol != Protocol::Quic => return,
-            None => {}
+            // The other may go on next to the new one.
+            if open.tracker.has_hello() {
+                self.put_by(index, at.time, conclusion, output);
+            } else {
+                self.conclude(index, End::Replaced, at.time, conclusion, output);
+            }
+        } else if protocol != Protocol::Quic {
+            return;
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
@@ -630,7 +673,13 @@ impl DatagramTable {
         while self.allocated > self.limit {
             let index = self.flows.least_answered().unwrap_or(newest);
             self.conclude(index, End::Evicted, now, conclusion, output);
-            self.flows.touch(index, Lifetime::Opening, now);
+            let has_others = self
+                .flows
+                .get(index)
+                .is_some_and(|flow| flow.open.is_some());
+            if !has_others {
+                self.flows.touch(index, Lifetime::Opening, now);
+            }
             if index == newest {
                 return;
             }
@@ -647,6 +696,20 @@ impl DatagramTable {
         while let Some(index) = self.flows.expired(now) {
             conclusion.stats.connections_timed_out += 1;
             self.remove(index, End::Silence, now, conclusion, output);
+        }
+    }
+
+    /// Reports handshakes that were quiet for a `pause` in the capture, from `until` to now.
+    pub(super) fn end_quiet(
+        &mut self,
+        pause: Duration,
+        [until, now]: [Timestamp; 2],
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while let Some(index) = self.flows.quiet_for(pause, now) {
+            conclusion.stats.connections_timed_out += 1;
+            self.remove(index, End::CaptureEnd, until, conclusion, output);
         }
     }
 
@@ -756,6 +819,7 @@ impl DatagramTable {
         let key = self.flows.key(index);
         let last = open.tracker.last_packet().time;
         let end_of_source = output.ends.get(&open.source);
+        let now = now.max(last); // a pause in the capture begins with the last tick
         let until = end_of_source.map_or(now, |end| (*end).max(last).min(now));
         open.tracker.note_until(until);
         open.tracker.handle_end();

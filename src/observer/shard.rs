@@ -228,6 +228,9 @@ impl ShardSet {
 const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 /// How long a flow with nothing more to learn is remembered without a packet.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a capture may be without any packet. After a longer time it is not the hosts that were silent: nobody captured, or
+/// several captures were put together. No timer of TCP, QUIC or DTLS waits for so long amid a handshake.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
 const IMPATIENCE: Duration = Duration::from_secs(5);
 /// Whether a verdict at such an `end` may rest on the silence since the `last` packet of the connection.
@@ -282,6 +285,8 @@ struct Shard {
     now: Timestamp,
     /// When packets were last dropped on their way to the observer.
     dropped_at: Option<Timestamp>,
+    /// The last tick.
+    ticked: Option<Timestamp>,
     stats: Stats,
 }
 
@@ -317,6 +322,7 @@ impl Shard {
             reported: 0,
             now: Timestamp::default(),
             dropped_at: None,
+            ticked: None,
             stats: Stats::default(),
             config,
         }
@@ -495,7 +501,7 @@ impl Shard {
         if let Some(index) = known {
             let has_gone = self.flows.is_expired(index, at.time)
                 && !self.is_waiting(index)
-                && self.expire(index, output);
+                && self.expire(index, End::Silence, output);
             let is_syn = segment.flags.syn && !segment.flags.ack;
             let is_late = is_syn && self.flows.idle(index, at.time) >= LONGEST_REPETITION;
             if let Some(flow) = self.flows.get_mut(index).filter(|_| !has_gone) {
@@ -741,6 +747,7 @@ impl Shard {
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         self.now = now;
         self.reported = 0;
+        self.end_interrupted(now, output);
         while self.reported <= self.account.for_reports() // the others at the next tick
             && let Some(index) = self.flows.expired(now)
         {
@@ -748,7 +755,7 @@ impl Shard {
                 self.keep_or_remove(index, true, now, output);
                 continue;
             }
-            self.expire(index, output);
+            self.expire(index, End::Silence, output);
         }
         self.relieve(output);
         let (datagrams, mut conclusion) = self.datagrams();
@@ -761,23 +768,35 @@ impl Shard {
         self.closed.expire(now);
     }
 
+    /// After a pause in the capture, reports the handshakes over UDP that were open before it as they stood then: what happened in the
+    /// meantime is not known. A connection over TCP may be idle for hours, and its numbers show that it is the same.
+    fn end_interrupted(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
+        let last = self.ticked.replace(now);
+        let is_pause = |last: &Timestamp| now.checked_since(*last) >= Some(LONGEST_PAUSE);
+        let Some(until) = last.filter(is_pause) else {
+            return;
+        };
+        let (datagrams, mut conclusion) = self.datagrams();
+        datagrams.end_quiet(LONGEST_PAUSE, [until, now], &mut conclusion, output);
+    }
+
     /// Reports the handshake of a flow that has outlived its lifetime, and keeps the flow, so that what follows on it is
     /// not taken for another connection. Without a handshake, the flow goes: then it returns true.
-    fn expire(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> bool {
+    fn expire(&mut self, index: FlowIndex, end: End, output: &mut ShardOutput<'_>) -> bool {
         let Some(flow) = self
             .flows
             .get_mut(index)
             .filter(|flow| flow.has_handshake())
         else {
             self.stats.connections_timed_out += 1;
-            self.remove(index, End::Silence, output);
+            self.remove(index, end, output);
             return true;
         };
         let end = if flow.is_settled() {
             End::Decided
         } else {
             self.stats.connections_timed_out += 1;
-            End::Silence
+            end
         };
         self.conclude(index, end, output);
         match self.flows.get_mut(index) {
