@@ -86,7 +86,8 @@ text_enum! {
         HandshakeTimeout = "handshake_timeout",
         /// The connection was reset during the handshake.
         ConnectionReset = "connection_reset",
-        /// The server refused the connection without a look at the handshake (QUIC).
+        /// The server refused the connection without a look at the handshake: over QUIC by CONNECTION_REFUSED, over UDP by a port that is
+        /// unreachable.
         ConnectionRefused = "connection_refused",
         /// The connection was closed during the handshake.
         ConnectionClosed = "connection_closed",

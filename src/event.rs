@@ -500,6 +500,8 @@ pub enum StepKind {
     VersionNegotiation,
     /// A CONNECTION_CLOSE frame of QUIC that could be read.
     ConnectionClose(QuicClose),
+    /// ICMP reports that a datagram of the peer was not delivered, for this reason.
+    Undeliverable(&'static str),
 }
 
 impl std::fmt::Display for StepKind {
@@ -525,6 +527,7 @@ impl std::fmt::Display for StepKind {
             Self::Retry => f.write_str("Retry"),
             Self::VersionNegotiation => f.write_str("Version Negotiation"),
             Self::ConnectionClose(close) => write!(f, "CONNECTION_CLOSE {close}"),
+            Self::Undeliverable(reason) => write!(f, "ICMP {reason}"),
         }
     }
 }
@@ -777,6 +780,8 @@ text_enum! {
         CaptureEnd = "capture_end",
         /// Another connection took over the addresses and ports.
         Replaced = "replaced",
+        /// A client over QUIC asked for the versions that the server supports, with one that no server does, and did not go on.
+        VersionProbe = "version_probe",
     }
 }
 
@@ -799,6 +804,7 @@ impl UnknownBecause {
             Self::CaptureEnd => "capture ended first",
             Self::Replaced => "another connection took its addresses and ports",
             Self::Evicted => "dropped at a memory limit",
+            Self::VersionProbe => "client only asked which versions of QUIC the server supports",
         }
     }
 }

@@ -91,6 +91,8 @@ stats! {
     packets_not_kept,
     /// Handshake messages discarded because they were too long.
     messages_discarded,
+    /// Keys that were not guessed for packets like those of QUIC of an unknown version, because too many had opened nothing.
+    quic_guesses_refused,
     /// Values of lists in ClientHellos that were not kept, because a list was too long.
     values_omitted,
     /// Chains validated. A chain seen again counts only if its result had left the cache or a validity date had passed.

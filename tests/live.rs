@@ -597,7 +597,10 @@ fn a_document_is_not_written_to_the_file_of_handshakes() {
     for format in ["cbom", "certs"] {
         let output = output(&["live", "-i", "lo", "--format", format, "--output", "x.json"]);
         assert_eq!(output.status.code(), Some(2));
-        assert!(stderr(&output).contains("is a single document"), "{output:?}");
+        assert!(
+            stderr(&output).contains("is a single document"),
+            "{output:?}"
+        );
     }
 }
 

@@ -4,13 +4,17 @@
 //! copies change nothing at all.
 
 use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::support::check;
 use crate::support::datagrams::{
     Subject, assert_nothing_reported, each_cut, each_lost, each_swapped, many_lost, noise,
 };
 use crate::support::fixtures;
-use crate::support::pcap::Packet;
+use crate::support::harness;
+use crate::support::pcap::{Packet, Pcap};
 use crate::support::program::printed;
 use crate::support::random::Random;
 use crate::support::scratch;
@@ -137,6 +141,136 @@ fn a_handshake_over_quic_is_in_the_report() {
     let page = fs::read_to_string(page).unwrap();
     for shown in ["quic, udp", "protocol_mismatch", "QUIC v2", "QUIC v1"] {
         assert!(page.contains(shown), "{shown}");
+    }
+}
+
+/// The capture of a fixture, with this client port. All of them are between the same hosts.
+fn with_client_port(name: &str, port: u16) -> Pcap {
+    let bytes = fs::read(fixtures::named(name).capture).unwrap();
+    let mut capture = Pcap::read(&bytes).unwrap();
+    for packet in &mut capture.packets {
+        set_client_port(packet, port);
+    }
+    capture
+}
+
+/// Where the ports are in Ethernet, IPv4 and UDP: the server's is 443.
+fn set_client_port(packet: &mut Packet, port: u16) {
+    let is_from_server = packet.bytes[34..36] == 443_u16.to_be_bytes();
+    let at = if is_from_server { 36 } else { 34 };
+    packet.bytes[at..at + 2].copy_from_slice(&port.to_be_bytes());
+}
+
+/// The handshakes in a capture.
+fn handshakes(capture: &Pcap) -> Vec<Value> {
+    let lines = String::from_utf8(harness::capture(&capture.to_bytes(), b"", 1)).unwrap();
+    let events = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events
+        .filter(|event| event["type"] == "handshake")
+        .collect()
+}
+
+/// What must not depend on other connections: times are from the client's first packet on.
+fn essence(event: &Value) -> Value {
+    let keys = [
+        "outcome",
+        "error",
+        "evidence",
+        "timing_ms",
+        "tls",
+        "closed_by",
+    ];
+    keys.iter()
+        .map(|key| ((*key).to_owned(), event[*key].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Both captures at the same time, the second this much later than the first.
+fn at_the_same_time(first: &Pcap, second: &Pcap, later: Duration) -> Pcap {
+    let micros = |packet: &Packet| {
+        let [seconds, micros] = packet.time.map(u64::from);
+        seconds * 1_000_000 + micros
+    };
+    let start = micros(&first.packets[0]) + later.as_micros() as u64;
+    let begun = micros(&second.packets[0]);
+    let mut both = first.clone();
+    both.packets.extend(second.packets.iter().map(|packet| {
+        let time = start + micros(packet) - begun;
+        Packet {
+            time: [(time / 1_000_000) as u32, (time % 1_000_000) as u32],
+            ..packet.clone()
+        }
+    }));
+    both.packets.sort_by_key(micros);
+    both
+}
+
+#[test]
+fn connections_between_the_same_ports_have_an_event_each() {
+    // Their clients have ids of eight bytes, so the ports may be shared.
+    let names = [
+        "quic",
+        "quic-client-refuses",
+        "quic-server-refuses",
+        "quic-retry",
+    ];
+    let alone = names.map(|name| with_client_port(name, 50_000));
+    for (first, one) in alone.iter().enumerate() {
+        for (second, other) in alone.iter().enumerate().filter(|(at, _)| *at != first) {
+            for later in [0, 300, 900, 3_000, 20_000, 1_000_000] {
+                let both = at_the_same_time(one, other, Duration::from_micros(later));
+                let mut found: Vec<_> = handshakes(&both).iter().map(essence).collect();
+                let mut expected: Vec<_> = [one, other]
+                    .into_iter()
+                    .flat_map(handshakes)
+                    .map(|event| essence(&event))
+                    .collect();
+                found.sort_by_key(Value::to_string);
+                expected.sort_by_key(Value::to_string);
+                let pair = [names[first], names[second]];
+                assert_eq!(found, expected, "{pair:?}, {later} µs later");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_gets_another_port_in_mid_handshake_has_one_event() {
+    for name in [
+        "quic",
+        "quic-client-refuses",
+        "quic-server-refuses",
+        "quic-retry",
+    ] {
+        let capture = with_client_port(name, 50_000);
+        let [expected] = &handshakes(&capture)[..] else {
+            panic!("{name} has one handshake");
+        };
+        let is_long = |packet: &Packet| packet.bytes[42] & 0x80 != 0;
+        let is_clients = |packet: &Packet| packet.bytes[36..38] == 443_u16.to_be_bytes();
+        let answer = capture
+            .packets
+            .iter()
+            .position(|packet| !is_clients(packet));
+        let moves = (answer.unwrap() + 1..capture.packets.len())
+            .filter(|at| is_clients(&capture.packets[*at]) && is_long(&capture.packets[*at]));
+        let mut moved_times = 0;
+        for at in moves {
+            let mut moved = capture.clone();
+            moved.packets[at..]
+                .iter_mut()
+                .for_each(|packet| set_client_port(packet, 50_001));
+            let [found] = &handshakes(&moved)[..] else {
+                panic!("{name}, moved at {at}: {:#?}", handshakes(&moved));
+            };
+            assert_eq!(essence(found), essence(expected), "{name}, moved at {at}");
+            assert_eq!(found["client"]["port"], 50_000);
+            moved_times += 1;
+        }
+        assert!(moved_times > 0, "{name}");
     }
 }
 

@@ -143,7 +143,7 @@ fn read(link_type: LinkType, at: Timestamp, packet: &[u8], wire_length: u32) -> 
             endpoint(header.source, header.source_port),
             endpoint(header.destination, header.destination_port),
         ),
-        Decoded::Fragment(_) | Decoded::Other(_) => return None,
+        Decoded::Icmp(_) | Decoded::Fragment(_) | Decoded::Other(_) => return None,
     };
     Some(Hello {
         at,

@@ -9,7 +9,7 @@ use super::cursor::{Addresses, Cursor};
 use super::fragment::{Fragment, FragmentKey};
 use super::link::{self, Network};
 use super::tunnel;
-use super::{DecodeError, Decoded, Layer, Layers, Unread, tcp, udp};
+use super::{DecodeError, Decoded, Layer, Layers, Unread, icmp, tcp, udp};
 
 /// Reads an IP packet of either version: the entry for link layers and tunnels alike.
 pub(super) fn decode(cursor: &mut Cursor<'_>, layers: &mut Layers) -> Result<Decoded, DecodeError> {
@@ -162,6 +162,10 @@ pub(super) fn transport(
             }
             None => Ok(Decoded::Other(Unread::BrokenHeaders)),
         },
+        IpNumber::ICMP | IpNumber::IPV6_ICMP => {
+            let other = Decoded::Other(Unread::IpProtocol(protocol.0));
+            Ok(icmp::decode(protocol, addresses, cursor).map_or(other, Decoded::Icmp))
+        }
         IpNumber::AUTHENTICATION_HEADER => match tunnel::ah::read(cursor, layers)? {
             Some(next) => transport(next, addresses, hop_limit, cursor, layers),
             None => Ok(Decoded::Other(Unread::TunnelContent)),

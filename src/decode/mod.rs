@@ -1,7 +1,7 @@
 //! Packet to transport header: link layer, VLAN tags, tunnels, IP, fragments, TCP and UDP.
 //!
 //! ```text
-//! link ─▶ ip ─▶ Tcp | Udp | Fragment | Other
+//! link ─▶ ip ─▶ Tcp | Udp | Icmp | Fragment | Other
 //!          ▲ │
 //!          │ └─▶ tunnel ─┐
 //!          └─────────────┘   at most four deep
@@ -18,6 +18,7 @@ mod cursor;
 pub mod eapol;
 mod fast;
 mod fragment;
+mod icmp;
 mod ip;
 mod layers;
 mod link;
@@ -39,6 +40,7 @@ use cursor::Cursor;
 use link::Network;
 
 pub use fragment::{Fragment, FragmentTable, IpDatagram};
+pub use icmp::{IcmpError, Undeliverable};
 pub use layers::{Layers, Tunnel, Tunnels, VlanTags};
 pub use sequence::SeqNumber;
 pub use tcp::{Segment, TcpFlags, TcpHeader, WindowScale};
@@ -53,6 +55,8 @@ pub enum Decoded {
     Tcp(TcpHeader),
     /// A UDP datagram.
     Udp(UdpHeader),
+    /// An ICMP error about a UDP datagram.
+    Icmp(IcmpError),
     /// A fragment of an IP datagram.
     Fragment(Fragment),
     /// Something readable that is none of these.

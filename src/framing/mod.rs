@@ -56,7 +56,7 @@ use crate::transport::quic::ConnectionId;
 use crate::transport::tcp::{Arrival, Chunk, DeliveryState};
 
 use dtls::DtlsRecords;
-use quic::QuicPackets;
+use quic::{KnownIds, QuicPackets};
 use sealed::KeyUse;
 use tds::TdsFraming;
 use tls::TlsRecords;
@@ -141,18 +141,41 @@ impl Framing {
     }
 
     /// Whether a datagram begins another connection than this one.
-    pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
+    pub(crate) fn is_replaced_by(&mut self, sender: Direction, payload: &[u8]) -> bool {
         match self {
             Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => false,
             Self::Quic(packets) => packets.is_replaced_by(sender, payload),
         }
     }
 
-    /// The id that a client over QUIC sent its first packet to.
-    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
+    /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.
+    pub(crate) fn connection_ids(&self) -> Option<&KnownIds> {
         match self {
             Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => None,
-            Self::Quic(packets) => packets.first_destination(),
+            Self::Quic(packets) => packets.ids(),
+        }
+    }
+
+    /// Says whether keys may be guessed for versions of QUIC that are not known.
+    pub(crate) const fn allow_guesses(&mut self, is_allowed: bool) {
+        if let Self::Quic(packets) = self {
+            packets.allow_guesses(is_allowed);
+        }
+    }
+
+    /// Over QUIC: guessed keys that opened nothing, and guesses that were not made, since the last call.
+    pub(crate) fn take_guesses(&mut self) -> (u32, u64) {
+        match self {
+            Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => (0, 0),
+            Self::Quic(packets) => packets.take_guesses(),
+        }
+    }
+
+    /// The id that a server over QUIC has chosen for itself.
+    pub(crate) fn server_id(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Tls(_) | Self::Tds(_) | Self::Dtls(_) => None,
+            Self::Quic(packets) => packets.server_id(),
         }
     }
 

@@ -7,7 +7,8 @@
 //! # How much work can a stranger cause?
 //!
 //! A packet that does not open costs one header protection, and in one of four cases an AEAD over it. Keys are derived
-//! [`MAX_INITIAL_KEYS`] times per connection, [`MAX_FAILURES`] packets may fail to open, and what waits for missing bytes or keys is
+//! [`MAX_INITIAL_KEYS`] times per connection, and [`MAX_GUESSES`] times for packets of versions that are not known, of which
+//! the observer allows so many a second; [`MAX_FAILURES`] packets may fail to open, and what waits for missing bytes or keys is
 //! bounded by the limits of [`CryptoStream`] and [`MAX_HELD`].
 
 use std::collections::VecDeque;
@@ -36,6 +37,10 @@ const MAX_FAILURES: u8 = 32;
 
 /// Bytes of packets that wait for their keys: a flight of certificates, and the client's answer.
 const MAX_HELD: usize = 64 << 10;
+
+/// Keys that are guessed for one connection of an unknown version: those of three versions that lend theirs, for the client's first
+/// packets and the server's answer.
+const MAX_GUESSES: u8 = 12;
 
 /// Connection ids that one side is known by: the first, one of a Retry, its own, and some to spare.
 const MAX_IDS: usize = 4;
@@ -113,6 +118,9 @@ impl DatagramShape {
 pub(crate) struct QuicPackets {
     keys: Keys,
     connection: Option<Connection>,
+    guesses: Guesses,
+    /// Datagrams that did not begin another connection, although they look like it.
+    failed_beginnings: u8,
     /// What came before a packet that could be opened: the network may swap the first of both sides.
     early: Vec<(Direction, Box<[u8]>, Arrival)>,
     is_ruled_out: bool,
@@ -124,6 +132,61 @@ const MAX_EARLY: usize = 3;
 /// What is kept of a connection that may be none: a client sends its first packets two or three times before a server a second
 /// away has answered, and each datagram takes two places.
 const MAX_UNPROVEN: usize = 16;
+
+/// The ids that the packets of a connection go to, in each direction, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownIds(PerDirection<Vec<ConnectionId>>);
+
+impl KnownIds {
+    /// Whether a datagram belongs to the connection, by its ids.
+    pub(crate) fn own(&self, sender: Direction, payload: &[u8]) -> bool {
+        let ids = &self.0[sender];
+        match Packets::new(payload, payload.len()).next() {
+            Some(Packet::Short { bytes }) => ids.iter().any(|id| {
+                let destination = bytes.get(1..).unwrap_or_default();
+                !id.is_empty() && destination.starts_with(id.as_slice())
+            }),
+            Some(
+                Packet::Long(LongPacket {
+                    destination,
+                    source,
+                    ..
+                })
+                | Packet::Retry {
+                    destination,
+                    source,
+                    ..
+                }
+                | Packet::VersionNegotiation {
+                    destination,
+                    source,
+                    ..
+                }
+                | Packet::UnknownVersion {
+                    destination,
+                    source,
+                    ..
+                },
+            ) => {
+                let is_addressed = ids.contains(&destination) && !destination.is_empty();
+                is_addressed || !source.is_empty() && self.0[sender.flip()].contains(&source)
+            }
+            None => false,
+        }
+    }
+
+    /// Whether packets in a direction have no id: then only their ports say which connection they belong to, and it is the only
+    /// one (RFC 9000 §5.2).
+    pub(crate) fn are_empty(&self, sender: Direction) -> bool {
+        self.0[sender].last().is_some_and(ConnectionId::is_empty)
+    }
+
+    /// Bytes of memory that they take, without itself.
+    pub(crate) fn allocated(&self) -> usize {
+        let ids: usize = self.0.iter().map(Vec::capacity).sum();
+        ids * size_of::<ConnectionId>()
+    }
+}
 
 /// A connection whose client is known.
 #[derive(Debug)]
@@ -137,11 +200,8 @@ struct Connection {
     version: QuicVersion,
     /// Whether a packet of that version can be read.
     is_readable: bool,
-    /// The ids that packets in each direction are sent to, oldest first.
-    ids: PerDirection<Vec<ConnectionId>>,
-    /// The destination of the client's first packet.
-    first_destination: ConnectionId,
-    /// The id that the keys of Initial packets follow from: the same, until a Retry or another attempt.
+    ids: KnownIds,
+    /// The id that the keys of Initial packets follow from: the destination of the client's first packet, until a Retry or another attempt.
     original: ConnectionId,
     initial_keys: Vec<InitialKeys>,
     streams: PerDirection<[SpaceStream; 3]>,
@@ -192,6 +252,43 @@ struct HeldPacket {
     at: Arrival,
 }
 
+/// Keys that are guessed for packets of a version that is not known. To derive keys and to try them costs some 50 µs, and
+/// anybody can send what looks like such a packet.
+#[derive(Debug)]
+struct Guesses {
+    /// How many more this connection may take.
+    left: u8,
+    /// Whether the run has any to spare.
+    are_allowed: bool,
+    /// Those that opened nothing.
+    wrong: u32,
+    /// Those that were not made.
+    refused: u64,
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self {
+            left: MAX_GUESSES,
+            are_allowed: true,
+            wrong: 0,
+            refused: 0,
+        }
+    }
+}
+
+impl Guesses {
+    /// Takes one; false if there is none.
+    const fn take(&mut self) -> bool {
+        if !self.are_allowed || self.left == 0 {
+            self.refused += 1;
+            return false;
+        }
+        self.left -= 1;
+        true
+    }
+}
+
 /// What a datagram looks like by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -222,13 +319,13 @@ pub(crate) fn look(payload: &[u8]) -> Look {
     }
 }
 
-/// The id that a datagram with a long header goes to.
-pub(crate) fn first_destination(payload: &[u8]) -> Option<ConnectionId> {
-    match Packets::new(payload, payload.len()).next()? {
-        Packet::Long(LongPacket { destination, .. })
-        | Packet::UnknownVersion { destination, .. } => Some(destination),
-        _ => None,
-    }
+/// The id that a datagram with a long header goes to; `None` if it has none, or another header.
+pub(crate) fn destination(payload: &[u8]) -> Option<ConnectionId> {
+    let packet = Packets::new(payload, payload.len()).next()?;
+    let Packet::Long(LongPacket { destination, .. }) = packet else {
+        return None;
+    };
+    Some(destination).filter(|id| !id.is_empty())
 }
 
 /// Whether a datagram may be the first of a connection: a client's Initial of a version that is supported, or anything
@@ -261,6 +358,10 @@ pub(crate) fn may_begin(payload: &[u8]) -> bool {
 const LONG: u8 = 0x80;
 const FIXED: u8 = 0x40;
 
+/// The shortest id of a server that is searched for: of two connections with ids of four bytes, one in four billion pairs have the
+/// same.
+const SHORTEST_CHOSEN_ID: usize = 4;
+
 /// The shortest id that a client makes up for its server (RFC 9000 §7.2).
 const SHORTEST_FIRST_ID: usize = 8;
 
@@ -269,6 +370,8 @@ impl QuicPackets {
         Self {
             keys: keys.clone(),
             connection: None,
+            guesses: Guesses::default(),
+            failed_beginnings: 0,
             early: Vec::new(),
             is_ruled_out: false,
         }
@@ -282,16 +385,17 @@ impl QuicPackets {
         at: Arrival,
         recipient: &mut impl Recipient,
     ) {
+        let guesses = &mut self.guesses;
         if let Some(connection) = &mut self.connection {
-            connection.take(sender, payload, at, recipient);
+            connection.take(sender, payload, at, guesses, recipient);
             self.is_ruled_out = connection.is_ruled_out();
             return;
         }
-        match Connection::begin(sender, payload, &self.keys) {
+        match Connection::begin(sender, payload, &self.keys, guesses) {
             Some(mut begun) => {
-                begun.take(sender, payload, at, recipient);
+                begun.take(sender, payload, at, guesses, recipient);
                 for (sender, payload, at) in std::mem::take(&mut self.early) {
-                    begun.take(sender, &payload, at, recipient);
+                    begun.take(sender, &payload, at, guesses, recipient);
                 }
                 self.connection = Some(begun);
             }
@@ -304,21 +408,47 @@ impl QuicPackets {
     }
 
     /// Whether a datagram, as the first of a new connection, would begin another one than this.
-    pub(crate) fn is_replaced_by(&self, sender: Direction, payload: &[u8]) -> bool {
+    pub(crate) fn is_replaced_by(&mut self, sender: Direction, payload: &[u8]) -> bool {
         let Some(connection) = &self.connection else {
             return false;
         };
         let is_open_to_others = !connection.is_proven() || !connection.is_amid_negotiation();
-        is_open_to_others
-            && may_begin(payload)
-            && !connection.owns(sender, payload)
-            && Connection::begin(sender, payload, &self.keys).is_some_and(|begun| begun.is_proven())
+        if !is_open_to_others
+            || self.failed_beginnings >= MAX_FAILURES
+            || !may_begin(payload)
+            || connection.ids.own(sender, payload)
+        {
+            return false;
+        }
+        let begun = Connection::begin(sender, payload, &self.keys, &mut self.guesses);
+        let has_begun = begun.is_some_and(|begun| begun.is_proven());
+        self.failed_beginnings += u8::from(!has_begun);
+        has_begun
     }
 
-    /// The id that the client sent its first packet to.
-    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
-        let connection = self.connection.as_ref();
-        connection.map(|connection| connection.first_destination)
+    /// Says whether keys may be guessed for versions that are not known.
+    pub(crate) const fn allow_guesses(&mut self, is_allowed: bool) {
+        self.guesses.are_allowed = is_allowed;
+    }
+
+    /// Guessed keys that opened nothing, and guesses that were not made, since the last call.
+    pub(crate) fn take_guesses(&mut self) -> (u32, u64) {
+        let Guesses { wrong, refused, .. } = &mut self.guesses;
+        (std::mem::take(wrong), std::mem::take(refused))
+    }
+
+    /// The ids of the connection; `None` while its client is not known.
+    pub(crate) fn ids(&self) -> Option<&KnownIds> {
+        self.connection.as_ref().map(|connection| &connection.ids)
+    }
+
+    /// The id that the server has chosen for itself; `None` before, and while it is too short to be unlike others.
+    pub(crate) fn server_id(&self) -> Option<ConnectionId> {
+        let connection = self.connection.as_ref()?;
+        let [_, .., chosen] = connection.ids.0[connection.client][..] else {
+            return None; // the first is the client's choice
+        };
+        Some(chosen).filter(|id| id.len() >= SHORTEST_CHOSEN_ID)
     }
 
     /// Notes that no more datagrams will come.
@@ -375,7 +505,12 @@ impl Connection {
     /// A connection whose first datagram came from `client`; `None` if that does not open, so that it is not QUIC.
     ///
     /// The datagram is not taken yet. One of an unknown version that does not open proves nothing until the server's answer.
-    fn begin(client: Direction, payload: &[u8], keys: &Keys) -> Option<Self> {
+    fn begin(
+        client: Direction,
+        payload: &[u8],
+        keys: &Keys,
+        guesses: &mut Guesses,
+    ) -> Option<Self> {
         if !cfg!(feature = "quic") || !may_begin(payload) {
             return None;
         }
@@ -394,8 +529,7 @@ impl Connection {
             unproven: Some(Vec::new()),
             version,
             is_readable: version.is_supported(),
-            ids: PerDirection::default(),
-            first_destination: destination,
+            ids: KnownIds::default(),
             original: destination,
             initial_keys: Vec::new(),
             streams: PerDirection::default(),
@@ -409,53 +543,16 @@ impl Connection {
             recent: PerDirection::default(),
             discarded: 0,
         };
-        this.ids[client].push(destination);
-        this.ids[client.flip()].push(source);
+        this.ids.0[client].push(destination);
+        this.ids.0[client.flip()].push(source);
         if let Packet::Long(packet) = first {
-            if this.open_initial(client, &packet).is_some() {
+            if this.open_initial(client, &packet, guesses).is_some() {
                 this.unproven = None;
             } else if version.is_supported() {
                 return None;
             }
         }
         Some(this)
-    }
-
-    /// Whether a datagram belongs to this connection, by its ids.
-    fn owns(&self, sender: Direction, payload: &[u8]) -> bool {
-        let ids = &self.ids[sender];
-        match Packets::new(payload, payload.len()).next() {
-            Some(Packet::Short { bytes }) => ids.iter().any(|id| {
-                let destination = bytes.get(1..).unwrap_or_default();
-                !id.is_empty() && destination.starts_with(id.as_slice())
-            }),
-            Some(
-                Packet::Long(LongPacket {
-                    destination,
-                    source,
-                    ..
-                })
-                | Packet::Retry {
-                    destination,
-                    source,
-                    ..
-                }
-                | Packet::VersionNegotiation {
-                    destination,
-                    source,
-                    ..
-                }
-                | Packet::UnknownVersion {
-                    destination,
-                    source,
-                    ..
-                },
-            ) => {
-                let is_addressed = ids.contains(&destination) && !destination.is_empty();
-                is_addressed || !source.is_empty() && self.ids[sender.flip()].contains(&source)
-            }
-            None => false,
-        }
     }
 
     /// Whether it is certain that this is QUIC.
@@ -496,6 +593,7 @@ impl Connection {
         sender: Direction,
         payload: &[u8],
         at: Arrival,
+        guesses: &mut Guesses,
         recipient: &mut impl Recipient,
     ) {
         let mut shape = DatagramShape {
@@ -505,6 +603,10 @@ impl Connection {
         };
         for (index, packet) in Packets::new(payload, payload.len()).enumerate() {
             match packet {
+                Packet::Long(packet) if packet.packet_type == PacketType::Initial => {
+                    shape.initials += 1;
+                    self.take_initial(sender, &packet, at, guesses, recipient);
+                }
                 Packet::Long(packet) => self.take_long(sender, &packet, at, &mut shape, recipient),
                 Packet::Retry {
                     version,
@@ -569,9 +671,8 @@ impl Connection {
     fn allocated(&self) -> usize {
         let streams = self.streams.iter().flatten();
         let messages = streams.map(|stream| stream.messages.held() + stream.crypto.allocated());
-        let ids: usize = self.ids.iter().map(Vec::capacity).sum();
         messages.sum::<usize>()
-            + ids * size_of::<ConnectionId>()
+            + self.ids.allocated()
             + self.initial_keys.capacity() * size_of::<InitialKeys>()
             + self.held.capacity() * size_of::<HeldPacket>()
             + self.unproven.as_ref().map_or(0, Vec::capacity) * size_of::<(Direction, QuicSeen)>()
@@ -616,7 +717,7 @@ impl Connection {
 
     /// Notes an id that packets to the peer of `owner` come from, and so one that packets to `owner` go to.
     fn note_id(&mut self, owner: Direction, id: ConnectionId) {
-        let ids = &mut self.ids[owner.flip()];
+        let ids = &mut self.ids.0[owner.flip()];
         if !ids.contains(&id) && ids.len() < MAX_IDS {
             ids.push(id);
         }
@@ -635,10 +736,6 @@ impl Connection {
     ) {
         let length = u16::try_from(packet.payload_length()).unwrap_or(u16::MAX);
         match packet.packet_type {
-            PacketType::Initial => {
-                shape.initials += 1;
-                self.take_initial(sender, packet, at, recipient);
-            }
             PacketType::ZeroRtt => shape.early += 1,
             PacketType::Handshake => {
                 shape.handshakes += 1;
@@ -653,7 +750,7 @@ impl Connection {
                     recipient,
                 );
             }
-            PacketType::Retry => {}
+            PacketType::Initial | PacketType::Retry => {}
         }
     }
 
@@ -662,9 +759,10 @@ impl Connection {
         sender: Direction,
         packet: &LongPacket<'_>,
         at: Arrival,
+        guesses: &mut Guesses,
         recipient: &mut impl Recipient,
     ) {
-        let Some(opened) = self.open_initial(sender, packet) else {
+        let Some(opened) = self.open_initial(sender, packet, guesses) else {
             if sender == self.client && !self.is_readable {
                 let version = packet.version;
                 self.tell(sender, QuicSeen::Initial { version, at }, recipient);
@@ -688,7 +786,12 @@ impl Connection {
     }
 
     /// Opens an Initial packet with the keys that it may have; derives them if there is reason to.
-    fn open_initial(&mut self, sender: Direction, packet: &LongPacket<'_>) -> Option<OpenedCopy> {
+    fn open_initial(
+        &mut self,
+        sender: Direction,
+        packet: &LongPacket<'_>,
+        guesses: &mut Guesses,
+    ) -> Option<OpenedCopy> {
         if !packet.is_whole() || self.failures >= MAX_FAILURES {
             return None;
         }
@@ -718,6 +821,10 @@ impl Connection {
                 continue;
             }
             for version in like(packet.version) {
+                let is_guess = version != packet.version;
+                if is_guess && !guesses.take() {
+                    break;
+                }
                 let keys = PacketKeys::initial(version, &destination);
                 let opened = keys[side]
                     .as_ref()
@@ -730,6 +837,7 @@ impl Connection {
                     });
                     return Some(opened);
                 }
+                guesses.wrong += u32::from(is_guess);
             }
         }
         self.failures += 1;
@@ -746,7 +854,7 @@ impl Connection {
         at: Arrival,
         recipient: &mut impl Recipient,
     ) {
-        let is_addressed = self.ids[sender].contains(&destination);
+        let is_addressed = self.ids.0[sender].contains(&destination);
         if sender == self.client || !is_addressed {
             return;
         }
@@ -780,7 +888,7 @@ impl Connection {
         recipient: &mut impl Recipient,
     ) {
         // It repeats both ids of the client's packet, which nobody else knows.
-        let is_answer = self.ids[sender].contains(&destination) && source == self.original;
+        let is_answer = self.ids.0[sender].contains(&destination) && source == self.original;
         let is_late = !self.streams[sender][0].is_fresh();
         if sender == self.client || !is_answer || is_late {
             return;
@@ -820,7 +928,7 @@ impl Connection {
         shape: &mut DatagramShape,
         recipient: &mut impl Recipient,
     ) {
-        let ids = &self.ids[sender];
+        let ids = &self.ids.0[sender];
         // A server's ids may differ in length from the one that the client made up for it.
         let id_length = ids.last().map_or(0, ConnectionId::len);
         let id = bytes.get(1..1 + id_length).unwrap_or_default();

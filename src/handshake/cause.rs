@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::decode::Undeliverable;
 use crate::error_type::ErrorType;
 use crate::event::ClientCertificate;
 use crate::flow::Side;
@@ -10,7 +11,7 @@ use crate::tls::{AlertDescription, HandshakeType};
 use crate::transport::quic::{QuicClose, QuicVersion};
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
-use super::transcript::{Decrypted, Transcript};
+use super::transcript::{Decrypted, Transcript, Undelivered};
 use super::{offer, reason};
 
 /// Why a handshake failed, by its messages alone.
@@ -303,9 +304,53 @@ pub(super) fn no_quic_version(offered: QuicVersion, supported: &[QuicVersion]) -
 pub(super) fn unanswered_quic(times: usize, waited: Duration) -> FailureCause {
     let message = format!(
         "server did not answer the ClientHello for {} (sent {times} times)",
-        seconds(waited)
+        span(waited)
     );
     FailureCause::new(ErrorType::NoServerHello, Side::Server, message)
+}
+
+/// ICMP reports that datagrams of `sender` were not delivered.
+///
+/// A host that reports its own port as unreachable has no program there, or does not want to be asked: that is the doing of this
+/// side. All else is that of the network.
+pub(super) fn undelivered(
+    transcript: &Transcript,
+    sender: Side,
+    seen: &Undelivered,
+) -> FailureCause {
+    let receiver = sender.peer();
+    if seen.reason == Undeliverable::Port && seen.is_from_receiver {
+        let reports = "its host reports the port as unreachable (ICMP)";
+        let has_answered = receiver == Side::Client || transcript.peer(receiver).has_answered;
+        if has_answered || transcript.is_past_server_hello() {
+            let stage = stage(transcript, receiver, None);
+            let message = format!("{receiver} closed its port {stage}: {reports}");
+            return FailureCause::new(ErrorType::ConnectionClosed, receiver, message);
+        }
+        let message = format!("server refused the ClientHello: {reports}");
+        return FailureCause {
+            hint: Some(
+                "check that the server listens on this UDP port, and that no firewall rejects it"
+                    .to_owned(),
+            ),
+            ..FailureCause::new(ErrorType::ConnectionRefused, receiver, message)
+        };
+    }
+    let size = match (seen.is_too_big(), seen.length) {
+        (true, length @ 1..) => format!(" of {} bytes", length),
+        _ => String::new(),
+    };
+    let link = match seen.reason {
+        Undeliverable::TooBig { mtu: mtu @ 1.. } => {
+            format!(", the link carries packets of {} bytes", mtu)
+        }
+        _ => String::new(),
+    };
+    let (reporter, reason) = (seen.reporter, seen.reason);
+    let message = format!(
+        "the {sender}'s datagrams{size} were not delivered: {reporter} reports {reason}{link} (ICMP)"
+    );
+    FailureCause::new(ErrorType::NotDelivered, sender, message)
 }
 
 /// A side ended the handshake with an alert that cannot be read.
@@ -441,7 +486,7 @@ pub(super) fn silence(
         let what = format!("{owing} fell silent {}", stage(transcript, owing, None));
         (ErrorType::HandshakeTimeout, what)
     };
-    let time = waited.map(|waited| format!(" for {}", seconds(waited)));
+    let time = waited.map(|waited| format!(" for {}", span(waited)));
     let receipt = (error_type == ErrorType::NoServerHello)
         .then(|| receipt(transcript.delivery(Side::Client)));
     let gave_up = closer.map(|(closer, _)| format!("; then the {closer} closed the connection"));
@@ -473,7 +518,7 @@ pub(super) fn unanswered_flight(
         "{what}: the {} sent its flight {} times in {}",
         owing.peer(),
         copies.times,
-        seconds(copies.repeated_for())
+        span(copies.repeated_for())
     );
     FailureCause::new(error_type, owing, message)
 }
@@ -525,7 +570,7 @@ pub(super) fn eap_unanswered(
         Side::Server if !transcript.is_past_server_hello() => ErrorType::NoServerHello,
         _ => ErrorType::HandshakeTimeout,
     };
-    let time = seconds(time);
+    let time = span(time);
     let message = format!("{owing} did not answer: it was asked {times} times in {time}");
     FailureCause::new(error_type, owing, message)
 }
@@ -542,7 +587,7 @@ pub(super) fn not_delivered(sender: Side, delivery: &DeliveryState) -> FailureCa
             "{} bytes of the {sender} never reached the {receiver}: sent {} times in {}, never acknowledged",
             lost.length,
             lost.times,
-            seconds(lost.repeated_for())
+            span(lost.repeated_for())
         ),
         (hole, _) => format!(
             "{} bytes of the {sender} never reached the {receiver}, which received later ones: the network lost them",
@@ -557,14 +602,29 @@ pub(super) fn path_died(fin: Outstanding) -> FailureCause {
     let message = format!(
         "rest of the server's flight never reached the client, whose FIN was never acknowledged either: sent {} times in {}",
         fin.times,
-        seconds(fin.repeated_for())
+        span(fin.repeated_for())
     );
     FailureCause::new(ErrorType::NotDelivered, Side::Server, message)
 }
 
 /// A time as in `5.0 s`.
-fn seconds(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
+/// A duration for people: `2.5 s`, `3 min 20 s`, `5 h 12 min`, `2 days 7 h`. What is under two minutes is often compared with timers,
+/// which have seconds.
+fn span(time: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let whole = time.as_secs();
+    match whole {
+        0..120 => format!("{:.1} s", time.as_secs_f64()),
+        120..HOUR => format!("{} min {} s", whole / MINUTE, whole % MINUTE),
+        HOUR..DAY => format!("{} h {} min", whole / HOUR, whole % HOUR / MINUTE),
+        DAY.. => {
+            let days = whole / DAY;
+            let unit = if days == 1 { "day" } else { "days" };
+            format!("{days} {unit} {} h", whole % DAY / HOUR)
+        }
+    }
 }
 
 /// How far the handshake had come, for `side` when it acted `at` a moment: what it had not received then did not count.
@@ -601,6 +661,18 @@ mod tests {
     use crate::transport::tcp::ResetSeen;
 
     const AT: Arrival = Arrival::new(crate::time::Timestamp::from_seconds(5), 9);
+
+    #[test]
+    fn durations_have_the_unit_that_people_would_choose() {
+        let text = |milliseconds| span(Duration::from_millis(milliseconds));
+        assert_eq!(text(2_540), "2.5 s");
+        assert_eq!(text(119_900), "119.9 s");
+        assert_eq!(text(120_000), "2 min 0 s");
+        assert_eq!(text(3_600_000), "1 h 0 min");
+        assert_eq!(text(86_399_000), "23 h 59 min");
+        assert_eq!(text(86_400_000), "1 day 0 h");
+        assert_eq!(text(200_000_000), "2 days 7 h");
+    }
 
     /// What an alert of a side means at this point.
     fn alert(script: &Script, side: Side, description: AlertDescription) -> (ErrorType, String) {

@@ -220,6 +220,17 @@ impl LadderRecorder {
         }
     }
 
+    /// Takes an ICMP error about a datagram of `sender`, for this `reason`: it stands where an answer would.
+    pub(super) fn take_undeliverable(
+        &mut self,
+        sender: Direction,
+        reason: &'static str,
+        at: Arrival,
+    ) {
+        let kind = StepKind::Undeliverable(reason);
+        self.push(sender.flip(), at, kind, None, false);
+    }
+
     /// The ladder of a handshake whose client sends in the direction `client`.
     pub(super) fn finish(self, client: Direction) -> Ladder {
         let step = |step: Recorded| LadderStep {

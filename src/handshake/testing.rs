@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use crate::certificate::support;
+use crate::decode::{IcmpError, Undeliverable};
 use crate::error_type::ErrorType;
 use crate::event::{ClientCertificate, EapResult, Finding, Outcome};
 use crate::flow::{Direction, PerSide, Side};
@@ -267,6 +268,28 @@ impl Script {
     pub(super) fn wait(mut self, milliseconds: u64) -> Self {
         let waited = Duration::from_millis(milliseconds);
         self.now.time = self.now.time.saturating_add(waited);
+        self
+    }
+
+    /// ICMP reports a datagram of a side as undeliverable: its receiver, or a router.
+    pub(super) fn undelivered(
+        mut self,
+        sender: Side,
+        reason: Undeliverable,
+        is_from_receiver: bool,
+    ) -> Self {
+        let (client, server) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+        let addresses = match sender {
+            Side::Client => [client, server],
+            Side::Server => [server, client],
+        };
+        let reporter = match is_from_receiver {
+            true => addresses[1],
+            false => [203, 0, 113, 1],
+        };
+        let error = IcmpError::about(addresses, 1_200, reporter, reason);
+        self.transcript
+            .note_undeliverable(direction(sender), &error, self.now);
         self
     }
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::decode::IcmpError;
 use crate::decrypt::Keys;
 use crate::dialogue::TdsPackets;
 use crate::event::{EapResult, Ladder, Protocol};
 use crate::flow::{Direction, PerDirection, Side};
+use crate::framing::quic::KnownIds;
 use crate::framing::sealed::KeyUse;
 use crate::framing::{Close, Framing, Hellos, Payload, Recipient, Seen};
 use crate::time::Timestamp;
@@ -144,6 +146,7 @@ impl Tracker {
     pub fn handle_datagram(&mut self, direction: Direction, payload: Payload<'_>, at: Arrival) {
         self.transcript.note_packet(direction, at);
         self.transcript.note_last(at);
+        self.transcript.note_datagram(direction);
         let (framing, mut recorder) = self.split();
         framing.take_datagram(direction, payload, at, &mut recorder);
         for direction in Direction::BOTH {
@@ -153,14 +156,40 @@ impl Tracker {
         }
     }
 
+    /// Notes that ICMP reports a datagram of `direction` as not delivered.
+    pub(crate) fn note_undeliverable(
+        &mut self,
+        direction: Direction,
+        error: &IcmpError,
+        at: Arrival,
+    ) {
+        self.transcript.note_last(at);
+        self.transcript.note_undeliverable(direction, error, at);
+    }
+
     /// Whether a datagram begins another handshake than this, over QUIC.
-    pub(crate) fn is_replaced_by(&self, direction: Direction, payload: &[u8]) -> bool {
+    pub(crate) fn is_replaced_by(&mut self, direction: Direction, payload: &[u8]) -> bool {
         self.framing.is_replaced_by(direction, payload)
     }
 
-    /// The id that a client over QUIC sent its first packet to.
-    pub(crate) fn first_destination(&self) -> Option<ConnectionId> {
-        self.framing.first_destination()
+    /// The ids that packets of QUIC go to; `None` over other protocols, and while the client is not known.
+    pub(crate) fn connection_ids(&self) -> Option<&KnownIds> {
+        self.framing.connection_ids()
+    }
+
+    /// Says whether keys may be guessed for versions of QUIC that are not known.
+    pub(crate) const fn allow_guesses(&mut self, is_allowed: bool) {
+        self.framing.allow_guesses(is_allowed);
+    }
+
+    /// Over QUIC: guessed keys that opened nothing, and guesses that were not made, since the last call.
+    pub(crate) fn take_guesses(&mut self) -> (u32, u64) {
+        self.framing.take_guesses()
+    }
+
+    /// The id that a server over QUIC has chosen for itself.
+    pub(crate) fn server_id(&self) -> Option<ConnectionId> {
+        self.framing.server_id()
     }
 
     /// Notes that one direction was closed; false if that is nothing new. A reset after a FIN is: nothing is awaited then.
@@ -357,7 +386,7 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_handshake_takes_little_more_than_a_kilobyte() {
         // There is one for each open connection: a new field is worth a thought.
-        assert!(size_of::<Tracker>() <= 1464, "{}", size_of::<Tracker>());
+        assert!(size_of::<Tracker>() <= 1472, "{}", size_of::<Tracker>());
     }
 
     #[test]

@@ -4,16 +4,17 @@
 //! the first bytes decides whether a datagram is looked at again ([`FirstLook`]); and only one that may begin a
 //! handshake makes an entry in the table.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord};
-use crate::decode::{Layers, UdpHeader};
+use crate::decode::{IcmpError, Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
 use crate::flow::{Direction, FlowKey};
 use crate::framing::Payload;
 use crate::framing::dtls::{dtls_in, opening};
-use crate::framing::quic;
+use crate::framing::quic::{self, KnownIds};
 use crate::handshake::{Answer, Conflict, End, Origin, Tracker};
 use crate::memory::boxed;
 use crate::time::Timestamp;
@@ -121,6 +122,16 @@ impl<'p> DatagramPacket<'p> {
     }
 }
 
+/// A packet with an ICMP error about a datagram.
+#[derive(Debug)]
+pub(super) struct IcmpPacket<'p> {
+    pub(super) record: &'p PacketRecord,
+    /// The captured bytes, with all headers.
+    pub(super) bytes: &'p [u8],
+    pub(super) interface: &'p Interface,
+    pub(super) error: &'p IcmpError,
+}
+
 /// What a datagram may begin.
 #[derive(Clone, Copy, Debug)]
 struct Beginning {
@@ -139,9 +150,40 @@ struct Datagrams {
     hello: Option<u64>,
     /// What is followed; `None` once nothing more is to be learned.
     open: Option<Box<Open>>,
-    /// The first destination of the latest connection over QUIC that was reported: its packets begin no other.
-    last_connection: Option<ConnectionId>,
+    /// Over QUIC: what else is, or was, between these ports.
+    shared: Option<Box<SharedPorts>>,
     retained: Option<RetainedPackets>,
+}
+
+/// Over QUIC, several connections may share two ports: only their ids tell their packets apart (RFC 9000 §5.2).
+#[derive(Debug, Default)]
+struct SharedPorts {
+    /// Connections whose handshakes are open in addition to the one at hand.
+    others: Vec<Box<Open>>,
+    /// The ids of connections that were reported, oldest first: their packets belong to no other.
+    reported: Vec<KnownIds>,
+    /// The flow that the client has moved to.
+    moved_to: Option<FlowKey>,
+    /// Bytes of memory that it takes, as last counted.
+    counted: usize,
+}
+
+/// Open handshakes over QUIC between two ports, in addition to the one at hand. Programs have one connection to a server, or a
+/// few: the oldest is reported as it stands when there are more.
+const MAX_OTHERS: usize = 8;
+
+/// Connections between two ports whose ids are remembered after their report, the newest.
+const MAX_REPORTED: usize = 4;
+
+impl SharedPorts {
+    /// Bytes of memory that it takes, without open handshakes, which are counted one by one.
+    fn allocated(&self) -> usize {
+        let ids: usize = self.reported.iter().map(KnownIds::allocated).sum();
+        boxed::<Self>()
+            + self.reported.capacity() * size_of::<KnownIds>()
+            + self.others.capacity() * size_of::<Box<Open>>()
+            + ids
+    }
 }
 
 impl Datagrams {
@@ -152,12 +194,54 @@ impl Datagrams {
             .is_some_and(|open| open.allocated > LARGE_HANDSHAKE)
     }
 
-    /// Whether a datagram goes where the latest connection over QUIC began.
-    fn is_known(&self, payload: &[u8]) -> bool {
-        let destination = quic::first_destination(payload);
-        self.last_connection.is_some() && destination == self.last_connection
+    /// Makes the connection that a datagram belongs to the one at hand; false if it belongs to none with an open handshake.
+    ///
+    /// `begins` says whether the datagram may begin another one.
+    fn claim(&mut self, direction: Direction, payload: &[u8], begins: bool) -> bool {
+        let Some(shared) = &mut self.shared else {
+            return true; // there was no other
+        };
+        let owns = |open: &Open| matches!(open.tracker.connection_ids(), Some(ids) if ids.own(direction, payload));
+        if let Some(open) = &mut self.open {
+            if owns(open) {
+                return true;
+            }
+            if let Some(other) = shared.others.iter_mut().find(|other| owns(other)) {
+                std::mem::swap(open, other);
+                return true;
+            }
+        }
+        if shared
+            .reported
+            .iter()
+            .any(|ids| ids.own(direction, payload))
+        {
+            return false;
+        }
+        let Some(open) = &mut self.open else {
+            return begins;
+        };
+        let has_no_ids = |ids: &KnownIds| ids.are_empty(direction);
+        if begins || open.tracker.connection_ids().is_none_or(has_no_ids) {
+            return true;
+        }
+        // A connection has got other ids, and nothing says which: each may lack this packet.
+        if payload.first().is_some_and(|first| first & LONG == 0) {
+            let all = shared.others.iter_mut().chain([open]);
+            all.for_each(|open| open.tracker.note_truncated());
+        }
+        false
+    }
+
+    /// The place of the client's packets of QUIC in the order of the flow's endpoints.
+    fn client_goes_up(&self) -> Option<bool> {
+        let client = self.open.as_ref()?.tracker.client();
+        Some((client == Direction::Forward) == self.first_went_up)
     }
 }
+
+/// The bit that says that a QUIC packet has a long header.
+const LONG: u8 = 0x80;
 
 /// The beginning of a handshake.
 fn open(protocol: Protocol, packet: &DatagramPacket<'_>, config: &Config) -> Open {
@@ -173,6 +257,7 @@ fn open(protocol: Protocol, packet: &DatagramPacket<'_>, config: &Config) -> Ope
         layers: *packet.layers,
         since: at.time,
         allocated: 0,
+        indexed: None,
     }
 }
 
@@ -188,12 +273,60 @@ struct Open {
     since: Timestamp,
     /// Bytes of memory that it takes, as last counted.
     allocated: usize,
+    /// Over QUIC: the server's id under which the flow is found if the client moves.
+    indexed: Option<ConnectionId>,
+}
+
+/// Where the packets of a client come from that has moved.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    /// The flow that its connection began on.
+    home: FlowKey,
+    /// Whether its packets go up on that flow, and on the one that it has moved to.
+    goes_up_at_home: bool,
+    goes_up: bool,
+}
+
+/// Wrong keys that may be guessed in a second for QUIC of versions that are not known: those of all shards together take some
+/// 5 % of a core. Right ones cost nothing, so real clients are not refused unless a flood hides them.
+const MAX_WRONG_GUESSES: u32 = 64;
+
+/// In nanoseconds: a second, and how far packets may be out of order.
+const SECOND: i64 = 1_000_000_000;
+const MAX_DISORDER: i64 = 60 * SECOND;
+
+/// What may be guessed in a second of packet time.
+#[derive(Debug, Default)]
+struct GuessBudget {
+    since: Timestamp,
+    wrong: u32,
+}
+
+impl GuessBudget {
+    /// Whether there is some left.
+    fn has_some(&mut self, now: Timestamp) -> bool {
+        // Packets may be a little out of order, and captures are glued together.
+        let elapsed = now.nanoseconds_since(self.since);
+        if !(-MAX_DISORDER..SECOND).contains(&elapsed) {
+            *self = Self {
+                since: now,
+                wrong: 0,
+            };
+        }
+        self.wrong < MAX_WRONG_GUESSES
+    }
 }
 
 /// The UDP conversations of one shard.
 #[derive(Debug)]
 pub(super) struct DatagramTable {
     flows: FlowTable<Datagrams>,
+    /// The flows of open handshakes over QUIC, by the id that the server has chosen. A NAT may give a client another port in the
+    /// middle of a handshake (RFC 9000 §9.3.3): the id then says which connection its packets belong to.
+    by_id: HashMap<ConnectionId, FlowKey>,
+    /// Flows that clients have moved to: no more than one for each flow.
+    moved: HashMap<FlowKey, Moved>,
+    guesses: GuessBudget,
     /// Handshakes without a verdict yet.
     pub(super) open: OpenHandshakes,
     /// Bytes that handshakes and retained packets take.
@@ -214,6 +347,9 @@ impl DatagramTable {
         let most = limit / 2 / FlowTable::<Datagrams>::BYTES_PER_FLOW;
         Self {
             flows: FlowTable::new(most, limits),
+            by_id: HashMap::new(),
+            moved: HashMap::new(),
+            guesses: GuessBudget::default(),
             open: OpenHandshakes::default(),
             allocated: 0,
             limit: limit / 2,
@@ -226,19 +362,23 @@ impl DatagramTable {
     }
 
     /// Bytes of memory that it takes, with all that it holds.
-    pub(super) const fn allocated(&self) -> usize {
-        self.flows.allocated() + self.allocated
+    pub(super) fn allocated(&self) -> usize {
+        self.flows.allocated()
+            + self.allocated
+            + self.by_id.capacity() * (size_of::<(ConnectionId, FlowKey)>() + 1)
+            + self.moved.capacity() * (size_of::<(FlowKey, Moved)>() + 1)
     }
 
     /// Takes a datagram of a flow.
     pub(super) fn handle(
         &mut self,
-        (key, goes_up): (FlowKey, bool),
+        flow: (FlowKey, bool),
         packet: &DatagramPacket<'_>,
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        let (key, goes_up) = self.home_of(flow, packet.payload);
         let mut known = self.flows.find(&key);
         if let Some(index) = known.filter(|index| self.flows.is_expired(*index, at.time)) {
             self.remove(index, End::Silence, at.time, conclusion, output);
@@ -249,6 +389,20 @@ impl DatagramTable {
         if let Some(index) = known.filter(|index| self.is_replaced(*index, hello)) {
             self.remove(index, End::Replaced, at.time, conclusion, output);
             known = None;
+        }
+        if let Some(index) = known
+            && let Some(flow) = self.flows.get_mut(index)
+        {
+            let direction = Direction::of(goes_up, flow.first_went_up);
+            if !flow.claim(direction, packet.payload, beginning.is_some()) {
+                if flow.open.is_none() {
+                    self.flows.touch(index, Lifetime::Established, at.time);
+                }
+                return;
+            }
+            if let Some(open) = &mut flow.open {
+                open.tracker.allow_guesses(self.guesses.has_some(at.time));
+            }
         }
         let index = match (known, beginning) {
             (Some(index), Some(beginning)) => {
@@ -286,11 +440,25 @@ impl DatagramTable {
             open.tracker.note_truncated();
         }
         open.layers.add_missing(packet.layers);
+        open.tracker.allow_guesses(self.guesses.has_some(at.time));
         open.tracker
             .handle_datagram(direction, packet.content(open.protocol), at);
+        let (wrong, refused) = open.tracker.take_guesses();
+        self.guesses.wrong += wrong;
+        conclusion.stats.quic_guesses_refused += refused;
         let allocated = boxed::<Open>() + open.tracker.allocated();
         self.allocated = self.allocated - open.allocated + allocated;
         open.allocated = allocated;
+        if open.protocol == Protocol::Quic {
+            let server_id = open.tracker.server_id();
+            if server_id != open.indexed {
+                let earlier = std::mem::replace(&mut open.indexed, server_id);
+                self.index(key, earlier, server_id);
+            }
+        }
+        let Some(open) = self.flows.get(index).and_then(|flow| flow.open.as_ref()) else {
+            return;
+        };
         if open.tracker.is_decided() {
             self.conclude(index, End::Decided, at.time, conclusion, output);
         } else if open.tracker.is_ruled_out() {
@@ -298,6 +466,43 @@ impl DatagramTable {
         }
         self.flows.touch(index, self.lifetime(index), at.time);
         self.make_room(index, at.time, conclusion, output);
+    }
+
+    /// Takes an ICMP error about a datagram of a flow, which goes up or down; packets are retained if the run `retains` them.
+    ///
+    /// One about a flow without an open handshake says nothing: clients that are done close their ports while servers still
+    /// send.
+    pub(super) fn handle_icmp_error(
+        &mut self,
+        (key, goes_up): (FlowKey, bool),
+        packet: &IcmpPacket<'_>,
+        retains: bool,
+    ) {
+        let at = Arrival::new(packet.record.timestamp, packet.record.number);
+        let known = self.flows.find(&key);
+        let Some(index) = known.filter(|index| !self.flows.is_expired(*index, at.time)) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        let Some(open) = &mut flow.open else {
+            return;
+        };
+        if retains && let Some(retained) = &mut flow.retained {
+            let before = retained.bytes();
+            retained.push(packet.record, packet.bytes, packet.interface, true);
+            self.allocated += retained.bytes() - before;
+        }
+        // It says which ports it is about, and not which of several connections between them.
+        let others = flow.shared.iter_mut().flat_map(|shared| &mut shared.others);
+        for open in others.chain([open]) {
+            open.tracker.note_undeliverable(direction, packet.error, at);
+            let allocated = boxed::<Open>() + open.tracker.allocated();
+            self.allocated = self.allocated - open.allocated + allocated;
+            open.allocated = allocated;
+        }
     }
 
     /// Whether a client begins again, with another hello than that of the handshake which is known.
@@ -331,7 +536,7 @@ impl DatagramTable {
             first_seen: at.time,
             hello: None,
             open: Some(Box::new(open)),
-            last_connection: None,
+            shared: None,
             retained: None,
         };
         self.flows.insert(key, flow, Lifetime::HalfOpen, at.time)
@@ -352,20 +557,106 @@ impl DatagramTable {
             return;
         };
         let direction = Direction::of(goes_up, flow.first_went_up);
-        match &flow.open {
-            Some(open) if open.tracker.is_replaced_by(direction, packet.payload) => {
+        if let Some(open) = &mut flow.open {
+            if !open.tracker.is_replaced_by(direction, packet.payload) {
+                return;
+            }
+            // The other may go on next to the new one.
+            if open.tracker.has_hello() {
+                self.put_by(index, at.time, conclusion, output);
+            } else {
                 self.conclude(index, End::Replaced, at.time, conclusion, output);
             }
-            Some(_) => return,
-            None if protocol != Protocol::Quic || flow.is_known(packet.payload) => return,
-            None => {}
+        } else if protocol != Protocol::Quic {
+            return;
         }
         let open = open(protocol, packet, conclusion.config);
         self.open.insert(open.since);
         conclusion.stats.connections += 1;
-        if let Some(flow) = self.flows.get_mut(index) {
-            flow.open = Some(Box::new(open));
+        if let Some(flow) = self.flows.get_mut(index)
+            && let Some(replaced) = flow.open.replace(Box::new(open))
+        {
+            // It was put by, or it is one that was.
+            let shared = flow.shared.get_or_insert_default();
+            shared.others.push(replaced);
+            self.count_shared(index);
         }
+    }
+
+    /// Makes room for another connection between the same ports: the oldest open one is reported if there are too many.
+    fn put_by(
+        &mut self,
+        index: FlowIndex,
+        now: Timestamp,
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let shared = flow.shared.get_or_insert_default();
+        if shared.others.len() < MAX_OTHERS {
+            return;
+        }
+        let oldest = shared.others.iter_mut().min_by_key(|other| other.since);
+        if let (Some(open), Some(oldest)) = (&mut flow.open, oldest) {
+            std::mem::swap(open, oldest);
+        }
+        conclusion.stats.connections_evicted += 1;
+        self.conclude(index, End::Evicted, now, conclusion, output);
+    }
+
+    /// Notes the id that the server has chosen for a connection, in place of an earlier one.
+    fn index(&mut self, key: FlowKey, earlier: Option<ConnectionId>, id: Option<ConnectionId>) {
+        if let Some(earlier) = earlier
+            && self.by_id.get(&earlier) == Some(&key)
+        {
+            self.by_id.remove(&earlier);
+        }
+        if let Some(id) = id {
+            self.by_id.insert(id, key);
+        }
+    }
+
+    /// The flow that a datagram belongs to: its own, or that on which its client was before.
+    fn home_of(&mut self, (key, goes_up): (FlowKey, bool), payload: &[u8]) -> (FlowKey, bool) {
+        let is_long = payload.first().is_some_and(|first| first & LONG != 0);
+        let may_have_moved = !self.moved.is_empty() || is_long && !self.by_id.is_empty();
+        if !may_have_moved || self.flows.find(&key).is_some() {
+            return (key, goes_up);
+        }
+        let known = self.moved.get(&key).copied();
+        let Some(moved) = known.or_else(|| self.find_moved(key, goes_up, payload)) else {
+            return (key, goes_up);
+        };
+        let is_clients = goes_up == moved.goes_up;
+        (moved.home, is_clients == moved.goes_up_at_home)
+    }
+
+    /// Finds the flow whose client goes on from the port of another, by the id that its server has chosen.
+    fn find_moved(&mut self, key: FlowKey, goes_up: bool, payload: &[u8]) -> Option<Moved> {
+        let id = quic::destination(payload)?;
+        let home = *self.by_id.get(&id)?;
+        let index = self.flows.find(&home)?;
+        let flow = self.flows.get_mut(index)?;
+        let goes_up_at_home = flow.client_goes_up()?;
+        let (client, server) = home.ends(goes_up_at_home);
+        let (sender, receiver) = key.ends(goes_up);
+        if receiver != server || sender.address != client.address {
+            return None;
+        }
+        let shared = flow.shared.get_or_insert_default();
+        if let Some(earlier) = shared.moved_to.replace(key) {
+            self.moved.remove(&earlier);
+        }
+        self.count_shared(index);
+        let moved = Moved {
+            home,
+            goes_up_at_home,
+            goes_up,
+        };
+        self.moved.insert(key, moved);
+        Some(moved)
     }
 
     fn lifetime(&self, index: FlowIndex) -> Lifetime {
@@ -391,7 +682,13 @@ impl DatagramTable {
             let index = self.flows.least_answered(now, Datagrams::is_large);
             let index = index.unwrap_or(newest);
             self.conclude(index, End::Evicted, now, conclusion, output);
-            self.flows.touch(index, Lifetime::Opening, now);
+            let has_others = self
+                .flows
+                .get(index)
+                .is_some_and(|flow| flow.open.is_some());
+            if !has_others {
+                self.flows.touch(index, Lifetime::Opening, now);
+            }
             if index == newest {
                 return;
             }
@@ -411,6 +708,20 @@ impl DatagramTable {
             let is_silent = open.is_some_and(|open| !open.tracker.is_settled());
             conclusion.stats.connections_timed_out += u64::from(is_silent);
             self.remove(index, End::Silence, now, conclusion, output);
+        }
+    }
+
+    /// Reports handshakes that were quiet for a `pause` in the capture, from `until` to now.
+    pub(super) fn end_quiet(
+        &mut self,
+        pause: Duration,
+        [until, now]: [Timestamp; 2],
+        conclusion: &mut Conclusion<'_>,
+        output: &mut ShardOutput<'_>,
+    ) {
+        while let Some(index) = self.flows.quiet_for(pause, now) {
+            conclusion.stats.connections_timed_out += 1;
+            self.remove(index, End::CaptureEnd, until, conclusion, output);
         }
     }
 
@@ -436,18 +747,68 @@ impl DatagramTable {
         conclusion: &mut Conclusion<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        self.conclude(index, end, now, conclusion, output);
-        self.flows.remove(index);
+        while self
+            .flows
+            .get(index)
+            .is_some_and(|flow| flow.open.is_some())
+        {
+            self.conclude(index, end, now, conclusion, output);
+        }
+        if let Some(flow) = self.flows.remove(index)
+            && let Some(shared) = flow.shared
+        {
+            self.allocated -= shared.counted;
+            if let Some(moved_to) = shared.moved_to {
+                self.moved.remove(&moved_to);
+            }
+        }
     }
 
-    /// Stops following a conversation; what it held is given back.
+    /// Stops following a conversation, or one of several over QUIC; what it held is given back.
     fn give_back(&mut self, index: FlowIndex) -> Option<(Box<Open>, Option<RetainedPackets>)> {
+        let key = self.flows.key(index);
         let flow = self.flows.get_mut(index)?;
         let open = flow.open.take()?;
-        let retained = flow.retained.take();
-        self.allocated -= open.allocated + retained.as_ref().map_or(0, RetainedPackets::bytes);
+        flow.open = flow.shared.as_mut().and_then(|shared| shared.others.pop());
+        let retained = if flow.open.is_some() {
+            flow.retained.clone() // the others need them, too
+        } else {
+            let retained = flow.retained.take();
+            self.allocated -= retained.as_ref().map_or(0, RetainedPackets::bytes);
+            retained
+        };
+        self.allocated -= open.allocated;
         self.open.remove(open.since);
+        self.index(key, open.indexed, None);
         Some((open, retained))
+    }
+
+    /// Remembers the ids of a connection that is reported, if there is room: they keep its packets apart from those of others
+    /// between the same ports.
+    fn remember(&mut self, index: FlowIndex, ids: Option<&KnownIds>) {
+        let has_room = self.allocated < self.limit / 2;
+        let Some(ids) = ids.filter(|_| has_room) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(index) else {
+            return;
+        };
+        let shared = flow.shared.get_or_insert_default();
+        if shared.reported.len() >= MAX_REPORTED {
+            shared.reported.remove(0);
+        }
+        shared.reported.push(ids.clone());
+        self.count_shared(index);
+    }
+
+    /// Counts what a flow shares.
+    fn count_shared(&mut self, index: FlowIndex) {
+        let flow = self.flows.get_mut(index);
+        if let Some(shared) = flow.and_then(|flow| flow.shared.as_mut()) {
+            let counted = shared.allocated();
+            self.allocated = self.allocated - shared.counted + counted;
+            shared.counted = counted;
+        }
     }
 
     /// Makes the event of the handshake under way, if there is one.
@@ -465,12 +826,12 @@ impl DatagramTable {
         let Some(flow) = self.flows.get_mut(index) else {
             return;
         };
-        flow.last_connection = open.tracker.first_destination();
         let first_went_up = flow.first_went_up;
         let first_seen = flow.first_seen;
         let key = self.flows.key(index);
         let last = open.tracker.last_packet().time;
         let end_of_source = output.ends.get(&open.source);
+        let now = now.max(last); // a pause in the capture begins with the last tick
         let until = end_of_source.map_or(now, |end| (*end).max(last).min(now));
         open.tracker.note_until(until);
         open.tracker.handle_end();
@@ -506,6 +867,7 @@ impl DatagramTable {
             retained,
         };
         conclusion.report(&mut open.tracker, concluded, output);
+        self.remember(index, open.tracker.connection_ids());
     }
 }
 

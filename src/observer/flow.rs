@@ -912,6 +912,7 @@ impl Flow {
             return;
         };
         let last = open.connection.last_packet().time;
+        let now = now.max(last); // a pause in the capture begins with the last tick
         let until = end_of_source.map_or(now, |end| end.max(last).min(now));
         open.connection.note_until(until);
         if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {

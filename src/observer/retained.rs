@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 256 << 10;
 const MAX_PACKETS_BEFORE: usize = 16;
 
 /// The packets of one connection so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RetainedPackets(Box<PacketBuffer>);
 
 impl RetainedPackets {

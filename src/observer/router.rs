@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::eapol::is_eapol;
 use crate::decode::{
-    DecodeError, Decoded, FragmentTable, IpDatagram, Layers, TcpHeader, TunnelPorts, UdpHeader,
-    Unread, UnreadPackets, decode_any, decode_usual,
+    DecodeError, Decoded, FragmentTable, IcmpError, IpDatagram, Layers, TcpHeader, TunnelPorts,
+    UdpHeader, Unread, UnreadPackets, decode_any, decode_usual,
 };
 use crate::event::Protocol;
 use crate::flow::FlowKey;
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     /// The headers of TCP segments and of UDP datagrams, for the steps that refer to them: apart, so that a step is small.
     segments: Vec<TcpHeader>,
     datagrams: Vec<UdpHeader>,
+    /// The ICMP errors about datagrams, in the same way.
+    icmp_errors: Vec<IcmpError>,
     /// What some steps have in addition to the packet.
     extras: Vec<Extra>,
     /// How many steps were planned, those for all workers counted once.
@@ -69,6 +71,13 @@ pub(crate) enum Action {
         /// Index into the plan's extras; [`NO_EXTRA`] for most packets.
         extra: u32,
     },
+    /// Handle the ICMP error about a UDP datagram in a packet.
+    IcmpError {
+        /// Index of the packet in its batch.
+        packet: u32,
+        /// Index into the plan's ICMP errors.
+        error: u32,
+    },
     /// Handle the EAPOL frame in a packet.
     Eapol {
         /// Index of the packet in its batch.
@@ -104,6 +113,7 @@ impl Plan {
         self.steps.iter_mut().for_each(Vec::clear);
         self.segments.clear();
         self.datagrams.clear();
+        self.icmp_errors.clear();
         self.extras.clear();
         self.planned = 0;
     }
@@ -121,6 +131,11 @@ impl Plan {
     /// The header of a datagram.
     pub(crate) fn datagram_header(&self, index: u32) -> Option<&UdpHeader> {
         self.datagrams.get(index as usize)
+    }
+
+    /// An ICMP error.
+    pub(crate) fn icmp_error(&self, index: u32) -> Option<&IcmpError> {
+        self.icmp_errors.get(index as usize)
     }
 
     pub(crate) fn extra(&self, index: u32) -> Option<&Extra> {
@@ -173,6 +188,17 @@ impl Plan {
             extra,
         };
         self.datagrams.push(header);
+        self.add(worker, action);
+    }
+
+    /// An error goes to the worker that has the flow of its datagram.
+    fn plan_icmp_error(&mut self, packet: u32, error: IcmpError) {
+        let worker = shard_of(&error.flow_key().0) % self.steps.len();
+        let action = Action::IcmpError {
+            packet,
+            error: self.icmp_errors.len() as u32, // no more than packets
+        };
+        self.icmp_errors.push(error);
         self.add(worker, action);
     }
 
@@ -313,6 +339,10 @@ impl Router {
                 self.stats.packets_not_tcp += 1;
                 self.unread.count(Unread::udp(&header));
             }
+            Ok(Decoded::Icmp(error)) => {
+                self.stats.packets_not_tcp += 1;
+                plan.plan_icmp_error(index, error);
+            }
             Ok(Decoded::Other(Unread::EtherType(value))) if is_eapol(value) => {
                 let extra = plan.add_layers(layers);
                 plan.eapol(index, extra);
@@ -366,6 +396,7 @@ impl Router {
                     let extra = plan.add_extra(layers, Some(datagram));
                     return plan.datagram(index, header, extra);
                 }
+                Ok(Decoded::Icmp(error)) => return plan.plan_icmp_error(index, error),
                 Ok(Decoded::Other(unread)) => return self.unread.count(unread),
                 Err(_) => return self.unread.count(Unread::BrokenHeaders),
             }
@@ -381,6 +412,10 @@ impl Router {
         let look = FirstLook::at(payload);
         match look {
             FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
+            // A client may go on from another port.
+            FirstLook::MayContinue if payload.first().is_some_and(|first| first & 0x80 != 0) => {
+                self.quic.insert(&header.flow_key().0);
+            }
             FirstLook::MayBelong => return self.quic.contains(&header.flow_key().0),
             _ => {}
         }

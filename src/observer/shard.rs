@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord, Packets};
-use crate::decode::{Layers, Segment};
+use crate::decode::{IcmpError, Layers, Segment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
@@ -17,7 +17,7 @@ use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sou
 
 use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
-use super::datagrams::{DatagramPacket, DatagramTable};
+use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
@@ -133,6 +133,31 @@ impl ShardSet {
         self.shards[shard].handle_datagram((key, goes_up), packet, output);
     }
 
+    /// Takes an ICMP error about a datagram.
+    pub(super) fn handle_icmp_error(
+        &mut self,
+        error: &IcmpError,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
+    ) {
+        let (key, goes_up) = error.flow_key();
+        let shard = &mut self.shards[shard_of(&key) / self.stride];
+        let Some(interface) = packets.interfaces.get(record.interface as usize) else {
+            return;
+        };
+        let packet = IcmpPacket {
+            record,
+            bytes: packets.bytes(record),
+            interface,
+            error,
+        };
+        let retains = shard.config.retains_packets;
+        shard.now = record.timestamp;
+        shard
+            .datagrams
+            .handle_icmp_error((key, goes_up), &packet, retains);
+    }
+
     /// Takes a frame of EAPOL: those belong to the first shard.
     pub(super) fn handle_eapol(&mut self, packet: &EapolPacket<'_>, output: &mut ShardOutput<'_>) {
         if let Some(shard) = self.shards.first_mut() {
@@ -198,6 +223,9 @@ impl ShardSet {
 const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 /// How long a flow with nothing more to learn is remembered without a packet.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a capture may be without any packet. After a longer time it is not the hosts that were silent: nobody captured, or
+/// several captures were put together. No timer of TCP, QUIC or DTLS waits for so long amid a handshake.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
 const IMPATIENCE: Duration = Duration::from_secs(5);
 /// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
@@ -240,6 +268,8 @@ struct Shard {
     reported: usize,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
+    /// The last tick.
+    ticked: Option<Timestamp>,
     stats: Stats,
 }
 
@@ -274,6 +304,7 @@ impl Shard {
             open: OpenHandshakes::default(),
             reported: 0,
             now: Timestamp::default(),
+            ticked: None,
             stats: Stats::default(),
             config,
         }
@@ -699,6 +730,7 @@ impl Shard {
     fn handle_timeout(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         self.now = now;
         self.reported = 0;
+        self.end_interrupted(now, output);
         while self.reported <= self.account.for_reports() // the others at the next tick
             && let Some(index) = self.flows.expired(now)
         {
@@ -717,6 +749,18 @@ impl Shard {
         logins.handle_timeout(now, &mut conclusion, output);
         self.stats.connections_timed_out += self.openings.expire(now);
         self.closed.expire(now);
+    }
+
+    /// After a pause in the capture, reports the handshakes over UDP that were open before it as they stood then: what happened in the
+    /// meantime is not known. A connection over TCP may be idle for hours, and its numbers show that it is the same.
+    fn end_interrupted(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
+        let last = self.ticked.replace(now);
+        let is_pause = |last: &Timestamp| now.checked_since(*last) >= Some(LONGEST_PAUSE);
+        let Some(until) = last.filter(is_pause) else {
+            return;
+        };
+        let (datagrams, mut conclusion) = self.datagrams();
+        datagrams.end_quiet(LONGEST_PAUSE, [until, now], &mut conclusion, output);
     }
 
     /// Reports the handshake of a flow that has outlived its lifetime, and keeps the flow, so that what follows on it is

@@ -234,8 +234,16 @@ fn take_rare(
     plan: &Plan,
     output: &mut ShardOutput<'_>,
 ) {
-    let (Action::Datagram { packet, extra, .. } | Action::Eapol { packet, extra }) = action else {
-        return;
+    let (packet, extra) = match action {
+        Action::Datagram { packet, extra, .. } | Action::Eapol { packet, extra } => (packet, extra),
+        Action::IcmpError { packet, error } => {
+            let record = packets.records.get(*packet as usize);
+            if let (Some(record), Some(error)) = (record, plan.icmp_error(*error)) {
+                shards.handle_icmp_error(error, record, &packets);
+            }
+            return;
+        }
+        _ => return,
     };
     let Some(record) = packets.records.get(*packet as usize) else {
         return;

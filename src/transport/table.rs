@@ -392,6 +392,16 @@ impl<V> FlowTable<V> {
             .map(FlowIndex)
     }
 
+    /// A handshake that has been quiet for a `pause`.
+    #[must_use]
+    pub fn quiet_for(&self, pause: Duration, now: Timestamp) -> Option<FlowIndex> {
+        let oldest = Lifetime::HANDSHAKES.map(|lifetime| self.lists[lifetime as usize].oldest);
+        oldest
+            .into_iter()
+            .find(|at| *at != NONE && self.idle(FlowIndex(*at), now) >= pause)
+            .map(FlowIndex)
+    }
+
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
     pub fn touch(&mut self, at: FlowIndex, lifetime: Lifetime, now: Timestamp) {
         let entry = &mut self.entries[at.0 as usize];

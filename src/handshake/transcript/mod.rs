@@ -28,7 +28,7 @@ use super::ladder::LadderRecorder;
 pub(super) use eap::{EapEnd, EapSeen, Unanswered};
 use parts::Stapled;
 pub(super) use parts::{
-    AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose,
+    AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerActions, PeerClose, Undelivered,
     is_empty_list,
 };
 pub(super) use quic::{CloseSeen, DatagramSeen, QuicFacts};
@@ -105,6 +105,8 @@ pub(super) struct Transcript {
     hello_bytes: u32,
     /// What only QUIC shows.
     quic: Option<Box<QuicFacts>>,
+    /// Over UDP: the latest datagram of each direction that ICMP reports as undeliverable, if nothing has answered since.
+    undelivered: Option<Box<PerDirection<Option<Undelivered>>>>,
     /// The steps one by one, if they were asked for.
     ladder: Option<Box<LadderRecorder>>,
 }
@@ -160,6 +162,7 @@ impl Transcript {
             expects_new_hello: false,
             hello_bytes: 0,
             quic: None,
+            undelivered: None,
             ladder: None,
         };
         this.count_hellos();
@@ -361,6 +364,11 @@ impl Transcript {
     /// Up to TLS 1.2: encrypted records for which there are keys.
     pub(super) const fn keyed_records(&self) -> u32 {
         self.keyed_records
+    }
+
+    /// What ICMP reports about the datagrams of `side`, if nothing has answered since.
+    pub(super) fn undelivered(&self, side: Side) -> Option<&Undelivered> {
+        self.undelivered.as_ref()?[self.direction(side)].as_ref()
     }
 
     /// What only QUIC shows; `None` over other transports.
@@ -583,6 +591,10 @@ impl Transcript {
                 .quic
                 .as_ref()
                 .map_or(0, |quic| boxed::<QuicFacts>() + quic.allocated())
+            + self
+                .undelivered
+                .as_ref()
+                .map_or(0, |_| boxed::<PerDirection<Option<Undelivered>>>())
             + self.ladder.as_ref().map_or(0, |ladder| ladder.allocated())
     }
 

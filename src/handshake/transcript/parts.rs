@@ -1,8 +1,10 @@
 //! What a transcript consists of.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::certificate::OcspStaple;
+use crate::decode::Undeliverable;
 use crate::flow::{Direction, PerSide, Side};
 use crate::framing::{Close, Content};
 use crate::time::Timestamp;
@@ -262,5 +264,25 @@ impl Decrypted {
             Side::Client => client.is_some() || server.is_some() || self.server_messages > 0,
             Side::Server => server.is_some() || self.is_asked_later,
         }
+    }
+}
+
+/// ICMP reports that a datagram was not delivered.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::handshake) struct Undelivered {
+    pub(in crate::handshake) reason: Undeliverable,
+    /// Who reports it.
+    pub(in crate::handshake) reporter: IpAddr,
+    /// Whether that is the host which the datagram was sent to.
+    pub(in crate::handshake) is_from_receiver: bool,
+    /// Bytes of the datagram; 0 if they are not known.
+    pub(in crate::handshake) length: u16,
+    /// When it was reported.
+    pub(in crate::handshake) time: Timestamp,
+}
+
+impl Undelivered {
+    pub(in crate::handshake) const fn is_too_big(&self) -> bool {
+        matches!(self.reason, Undeliverable::TooBig { .. })
     }
 }

@@ -8,7 +8,8 @@
 
 use std::time::Duration;
 
-use crate::flow::{Direction, Side};
+use crate::decode::IcmpError;
+use crate::flow::{Direction, Side, endpoint};
 use crate::framing::quic::{Level, QuicSeen};
 use crate::framing::{Close, Content, SealedUnit, Seen};
 use crate::time::Timestamp;
@@ -21,7 +22,9 @@ use crate::transport::quic::QuicClose;
 use crate::transport::tcp::Arrival;
 
 use super::super::history::{letter, sealed_letter};
-use super::parts::{AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled};
+use super::parts::{
+    AlertContent, AlertSeen, Decrypted, Observation, Observed, PeerClose, Stapled, Undelivered,
+};
 use super::{MAX_OBSERVATIONS, QuicFacts, Transcript, USUAL_OBSERVATIONS};
 
 /// Alerts kept: the first decides and a few more complete the picture, but a peer may send thousands.
@@ -142,6 +145,35 @@ impl Transcript {
     /// Notes the last moment of the observation.
     pub(in crate::handshake) const fn note_until(&mut self, until: Timestamp) {
         self.until = Some(until);
+    }
+
+    /// Notes a datagram of `sender`. If earlier ones of its peer were reported as undeliverable, those after them arrived.
+    pub(in crate::handshake) fn note_datagram(&mut self, sender: Direction) {
+        if let Some(undelivered) = &mut self.undelivered {
+            let of_peer = &mut undelivered[sender.flip()];
+            // That some arrive says nothing of large ones.
+            *of_peer = of_peer.filter(Undelivered::is_too_big);
+        }
+    }
+
+    /// Notes that ICMP reports a datagram of `sender` as undeliverable.
+    pub(in crate::handshake) fn note_undeliverable(
+        &mut self,
+        sender: Direction,
+        error: &IcmpError,
+        at: Arrival,
+    ) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.take_undeliverable(sender, error.reason.as_str(), at);
+        }
+        let undelivered = self.undelivered.get_or_insert_default();
+        undelivered[sender] = Some(Undelivered {
+            reason: error.reason,
+            reporter: endpoint(error.reporter, 0).address,
+            is_from_receiver: error.is_from_receiver(),
+            length: error.length,
+            time: at.time,
+        });
     }
 
     /// Notes that a limit or the snap length took something from this connection.

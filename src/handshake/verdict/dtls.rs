@@ -23,7 +23,7 @@ use crate::tls::{CipherSuite, HandshakeType};
 
 use super::conclusion::{CleartextRule, Conclusion};
 use super::inferred::Shape;
-use super::silence;
+use super::{silence, undelivered};
 
 /// 5 of 5 in the labs: servers of GnuTLS that lack a client certificate say nothing. Losses look the same.
 const D1: CleartextRule = CleartextRule {
@@ -58,6 +58,10 @@ const UNANSWERED_TIME: Duration = Duration::from_secs(1);
 
 /// The verdict on a handshake up to DTLS 1.2 without an alert that decides.
 pub(super) fn silence(transcript: &Transcript, end: End) -> Conclusion {
+    let has_client_flight = transcript.has_message(HandshakeType::ClientKeyExchange);
+    if let Some(conclusion) = undelivered::conclude(transcript, end, has_client_flight) {
+        return conclusion;
+    }
     if end == End::PacketsDropped {
         return silence::unknown(transcript, end); // an answer may be missing
     }
@@ -116,7 +120,8 @@ pub(super) fn conclude(transcript: &Transcript, end: End) -> Conclusion {
     if records.is_refused_by_server() {
         return Conclusion::inferred(cause::refusal_of_flight(Side::Server), &D4);
     }
-    silence::unknown(transcript, end)
+    undelivered::conclude(transcript, end, records.flight().is_some())
+        .unwrap_or_else(|| silence::unknown(transcript, end))
 }
 
 /// What the flights of DTLS 1.3 show apart from the outcome.

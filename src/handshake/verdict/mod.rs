@@ -8,6 +8,7 @@
 //! | [`decrypted`] | TLS 1.3 with keys | opened records |
 //! | [`inferred`] | TLS 1.3 otherwise | the shape of encrypted records |
 //! | [`dtls`] | DTLS, where it differs | repeated flights, epochs |
+//! | [`undelivered`] | over UDP, where nothing else decides | ICMP errors |
 //! | [`eap`] | inside EAP, of any version | how the login ended, and all of the above |
 //! | [`quic`] | QUIC | closes, opened packets, and the kinds, lengths and order of the others |
 //!
@@ -24,6 +25,7 @@ mod misjudged;
 pub(super) mod quic;
 pub(super) mod rejected_after;
 mod silence;
+mod undelivered;
 
 use crate::event::{Evidence, Finding, Outcome};
 use crate::flow::Side;
