@@ -48,7 +48,11 @@ type Frame = (Timestamp, Vec<u8>);
 
 /// The frames of the fixture, in order.
 fn frames() -> Vec<Frame> {
-    let path = package().join("fixtures/logins/capture.pcap.gz");
+    frames_of("fixtures/logins/capture.pcap.gz")
+}
+
+fn frames_of(capture: &str) -> Vec<Frame> {
+    let path = package().join(capture);
     let mut files = CaptureFiles::try_open(&path).unwrap();
     let mut batch = PacketBatch::default();
     let mut frames = Vec::new();
@@ -251,4 +255,36 @@ fn what_the_capture_lacks_only_makes_a_verdict_unknown() {
         unknown > 50 && outcomes.len() == 3,
         "{unknown} {outcomes:?}"
     );
+}
+
+/// Both sides send to a group, so that no frame has the addresses of both: only the identifiers of EAP tell who answers whom.
+#[test]
+fn a_login_to_a_group_address_stays_one_event_where_frames_are_missing() {
+    let frames = frames_of("fixtures/captures/eap/eapol-tls12-accept/capture.pcap");
+    let mut decided = 0;
+    for first in 0..frames.len() {
+        for second in first..frames.len() {
+            for third in second..frames.len() {
+                let lost = [first, second, third];
+                let mut observer = Observer::new(Config::default());
+                for (index, (time, bytes)) in frames.iter().enumerate() {
+                    if !lost.contains(&index) {
+                        observer.handle_ethernet(*time, bytes);
+                    }
+                }
+                observer.finish();
+                let events: Vec<_> = std::iter::from_fn(|| observer.poll_event()).collect();
+                assert!(
+                    events.len() <= 1,
+                    "without {lost:?}: {} events",
+                    events.len()
+                );
+                for event in &events {
+                    assert_ne!(event.outcome, Outcome::Failure, "without {lost:?}");
+                    decided += usize::from(event.outcome == Outcome::Success);
+                }
+            }
+        }
+    }
+    assert!(decided > 200, "{decided}");
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::certificate::{Certificate, CertificateTime, TrustOrigin, name_mismatch};
 use crate::error_type::ErrorType;
-use crate::event::{Alert, Evidence, Finding, Handshake, HandshakeError, Inference};
+use crate::event::{Alert, Evidence, Finding, Handshake, HandshakeError, Inference, Protocol};
 use crate::flow::Side;
 use crate::tls::AlertDescription;
 
@@ -199,7 +199,9 @@ fn by_address(error: &mut HandshakeError, event: &Handshake, trust: Option<Trust
         error.error_type,
         ErrorType::BadCertificate | ErrorType::CertificateUnknown
     );
-    if error.side != Some(Side::Client) || !has_no_name || !is_alert {
+    // Over EAP the client has no address of the server, and behind a proxy the capture has that of the proxy.
+    let is_address_of_server = event.protocol != Protocol::Eap && event.proxy.is_none();
+    if error.side != Some(Side::Client) || !has_no_name || !is_alert || !is_address_of_server {
         return;
     }
     let address = event.server.address;
@@ -627,6 +629,11 @@ mod tests {
         // Other causes are not excluded: mentioned only.
         let (class, message) = explained_event(event(), TrustOrigin::System);
         assert!(class == ErrorType::BadCertificate && message.contains("192.0.2.2"));
+        // Over EAP the client does not know the server's address.
+        let mut login = event();
+        login.protocol = Protocol::Eap;
+        let (class, message) = explained_event(login, TrustOrigin::Given);
+        assert!(class == ErrorType::BadCertificate && !message.contains("192.0.2.2"));
         let mut flawed = event();
         flawed.validation = vec![finding(Side::Server, ErrorType::WeakKey)];
         let (class, message) = explained_event(flawed, TrustOrigin::Given);

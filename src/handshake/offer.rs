@@ -29,8 +29,9 @@ pub(super) fn describe(hello: &ClientHello) -> String {
 /// Versions from the oldest to the newest, as in `TLS 1.0 to TLS 1.3`.
 pub(super) fn versions(offered: &[ProtocolVersion]) -> String {
     let known = || offered.iter().filter(|version| !is_grease(version.0));
-    let oldest = known().min_by_key(|version| version.0);
-    let newest = known().max_by_key(|version| version.0);
+    // The numbers of DTLS count down.
+    let oldest = known().min_by_key(|version| version.as_tls().0);
+    let newest = known().max_by_key(|version| version.as_tls().0);
     match (oldest, newest) {
         (Some(oldest), Some(newest)) if oldest == newest => newest.to_string(),
         (Some(oldest), Some(newest)) => format!("{oldest} to {newest}"),
@@ -205,6 +206,14 @@ mod tests {
         ]);
         change(&mut hello);
         hello
+    }
+
+    #[test]
+    fn versions_are_named_from_the_oldest_to_the_newest() {
+        let [old, new] = [ProtocolVersion::TLSv1_0, ProtocolVersion::TLSv1_3];
+        assert_eq!(versions(&[new, old]), "TLS 1.0 to TLS 1.3");
+        let [old, new] = [ProtocolVersion::DTLSv1_2, ProtocolVersion::DTLSv1_3];
+        assert_eq!(versions(&[new, old]), "DTLS 1.2 to DTLS 1.3");
     }
 
     fn narrow(change: impl FnOnce(&mut ClientHello)) -> Option<String> {

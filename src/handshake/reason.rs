@@ -72,6 +72,10 @@ fn of_a_refused_hello(
     error_type: ErrorType,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
+    // What may lie behind the cut is not known: neither that it is offered, nor that it is not.
+    if hello.is_partial {
+        return reasons;
+    }
     match error_type {
         ErrorType::ProtocolMismatch => {
             let versions = offer::versions(&hello.offered_versions());
@@ -80,7 +84,10 @@ fn of_a_refused_hello(
         }
         ErrorType::NoApplicationProtocol => {
             let protocols = hello.alpn.as_deref().unwrap_or_default();
-            reasons.push(format!("the client offers {}", offer::names(protocols)));
+            reasons.push(match protocols {
+                [] => "the client offers no protocol (ALPN)".to_owned(),
+                protocols => format!("the client offers {}", offer::names(protocols)),
+            });
             return reasons;
         }
         ErrorType::UnrecognizedName => {
@@ -104,8 +111,8 @@ fn of_a_refused_hello(
     }
     if let Some(by) = offered_resumption(hello) {
         reasons.push(match description {
-            AlertDescription::DecryptError => {
-                format!("the client had proved {by} with a key that the server does not have")
+            AlertDescription::DecryptError if hello.pre_shared_key => {
+                format!("the client had offered {by}, and the server could not verify its proof")
             }
             _ => format!("the client had offered {by}"),
         });
@@ -204,7 +211,8 @@ fn small_group(
     })
 }
 
-/// With a suite of pre-shared keys, the first record that they protect cannot be read.
+/// With a suite of pre-shared keys, the first record that they protect cannot be read. Damage on the way looks the same, and so
+/// does an identity that the server does not know, if it hides that (RFC 4279 §2).
 fn different_shared_keys(
     transcript: &Transcript,
     side: Side,
@@ -222,7 +230,7 @@ fn different_shared_keys(
     let has_read = transcript.peer(side.peer()).change_cipher_spec;
     (is_about_keys && is_shared && has_read && !transcript.is_complete()).then(|| {
         Reason::with_hint(
-            "the pre-shared keys (PSK) of client and server differ".to_owned(),
+            "the pre-shared keys (PSK) of client and server probably differ".to_owned(),
             "client and server must be configured with the same pre-shared key",
         )
     })
@@ -262,7 +270,7 @@ fn signature_schemes(transcript: &Transcript, side: Side, error_type: ErrorType)
             (is_about_offer && !accepted.is_empty() && !shares_one && !has_gone_on).then(|| {
                 let accepted = offer::names(&accepted);
                 Reason::without_hint(format!(
-                    "the server accepts only {accepted} from clients, none of which this client supports"
+                    "the server accepts only {accepted} from clients, none of which is in the client's hello"
                 ))
             })
         }
@@ -360,6 +368,22 @@ mod tests {
     }
 
     #[test]
+    fn of_a_hello_that_was_cut_nothing_is_said() {
+        let refused = |is_partial, code| {
+            let hello = connection().client_hello(|hello| {
+                hello.alpn = None;
+                hello.is_partial = is_partial;
+            });
+            clauses(&hello, SERVER, code)
+        };
+        assert_eq!(refused(false, 120), "the client offers no protocol (ALPN)");
+        for code in [40, 70, 120] {
+            assert_ne!(refused(false, code), "");
+            assert_eq!(refused(true, code), "");
+        }
+    }
+
+    #[test]
     fn a_small_group_is_named_and_one_of_2048_bits_is_not() {
         let exchanged = |suite, bytes: u16| {
             let prime = [&bytes.to_be_bytes()[..], &vec![0xff; bytes.into()]].concat();
@@ -383,7 +407,7 @@ mod tests {
         let (clause, hint) = said(&finished(psk), SERVER, 20);
         assert_eq!(
             clause,
-            "the pre-shared keys (PSK) of client and server differ"
+            "the pre-shared keys (PSK) of client and server probably differ"
         );
         assert!(hint.is_some());
         assert_eq!(clauses(&finished(ECDHE), SERVER, 20), "");
@@ -395,7 +419,7 @@ mod tests {
     fn a_refused_hello_says_whether_it_wanted_to_resume() {
         let resuming = connection().client_hello(|hello| hello.pre_shared_key = true);
         assert!(clauses(&resuming, SERVER, 80).contains("resume a session"));
-        assert!(clauses(&resuming, SERVER, 51).contains("a key that the server does not have"));
+        assert!(clauses(&resuming, SERVER, 51).contains("could not verify its proof"));
         assert_eq!(
             clauses(&resuming, SERVER, 70),
             "the client offers TLS 1.2 to TLS 1.3"

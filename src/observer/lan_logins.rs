@@ -68,6 +68,8 @@ struct LanLogin {
     last: Timestamp,
     /// The identifier of the last request.
     request: Option<u8>,
+    /// The identifier of the last response to a group.
+    response: Option<u8>,
     /// The device, once it has answered.
     station: Option<HardwareAddress>,
 }
@@ -151,11 +153,13 @@ impl LanLogins {
         } else {
             known.login.note_asked(is_request, Side::Client, now);
         }
-        known.request = if is_request {
-            Some(eap.identifier)
-        } else {
-            known.request
-        };
+        match eap.code {
+            EapCode::Request => known.request = Some(eap.identifier),
+            EapCode::Response if is_group(packet.frame.destination) => {
+                known.response = Some(eap.identifier);
+            }
+            EapCode::Response | EapCode::Success | EapCode::Failure => {}
+        }
         known.note_names(&packet.frame, &eap);
         let mut opened = None;
         let replaced = known.login.take(&step, conclusion.config, &mut opened);
@@ -212,9 +216,13 @@ impl LanLogins {
                 return Some(asked);
             }
             let is_known = self.logins.get(&key).is_some_and(LanLogin::is_live);
-            return match is_known {
-                true => Some(key),
-                false => Some(self.begin(key, packet, conclusion, output)),
+            if is_known {
+                return Some(key);
+            }
+            let half = self.half_of_authenticator(eap.identifier);
+            return match half.filter(|_| is_group(destination)) {
+                Some(half) => Some(half),
+                None => Some(self.begin(key, packet, conclusion, output)),
             };
         }
         let key = match is_group(destination) {
@@ -233,7 +241,12 @@ impl LanLogins {
             if eap.code != EapCode::Request {
                 return None;
             }
-            self.begin(key, packet, conclusion, output);
+            match self.half_of_station(eap.identifier) {
+                Some(station) if is_group(destination) => self.rename(station, key),
+                _ => {
+                    self.begin(key, packet, conclusion, output);
+                }
+            }
         }
         if is_group(destination) && eap.code == EapCode::Request {
             self.asked.insert(eap.identifier, key);
@@ -266,6 +279,43 @@ impl LanLogins {
         let known = self.logins.get(asked)?;
         let is_free = known.station.is_none_or(|station| station == source);
         is_free.then_some(*asked)
+    }
+
+    /// The login of which only responses to a group were seen until now, if there is one alone, and a request with this identifier
+    /// comes next in it: the capture lacks the requests before.
+    fn half_of_station(&self, identifier: u8) -> Option<LanKey> {
+        self.half(|key, known| {
+            let is_next = |last: u8| follows(last, identifier);
+            matches!(key, LanKey::Station(_))
+                && known.request.is_none()
+                && known.response.is_some_and(is_next)
+        })
+    }
+
+    /// The login of which only requests to a group were seen until now, if there is one alone, and a response with this identifier
+    /// comes next in it: the capture lacks the responses before, and the request.
+    fn half_of_authenticator(&self, identifier: u8) -> Option<LanKey> {
+        self.half(|key, known| {
+            let is_next = |last: u8| last == identifier || follows(last, identifier);
+            matches!(key, LanKey::Authenticator(_))
+                && known.station.is_none()
+                && known.request.is_some_and(is_next)
+        })
+    }
+
+    /// The live login that fits, if it is the only one: of several, nothing tells which.
+    fn half(&self, fits: impl Fn(&LanKey, &LanLogin) -> bool) -> Option<LanKey> {
+        let mut halves = self.logins.iter();
+        let fits = |(key, known): &(&LanKey, &LanLogin)| known.is_live() && fits(key, known);
+        let half = halves.find(fits)?;
+        halves.all(|other| !fits(&other)).then_some(*half.0)
+    }
+
+    /// Finds a login by another key from now on.
+    fn rename(&mut self, from: LanKey, to: LanKey) {
+        if let Some(known) = self.logins.remove(&from) {
+            self.logins.insert(to, known);
+        }
     }
 
     fn begin(
@@ -303,6 +353,7 @@ impl LanLogins {
             login,
             last: now,
             request: None,
+            response: None,
             station: None,
         };
         self.logins.insert(key, known);
@@ -433,6 +484,13 @@ impl LanLogin {
             facts.user_name.get_or_insert(identity);
         }
     }
+}
+
+/// Whether a request or response with an identifier may follow one with another: most authenticators count up, and a few
+/// packets may be missing in between.
+fn follows(last: u8, identifier: u8) -> bool {
+    const MISSING: u8 = 3;
+    (1..=MISSING).contains(&identifier.wrapping_sub(last))
 }
 
 /// A hardware address as RADIUS has it: `02-00-00-00-00-01`.

@@ -29,21 +29,6 @@ use crate::support::scratch;
 use changes::{CHANGES, Change, Harm};
 use packets::Capture;
 
-/// A change that is known to make verdicts wrong.
-struct Known {
-    change: &'static str,
-    reason: &'static str,
-    fixtures: &'static [&'static str],
-}
-
-/// Verdicts that are known to become wrong. Each is a fault to be mended: this table should be empty.
-const KNOWN: &[Known] = &[Known {
-    change: "lost-many",
-    fixtures: &["eapol-tls12-accept"],
-    reason: "without the frames that have the addresses of both, the two sides of a login over EAPOL are two handshakes, of \
-             which the server's is rightly a success",
-}];
-
 /// A fixture whose packets can be changed.
 struct Case {
     name: String,
@@ -153,19 +138,6 @@ fn is_about_order(change: &Change) -> bool {
     names.iter().any(|name| change.name.contains(name))
 }
 
-#[test]
-fn a_known_fault_names_a_change_and_fixtures() {
-    let cases = cases();
-    assert!(cases.len() >= 60, "{}", cases.len());
-    for known in KNOWN {
-        assert!(CHANGES.iter().any(|change| change.name == known.change));
-        assert!(!known.reason.is_empty());
-        for fixture in known.fixtures {
-            assert!(cases.iter().any(|case| case.name == *fixture), "{fixture}");
-        }
-    }
-}
-
 /// The factor by which to try more variants than usual.
 fn effort() -> u64 {
     let wanted = std::env::var("TLSCOPE_EFFORT").ok();
@@ -175,7 +147,9 @@ fn effort() -> u64 {
 /// Applies the selected changes to all fixtures.
 fn try_all(is_selected: fn(&Change) -> bool) {
     let mut trial = Trial::default();
-    for (number, case) in cases().iter().enumerate() {
+    let cases = cases();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    for (number, case) in cases.iter().enumerate() {
         trial.run(case, number as u64, is_selected);
     }
     trial.finish();
@@ -211,13 +185,11 @@ impl Trial {
                     let Err(fault) = compare(&right, &events, change.harm) else {
                         continue;
                     };
-                    if !is_known(&case.name, change.name) {
-                        let keys = key_log.map_or("", |_| "-keys");
-                        let name = format!("{}-{}{keys}-{round}.capture", case.name, change.name);
-                        let path = scratch::file(&name, &changed);
-                        self.faults
-                            .push(format!("{}, {}: {fault}: {path}", case.name, change.name));
-                    }
+                    let keys = key_log.map_or("", |_| "-keys");
+                    let name = format!("{}-{}{keys}-{round}.capture", case.name, change.name);
+                    let path = scratch::file(&name, &changed);
+                    self.faults
+                        .push(format!("{}, {}: {fault}: {path}", case.name, change.name));
                 }
             }
         }
@@ -275,11 +247,6 @@ fn other_captures_keep_their_verdicts() {
         }
     }
     trial.finish();
-}
-
-fn is_known(fixture: &str, change: &str) -> bool {
-    let mut known = KNOWN.iter().filter(|known| known.change == change);
-    known.any(|known| known.fixtures.contains(&fixture))
 }
 
 /// Says what is wrong about `events`, given those that are `right`.
