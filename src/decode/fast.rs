@@ -24,19 +24,23 @@ struct Network {
     declared: usize,
 }
 
-/// Reads an Ethernet frame; `None` if it is not of the usual kind.
+/// Reads an Ethernet frame; `None` if it is not of the usual kind. `read_scale` reads a segment's options.
 ///
 /// Always inlined: who routes a packet needs only the addresses, or nothing but whether it is usual, and who follows its flow builds
 /// another structure of the header. The header itself, of 72 bytes, is then never stored: a tenth of a packet.
 #[inline(always)]
-pub(super) fn ethernet(frame: &[u8], wire_length: usize) -> Option<TcpHeader> {
+pub(super) fn ethernet(
+    frame: &[u8],
+    wire_length: usize,
+    read_scale: impl Fn(TcpFlags, &[u8]) -> WindowScale,
+) -> Option<TcpHeader> {
     let header = frame.first_chunk::<ETHERNET_HEADER>()?;
     let network = match [header[12], header[13]] {
         [0x08, 0x00] => ipv4(frame)?,
         [0x86, 0xdd] => ipv6(frame)?,
         _ => return None,
     };
-    tcp(frame, wire_length, network)
+    tcp(frame, wire_length, network, read_scale)
 }
 
 #[inline(always)]
@@ -74,7 +78,12 @@ fn ipv6(frame: &[u8]) -> Option<Network> {
 
 /// Reads a TCP header behind the network layer's.
 #[inline(always)]
-fn tcp(frame: &[u8], wire_length: usize, network: Network) -> Option<TcpHeader> {
+fn tcp(
+    frame: &[u8],
+    wire_length: usize,
+    network: Network,
+    read_scale: impl Fn(TcpFlags, &[u8]) -> WindowScale,
+) -> Option<TcpHeader> {
     let Network {
         source,
         destination,
@@ -108,7 +117,7 @@ fn tcp(frame: &[u8], wire_length: usize, network: Network) -> Option<TcpHeader> 
         acknowledgment: number(8),
         flags,
         window: u16::from_be_bytes([header[14], header[15]]),
-        window_scale: WindowScale::read(flags, &segment[FIXED_HEADER..header_length]),
+        window_scale: read_scale(flags, &segment[FIXED_HEADER..header_length]),
         hop_limit,
         payload: PayloadRange {
             start: (start + header_length) as u32,

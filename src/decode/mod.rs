@@ -185,7 +185,20 @@ pub(crate) fn decode_usual(
     wire_length: u32,
 ) -> Option<TcpHeader> {
     (link_type == LinkType::ETHERNET)
-        .then(|| fast::ethernet(packet, wire_length as usize))
+        .then(|| fast::ethernet(packet, wire_length as usize, WindowScale::read))
+        .flatten()
+}
+
+/// The same without what the options say, for who routes packets: the options of a SYN cost more than all else in it.
+#[inline(always)]
+pub(crate) fn decode_usual_without_options(
+    link_type: LinkType,
+    packet: &[u8],
+    wire_length: u32,
+) -> Option<TcpHeader> {
+    let no_scale = |_, _: &[u8]| WindowScale::Unknown;
+    (link_type == LinkType::ETHERNET)
+        .then(|| fast::ethernet(packet, wire_length as usize, no_scale))
         .flatten()
 }
 

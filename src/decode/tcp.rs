@@ -57,9 +57,25 @@ impl WindowScale {
         }
     }
 
+    /// Reads the options that nearly all SYNs have; leaves the others to [`Self::of_any_syn`], with the same result.
     #[inline(never)]
     fn of_syn(options: &[u8]) -> Self {
-        const LARGEST_SHIFT: u8 = 14; // RFC 7323 §2.3: a larger one counts as this
+        let mut rest = options;
+        loop {
+            rest = match *rest {
+                [] | [0, ..] => return Self::Absent, // the end of the list
+                [3, 3, shift, ..] => return Self::Shift(shift.min(LARGEST_SHIFT)),
+                [1, ref rest @ ..] => rest,          // no operation
+                [2, 4, _, _, ref rest @ ..] => rest, // largest segment
+                [4, 2, ref rest @ ..] => rest,       // selective acknowledgments are permitted
+                [8, 10, _, _, _, _, _, _, _, _, ref rest @ ..] => rest, // time stamps
+                _ => return Self::of_any_syn(options),
+            }
+        }
+    }
+
+    #[cold]
+    fn of_any_syn(options: &[u8]) -> Self {
         let mut options = TcpOptionsIterator::from_slice(options);
         options
             .find_map(|option| match option {
@@ -72,6 +88,9 @@ impl WindowScale {
             .unwrap_or(Self::Absent)
     }
 }
+
+/// RFC 7323 §2.3: a larger one counts as this.
+const LARGEST_SHIFT: u8 = 14;
 
 /// Control bits of a TCP header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,5 +241,32 @@ fn header(
         window_scale: WindowScale::Unknown,
         hop_limit,
         payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_scale_stands_behind_the_usual_options() {
+        let linux = [
+            2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7,
+        ];
+        assert_eq!(WindowScale::of_syn(&linux), WindowScale::Shift(7));
+        assert_eq!(WindowScale::of_syn(&linux[..16]), WindowScale::Absent);
+        assert_eq!(WindowScale::of_syn(&linux[..18]), WindowScale::Unknown);
+        assert_eq!(WindowScale::of_syn(&[1, 3, 3, 200]), WindowScale::Shift(14));
+    }
+
+    proptest! {
+        #[test]
+        fn the_usual_options_are_read_as_any_others(
+            options in proptest::collection::vec(prop_oneof![0u8..12, any::<u8>()], 0..40)
+        ) {
+            prop_assert_eq!(WindowScale::of_syn(&options), WindowScale::of_any_syn(&options));
+        }
     }
 }

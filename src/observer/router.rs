@@ -9,7 +9,7 @@ use crate::capture::{LinkType, PacketRecord, Packets};
 use crate::decode::eapol::is_eapol;
 use crate::decode::{
     DecodeError, Decoded, FragmentTable, IcmpError, IpDatagram, Layers, TcpHeader, TunnelPorts,
-    UdpHeader, Unread, UnreadPackets, decode_any, decode_usual,
+    UdpHeader, Unread, UnreadPackets, decode_any, decode_usual_without_options,
 };
 use crate::event::Protocol;
 use crate::flow::FlowKey;
@@ -47,7 +47,7 @@ pub(crate) struct WorkerStep {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
-    /// Handle the TCP segment in a packet that [`decode_usual`] reads, as nearly all are. The worker decodes it: that costs
+    /// Handle the TCP segment in a packet that [`decode_usual_without_options`] reads, as nearly all are. The worker decodes it: that costs
     /// less than to store its header, and to pass it from one core to another.
     UsualSegment {
         /// Index of the packet in its batch.
@@ -154,7 +154,7 @@ impl Plan {
         self.planned += 1;
     }
 
-    /// Plans the segment of a packet that [`decode_usual`] reads as `header`.
+    /// Plans the segment of a packet that [`decode_usual_without_options`] reads as `header`.
     #[inline]
     fn usual_segment(&mut self, packet: u32, header: &TcpHeader) {
         let worker = self.worker_of(header);
@@ -294,7 +294,7 @@ impl Router {
         self.stats.packets += 1;
         self.stats.bytes += bytes.len() as u64;
         self.stats.packets_truncated += u64::from(packet.captured_length < packet.wire_length);
-        if let Some(header) = decode_usual(link_type, bytes, packet.wire_length) {
+        if let Some(header) = decode_usual_without_options(link_type, bytes, packet.wire_length) {
             return plan.usual_segment(index, &header);
         }
         self.route_other(link_type, packet, bytes, index, plan);

@@ -293,7 +293,7 @@ impl Shard {
         let hasher = KeyHasher::default();
         Self {
             flows: FlowTable::with_hasher(max_flows.min(most_flows), limits, hasher.clone()),
-            openings: Openings::new(max_flows.min(most_openings), hasher.clone()),
+            openings: Openings::new(max_flows.min(most_openings)),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT, hasher),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
             logins: Logins::new(account.for_logins() / 2, config.handshake_timeout),
@@ -509,7 +509,7 @@ impl Shard {
         self.stats.connections += 1;
         // With packets that are retained, a SYN is one of them.
         if !self.config.retains_packets
-            && let Some(opening) = Opening::new(goes_up, segment, at)
+            && let Some(opening) = Opening::new(goes_up, segment, at.time)
         {
             self.stats.connections_evicted += u64::from(self.openings.insert(key, opening));
             return None;
@@ -617,8 +617,8 @@ impl Shard {
         opening: &Opening,
         output: &mut ShardOutput<'_>,
     ) -> FlowIndex {
-        let (syn, now) = (opening.segment(), opening.at.time);
-        let index = self.open_flow(key, opening.goes_up, &syn, now, output);
+        let (syn, now) = (opening.segment(), opening.time);
+        let index = self.open_flow(key, opening.goes_up(), &syn, now, output);
         if let Some(flow) = self.flows.get_mut(index) {
             flow.note_opening(&syn);
         }

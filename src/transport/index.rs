@@ -6,14 +6,14 @@
 
 /// Places in a table, found by the hash of what lies there: open addressing with linear probing.
 #[derive(Debug, Default)]
-pub(super) struct PlaceIndex {
+pub(crate) struct PlaceIndex {
     /// As many as a power of two, or none; [`EMPTY`], or hash and place.
     slots: Vec<u64>,
     len: usize,
 }
 
 /// No place is this one.
-pub(super) const NOWHERE: u32 = u32::MAX;
+pub(crate) const NOWHERE: u32 = u32::MAX;
 
 const EMPTY: u64 = slot(0, NOWHERE);
 /// Bytes of a slot.
@@ -35,32 +35,32 @@ const fn place_of(slot: u64) -> u32 {
 
 impl PlaceIndex {
     /// Bytes of memory for each place, at the most: a table that has just grown is three eighths full.
-    pub(super) const BYTES_PER_PLACE: usize = SLOT * 8 / 3;
+    pub(crate) const BYTES_PER_PLACE: usize = SLOT * 8 / 3;
 
     /// Bytes of memory that it takes.
-    pub(super) const fn allocated(&self) -> usize {
+    pub(crate) const fn allocated(&self) -> usize {
         self.slots.capacity() * SLOT
     }
 
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
     /// The first place under this hash, right nearly always; [`NOWHERE`] if there is none.
     #[inline]
-    pub(super) fn first(&self, hash: u32) -> u32 {
+    pub(crate) fn first(&self, hash: u32) -> u32 {
         self.find(hash, |_| true).unwrap_or(NOWHERE)
     }
 
     /// The place under this hash for which `is_it` holds.
     #[inline]
-    pub(super) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.position(hash, is_it)
             .map(|at| place_of(self.slots[at]))
     }
 
     /// Adds a place that is not there yet.
-    pub(super) fn insert(&mut self, hash: u32, place: u32) {
+    pub(crate) fn insert(&mut self, hash: u32, place: u32) {
         // Three quarters full, a look-up that finds nothing reads eight slots on average.
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow();
@@ -70,7 +70,7 @@ impl PlaceIndex {
     }
 
     /// Removes a place.
-    pub(super) fn remove(&mut self, hash: u32, place: u32) {
+    pub(crate) fn remove(&mut self, hash: u32, place: u32) {
         let Some(mut hole) = self.position(hash, |other| other == place) else {
             return;
         };
@@ -92,6 +92,12 @@ impl PlaceIndex {
             }
         }
         self.slots[hole] = EMPTY;
+    }
+
+    /// Removes all places, and keeps the room for them.
+    pub(crate) fn clear(&mut self) {
+        self.slots.fill(EMPTY);
+        self.len = 0;
     }
 
     #[inline]

@@ -15,4 +15,5 @@ pub mod radius;
 mod table;
 pub mod tcp;
 
+pub(crate) use index::PlaceIndex;
 pub use table::{FlowIndex, FlowTable, HashedKey, KeyHasher, LIFETIMES, Lifetime, Sought};

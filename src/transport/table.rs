@@ -34,6 +34,14 @@ pub struct HashedKey {
     pub(super) hash: u32,
 }
 
+impl HashedKey {
+    /// The hash, which is another one in each run.
+    #[must_use]
+    pub(crate) const fn hash(&self) -> u32 {
+        self.hash
+    }
+}
+
 impl KeyHasher {
     /// Hashes a key.
     #[must_use]
