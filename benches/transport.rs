@@ -101,7 +101,7 @@ fn evict_flows(bencher: Bencher<'_, '_>) {
         .bench_local_refs(|table| {
             for key in &keys {
                 if table.is_full()
-                    && let Some(oldest) = table.evict()
+                    && let Some(oldest) = table.evict(Timestamp::default())
                 {
                     table.remove(oldest);
                 }
