@@ -117,7 +117,7 @@ fn write_pcap(file: &mut impl Write, first: usize, step: usize) -> io::Result<()
 }
 
 fn write_pcapng(file: &mut BufWriter<File>) -> io::Result<()> {
-    let anything = u32::MAX; // the section's length is not told
+    let anything = u32::MAX; // the section's length is not given
     let section = [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, anything, anything, 28];
     write_words(file, &section)?;
     write_words(file, &[1, 20, 1, 0, 20])?;

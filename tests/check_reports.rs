@@ -49,7 +49,7 @@ fn sarif_is_valid_against_its_schema() {
     assert!(report["runs"][0]["results"].as_array().unwrap().len() > 10);
 }
 
-/// What Jenkins's `junit-10.xsd` says of the elements that are used here, in our own words.
+/// The rules of Jenkins's `junit-10.xsd` for the elements that are used here.
 #[test]
 fn junit_xml_has_the_structure_that_build_servers_read() {
     let output = output(&[

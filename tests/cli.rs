@@ -94,7 +94,7 @@ fn a_file_that_is_not_there_is_an_error_and_no_output() {
 
 #[test]
 fn a_file_that_can_be_read_is_reported_next_to_one_that_cannot() {
-    let path = file("beside.pcap", capture());
+    let path = file("neighbour.pcap", capture());
     let output = output(&["read", "no-such-file.pcap", &path]);
     assert!(stderr(&output).contains("no-such-file.pcap"), "{output:?}");
     assert!(stdout(&output).contains("1 packet"), "{output:?}");

@@ -171,7 +171,7 @@ fn handshakes_are_reported_until_a_signal_ends_the_run() {
             )
         );
         assert!(
-            stderr[1].ends_with("2 handshakes: 1 succeeded, 1 failed, 0 unknown"),
+            stderr[1].ends_with("handshakes: 2 (1 succeeded, 1 failed, 0 unknown)"),
             "{stderr:?}"
         );
     }
@@ -569,7 +569,10 @@ fn a_document_is_not_written_to_the_file_of_handshakes() {
     for format in ["cbom", "certs"] {
         let output = output(&["live", "-i", "lo", "--format", format, "--output", "x.json"]);
         assert_eq!(output.status.code(), Some(2));
-        assert!(stderr(&output).contains("is one document"), "{output:?}");
+        assert!(
+            stderr(&output).contains("is a single document"),
+            "{output:?}"
+        );
     }
 }
 

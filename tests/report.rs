@@ -48,10 +48,10 @@ fn the_report_is_the_same_for_any_number_of_threads() {
 
 #[test]
 fn the_report_is_written_next_to_the_other_output() {
-    let page = report("mtls-day", "report-beside.html", &[]);
+    let page = report("mtls-day", "report-unfinished.html", &[]);
     assert!(page.starts_with("<!DOCTYPE html>"));
     assert!(page.ends_with("</html>\n"));
-    assert!(!Path::new(&path("report-beside.html.unfinished")).exists());
+    assert!(!Path::new(&path("report-unfinished.html.unfinished")).exists());
 }
 
 #[test]

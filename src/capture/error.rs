@@ -124,7 +124,7 @@ impl fmt::Display for Position {
 #[non_exhaustive]
 pub enum Fault {
     /// A version of the format that nobody has written down.
-    #[error("version {major}.{minor} of the format, which is not known")]
+    #[error("unknown format version {major}.{minor}")]
     Version {
         /// The version's first part.
         major: u16,
@@ -180,7 +180,7 @@ pub enum Fault {
         magic: u32,
     },
     /// A packet of an interface that was not described before.
-    #[error("a packet of interface {interface}, of {known} described")]
+    #[error("a packet of interface {interface} (interfaces described: {known})")]
     UnknownInterface {
         /// The interface that the packet names.
         interface: u32,

@@ -1,4 +1,4 @@
-//! Inputs found and opened, their format told by their content.
+//! Finds and opens inputs, and detects their format by content.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -298,7 +298,7 @@ impl Source {
         let mut reader = self.origin.open(&self.file, PEEK_SIZE, &Arc::default())?;
         let mut batch = PacketBatch::default();
         let mut interfaces = InterfaceTable::default();
-        // What is wrong with the file is told when it is read.
+        // Errors in the file are reported when it is read.
         while let Ok(true) = reader.next_batch(&mut batch, &mut interfaces, &mut Vec::new()) {
             if let Some(packet) = batch.packets.first() {
                 return Ok(packet.timestamp);

@@ -575,7 +575,7 @@ mod tests {
         assert!(
             contents
                 .error_text()
-                .ends_with("a packet of interface 0, of 0 described")
+                .ends_with("a packet of interface 0 (interfaces described: 0)")
         );
     }
 
@@ -689,7 +689,10 @@ mod tests {
                 change(4, 1 << 30),
                 "of 1073741824 bytes, over the limit of 16777216",
             ),
-            (change(8, 1), "a packet of interface 1, of 1 described"),
+            (
+                change(8, 1),
+                "a packet of interface 1 (interfaces described: 1)",
+            ),
             (
                 change(20, 5),
                 "a packet of 5 bytes in a block that has room for 4",
@@ -739,7 +742,7 @@ mod tests {
         let mut section = BIG.section();
         section[13] = 2;
         let text = read(&section).error_text();
-        assert!(text.ends_with("version 2.0 of the format, which is not known"));
+        assert!(text.ends_with("unknown format version 2.0"));
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Numbers {
 
     pub(super) fn section(self) -> Vec<u8> {
         let version = [self.u16(1), self.u16(0)].concat();
-        let length = [0xff; 8]; // not told
+        let length = [0xff; 8]; // not known
         let body = [&self.u32(0x1a2b_3c4d)[..], &version, &length].concat();
         self.block(0x0a0d_0d0a, &body)
     }

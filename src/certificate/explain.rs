@@ -264,7 +264,7 @@ impl Explanation<'_> {
             kind: NoteKind::LongValidity,
             side: self.side,
             detail: format!(
-                "valid for {} days; browsers take {limit} from public authorities",
+                "valid for {} days; browsers accept {limit} from public authorities",
                 lifetime.div_euclid(DAY)
             ),
             subject: facts.subject.clone(),

@@ -12,7 +12,7 @@ const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const TCP: u8 = 6;
 
-/// What the network layer says of a segment. Addresses are numbers here: with arrays, whose bytes may come from two kinds of headers,
+/// The fields of the network layer of a segment. Addresses are numbers here: with arrays, whose bytes may come from two kinds of headers,
 /// the compiler moves each byte on its own.
 struct Network {
     source: u128,

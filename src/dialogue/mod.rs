@@ -45,7 +45,7 @@ use speech::{Speech, Turn};
 pub const MAX_BYTES: u32 = 64 << 10;
 
 /// Bytes of a run in which a hello may follow a line of text: a PROXY header of version 1 takes at most 107, pipelined
-/// commands a few lines. Whoever sends more waits for an answer first, and the hello then begins a run.
+/// commands a few lines. A peer that sends more waits for an answer first, and the hello then begins a run.
 const MAX_TEXT_BEFORE_HELLO: usize = 1 << 10;
 
 /// The same in a connection without a known dialogue: a PROXY header in front of a request that is not its first.

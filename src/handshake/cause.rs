@@ -493,7 +493,7 @@ pub(super) fn eap_rejected(transcript: &Transcript, is_amid_flight: bool) -> Fai
         let what = "refused the ClientHello without an alert";
         (ErrorType::HandshakeFailure, what.to_owned())
     } else if is_amid_flight {
-        let what = "ended the conversation amid a flight, of which fragments were still to come";
+        let what = "ended the conversation before it had sent all fragments of its flight";
         (ErrorType::ConnectionClosed, what.to_owned())
     } else {
         let stage = stage(transcript, Side::Server, None);

@@ -260,7 +260,7 @@ fn by_clock(error: &mut HandshakeError, event: &Handshake) {
     });
     if is_said && !chain.is_empty() && chain.iter().all(is_valid) {
         error.message = format!(
-            "{}; what the {} sent is valid at that time: the {side}'s clock may be wrong",
+            "{}; what the {} sent was valid at that time: the {side}'s clock may be wrong",
             error.message,
             side.peer()
         );
@@ -666,7 +666,7 @@ mod tests {
         };
         assert_eq!(
             message(1_767_225_600),
-            "refused; what the server sent is valid at that time: the client's clock may be wrong"
+            "refused; what the server sent was valid at that time: the client's clock may be wrong"
         );
         assert_eq!(message(0), "refused"); // before it became valid
     }

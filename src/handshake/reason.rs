@@ -99,7 +99,7 @@ fn of_a_refused_hello(
         let whom = hello.server_name.as_ref();
         let whom = whom.map_or_else(|| "this client".to_owned(), |name| format!("`{name}`"));
         reasons.push(format!(
-            "the offer is an ordinary one, so the server may have no usable certificate for {whom}"
+            "the offer is ordinary, so the server may have no usable certificate for {whom}"
         ));
     }
     if let Some(by) = offered_resumption(hello) {

@@ -95,7 +95,7 @@ pub mod defaults {
     pub const LIVE_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
     /// How long before its end a certificate counts as soon to expire.
     pub const NEAR_EXPIRY: Duration = Duration::from_secs(30 * 86_400);
-    /// The share of its lifetime, in hundredths, that is left of a certificate which is soon to expire.
+    /// The remaining share of a certificate's lifetime, in percent, below which it counts as near expiry.
     ///
     /// What renews by itself (ACME) does so when a third is left: then it is late.
     pub const NEAR_EXPIRY_PERCENT: u8 = 33;

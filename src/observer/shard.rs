@@ -46,7 +46,7 @@ impl<'p> SegmentPacket<'p> {
         self.packets.bytes(self.record)
     }
 
-    /// Where it was captured; whoever made this packet has found it.
+    /// Where it was captured; what made this packet has looked it up.
     fn interface(&self) -> &'p Interface {
         &self.packets.interfaces[self.record.interface as usize]
     }
@@ -971,7 +971,7 @@ fn release_conversation(flow: &mut Flow, account: &mut Account) {
     account.conversations -= flow.release_conversation();
 }
 
-/// What is known of a connection beside its bytes.
+/// What is known of a connection apart from its bytes.
 fn origin(key: FlowKey, flow: &Flow, open: &Open) -> Origin {
     let (forward, reverse) = key.ends(flow.first_went_up);
     Origin {

@@ -74,7 +74,7 @@ impl Prepared {
             return match watched {
                 [] => Ok(None),
                 [..] => Err(ConfigError::Conflict(
-                    "`--watch-cert` reports certificates in metrics, and there are none: add `--prometheus` or `--otlp-endpoint`",
+                    "`--watch-cert` needs an output for metrics: add `--prometheus` or `--otlp-endpoint`",
                 )),
             };
         }

@@ -260,7 +260,7 @@ fn only_chains_that_end_at_a_trusted_root_are_trusted() {
             ..Case::new("an issuer that is trusted, but no root", &root, vec![issuing.leaf()]).says(
                 &[],
                 &[2],
-                "openssl wants a root unless told -partial_chain; curl and we take what the user names",
+                "openssl wants a root unless it is run with -partial_chain; curl and we take what the user names",
             )
         },
     ]);

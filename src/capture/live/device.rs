@@ -214,7 +214,7 @@ fn activate(name: &str, options: &LiveOptions) -> Result<Capture<Active>, Captur
     rustix::io::fcntl_setfd(&capture, FdFlags::CLOEXEC).map_err(|error| {
         CaptureError::Interface {
             interface: name.into(),
-            reason: format!("cannot keep its socket from other programs: {error}"),
+            reason: format!("cannot mark its socket close-on-exec: {error}"),
         }
     })?;
     if let Some(expression) = &options.filter {

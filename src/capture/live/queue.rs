@@ -26,14 +26,14 @@ const LEAST_BATCHES: usize = 8;
 
 /// What a capture thread holds of the queue.
 #[derive(Clone, Debug)]
-pub(super) struct Entrance {
+pub(super) struct BatchSender {
     filled: Sender<PacketBatch>,
     spares: Receiver<PacketBatch>,
 }
 
 /// What the taker of batches holds of the queue.
 #[derive(Debug)]
-pub(super) struct Exit {
+pub(super) struct BatchReceiver {
     pub(super) filled: Receiver<PacketBatch>,
     spares: Sender<PacketBatch>,
 }
@@ -49,21 +49,21 @@ pub(super) enum Fate {
 }
 
 /// A queue that is empty.
-pub(super) fn queue(length: usize) -> (Entrance, Exit) {
+pub(super) fn queue(length: usize) -> (BatchSender, BatchReceiver) {
     let (filled_sender, filled) = bounded(length);
     let (spare_sender, spares) = bounded(length);
-    let entrance = Entrance {
+    let sender = BatchSender {
         filled: filled_sender,
         spares,
     };
-    let exit = Exit {
+    let receiver = BatchReceiver {
         filled,
         spares: spare_sender,
     };
-    (entrance, exit)
+    (sender, receiver)
 }
 
-impl Entrance {
+impl BatchSender {
     /// Hands `batch` over if there is room, and leaves an empty one; never waits.
     pub(super) fn offer(&self, batch: &mut PacketBatch) -> Fate {
         let (fate, mut next) = match self.filled.try_send(std::mem::take(batch)) {
@@ -77,7 +77,7 @@ impl Entrance {
     }
 }
 
-impl Exit {
+impl BatchReceiver {
     /// Gives a batch back to be filled again.
     pub(super) fn give_back(&self, batch: PacketBatch) {
         let _ = self.spares.try_send(batch); // enough are there already

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::PATIENCE;
 use super::device::{LiveInterface, LiveOptions};
-use super::queue::{Exit, batches, queue};
+use super::queue::{BatchReceiver, batches, queue};
 use super::thread::{CaptureThread, Device};
 use crate::capture::{self, CaptureError, Meter, Meters, PacketBatch, PacketSource, Problem};
 use crate::time::Timestamp;
@@ -84,7 +84,7 @@ impl LiveCapture {
 ///
 /// While the wire is quiet, it hands out batches without packets that tell the time.
 pub struct LiveSource {
-    queue: Option<Exit>,
+    queue: Option<BatchReceiver>,
     interfaces: Arc<[capture::Interface]>,
     meters: Meters,
     notices: Receiver<Problem>,
@@ -123,12 +123,12 @@ impl LiveSource {
         stop: Arc<AtomicBool>,
         pace: Pace,
     ) -> io::Result<Self> {
-        let (entrance, exit) = queue(pace.queue);
+        let (sender, receiver) = queue(pace.queue);
         let (notices, notices_taken) = bounded(MAX_NOTICES);
         let names = interfaces.iter().map(|one| Arc::clone(&one.source));
         let meters: Meters = names.map(|name| Arc::new(Meter::new(name))).collect();
         let mut source = Self {
-            queue: Some(exit),
+            queue: Some(receiver),
             interfaces,
             meters: Arc::clone(&meters),
             notices: notices_taken,
@@ -146,7 +146,7 @@ impl LiveSource {
                 device,
                 interface,
                 meter: Arc::clone(meter),
-                queue: entrance.clone(),
+                queue: sender.clone(),
                 notices: Sender::clone(&notices),
                 stop: Arc::clone(&stop),
                 retry: pace.retry,
@@ -198,7 +198,7 @@ impl Drop for LiveSource {
         self.stop.store(true, Ordering::Relaxed);
         self.queue = None;
         for thread in self.threads.drain(..) {
-            let _ = thread.join(); // a panic was told already
+            let _ = thread.join(); // a panic was reported already
         }
     }
 }
@@ -341,8 +341,8 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "nothing is captured on `test0`: the cable is cut; retrying every second",
-                "`test0` is back: it was away for 0 s",
+                "cannot capture on `test0` any more: the cable is cut; retrying every second",
+                "capturing on `test0` again, after 0 s without packets",
             ]
         );
         stop(&source);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::PATIENCE;
-use super::queue::{BATCH_BYTES, BATCH_PACKETS, Entrance, Fate};
+use super::queue::{BATCH_BYTES, BATCH_PACKETS, BatchSender, Fate};
 use super::warning::Warnings;
 use crate::capture::{Meter, PacketBatch, Problem};
 
@@ -46,7 +46,7 @@ pub(super) struct Losses {
 }
 
 /// How often the kernel is asked what it dropped.
-const CENSUS: Duration = Duration::from_secs(2);
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(2);
 /// Rounds without a packet after which the kernel's buffer is empty. The kernel hands over a block [`PATIENCE`] after
 /// its first packet at the latest, however busy the machine is, and a quiet round waits as long: the second one begins
 /// after that. One more, for packets that were still between two sockets.
@@ -64,7 +64,7 @@ pub(super) struct CaptureThread<D> {
     /// The interface's index in the batches.
     pub(super) interface: u32,
     pub(super) meter: Arc<Meter>,
-    pub(super) queue: Entrance,
+    pub(super) queue: BatchSender,
     pub(super) notices: Sender<Problem>,
     pub(super) stop: Arc<AtomicBool>,
     /// Between two tries of an interface that is gone.
@@ -81,7 +81,7 @@ impl<D: Device> CaptureThread<D> {
         let mut state = State {
             batch: PacketBatch::default(),
             largest: LARGE,
-            next_census: Instant::now() + CENSUS,
+            next_snapshot: Instant::now() + SNAPSHOT_INTERVAL,
             is_up: true,
             warnings: Warnings::default(),
         };
@@ -127,8 +127,8 @@ impl<D: Device> CaptureThread<D> {
             }
         }
         let fate = self.hand_over(state);
-        if Instant::now() >= state.next_census {
-            state.next_census = Instant::now() + CENSUS;
+        if Instant::now() >= state.next_snapshot {
+            state.next_snapshot = Instant::now() + SNAPSHOT_INTERVAL;
             self.count_losses(state);
             self.look_whether_up(state);
         }
@@ -163,7 +163,7 @@ impl<D: Device> CaptureThread<D> {
 
     fn count_losses(&mut self, state: &mut State) {
         let losses = self.device.losses();
-        // All threads of an interface are told the same of it.
+        // All threads of an interface get the same events about it.
         let of_interface = if self.speaks { losses.interface } else { 0 };
         self.meter.add_lost(losses.kernel, of_interface);
         let health = self.meter.read();
@@ -190,7 +190,7 @@ impl<D: Device> CaptureThread<D> {
         let name = Arc::clone(self.device.name());
         let gone = Instant::now();
         self.say(format!(
-            "nothing is captured on `{name}`: {reason}; retrying every second"
+            "cannot capture on `{name}` any more: {reason}; retrying every second"
         ));
         self.device.close();
         while !self.sleep(self.retry) {
@@ -198,7 +198,9 @@ impl<D: Device> CaptureThread<D> {
                 self.meter.set_up(true);
                 state.is_up = true;
                 let seconds = gone.elapsed().as_secs();
-                self.say(format!("`{name}` is back: it was away for {seconds} s"));
+                self.say(format!(
+                    "capturing on `{name}` again, after {seconds} s without packets"
+                ));
                 return true;
             }
         }
@@ -218,7 +220,7 @@ impl<D: Device> CaptureThread<D> {
         if !self.speaks {
             return;
         }
-        let _ = self.notices.try_send(Problem::warning(text)); // whoever listens has more than enough to read
+        let _ = self.notices.try_send(Problem::warning(text)); // the receiver has more than enough to report
     }
 }
 
@@ -227,7 +229,7 @@ struct State {
     batch: PacketBatch,
     /// Bytes of the largest packet so far.
     largest: usize,
-    next_census: Instant,
+    next_snapshot: Instant,
     is_up: bool,
     warnings: Warnings,
 }

@@ -434,7 +434,7 @@ fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let mut text = String::new();
     let read = file.take(most).read_to_string(&mut text)?;
     if read as u64 == most {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, "it is too long"));
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "file too large"));
     }
     Ok(match text.strip_prefix('\u{feff}') {
         Some(text) => text.to_owned(),
@@ -443,8 +443,12 @@ fn read_text(path: &Path, most: u64) -> io::Result<String> {
 }
 
 fn read(path: &Path) -> Result<Baseline, Failure> {
-    Baseline::parse(&read_baseline(path)?)
-        .map_err(|error| Failure::new(format_args!("no baseline: `{}`: {error}", path.display())))
+    Baseline::parse(&read_baseline(path)?).map_err(|error| {
+        Failure::new(format_args!(
+            "invalid baseline `{}`: {error}",
+            path.display()
+        ))
+    })
 }
 
 fn known_findings(path: &Path) -> Result<KnownFindings, Failure> {

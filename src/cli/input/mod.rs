@@ -29,10 +29,10 @@ pub(crate) fn warn_of_unread(unread: &UnreadPackets, stats: &Stats) {
 pub(crate) fn warn_of_not_judged(stats: &Stats) {
     if stats.handshakes_not_judged > 0 {
         say::warning(format_args!(
-            "handshakes that could not be judged: {}; too many were open at once for the memory allowed",
+            "handshakes without a verdict: {}; too many were open at once for the memory limit",
             stats.handshakes_not_judged
         ));
-        say::hint("`--memory-limit` allows more");
+        say::hint("raise `--memory-limit` to keep more");
     }
 }
 

@@ -322,7 +322,7 @@ fn sorted(sink: Box<dyn Sink>, order: Option<SortOrder>, room: usize) -> Box<dyn
         say::warning(format_args!(
             "too many handshakes to sort: the last {omitted} in this order are omitted"
         ));
-        say::hint("`--memory-limit` allows more");
+        say::hint("raise `--memory-limit` to keep more");
     };
     match order {
         Some(order) => Box::new(SortedSink::new(sink, order, room, warn)),

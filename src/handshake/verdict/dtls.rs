@@ -29,7 +29,7 @@ use super::silence;
 const D1: CleartextRule = CleartextRule {
     id: "D1",
     confidence: 0.97,
-    observation: "a flight was sent again and again, and not answered",
+    observation: "a flight was retransmitted several times and never answered",
 };
 
 /// Like D3 and D4 a guess: DTLS 1.3 is rare, and there were four cases.

@@ -180,7 +180,7 @@ impl Sink for ExtractSink {
             Ok(()) if lost > 0 => {
                 let directory = self.directory.display();
                 Err(said(&format_args!(
-                    "`{directory}` could not be written for a while"
+                    "could not write to `{directory}` for a while"
                 )))
             }
             written => written,

@@ -10,7 +10,7 @@
 //!
 //! # When is a certificate no longer served?
 //!
-//! A passive observer is not told. A certificate with a newer one in its place counts for
+//! A passive observer gets no notice of that. A certificate with a newer one in its place counts for
 //! [`SUPERSEDED_MEMORY`] after it was last shown, and any other for a tenth of its
 //! lifetime: the certificate of a job that has ended must not expire in the metrics.
 

@@ -70,7 +70,7 @@ impl Endpoints {
         targets::json(&state.services, hidden_only)
     }
 
-    /// Who talks to whom with client certificates, as JSON.
+    /// Clients with certificates, and their servers, as JSON.
     pub(crate) fn clients(&self) -> String {
         let state = self.lock();
         let (top, _) = state.peers.top(MAX_PAIRS);

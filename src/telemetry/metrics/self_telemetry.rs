@@ -207,7 +207,7 @@ fn register_input(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         .u64_observable_counter("tlscope.packets.dropped")
         .with_unit("{packet}")
         .with_description(
-            "Packets lost: in the kernel, at the interface, because we were behind (queue), or because they could not be decoded.",
+            "Packets lost: in the kernel, at the interface, because tlscope was behind (queue), or because they could not be decoded.",
         )
         .with_callback(observing(self_telemetry, observe_drops))
         .build();
@@ -254,7 +254,7 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         (
             "tlscope.flows.evicted",
             "{flow}",
-            "Connections forgotten because the table was full.",
+            "Connections evicted because the table was full.",
             |stats| stats.connections_evicted,
         ),
         (
@@ -272,7 +272,7 @@ fn register_state(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         (
             "tlscope.conflicting",
             "By",
-            "Bytes of handshakes that were sent again with another content.",
+            "Handshake bytes that were retransmitted with different content.",
             |stats| stats.conflicting_bytes,
         ),
     ];
@@ -367,7 +367,7 @@ fn register_exports(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
     meter
         .u64_observable_gauge("tlscope.certificate.files.unreadable")
         .with_unit("{file}")
-        .with_description("Certificate files to be watched that cannot be read.")
+        .with_description("Watched certificate files that cannot be read.")
         .with_callback(move |gauge| {
             let unreadable = &files.unreadable_certificates;
             gauge.observe(unreadable.load(Ordering::Relaxed), &[]);
@@ -406,7 +406,7 @@ fn register_losses(meter: &Meter, self_telemetry: &Arc<SelfTelemetry>) {
         (
             "tlscope.certificates.unsaved",
             "{certificate}",
-            "Certificates that could not be extracted to a file and are not queued any more.",
+            "Certificates that could not be extracted to a file and were dropped from the queue.",
             |losses| losses.certificates,
         ),
     ];

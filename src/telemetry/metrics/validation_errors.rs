@@ -8,7 +8,7 @@ use super::{HandshakeInstrument, Setup, counter};
 use crate::event::{ErrorType, Handshake, HandshakeError, Side};
 use crate::time::Timestamp;
 
-/// Handshakes in which a certificate or an offer was found wrong.
+/// Handshakes in which validation found a problem with a certificate or an offer.
 pub(super) struct ValidationErrors(BoundCounters<ErrorSeries>);
 
 impl ValidationErrors {
@@ -17,7 +17,7 @@ impl ValidationErrors {
             meter,
             "tls.validation.errors",
             "{error}",
-            "Handshakes in which a certificate or an offer was found wrong.",
+            "Handshakes in which validation found a problem with a certificate or an offer.",
         );
         let counters = BoundCounters::new(counter, setup.listeners.clone(), setup.names);
         Self(counters)

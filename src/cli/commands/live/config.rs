@@ -88,11 +88,11 @@ impl LiveConfig {
             .saturating_mul(buffers);
         if all_buffers > limit.bytes() / 2 {
             return Err(CliError::new(format_args!(
-                "the buffers of the interfaces take {} MiB of the memory allowed, {} MiB",
+                "the interface buffers take {} MiB, and the memory limit is {} MiB",
                 all_buffers >> 20,
                 limit.bytes() >> 20,
             ))
-            .hint("allow more with `--memory-limit`, or make them smaller with `--buffer-size`"));
+            .hint("raise `--memory-limit`, or lower `--buffer-size`"));
         }
         *limit = limit.with_live_capture(all_buffers);
         let queue_bytes = limit.of_queue();
@@ -224,8 +224,8 @@ fn refuse_file_of(format: OutputFormat, args: &FileArgs) -> Result<(), CliError>
         return Ok(());
     }
     Err(
-        CliError::new("`--output` takes handshakes one by one, and this format is one document")
-            .hint("it goes to standard output at the end of the run: `tlscope live … > FILE`"),
+        CliError::new("`--output` writes one event after another, and this format is a single document")
+            .hint("redirect standard output instead: `tlscope live … > FILE` writes the document at the end of the run"),
     )
 }
 

@@ -76,7 +76,7 @@ impl KeyLogs {
                 log.is_broken = true;
                 let path = log.path.display();
                 say::warning(format_args!(
-                    "cannot read key log `{path}` further: {error}"
+                    "cannot continue reading key log `{path}`: {error}"
                 ));
             }
         }

@@ -197,7 +197,7 @@ impl Shortage {
         let new = stats.handshakes_not_judged - self.said;
         if new > 0 && self.said_at.is_none_or(|at| at.elapsed() >= REMINDER) {
             say::warning(format_args!(
-                "handshakes that could not be judged: {new}; memory is short, as in a flood of half-open handshakes"
+                "handshakes without a verdict: {new}; the memory limit was reached, as in a flood of half-open handshakes"
             ));
             self.said = stats.handshakes_not_judged;
             self.said_at = Some(Instant::now());
@@ -303,7 +303,7 @@ impl Watch<'_> {
         }
         let stats = &self.health.stats;
         say::line(format_args!(
-            "{} packets handled in {} s; {} handshakes: {} succeeded, {} failed, {} unknown",
+            "packets: {} in {} s; handshakes: {} ({} succeeded, {} failed, {} unknown)",
             stats.packets,
             self.started.elapsed().as_secs(),
             stats.handshakes,

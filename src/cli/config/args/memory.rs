@@ -23,7 +23,8 @@ pub(crate) struct MemoryArgs {
 
 /// Parses a limit on memory.
 fn memory_limit(text: &str) -> Result<MemoryLimit, String> {
-    let bytes = usize::try_from(size(text)?).map_err(|_| "more than there is".to_owned())?;
+    let bytes =
+        usize::try_from(size(text)?).map_err(|_| "more memory than this system has".to_owned())?;
     let limit = MemoryLimit::new(bytes);
     if limit.bytes() > bytes {
         let least = limit.bytes() >> 20;

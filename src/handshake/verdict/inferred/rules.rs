@@ -357,7 +357,7 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
     // Data that stays unanswered until the client leaves: the server may never have taken the Finished.
     rule("P8u", Ended, 0.5, Unknown,
         |e| e.flight == Flight::NoCertificate && e.client_left_first() && e.has_unanswered_data(),
-        &["client sent data after its Finished and closed", "server never said anything"]),
+        &["client sent data after its Finished and closed", "server sent nothing"]),
 
     // A client that has sent its Finished was content, and nothing speaks against the server. curl leaves this way when the
     // name in the certificate does not match. No case in the labs, since most servers send tickets.

@@ -1,4 +1,4 @@
-//! How single values are written, and what the JSON Schema says of them.
+//! How single values are written, and how the JSON Schema describes them.
 //!
 //! Nothing here allocates to serialise: a value is formatted straight into the line.
 

@@ -591,11 +591,8 @@ const HELP: &[(&str, &str)] = &[
     ("Enter", "all about the selected failure; Esc goes back"),
     ("/", "filter rows by a text; Esc shows all again"),
     ("s, r", "sort servers, clients and pairs; reverse"),
-    (
-        "p, space",
-        "pause: the run goes on, the screen stands still",
-    ),
-    ("q", "end the run, and print the summary"),
+    ("p, space", "pause the screen; the run continues"),
+    ("q", "end the run and print the summary"),
 ];
 
 fn draw_help(frame: &mut Frame<'_>, palette: Palette) {

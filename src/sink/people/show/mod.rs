@@ -500,7 +500,7 @@ pub(in crate::sink) fn not_seen(event: &Handshake) -> Vec<String> {
     );
     add(
         capture.truncated,
-        "parts of packets: the snap length or a limit of tlscope cut them",
+        "parts of packets: the snap length or a limit of tlscope cut them off",
     );
     missing
 }

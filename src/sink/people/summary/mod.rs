@@ -360,7 +360,7 @@ impl<W: Write> SummarySink<W> {
             Align::Right,
             Align::Left,
         ];
-        self.write_part("Who talks to whom with client certificates", align, &rows)
+        self.write_part("Clients with certificates, and their servers", align, &rows)
     }
 
     pub(super) fn write_certificates(&mut self) -> io::Result<()> {
@@ -521,11 +521,11 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 14] {
         ),
         ("IP fragments discarded", stats.fragments_discarded),
         (
-            "handshakes seen a second time, not reported",
+            "handshakes captured twice, reported once",
             stats.handshakes_duplicated,
         ),
         (
-            "connections without TLS forgotten, too many at once",
+            "connections without TLS evicted, too many at once",
             stats.not_tls_forgotten,
         ),
         (
@@ -549,7 +549,7 @@ pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 14] {
             stats.handshakes_not_judged,
         ),
         (
-            "connections forgotten, too many at once",
+            "connections evicted, too many at once",
             stats.connections_evicted,
         ),
     ]
@@ -730,7 +730,7 @@ Clients by address
 Clients by certificate, where the server asked for one
   unreadable certificate  1 handshake
 
-Who talks to whom with client certificates
+Clients with certificates, and their servers
   client                  server           handshakes  failed  last seen
   unreadable certificate  example.org:443           1       1  2026-03-01 12:00:00
 

@@ -1,4 +1,4 @@
-//! Who talks to whom with client certificates, in bounded memory.
+//! Clients with certificates, and their servers, in bounded memory.
 
 use super::ranking::{Counted, Ranking};
 use super::write_name;

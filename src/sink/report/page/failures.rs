@@ -198,7 +198,7 @@ fn table_of_mutual_peers(tallies: &Tallies) -> Markup {
     html! {
         @if !rows.is_empty() {
             figure {
-                figcaption { "Who talks to whom with client certificates" span.note { " by failures, then by handshakes" } }
+                figcaption { "Clients with certificates, and their servers" span.note { " by failures, then by handshakes" } }
                 (table("Clients and servers", &columns, rows, others_of(others, "pairs").as_deref()))
             }
         }

@@ -38,7 +38,7 @@ pub(super) fn page(listed: &Listed, query: &Query) -> String {
                 p {
                     (count) " listed of " (listed.seen) " since the start, the newest first. "
                     @if listed.dropped > 0 {
-                        (listed.dropped) " older ones made room, those of the most frequent server and cause first. "
+                        (listed.dropped) " older ones were dropped, those of the most frequent server and cause first. "
                     }
                     "For programs: " a href="?format=json" { "JSON" } "."
                 }

@@ -313,7 +313,7 @@ impl Pages {
     fn health(&self) -> Response<Full<Bytes>> {
         match self.self_telemetry.silence() {
             Some(silence) => {
-                let text = format!("no sign of life for {} s\n", silence.as_secs());
+                let text = format!("no progress for {} s\n", silence.as_secs());
                 page(StatusCode::SERVICE_UNAVAILABLE, text)
             }
             None => page(StatusCode::OK, "ok\n"),

@@ -75,7 +75,7 @@ impl Signals {
                 thread::sleep(GRACE);
                 say_last(|| {
                     say::warning(format_args!(
-                        "not done within {} s of the signal to stop: ended without the rest",
+                        "tlscope did not stop within {} s of the signal: what it had not written by then is lost",
                         GRACE.as_secs()
                     ));
                 });
