@@ -598,7 +598,7 @@ mod tests {
             }
             frame.truncate(frame.len() - cut.min(frame.len()));
             let wire_length = frame.len() as u32 + longer;
-            if let Some(header) = fast::ethernet(&frame, wire_length as usize) {
+            if let Some(header) = fast::ethernet(&frame, wire_length as usize, WindowScale::read) {
                 let mut layers = Layers::default();
                 let general = decode_any(LinkType(1), &frame, wire_length, &TunnelPorts::DEFAULT, &mut layers);
                 prop_assert_eq!(general, Ok(Decoded::Tcp(header)));

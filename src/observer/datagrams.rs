@@ -159,6 +159,7 @@ struct Datagrams {
 #[derive(Debug, Default)]
 struct SharedPorts {
     /// Connections whose handshakes are open in addition to the one at hand.
+    #[expect(clippy::vec_box, reason = "they change places with the one at hand")]
     others: Vec<Box<Open>>,
     /// The ids of connections that were reported, oldest first: their packets belong to no other.
     reported: Vec<KnownIds>,

@@ -47,8 +47,6 @@ pub(super) struct Flow {
     is_noted: PerDirection<bool>,
     /// Whether, before TLS began, a segment has waited in vain: no more will.
     is_order_lost: bool,
-    /// Whether its handshake timed out, so that the connection is already counted as timed out.
-    pub(super) has_timed_out: bool,
 }
 
 /// How much is done for a flow.
@@ -59,7 +57,17 @@ pub(super) enum Stage {
     /// A handshake is open.
     Handshake(Pooled<Open>),
     /// Nothing more is to be learned.
-    Done,
+    Done {
+        /// Whether the handshake timed out, so that the connection is already counted as timed out.
+        has_timed_out: bool,
+    },
+}
+
+impl Stage {
+    /// After a handshake that did not time out.
+    pub(super) const DONE: Self = Self::Done {
+        has_timed_out: false,
+    };
 }
 
 /// Segments that acknowledge what has not been delivered yet, and what a handshake needs to know that begins with one of them.
@@ -168,7 +176,6 @@ impl Flow {
             is_downgraded: false,
             is_noted: PerDirection::default(),
             is_order_lost: false,
-            has_timed_out: false,
         }
     }
 
@@ -210,15 +217,25 @@ impl Flow {
     pub(super) fn is_settled(&self) -> bool {
         match &self.stage {
             Stage::Handshake(open) => open.connection.is_settled(),
-            Stage::Watching(_) | Stage::Done => false,
+            Stage::Watching(_) | Stage::Done { .. } => false,
         }
+    }
+
+    /// Whether its handshake timed out.
+    pub(super) const fn has_timed_out(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Done {
+                has_timed_out: true
+            }
+        )
     }
 
     /// Whether the connection of the open handshake was reset. It ends as soon as late packets have had their time.
     pub(super) fn is_closing(&self) -> bool {
         match &self.stage {
             Stage::Handshake(open) => open.connection.is_closing(),
-            Stage::Watching(_) | Stage::Done => false,
+            Stage::Watching(_) | Stage::Done { .. } => false,
         }
     }
 
@@ -248,7 +265,7 @@ impl Flow {
     pub(super) fn open_since(&self) -> Option<Timestamp> {
         match &self.stage {
             Stage::Handshake(open) => Some(open.since),
-            Stage::Watching(_) | Stage::Done => None,
+            Stage::Watching(_) | Stage::Done { .. } => None,
         }
     }
 
@@ -261,7 +278,7 @@ impl Flow {
         match self.stage {
             Stage::Watching(_) => !self.is_any_plain(),
             Stage::Handshake(_) => true,
-            Stage::Done => false,
+            Stage::Done { .. } => false,
         }
     }
 
@@ -273,14 +290,14 @@ impl Flow {
     /// Whether a SYN begins another connection between the same endpoints, without a doubt: this one is over, or nothing
     /// that happens on it matters.
     pub(super) fn is_replaced_by(&self, direction: Direction, segment: &Segment<'_>) -> bool {
-        let is_over = matches!(self.stage, Stage::Done) || self.tcp.is_closed();
+        let is_over = matches!(self.stage, Stage::Done { .. }) || self.tcp.is_closed();
         is_over && self.tcp.is_replaced_by(direction, segment)
     }
 
     /// Whether a segment belongs to the connection: its receiver would take its numbers.
     pub(super) fn admit(&mut self, direction: Direction, segment: &Segment<'_>) -> bool {
         // Where nothing is left to learn, nothing can be forged.
-        if let Stage::Done = self.stage {
+        if let Stage::Done { .. } = self.stage {
             return true;
         }
         // The answer to the SYN of another connection may lie within the windows of this one.
@@ -336,7 +353,7 @@ impl Flow {
         let [forward, reverse] = self.tcp.in_view().0;
         let handshake = match &self.stage {
             Stage::Handshake(open) => open.connection.approach(),
-            Stage::Watching(_) | Stage::Done => 0,
+            Stage::Watching(_) | Stage::Done { .. } => 0,
         };
         handshake
             .wrapping_add(u64::from(self.first_went_up))
@@ -356,7 +373,7 @@ impl Flow {
             return false;
         }
         match &mut self.stage {
-            Stage::Done => true,
+            Stage::Done { .. } => true,
             Stage::Handshake(_) => false,
             Stage::Watching(_) if !self.is_plain[direction] || self.tcp.is_holding() => false,
             Stage::Watching(_) if !self.tcp.admit(direction, segment) => false,
@@ -384,7 +401,7 @@ impl Flow {
         segment: &Segment<'_>,
         time: Timestamp,
     ) {
-        let is_in_use = matches!(self.stage, Stage::Done) || self.is_plain[direction];
+        let is_in_use = matches!(self.stage, Stage::Done { .. }) || self.is_plain[direction];
         self.tcp.handle_header(direction, segment, time, is_in_use);
     }
 
@@ -426,7 +443,7 @@ impl Flow {
         context: &mut HandshakeContext<'_>,
         budget: &mut Budget,
     ) -> bool {
-        if let (Stage::Done, None) = (&self.stage, &self.waiting) {
+        if let (Stage::Done { .. }, None) = (&self.stage, &self.waiting) {
             // Most packets by far: nothing is left to learn but when the connection closes.
             self.tcp.note_turn(direction, segment);
             return false;
@@ -493,7 +510,7 @@ impl Flow {
         }
         match &self.stage {
             Stage::Handshake(_) => true,
-            Stage::Done => false,
+            Stage::Done { .. } => false,
             Stage::Watching(_) => self.must_wait_before_tls(direction, segment),
         }
     }

@@ -85,7 +85,7 @@ impl PlainConnection {
         let (client_end, server) = key.ends(client_went_up);
         let proxy = match &flow.stage {
             Stage::Watching(dialogue) => dialogue.proxy().cloned().map(Box::new),
-            Stage::Handshake(_) | Stage::Done => None,
+            Stage::Handshake(_) | Stage::Done { .. } => None,
         };
         Self {
             proxy,

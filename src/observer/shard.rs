@@ -674,7 +674,7 @@ impl Shard {
             self.account.handshakes -= open.allocated;
             self.open.remove(open.since);
             flow.release(&mut self.budget);
-            flow.stage = Stage::Done;
+            flow.stage = Stage::DONE;
             release_conversation(flow, &mut self.account);
         } else {
             let allocated = account::HANDSHAKE + open.allocated_now();
@@ -770,19 +770,22 @@ impl Shard {
             return true;
         };
         if !flow.has_handshake() {
-            self.stats.connections_timed_out += u64::from(!flow.has_timed_out);
+            self.stats.connections_timed_out += u64::from(!flow.has_timed_out());
             self.remove(index, End::Silence, output);
             return true;
         }
+        // After a reset there is nothing left to wait for but packets that were on their way.
+        let has_timed_out = !flow.is_settled() && !flow.is_closing();
         let end = if flow.is_settled() {
             End::Decided
         } else {
-            // After a reset there is nothing left to wait for but packets that were on their way.
-            flow.has_timed_out = !flow.is_closing();
-            self.stats.connections_timed_out += u64::from(flow.has_timed_out);
             End::Silence
         };
+        self.stats.connections_timed_out += u64::from(has_timed_out);
         self.conclude(index, end, output);
+        if let Some(flow) = self.flows.get_mut(index) {
+            flow.stage = Stage::Done { has_timed_out };
+        }
         match self.flows.get_mut(index) {
             Some(flow) if flow.is_over() => {
                 let first_bytes = flow.tcp.first_bytes();
@@ -909,7 +912,7 @@ impl Shard {
         }
         let end_of_source = flow.source().and_then(|source| output.ends.get(source));
         flow.flush(self.now, end_of_source.copied(), &mut self.budget);
-        let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::Done) else {
+        let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::DONE) else {
             return;
         };
         self.open.remove(open.since);
