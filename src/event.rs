@@ -780,8 +780,6 @@ text_enum! {
         CaptureEnd = "capture_end",
         /// Another connection took over the addresses and ports.
         Replaced = "replaced",
-        /// A client over QUIC asked for the versions that the server supports, with one that no server does, and did not go on.
-        VersionProbe = "version_probe",
     }
 }
 
@@ -804,7 +802,6 @@ impl UnknownBecause {
             Self::CaptureEnd => "capture ended first",
             Self::Replaced => "another connection took its addresses and ports",
             Self::Evicted => "dropped at a memory limit",
-            Self::VersionProbe => "client only asked which versions of QUIC the server supports",
         }
     }
 }

@@ -498,11 +498,6 @@ fn without_common_version(quic: &QuicFacts, evidence: &QuicEvidence<'_>) -> Opti
     if later || waited < QUIET {
         return Some(Conclusion::unknown(UnknownBecause::CaptureEnd));
     }
-    // No server supports a reserved version (RFC 9000 §15), so the client wanted this answer, and nothing shows what it made of
-    // it: the versions that it does support are not in its packets' headers.
-    if quic.first_version.is_reserved() {
-        return Some(Conclusion::unknown(UnknownBecause::VersionProbe));
-    }
     let failure = cause::no_quic_version(quic.first_version, &versions);
     Some(Conclusion::failed(failure))
 }
@@ -792,13 +787,6 @@ mod tests {
         assert_eq!(
             refused.then_nothing(2_000).verdict(),
             "failure observed: protocol_mismatch by client"
-        );
-        let version = QuicVersion(0x1a2a_3a4a);
-        let asked = connection().quic(CLIENT, |at| QuicSeen::Initial { version, at });
-        let asked = negotiated(asked).then_nothing(2_000);
-        assert_eq!(
-            asked.conclude(End::CaptureEnd, &[]).unknown_because,
-            Some(UnknownBecause::VersionProbe)
         );
         let version = QuicVersion::V2;
         let again = negotiated(begun(connection()));
