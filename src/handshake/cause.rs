@@ -296,7 +296,13 @@ pub(super) fn no_quic_version(offered: QuicVersion, supported: &[QuicVersion]) -
         [] => "no version in common".to_owned(),
         listed => listed.join(", "),
     };
-    let message = format!("client offered {offered}, server supports {listed}; the client gave up");
+    // RFC 9000 §15: a client that offers one wants to learn the server's versions.
+    let reserved = match offered.is_reserved() {
+        true => " (reserved: no server supports it)",
+        false => "",
+    };
+    let message =
+        format!("client offered {offered}{reserved}, server supports {listed}; the client gave up");
     FailureCause::new(ErrorType::ProtocolMismatch, Side::Client, message)
 }
 
