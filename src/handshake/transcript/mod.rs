@@ -10,6 +10,7 @@ mod quic;
 mod renegotiation;
 mod writer;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::certificate::OcspStaple;
@@ -91,8 +92,8 @@ pub(super) struct Transcript {
     keyed_records: u32,
     until: Option<Timestamp>,
     /// Where the ServerHello and the ClientKeyExchange ended in their streams, as in [`Arrival::end`].
-    server_hello_end: Option<u32>,
-    key_exchange_end: Option<u32>,
+    server_hello_end: Option<NonZeroU32>,
+    key_exchange_end: Option<NonZeroU32>,
     /// From the observer to the client and back, as the opening of the connection shows it, in microseconds; 0 if it does not.
     client_round_trip: u32,
     /// Whether a ServerHello came that could not be read.
@@ -534,13 +535,13 @@ impl Transcript {
 
     /// Whether the client had received the ServerHello when it did what `action` stands for; `None` if that is not known.
     pub(super) fn had_received_hello(&self, action: Arrival) -> Option<bool> {
-        action.had_received(self.server_hello_end?)
+        action.had_received(self.server_hello_end?.get())
     }
 
     /// Whether the server had received the ClientKeyExchange when it did what `action` stands for; `None` if that is not
     /// known.
     pub(super) fn had_received_key_exchange(&self, action: Arrival) -> Option<bool> {
-        action.had_received(self.key_exchange_end?)
+        action.had_received(self.key_exchange_end?.get())
     }
 
     /// Up to TLS 1.2: whether `side` had received its peer's Finished when it did what `action` stands for; `None` if that

@@ -6,6 +6,7 @@
 //! TLS 1.3 it is not, so lengths and order are written down as [`Observation`]s, and what
 //! keys open as [`Decrypted`].
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::decode::IcmpError;
@@ -295,7 +296,7 @@ impl Transcript {
                 self.certificate_request = Some(body.into());
             }
             (HandshakeType::ClientKeyExchange, _) => {
-                self.key_exchange_end.get_or_insert(start.end);
+                self.key_exchange_end = self.key_exchange_end.or(NonZeroU32::new(start.end));
             }
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}
@@ -363,7 +364,7 @@ impl Transcript {
         start: Arrival,
     ) {
         self.client.get_or_insert_with(|| sender.flip());
-        self.server_hello_end.get_or_insert(start.end);
+        self.server_hello_end = self.server_hello_end.or(NonZeroU32::new(start.end));
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
         match hello {
