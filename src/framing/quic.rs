@@ -809,7 +809,7 @@ impl Connection {
         }
         let mut destinations = vec![self.original];
         destinations.extend(self.initial_keys.iter().map(|known| known.destination));
-        if side == Side::Client {
+        if side == Side::Client && packet.destination != self.original {
             destinations.push(packet.destination);
         }
         while let Some(destination) = destinations.pop() {
