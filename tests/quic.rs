@@ -274,6 +274,93 @@ fn a_client_that_gets_another_port_in_mid_handshake_has_one_event() {
     }
 }
 
+/// A frame with an ICMP message of the server's host: the port that a datagram went to is unreachable.
+fn port_unreachable(datagram: &Packet, later: u32) -> Packet {
+    let quoted = &datagram.bytes[14..14 + 28];
+    let [source, destination] = [&quoted[12..16], &quoted[16..20]];
+    let body = [&[3, 3, 0, 0, 0, 0, 0, 0], quoted].concat();
+    let address = |bytes: &[u8]| <[u8; 4]>::try_from(bytes).unwrap();
+    let mut bytes = Vec::new();
+    etherparse::PacketBuilder::ethernet2([4; 6], [2; 6])
+        .ipv4(address(destination), address(source), 64)
+        .write(&mut bytes, etherparse::IpNumber::ICMP, &body)
+        .unwrap();
+    Packet {
+        time: [datagram.time[0] + later, datagram.time[1]],
+        wire_length: bytes.len() as u32,
+        bytes,
+    }
+}
+
+#[test]
+fn an_unreachable_port_refuses_the_client() {
+    let whole = with_client_port("quic", 50_000);
+    let mut refused = whole.clone();
+    refused.packets.truncate(1);
+    let reported = port_unreachable(&whole.packets[0], 0);
+    refused.packets.push(reported);
+    let verdict = |capture: &Pcap| {
+        let [event] = &handshakes(capture)[..] else {
+            panic!("one handshake");
+        };
+        [
+            event["outcome"].clone(),
+            event["error"]["type"].clone(),
+            event["unknown_because"].clone(),
+        ]
+    };
+    // The client may try again.
+    let early = ["unknown".into(), Value::Null, "capture_end".into()];
+    assert_eq!(verdict(&refused), early);
+    let mut later = whole.packets[0].clone();
+    later.bytes[12..14].copy_from_slice(&[0x08, 0x06]); // nothing of ours
+    later.time[0] += 2;
+    refused.packets.push(later);
+    let failed = ["failure".into(), "connection_refused".into(), Value::Null];
+    assert_eq!(verdict(&refused), failed);
+    // An answer refutes it.
+    let mut answered = whole.clone();
+    answered
+        .packets
+        .insert(1, port_unreachable(&whole.packets[0], 0));
+    assert_eq!(verdict(&answered), verdict(&whole));
+}
+
+#[test]
+fn a_pause_of_hours_in_a_capture_is_nobodys_silence() {
+    let whole = with_client_port("quic", 50_000);
+    let hello = |seconds: u32| {
+        let mut packet = whole.packets[0].clone();
+        packet.time[0] += seconds;
+        packet
+    };
+    let mut glued = whole.clone();
+    glued.packets = vec![hello(0), hello(1), hello(2)];
+    let mut other = hello(200_000);
+    other.bytes[12..14].copy_from_slice(&[0x08, 0x06]);
+    glued.packets.push(other.clone());
+    let [event] = &handshakes(&glued)[..] else {
+        panic!("one handshake");
+    };
+    assert_eq!(event["unknown_because"], "capture_end");
+    // Without a pause, the time that passes counts.
+    other.time[0] -= 199_950;
+    glued.packets[3] = other;
+    let [event] = &handshakes(&glued)[..] else {
+        panic!("one handshake");
+    };
+    assert_eq!(event["unknown_because"], "last_data_not_acknowledged");
+}
+
+#[test]
+fn keys_are_guessed_for_a_bounded_number_of_packets_a_second() {
+    let flood = noise(8, &[HEADS[2]]);
+    let lines = String::from_utf8(harness::capture(&flood.to_bytes(), b"", 1)).unwrap();
+    let stats: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert!(stats["quic_guesses_refused"].as_u64().unwrap() > 0);
+    assert_eq!(stats["handshakes"], 0);
+}
+
 /// Puts another payload into a datagram over IPv4.
 fn set_payload(packet: &mut Packet, payload: &[u8]) {
     const HEADERS: usize = 14 + 20 + 8;

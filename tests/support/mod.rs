@@ -12,6 +12,8 @@ pub(crate) mod baselines;
 #[cfg(feature = "cli")]
 pub(crate) mod check;
 #[cfg(feature = "cli")]
+pub(crate) mod conversations;
+#[cfg(feature = "cli")]
 pub(crate) mod datagrams;
 #[cfg(feature = "cli")]
 pub(crate) mod fixtures;

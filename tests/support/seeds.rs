@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use super::conversations::{self, DATAGRAM, EAPOL, FROM_SERVER, crypto_frame, item};
 use super::fixtures::{self, Fixture, package};
 use super::harness::END_OF_KEYS;
 use super::pcap::Pcap;
@@ -19,7 +20,7 @@ pub(crate) struct Target {
 }
 
 /// All targets, each of which has a file in `fuzz/fuzz_targets`.
-pub(crate) const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: [Target; 13] = [
     Target {
         name: "capture",
         run: |bytes| drop(super::harness::capture(bytes, b"", 1)),
@@ -59,6 +60,31 @@ pub(crate) const TARGETS: [Target; 8] = [
         name: "policy",
         run: super::harness::policy,
         seeds: policies,
+    },
+    Target {
+        name: "quic",
+        run: conversations::quic,
+        seeds: quic,
+    },
+    Target {
+        name: "dtls",
+        run: conversations::datagrams,
+        seeds: || of_theme("dtls", datagram),
+    },
+    Target {
+        name: "eap",
+        run: conversations::eap,
+        seeds: || of_theme("eap", datagram_or_eapol),
+    },
+    Target {
+        name: "dialogues",
+        run: conversations::dialogue,
+        seeds: || of_theme("dialogues", segment),
+    },
+    Target {
+        name: "tunnels",
+        run: conversations::frames,
+        seeds: || of_theme("tunnels", |frame| Some(item(0, frame))),
     },
 ];
 
@@ -147,4 +173,85 @@ fn policies() -> Vec<Vec<u8>> {
     policies.push(b"*.example.org\nwww.example.org".to_vec());
     policies.sort();
     policies
+}
+
+/// The conversations in the fixtures of a theme, as far as they fit: `read` makes an item of a packet.
+fn of_theme(theme: &str, read: fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
+    let folder = format!("/captures/{theme}/");
+    let fixtures = fixtures::all().into_iter();
+    let captures = fixtures
+        .filter(|fixture| fixture.capture.contains(&folder))
+        .filter_map(|fixture| Pcap::read(&bytes_of(&fixture)));
+    let conversations = captures.map(|capture| {
+        let mut seed = Vec::new();
+        for item in capture
+            .packets
+            .iter()
+            .filter_map(|packet| read(&packet.bytes))
+        {
+            if seed.len() + item.len() <= MAX_SEED {
+                seed.extend(item);
+            }
+        }
+        seed
+    });
+    conversations.filter(|seed| !seed.is_empty()).collect()
+}
+
+const ETHERNET: usize = 14;
+const IPV4: usize = 20;
+const UDP: usize = 8;
+
+/// Whether a packet over IPv4 comes from a port below those of clients.
+fn is_from_server(frame: &[u8]) -> Option<bool> {
+    let port = frame.get(ETHERNET + IPV4..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*port) < 10_000)
+}
+
+fn datagram(frame: &[u8]) -> Option<Vec<u8>> {
+    const PROTOCOL: usize = ETHERNET + 9;
+    let head = u8::from(is_from_server(frame)?) * FROM_SERVER;
+    let payload = frame.get(ETHERNET + IPV4 + UDP..)?;
+    (frame[PROTOCOL] == 17).then(|| item(head, payload))
+}
+
+fn datagram_or_eapol(frame: &[u8]) -> Option<Vec<u8>> {
+    match frame.get(12..ETHERNET)? {
+        [0x88, 0x8e] => {
+            let is_from_server = frame[6] > frame[0];
+            let head = EAPOL | u8::from(is_from_server) * FROM_SERVER;
+            Some(item(head, &frame[ETHERNET..]))
+        }
+        _ => datagram(frame),
+    }
+}
+
+fn segment(frame: &[u8]) -> Option<Vec<u8>> {
+    const PROTOCOL: usize = ETHERNET + 9;
+    let head = u8::from(is_from_server(frame)?) * FROM_SERVER;
+    let header = usize::from(*frame.get(ETHERNET + IPV4 + 12)? >> 4) * 4;
+    let payload = frame.get(ETHERNET + IPV4 + header..)?;
+    (frame[PROTOCOL] == 6 && !payload.is_empty()).then(|| item(head, payload))
+}
+
+/// Whole datagrams, and Initial packets with the hellos of other fixtures.
+fn quic() -> Vec<Vec<u8>> {
+    let whole = of_theme("quic", |frame| {
+        let mut item = datagram(frame)?;
+        item[0] |= DATAGRAM << 1;
+        Some(item)
+    });
+    let sealed = records().into_iter().filter_map(|record| {
+        let message = record.get(5..)?;
+        let head = match message.first()? {
+            1 => 0,
+            2 => FROM_SERVER,
+            _ => return None,
+        };
+        let message = &message[..message.len().min(1_100)];
+        Some(item(head, &crypto_frame(message)))
+    });
+    let hellos: Vec<_> = sealed.take(20).collect();
+    let both = hellos.concat();
+    whole.into_iter().chain(hellos).chain([both]).collect()
 }
