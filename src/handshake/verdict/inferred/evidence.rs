@@ -347,6 +347,17 @@ impl<'t> ShapeEvidence<'t> {
         self.has_data_in(0..server.unwrap_or(usize::MAX))
     }
 
+    /// Whether the server answered the client's request with nothing but a record of an alert's length, where one that had accepted
+    /// the client would have sent tickets or an answer.
+    pub(super) fn server_refuses_request(&self) -> bool {
+        self.has_certificate()
+            && self.server_may_refuse()
+            && self.has_unanswered_data()
+            && (self.client_takes_tickets() || self.client_asks())
+            && (self.server_sent_one_record() || !self.client_answers_with_alert())
+            && !self.client_answers_goodbye()
+    }
+
     /// Whether the client's data crossed the server's first record on the way.
     pub(super) fn has_crossing_data(&self) -> bool {
         let first = self.first_server_record();

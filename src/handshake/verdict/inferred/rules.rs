@@ -272,18 +272,23 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
                 || e.server_speaks_on_late_data()),
         &["client sent a Certificate message", "server's record of an alert's length may be its goodbye: it had waited for the client"]),
 
+    // The same as P1 where the client answers the record with one of an alert's length. Clients of Go, rustls, NSS and Haskell answer
+    // a fatal alert; they also answer the goodbye of a server without tickets that reads one message of a one-way protocol. Nothing
+    // on the wire tells the two apart.
+    rule("P1g", Ended, 0.8, Failure(SERVER, Certificate),
+        |e| e.flight == Flight::Certificate
+            && e.server_refuses_request()
+            && !e.client_asks()
+            && e.client_answers_with_alert(),
+        &["client sent a Certificate message", "server closed with an alert-length record, request unanswered; the client answered with another"]),
+
     // A request that gets an alert-length record and no answer was refused together with the certificate: a server that had
     // accepted it would have sent tickets, or an answer. A client that takes no tickets gets none, so that a server of a one-way
     // protocol that reads a message and says goodbye looks the same. So does one without tickets whose goodbye OpenSSL's client
     // answers, which it does not do with a fatal alert. The exception is an answer of two bytes by a server without tickets that
     // closes at once, without close_notify.
     rule("P1", Ended, 0.98, Failure(SERVER, Certificate),
-        |e| e.has_certificate()
-            && e.server_may_refuse()
-            && e.has_unanswered_data()
-            && (e.client_takes_tickets() || e.client_asks())
-            && (e.server_sent_one_record() || !e.client_answers_with_alert())
-            && !e.client_answers_goodbye(),
+        |e| e.server_refuses_request(),
         &["client sent a Certificate message", "server closed with an alert-length record, request unanswered"]),
 
     // The same where the request crossed the refusal: a client that has received a goodbye sends no request.
@@ -360,8 +365,8 @@ pub(in crate::handshake::verdict) static RULES: &[Rule] = &[
         &["client sent data after its Finished and closed", "server sent nothing"]),
 
     // A client that has sent its Finished was content, and nothing speaks against the server. curl leaves this way when the
-    // name in the certificate does not match. No case in the labs, since most servers send tickets.
-    rule("P8", Ended, 0.6, Success,
+    // name in the certificate does not match.
+    rule("P8", Ended, 0.98, Success,
         |e| e.flight == Flight::NoCertificate && e.client_left_first(),
         &["client completed the handshake and closed first"]),
 ];
@@ -653,7 +658,7 @@ mod tests {
                     .server_records(&[19]);
                 answered.client_records(&[19]).fin(CLIENT).fin(SERVER)
             },
-            instead: Some("P1"),
+            instead: Some("P1g"),
         },
         Case {
             rule: "P5d",
@@ -719,6 +724,20 @@ mod tests {
                 refused.fin(CLIENT)
             },
             instead: Some("P1d"),
+        },
+        Case {
+            rule: "P1g",
+            fits: || {
+                let asked = with_certificate().client_records(&[100]);
+                let ended = asked.server_records(&[19]).fin(SERVER);
+                ended.client_records(&[19]).fin(CLIENT)
+            },
+            // The client does not answer.
+            misses: || {
+                let asked = with_certificate().client_records(&[100]);
+                asked.server_records(&[19]).fin(SERVER).fin(CLIENT)
+            },
+            instead: Some("P1"),
         },
         Case {
             rule: "P1",
@@ -964,7 +983,7 @@ mod tests {
         assert_eq!(decides(&answered), Some("P1r"));
         // Not if it had not received the record.
         let crossed = ended().before_receiving(2).client_records(&[19]);
-        assert_eq!(decides(&crossed.fin(CLIENT)), Some("P1"));
+        assert_eq!(decides(&crossed.fin(CLIENT)), Some("P1g"));
     }
 
     #[test]
