@@ -196,8 +196,6 @@ pub struct Health {
 pub struct AttributionCounts {
     /// The process was found.
     pub processes: u64,
-    /// A server's, not looked up for lack of time: the program was found by other sockets at its address.
-    pub programs: u64,
     /// Only the control group was found: the container, or the unit.
     pub groups: u64,
     /// Gone when it was looked up: the connection was too short, or its socket is in another network namespace.
@@ -212,8 +210,8 @@ impl fmt::Display for AttributionCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "sockets of this host: process found for {}, only the program for {}, only the control group for {}; {} gone, {} not permitted, {} over budget",
-            self.processes, self.programs, self.groups, self.gone, self.denied, self.over_budget
+            "sockets of this host: process found for {}, only the control group for {}; {} gone, {} not permitted, {} over budget",
+            self.processes, self.groups, self.gone, self.denied, self.over_budget
         )
     }
 }
@@ -223,7 +221,6 @@ impl AttributionCounts {
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
             ("process", self.processes),
-            ("program", self.programs),
             ("cgroup", self.groups),
             ("gone", self.gone),
             ("denied", self.denied),

@@ -22,8 +22,7 @@
 //! # Bounds
 //!
 //! Each thread has a `Budget` of processor time, and sleeps once that is spent. What it could not ask is
-//! counted: [`AttributionCounts`]. A process is only reported if it holds that very socket, by its inode. A server whose socket there was
-//! no time for is reported without its number, if the sockets at the same address that were looked up a moment ago name its program.
+//! counted: [`AttributionCounts`]. A process is only reported if it holds that very socket, by its inode.
 
 #![allow(
     clippy::disallowed_methods,
@@ -38,7 +37,6 @@ mod hellos;
 mod local_addresses;
 mod netlink;
 mod process_finder;
-mod servers;
 mod sock_diag;
 mod socket_finder;
 mod sockets_of_processes;
@@ -200,17 +198,6 @@ struct Located {
     hello: Hello,
     client: Option<Socket>,
     server: Option<Socket>,
-    /// Whether the server is on this host, and there was no time to look up its socket.
-    is_server_open: bool,
-}
-
-impl Located {
-    /// Sockets of this host of which the process is not known yet.
-    fn sockets(&self) -> u64 {
-        u64::from(self.client.is_some())
-            + u64::from(self.server.is_some())
-            + u64::from(self.is_server_open)
-    }
 }
 
 /// A ClientHello, and who holds the sockets.
@@ -225,7 +212,6 @@ struct Answer {
 #[derive(Debug, Default)]
 struct Counters {
     processes: AtomicU64,
-    programs: AtomicU64,
     groups: AtomicU64,
     gone: AtomicU64,
     denied: AtomicU64,
@@ -237,7 +223,6 @@ impl Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         AttributionCounts {
             processes: read(&self.processes),
-            programs: read(&self.programs),
             groups: read(&self.groups),
             gone: read(&self.gone),
             denied: read(&self.denied),
@@ -252,9 +237,8 @@ fn count(counter: &AtomicU64, number: u64) {
 }
 
 /// Sends without waiting, and counts what found no room.
-fn hand_over(to: &Sender<Located>, located: Located, counters: &Counters) {
-    let sockets = located.sockets();
-    if sockets > 0 && to.try_send(located).is_err() {
+fn hand_over<T>(to: &Sender<T>, what: T, sockets: u64, counters: &Counters) {
+    if to.try_send(what).is_err() {
         count(&counters.over_budget, sockets);
     }
 }

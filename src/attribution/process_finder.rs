@@ -10,10 +10,9 @@ use crossbeam_channel::{Receiver, Sender};
 use super::budget::Budget;
 use super::cgroup;
 use super::cgroup_tree::CgroupTree;
-use super::servers::Servers;
 use super::sock_diag::Socket;
 use super::sockets_of_processes::{Search, SocketsOfProcesses, Wanted};
-use super::{Answer, Counters, Hello, Located, count, processor_time};
+use super::{Answer, Counters, Located, count, processor_time};
 use crate::event::{LocalProcess, Workload};
 
 /// Thousandths of a core, for searches and for all else: one search can take what a thousand known links take. With those of the
@@ -40,7 +39,6 @@ pub(super) struct ProcessFinder {
     groups: CgroupTree,
     sockets: SocketsOfProcesses,
     names: HashMap<u32, Named>,
-    servers: Servers,
     /// When all processes were searched last.
     searched: Duration,
 }
@@ -79,7 +77,6 @@ impl ProcessFinder {
             groups: CgroupTree::find(),
             sockets: SocketsOfProcesses::new(Path::new("/proc")),
             names: HashMap::new(),
-            servers: Servers::default(),
             searched: Duration::ZERO,
         }
     }
@@ -146,62 +143,17 @@ impl ProcessFinder {
                 let socket = socket?;
                 let pid = wanted.next().and_then(|wanted| wanted.pid);
                 let process = self.describe(&socket, pid, now);
-                Some((process, search))
+                self.count(process.as_deref(), search);
+                process
             };
-            let client = process(located.client);
-            let server = process(located.server);
             let answer = Answer {
                 hello: located.hello,
-                client: client.and_then(|(process, search)| self.counted(process, search)),
-                server: self.server(located, server, now),
+                client: process(located.client),
+                server: process(located.server),
             };
             let _ = self.answers.try_send(answer); // nobody takes them at the end of the run
         }
         searched
-    }
-
-    /// The server's process, or at least its program; `found` is what a look-up of its socket gave, if there was one.
-    fn server(
-        &mut self,
-        located: &Located,
-        found: Option<(Option<Box<LocalProcess>>, Option<Search>)>,
-        now: Duration,
-    ) -> Option<Box<LocalProcess>> {
-        let Hello {
-            protocol, server, ..
-        } = located.hello;
-        if let Some((Some(process), _)) = &found
-            && process.pid.is_some()
-        {
-            self.servers.note(protocol, server, process, now);
-        }
-        let (process, search) = match found {
-            Some((process, search)) => (process, search),
-            None if located.is_server_open => (None, None),
-            None => return None,
-        };
-        let is_known = process
-            .as_ref()
-            .is_some_and(|process| process.pid.is_some());
-        // What a whole search has not found is gone, or somebody else's.
-        if !is_known
-            && search.is_none()
-            && let Some(program) = self.servers.program(protocol, server, now)
-        {
-            count(&self.counters.programs, 1);
-            return Some(program);
-        }
-        self.counted(process, search)
-    }
-
-    /// Counts what was found of a socket.
-    fn counted(
-        &self,
-        process: Option<Box<LocalProcess>>,
-        search: Option<Search>,
-    ) -> Option<Box<LocalProcess>> {
-        self.count(process.as_deref(), search);
-        process
     }
 
     /// Searches for the sockets that are left in the processes that held others of their control groups.

@@ -24,8 +24,6 @@ const MAX_GATHER: Duration = Duration::from_millis(10);
 /// Age from which a ClientHello is not looked up: it waited while the budget was spent. The time is better used for a new one, whose
 /// socket is more likely to be there.
 const STALE: Duration = Duration::from_millis(25);
-/// The same where there is time: the thread may only have been late, as on a busy host.
-const VERY_STALE: Duration = Duration::from_millis(500);
 /// How long it waits for a ClientHello before it looks whether the run has ended.
 const IDLE: Duration = Duration::from_millis(250);
 /// How often the addresses of the host are read again, if there are ClientHellos.
@@ -34,8 +32,6 @@ const ADDRESSES: Duration = Duration::from_secs(5);
 const DROPS: Duration = Duration::from_secs(1);
 /// ClientHellos that are looked up in one round; both ends of each may be sockets of this host.
 const MAX_HELLOS: usize = MAX_QUESTIONS / 2;
-/// If there is no time for all sockets, one server's in so many is looked up: the others at its address are likely to be the same program's.
-const SERVERS_LOOKED_UP: u32 = 8;
 /// ClientHellos taken from one interface in one round: all that its ring holds.
 const RING_ROUND: usize = 1 << 13;
 
@@ -49,8 +45,6 @@ pub(super) struct SocketFinder {
     counters: Arc<Counters>,
     stop: Arc<AtomicBool>,
     recent: Recent,
-    /// ClientHellos so far.
-    number: u32,
 }
 
 impl SocketFinder {
@@ -69,7 +63,6 @@ impl SocketFinder {
             counters,
             stop,
             recent: Recent::default(),
-            number: 0,
         }
     }
 
@@ -99,9 +92,8 @@ impl SocketFinder {
                     let addresses = self.addresses.as_mut();
                     let _ = addresses.map(LocalAddresses::refresh); // the old ones stay
                 }
-                let has_time = budget.is_ample();
-                self.drop_stale(&mut round, has_time, now);
-                self.look_up(&mut round, has_time);
+                self.drop_stale(&mut round.fresh, &round.hellos);
+                self.look_up(&mut round, now);
             }
             if now >= next_drops {
                 next_drops = now + DROPS;
@@ -113,63 +105,44 @@ impl SocketFinder {
         }
     }
 
-    /// Keeps those of new connections, the newest, as many as one round may have. The others waited while the budget was spent.
-    fn drop_stale(&mut self, round: &mut Round, has_time: bool, now: Duration) {
-        let Round { hellos, fresh, .. } = round;
+    /// Keeps the newest, as many as one round may have. The others waited while the budget was spent.
+    fn drop_stale(&self, fresh: &mut Vec<Hello>, hellos: &[Hello]) {
         fresh.clear();
-        let stale = if has_time { VERY_STALE } else { STALE };
         let newest = hellos.len().saturating_sub(MAX_HELLOS);
-        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let oldest = time.ok().and_then(|time| time.checked_sub(stale));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let oldest = now.ok().and_then(|now| now.checked_sub(STALE));
         let oldest = oldest.map_or(Timestamp::MIN, |oldest| {
             Timestamp::from_seconds(0).saturating_add(oldest)
         });
-        for (place, hello) in hellos.iter().enumerate() {
-            if !self.recent.is_new(hello, now) {
-                continue;
-            }
-            if place >= newest && hello.at >= oldest {
-                fresh.push(*hello);
-                continue;
-            }
-            let is_client_local = self.is_local(&hello.client);
-            count(&self.counters.over_budget, u64::from(is_client_local));
-            let located = Located {
-                hello: *hello,
-                client: None,
-                server: None,
-                is_server_open: self.is_local(&hello.server),
-            };
-            hand_over(&self.found, located, &self.counters);
-        }
+        let is_fresh = |hello: &&Hello| hello.at >= oldest;
+        fresh.extend(hellos[newest..].iter().filter(is_fresh));
+        count(
+            &self.counters.over_budget,
+            (hellos.len() - fresh.len()) as u64,
+        );
     }
 
-    /// Looks up the local ends of a round; if there is no time for all, those of most clients, and of one server in
-    /// [`SERVERS_LOOKED_UP`].
-    fn look_up(&mut self, round: &mut Round, has_time: bool) {
+    /// Looks up the local ends of a round.
+    fn look_up(&mut self, round: &mut Round, now: Duration) {
         let Round {
             fresh: hellos,
             questions,
             answers,
             ..
         } = round;
+        hellos.retain(|hello| self.recent.is_new(hello, now));
         for hellos in hellos.chunks(MAX_HELLOS) {
             questions.clear();
             for hello in hellos {
-                self.number = self.number.wrapping_add(1);
-                let asks_server = has_time || self.number.is_multiple_of(SERVERS_LOOKED_UP);
-                let client = (hello.client, hello.server);
-                let server = asks_server.then_some((hello.server, hello.client));
-                let ends = [Some(client), server].into_iter().flatten();
-                let ends = ends.filter(|(local, _)| self.is_local(local));
+                let ends = [(hello.client, hello.server), (hello.server, hello.client)];
+                let ends = ends.into_iter().filter(|(local, _)| self.is_local(local));
                 questions.extend(ends.map(|(local, remote)| Question {
                     protocol: hello.protocol,
                     local,
                     remote,
                 }));
             }
-            answers.clear();
-            if !questions.is_empty() && self.diagnosis.ask(questions, answers).is_err() {
+            if questions.is_empty() || self.diagnosis.ask(questions, answers).is_err() {
                 continue;
             }
             let mut answered = questions.iter().zip(answers.iter()).peekable();
@@ -178,8 +151,8 @@ impl SocketFinder {
                     hello: *hello,
                     client: None,
                     server: None,
-                    is_server_open: self.is_local(&hello.server),
                 };
+                let mut sockets = 0;
                 for local in [hello.client, hello.server] {
                     let is_it = |(question, _): &(&Question, _)| {
                         question.local == local && question.protocol == hello.protocol
@@ -187,17 +160,20 @@ impl SocketFinder {
                     let Some((_, socket)) = answered.next_if(is_it) else {
                         continue;
                     };
-                    if socket.is_none() {
-                        count(&self.counters.gone, 1);
+                    match socket {
+                        Some(_) => sockets += 1,
+                        None => count(&self.counters.gone, 1),
                     }
-                    if local == hello.client {
-                        located.client = *socket;
+                    let end = if local == hello.client {
+                        &mut located.client
                     } else {
-                        located.server = *socket;
-                        located.is_server_open = false;
-                    }
+                        &mut located.server
+                    };
+                    *end = *socket;
                 }
-                hand_over(&self.found, located, &self.counters);
+                if sockets > 0 {
+                    hand_over(&self.found, located, sockets, &self.counters);
+                }
             }
         }
     }

@@ -296,7 +296,7 @@ impl Transcript {
                 self.certificate_request = Some(body.into());
             }
             (HandshakeType::ClientKeyExchange, _) => {
-                self.key_exchange_end = self.key_exchange_end.or(NonZeroU32::new(start.end));
+                self.key_exchange_end = self.key_exchange_end.or_else(|| NonZeroU32::new(start.end));
             }
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}
@@ -364,7 +364,7 @@ impl Transcript {
         start: Arrival,
     ) {
         self.client.get_or_insert_with(|| sender.flip());
-        self.server_hello_end = self.server_hello_end.or(NonZeroU32::new(start.end));
+        self.server_hello_end = self.server_hello_end.or_else(|| NonZeroU32::new(start.end));
         let is_retry = hello.as_ref().is_some_and(|hello| hello.is_retry);
         self.note(sender, if is_retry { 'J' } else { 'S' });
         match hello {
