@@ -296,7 +296,8 @@ impl Transcript {
                 self.certificate_request = Some(body.into());
             }
             (HandshakeType::ClientKeyExchange, _) => {
-                self.key_exchange_end = self.key_exchange_end.or_else(|| NonZeroU32::new(start.end));
+                self.key_exchange_end =
+                    self.key_exchange_end.or_else(|| NonZeroU32::new(start.end));
             }
             (HandshakeType::CertificateStatus, body) => self.stapled = Stapled::read(body),
             _ => {}

@@ -66,12 +66,12 @@ impl LiveConfig {
         }
         let timeout = &mut args.judgement.handshake_timeout;
         timeout.get_or_insert(tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT);
-        let mut needs = Needs::of(&args.common, &args.metrics);
-        needs.metrics |= args.live_metrics.prometheus.is_some();
         let format = args.sources.of("format");
         if let (FlagSource::Default, Some(file)) = (format, &file) {
             args.common.format = format_of(&file.path).unwrap_or(args.common.format);
         }
+        let mut needs = Needs::of(&args.common, &args.metrics); // of the format that the file's name chose
+        needs.metrics |= args.live_metrics.prometheus.is_some();
         let shows_screen = shows_screen(file.is_some(), format, args.metrics.takes_stdout());
         needs.ladders |= shows_screen;
         let mut analysis =
@@ -379,6 +379,18 @@ mod tests {
         assert_eq!(format(&["--output", "x.log"]), OutputFormat::Table);
         let chosen = ["--output", "x.jsonl", "--format", "csv"];
         assert_eq!(format(&chosen), OutputFormat::Csv);
+    }
+
+    #[test]
+    fn a_file_for_programs_gets_all_that_they_get_on_standard_output() {
+        let report = |flags: &[&str]| {
+            let config = resolve(&[&["-i", "lo"], flags].concat()).unwrap();
+            let report = config.analysis.observer().report;
+            [report.fingerprints, report.offers]
+        };
+        assert_eq!(report(&["--format", "json"]), [true; 2]);
+        assert_eq!(report(&["--output", "x.jsonl"]), [true; 2]);
+        assert_eq!(report(&["--output", "x.log"]), [false; 2]);
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn draw_overview(frame: &mut Frame<'_>, area: Rect, view: &mut View, palette: Pa
     ])
     .areas(area);
     draw_rates(frame, rates, &view.snapshot, palette);
-    let outcomes = if counts.width < NARROW { 30 } else { 39 };
+    let outcomes = if counts.width < NARROW { 32 } else { 39 };
     let [outcomes, causes] =
         Layout::horizontal([Constraint::Length(outcomes), Constraint::Min(0)]).areas(counts);
     draw_outcomes(frame, outcomes, &view.snapshot, palette);
@@ -311,20 +311,27 @@ fn draw_outcomes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, palette
         ),
         ("refused*", minute.refused, totals.refused, palette.bad()),
     ];
+    // With the border and a space between columns, they fill the area.
+    let columns: [u16; 3] = if area.width < 39 {
+        [6, 6, 7]
+    } else {
+        [8, 10, 8]
+    };
+    let [of_minute, of_total, of_share] = columns.map(usize::from);
     let rows = rows.map(|(name, minute, total, style)| {
         Row::new([
             Cell::from(name).style(style),
-            right(minute.to_string(), 8),
-            right(total.to_string(), 10),
-            right(share(total), 8),
+            right(minute.to_string(), of_minute),
+            right(total.to_string(), of_total),
+            right(share(total), of_share),
         ])
     });
-    let widths = [8, 8, 10, 8].map(Constraint::Length);
+    let widths = [8, columns[0], columns[1], columns[2]].map(Constraint::Length);
     let header = [
         Cell::from("outcome"),
-        right("minute".into(), 8),
-        right("total".into(), 10),
-        right(String::new(), 8),
+        right("minute".into(), of_minute),
+        right("total".into(), of_total),
+        right(String::new(), of_share),
     ];
     let table = table(rows.into(), widths, header, palette);
     let mut block = block(" Outcomes ".into(), palette);

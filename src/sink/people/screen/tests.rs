@@ -155,6 +155,26 @@ fn the_overview_fits_80_by_24_and_has_rates_outcomes_causes_and_failures() {
 }
 
 #[test]
+fn a_narrow_terminal_has_every_number_of_the_outcomes() {
+    for width in [60, 66, 72, 79] {
+        let mut run = Run::new(width, 20);
+        for second in 0..3 {
+            run.handshake(&took(second, "a.example"));
+        }
+        run.fail(ErrorType::UnknownCa, "bad.example");
+        run.tick();
+        let frame = run.frame();
+        for column in ["outcome", "minute", "total"] {
+            assert!(line(&frame, "│outcome").contains(column), "{frame}");
+        }
+        let success = line(&frame, "│success");
+        let counts: Vec<_> = success.split_whitespace().skip(1).take(4).collect();
+        assert_eq!(counts[..3], ["3", "3", "75.0"], "{frame}");
+        assert!(counts[3].starts_with('%'), "{frame}");
+    }
+}
+
+#[test]
 fn a_large_terminal_has_servers_and_certificates_in_the_overview() {
     let mut run = Run::new(160, 50);
     run.fail(ErrorType::CertExpired, "bad.example");
