@@ -198,6 +198,9 @@ impl TlsRecords {
         arrival: Arrival,
         recipient: &mut impl Recipient,
     ) {
+        let Some(first) = bytes.first() else {
+            return; // as a fragment of EAP that the snap length has cut
+        };
         let stream = &mut self.streams[sender];
         stream.record_start = Some(arrival);
         let hellos = recipient.hellos();
@@ -205,7 +208,7 @@ impl TlsRecords {
         let may_be_sslv2 = match detect(bytes) {
             Detection::Sslv2ClientHello(_) => true,
             // A record begins with its type, which is below 0x80.
-            Detection::Incomplete => bytes[0] & 0x80 != 0 && hellos.client_hello.is_none(),
+            Detection::Incomplete => first & 0x80 != 0 && hellos.client_hello.is_none(),
             _ => false,
         };
         if may_be_sslv2 {
