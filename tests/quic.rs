@@ -274,6 +274,36 @@ fn a_client_that_gets_another_port_in_mid_handshake_has_one_event() {
     }
 }
 
+#[test]
+fn a_port_that_a_client_moved_to_is_free_for_other_handshakes_later() {
+    let mut capture = with_client_port("quic", 50_000);
+    let is_clients = |packet: &Packet| packet.bytes[36..38] == 443_u16.to_be_bytes();
+    let packets = &mut capture.packets;
+    let answer = packets.iter().position(|packet| !is_clients(packet));
+    let moved = packets
+        .iter()
+        .skip(answer.unwrap() + 1)
+        .position(is_clients);
+    let moved = answer.unwrap() + 1 + moved.unwrap();
+    for packet in &mut packets[moved..] {
+        set_client_port(packet, 50_001);
+    }
+    for (name, port) in [("quic-server-refuses", 50_001), ("dtls12", 50_001)] {
+        let mut both = capture.clone();
+        let base = both.packets.last().unwrap().time[0] + 1;
+        let other = with_client_port(name, port);
+        let first = other.packets[0].time[0];
+        both.packets
+            .extend(other.packets.into_iter().map(|mut packet| {
+                packet.time[0] = base + (packet.time[0] - first);
+                packet
+            }));
+        let found = handshakes(&both);
+        let ports = found.iter().map(|event| event["client"]["port"].clone());
+        assert_eq!(ports.collect::<Vec<_>>(), [50_000, 50_001], "{name}");
+    }
+}
+
 /// A frame with an ICMP message of the server's host: the port that a datagram went to is unreachable.
 fn port_unreachable(datagram: &Packet, later: u32) -> Packet {
     let quoted = &datagram.bytes[14..14 + 28];
@@ -318,6 +348,11 @@ fn an_unreachable_port_refuses_the_client() {
     refused.packets.push(later);
     let failed = ["failure".into(), "connection_refused".into(), Value::Null];
     assert_eq!(verdict(&refused), failed);
+    // Nor was a datagram of the length ever sent that this one is said to have.
+    let mut forged = refused.clone();
+    let length = &mut forged.packets[1].bytes[14 + 20 + 8 + 20 + 4..][..2];
+    length.copy_from_slice(&999_u16.to_be_bytes());
+    assert_eq!(verdict(&forged)[0], "unknown");
     // An answer refutes it.
     let mut answered = whole.clone();
     answered

@@ -121,7 +121,19 @@ pub(super) fn decode(
     } else {
         (reason_v6(kind, code, rest)?, quoted_v6(quoted)?)
     };
-    let (addresses_of_datagram, udp) = quote;
+    let Quote {
+        addresses: addresses_of_datagram,
+        length,
+        content: udp,
+    } = quote;
+    // It is sent to the sender of what it quotes (RFC 792; RFC 4443 §2.2), and says nothing about a packet that fits.
+    let is_plausible = match reason {
+        Undeliverable::TooBig { mtu } => mtu == 0 || length > mtu,
+        _ => true,
+    };
+    if addresses.destination != addresses_of_datagram.source || !is_plausible {
+        return None;
+    }
     let [a, b, c, d, high, low] = *udp.first_chunk()?;
     Some(IcmpError {
         reporter: addresses.source,
@@ -168,31 +180,50 @@ const fn reason_v6(kind: u8, code: u8, mtu: [u8; 4]) -> Option<Undeliverable> {
     })
 }
 
-/// The addresses of a quoted packet, and its UDP header with what follows; of fragments, only the first has one.
-fn quoted_v4(packet: &[u8]) -> Option<(Addresses, &[u8])> {
+/// A quoted IP packet.
+struct Quote<'p> {
+    addresses: Addresses,
+    /// Bytes of the whole packet, as its header has them.
+    length: u32,
+    /// The UDP header, with what follows.
+    content: &'p [u8],
+}
+
+/// Reads a quoted packet; of fragments, only the first has a UDP header.
+fn quoted_v4(packet: &[u8]) -> Option<Quote<'_>> {
     let header = Ipv4HeaderSlice::from_slice(packet).ok()?;
     let is_udp = header.protocol() == IpNumber::UDP && header.fragments_offset().value() == 0;
     let addresses = Addresses {
         source: mapped(header.source()).to_be_bytes(),
         destination: mapped(header.destination()).to_be_bytes(),
     };
-    is_udp.then_some((addresses, &packet[header.slice().len()..]))
+    is_udp.then_some(Quote {
+        addresses,
+        length: header.total_len().into(),
+        content: &packet[header.slice().len()..],
+    })
 }
 
 /// The same of IPv6. Extension headers other than that of a first fragment are rare in front of UDP, and not looked through.
-fn quoted_v6(packet: &[u8]) -> Option<(Addresses, &[u8])> {
+fn quoted_v6(packet: &[u8]) -> Option<Quote<'_>> {
     let header = Ipv6HeaderSlice::from_slice(packet).ok()?;
     let addresses = Addresses {
         source: header.source(),
         destination: header.destination(),
     };
     let content = &packet[header.slice().len()..];
+    let length = u32::from(header.payload_length()) + header.slice().len() as u32;
+    let quote = |content| Quote {
+        addresses,
+        length,
+        content,
+    };
     match header.next_header() {
-        IpNumber::UDP => Some((addresses, content)),
+        IpNumber::UDP => Some(quote(content)),
         IpNumber::IPV6_FRAGMENTATION_HEADER => {
             let part = Ipv6FragmentHeaderSlice::from_slice(content).ok()?;
             let is_udp = part.next_header() == IpNumber::UDP && part.fragment_offset().value() == 0;
-            is_udp.then_some((addresses, &content[part.slice().len()..]))
+            is_udp.then(|| quote(&content[part.slice().len()..]))
         }
         _ => None,
     }
@@ -280,13 +311,13 @@ mod tests {
         let four = |code, rest| error(&icmp(ROUTER, [3, code], rest, &datagram(28))).reason;
         assert_eq!(four(1, [0; 4]), Undeliverable::Host);
         assert_eq!(four(13, [0; 4]), Undeliverable::Prohibited);
-        let mtu = Undeliverable::TooBig { mtu: 1280 };
-        assert_eq!(four(4, [0, 0, 5, 0]), mtu);
+        let mtu = Undeliverable::TooBig { mtu: 1024 };
+        assert_eq!(four(4, [0, 0, 4, 0]), mtu);
         let six = |kind, rest| error(&icmp_v6(kind, rest, &datagram_v6())).reason;
         assert_eq!(six([1, 4], [0; 4]), Undeliverable::Port);
         assert_eq!(six([1, 0], [0; 4]), Undeliverable::Host);
         assert_eq!(six([1, 1], [0; 4]), Undeliverable::Prohibited);
-        assert_eq!(six([2, 0], [0, 0, 5, 0]), mtu);
+        assert_eq!(six([2, 0], [0, 0, 4, 0]), mtu);
     }
 
     #[test]
@@ -295,11 +326,15 @@ mod tests {
         of_tcp[9] = 6;
         let mut late_fragment = datagram(28);
         late_fragment[7] = 9;
+        let mut to_somebody_else = icmp(SERVER, [3, 3], [0; 4], &datagram(28));
+        to_somebody_else[19] = 77;
         for packet in [
             icmp(SERVER, [8, 0], [0; 4], &datagram(28)), // a ping
             icmp(SERVER, [3, 3], [0; 4], &of_tcp),
             icmp(SERVER, [3, 3], [0; 4], &late_fragment),
             icmp(SERVER, [3, 200], [0; 4], &datagram(28)),
+            icmp(ROUTER, [3, 4], [0, 0, 5, 0], &datagram(28)), // 1228 bytes fit
+            to_somebody_else,
         ] {
             assert_eq!(decoded(&packet), Decoded::Other(Unread::IpProtocol(1)));
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::capture::{Interface, PacketRecord};
 use crate::decode::{IcmpError, Layers, UdpHeader};
 use crate::event::{Identity, Protocol, Transport, WireMarks};
-use crate::flow::{Direction, FlowKey};
+use crate::flow::{Direction, FlowKey, PerDirection};
 use crate::framing::Payload;
 use crate::framing::dtls::{dtls_in, opening};
 use crate::framing::quic::{self, KnownIds};
@@ -259,6 +259,7 @@ fn open(protocol: Protocol, packet: &DatagramPacket<'_>, config: &Config) -> Ope
         since: at.time,
         allocated: 0,
         indexed: None,
+        lengths: PerDirection::default(),
     }
 }
 
@@ -276,6 +277,32 @@ struct Open {
     allocated: usize,
     /// Over QUIC: the server's id under which the flow is found if the client moves.
     indexed: Option<ConnectionId>,
+    /// How long the datagrams of each side are.
+    lengths: PerDirection<LatestLengths>,
+}
+
+/// The lengths of the latest datagrams of a side: what an ICMP error quotes is one of them (RFC 8085 §5.2). Ports alone are easily
+/// guessed.
+#[derive(Clone, Copy, Debug, Default)]
+struct LatestLengths {
+    lengths: [u16; LATEST],
+    next: u8,
+}
+
+/// As many as a side sends before an error about one of them is back.
+const LATEST: usize = 16;
+
+impl LatestLengths {
+    fn note(&mut self, length: u32) {
+        let next = usize::from(self.next) % LATEST;
+        self.lengths[next] = u16::try_from(length).unwrap_or(0);
+        self.next = (next + 1) as u8;
+    }
+
+    /// Whether a datagram of this length is among them; 0 is none.
+    fn has(&self, length: u16) -> bool {
+        length > 0 && self.lengths.contains(&length)
+    }
 }
 
 /// Where the packets of a client come from that has moved.
@@ -441,6 +468,7 @@ impl DatagramTable {
             open.tracker.note_truncated();
         }
         open.layers.add_missing(packet.layers);
+        open.lengths[direction].note(packet.header.payload.wire_length);
         open.tracker.allow_guesses(self.guesses.has_some(at.time));
         open.tracker
             .handle_datagram(direction, packet.content(open.protocol), at);
@@ -496,9 +524,13 @@ impl DatagramTable {
             retained.push(packet.record, packet.bytes, packet.interface, true);
             self.allocated += retained.bytes() - before;
         }
-        // It says which ports it is about, and not which of several connections between them.
+        // It says which ports it is about, and not which of several connections between them; but only one of them may have sent
+        // such a datagram.
         let others = flow.shared.iter_mut().flat_map(|shared| &mut shared.others);
         for open in others.chain([open]) {
+            if !open.lengths[direction].has(packet.error.length) {
+                continue;
+            }
             open.tracker.note_undeliverable(direction, packet.error, at);
             let allocated = boxed::<Open>() + open.tracker.allocated();
             self.allocated = self.allocated - open.allocated + allocated;
@@ -627,11 +659,28 @@ impl DatagramTable {
             return (key, goes_up);
         }
         let known = self.moved.get(&key).copied();
+        if let Some(moved) = known
+            && !self.goes_on(&moved, goes_up, payload)
+        {
+            return (key, goes_up);
+        }
         let Some(moved) = known.or_else(|| self.find_moved(key, goes_up, payload)) else {
             return (key, goes_up);
         };
         let is_clients = goes_up == moved.goes_up;
         (moved.home, is_clients == moved.goes_up_at_home)
+    }
+
+    /// Whether a datagram from or to a port that a client has moved to belongs to the handshake that it moved with: that is still open,
+    /// and the client begins no other one there.
+    fn goes_on(&self, moved: &Moved, goes_up: bool, payload: &[u8]) -> bool {
+        let home = self.flows.find(&moved.home);
+        let home = home.and_then(|index| self.flows.get(index));
+        let is_clients = goes_up == moved.goes_up;
+        let begins = is_clients && matches!(FirstLook::at(payload), FirstLook::MayBegin(_));
+        let id = quic::destination(payload);
+        let has_its_id = || id.and_then(|id| self.by_id.get(&id)) == Some(&moved.home);
+        home.is_some_and(|flow| flow.open.is_some()) && (!begins || has_its_id())
     }
 
     /// Finds the flow whose client goes on from the port of another, by the id that its server has chosen.

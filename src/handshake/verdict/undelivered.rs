@@ -34,6 +34,11 @@ pub(super) fn conclude(
     // If those of both are lost, the client's come first: the server cannot have answered them.
     Side::BOTH.into_iter().find_map(|sender| {
         let seen = transcript.undelivered(sender)?;
+        // A ServerHello after the report answers the client: what was too large came through in another size.
+        let answered = transcript.server_hello_at().filter(|at| *at > seen.time);
+        if sender == Side::Client && answered.is_some() {
+            return None;
+        }
         let quiet = match seen.reason {
             Undeliverable::TooBig { .. } => TIME_TO_SHRINK,
             _ => QUIET,
@@ -138,6 +143,18 @@ mod tests {
         let said = "the client's datagrams of 1200 bytes were not delivered: 203.0.113.1 reports packet too big, the link carries \
             packets of 1280 bytes (ICMP)";
         assert_eq!(message(&lost), said);
+    }
+
+    #[test]
+    fn a_server_hello_shows_that_what_was_too_large_came_through_in_another_size() {
+        let too_big = Undeliverable::TooBig { mtu: 1_280 };
+        let answered = over_dtls().undelivered(CLIENT, too_big, false).wait(1);
+        let answered = answered.server_hello_13(|hello| {
+            hello.legacy_version = ProtocolVersion::DTLSv1_2;
+            hello.supported_version = None;
+        });
+        let verdict = answered.then_nothing(60_000).verdict();
+        assert!(!verdict.contains("not_delivered"), "{verdict}");
     }
 
     #[test]
