@@ -180,6 +180,7 @@ impl LanLogins {
             }
         };
         let ended = self.logins.get_mut(&key);
+        let ended = ended.filter(|known| known.may_end_at(eap.identifier));
         let end = |known: &mut LanLogin| {
             known.login.exchange.note_result(eap.identifier);
             known.login.end(result, packet.record)
@@ -449,7 +450,18 @@ impl LanLogins {
     }
 }
 
+/// How far the identifier of a result may be ahead of that of the last request in view: frames may be missing, and authenticators count
+/// up, but what has any other identifier is of another login, or forged (RFC 3748 §4.2).
+const MAX_AHEAD: u8 = 16;
+
 impl LanLogin {
+    /// Whether a result with this identifier may be that of this login.
+    fn may_end_at(&self, identifier: u8) -> bool {
+        let ahead = |request| identifier.wrapping_sub(request);
+        self.request
+            .is_none_or(|request| ahead(request) <= MAX_AHEAD)
+    }
+
     const fn is_live(&self) -> bool {
         !self.login.is_over
     }
