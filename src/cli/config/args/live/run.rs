@@ -35,12 +35,7 @@ Exit status:
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     /// The command to run, with its arguments
-    #[arg(
-        value_name = "COMMAND",
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
 
     /// Interface to capture on, or `any` for all; repeatable
