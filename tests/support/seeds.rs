@@ -219,7 +219,7 @@ fn datagram_or_eapol(frame: &[u8]) -> Option<Vec<u8>> {
     match frame.get(12..ETHERNET)? {
         [0x88, 0x8e] => {
             let is_from_server = frame[6] > frame[0];
-            let head = EAPOL | u8::from(is_from_server) * FROM_SERVER;
+            let head = EAPOL | (u8::from(is_from_server) * FROM_SERVER);
             Some(item(head, &frame[ETHERNET..]))
         }
         _ => datagram(frame),
