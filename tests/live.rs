@@ -340,15 +340,11 @@ fn the_processes_at_both_ends_are_named() {
     }
 }
 
-#[test]
-fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted() {
-    if needs::program("setpriv").is_none() {
-        return;
-    }
+/// What a run without the capability to look into processes of others counted; `None` if it cannot be tried here.
+fn counted_without_the_capability() -> Option<String> {
+    needs::program("setpriv")?;
     let directory = directory("live-processes-denied");
-    let Some(server) = Server::start(&directory, &[]) else {
-        return;
-    };
+    let server = Server::start(&directory, &[])?;
     let program = directory.join("tlscope");
     fs::copy(env!("CARGO_BIN_EXE_tlscope"), &program).unwrap();
     let [port, filter] = [server.port.to_string(), server.filter()];
@@ -385,7 +381,7 @@ fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted
         }
         if line.contains("setpriv") || line.contains("CAP_NET_RAW") {
             needs::skip("root with CAP_SETPCAP");
-            return;
+            return None;
         }
     }
     let address = format!("127.0.0.1:{port}");
@@ -399,7 +395,20 @@ fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted
     let line = lines
         .iter()
         .find(|line| line.starts_with("sockets of this host"));
-    let line = line.unwrap_or_else(|| panic!("{lines:?}"));
+    Some(line.unwrap_or_else(|| panic!("{lines:?}")).clone())
+}
+
+#[test]
+fn without_the_capability_processes_of_others_have_no_number_and_that_is_counted() {
+    // As above: on a machine under load, a socket may be looked up too late.
+    let is_late = |line: &String| line.contains("2 gone,") || line.contains("1 gone,");
+    let mut line = counted_without_the_capability();
+    for _ in 0..4 {
+        if line.as_ref().is_some_and(is_late) {
+            line = counted_without_the_capability();
+        }
+    }
+    let Some(line) = line else { return };
     // Where the kernel knows the control groups, these are reported.
     let is_counted = line.contains("control group for 2") || line.contains("2 not permitted");
     assert!(
