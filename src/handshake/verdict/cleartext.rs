@@ -50,7 +50,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
             Some(alert) if transcript.is_dtls() && alert.description().is_none() => {
                 Conclusion::unknown(UnknownBecause::AmbiguousRecords)
             }
-            Some(alert) => from_alert(transcript, alert, findings),
+            Some(alert) => from_alert(transcript, alert),
             None if may_hide_alert(transcript) => Conclusion::unknown(UnknownBecause::Gap),
             // Without one of these, what looks like Finished may be anything: the two hellos after a HelloRetryRequest, say.
             None if transcript.is_past_server_hello() => {
@@ -73,7 +73,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         Some(alert) if transcript.is_dtls() && alert.content == AlertContent::Sealed => {
             return silence::unknown(transcript, end);
         }
-        Some(alert) => return from_alert(transcript, alert, findings),
+        Some(alert) => return from_alert(transcript, alert),
         None if transcript.is_dtls() => return dtls::silence(transcript, end),
         None => {}
     }
@@ -235,22 +235,11 @@ pub(super) fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
         .copied()
 }
 
-pub(super) fn from_alert(
-    transcript: &Transcript,
-    alert: AlertSeen,
-    findings: &[Finding],
-) -> Conclusion {
+pub(super) fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
     let side = transcript.side(alert.sender);
     let refusal = || silent_refusal(transcript, side, alert.at);
     match alert.content {
-        // A server that ends the connection in order does so for the same reasons as one that closes without a word.
-        AlertContent::Clear(_, AlertDescription::CloseNotify)
-        | AlertContent::Opened(_, AlertDescription::CloseNotify)
-            if side == Side::Server =>
-        {
-            from_close(transcript, side, (Close::Fin, alert.at), findings)
-        }
-        // A client's close_notify amid the handshake is deliberate: it has seen enough.
+        // A close_notify amid the handshake is deliberate: its sender has seen enough.
         AlertContent::Clear(_, AlertDescription::CloseNotify)
         | AlertContent::Opened(_, AlertDescription::CloseNotify) => match refusal() {
             Some(failure) => Conclusion::inferred(failure, &T3),
@@ -634,12 +623,6 @@ mod tests {
         );
         // A program on Node that destroys a connection when it begins does so before Node has sent its Finished.
         let sound = after_client_certificate(CHAIN);
-        let goodbye =
-            after_client_certificate(CHAIN).warning(SERVER, AlertDescription::CloseNotify);
-        assert_eq!(
-            goodbye.fin(SERVER).verdict(),
-            "failure observed: connection_closed by server"
-        );
         let conclusion = sound.fin(SERVER).conclude(End::CaptureEnd, &[]);
         let failure = conclusion.failure.unwrap();
         assert_eq!(failure.error_type, ErrorType::ConnectionClosed);

@@ -98,7 +98,7 @@ fn alert(transcript: &Transcript) -> Option<Conclusion> {
     let is_read = alert.content != AlertContent::Sealed;
     let is_fatal = alert.level() == Some(AlertLevel::Fatal) && !alert.is_close_notify();
     let is_known = !cleartext::cannot_tell(transcript) || cleartext::is_certain(transcript, &alert);
-    (is_read && is_fatal && is_known).then(|| cleartext::from_alert(transcript, alert, &[]))
+    (is_read && is_fatal && is_known).then(|| cleartext::from_alert(transcript, alert))
 }
 
 /// A handshake that was seen to complete, whatever followed.
