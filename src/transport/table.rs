@@ -392,22 +392,21 @@ impl<V> FlowTable<V> {
     /// A handshake without an answer that has been quiet for `patience`.
     #[must_use]
     pub fn unanswered_for(&self, patience: Duration, now: Timestamp) -> Option<FlowIndex> {
-        let lists = [Lifetime::HalfOpen, Lifetime::Unanswered];
-        let oldest = lists.map(|lifetime| self.lists[lifetime as usize].oldest);
-        oldest
-            .into_iter()
-            .find(|at| *at != NONE && self.idle(FlowIndex(*at), now) >= patience)
-            .map(FlowIndex)
+        self.quiet_in(&[Lifetime::HalfOpen, Lifetime::Unanswered], patience, now)
     }
 
     /// A handshake that has been quiet for a `pause`.
     #[must_use]
     pub fn quiet_for(&self, pause: Duration, now: Timestamp) -> Option<FlowIndex> {
-        let oldest = Lifetime::HANDSHAKES.map(|lifetime| self.lists[lifetime as usize].oldest);
-        oldest
-            .into_iter()
-            .find(|at| *at != NONE && self.idle(FlowIndex(*at), now) >= pause)
-            .map(FlowIndex)
+        self.quiet_in(&Lifetime::HANDSHAKES, pause, now)
+    }
+
+    /// The oldest flow of the first of these lists in which it has been quiet for so long.
+    fn quiet_in(&self, lists: &[Lifetime], quiet: Duration, now: Timestamp) -> Option<FlowIndex> {
+        lists
+            .iter()
+            .filter_map(|lifetime| self.oldest(*lifetime))
+            .find(|at| self.idle(*at, now) >= quiet)
     }
 
     /// Notes that the flow at `at` was seen, and to which lifetime it belongs now.
