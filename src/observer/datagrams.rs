@@ -281,6 +281,15 @@ struct Open {
     lengths: PerDirection<LatestLengths>,
 }
 
+impl Open {
+    /// Counts the memory that it takes now, in place of what it took before, in that of all.
+    fn count_in(&mut self, all: &mut usize) {
+        let allocated = boxed::<Self>() + self.tracker.allocated();
+        *all = *all - self.allocated + allocated;
+        self.allocated = allocated;
+    }
+}
+
 /// The lengths of the latest datagrams of a side: what an ICMP error quotes is one of them (RFC 8085 §5.2). Ports alone are easily
 /// guessed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -475,9 +484,7 @@ impl DatagramTable {
         let (wrong, refused) = open.tracker.take_guesses();
         self.guesses.wrong += wrong;
         conclusion.stats.quic_guesses_refused += refused;
-        let allocated = boxed::<Open>() + open.tracker.allocated();
-        self.allocated = self.allocated - open.allocated + allocated;
-        open.allocated = allocated;
+        open.count_in(&mut self.allocated);
         if open.protocol == Protocol::Quic {
             let server_id = open.tracker.server_id();
             if server_id != open.indexed {
@@ -532,9 +539,7 @@ impl DatagramTable {
                 continue;
             }
             open.tracker.note_undeliverable(direction, packet.error, at);
-            let allocated = boxed::<Open>() + open.tracker.allocated();
-            self.allocated = self.allocated - open.allocated + allocated;
-            open.allocated = allocated;
+            open.count_in(&mut self.allocated);
         }
     }
 
