@@ -1,18 +1,17 @@
 //! The steps of a handshake agree with its event, in every capture.
 
 use std::collections::BTreeMap;
-use std::{fs, io};
+use std::fs;
 
 use tlscope::capture::CaptureFiles;
-use tlscope::event::{Handshake, HandshakeReport, Ladder, LadderStep, NotTls, Side, StepKind};
+use tlscope::event::{Handshake, HandshakeReport, Ladder, LadderStep, Side, StepKind};
 use tlscope::observer::Config;
 use tlscope::pipeline;
-use tlscope::stats::{Health, Progress};
-use tlscope::time::Timestamp;
 use tlscope::tls::{ContentType, HandshakeType};
 
 use crate::captures::split_pcapng;
 use crate::support::fixtures::{self, package};
+use crate::support::reports::Reports;
 use crate::support::scratch;
 
 #[test]
@@ -181,30 +180,4 @@ fn reports(capture: &str, collects_ladders: bool) -> Vec<HandshakeReport> {
     let mut source = CaptureFiles::open(&[package().join(capture)]);
     pipeline::run(&mut source, config, 1, &mut sink).unwrap();
     sink.0
-}
-
-#[derive(Default)]
-struct Reports(Vec<HandshakeReport>);
-
-impl pipeline::Output for Reports {
-    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
-        self.0.push(*report);
-        Ok(())
-    }
-
-    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: &Progress) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn tick(&mut self, _: Timestamp, _: &Health) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -1,11 +1,10 @@
 //! What people see on terminals of usual widths, of every fixture.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use tlscope::capture::CaptureFiles;
-use tlscope::event::{HandshakeReport, NotTls};
+use tlscope::event::HandshakeReport;
 use tlscope::observer::Config;
 use tlscope::pipeline;
 use tlscope::sink::people::certificates::CertificatesSink;
@@ -13,11 +12,11 @@ use tlscope::sink::people::show::{Numbered, write_handshake, write_list};
 use tlscope::sink::people::summary::SummarySink;
 use tlscope::sink::people::table::TableSink;
 use tlscope::sink::{Sink, TextStyle};
-use tlscope::stats::{Health, Progress, Stats};
-use tlscope::time::Timestamp;
+use tlscope::stats::Stats;
 use unicode_width::UnicodeWidthStr;
 
 use crate::support::fixtures::{self, package};
+use crate::support::reports::Reports;
 
 /// On a terminal, every table and every handshake fits its width, and no word is cut without a sign of it.
 #[test]
@@ -123,30 +122,4 @@ fn reports(capture: &str) -> Vec<HandshakeReport> {
         steps.for_each(|step| step.source = Arc::clone(&name));
     }
     sink.0
-}
-
-#[derive(Default)]
-struct Reports(Vec<HandshakeReport>);
-
-impl pipeline::Output for Reports {
-    fn report(&mut self, report: Box<HandshakeReport>) -> io::Result<()> {
-        self.0.push(*report);
-        Ok(())
-    }
-
-    fn not_tls(&mut self, _: &NotTls) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: &Progress) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn tick(&mut self, _: Timestamp, _: &Health) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod invariants;
 pub(crate) mod needs;
 pub(crate) mod peers;
 pub(crate) mod random;
+pub(crate) mod reports;
 pub(crate) mod scratch;
 pub(crate) mod tls;
 
