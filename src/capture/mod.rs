@@ -194,7 +194,7 @@ impl PacketBatch {
         self.drops.clear();
     }
 
-    /// What it says of its sources.
+    /// News of its sources.
     pub(crate) fn news(&self) -> SourceNews<'_> {
         SourceNews {
             ended: &self.ended,
@@ -238,7 +238,7 @@ pub struct SourceDrops {
     pub at: Timestamp,
 }
 
-/// What a batch says of its sources.
+/// News of the sources of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SourceNews<'b> {
     pub(crate) ended: &'b [SourceEnd],

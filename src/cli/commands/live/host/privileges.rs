@@ -225,7 +225,7 @@ fn can_change_user() -> bool {
 /// Puts CAP_NET_RAW into effect if this process may use it.
 ///
 /// A program whose file permits the capability without effect (`setcap cap_net_raw+p`) can be started where the capability
-/// is not to be had, as in a container that drops it. If this fails, opening an interface reports it.
+/// is not available, as in a container that drops it. If this fails, opening an interface reports it.
 pub(crate) fn enable_capture() {
     let has = |set| caps::has_cap(None, set, Capability::CAP_NET_RAW).unwrap_or(false);
     if has(CapSet::Permitted) && !has(CapSet::Effective) {
