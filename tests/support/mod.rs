@@ -4,7 +4,6 @@ pub(crate) mod invariants;
 pub(crate) mod needs;
 pub(crate) mod peers;
 pub(crate) mod random;
-pub(crate) mod reports;
 pub(crate) mod scratch;
 pub(crate) mod tls;
 
@@ -32,5 +31,7 @@ pub(crate) mod pcap;
 pub(crate) mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod program;
+#[cfg(feature = "cli")]
+pub(crate) mod reports;
 #[cfg(feature = "cli")]
 pub(crate) mod seeds;
