@@ -12,15 +12,15 @@
 //! | module | turns | into |
 //! | --- | --- | --- |
 //! | [`capture`] | files, standard input and live interfaces | batches of packets |
-//! | [`decode`] | packets | flat headers: TCP, UDP, or a fragment, and the layers around them |
-//! | [`transport`] | segments in any order | bytes in order, gaps and closes |
-//! | [`dialogue`] | what is spoken before TLS | the place where TLS begins |
+//! | `decode` | packets | flat headers: TCP, UDP, or a fragment, and the layers around them |
+//! | `transport` | segments in any order | bytes in order, gaps and closes |
+//! | `dialogue` | what is spoken before TLS | the place where TLS begins |
 //! | `framing` | bytes in order | messages, alerts, sealed units |
-//! | [`handshake`] | what a framing sees | a transcript, then a verdict |
+//! | `handshake` | what a framing sees | a transcript, then a verdict |
 //! | [`event`] | | what is reported: plain data |
 //! | [`sink`] | events | JSON, tables, files |
-//! | [`telemetry`] | events | metrics, log records, spans |
-//! | `check` (feature `cli`) | events, and a policy | what complies and what does not |
+//! | `telemetry` | events | metrics, log records, spans |
+//! | `check` | events, and a policy | what complies and what does not |
 //!
 //! Three modules serve several stages: [`tls`] reads bytes as records and messages,
 //! [`decrypt`] opens records with the keys that the user gives, and [`certificate`] reads and validates
@@ -87,61 +87,79 @@
 //! | `serde` | `serde::Serialize` for events, `sink::machine`: JSON Lines and their schema |
 //! | `live` | `capture::PacketFilter` and, on Linux, `capture::live`: live interfaces, through libpcap |
 //! | `otel` | OpenTelemetry metrics, log records and spans, for the program |
+//! | `unstable` | the stages between packets and events, as they are now |
 //! | `cli` | the program, with all of the above except `live` and `otel` |
 //!
 //! Features only add: with more of them, the same packets give the same events with more in them.
 //!
 //! # What is stable
 //!
-//! The modules and items that this documentation shows, by [Semantic Versioning](https://semver.org). The stages between
-//! packets and events, and what only the program needs, are public for its binary, tests and benchmarks, hidden
-//! here, and may change in any release.
+//! What is public without the features `unstable` and `cli`, by [Semantic Versioning](https://semver.org).
+//!
+//! `unstable` makes the stages public for the benchmarks and fuzz targets of this package: `decode`, `dialogue`, `handshake`, `pattern`,
+//! `telemetry` and `transport`. `cli`, which includes it, adds what the program needs: `check`, `attribution`, and the
+//! outputs of [`sink`] other than `sink::machine::json` and `sink::machine::schema`. They may change in any release.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "unstable"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "stages are public with the feature `unstable`, which lints see"
+    )
+)]
 
 #[macro_use]
 mod text_enum;
 
-// Hidden: for the binary, as below.
-#[cfg(live_capture)]
-#[doc(hidden)]
+// Stages and outputs that the program, tests and benchmarks of this package use: see "What is stable".
+#[cfg(all(live_capture, feature = "cli"))]
 pub mod attribution;
+#[cfg(feature = "cli")]
+pub mod check;
+#[cfg(feature = "unstable")]
+pub mod decode;
+#[cfg(feature = "unstable")]
+pub mod dialogue;
+#[cfg(feature = "unstable")]
+pub mod handshake;
+#[cfg(feature = "unstable")]
+pub mod pattern;
+#[cfg(feature = "unstable")]
+pub mod telemetry;
+#[cfg(feature = "unstable")]
+pub mod transport;
+
+#[cfg(not(feature = "unstable"))]
+mod decode;
+#[cfg(not(feature = "unstable"))]
+mod dialogue;
+#[cfg(not(feature = "unstable"))]
+mod handshake;
+#[cfg(not(feature = "unstable"))]
+mod transport;
+
 pub mod capture;
 pub mod certificate;
-// Hidden: for the binary, tests and benchmarks of this package, without a promise. See "What is stable".
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod check;
-#[doc(hidden)]
-pub mod decode;
 pub mod decrypt;
-#[doc(hidden)]
-pub mod dialogue;
 pub mod error_type;
 #[cfg(any(feature = "cli", feature = "otel", feature = "serde"))]
 mod escape;
 pub mod event;
 pub mod flow;
 mod framing;
-#[doc(hidden)]
-pub mod handshake;
 #[cfg(any(feature = "serde", feature = "otel"))]
 mod hex;
 pub mod memory;
 pub mod observer;
-#[doc(hidden)]
-pub mod pattern;
 pub mod pipeline;
 #[cfg(feature = "files")]
 mod read;
 pub mod sink;
 pub mod stats;
-#[doc(hidden)]
-pub mod telemetry;
 pub mod time;
 pub mod tls;
-#[doc(hidden)]
-pub mod transport;
 
 #[cfg(feature = "files")]
 pub use read::{Events, read};

@@ -1,29 +1,27 @@
 //! Events to output: one [`Sink`] trait, and one file for each format.
 //!
 //! `people` has the formats for reading, `machine` those for programs, `files` what a
-//! run leaves in directories. `OutputFormat` lists the formats. [`crate::telemetry`] is a
-//! sink, too.
+//! run leaves in directories. `OutputFormat` lists the formats. `telemetry` is a sink, too.
+//!
+//! Stable are [`Sink`] and, with the feature `serde`, JSON Lines and their schema in `machine`. The other outputs are
+//! those of the program (feature `cli`) and may change in any release.
 
 pub(crate) mod fair_queue;
 #[cfg(any(feature = "cli", feature = "otel"))]
 pub(crate) mod fields;
-#[doc(hidden)]
+#[cfg(feature = "cli")]
 pub mod files;
 #[cfg(feature = "serde")]
 pub mod machine;
 #[cfg(feature = "cli")]
 mod output_format;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod people;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod report;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod selection;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod sorted;
 #[cfg(all(test, feature = "serde"))]
 pub(crate) mod test_events;
@@ -31,10 +29,8 @@ pub(crate) mod test_events;
 use std::io;
 
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub use output_format::OutputFormat;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub use people::text::TextStyle;
 
 use crate::event::{Handshake, NotTls};

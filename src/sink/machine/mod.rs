@@ -2,15 +2,12 @@
 //! Prometheus.
 
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod cbom;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod csv;
 pub mod json;
 pub mod schema;
 #[cfg(feature = "cli")]
 pub(crate) mod services;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod targets;
