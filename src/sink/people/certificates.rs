@@ -17,11 +17,12 @@ use crate::stats::Stats;
 use crate::time::Timestamp;
 use crate::tls::ProtocolVersion;
 
-/// Columns below which a row has the name and the dates only, below which it has no peers, and below which it has no key and
-/// no count.
-const NARROW: usize = 72;
-const MEDIUM: usize = 100;
+/// Columns below which the rest of a row is on lines of its own, and below which that includes the role and the issuer.
 const WIDE: usize = 140;
+const NARROW: usize = 100;
+
+/// What the rest of a row begins with.
+const INDENT: &str = "    ";
 
 /// Peers named in a row.
 const NAMED: usize = 3;
@@ -147,37 +148,43 @@ impl<W: Write> Sink for CertificatesSink<W> {
 }
 
 impl<W: Write> CertificatesSink<W> {
-    /// Writes the columns for which there is room.
+    /// Writes the columns for which there is room, and below each row what has no column.
     fn write_table(&mut self, rows: &[[String; 8]]) -> io::Result<()> {
         use Align::{Left, Name};
         let (output, style) = (&mut self.output, self.style);
-        match style.width {
-            Some(..NARROW) => {
-                let narrow = |[until, expires, _, name, ..]: &[String; 8]| {
-                    [until, expires, name].map(String::clone)
-                };
-                let rows: Vec<_> = rows.iter().map(narrow).collect();
-                write_rows(output, style, [Left, Left, Name], &rows)
-            }
-            Some(..MEDIUM) => {
-                let medium = |[until, expires, role, name, issuer, ..]: &[String; 8]| {
-                    [until, expires, role, name, issuer].map(String::clone)
-                };
-                let rows: Vec<_> = rows.iter().map(medium).collect();
-                write_rows(output, style, [Left, Left, Left, Name, Name], &rows)
-            }
-            Some(..WIDE) => {
-                let wide = |[until, expires, role, name, issuer, _, _, by]: &[String; 8]| {
-                    [until, expires, role, name, issuer, by].map(String::clone)
-                };
-                let rows: Vec<_> = rows.iter().map(wide).collect();
-                write_rows(output, style, [Left, Left, Left, Name, Name, Left], &rows)
-            }
-            _ => {
-                let align = [Left, Left, Left, Name, Name, Left, Left, Left];
-                write_rows(output, style, align, rows)
+        let Some(width) = style.width.filter(|width| *width < WIDE) else {
+            let align = [Left, Left, Left, Name, Name, Left, Left, Left];
+            return write_rows(output, style, align, rows);
+        };
+        let is_narrow = width < NARROW;
+        let mut columns = Vec::new();
+        if is_narrow {
+            let narrow = rows
+                .iter()
+                .map(|[until, expires, _, name, ..]| [until, expires, name].map(String::clone));
+            let rows: Vec<_> = narrow.collect();
+            write_rows(&mut columns, style, [Left, Left, Name], &rows)?;
+        } else {
+            let medium = rows.iter().map(|[until, expires, role, name, issuer, ..]| {
+                [until, expires, role, name, issuer].map(String::clone)
+            });
+            let rows: Vec<_> = medium.collect();
+            write_rows(&mut columns, style, [Left, Left, Left, Name, Name], &rows)?;
+        }
+        let columns = String::from_utf8_lossy(&columns);
+        for (line, [_, _, role, _, issuer, key, times, by]) in columns.lines().zip(rows) {
+            writeln!(output, "{line}")?;
+            let place = [role, issuer].map(|cell| if is_narrow { cell.as_str() } else { "" });
+            let rest = place
+                .into_iter()
+                .chain([key, times, by].map(String::as_str));
+            let rest: Vec<&str> = rest.filter(|cell| !cell.is_empty()).collect();
+            for line in wrap(&rest.join("  "), width.saturating_sub(INDENT.len())) {
+                let line = line.trim_end();
+                writeln!(output, "{INDENT}{line}")?;
             }
         }
+        Ok(())
     }
 }
 
@@ -260,6 +267,43 @@ not sent: 3 handshakes resumed a session, which needs no certificate
 not seen: 1 handshake ended, or the capture did, before the certificate was sent
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_no_column() {
+        let at = |width| {
+            let mut output = Vec::new();
+            let style = TextStyle {
+                color: false,
+                width: Some(width),
+            };
+            let mut sink = CertificatesSink::new(&mut output, style);
+            for event in test_events::all() {
+                sink.handshake(&event).unwrap();
+            }
+            sink.finish(&Stats::default()).unwrap();
+            let text = String::from_utf8(output).unwrap();
+            let rows = text
+                .lines()
+                .skip(1)
+                .take_while(|line| line.starts_with(' '));
+            rows.map(|row| format!("{row}\n")).collect::<String>()
+        };
+        let expected = "  \
+  2026-03-14  in 12.5 days  server  example.org  by Example CA
+    RSA 2048  shown once  by example.org:443  ! near_expiry
+              unreadable    client  not DER
+    shown once  by 10.0.0.1
+";
+        assert_eq!(at(100), expected);
+        let expected = "  \
+  2026-03-14  in 12.5 days  example.org
+    server  by Example CA  RSA 2048  shown once
+    by example.org:443  ! near_expiry
+              unreadable    not DER
+    client  shown once  by 10.0.0.1
+";
+        assert_eq!(at(50), expected);
     }
 
     #[test]

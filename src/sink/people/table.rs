@@ -16,7 +16,7 @@ use jiff::civil::Date;
 use owo_colors::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right};
+use super::text::{Cut, TextStyle, fit, printable, printable_message, push_left, push_right, wrap};
 use crate::event::{
     ClientCertificate, Directions, EapFacts, EarlyData, Evidence, Finding, Handshake, LocalProcess,
     NotTls, NotTlsKind, Outcome, RenegotiationEnd,
@@ -38,6 +38,8 @@ pub struct TableSink<W> {
     waiting: BTreeMap<(Timestamp, u64), String>,
     /// Rows so far.
     rows: u64,
+    /// Whether the notes of a row were cut.
+    has_cut: bool,
     options: RowOptions,
 }
 
@@ -81,6 +83,7 @@ impl<W: Write> TableSink<W> {
             day: None,
             waiting: BTreeMap::new(),
             rows: 0,
+            has_cut: false,
             options,
         }
     }
@@ -134,7 +137,7 @@ impl<W: Write> Sink for TableSink<W> {
     fn handshake(&mut self, event: &Handshake) -> io::Result<()> {
         let style = outcome_style(self.style, event.outcome);
         let mut row = String::new();
-        self.layout.write_row(&mut row, event, style);
+        self.has_cut |= self.layout.write_row(&mut row, event, style);
         self.add(event.time, &row)
     }
 
@@ -144,8 +147,8 @@ impl<W: Write> Sink for TableSink<W> {
             return Ok(());
         }
         let mut row = String::new();
-        self.layout
-            .write_plain_row(&mut row, event, self.style.doubtful());
+        let style = self.style.doubtful();
+        self.has_cut |= self.layout.write_plain_row(&mut row, event, style);
         self.add(event.time, &row)
     }
 
@@ -170,10 +173,18 @@ impl<W: Write> Sink for TableSink<W> {
         self.output.flush()
     }
 
-    /// Ends the table with an empty line, if a summary follows.
+    /// Ends the table with what shows rows in full, if one was cut, and with an empty line, if a summary follows.
     fn finish(&mut self, _: &Stats) -> io::Result<()> {
         while !self.waiting.is_empty() {
             self.write_first()?;
+        }
+        if let Some(width) = self.style.width.filter(|_| self.has_cut) {
+            let hint = format!(
+                "Rows are cut to {width} columns: `--wide` shows them whole, `tlscope show` one handshake in full."
+            );
+            for line in wrap(&hint, width) {
+                writeln!(self.output, "{line}")?;
+            }
         }
         if !self.options.is_all && self.rows > 0 {
             writeln!(self.output)?;
@@ -367,7 +378,8 @@ impl Layout {
         line + "OUTCOME"
     }
 
-    pub(super) fn write_row(&self, line: &mut String, event: &Handshake, style: Style) {
+    /// Appends the row of `event`; whether its notes were cut.
+    pub(super) fn write_row(&self, line: &mut String, event: &Handshake, style: Style) -> bool {
         let name = event
             .tls
             .server_name
@@ -381,11 +393,11 @@ impl Layout {
         self.push(line, &processes(event), self.process);
         self.push(line, &version(event), self.version);
         self.push_latency(line, &latency(event));
-        self.push_outcome(line, outcome_word(event.outcome), style, &notes(event));
+        self.push_outcome(line, outcome_word(event.outcome), style, &notes(event))
     }
 
-    /// The row of a connection without TLS, of which the file is not known.
-    fn write_plain_row(&self, line: &mut String, event: &NotTls, style: Style) {
+    /// The row of a connection without TLS, of which the file is not known; whether its notes were cut.
+    fn write_plain_row(&self, line: &mut String, event: &NotTls, style: Style) -> bool {
         self.push_time(line, event.time);
         self.push(line, "-", self.source);
         self.push(line, &self.client(event.client), self.client);
@@ -397,7 +409,7 @@ impl Layout {
         let starttls = event.starttls.map_or("", |starttls| starttls.as_str());
         let separator = if starttls.is_empty() { "" } else { ", " };
         let notes = format!("{}: {}{separator}{starttls}", event.kind, event.message);
-        self.push_outcome(line, "no TLS", style, &notes);
+        self.push_outcome(line, "no TLS", style, &notes)
     }
 
     fn push_time(&self, line: &mut String, time: Timestamp) {
@@ -425,14 +437,16 @@ impl Layout {
         printable(if fits { source } else { name })
     }
 
-    fn push_outcome(&self, line: &mut String, outcome: &str, style: Style, notes: &str) {
+    /// Whether the notes were cut.
+    fn push_outcome(&self, line: &mut String, outcome: &str, style: Style, notes: &str) -> bool {
         let _ = write!(line, "{} ", style.style(format_args!("{outcome:OUTCOME$}")));
         let notes = printable_message(notes);
-        line.push_str(
-            &self
-                .notes
-                .map_or(Cow::Borrowed(&*notes), |width| fit(&notes, width, Cut::End)),
-        );
+        let fitted = match self.notes {
+            Some(width) => fit(&notes, width, Cut::End),
+            None => Cow::Borrowed(&*notes),
+        };
+        line.push_str(&fitted);
+        fitted != notes
     }
 
     fn push(&self, line: &mut String, text: &str, width: usize) {
@@ -804,7 +818,31 @@ mod tests {
                 text.chars().all(|c| c == '\n' || !c.is_control()),
                 "{text:?}"
             );
-            assert_eq!(text.lines().count(), 3); // the header, the line, the end
+            let is_row = |line: &&str| !line.is_empty() && !line.starts_with("Rows are cut");
+            assert_eq!(text.lines().take_while(is_row).count(), 2); // the header, the line
+        }
+    }
+
+    #[test]
+    fn rows_that_are_cut_are_followed_by_what_shows_them_in_full() {
+        let events = [test_events::refused_by_the_client()];
+        let at = |width| {
+            table(
+                &events,
+                TextStyle {
+                    color: false,
+                    width,
+                },
+            )
+        };
+        let expected = "\
+Rows are cut to 80 columns: `--wide` shows them whole, `tlscope show` one
+handshake in full.
+
+";
+        assert!(at(Some(80)).ends_with(expected), "{}", at(Some(80)));
+        for width in [None, Some(1_000)] {
+            assert!(!at(width).contains("Rows are cut"));
         }
     }
 
