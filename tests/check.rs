@@ -212,7 +212,7 @@ fn the_offending_handshake_is_named_with_what_was_wanted() {
         "FAILED   modern (",
         "offender.toml:3)\n",
         "wanted: TLS 1.2 or later\n",
-        "found:  1 of 1 handshakes violated it\n",
+        "found:  1 of 1 handshake violated it\n",
         "- fixtures/captures/versions/tls11-static-rsa/capture.pcap, packets ",
         ": 192.0.2.1:",
         " to www.example.org (192.0.2.10:443): TLS 1.1 was selected\n",
@@ -392,7 +392,7 @@ fn an_assertion_that_held_in_part_has_its_own_word_and_counts_as_held() {
     let (clear, hidden) = (capture("mtls12-success"), capture("tls13-rsa"));
     let output = output(&["--policy", &policy, &clear, &hidden]);
     let expected = "\
-partly   certificates valid for at least 1 day more: 0 of 1 handshakes violated it, 1 not evaluated
+partly   certificates valid for at least 1 day more: 0 of 1 handshake violated it, 1 not evaluated
 ok       TLS 1.2 or later: 0 of 2 handshakes violated it
 
 Not evaluated
@@ -448,7 +448,7 @@ fn known_violations_do_not_fail_the_check_and_new_ones_do() {
     let passed = with(&[&old]);
     assert_eq!(passed.status.code(), Some(HELD));
     assert!(
-        stdout(&passed).contains("0 of 1 handshakes violated it, 1 known\n"),
+        stdout(&passed).contains("0 of 1 handshake violated it, 1 known\n"),
         "{passed:?}"
     );
     let failed = with(&[&old, &older]);

@@ -247,7 +247,7 @@ mod tests {
         let rules = "[[rule]]\nmin-version = 'TLS 1.2'\n[[rule]]\nmin-version = 'TLS 1.1'";
         let report = report(rules, &[barely_seen(), barely_seen(), completed()]);
         assert_eq!((report.held(), report.has_passed()), (2, true));
-        let found = "0 of 1 handshakes violated it, 2 not evaluated";
+        let found = "0 of 1 handshake violated it, 2 not evaluated";
         assert!(report.results.iter().all(|result| result.found == found));
         let expected = NotEvaluated {
             reason: "no ServerHello in view",
@@ -317,7 +317,7 @@ mod tests {
         other.client.port += 1;
         let (report, _) = finish(known.clone(), &[other.clone()]);
         assert!(report.has_passed());
-        assert_eq!(report.results[0].found, "0 of 1 handshakes failed, 1 known");
+        assert_eq!(report.results[0].found, "0 of 1 handshake failed, 1 known");
         other.tls.server_name = Some("other.example.org".into());
         let (report, _) = finish(known, &[other, refused_by_the_client()]);
         assert_eq!(

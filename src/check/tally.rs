@@ -212,7 +212,7 @@ impl Tally {
         let mut found = if self.evaluated > 0 {
             let (violations, evaluated) = (self.violations, self.evaluated);
             let did = self.check.assertion.violation();
-            format!("{violations} of {evaluated} handshakes {did}")
+            format!("{violations} of {} {did}", handshakes(evaluated))
         } else if missing == 0 && self.expected > 0 {
             return format!(
                 "{} failed, as another rule expects",

@@ -6,7 +6,7 @@
 //!   "handshakes": 16, "errors": 1, "warnings": 0, "held": 7, "partly_held": 2,
 //!   "results": [{
 //!     "id": "min-version", "name": "no old versions", "line": 3, "severity": "error", "verdict": "error",
-//!     "wanted": "TLS 1.2 or later", "found": "1 of 16 handshakes against it", "judged": 16, "broken": 1, "known": 0,
+//!     "wanted": "TLS 1.2 or later", "found": "1 of 16 handshakes violated it", "judged": 16, "broken": 1, "known": 0,
 //!     "not_judged": [{"reason": "no ServerHello in view", "handshakes": 2}],
 //!     "offenders": [{
 //!       "why": "TLS 1.1 was selected",

@@ -5,9 +5,12 @@ use std::io::{self, Write};
 use super::{offender_in_words, omitted, policy_line, printable, reasons, summary_line};
 use crate::check::{CheckResult, Report, Status};
 use crate::sink::TextStyle;
+use crate::sink::people::text::wrap;
 
 /// As wide as the longest word for a status, and a space.
 const MARGIN: &str = "         ";
+/// Columns that text has after a margin on the narrowest terminal.
+const MIN_TEXT: usize = 20;
 
 pub(super) fn write(
     report: &Report,
@@ -22,7 +25,7 @@ pub(super) fn write(
         writeln!(output, "\nNot evaluated")?;
     }
     for reason in reasons {
-        writeln!(output, "  {reason}")?;
+        write_lines(output, text_style, "  ", "  ", &reason)?;
     }
     let style = match report.has_passed() {
         true => text_style.good(),
@@ -31,7 +34,10 @@ pub(super) fn write(
     if !report.results.is_empty() {
         writeln!(output)?;
     }
-    writeln!(output, "{}", style.style(summary_line(report)))
+    for line in lines(&summary_line(report), text_style, 0) {
+        writeln!(output, "{}", style.style(line))?;
+    }
+    Ok(())
 }
 
 fn write_result(
@@ -48,39 +54,71 @@ fn write_result(
         Status::Error => (text_style.bad(), "FAILED"),
     };
     let padding = MARGIN.len().saturating_sub(word.len());
-    write!(
-        output,
-        "{}{:padding$}{}",
-        style.style(word),
-        "",
-        printable(&result.name)
-    )?;
+    let status = format!("{}{:padding$}", style.style(word), "");
+    let name = printable(&result.name);
     if !result.is_complaint() {
-        if result.name != result.wanted {
-            write!(output, " ({})", result.id)?;
-        }
-        return writeln!(output, ": {}", printable(&result.found));
+        let id = match result.name == result.wanted {
+            true => String::new(),
+            false => format!(" ({})", result.id),
+        };
+        let text = format!("{name}{id}: {}", printable(&result.found));
+        return write_lines(output, text_style, &status, MARGIN, &text);
     }
-    match policy_line(report, result) {
-        Some(line) => writeln!(output, " ({})", printable(&line))?,
-        None => writeln!(output)?,
-    }
+    let line = policy_line(report, result)
+        .map_or(String::new(), |line| format!(" ({})", printable(&line)));
+    write_lines(
+        output,
+        text_style,
+        &status,
+        MARGIN,
+        &format!("{name}{line}"),
+    )?;
+    let mut write = |label: &str, text: &str| {
+        let first = format!("{MARGIN}{label}");
+        write_lines(output, text_style, &first, &" ".repeat(first.len()), text)
+    };
     if result.name != result.wanted {
-        writeln!(output, "{MARGIN}wanted: {}", printable(&result.wanted))?;
+        write("wanted: ", &printable(&result.wanted))?;
     }
-    writeln!(output, "{MARGIN}found:  {}", printable(&result.found))?;
+    write("found:  ", &printable(&result.found))?;
     for offender in &result.offenders {
-        writeln!(output, "{MARGIN}- {}", offender_in_words(offender))?;
+        write("- ", &offender_in_words(offender))?;
     }
     match omitted(result) {
-        Some(omitted) => writeln!(output, "{MARGIN}- {omitted}"),
+        Some(omitted) => write("- ", &omitted),
         None => Ok(()),
+    }
+}
+
+/// Writes `text` after `first`, and its further lines on a terminal after `next`, which is as wide.
+fn write_lines(
+    output: &mut impl Write,
+    text_style: TextStyle,
+    first: &str,
+    next: &str,
+    text: &str,
+) -> io::Result<()> {
+    for (index, line) in lines(text, text_style, next.len()).iter().enumerate() {
+        let margin = if index == 0 { first } else { next };
+        writeln!(output, "{margin}{line}")?;
+    }
+    Ok(())
+}
+
+/// `text` in lines that fit the terminal after a margin.
+fn lines(text: &str, text_style: TextStyle, margin: usize) -> Vec<String> {
+    match text_style.width {
+        Some(width) => wrap(text, width.saturating_sub(margin).max(MIN_TEXT)),
+        None => vec![text.to_owned()],
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::super::{ReportFormat, example, written};
+    use super::{TextStyle, write};
 
     #[test]
     fn the_text_names_what_was_wanted_what_was_found_and_where() {
@@ -110,5 +148,28 @@ Not evaluated
 check failed: 3 errors, 1 warning; 2 of 6 assertions held (1 partly), 0 skipped, on 4 handshakes
 "#;
         assert_eq!(written(&example(), ReportFormat::Text), expected);
+    }
+
+    #[test]
+    fn lines_fit_the_terminal_and_keep_their_margin() {
+        let style = TextStyle {
+            color: false,
+            width: Some(60),
+        };
+        let mut output = Vec::new();
+        write(&example(), style, &mut output).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        assert!(text.lines().all(|line| line.width() <= 60), "{text}");
+        let expected = "\
+         - /tmp/a b.pcap, packets 12-31: 10.0.0.1:51234 to
+           10.0.0.2:443: unknown_ca (client): client refused
+           the server's certificate: unknown_ca (48)
+";
+        assert!(text.contains(expected), "{text}");
+        let summary = "\
+check failed: 3 errors, 1 warning; 2 of 6 assertions held (1
+partly), 0 skipped, on 4 handshakes
+";
+        assert!(text.ends_with(summary), "{text}");
     }
 }

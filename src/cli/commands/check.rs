@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use terminal_size::terminal_size_of;
 use tlscope::check::{
     Baseline, BaselineRecorder, CheckResult, Context, Evaluation, InputWarnings, KnownFindings,
     MAX_BASELINE, Policy, PolicyError, Preset, Report, ReportFormat, default_policy_text,
@@ -224,7 +225,7 @@ impl Outputs {
             (None, StandardStream::Output) => text_style(),
             (None, StandardStream::Error) => TextStyle {
                 color: anstream::AutoStream::choice(&stderr()) != anstream::ColorChoice::Never,
-                width: None,
+                width: terminal_size_of(stderr()).map(|(width, _)| usize::from(width.0)),
             },
             (Some(_), _) => TextStyle::default(),
         };
