@@ -155,8 +155,28 @@ fn describe(head: &[u8]) -> String {
     if let Some((_, what)) = known {
         return format!("is {what}");
     }
+    if head.len() >= MIN_TEXT && is_text(head) {
+        return "looks like text, not a capture".to_owned();
+    }
     let start: String = head.iter().take(4).map(|b| format!("{b:02x}")).collect();
     format!("is not a capture file (starts with 0x{start})")
+}
+
+/// Bytes that look like text by chance if they are fewer.
+const MIN_TEXT: usize = 4;
+
+/// Whether `head` looks like text: UTF-8 that may be cut off, without control characters but those of text.
+fn is_text(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            let whole = head.get(..error.valid_up_to()).unwrap_or_default();
+            std::str::from_utf8(whole).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    !text.is_empty() && !text.chars().any(is_control)
 }
 
 /// The captures that a path stands for: itself or, for a directory, the files
@@ -329,14 +349,19 @@ mod tests {
 
     #[test]
     fn says_what_a_file_is_instead_of_a_capture() {
-        let cases: [(&[u8], &str); 6] = [
+        let cases: [(&[u8], &str); 8] = [
             (b"", "`x` is empty"),
             (
                 b"\xd4\xc3\xb2",
                 "`x` is not a capture file (starts with 0xd4c3b2)",
             ),
+            (b"hello world", "`x` looks like text, not a capture"),
             (
-                b"hello world",
+                "Größe".as_bytes().get(..4).unwrap(),
+                "`x` looks like text, not a capture",
+            ),
+            (
+                b"hello\0world",
                 "`x` is not a capture file (starts with 0x68656c6c)",
             ),
             (
@@ -391,7 +416,7 @@ mod tests {
         let mut problems = Vec::new();
         assert_eq!(captures(directory.path(), &mut problems), [first, second]);
         let texts: Vec<&str> = problems.iter().map(|p| &*p.text).collect();
-        assert!(texts[0].ends_with("README` is not a capture file (starts with 0x63617074)"));
+        assert!(texts[0].ends_with("README` looks like text, not a capture"));
         assert!(texts[1].ends_with("c.pcap` is empty"));
         assert!(texts.iter().all(|text| text.starts_with("skipped: `")));
         let severities: Vec<_> = problems.iter().map(|p| p.severity).collect();
