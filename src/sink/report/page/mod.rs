@@ -236,6 +236,13 @@ mod tests {
         [light, dark]
     }
 
+    /// Rows have buttons, too, whose marks would else stand beyond the right edge of the page.
+    #[test]
+    fn the_style_of_buttons_that_sort_applies_to_heads_of_tables_only() {
+        let (all, heads) = (STYLE.matches("th button"), STYLE.matches("thead th button"));
+        assert_eq!(all.count(), heads.count());
+    }
+
     #[test]
     fn text_and_plots_stand_out_from_their_background_in_light_and_dark() {
         let text = ["text", "soft", "accent", "bad-text", "near-text"];

@@ -89,9 +89,24 @@ fn rejected(tallies: &Tallies) -> String {
 fn leading_cause(tallies: &Tallies) -> String {
     let causes = super::failures::causes(tallies);
     let sum = |counts: &[u64; 3]| counts.iter().sum::<u64>();
-    causes.first().map_or_else(String::new, |(cause, counts)| {
-        format!("most often {cause}, {}", times(sum(counts)))
-    })
+    let Some((cause, counts)) = causes.first() else {
+        return String::new();
+    };
+    let most = sum(counts);
+    let tied = causes
+        .iter()
+        .skip(1)
+        .take_while(|(_, counts)| sum(counts) == most);
+    let tied: Vec<_> = tied.collect();
+    let times = times(most);
+    match tied.as_slice() {
+        [] => format!("most often {cause}, {times}"),
+        [(other, _)] => format!("most often {cause} and {other}, {times} each"),
+        others => format!(
+            "most often {cause} and {} others, {times} each",
+            others.len()
+        ),
+    }
 }
 
 fn leading_doubt(tallies: &Tallies) -> String {
