@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::records::spans::TraceIds;
 use crate::event::{ErrorType, Handshake, HandshakeError, Outcome, RejectedAfter, Side};
 use crate::flow::Endpoint;
+use crate::pattern::nearest;
 use crate::sink::fair_queue::FairQueue;
 use crate::sink::people::text::{printable, printable_message};
 
@@ -282,20 +283,46 @@ impl Number {
 }
 
 impl Query {
-    /// Parses a query as in `error=unknown_ca&server=example.org`; what it does not know, it ignores.
-    pub(crate) fn parse(text: &str) -> Self {
+    /// Parses a query as in `error=unknown_ca&server=example.org`.
+    ///
+    /// # Errors
+    ///
+    /// One line about a parameter or a cause that does not exist: an empty list would say that all is well.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut query = Self::default();
-        for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let field = match key {
                 "error" => &mut query.error,
                 "server" => &mut query.server,
                 "client" => &mut query.client,
-                _ => continue,
+                "format" if matches!(value, "html" | "json") => continue,
+                "format" => return Err("`format` is `html` or `json`".to_owned()),
+                key => {
+                    let key = printable(&decoded(key)).into_owned();
+                    return Err(format!(
+                        "no parameter `{key}`: there are `error`, `server`, `client` and `format`"
+                    ));
+                }
             };
             // Alerts pass labels on, and `other` stands there for values that have no series of their own.
             *field = Some(decoded(value)).filter(|value| !matches!(&**value, "" | "other"));
         }
-        query
+        if let Some(written) = &query.error {
+            let known: Vec<&str> = ErrorType::ALL.iter().map(|class| class.as_str()).collect();
+            if !known
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(written))
+            {
+                let guess = nearest(written, &known).map_or(
+                    "; `tlscope print error-types` lists them".to_owned(),
+                    |known| format!("; did you mean `{known}`?"),
+                );
+                let written = printable(written);
+                return Err(format!("no error type `{written}`{guess}"));
+            }
+        }
+        Ok(query)
     }
 
     fn selects(&self, failure: &Failure) -> bool {
@@ -362,7 +389,7 @@ mod tests {
     }
 
     fn causes(failures: &Failures, query: &str) -> Vec<&'static str> {
-        let listed = failures.list(&Query::parse(query));
+        let listed = failures.list(&Query::parse(query).unwrap());
         let causes = listed.failures.iter();
         causes.map(|failure| failure.error.error_type).collect()
     }
@@ -414,10 +441,32 @@ mod tests {
 
     #[test]
     fn a_query_is_decoded() {
-        let query = Query::parse("client=spiffe%3A%2F%2Fa%2fb+c&server=%zz%&x=%00");
+        let query = Query::parse("client=spiffe%3A%2F%2Fa%2fb+c&server=%zz%&").unwrap();
         assert_eq!(query.client.as_deref(), Some("spiffe://a/b c"));
         assert_eq!(query.server.as_deref(), Some("%zz%"));
         assert_eq!(decoded("%ff%C3%A9"), "\u{fffd}é");
+    }
+
+    #[test]
+    fn a_query_for_what_does_not_exist_is_an_error() {
+        for (query, expected) in [
+            (
+                "error=unknown_cas",
+                "no error type `unknown_cas`; did you mean `unknown_ca`?",
+            ),
+            (
+                "error=%1b",
+                r"no error type `\u{1b}`; `tlscope print error-types` lists them",
+            ),
+            (
+                "sever=a.example",
+                "no parameter `sever`: there are `error`, `server`, `client` and `format`",
+            ),
+            ("format=xml", "`format` is `html` or `json`"),
+        ] {
+            assert_eq!(Query::parse(query), Err(expected.to_owned()));
+        }
+        assert!(Query::parse("format=json&error=UNKNOWN_CA").is_ok());
     }
 
     #[test]

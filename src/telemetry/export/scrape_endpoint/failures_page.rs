@@ -158,7 +158,7 @@ mod tests {
             hint: Some("a & b".to_owned()),
         });
         failures.record(&event, None);
-        let query = Query::parse("error=unknown_ca");
+        let query = Query::parse("error=unknown_ca").unwrap();
         let page = page(&failures.list(&query), &query);
         assert!(!page.contains("<script>"), "{page}");
         for expected in [

@@ -245,7 +245,10 @@ impl Pages {
     async fn failures<B>(self: &Arc<Self>, request: &Request<B>) -> Response<Full<Bytes>> {
         let text = request.uri().query().unwrap_or_default();
         let wants = |format: &str| text.split('&').any(|pair| pair == format);
-        let query = Query::parse(text);
+        let query = match Query::parse(text) {
+            Ok(query) => query,
+            Err(error) => return page(StatusCode::BAD_REQUEST, error + "\n"),
+        };
         let wants_page =
             wants("format=html") || !wants("format=json") && accepts(request.headers(), HTML);
         if !wants_page {
@@ -454,12 +457,15 @@ mod tests {
         assert!(json.contains("content-type: application/json\r\n"));
         assert!(json.ends_with("{\"seen\":0,\"dropped\":0,\"failures\":[]}"));
         let browser = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\r\n";
-        let page = of(&format!("GET /failures?error=x HTTP/1.1\r\n{browser}"));
+        let page = of(&format!("GET /failures?error=other HTTP/1.1\r\n{browser}"));
         assert!(page.contains("content-type: text/html; charset=utf-8\r\n"));
         assert!(page.contains("content-security-policy: default-src 'none'"));
         assert!(page.contains("No failure to list."), "{page}");
         let chosen = of(&format!("GET /failures?format=json HTTP/1.1\r\n{browser}"));
         assert!(chosen.contains("application/json"));
+        let wrong = of(&format!("GET /failures?error=x HTTP/1.1\r\n{browser}"));
+        assert!(wrong.starts_with("HTTP/1.1 400 "), "{wrong}");
+        assert!(wrong.contains("\r\n\r\nno error type `x`; "), "{wrong}");
     }
 
     #[test]

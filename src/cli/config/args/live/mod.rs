@@ -247,12 +247,14 @@ pub(crate) struct LiveMetricsArgs {
     /// Serve metrics for Prometheus at `/metrics`, and health at `/healthz`
     ///
     /// Also the last failures at `/failures`, for people and for programs.
+    /// For example `127.0.0.1:9464` or `localhost:9464`; `0.0.0.0:9464` answers other hosts, too.
     /// Without TLS or authentication. On a loopback address, requests must name a loopback
     /// address or `localhost` as their host, so that web pages cannot read the metrics
     /// through a browser on this machine (DNS rebinding).
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
+        value_parser = listening_address,
         help_heading = "Metrics",
         env = "TLSCOPE_PROMETHEUS"
     )]
@@ -333,9 +335,48 @@ fn hours(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "not a number of hours above zero".to_owned())
 }
 
+/// Parses an address to listen at, as in `127.0.0.1:9464`; `localhost` is that address.
+fn listening_address(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => port
+            .parse()
+            .map(|port: u16| ([127, 0, 0, 1], port).into())
+            .ok(),
+        None => text.parse().ok(),
+    };
+    address.ok_or_else(|| {
+        let port = text.trim_start_matches(':').parse().unwrap_or(9464_u16);
+        format!(
+            "not an address and a port, as in `127.0.0.1:{port}` for this host alone, or `0.0.0.0:{port}` for others, too"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listening_address_has_a_port_and_an_error_has_an_example() {
+        let loopback = "127.0.0.1:9464".parse().unwrap();
+        assert_eq!(listening_address("localhost:9464"), Ok(loopback));
+        assert_eq!(listening_address("127.0.0.1:9464"), Ok(loopback));
+        assert!(listening_address("[::1]:9464").is_ok());
+        for wrong in ["9000", ":9000"] {
+            let error = listening_address(wrong).unwrap_err();
+            assert!(error.contains("as in `127.0.0.1:9000`"), "{error}");
+        }
+        for wrong in [
+            "",
+            "localhost",
+            "localhost:x",
+            "127.0.0.1",
+            "example.org:9464",
+        ] {
+            let error = listening_address(wrong).unwrap_err();
+            assert!(error.contains("as in `127.0.0.1:9464`"), "{error}");
+        }
+    }
 
     #[test]
     fn the_default_size_of_the_buffer_is_that_of_the_library() {
