@@ -492,3 +492,17 @@ fn a_port_of_another_tunnel_shows_no_handshake() {
     let (none, _) = in_tunnels_at_port_9000(&["--tunnel-port", "geneve=9000"], &[]);
     assert!(none.is_empty());
 }
+
+#[test]
+fn an_error_about_an_environment_variable_names_it() {
+    let error_of = |flags: &[&str]| {
+        let mut command = tlscope(&[&["read", "capture.pcap"], flags].concat());
+        let output = command.env("TLSCOPE_NEAR_EXPIRY", "soon").output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output).to_owned()
+    };
+    let expected = "error: invalid value 'soon' for 'TLSCOPE_NEAR_EXPIRY': ";
+    assert!(error_of(&[]).starts_with(expected));
+    let expected = "error: invalid value 'later' for '--near-expiry <DAYS>': ";
+    assert!(error_of(&["--near-expiry", "later"]).starts_with(expected));
+}

@@ -7,6 +7,7 @@
     reason = "the program has clocks, signals and a screen"
 )]
 
+use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -50,7 +51,7 @@ fn parse() -> Result<Args, CliError> {
 fn parse_as(command: clap::Command) -> Args {
     let matches = command
         .try_get_matches()
-        .unwrap_or_else(|error| suggest_read(error).exit());
+        .unwrap_or_else(|error| blame_environment(suggest_read(error)).exit());
     Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
@@ -70,6 +71,26 @@ fn suggest_read(mut error: clap::Error) -> clap::Error {
         );
         // Not a word with a letter wrong.
         error.remove(ContextKind::SuggestedSubcommand);
+    }
+    error
+}
+
+/// Names the environment variable in the error about a flag that was not typed.
+fn blame_environment(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let flag = argument.split([' ', '=', '[']).next().unwrap_or_default();
+    let Some(long) = flag.strip_prefix("--") else {
+        return error;
+    };
+    let is_typed = env::args_os().any(|typed| {
+        let typed = typed.to_string_lossy();
+        typed.split('=').next() == Some(flag)
+    });
+    let variable = format!("TLSCOPE_{}", long.to_uppercase().replace('-', "_"));
+    if !is_typed && env::var_os(&variable).is_some() {
+        error.insert(ContextKind::InvalidArg, ContextValue::String(variable));
     }
     error
 }
