@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use crate::support::fixtures;
-use crate::support::program::{output, stderr, stdout, tlscope};
+use crate::support::program::{output, printed, stderr, stdout, tlscope};
 use crate::support::scratch::{file, folder};
 
 /// A capture of one empty Ethernet frame.
@@ -505,4 +505,12 @@ fn an_error_about_an_environment_variable_names_it() {
     assert!(error_of(&[]).starts_with(expected));
     let expected = "error: invalid value 'later' for '--near-expiry <DAYS>': ";
     assert!(error_of(&["--near-expiry", "later"]).starts_with(expected));
+}
+
+#[test]
+fn the_printed_error_types_are_all_that_there_are() {
+    let text = printed(&["print", "error-types"]);
+    for class in tlscope::event::ErrorType::ALL {
+        assert!(text.contains(&format!("`{class}`")), "{class}");
+    }
 }

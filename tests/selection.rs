@@ -49,7 +49,13 @@ fn each_flag_selects_the_handshakes_that_have_it() {
         (&["--outcome", "failure,success"], 16),
         (&["--error", "cert_expired"], 2),
         (&["--error", "cert_expired", "--error", "unknown_ca"], 3),
-        (&["--version", "TLSv1.3"], 4),
+        (&["--version", "TLSv1.3"], 5), // one of them was offered, and the server reset the connection
+        (&["--version", "1.3", "--outcome", "success"], 2),
+        (&["--version", "1.0"], 1), // refused by the server
+        (&["--finding", "near_expiry"], 1),
+        (&["--finding", "cert_expired,near_expiry"], 3),
+        (&["--expires-within", "12"], 2),
+        (&["--expires-within", "14"], 3),
         (&["--port", "443"], 16),
         (&["--port", "8443"], 0),
         (&["--client", "192.0.2.34"], 5),
@@ -107,7 +113,11 @@ fn bad_values_are_refused_with_what_to_try() {
     for (flags, expected) in [
         (
             ["--error", "unknown_cb"],
-            "a similar value exists: 'unknown_ca'",
+            "did you mean `unknown_ca`? `tlscope print error-types` lists all",
+        ),
+        (
+            ["--error", "near_expiry"],
+            "a finding about a certificate, for which no handshake fails: use `--finding near_expiry`",
         ),
         (
             ["--outcome", "fail"],

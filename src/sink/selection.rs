@@ -2,16 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateTime};
 use crate::event::{CertificateChain, ErrorType, Handshake, NotTls, NotTlsKind, Outcome, Protocol};
 use crate::flow::Endpoint;
 use crate::pattern::{Glob, IpNetwork};
 use crate::time::Timestamp;
-use crate::tls::ProtocolVersion;
+use crate::tls::{ProtocolVersion, is_grease};
 
 /// Which handshakes a user asks for: those that match an item of every list that is not empty, within the time given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,11 @@ pub struct Selection {
     pub errors: Vec<ErrorType>,
     /// Protocols.
     pub protocols: Vec<Protocol>,
-    /// Versions that the server selected.
+    /// Certificate findings.
+    pub findings: Vec<ErrorType>,
+    /// Handshakes with a certificate that expires within this time after it was validated, or has expired.
+    pub expires_within: Option<Duration>,
+    /// Versions that the server selected; of handshakes without one, the highest that the client offered.
     pub versions: Vec<ProtocolVersion>,
     /// Handshakes that began then or later.
     pub since: Option<Moment>,
@@ -59,8 +64,15 @@ impl Selection {
                 [refused, rejected].contains(&Some(*error))
             })
             && fits(&self.protocols, |protocol| *protocol == event.protocol)
+            && fits(&self.findings, |class| {
+                let mut found = event.validation.iter();
+                found.any(|finding| finding.error_type == *class)
+            })
+            && self
+                .expires_within
+                .is_none_or(|time| expires_within(event, time))
             && fits(&self.versions, |version| {
-                event.tls.version == Some(*version)
+                version_of(event) == Some(*version)
             })
             && fits(&self.server_names, |glob| {
                 name.is_some_and(|name| glob.matches(name))
@@ -81,6 +93,8 @@ impl Selection {
             && self.outcomes.is_empty()
             && fits(&self.protocols, |protocol| *protocol == Protocol::Tls)
             && self.versions.is_empty()
+            && self.findings.is_empty()
+            && self.expires_within.is_none()
             && self.server_names.is_empty()
             && fits(&self.errors, |selected| errors.contains(selected))
             && fits(&self.ports, |port| *port == event.server.port)
@@ -92,6 +106,26 @@ impl Selection {
         self.since.is_none_or(|since| !since.is_after(time))
             && self.until.is_none_or(|until| until.is_after(time))
     }
+}
+
+/// The version that was agreed on, or else the highest that the client offered: what a server refused is a version, too.
+fn version_of(event: &Handshake) -> Option<ProtocolVersion> {
+    let offered = || {
+        let offered = event.tls.offered_versions.iter().flatten().copied();
+        offered
+            .filter(|version| !is_grease(version.0))
+            .max_by_key(|version| version.as_tls().0)
+    };
+    event.tls.version.or_else(offered)
+}
+
+/// Whether either side shows a certificate that is no longer valid `time` after the moment at which it was validated.
+fn expires_within(event: &Handshake, time: Duration) -> bool {
+    let end = CertificateTime::from(event.judged_at.saturating_add(time));
+    let chains = [&event.server_certificates, &event.client_certificates];
+    let certificates = chains.into_iter().flatten().flat_map(|chain| chain.iter());
+    let mut facts = certificates.filter_map(|certificate| certificate.facts.as_ref().ok());
+    facts.any(|facts| facts.not_after <= end)
 }
 
 fn fits<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
@@ -212,7 +246,8 @@ impl FromStr for Moment {
                 .map(|nanoseconds| Self::Time(Timestamp::from_nanoseconds(nanoseconds)))
                 .map_err(|_| "not between the years 1678 and 2261".to_owned());
         }
-        text.parse::<Time>().map(Self::OfDay).map_err(|_| {
+        let time = text.parse().or_else(|_| format!("0{text}").parse::<Time>()); // `9:00`
+        time.map(Self::OfDay).map_err(|_| {
             "not a time as in `2026-03-01T12:00:00Z`, `2026-03-01 12:00`, `2026-03-01` or `12:00:05`"
                 .to_owned()
         })
@@ -253,6 +288,40 @@ mod tests {
             s.ports = vec![443];
             s.versions = vec![ProtocolVersion::TLSv1_3];
         }));
+    }
+
+    #[test]
+    fn a_version_selects_what_was_agreed_on_or_else_the_highest_that_was_offered() {
+        let mut event = test_events::refused_by_the_client();
+        let selects = |event: &Handshake, version| {
+            let selection = Selection {
+                versions: vec![version],
+                ..Selection::default()
+            };
+            selection.selects(event)
+        };
+        let offered = vec![ProtocolVersion(0x7a7a), ProtocolVersion::TLSv1_0];
+        event.tls.offered_versions = Some(offered);
+        assert!(!selects(&event, ProtocolVersion::TLSv1_0)); // TLS 1.2 was agreed on
+        event.tls.version = None;
+        assert!(selects(&event, ProtocolVersion::TLSv1_0));
+        assert!(!selects(&event, ProtocolVersion(0x7a7a))); // GREASE
+        let offered = vec![ProtocolVersion::DTLSv1_0, ProtocolVersion::DTLSv1_2];
+        event.tls.offered_versions = Some(offered);
+        assert!(selects(&event, ProtocolVersion::DTLSv1_2));
+        event.tls.offered_versions = None;
+        assert!(!selects(&event, ProtocolVersion::TLSv1_0));
+    }
+
+    #[test]
+    fn certificates_are_selected_by_findings_and_by_the_time_that_is_left() {
+        assert!(selects(|s| s.findings = vec![ErrorType::NearExpiry]));
+        assert!(!selects(|s| s.findings = vec![ErrorType::WeakKey]));
+        // The leaf expires in 12.5 days.
+        for (days, expected) in [(0, false), (12, false), (13, true)] {
+            let time = Duration::from_secs(days * 86_400);
+            assert_eq!(selects(|s| s.expires_within = Some(time)), expected);
+        }
     }
 
     #[test]
@@ -301,6 +370,8 @@ mod tests {
             (Some("2026-03-01T13:00:00+01:00"), None, true),
             (Some("12:00"), Some("12:00:01"), true),
             (Some("12:01"), None, false),
+            (Some("9:00"), Some("12:00"), false),
+            (Some("9:00"), None, true),
         ] {
             let moment = |text: &str| text.parse::<Moment>().unwrap();
             let is_selected = selects(|s| {
@@ -314,6 +385,7 @@ mod tests {
             "yesterday",
             "25:00",
             "2026-13-01",
+            "1:2",
             "9999-01-01T00:00:00Z",
         ] {
             assert!(wrong.parse::<Moment>().is_err(), "{wrong}");

@@ -21,6 +21,7 @@ pub(super) fn asset(asset: Asset) -> Result<ExitCode, CliError> {
         Asset::SystemdUnit => include_str!("../../assets/tlscope.service"),
         Asset::Kubernetes => include_str!("../../assets/kubernetes.yaml"),
         Asset::Clickhouse => include_str!("../../assets/clickhouse.sql"),
+        Asset::ErrorTypes => include_str!("../../../docs/errors.md"),
     };
     print_text(|output| output.write_all(text.as_bytes()))
 }

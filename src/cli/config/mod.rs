@@ -9,5 +9,6 @@ mod resolve;
 
 pub(crate) use overwrite::RunFiles;
 pub(crate) use resolve::{
-    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, now, text_style,
+    Analysis, EventDestination, Needs, OutputConfig, ReadConfig, SaveFailures, days, now,
+    text_style,
 };

@@ -297,7 +297,7 @@ pub(crate) fn now() -> Result<Timestamp, CliError> {
         .map_err(|_| CliError::new("the system's clock is not between the years 1677 and 2262"))
 }
 
-fn days(days: u32) -> Duration {
+pub(crate) fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
 

@@ -26,4 +26,6 @@ pub(crate) enum Asset {
     Kubernetes,
     /// Tables of ClickHouse for the JSON lines, and queries.
     Clickhouse,
+    /// What the values of `error.type` mean, as Markdown.
+    ErrorTypes,
 }

@@ -1,10 +1,14 @@
 //! Which handshakes are reported: flags of every command that takes packets.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use tlscope::event::{ErrorType, Outcome, Protocol};
-use tlscope::pattern::Glob;
+use tlscope::pattern::{Glob, nearest};
 use tlscope::sink::selection::{Moment, Peer, Selection};
 use tlscope::tls::ProtocolVersion;
+
+use crate::cli::config::days;
 
 /// Selections by peers, outcome and version. Flags that are given together must all match.
 #[derive(Clone, Debug, clap::Args)]
@@ -71,7 +75,7 @@ pub(crate) struct SelectionArgs {
     /// Report only handshakes that failed for this cause, as in `unknown_ca`
     ///
     /// Includes handshakes that completed and whose peer was then refused for this cause. The causes are the
-    /// values of `error.type` in JSON.
+    /// values of `error.type` in JSON; `tlscope print error-types` lists them.
     #[arg(
         long, value_name = "CAUSE", value_delimiter = ',', value_parser = causes(), hide_possible_values = true,
         help_heading = "Selection", env = "TLSCOPE_ERROR"
@@ -85,7 +89,29 @@ pub(crate) struct SelectionArgs {
     )]
     pub(crate) protocol: Vec<Protocol>,
 
+    /// Report only handshakes with this finding about a certificate, as in `near_expiry`
+    ///
+    /// Findings stand after `!` in rows. A handshake can succeed in spite of one.
+    #[arg(
+        long, value_name = "FINDING", value_delimiter = ',', value_parser = findings(), hide_possible_values = true,
+        help_heading = "Selection", env = "TLSCOPE_FINDING"
+    )]
+    pub(crate) finding: Vec<ErrorType>,
+
+    /// Report only handshakes with a certificate that expires within DAYS, or has expired
+    ///
+    /// Counts from the time at which certificates are validated: that of the handshake, or --at.
+    #[arg(
+        long,
+        value_name = "DAYS",
+        help_heading = "Selection",
+        env = "TLSCOPE_EXPIRES_WITHIN"
+    )]
+    pub(crate) expires_within: Option<u32>,
+
     /// Report only handshakes of this version, as in `TLS 1.2`, `1.3`, `draft28` or `0x7f1c`
+    ///
+    /// If no version was negotiated, the highest that the client offered counts.
     #[arg(
         long, value_name = "VERSION", value_delimiter = ',', value_parser = version,
         help_heading = "Selection", env = "TLSCOPE_VERSION"
@@ -132,6 +158,8 @@ impl From<SelectionArgs> for Selection {
         selection.outcomes = args.outcome;
         selection.errors = args.error;
         selection.protocols = args.protocol;
+        selection.findings = args.finding;
+        selection.expires_within = args.expires_within.map(days);
         selection.versions = args.version;
         selection
     }
@@ -149,8 +177,71 @@ fn outcomes() -> impl TypedValueParser<Value = Outcome> {
     one_of(Outcome::ALL, |outcome| outcome.as_str())
 }
 
+/// Findings that no handshake fails for: it fails for what the peer made of them.
+const NO_CAUSES: &[ErrorType] = &[
+    ErrorType::IncompleteChain,
+    ErrorType::NearExpiry,
+    ErrorType::UntrustedCa,
+    ErrorType::WeakKey,
+    ErrorType::WeakSignature,
+];
+
 fn causes() -> impl TypedValueParser<Value = ErrorType> {
-    one_of(ErrorType::ALL, |cause| cause.as_str())
+    Listed {
+        all: ErrorType::ALL,
+        parse: |text| {
+            let cause = class_of(text, "cause")?;
+            if NO_CAUSES.contains(&cause) {
+                return Err(format!(
+                    "a finding about a certificate, for which no handshake fails: use `--finding {cause}`"
+                ));
+            }
+            Ok(cause)
+        },
+    }
+}
+
+fn findings() -> impl TypedValueParser<Value = ErrorType> {
+    Listed {
+        all: ErrorType::ALL,
+        parse: |text| class_of(text, "finding"),
+    }
+}
+
+/// A class of errors by its text; the error has the nearest one, and not all: they are too many for a line.
+fn class_of(text: &str, what: &str) -> Result<ErrorType, String> {
+    let known: Vec<&str> = ErrorType::ALL.iter().map(|class| class.as_str()).collect();
+    let class = ErrorType::ALL.iter().find(|class| class.as_str() == text);
+    class.copied().ok_or_else(|| {
+        let guess = nearest(text, &known)
+            .map_or(String::new(), |known| format!("did you mean `{known}`? "));
+        format!("no {what} of this name; {guess}`tlscope print error-types` lists all")
+    })
+}
+
+/// A parser with errors of its own, for values that completions know.
+#[derive(Clone)]
+struct Listed {
+    all: &'static [ErrorType],
+    parse: fn(&str) -> Result<ErrorType, String>,
+}
+
+impl TypedValueParser for Listed {
+    type Value = ErrorType;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<ErrorType, clap::Error> {
+        TypedValueParser::parse_ref(&self.parse, command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let texts = self.all.iter().map(|class| class.as_str());
+        Some(Box::new(texts.map(PossibleValue::new)))
+    }
 }
 
 fn protocols() -> impl TypedValueParser<Value = Protocol> {
@@ -209,6 +300,22 @@ fn not_a_version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_cause_is_answered_with_a_guess_and_a_finding_with_its_flag() {
+        let error = class_of("unknown_cas", "cause").unwrap_err();
+        let expected = "no cause of this name; did you mean `unknown_ca`? `tlscope print error-types` lists all";
+        assert_eq!(error, expected);
+        assert_eq!(
+            class_of("near_expiry", "finding"),
+            Ok(ErrorType::NearExpiry)
+        );
+        let command = clap::Command::new("tlscope");
+        let parsed = |text: &str| causes().parse_ref(&command, None, OsStr::new(text));
+        assert_eq!(parsed("unknown_ca").unwrap(), ErrorType::UnknownCa);
+        let error = parsed("near_expiry").unwrap_err().to_string();
+        assert!(error.contains("use `--finding near_expiry`"), "{error}");
+    }
 
     #[test]
     fn versions_are_accepted_as_people_write_them() {
