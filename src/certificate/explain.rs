@@ -109,7 +109,7 @@ impl Explanation<'_> {
             && let [0] = self.walk.shown.as_slice()
             && self.has_issuer_url()
         {
-            let detail = format!("issuer `{issuer}` is not shown: the leaf stands alone");
+            let detail = format!("issuer `{issuer}` is not shown: the leaf came alone");
             findings.push(self.finding(ErrorType::IncompleteChain, detail));
         }
         findings

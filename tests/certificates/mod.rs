@@ -231,7 +231,7 @@ fn only_chains_that_end_at_a_trusted_root_are_trusted() {
         Case::new("leaf alone", &root, vec![alone.clone()]).says(
             &[
                 "untrusted_ca: issued by `CN=Issuing`, which is neither shown nor trusted",
-                "incomplete_chain: issuer `CN=Issuing` is not shown: the leaf stands alone",
+                "incomplete_chain: issuer `CN=Issuing` is not shown: the leaf came alone",
             ],
             &[20],
             "",
