@@ -73,7 +73,6 @@ struct Source {
 /// An open source: its reader, and the batch that it gives packets from.
 struct Reading {
     reader: BlockReader,
-    file: Arc<str>,
     batch: PacketBatch,
     next: usize,
     /// The latest time of a packet so far, if there are other sources.
@@ -217,7 +216,6 @@ impl CaptureFiles {
                 let batch = mem::take(&mut self.spare);
                 source.reading = Some(Reading {
                     reader,
-                    file: Arc::clone(&source.file),
                     batch,
                     next: 0,
                     last: None,
@@ -241,11 +239,7 @@ impl CaptureFiles {
                 reading.note_times(); // a lone source ends with the run
             }
             self.secrets.append(&mut reading.batch.secrets);
-            let at = reading.batch.dropped_at.take();
-            self.drops.extend(at.map(|at| SourceDrops {
-                source: Arc::clone(&reading.file),
-                at,
-            }));
+            self.drops.append(&mut reading.batch.drops);
             if let Some(key) = reading.key(index) {
                 self.queue.push(key);
                 return;
@@ -691,16 +685,17 @@ mod tests {
                 drops.append(&mut batch.drops);
             }
             assert!(drops.iter().all(|drop| &*drop.source == "a"));
-            let seconds = |drop: SourceDrops| drop.at.as_nanoseconds() / 1_000_000_000;
-            drops.into_iter().map(seconds).collect::<Vec<_>>()
+            let seconds = |drop: &SourceDrops| drop.at.as_nanoseconds() / 1_000_000_000;
+            let news = |drop: SourceDrops| (seconds(&drop), drop.packets);
+            drops.into_iter().map(news).collect::<Vec<_>>()
         };
-        let none: [i64; 0] = [];
+        let none: [(i64, u64); 0] = [];
         assert_eq!(drops(&[statistics(5, 0)]), none);
-        assert_eq!(drops(&[statistics(5, 2)]), [5]);
+        assert_eq!(drops(&[statistics(5, 2)]), [(5, 2)]);
         // What was counted before is no news; without a time, it is that of the packet before.
-        assert_eq!(drops(&[statistics(5, 2), statistics(9, 2)]), [5]);
-        assert_eq!(drops(&[statistics(5, 2), statistics(9, 3)]), [9]);
-        assert_eq!(drops(&[statistics(0, 2)]), [3]);
+        assert_eq!(drops(&[statistics(5, 2), statistics(9, 2)]), [(5, 2)]);
+        assert_eq!(drops(&[statistics(5, 2), statistics(9, 3)]), [(9, 3)]);
+        assert_eq!(drops(&[statistics(0, 2)]), [(3, 2)]);
         // Cut short, or of an interface that is not there.
         assert_eq!(drops(&[LITTLE.block(5, &[0; 8])]), none);
         let mut other = statistics(5, 2);
