@@ -258,13 +258,22 @@ impl Recorder {
                     say::problem(&problem);
                 }
             }
-            let result = result.and_then(|()| self.recording.flush());
+            let result = result.and_then(|()| self.end());
             (waiting.join().unwrap_or(Ending::Unknown), result)
         })
     }
 
     /// Until when packets may be missing, if some are.
     fn dropped_at(&self) -> Option<Timestamp> {
+    /// Ends the recording with what the interfaces counted.
+    fn end(&mut self) -> io::Result<()> {
+        let interfaces: Vec<_> = self.meters.iter().map(|meter| meter.read()).collect();
+        match now() {
+            Ok(now) => self.recording.end(&interfaces, now),
+            Err(_) => self.recording.flush(), // a clock before 1970: statistics have a time
+        }
+    }
+
         // If the recording is full, all packets are missing that came after its last one.
         let now = (self.recording.dropped() > 0).then(|| now().ok());
         now.flatten().max(self.dropped_at)
