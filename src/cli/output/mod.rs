@@ -292,6 +292,7 @@ impl EventWriter {
                     shows_processes: config.shows_processes,
                     names: config.names,
                     keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
+                    room_for_texts: config.room_for_texts,
                     ..RowOptions::default()
                 };
                 let sink = format.event_sink(stdout(), config.text_style, rows);
@@ -301,7 +302,7 @@ impl EventWriter {
                 }))
             }
             EventDestination::File(rotation) => {
-                let file = RotatingSink::open(rotation.clone(), format)?;
+                let file = RotatingSink::open(rotation.clone(), format, config.room_for_texts)?;
                 Ok(Some(Self::File(file)))
             }
             EventDestination::Screen => Ok(None),

@@ -111,6 +111,7 @@ impl LiveConfig {
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
         output.metrics.memory = Some(analysis.memory_limit.of_metrics());
+        output.room_for_texts = Some(analysis.memory_limit.of_texts());
         output.shows_processes = args.attribute_processes;
         output.destination = match file {
             Some(rotation) => EventDestination::File(rotation),
