@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::block::{BLOCK_SIZE, BlockReader};
+use super::compressed::Windows;
 use super::file::{self, FileOrigin};
 use super::interfaces::InterfaceTable;
 use super::{
@@ -60,6 +61,8 @@ pub struct CaptureFiles {
     drops: Vec<SourceDrops>,
     interfaces: InterfaceTable,
     problems: Vec<Problem>,
+    /// The memory that those take which are compressed.
+    windows: Windows,
     bytes_read: Arc<AtomicU64>,
     bytes_total: Option<u64>,
 }
@@ -148,6 +151,7 @@ impl CaptureFiles {
             drops: Vec::new(),
             interfaces: InterfaceTable::default(),
             problems,
+            windows: Windows::default(),
             bytes_read: Arc::default(),
             bytes_total,
         };
@@ -211,7 +215,7 @@ impl CaptureFiles {
         let Some(source) = self.sources.get_mut(index) else {
             return;
         };
-        match source.open(self.open, &self.bytes_read) {
+        match source.open(self.open, &self.bytes_read, &self.windows) {
             Ok(reader) => {
                 let batch = mem::take(&mut self.spare);
                 source.reading = Some(Reading {
@@ -303,7 +307,9 @@ impl Source {
         if self.origin.length().is_none() {
             return Ok(Timestamp::MIN);
         }
-        let mut reader = self.origin.open(&self.file, PEEK_SIZE, &Arc::default())?;
+        let mut reader =
+            self.origin
+                .open(&self.file, PEEK_SIZE, &Arc::default(), &Windows::default())?;
         let mut batch = PacketBatch::default();
         let mut interfaces = InterfaceTable::default();
         // Errors in the file are reported when it is read.
@@ -320,6 +326,7 @@ impl Source {
         &mut self,
         open: usize,
         bytes_read: &Arc<AtomicU64>,
+        windows: &Windows,
     ) -> Result<BlockReader, CaptureError> {
         if open >= MAX_OPEN {
             let file = Arc::clone(&self.file);
@@ -330,7 +337,8 @@ impl Source {
         } else {
             SMALL_BLOCK_SIZE
         };
-        self.origin.open(&self.file, block_size, bytes_read)
+        self.origin
+            .open(&self.file, block_size, bytes_read, windows)
     }
 }
 
