@@ -93,6 +93,13 @@ impl MemoryLimit {
         self
     }
 
+    /// The same limit for a run that writes JSON: flows get less.
+    #[must_use]
+    pub const fn with_texts(mut self) -> Self {
+        self.reserved += self.of_texts();
+        self
+    }
+
     /// The same limit for a run in which an output has to hold handshakes back: flows get less.
     #[must_use]
     pub const fn with_held_events(mut self) -> Self {
@@ -187,6 +194,12 @@ impl MemoryLimit {
         self.growing() / 16
     }
 
+    /// Bytes for texts of certificates that JSON may write again, and for those certificates: 4 MiB are as many as it uses.
+    #[must_use]
+    pub const fn of_texts(self) -> usize {
+        at_most(self.growing() / 64, 4 << 20)
+    }
+
     /// Bytes for parsed certificates and chains that may be shown again.
     #[must_use]
     pub const fn of_chains(self) -> usize {
@@ -253,9 +266,9 @@ mod tests {
     #[test]
     fn what_an_output_and_key_logs_hold_is_taken_from_the_flows() {
         let limit = MemoryLimit::USUAL;
-        let busy = limit.with_held_events().with_key_logs();
+        let busy = limit.with_held_events().with_key_logs().with_texts();
         assert_eq!(busy.bytes(), limit.bytes());
-        let all = busy.of_flows() + busy.of_events() + busy.of_key_logs();
+        let all = busy.of_flows() + busy.of_events() + busy.of_key_logs() + busy.of_texts();
         assert!(all < limit.bytes() * 4 / 5);
         assert!(busy.of_flows() > limit.of_flows() / 3);
     }
@@ -277,8 +290,12 @@ mod tests {
             MemoryLimit::USUAL,
         ] {
             let buffers = limit.of_capture_buffers();
-            let live = limit.with_live_capture(buffers).with_metrics();
-            let others = live.of_chains() + live.of_fragments() + live.of_metrics() + METRICS;
+            let live = limit.with_live_capture(buffers).with_metrics().with_texts();
+            let others = live.of_chains()
+                + live.of_fragments()
+                + live.of_metrics()
+                + METRICS
+                + live.of_texts();
             let all = FIXED + buffers + live.of_queue() + live.of_flows() + others;
             assert!(all <= limit.bytes(), "{limit:?}: {all}");
             assert!(live.of_flows() > LEAST_OF_FLOWS, "{limit:?}");

@@ -261,6 +261,7 @@ impl<'s> BatchReader<'s> {
         }
         take_secrets(&self.keys, &job.batch.secrets);
         job.plan.clear();
+        self.router.count_drops(&job.batch.news());
         self.router
             .plan(job.batch.packets(), job.batch.now, &mut job.plan);
         let is_due = job.batch.now.and_then(|now| self.ticks.advance(now));

@@ -35,6 +35,9 @@ stats! {
     packets,
     /// Bytes captured.
     bytes,
+    /// Packets dropped while a capture was made, as its interface statistics (pcapng) count them. What a live run drops is in
+    /// [`InterfaceHealth`].
+    packets_dropped,
     /// Packets excluded by the packet filter.
     packets_filtered,
     /// Packets cut short by the snap length.

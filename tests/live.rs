@@ -24,6 +24,8 @@ use serde_json::Value;
 use crate::support::http::Request;
 use crate::support::live::Live;
 use crate::support::needs;
+#[cfg(feature = "otel")]
+use crate::support::process::writer_of_pipe;
 use crate::support::process::{PATIENCE, Process, free_port, wait_for};
 use crate::support::program::{output, printed, stderr, stdout, tlscope};
 
@@ -254,6 +256,48 @@ fn a_run_started_by_root_continues_without_privileges() {
         assert_eq!(field("NoNewPrivs:"), "1", "{name}");
         assert_eq!(field("Seccomp:"), "2", "{name}"); // a filter
     }
+}
+
+#[test]
+#[cfg(feature = "otel")]
+fn certificates_for_the_collector_are_read_without_privileges() {
+    if !rustix::process::geteuid().is_root() {
+        needs::skip("root");
+        return;
+    }
+    let directory = directory("live-otlp-file");
+    let file = directory.join("ca.pem");
+    let mkfifo = Command::new("mkfifo")
+        .args(["--mode", "644"])
+        .arg(&file)
+        .status();
+    assert!(mkfifo.unwrap().success());
+    let flags = [
+        "live",
+        "-i",
+        "lo",
+        "--no-verify",
+        "--otlp-endpoint",
+        "https://127.0.0.1:9",
+    ];
+    let mut command = tlscope(&flags);
+    command.env("OTEL_EXPORTER_OTLP_CERTIFICATE", &file);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let process = Process::start(&mut command);
+    // It opens the file first, and goes on once somebody may write to it.
+    let writer = wait_for("reader", || writer_of_pipe(&file).ok());
+    let status = || fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let field = |name: &str| {
+        let status = status();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    // Nothing has been written: it is at the latest where it reads.
+    wait_for("privileges dropped", || {
+        let permitted = u64::from_str_radix(&field("CapPrm:"), 16).unwrap();
+        (permitted & !(1 << 13) == 0 && field("Uid:") != "0").then_some(()) // CAP_NET_RAW
+    });
+    drop(writer);
 }
 
 #[test]

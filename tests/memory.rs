@@ -202,6 +202,87 @@ fn handshakes_during_and_after_a_flood_of_answered_ones_are_judged() {
     );
 }
 
+/// A certificate for another name each time.
+#[cfg(feature = "otel")]
+fn certificate(key: &rcgen::KeyPair, name: &str) -> Vec<u8> {
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    params.self_signed(key).unwrap().der().to_vec()
+}
+
+#[test]
+#[cfg(feature = "otel")]
+fn series_stay_within_their_limit_and_other_takes_over() {
+    /// Connections of 60 servers with 60 clients and 60 alerts, and then of servers that come once.
+    const KNOWN: u32 = 3_000;
+    const STRANGERS: u32 = 1_000;
+    /// Series of handshakes, and certificates, with the limit of these tests: see `MetricsConfig::within_memory`.
+    const MOST: usize = 1_160;
+    let write = |capture: &mut dyn Write| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut flood = Flood::new(capture);
+        for number in 0..KNOWN + STRANGERS {
+            let server = match number {
+                ..KNOWN => format!("server-{}.example.org", number % 60),
+                _ => format!("stranger-{number}.example.org"),
+            };
+            let shown = certificate(&key, &format!("certificate-{number}"));
+            let hello = tls::client_hello_to(&server, &[]);
+            let flight = [
+                tls::server_hello_12(),
+                tls::certificates_12(&[&shown]),
+                tls::server_hello_done(),
+            ];
+            let alert = tls::alert(2, 100 + (number % 60) as u8);
+            let client = (number / 60) as u16;
+            flood.refused(client, [&hello, &flight.concat(), &alert]);
+        }
+    };
+    let attributes = "server.address,remote.addr,error.message";
+    let (peak, text) = peak(
+        write,
+        &[
+            "--format",
+            "summary",
+            "--metrics",
+            "stdout",
+            "--metric-attributes",
+            attributes,
+            "--metric-values",
+            "1000",
+        ],
+    );
+    assert_within_limit("metric series", peak);
+    let samples = |name: &'static str| {
+        let lines = text.lines().filter(move |line| line.starts_with(name));
+        lines.map(|line| {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            (series, value.parse::<f64>().unwrap())
+        })
+    };
+    let sum = |name| samples(name).map(|(_, value)| value).sum::<f64>();
+
+    // No handshake is lost, whatever becomes of its values.
+    let handshakes = f64::from(KNOWN + STRANGERS);
+    assert_eq!(sum("tls_handshake_total{"), handshakes);
+    let of_other = samples("tls_handshake_total{");
+    let of_other = of_other.filter(|(series, _)| series.contains("server_address=\"other\""));
+    let of_other: f64 = of_other.map(|(_, value)| value).sum();
+    assert!(of_other >= f64::from(STRANGERS), "{of_other}");
+    assert!(of_other < handshakes * 0.9, "{of_other}");
+    // Those in which all is `other`, and the zeros from the start, come on top.
+    let series = samples("tls_handshake_total{").count();
+    assert!((MOST - 60..=MOST + 60).contains(&series), "{series}");
+
+    let certificates = samples("tls_certificate_not_after_seconds{").count();
+    assert!((MOST / 2..=MOST).contains(&certificates), "{certificates}");
+    let evicted = sum("tlscope_certificates_evicted_total");
+    assert_eq!(evicted + certificates as f64, handshakes);
+}
+
 /// Where the source port and the identification are in a frame with IPv4 without options.
 const SOURCE_PORT: usize = 14 + 20;
 const IDENTIFICATION: usize = 14 + 4;

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::support::check::{HELD, VIOLATED};
 use crate::support::fixtures::package;
 use crate::support::needs;
-use crate::support::process::{Process, free_port};
+use crate::support::process::{Process, free_port, wait_for, writer_of_pipe};
 use crate::support::program::{output, printed, stderr, stdout, tlscope};
 use crate::support::scratch;
 
@@ -208,6 +209,51 @@ fn a_mistake_in_the_arguments_is_found_before_the_command_runs() {
         assert!(stderr(&output).starts_with("error: "), "{output:?}");
         assert!(!fs::exists(&trace).unwrap());
     }
+}
+
+/// What another process may do, as a mask; `None` once it has ended.
+fn capabilities(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("CapPrm:"))?;
+    u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok()
+}
+
+#[test]
+fn roots_are_read_without_the_capabilities_of_the_program() {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        needs::skip("root, who may give a program capabilities");
+        return;
+    }
+    let Some(setcap) = needs::program("setcap") else {
+        return;
+    };
+    let directory = std::env::temp_dir().join(format!("tlscope-run-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let [program, roots] = ["tlscope", "roots.pem"].map(|name| directory.join(name));
+    fs::copy(env!("CARGO_BIN_EXE_tlscope"), &program).unwrap();
+    let has = |command: &mut Command| command.status().unwrap().success();
+    let has_capability = has(Command::new(setcap).arg("cap_net_raw+ep").arg(&program));
+    assert!(has(Command::new("mkfifo")
+        .args(["--mode", "644"])
+        .arg(&roots)));
+    let mut command = Command::new(&program);
+    command.uid(NOBODY).gid(NOBODY).current_dir("/");
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["run", "-i", "lo", "--ca-file"]).arg(&roots);
+    let mut process = Process::start(command.args(["--", "true"]));
+    // It opens the roots where it reads them, and waits there for somebody who writes.
+    let writer = wait_for("reader", || match writer_of_pipe(&roots) {
+        Err(_) if process.try_wait().is_some() => Some(None),
+        writer => writer.ok().map(Some),
+    });
+    match (has_capability, writer) {
+        (true, Some(_)) => assert_eq!(capabilities(process.id()), Some(0)),
+        _ => needs::skip("CAP_NET_RAW"),
+    }
+    drop(process);
+    fs::remove_dir_all(directory).unwrap();
 }
 
 fn said(output: &Output) -> (&str, Option<i32>) {

@@ -8,7 +8,7 @@ use super::interface_order::order_interfaces;
 use super::interfaces::InterfaceTable;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
-use super::{CaptureError, Fault, PacketBatch, PacketRecord, Position, Problem};
+use super::{CaptureError, Fault, PacketBatch, PacketRecord, Position, Problem, SourceDrops};
 use crate::time::Timestamp;
 
 /// One capture file, from its first byte to its last.
@@ -152,7 +152,7 @@ impl BlockReader {
             file: &self.file,
             packets: &mut batch.packets,
             secrets: &mut batch.secrets,
-            dropped_at: &mut batch.dropped_at,
+            drops: &mut batch.drops,
             interfaces,
             problems,
         };
@@ -256,7 +256,7 @@ impl BlockReader {
 const MAX_LOOK_AHEAD: u64 = 64 << 20;
 
 fn is_empty(batch: &PacketBatch) -> bool {
-    batch.packets.is_empty() && batch.secrets.is_empty() && batch.dropped_at.is_none()
+    batch.packets.is_empty() && batch.secrets.is_empty() && batch.drops.is_empty()
 }
 
 /// The format of a capture, with what its parser has to remember.
@@ -299,10 +299,27 @@ pub(super) struct Found<'a> {
     pub(super) file: &'a Arc<str>,
     pub(super) packets: &'a mut Vec<PacketRecord>,
     pub(super) secrets: &'a mut Vec<Box<[u8]>>,
-    /// When the capture says that packets were dropped.
-    pub(super) dropped_at: &'a mut Option<Timestamp>,
+    /// Packets that the capture reports as dropped: at most one entry.
+    pub(super) drops: &'a mut Vec<SourceDrops>,
     pub(super) interfaces: &'a mut InterfaceTable,
     pub(super) problems: &'a mut Vec<Problem>,
+}
+
+impl Found<'_> {
+    /// Notes that `packets` more were dropped by `at`.
+    pub(super) fn note_drops(&mut self, packets: u64, at: Timestamp) {
+        match self.drops.last_mut() {
+            Some(known) => {
+                known.packets = known.packets.saturating_add(packets);
+                known.at = known.at.max(at);
+            }
+            None => self.drops.push(SourceDrops {
+                source: Arc::clone(self.file),
+                at,
+                packets,
+            }),
+        }
+    }
 }
 
 /// How far a parser came.

@@ -1,6 +1,8 @@
 //! Compressed captures, known by their content.
 
 use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 #[cfg(feature = "xz")]
@@ -29,30 +31,167 @@ impl Compression {
         }
     }
 
-    /// The decompressed bytes of `input`, over all of its members or frames.
+    /// The decompressed bytes of `input`, which begins with `head`, over all of its members or frames. What it takes for that is one
+    /// of `windows`.
     pub(super) fn decode(
         self,
+        head: &[u8],
         input: impl Read + Send + 'static,
+        windows: &Windows,
     ) -> io::Result<Box<dyn Read + Send>> {
         let input = BufReader::with_capacity(INPUT_BUFFER, input);
+        let window = windows.reserve(self.window(head))?;
         Ok(match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(input)),
             #[cfg(feature = "zstd")]
             Self::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(input)?;
-                decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
-                Box::new(decoder)
+                decoder.window_log_max(window.bytes.next_power_of_two().ilog2())?;
+                Box::new(Windowed {
+                    decoder,
+                    _window: window,
+                })
             }
             #[cfg(feature = "xz")]
             Self::Xz => {
-                let stream = Stream::new_stream_decoder(MAX_XZ_MEMORY, CONCATENATED)?;
-                Box::new(Pieces(XzDecoder::new_stream(input, stream)))
+                let memory = window.bytes + XZ_OVERHEAD;
+                let stream = Stream::new_stream_decoder(memory, CONCATENATED)?;
+                Box::new(Windowed {
+                    decoder: Pieces(XzDecoder::new_stream(input, stream)),
+                    _window: window,
+                })
             }
             #[cfg(not(feature = "zstd"))]
             Self::Zstd => return Err(not_built("Zstandard", "zstd")),
             #[cfg(not(feature = "xz"))]
             Self::Xz => return Err(not_built("xz", "xz")),
         })
+    }
+
+    /// Bytes of decompressed data that a file with this beginning needs in memory, of those that it may.
+    fn window(self, head: &[u8]) -> u64 {
+        let announced = match self {
+            Self::Gzip => return 0, // 32 KiB
+            Self::Zstd => zstd_window(head),
+            Self::Xz => xz_dictionary(head),
+        };
+        // Later members or frames of the file may need more than a first one that is short.
+        announced
+            .unwrap_or(LARGEST_WINDOW)
+            .clamp(USUAL_WINDOW, LARGEST_WINDOW)
+    }
+}
+
+/// The window of the first frame (RFC 8878 §3.1.1.1); `None` if the file begins with something else.
+fn zstd_window(head: &[u8]) -> Option<u64> {
+    let header = head.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])?;
+    let (descriptor, rest) = header.split_first()?;
+    if descriptor & 0x20 == 0 {
+        let window = u64::from(*rest.first()?);
+        let base = 1 << (10 + (window >> 3));
+        return Some(base + base / 8 * (window & 7));
+    }
+    // A single segment: all of the content is the window.
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let content = rest.get(dictionary..)?;
+    let little_endian = |length: usize| {
+        let bytes = content.get(..length)?.iter().rev();
+        Some(bytes.fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    match descriptor >> 6 {
+        0 => little_endian(1),
+        1 => little_endian(2).map(|size| size + 256),
+        2 => little_endian(4),
+        _ => little_endian(8),
+    }
+}
+
+/// The dictionary of the first block (The .xz File Format, sections 3.1 and 5.3.1); `None` if the file begins with something else.
+fn xz_dictionary(head: &[u8]) -> Option<u64> {
+    const STREAM_HEADER: usize = 12;
+    const LZMA2: u64 = 0x21;
+    let mut rest = head.get(STREAM_HEADER..)?.iter().copied();
+    let (_size, flags) = (rest.next()?, rest.next()?);
+    let mut number = || {
+        let mut number = 0;
+        for shift in (0..63).step_by(7) {
+            let byte = rest.next()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        Some(number)
+    };
+    for is_given in [flags & 0x40, flags & 0x80] {
+        if is_given != 0 {
+            number()?; // of the compressed bytes, and of the others
+        }
+    }
+    for _ in 0..=flags & 3 {
+        let (filter, properties) = (number()?, number()?);
+        let first = number()?;
+        if filter == LZMA2 {
+            let exponent = first / 2 + 11;
+            return (exponent <= 42).then(|| (2 | first & 1) << exponent);
+        }
+        for _ in 1..properties {
+            number()?;
+        }
+    }
+    None
+}
+
+/// The memory that compressed captures take which are open at the same time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Windows(Arc<AtomicU64>);
+
+/// What one of them takes, until it is closed.
+struct Window {
+    bytes: u64,
+    all: Windows,
+}
+
+impl Windows {
+    fn reserve(&self, bytes: u64) -> io::Result<Window> {
+        let reserve = |reserved: u64| {
+            let more = reserved + bytes;
+            (more <= MAX_WINDOWS).then_some(more)
+        };
+        match self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve)
+        {
+            Ok(_) => Ok(Window {
+                bytes,
+                all: self.clone(),
+            }),
+            Err(reserved) => Err(io::Error::other(format!(
+                "it takes {} MiB to decompress it, and other captures of the same time take {} already; decompress some first",
+                bytes >> 20,
+                reserved >> 20
+            ))),
+        }
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.all.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A decompressor, and the memory that it was granted.
+#[cfg(any(feature = "zstd", feature = "xz"))]
+struct Windowed<R> {
+    decoder: R,
+    _window: Window,
+}
+
+#[cfg(any(feature = "zstd", feature = "xz"))]
+impl<R: Read> Read for Windowed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.decoder.read(buffer)
     }
 }
 
@@ -81,16 +220,24 @@ impl<R: Read> Read for Pieces<R> {
 #[cfg(feature = "xz")]
 const PIECE: usize = 16 * 1024;
 
+/// Bytes at the beginning that say how large the window is; a file with less is no capture.
+pub(super) const HEAD: usize = 40;
+
 /// Compressed bytes read at once.
 const INPUT_BUFFER: usize = 128 * 1024;
 
-/// A window of 128 MiB: what `zstd -d` takes by default, and `zstd --long` makes.
-#[cfg(feature = "zstd")]
-const MAX_ZSTD_WINDOW_LOG: u32 = 27;
+/// The largest window: what `zstd -d` takes by default, and `zstd --long` makes. `xz -9` has 64 MiB.
+const LARGEST_WINDOW: u64 = 128 << 20;
 
-/// `xz -9` needs 65 MiB to decompress; nothing in use needs more.
+/// The window of `zstd -19` and of `xz -6`, its default.
+const USUAL_WINDOW: u64 = 8 << 20;
+
+/// All windows together: 128 captures of the same time with the usual one.
+const MAX_WINDOWS: u64 = 1 << 30;
+
+/// What xz takes beyond its dictionary: some 100 KB.
 #[cfg(feature = "xz")]
-const MAX_XZ_MEMORY: u64 = 128 * 1024 * 1024;
+const XZ_OVERHEAD: u64 = 1 << 20;
 
 #[cfg(all(test, feature = "zstd", feature = "xz"))]
 mod tests {
@@ -143,6 +290,75 @@ mod tests {
             packets.extend(Packet::all(&batch));
         }
         (packets, files.take_problems())
+    }
+
+    /// What `xz` writes with this dictionary.
+    fn xz_with(dictionary: u32) -> Vec<u8> {
+        let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
+        options.dict_size(dictionary);
+        let mut filters = liblzma::stream::Filters::new();
+        filters.lzma2(&options);
+        let check = liblzma::stream::Check::Crc32;
+        let stream = Stream::new_stream_encoder(&filters, check).unwrap();
+        let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        encoder.write_all(&capture()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// The beginning of what `xz -T2 --lzma2=preset=6,dict=3MiB` writes: with threads, blocks have their sizes in front.
+    const XZ_OF_THREADS: &[u8] = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x04\xc0\x77\xe0\xa7\x12\x21\x01\x13\x00\x00\x00\x00\x00\x00\x00\x20\x00\xe9\x22\xe4\x93\xdf\x00\x6f\x5d\x00\x00";
+
+    #[test]
+    fn the_beginning_of_a_file_says_how_large_its_window_is() {
+        for dictionary in [1 << 20, 3 << 19, 8 << 20, 64 << 20] {
+            let bytes = xz_with(dictionary);
+            assert_eq!(xz_dictionary(&bytes[..HEAD]), Some(dictionary.into()));
+            assert!(read(&bytes) == read(&capture()));
+        }
+        assert_eq!(xz_dictionary(XZ_OF_THREADS), Some(3 << 20));
+        for log in [10, 21, 27] {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.write_all(&capture()).unwrap();
+            let bytes = encoder.finish().unwrap();
+            assert_eq!(zstd_window(&bytes[..HEAD]), Some(1 << log));
+        }
+        // A single segment.
+        let length = capture().len();
+        let bytes = zstd::bulk::compress(&capture(), 1).unwrap();
+        assert_eq!(zstd_window(&bytes[..HEAD]), Some(length as u64));
+        for length in 0..HEAD {
+            for bytes in [XZ_OF_THREADS, &bytes] {
+                let _ = [
+                    xz_dictionary(&bytes[..length]),
+                    zstd_window(&bytes[..length]),
+                ];
+            }
+        }
+    }
+
+    #[test]
+    fn windows_have_one_limit_together_and_are_given_back() {
+        let windows = Windows::default();
+        let open = |bytes: &[u8]| {
+            let compression = Compression::recognise(bytes).unwrap();
+            compression.decode(&bytes[..HEAD], io::Cursor::new(bytes.to_vec()), &windows)
+        };
+        let long = xz_with(64 << 20);
+        let mut opened: Vec<_> = (0..16).map(|_| open(&long).unwrap()).collect();
+        for full in [&long, &xz(&capture()), &zstd(&capture())] {
+            let error = open(full).err().unwrap().to_string();
+            assert!(
+                error.ends_with("take 1024 already; decompress some first"),
+                "{error}"
+            );
+        }
+        assert!(open(&gzip(&capture())).is_ok());
+        opened.pop();
+        let mut decoder = open(&xz(&capture())).unwrap();
+        let mut bytes = Vec::new();
+        decoder.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == capture());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::block::{BlockReader, Format, Input};
-use super::compressed::Compression;
+use super::compressed::{self, Compression, Windows};
 use super::{CaptureError, Position, Problem};
 
 /// Where the bytes of a capture come from.
@@ -43,6 +43,7 @@ impl FileOrigin {
         file: &Arc<str>,
         block_size: usize,
         bytes_read: &Arc<AtomicU64>,
+        windows: &Windows,
     ) -> Result<BlockReader, CaptureError> {
         let (bytes, eager): (Box<dyn Read + Send>, bool) = match self {
             Self::Path(path) => {
@@ -62,7 +63,7 @@ impl FileOrigin {
             bytes,
             count: Arc::clone(bytes_read),
         };
-        recognise(file, counted, eager, block_size)
+        recognise(file, counted, eager, block_size, windows)
     }
 }
 
@@ -85,15 +86,21 @@ fn recognise(
     mut bytes: Counted,
     eager: bool,
     block_size: usize,
+    windows: &Windows,
 ) -> Result<BlockReader, CaptureError> {
-    let head = read_head(&mut bytes).map_err(|error| unreadable(file, false, &error))?;
+    let mut head = read_head(&mut bytes).map_err(|error| unreadable(file, false, &error))?;
     let compression = Compression::recognise(&head);
     let (head, bytes): (_, Box<dyn Read + Send>) = match compression {
         None => (head, Box::new(bytes)),
-        Some(compression) => compression
-            .decode(io::Cursor::new(head).chain(bytes))
-            .and_then(|mut bytes| Ok((read_head(&mut bytes)?, bytes)))
-            .map_err(|error| unreadable(file, true, &error))?,
+        Some(compression) => {
+            // An error will be met again where its place is known.
+            let rest = (compressed::HEAD - HEAD) as u64;
+            let _ = bytes.by_ref().take(rest).read_to_end(&mut head);
+            compression
+                .decode(&head.clone(), io::Cursor::new(head).chain(bytes), windows)
+                .and_then(|mut bytes| Ok((read_head(&mut bytes)?, bytes)))
+                .map_err(|error| unreadable(file, true, &error))?
+        }
     };
     let format = format(file, &head)?;
     let input = Input {
@@ -218,7 +225,7 @@ pub(super) fn check(path: &Path) -> Result<(), CaptureError> {
     if path.as_os_str() == "-" || (path.exists() && regular_file_length(path).is_none()) {
         return Ok(()); // what is read here would be missing later
     }
-    FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default())?;
+    FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), &Windows::default())?;
     Ok(())
 }
 
@@ -237,7 +244,8 @@ fn looks_like_a_capture(path: &Path, problems: &mut Vec<Problem>) -> bool {
         problems.push(Problem::warning(text)); // opening a pipe could wait for ever
         return false;
     }
-    let opened = FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default());
+    let opened =
+        FileOrigin::Path(path.to_owned()).open(&file, HEAD, &Arc::default(), &Windows::default());
     match opened {
         Ok(_) => true,
         Err(error @ (CaptureError::NotACapture { .. } | CaptureError::Empty { .. })) => {
@@ -338,7 +346,12 @@ mod tests {
 
     fn open(path: &Path) -> Result<BlockReader, CaptureError> {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        FileOrigin::from_argument(path).open(&file.into(), 1024, &Arc::default())
+        FileOrigin::from_argument(path).open(
+            &file.into(),
+            1024,
+            &Arc::default(),
+            &Windows::default(),
+        )
     }
 
     fn refusal(name: &str, bytes: &[u8]) -> String {
@@ -399,7 +412,10 @@ mod tests {
         let mut origin = FileOrigin::from_argument(&path);
         assert_eq!(origin.length(), Some(24));
         let count = Arc::default();
-        origin.open(&"a".into(), 1024, &count).ok().unwrap();
+        origin
+            .open(&"a".into(), 1024, &count, &Windows::default())
+            .ok()
+            .unwrap();
         assert_eq!(count.load(Ordering::Relaxed), 24);
         assert_eq!(FileOrigin::from_argument(Path::new("-")).length(), None);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::block::{BLOCK_SIZE, BlockReader};
+use super::compressed::Windows;
 use super::file::{self, FileOrigin};
 use super::interfaces::InterfaceTable;
 use super::{
@@ -60,6 +61,8 @@ pub struct CaptureFiles {
     drops: Vec<SourceDrops>,
     interfaces: InterfaceTable,
     problems: Vec<Problem>,
+    /// The memory that those take which are compressed.
+    windows: Windows,
     bytes_read: Arc<AtomicU64>,
     bytes_total: Option<u64>,
 }
@@ -73,7 +76,6 @@ struct Source {
 /// An open source: its reader, and the batch that it gives packets from.
 struct Reading {
     reader: BlockReader,
-    file: Arc<str>,
     batch: PacketBatch,
     next: usize,
     /// The latest time of a packet so far, if there are other sources.
@@ -149,6 +151,7 @@ impl CaptureFiles {
             drops: Vec::new(),
             interfaces: InterfaceTable::default(),
             problems,
+            windows: Windows::default(),
             bytes_read: Arc::default(),
             bytes_total,
         };
@@ -212,12 +215,11 @@ impl CaptureFiles {
         let Some(source) = self.sources.get_mut(index) else {
             return;
         };
-        match source.open(self.open, &self.bytes_read) {
+        match source.open(self.open, &self.bytes_read, &self.windows) {
             Ok(reader) => {
                 let batch = mem::take(&mut self.spare);
                 source.reading = Some(Reading {
                     reader,
-                    file: Arc::clone(&source.file),
                     batch,
                     next: 0,
                     last: None,
@@ -241,11 +243,7 @@ impl CaptureFiles {
                 reading.note_times(); // a lone source ends with the run
             }
             self.secrets.append(&mut reading.batch.secrets);
-            let at = reading.batch.dropped_at.take();
-            self.drops.extend(at.map(|at| SourceDrops {
-                source: Arc::clone(&reading.file),
-                at,
-            }));
+            self.drops.append(&mut reading.batch.drops);
             if let Some(key) = reading.key(index) {
                 self.queue.push(key);
                 return;
@@ -309,7 +307,9 @@ impl Source {
         if self.origin.length().is_none() {
             return Ok(Timestamp::MIN);
         }
-        let mut reader = self.origin.open(&self.file, PEEK_SIZE, &Arc::default())?;
+        let mut reader =
+            self.origin
+                .open(&self.file, PEEK_SIZE, &Arc::default(), &Windows::default())?;
         let mut batch = PacketBatch::default();
         let mut interfaces = InterfaceTable::default();
         // Errors in the file are reported when it is read.
@@ -326,6 +326,7 @@ impl Source {
         &mut self,
         open: usize,
         bytes_read: &Arc<AtomicU64>,
+        windows: &Windows,
     ) -> Result<BlockReader, CaptureError> {
         if open >= MAX_OPEN {
             let file = Arc::clone(&self.file);
@@ -336,7 +337,8 @@ impl Source {
         } else {
             SMALL_BLOCK_SIZE
         };
-        self.origin.open(&self.file, block_size, bytes_read)
+        self.origin
+            .open(&self.file, block_size, bytes_read, windows)
     }
 }
 
@@ -691,16 +693,17 @@ mod tests {
                 drops.append(&mut batch.drops);
             }
             assert!(drops.iter().all(|drop| &*drop.source == "a"));
-            let seconds = |drop: SourceDrops| drop.at.as_nanoseconds() / 1_000_000_000;
-            drops.into_iter().map(seconds).collect::<Vec<_>>()
+            let seconds = |drop: &SourceDrops| drop.at.as_nanoseconds() / 1_000_000_000;
+            let news = |drop: SourceDrops| (seconds(&drop), drop.packets);
+            drops.into_iter().map(news).collect::<Vec<_>>()
         };
-        let none: [i64; 0] = [];
+        let none: [(i64, u64); 0] = [];
         assert_eq!(drops(&[statistics(5, 0)]), none);
-        assert_eq!(drops(&[statistics(5, 2)]), [5]);
+        assert_eq!(drops(&[statistics(5, 2)]), [(5, 2)]);
         // What was counted before is no news; without a time, it is that of the packet before.
-        assert_eq!(drops(&[statistics(5, 2), statistics(9, 2)]), [5]);
-        assert_eq!(drops(&[statistics(5, 2), statistics(9, 3)]), [9]);
-        assert_eq!(drops(&[statistics(0, 2)]), [3]);
+        assert_eq!(drops(&[statistics(5, 2), statistics(9, 2)]), [(5, 2)]);
+        assert_eq!(drops(&[statistics(5, 2), statistics(9, 3)]), [(9, 3)]);
+        assert_eq!(drops(&[statistics(0, 2)]), [(3, 2)]);
         // Cut short, or of an interface that is not there.
         assert_eq!(drops(&[LITTLE.block(5, &[0; 8])]), none);
         let mut other = statistics(5, 2);

@@ -236,6 +236,8 @@ pub struct SourceDrops {
     pub source: Arc<str>,
     /// When that became known: they were dropped before.
     pub at: Timestamp,
+    /// How many, beyond those of earlier news.
+    pub packets: u64,
 }
 
 /// News of the sources of a batch.

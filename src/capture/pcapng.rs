@@ -325,11 +325,12 @@ impl Pcapng {
         let Some(interface) = self.interfaces.get_mut(index) else {
             return;
         };
-        if dropped > std::mem::replace(&mut interface.dropped, dropped) {
+        let before = std::mem::replace(&mut interface.dropped, dropped);
+        if let Some(packets @ 1..) = dropped.checked_sub(before) {
             let ticks = u64::from(order.u32(fields, 4)) << 32 | u64::from(order.u32(fields, 8));
             // Some writers leave the time out.
             let at = interface.clock.time(ticks).max(last_time);
-            *found.dropped_at = (*found.dropped_at).max(Some(at));
+            found.note_drops(packets, at);
         }
     }
 

@@ -61,7 +61,7 @@ pub use trust::{Trust, TrustOrigin, TrustStore};
 pub use validator::{ChainValidator, Validation};
 pub use validity::{CertificateTime, Expiry};
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "serde")]
 use crate::memory::boxed;
 use crate::time::Timestamp;
 
@@ -94,7 +94,7 @@ impl Certificate {
     }
 
     /// Bytes of memory that it takes, roughly.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "serde")]
     pub(crate) fn allocated(&self) -> usize {
         boxed::<Self>() + cache::size(self)
     }

@@ -68,6 +68,7 @@ mod tests {
         let drop = |source: &str, at| SourceDrops {
             source: source.into(),
             at,
+            packets: 1,
         };
         losses.note(&[drop("b", at(90)), drop("a", at(10))], None);
         losses.note(&[drop("a", at(7))], None);

@@ -414,6 +414,7 @@ impl Stages {
     /// Takes the secrets that arrived; those of one batch count from its first packet on. Notes what became of sources.
     fn begin_batch(&mut self, secrets: &[Box<[u8]>], news: &SourceNews<'_>) {
         take_secrets(&self.keys, secrets);
+        self.router.count_drops(news);
         self.worker.begin_batch(news);
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::capture::{LinkType, PacketRecord, Packets};
+use crate::capture::{LinkType, PacketRecord, Packets, SourceNews};
 use crate::decode::eapol::is_eapol;
 use crate::decode::{
     DecodeError, Decoded, FragmentTable, IcmpError, IpDatagram, Layers, TcpHeader, TunnelPorts,
@@ -279,6 +279,14 @@ impl Router {
         let quiet_time = now.filter(|_| packets.records.is_empty());
         if let Some(now) = quiet_time.and_then(|now| self.ticks.advance(now)) {
             plan.tick(now);
+        }
+    }
+
+    /// Counts the packets that were dropped while a capture was made, as it says itself: it may say anything.
+    pub(crate) fn count_drops(&mut self, news: &SourceNews<'_>) {
+        for drops in news.drops {
+            let dropped = &mut self.stats.packets_dropped;
+            *dropped = dropped.saturating_add(drops.packets);
         }
     }
 

@@ -71,8 +71,16 @@ impl OutputFormat {
                 let output = BufWriter::new(output);
                 Some(Box::new(TableSink::with_options(output, style, rows)))
             }
-            Self::Json if rows.names => Some(Box::new(JsonSink::with_names(output))),
-            Self::Json => Some(Box::new(JsonSink::new(output))),
+            Self::Json => {
+                let sink = match rows.names {
+                    true => JsonSink::with_names(output),
+                    false => JsonSink::new(output),
+                };
+                Some(match rows.room_for_texts {
+                    Some(bytes) => Box::new(sink.with_texts_within(bytes)),
+                    None => Box::new(sink),
+                })
+            }
             Self::Csv => Some(Box::new(CsvSink::new(output)?)),
             Self::Summary | Self::Certs | Self::Cbom => None,
         })
@@ -93,7 +101,7 @@ impl OutputFormat {
         }
     }
 
-    /// Writes each handshake to a file; `is_continued` if the file already has a header.
+    /// Writes each handshake to a file; `is_continued` if the file already has a header. `room_for_texts` is as in [`RowOptions`].
     /// A format without events writes a table.
     ///
     /// # Errors
@@ -103,11 +111,18 @@ impl OutputFormat {
         self,
         output: impl Write + 'static,
         is_continued: bool,
+        room_for_texts: Option<usize>,
     ) -> io::Result<Box<dyn Sink>> {
         match self {
             Self::Csv if is_continued => Ok(Box::new(CsvSink::continuing(output))),
             Self::Csv => Ok(Box::new(CsvSink::new(output)?)),
-            Self::Json => Ok(Box::new(JsonSink::new(output))),
+            Self::Json => {
+                let sink = JsonSink::new(output);
+                Ok(match room_for_texts {
+                    Some(bytes) => Box::new(sink.with_texts_within(bytes)),
+                    None => Box::new(sink),
+                })
+            }
             Self::Table | Self::Rows | Self::Summary | Self::Certs | Self::Cbom => Ok(Box::new(
                 TableSink::new(BufWriter::new(output), TextStyle::default()),
             )),

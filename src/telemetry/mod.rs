@@ -1,8 +1,8 @@
 //! Events to OpenTelemetry: metrics over OTLP to a collector, to Prometheus or as text, and
 //! log records and spans over OTLP.
 //!
-//! [`Prepared`] is set up while the process still has its privileges. [`Prepared::start`]
-//! makes it a [`Telemetry`], which is a [`Sink`](crate::sink::Sink). The instruments are
+//! [`Opened`] binds sockets and opens files while the process still has its privileges; [`Opened::prepare`] reads the files.
+//! [`Prepared::start`] makes the result a [`Telemetry`], which is a [`Sink`](crate::sink::Sink). The instruments are
 //! documented in `metrics`.
 //!
 //! # Where they go
@@ -90,9 +90,9 @@ pub use config::{
     Signal, UnknownProtocol,
 };
 #[cfg(not(feature = "otel"))]
-pub use not_built::{Prepared, Telemetry};
+pub use not_built::{Opened, Prepared, Telemetry};
 #[cfg(feature = "otel")]
-pub use prepared::Prepared;
+pub use prepared::{Opened, Prepared};
 #[cfg(feature = "otel")]
 pub use started::Telemetry;
 

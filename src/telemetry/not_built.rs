@@ -9,11 +9,11 @@ use crate::event::Handshake;
 use crate::sink::Sink;
 use crate::stats::Stats;
 
-/// Telemetry that is set up and has not started; this build has none.
+/// Telemetry that is opened and not set up; this build has none.
 #[derive(Debug)]
-pub enum Prepared {}
+pub enum Opened {}
 
-impl Prepared {
+impl Opened {
     /// `None`, unless flags ask for telemetry; the environment is ignored.
     ///
     /// # Errors
@@ -32,6 +32,48 @@ impl Prepared {
         }
     }
 
+    /// Sets up the exports.
+    ///
+    /// # Errors
+    ///
+    /// None: there is nothing to set up.
+    pub fn prepare(self) -> Result<Prepared, ConfigError> {
+        match self {}
+    }
+
+    /// The TCP ports that exports connect to.
+    #[must_use]
+    pub fn collector_ports(&self) -> Vec<u16> {
+        match *self {}
+    }
+
+    /// The directories that must stay readable.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
+        match *self {}
+    }
+}
+
+/// Telemetry that is set up and has not started; this build has none.
+#[derive(Debug)]
+pub enum Prepared {}
+
+impl Prepared {
+    /// `None`, unless flags ask for telemetry; the environment is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NotBuilt`] if flags ask for telemetry.
+    pub fn new(
+        config: &MetricsConfig,
+        environment: &dyn Fn(&str) -> Option<String>,
+        output: Box<dyn Write + Send>,
+        notice: Notice,
+    ) -> Result<Option<Self>, ConfigError> {
+        let opened = Opened::new(config, environment, output, notice)?;
+        opened.map(Opened::prepare).transpose()
+    }
+
     /// Starts to export.
     ///
     /// # Errors
@@ -44,18 +86,6 @@ impl Prepared {
     /// Where scrapes will be answered.
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {
-        match *self {}
-    }
-
-    /// The TCP ports that exports connect to.
-    #[must_use]
-    pub fn collector_ports(&self) -> Vec<u16> {
-        match *self {}
-    }
-
-    /// The directories that must stay readable.
-    #[must_use]
-    pub fn watched_directories(&self) -> Vec<PathBuf> {
         match *self {}
     }
 }

@@ -23,15 +23,28 @@ use super::metrics::self_telemetry::SelfTelemetry;
 use super::port_of;
 use super::records::spans::Sampler;
 use super::resource::{instance, resource};
-use super::settings::{Destination, Settings};
+use super::settings::{Destination, PemFiles, Settings};
 use super::started::Telemetry;
 use super::watch::PreparedWatch;
 use super::{ConfigError, MetricsConfig, Notice, Signal};
 
-/// Telemetry that is set up and has not started: sockets are bound, files are read, and
-/// nothing has been sent.
+/// Telemetry of which sockets are bound and files are open. Nothing has been read yet, so there was nothing to parse.
 ///
-/// Drop privileges and restrict the file system now, then call [`Prepared::start`].
+/// Drop privileges now, then call [`Opened::prepare`].
+pub struct Opened {
+    config: MetricsConfig,
+    destinations: Vec<Destination>,
+    pem: PemFiles,
+    endpoint: Option<ScrapeEndpoint>,
+    /// Where text goes, if it is wanted.
+    text: Option<Box<dyn Write + Send>>,
+    watch: PreparedWatch,
+    context: ExportContext,
+}
+
+/// Telemetry that is set up and has not started: nothing has been sent.
+///
+/// Restrict the process now, then call [`Prepared::start`].
 pub struct Prepared {
     recorder: Recorder,
     sampler: Option<Sampler>,
@@ -42,12 +55,11 @@ pub struct Prepared {
     watch: PreparedWatch,
     self_telemetry: Arc<SelfTelemetry>,
     prometheus_address: Option<SocketAddr>,
-    collector_ports: Vec<u16>,
     pace: ExportPace,
 }
 
-impl Prepared {
-    /// Prepares the telemetry that `config` and the environment ask for; `None` if they
+impl Opened {
+    /// Opens what it takes for the telemetry that `config` and the environment ask for; `None` if they
     /// ask for none. Text goes to `output`, warnings for the user to `notice`.
     ///
     /// `environment` looks up variables; the OpenTelemetry SDK reads some others
@@ -57,7 +69,6 @@ impl Prepared {
     ///
     /// - [`ConfigError::Setting`] if a flag or variable cannot be used.
     /// - [`ConfigError::Conflict`] if two contradict each other.
-    /// - [`ConfigError::Exporter`] if the exporter cannot be built.
     /// - [`ConfigError::Listen`] if the address for scrapes cannot be bound.
     pub fn new(
         config: &MetricsConfig,
@@ -94,48 +105,123 @@ impl Prepared {
             notice: Arc::clone(&notice),
             pace: live.map_or(ExportPace::AtEnd, |_| ExportPace::Every(settings.interval)),
         };
-        let collector_ports = settings.otlp.iter().filter_map(|to| port_of(&to.url));
-        let collector_ports = collector_ports.collect();
-        let mut exports = Vec::new();
-        for destination in settings.otlp {
-            exports.push(otlp(destination, config, &context)?);
-        }
-        let mut prometheus_address = None;
+        let pem = PemFiles::open(&settings.otlp)?;
+        let mut endpoint = None;
         if let Some(address) = prometheus {
             let own = Arc::clone(&context.self_telemetry);
-            let endpoint = ScrapeEndpoint::bind(address, hosts, own)?;
-            let endpoint = endpoint.with_exemplars(context.exemplars.clone());
+            let bound = ScrapeEndpoint::bind(address, hosts, own)?;
+            let bound = bound.with_exemplars(context.exemplars.clone());
             #[cfg(feature = "cli")]
-            let endpoint = endpoint.listing(context.endpoints.clone(), context.failures.clone());
-            prometheus_address = endpoint.address().ok();
-            exports.push(Box::new(endpoint));
+            let bound = bound.listing(context.endpoints.clone(), context.failures.clone());
+            endpoint = Some(bound);
         }
-        if settings.text {
-            exports.push(Box::new(TextReport::new(output)));
-        }
-
         let watch = PreparedWatch::new(
             watched,
             config.has_serial_numbers(),
             Arc::clone(&context.self_telemetry),
             notice,
         );
-        let readers: Vec<&MetricsReader> = exports.iter().filter_map(|e| e.reader()).collect();
         Ok(Some(Self {
-            recorder: Recorder::new(config, &context, watch.files(), &readers),
-            sampler: signals.contains(&Signal::Traces).then(|| {
+            config: config.clone(),
+            destinations: settings.otlp,
+            pem,
+            endpoint,
+            text: settings.text.then_some(output),
+            watch,
+            context,
+        }))
+    }
+
+    /// Reads the files and sets up the exports.
+    ///
+    /// # Errors
+    ///
+    /// - [`ConfigError::Setting`] if a file cannot be used.
+    /// - [`ConfigError::Exporter`] if an exporter cannot be built.
+    pub fn prepare(self) -> Result<Prepared, ConfigError> {
+        let Self {
+            config,
+            destinations,
+            pem,
+            endpoint,
+            text,
+            watch,
+            context,
+        } = self;
+        let pem = pem.read()?;
+        let has_traces = destinations.iter().any(|to| to.signal == Signal::Traces);
+        let mut exports = Vec::new();
+        for destination in destinations {
+            let destination = Destination {
+                pem: pem.clone(),
+                ..destination
+            };
+            exports.push(otlp(destination, &config, &context)?);
+        }
+        let prometheus_address = endpoint.as_ref().and_then(|bound| bound.address().ok());
+        #[cfg(feature = "cli")]
+        let lists_failures = endpoint.is_some();
+        if let Some(endpoint) = endpoint {
+            exports.push(Box::new(endpoint));
+        }
+        if let Some(output) = text {
+            exports.push(Box::new(TextReport::new(output)));
+        }
+        let readers: Vec<&MetricsReader> = exports.iter().filter_map(|e| e.reader()).collect();
+        Ok(Prepared {
+            recorder: Recorder::new(&config, &context, watch.files(), &readers),
+            sampler: has_traces.then(|| {
                 let ratio = config.trace_ratio.unwrap_or(1.0);
                 Sampler::new(ratio, instance(&context.resource))
             }),
             exports,
             #[cfg(feature = "cli")]
-            failures: prometheus.map(|_| context.failures),
+            failures: lists_failures.then_some(context.failures),
             watch,
             self_telemetry: context.self_telemetry,
             prometheus_address,
-            collector_ports,
             pace: context.pace,
-        }))
+        })
+    }
+
+    /// The TCP ports that exports connect to.
+    #[must_use]
+    pub fn collector_ports(&self) -> Vec<u16> {
+        let urls = self.destinations.iter().map(|to| to.url.as_str());
+        urls.filter_map(port_of).collect()
+    }
+
+    /// The directories that must stay readable for certificates to be watched: those of
+    /// the files named, and those that symbolic links lead to.
+    #[must_use]
+    pub fn watched_directories(&self) -> Vec<PathBuf> {
+        self.watch.files().directories()
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("destinations", &self.destinations)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// Opens and prepares the telemetry that `config` and the environment ask for, as [`Opened::new`] does; `None` if they
+    /// ask for none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Opened::new`] and of [`Opened::prepare`].
+    pub fn new(
+        config: &MetricsConfig,
+        environment: &dyn Fn(&str) -> Option<String>,
+        output: Box<dyn Write + Send>,
+        notice: Notice,
+    ) -> Result<Option<Self>, ConfigError> {
+        let opened = Opened::new(config, environment, output, notice)?;
+        opened.map(Opened::prepare).transpose()
     }
 
     /// Starts to export. A replay exports metrics when it finishes; in a live run,
@@ -165,19 +251,6 @@ impl Prepared {
     #[must_use]
     pub const fn prometheus_address(&self) -> Option<SocketAddr> {
         self.prometheus_address
-    }
-
-    /// The TCP ports that exports connect to.
-    #[must_use]
-    pub fn collector_ports(&self) -> Vec<u16> {
-        self.collector_ports.clone()
-    }
-
-    /// The directories that must stay readable for certificates to be watched: those of
-    /// the files named, and those that symbolic links lead to.
-    #[must_use]
-    pub fn watched_directories(&self) -> Vec<PathBuf> {
-        self.watch.files().directories()
     }
 }
 

@@ -1,6 +1,11 @@
 //! Resolves flags and `OTEL_*` variables into the outputs of a run.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::Uri;
@@ -107,6 +112,8 @@ pub(super) struct Destination {
     pub(super) temporality: Option<MetricTemporality>,
     /// Whether a failed export is retried. Periodic exports are not.
     pub(super) retries: bool,
+    /// What the files hold that are named above, once they have been read.
+    pub(super) pem: PemContents,
 }
 
 /// The PEM files of a certificate and its key, each with the variable that names it.
@@ -114,6 +121,63 @@ pub(super) struct Destination {
 pub(super) struct ClientIdentity {
     pub(super) chain: (&'static str, String),
     pub(super) key: (&'static str, String),
+}
+
+/// PEM files, opened while that is still permitted, and read and parsed once there are no privileges.
+#[derive(Debug, Default)]
+pub(super) struct PemFiles(Vec<(&'static str, String, File)>);
+
+impl PemFiles {
+    /// Opens the files of all destinations.
+    pub(super) fn open(destinations: &[Destination]) -> Result<Self, ConfigError> {
+        let mut files: Vec<(_, String, _)> = Vec::new();
+        for (setting, path) in destinations.iter().flat_map(Destination::pem_files) {
+            if files.iter().any(|(_, known, _)| known == path) {
+                continue;
+            }
+            let file = File::open(path).map_err(|error| cannot_be_read(setting, path, &error))?;
+            files.push((*setting, path.clone(), file));
+        }
+        Ok(Self(files))
+    }
+
+    pub(super) fn read(self) -> Result<PemContents, ConfigError> {
+        let mut contents = BTreeMap::new();
+        for (setting, path, mut file) in self.0 {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)
+                .map_err(|error| cannot_be_read(setting, &path, &error))?;
+            contents.insert(path, bytes);
+        }
+        Ok(PemContents(Arc::new(contents)))
+    }
+}
+
+fn cannot_be_read(setting: &'static str, path: &str, error: &io::Error) -> ConfigError {
+    let text = error.to_string();
+    let cause = text.split(" (os error").next().unwrap_or_default();
+    setting_error(
+        setting,
+        path,
+        format!("cannot be read: {}", cause.to_lowercase()),
+    )
+}
+
+/// What PEM files hold, by their paths: keys, too, so it is not printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct PemContents(Arc<BTreeMap<String, Vec<u8>>>);
+
+impl PemContents {
+    /// The bytes of a file; none if it was not read.
+    pub(super) fn of(&self, path: &str) -> &[u8] {
+        self.0.get(path).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PemContents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Settings {
@@ -192,7 +256,16 @@ impl Destination {
             compression: config.compression,
             temporality: config.temporality,
             retries: config.live.is_none(),
+            pem: PemContents::default(),
         })
+    }
+
+    /// The files that it takes to speak TLS with the collector.
+    pub(super) fn pem_files(&self) -> impl Iterator<Item = &(&'static str, String)> {
+        let identity = self.client_certificate.iter();
+        let identity = identity.flat_map(|identity| [&identity.chain, &identity.key]);
+        let files = self.certificate.iter().chain(identity);
+        files.filter(|_| self.url.starts_with("https:"))
     }
 
     /// The URL for messages, without user name and password.

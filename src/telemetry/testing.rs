@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use super::Signal;
-use super::settings::Destination;
+use super::settings::{Destination, PemContents};
 use crate::certificate::{
     Certificate, CertificateFacts, CertificateTime, OwnSignature, PublicKey, SignatureAlgorithm,
 };
@@ -77,6 +77,7 @@ pub(super) fn destination(url: &str) -> Destination {
         compression: None,
         temporality: None,
         retries: false,
+        pem: PemContents::default(),
     }
 }
 

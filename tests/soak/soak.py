@@ -14,7 +14,8 @@ how each kind was judged, and fails (status 1) if
 - less than 99 % of the ordinary handshakes are judged, and judged as the client saw them: `unknown` and handshakes without an event count
   as not judged, whatever the cause, dropped packets included,
 - the accounts do not add up: each connection is judged, `unknown` with a cause, without an event, or was never made,
-- the memory of the process exceeded --limit, or was still growing in the last half of the run.
+- the memory of the process exceeded --limit, or was larger in the last round of floods than in the second one: it rises while each kind of flood
+  comes for the first time, and is flat after that. Three rounds, which take 55 minutes, are needed to judge that.
 
 What is measured: the peers' own view of each connection (a client's result, by its source address) against tlscope's event; packets that
 the kernel, the interface or tlscope's queue dropped, as tlscope counts them; resident memory as /proc has it (VmRSS, and VmHWM at most).
@@ -48,6 +49,8 @@ PROMETHEUS = 9464
 SAMPLE = 5
 #: Seconds between the beginnings of two floods.
 FLOOD_EVERY = 180
+#: Seconds before the first one.
+FIRST_FLOOD = 20
 #: Packets a second within a flood.
 FLOOD_RATE = 10_000
 #: Seconds that a client waits for a server that does not answer.
@@ -453,7 +456,7 @@ def run(options):
     ranges, number = [], 0
     begin = time.monotonic()
     while clients.is_alive():
-        clients.join(max(0.1, begin + 20 + number * FLOOD_EVERY - time.monotonic()))
+        clients.join(max(0.1, begin + FIRST_FLOOD + number * FLOOD_EVERY - time.monotonic()))
         if clients.is_alive() and observer.poll() is None:
             kind = Flood.KINDS[number % len(Flood.KINDS)]
             first = flood.connections + 1
@@ -497,18 +500,28 @@ def machine(program):
 
 
 def growth(rows, limit):
-    """The memory in the quarters of the run, in MiB."""
+    """The memory of the run, in MiB: at most, and in each whole round of floods.
+
+    Each kind of flood fills another table, and what a table or the allocator has taken stays with the process. So memory rises until each
+    kind has come once, and only rounds can be compared: quarters of an hour hold different floods.
+    """
     number, unit = re.fullmatch(r"(\d+)([MG])", limit).groups()
-    quarter = max(1, len(rows) // 4)
-    quarters = [[row[1] for row in rows[start * quarter:(start + 1) * quarter]] for start in range(4)]
+    length, rounds = FLOOD_EVERY * len(Flood.KINDS), []
+    while (begin := FIRST_FLOOD + length * len(rounds)) + length <= rows[-1][0]:
+        part = sorted(row[1] for row in rows if begin <= row[0] < begin + length)
+        rounds.append({"median": round(part[len(part) // 2] / 1024, 1), "maximum": round(part[-1] / 1024, 1)})
     return {
         "limit_mib": int(number) * {"M": 1, "G": 1024}[unit],
         "peak_mib": round(max(row[2] for row in rows) / 1024, 1),
-        "median_by_quarter_mib": [round(sorted(part)[len(part) // 2] / 1024, 1) for part in quarters if part],
-        "maximum_by_quarter_mib": [round(max(part) / 1024, 1) for part in quarters if part],
+        "rounds_mib": rounds,
         "files_open": [min(row[4] for row in rows), max(row[4] for row in rows)],
         "probes_unanswered": sum(row[-1] == "unanswered" for row in rows),
     }
+
+
+def grows(rounds):
+    """Whether memory has grown since the second round: by a twentieth, in the middle or at most. The first one warms up."""
+    return len(rounds) > 2 and any(rounds[-1][what] > 1.05 * rounds[1][what] for what in ("median", "maximum"))
 
 
 def account(directory, events, ranges, sent):
@@ -622,9 +635,8 @@ def problems(result):
     memory = result["memory"]
     if memory["peak_mib"] > memory["limit_mib"]:
         found.append(f"{memory['peak_mib']} MiB are more than the limit")
-    quarters = memory["median_by_quarter_mib"]
-    if len(quarters) == 4 and quarters[3] > 1.05 * quarters[1]:
-        found.append(f"memory grows: {quarters}")
+    if grows(memory["rounds_mib"]):
+        found.append(f"memory grows: {memory['rounds_mib']}")
     if result["status"] != 0:
         found.append(f"tlscope ended with status {result['status']}")
     return found

@@ -60,6 +60,19 @@ impl<'w> Flood<'w> {
         self.send(&mut peers, number, Side::Server, &flight);
     }
 
+    /// A connection whose client has an address of its own, and refuses the server with an alert.
+    pub(crate) fn refused(&mut self, client: u16, [hello, flight, alert]: [&[u8]; 3]) {
+        let number = u32::from(client) * PORTS + self.connect() % PORTS;
+        let mut peers = self.open(number);
+        self.send(&mut peers, number, Side::Client, hello);
+        self.send(&mut peers, number, Side::Server, flight);
+        self.send(&mut peers, number, Side::Client, alert);
+        for side in [Side::Client, Side::Server] {
+            let packet = peers.closes(side);
+            self.write(packet, number);
+        }
+    }
+
     /// An ordinary connection, up to the server's flight.
     pub(crate) fn begin_ordinary(&mut self) {
         let number = self.connect();

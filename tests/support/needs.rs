@@ -8,7 +8,7 @@ use std::env;
 use std::path::PathBuf;
 
 /// What CI may lack, and why.
-const MAY_BE_MISSING: [(&str, &str); 9] = [
+const MAY_BE_MISSING: [(&str, &str); 10] = [
     (
         "CAP_NET_RAW",
         "CI that runs in an unprivileged container has no raw sockets",
@@ -40,6 +40,10 @@ const MAY_BE_MISSING: [(&str, &str); 9] = [
     (
         "root",
         "the test is about giving up root's privileges, and CI need not run as root",
+    ),
+    (
+        "setcap",
+        "the test is about a program with capabilities of its own, which only root can make",
     ),
     (
         "rotel-agent",

@@ -1,7 +1,15 @@
 //! Processes that run next to a test, and waiting for them.
 
+#[cfg(unix)]
+use std::fs::File;
+#[cfg(unix)]
+use std::io;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt;
+#[cfg(unix)]
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -26,6 +34,14 @@ pub(crate) fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T
         assert!(begun.elapsed() < PATIENCE, "no {what}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The end of a named pipe that is written to; an error while nobody reads the other one.
+#[cfg(unix)]
+pub(crate) fn writer_of_pipe(path: &Path) -> io::Result<File> {
+    const O_NONBLOCK: i32 = 0o4000;
+    let mut options = File::options();
+    options.write(true).custom_flags(O_NONBLOCK).open(path)
 }
 
 /// A process that is killed when the test ends.

@@ -26,7 +26,12 @@ const RANDOM: [u8; 32] = [0x5a; 32];
 
 /// A ClientHello for `www.example.org` that offers TLS 1.2 and 1.3, with these additional extensions.
 fn client_hello_with(extensions: &[Vec<u8>]) -> Vec<u8> {
-    let name = [vec![0], vector(b"www.example.org")].concat();
+    client_hello_to("www.example.org", extensions)
+}
+
+/// The same for a server of any name.
+pub(crate) fn client_hello_to(name: &str, extensions: &[Vec<u8>]) -> Vec<u8> {
+    let name = [vec![0], vector(name.as_bytes())].concat();
     let extensions = [
         extension(0, &vector(&name)),
         extension(43, &[4, 3, 4, 3, 3]), // supported_versions

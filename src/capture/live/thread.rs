@@ -103,7 +103,7 @@ impl<D: Device> CaptureThread<D> {
                 break;
             }
         }
-        self.hand_over(&mut state);
+        self.hand_over(&mut state, true);
         self.count_losses(&mut state);
     }
 
@@ -117,16 +117,14 @@ impl<D: Device> CaptureThread<D> {
             let room = room.min(BATCH_PACKETS - state.batch.packets.len());
             let room = room.clamp(1, CHUNK);
             let taken = self.take(room, state)?;
-            let is_full = state.batch.packets.len() >= BATCH_PACKETS
-                || state.batch.data.len() + state.largest > BATCH_BYTES;
-            if is_full && self.hand_over(state) == Fate::Unwanted {
+            if state.is_full() && self.hand_over(state, true) == Fate::Unwanted {
                 return Ok(false);
             }
             if taken == 0 || Instant::now() >= until {
                 break;
             }
         }
-        let fate = self.hand_over(state);
+        let fate = self.hand_over(state, false);
         if Instant::now() >= state.next_snapshot {
             state.next_snapshot = Instant::now() + SNAPSHOT_INTERVAL;
             self.count_losses(state);
@@ -149,13 +147,14 @@ impl<D: Device> CaptureThread<D> {
         taken
     }
 
-    fn hand_over(&self, state: &mut State) -> Fate {
+    /// Hands the batch over. If the workers are behind, it goes on to be filled, unless it `must_go`: then its packets are dropped.
+    fn hand_over(&self, state: &mut State, must_go: bool) -> Fate {
         let packets = state.batch.packets.len() as u64;
         if packets == 0 {
             return Fate::Queued;
         }
-        let fate = self.queue.offer(&mut state.batch);
-        if fate != Fate::Queued {
+        let fate = self.queue.offer(&mut state.batch, must_go);
+        if matches!(fate, Fate::Dropped | Fate::Unwanted) {
             self.meter.add_dropped_at_queue(packets);
         }
         fate
@@ -184,7 +183,7 @@ impl<D: Device> CaptureThread<D> {
 
     /// Waits for the interface to come back; false if the program ends before.
     fn mend(&mut self, state: &mut State, reason: &str) -> bool {
-        self.hand_over(state);
+        self.hand_over(state, false);
         self.count_losses(state);
         self.meter.set_up(false);
         let name = Arc::clone(self.device.name());
@@ -232,4 +231,12 @@ struct State {
     next_snapshot: Instant,
     is_up: bool,
     warnings: Warnings,
+}
+
+impl State {
+    /// Whether another packet may not fit into the batch.
+    fn is_full(&self) -> bool {
+        self.batch.packets.len() >= BATCH_PACKETS
+            || self.batch.data.len() + self.largest > BATCH_BYTES
+    }
 }

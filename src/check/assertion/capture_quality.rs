@@ -22,7 +22,7 @@ pub(super) const KEYS: &[PolicyKey] = &[
     PolicyKey {
         name: "no-drops",
         example: "true",
-        doc: "in the whole run, no data was dropped because a limit was reached",
+        doc: "in the whole run, no data was dropped, by a limit of tlscope or by the program that captured (interface statistics of pcapng)",
         read: |entry| if_true(entry, NoDrops),
     },
     PolicyKey {
@@ -85,7 +85,7 @@ struct NoDrops;
 
 impl Assertion for NoDrops {
     fn requirement(&self) -> String {
-        "no data dropped because a limit was reached".to_owned()
+        "no data dropped, by the capture or because a limit was reached".to_owned()
     }
 
     fn evaluate(&self, _: InScope<'_>) -> Compliance {
@@ -113,8 +113,9 @@ impl Assertion for NoDrops {
 }
 
 /// Counters of data that was dropped because a limit was reached or that could not be read, each with its name.
-fn drop_counters(stats: &Stats) -> [(&'static str, u64); 6] {
+fn drop_counters(stats: &Stats) -> [(&'static str, u64); 7] {
     [
+        ("packets_dropped", stats.packets_dropped),
         ("packets_malformed", stats.packets_malformed),
         ("fragments_discarded", stats.fragments_discarded),
         ("connections_evicted", stats.connections_evicted),
@@ -202,6 +203,9 @@ mod tests {
         let mut stats = Stats::default();
         assert_eq!(status(&stats), Status::Held);
         stats.segments_discarded = 1;
+        assert_eq!(status(&stats), Status::Error);
+        stats = Stats::default();
+        stats.packets_dropped = 1;
         assert_eq!(status(&stats), Status::Error);
     }
 

@@ -280,6 +280,7 @@ pub(super) fn needs(args: &AssertionArgs) -> Needs {
         key_logs: false,
         held_events: false,
         metrics: false,
+        texts: false,
     }
 }
 

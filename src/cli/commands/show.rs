@@ -44,6 +44,7 @@ pub(super) fn run(args: ShowArgs) -> Result<ExitCode, CliError> {
         key_logs: !args.input.keylog.is_empty(),
         held_events: false,
         metrics: false,
+        texts: false,
     };
     let keys = key_log::read(&args.input.keylog, memory::limit(&args.judgement.memory))?;
     let analysis = Analysis::resolve(keys, needs, &args.input.tunnels, &args.judgement)?;

@@ -76,6 +76,8 @@ pub(crate) struct Needs {
     pub(crate) held_events: bool,
     /// Memory for metric series.
     pub(crate) metrics: bool,
+    /// Memory for texts of certificates that may be written again.
+    pub(crate) texts: bool,
 }
 
 impl Needs {
@@ -90,6 +92,7 @@ impl Needs {
             key_logs: !common.input.keylog.is_empty(),
             held_events: false,
             metrics: metrics.asks_for_metrics(),
+            texts: common.format == OutputFormat::Json,
         }
     }
 }
@@ -112,6 +115,8 @@ pub(crate) struct OutputConfig {
     pub(crate) sort: Option<SortOrder>,
     /// Bytes of memory for handshakes that wait for their place in it.
     pub(crate) room_to_sort: usize,
+    /// Bytes of memory for texts of certificates that JSON may write again; `None` for as many as it uses.
+    pub(crate) room_for_texts: Option<usize>,
     /// Whether tables have a column for the processes of both ends.
     pub(crate) shows_processes: bool,
     /// Whether JSON has the names of what clients offer next to the numbers.
@@ -166,6 +171,7 @@ impl ReadConfig {
         args.time.add_to(&mut output.selection);
         output.sort = args.sort;
         output.room_to_sort = limit.of_events();
+        output.room_for_texts = Some(limit.of_texts());
         output.metrics.memory = Some(limit.of_metrics());
         output.names = args.names;
         output.source_width = source_width(&args.paths);
@@ -209,6 +215,9 @@ impl Analysis {
         }
         if needs.metrics {
             memory_limit = memory_limit.with_metrics();
+        }
+        if needs.texts {
+            memory_limit = memory_limit.with_texts();
         }
         Ok(Self {
             keys,
@@ -264,6 +273,7 @@ impl OutputConfig {
             text_style: text_style().wide(common.wide),
             sort: None,
             room_to_sort: 0,
+            room_for_texts: None,
             shows_processes: false,
             names: false,
             source_width: None,

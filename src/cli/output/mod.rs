@@ -10,7 +10,7 @@ use tlscope::sink::Sink;
 use tlscope::sink::people::table::RowOptions;
 use tlscope::sink::sorted::{SortOrder, SortedSink};
 use tlscope::stats::{Health, Progress, Stats};
-use tlscope::telemetry::{ConfigError, Losses, Notice, Prepared, Telemetry};
+use tlscope::telemetry::{ConfigError, Losses, Notice, Opened, Prepared, Telemetry};
 use tlscope::time::Timestamp;
 
 use crate::cli::config::{EventDestination, OutputConfig};
@@ -49,17 +49,18 @@ pub(crate) struct RunOutput<'a> {
 }
 
 impl<'a> RunOutput<'a> {
-    /// Prepares the metrics. This opens sockets and files, so it runs before privileges are dropped.
+    /// Prepares the metrics.
     pub(crate) fn metrics(config: &OutputConfig) -> Result<Option<Prepared>, CliError> {
+        let opened = Self::open_metrics(config)?;
+        Ok(opened.map(Opened::prepare).transpose()?)
+    }
+
+    /// Opens the sockets and files of metrics, before privileges are dropped.
+    pub(crate) fn open_metrics(config: &OutputConfig) -> Result<Option<Opened>, CliError> {
         let environment = |name: &str| env::var(name).ok();
         let notice: Notice = Arc::new(|line: &str| say::warning(line));
         let output = Box::new(stdout());
-        Ok(Prepared::new(
-            &config.metrics,
-            &environment,
-            output,
-            notice,
-        )?)
+        Ok(Opened::new(&config.metrics, &environment, output, notice)?)
     }
 
     /// Opens all files and starts the exports, without privileges.
@@ -291,6 +292,7 @@ impl EventWriter {
                     source_width: config.source_width.unwrap_or_default(),
                     shows_processes: config.shows_processes,
                     names: config.names,
+                    room_for_texts: config.room_for_texts,
                     keeps_order: config.sort.is_some_and(|order| order != SortOrder::Time),
                     ..RowOptions::default()
                 };
@@ -301,7 +303,7 @@ impl EventWriter {
                 }))
             }
             EventDestination::File(rotation) => {
-                let file = RotatingSink::open(rotation.clone(), format)?;
+                let file = RotatingSink::open(rotation.clone(), format, config.room_for_texts)?;
                 Ok(Some(Self::File(file)))
             }
             EventDestination::Screen => Ok(None),

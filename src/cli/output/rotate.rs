@@ -87,6 +87,8 @@ fn append_to(path: &Path) -> io::Result<File> {
 pub(crate) struct RotatingSink {
     rotation: Rotation,
     format: OutputFormat,
+    /// Bytes for texts of certificates, as in [`OutputConfig`](crate::cli::config::OutputConfig).
+    room_for_texts: Option<usize>,
     /// `None` while the file cannot be opened or written.
     current: Option<OpenFile>,
     /// Events that were not written since the last warning of it.
@@ -118,10 +120,15 @@ const RETRY_AFTER: u32 = 60;
 
 impl RotatingSink {
     /// Opens the file and appends to it.
-    pub(crate) fn open(rotation: Rotation, format: OutputFormat) -> Result<Self, CliError> {
+    pub(crate) fn open(
+        rotation: Rotation,
+        format: OutputFormat,
+        room_for_texts: Option<usize>,
+    ) -> Result<Self, CliError> {
         let mut sink = Self {
             rotation,
             format,
+            room_for_texts,
             current: None,
             lost: 0,
             lost_in_total: 0,
@@ -166,7 +173,9 @@ impl RotatingSink {
             file: file.try_clone()?,
             written: Rc::clone(&written),
         };
-        let sink = self.format.file_sink(output, complete > 0)?;
+        let sink = self
+            .format
+            .file_sink(output, complete > 0, self.room_for_texts)?;
         self.current = Some(OpenFile {
             sink,
             written,
@@ -443,7 +452,7 @@ mod tests {
                 keep: 2,
                 opened: None,
             };
-            RotatingSink::open(rotation, format).unwrap()
+            RotatingSink::open(rotation, format, None).unwrap()
         }
     }
 
@@ -482,7 +491,7 @@ mod tests {
                 keep: 2,
                 opened: None,
             };
-            RotatingSink::open(rotation, OutputFormat::Json).map(drop)
+            RotatingSink::open(rotation, OutputFormat::Json, None).map(drop)
         };
         assert!(open(None).is_ok());
         let error = open(Some(1)).unwrap_err().to_string();
@@ -602,7 +611,7 @@ mod tests {
             keep: 2,
             opened: None,
         };
-        let failure = RotatingSink::open(rotation, OutputFormat::Json)
+        let failure = RotatingSink::open(rotation, OutputFormat::Json, None)
             .err()
             .unwrap();
         assert!(

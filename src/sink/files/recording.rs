@@ -11,10 +11,19 @@ use super::save::{
     block, option,
 };
 use crate::capture::{Interface, PacketBatch};
+use crate::stats::InterfaceHealth;
+use crate::time::Timestamp;
 
 /// Block type and type of secrets: draft-ietf-opsawg-pcapng, section 4.7.
 const DECRYPTION_SECRETS: u32 = 10;
 const TLS_KEY_LOG: u32 = 0x544c_534b;
+
+/// Block type and options of an interface's statistics: sections 4.6 and 3.5.
+const INTERFACE_STATISTICS: u32 = 5;
+const ISB_IFDROP: u16 = 5;
+const ISB_FILTERACCEPT: u16 = 6;
+const ISB_OSDROP: u16 = 7;
+const ISB_USRDELIV: u16 = 8;
 
 /// Secrets in one block: readers refuse blocks that are too long, Wireshark those above 16 MiB.
 const MAX_SECRETS: usize = 1 << 20;
@@ -27,10 +36,17 @@ pub struct Recording {
     header: u64,
     written: u64,
     limit: u64,
-    packets: u64,
-    dropped: u64,
+    /// What is in the file, and what found it at its limit, of each interface.
+    counts: Vec<Counts>,
     /// The block under way, kept for its buffer.
     body: Vec<u8>,
+}
+
+/// Packets of one interface.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    packets: u64,
+    dropped: u64,
 }
 
 impl Recording {
@@ -65,8 +81,7 @@ impl Recording {
             header,
             written: header,
             limit,
-            packets: 0,
-            dropped: 0,
+            counts: vec![Counts::default(); interfaces.len()],
             body: Vec::new(),
         })
     }
@@ -81,10 +96,14 @@ impl Recording {
             let bytes = batch.bytes(packet);
             let padded = bytes.len().next_multiple_of(4);
             let length = (32 + padded) as u64;
+            let Some(counts) = self.counts.get_mut(packet.interface as usize) else {
+                continue; // none: a batch names the interfaces that the recording was started with
+            };
             if self.written + length > self.limit {
-                self.dropped += 1;
+                counts.dropped += 1;
                 continue;
             }
+            counts.packets += 1;
             let time = packet.timestamp.as_nanoseconds() as u64;
             self.body.clear();
             for field in [
@@ -103,21 +122,50 @@ impl Recording {
             self.body.extend((length as u32).to_le_bytes());
             self.file.write_all(&self.body)?;
             self.written += length;
-            self.packets += 1;
         }
         Ok(())
     }
 
     /// Packets in the file.
     #[must_use]
-    pub const fn packets(&self) -> u64 {
-        self.packets
+    pub fn packets(&self) -> u64 {
+        self.counts.iter().map(|counts| counts.packets).sum()
     }
 
     /// Packets that found the file at its limit.
     #[must_use]
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
+    pub fn dropped(&self) -> u64 {
+        self.counts.iter().map(|counts| counts.dropped).sum()
+    }
+
+    /// Ends the capture with the statistics of its interfaces, which have their places in `meters`: readers learn from them
+    /// how many packets are missing.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn end(&mut self, meters: &[InterfaceHealth], now: Timestamp) -> io::Result<()> {
+        let time = now.as_nanoseconds() as u64;
+        for (index, (counts, meter)) in self.counts.iter().zip(meters).enumerate() {
+            // What this program dropped is the system's to a reader of the file.
+            let dropped = meter.dropped_kernel + meter.dropped_queue + counts.dropped;
+            let mut body = Vec::new();
+            for field in [index as u32, (time >> 32) as u32, time as u32] {
+                body.extend(field.to_le_bytes());
+            }
+            for (code, count) in [
+                (ISB_IFDROP, meter.dropped_interface),
+                (ISB_FILTERACCEPT, counts.packets + dropped),
+                (ISB_OSDROP, dropped),
+                (ISB_USRDELIV, counts.packets),
+            ] {
+                option(&mut body, code, &count.to_le_bytes());
+            }
+            let mut whole = Vec::new();
+            block(&mut whole, INTERFACE_STATISTICS, &body);
+            self.file.write_all(&whole)?;
+        }
+        self.file.flush()
     }
 
     /// Writes what is still buffered.
@@ -191,7 +239,6 @@ mod tests {
 
     use super::*;
     use crate::capture::{CaptureFiles, LinkType, PacketRecord, PacketSource};
-    use crate::time::Timestamp;
 
     fn batch(count: u64) -> PacketBatch {
         let record = |number| PacketRecord {
@@ -259,6 +306,34 @@ mod tests {
         assert!(recording.packets() > 0 && recording.dropped() > 0);
         assert_eq!(recording.packets() + recording.dropped(), 5);
         assert!(recording.written <= 250);
+    }
+
+    #[test]
+    fn statistics_at_the_end_count_what_is_missing() {
+        let mut recording = recorded(250);
+        let (in_file, beyond_limit) = (recording.packets(), recording.dropped());
+        let meter = |dropped_kernel, dropped_interface| InterfaceHealth {
+            dropped_kernel,
+            dropped_interface,
+            ..InterfaceHealth::default()
+        };
+        let now = Timestamp::from_seconds(1_772_366_500);
+        recording.end(&[meter(0, 0), meter(20, 3)], now).unwrap();
+        let mut file = Vec::new();
+        recording.copy_to(&mut file, b"").unwrap();
+        let mut files = CaptureFiles::from_reader("x", io::Cursor::new(file));
+        let mut batch = PacketBatch::default();
+        let (mut packets, mut drops) = (0, Vec::new());
+        while files.next_batch(&mut batch).unwrap() {
+            packets += batch.packets.len() as u64;
+            drops.append(&mut batch.drops);
+        }
+        assert!(files.take_problems().is_empty());
+        assert_eq!(packets, in_file);
+        let [drops] = &drops[..] else {
+            panic!("{drops:?}");
+        };
+        assert_eq!((drops.packets, drops.at), (23 + beyond_limit, now));
     }
 
     #[test]

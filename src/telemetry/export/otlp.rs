@@ -1,7 +1,6 @@
 //! One blocking OTLP export at a time, with a time limit and the cause of a failure.
 
 use std::error::Error;
-use std::fs;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -27,7 +26,7 @@ use ureq::http::{HeaderMap, HeaderName};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::sdk_events::{Heard, SdkEvents};
-use crate::telemetry::settings::{ClientIdentity, Destination, setting_error};
+use crate::telemetry::settings::{ClientIdentity, Destination, PemContents, setting_error};
 use crate::telemetry::{
     ConfigError, ExportError, MetricTemporality, OtlpCompression, OtlpProtocol,
 };
@@ -89,7 +88,7 @@ macro_rules! build {
                     builder = builder.with_compression(opentelemetry_otlp::Compression::Gzip);
                 }
                 if destination.url.starts_with("https:") {
-                    builder = builder.with_tls_config(tonic_tls(destination)?);
+                    builder = builder.with_tls_config(tonic_tls(destination));
                 }
                 builder.build()
             }
@@ -176,7 +175,10 @@ impl<E> OtlpTransport<E> {
         };
         Ok(Self {
             exporter,
-            destination,
+            destination: Destination {
+                pem: PemContents::default(), // the exporter has what it needs of them
+                ..destination
+            },
             runtime,
             cause,
             events: SdkEvents::new(),
@@ -254,7 +256,7 @@ impl BlockingClient {
             .http_status_as_error(false);
         if destination.url.starts_with("https:") {
             let tls = TlsConfig::builder()
-                .root_certs(http_roots(destination)?)
+                .root_certs(http_roots(destination))
                 .client_cert(http_client_certificate(destination)?);
             config = config.tls_config(tls.build());
         }
@@ -417,17 +419,18 @@ fn clause(text: &str) -> String {
     }
 }
 
-fn tonic_tls(destination: &Destination) -> Result<ClientTlsConfig, ConfigError> {
-    let tls = match anchors(destination)? {
+fn tonic_tls(destination: &Destination) -> ClientTlsConfig {
+    let tls = match anchors(destination) {
         Some(pem) => ClientTlsConfig::new().ca_certificate(TonicCertificate::from_pem(pem)),
         None => ClientTlsConfig::new().with_enabled_roots(), // none are, by default
     };
-    Ok(match &destination.client_certificate {
+    match &destination.client_certificate {
         Some(ClientIdentity { chain, key }) => {
-            tls.identity(Identity::from_pem(read(chain)?, read(key)?))
+            let pem = |(_, path): &(_, String)| destination.pem.of(path);
+            tls.identity(Identity::from_pem(pem(chain), pem(key)))
         }
         None => tls,
-    })
+    }
 }
 
 fn http_client_certificate(destination: &Destination) -> Result<Option<ClientCert>, ConfigError> {
@@ -436,11 +439,11 @@ fn http_client_certificate(destination: &Destination) -> Result<Option<ClientCer
     };
     let unusable =
         |(setting, path): &(&'static str, String), what| setting_error(setting, path, what);
-    let certificates = certificates(&read(chain)?);
+    let certificates = certificates(destination.pem.of(&chain.1));
     if certificates.is_empty() {
         return Err(unusable(chain, "holds no certificate"));
     }
-    let private = PrivateKey::from_pem(&read(key)?);
+    let private = PrivateKey::from_pem(destination.pem.of(&key.1));
     let private = private.map_err(|_| unusable(key, "holds no private key"))?;
     Ok(Some(ClientCert::new_with_certs(&certificates, private)))
 }
@@ -454,30 +457,22 @@ fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
     certificates.collect()
 }
 
-fn http_roots(destination: &Destination) -> Result<RootCerts, ConfigError> {
-    let certificates: Vec<_> = match anchors(destination)? {
-        Some(pem) => certificates(&pem),
+fn http_roots(destination: &Destination) -> RootCerts {
+    let certificates: Vec<_> = match anchors(destination) {
+        Some(pem) => certificates(pem),
         None => rustls_native_certs::load_native_certs()
             .certs
             .iter()
             .map(|der| Certificate::from_der(der).to_owned())
             .collect(),
     };
-    Ok(RootCerts::new_with_certs(&certificates))
+    RootCerts::new_with_certs(&certificates)
 }
 
 /// The trust anchors named in the environment, if they are.
-fn anchors(destination: &Destination) -> Result<Option<Vec<u8>>, ConfigError> {
-    destination.certificate.as_ref().map(read).transpose()
-}
-
-/// The file that a variable names.
-fn read((setting, path): &(&'static str, String)) -> Result<Vec<u8>, ConfigError> {
-    let cannot_be_read = |error: io::Error| {
-        let problem = format!("cannot be read: {}", clause(&error.to_string()));
-        setting_error(setting, path, problem)
-    };
-    fs::read(path).map_err(cannot_be_read)
+fn anchors(destination: &Destination) -> Option<&[u8]> {
+    let (_, path) = destination.certificate.as_ref()?;
+    Some(destination.pem.of(path))
 }
 
 #[cfg(test)]
@@ -490,6 +485,7 @@ mod tests {
     use prost::Message;
 
     use super::*;
+    use crate::telemetry::settings::PemFiles;
     use crate::telemetry::testing;
 
     fn destination(protocol: OtlpProtocol, url: &str, timeout: Duration) -> Destination {
@@ -789,9 +785,7 @@ mod tests {
             destination
         };
         for protocol in [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc] {
-            let error = OtlpTransport::for_metrics(destination(protocol))
-                .err()
-                .unwrap();
+            let error = PemFiles::open(&[destination(protocol)]).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 "VARIABLE: `/nowhere/ca.pem` cannot be read: no such file or directory"

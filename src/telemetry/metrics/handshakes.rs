@@ -29,11 +29,14 @@ pub(super) const MAX_DURATION_SERIES: usize = 2_000;
 
 /// Values of each extra attribute, unless configured.
 const DEFAULT_VALUES: usize = 50;
+/// Most values of each extra attribute: for each, 8 candidates of up to 256 bytes are remembered.
+const MAX_VALUES: usize = 1_000;
 
 /// How handshakes ended, and how long they took.
 pub(super) struct Handshakes {
     chooser: Chooser,
     max_detailed_series: usize,
+    max_duration_series: usize,
     total: BoundCounters<HandshakeSeries>,
     /// The zeros of `total`, which only have to exist.
     _known: BoundCounters<KnownSeries>,
@@ -55,7 +58,12 @@ impl Handshakes {
         let known = BoundCounters::new(total.clone(), setup.listeners.clone(), setup.names);
         let config = setup.config;
         Self {
-            chooser: Chooser::new(&config.attributes, config.values.unwrap_or(DEFAULT_VALUES)),
+            chooser: {
+                let values = config.values.unwrap_or(DEFAULT_VALUES);
+                let most = config.within_memory(MAX_VALUES);
+                Chooser::new(&config.attributes, values.min(most))
+            },
+            max_duration_series: config.within_memory(MAX_DURATION_SERIES),
             max_detailed_series: config.within_memory(if config.attributes.is_empty() {
                 MAX_DETAILED_SERIES
             } else {
@@ -98,7 +106,7 @@ impl Handshakes {
 
         if let Some(duration) = event.timing.handshake {
             let mut series = DurationSeries::of(event, timed);
-            if self.duration.len() >= MAX_DURATION_SERIES && !self.duration.contains(&series) {
+            if self.duration.len() >= self.max_duration_series && !self.duration.contains(&series) {
                 series = series.without_detail();
             }
             if let (Some(trace), [_, ..]) = (trace, &self.bounds[..]) {

@@ -322,8 +322,18 @@ impl Assembler {
     /// How many bytes of a segment differ from those that are held for the same place.
     #[must_use]
     pub fn conflicts_with_held(&self, sequence: SeqNumber, bytes: &[u8]) -> u32 {
-        let held = self.held.iter().flat_map(|held| &held.segments);
-        let differences = held.map(|held| {
+        let Some(held) = &self.held else {
+            return 0;
+        };
+        // Segments are in order and do not overlap: only those around this one are looked at, since each packet comes here.
+        let (first, length) = (sequence.since(self.next), bytes.len() as i32);
+        let before = |other: &HeldSegment| other.end().since(self.next) <= first;
+        let around = held
+            .segments
+            .iter()
+            .skip(held.segments.partition_point(before));
+        let around = around.take_while(|other| other.sequence.since(sequence) < length);
+        let differences = around.map(|held| {
             let at = i64::from(sequence.since(held.sequence));
             count_differences(&held.bytes, at, bytes)
         });
@@ -773,6 +783,39 @@ mod tests {
         assert!(recorder.assembler.is_overdue(Timestamp::default()));
         recorder.push(5001, b"x", 1);
         assert_eq!(recorder.budget.discarded, 1);
+    }
+
+    #[test]
+    fn only_bytes_in_the_same_place_are_compared_with_those_held() {
+        let mut budget = Budget::new(1 << 20);
+        let mut assembler = Assembler::default();
+        assembler.start(START);
+        // Every second byte of 200, from the second on, in an order of its own.
+        for place in (1..200)
+            .step_by(2)
+            .rev()
+            .step_by(3)
+            .chain((1..200).step_by(2))
+        {
+            let sequence = START.after(place);
+            assembler.push(sequence, b"a", 1, arrival(1), &mut budget, &mut |_| {});
+        }
+        for start in 0..210 {
+            for length in 0..30 {
+                let held = (start..start + length).filter(|place| place % 2 == 1 && *place < 200);
+                let sequence = START.after(start);
+                let bytes = vec![b'b'; length as usize];
+                assert_eq!(
+                    assembler.conflicts_with_held(sequence, &bytes),
+                    held.count() as u32
+                );
+                let same = vec![b'a'; length as usize];
+                assert_eq!(assembler.conflicts_with_held(sequence, &same), 0);
+            }
+        }
+        // From before what is next.
+        let sequence = SeqNumber(START.0.wrapping_sub(5));
+        assert_eq!(assembler.conflicts_with_held(sequence, &[b'b'; 10]), 2);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tlscope::capture::live::LiveOptions;
 use tlscope::sink::OutputFormat;
-use tlscope::telemetry::{LiveMetricsConfig, Prepared};
+use tlscope::telemetry::{LiveMetricsConfig, Opened};
 
 use super::host::{Account, DNS, Sandbox};
 use super::key_logs::KeyLogs;
@@ -111,6 +111,7 @@ impl LiveConfig {
         let mut output = OutputConfig::resolve(args.common, args.metrics);
         output.metrics.live = Some(args.live_metrics.into());
         output.metrics.memory = Some(analysis.memory_limit.of_metrics());
+        output.room_for_texts = Some(analysis.memory_limit.of_texts());
         output.shows_processes = args.attribute_processes;
         output.destination = match file {
             Some(rotation) => EventDestination::File(rotation),
@@ -139,13 +140,13 @@ impl LiveConfig {
     /// The files that the run reads and writes once it has started. No other place lists them.
     ///
     /// Links and missing files are looked up now, with the privileges of now.
-    pub(super) fn sandbox(&self, metrics: Option<&Prepared>) -> Sandbox {
+    pub(super) fn sandbox(&self, metrics: Option<&Opened>) -> Sandbox {
         let mut sandbox = Sandbox::default();
         sandbox.allow_reading_named(&environment);
         for path in self.key_logs.paths().chain(self.analysis.roots.paths()) {
             sandbox.allow_reading(path);
         }
-        for directory in metrics.into_iter().flat_map(Prepared::watched_directories) {
+        for directory in metrics.into_iter().flat_map(Opened::watched_directories) {
             sandbox.allow_reading(&directory);
         }
         if let EventDestination::File(rotation) = &self.output.destination {
@@ -154,7 +155,7 @@ impl LiveConfig {
         for directory in self.written_directories() {
             sandbox.allow_writing(directory);
         }
-        let ports = metrics.map(Prepared::collector_ports).unwrap_or_default();
+        let ports = metrics.map(Opened::collector_ports).unwrap_or_default();
         if !ports.is_empty() {
             let proxies = PROXIES.iter().filter_map(|name| environment(name));
             let proxies = proxies.filter_map(|url| tlscope::telemetry::port_of(&url));

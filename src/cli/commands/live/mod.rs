@@ -15,7 +15,7 @@ use tlscope::decrypt::Keys;
 use tlscope::event::{HandshakeReport, NotTls};
 use tlscope::pipeline::{self, Output, Summary};
 use tlscope::stats::{Health, Progress, Stats};
-use tlscope::telemetry::Prepared;
+use tlscope::telemetry::{Opened, Prepared};
 use tlscope::time::Timestamp;
 
 use crate::cli::commands::print::print_text;
@@ -31,6 +31,7 @@ use config::{Limits, LiveConfig};
 pub(super) use host::drop_all;
 use host::{Account, ServiceManager, Signals};
 use key_logs::KeyLogs;
+use startup::Started;
 pub(super) use startup::open_attribution;
 
 mod config;
@@ -66,8 +67,12 @@ pub(super) fn run(command: InterfaceCommand) -> Result<ExitCode, CliError> {
 /// Watches the interfaces and writes the output.
 fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     let signals = Signals::new(stdout().is_terminal());
-    let metrics = prepare_metrics(&config)?;
-    let (source, attribution) = startup::start_capture(&mut config, metrics.as_ref(), &signals)?;
+    let metrics = open_metrics(&config)?;
+    let Started {
+        source,
+        attribution,
+        metrics,
+    } = startup::start_capture(&mut config, metrics, &signals)?;
     signals
         .listen()
         .map_err(|error| CliError::new(format_args!("cannot handle signals: {error}")))?;
@@ -104,23 +109,24 @@ fn watch(mut config: LiveConfig) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sets up exports. The files that they need, as certificates and keys for OTLP, are read as the account that the run continues as.
-/// Only if that lacks a permission, for a file or a port below 1024, this is done with the privileges of now, before they are dropped.
-fn prepare_metrics(config: &LiveConfig) -> Result<Option<Prepared>, CliError> {
-    let prepare = || RunOutput::metrics(&config.output);
+/// Opens what exports need, as certificates and keys for OTLP, as the account that the run continues as. They are read and
+/// parsed once privileges are dropped. Only if the account lacks a permission, for a file or a port below 1024, this is done with the
+/// privileges of now.
+fn open_metrics(config: &LiveConfig) -> Result<Option<Opened>, CliError> {
+    let open = || RunOutput::open_metrics(&config.output);
     let Some(account) = &config.account else {
-        return prepare();
+        return open();
     };
-    match account.act(prepare)? {
+    match account.act(open)? {
         Err(error)
             if error
                 .to_string()
                 .to_lowercase()
                 .contains("permission denied") =>
         {
-            prepare()
+            open()
         }
-        prepared => prepared,
+        opened => opened,
     }
 }
 

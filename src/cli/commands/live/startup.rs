@@ -4,7 +4,7 @@ use std::fs;
 
 use tlscope::attribution::{Attribution, Attributor};
 use tlscope::capture::live::{LiveCapture, LiveSource};
-use tlscope::telemetry::Prepared;
+use tlscope::telemetry::{Opened, Prepared};
 
 use super::config::LiveConfig;
 use super::host::{self, Account, Restrictions, Signals};
@@ -13,15 +13,22 @@ use crate::cli::error::CliError;
 use crate::cli::input::key_log;
 use crate::cli::say;
 
+/// What a run has once it has dropped its privileges.
+pub(super) struct Started {
+    pub(super) source: LiveSource,
+    pub(super) attribution: Option<Attributor>,
+    pub(super) metrics: Option<Prepared>,
+}
+
 /// Opens the interfaces and restricts the process.
 ///
 /// Only the capture threads keep a privilege, to reopen an interface that comes back, and the thread that reads `/proc`, if there is
 /// one.
 pub(super) fn start_capture(
     config: &mut LiveConfig,
-    metrics: Option<&Prepared>,
+    metrics: Option<Opened>,
     signals: &Signals,
-) -> Result<(LiveSource, Option<Attributor>), CliError> {
+) -> Result<Started, CliError> {
     let capture = LiveCapture::open(&config.interfaces, &config.capture)?;
     let filter = config.capture.filter.as_deref();
     let mut attribution = config
@@ -30,7 +37,9 @@ pub(super) fn start_capture(
         .transpose()?;
     create_directories(config)?;
     open_file(config)?;
-    let sandbox = config.is_sandboxed.then(|| config.sandbox(metrics));
+    let sandbox = config
+        .is_sandboxed
+        .then(|| config.sandbox(metrics.as_ref()));
     if let Some(account) = &config.account {
         account.assume()?;
     }
@@ -45,6 +54,7 @@ pub(super) fn start_capture(
         key_log::forbid_core_dumps(); // again: changing the user may have reset it
     }
     read_files(config)?;
+    let metrics = metrics.map(Opened::prepare).transpose()?;
     let restrictions = sandbox.map(|sandbox| sandbox.enter()).transpose()?;
     if config.is_verbose {
         report(restrictions.as_ref());
@@ -54,7 +64,11 @@ pub(super) fn start_capture(
     })?;
     host::drop_all()?;
     let attribution = attribution.map(Attribution::start).transpose();
-    Ok((source, attribution.map_err(no_thread)?))
+    Ok(Started {
+        source,
+        attribution: attribution.map_err(no_thread)?,
+        metrics,
+    })
 }
 
 /// Reads the secrets that key logs hold already, and the roots, without privileges.

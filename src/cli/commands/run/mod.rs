@@ -66,7 +66,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
     // Before the command runs: a mistake in the arguments must not cost a whole test run.
     let mut needs = check::needs(&args.assertions);
     needs.key_logs = true;
-    let mut analysis = Analysis::resolve(
+    let mut analysis = Analysis::without_roots(
         tlscope::decrypt::Keys::default(),
         needs,
         &args.tunnels,
@@ -78,7 +78,6 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         .iter()
         .map(|name| Glob::new(name))
         .collect();
-    let sink = CheckSink::open(&args.assertions, selection, &analysis)?;
 
     let interfaces = super::live::interfaces(std::mem::take(&mut args.interface))?;
     let options = options(&args);
@@ -88,6 +87,9 @@ pub(super) fn run(mut args: RunArgs) -> Result<ExitCode, CliError> {
         .then(|| super::live::open_attribution(&interfaces, options.filter.as_deref()))
         .transpose()?;
     environment::drop_privileges()?;
+    // From here on, files are read and parsed.
+    analysis.roots.read()?;
+    let sink = CheckSink::open(&args.assertions, selection, &analysis)?;
     let attribution = attribution.map(Attribution::start).transpose();
     let attribution = attribution.map_err(|error| {
         CliError::new(format_args!(
@@ -258,9 +260,18 @@ impl Recorder {
                     say::problem(&problem);
                 }
             }
-            let result = result.and_then(|()| self.recording.flush());
+            let result = result.and_then(|()| self.end());
             (waiting.join().unwrap_or(Ending::Unknown), result)
         })
+    }
+
+    /// Ends the recording with what the interfaces counted.
+    fn end(&mut self) -> io::Result<()> {
+        let interfaces: Vec<_> = self.meters.iter().map(|meter| meter.read()).collect();
+        match now() {
+            Ok(now) => self.recording.end(&interfaces, now),
+            Err(_) => self.recording.flush(), // a clock before 1970: statistics have a time
+        }
     }
 
     /// Until when packets may be missing, if some are.

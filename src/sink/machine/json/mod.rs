@@ -52,6 +52,13 @@ impl<W: Write> JsonSink<W> {
         }
     }
 
+    /// The same, with about `bytes` of memory at most for texts of certificates that may be shown again.
+    #[must_use]
+    pub fn with_texts_within(mut self, bytes: usize) -> Self {
+        self.certificates = ReadyCertificates::within(bytes);
+        self
+    }
+
     fn write_line(&mut self, line: &Line<'_>) -> io::Result<()> {
         writer::write(&mut self.lines, line)?;
         self.end_line()

@@ -14,9 +14,15 @@ use crate::event::Handshake;
 use crate::time::Timestamp;
 
 /// Texts of the certificates seen last, by the certificates themselves, which all events with a chain share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ReadyCertificates {
     places: Vec<Option<Ready>>,
+    /// Bytes of memory that the texts and their certificates take.
+    bytes: usize,
+    /// The most that they may take.
+    limit: usize,
+    /// The place that is emptied next to stay within the limit.
+    next: usize,
     /// The chains of the line at hand.
     text: Vec<u8>,
 }
@@ -41,10 +47,30 @@ pub(super) struct ReadyChains<'a> {
 /// many as most networks show.
 const PLACES: usize = 512;
 
-/// Bytes of a certificate and its text beyond which it is not kept: usual ones have 2 to 4 KB. So all take 4 MB at most.
+/// Bytes of a certificate and its text beyond which it is not kept: usual ones have 2 to 4 KB.
 const LONGEST: usize = 8 << 10;
 
+/// The most that all take, unless memory is shorter: [`PLACES`] that are all as long as they may be.
+const MOST_BYTES: usize = PLACES * LONGEST;
+
+impl Default for ReadyCertificates {
+    fn default() -> Self {
+        Self::within(MOST_BYTES)
+    }
+}
+
 impl ReadyCertificates {
+    /// Takes about `bytes` of memory at most. Nothing is lost for lack of room: a text that is not kept is made again.
+    pub(super) const fn within(bytes: usize) -> Self {
+        Self {
+            places: Vec::new(),
+            bytes: 0,
+            limit: bytes,
+            next: 0,
+            text: Vec::new(),
+        }
+    }
+
     /// The chains of both sides; empty where none was seen.
     pub(super) fn chains(&mut self, event: &Handshake) -> Result<ReadyChains<'_>, Error> {
         self.text.clear();
@@ -87,8 +113,7 @@ impl ReadyCertificates {
         // Hashes are spread evenly.
         let [first, second, ..] = certificate.sha256;
         let place = usize::from(u16::from_be_bytes([first, second])) % PLACES;
-        let place = &mut self.places[place];
-        let known = place.as_ref();
+        let known = self.places[place].as_ref();
         if let Some(ready) = known.filter(|ready| Arc::ptr_eq(&ready.certificate, certificate)) {
             ready.write(&mut self.text, judged_at)?;
             return Ok(());
@@ -96,9 +121,21 @@ impl ReadyCertificates {
         let ready = Ready::new(certificate, judged_at)?;
         self.text.extend_from_slice(&ready.text);
         if ready.text.len() + certificate.der.len() <= LONGEST {
-            *place = Some(ready);
+            self.keep(ready, place);
         }
         Ok(())
+    }
+
+    /// Puts a text into its place; while all take more than they may, empties one place after the other.
+    fn keep(&mut self, ready: Ready, place: usize) {
+        self.bytes += ready.bytes();
+        let former = self.places[place].replace(ready);
+        self.bytes -= former.map_or(0, |former| former.bytes());
+        while self.bytes > self.limit {
+            let dropped = self.places[self.next].take();
+            self.bytes -= dropped.map_or(0, |dropped| dropped.bytes());
+            self.next = (self.next + 1) % PLACES;
+        }
     }
 }
 
@@ -119,6 +156,11 @@ impl Ready {
             text,
             days,
         })
+    }
+
+    /// Bytes of memory that it takes, with the certificate, which may have left every other place.
+    fn bytes(&self) -> usize {
+        self.text.len() + self.certificate.allocated()
     }
 
     /// Writes the text with the days at another moment.
@@ -170,6 +212,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn texts_take_no_more_memory_than_they_may() {
+        let chain = |number: u32| {
+            let mut facts = test_events::leaf();
+            facts.dns_names = vec![format!("{number}.example.org"); 20];
+            let mut chain = test_events::chain([Ok(facts)]);
+            let certificate = Arc::get_mut(&mut chain).and_then(|chain| chain.first_mut());
+            let certificate = certificate.and_then(Arc::get_mut).unwrap();
+            certificate.sha256[..2].copy_from_slice(&(number as u16).to_be_bytes());
+            chain
+        };
+        let limit = 100_000;
+        let mut ready = ReadyCertificates::within(limit);
+        let mut fullest = 0;
+        for number in 0..2_000 {
+            let chain = chain(number);
+            for _ in 0..2 {
+                ready.text.clear();
+                ready
+                    .write_certificate(&chain[0], test_events::START)
+                    .unwrap();
+                assert_eq!(ready.text, text_of(&chain[0], test_events::START));
+            }
+            let held = ready.places.iter().flatten().map(Ready::bytes);
+            assert_eq!(ready.bytes, held.sum::<usize>());
+            assert!(ready.bytes <= limit);
+            fullest = fullest.max(ready.bytes);
+        }
+        assert!(fullest > limit * 9 / 10, "{fullest}");
     }
 
     #[test]

@@ -506,8 +506,12 @@ impl Counts {
 }
 
 /// What the capture lacks, and what a limit of tlscope discarded.
-pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 14] {
+pub(in crate::sink) fn quality(stats: &Stats) -> [(&'static str, u64); 15] {
     [
+        (
+            "packets dropped while the capture was made",
+            stats.packets_dropped,
+        ),
         ("gaps in connections", stats.gaps),
         ("bytes missing in gaps", stats.gap_bytes),
         (
