@@ -7,7 +7,7 @@ use tlscope::observer::Config;
 use tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT;
 
 use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, connect, error};
-use crate::support::peers::{Peers, Scene};
+use crate::support::peers::{Flags, Forgery, Peers, Scene};
 use crate::support::tls;
 
 /// A scene that reports handshakes without progress, as `live` does, after the server's silence begins.
@@ -324,4 +324,32 @@ fn the_end_of_the_capture_is_not_a_timeout() {
     let event = scene.end_with_one();
     assert_eq!(event.unknown_because, Some(UnknownBecause::CaptureEnd));
     assert_eq!(event.closed_by, Some(ClosedBy::CaptureEnd));
+}
+
+#[test]
+fn a_syn_in_the_name_of_the_server_changes_no_time() {
+    let connect_time = |is_forged: bool| {
+        let mut scene = Scene::new();
+        let mut peers = Peers::new(50_000);
+        if is_forged {
+            let forgery = Forgery {
+                flags: Flags {
+                    syn: true,
+                    ..Flags::default()
+                },
+                sequence: 77_000,
+                ..Forgery::default()
+            };
+            scene.play([peers.forged(SERVER, &forgery)]);
+            scene.wait(500);
+        }
+        scene.play([peers.syn(), peers.syn_ack(), peers.acknowledges(CLIENT)]);
+        scene.play([
+            peers.says(CLIENT, &tls::client_hello()),
+            peers.says(SERVER, &tls::server_flight_12()),
+        ]);
+        complete(&mut scene, &mut peers);
+        scene.end_with_one().timing.tcp_connect
+    };
+    assert_eq!(connect_time(true), connect_time(false));
 }
