@@ -490,7 +490,14 @@ fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Co
 /// The verdict on a client that got to know which versions the server supports, and tried none of them.
 fn without_common_version(quic: &QuicFacts, evidence: &QuicEvidence<'_>) -> Option<Conclusion> {
     let (at, versions) = quic.negotiation?;
-    if quic.has_tried_again {
+    // A server that refuses a version says nothing else in it: who sent the list was somebody else, and a client that had an answer
+    // has discarded it (RFC 9000 §6.2).
+    let is_forged = evidence.seen.iter().any(|seen| {
+        let shape = &seen.shape;
+        let is_in_version = shape.initials > 0 || shape.handshakes > 0 || shape.short_length > 0;
+        seen.side == Side::Server && is_in_version
+    });
+    if quic.has_tried_again || is_forged {
         return None;
     }
     let later = quic.last_of(Side::Client).is_some_and(|last| last > at);
@@ -788,6 +795,11 @@ mod tests {
             refused.then_nothing(2_000).verdict(),
             "failure observed: protocol_mismatch by client"
         );
+        // Somebody else sent the list if the server speaks the version.
+        let forged = USED.iter().fold(negotiated(begun(full())), |script, sent| {
+            datagram(script, *sent, false)
+        });
+        assert_eq!(forged.then_nothing(2_000).verdict(), "success Q1");
         let version = QuicVersion::V2;
         let again = negotiated(begun(connection()));
         let again = again.quic(CLIENT, |at| QuicSeen::Initial { version, at });
