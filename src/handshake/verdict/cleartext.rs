@@ -223,7 +223,9 @@ const fn is_about_form(description: AlertDescription) -> bool {
 pub(super) fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
     let in_time = || {
         let alerts = transcript.alerts().iter();
-        alerts.filter(|alert| !alert.is_late && !transcript.is_reaction(alert))
+        alerts.filter(|alert| {
+            !alert.is_late && !transcript.is_reaction(alert) && !is_refuted(transcript, alert)
+        })
     };
     // One that is encrypted counts as fatal: nobody sends an encrypted warning amid a handshake.
     let is_fatal = |alert: &&AlertSeen| alert.level() != Some(AlertLevel::Warning);
@@ -233,6 +235,18 @@ pub(super) fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
         .find(is_fatal)
         .or_else(|| in_time().rfind(is_last_word))
         .copied()
+}
+
+/// Whether an alert in the clear is none of its sender's: over UDP, anybody can send one in the name of a side, and no side sends one
+/// and goes on.
+pub(super) fn is_refuted(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let side = transcript.side(alert.sender);
+    let went_on = transcript.delivery(side).last_data;
+    let is_fatal = alert.level() == Some(AlertLevel::Fatal);
+    transcript.is_dtls()
+        && is_fatal
+        && !alert.is_encrypted()
+        && went_on.is_some_and(|last| last > alert.at.time)
 }
 
 pub(super) fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
