@@ -915,14 +915,26 @@ impl Flow {
         }
     }
 
+    /// The number and the time of the last packet that the open handshake rests on.
+    pub(super) fn last_packet(&self) -> Option<(u64, Timestamp)> {
+        match &self.stage {
+            Stage::Handshake(open) => {
+                let last = open.connection.last_packet();
+                Some((last.packet, last.time))
+            }
+            Stage::Watching(_) | Stage::Done { .. } => None,
+        }
+    }
+
     /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
-    /// the observation, and `end_of_source` that of the source, if it has ended before.
+    /// the observation, and `end_of_view` that in which its source could show the connection, if that has ended before.
     ///
-    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing.
+    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing. Nor does it
+    /// while nobody captured.
     pub(super) fn flush(
         &mut self,
         now: Timestamp,
-        end_of_source: Option<Timestamp>,
+        end_of_view: Option<Timestamp>,
         budget: &mut Budget,
     ) {
         let Stage::Handshake(open) = &mut self.stage else {
@@ -930,7 +942,7 @@ impl Flow {
         };
         let last = open.connection.last_packet().time;
         let now = now.max(last); // a pause in the capture begins with the last tick
-        let until = end_of_source.map_or(now, |end| end.max(last).min(now));
+        let until = end_of_view.map_or(now, |end| end.max(last).min(now));
         open.connection.note_until(until);
         if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {
             open.connection.note_client_round_trip(trip);

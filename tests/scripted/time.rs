@@ -327,6 +327,36 @@ fn the_end_of_the_capture_is_not_a_timeout() {
 }
 
 #[test]
+fn a_silence_of_the_capture_is_none_of_the_peers() {
+    const HOURS: u64 = 3 * 3_600_000;
+    for handshake_timeout in [None, Some(LIVE_HANDSHAKE_TIMEOUT)] {
+        let (mut scene, _) = after_acknowledged_hello(handshake_timeout);
+        pass(&mut scene, 2_000);
+        pass(&mut scene, HOURS);
+        pass(&mut scene, 90_000);
+        let event = scene.end_with_one();
+        assert_eq!(event.unknown_because, Some(UnknownBecause::CaptureEnd));
+    }
+    // What had shown before the pause remains shown.
+    let (mut scene, _) = after_acknowledged_hello(None);
+    pass(&mut scene, 15_000);
+    pass(&mut scene, HOURS);
+    assert_eq!(
+        error(&scene.end_with_one()),
+        Some((ErrorType::NoServerHello, Some(SERVER)))
+    );
+    // So does what the connection itself shows after it.
+    let (mut scene, mut peers) = after_acknowledged_hello(None);
+    pass(&mut scene, 2_000);
+    pass(&mut scene, HOURS);
+    scene.play([peers.closes(CLIENT), peers.closes(SERVER)]);
+    assert_eq!(
+        error(&scene.end_with_one()),
+        Some((ErrorType::NoServerHello, Some(SERVER)))
+    );
+}
+
+#[test]
 fn a_syn_in_the_name_of_the_server_changes_no_time() {
     let connect_time = |is_forged: bool| {
         let mut scene = Scene::new();
