@@ -326,6 +326,28 @@ fn the_end_of_the_capture_is_not_a_timeout() {
     assert_eq!(event.closed_by, Some(ClosedBy::CaptureEnd));
 }
 
+/// Nobody acknowledges a reset or sends it again: a capture that lacks it lacks the end.
+#[test]
+fn a_silence_after_which_nothing_shows_the_connection_open_is_less_certain() {
+    let confidence = |is_shown_open: bool| {
+        let (mut scene, mut peers) = after_acknowledged_hello(None);
+        pass(&mut scene, 12_000);
+        if is_shown_open {
+            scene.play([peers.keeps_alive(CLIENT), peers.acknowledges(SERVER)]);
+        }
+        pass(&mut scene, 30_000);
+        let event = scene.end_with_one();
+        assert_eq!(
+            error(&event),
+            Some((ErrorType::NoServerHello, Some(SERVER)))
+        );
+        let rule = event.inference.map(|inference| inference.rule);
+        (event.confidence, rule)
+    };
+    assert_eq!(confidence(true), (Some(1.0), None));
+    assert_eq!(confidence(false), (Some(0.75), Some("T5")));
+}
+
 #[test]
 fn a_silence_of_the_capture_is_none_of_the_peers() {
     const HOURS: u64 = 3 * 3_600_000;

@@ -1,7 +1,10 @@
 //! Verdicts up to TLS 1.2, and of any handshake without a ServerHello: all that counts is in the clear.
 //!
 //! Up to TLS 1.2 every message before Finished is readable, and so is the type of
-//! every record after it. What is inferred all the same has a rule here, [`T2`], [`T3`] or [`T4`].
+//! every record after it. What is inferred all the same has a rule here: [`T2`], [`T3`], [`T4`], and [`T5`] for any
+//! version.
+
+use std::time::Duration;
 
 use crate::error_type::ErrorType;
 use crate::event::{Evidence, Finding, Outcome, UnknownBecause};
@@ -40,6 +43,14 @@ pub(super) const T4: CleartextRule = CleartextRule {
     id: "T4",
     confidence: 0.75,
     observation: "a renegotiation was begun, and ended by an alert or a close before both Finished",
+};
+
+/// A connection that nothing more comes on may have been reset: nobody acknowledges a reset or sends it again, so that a capture that
+/// lacks one packet lacks the end. How often that is the case was not measured.
+pub(super) const T5: CleartextRule = CleartextRule {
+    id: "T5",
+    confidence: 0.75,
+    observation: "the side that had to speak next sent nothing more, and nothing shows that the connection was still open",
 };
 
 /// The verdict, once no more will come.
@@ -809,7 +820,7 @@ mod tests {
         let open = tls12();
         assert_eq!(
             open.verdict_with(End::Silence, &[]),
-            "failure observed: handshake_timeout by server"
+            "failure T5: handshake_timeout by server"
         );
         for end in [End::CaptureEnd, End::Evicted, End::Replaced] {
             assert_eq!(open.verdict_with(end, &[]), "unknown observed");
