@@ -184,3 +184,20 @@ fn a_server_that_closes_after_an_empty_certificate_wanted_one() {
     );
     assert_eq!(event.inference.as_ref().unwrap().rule, "T3");
 }
+
+#[test]
+fn a_server_that_closes_long_after_an_empty_certificate_may_have_another_reason() {
+    let (mut scene, mut peers) = after_client_hello();
+    let flight = [tls::empty_certificate_12(), tls::client_flight_12()].concat();
+    scene.play([
+        peers.says(SERVER, &tls::server_flight_12_with_request()),
+        peers.says(CLIENT, &flight),
+        peers.acknowledges(SERVER),
+    ]);
+    scene.wait(40_000);
+    scene.play([peers.closes(SERVER)]);
+    assert_eq!(
+        error(&scene.end_with_one()),
+        Some((ErrorType::ConnectionClosed, Some(SERVER)))
+    );
+}

@@ -262,7 +262,8 @@ pub(super) fn is_refuted(transcript: &Transcript, alert: &AlertSeen) -> bool {
 
 pub(super) fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
     let side = transcript.side(alert.sender);
-    let refusal = || silent_refusal(transcript, side, alert.at);
+    let refusal =
+        || silent_refusal(transcript, side, alert.at).filter(|_| is_soon(transcript, alert.at));
     match alert.content {
         // A close_notify amid the handshake is deliberate: its sender has seen enough.
         AlertContent::Clear(_, AlertDescription::CloseNotify)
@@ -310,7 +311,7 @@ fn from_close(
                 || facts::is_of_authority_not_asked_for(transcript)
         }
     };
-    if has_reason {
+    if has_reason && is_soon(transcript, at) {
         return Conclusion::inferred(refusal, &T3);
     }
     let mut failure = cause::closed(transcript, side, close);
@@ -320,6 +321,15 @@ fn from_close(
         );
     }
     Conclusion::failed(failure)
+}
+
+/// How long a side takes at most to refuse a certificate without a word: in the labs 8 ms, and 3 s by servers that are slow on purpose.
+/// Later, people have left, or somebody's patience has ended.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(3);
+
+/// Whether a side closed `at` a moment at which it may still have been busy with what its peer had sent.
+fn is_soon(transcript: &Transcript, at: Arrival) -> bool {
+    silence::waited(transcript, Some(at.time)).is_none_or(|waited| waited <= LONGEST_REFUSAL)
 }
 
 /// Whether a client closed in order, at once and without a word, when it had received the server's whole flight, and may be a

@@ -236,7 +236,7 @@ fn may_be_dead(transcript: &Transcript, sender: Side, data: Outstanding) -> bool
 }
 
 /// Time from the last data that were new.
-fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
+pub(super) fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
     let sent = Side::BOTH.map(|side| transcript.delivery(side).last_data);
     let until = until?;
     let last = sent.into_iter().flatten().filter(|sent| *sent <= until);
