@@ -756,6 +756,7 @@ impl Flow {
         }
         let is_plain = self.is_plain;
         let is_in_view = self.tcp.in_view();
+        let first_bytes = self.tcp.first_bytes();
         let stage = &mut self.stage;
         // Who sent the hello, and what it had acknowledged.
         let mut hello = None;
@@ -771,7 +772,7 @@ impl Flow {
                     DialogueStep::TlsBegan => 0,
                 };
                 let mut open = Open::new(std::mem::take(dialogue), at, context);
-                open.note_directions(is_in_view, is_plain, at);
+                open.note_directions(is_in_view, is_plain, first_bytes, at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
                 let Open {
                     connection,
@@ -831,7 +832,8 @@ impl Flow {
         };
         let mut open = Open::new(dialogue, at, context);
         let is_in_view = self.tcp.in_view();
-        open.note_directions(is_in_view, self.is_plain, at);
+        let first_bytes = self.tcp.first_bytes();
+        open.note_directions(is_in_view, self.is_plain, first_bytes, at);
         self.stage = Stage::Handshake(open);
         if !self.tcp.is_started(direction) {
             self.tcp.restart(direction, segment.first_byte(), budget);
@@ -1055,14 +1057,18 @@ impl Open {
         &mut self,
         is_in_view: PerDirection<bool>,
         is_plain: PerDirection<bool>,
+        [forward, reverse]: [Option<SeqNumber>; 2],
         at: Arrival,
     ) {
+        let first_bytes = PerDirection([forward, reverse]);
         for direction in Direction::BOTH {
             if is_in_view[direction] {
                 self.connection.note_packet(direction, at);
             }
             if is_plain[direction] {
                 self.connection.note_plain(direction);
+            } else if first_bytes[direction].is_none() {
+                self.connection.note_unseen_beginning(direction);
             }
         }
     }

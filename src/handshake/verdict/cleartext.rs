@@ -182,9 +182,17 @@ pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
     let mut peers = transcript.peers();
     let lacks_bytes = peers.any(|peer| !peer.is_in_view || peer.gap_bytes > 0 || peer.is_not_tls);
     lacks_bytes
+        || may_lack_banner(transcript)
         || transcript.is_truncated()
         || transcript.client_hello().is_none()
         || transcript.has_unreadable_hello() && !transcript.is_proven_old()
+}
+
+/// Whether the capture begins with the ClientHello, which was not answered: what the server said before it is not known, and may be
+/// what the client choked on.
+fn may_lack_banner(transcript: &Transcript) -> bool {
+    let server = transcript.peer(Side::Server);
+    server.is_beginning_unseen && !server.has_answered && !transcript.is_past_server_hello()
 }
 
 /// Whether an alert says what ended the handshake although the capture is incomplete: it is fatal and readable, it is no
@@ -208,7 +216,10 @@ fn may_follow_both(transcript: &Transcript, alert: &AlertSeen) -> bool {
 pub(super) fn may_answer_missing(transcript: &Transcript, alert: &AlertSeen) -> bool {
     let side = transcript.side(alert.sender);
     let peer = transcript.peer(side.peer());
-    let is_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
+    let is_missing = !peer.is_in_view
+        || peer.gap_bytes > 0
+        || transcript.is_truncated()
+        || side == Side::Client && may_lack_banner(transcript);
     // Java clients send handshake_failure when the server closes (8 of 8 in the labs).
     let may_answer_close =
         |description| side == Side::Client && description == AlertDescription::HandshakeFailure;
