@@ -71,7 +71,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         };
     }
     if let Some(is_banner) = plain_text_of_server(transcript) {
-        return Conclusion::failed(cause::not_tls(is_banner));
+        return Conclusion::failed(cause::not_tls(transcript, is_banner));
     }
     let alert = decisive_alert(transcript);
     let is_certain =
