@@ -288,3 +288,94 @@ fn a_login_to_a_group_address_stays_one_event_where_frames_are_missing() {
     }
     assert!(decided > 200, "{decided}");
 }
+
+/// A packet of EAP on a wire, to the group.
+fn to_group(eap: &[u8], source: [u8; 6]) -> Vec<u8> {
+    const GROUP: [u8; 6] = [1, 0x80, 0xc2, 0, 0, 3];
+    let length = (eap.len() as u16).to_be_bytes();
+    [&GROUP[..], &source, &[0x88, 0x8e, 2, 0], &length, eap].concat()
+}
+
+/// The packets of EAP of each login, with whether the server sends them. All logins have the same identifiers, from 0 on.
+fn logins_with_equal_identifiers() -> Vec<Vec<(Vec<u8>, bool)>> {
+    let mut stations = BTreeMap::new();
+    let mut logins = BTreeMap::<u8, Vec<(Vec<u8>, bool)>>::new();
+    for (_, bytes) in &frames() {
+        let Some((mut eap, is_from_server, station)) = eap_in(bytes, &mut stations) else {
+            continue;
+        };
+        let login = logins.entry(station).or_default();
+        if login.is_empty() {
+            login.push((vec![1, eap[1], 0, 5, 1], true));
+        }
+        login.push((std::mem::take(&mut eap), is_from_server));
+    }
+    let mut logins: Vec<_> = logins.into_values().collect();
+    for login in &mut logins {
+        let first = login[0].0[1];
+        for (eap, _) in login {
+            eap[1] = eap[1].wrapping_sub(first);
+        }
+    }
+    logins
+}
+
+#[test]
+fn authenticators_that_ask_the_group_with_the_same_identifiers_are_not_mixed_up() {
+    let logins = logins_with_equal_identifiers();
+    let events = |frames: Vec<Vec<u8>>| {
+        let mut observer = Observer::new(Config::default());
+        for (milliseconds, bytes) in frames.iter().enumerate() {
+            let time = Timestamp::from_nanoseconds(milliseconds as i64 * 1_000_000);
+            observer.handle_ethernet(time, bytes);
+        }
+        observer.finish();
+        let events: Vec<Handshake> = std::iter::from_fn(|| observer.poll_event()).collect();
+        events
+    };
+    let frame = |which: usize, (eap, is_from_server): &(Vec<u8>, bool)| {
+        let kind = if *is_from_server { 0xff } else { 1 };
+        to_group(eap, [2, 0, 0, 0, kind, which as u8])
+    };
+    let verdict = |event: &Handshake| {
+        let error = event.error.as_ref();
+        (
+            event.outcome,
+            error.map(|error| (error.error_type, error.side)),
+        )
+    };
+    let mut decided = 0;
+    for pair in logins.windows(2) {
+        let alone = [0, 1].map(|which| {
+            let frames = pair[which].iter().map(|packet| frame(which, packet));
+            events(frames.collect())
+        });
+        let longest = pair[0].len().max(pair[1].len());
+        let both = (0..longest).flat_map(|at| {
+            [0, 1].map(|which| pair[which].get(at).map(|packet| frame(which, packet)))
+        });
+        for event in events(both.flatten().collect()) {
+            if event.outcome == Outcome::Unknown {
+                continue;
+            }
+            // An authenticator that accepts a device has completed a handshake, whoever that was.
+            let eap = event.eap.as_deref().unwrap();
+            let ends = [&eap.calling_station_id, &eap.called_station_id];
+            let which = ends.map(|name| name.as_ref().map(|name| name.ends_with("-01")));
+            let which = match which {
+                [Some(station), Some(authenticator)] if station != authenticator => {
+                    panic!("a login of two: {event:?}")
+                }
+                [station, authenticator] => station.or(authenticator),
+            };
+            let which = usize::from(which.unwrap());
+            let expected: Vec<_> = alone[which].iter().map(verdict).collect();
+            assert!(
+                expected.contains(&verdict(&event)),
+                "{expected:?}, {event:?}"
+            );
+            decided += 1;
+        }
+    }
+    assert!(decided > 0);
+}

@@ -406,3 +406,55 @@ fn set_payload(packet: &mut Packet, payload: &[u8]) {
     packet.bytes[38..40].copy_from_slice(&length(34).to_be_bytes());
     packet.wire_length = packet.bytes.len() as u32;
 }
+
+/// Anybody who sees the client's first packet can answer it with a list of versions.
+#[test]
+fn a_list_of_versions_that_the_client_ignores_changes_nothing() {
+    for name in ["quic", "quic-client-refuses", "quic-server-refuses"] {
+        let capture = with_client_port(name, 50_000);
+        let first = &capture.packets[0];
+        let Some([header, destination, source]) = ids(&first.bytes[42..]) else {
+            panic!("{name} does not begin with an Initial packet");
+        };
+        let length = |id: &[u8]| [id.len() as u8];
+        let payload = [
+            &[header[0] | 0x80][..],
+            &[0; 4],
+            &length(&source),
+            &source,
+            &length(&destination),
+            &destination,
+            &[0x6b, 0x33, 0x43, 0xcf], // version 2
+        ]
+        .concat();
+        let mut bytes = Vec::new();
+        etherparse::PacketBuilder::ethernet2([4; 6], [2; 6])
+            .ipv4([192, 0, 2, 10], [192, 0, 2, 1], 64)
+            .udp(443, 50_000)
+            .write(&mut bytes, &payload)
+            .unwrap();
+        let mut forged = capture.clone();
+        let list = Packet {
+            time: first.time,
+            wire_length: bytes.len() as u32,
+            bytes,
+        };
+        forged.packets.insert(1, list);
+        let verdicts = |capture: &Pcap| -> Vec<_> {
+            let verdict = |event: &Value| (event["outcome"].clone(), event["error"].clone());
+            handshakes(capture).iter().map(verdict).collect()
+        };
+        assert_eq!(verdicts(&forged), verdicts(&capture), "{name}");
+    }
+}
+
+/// The first byte of an Initial packet, and its connection ids: destination and source.
+fn ids(packet: &[u8]) -> Option<[Vec<u8>; 3]> {
+    let (first, rest) = packet.split_first()?;
+    let (_, rest) = rest.split_at_checked(4)?;
+    let (length, rest) = rest.split_first()?;
+    let (destination, rest) = rest.split_at_checked(usize::from(*length))?;
+    let (length, rest) = rest.split_first()?;
+    let (source, _) = rest.split_at_checked(usize::from(*length))?;
+    Some([vec![*first], destination.to_vec(), source.to_vec()])
+}

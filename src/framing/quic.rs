@@ -200,6 +200,8 @@ struct Connection {
     version: QuicVersion,
     /// Whether a packet of that version can be read.
     is_readable: bool,
+    /// Whether the server refused a version, as far as anybody can tell who does not know whether the client believes that.
+    is_negotiated: bool,
     ids: KnownIds,
     /// The id that the keys of Initial packets follow from: the destination of the client's first packet, until a Retry or another attempt.
     original: ConnectionId,
@@ -529,6 +531,7 @@ impl Connection {
             unproven: Some(Vec::new()),
             version,
             is_readable: version.is_supported(),
+            is_negotiated: false,
             ids: KnownIds::default(),
             original: destination,
             initial_keys: Vec::new(),
@@ -770,13 +773,23 @@ impl Connection {
             return;
         };
         self.prove(recipient);
-        if sender == self.client && (!self.is_readable || self.streams[sender][0].is_fresh()) {
+        // A client that goes on with the version that was refused did not believe it (RFC 9000 §6.2).
+        let has_refused = self.is_negotiated || !self.is_readable;
+        let is_another = sender == self.client && has_refused && packet.version != self.version;
+        if is_another {
+            // The client begins again, with other ids.
+            self.original = packet.destination;
+            self.note_id(sender.flip(), packet.destination);
+            self.streams = PerDirection::default();
+            self.initial_keys
+                .retain(|known| known.version == packet.version);
+        }
+        if is_another || sender == self.client && self.streams[sender][0].is_fresh() {
             let version = packet.version;
-            if !self.is_readable {
-                self.original = packet.destination;
-                self.note_id(sender.flip(), packet.destination);
-            }
             recipient.take(sender, Seen::Quic(QuicSeen::Initial { version, at }));
+        }
+        if is_another || sender != self.client {
+            self.is_negotiated = false;
         }
         self.version = packet.version;
         self.is_readable = true;
@@ -908,10 +921,8 @@ impl Connection {
             *place = version;
         }
         self.prove(recipient);
-        // The client begins again, with other ids.
         self.is_readable = false;
-        self.initial_keys.clear();
-        self.streams = PerDirection::default();
+        self.is_negotiated = true;
         let versions = named;
         let seen = QuicSeen::VersionNegotiation { versions, at };
         recipient.take(sender, Seen::Quic(seen));

@@ -70,6 +70,9 @@ pub(super) fn from_alert(
         _ if answers_hello(transcript, side) => format!("server refused the ClientHello: {said}"),
         _ => format!("{side} ended the handshake: {said}"),
     };
+    if is_refusal && is_certificate_missing(transcript, peer) {
+        message.push_str("; the capture lacks the certificate, which may show why");
+    }
     let mut hint = None;
     for reason in reason::in_the_clear(transcript, side, description, error_type) {
         message.push_str("; ");
@@ -96,6 +99,14 @@ fn may_have_shown_certificate(transcript: &Transcript, side: Side) -> bool {
     let is_sealed = transcript.is_tls13() && transcript.is_past_server_hello();
     let is_hidden = is_sealed && !transcript.decrypted().is_some_and(is_opened);
     has_shown || is_incomplete || is_hidden
+}
+
+/// Whether the capture lacks a certificate that `side` may have shown in the clear.
+fn is_certificate_missing(transcript: &Transcript, side: Side) -> bool {
+    let is_incomplete =
+        transcript.has_gap() || transcript.is_truncated() || !transcript.peer(side).is_in_view;
+    let is_in_the_clear = !transcript.is_tls13() && transcript.quic().is_none();
+    is_incomplete && is_in_the_clear && transcript.peer(side).certificate.is_none()
 }
 
 /// Whether `side` is a server that ends the handshake before its ServerHello, so that it can only mean the ClientHello.
@@ -411,9 +422,13 @@ pub(super) fn renegotiation_alert(
 }
 
 /// The server's answer was something else than TLS; with `is_banner`, the server said it before the ClientHello, and nothing after.
-pub(super) fn not_tls(is_banner: bool) -> FailureCause {
+pub(super) fn not_tls(transcript: &Transcript, is_banner: bool) -> FailureCause {
+    // A banner may cross the hello on its way.
+    let is_unheard = transcript.delivery(Side::Client).acknowledged == Some(0);
     let message = if is_banner {
         "server spoke plaintext before the ClientHello, and did not answer that"
+    } else if is_unheard {
+        "server spoke plaintext before the ClientHello reached it"
     } else {
         "server's answer to the ClientHello is not TLS"
     };
@@ -669,6 +684,16 @@ mod tests {
     const AT: Arrival = Arrival::new(crate::time::Timestamp::from_seconds(5), 9);
 
     #[test]
+    fn plain_text_that_crosses_the_hello_is_no_answer_to_it() {
+        let hello = || connection().client_hello(|_| {}).not_tls(SERVER);
+        let message = |script: &Script| not_tls(&script.transcript, false).message;
+        let crossed = hello().delivery(CLIENT, |delivery| delivery.acknowledged = Some(0));
+        assert!(message(&crossed).ends_with("before the ClientHello reached it"));
+        let answered = hello().delivery(CLIENT, |delivery| delivery.acknowledged = Some(517));
+        assert!(message(&answered).ends_with("is not TLS"));
+    }
+
+    #[test]
     fn durations_have_the_unit_that_people_would_choose() {
         let text = |milliseconds| span(Duration::from_millis(milliseconds));
         assert_eq!(text(2_540), "2.5 s");
@@ -678,6 +703,20 @@ mod tests {
         assert_eq!(text(86_399_000), "23 h 59 min");
         assert_eq!(text(86_400_000), "1 day 0 h");
         assert_eq!(text(200_000_000), "2 days 7 h");
+    }
+
+    #[test]
+    fn a_certificate_that_the_capture_lacks_is_mentioned_with_its_refusal() {
+        let said = |script: Script| alert(&script, CLIENT, AlertDescription::BadCertificate);
+        let (class, message) = said(tls12().gap(SERVER));
+        assert_eq!(class, ErrorType::BadCertificate);
+        assert!(message.ends_with("; the capture lacks the certificate, which may show why"));
+        let (class, message) = said(with_server_certificate());
+        assert_eq!(class, ErrorType::BadCertificate);
+        assert!(message.ends_with("bad_certificate (42)"), "{message}");
+        // In TLS 1.3 it would not be readable.
+        let (_, message) = said(full().gap(SERVER));
+        assert!(!message.contains("lacks"), "{message}");
     }
 
     /// What an alert of a side means at this point.
@@ -883,7 +922,9 @@ mod tests {
         assert!(!is_refusal(40) && !is_refusal(80));
         assert!(inferred_refusal(CLIENT, ErrorType::ClientRejectedServer).is_refusal);
         assert!(!inferred_refusal(SERVER, ErrorType::MissingClientCert).is_refusal);
-        for other in [encrypted_alert(CLIENT), negotiation(SERVER), not_tls(false)] {
+        let script = connection().client_hello(|_| {});
+        let not_tls = not_tls(&script.transcript, false);
+        for other in [encrypted_alert(CLIENT), negotiation(SERVER), not_tls] {
             assert!(!other.is_refusal);
         }
     }

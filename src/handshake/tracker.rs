@@ -217,6 +217,11 @@ impl Tracker {
         self.transcript.note_plain(direction);
     }
 
+    /// Notes that nothing shows whether `direction` carried anything before.
+    pub fn note_unseen_beginning(&mut self, direction: Direction) {
+        self.transcript.note_unseen_beginning(direction);
+    }
+
     /// How far the bytes of each direction got: kept up to date by the owner, who sees the segments.
     pub const fn delivery_mut(&mut self) -> &mut PerDirection<DeliveryState> {
         self.transcript.delivery_mut()

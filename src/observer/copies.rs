@@ -3,7 +3,8 @@
 //! A ClientHello has 32 random bytes, so a second one with the same bytes is the same hello, unless a client
 //! repeats a hello that it has stored, as scanners and health checks do. And it is the same connection if its
 //! sequence numbers are the same, which NAT and mirrors keep, and if its hop limits differ: routers do NAT, and take one off as they
-//! forward. A proxy that relays TLS has two connections, each of which may fail on its own. A traffic generator that
+//! forward. Where a bridge or a host translates that takes none off, packets show the way: those of the client are seen on its side
+//! first, and those of the server on the other. A proxy that relays TLS has two connections, each of which may fail on its own. A traffic generator that
 //! replays a capture for many clients keeps all numbers, the hop limit, too. (Five captures of proxies on
 //! corpora of some 900 have such pairs, none has NAT.)
 //!
@@ -54,8 +55,23 @@ enum Key {
 struct Seen {
     ends: [Endpoint; 2],
     time: Timestamp,
+    /// When the ServerHello was seen.
+    answered: Option<Timestamp>,
     server_random: Option<u64>,
     marks: WireMarks,
+}
+
+impl Seen {
+    /// Whether packets pass here and at another view one after the other: the client's in one order, and the server's in the opposite
+    /// one. A capture that is replayed is seen in the same order in both directions.
+    fn is_on_the_way_of(&self, other: &Self) -> bool {
+        match (self.answered, other.answered) {
+            (Some(here), Some(there)) => {
+                self.time < other.time && here > there || self.time > other.time && here < there
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Copies {
@@ -71,6 +87,10 @@ impl Copies {
         let seen = Seen {
             ends: [event.client, event.server],
             time: event.time,
+            answered: event
+                .timing
+                .server_hello
+                .map(|after| event.time.saturating_add(after)),
             server_random: identity.server_random.map(digest),
             marks: identity.marks,
         };
@@ -82,7 +102,7 @@ impl Copies {
             };
             is_same_answer
                 && (is_login
-                    || before.marks.is_forwarded(&seen.marks)
+                    || (before.marks.is_forwarded(&seen.marks) || before.is_on_the_way_of(&seen))
                         && before.marks.first_bytes[0].is_some()
                         && before.marks.first_bytes[0] == seen.marks.first_bytes[0])
         })
@@ -101,6 +121,7 @@ impl Copies {
         let seen = Seen {
             ends,
             time,
+            answered: None,
             server_random: None,
             marks,
         };
@@ -275,6 +296,29 @@ mod tests {
             ..view
         };
         assert!(!copies.is_copy(&event(3, 2), &unknown));
+    }
+
+    #[test]
+    fn packets_that_pass_in_opposite_orders_show_a_translation_that_takes_no_hop_off() {
+        let view = identity(1, Some(2), 5);
+        let seen = |path, time, answered_after| {
+            let mut event = event(path, time);
+            event.timing.server_hello = Some(std::time::Duration::from_millis(answered_after));
+            event
+        };
+        let is_copy = |first: &Handshake, second: &Handshake| {
+            let mut copies = Copies::default();
+            assert!(!copies.is_copy(first, &view));
+            copies.is_copy(second, &view)
+        };
+        let inside = seen(1, 0, 30);
+        let outside = seen(2, 1, 28);
+        assert!(is_copy(&inside, &outside) && is_copy(&outside, &inside));
+        // One that is replayed is late in both directions.
+        assert!(!is_copy(&inside, &seen(2, 1, 30)));
+        assert!(!is_copy(&inside, &seen(2, 1, 29)));
+        assert!(!is_copy(&inside, &seen(2, 0, 28)));
+        assert!(!is_copy(&inside, &event(2, 1)));
     }
 
     #[test]

@@ -756,6 +756,7 @@ impl Flow {
         }
         let is_plain = self.is_plain;
         let is_in_view = self.tcp.in_view();
+        let first_bytes = self.tcp.first_bytes();
         let stage = &mut self.stage;
         // Who sent the hello, and what it had acknowledged.
         let mut hello = None;
@@ -771,7 +772,7 @@ impl Flow {
                     DialogueStep::TlsBegan => 0,
                 };
                 let mut open = Open::new(std::mem::take(dialogue), at, context);
-                open.note_directions(is_in_view, is_plain, at);
+                open.note_directions(is_in_view, is_plain, first_bytes, at);
                 let rest = bytes.get(skipped..).unwrap_or_default();
                 let Open {
                     connection,
@@ -831,7 +832,8 @@ impl Flow {
         };
         let mut open = Open::new(dialogue, at, context);
         let is_in_view = self.tcp.in_view();
-        open.note_directions(is_in_view, self.is_plain, at);
+        let first_bytes = self.tcp.first_bytes();
+        open.note_directions(is_in_view, self.is_plain, first_bytes, at);
         self.stage = Stage::Handshake(open);
         if !self.tcp.is_started(direction) {
             self.tcp.restart(direction, segment.first_byte(), budget);
@@ -915,14 +917,26 @@ impl Flow {
         }
     }
 
+    /// The number and the time of the last packet that the open handshake rests on.
+    pub(super) fn last_packet(&self) -> Option<(u64, Timestamp)> {
+        match &self.stage {
+            Stage::Handshake(open) => {
+                let last = open.connection.last_packet();
+                Some((last.packet, last.time))
+            }
+            Stage::Watching(_) | Stage::Done { .. } => None,
+        }
+    }
+
     /// Delivers what is held, with gaps where bytes are missing: no more segments will come. `now` is the last moment of
-    /// the observation, and `end_of_source` that of the source, if it has ended before.
+    /// the observation, and `end_of_view` that in which its source could show the connection, if that has ended before.
     ///
-    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing.
+    /// After the end of a file nobody observed the connection, although other files go on, so silence proves nothing. Nor does it
+    /// while nobody captured.
     pub(super) fn flush(
         &mut self,
         now: Timestamp,
-        end_of_source: Option<Timestamp>,
+        end_of_view: Option<Timestamp>,
         budget: &mut Budget,
     ) {
         let Stage::Handshake(open) = &mut self.stage else {
@@ -930,7 +944,7 @@ impl Flow {
         };
         let last = open.connection.last_packet().time;
         let now = now.max(last); // a pause in the capture begins with the last tick
-        let until = end_of_source.map_or(now, |end| end.max(last).min(now));
+        let until = end_of_view.map_or(now, |end| end.max(last).min(now));
         open.connection.note_until(until);
         if let Some(trip) = self.tcp.round_trips().to(open.connection.client()) {
             open.connection.note_client_round_trip(trip);
@@ -1043,14 +1057,18 @@ impl Open {
         &mut self,
         is_in_view: PerDirection<bool>,
         is_plain: PerDirection<bool>,
+        [forward, reverse]: [Option<SeqNumber>; 2],
         at: Arrival,
     ) {
+        let first_bytes = PerDirection([forward, reverse]);
         for direction in Direction::BOTH {
             if is_in_view[direction] {
                 self.connection.note_packet(direction, at);
             }
             if is_plain[direction] {
                 self.connection.note_plain(direction);
+            } else if first_bytes[direction].is_none() {
+                self.connection.note_unseen_beginning(direction);
             }
         }
     }

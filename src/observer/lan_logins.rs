@@ -28,6 +28,10 @@ use super::shard::ShardOutput;
 /// Logins remembered at once: an access point has a few dozen devices that log in within two minutes.
 const MAX_LOGINS: usize = 256;
 
+/// How long an authenticator waits for the answer to a request: `suppTimeout` of IEEE 802.1X-2004 §9.4.1. It repeats the request
+/// then, or gives up.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// A packet with an EAPOL frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EapolPacket<'p> {
@@ -52,8 +56,6 @@ enum LanKey {
 #[derive(Debug)]
 pub(super) struct LanLogins {
     logins: HashMap<LanKey, LanLogin>,
-    /// The logins of requests to a group, by their identifiers.
-    asked: HashMap<u8, LanKey>,
     open: OpenHandshakes,
     /// Bytes of handshakes and retained packets.
     held: usize,
@@ -80,7 +82,6 @@ impl LanLogins {
     pub(super) fn new(limit: usize, timeout: Option<Duration>) -> Self {
         Self {
             logins: HashMap::new(),
-            asked: HashMap::new(),
             open: OpenHandshakes::default(),
             held: 0,
             limit,
@@ -249,15 +250,13 @@ impl LanLogins {
                 }
             }
         }
-        if is_group(destination) && eap.code == EapCode::Request {
-            self.asked.insert(eap.identifier, key);
-        }
         Some(key)
     }
 
     /// The login that a device answers to a group: its own, or the one of the request with this identifier.
     ///
-    /// `None` if it has a login of which more than answers to requests out of view is known.
+    /// `None` if it has a login of which more than answers to requests out of view is known, and if several asked with this
+    /// identifier: nothing says whom it answers.
     fn answered(&self, source: HardwareAddress, identifier: u8) -> Option<LanKey> {
         let mut logins = self.logins.iter();
         // Also where the capture lacks the request.
@@ -276,10 +275,25 @@ impl LanLogins {
         if station.is_some_and(has_begun) {
             return None;
         }
-        let asked = self.asked.get(&identifier)?;
-        let known = self.logins.get(asked)?;
-        let is_free = known.station.is_none_or(|station| station == source);
-        is_free.then_some(*asked)
+        let is_asking = |(key, known): &(&LanKey, &LanLogin)| {
+            let is_group = matches!(key, LanKey::Authenticator(_));
+            let is_free = known.station.is_none_or(|station| station == source);
+            is_group && is_free && known.request == Some(identifier)
+        };
+        let asking = || self.logins.iter().filter(is_asking);
+        let latest = asking().map(|(_, known)| known.last).max()?;
+        // One that asked long before has given up on its device.
+        let is_waiting = |known: &LanLogin| {
+            let since = latest.checked_since(known.last).unwrap_or_default();
+            known.is_live() && since < LONGEST_WAIT
+        };
+        let mut waiting = asking().filter(|(_, known)| is_waiting(known));
+        match (waiting.next(), waiting.next()) {
+            (Some((key, _)), None) => Some(*key),
+            (Some(_), Some(_)) => None,
+            // What repeats an answer in a login that is over begins no other.
+            (None, _) => asking().next().map(|(key, _)| *key),
+        }
     }
 
     /// The login of which only responses to a group were seen until now, if there is one alone, and a request with this identifier

@@ -23,6 +23,7 @@ mod losses;
 mod not_tls;
 mod open_handshakes;
 mod openings;
+mod pauses;
 mod pooled;
 mod quic_flows;
 mod relays;

@@ -25,6 +25,7 @@ use super::losses::Losses;
 use super::not_tls::PlainConnection;
 use super::open_handshakes::OpenHandshakes;
 use super::openings::{OPENING_TIMEOUT, Opening, Openings};
+use super::pauses::{LONGEST_PAUSE, Pauses};
 use super::relays::Relay;
 use super::retained::RetainedPackets;
 use super::router::shard_of;
@@ -223,9 +224,6 @@ impl ShardSet {
 const LONGEST_REPETITION: Duration = Duration::from_secs(130);
 /// How long a flow with nothing more to learn is remembered without a packet.
 const ESTABLISHED_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long a capture may be without any packet. After a longer time it is not the hosts that were silent: nobody captured, or
-/// several captures were put together. No timer of TCP, QUIC or DTLS waits for so long amid a handshake.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How long a handshake may wait for an answer while memory is short: most servers answer within a second.
 const IMPATIENCE: Duration = Duration::from_secs(5);
 /// How long a handshake that was reset waits for what the other side had sent already: longer than most round trips.
@@ -268,8 +266,11 @@ struct Shard {
     reported: usize,
     /// The last moment that is known: of a packet, or of a tick.
     now: Timestamp,
+    /// The number of the last packet with a segment.
+    last_packet: u64,
     /// The last tick.
     ticked: Option<Timestamp>,
+    pauses: Pauses,
     stats: Stats,
 }
 
@@ -304,7 +305,9 @@ impl Shard {
             open: OpenHandshakes::default(),
             reported: 0,
             now: Timestamp::default(),
+            last_packet: 0,
             ticked: None,
+            pauses: Pauses::default(),
             stats: Stats::default(),
             config,
         }
@@ -320,6 +323,7 @@ impl Shard {
         let &SoughtFlow { key, goes_up, .. } = sought;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         self.now = at.time;
+        self.last_packet = at.packet;
         let known = self.flows.find_sought(&key, sought.sought);
         if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
             return;
@@ -752,13 +756,15 @@ impl Shard {
     }
 
     /// After a pause in the capture, reports the handshakes over UDP that were open before it as they stood then: what happened in the
-    /// meantime is not known. A connection over TCP may be idle for hours, and its numbers show that it is the same.
+    /// meantime is not known. A connection over TCP may be idle for hours, and its numbers show that it is the same; but if nothing
+    /// more comes on it, the pause was its end in view.
     fn end_interrupted(&mut self, now: Timestamp, output: &mut ShardOutput<'_>) {
         let last = self.ticked.replace(now);
         let is_pause = |last: &Timestamp| now.checked_since(*last) >= Some(LONGEST_PAUSE);
         let Some(until) = last.filter(is_pause) else {
             return;
         };
+        self.pauses.note(self.last_packet, until);
         let (datagrams, mut conclusion) = self.datagrams();
         datagrams.end_quiet(LONGEST_PAUSE, [until, now], &mut conclusion, output);
     }
@@ -911,7 +917,14 @@ impl Shard {
             return; // TLS may still begin on it
         }
         let end_of_source = flow.source().and_then(|source| output.ends.get(source));
-        flow.flush(self.now, end_of_source.copied(), &mut self.budget);
+        let paused = flow.last_packet().and_then(|last| self.pauses.since(last));
+        let end_of_view = [end_of_source.copied(), paused].into_iter().flatten().min();
+        let end = match end {
+            // Nobody watched for as long as the user wants.
+            End::Silence if paused.is_some() => End::CaptureEnd,
+            end => end,
+        };
+        flow.flush(self.now, end_of_view, &mut self.budget);
         let Stage::Handshake(mut open) = std::mem::replace(&mut flow.stage, Stage::DONE) else {
             return;
         };

@@ -3,7 +3,7 @@
 use tlscope::event::{ClosedBy, ErrorType, Evidence, Outcome, Side};
 
 use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, error};
-use crate::support::peers::{Packet, Peers};
+use crate::support::peers::{Packet, Peers, Scene};
 use crate::support::tls;
 
 /// Each way to end a connection, with its error type and name.
@@ -183,4 +183,43 @@ fn a_server_that_closes_after_an_empty_certificate_wanted_one() {
         Some((ErrorType::MissingClientCert, Some(SERVER)))
     );
     assert_eq!(event.inference.as_ref().unwrap().rule, "T3");
+}
+
+#[test]
+fn a_server_that_closes_long_after_an_empty_certificate_may_have_another_reason() {
+    let (mut scene, mut peers) = after_client_hello();
+    let flight = [tls::empty_certificate_12(), tls::client_flight_12()].concat();
+    scene.play([
+        peers.says(SERVER, &tls::server_flight_12_with_request()),
+        peers.says(CLIENT, &flight),
+        peers.acknowledges(SERVER),
+    ]);
+    scene.wait(40_000);
+    scene.play([peers.closes(SERVER)]);
+    assert_eq!(
+        error(&scene.end_with_one()),
+        Some((ErrorType::ConnectionClosed, Some(SERVER)))
+    );
+}
+
+/// The server may have spoken plain text before: `not_tls` would be right then.
+#[test]
+fn a_close_without_an_answer_says_nothing_if_the_beginning_is_missing() {
+    for (side, close, error_type, _) in CLOSES {
+        let mut peers = Peers::new(50_000);
+        let opening = [peers.syn(), peers.syn_ack(), peers.acknowledges(CLIENT)];
+        let hello = peers.says(CLIENT, &tls::client_hello());
+        let closes = close(&mut peers, side);
+        let whole = opening.into_iter().chain([hello, closes]);
+        let outcome = |packets: Vec<Packet>| {
+            let mut scene = Scene::new();
+            scene.play(packets);
+            scene.end_with_one()
+        };
+        let whole: Vec<_> = whole.collect();
+        let cut = outcome(whole[3..].to_vec());
+        assert_eq!(cut.outcome, Outcome::Unknown, "{cut:?}");
+        let whole = outcome(whole);
+        assert_eq!(error(&whole), Some((error_type, Some(side))));
+    }
 }

@@ -7,7 +7,7 @@ use tlscope::observer::Config;
 use tlscope::observer::defaults::LIVE_HANDSHAKE_TIMEOUT;
 
 use super::{CLIENT, SERVER, after_client_hello, after_server_flight, complete, connect, error};
-use crate::support::peers::{Peers, Scene};
+use crate::support::peers::{Flags, Forgery, Peers, Scene};
 use crate::support::tls;
 
 /// A scene that reports handshakes without progress, as `live` does, after the server's silence begins.
@@ -324,4 +324,84 @@ fn the_end_of_the_capture_is_not_a_timeout() {
     let event = scene.end_with_one();
     assert_eq!(event.unknown_because, Some(UnknownBecause::CaptureEnd));
     assert_eq!(event.closed_by, Some(ClosedBy::CaptureEnd));
+}
+
+/// Nobody acknowledges a reset or sends it again: a capture that lacks it lacks the end.
+#[test]
+fn a_silence_after_which_nothing_shows_the_connection_open_is_less_certain() {
+    let confidence = |is_shown_open: bool| {
+        let (mut scene, mut peers) = after_acknowledged_hello(None);
+        pass(&mut scene, 12_000);
+        if is_shown_open {
+            scene.play([peers.keeps_alive(CLIENT), peers.acknowledges(SERVER)]);
+        }
+        pass(&mut scene, 30_000);
+        let event = scene.end_with_one();
+        assert_eq!(
+            error(&event),
+            Some((ErrorType::NoServerHello, Some(SERVER)))
+        );
+        let rule = event.inference.map(|inference| inference.rule);
+        (event.confidence, rule)
+    };
+    assert_eq!(confidence(true), (Some(1.0), None));
+    assert_eq!(confidence(false), (Some(0.75), Some("T5")));
+}
+
+#[test]
+fn a_silence_of_the_capture_is_none_of_the_peers() {
+    const HOURS: u64 = 3 * 3_600_000;
+    for handshake_timeout in [None, Some(LIVE_HANDSHAKE_TIMEOUT)] {
+        let (mut scene, _) = after_acknowledged_hello(handshake_timeout);
+        pass(&mut scene, 2_000);
+        pass(&mut scene, HOURS);
+        pass(&mut scene, 90_000);
+        let event = scene.end_with_one();
+        assert_eq!(event.unknown_because, Some(UnknownBecause::CaptureEnd));
+    }
+    // What had shown before the pause remains shown.
+    let (mut scene, _) = after_acknowledged_hello(None);
+    pass(&mut scene, 15_000);
+    pass(&mut scene, HOURS);
+    assert_eq!(
+        error(&scene.end_with_one()),
+        Some((ErrorType::NoServerHello, Some(SERVER)))
+    );
+    // So does what the connection itself shows after it.
+    let (mut scene, mut peers) = after_acknowledged_hello(None);
+    pass(&mut scene, 2_000);
+    pass(&mut scene, HOURS);
+    scene.play([peers.closes(CLIENT), peers.closes(SERVER)]);
+    assert_eq!(
+        error(&scene.end_with_one()),
+        Some((ErrorType::NoServerHello, Some(SERVER)))
+    );
+}
+
+#[test]
+fn a_syn_in_the_name_of_the_server_changes_no_time() {
+    let connect_time = |is_forged: bool| {
+        let mut scene = Scene::new();
+        let mut peers = Peers::new(50_000);
+        if is_forged {
+            let forgery = Forgery {
+                flags: Flags {
+                    syn: true,
+                    ..Flags::default()
+                },
+                sequence: 77_000,
+                ..Forgery::default()
+            };
+            scene.play([peers.forged(SERVER, &forgery)]);
+            scene.wait(500);
+        }
+        scene.play([peers.syn(), peers.syn_ack(), peers.acknowledges(CLIENT)]);
+        scene.play([
+            peers.says(CLIENT, &tls::client_hello()),
+            peers.says(SERVER, &tls::server_flight_12()),
+        ]);
+        complete(&mut scene, &mut peers);
+        scene.end_with_one().timing.tcp_connect
+    };
+    assert_eq!(connect_time(true), connect_time(false));
 }

@@ -60,6 +60,9 @@ pub(super) const CHANGES: &[Change] = &[
     change("clock-steps-back", Harm::Evidence, clock_steps_back),
     change("beginning-missing", Harm::Evidence, beginning_missing),
     change("closes-missing", Harm::Evidence, closes_missing),
+    change("closes-missing-later", Harm::Evidence, closes_missing_later),
+    change("first-packets", Harm::Evidence, first_packets),
+    change("paused", Harm::Evidence, paused),
 ];
 
 /// Joins segments as GRO does: of one direction, without a gap and with the same acknowledgment.
@@ -290,7 +293,56 @@ fn beginning_missing(mut capture: Capture, random: &mut Random) -> Vec<u8> {
 }
 
 /// The capture misses some of the packets that close: of one side, of both, or the first.
-fn closes_missing(mut capture: Capture, random: &mut Random) -> Vec<u8> {
+fn closes_missing(capture: Capture, random: &mut Random) -> Vec<u8> {
+    without_closes(capture, random).to_pcap()
+}
+
+/// The same, and the capture goes on.
+fn closes_missing_later(capture: Capture, random: &mut Random) -> Vec<u8> {
+    let mut capture = without_closes(capture, random);
+    go_on(&mut capture, &[1, 20, 90]);
+    capture.to_pcap()
+}
+
+/// The capture keeps the first packets of each connection, as some programs do to save space, and goes on.
+fn first_packets(mut capture: Capture, random: &mut Random) -> Vec<u8> {
+    let count = 2 + random.below(11);
+    capture.frames.truncate(count);
+    go_on(&mut capture, &[1, 20, 90]);
+    capture.to_pcap()
+}
+
+/// The capture ends after some packets, and another one follows hours later.
+fn paused(mut capture: Capture, random: &mut Random) -> Vec<u8> {
+    let count = 2 + random.below(11);
+    capture.frames.truncate(count);
+    go_on(&mut capture, &[2, 10_000, 10_030, 10_100]);
+    capture.to_pcap()
+}
+
+/// Adds packets of strangers, so many seconds after the last one.
+fn go_on(capture: &mut Capture, seconds: &[u64]) {
+    let Some(last) = capture
+        .frames
+        .iter()
+        .max_by_key(|frame| frame.time)
+        .cloned()
+    else {
+        return;
+    };
+    // A datagram to the port that discards all, from 203.0.113.5 to 203.0.113.6.
+    let mut bytes = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
+    bytes.extend([0x45, 0, 0, 36, 0, 0, 0, 0, 64, 17, 0, 0]);
+    bytes.extend([203, 0, 113, 5, 203, 0, 113, 6]);
+    bytes.extend([0, 9, 0, 9, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for after in seconds {
+        let mut frame = last.with_bytes(bytes.clone());
+        frame.time = last.time + after * 1_000_000;
+        capture.frames.push(frame);
+    }
+}
+
+fn without_closes(mut capture: Capture, random: &mut Random) -> Capture {
     let which = random.below(4);
     let mut is_first = true;
     capture.frames.retain(|frame| {
@@ -303,7 +355,7 @@ fn closes_missing(mut capture: Capture, random: &mut Random) -> Vec<u8> {
         };
         !(closes && is_lost)
     });
-    capture.to_pcap()
+    capture
 }
 
 fn with_frames(capture: Capture, frames: Vec<Frame>) -> Capture {

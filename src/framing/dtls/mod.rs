@@ -40,7 +40,7 @@ use super::{Content, MESSAGE_HEADER, Payload, Recipient, SealedUnit, Seen};
 
 pub(crate) use demux::{dtls_in, opening};
 use fragment::{Fragment, Given, Messages, Taken};
-use record::{Header, Record, ReplayWindow};
+use record::{Header, Record, ReplayWindow, Standing};
 use unsealing::Unsealing;
 
 /// DTLS records in both directions of one association.
@@ -184,7 +184,11 @@ impl DtlsRecords {
                 sequence,
             } => {
                 let window = &mut self.senders[sender].windows[usize::from(epoch > 0)];
-                let is_copy = !window.is_new(sequence);
+                let standing = window.take(sequence);
+                let is_copy = standing == Standing::Copy;
+                if standing == Standing::Far {
+                    return; // somebody else may have sent it
+                }
                 if epoch == 0 {
                     let clear = ClearRecord {
                         content_type,
@@ -795,6 +799,22 @@ mod tests {
         assert_eq!(peers.copies(CLIENT), 1);
         let peers = peers.send(CLIENT, &alert).send(CLIENT, &alert);
         assert_eq!(peers.items(), [SUITE, "client: alert 40"]);
+    }
+
+    #[test]
+    fn records_far_ahead_of_all_others_are_ignored() {
+        const LAST: u64 = (1 << 48) - 1;
+        let alert = record(21, 0, LAST, &[], &[2, 40]);
+        let finished = record(22, 1, LAST, &[], &[0; 48]);
+        let expected = Peers::default().hellos(&[]).finished(CLIENT).items();
+        let forged = Peers::default()
+            .send(SERVER, &alert)
+            .hellos(&[])
+            .send(CLIENT, &alert)
+            .send(CLIENT, &finished)
+            .finished(CLIENT)
+            .send(SERVER, &alert);
+        assert_eq!(forged.items(), expected);
     }
 
     #[test]

@@ -132,29 +132,53 @@ impl<'a> Record<'a> {
 }
 
 /// Records of one sender that were seen, so that copies of a datagram count once (RFC 6347 §4.1.2.6).
+///
+/// An endpoint moves its window only for a record that it can authenticate, and anybody can send one in the name of its peer. So a
+/// number that is far ahead of all others counts once another one confirms it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ReplayWindow {
     /// The highest number so far, plus one; 0 before the first.
     end: u64,
     /// The 64 numbers before `end`, the highest in the lowest bit.
     seen: u64,
+    /// The last number that was far ahead, plus one; 0 if there was none.
+    far: u64,
+}
+
+/// How far ahead a number may be of those before it. A side that repeats a flight of some hundred records a dozen times uses so many;
+/// of data, a capture may lack more, and then the second record counts.
+const FAR: u64 = 1 << 10;
+
+/// What the number of a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    New,
+    /// It was seen before, or is too old to tell.
+    Copy,
+    /// It is far ahead of all others.
+    Far,
 }
 
 impl ReplayWindow {
-    /// Notes a number; false if it was seen before, or is too old to tell.
-    pub(super) const fn is_new(&mut self, sequence: u64) -> bool {
+    /// Notes a number.
+    pub(super) const fn take(&mut self, sequence: u64) -> Standing {
         if sequence >= self.end {
+            let is_confirmed = self.far > 0 && sequence >= self.far && sequence - self.far < FAR;
+            if sequence - self.end >= FAR && !is_confirmed {
+                self.far = sequence + 1;
+                return Standing::Far;
+            }
             let step = sequence + 1 - self.end;
             self.seen = if step < 64 { self.seen << step } else { 0 } | 1;
             self.end = sequence + 1;
-            return true;
+            return Standing::New;
         }
         let age = self.end - 1 - sequence;
         if age >= 64 || self.seen >> age & 1 == 1 {
-            return false;
+            return Standing::Copy;
         }
         self.seen |= 1 << age;
-        true
+        Standing::New
     }
 }
 
@@ -267,10 +291,38 @@ mod tests {
             (100, true),
             (36, false), // too old to tell
             (37, true),
-            (1 << 47, true),
+            (1_123, true),
             (100, false),
         ] {
-            assert_eq!(window.is_new(sequence), is_new, "{sequence}");
+            let standing = window.take(sequence);
+            let expected = if is_new {
+                Standing::New
+            } else {
+                Standing::Copy
+            };
+            assert_eq!(standing, expected, "{sequence}");
         }
+    }
+
+    #[test]
+    fn a_number_far_ahead_counts_once_another_one_confirms_it() {
+        const LAST: u64 = (1 << 48) - 1;
+        let mut window = ReplayWindow::default();
+        assert_eq!(window.take(LAST), Standing::Far);
+        assert_eq!(window.take(0), Standing::New);
+        assert_eq!(window.take(FAR), Standing::New);
+        assert_eq!(window.take(2 * FAR + 1), Standing::Far);
+        assert_eq!(
+            window.take(2 * FAR + 1),
+            Standing::Far,
+            "a copy confirms nothing"
+        );
+        assert_eq!(window.take(LAST), Standing::Far);
+        assert_eq!(window.take(FAR + 1), Standing::New);
+        // A capture that lacks a part of the data.
+        assert_eq!(window.take(1 << 40), Standing::Far);
+        assert_eq!(window.take((1 << 40) + 1), Standing::New);
+        assert_eq!(window.take((1 << 40) + 2), Standing::New);
+        assert_eq!(window.take(FAR + 2), Standing::Copy);
     }
 }

@@ -47,6 +47,8 @@ pub(in crate::handshake) struct PeerActions {
     pub(in crate::handshake) is_not_tls: bool,
     /// Whether it had sent something else than TLS before the handshake began.
     pub(in crate::handshake) was_plain: bool,
+    /// Whether the capture does not show whether it had sent anything before the handshake began.
+    pub(in crate::handshake) is_beginning_unseen: bool,
 }
 
 impl PeerActions {

@@ -138,6 +138,11 @@ impl Transcript {
         self.peers[direction].was_plain = true;
     }
 
+    /// Notes that nothing shows whether `direction` carried anything before.
+    pub(in crate::handshake) fn note_unseen_beginning(&mut self, direction: Direction) {
+        self.peers[direction].is_beginning_unseen = true;
+    }
+
     /// Notes the round trip from the observer to the client.
     pub(in crate::handshake) fn note_client_round_trip(&mut self, trip: Duration) {
         self.client_round_trip = u32::try_from(trip.as_micros()).unwrap_or(u32::MAX);

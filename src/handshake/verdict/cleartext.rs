@@ -1,7 +1,10 @@
 //! Verdicts up to TLS 1.2, and of any handshake without a ServerHello: all that counts is in the clear.
 //!
 //! Up to TLS 1.2 every message before Finished is readable, and so is the type of
-//! every record after it. What is inferred all the same has a rule here, [`T2`], [`T3`] or [`T4`].
+//! every record after it. What is inferred all the same has a rule here: [`T2`], [`T3`], [`T4`], and [`T5`] for any
+//! version.
+
+use std::time::Duration;
 
 use crate::error_type::ErrorType;
 use crate::event::{Evidence, Finding, Outcome, UnknownBecause};
@@ -42,6 +45,14 @@ pub(super) const T4: CleartextRule = CleartextRule {
     observation: "a renegotiation was begun, and ended by an alert or a close before both Finished",
 };
 
+/// A connection that nothing more comes on may have been reset: nobody acknowledges a reset or sends it again, so that a capture that
+/// lacks one packet lacks the end. How often that is the case was not measured.
+pub(super) const T5: CleartextRule = CleartextRule {
+    id: "T5",
+    confidence: 0.75,
+    observation: "the side that had to speak next sent nothing more, and nothing shows that the connection was still open",
+};
+
 /// The verdict, once no more will come.
 pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) -> Conclusion {
     if transcript.is_complete() {
@@ -60,7 +71,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End, findings: &[Finding]) 
         };
     }
     if let Some(is_banner) = plain_text_of_server(transcript) {
-        return Conclusion::failed(cause::not_tls(is_banner));
+        return Conclusion::failed(cause::not_tls(transcript, is_banner));
     }
     let alert = decisive_alert(transcript);
     let is_certain =
@@ -171,9 +182,17 @@ pub(super) fn cannot_tell(transcript: &Transcript) -> bool {
     let mut peers = transcript.peers();
     let lacks_bytes = peers.any(|peer| !peer.is_in_view || peer.gap_bytes > 0 || peer.is_not_tls);
     lacks_bytes
+        || may_lack_banner(transcript)
         || transcript.is_truncated()
         || transcript.client_hello().is_none()
         || transcript.has_unreadable_hello() && !transcript.is_proven_old()
+}
+
+/// Whether the capture begins with the ClientHello, which was not answered: what the server said before it is not known, and may be
+/// what the client choked on.
+fn may_lack_banner(transcript: &Transcript) -> bool {
+    let server = transcript.peer(Side::Server);
+    server.is_beginning_unseen && !server.has_answered && !transcript.is_past_server_hello()
 }
 
 /// Whether an alert says what ended the handshake although the capture is incomplete: it is fatal and readable, it is no
@@ -197,7 +216,10 @@ fn may_follow_both(transcript: &Transcript, alert: &AlertSeen) -> bool {
 pub(super) fn may_answer_missing(transcript: &Transcript, alert: &AlertSeen) -> bool {
     let side = transcript.side(alert.sender);
     let peer = transcript.peer(side.peer());
-    let is_missing = !peer.is_in_view || peer.gap_bytes > 0 || transcript.is_truncated();
+    let is_missing = !peer.is_in_view
+        || peer.gap_bytes > 0
+        || transcript.is_truncated()
+        || side == Side::Client && may_lack_banner(transcript);
     // Java clients send handshake_failure when the server closes (8 of 8 in the labs).
     let may_answer_close =
         |description| side == Side::Client && description == AlertDescription::HandshakeFailure;
@@ -223,7 +245,9 @@ const fn is_about_form(description: AlertDescription) -> bool {
 pub(super) fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
     let in_time = || {
         let alerts = transcript.alerts().iter();
-        alerts.filter(|alert| !alert.is_late && !transcript.is_reaction(alert))
+        alerts.filter(|alert| {
+            !alert.is_late && !transcript.is_reaction(alert) && !is_refuted(transcript, alert)
+        })
     };
     // One that is encrypted counts as fatal: nobody sends an encrypted warning amid a handshake.
     let is_fatal = |alert: &&AlertSeen| alert.level() != Some(AlertLevel::Warning);
@@ -235,9 +259,22 @@ pub(super) fn decisive_alert(transcript: &Transcript) -> Option<AlertSeen> {
         .copied()
 }
 
+/// Whether an alert in the clear is none of its sender's: over UDP, anybody can send one in the name of a side, and no side sends one
+/// and goes on.
+pub(super) fn is_refuted(transcript: &Transcript, alert: &AlertSeen) -> bool {
+    let side = transcript.side(alert.sender);
+    let went_on = transcript.delivery(side).last_data;
+    let is_fatal = alert.level() == Some(AlertLevel::Fatal);
+    transcript.is_dtls()
+        && is_fatal
+        && !alert.is_encrypted()
+        && went_on.is_some_and(|last| last > alert.at.time)
+}
+
 pub(super) fn from_alert(transcript: &Transcript, alert: AlertSeen) -> Conclusion {
     let side = transcript.side(alert.sender);
-    let refusal = || silent_refusal(transcript, side, alert.at);
+    let refusal =
+        || silent_refusal(transcript, side, alert.at).filter(|_| is_soon(transcript, alert.at));
     match alert.content {
         // A close_notify amid the handshake is deliberate: its sender has seen enough.
         AlertContent::Clear(_, AlertDescription::CloseNotify)
@@ -285,7 +322,7 @@ fn from_close(
                 || facts::is_of_authority_not_asked_for(transcript)
         }
     };
-    if has_reason {
+    if has_reason && is_soon(transcript, at) {
         return Conclusion::inferred(refusal, &T3);
     }
     let mut failure = cause::closed(transcript, side, close);
@@ -295,6 +332,15 @@ fn from_close(
         );
     }
     Conclusion::failed(failure)
+}
+
+/// How long a side takes at most to refuse a certificate without a word: in the labs 8 ms, and 3 s by servers that are slow on purpose.
+/// Later, people have left, or somebody's patience has ended.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(3);
+
+/// Whether a side closed `at` a moment at which it may still have been busy with what its peer had sent.
+fn is_soon(transcript: &Transcript, at: Arrival) -> bool {
+    silence::waited(transcript, Some(at.time)).is_none_or(|waited| waited <= LONGEST_REFUSAL)
 }
 
 /// Whether a client closed in order, at once and without a word, when it had received the server's whole flight, and may be a
@@ -795,7 +841,7 @@ mod tests {
         let open = tls12();
         assert_eq!(
             open.verdict_with(End::Silence, &[]),
-            "failure observed: handshake_timeout by server"
+            "failure T5: handshake_timeout by server"
         );
         for end in [End::CaptureEnd, End::Evicted, End::Replaced] {
             assert_eq!(open.verdict_with(end, &[]), "unknown observed");

@@ -23,7 +23,7 @@ use crate::tls::{CipherSuite, HandshakeType};
 
 use super::conclusion::{CleartextRule, Conclusion};
 use super::inferred::Shape;
-use super::{silence, undelivered};
+use super::{cleartext, silence, undelivered};
 
 /// 5 of 5 in the labs: servers of GnuTLS that lack a client certificate say nothing. Losses look the same.
 const D1: CleartextRule = CleartextRule {
@@ -99,7 +99,7 @@ pub(super) fn conclude(transcript: &Transcript, end: End) -> Conclusion {
     if let Some(alert) = transcript
         .alerts()
         .iter()
-        .find(|alert| !alert.is_encrypted())
+        .find(|alert| !alert.is_encrypted() && !cleartext::is_refuted(transcript, alert))
     {
         let side = transcript.side(alert.sender);
         if let Some(description) = alert.description().filter(|_| !records.is_accepted()) {

@@ -138,6 +138,11 @@ pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> C
         return inferred(&Q1S, Outcome::Success, None);
     }
     if evidence.is_quiet_since(quic.last(), end) && evidence.client_closed() {
+        // What the client sent may be an acknowledgment, or its Finished. What follows would tell, and there are captures that keep the
+        // first packets of each connection: only the one who captures knows that nothing followed.
+        if end != End::Silence && !evidence.client_closed_by_length() {
+            return Conclusion::unknown(UnknownBecause::AmbiguousRecords);
+        }
         // A resumed session shows no certificate, and a flight of which packets are missing may not have.
         let hello = transcript.server_hello();
         let failure = match hello.is_some_and(|hello| hello.pre_shared_key) {
@@ -408,6 +413,20 @@ impl<'t> QuicEvidence<'t> {
         has_server_hello && has_flight && is_close && self.client_short.is_none()
     }
 
+    /// Whether the client's last Handshake packet is too long for an acknowledgment, and neither that nor another one has the length of
+    /// Finished. Next to an Initial packet, padding may be inside.
+    fn client_closed_by_length(&self) -> bool {
+        let finished = self.shortest_flight - SHORTER_AROUND_FINISHED
+            ..=self.shortest_flight + LONGER_AROUND_FINISHED;
+        let client = self.seen.iter().filter(|seen| {
+            seen.side == Side::Client && seen.shape.handshakes > 0 && seen.shape.initials == 0
+        });
+        let mut lengths = client.map(|seen| seen.shape.handshake_length);
+        let last = lengths.clone().next_back();
+        last.is_some_and(|length| length > LONGEST_HANDSHAKE_ACKNOWLEDGMENT)
+            && !lengths.any(|length| finished.contains(&length))
+    }
+
     /// Whether so much time has passed since `last` that there would have been probes.
     fn is_quiet_since(&self, last: Option<Timestamp>, end: End) -> bool {
         let needed = QUIET.max(self.first_answer_took() * QUIET_ANSWERS);
@@ -432,6 +451,14 @@ impl<'t> QuicEvidence<'t> {
 
 /// A Handshake packet with a Finished has more than that: a number, a CRYPTO frame's header, a tag.
 const SHORTEST_AROUND_FINISHED: u16 = 1 + 4 + 4 + 16;
+
+/// The longest Handshake packet that may hold an acknowledgment alone: s2n-quic pads them to 36 bytes, and those of others have up to 30.
+const LONGEST_HANDSHAKE_ACKNOWLEDGMENT: u16 = 40;
+
+/// How much shorter or longer a Handshake packet with a Finished may be than the shortest with all that most have: on 74 flights
+/// in the lab, one byte less, or up to 19 more with an acknowledgment.
+const SHORTER_AROUND_FINISHED: u16 = 4;
+const LONGER_AROUND_FINISHED: u16 = 24;
 
 /// The longest 1-RTT packet that may hold an acknowledgment alone.
 const LONGEST_ACKNOWLEDGMENT: u16 = 31;
@@ -490,7 +517,14 @@ fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Co
 /// The verdict on a client that got to know which versions the server supports, and tried none of them.
 fn without_common_version(quic: &QuicFacts, evidence: &QuicEvidence<'_>) -> Option<Conclusion> {
     let (at, versions) = quic.negotiation?;
-    if quic.has_tried_again {
+    // A server that refuses a version says nothing else in it: who sent the list was somebody else, and a client that had an answer
+    // has discarded it (RFC 9000 §6.2).
+    let is_forged = evidence.seen.iter().any(|seen| {
+        let shape = &seen.shape;
+        let is_in_version = shape.initials > 0 || shape.handshakes > 0 || shape.short_length > 0;
+        seen.side == Side::Server && is_in_version
+    });
+    if quic.has_tried_again || is_forged {
         return None;
     }
     let later = quic.last_of(Side::Client).is_some_and(|last| last > at);
@@ -549,10 +583,10 @@ fn from_silence(
         if asked_for < FIRST_PROBE {
             return Conclusion::unknown(UnknownBecause::CaptureEnd);
         }
-        let spread = first
-            .zip(quic.last())
-            .and_then(|(first, last)| last.checked_since(first));
-        if times < 2 || spread.unwrap_or_default() < PROBE {
+        let is_long = times >= UNANSWERED && spread(first, quic.last()) >= UNANSWERED_TIME;
+        // Who has captured knows that nothing followed.
+        let is_probed = times >= 2 && spread(first, quic.last()) >= PROBE;
+        if !is_long && !(end == End::Silence && is_probed) {
             return Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged);
         }
         return Conclusion::failed(cause::unanswered_quic(times, asked_for));
@@ -564,13 +598,28 @@ fn from_silence(
             && !seen.shape.is_repeated
             && last_server.is_some_and(|last| seen.time > last)
     });
-    let is_stuck = evidence.flight.is_none() && probes.count() >= PROBES;
+    let is_stuck = evidence.flight.is_none()
+        && probes.clone().count() >= PROBES
+        && spread(last_server, quic.last_of(Side::Client)) >= UNANSWERED_TIME;
     if is_over && is_stuck && since(last_server).is_some_and(|waited| waited >= SILENCE) {
         let failure = cause::silence(transcript, Side::Server, since(last_server), None);
         return Conclusion::failed(failure);
     }
     silence::unknown(transcript, end)
 }
+
+/// From one moment to another, if both are known.
+fn spread(first: Option<Timestamp>, last: Option<Timestamp>) -> Duration {
+    let both = first.zip(last);
+    both.and_then(|(first, last)| last.checked_since(first))
+        .unwrap_or_default()
+}
+
+/// How many datagrams a client sends without an answer, and over which time, before the server counts as silent: two may be one
+/// hello, and probes may come before the answer of a server that is far away, or behind losses. Chrome sends four within 2.1 s before
+/// it gives up, and others one after 1 s, 3 s and 7 s.
+const UNANSWERED: usize = 4;
+const UNANSWERED_TIME: Duration = Duration::from_secs(2);
 
 /// The shortest time between a packet and the probe that repeats it; what comes earlier is the rest of the same flight. Stacks
 /// begin with 200 ms to 1 s.
@@ -603,7 +652,7 @@ mod tests {
     const ANSWER: Sent = (SERVER, 0, 314);
     /// CONNECTION_CLOSE in both kinds of packets, as of quinn and aioquic.
     const SERVER_CLOSES: Sent = (SERVER, 55, 47);
-    const CLIENT_CLOSES: Sent = (CLIENT, 36, 0);
+    const CLIENT_CLOSES: Sent = (CLIENT, 105, 0);
 
     /// The hellos of a client that sent its first packet in version 1.
     fn hellos() -> Script {
@@ -670,6 +719,56 @@ mod tests {
         assert!(verdict(&ids).starts_with("unknown"));
         let in_use = [SERVER_FLIGHT, CLIENT_FLIGHT, (SERVER, 0, 222), REQUEST];
         assert_eq!(verdict(&in_use), "success Q1s");
+    }
+
+    /// A capture may keep the first packets of each connection only.
+    #[test]
+    fn an_acknowledgment_or_finished_that_nothing_follows_is_no_refusal() {
+        for (length, is_telling) in [
+            (23, false), // an acknowledgment, or CONNECTION_CLOSE without a reason
+            (36, false), // either of s2n-quic
+            (45, true),
+            (56, false), // Finished
+            (75, false),
+            (105, true),
+        ] {
+            let sent = play(&[SERVER_FLIGHT, (CLIENT, length, 0)]).then_nothing(90_000);
+            let refused = "failure Q3: client_rejected_server by client";
+            let expected = if is_telling {
+                refused
+            } else {
+                "unknown observed"
+            };
+            assert_eq!(sent.verdict(), expected, "{length}");
+            // Who has captured, and has dropped nothing, knows that nothing followed.
+            let live = sent.verdict_with(End::Silence, &[]);
+            assert_eq!(live, refused, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_silent_once_its_client_has_asked_again_and_again() {
+        let asked = |waits: &[u64], end: End| {
+            let hello = begun(connection().client_hello(|_| {}));
+            let asked = waits.iter().fold(hello, |script, wait| {
+                let shape = DatagramShape {
+                    length: 1_200,
+                    initials: 1,
+                    ..DatagramShape::default()
+                };
+                let script = script.wait(*wait);
+                script.quic(CLIENT, |at| QuicSeen::Datagram { shape, at })
+            });
+            asked.then_nothing(60_000).verdict_with(end, &[])
+        };
+        let silent = "failure observed: no_server_hello by server";
+        assert_eq!(asked(&[0, 300, 600, 1_200], End::CaptureEnd), silent);
+        // A hello in two datagrams and a probe, of which a capture may keep no more.
+        for end in [End::CaptureEnd, End::Silence] {
+            let is_live = end == End::Silence;
+            let expected = if is_live { silent } else { "unknown observed" };
+            assert_eq!(asked(&[0, 0, 1_000], end), expected);
+        }
     }
 
     #[test]
@@ -788,6 +887,11 @@ mod tests {
             refused.then_nothing(2_000).verdict(),
             "failure observed: protocol_mismatch by client"
         );
+        // Somebody else sent the list if the server speaks the version.
+        let forged = USED.iter().fold(negotiated(begun(full())), |script, sent| {
+            datagram(script, *sent, false)
+        });
+        assert_eq!(forged.then_nothing(2_000).verdict(), "success Q1");
         let version = QuicVersion::V2;
         let again = negotiated(begun(connection()));
         let again = again.quic(CLIENT, |at| QuicSeen::Initial { version, at });

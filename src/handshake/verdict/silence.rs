@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 use crate::tls::HandshakeType;
 use crate::transport::tcp::{Arrival, DeliveryState, Outstanding};
 
+use super::cleartext::T5;
 use super::conclusion::Conclusion;
 use super::inferred::Shape;
 
@@ -32,6 +33,8 @@ const RETRANSMISSION: Duration = Duration::from_secs(3);
 /// How often, and over which time, data are sent without an acknowledgment before they count as lost on the way.
 const LOST_COPIES: u32 = 3;
 const LOST_TIME: Duration = Duration::from_secs(1);
+/// How long data are sent again before it is certain that they are lost, whether the sender goes on or not.
+const LONG_REPETITION: Duration = Duration::from_secs(30);
 /// How long a hole in front of data that arrived has to last: senders fill one within a round trip, or after their first
 /// time-out, which is 200 to 300 ms at the least (Linux, Windows, BSD).
 const HOLE_TIME: Duration = Duration::from_millis(300);
@@ -50,7 +53,10 @@ pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>)
     if is_long(SILENCE)
         && let Some(lost) = undelivered(transcript, transcript.observed_until())
     {
-        return Conclusion::failed(lost);
+        return match is_seen_to_end(transcript) {
+            true => Conclusion::failed(lost),
+            false => Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged),
+        };
     }
     if is_long(RETRANSMISSION) && !is_accounted_for(transcript) {
         return Conclusion::unknown(UnknownBecause::LastDataNotAcknowledged);
@@ -62,9 +68,42 @@ pub(super) fn conclude(transcript: &Transcript, end: End, shape: Option<&Shape>)
         SILENCE
     };
     if is_long(limit) && !has_begun_hidden_flight(transcript) {
-        return Conclusion::failed(cause::silence(transcript, owing, waited, None));
+        let cause = cause::silence(transcript, owing, waited, None);
+        return match is_shown_open(transcript, owing) {
+            true => Conclusion::failed(cause),
+            false => Conclusion::inferred(cause, &T5),
+        };
     }
     unknown(transcript, end)
+}
+
+/// Whether something shows that the connection was open while `owing` was silent: its peer sent data again and again, or anything was
+/// sent when the silence had lasted for long.
+fn is_shown_open(transcript: &Transcript, owing: Side) -> bool {
+    let repeated = transcript.delivery(owing.peer()).outstanding_data();
+    let last = transcript.last().time;
+    let shown = waited(transcript, Some(last)).is_some_and(|shown| shown >= SILENCE);
+    shown || repeated.is_some_and(|data| is_lost(data) && is_going_on(transcript, data))
+}
+
+/// Whether data that the network lost were sent for so long as one can wait for, or until the observation ended. Otherwise the capture
+/// lacks the next copy, and maybe the acknowledgment of this one.
+fn is_seen_to_end(transcript: &Transcript) -> bool {
+    let mut deliveries = Side::BOTH.into_iter().map(|side| transcript.delivery(side));
+    deliveries.any(|delivery| {
+        let data = delivery.outstanding_data().filter(|data| is_lost(*data));
+        let is_seen = |data: Outstanding| {
+            data.repeated_for() >= LONG_REPETITION || is_going_on(transcript, data)
+        };
+        delivery.hole.is_some() || data.is_some_and(is_seen)
+    })
+}
+
+/// Whether it is no wonder that the next copy of some data is not in view: it comes twice as late as the last one (RFC 6298 §5.5).
+fn is_going_on(transcript: &Transcript, data: Outstanding) -> bool {
+    let until = transcript.observed_until();
+    let since = until.and_then(|until| until.checked_since(data.last_sent));
+    since.is_none_or(|since| since <= data.repeated_for() * 2 + RETRANSMISSION)
 }
 
 /// The verdict on a handshake that `closer` ended by closing the connection `at` a moment, where what its peer failed to
@@ -197,7 +236,7 @@ fn may_be_dead(transcript: &Transcript, sender: Side, data: Outstanding) -> bool
 }
 
 /// Time from the last data that were new.
-fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
+pub(super) fn waited(transcript: &Transcript, until: Option<Timestamp>) -> Option<Duration> {
     let sent = Side::BOTH.map(|side| transcript.delivery(side).last_data);
     let until = until?;
     let last = sent.into_iter().flatten().filter(|sent| *sent <= until);
@@ -295,7 +334,7 @@ mod tests {
 
     #[test]
     fn silence_needs_ten_seconds_at_the_end_of_a_capture() {
-        let failed = "failure observed: no_server_hello by server";
+        let failed = "failure T5: no_server_hello by server";
         assert_eq!(hello().then_nothing(10_000).verdict(), failed);
         let early = hello().then_nothing(9_900);
         assert_eq!(because(&early), Some(UnknownBecause::CaptureEnd));
@@ -351,9 +390,22 @@ mod tests {
             "failure observed: not_delivered by server"
         );
         let once = hello().sent_again(CLIENT, 2, 1_448);
-        assert_eq!(lost(once), "failure observed: no_server_hello by server");
+        assert_eq!(lost(once), "failure T5: no_server_hello by server");
         let early = hello().sent_again(CLIENT, 4, 1_448).then_nothing(5_000);
         assert_eq!(because(&early), Some(UnknownBecause::CaptureEnd));
+    }
+
+    /// A capture may keep the first packets of each connection only.
+    #[test]
+    fn copies_that_stop_in_the_middle_show_that_the_capture_lacks_packets() {
+        let lost = |length| hello().sent_again(CLIENT, 4, length).then_nothing(90_000);
+        assert_eq!(
+            because(&lost(1_448)),
+            Some(UnknownBecause::LastDataNotAcknowledged)
+        );
+        assert_eq!(lost(517).verdict(), "failure T5: no_server_hello by server");
+        let long = hello().sent_again(CLIENT, 6, 1_448).then_nothing(300_000);
+        assert_eq!(long.verdict(), "failure observed: not_delivered by client");
     }
 
     #[test]
@@ -464,7 +516,7 @@ mod tests {
         assert_eq!(because(&choosing), Some(UnknownBecause::CaptureEnd));
         assert_eq!(
             asked().then_nothing(60_000).verdict(),
-            "failure observed: handshake_timeout by client"
+            "failure T5: handshake_timeout by client"
         );
         let hidden = full().server_flight_with_request().then_nothing(35_000);
         assert_eq!(because(&hidden), Some(UnknownBecause::CaptureEnd));
@@ -473,8 +525,8 @@ mod tests {
     #[test]
     fn the_side_that_has_to_speak_next_is_to_blame() {
         let silent = |script: Script| script.then_nothing(15_000).verdict();
-        let client = "failure observed: handshake_timeout by client";
-        let server = "failure observed: handshake_timeout by server";
+        let client = "failure T5: handshake_timeout by client";
+        let server = "failure T5: handshake_timeout by server";
         assert_eq!(silent(tls12()), server);
         assert_eq!(silent(server_flight_12()), client);
         assert_eq!(silent(server_flight_12().finished_12(CLIENT)), server);

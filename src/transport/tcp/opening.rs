@@ -82,16 +82,42 @@ impl Opening {
             }
             return;
         }
-        let (seen, originator) = if flags.ack {
-            (&mut self.syn_ack, sender.flip())
+        if flags.ack {
+            self.note_syn_ack(sender, at);
         } else {
-            (&mut self.syn, sender)
-        };
-        self.is_repeated |= *seen != NOT_SEEN && at.abs_diff(*seen) >= COPY.as_nanos() as u64;
-        if *seen == NOT_SEEN {
-            *seen = at;
-            self.originator = originator;
+            self.note_syn(sender, at);
         }
+    }
+
+    /// Of SYNs of both sides, the one that is answered opens the connection. Before the answer, that is the later one, as far as is
+    /// known: anybody can send one in the name of the server.
+    fn note_syn(&mut self, sender: Direction, at: i64) {
+        let is_of_originator = sender == self.originator;
+        let is_answered = self.syn_ack != NOT_SEEN;
+        if !is_answered && (self.syn == NOT_SEEN || !is_of_originator) {
+            self.syn = at;
+            self.originator = sender;
+            self.is_repeated = false;
+        } else if is_of_originator {
+            self.is_repeated |= is_repetition(self.syn, at);
+            if self.syn == NOT_SEEN {
+                self.syn = at;
+            }
+        }
+    }
+
+    fn note_syn_ack(&mut self, sender: Direction, at: i64) {
+        if self.syn_ack != NOT_SEEN {
+            self.is_repeated |= is_repetition(self.syn_ack, at);
+            return;
+        }
+        self.syn_ack = at;
+        if self.syn != NOT_SEEN && self.originator == sender {
+            // It answers another SYN than the one that was noted.
+            self.syn = NOT_SEEN;
+            self.is_repeated = false;
+        }
+        self.originator = sender.flip();
     }
 
     /// Whether the SYN-ACK was acknowledged.
@@ -126,6 +152,11 @@ impl Opening {
             is_repeated: self.is_repeated,
         }
     }
+}
+
+/// Whether a segment that was seen before was sent again, and not only captured twice.
+const fn is_repetition(seen: i64, at: i64) -> bool {
+    seen != NOT_SEEN && at.abs_diff(seen) >= COPY.as_nanos() as u64
 }
 
 #[cfg(test)]
@@ -197,6 +228,25 @@ mod tests {
         assert!(!trips.is_repeated);
         assert_eq!(milliseconds(trips.beyond_responder), Some(30));
         assert!(opening(&[(UP, SYN, 0), (UP, SYN, 5)]).is_repeated);
+    }
+
+    #[test]
+    fn a_syn_in_the_name_of_the_server_hides_no_round_trip() {
+        let seen = [
+            (DOWN, SYN, 0),
+            (UP, SYN, 500),
+            (DOWN, SYN_ACK, 530),
+            (UP, ACK, 532),
+            (DOWN, SYN, 600),
+        ];
+        let trips = opening(&seen);
+        assert_eq!(trips.originator, UP);
+        assert_eq!(milliseconds(trips.beyond_responder), Some(30));
+        assert_eq!(milliseconds(trips.beyond_originator), Some(2));
+        assert!(!trips.is_repeated);
+        // In between, it takes the place of the client's: no round trip is better than a wrong one.
+        let trips = opening(&[(UP, SYN, 0), (DOWN, SYN, 20), (DOWN, SYN_ACK, 30)]);
+        assert_eq!((trips.originator, trips.beyond_responder), (UP, None));
     }
 
     #[test]

@@ -376,7 +376,7 @@ mod tests {
     use super::*;
     use crate::handshake::end::End;
     use crate::handshake::testing::{Script, connection, full, resuming};
-    use crate::handshake::verdict::cleartext::{T2, T3, T4};
+    use crate::handshake::verdict::cleartext::{T2, T3, T4, T5};
     use crate::handshake::verdict::inferred::infer;
     use crate::tls::{ClientHello, ExtensionType};
 
@@ -950,7 +950,7 @@ mod tests {
             let confidence = Some(confidence).filter(|_| rule.claim != Unknown);
             (rule.id.to_owned(), confidence.unwrap_or_default())
         });
-        let cleartext = [&T2, &T3, &T4].into_iter();
+        let cleartext = [&T2, &T3, &T4, &T5].into_iter();
         let cleartext =
             cleartext.map(|rule| (rule.id.to_owned(), format!("{:.2}", rule.confidence)));
         assert_eq!(
