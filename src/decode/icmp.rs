@@ -127,8 +127,10 @@ pub(super) fn decode(
         content: udp,
     } = quote;
     // It is sent to the sender of what it quotes (RFC 792; RFC 4443 §2.2), and says nothing about a packet that fits.
+    let is_v4 = protocol == IpNumber::ICMP;
     let is_plausible = match reason {
-        Undeliverable::TooBig { mtu } => mtu == 0 || length > mtu,
+        Undeliverable::TooBig { mtu: 0 } => is_v4, // RFC 1191 §3
+        Undeliverable::TooBig { mtu } => length > mtu && mtu >= smallest_mtu(is_v4),
         _ => true,
     };
     if addresses.destination != addresses_of_datagram.source || !is_plausible {
@@ -142,6 +144,14 @@ pub(super) fn decode(
         length: u16::from_be_bytes([high, low]).saturating_sub(UDP_HEADER),
         reason,
     })
+}
+
+/// The smallest packet that every link carries whole: hosts ignore reports of links that carry less (RFC 1191 §3, RFC 8201 §4).
+///
+/// QUIC also ignores those under which its datagrams of 1,200 bytes do not fit (RFC 9000 §14.2.1), for it has no smaller ones.
+/// Over IPv4 there may be such a link all the same, and then nothing gets through.
+const fn smallest_mtu(is_v4: bool) -> u32 {
+    if is_v4 { 68 } else { 1280 }
 }
 
 /// Bytes before the quoted packet, in both versions.
@@ -253,11 +263,11 @@ mod tests {
         packet
     }
 
-    fn datagram_v6() -> Vec<u8> {
+    fn datagram_v6(length: usize) -> Vec<u8> {
         let mut packet = Vec::new();
         PacketBuilder::ipv6([1; 16], [2; 16], 64)
             .udp(50_000, 443)
-            .write(&mut packet, &[7; 1200])
+            .write(&mut packet, &vec![7; length])
             .unwrap();
         packet
     }
@@ -313,11 +323,29 @@ mod tests {
         assert_eq!(four(13, [0; 4]), Undeliverable::Prohibited);
         let mtu = Undeliverable::TooBig { mtu: 1024 };
         assert_eq!(four(4, [0, 0, 4, 0]), mtu);
-        let six = |kind, rest| error(&icmp_v6(kind, rest, &datagram_v6())).reason;
+        let six = |kind, rest| error(&icmp_v6(kind, rest, &datagram_v6(1200))).reason;
         assert_eq!(six([1, 4], [0; 4]), Undeliverable::Port);
         assert_eq!(six([1, 0], [0; 4]), Undeliverable::Host);
         assert_eq!(six([1, 1], [0; 4]), Undeliverable::Prohibited);
-        assert_eq!(six([2, 0], [0, 0, 4, 0]), mtu);
+        let mtu = Undeliverable::TooBig { mtu: 1280 };
+        let six = error(&icmp_v6([2, 0], [0, 0, 5, 0], &datagram_v6(1300)));
+        assert_eq!(six.reason, mtu);
+    }
+
+    #[test]
+    fn a_link_that_carries_less_than_every_link_does_is_not_believed() {
+        let is_believed = |packet: &[u8]| matches!(decoded(packet), Decoded::Icmp(_));
+        let four = |mtu: u16| {
+            let [high, low] = mtu.to_be_bytes();
+            is_believed(&icmp(ROUTER, [3, 4], [0, 0, high, low], &datagram(28)))
+        };
+        let six = |mtu: u16| {
+            let [high, low] = mtu.to_be_bytes();
+            is_believed(&icmp_v6([2, 0], [0, 0, high, low], &datagram_v6(1300)))
+        };
+        assert!(four(0) && four(68) && four(1227));
+        assert!(!four(67) && !four(1228));
+        assert!(six(1280) && !six(1279) && !six(0));
     }
 
     #[test]

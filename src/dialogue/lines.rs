@@ -26,8 +26,10 @@ pub(super) enum Greeting {
     Nntp,
     /// ManageSieve's capabilities.
     Sieve,
-    /// A command of IRC; the server does not greet.
+    /// A command of IRC: not all servers say something first.
     Irc,
+    /// A notice of an IRC server.
+    IrcNotice,
     /// None: the capture begins later.
     None,
 }
@@ -74,7 +76,7 @@ impl Lines {
             Greeting::Pop3 => StartTls::Pop3,
             Greeting::Nntp => StartTls::Nntp,
             Greeting::Sieve => StartTls::ManageSieve,
-            Greeting::Irc => StartTls::Irc,
+            Greeting::Irc | Greeting::IrcNotice => StartTls::Irc,
         };
         Self {
             greeting,
@@ -160,6 +162,8 @@ impl Lines {
                 StartTls::Ftp
             }
             Greeting::Ready | Greeting::None => return,
+            // Other servers may begin a line with a colon, too.
+            Greeting::IrcNotice if !is(&["CAP", "NICK", "USER", "PASS", "STARTTLS"]) => return,
             _ if line.is_empty() || is_goodbye(line) => return,
             _ => self.starttls,
         };
@@ -289,7 +293,7 @@ fn offer(greeting: Greeting, line: &[u8]) -> Option<bool> {
         Greeting::Pop3 => trimmed.eq_ignore_ascii_case(b"STLS").then_some(true),
         Greeting::Nntp => trimmed.eq_ignore_ascii_case(b"STARTTLS").then_some(true),
         Greeting::Sieve => Some(trimmed.eq_ignore_ascii_case(b"\"STARTTLS\"")),
-        Greeting::Irc => has_word("LS").then(|| has_word("tls")),
+        Greeting::Irc | Greeting::IrcNotice => has_word("LS").then(|| has_word("tls")),
     }
 }
 

@@ -146,7 +146,7 @@ fn recognise(first: &[u8]) -> Fit {
 /// Protocols that begin with fixed bytes.
 fn text(first: &[u8]) -> Option<Fit> {
     type Begin = fn() -> (Speech, bool);
-    const WORDS: [(&[u8], Begin); 18] = [
+    const WORDS: [(&[u8], Begin); 20] = [
         (b"220", || lines(Greeting::Ready)),
         (b"* OK", || lines(Greeting::Imap)),
         (b"* PREAUTH", || lines(Greeting::Imap)),
@@ -156,6 +156,9 @@ fn text(first: &[u8]) -> Option<Fit> {
         (b"\"IMPLEMENTATION\"", || lines(Greeting::Sieve)),
         (b"CAP ", || lines(Greeting::Irc)),
         (b"NICK ", || lines(Greeting::Irc)),
+        // A server that looks up its client's name says so at once, with its own name in front (InspIRCd) or without.
+        (b":", || lines(Greeting::IrcNotice)),
+        (b"NOTICE ", || lines(Greeting::IrcNotice)),
         (b"STARTTLS", || lines(Greeting::None)),
         (b"EHLO ", || lines(Greeting::None)),
         (b"LHLO ", || lines(Greeting::None)),

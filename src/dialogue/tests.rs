@@ -134,7 +134,7 @@ const MYSQL_REQUEST: &[u8] =
 #[test]
 fn every_protocol_is_named() {
     let greeting = down(&mysql_greeting(0xfffe));
-    let cases: [(StartTls, &[Run<'_>]); 17] = [
+    let cases: [(StartTls, &[Run<'_>]); 20] = [
         (
             Smtp,
             &[
@@ -194,6 +194,32 @@ fn every_protocol_is_named() {
             ],
         ),
         (Irc, &[b">STARTTLS\r\n", b"<:irc.example 670 * :go\r\n"]),
+        (
+            Irc,
+            &[
+                b"<:irc.example NOTICE * :*** Looking up your hostname...\r\n",
+                b">CAP LS 302\r\n",
+                b"<:irc.example CAP * LS :tls sasl\r\n",
+                b">STARTTLS\r\n",
+                b"<:irc.example 670 * :go\r\n",
+            ],
+        ),
+        (
+            Irc,
+            &[
+                b"<NOTICE AUTH :*** Looking up your hostname\r\n",
+                b">STARTTLS\r\n",
+                b"<:irc.example 670 * :go\r\n",
+            ],
+        ),
+        (
+            Irc,
+            &[
+                b">STARTTLS\r\n",
+                b"<:irc.example NOTICE * :*** Looking up your hostname...\r\n",
+                b"<:irc.example 670 * :go\r\n",
+            ],
+        ),
         (
             Xmpp,
             &[
@@ -374,7 +400,7 @@ fn a_protocol_behind_a_proxy_is_named_too() {
 fn refusals_are_recognised_in_every_protocol_with_the_answer() {
     let able = up(&prelogin(0x12, 1));
     let unable = down(&prelogin(0x04, 2));
-    let cases: [(Option<StartTls>, &str, &[Run<'_>]); 23] = [
+    let cases: [(Option<StartTls>, &str, &[Run<'_>]); 24] = [
         (
             Some(Smtp),
             "server refused STARTTLS: \"454 TLS not available\"",
@@ -424,6 +450,15 @@ fn refusals_are_recognised_in_every_protocol_with_the_answer() {
             Some(Irc),
             "server refused STARTTLS: \":irc.example 691 * :no\"",
             &[b">NICK me\r\nSTARTTLS\r\n", b"<:irc.example 691 * :no\r\n"],
+        ),
+        (
+            Some(Irc),
+            "server refused STARTTLS: \":irc.example 421 * STARTTLS :Unknown command\"",
+            &[
+                b"<:irc.example NOTICE * :*** Looking up your hostname...\r\n",
+                b">STARTTLS\r\n",
+                b"<:irc.example 421 * STARTTLS :Unknown command\r\n",
+            ],
         ),
         (
             Some(Pop3),
@@ -647,7 +682,8 @@ fn what_is_offered_and_not_taken_is_known() {
 
 #[test]
 fn what_only_resembles_a_dialogue_is_none() {
-    let cases: [&[Run<'_>]; 8] = [
+    let cases: [&[Run<'_>]; 9] = [
+        &[b"<:04010000FB\r\n", b">:0403\r\n"],
         &[
             b">\x05\x01\x01",
             b"<\x05\x01",

@@ -419,6 +419,8 @@ pub(super) struct DatagramTable {
     /// The flows of open handshakes over QUIC, by the id that the server has chosen. A NAT may give a client another port in the
     /// middle of a handshake (RFC 9000 §9.3.3): the id then says which connection its packets belong to.
     by_id: HashMap<ConnectionId, FlowKey>,
+    /// How many of these ids have each length: the header of a 1-RTT packet does not say it.
+    id_lengths: [u32; ConnectionId::MAX + 1],
     /// Flows that clients have moved to: no more than one for each flow.
     moved: HashMap<FlowKey, Moved>,
     guesses: GuessBudget,
@@ -443,6 +445,7 @@ impl DatagramTable {
         Self {
             flows: FlowTable::new(most, limits),
             by_id: HashMap::new(),
+            id_lengths: [0; ConnectionId::MAX + 1],
             moved: HashMap::new(),
             guesses: GuessBudget::default(),
             open: OpenHandshakes::default(),
@@ -473,8 +476,14 @@ impl DatagramTable {
         output: &mut ShardOutput<'_>,
     ) {
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
-        let (key, goes_up) = self.home_of(flow, packet.payload);
+        let (mut key, mut goes_up) = flow;
         let mut known = self.flows.find(&key);
+        if known.is_none()
+            && let Some(home) = self.home_of(flow, packet.payload)
+        {
+            (key, goes_up) = home;
+            known = self.flows.find(&key);
+        }
         if let Some(index) = known.filter(|index| self.flows.is_expired(*index, at.time)) {
             self.remove(index, End::Silence, at.time, conclusion, output);
             known = None;
@@ -880,30 +889,45 @@ impl DatagramTable {
             && self.by_id.get(&earlier) == Some(&key)
         {
             self.by_id.remove(&earlier);
+            self.id_lengths[earlier.len()] -= 1;
         }
-        if let Some(id) = id {
-            self.by_id.insert(id, key);
+        if let Some(id) = id
+            && self.by_id.insert(id, key).is_none()
+        {
+            self.id_lengths[id.len()] += 1;
         }
     }
 
-    /// The flow that a datagram belongs to: its own, or that on which its client was before.
-    fn home_of(&mut self, (key, goes_up): (FlowKey, bool), payload: &[u8]) -> (FlowKey, bool) {
-        let is_long = payload.first().is_some_and(|first| first & LONG != 0);
-        let may_have_moved = !self.moved.is_empty() || is_long && !self.by_id.is_empty();
-        if !may_have_moved || self.flows.find(&key).is_some() {
-            return (key, goes_up);
+    /// The id that a datagram goes to, if a server has chosen it.
+    fn chosen_id(&self, payload: &[u8]) -> Option<ConnectionId> {
+        let (first, rest) = payload.split_first()?;
+        if first & LONG != 0 {
+            return quic::destination(payload).filter(|id| self.by_id.contains_key(id));
         }
-        let known = self.moved.get(&key).copied();
-        if let Some(moved) = known
-            && !self.goes_on(&moved, goes_up, payload)
-        {
-            return (key, goes_up);
+        // Of two ids of which one begins with the other, the longer one is no accident.
+        let lengths = (0..self.id_lengths.len()).rev();
+        let mut ids = lengths
+            .filter(|length| self.id_lengths[*length] > 0)
+            .filter_map(|length| ConnectionId::new(rest.get(..length)?));
+        ids.find(|id| self.by_id.contains_key(id))
+    }
+
+    /// The flow on which the client of a datagram was before, if the datagram's own is not known.
+    fn home_of(
+        &mut self,
+        (key, goes_up): (FlowKey, bool),
+        payload: &[u8],
+    ) -> Option<(FlowKey, bool)> {
+        if self.moved.is_empty() && self.by_id.is_empty() {
+            return None;
         }
-        let Some(moved) = known.or_else(|| self.find_moved(key, goes_up, payload)) else {
-            return (key, goes_up);
+        let moved = match self.moved.get(&key).copied() {
+            Some(moved) if self.goes_on(&moved, goes_up, payload) => moved,
+            Some(_) => return None,
+            None => self.find_moved(key, goes_up, payload)?,
         };
         let is_clients = goes_up == moved.goes_up;
-        (moved.home, is_clients == moved.goes_up_at_home)
+        Some((moved.home, is_clients == moved.goes_up_at_home))
     }
 
     /// Whether a datagram from or to a port that a client has moved to belongs to the handshake that it moved with: that is still open,
@@ -920,7 +944,7 @@ impl DatagramTable {
 
     /// Finds the flow whose client goes on from the port of another, by the id that its server has chosen.
     fn find_moved(&mut self, key: FlowKey, goes_up: bool, payload: &[u8]) -> Option<Moved> {
-        let id = quic::destination(payload)?;
+        let id = self.chosen_id(payload)?;
         let home = *self.by_id.get(&id)?;
         let index = self.flows.find(&home)?;
         let flow = self.flows.get_mut(index)?;

@@ -1,10 +1,14 @@
 //! Which flows over UDP may be QUIC, for the router: nothing in a 1-RTT packet says that it is one.
+//!
+//! A NAT may give a client another port in mid-connection (RFC 9000 §9.3.3), and the first packet from there may be a 1-RTT packet. So the
+//! client's address is also remembered without its port.
 
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
 
-use crate::flow::FlowKey;
+use crate::decode::UdpHeader;
+use crate::flow::{FlowKey, IpProtocol};
 
 /// Flows remembered, in 4 bytes each. A newer flow may take the place of an older one, whose 1-RTT packets are not
 /// recognised from then on: with 65,536 places, one in a hundred does while 650 handshakes are under way.
@@ -20,6 +24,27 @@ pub(super) struct QuicFlows {
 }
 
 impl QuicFlows {
+    /// Notes that a client may have begun QUIC with a datagram.
+    pub(super) fn insert_beginning(&mut self, datagram: &UdpHeader) {
+        self.insert(&datagram.flow_key().0);
+        self.insert(&from_any_port(datagram));
+    }
+
+    /// Whether a datagram may belong to QUIC: to a flow that is known, or to one that its sender has moved to. `first` is the first byte of
+    /// its payload.
+    pub(super) fn may_have(&mut self, datagram: &UdpHeader, first: u8) -> bool {
+        let key = datagram.flow_key().0;
+        if self.contains(&key) {
+            return true;
+        }
+        let is_short = first & 0xc0 == 0x40; // RFC 9000 §17.3
+        let may_have_moved = is_short && self.contains(&from_any_port(datagram));
+        if may_have_moved {
+            self.insert(&key); // the answers go there
+        }
+        may_have_moved
+    }
+
     /// Notes that a flow may be QUIC.
     pub(super) fn insert(&mut self, key: &FlowKey) {
         if self.tags.is_empty() {
@@ -32,13 +57,19 @@ impl QuicFlows {
     }
 
     /// Whether a flow may be QUIC.
-    pub(super) fn contains(&self, key: &FlowKey) -> bool {
+    fn contains(&self, key: &FlowKey) -> bool {
         if self.tags.is_empty() {
             return false;
         }
         let (place, tag) = place_and_tag(key);
         self.tags.get(place) == Some(&tag)
     }
+}
+
+/// The flow of a datagram, without the port of its sender.
+fn from_any_port(datagram: &UdpHeader) -> FlowKey {
+    let receiver = (datagram.destination, datagram.destination_port);
+    FlowKey::new(IpProtocol::Udp, (datagram.source, 0), receiver).0
 }
 
 fn place_and_tag(key: &FlowKey) -> (usize, u32) {
@@ -52,7 +83,7 @@ const SEED: u64 = 0x7175_6963;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::IpProtocol;
+    use crate::decode::PayloadRange;
 
     fn key(port: u16) -> FlowKey {
         let [client, server] = [[1; 16], [2; 16]];
@@ -69,5 +100,25 @@ mod tests {
         let found = (1..100).filter(|port| flows.contains(&key(*port))).count();
         assert!(found >= 98, "{found}");
         assert!((100..10_000).all(|port| !flows.contains(&key(port))));
+    }
+
+    #[test]
+    fn a_client_may_go_on_from_another_port_and_nobody_else() {
+        let datagram = |source: [u8; 16], source_port, destination_port| UdpHeader {
+            source,
+            destination: [2; 16],
+            source_port,
+            destination_port,
+            payload: PayloadRange::default(),
+        };
+        let mut flows = QuicFlows::default();
+        flows.insert_beginning(&datagram([1; 16], 50_000, 443));
+        assert!(flows.may_have(&datagram([1; 16], 50_000, 443), 0x40));
+        assert!(!flows.may_have(&datagram([1; 16], 50_001, 444), 0x40));
+        assert!(!flows.may_have(&datagram([3; 16], 50_001, 443), 0x40));
+        assert!(!flows.contains(&key(50_001)));
+        assert!(!flows.may_have(&datagram([1; 16], 50_001, 443), 0x3f));
+        assert!(flows.may_have(&datagram([1; 16], 50_001, 443), 0x40));
+        assert!(flows.contains(&key(50_001))); // for what the server answers
     }
 }

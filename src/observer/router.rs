@@ -419,12 +419,15 @@ impl Router {
         }
         let look = FirstLook::at(payload);
         match look {
-            FirstLook::MayBegin(Protocol::Quic) => self.quic.insert(&header.flow_key().0),
+            FirstLook::MayBegin(Protocol::Quic) => self.quic.insert_beginning(header),
             // A client may go on from another port.
             FirstLook::MayContinue if payload.first().is_some_and(|first| first & 0x80 != 0) => {
                 self.quic.insert(&header.flow_key().0);
             }
-            FirstLook::MayBelong => return self.quic.contains(&header.flow_key().0),
+            FirstLook::MayBelong => {
+                let first = payload.first().copied().unwrap_or(0);
+                return self.quic.may_have(header, first);
+            }
             _ => {}
         }
         look.is_promising()

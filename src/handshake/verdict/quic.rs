@@ -111,7 +111,8 @@ const LONGEST_SHORT_CLOSE: u16 = 32;
 pub(super) fn conclude(transcript: &Transcript, quic: &QuicFacts, end: End) -> Conclusion {
     let evidence = QuicEvidence::new(transcript, quic);
     if let Some(close) = decisive_close(quic, &evidence) {
-        return from_close(transcript, quic, close);
+        return given_up_undelivered(transcript, quic, close)
+            .unwrap_or_else(|| from_close(transcript, quic, close));
     }
     if quic.accepted.is_some() {
         return Conclusion {
@@ -390,7 +391,27 @@ impl<'t> QuicEvidence<'t> {
         let asks = |seen: &DatagramSeen| {
             seen.shape.handshakes > 0 || seen.shape.short_length > LONGEST_ACKNOWLEDGMENT
         };
-        !has_gone_on && (client().next().is_none() || client().any(asks))
+        let is_over = client().next().is_none() || client().any(asks) || self.closes_repeatedly();
+        !has_gone_on && is_over
+    }
+
+    /// Whether the server answered several datagrams of the client with the same CONNECTION_CLOSE, by its shape: had it accepted the
+    /// client's Finished, it would have forgotten the keys of Handshake packets by then.
+    fn closes_repeatedly(&self) -> bool {
+        let mut first = None;
+        let (mut closes, mut is_asked, mut has_copies) = (0, true, false);
+        for seen in self.after(self.flight) {
+            if seen.side == Side::Client {
+                is_asked |= !seen.shape.is_repeated;
+            } else if is_asked && has_shape_of_close(seen) {
+                let length = *first.get_or_insert(seen.shape.short_length);
+                closes += u8::from(length == seen.shape.short_length);
+                has_copies |= seen.shape.is_repeated;
+                is_asked = false;
+            }
+        }
+        // Servers may send the same bytes again (quic-go), and a capture may show each datagram twice.
+        closes >= if has_copies { 3 } else { 2 }
     }
 
     /// Whether the client closed after the server's flight, without having accepted it.
@@ -410,7 +431,32 @@ impl<'t> QuicEvidence<'t> {
                 && last.shape.handshake_length <= LONGEST_CLOSE
         });
         let has_server_hello = self.transcript.server_hello().is_some();
-        has_server_hello && has_flight && is_close && self.client_short.is_none()
+        has_server_hello
+            && has_flight
+            && is_close
+            && self.client_short.is_none()
+            && !self.client_went_on()
+    }
+
+    /// Whether the client sent what may hold its Finished, and both sides went on. A client that has closed repeats its
+    /// CONNECTION_CLOSE, and sends nothing else; a server that has received that says nothing to acknowledge it (RFC 9000 §10.2).
+    fn client_went_on(&self) -> bool {
+        // Next to an Initial packet, a Handshake packet with acknowledgments is as long as the padding makes it.
+        let is_flight = |seen: &DatagramSeen| {
+            seen.side == Side::Client
+                && seen.shape.initials == 0
+                && seen.shape.handshake_length >= self.shortest_flight
+        };
+        let Some(flight) = self.seen.iter().position(is_flight) else {
+            return false;
+        };
+        let length = self.seen[flight].shape.handshake_length;
+        let goes_on = |seen: &DatagramSeen| match seen.side {
+            Side::Client => seen.shape.handshake_length.abs_diff(length) > ACKNOWLEDGMENT,
+            Side::Server => seen.shape.handshake_length < self.shortest_flight,
+        };
+        let mut after = self.seen[flight + 1..].iter();
+        after.any(|seen| seen.shape.handshakes > 0 && goes_on(seen))
     }
 
     /// Whether the client's last Handshake packet is too long for an acknowledgment, and neither that nor another one has the length of
@@ -497,6 +543,22 @@ fn decisive_close<'q>(quic: &'q QuicFacts, evidence: &QuicEvidence<'_>) -> Optio
     }
     let is_early = of_same_side().any(|seen| seen.level != Level::Application);
     is_early.then_some(first)
+}
+
+/// The verdict on a client that gave up because the network reported its datagrams as undeliverable: that is the reason why nothing came
+/// back, and the client's close only follows from it.
+fn given_up_undelivered(
+    transcript: &Transcript,
+    quic: &QuicFacts,
+    close: &CloseSeen,
+) -> Option<Conclusion> {
+    let is_alone = quic.last_of(Side::Server).is_none();
+    if close.side != Side::Client || !is_alone || close.close.alert().is_some() {
+        return None;
+    }
+    let seen = transcript.undelivered(Side::Client)?;
+    let failure = cause::undelivered(transcript, Side::Client, seen);
+    Some(Conclusion::failed(failure))
 }
 
 fn from_close(transcript: &Transcript, quic: &QuicFacts, seen: &CloseSeen) -> Conclusion {
@@ -638,6 +700,7 @@ fn client_certificate(transcript: &Transcript) -> ClientCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Undeliverable;
     use crate::framing::quic::{DatagramShape, QuicSeen};
     use crate::handshake::testing::{CLIENT, SERVER, Script, connection, full};
     use crate::transport::quic::{QuicClose, QuicVersion};
@@ -711,6 +774,74 @@ mod tests {
         assert_eq!(verdict(SERVER_REFUSES), refused);
         let refused = "failure Q3: client_rejected_server by client";
         assert_eq!(verdict(CLIENT_REFUSES), refused);
+    }
+
+    #[test]
+    fn a_client_that_goes_on_after_its_finished_has_not_refused_the_server() {
+        // quiche on both sides; the server refuses, in a Handshake packet that is as long as an acknowledgment.
+        let acknowledgment = (CLIENT, 22, 0);
+        let refused = [SERVER_FLIGHT, (CLIENT, 71, 0), acknowledgment];
+        let and_closed = [&refused[..], &[(SERVER, 22, 0), acknowledgment]].concat();
+        let at_once = [SERVER_FLIGHT, (CLIENT, 71, 0), (SERVER, 22, 0)];
+        for sent in [&refused[..], &and_closed, &at_once] {
+            assert_eq!(verdict(sent), "unknown observed");
+        }
+        // A CONNECTION_CLOSE with a reason is as long, and may be sent again.
+        let close = (CLIENT, 71, 0);
+        let refusal = "failure Q3: client_rejected_server by client";
+        for sent in [
+            &[SERVER_FLIGHT, close][..],
+            &[SERVER_FLIGHT, close, (CLIENT, 63, 0)],
+        ] {
+            assert_eq!(verdict(sent), refusal);
+        }
+        // So are acknowledgments next to an Initial packet.
+        let shape = DatagramShape {
+            length: 1200,
+            initials: 1,
+            handshakes: 1,
+            handshake_length: 1126,
+            ..DatagramShape::default()
+        };
+        let padded = hellos().quic(CLIENT, |at| QuicSeen::Datagram { shape, at });
+        let padded = datagram(datagram(padded, SERVER_FLIGHT, false), CLIENT_CLOSES, false);
+        assert_eq!(padded.then_nothing(2_000).verdict(), refusal);
+    }
+
+    #[test]
+    fn a_server_that_closes_again_whenever_the_client_says_something_has_refused_it() {
+        let close = (SERVER, 23, 23);
+        let acknowledgment = (CLIENT, 0, 29);
+        let once = [SERVER_FLIGHT, CLIENT_FLIGHT, close, acknowledgment];
+        assert!(verdict(&once).starts_with("unknown"));
+        let again = [&once[..], &[close, acknowledgment]].concat();
+        let refused = "failure Q2: server_rejected_client by server";
+        assert_eq!(verdict(&again), refused);
+        let goes_on = [&again[..], &[ANSWER]].concat();
+        assert!(!verdict(&goes_on).starts_with("failure"));
+        // quic-go sends the same bytes again, and so do mirrored ports.
+        let copied = |copies| {
+            let begun = play(&once);
+            let copies = 0..copies;
+            let script = copies.fold(begun, |script, _| {
+                datagram(datagram(script, close, true), acknowledgment, false)
+            });
+            script.then_nothing(2_000).verdict()
+        };
+        assert!(copied(1).starts_with("unknown"));
+        assert_eq!(copied(2), refused);
+    }
+
+    #[test]
+    fn a_client_that_gives_up_at_a_closed_port_was_refused_there() {
+        let alone = begun(connection().client_hello(|_| {}));
+        let given_up = |script: Script| closes(script, CLIENT, Level::Initial, 0).verdict();
+        let refused = alone.undelivered(CLIENT, Undeliverable::Port, true);
+        let expected = "failure observed: connection_refused by server";
+        assert_eq!(given_up(refused), expected);
+        let alone = begun(connection().client_hello(|_| {}));
+        let expected = "failure observed: connection_closed by client";
+        assert_eq!(given_up(alone), expected);
     }
 
     #[test]
