@@ -83,6 +83,7 @@ pub(crate) enum Framing {
 
 impl Framing {
     /// TLS records of which none was read; `keys` open what is encrypted, if they fit.
+    #[inline]
     pub(crate) fn tls(keys: &Keys) -> Self {
         Self::Tls(TlsRecords::new(keys))
     }

@@ -75,6 +75,7 @@ impl TlsRecords {
     }
 
     /// A stream of which no byte was read yet; `keys` open what is encrypted on it, if they fit.
+    #[inline]
     pub(crate) fn new(keys: &Keys) -> Self {
         Self {
             streams: Default::default(),
@@ -329,12 +330,12 @@ impl TlsRecords {
 
 impl RecordStream {
     fn note_arrival(&mut self, arrival: Arrival) {
-        let is_held = |latest: Arrival| {
-            let age = latest.time.checked_since(arrival.time);
+        let is_held = |latest: &Arrival| {
+            let age = || latest.time.checked_since(arrival.time);
             latest.packet > arrival.packet
-                && age.is_some_and(|age| age > Duration::ZERO && age < MAX_HELD)
+                && age().is_some_and(|age| age > Duration::ZERO && age < MAX_HELD)
         };
-        if !self.latest.is_some_and(is_held) {
+        if !self.latest.as_ref().is_some_and(is_held) {
             self.latest = Some(arrival);
         }
     }

@@ -69,6 +69,7 @@ impl Tracker {
     }
 
     /// As [`Tracker::new`], in the room that another handshake has left.
+    #[inline]
     pub(crate) fn in_room(
         protocol: Protocol,
         start: Arrival,

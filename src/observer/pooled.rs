@@ -39,6 +39,7 @@ impl<T> Pool<T> {
         }
     }
 
+    #[inline]
     pub(super) fn make(&mut self, value: T) -> Pooled<T> {
         let mut room = self.free.pop().unwrap_or_else(|| Vec::with_capacity(1));
         room.push(value);

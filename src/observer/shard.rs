@@ -18,7 +18,7 @@ use crate::transport::{FlowIndex, FlowTable, HashedKey, KeyHasher, Lifetime, Sou
 use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
-use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
+use super::flow::{Continued, Flow, HandshakeContext, Open, Spares, Stage};
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
 use super::losses::Losses;
@@ -328,6 +328,9 @@ impl Shard {
         if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
             return;
         }
+        if known.is_some_and(|index| self.continues(index, goes_up, packet, at, output)) {
+            return;
+        }
         let Some(index) = self.flow_of(&key, goes_up, known, packet, at, output) else {
             return;
         };
@@ -410,6 +413,45 @@ impl Shard {
             self.flows.touch(index, Lifetime::Established, now);
         }
         passes_by
+    }
+
+    /// Takes a packet that goes on in an open handshake where it has come to, as most packets of handshakes do; false if there may be
+    /// more to it. What [`Shard::feed`] does apart from the flow itself is done here, or is nothing in a run that keeps neither packets nor
+    /// steps, for a packet without tunnel and VLAN.
+    fn continues(
+        &mut self,
+        index: FlowIndex,
+        goes_up: bool,
+        packet: &SegmentPacket<'_>,
+        at: Arrival,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        let keeps_more = self.config.retains_packets || self.config.collects_ladders;
+        if keeps_more || !packet.layers.is_empty() || self.flows.is_expired(index, at.time) {
+            return false;
+        }
+        let Some(flow) = self.flows.get_mut(index) else {
+            return false;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        match flow.continue_handshake(direction, &packet.segment, at) {
+            Continued::No => return false,
+            Continued::Acknowledged => {}
+            Continued::WithData => {
+                // Where this handshake takes no more than before, there was room for it already. What takes more elsewhere is looked at
+                // when the next one grows or begins, and with every packet out of step: to add up all tables takes longer than this packet.
+                if self.settle(index, output) == Growth::Grown {
+                    self.make_room(index, output);
+                }
+                // It is not over, as the connection is not closed.
+                if let Some(flow) = self.flows.get_mut(index) {
+                    let lifetime = flow.lifetime();
+                    self.flows.touch(index, lifetime, at.time);
+                }
+                self.make_room_for_conversations(output);
+            }
+        }
+        true
     }
 
     /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
@@ -653,13 +695,20 @@ impl Shard {
         flow.is_some_and(|flow| flow.is_waiting())
     }
 
-    /// Concludes the handshake if it is decided; keeps count of what it holds.
+    /// Concludes the handshake if it is decided; keeps count of what it holds, and makes room for it.
     fn after_feed(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) {
+        if self.settle(index, output) != Growth::Concluded {
+            self.make_room(index, output);
+        }
+    }
+
+    /// [`Shard::after_feed`] without the room: concludes the handshake if it is decided; keeps count of what it holds.
+    fn settle(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> Growth {
         let Some(flow) = self.flows.get_mut(index) else {
-            return;
+            return Growth::Concluded;
         };
         let Stage::Handshake(open) = &mut flow.stage else {
-            return;
+            return Growth::Concluded;
         };
         if open.is_relay_due
             && let Some(client_random) = open.connection.randoms()[0]
@@ -683,9 +732,14 @@ impl Shard {
         } else {
             let allocated = account::HANDSHAKE + open.allocated_now();
             self.account.handshakes = self.account.handshakes - open.allocated + allocated;
-            open.allocated = allocated;
-            self.make_room(index, output);
+            let before = std::mem::replace(&mut open.allocated, allocated);
+            return if allocated > before {
+                Growth::Grown
+            } else {
+                Growth::None
+            };
         }
+        Growth::Concluded
     }
 
     /// Reports handshakes as they stand while there is no room for all, as [`FlowTable::least_answered`] chooses them; `newest`
@@ -985,6 +1039,15 @@ impl Shard {
             ..self.stats
         }
     }
+}
+
+/// What a segment did to the memory of an open handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Growth {
+    None,
+    Grown,
+    /// It is open no more.
+    Concluded,
 }
 
 /// By what copies of a connection are recognised. Of both directions, the client's is the one whose hello was seen.

@@ -97,6 +97,7 @@ impl RecordReader {
     ///
     /// [`ReadError::Invalid`] if a record should begin here and does not. The reader
     /// is out of step with the stream then: see [`RecordReader::lose_place`].
+    #[inline]
     pub fn next_piece<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, ReadError> {
         if let Some((header, remaining)) = self.open {
             if input.is_empty() {
@@ -134,6 +135,7 @@ impl RecordReader {
         *self = Self::default();
     }
 
+    #[inline]
     fn next_header(&mut self, input: &mut &[u8]) -> Result<Option<RecordHeader>, ReadError> {
         if self.header_filled == 0
             && let Some((header, rest)) = input.split_first_chunk::<HEADER_LENGTH>()
@@ -157,6 +159,7 @@ impl RecordReader {
         }
     }
 
+    #[inline]
     fn fragment<'a>(
         &mut self,
         input: &mut &'a [u8],

@@ -63,6 +63,8 @@ pub(super) struct Transcript {
     /// As the ClientHello.
     server_hello: Option<Box<ServerHello>>,
     has_server_hello: bool,
+    /// Whether the ServerHello has chosen TLS 1.3: asked several times for each record.
+    is_tls13: bool,
     server_hello_at: Timestamp,
     retry_version: Option<ProtocolVersion>,
     key_exchange_group: Option<NamedGroup>,
@@ -123,8 +125,11 @@ pub(crate) struct SpareRoom {
 }
 
 impl Transcript {
+    #[inline]
     pub(super) fn new(start: Arrival, room: SpareRoom) -> Self {
-        let mut this = Self {
+        let hello_bytes =
+            bytes_of_hellos(room.client_hello.as_deref(), room.server_hello.as_deref());
+        Self {
             start,
             last: start,
             client: None,
@@ -132,6 +137,7 @@ impl Transcript {
             has_client_hello: false,
             server_hello: room.server_hello,
             has_server_hello: false,
+            is_tls13: false,
             server_hello_at: start.time,
             retry_version: None,
             key_exchange_group: None,
@@ -161,23 +167,24 @@ impl Transcript {
             has_unreadable_hello: false,
             has_late_gap: false,
             expects_new_hello: false,
-            hello_bytes: 0,
+            hello_bytes,
             quic: None,
             undelivered: None,
             ladder: None,
-        };
-        this.count_hellos();
-        this
+        }
     }
 
     /// Counts what the hellos take, or those whose place they will take.
     fn count_hellos(&mut self) {
-        let client = self.client_hello.as_ref();
-        let client = client.map_or(0, |hello| boxed::<ClientHello>() + hello.allocated());
-        let server = self.server_hello.as_ref();
-        let server = server.map_or(0, |hello| boxed::<ServerHello>() + hello.allocated());
-        self.hello_bytes = (client + server) as u32;
+        self.hello_bytes =
+            bytes_of_hellos(self.client_hello.as_deref(), self.server_hello.as_deref());
     }
+}
+
+fn bytes_of_hellos(client: Option<&ClientHello>, server: Option<&ServerHello>) -> u32 {
+    let client = client.map_or(0, |hello| boxed::<ClientHello>() + hello.allocated());
+    let server = server.map_or(0, |hello| boxed::<ServerHello>() + hello.allocated());
+    (client + server) as u32
 }
 
 /// What readers get.
@@ -414,7 +421,11 @@ impl Transcript {
 
     /// The side that sends in `direction`.
     pub(super) fn side(&self, direction: Direction) -> Side {
-        self.hellos().side(direction)
+        if direction == self.client.unwrap_or(Direction::Forward) {
+            Side::Client
+        } else {
+            Side::Server
+        }
     }
 
     /// The version agreed on, once the server has chosen.
@@ -427,8 +438,8 @@ impl Transcript {
         self.hellos().is_dtls()
     }
 
-    pub(super) fn is_tls13(&self) -> bool {
-        self.hellos().is_tls13()
+    pub(super) const fn is_tls13(&self) -> bool {
+        self.is_tls13
     }
 
     /// Whether the client offers to show a certificate after the handshake (RFC 8446 §4.2.6), or may have offered it in a

@@ -376,6 +376,7 @@ impl Transcript {
         match hello {
             Some(hello) if hello.is_retry => self.retry_version = Some(hello.version()),
             Some(hello) if !self.has_server_hello => {
+                self.is_tls13 = hello.version().is_tls13();
                 self.server_hello = Some(hello);
                 self.has_server_hello = true;
                 self.count_hellos();

@@ -346,6 +346,13 @@ impl Assembler {
         self.held.is_some()
     }
 
+    /// Whether all before `sequence` was delivered and nothing behind it is held.
+    #[must_use]
+    #[inline]
+    pub fn is_all_before(&self, sequence: SeqNumber) -> bool {
+        self.started && self.next == sequence && self.held.is_none()
+    }
+
     /// Moves past a segment that is the next in order, without delivering it. Nothing may be held.
     pub fn skip_in_order(&mut self, sequence: SeqNumber, wire_length: u32) {
         self.start(sequence);

@@ -77,6 +77,14 @@ impl Half {
         self.assembler.start(first);
     }
 
+    /// Completes the state of its delivery with the acknowledgments so far.
+    #[inline]
+    fn settle(&self, state: &mut DeliveryState) {
+        if let Some(acknowledged) = self.assembler.acknowledged_offset() {
+            state.acknowledge(acknowledged);
+        }
+    }
+
     /// Whether a segment's hop limit shows that another host than the sender of the first packet sent it.
     const fn is_foreign(&self, segment: &Segment<'_>) -> bool {
         let is_known = self.hop_limit != 0 && segment.hop_limit != 0;
@@ -646,6 +654,61 @@ impl TcpConnection {
             + assembler.conflicts_with_held(first, segment.payload)
     }
 
+    /// Whether a segment goes on in its direction where that has come to, and acknowledges all of the other one, as most do:
+    /// then [`TcpConnection::advance`] is all that there is to do with its numbers and bytes.
+    ///
+    /// What the general path would do with such a segment is nothing else:
+    ///
+    /// - [`admit`](Self::admit) takes it by the same test of its numbers, which lie within every window.
+    /// - [`handle_header`](Self::handle_header) records the first packet of a direction, SYN, FIN and RST, SYN-ACKs between which an
+    ///   acknowledgment decides, and the opening. It is none of these.
+    /// - [`must_wait`](Self::must_wait) is false: what it acknowledges was delivered.
+    /// - [`conflicts`](Self::conflicts) is 0: it begins behind all that was delivered, and nothing is held.
+    /// - [`push`](Self::push) delivers its bytes as they are, since nothing is held that they could overlap.
+    /// - [`settle`](Self::settle) has no hole to skip and no FIN to deliver.
+    #[must_use]
+    #[inline]
+    pub fn is_in_step(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let [own, peer] = [&self.halves[direction], &self.halves[direction.flip()]];
+        let TcpFlags { syn, fin, rst, ack } = segment.flags;
+        let has_opened = self.opening.is_over_for(direction)
+            && (peer.initial.is_some() || self.opening.originator().is_none());
+        ack && !(syn || fin || rst)
+            && has_opened
+            && own.is_in_view
+            && !peer.has_rival
+            && !(own.has_reset || peer.has_reset)
+            && own.fin.is_none()
+            && peer.fin.is_none()
+            && own.numbers.is_at(segment.sequence)
+            && peer.numbers.is_at(segment.acknowledgment)
+            && own.assembler.is_all_before(segment.sequence)
+            && peer.assembler.is_all_before(segment.acknowledgment)
+    }
+
+    /// Whether the next segment of `direction` says more than its flags do: it answers a keep-alive, or its sender may have room again.
+    #[must_use]
+    #[inline]
+    pub fn is_awaited(&self, direction: Direction) -> bool {
+        self.halves[direction].is_awaited
+    }
+
+    /// Takes a segment that [is in step](Self::is_in_step): notes its numbers, and moves past its bytes, which are for the caller to read.
+    /// Returns `at` with where it ends, and what its sender had acknowledged.
+    #[inline]
+    pub fn advance(&mut self, direction: Direction, segment: &Segment<'_>, at: Arrival) -> Arrival {
+        let [own, peer] = self.halves.pair_mut(direction);
+        own.numbers.note_window(segment.window);
+        own.numbers.extend(end_of(segment));
+        own.assembler
+            .skip_in_order(segment.sequence, segment.wire_length);
+        Arrival {
+            end: own.assembler.delivered(),
+            acknowledged: Some(peer.assembler.offset(segment.acknowledgment)),
+            ..at
+        }
+    }
+
     /// Whether segments of either direction wait for bytes before them.
     #[must_use]
     pub fn is_holding(&self) -> bool {
@@ -723,27 +786,32 @@ impl TcpConnection {
         time: Timestamp,
         states: &mut PerDirection<DeliveryState>,
     ) {
-        self.acknowledge(direction, segment);
-        self.settle_delivery(states);
         let peer = direction.flip();
-        let half = &mut self.halves[direction];
+        let [own_state, peer_state] = states.pair_mut(direction);
+        let [half, peer_half] = self.halves.pair_mut(direction);
         if segment.flags.ack {
-            states[peer].note_answer();
+            peer_half.assembler.acknowledge(segment.acknowledgment);
+            peer_state.note_answer();
         }
+        half.settle(own_state);
+        peer_half.settle(peer_state);
         if !segment.flags.rst {
-            states[peer].is_window_closed = segment.window == 0;
+            peer_state.is_window_closed = segment.window == 0;
         }
-        half.is_awaited = states[peer].is_window_closed;
+        half.is_awaited = peer_state.is_window_closed;
         if half.assembler.is_started() {
             let start = half.assembler.offset(segment.first_byte());
             let length = segment.wire_length + u32::from(segment.flags.fin);
-            states[direction].note_data(start, segment.wire_length, time);
+            own_state.note_data(start, segment.wire_length, time);
             let is_in_window = segment.sequence.since(half.assembler.next()) <= MAX_AHEAD;
             if segment.is_bare() && is_in_window {
-                states[direction].announce(start);
+                own_state.announce(start);
             }
-            let asks = states[direction].handle_segment(start, length, time);
-            self.halves[peer].is_awaited |= asks;
+            let asks = own_state.handle_segment(start, length, time);
+            peer_half.is_awaited |= asks;
+        }
+        if !segment.flags.rst && states[direction].reset.is_none() {
+            return; // as with nearly all segments: what follows is about resets
         }
         let half = &self.halves[direction];
         let sent = SentWith {
@@ -766,9 +834,7 @@ impl TcpConnection {
     /// Completes `states` with the acknowledgments so far, which bare segments bring without a look at them.
     pub fn settle_delivery(&self, states: &mut PerDirection<DeliveryState>) {
         for direction in Direction::BOTH {
-            if let Some(acknowledged) = self.halves[direction].assembler.acknowledged_offset() {
-                states[direction].acknowledge(acknowledged);
-            }
+            self.halves[direction].settle(&mut states[direction]);
         }
     }
 

@@ -158,6 +158,7 @@ impl DeliveryState {
     }
 
     /// Notes the payload of a segment of this direction.
+    #[inline]
     pub(super) fn note_data(&mut self, start: u32, length: u32, now: Timestamp) {
         let end = start.wrapping_add(length);
         if length > 0 && (self.last_data.is_none() || is_beyond(end, self.data_end)) {
@@ -221,6 +222,7 @@ impl DeliveryState {
     }
 
     /// Notes that the receiver has acknowledged all bytes before `acknowledged`.
+    #[inline]
     pub(super) fn acknowledge(&mut self, acknowledged: u32) {
         if !self
             .acknowledged

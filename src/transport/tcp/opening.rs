@@ -120,6 +120,12 @@ impl Opening {
         self.originator = sender.flip();
     }
 
+    /// Whether a segment of `sender` that is no SYN is nothing to [`note`](Self::note): it cannot be the acknowledgment of the SYN-ACK.
+    #[inline]
+    pub(super) fn is_over_for(&self, sender: Direction) -> bool {
+        self.acknowledgment != NOT_SEEN || self.syn_ack == NOT_SEEN || sender != self.originator
+    }
+
     /// Whether the SYN-ACK was acknowledged.
     pub(super) const fn is_acknowledged(&self) -> bool {
         self.acknowledgment != NOT_SEEN

@@ -33,13 +33,23 @@ impl RecentBytes {
         self.end = end;
         let bytes = &bytes[bytes.len().saturating_sub(MAX_RECENT)..];
         let excess = (self.bytes.len() + bytes.len()).saturating_sub(MAX_RECENT);
-        self.bytes.drain(..excess);
+        if excess > 0 {
+            // Not more than there are: `bytes` are no more than there is room for.
+            let kept = self.bytes.len() - excess;
+            self.bytes.copy_within(excess.., 0);
+            self.bytes.truncate(kept);
+        }
         let length = self.bytes.len() + bytes.len();
         if length > self.bytes.capacity() {
-            let capacity = length.max(self.bytes.capacity() * 2).min(MAX_RECENT);
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+            self.grow(length);
         }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    #[cold]
+    fn grow(&mut self, length: usize) {
+        let capacity = length.max(self.bytes.capacity() * 2).min(MAX_RECENT);
+        self.bytes.reserve_exact(capacity - self.bytes.len());
     }
 
     /// How many of `bytes`, which begin `start` bytes from the beginning of the stream, differ from those that were delivered.
