@@ -1,11 +1,12 @@
 //! A share of the flows: each segment to its flow, each handshake to its event.
 
+use std::array;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::{Interface, PacketRecord, Packets};
-use crate::decode::{IcmpError, Layers, Segment};
+use crate::decode::{IcmpError, Layers, Segment, UsualSegment};
 use crate::decrypt::Keys;
 use crate::event::{HandshakeReport, Identity, Protocol, Transport};
 use crate::flow::{Direction, FlowKey};
@@ -53,22 +54,30 @@ impl<'p> SegmentPacket<'p> {
     }
 }
 
-/// A flow that a packet belongs to, and where it probably lies.
-#[derive(Debug)]
+/// The flow that a packet belongs to: where it probably lies.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct SoughtFlow {
-    key: HashedKey,
-    /// Whether the packet goes from the lower to the higher endpoint.
-    goes_up: bool,
+    hash: u32,
+    sought: Sought,
     /// Place of its shard among those of the worker.
     shard: u8,
-    sought: Sought,
+}
+
+impl SoughtFlow {
+    /// Of a packet without a flow.
+    pub(super) const NONE: Self = Self {
+        hash: 0,
+        sought: Sought::NOTHING,
+        shard: 0,
+    };
 }
 
 /// The shards of one worker: every `stride`th, from `first` on.
 #[derive(Debug)]
 pub(crate) struct ShardSet {
     shards: Vec<Shard>,
-    stride: usize,
+    /// Of each shard, its place among these.
+    places: [u8; SHARDS],
     /// The secrets, as these shards see them.
     keys: Keys,
 }
@@ -86,23 +95,33 @@ impl ShardSet {
             .collect();
         Self {
             shards,
-            stride,
+            places: array::from_fn(|shard| (shard / stride) as u8), // fewer than `SHARDS`
             keys,
         }
     }
 
-    /// Begins to look for a flow whose shard is in this set; `goes_up` says that its packet goes from the lower to the higher endpoint.
+    /// Begins to look for a flow whose shard is in this set.
     #[inline]
-    pub(super) fn seek(&self, key: FlowKey, goes_up: bool) -> SoughtFlow {
-        let shard = shard_of(&key) / self.stride;
-        let flows = &self.shards[shard].flows;
-        let key = flows.hashed(key);
+    pub(super) fn seek(&self, key: &FlowKey) -> SoughtFlow {
+        let shard = self.place_of(key);
+        let flows = &self.shards[usize::from(shard)].flows;
+        let hash = flows.hash(key);
         SoughtFlow {
-            key,
-            goes_up,
-            shard: shard as u8, // of at most `SHARDS`
-            sought: flows.seek(&key),
+            hash,
+            sought: flows.seek(hash),
+            shard,
         }
+    }
+
+    /// The place of a flow's shard, which is in this set.
+    #[inline]
+    fn place_of(&self, key: &FlowKey) -> u8 {
+        self.places[shard_of(key) % SHARDS]
+    }
+
+    fn shard_of(&mut self, key: &FlowKey) -> &mut Shard {
+        let place = self.place_of(key);
+        &mut self.shards[usize::from(place)]
     }
 
     /// Reads what a packet of a flow will look at.
@@ -112,14 +131,47 @@ impl ShardSet {
         flows.approach(flow.sought, Flow::approach)
     }
 
-    /// Takes a packet of a flow.
+    /// Takes a segment of a flow if it says nothing but that the flow is alive, as most do; false if there may be more to it.
+    #[inline]
+    pub(super) fn passes_by(
+        &mut self,
+        flow: &SoughtFlow,
+        segment: &UsualSegment,
+        record: &PacketRecord,
+        packets: &Packets<'_>,
+    ) -> bool {
+        let shard = &mut self.shards[usize::from(flow.shard)];
+        if !segment.is_amid_connection() {
+            return false;
+        }
+        let (flows, now) = (&mut shard.flows, record.timestamp);
+        let sought = match flow.sought {
+            // It may have begun with one of the packets that were looked up together.
+            Sought::NOTHING => flows.seek(flow.hash),
+            sought => sought,
+        };
+        let passes_by = flows.pass(&segment.key, sought, (Lifetime::Established, now), |flow| {
+            let direction = Direction::of(segment.goes_up, flow.first_went_up);
+            let segment = segment.without_options(packets.bytes(record));
+            flow.passes_by(direction, &segment)
+        });
+        if passes_by {
+            shard.now = now;
+        }
+        passes_by
+    }
+
+    /// Takes a packet of a flow; `key` says which flow, and whether the packet goes from the lower to the higher endpoint.
     pub(super) fn handle_packet(
         &mut self,
         flow: &SoughtFlow,
+        (key, goes_up): (FlowKey, bool),
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
-        self.shards[usize::from(flow.shard)].handle_packet(flow, packet, output);
+        let key = HashedKey::new(key, flow.hash);
+        let shard = &mut self.shards[usize::from(flow.shard)];
+        shard.handle_packet((key, flow.sought), goes_up, packet, output);
     }
 
     /// Takes a datagram.
@@ -129,8 +181,8 @@ impl ShardSet {
         output: &mut ShardOutput<'_>,
     ) {
         let (key, goes_up) = packet.header.flow_key();
-        let shard = shard_of(&key) / self.stride;
-        self.shards[shard].handle_datagram((key, goes_up), packet, output);
+        self.shard_of(&key)
+            .handle_datagram((key, goes_up), packet, output);
     }
 
     /// Takes an ICMP error about a datagram.
@@ -141,7 +193,7 @@ impl ShardSet {
         packets: &Packets<'_>,
     ) {
         let (key, goes_up) = error.flow_key();
-        let shard = &mut self.shards[shard_of(&key) / self.stride];
+        let shard = self.shard_of(&key);
         let Some(interface) = packets.interfaces.get(record.interface as usize) else {
             return;
         };
@@ -312,18 +364,15 @@ impl Shard {
 
     fn handle_packet(
         &mut self,
-        sought: &SoughtFlow,
+        (key, sought): (HashedKey, Sought),
+        goes_up: bool,
         packet: &SegmentPacket<'_>,
         output: &mut ShardOutput<'_>,
     ) {
         let segment = &packet.segment;
-        let &SoughtFlow { key, goes_up, .. } = sought;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         self.now = at.time;
-        let known = self.flows.find_sought(&key, sought.sought);
-        if known.is_some_and(|index| self.passes_by(index, goes_up, segment, at.time)) {
-            return;
-        }
+        let known = self.flows.find_sought(&key, sought);
         let Some(index) = self.flow_of(&key, goes_up, known, packet, at, output) else {
             return;
         };
@@ -384,28 +433,6 @@ impl Shard {
         }
         self.keep_or_remove(index, has_news || !is_open, at.time, output);
         self.make_room_for_conversations(output);
-    }
-
-    /// Takes a packet that says nothing but that its flow is alive, as most packets do; false if there may be more to it.
-    fn passes_by(
-        &mut self,
-        index: FlowIndex,
-        goes_up: bool,
-        segment: &Segment<'_>,
-        now: Timestamp,
-    ) -> bool {
-        if self.flows.is_expired(index, now) {
-            return false;
-        }
-        let Some(flow) = self.flows.get_mut(index) else {
-            return false;
-        };
-        let direction = Direction::of(goes_up, flow.first_went_up);
-        let passes_by = flow.passes_by(direction, segment);
-        if passes_by {
-            self.flows.touch(index, Lifetime::Established, now);
-        }
-        passes_by
     }
 
     /// Removes a flow that is over, and notes that another one was seen if it is `alive`.
