@@ -385,7 +385,7 @@ impl Flow {
                 }
                 let is_in_turn =
                     ahead == 0 && (segment.is_bare() || !self.tcp.must_wait(direction, segment));
-                if !is_in_turn || !dialogue.passes_by(segment.payload) {
+                if !is_in_turn || !dialogue.passes_by(direction, segment.payload) {
                     return false;
                 }
                 self.tcp.skip_in_order(direction, segment);
