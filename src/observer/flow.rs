@@ -19,6 +19,7 @@ use crate::transport::tcp::{
 };
 
 use super::account::LARGE_HANDSHAKE;
+use super::flows::SettledFlow;
 use super::pooled::{Pool, Pooled};
 use super::retained::RetainedPackets;
 
@@ -358,6 +359,24 @@ impl Flow {
         handshake
             .wrapping_add(u64::from(self.first_went_up))
             .wrapping_add(u64::from(forward) + u64::from(reverse))
+    }
+
+    /// What is left of it if nothing more is to be learned and nothing is held.
+    pub(super) fn settled(&self) -> Option<SettledFlow> {
+        let Stage::Done { has_timed_out } = self.stage else {
+            return None;
+        };
+        let holds = self.waiting.is_some()
+            || self.suspects.is_some()
+            || self.retained.is_some()
+            || self.conversation_units > 0
+            || self.is_downgraded
+            || self.tcp.is_holding();
+        (!holds).then(|| SettledFlow {
+            tcp: self.tcp.settled(),
+            first_went_up: self.first_went_up,
+            has_timed_out,
+        })
     }
 
     /// Takes a segment that says nothing, as most do: TLS is over, or never came. False if there may be more to it.

@@ -20,6 +20,7 @@ use super::account::{self, Account};
 use super::conclusion::{Concluded, Conclusion};
 use super::datagrams::{DatagramPacket, DatagramTable, IcmpPacket};
 use super::flow::{Flow, HandshakeContext, Open, Spares, Stage};
+use super::flows::Flows;
 use super::lan_logins::{EapolPacket, LanLogins};
 use super::logins::Logins;
 use super::losses::Losses;
@@ -128,7 +129,7 @@ impl ShardSet {
     #[inline]
     pub(super) fn approach(&self, flow: &SoughtFlow) -> u64 {
         let flows = &self.shards[usize::from(flow.shard)].flows;
-        flows.approach(flow.sought, Flow::approach)
+        flows.approach(flow.sought)
     }
 
     /// Takes a segment of a flow if it says nothing but that the flow is alive, as most do; false if there may be more to it.
@@ -150,11 +151,7 @@ impl ShardSet {
             Sought::NOTHING => flows.seek(flow.hash),
             sought => sought,
         };
-        let passes_by = flows.pass(&segment.key, sought, (Lifetime::Established, now), |flow| {
-            let direction = Direction::of(segment.goes_up, flow.first_went_up);
-            let segment = segment.without_options(packets.bytes(record));
-            flow.passes_by(direction, &segment)
-        });
+        let passes_by = flows.passes_by(sought, segment, packets.bytes(record), now);
         if passes_by {
             shard.now = now;
         }
@@ -304,7 +301,7 @@ pub(super) struct ShardOutput<'o> {
 #[derive(Debug)]
 struct Shard {
     config: Config,
-    flows: FlowTable<Flow>,
+    flows: Flows,
     openings: Openings,
     closed: ClosedFlows,
     datagrams: DatagramTable,
@@ -338,13 +335,14 @@ impl Shard {
             PENDING_TIME,
         ];
         let account = Account::new(config.memory_limit.of_flows() / SHARDS);
-        let most_flows = account.for_flows() / FlowTable::<Flow>::BYTES_PER_FLOW;
+        let most_flows = account.for_flows() / Flows::BYTES_PER_FLOW;
         let most_openings = account.for_openings() / Openings::BYTES_PER_OPENING;
         let most_closed = account.for_closed() / ClosedFlows::BYTES_PER_FLOW;
         let max_flows = config.max_flows.div_ceil(SHARDS);
         let hasher = KeyHasher::default();
+        let flows = FlowTable::with_hasher(max_flows.min(most_flows), limits, hasher.clone());
         Self {
-            flows: FlowTable::with_hasher(max_flows.min(most_flows), limits, hasher.clone()),
+            flows: Flows::new(flows),
             openings: Openings::new(max_flows.min(most_openings)),
             closed: ClosedFlows::new(most_closed.min(MAX_CLOSED / SHARDS), CLOSED_TIMEOUT, hasher),
             datagrams: DatagramTable::new(account.for_datagrams(), handshake_timeout),
@@ -372,7 +370,15 @@ impl Shard {
         let segment = &packet.segment;
         let at = Arrival::new(packet.record.timestamp, packet.record.number);
         self.now = at.time;
-        let known = self.flows.find_sought(&key, sought);
+        let mut known = self.flows.find_sought(&key, sought);
+        if let Some(index) = known
+            && self.flows.settled_mut(index).is_some()
+        {
+            if self.handle_settled(index, goes_up, segment, at.time, output) {
+                return;
+            }
+            known = None;
+        }
         let Some(index) = self.flow_of(&key, goes_up, known, packet, at, output) else {
             return;
         };
@@ -384,6 +390,43 @@ impl Shard {
         };
         let direction = Direction::of(goes_up, flow.first_went_up);
         self.feed(index, direction, (segment, at), packet, output);
+        self.flows.settle(index);
+    }
+
+    /// Takes a segment of a connection that has settled; false if the segment belongs to another one, and the settled one has gone.
+    fn handle_settled(
+        &mut self,
+        index: FlowIndex,
+        goes_up: bool,
+        segment: &Segment<'_>,
+        now: Timestamp,
+        output: &mut ShardOutput<'_>,
+    ) -> bool {
+        if self.flows.is_expired(index, now) {
+            self.expire(index, output);
+            return false;
+        }
+        let is_syn = segment.flags.syn && !segment.flags.ack;
+        let is_late = is_syn && self.flows.idle(index, now) >= LONGEST_REPETITION;
+        let Some(flow) = self.flows.settled_mut(index) else {
+            return false;
+        };
+        let direction = Direction::of(goes_up, flow.first_went_up);
+        if is_late || flow.tcp.is_replaced_by(direction, segment) {
+            self.remove(index, End::Replaced, output);
+            return false;
+        }
+        flow.tcp.handle_header(direction, segment);
+        if flow.tcp.is_closed() {
+            let first_bytes = flow.tcp.first_bytes();
+            let key = self.flows.hashed(self.flows.key(index));
+            self.closed.insert(&key, first_bytes, now);
+            self.remove(index, End::Decided, output);
+        } else {
+            self.flows.touch(index, Lifetime::Established, now);
+        }
+        self.make_room_for_conversations(output);
+        true
     }
 
     /// Gives a segment to the flow that it belongs to; `packet` says where it came from.
@@ -766,6 +809,7 @@ impl Shard {
                 continue;
             }
             self.expire(index, output);
+            self.flows.settle(index);
         }
         self.relieve(output);
         let (datagrams, mut conclusion) = self.datagrams();
@@ -793,6 +837,11 @@ impl Shard {
     /// Reports the handshake of a flow that has outlived its lifetime, and keeps the flow, so that what follows on it is
     /// not taken for another connection. Without a handshake, the flow goes: then it returns true.
     fn expire(&mut self, index: FlowIndex, output: &mut ShardOutput<'_>) -> bool {
+        if let Some(flow) = self.flows.settled_mut(index) {
+            self.stats.connections_timed_out += u64::from(!flow.has_timed_out);
+            self.remove(index, End::Silence, output);
+            return true;
+        }
         let Some(flow) = self.flows.get_mut(index) else {
             return true;
         };
@@ -924,6 +973,7 @@ impl Shard {
             take_retained(&mut flow, &mut self.account);
             release_conversation(&mut flow, &mut self.account);
             flow.release(&mut self.budget);
+            self.flows.take_back(flow);
         }
     }
 

@@ -13,6 +13,7 @@ use super::closed::FirstBytes;
 use super::delivery::{DeliveryState, SentWith};
 use super::opening::{Opening, RoundTrips};
 use super::recent::RecentBytes;
+use super::settled::{HalfState, SettledConnection};
 use super::window::{Numbers, end_of};
 
 /// What a connection delivers of one direction, in order.
@@ -92,6 +93,20 @@ impl TcpConnection {
             opening: Opening::new(),
             halves: PerDirection::default(),
         }
+    }
+
+    /// What is left of it once its bytes do not matter any more.
+    #[must_use]
+    pub fn settled(&self) -> SettledConnection {
+        let of = |half: &Half| HalfState {
+            first_byte: half.initial,
+            is_in_view: half.is_in_view,
+            has_fin: half.fin.is_some(),
+            has_reset: half.has_reset,
+            has_rival: half.has_rival,
+        };
+        let halves = PerDirection(self.halves.0.each_ref().map(of));
+        SettledConnection::new(halves, self.opening.state())
     }
 
     /// Whether it was reset, or closed in both directions.
