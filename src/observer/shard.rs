@@ -379,6 +379,9 @@ impl Shard {
             }
             known = None;
         }
+        if let Some(flow) = known.and_then(|index| self.flows.get_mut(index)) {
+            flow.begin_change();
+        }
         let Some(index) = self.flow_of(&key, goes_up, known, packet, at, output) else {
             return;
         };
@@ -391,6 +394,9 @@ impl Shard {
         let direction = Direction::of(goes_up, flow.first_went_up);
         self.feed(index, direction, (segment, at), packet, output);
         self.flows.settle(index);
+        if let Some(flow) = self.flows.get_mut(index) {
+            flow.end_change();
+        }
     }
 
     /// Takes a segment of a connection that has settled; false if the segment belongs to another one, and the settled one has gone.

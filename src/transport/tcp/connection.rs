@@ -175,6 +175,33 @@ impl TcpConnection {
         self.halves[direction].is_in_view && !has_rival && !self.is_closed()
     }
 
+    /// Whether both directions are known and in order, nothing is held, and [`TcpConnection::is_in_use`] holds. Segments for which
+    /// [`TcpConnection::is_next`] holds leave it so.
+    #[must_use]
+    pub fn is_in_order(&self, direction: Direction) -> bool {
+        let is_known = |half: &Half| half.numbers.is_known() && !half.assembler.is_holding();
+        self.is_in_use(direction) && self.is_started(direction) && self.halves.iter().all(is_known)
+    }
+
+    /// Whether a segment with no other flag than ACK continues its direction, and acknowledges all of the other one, as most do: then
+    /// [`TcpConnection::admit`] admits it. Only where [`TcpConnection::is_in_order`] holds.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_next(&self, direction: Direction, segment: &Segment<'_>) -> bool {
+        let [own, peer] = [&self.halves[direction], &self.halves[direction.flip()]];
+        segment.flags.ack
+            && own.numbers.reach() == segment.sequence
+            && peer.numbers.reach() == segment.acknowledgment
+    }
+
+    /// Notes the numbers of such a segment, as [`TcpConnection::admit`] does.
+    #[inline(always)]
+    pub fn note_next(&mut self, direction: Direction, segment: &Segment<'_>) {
+        let numbers = &mut self.halves[direction].numbers;
+        numbers.note_window(segment.window);
+        numbers.extend(end_of(segment));
+    }
+
     /// Whether a SYN begins another connection between the same endpoints.
     ///
     /// A SYN-ACK does not, whatever its number: SYN proxies and load balancers answer one SYN twice. A SYN in a direction
